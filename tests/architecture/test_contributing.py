@@ -64,7 +64,7 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
         ("src/manifest_auth/tenants/settings.py", r"^    branding: Branding = "),
     ],
     "Add an audit event": [
-        ("src/manifest_auth/audit/events.py", r"^    [A-Z_]+ = "),
+        ("src/manifest_auth/audit/catalogue.py", r"^    SIGNED_IN = "),
         ("src/manifest_auth/api/client/files.py", r"^    return await ctx\.store\.write\(\n(?: {8}.*\n)+    \)\n"),
         ("src/manifest_auth/api/client/files.py", r"^from manifest_auth\."),
         ("tests/audit/event_causes.py", r"^\n\nasync def providers\("),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth import audit
-from manifest_auth.audit import Act, Event, guarded_acts
+from manifest_auth.audit import Act, Event
 from manifest_auth.audit.guarded_acts import NotAsked
 from manifest_auth.context import ANONYMOUS, AdminCaller, Caller, Origin
 from manifest_auth.services import RequestContext
@@ -75,8 +75,3 @@ async def test_others_are_not_asked(app: App) -> None:
     assert await do(app, request(app, ROOT), Event.SIGNED_OUT_ALL, "client:7") == 2
     assert await do(app, request(app, ANONYMOUS), Event.USER_CREATED) == 2  # a first sign-in at a provider
     assert await do(app, app_origin(app), Event.PROVIDER_CHANGED) == 2  # the command line
-
-
-def test_the_table_names_events_that_there_are() -> None:
-    tables = (guarded_acts._EVENTS, guarded_acts._USERS_OWN_EVENTS, guarded_acts._ADMINS_OWN_EVENTS)
-    assert {event for table in tables for event in table} <= {event.value for event in Event}

@@ -7,8 +7,6 @@ import pytest
 from manifest_auth.audit import Event
 from manifest_auth.operations import since_last_here
 from manifest_auth.operations.since_last_here import SinceLastHere
-from manifest_auth.pages.account import words
-from manifest_auth.pages.console import event_words
 from manifest_auth.services import RequestContext
 from tests.support.application import App
 from tests.support.continued import child_of, id_of, signed_in
@@ -104,10 +102,7 @@ async def test_a_reset_of_ones_second_factors_is_told_with_who_and_when(app: App
 
 
 def test_every_event_about_a_user_is_told_or_known_not_to_matter() -> None:
-    about_users = {event for event, words in event_words.WORDS.items() if "%(whom)s" in words.sentence}
-    assert about_users == {Event(told) for told in since_last_here.NOTICEABLE} | OF_NO_USE
-    assert not {event.value for event in OF_NO_USE} & since_last_here.NOTICEABLE
-
-
-def test_all_that_is_told_has_words_on_the_account_page() -> None:
-    assert {event.value for event in words.EVENTS} == since_last_here.NOTICEABLE
+    about_users = {event for event in Event if "%(whom)s" in event.about.told}
+    noticeable = {event for event in Event if event.about.account}
+    assert about_users == noticeable | OF_NO_USE
+    assert not OF_NO_USE & noticeable

@@ -25,6 +25,7 @@ PLACES = {
     SOURCE / "pages": SOURCE / "pages",
     SOURCE / "runtime" / "mail": SOURCE / "runtime",
     SOURCE / "text" / "fields.py": SOURCE,
+    SOURCE / "audit" / "catalogue.py": SOURCE,
 }
 PLURALS = {
     "es": "nplurals=2; plural=(n != 1);",

@@ -4,6 +4,7 @@ Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an e
 as an :class:`Origin`.
 """
 
+from manifest_auth.audit.catalogue import Act, Event, about, label
 from manifest_auth.audit.chain_links import all_chains
 from manifest_auth.audit.chains import chain_named
 from manifest_auth.audit.downloads import Format, download
@@ -11,8 +12,6 @@ from manifest_auth.audit.events import (
     COLUMNS,
     INSTALLATION,
     MOST_SKEW_MS,
-    OF_THE_INSTALLATION,
-    Event,
     Point,
     digest,
     end,
@@ -22,7 +21,6 @@ from manifest_auth.audit.events import (
     record_installation,
 )
 from manifest_auth.audit.exports import Span, export
-from manifest_auth.audit.guarded_acts import Act
 from manifest_auth.audit.mac_renewal import restart
 from manifest_auth.audit.open_sessions import check_is_open
 from manifest_auth.audit.query import (

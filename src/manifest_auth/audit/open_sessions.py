@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, select
 
-from manifest_auth.audit.guarded_acts import Act
+from manifest_auth.audit.catalogue import Act
 from manifest_auth.context import Acting, AdminCaller, Principal, Request
 from manifest_auth.errors import InvalidToken
 from manifest_auth.store import TenantUnit, global_, tenant_scoped

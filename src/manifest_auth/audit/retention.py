@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, select
 
 from manifest_auth.audit import events
+from manifest_auth.audit.catalogue import Event
 from manifest_auth.audit.chain_macs import anchor_mac
-from manifest_auth.audit.events import Event
 from manifest_auth.context import Origin
 from manifest_auth.store import Store, SystemUnit, TenantUnit, cross_tenant, tenant_scoped, upsert
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.audit.events import Event
+from manifest_auth.audit.catalogue import Event
 from manifest_auth.audit.exports import AuditEventData, event_data
 from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, EventFilter, FoundEvent, Position
 from manifest_auth.audit.readable_links import readable

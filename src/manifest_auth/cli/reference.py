@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from manifest_auth.api.graphql.reference_page import graphql_page
+from manifest_auth.audit import catalogue
 from manifest_auth.cli import reference_routes
 from manifest_auth.cli.reference_html_pages import pages_page
 from manifest_auth.cli.reference_pages import errors_page, settings_page
@@ -28,7 +29,10 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 #: Hand-written pages with generated parts: functions from the current text to the text they should have.
-FILLED: dict[str, Callable[[str], str]] = {"reference/http.md": reference_routes.fill}
+FILLED: dict[str, Callable[[str], str]] = {
+    "reference/http.md": reference_routes.fill,
+    "operations.md": lambda text: reference_routes.put(text, "events", catalogue.table()),
+}
 
 
 def stale(folder: Path) -> dict[Path, str]:

@@ -51,10 +51,11 @@ def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
     if wrong:
         raise MisplacedRoute(f"not in exactly one block: {', '.join(wrong)}")
     definitions = "\n".join(shapes.definition(name) for name in shapes.named)
-    return _put(_put(made, "shapes", f"```text\n{definitions}\n```\n"), "roles", _roles())
+    return put(put(made, "shapes", f"```text\n{definitions}\n```\n"), "roles", _roles())
 
 
-def _put(text: str, name: str, made: str) -> str:
+def put(text: str, name: str, made: str) -> str:
+    """The page with ``made`` between the comments that say ``name`` and its end."""
     return re.sub(_TABLE.format(name), lambda found: f"{found[1]}\n{made}\n{found[2]}", text, flags=re.DOTALL)
 
 

@@ -89,7 +89,7 @@ async def _was_ordered(services: Services, tenant: Tenant) -> bool:
         found = unit.first(_ORDER, subject=f"client:{tenant.id}")
         if found is None:
             return unit.first(_BEGINS_LATER) is not None
-        return found == Event.CLIENT_DELETION_STARTED.value
+        return bool(found == Event.CLIENT_DELETION_STARTED.value)
 
     return await services.store.of(audit.INSTALLATION).read(work)
 

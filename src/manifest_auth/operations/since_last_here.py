@@ -16,23 +16,6 @@ from manifest_auth.store.tables import sessions
 
 MOST = 50
 _STEPS = 10  # of the search, each of thousands of the client's events: a page is not to wait for more
-#: Events that a user should notice if they did not cause them.
-NOTICEABLE = frozenset(
-    event.value
-    for event in (
-        Event.SIGNED_IN, Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED, Event.THROTTLED, Event.SESSION_ENDED,
-        Event.SIGNED_OUT_ALL, Event.REFRESH_TOKEN_REUSED, Event.SIGN_IN_CODE_REUSED, Event.PASSWORD_CHANGED,
-        Event.PASSWORD_CHECK_FAILED, Event.PASSWORD_RESET_STARTED, Event.PASSWORD_RESET, Event.EMAIL_CHANGE_STARTED,
-        Event.EMAIL_CHANGED, Event.EMAIL_CHANGE_UNDONE, Event.IDENTITY_LINKED, Event.IDENTITY_CONFIRMED,
-        Event.IDENTITY_UNLINKED, Event.USER_CHANGED, Event.USER_ROLES_CHANGED, Event.ADMIN_GAINED,
-        Event.CREDENTIALS_DROPPED, Event.USER_DEACTIVATED, Event.USER_RESTORED, Event.SECOND_FACTOR_ENROLLED,
-        Event.SECOND_FACTOR_REMOVED, Event.SECOND_FACTOR_FAILED, Event.SECOND_FACTOR_RESET, Event.PASSKEY_ADDED,
-        Event.PASSKEY_REMOVED, Event.PASSKEY_COUNTER_REGRESSED, Event.RECOVERY_CODES_MADE, Event.RECOVERY_CODE_USED,
-        Event.BROWSER_TRUSTED, Event.BROWSER_TRUST_ENDED, Event.REAUTHENTICATION_FAILED, Event.DEVICE_APPROVED,
-        Event.DEVICE_DENIED, Event.DEVICE_CODE_REUSED, Event.BADGE_ISSUED, Event.BADGE_ENDED, Event.BADGE_PIN_SET,
-        Event.BADGE_PIN_RESET, Event.BADGE_PIN_DEAD, Event.USER_INVITED, Event.INVITATION_ACCEPTED,
-    )
-)  # fmt: skip
 
 
 class Happened(NamedTuple):
@@ -76,7 +59,7 @@ async def look(ctx: RequestContext) -> SinceLastHere:
     events = [
         Happened(link.at, link.event, link.actor, link.address, orjson.loads(link.detail))
         for link in links
-        if link.event in NOTICEABLE
+        if audit.about(link.event).account
     ]
     others = [event for event in events if _opened(event) != user.session_id]
     return SinceLastHere(since, others, goes_on is None)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from manifest_auth import providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors import Kind, recovery_codes
-from manifest_auth.audit import Event
+from manifest_auth.audit import Event, about
 from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
 from manifest_auth.operations import since_last_here
@@ -81,14 +81,14 @@ class HomeView(AccountView, frozen=True, kw_only=True):
 def _event(one: Happened, own: str, managers: Mapping[str, str], codes_left: int) -> EventView:
     """``own``: the user, as the trail names an actor; ``managers``: addresses of other users by the same names;
     ``codes_left``: recovery codes as of now."""
-    text, is_bad = words.EVENTS[Event(one.event)]
+    event = about(one.event)
     after = one.detail.get("after")
     roles = one.detail.get("after") if isinstance(after, list) else ()
     known = {role.value: words.ROLES[role].name for role in Role}
     return EventView(
         at=one.at,
-        text=text,
-        is_bad=is_bad,
+        text=event.account,
+        is_bad=event.is_alarm,
         by_others=one.actor not in (own, ANONYMOUS.actor),
         by=managers.get(one.actor, ""),
         address=one.address,

@@ -9,14 +9,13 @@ from msgspec import Meta
 
 from manifest_auth import audit
 from manifest_auth.accounts import users
-from manifest_auth.audit import AuditFilters, EventFilter
+from manifest_auth.audit import AuditFilters, Event, EventFilter, label
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import export_audit
 from manifest_auth.pages.call import PageCall, View, found
 from manifest_auth.pages.console import frame, trail
 from manifest_auth.pages.console.days import FIRST_DAY, Day, span_of
-from manifest_auth.pages.console.event_words import WORDS, label
 from manifest_auth.pages.console.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
@@ -57,9 +56,9 @@ class TrailView(msgspec.Struct, frozen=True):
 
 def _kinds() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     by_area: dict[str, list[tuple[str, str]]] = {}
-    for event, words in WORDS.items():
-        if event not in audit.OF_THE_INSTALLATION:
-            by_area.setdefault(words.area, []).append((event.value, label(event.value)))
+    for event in Event:
+        if not event.about.of_installation:
+            by_area.setdefault(event.about.area, []).append((event.value, label(event.value)))
     return tuple((area, tuple(sorted(kinds, key=lambda kind: kind[1]))) for area, kinds in by_area.items())
 
 

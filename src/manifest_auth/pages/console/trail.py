@@ -11,9 +11,8 @@ import orjson
 
 from manifest_auth import audit, providers
 from manifest_auth.accounts import users
-from manifest_auth.audit import FoundEvent
+from manifest_auth.audit import FoundEvent, about
 from manifest_auth.audit.chain_walk import Link
-from manifest_auth.pages.console.event_words import words_of
 from manifest_auth.store import TenantUnit
 
 _PLACE = re.compile(r"(%\((?:who|whom|what|provider|through)\)s)")
@@ -99,13 +98,13 @@ def all_shown(unit: TenantUnit, found: list[FoundEvent]) -> tuple[Shown, ...]:
 
 
 def _shown(link: Link, names: Names) -> Shown:
-    detail, words = orjson.loads(link.detail), words_of(link.event)
+    detail, event = orjson.loads(link.detail), about(link.event)
     return Shown(
         number=link.sequence,
         at=link.at,
-        area=words.area,
-        is_bad=words.is_bad,
-        parts=tuple(_parts(words.sentence, link, names, detail)),
+        area=event.area,
+        is_bad=event.is_bad,
+        parts=tuple(_parts(event.told, link, names, detail)),
         address=link.address,
         request_id=link.request_id,
         facts=facts_of(detail),

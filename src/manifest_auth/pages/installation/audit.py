@@ -9,12 +9,11 @@ from msgspec import Meta
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins
-from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, FoundEvent, Position
+from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, FoundEvent, Position, label
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.days import FIRST_DAY, Day, span_of
-from manifest_auth.pages.console.event_words import label
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame, trail
 from manifest_auth.pages.installation.trail import Shown

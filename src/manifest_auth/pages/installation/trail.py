@@ -11,11 +11,10 @@ import orjson
 from manifest_auth import audit
 from manifest_auth.accounts import users
 from manifest_auth.accounts.admins import management
-from manifest_auth.audit import INSTALLATION, FoundEvent
+from manifest_auth.audit import INSTALLATION, FoundEvent, about, label
 from manifest_auth.audit.chain_walk import Link
 from manifest_auth.context import SERVICE
 from manifest_auth.errors import NotFound
-from manifest_auth.pages.console.event_words import label, words_of
 from manifest_auth.pages.console.trail import facts_of
 from manifest_auth.store import SystemUnit
 
@@ -60,7 +59,7 @@ def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...
 
     def actor(link: Link) -> str:
         """Who has just shown who they are is named, though the request began without a name."""
-        is_known = link.actor == "anonymous" and link.subject and not words_of(link.event).is_bad
+        is_known = link.actor == "anonymous" and link.subject and not about(link.event).is_bad
         return link.subject if is_known else link.actor
 
     def name(one: FoundEvent, text: str) -> str:
@@ -73,7 +72,7 @@ def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...
             number=link.sequence,
             at=link.at,
             what=label(link.event),
-            is_bad=words_of(link.event).is_bad,
+            is_bad=about(link.event).is_bad,
             who=name(one, actor(link)),
             whom="" if link.subject in (actor(link), f"client:{one.chain}") else name(one, link.subject),
             client=one.client or "",
