@@ -128,9 +128,9 @@ def mails_queued(app: App) -> Iterator[list[tuple[str, str]]]:
     made: list[tuple[str, str]] = []
     add = app.services.mail_queue.add
 
-    def noted(unit: Any, email: Any, purpose: str, *rest: Any, **more: Any) -> Any:
+    def noted(unit: Any, acting: Any, email: Any, purpose: str, *rest: Any, **more: Any) -> Any:
         made.append((email.to, purpose))
-        return add(unit, email, purpose, *rest, **more)
+        return add(unit, acting, email, purpose, *rest, **more)
 
     with mock.patch.object(app.services.mail_queue, "add", noted):
         yield made

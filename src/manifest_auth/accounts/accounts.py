@@ -22,7 +22,6 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event, Origin
 from manifest_auth.context import AdminCaller, Request
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
-from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import role_names
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
@@ -41,13 +40,6 @@ class Draft(NamedTuple):
     last_name: str = ""
     title: str = ""
     description: str = ""
-
-
-class Changed(NamedTuple):
-    """The changed user. ``mails``: to send after the commit."""
-
-    user: User
-    mails: tuple[Queued | None, ...]
 
 
 class UserWithAccessLink(NamedTuple):
@@ -88,7 +80,7 @@ def add(
     return user
 
 
-def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, given: Mapping[str, str]) -> Changed:
+def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, given: Mapping[str, str]) -> User:
     """Changes the ``given`` members (:data:`CHANGEABLE`). A new address takes effect when its mailbox confirms it;
     where no mail is set up, at once: it is then not verified, and links that were sent to the old one close. Raises
     NotFound, Forbidden, ValidationError, ReauthenticationRequired for an address, RateLimited, Conflict when it is
@@ -115,7 +107,7 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
         changed = {name: value for name, value in given.items() if value != before[name]}
         detail = {"before": {name: before[name] for name in changed}, "after": changed}
         audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
-    return Changed(after, started.mails if started else ())
+    return after
 
 
 def set_roles(

@@ -13,7 +13,6 @@ from manifest_auth.accounts.users import User, email_changes
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
-from manifest_auth.mail_queue import Queued
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import TenantUnit
@@ -32,7 +31,6 @@ class Started(NamedTuple):
 
     email: str
     expires_at: int
-    mails: tuple[Queued | None, ...]
 
 
 def start(
@@ -60,11 +58,9 @@ def start(
     asking = mail.email_confirm(reader(user, tenant, email), link)
     if other is not None and taken:  # it gets no token, so that change cannot be confirmed
         asking = mail.email_taken(reader(other, tenant))
-    mails = (
-        tools.mail_queue.add(unit, asking, "email_confirm", subject),
-        tools.mail_queue.add(unit, mail.email_asked(reader(user, tenant)), "email_asked", subject),
-    )
-    return Started(email, expires_at, mails)
+    tools.mail_queue.add(unit, request, asking, "email_confirm", subject)
+    tools.mail_queue.add(unit, request, mail.email_asked(reader(user, tenant)), "email_asked", subject)
+    return Started(email, expires_at)
 
 
 def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User, email: str) -> None:

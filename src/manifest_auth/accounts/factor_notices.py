@@ -13,7 +13,7 @@ from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Acting
-from manifest_auth.mail_queue import MailQueue, Queued
+from manifest_auth.mail_queue import MailQueue
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.mail import Email, Reader
 from manifest_auth.store import TenantUnit
@@ -32,12 +32,11 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
 }
 
 
-def tell(unit: TenantUnit, acting: Acting, queue: MailQueue, user: User, event: Event, **detail: Any) -> Queued | None:
-    """Records one of the events above, and queues its e-mail to the user's address; the caller sends it after the
-    commit. ``detail``: of the event."""
+def tell(unit: TenantUnit, acting: Acting, queue: MailQueue, user: User, event: Event, **detail: Any) -> None:
+    """Records one of the events above, and queues its e-mail to the user's address. ``detail``: of the event."""
     subject = f"user:{user.id}"
     audit.record(unit, acting, event, subject, **detail)
     if not queue.is_set_up:
-        return None
+        return
     email = _EMAILS[event](reader(user, tenants.get(unit, unit.tenant_id)), acting.origin.address)
-    return queue.add(unit, email, event.value, subject)
+    queue.add(unit, acting, email, event.value, subject)

@@ -9,7 +9,6 @@ from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.audit import Act, Event
-from manifest_auth.mail_queue import Queued
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields
@@ -18,11 +17,10 @@ _OWN = "You cannot reset your own second factors; remove them in your account, o
 
 
 class FactorReset(NamedTuple):
-    """How many factors were taken away, and how many sessions ended. ``mail``: to send after the commit."""
+    """How many factors were taken away, and how many sessions ended."""
 
     factors: int
     sessions: int
-    mail: Queued | None
 
 
 def reset_factors(
@@ -37,8 +35,8 @@ def reset_factors(
     dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)
     closed = one_time_links.close(unit, user.id, now, Purpose.RESET)
     users.email_changes.close_pending(unit, user.id, now)
-    queued = factor_notices.tell(
+    factor_notices.tell(
         unit, who, tools.mail_queue, user, Event.SECOND_FACTOR_RESET,
         reason=reason, factors=dropped.factors, sessions_ended=dropped.sessions, links_closed=closed,
     )  # fmt: skip
-    return FactorReset(dropped.factors, dropped.sessions, queued)
+    return FactorReset(dropped.factors, dropped.sessions)

@@ -107,7 +107,7 @@ def make_link(
     link = mail.Link(one_time_links.address(tools.settings.public_url, token), life_s)
     to = reader(user, tenants.get(unit, unit.tenant_id))
     email = (mail.access_link if is_only_access else _EMAILS[purpose])(to, link)
-    queued = tools.mail_queue.add(unit, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
+    queued = tools.mail_queue.add(unit, who, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
     return NewLink(user, purpose, None, expires_at, queued)
 
 
@@ -130,6 +130,6 @@ def access_link(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, use
 
 async def deliver_link(request: Request, tools: AccountTools, new_link: NewLink) -> DeliveredLink:
     """Sends the link, or returns it where no mail is set up. No transaction is open meanwhile."""
-    [sent] = await tools.mail_queue.send_now(request, new_link.queued)
+    sent = await tools.mail_queue.delivered(request, new_link.queued)
     link = one_time_links.address(tools.settings.public_url, new_link.token) if new_link.token else None
     return DeliveredLink(new_link.user, new_link.token, link, new_link.expires_at, sent)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from manifest_auth.context import Request
+from manifest_auth.context import Acting, Request
 from manifest_auth.mail_queue import rows
 from manifest_auth.mail_queue.rows import LEASE_MS, LIFE_MS, Row
 from manifest_auth.runtime.clock import Clock, Random
@@ -43,6 +43,7 @@ class MailQueue:
     ) -> None:
         self._mail, self._store, self._sealer = mail, store, sealer
         self._clock, self._random, self._log = clock, random, log
+        self._sending: dict[str, asyncio.Task[bool]] = {}  # by id, for as long as someone may wait for it
 
     @property
     def is_set_up(self) -> bool:
@@ -50,11 +51,13 @@ class MailQueue:
         return self._mail.is_set_up
 
     def add(
-        self, unit: TenantUnit, email: Email, purpose: str, subject: str, *, useful_ms: int = LIFE_MS
+        self, unit: TenantUnit, acting: Acting, email: Email, purpose: str, subject: str, *, useful_ms: int = LIFE_MS
     ) -> Queued | None:
-        """Queues an e-mail in the transaction of its cause; None where no mail is set up. ``purpose``: label for the
-        audit trail; ``subject``: like ``user:5``; ``useful_ms``: how long to retry, at most an hour. The caller sends
-        it after the commit (:meth:`send_now`, :meth:`send_soon`); if the process dies before, another one sends it."""
+        """Queues an e-mail in the transaction of its cause, and sends it after the commit. None: no mail is set up.
+
+        ``purpose``: label for the audit trail; ``subject``: like ``user:5``; ``useful_ms``: how long to retry, at most
+        an hour. If this process dies first, another one sends the e-mail.
+        """
         if not self.is_set_up:
             return None
         now, key = self._clock.now_ms(), self._random.text(16)
@@ -74,27 +77,26 @@ class MailQueue:
                 expires_at=expires_at,
             ),
         )
-        return Queued(unit.tenant_id, key, email)
+        queued, request_id = Queued(unit.tenant_id, key, email), acting.origin.request_id
+        unit.after_commit(lambda: self._send(queued, request_id))
+        return queued
 
-    async def send_now(self, request: Request, *mails: Queued | None) -> list[bool]:
-        """Sends e-mails; for each, whether the mail server accepted it while the caller waited: some seconds for all
-        e-mails of one request together. Slower ones continue in the background; failed ones are retried later."""
-        tasks = {mail.id: self._in_background(mail, request.request_id) for mail in mails if mail}
-        if tasks:
-            if request.mail_until is None:
-                request.mail_until = self._mail.deadline()
-            left = request.mail_until - asyncio.get_running_loop().time()
-            await asyncio.wait(tasks.values(), timeout=max(0.0, left))
-        return [mail is not None and _is_taken(tasks[mail.id]) for mail in mails]
+    async def delivered(self, request: Request, queued: Queued | None) -> bool:
+        """Whether the mail server accepted a committed e-mail while the caller waited: some seconds for all e-mails of
+        one request together. A slower one continues in the background; a failed one is retried later."""
+        task = self._sending.get(queued.id) if queued is not None else None
+        if task is None:
+            return False
+        if request.mail_until is None:
+            request.mail_until = self._mail.deadline()
+        left = request.mail_until - asyncio.get_running_loop().time()
+        await asyncio.wait([task], timeout=max(0.0, left))
+        return _is_taken(task)
 
-    def send_soon(self, request_id: str, *mails: Queued | None) -> None:
-        """As :meth:`send_now`, without waiting."""
-        for mail in mails:
-            if mail is not None:
-                self._in_background(mail, request_id)
-
-    def _in_background(self, mail: Queued, request_id: str) -> asyncio.Task[bool]:
-        return self._mail.in_background(self._try(mail, FIRST_S, request_id))
+    def _send(self, queued: Queued, request_id: str) -> None:
+        task = self._mail.in_background(self._try(queued, FIRST_S, request_id))
+        self._sending[queued.id] = task
+        asyncio.get_running_loop().call_later(FIRST_S, self._sending.pop, queued.id, None)
 
     async def _try(self, mail: Queued, seconds: float, request_id: str) -> bool:
         failed = await self._mail.send(mail.email, self._mail.deadline(seconds), request_id, mail.id)

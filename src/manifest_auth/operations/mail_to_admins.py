@@ -7,7 +7,7 @@ from collections.abc import Callable
 from manifest_auth import tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.readers import reader
-from manifest_auth.mail_queue import Queued
+from manifest_auth.context import Acting
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.mail import Email, Reader
 from manifest_auth.services import Services
@@ -18,10 +18,10 @@ _ADMINS = frozenset({"role", "active"})
 
 
 def to_admins(
-    unit: TenantUnit, services: Services, purpose: str, subject: str, make: Callable[[Reader], Email]
-) -> list[Queued | None]:
-    """``purpose``, ``subject``: as for :meth:`.mail_queue.MailQueue.add`. Returns what was queued, None for each e-mail
-    that was not."""
+    unit: TenantUnit, services: Services, acting: Acting, purpose: str, subject: str, make: Callable[[Reader], Email]
+) -> None:
+    """``purpose``, ``subject``: as for :meth:`.mail_queue.MailQueue.add`."""
     tenant = tenants.get(unit, unit.tenant_id)
     admins = users.LISTING.page(unit, first=_MOST, sort="ID", filters=_ADMINS, role=Role.ADMIN.bit)
-    return [services.mail_queue.add(unit, make(reader(admin, tenant)), purpose, subject) for admin in admins]
+    for admin in admins:
+        services.mail_queue.add(unit, acting, make(reader(admin, tenant)), purpose, subject)

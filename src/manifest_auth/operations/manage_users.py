@@ -52,9 +52,7 @@ async def start_reset(ctx: RequestContext, user_id: int) -> DeliveredLink:
 async def change(ctx: RequestContext, user_id: int, given: Mapping[str, str]) -> User:
     """As :func:`accounts.change`."""
     tools = ctx.services.account_tools
-    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, tools, user_id, given))
-    ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
-    return changed.user
+    return await ctx.store.write(lambda unit: accounts.change(unit, ctx, tools, user_id, given))
 
 
 async def set_roles(ctx: RequestContext, user_id: int, roles: int) -> Entered:
@@ -72,9 +70,7 @@ async def restore(ctx: RequestContext, user_id: int) -> Entered:
 async def reset_factors(ctx: RequestContext, user_id: int, reason: str) -> FactorReset:
     """As :func:`accounts.reset_factors`."""
     tools = ctx.services.account_tools
-    done = await ctx.store.write(lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
-    ctx.services.mail_queue.send_soon(ctx.request_id, done.mail)
-    return done
+    return await ctx.store.write(lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
 
 
 async def _entered(ctx: RequestContext, admitted: UserWithAccessLink) -> Entered:

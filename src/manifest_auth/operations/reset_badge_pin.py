@@ -25,10 +25,7 @@ async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int)
     prepared = pins.prepare(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
     sealer, queue = ctx.services.sealer, ctx.services.mail_queue
-    ends_at, queued = await store.write(
-        lambda unit: badges.reset_pin(unit, ctx, sealer, queue, user_id, prepared, hashed)
-    )
-    queue.send_soon(ctx.request_id, queued)
+    ends_at = await store.write(lambda unit: badges.reset_pin(unit, ctx, sealer, queue, user_id, prepared, hashed))
     return TemporaryPin(pin, ends_at)
 
 

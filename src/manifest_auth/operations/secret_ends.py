@@ -13,7 +13,6 @@ from manifest_auth import audit
 from manifest_auth.accounts import service_accounts
 from manifest_auth.accounts.service_accounts import ENDED, Secret
 from manifest_auth.audit import Event, Origin
-from manifest_auth.mail_queue import Queued
 from manifest_auth.operations.mail_to_admins import to_admins
 from manifest_auth.runtime import mail
 from manifest_auth.services import Services
@@ -58,25 +57,24 @@ async def watch(services: Services) -> int:
         lambda unit: unit.all(_DUE, now=now, first=now + _FIRST * _DAY_MS, last=now + _LAST * _DAY_MS)
     )
     for key in due:
-        mails = await services.store.of(key.tenant_id).write(lambda unit: _step(unit, services, key.id, now))  # noqa: B023 - at once
-        services.mail_queue.send_soon("secret-ends", *mails)
+        await services.store.of(key.tenant_id).write(lambda unit: _step(unit, services, key.id, now))  # noqa: B023 - at once
     return len(due)
 
 
-def _step(unit: TenantUnit, services: Services, secret_id: str, now: int) -> list[Queued | None]:
+def _step(unit: TenantUnit, services: Services, secret_id: str, now: int) -> None:
     secret = service_accounts.find_secret(unit, secret_id)
     if secret is None or not service_accounts.noticed(unit, secret, now):
-        return []  # another process was first
+        return  # another process was first
     account = service_accounts.find(unit, secret.user_id)
     assert account is not None, "a secret belongs to an account"
     if secret.ends_at <= now:
         _record_end(unit, secret, now)
-        return []
+        return
     if account.deactivated_at is not None:
-        return []
+        return
     days, day = max(1, (secret.ends_at - now) // _DAY_MS), when(secret.ends_at)[:10]
-    return to_admins(
-        unit, services, "machine_secret_ends", account.subject,
+    to_admins(
+        unit, services, Origin(now, "system", "", "secret-ends"), "machine_secret_ends", account.subject,
         lambda to: mail.machine_secret_ends(to, account.name, secret.hint, day, days),
     )  # fmt: skip
 

@@ -28,7 +28,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Hold, device_sessions
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import BadgeRules
@@ -106,11 +105,7 @@ async def sign_in(ctx: RequestContext, shown: Shown) -> SignedIn:
     except (ValidationError, Forbidden, Overloaded):
         await services.store.write_quickly(lambda unit: _was_right(unit, ctx, attempt, pin))
         raise
-    mails = Mails()
-    try:
-        return await completion.run(ctx, BADGE, lambda unit: _complete(unit, ctx, mails, attempt, badge, pin, fresh))
-    finally:
-        services.mail_queue.send_soon(ctx.request_id, *mails.queued)
+    return await completion.run(ctx, BADGE, lambda unit: _complete(unit, ctx, attempt, badge, pin, fresh))
 
 
 def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
@@ -201,10 +196,9 @@ async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: 
 
 
 def _complete(
-    unit: SystemUnit, ctx: RequestContext, mails: Mails, attempt: _Attempt, badge: Badge, pin: Pin, fresh: _Fresh | None
+    unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, badge: Badge, pin: Pin, fresh: _Fresh | None
 ) -> SignedIn:
     """Checks again what was found before the hash, and opens the session. The user's row is locked first."""
-    mails.queued.clear()  # a unit of work may run again
     now, device = ctx.now, attempt.device
     bound = unit.of(device.tenant_id)
     users.get(bound, pin.user_id, lock=True)
@@ -222,7 +216,7 @@ def _complete(
         sealer, queue = ctx.services.sealer, ctx.services.mail_queue
         pins.put(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until)
         detail = {"in_place_of": "temporary", "device": device.id}
-        mails.add(factor_notices.tell(bound, ctx, queue, user, Event.BADGE_PIN_SET, **detail))
+        factor_notices.tell(bound, ctx, queue, user, Event.BADGE_PIN_SET, **detail)
     badge_rows.used(bound, badge.id, now)
     device_rows.seen(bound, device.id, now)
     ends_at = now + attempt.rules.hours * _HOUR_MS

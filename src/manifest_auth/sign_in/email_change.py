@@ -17,7 +17,6 @@ from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import EmailChange, User, email_changes
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, InvalidToken, ValidationError
-from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.mail import Removed
@@ -92,9 +91,7 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
         proved.check_again(unit, now_user)
         return start(bound, ctx, ctx.services.account_tools, now_user, email, own=True)
 
-    started = await ctx.services.store.write(work)
-    ctx.services.mail_queue.send_soon(ctx.request_id, *started.mails)
-    return started
+    return await ctx.services.store.write(work)
 
 
 def find(
@@ -136,7 +133,7 @@ async def confirm(ctx: RequestContext, token: str) -> str:
     Forbidden, and Conflict when another account has the address now."""
     services = ctx.services
 
-    def work(unit: SystemUnit) -> tuple[str, Queued | None]:
+    def work(unit: SystemUnit) -> str:
         change, _, tenant, user = _get(unit, ctx, token, "email")
         bound, subject, undo = unit.of(tenant.id), f"user:{user.id}", services.random.text(24)
         if not email_changes.confirm(bound, change, undo, ctx.now):
@@ -148,11 +145,10 @@ async def confirm(ctx: RequestContext, token: str) -> str:
         email = mail.email_changed(reader(user, tenant), link)
         detail = {"before": {"email": user.email}, "after": {"email": after.email}, "started_by": change.started_by}
         audit.record(bound, ctx, Event.EMAIL_CHANGED, subject, **detail)
-        return after.email, services.mail_queue.add(bound, email, "email_changed", subject)
+        services.mail_queue.add(bound, ctx, email, "email_changed", subject)
+        return after.email
 
-    email, queued = await services.store.write(work)
-    services.mail_queue.send_soon(ctx.request_id, queued)
-    return email
+    return await services.store.write(work)
 
 
 async def undo(ctx: RequestContext, token: str) -> UndoneChange:
@@ -161,7 +157,7 @@ async def undo(ctx: RequestContext, token: str) -> UndoneChange:
     and, for a user with a password, a link to choose a new one. Raises as :func:`confirm`."""
     services = ctx.services
 
-    def work(unit: SystemUnit) -> tuple[UndoneChange, Queued | None]:
+    def work(unit: SystemUnit) -> UndoneChange:
         change, _, tenant, user = _get(unit, ctx, token, "email-undo")
         bound, subject = unit.of(tenant.id), f"user:{user.id}"
         email_changes.close_since(bound, change, ctx.now)
@@ -177,24 +173,25 @@ async def undo(ctx: RequestContext, token: str) -> UndoneChange:
         by_password = user.password_hash is not None and tenants.settings_of(tenant.settings).password_sign_in
         resets, manages = is_owners and by_password and services.mail.is_set_up, bool(after.roles & step_up.RANKED)
         undone = UndoneChange(after.email, resets, voided.removed, manages)
-        return undone, _tell(bound, ctx, undone, tenant, after) if is_owners else None
+        if is_owners:
+            _tell(bound, ctx, undone, tenant, after)
+        return undone
 
-    undone, queued = await services.store.write(work)
-    services.mail_queue.send_soon(ctx.request_id, queued)
-    return undone
+    return await services.store.write(work)
 
 
-def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: Tenant, user: User) -> Queued | None:
+def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: Tenant, user: User) -> None:
     """Mails to the old address what was removed and, where it may reset the password, a link for a new one."""
     services, subject, to = ctx.services, f"user:{user.id}", reader(user, tenant)
     if not services.mail.is_set_up:
-        return None
+        return
     if not undone.resets:
         email = mail.email_undone(to, None, undone.removed, undone.manages)
-        return services.mail_queue.add(unit, email, Event.EMAIL_CHANGE_UNDONE.value, subject)
+        services.mail_queue.add(unit, ctx, email, Event.EMAIL_CHANGE_UNDONE.value, subject)
+        return
     token = services.random.text(24)
     expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, subject, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, subject, expires=when(expires_at), by="mail")
     link = mail.Link(one_time_links.address(services.settings.public_url, token), one_time_links.LIFE_S[Purpose.RESET])
     email = mail.email_undone(to, link, undone.removed, undone.manages)
-    return services.mail_queue.add(unit, email, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)
+    services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)

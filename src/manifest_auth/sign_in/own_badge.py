@@ -44,5 +44,4 @@ async def set_pin(ctx: RequestContext, pin: str) -> None:
     prepared = pins.prepare(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
     sealer, queue = ctx.services.sealer, ctx.services.mail_queue
-    queued = await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, sealer, queue, prepared, hashed))
-    queue.send_soon(ctx.request_id, queued)
+    await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, sealer, queue, prepared, hashed))

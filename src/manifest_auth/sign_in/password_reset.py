@@ -12,7 +12,6 @@ from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.readers import reader
 from manifest_auth.audit import Event
-from manifest_auth.mail_queue import Queued
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
@@ -36,27 +35,28 @@ async def forgot(ctx: RequestContext, claim: Claim) -> None:
 async def _send(ctx: RequestContext, attempt: Attempt) -> None:
     services, tenant, user = ctx.services, attempt.tenant, attempt.user
     if not ctx.services.mail.is_set_up:
-        return _not_sent(ctx, "no mail server is set up")
+        _not_sent(ctx, "no mail server is set up")
+        return
     if tenant is None or user is None or tenant.suspended_at is not None:
-        return _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
+        _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
+        return
     token = ctx.services.random.text(24)
 
-    def work(unit: TenantUnit) -> Queued | None:
+    def work(unit: TenantUnit) -> bool:
         now_user = users.get(unit, user.id, lock=True)
         if now_user.deactivated_at is not None or now_user.password_hash is None:
-            return None
+            return False
         # It goes to the account's own address, so it counts as made by the user.
         maker = f"user:{user.id}"
         expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
         audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
         address = one_time_links.address(services.settings.public_url, token)
         email = mail.reset(reader(now_user, tenant), mail.Link(address, one_time_links.LIFE_S[Purpose.RESET]))
-        return services.mail_queue.add(unit, email, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
+        services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
+        return True
 
-    queued = await services.store.of(tenant.id).write(work)
-    if queued is None:
-        return _not_sent(ctx, "the account is deactivated or has no password")
-    return services.mail_queue.send_soon(ctx.request_id, queued)
+    if not await services.store.of(tenant.id).write(work):
+        _not_sent(ctx, "the account is deactivated or has no password")
 
 
 def _not_sent(ctx: RequestContext, reason: str) -> None:

@@ -34,7 +34,6 @@ from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return
 from manifest_auth.sign_in.second_factor import notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
-from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.throttle import origins, throttle
@@ -71,11 +70,9 @@ async def reauthenticate(
     counters = await _count(ctx, browser) if member else None
     failed = Event.REAUTHENTICATION_FAILED
     proved = await current_password.prove(ctx, typed, failed) if typed is not None else None
-    mails = Mails()
 
     def work(unit: SystemUnit) -> Reauthenticated:
-        mails.queued.clear()  # a unit of work may run again
-        done = _verified(unit, ctx, mails, answer, member, counters, proved)
+        done = _verified(unit, ctx, answer, member, counters, proved)
         bound = unit.of(caller.tenant_id)
         if not sessions.proved_again(bound, caller.session_id, caller.user_id, done.amr, done.at):
             raise InvalidToken(reason="the session has ended meanwhile")
@@ -83,10 +80,7 @@ async def reauthenticate(
         audit.record(bound, ctx, Event.REAUTHENTICATED, caller.actor, **detail)
         return done
 
-    try:
-        return await ctx.services.store.write(work)
-    finally:
-        ctx.services.mail_queue.send_soon(ctx.request_id, *mails.queued)
+    return await ctx.services.store.write(work)
 
 
 def _check_session(caller: Principal) -> None:
@@ -134,7 +128,7 @@ async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
 
 
 def _verified(
-    unit: SystemUnit, ctx: RequestContext, mails: Mails, answer: Answer, member: str, counters: Counters | None,
+    unit: SystemUnit, ctx: RequestContext, answer: Answer, member: str, counters: Counters | None,
     proved: Proved | None,
 ) -> Reauthenticated:  # fmt: skip
     """Judges the answer, and checks the password again, for the locked user. Raises InvalidCredentials."""
@@ -147,14 +141,14 @@ def _verified(
             why = judged.why or f"{member}: {'used before' if judged.replay else 'wrong'}"
             audit.record(bound, ctx, Event.REAUTHENTICATION_FAILED, caller.actor, why=why)
             if proved is not None:
-                notices.wrong_code(bound, ctx, mails, tenants.get(unit, caller.tenant_id), user)
+                notices.wrong_code(bound, ctx, tenants.get(unit, caller.tenant_id), user)
             details = [(_FIELDS.get(member, member), "This is wrong, or was used before")]
             raise InvalidCredentials(_WRONG, details=details, reason=why, replay=judged.replay)
         second = judged.way
         throttle.succeeded(unit, counters)
         if second == "recovery":
             audit.record(bound, ctx, Event.RECOVERY_CODE_USED, caller.actor)
-            notices.recovery_code_used(bound, ctx, mails, tenants.get(unit, caller.tenant_id), user)
+            notices.recovery_code_used(bound, ctx, tenants.get(unit, caller.tenant_id), user)
     first: tuple[Way, ...] = ()
     if proved is not None:
         proved.check_again(unit, user)

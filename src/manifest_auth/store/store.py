@@ -108,17 +108,25 @@ class Store(ABC):
     async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
         """Runs a unit and measures how long it took, and how long until it started."""
         began, waited = time.perf_counter(), -1.0
+        last: SystemUnit | None = None
 
         def work_and_time(unit: SystemUnit) -> T:
-            nonlocal waited
+            nonlocal waited, last
             if waited < 0:  # a unit may run twice
                 waited = time.perf_counter() - began
+            last = unit
             return work(unit)
 
         try:
-            return await run(work_and_time)
-        except StoreUnavailable as error:
-            self._metrics.store_failed(kind, error.why)
+            done = await run(work_and_time)
+            if last is not None:
+                last.committed()
+            return done
+        except Exception as error:
+            if last is not None and getattr(error, "keeps_writes", False):
+                last.committed()
+            if isinstance(error, StoreUnavailable):
+                self._metrics.store_failed(kind, error.why)
             raise
         finally:
             took = time.perf_counter() - began

@@ -8,7 +8,7 @@ tenant-scoped and global ones.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth.runtime.metrics import Announced
@@ -54,6 +54,8 @@ class Connection(ABC):
         #: What is delivered after the commit, to this process and to every other node, and of which tenant it is; 0:
         #: the installation.
         self.announced: dict[Announcement, int] = {}
+        #: What this process does after the commit, on the event loop.
+        self.after_commit: list[Callable[[], object]] = []
         self.macs = macs
 
 
@@ -92,6 +94,18 @@ class _Unit:
     def announce(self, kind: Announced, key: object) -> None:
         """See :class:`Announcement`."""
         self._connection.announced[Announcement(kind, str(key))] = self.tenant_id
+
+    def after_commit(self, call: Callable[[], object]) -> None:
+        """Calls it on the event loop once this transaction is durable, and never where it is rolled back.
+
+        If the process dies in between, it is not called.
+        """
+        self._connection.after_commit.append(call)
+
+    def committed(self) -> None:
+        """For the store: the transaction is durable."""
+        for call in self._connection.after_commit:
+            call()
 
 
 class TenantUnit(_Unit):

@@ -20,7 +20,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.mail_queue import MailQueue, Queued
+from manifest_auth.mail_queue import MailQueue
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.sessions import device_sessions
@@ -35,11 +35,10 @@ BADGE_ROLES: Final = Role.OPERATOR.bit | Role.VIEWER.bit
 
 
 class NewBadge(NamedTuple):
-    """``text``: what the badge shows as a QR code; it is not stored. ``mail``: to send after the commit."""
+    """``text``: what the badge shows as a QR code; it is not stored."""
 
     badge: Badge
     text: str
-    mail: Queued | None
 
 
 class Overview(NamedTuple):
@@ -91,7 +90,8 @@ def issue_badge(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, use
     badge_rows.add(unit, badge, scan_codes.hash_of(text))
     ended = device_sessions.end_by_badge(unit, user.id, "badge_ended", now) if replaced else 0
     detail = {"badge": badge.id, "kind": kind, "ends": when(ends_at), "in_place_of": replaced, "sessions_ended": ended}
-    return NewBadge(badge, text, factor_notices.tell(unit, who, tools.mail_queue, user, Event.BADGE_ISSUED, **detail))
+    factor_notices.tell(unit, who, tools.mail_queue, user, Event.BADGE_ISSUED, **detail)
+    return NewBadge(badge, text)
 
 
 def end_badge(unit: TenantUnit, who: RequestOrOrigin, user_id: int, badge_id: str) -> None:
@@ -121,27 +121,28 @@ def check_reset(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> int:
 def reset_pin(
     unit: TenantUnit, who: RequestOrOrigin, sealer: Sealer, queue: MailQueue, user_id: int, prepared: Prepared,
     hashed: str,
-) -> tuple[int, Queued | None]:  # fmt: skip
-    """Stores a temporary PIN in place of the one before, which also ends sessions by badge; when it ends, milliseconds,
-    and the email to send after the commit. Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
+) -> int:  # fmt: skip
+    """Stores a temporary PIN in place of the one before, which also ends sessions by badge; when it ends, milliseconds.
+    Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
     check_reset(unit, who, user_id)
     user, now = rank.get_managed(unit, who, user_id), who.origin.at
     ends_at = now + pins.TEMPORARY_S * 1000
     pins.put(unit, sealer, user.id, prepared, hashed, now, ends_at, given=True)
     ended = device_sessions.end_by_badge(unit, user.id, "pin_reset", now)
     detail = {"ends": when(ends_at), "sessions_ended": ended}
-    return ends_at, factor_notices.tell(unit, who, queue, user, Event.BADGE_PIN_RESET, **detail)
+    factor_notices.tell(unit, who, queue, user, Event.BADGE_PIN_RESET, **detail)
+    return ends_at
 
 
 def set_own_pin(
     unit: TenantUnit, who: Request, sealer: Sealer, queue: MailQueue, prepared: Prepared, hashed: str
-) -> Queued | None:
-    """Stores the caller's new PIN in place of the one before, which also ends the caller's sessions by badge; the email
-    to send after the commit. Raises Conflict, ReauthenticationRequired."""
+) -> None:
+    """Stores the caller's new PIN in place of the one before, which also ends the caller's sessions by badge.
+    Raises Conflict, ReauthenticationRequired."""
     me = check_own(unit, who)
     pins.put(unit, sealer, me.id, prepared, hashed, who.now)
     ended = device_sessions.end_by_badge(unit, me.id, "pin_changed", who.now)
-    return factor_notices.tell(unit, who, queue, me, Event.BADGE_PIN_SET, sessions_ended=ended)
+    factor_notices.tell(unit, who, queue, me, Event.BADGE_PIN_SET, sessions_ended=ended)
 
 
 def check_own(unit: TenantUnit, who: Request) -> User:

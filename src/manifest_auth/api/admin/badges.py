@@ -91,7 +91,6 @@ def _place(badge: Badge) -> tuple[int, str]:
 async def _issue(ctx: RequestContext, call: Call[NewBadgeBody]) -> NewBadgeData:
     user_id, kind, tools = call.id("user"), call.body.kind, ctx.services.account_tools
     made: NewBadge = await client_scope.write(ctx, call, lambda own: badges.issue_badge(own, ctx, tools, user_id, kind))
-    ctx.services.mail_queue.send_soon(ctx.request_id, made.mail)
     drawn = await qr.svg(made.text, "QR code of the badge")
     return NewBadgeData(made.badge.id, kind, when(made.badge.ends_at), made.text, drawn)
 

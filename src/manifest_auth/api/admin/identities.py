@@ -93,7 +93,6 @@ async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
 async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> FactorResetData:
     tools, user_id, reason = ctx.services.account_tools, call.id("user"), call.body.reason
     done = await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
-    ctx.services.mail_queue.send_soon(ctx.request_id, done.mail)
     return FactorResetData(done.factors, done.sessions)
 
 

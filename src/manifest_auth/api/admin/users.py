@@ -164,13 +164,10 @@ async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
     body, user_id = call.body, call.id("user")
     changes = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
 
-    def work(unit: TenantUnit) -> tuple[UserData, accounts.Changed]:
-        changed = accounts.change(unit, ctx, ctx.services.account_tools, user_id, changes)
-        return _data(unit, ctx, [changed.user])[0], changed
+    def work(unit: TenantUnit) -> UserData:
+        return _data(unit, ctx, [accounts.change(unit, ctx, ctx.services.account_tools, user_id, changes)])[0]
 
-    shown, changed = await client_scope.write(ctx, call, work)
-    ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
-    return shown
+    return await client_scope.write(ctx, call, work)
 
 
 async def _admit(

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.mail_queue import Queued
 from manifest_auth.operations.domains import notices
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
@@ -29,13 +28,6 @@ from manifest_auth.tenants.claims.domain_rows import (
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one more when it lapses
-
-
-class Checked(NamedTuple):
-    """The claim after a check, and the e-mails about it."""
-
-    claim: Claim
-    mails: list[Queued | None]
 
 
 class _Case(NamedTuple):
@@ -63,22 +55,21 @@ class _Case(NamedTuple):
 
 def apply_verdict(
     unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
-) -> Checked | None:
-    """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim, with the e-mails that
-    were queued; None: the claim does not exist any more."""
+) -> Claim | None:
+    """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim; None: it is gone."""
     owner = domain_rows.owner_of(unit, domain, lock=True)
     claim = domain_rows.find(unit.of(tenant_id), domain, lock=True)
     if claim is None:
         return None
     if claim.proof == VOUCHED:
-        return Checked(claim, [])
+        return claim
     case = _Case(unit, who, services, claim, owner)
     if verdict.proved:
         return _record_found(case)
     return _missing_at_owner(case) if owner == tenant_id else _missing(case)
 
 
-def _record_found(case: _Case) -> Checked:
+def _record_found(case: _Case) -> Claim:
     claim, own = case.claim, case.unit.of(case.claim.tenant_id)
     if domain_rows.own(own, claim.domain) != claim.tenant_id:
         return _contest(case)
@@ -88,18 +79,16 @@ def _record_found(case: _Case) -> Checked:
         case.record(claim.tenant_id, Event.DOMAIN_PROVED, how=DNS, before=[claim.state, claim.proof])
     contested = claim.contested if case.owner is not None else 0
     proved_at = claim.proved_at if claim.proof == DNS and case.owner is not None else case.who.at
-    after = case.put(
+    return case.put(
         state=PROVED, proof=DNS, contested=contested, proved_at=proved_at, failing_since=None, notices=0,
         next_check_at=case.next_check(),
     )  # fmt: skip
-    return Checked(after, [])
 
 
-def _contest(case: _Case) -> Checked:
+def _contest(case: _Case) -> Claim:
     """The record of a claim exists, but another client owns the domain. Checked every hour, so that the claim counts
     soon after the domain is free."""
     claim = case.claim
-    mails: list[Queued | None] = []
     owner = domain_rows.owner_of(case.unit, claim.domain)
     assert owner is not None
     domain_rows.mark_contested(case.unit.of(owner), claim.domain, True)
@@ -107,38 +96,38 @@ def _contest(case: _Case) -> Checked:
         for tenant_id in sorted((claim.tenant_id, owner)):
             case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
         if case.services.domain_records.should_notify(claim.domain, claim.tenant_id):
-            mails = notices.contested(case.unit, case.services, claim.domain, owner, claim.tenant_id)
-    after = case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
-    return Checked(after, mails)
+            notices.contested(case.unit, case.services, case.who, claim.domain, owner, claim.tenant_id)
+    return case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
 
 
-def _missing_at_owner(case: _Case) -> Checked:
+def _missing_at_owner(case: _Case) -> Claim:
     claim, now = case.claim, case.who.at
     if claim.proof == UPGRADE:  # counts without checks until a record is found
-        return Checked(claim, [])
+        return claim
     since = claim.failing_since if claim.failing_since is not None else now
     unit = case.unit.of(claim.tenant_id)
     if now >= since + LAPSES_MS:
         domain_rows.disown(unit, claim.domain)
         case.record(claim.tenant_id, Event.DOMAIN_LAPSED)
         after = case.put(state=LAPSED, proof=None, contested=0, notices=0, next_check_at=None)
-        return Checked(after, notices.lapsed(unit, case.services, claim))
+        notices.lapsed(unit, case.services, case.who, claim)
+        return after
     if claim.state != FAILING:
         case.record(claim.tenant_id, Event.DOMAIN_FAILING)
     due = sum(now >= since + after for after in NOTICES_MS)
-    mails = notices.failing(unit, case.services, claim, since + LAPSES_MS) if due > claim.notices else []
-    after = case.put(state=FAILING, failing_since=since, notices=due, next_check_at=case.next_check(since))
-    return Checked(after, mails)
+    if due > claim.notices:
+        notices.failing(unit, case.services, case.who, claim, since + LAPSES_MS)
+    return case.put(state=FAILING, failing_since=since, notices=due, next_check_at=case.next_check(since))
 
 
-def _missing(case: _Case) -> Checked:
+def _missing(case: _Case) -> Claim:
     """The record of a claim that does not count is missing. A contest ends after two weeks without the record."""
     claim = case.claim
     if not claim.contested:
-        return Checked(claim, [])
+        return claim
     since = claim.failing_since if claim.failing_since is not None else case.who.at
     if case.who.at < since + LAPSES_MS:
-        return Checked(case.put(failing_since=since, next_check_at=case.who.at + HOUR_MS), [])
+        return case.put(failing_since=since, next_check_at=case.who.at + HOUR_MS)
     if case.owner is not None:
         domain_rows.mark_contested(case.unit.of(case.owner), claim.domain, False)
-    return Checked(case.put(contested=0, failing_since=None, next_check_at=None), [])
+    return case.put(contested=0, failing_since=None, next_check_at=None)

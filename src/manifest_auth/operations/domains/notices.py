@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from manifest_auth import tenants
-from manifest_auth.mail_queue import Queued
+from manifest_auth.audit import Origin
 from manifest_auth.operations.mail_to_admins import to_admins
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.mail import Email, Reader
@@ -21,49 +21,33 @@ _LAPSES_DAYS = LAPSES_MS // (DAY * 1000)
 
 
 def notify_admins(
-    unit: TenantUnit, services: Services, domain: str, make: Callable[[Reader], Email]
-) -> list[Queued | None]:
+    unit: TenantUnit, services: Services, who: Origin, domain: str, make: Callable[[Reader], Email]
+) -> None:
     """Queues an e-mail to each active Admin of the client, in the transaction of its cause."""
-    return to_admins(unit, services, _PURPOSE, f"domain:{domain}", make)
+    to_admins(unit, services, who, _PURPOSE, f"domain:{domain}", make)
 
 
-def failing(unit: TenantUnit, services: Services, claim: Claim, lapses_at: int) -> list[Queued | None]:
-    """Queues the e-mail that the domain's record is missing. ``lapses_at``: milliseconds.
-
-    Returns what was queued, None for each e-mail that was not.
-    """
+def failing(unit: TenantUnit, services: Services, who: Origin, claim: Claim, lapses_at: int) -> None:
+    """Queues the e-mail that the domain's record is missing. ``lapses_at``: milliseconds."""
     name, value = record_of(claim.domain, claim.token)
     day = when(lapses_at)[:10]
-    return notify_admins(
-        unit, services, claim.domain, lambda to: mail.domain_failing(to, claim.domain, name, value, day)
-    )
+    notify_admins(unit, services, who, claim.domain, lambda to: mail.domain_failing(to, claim.domain, name, value, day))
 
 
-def lapsed(unit: TenantUnit, services: Services, claim: Claim) -> list[Queued | None]:
-    """Queues the e-mail that the domain counts no longer. Returns as :func:`failing`."""
+def lapsed(unit: TenantUnit, services: Services, who: Origin, claim: Claim) -> None:
+    """Queues the e-mail that the domain counts no longer."""
     name, value = record_of(claim.domain, claim.token)
-    return notify_admins(
-        unit, services, claim.domain, lambda to: mail.domain_lapsed(to, claim.domain, name, value, _LAPSES_DAYS)
+    notify_admins(
+        unit, services, who, claim.domain, lambda to: mail.domain_lapsed(to, claim.domain, name, value, _LAPSES_DAYS)
     )
 
 
-def contested(unit: SystemUnit, services: Services, domain: str, owner: int, contester: int) -> list[Queued | None]:
-    """The e-mails to the clients do not name the other one; the operator's names both."""
-    mails = notify_admins(unit.of(owner), services, domain, lambda to: mail.domain_held(to, domain))
-    mails += notify_admins(
-        unit.of(contester), services, domain, lambda to: mail.domain_contested(to, domain, _LAPSES_DAYS)
-    )
+def contested(unit: SystemUnit, services: Services, who: Origin, domain: str, owner: int, contester: int) -> None:
+    """Queues e-mails to both clients, which do not name the other one, and to the operator, which names both."""
+    notify_admins(unit.of(owner), services, who, domain, lambda to: mail.domain_held(to, domain))
+    contests = unit.of(contester)
+    notify_admins(contests, services, who, domain, lambda to: mail.domain_contested(to, domain, _LAPSES_DAYS))
     if operator := services.settings.operator_email:
         names = [tenants.get(unit.of(tenant_id), tenant_id).identifier for tenant_id in (owner, contester)]
         email = mail.domain_contested_between(Reader(operator, "en"), domain, *names)
-        mails.append(_add(unit.of(owner), services, domain, email))
-    return mails
-
-
-def _add(unit: TenantUnit, services: Services, domain: str, email: Email) -> Queued | None:
-    return services.mail_queue.add(unit, email, _PURPOSE, f"domain:{domain}")
-
-
-def send(services: Services, mails: Sequence[Queued | None], request_id: str) -> None:
-    """Sends queued e-mails in the background, after the commit."""
-    services.mail_queue.send_soon(request_id, *mails)
+        services.mail_queue.add(unit.of(owner), who, email, _PURPOSE, f"domain:{domain}")

@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, bindparam, exists, select, update
 
 from manifest_auth.audit import Origin
 from manifest_auth.errors import RateLimited, existing
-from manifest_auth.operations.domains import checks, notices
-from manifest_auth.operations.domains.checks import DAY_MS, Checked
+from manifest_auth.operations.domains import checks
+from manifest_auth.operations.domains.checks import DAY_MS
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_claims, provider_domains
@@ -71,8 +71,7 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
     claim = await own.write(begin)
     verdict = await services.domain_records.look_up(record_of(domain, claim.token), tenant_id)
     checked = existing(await _apply_verdict(services, ctx.origin, tenant_id, domain, verdict))
-    notices.send(services, checked.mails, ctx.request_id)
-    return checked.claim, verdict.why
+    return checked, verdict.why
 
 
 async def run(services: Services) -> None:
@@ -116,15 +115,13 @@ async def _check(services: Services, key: _Key) -> bool:
     if claim is None:
         return False
     verdict = await services.domain_records.look_up_in_turn(record_of(key.domain, claim.token))
-    checked = await _apply_verdict(services, system(services), key.tenant_id, key.domain, verdict)
-    if checked is not None:
-        notices.send(services, checked.mails, "domain-check")
+    await _apply_verdict(services, system(services), key.tenant_id, key.domain, verdict)
     return True
 
 
 async def _apply_verdict(
     services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
-) -> Checked | None:
+) -> Claim | None:
     return await services.store.write(
         lambda unit: checks.apply_verdict(unit, services, who, tenant_id, domain, verdict)
     )

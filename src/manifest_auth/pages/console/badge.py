@@ -120,7 +120,6 @@ async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
         return badges.issue_badge(unit, ctx, tools, user_id, "temporary" if is_temporary else "standard")
 
     made = await ctx.store.write(work)
-    tools.mail_queue.send_soon(ctx.request_id, made.mail)
     drawn = await qr.code(made.text, "QR code of the badge")
     shown = PrintView(PATH.format(id=user_id), made.badge.kind, made.badge.ends_at, drawn)
     found = await frame.shown(ctx, lambda unit: shown)

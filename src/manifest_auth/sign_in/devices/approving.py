@@ -14,7 +14,6 @@ from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, Forbidden, NotFound
-from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role, mask_of, roles_of
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.settings import HOUR
@@ -77,8 +76,7 @@ async def approve(ctx: RequestContext, user_code: str) -> None:
     network or without a role for devices."""
     step_up.check(ctx, Act.PAIRING)
     grant = await _found(ctx, user_code)
-    queued = await ctx.store.write(lambda unit: let_in(unit, ctx, grant, "code"))
-    ctx.services.mail_queue.send_soon(ctx.request_id, *([queued] if queued else []))
+    await ctx.store.write(lambda unit: let_in(unit, ctx, grant, "code"))
 
 
 async def deny(ctx: RequestContext, user_code: str) -> None:
@@ -97,8 +95,8 @@ def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
     return user
 
 
-def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Queued | None:
-    """Approves a grant; the e-mail that says so. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
+def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> None:
+    """Approves a grant, and tells the user by e-mail. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
     rules, user = rules_of(ctx), check_may(unit, ctx)
     same_network.check(ctx.services.settings, rules, grant.address, ctx.address)
     cap, ends_at = mask_of(list(rules.roles)), _ends_at(ctx, rules)
@@ -110,9 +108,9 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Que
     audit.record(unit, ctx, Event.DEVICE_APPROVED, f"user:{user.id}", **detail, roles=given)
     queue = ctx.services.mail_queue
     if not queue.is_set_up:
-        return None
+        return
     email = mail.device_paired(reader(user, tenants.get(unit, unit.tenant_id)), grant.address, when(ends_at))
-    return queue.add(unit, email, "device_approved", f"user:{user.id}")
+    queue.add(unit, ctx, email, "device_approved", f"user:{user.id}")
 
 
 def reject(unit: TenantUnit, ctx: RequestContext, grant: Grant, why: str) -> None:

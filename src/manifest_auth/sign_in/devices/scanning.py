@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 from manifest_auth import audit
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, existing
-from manifest_auth.mail_queue import Queued
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approving, codes, grants, limits, pairings
 from manifest_auth.sign_in.devices.approving import AskingDevice
@@ -109,17 +108,16 @@ async def approve(ctx: RequestContext, pairing_id: str, digits: str) -> None:
     NotFound, Conflict, Forbidden, ReauthenticationRequired: the proof may be older than the pairing."""
     step_up.check(ctx, Act.PAIRING)
 
-    def work(unit: TenantUnit) -> Queued | bool | None:
+    def work(unit: TenantUnit) -> bool:
         grant = _claimed(unit, ctx, pairing_id)
         if not hmac.compare_digest(digits.strip().encode(), grant.digits.encode()):
             approving.reject(unit, ctx, grant, "match")
             return False
-        return approving.let_in(unit, ctx, grant, "scan")
+        approving.let_in(unit, ctx, grant, "scan")
+        return True
 
-    queued = await ctx.store.write(work)
-    if queued is False:
+    if not await ctx.store.write(work):
         raise Conflict("That is not the number on the device: it was refused. Begin anew")
-    ctx.services.mail_queue.send_soon(ctx.request_id, *([queued] if isinstance(queued, Queued) else []))
 
 
 async def deny(ctx: RequestContext, pairing_id: str) -> None:

@@ -11,7 +11,6 @@ from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.services import RequestContext
@@ -61,9 +60,7 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
         session_proof.enrolled(unit.of(tenant.id), ctx, "passkey")
         return added
 
-    added = await ctx.services.store.write(work)
-    ctx.services.mail_queue.send_soon(ctx.request_id, added.mail)
-    return added
+    return await ctx.services.store.write(work)
 
 
 def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
@@ -114,7 +111,7 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
     step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
 
-    def work(unit: SystemUnit) -> Queued | None:
+    def work(unit: SystemUnit) -> None:
         bound = unit.of(caller.tenant_id)
         tenant, user = tenants.get(unit, caller.tenant_id), users.get(bound, caller.user_id, lock=True)
         if passkey_rows.get(bound, user.id, passkey_id) is None:
@@ -123,6 +120,6 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
         factors.check_removable(gate.usable(bound, ctx, user), user.roles, tenants.settings_of(tenant.settings))
         factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
         queue = ctx.services.mail_queue
-        return factor_notices.tell(bound, ctx, queue, user, Event.PASSKEY_REMOVED, passkey=passkey_id)
+        factor_notices.tell(bound, ctx, queue, user, Event.PASSKEY_REMOVED, passkey=passkey_id)
 
-    ctx.services.mail_queue.send_soon(ctx.request_id, await ctx.services.store.write(work))
+    await ctx.services.store.write(work)

@@ -11,7 +11,6 @@ from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict
-from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Expected, Person
 from manifest_auth.services import RequestContext
@@ -25,11 +24,10 @@ _NAMELESS = "Passkey"
 
 
 class Added(NamedTuple):
-    """``recovery_codes``: of a first factor, to be shown once; ``mail``: to be sent after the commit."""
+    """``recovery_codes``: of a first factor, to be shown once."""
 
     passkey: Passkey
     recovery_codes: tuple[str, ...]
-    mail: Queued | None
 
 
 def options_for(unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str) -> dict[str, Any]:
@@ -83,8 +81,8 @@ def add(
     relying_party.keep(unit, party.id)
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.PASSKEY, ctx.now, but=but)
     detail = {"passkey": row.id, "name": row.name, "provider": provider or ""}
-    told = factor_notices.tell(bound, ctx, services.mail_queue, user, Event.PASSKEY_ADDED, **detail)
-    return Added(row, codes, told)
+    factor_notices.tell(bound, ctx, services.mail_queue, user, Event.PASSKEY_ADDED, **detail)
+    return Added(row, codes)
 
 
 def check_name(name: str) -> None:

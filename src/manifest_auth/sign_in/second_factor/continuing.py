@@ -21,7 +21,6 @@ from manifest_auth.sign_in.passkeys import assertions
 from manifest_auth.sign_in.password import Credentials
 from manifest_auth.sign_in.second_factor import enrolling, gate, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
-from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_challenge, pending_of
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -94,12 +93,8 @@ async def _go_on(ctx: RequestContext, text: str, answer: Answer, browser: Browse
     attempt = await services.store.write_quickly(lambda unit: _count(unit, ctx, text, browser))
     if attempt.wait is not None:
         raise services.throttle.refusal(ENTRY_POINT, attempt.wait)
-    mails = Mails()
-    judging = _Judging(ctx=ctx, text=text, attempt=attempt, answer=answer, browser=browser, trust=trust, mails=mails)
-    try:
-        finished = await services.store.write_quickly(lambda unit: _judge(unit, judging))
-    finally:
-        services.mail_queue.send_soon(ctx.request_id, *mails.queued)
+    judging = _Judging(ctx=ctx, text=text, attempt=attempt, answer=answer, browser=browser, trust=trust)
+    finished = await services.store.write_quickly(lambda unit: _judge(unit, judging))
     if finished.signed_in is not None:
         completion.log(ctx, finished.signed_in, attempt.challenge.method)
     return finished
@@ -114,7 +109,6 @@ class _Judging(NamedTuple):
     answer: Answer
     browser: BrowserCookies
     trust: bool
-    mails: Mails
 
 
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
@@ -136,8 +130,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
 
 
 def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
-    ctx, browser, mails = judging.ctx, judging.browser, judging.mails
-    mails.queued.clear()  # a unit of work may run again
+    ctx, browser = judging.ctx, judging.browser
     challenge, tenant, user = open_challenge(unit, ctx, judging.text, lock=True)
     bound = unit.of(tenant.id)
     pending = pending_of(ctx, challenge)
@@ -146,7 +139,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         step_up.proved_otherwise(ctx, Act.FACTORS)
-        judged, codes = enrolling.confirm(unit, ctx, mails, tenant, user, challenge, pending, judging.answer)
+        judged, codes = enrolling.confirm(unit, ctx, tenant, user, challenge, pending, judging.answer)
     elif judging.answer.passkey is not None:
         refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
         judged = Judged(None if refused else "passkey", why=refused)
@@ -160,7 +153,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
         throttle.succeeded(unit, judging.attempt.counters)
     if judged.way == "recovery":
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
-        notices.recovery_code_used(bound, ctx, mails, tenant, user)
+        notices.recovery_code_used(bound, ctx, tenant, user)
     finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
     # Last: a new password, or a new factor, ends the trust that there was.
     cookie = _trusted(bound, judging, tenant, user, judged.way)
@@ -187,7 +180,7 @@ def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Chall
         bound, ctx, Event.SECOND_FACTOR_FAILED, f"user:{user.id}", method=challenge.method, why=why, proved=True
     )
     if "pwd" in ways_of(challenge.amr):
-        notices.wrong_code(bound, ctx, judging.mails, attempt.tenant, user)
+        notices.wrong_code(bound, ctx, attempt.tenant, user)
     if attempt.number >= challenges.MOST_TRIES:
         challenges.use(bound, challenge, ctx.now)
         return InvalidToken(reason=f"{why}; the challenge ends", keeps_writes=True, replay=judged.replay)

@@ -17,7 +17,6 @@ from manifest_auth.sign_in.passkeys import registration
 from manifest_auth.sign_in.second_factor import gate, new_app
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged
 from manifest_auth.sign_in.second_factor.new_app import NewApp
-from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.second_factor.open_challenges import open_challenge, pending_of
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -41,7 +40,7 @@ async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
 
 
 def confirm(
-    unit: SystemUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User, challenge: Challenge,
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: Challenge,
     pending: Pending, answer: Answer,
 ) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
     """Adds the first factor of a locked user that works here, which the answer confirms; how it was judged, and the
@@ -51,26 +50,25 @@ def confirm(
     method = "totp" if answer.otp is not None else "passkey"
     gate.check_enrolment(bound, ctx, tenants.settings_of(tenant.settings), user, challenge, method)
     if answer.new_passkey is not None:
-        return _passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name, mails)
+        return _passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
     if answer.otp is None or not pending.totp:
         return Judged(None), ()
     if not totp.add(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
         return Judged(None), ()
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
     event = Event.SECOND_FACTOR_ENROLLED
-    mails.add(factor_notices.tell(bound, ctx, services.mail_queue, user, event, factor="totp"))
+    factor_notices.tell(bound, ctx, services.mail_queue, user, event, factor="totp")
     return Judged("otp"), codes or _new_codes(bound, ctx, user)
 
 
 def _passkey(
     unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any],
-    name: str, mails: Mails,
+    name: str,
 ) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
     try:
         added = registration.add(unit, ctx, tenant, user, pending.passkey, made, name)
     except Refused as refused:
         return Judged(None, why=f"passkey: {refused}"), ()
-    mails.add(added.mail)
     return Judged("passkey"), added.recovery_codes or _new_codes(unit.of(tenant.id), ctx, user)
 
 

@@ -5,12 +5,9 @@ What changes the factors themselves is told by :mod:`manifest_auth.accounts.fact
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from manifest_auth.accounts.factors import recovery_codes
 from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
-from manifest_auth.mail_queue import Queued
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.mail import Email
 from manifest_auth.runtime.settings import DAY
@@ -23,25 +20,14 @@ from manifest_auth.throttle import throttle
 TOLD_AFTER = 5
 
 
-@dataclass(slots=True)
-class Mails:
-    """E-mails that were queued in a unit of work, to be sent after it, also where it ended with a refusal."""
-
-    queued: list[Queued] = field(default_factory=list)
-
-    def add(self, queued: Queued | None) -> None:
-        if queued is not None:
-            self.queued.append(queued)
-
-
-def recovery_code_used(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User) -> None:
+def recovery_code_used(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User) -> None:
     """Says that a code was used, from where, and how many are left."""
     left = recovery_codes.left(unit, user.id)
     email = mail.recovery_code_used(reader(user, tenant), ctx.address, left)
-    _add(unit, ctx, mails, user, email, "recovery_code_used")
+    _add(unit, ctx, user, email, "recovery_code_used")
 
 
-def wrong_code(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User) -> None:
+def wrong_code(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User) -> None:
     """Counts a wrong code behind a right password. The fifth says that someone else knows the password; so do the
     10th, 20th, 40th … of an attack that goes on. A right code does not reset the count: the owner's own sign-ins must
     not hide the guesses of another."""
@@ -49,8 +35,8 @@ def wrong_code(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tena
     times, rest = divmod(throttle.tally(unit, key, ctx.now, DAY * 1000), TOLD_AFTER)
     if times and not rest and not times & (times - 1):
         email = mail.wrong_codes(reader(user, tenant), ctx.address)
-        _add(unit, ctx, mails, user, email, "second_factor_failed")
+        _add(unit, ctx, user, email, "second_factor_failed")
 
 
-def _add(unit: TenantUnit, ctx: RequestContext, mails: Mails, user: User, email: Email, purpose: str) -> None:
-    mails.add(ctx.services.mail_queue.add(unit, email, purpose, f"user:{user.id}"))
+def _add(unit: TenantUnit, ctx: RequestContext, user: User, email: Email, purpose: str) -> None:
+    ctx.services.mail_queue.add(unit, ctx, email, purpose, f"user:{user.id}")

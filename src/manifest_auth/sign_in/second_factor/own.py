@@ -19,7 +19,6 @@ from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import relying_party
@@ -114,7 +113,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     step_up.check(ctx, Act.FACTORS)
     gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 
-    def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
+    def work(unit: TenantUnit, user: User) -> tuple[str, ...]:
         services = ctx.services
         replaces = bool(user.factors & Kind.TOTP)
         if not totp.confirm(unit, services.sealer, user.id, ctx.user.session_id, code, ctx.now):
@@ -123,9 +122,10 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
         session_proof.enrolled(unit, ctx, "otp")
         event = Event.SECOND_FACTOR_ENROLLED
-        return codes, factor_notices.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
+        factor_notices.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
+        return codes
 
-    return await _told(ctx, work)
+    return await _locked(ctx, work)
 
 
 async def remove_totp(ctx: RequestContext) -> None:
@@ -134,17 +134,17 @@ async def remove_totp(ctx: RequestContext) -> None:
     step_up.check(ctx, Act.FACTORS)
     settings = tenants.settings_of(ctx.user.tenant_settings)
 
-    def work(unit: TenantUnit, user: User) -> tuple[None, Queued | None]:
+    def work(unit: TenantUnit, user: User) -> None:
         if not totp.drop(unit, user.id):
             raise NotFound()
         if not user.factors & Kind.TOTP:
-            return None, None
+            return
         factors.check_removable(gate.usable(unit, ctx, user) & ~Kind.TOTP, user.roles, settings)
         factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
         event = Event.SECOND_FACTOR_REMOVED
-        return None, factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")
+        factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")
 
-    await _told(ctx, work)
+    await _locked(ctx, work)
 
 
 async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
@@ -152,13 +152,14 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
     ReauthenticationRequired."""
     step_up.check(ctx, Act.FACTORS)
 
-    def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
+    def work(unit: TenantUnit, user: User) -> tuple[str, ...]:
         if not user.factors:
             raise Conflict("Recovery codes need a second factor: set one up first")
         codes = recovery_codes.make(unit, ctx.services.random, user.id, ctx.now)
-        return codes, factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.RECOVERY_CODES_MADE)
+        factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.RECOVERY_CODES_MADE)
+        return codes
 
-    return await _told(ctx, work)
+    return await _locked(ctx, work)
 
 
 async def end_trust(ctx: RequestContext, trusted_id: str | None = None) -> int:
@@ -181,12 +182,6 @@ async def end_trust(ctx: RequestContext, trusted_id: str | None = None) -> int:
     return await ctx.store.write(work)
 
 
-async def _told(ctx: RequestContext, work: Callable[[TenantUnit, User], tuple[T, Queued | None]]) -> T:
-    """Runs a change of the caller's factors with the user locked, and sends its e-mail after the commit."""
-
-    def locked(unit: TenantUnit) -> tuple[T, Queued | None]:
-        return work(unit, users.get(unit, ctx.user.user_id, lock=True))
-
-    found, queued = await ctx.store.write(locked)
-    ctx.services.mail_queue.send_soon(ctx.request_id, queued)
-    return found
+async def _locked(ctx: RequestContext, work: Callable[[TenantUnit, User], T]) -> T:
+    """Runs a change of the caller's factors with the user locked."""
+    return await ctx.store.write(lambda unit: work(unit, users.get(unit, ctx.user.user_id, lock=True)))
