@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from manifest_auth import tenants
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import Actor, files
+from manifest_auth.work import Actor, files, uploads
 from tests.support.team import Team
 from tests.support.templates import template_at
 
@@ -108,6 +108,10 @@ async def a_file(team: Team) -> int:
     """The id of a file that was uploaded: its row alone, the bytes are another test's business."""
     by = Actor((await team.member("Operator")).id, team.app.clock.now_ms())
     key = f"key-{team.client}-{next(_numbers)}"
-    row = {"key": key, "name": "gauge.jpg", "media_type": "image/jpeg", "size": 3, "sha256": "0" * 64}
-    made = await within(team, lambda unit: files.add(unit, by, **row, quota=2**30))  # type: ignore[arg-type]
-    return made.id
+    row: dict[str, Any] = {"key": key, "name": "gauge.jpg", "media_type": "image/jpeg", "size": 3, "sha256": "0" * 64}
+
+    def add(unit: TenantUnit) -> int:
+        uploads.reserve(unit, by, key=key, declared=3, largest=3, quota=2**30, expires_at=by.at + 1)
+        return files.add(unit, by, **row, quota=2**30).id
+
+    return await within(team, add)

@@ -66,7 +66,7 @@ from manifest_auth.store.tables.providers import (
     sign_in_codes,
     sign_in_flows,
 )
-from manifest_auth.store.tables.quotas import file_totals
+from manifest_auth.store.tables.quotas import file_totals, uploads
 from manifest_auth.store.tables.second_factor import admin_recovery_codes, admin_second_factors
 from manifest_auth.store.tables.work import (
     files,
@@ -79,7 +79,6 @@ from manifest_auth.store.tables.work import (
     template_steps,
     template_versions,
     templates,
-    uploads,
 )
 
 TENANT_OWNED = frozenset(t for t in metadata.tables.values() if t.info.get("owner") == "tenant")

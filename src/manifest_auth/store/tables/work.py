@@ -188,19 +188,6 @@ files = Table(  # evidence; the bytes are in the file storage under `key`
     sqlite_autoincrement=True,
 )
 
-uploads = Table(  # files on their way, by the key under which their bytes will be; they count in the quota
-    "uploads",
-    metadata,
-    tenant(goes_with=True),
-    Column("key", Text, primary_key=True),
-    *row_of("users", "user_id", goes_with=True),
-    Column("size", BigInt, nullable=False),  # as declared, or the most that it can be
-    time("expires_at"),  # later than its request can last
-    Index(None, "expires_at"),
-    info=OWNED,
-    sqlite_strict=True,
-)
-
 job_records = Table(
     "job_records",
     metadata,
