@@ -2110,7 +2110,7 @@ export interface components {
             /** @description Users let a device in by typing the code that it shows (RFC 8628). */
             code?: boolean;
             /** @description Of the user's roles, a device gets these; never Admin, User Admin. */
-            roles?: components["schemas"]["Role"][];
+            roles?: ("Author" | "Approver" | "Publisher" | "Operator" | "Viewer")[];
             /** @description A device is signed out so many hours after its approval. */
             hours?: number;
             /** @description Device and user have to be in the same network. */
@@ -2327,7 +2327,7 @@ export interface components {
             /** @description Lower-case letters, digits, inner hyphens. */
             name: string;
             /** @description Never `Admin`. */
-            roles: components["schemas"]["Role"][];
+            roles: ("User Admin" | "Author" | "Approver" | "Publisher" | "Operator" | "Viewer")[];
             /** @description What it is for. */
             description?: string;
             scopes?: components["schemas"]["Permission"][] | null;
@@ -2352,7 +2352,7 @@ export interface components {
             /** @description Lower-case letters, digits, inner hyphens. */
             name?: string;
             /** @description Never `Admin`. */
-            roles?: components["schemas"]["Role"][];
+            roles?: ("User Admin" | "Author" | "Approver" | "Publisher" | "Operator" | "Viewer")[];
             /** @description What it is for. */
             description?: string;
             scopes?: components["schemas"]["Permission"][] | null;
@@ -2422,8 +2422,11 @@ export interface components {
          * @description A public key (RFC 7517) for ES256, PS256 or RS256.
          */
         JwkBody: {
-            /** @description `EC` or `RSA`. */
-            kty: string;
+            /**
+             * @description `EC` or `RSA`.
+             * @enum {string}
+             */
+            kty: "EC" | "RSA";
             /** @description By which assertions name the key. */
             kid: string;
             alg?: string;
@@ -3578,8 +3581,11 @@ export interface components {
          * @description A public key (RFC 7517) for ES256, PS256 or RS256.
          */
         Jwk: {
-            /** @description `EC` or `RSA`. */
-            kty: string;
+            /**
+             * @description `EC` or `RSA`.
+             * @enum {string}
+             */
+            kty: "EC" | "RSA";
             /** @description By which assertions name the key. */
             kid: string;
             alg?: string;

@@ -16,10 +16,11 @@ from manifest_auth.store import cursors
 from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import parse_time
+from manifest_auth.text.json_schema import CURSOR, TIME
 
 _EVENTS = frozenset(event.value for event in Event)
 Text = Annotated[str, fields.EVENT_NAME.meta]
-Time = Annotated[str, Meta(max_length=40, description="Like `2026-01-31T09:30:00Z`.")]
+Time = Annotated[str, Meta(max_length=40, description="Like `2026-01-31T09:30:00Z`.", extra_json_schema=TIME)]
 
 
 class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
@@ -46,7 +47,9 @@ class AuditQuery(AuditFilters, frozen=True, rename={"since": "from", "until": "t
     """The filters and the paging of a list."""
 
     first: Annotated[int, Meta(ge=1, le=100, description="Events in a page, at most.")] = 50
-    after: Annotated[str, Meta(max_length=200, description="`nextCursor` of the previous page.")] = ""
+    after: Annotated[
+        str, Meta(max_length=200, description="`nextCursor` of the previous page.", extra_json_schema=CURSOR)
+    ] = ""
 
 
 class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):

@@ -24,7 +24,15 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import Access, Route
 from manifest_auth.http.body import FORM
-from manifest_auth.http.openapi_schemas import BYTES, GRAPHQL_BODY, GRAPHQL_MEMBERS, TEXT, components, reference
+from manifest_auth.http.openapi_schemas import (
+    BYTES,
+    GRAPHQL_BODY,
+    GRAPHQL_MEMBERS,
+    TEXT,
+    components,
+    reference,
+    without_nul,
+)
 from manifest_auth.http.operation_names import operation_id
 from manifest_auth.http.routes import refuse_in_envelope
 
@@ -134,6 +142,7 @@ def _in_text(name: str) -> dict[str, Any]:
 
 def _in_query(model: type[msgspec.Struct]) -> list[dict[str, Any]]:
     schema = msgspec.json.schema(model)["$defs"][model.__name__]
+    without_nul(schema)
     required = schema.get("required", [])
     return [
         {"name": name, "in": "query", "required": name in required, "schema": of}

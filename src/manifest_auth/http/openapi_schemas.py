@@ -11,7 +11,8 @@ import msgspec
 
 from manifest_auth.errors import REFUSALS
 from manifest_auth.http.routes import Route
-from manifest_auth.text.models import READ_ONLY, objects_of
+from manifest_auth.text.json_schema import NO_NUL
+from manifest_auth.text.models import MORE_SCHEMA, READ_ONLY, objects_of
 
 REF = "#/components/schemas/{name}"
 TEXT: dict[str, Any] = {"type": "string"}
@@ -71,6 +72,8 @@ def components(routes: Sequence[Route]) -> dict[str, Any]:
     _, told = msgspec.json.schema_components(shown, ref_template=REF)
     _close(asked, routes)
     _tell_defaults(asked)
+    for name in asked:
+        without_nul(asked[name])
     both = {name for name in asked.keys() & told.keys() if asked[name] != told[name]}
     for name in sorted(both):  # in one order each time
         asked[f"{name}Body"] = {**asked.pop(name), "title": f"{name}Body"}
@@ -93,11 +96,28 @@ def _close(schemas: dict[str, Any], routes: Sequence[Route]) -> None:
     )
     if strict & tolerant:
         raise ValueError(f"in bodies that ignore unknown members, and in others: {strict & tolerant}")
+    for model in strict | tolerant:
+        schemas[model.__name__] |= getattr(model, MORE_SCHEMA, {})
     for model in strict:
         schema = schemas[model.__name__]
         schema["additionalProperties"] = False
         for name in sorted(getattr(model, READ_ONLY, ())):
             schema["properties"][name] = {**_SENT_BACK, "readOnly": True}
+
+
+def without_nul(schema: Any) -> None:
+    """Says of each text of what is sent that it has no NUL, where nothing is said of its characters."""
+    for one in schema if isinstance(schema, list) else schema.values() if isinstance(schema, dict) else ():
+        without_nul(one)
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type") == "string" and not schema.keys() & _SAID:
+        schema.update(NO_NUL)
+    if "$ref" in schema and "enum" in schema:  # of the values that it refers to, some
+        del schema["$ref"]
+
+
+_SAID = {"pattern", "enum", "const", "format"}
 
 
 def _tell_defaults(schemas: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from manifest_auth.http.answers import Answer, refuse
 from manifest_auth.http.head import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.text.json_schema import CURSOR
 from manifest_auth.text.models import MOST, from_texts
 
 B = TypeVar("B")
@@ -40,7 +41,9 @@ class Paging(msgspec.Struct, frozen=True):
     """Query parameters of every list."""
 
     first: Annotated[int, Meta(ge=1, le=100, description="Items in a page.")] = 50
-    after: Annotated[str, Meta(max_length=4096, description="`nextCursor` of the previous page.")] = ""
+    after: Annotated[
+        str, Meta(max_length=4096, description="`nextCursor` of the previous page.", extra_json_schema=CURSOR)
+    ] = ""
 
 
 _PAGING = frozenset(Paging.__struct_encode_fields__)

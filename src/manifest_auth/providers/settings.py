@@ -20,11 +20,12 @@ from manifest_auth.protocols.microsoft import Clouds
 from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_return_address
 from manifest_auth.text.hosts import DOMAIN
+from manifest_auth.text.json_schema import RETURN_ADDRESS, matching
 
-_PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
+PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 _RESERVED = frozenset({"new"})  # stands in place of a name where one is made
 
-Address = Annotated[str, Meta(min_length=1, max_length=2000)]
+Address = Annotated[str, Meta(min_length=1, max_length=2000, extra_json_schema=RETURN_ADDRESS)]
 #: One value of ``amr`` or ``acr``. Blanks separate values in a request (OpenID Connect Core, section 3.1.2.1).
 ProofValue = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")]
 
@@ -81,7 +82,8 @@ class Rules(msgspec.Struct, frozen=True, rename="camel"):
     """Settings of providers of every kind."""
 
     domains: Annotated[
-        tuple[str, ...], Meta(max_length=100, description="E-mail domains that this provider owns and vouches for.")
+        tuple[Annotated[str, Meta(extra_json_schema=matching(DOMAIN))], ...],
+        Meta(max_length=100, description="E-mail domains that this provider owns and vouches for."),
     ] = ()
     create_users: Annotated[bool, Meta(description="Creates accounts for people without one.")] = False
     group_roles: Annotated[tuple[GroupRoles, ...], Meta(max_length=500)] = ()
@@ -217,6 +219,6 @@ def check_provider_name(name: str) -> None:
     """Raises ValidationError."""
     if name in _RESERVED:
         raise ValidationError(details=[("name", f"Another address has this name: {name}")])
-    if not _PROVIDER_NAME.match(name):
+    if not PROVIDER_NAME.match(name):
         sentence = "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores"
         raise ValidationError(details=[("name", sentence)])

@@ -13,6 +13,8 @@ from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import Network, networks_of
 from manifest_auth.tenants import rules
 from manifest_auth.tenants.rules import Rule
+from manifest_auth.text.hosts import NETWORK
+from manifest_auth.text.json_schema import matching, one_of
 
 #: Roles that no device ever gets: a stolen one would manage users.
 _NEVER = frozenset({Role.ADMIN, Role.USER_ADMIN})
@@ -50,7 +52,7 @@ ByCode = Annotated[
     ),
 ]
 DeviceRoles = Annotated[
-    tuple[Role, ...],
+    tuple[Annotated[Role, Meta(extra_json_schema=one_of(*(role.value for role in Role if role not in _NEVER)))], ...],
     Meta(min_length=1, max_length=5, description="Of the user's roles, a device gets these; never Admin, User Admin."),
     Rule(
         "pairing",
@@ -86,7 +88,7 @@ SameNetwork = Annotated[
     ),
 ]
 Networks = Annotated[
-    tuple[Annotated[str, Meta(max_length=64)], ...],
+    tuple[Annotated[str, Meta(max_length=64, extra_json_schema=matching(NETWORK))], ...],
     Meta(max_length=50, description="Networks that count as the same, in CIDR form; none: private addresses do."),
     Rule(
         "pairing",

@@ -5,6 +5,7 @@ Members that a change leaves out stay, so no request can remove a rule by not kn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -19,12 +20,26 @@ from manifest_auth.tenants.device_rules import BadgeRules, PairingRules
 from manifest_auth.tenants.rules import Change, Rule
 from manifest_auth.text import fields
 from manifest_auth.text.durations import spoken
+from manifest_auth.text.json_schema import ORIGIN, RETURN_ADDRESS, matching
 from manifest_auth.text.languages import NAMES, Language
 
 S = TypeVar("S", bound=msgspec.Struct)
 #: Members without a rule are set on pages of their own.
 BrandName = Annotated[str, fields.BRAND_NAME.meta]
-Accent = Annotated[str, Meta(max_length=7, description="Colour of pages, `#rrggbb` in lower case; empty: the default.")]
+ACCENT = re.compile(r"#[0-9a-f]{6}\Z")
+Accent = Annotated[
+    str,
+    Meta(
+        max_length=7,
+        description="Colour of pages, `#rrggbb` in lower case; empty: the default.",
+        extra_json_schema=matching(ACCENT, empty=True),
+    ),
+]
+
+
+#: The least length of a session, where it is not 0.
+LEAST_S = 300
+_NONE_OR_MORE = {"not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_S}}
 
 
 def _people(number: int) -> str:
@@ -222,7 +237,12 @@ StepUp = Annotated[
 ]
 IdleSeconds = Annotated[
     int,
-    Meta(ge=0, le=400 * DAY, description="A session cookie expires after so many seconds without use."),
+    Meta(
+        ge=0,
+        le=400 * DAY,
+        description="A session cookie expires after so many seconds without use.",
+        extra_json_schema=_NONE_OR_MORE,
+    ),
     Rule(
         "sessions",
         "Without use",
@@ -234,7 +254,12 @@ IdleSeconds = Annotated[
 ]
 MaxSeconds = Annotated[
     int,
-    Meta(ge=0, le=400 * DAY, description="A session ends after so many seconds, even in use."),
+    Meta(
+        ge=0,
+        le=400 * DAY,
+        description="A session ends after so many seconds, even in use.",
+        extra_json_schema=_NONE_OR_MORE,
+    ),
     Rule(
         "sessions",
         "In all",
@@ -246,7 +271,7 @@ MaxSeconds = Annotated[
 ]
 RefreshSeconds = Annotated[
     int,
-    Meta(ge=0, le=400 * DAY, description="Lifetime of a refresh token, seconds."),
+    Meta(ge=0, le=400 * DAY, description="Lifetime of a refresh token, seconds.", extra_json_schema=_NONE_OR_MORE),
     Rule(
         "sessions",
         "An application without use",
@@ -272,7 +297,7 @@ RefreshStrict = Annotated[
     ),
 ]
 AllowedOrigins = Annotated[
-    tuple[Annotated[str, Meta(max_length=300)], ...],
+    tuple[Annotated[str, Meta(max_length=300, extra_json_schema=ORIGIN)], ...],
     Meta(
         max_length=50,
         description="Origins whose pages may read answers (CORS), and may send requests with the session cookie.",
@@ -285,7 +310,7 @@ AllowedOrigins = Annotated[
     ),
 ]
 ReturnAddresses = Annotated[
-    tuple[Annotated[str, Meta(min_length=1, max_length=2000)], ...],
+    tuple[Annotated[str, Meta(min_length=1, max_length=2000, extra_json_schema=RETURN_ADDRESS)], ...],
     Meta(
         max_length=50,
         description="Where a sign-in through a provider may return to: exact addresses, including those of apps.",

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.tenants import device_rules
 from manifest_auth.tenants.session_lengths import Lengths
-from manifest_auth.tenants.settings import LEAVES, SessionLengths, TenantSettings
+from manifest_auth.tenants.settings import ACCENT, LEAST_S, LEAVES, SessionLengths, TenantSettings
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_return_address
-from manifest_auth.text.hosts import is_loopback_host
+from manifest_auth.text.hosts import ORIGIN, is_loopback_host
 
-LEAST_S = 300
-_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?\Z")
 _IMPLIED = {"http": 80, "https": 443}
-_ACCENT = re.compile(r"#[0-9a-f]{6}\Z")
 _LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
 
 
@@ -44,7 +40,7 @@ def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
     if settings.contact and not any(map(str.isalnum, settings.contact)):
         yield "contact", "Say whom to ask, in words or numbers, or leave it empty"
     yield from _refused(fields.BRAND_NAME.check, settings.branding.name, "branding.name")
-    if settings.branding.accent and not _ACCENT.match(settings.branding.accent):
+    if settings.branding.accent and not ACCENT.match(settings.branding.accent):
         yield "branding.accent", "Must be #rrggbb in lower case, or empty"
 
 
@@ -59,7 +55,7 @@ def _refused(check_one: Callable[..., object], *arguments: object, **options: ob
 
 def _wrong_with_origin(origin: str) -> str:
     """What is wrong with it as the value of an ``Origin`` header (RFC 6454, section 6.2); empty: nothing."""
-    parts = _ORIGIN.match(origin)
+    parts = ORIGIN.match(origin)
     if parts is None:
         return "Must be scheme://host[:port], lower case"
     scheme, host, port = parts.groups()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import msgspec
@@ -14,8 +13,7 @@ from manifest_auth.store.tables import tenants
 from manifest_auth.tenants import origin_index
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
 from manifest_auth.tenants.settings_checks import check
-
-_IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
+from manifest_auth.text.hosts import SLUG
 
 
 class Tenant(NamedTuple):
@@ -98,7 +96,7 @@ def find(unit: SystemUnit, name: str) -> Tenant | None:
     """A client by identifier or by number (an identifier never consists of digits alone), each in its only spelling."""
     if name.isascii() and name.isdigit():
         return unit.first(_BY_ID, id=int(name)) if len(name) < 19 and name[0] != "0" else None
-    return unit.first(_BY_IDENTIFIER, identifier=name) if _IDENTIFIER.match(name) else None
+    return unit.first(_BY_IDENTIFIER, identifier=name) if SLUG.match(name) else None
 
 
 def get_named(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
@@ -125,7 +123,7 @@ def list_page(unit: SystemUnit, after: int, limit: int) -> list[Tenant]:
 
 def check_identifier(identifier: str) -> None:
     """Raises ValidationError."""
-    if not _IDENTIFIER.match(identifier) or identifier.isdigit():
+    if not SLUG.match(identifier) or identifier.isdigit():
         sentence = "2 to 63 lower-case letters, digits and inner hyphens, not digits alone"
         raise ValidationError(details=[("identifier", sentence)])
 

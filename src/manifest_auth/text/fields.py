@@ -6,12 +6,13 @@ labels, hints and ``maxlength``. So a text that one interface refuses is refused
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.text import canonical
+from manifest_auth.text.json_schema import BUT_LINES, CONTROLS, matching
 from manifest_auth.text.languages import marked as _
 
 _BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u2800"  # the blank Braille pattern
@@ -48,12 +49,22 @@ class Field(NamedTuple):
     @property
     def meta(self) -> Meta:
         """The bounds and the description, for the type of a member."""
-        return Meta(min_length=self.least or None, max_length=self.most, description=self.about)
+        bounds: dict[str, Any] = {"min_length": self.least or None, "max_length": self.most}
+        return Meta(**bounds, description=self.about, extra_json_schema=self._pattern)
 
     @property
     def typed(self) -> Meta:
         """The upper bound alone: a form shows an empty field again, with what is missing."""
-        return Meta(max_length=self.most)
+        said = {} if self.kind == "email" else self._replace(least=0)._pattern
+        return Meta(max_length=self.most, extra_json_schema=said)
+
+    @property
+    def _pattern(self) -> dict[str, Any]:
+        """What :meth:`check` takes, as far as JSON Schema can say it."""
+        if self.kind == "email":
+            return {"pattern": matching(canonical.EMAIL_SHAPE)["pattern"].replace(r"\x7f", r"\x7f-\x9f")}
+        none = BUT_LINES if self.kind == "prose" else CONTROLS
+        return {"pattern": rf"^[^{none}]*[^\s{none}][^{none}]*$" if self.least else f"^[^{none}]*$"}
 
 
 def _out_of_bounds(member: str, bound: str, number: int) -> ValidationError:

@@ -16,6 +16,8 @@ B = TypeVar("B")
 MOST = 20
 #: Attribute of a model: members of the answer that may be sent back, and change nothing.
 READ_ONLY = "READ_ONLY"
+#: Attribute of a model: what JSON Schema says of the object beside its members.
+MORE_SCHEMA = "MORE_SCHEMA"
 _MOST_ITEMS = 1000  # in longer lists, the wrong items are not looked for
 _LONGEST_NAME = 64
 

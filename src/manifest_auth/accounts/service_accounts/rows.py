@@ -5,7 +5,6 @@ An account is a row of ``users`` of kind ``service``, and one of ``service_accou
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select, update
@@ -15,9 +14,9 @@ from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import service_accounts, users
 from manifest_auth.text.canonical import SERVICE_DOMAIN
+from manifest_auth.text.hosts import SLUG
 
 MOST: Final = 50  # of one client, deleted ones apart
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 
 
 class ServiceAccount(NamedTuple):
@@ -146,7 +145,7 @@ def switch(unit: TenantUnit, account_id: int, deactivated_at: int | None) -> Non
 
 def check_name(name: str) -> str:
     """The name. Raises ValidationError."""
-    if not _NAME.match(name):
+    if not SLUG.match(name):
         sentence = "Must be 2 to 63 lower-case letters, digits and inner hyphens"
         raise ValidationError(details=[("name", sentence)])
     return name

@@ -22,7 +22,7 @@ from manifest_auth.text import fields
 
 
 class AdminBody(msgspec.Struct, frozen=True):
-    username: Annotated[str, Meta(min_length=1, max_length=64)]
+    username: Annotated[str, fields.USERNAME.meta]
     password: (
         Annotated[fields.Password, Meta(description="Left out: a random one is made and returned once.")] | UnsetType
     ) = UNSET

@@ -19,6 +19,8 @@ from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettingsChange
 from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.hosts import SLUG
+from manifest_auth.text.json_schema import matching
 
 Name = Annotated[str, fields.CLIENT_NAME.meta]
 _NOTHING_NEW = TenantSettingsChange()
@@ -26,7 +28,15 @@ _MEMBER = "settings."
 
 
 class ClientBody(msgspec.Struct, frozen=True):
-    identifier: Annotated[str, Meta(min_length=2, max_length=63)]
+    identifier: Annotated[
+        str,
+        Meta(
+            min_length=2,
+            max_length=63,
+            description="Lower-case letters, digits, inner hyphens; not digits alone.",
+            extra_json_schema=matching(SLUG),
+        ),
+    ]
     name: Name
     settings: TenantSettingsChange = _NOTHING_NEW
 

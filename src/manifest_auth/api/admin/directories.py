@@ -20,16 +20,26 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants.claims import directories
+from manifest_auth.text import fields
+from manifest_auth.text.json_schema import GUID_IN_ANY_CASE
 
 CloudName = Annotated[
     Literal["", "global", "us-gov", "us-dod", "china", "custom"],
     Meta(description="Microsoft cloud; empty: the installation's."),
 ]
-Reason = Annotated[str, Meta(min_length=10, max_length=500, description="Recorded in the audit trail.")]
+Reason = Annotated[str, fields.CLAIM_REASON.meta]
 
 
 class DirectoryBody(msgspec.Struct, frozen=True):
-    directory: Annotated[str, Meta(min_length=36, max_length=36, description="Directory (tenant) id, a GUID.")]
+    directory: Annotated[
+        str,
+        Meta(
+            min_length=36,
+            max_length=36,
+            description="Directory (tenant) id, a GUID.",
+            extra_json_schema=GUID_IN_ANY_CASE,
+        ),
+    ]
     cloud: CloudName = ""
 
 

@@ -22,6 +22,9 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import claims
 from manifest_auth.tenants.claims import Claim, domains
+from manifest_auth.text import fields
+from manifest_auth.text.hosts import DOMAIN
+from manifest_auth.text.json_schema import matching
 
 State = Literal["pending", "proved", "failing", "lapsed"]
 
@@ -34,13 +37,19 @@ class DomainsQuery(Page, frozen=True):
 
 
 class DomainBody(msgspec.Struct, frozen=True):
-    domain: Annotated[str, Meta(min_length=1, max_length=253, description="In lower case, like `acme.example`.")]
+    domain: Annotated[
+        str,
+        Meta(
+            min_length=4,
+            max_length=189,
+            description="In lower case, like `acme.example`.",
+            extra_json_schema=matching(DOMAIN),
+        ),
+    ]
 
 
 class VouchBody(msgspec.Struct, frozen=True):
-    reason: Annotated[
-        str, Meta(min_length=10, max_length=500, description="How you know; recorded in the audit trail.")
-    ]
+    reason: Annotated[str, fields.CLAIM_REASON.meta, Meta(description="How you know; recorded in the audit trail.")]
 
 
 class RecordData(Wire, frozen=True):

@@ -40,6 +40,9 @@ class StatusData(Wire, frozen=True):
     counts: CountsData
 
 
+_READ = Meta(extra_json_schema={"readOnly": True})
+
+
 class InstallationBody(msgspec.Struct, frozen=True, rename="camel"):
     """Members that are left out stay as they are. ``adminAddresses``: networks that may call the admin routes, comma
     separated, your own included; empty: only the environment's limit. The environment's settings may be sent unchanged,
@@ -47,9 +50,9 @@ class InstallationBody(msgspec.Struct, frozen=True, rename="camel"):
 
     second_factor_required: bool | UnsetType = UNSET
     admin_addresses: Annotated[str, Meta(max_length=2000)] | UnsetType = UNSET
-    environment_admin_addresses: str | UnsetType = UNSET
-    client_deletion_days: int | UnsetType = UNSET
-    client_deletion_audit: str | UnsetType = UNSET
+    environment_admin_addresses: Annotated[str, _READ] | UnsetType = UNSET
+    client_deletion_days: Annotated[int, _READ] | UnsetType = UNSET
+    client_deletion_audit: Annotated[str, _READ] | UnsetType = UNSET
 
 
 class InstallationData(Wire, frozen=True):

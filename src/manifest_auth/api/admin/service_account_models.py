@@ -16,16 +16,29 @@ from manifest_auth.accounts.service_accounts.secret_management import (
 from manifest_auth.http import Items, Page, Time, Wire
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.text import fields
+from manifest_auth.text.hosts import NETWORK, SLUG
+from manifest_auth.text.json_schema import matching, one_of
 
-Name = Annotated[str, Meta(min_length=2, max_length=63, description="Lower-case letters, digits, inner hyphens.")]
-Description = Annotated[str, Meta(max_length=500, description="What it is for.")]
-Roles = Annotated[list[Role], Meta(min_length=1, max_length=7, description="Never `Admin`.")]
+Name = Annotated[
+    str,
+    Meta(
+        min_length=2,
+        max_length=63,
+        description="Lower-case letters, digits, inner hyphens.",
+        extra_json_schema=matching(SLUG),
+    ),
+]
+Description = Annotated[str, fields.SERVICE_DESCRIPTION.meta, Meta(description="What it is for.")]
+Roles = Annotated[
+    list[Annotated[Role, Meta(extra_json_schema=one_of(*(role.value for role in Role if role is not Role.ADMIN)))]],
+    Meta(min_length=1, max_length=7, description="Never `Admin`."),
+]
 Scopes = Annotated[
     list[Permission],
     Meta(min_length=1, max_length=50, description="Of what the roles allow, these alone; null: all of it."),
 ]
 Addresses = Annotated[
-    list[Annotated[str, Meta(min_length=1, max_length=64)]],
+    list[Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema=matching(NETWORK))]],
     Meta(max_length=50, description="Networks that it may call from, like `192.0.2.0/24`; none: any."),
 ]
 MayIntrospect = Annotated[bool, Meta(description="Whether it may ask what tokens of this client are good for.")]
@@ -35,7 +48,7 @@ _Text = Annotated[str, Meta(max_length=2000)]
 class Jwk(msgspec.Struct, frozen=True):
     """A public key (RFC 7517) for ES256, PS256 or RS256."""
 
-    kty: Annotated[str, Meta(description="`EC` or `RSA`.")]
+    kty: Annotated[str, Meta(description="`EC` or `RSA`.", extra_json_schema=one_of("EC", "RSA"))]
     kid: Annotated[str, Meta(min_length=1, max_length=200, description="By which assertions name the key.")]
     alg: _Text | UnsetType = UNSET
     use: _Text | UnsetType = UNSET

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -14,6 +14,8 @@ from manifest_auth.operations import clear_throttles
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters
 from manifest_auth.text import fields
+from manifest_auth.text.hosts import ADDRESS
+from manifest_auth.text.json_schema import matching
 from manifest_auth.throttle import blocked
 
 
@@ -29,10 +31,15 @@ class ClearBody(msgspec.Struct, frozen=True):
     """What to clear: an account of a client (`client` and `email`), a system admin (`username`), an `address`, or the
     attempts on an account from an address."""
 
+    MORE_SCHEMA: ClassVar = {
+        "dependentRequired": {"client": ["email"], "email": ["client"]},
+        "not": {"anyOf": [{"required": ["username", "email"]}, {"maxProperties": 0}]},
+    }
+
     client: Annotated[str, Meta(min_length=1, max_length=63)] | UnsetType = UNSET
     email: fields.Email | UnsetType = UNSET
-    username: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-    address: Annotated[str, Meta(min_length=2, max_length=45)] | UnsetType = UNSET
+    username: Annotated[str, fields.USERNAME.meta] | UnsetType = UNSET
+    address: Annotated[str, Meta(min_length=2, max_length=45, extra_json_schema=matching(ADDRESS))] | UnsetType = UNSET
 
 
 class ThrottleData(Wire, frozen=True):

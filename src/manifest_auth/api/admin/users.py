@@ -7,7 +7,7 @@ one that never existed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -24,12 +24,15 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.json_schema import at_most_one
 
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
 
 class UserBody(msgspec.Struct, frozen=True, rename="camel"):
     """``password`` and ``passwordHash`` exclude each other; without either the user has no password yet."""
+
+    MORE_SCHEMA: ClassVar = at_most_one("password", "passwordHash")
 
     email: fields.Email
     roles: Roles

@@ -18,7 +18,6 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth.errors import (
     NotFound,
@@ -50,7 +49,7 @@ _STORING_S = 60.0  # from the last byte of an upload to its row, at most
 class NameQuery(msgspec.Struct, frozen=True):
     """``name``: of the file, as the person knows it."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200, description="Name of the file.")]
+    name: Annotated[str, fields.FILE_NAME.meta]
 
 
 class FileData(Wire, frozen=True):

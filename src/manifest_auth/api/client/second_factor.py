@@ -25,6 +25,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.second_factor import continuing, enrolling, passkey_options
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
+from manifest_auth.text import fields
 
 Challenge = Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`.")]
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -43,7 +44,7 @@ class ContinueBody(msgspec.Struct, frozen=True, rename="camel"):
     recovery_code: Code | None = None
     passkey: Credential | None = None
     new_passkey: Credential | None = None
-    name: Annotated[str, Meta(max_length=64, description="Of a new passkey.")] = ""
+    name: Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="Of a new passkey.")] = ""
     trust: Trust = False
 
 

@@ -60,6 +60,7 @@ from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import fields
+from manifest_auth.text.json_schema import BASE64
 from manifest_auth.text.models import convert, from_texts
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
@@ -87,14 +88,14 @@ class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SamlBody(msgspec.Struct, frozen=True, rename="camel"):
-    saml_response: Annotated[str, Meta(min_length=1, max_length=480 * 1024)]
+    saml_response: Annotated[str, Meta(min_length=1, max_length=480 * 1024, extra_json_schema=BASE64)]
     relay_state: Annotated[str, Meta(max_length=2000)] = ""
 
 
 class SamlForm(msgspec.Struct, frozen=True):
     """What a provider's page posts."""
 
-    SAMLResponse: str
+    SAMLResponse: Annotated[str, Meta(extra_json_schema={"minLength": 1, **BASE64})]
     RelayState: str = ""
 
 

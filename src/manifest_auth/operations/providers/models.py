@@ -12,19 +12,29 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import providers
 from manifest_auth.providers import Provider
+from manifest_auth.providers.settings import PROVIDER_NAME
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import kinds
 from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData, optional
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
+from manifest_auth.text.json_schema import at_most_one, exactly_one, matching
 
 if TYPE_CHECKING:
     KindName = str
 else:
     KindName = Literal["", *KINDS]
 
-Name = Annotated[str, Meta(min_length=1, max_length=63, description="In addresses; unique within the client.")]
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=63,
+        description="In addresses; unique within the client.",
+        extra_json_schema=matching(PROVIDER_NAME),
+    ),
+]
 DisplayName = Annotated[str, fields.DISPLAY_NAME.meta]
 _VOUCH = Annotated[
     bool, Meta(description="System admins only: the operator vouches for the domains, which count without proof.")
@@ -38,9 +48,10 @@ ProviderChange = optional(
     vouch=_VOUCH,
     **{kind.name: kind.body() for kind in KINDS.values()},
 )
+ProviderChange.MORE_SCHEMA = at_most_one(*KINDS)  # type: ignore[attr-defined]  # read by the description
 ProviderBody = msgspec.defstruct(
     "ProviderBody", [("name", Name), ("enabled", _ENABLED, True)], bases=(ProviderChange,), rename="camel", frozen=True,
-    kw_only=True, module=__name__,
+    kw_only=True, module=__name__, namespace={"MORE_SCHEMA": exactly_one(*KINDS)},
 )  # fmt: skip
 _SETTINGS = [(field.name, field.type, field.default) for field in msgspec.structs.fields(kinds.Settings)]
 ProviderData = msgspec.defstruct(

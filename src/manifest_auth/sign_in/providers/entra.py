@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.protocols.microsoft import Accepted, Cloud, diagnose
+from manifest_auth.protocols.microsoft import GUID, Accepted, Cloud, diagnose
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
@@ -25,6 +25,7 @@ from manifest_auth.sign_in.providers.microsoft import (
 )
 from manifest_auth.sign_in.providers.oidc import are_scopes
 from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.json_schema import matching
 
 
 class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
@@ -41,7 +42,12 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
         True
     )
     client_id: Annotated[
-        str, Meta(max_length=36, description="Our own application: tokens for it are verified by its directory's keys.")
+        str,
+        Meta(
+            max_length=36,
+            description="Our own application: tokens for it are verified by its directory's keys.",
+            extra_json_schema=matching(GUID, empty=True),
+        ),
     ] = ""
     app_id_uri: Annotated[str, Meta(max_length=300, description="Our application's App ID URI, in v1.0 tokens.")] = ""
     scopes: Annotated[

@@ -20,9 +20,13 @@ from manifest_auth.sign_in.providers import account_matching, proof
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.kind import Kind, R
 from manifest_auth.text.canonical import EMAIL_SHAPE, email_key
+from manifest_auth.text.json_schema import matching
 
-DirectoryId = Annotated[str, Meta(min_length=36, max_length=36, description="Directory (tenant) id, a GUID.")]
-Guid = Annotated[str, Meta(min_length=36, max_length=36)]
+DirectoryId = Annotated[
+    str,
+    Meta(min_length=36, max_length=36, description="Directory (tenant) id, a GUID.", extra_json_schema=matching(GUID)),
+]
+Guid = Annotated[str, Meta(min_length=36, max_length=36, extra_json_schema=matching(GUID))]
 CloudName = Annotated[
     Literal["", "global", "us-gov", "us-dod", "china", "custom"],
     Meta(description="Microsoft cloud; empty: the installation's."),
