@@ -1,4 +1,4 @@
-"""Records what happens to a user's factors, badges and PIN, and tells the user by email.
+"""Records what happens to a user's factors, badges, PIN and identities, and tells the user by email.
 
 Both in one call, so that none is left out.
 """
@@ -29,6 +29,7 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
     Event.BADGE_ISSUED: lambda to, _address: mail.badge_issued(to),
     Event.BADGE_PIN_RESET: lambda to, _address: mail.pin_reset(to),
     Event.BADGE_PIN_SET: mail.pin_set,
+    Event.IDENTITY_LINKED: mail.identity_linked,
 }
 
 

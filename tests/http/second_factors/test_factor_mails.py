@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.single_sign_on.test_link_consent import linked
 from tests.support.accounts import new_client
 from tests.support.application import PASSWORD, App
 from tests.support.badges import OWN_PIN, PIN, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
+from tests.support.people import member, oidc_provider
 from tests.support.second_factors import OWN, Person, enrolled, mails_queued, person
+from tests.support.single_sign_on import Browser
 from tests.support.system_admins import Phone
 from tests.support.team import Team
 from tests.support.visitor import Visitor
@@ -55,6 +58,21 @@ async def test_a_reset_is_told_without_the_words_of_the_one_who_did_it(app: App,
     subject, text = await _told(ada, mail_server)
     assert subject == "your second factors were reset"
     assert "evil" not in text
+
+
+@pytest.mark.parametrize("by", ["consent", "a User Admin's provider", "an Admin's provider"])
+async def test_an_identity_is_told_to_the_user_who_may_not_expect_it(app: App, by: str) -> None:
+    async with oidc_provider(app, vouches=True) as company:
+        ada = await member(app, company.client)
+        if by == "a User Admin's provider":
+            clerk = await member(app, company.client, "User Admin")
+            await company.change(token=clerk.token, createUsers=False)
+        with mails_queued(app) as queued:
+            if by == "consent":
+                await linked(Browser(app, {"session": ada.cookie}), company, "ada")
+            else:
+                await company.sign_in("ada", ada.email)
+        assert queued == ([] if by == "an Admin's provider" else [(ada.email, "identity_linked")])
 
 
 async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: MailServer) -> None:

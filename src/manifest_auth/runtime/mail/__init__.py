@@ -29,6 +29,7 @@ from manifest_auth.runtime.mail.factor_emails import (
     badge_issued,
     device_paired,
     factors_reset,
+    identity_linked,
     passkey_added,
     passkey_copied,
     passkey_removed,

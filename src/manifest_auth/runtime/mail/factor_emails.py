@@ -191,3 +191,15 @@ def passkey_copied(to: Reader, address: str) -> Email:
         ),
         _("If it was not you, remove the passkey in your account, and tell those who manage your account."),
     )
+
+
+def identity_linked(to: Reader, address: str) -> Email:
+    """To a user to whose account an identity at a provider was linked. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: an identity was linked"),
+        _("An identity at a provider was linked to your account at %(client)s, from the address %(at)s.", at=address),
+        _("From now on, it signs in to your account."),
+        _ALL_IS_WELL,
+        _("If it was not you, unlink it in your account, and tell an administrator of your organization."),
+    )

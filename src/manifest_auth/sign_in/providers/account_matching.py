@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers
-from manifest_auth.accounts import credential_voiding, one_time_links, users
+from manifest_auth.accounts import credential_voiding, factor_notices, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
@@ -126,10 +126,19 @@ def _first_time(
         user = group_roles.reset_for_new_person(unit, ctx, provider, user.id)
     address = _address(provider, person)
     identity = providers.link(unit, provider.id, person.subject, user.id, how, address, granted, ctx.now)
-    audit.record(
-        unit, ctx, Event.IDENTITY_LINKED, f"user:{user.id}", provider=provider.id, how=how.value, of=person.subject
-    )
+    detail = {"provider": provider.id, "how": how.value, "of": person.subject}
+    if _is_told(provider, how):
+        factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.IDENTITY_LINKED, **detail)
+    else:
+        audit.record(unit, ctx, Event.IDENTITY_LINKED, f"user:{user.id}", **detail)
     return identity
+
+
+def _is_told(provider: Provider, how: LinkedBy) -> bool:
+    """Whether the user is told of a new identity: a stolen session may have consented, or a User Admin have set the
+    provider up. That an Admin's provider knows its people surprises no one."""
+    by_provider = how in (LinkedBy.DOMAIN, LinkedBy.DIRECTORY)
+    return how is LinkedBy.CONSENT or (by_provider and not provider.reaches_admins)
 
 
 def _find_account(
