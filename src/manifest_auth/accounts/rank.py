@@ -41,13 +41,15 @@ def manager(unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Per
     return Manager(me.id, bool(me.roles & Role.ADMIN.bit))
 
 
-def still_may(unit: TenantUnit, actor: str, permission: Permission) -> bool:
-    """Whether an actor (as in the audit trail), who made something that works later, has the permission today. System
-    admins and the command line do."""
+def still_may(unit: TenantUnit, actor: str, permission: Permission, over: User | None = None) -> bool:
+    """Whether an actor (as in the audit trail), who made something that works later, has the permission today, and
+    ranks high enough to use it on the user ``over``. System admins and the command line do."""
     kind, _, number = actor.partition(":")
     maker = users.find(unit, int(number)) if kind == "user" else None
     if maker is None:
         return kind != "user"
+    if over is not None and over.roles & Role.ADMIN.bit and not maker.is_admin:
+        return False
     return maker.deactivated_at is None and permission in permissions_of(maker.roles)
 
 

@@ -4,7 +4,8 @@ Whatever is wrong about badge and PIN has one answer, and takes one hash. An ent
 throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
 copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a session
 has. A lasting badge works only with a PIN that its user set in the account: whoever issued the badge may have given a
-temporary PIN too, and may have replaced it at a device.
+temporary PIN too, and may have replaced it at a device. What is temporary works as long as its giver may manage the
+user.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import factor_notices, users
-from manifest_auth.accounts.badges import BADGE_ROLES, badge_rows, pin_rules, pins
+from manifest_auth.accounts.badges import BADGE_ROLES, badge_rows, givers_still_may, pin_rules, pins
 from manifest_auth.accounts.badges.badge_rows import Badge
 from manifest_auth.accounts.badges.pins import Pin, Prepared
 from manifest_auth.accounts.shared_devices import device_rows
@@ -127,7 +128,9 @@ def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
         ctx.services.anonymous_limits.record(bound, ctx, Event.THROTTLED, _subject(badge), **detail)
         return attempt._replace(wait=Wait(pause.ms, limit))
     pin = pins.find(bound, badge.user_id) if badge is not None else None
-    if pin is None or not pin.is_usable(now) or not pins.count(bound, pin, now):
+    if badge is None or pin is None or not pin.is_usable(now) or not givers_still_may(bound, badge, pin):
+        return attempt
+    if not pins.count(bound, pin, now):
         return attempt
     text = pins.entered(bound, ctx.services.sealer, pin, shown.pin)
     return attempt if text is None else attempt._replace(pin=pin, text=text)
@@ -209,12 +212,13 @@ def _complete(
         raise InvalidToken(reason="device: removed meanwhile")
     now_pin = pins.find(bound, user.id, lock=True)
     is_same = now_pin is not None and now_pin.hash == pin.hash and now_pin.is_usable(now)
-    if not is_same or not badge_rows.is_live(bound, badge.id, now) or not user.roles & BADGE_ROLES:
+    works = is_same and badge_rows.is_live(bound, badge.id, now) and givers_still_may(bound, badge, pin)
+    if not works or not user.roles & BADGE_ROLES:
         raise InvalidCredentials(_WRONG, reason="badge: ended, or PIN replaced, meanwhile; or no role for a badge")
     device_sessions.end_of_device(bound, device.id, "replaced", now)
     if fresh is not None:
         sealer, queue = ctx.services.sealer, ctx.services.mail_queue
-        pins.put(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until)
+        pins.put(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until, pin.given_by)
         detail = {"in_place_of": "temporary", "device": device.id}
         factor_notices.tell(bound, ctx, queue, user, Event.BADGE_PIN_SET, **detail)
     badge_rows.used(bound, badge.id, now)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.support.accounts import trail
+import pytest
+
+from tests.support.accounts import act_on, trail
 from tests.support.application import App
 from tests.support.badges import OWN_PIN, PIN, badge_client
 from tests.support.envelope import check_refusal, check_success
@@ -98,6 +100,26 @@ async def test_who_issues_a_badge_and_gives_a_pin_gets_no_lasting_way_in(app: Ap
     check_success(await app.post(OWN_PIN, {"pin": PIN}, token=mine))
     for one in (badge, spare):
         check_success(await kiosk.sign_in(one, PIN))
+
+
+@pytest.mark.parametrize("gave", ["badge", "pin"])
+@pytest.mark.parametrize("lost", ["account", "role", "rank"])
+async def test_what_is_temporary_ends_with_the_right_of_who_gave_it(app: App, gave: str, lost: str) -> None:
+    """Also a PIN that replaced the given one at the device: whoever gave it may have done that."""
+    factory = await badge_client(app)
+    kiosk, boss = await factory.device(), await member(app, factory.client, "Admin" if lost == "rank" else "User Admin")
+    ada = await member(app, factory.client, "Operator", *(("Admin",) if lost == "rank" else ()))
+    by = {"badge": factory.admin, "pin": factory.admin, gave: boss}
+    made = await factory.send("POST", f"/users/{ada.id}/badges", {"kind": "temporary"}, by["badge"])
+    badge = check_success(made, 201)["badge"]
+    pin = check_success(await factory.send("POST", f"/users/{ada.id}/badge-pin", who=by["pin"]), 201)["pin"]
+    check_success(await kiosk.sign_in(badge, pin, newPin=PIN))
+    check_success(await kiosk.sign_in(badge))
+    if lost == "account":
+        await act_on(app, f"{factory.client}/users/{boss.id}/deactivate")
+    else:
+        await set_roles(app, factory.client, boss.id, "User Admin" if lost == "rank" else "Operator")
+    check_refusal(await kiosk.sign_in(badge), 401, "INVALID_CREDENTIALS")
 
 
 async def test_a_scanner_may_end_with_enter(app: App) -> None:

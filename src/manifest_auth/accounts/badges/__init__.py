@@ -11,6 +11,7 @@ from manifest_auth.accounts.badges.management import (
     check_reset,
     drop_all,
     end_badge,
+    givers_still_may,
     issue_badge,
     look,
     reset_pin,

@@ -21,7 +21,7 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.mail_queue import MailQueue
-from manifest_auth.permissions import Role
+from manifest_auth.permissions import Permission, Role
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit
@@ -127,11 +127,21 @@ def reset_pin(
     check_reset(unit, who, user_id)
     user, now = rank.get_managed(unit, who, user_id), who.origin.at
     ends_at = now + pins.TEMPORARY_S * 1000
-    pins.put(unit, sealer, user.id, prepared, hashed, now, ends_at, given=True)
+    pins.put(unit, sealer, user.id, prepared, hashed, now, ends_at, who.origin.actor, given=True)
     ended = device_sessions.end_by_badge(unit, user.id, "pin_reset", now)
     detail = {"ends": when(ends_at), "sessions_ended": ended}
     factor_notices.tell(unit, who, queue, user, Event.BADGE_PIN_RESET, **detail)
     return ends_at
+
+
+def givers_still_may(unit: TenantUnit, badge: Badge, pin: Pin) -> bool:
+    """Whether those who issued a temporary badge and gave a temporary PIN may still manage the user."""
+    givers = (badge.issued_by if badge.kind == "temporary" else None, pin.given_by)
+    return all(
+        rank.still_may(unit, one, Permission.USERS_MANAGE, users.get(unit, badge.user_id))
+        for one in givers
+        if one is not None
+    )
 
 
 def set_own_pin(

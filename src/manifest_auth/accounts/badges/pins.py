@@ -27,13 +27,15 @@ _P = badge_pins.c
 class Pin(NamedTuple):
     """``temporary_until``: when one ends that a manager gave, or that replaced such a one at a device; None for one
     that its user set in the account, where nobody else can have chosen it. ``given``: as a manager gave it, so the next
-    sign-in replaces it; ``wrong``: in a row. Times in milliseconds."""
+    sign-in replaces it; ``given_by``: that manager, as in the audit trail; ``wrong``: in a row. Times in
+    milliseconds."""
 
     user_id: int
     hash: str
     pepper: bytes
     set_at: int
     temporary_until: int | None
+    given_by: str | None
     given: int
     wrong: int
     dead_at: int | None
@@ -53,7 +55,7 @@ class Prepared(NamedTuple):
 _ONE = _P.user_id == bindparam("of_user")
 _SELECT = select(*(_P[name] for name in Pin._fields)).where(_ONE)
 _FIND, _LOCK = tenant_scoped(_SELECT, Pin), tenant_scoped(_SELECT.with_for_update(), Pin)
-_VALUES = ("hash", "pepper", "set_at", "temporary_until", "given")
+_VALUES = ("hash", "pepper", "set_at", "temporary_until", "given_by", "given")
 _PUT = tenant_scoped(
     upsert(badge_pins)
     .values({"user_id": bindparam("user_id"), "wrong": 0, **{name: bindparam(name) for name in _VALUES}})
@@ -94,11 +96,13 @@ def entered(unit: TenantUnit, sealer: Sealer, found: Pin, pin: str) -> str | Non
 
 def put(
     unit: TenantUnit, sealer: Sealer, user_id: int, prepared: Prepared, hashed: str, now: int,
-    temporary_until: int | None = None, *, given: bool = False,
+    temporary_until: int | None = None, given_by: str | None = None, *, given: bool = False,
 ) -> None:  # fmt: skip
-    """Stores a hashed PIN in place of the one before, dead or not. ``temporary_until``, ``given``: see :class:`Pin`."""
-    values = {"hash": hashed, "set_at": now, "temporary_until": temporary_until, "given": int(given)}
-    unit.change(_PUT, user_id=user_id, pepper=sealer.seal(prepared.pepper, _row(unit, user_id)), **values)
+    """Stores a hashed PIN in place of the one before, dead or not. ``temporary_until``, ``given_by``, ``given``: see
+    :class:`Pin`."""
+    values = {"hash": hashed, "set_at": now, "temporary_until": temporary_until, "given_by": given_by}
+    pepper = sealer.seal(prepared.pepper, _row(unit, user_id))
+    unit.change(_PUT, user_id=user_id, pepper=pepper, given=int(given), **values)
 
 
 def find(unit: TenantUnit, user_id: int, *, lock: bool = False) -> Pin | None:

@@ -126,6 +126,7 @@ badge_pins = _table(
     sealed("pepper", "badge_pins/{tenant_id}/{user_id}/pepper"),
     time("set_at"),
     time("temporary_until", nullable=True),  # of one that a manager gave, also once it was replaced at a device
+    Column("given_by", Text),  # that manager, as in the audit trail
     Column("given", Integer, nullable=False, server_default="0"),  # 1: as a manager gave it; its first use replaces it
     Column("wrong", Integer, nullable=False, server_default="0"),  # wrong ones in a row
     time("wrong_at", nullable=True),

@@ -79,6 +79,7 @@ def _of_the_client() -> None:
     _table(
         "badge_pins", "user_id", _texts("hash"), *_user("badge_pins"),
         sa.Column("pepper", sa.LargeBinary(), nullable=False), _time("set_at"), _time("temporary_until", null=True),
+        _text("given_by", null=True),
         sa.Column("given", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("wrong", sa.Integer(), nullable=False, server_default="0"), _time("wrong_at", null=True),
         _time("dead_at", null=True),
