@@ -164,13 +164,14 @@ async def sign_out_all(ctx: RequestContext) -> int:
 
 
 async def sign_out_others(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller but this one. Number of sessions that were ended. Raises
-    ReauthenticationRequired."""
+    """Ends all sessions of the caller but this one, and a pending e-mail change. Number of sessions that were ended.
+    Raises ReauthenticationRequired."""
     step_up.check(ctx, Act.SESSIONS)
     user = ctx.user
 
     def work(unit: TenantUnit) -> int:
         ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now, but=user.session_id)
+        users.email_changes.close_pending(unit, user.user_id, ctx.now)
         audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended, but=user.session_id)
         return ended
 

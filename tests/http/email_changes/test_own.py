@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import keys_of, new_user, opened_by
+from tests.support.application import PASSWORD
 from tests.support.email_changes import (
     DAY,
     LOOK,
@@ -154,15 +155,18 @@ async def test_links_that_went_to_the_old_address_close(team: Team, mail_server:
     check_refusal(await reset(team.app, link), 401, "INVALID_TOKEN")
 
 
-@pytest.mark.parametrize("act", ["by themselves", "by a manager", "factors reset"])
+@pytest.mark.parametrize("act", ["all", "others", "password", "by a manager", "factors reset"])
 async def test_the_end_of_all_sessions_ends_what_they_asked_for(team: Team, mail_server: MailServer, act: str) -> None:
     user_id, _, token = await person(team)
     new = f"thief@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
     link = (await mails_by_recipient(team.app, mail_server))[new].token
     of_user, root = f"/api/admin/clients/{team.client}/users/{user_id}", await team.app.admin_token()
-    if act == "by themselves":
-        check_success(await team.app.post("/api/client/auth/sign-out-all", token=token))
+    if act in ("all", "others"):
+        check_success(await team.app.post(f"/api/client/auth/sign-out-{act}", token=token))
+    elif act == "password":
+        body = {"currentPassword": PASSWORD, "newPassword": f"{PASSWORD}!"}
+        check_success(await team.app.post("/api/client/auth/password", body, token=token))
     elif act == "by a manager":
         check_success(await team.app.send("DELETE", f"{of_user}/sessions", token=root))
     else:
