@@ -54,7 +54,7 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     not_for_devices(acting)
     if isinstance(caller, Principal) and caller.has_parent and act is Act.FACTORS:
         raise Forbidden("Use your account page to change second factors", reason="the session comes from another one")
-    if isinstance(caller, Principal) and _guards(caller, act) and not _has_proved(caller, act, acting.now):
+    if isinstance(caller, Principal) and _guards(caller, act) and not has_proved(caller, act, acting.now):
         refuse(caller)
 
 
@@ -125,7 +125,8 @@ def _guards(caller: Principal, act: Act) -> bool:
     return bool(act & _ALWAYS) or settings_of(caller.tenant_settings).step_up == "management"
 
 
-def _has_proved(caller: Principal, act: Act, now: int) -> bool:
+def has_proved(caller: Principal, act: Act, now: int) -> bool:
+    """Whether the caller's proof is recent, and of all that the account has."""
     ways = caller.amr.split()
     if act is Act.FACTORS and not caller.factors:
         at = caller.authenticated_at

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import act_on, new_client, trail
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.envelope import check_refusal
+from tests.support.envelope import check_refusal, check_success
 from tests.support.people import Member, OidcProvider, last_reason, member, oidc_provider, roles_line, session_of
 from tests.support.single_sign_on import (
     RETURN_TO,
@@ -165,6 +165,23 @@ async def test_a_session_that_ended_on_the_way_links_nothing(app: App, how: str)
             assert "has ended" in await last_reason(app, company.client)
         path = f"/api/admin/clients/{company.client}/users/{owner.id}/identities"
         assert (await app.get(path, token=await app.admin_token())).data["items"] == []
+
+
+@pytest.mark.parametrize("proves_again", [False, True])
+async def test_the_link_is_there_within_ten_minutes_of_the_proof(app: App, proves_again: bool) -> None:
+    async with oidc_provider(app) as company:
+        browser = browser_of(app, await member(app, company.client))
+        app.clock.advance(540)
+        begun = await begin(browser, company)
+        app.clock.advance(60)
+        if proves_again:
+            check_success(await browser.send("POST", "/api/client/auth/reauthenticate", body={"password": PASSWORD}))
+        company.knows("ada")
+        ended = await browser.send("GET", company.op.visit(begun.data["location"]))
+        if not proves_again:
+            check_no_one_got_in(ended)
+            assert "proof" in await last_reason(app, company.client)
+        assert len((await browser.send("GET", IDENTITIES)).data["items"]) == proves_again
 
 
 async def test_another_browser_does_not_end_it(app: App) -> None:

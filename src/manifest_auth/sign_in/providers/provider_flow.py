@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import AccountDisabled, Conflict, MfaRequired, Refusal, SsoFailed, ValidationError
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
@@ -22,7 +22,7 @@ from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.early_refusals import LONGEST_WHY
+from manifest_auth.sign_in.early_refusals import LONGEST_WHY, START_AGAIN
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import (
     account_matching,
@@ -32,7 +32,7 @@ from manifest_auth.sign_in.providers import (
 )
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.throttle import anonymous_limits, throttle
 
 T = TypeVar("T")
@@ -216,13 +216,16 @@ def _link_grant(unit: SystemUnit, ctx: RequestContext, provider: Provider, flow:
 
 
 def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_id: str) -> LinkGrant:
-    """The consent of the session's user, who is locked. Raises SsoFailed when the session has ended."""
+    """The consent of the session's user, who is locked. Raises SsoFailed when the session has ended, or its proof is no
+    longer recent: what began with a proof is not finished long after it."""
     session = sessions.read(unit, session_id)
     if session is not None and session.tenant_id == provider.tenant_id:
         users.get(unit.of(session.tenant_id), session.user_id, lock=True)
         session = sessions.read(unit, session_id)  # again, now that nothing ends it before the link is there
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
         raise SsoFailed("You are not signed in any more", reason="the session that asked for the link has ended")
+    if not step_up.has_proved(session, Act.IDENTITIES, ctx.now):
+        raise SsoFailed(START_AGAIN, reason="the proof of who asked for the link is too old")
     return LinkGrant(session.user_id, None)
 
 
