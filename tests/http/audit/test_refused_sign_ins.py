@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import act_on, new_client, trail
+from tests.support.accounts import act_on, new_client, new_user, trail
 from tests.support.anonymous_budgets import few_events
 from tests.support.application import App
+from tests.support.envelope import check_refusal
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_no_one_got_in, saml_provider
 
@@ -48,6 +49,20 @@ async def test_an_openid_answer_in_another_browser_is_shown_and_names_the_addres
 async def test_an_answer_that_belongs_to_no_sign_in_says_to_start_again(app: App) -> None:
     reply = await app.get("/api/client/auth/oidc/callback?state=nobody-knows&code=x")
     assert AGAIN in check_no_one_got_in(reply)
+
+
+async def test_a_start_at_a_provider_that_is_not_there_is_shown_where_the_client_is_known(app: App) -> None:
+    client, user = await new_client(app), "/api/admin/clients/{}/users/{}/invitation"
+    for query in ({"provider": "gone"}, {}):
+        check_refusal(await Browser(app).start("oidc", client=client, **query), 404, "NOT_FOUND")
+    user_id, _ = await new_user(app, client)
+    invited = await app.post(user.format(client, user_id), token=await app.admin_token())
+    body = {"token": invited.data["token"], "provider": "gone"}
+    check_refusal(await app.post("/api/client/auth/link/start", body), 404, "NOT_FOUND")
+    assert [(told["method"], told["why"]) for told in await refusals(app, client)] == [
+        ("oidc", "no such provider"), ("oidc", "the client has no such provider"),
+        ("link", "no such provider for an invited person"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["oidc", "okta-saml"])

@@ -26,7 +26,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok, page
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import set_password
+from manifest_auth.sign_in import early_refusals, set_password
 from manifest_auth.sign_in.providers import saml_requests
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_choice import StartRequest, choose
@@ -56,7 +56,8 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]
     ctx.client_hint.check(tenant.identifier, tenant.id, "link")
     kind = KINDS[provider.kind] if provider is not None else None
     if provider is None or kind is None or not kind.start:
-        raise NotFound(reason="no such provider for an invited person")
+        missing = NotFound(reason="no such provider for an invited person")
+        raise await early_refusals.refuse(ctx, "link", tenant.id, None, missing)
     asked = StartRequest(
         provider=provider.name,
         client=tenant.identifier,

@@ -46,7 +46,10 @@ async def choose(ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest)
 
 def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
     tenant = _client(unit, kind, asked)
-    found = _of_tenant(unit.of(tenant.id), kind.name, asked.provider)
+    try:
+        found = _of_tenant(unit.of(tenant.id), kind.name, asked.provider)
+    except NotFound as missing:
+        raise ClientRefusal(tenant.id, None, missing) from None
     if tenant.suspended_at is not None:
         refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
         raise ClientRefusal(tenant.id, found.id, refusal)
