@@ -109,6 +109,11 @@ class OidcProvider:
         assert "session" in browser.cookies
         return browser
 
+    async def sign_in_invited(self, user_id: int, sub: str, email: str = "", **options: Any) -> Browser:
+        """The browser of a person who took an invitation: to an account that another provider knows."""
+        token = str((await self.invite(user_id)).data["token"])
+        return await self.sign_in(sub, email, query={"invitation": token}, **options)
+
     async def refused(self, sub: str, email: str = "", **options: Any) -> str:
         """A refused sign-in; returns the reason in the audit trail."""
         _, reply = await self.attempt(sub, email, **options)

@@ -110,7 +110,8 @@ async def plant_all(planted: PlantedAccount, public: OidcProvider, mine: OidcPro
     """Everything that a User Admin may plant who was never at the mailbox. ``public``: a provider that an Admin saved
     and that speaks for no domain; ``mine``: the User Admin's own."""
     app, company, email, things = planted.app, planted.company, planted.email, planted.things
-    assert await planted.attempt(mine, "as-rising", email)  # first: to be linked by an address ends what was before
+    token = await planted.link("User Admin", RENEW)
+    assert await planted.attempt(mine, "as-rising", email, query={"invitation": token})
     things["identity at the planter's provider"] = _again(planted, mine, "as-rising", email)
     chosen = await reset(app, await planted.link("User Admin", RESET), CHOSEN)
     keys = Keys(chosen.data["token"], chosen.data["refreshToken"], chosen.cookie("session"))

@@ -12,7 +12,7 @@ from manifest_auth.providers.identities import (
     Identity,
     LinkedBy,
     ProviderEmail,
-    Unlinked,
+    count_people,
     find_identity,
     find_in_directory,
     granted_by_others,
@@ -23,10 +23,8 @@ from manifest_auth.providers.identities import (
     link,
     list_identities,
     record_sign_in,
-    unlink,
-    was_created_unvouched,
 )
-from manifest_auth.providers.proved_identities import confirm, is_proved, unlink_unproved
+from manifest_auth.providers.proved_identities import confirm, has_proved, is_proved, unlink_unproved
 from manifest_auth.providers.providers import (
     LISTING,
     Provider,
@@ -50,4 +48,5 @@ from manifest_auth.providers.settings import (
     Settings,
     check_provider_name,
 )
+from manifest_auth.providers.unlinking import Issuer, Unlinked, subjects_at, unlink, was_created_unvouched
 from manifest_auth.providers.upstream_tokens import drop_tokens, store_tokens

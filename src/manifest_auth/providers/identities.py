@@ -5,9 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Integer, Select, and_, bindparam, delete, func, insert, not_, or_, select, update
+from sqlalchemy import Integer, Select, and_, bindparam, func, insert, not_, or_, select, update
 
-from manifest_auth.errors import existing
 from manifest_auth.store import Listing, TenantUnit, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 
@@ -55,20 +54,6 @@ class IdentityRow(NamedTuple):
     confirmed_by: str | None
     created_at: int
     last_sign_in_at: int
-
-
-class Unlinked(NamedTuple):
-    """An unlinked identity. ``how``: a :class:`LinkedBy` value; ``granted``: bit mask of the roles that its groups
-    granted."""
-
-    provider_id: int
-    how: str
-    granted: int
-
-    @property
-    def created_account(self) -> bool:
-        """Whether it created the account, with an unverified address."""
-        return self.how == LinkedBy.CREATED_UNVOUCHED.value
 
 
 class OtherIdentity(NamedTuple):
@@ -134,15 +119,13 @@ _HAS_SUBJECT = tenant_scoped(
     .limit(1),
     int,
 )
+_COUNT = tenant_scoped(select(func.count()).where(_C.provider_id == bindparam("of_provider"), not_(IS_ALIAS)), int)
 _RESET_VERIFICATION = tenant_scoped(
     update(identities)
     .where(_C.provider_id == bindparam("of_provider"))
     .values(vouched=0, confirmed_at=None, confirmed_by=None)
 )
 _OTHERS = tenant_scoped(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
-_UNVOUCHED = tenant_scoped(
-    select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == LinkedBy.CREATED_UNVOUCHED.value), int
-)
 _OF_USER = (
     select(
         _C.id, providers.c.name, providers.c.display_name, providers.c.kind, _C.subject, _C.email, _C.how,
@@ -166,27 +149,6 @@ IDENTITIES = Listing(
         "how": _C.how == bindparam("of_how"),
     },
 )
-_UNLINK = tenant_scoped(
-    delete(identities)
-    .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
-    .returning(*(_C[name] for name in Unlinked._fields)),
-    Unlinked,
-)
-_UNLINK_ALIASES = tenant_scoped(
-    delete(identities).where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), IS_ALIAS)
-)
-# The mark belongs to the account, not to the identity: it moves to the remaining ones.
-_MARK = tenant_scoped(
-    update(identities).where(_C.user_id == bindparam("of_user")).values(how=LinkedBy.CREATED_UNVOUCHED.value)
-)
-_MADE_BY = tenant_scoped(
-    select(_C.user_id)
-    .where(_C.provider_id == bindparam("of_provider"), _C.how == LinkedBy.CREATED_UNVOUCHED.value)
-    .correlate(None)
-).source
-_MARK_ALL = tenant_scoped(
-    update(identities).where(_C.user_id.in_(cast("Select[Any]", _MADE_BY))).values(how=LinkedBy.CREATED_UNVOUCHED.value)
-)
 _GIVEN = tenant_scoped(
     select(_C.id, _C.user_id, _C.granted)
     .where(_C.provider_id == bindparam("of_provider"), _C.granted.op("&")(bindparam("mask", type_=Integer())) != 0)
@@ -194,7 +156,6 @@ _GIVEN = tenant_scoped(
     .limit(bindparam("limit")),
     GrantingIdentity,
 )
-_FORGET = tenant_scoped(delete(identities).where(_C.provider_id == bindparam("of_provider")))
 
 
 def find_identity(unit: TenantUnit, provider_id: int, subject: str) -> Identity | None:
@@ -210,6 +171,11 @@ def is_linked(unit: TenantUnit, provider_id: int, subject: str) -> bool:
 def has_subject(unit: TenantUnit, provider_id: int, user_id: int) -> bool:
     """Whether the user has an identity at the provider."""
     return unit.first(_HAS_SUBJECT, of_provider=provider_id, of_user=user_id) is not None
+
+
+def count_people(unit: TenantUnit, provider_id: int) -> int:
+    """How many people of the provider are linked to users."""
+    return unit.one(_COUNT, of_provider=provider_id)
 
 
 def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> OtherIdentity | None:
@@ -266,33 +232,6 @@ def reset_verification(unit: TenantUnit, provider_id: int) -> None:
     unit.change(_RESET_VERIFICATION, of_provider=provider_id)
 
 
-def was_created_unvouched(unit: TenantUnit, user_id: int) -> bool:
-    """Whether the account was created with an unverified address, whose owner may be another person."""
-    return unit.one(_UNVOUCHED, of_user=user_id) > 0
-
-
 def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
     """At most 100 identities of a user, oldest first."""
     return unit.all(_LIST, of_user=user_id)
-
-
-def unlink(unit: TenantUnit, user_id: int, identity_id: int) -> Unlinked:
-    """Unlinks an identity, with the user's second subjects at that provider; the next sign-in links those again where
-    needed. Raises NotFound."""
-    gone = existing(unit.first(_UNLINK, id=identity_id, of_user=user_id))
-    unit.announce("user", user_id)  # callers with that provider's tokens are verified again
-    forget_aliases(unit, gone.provider_id, user_id)
-    if gone.created_account:
-        unit.change(_MARK, of_user=user_id)
-    return gone
-
-
-def forget_aliases(unit: TenantUnit, provider_id: int, user_id: int) -> None:
-    """Removes a user's second subjects at a provider."""
-    unit.change(_UNLINK_ALIASES, of_provider=provider_id, of_user=user_id)
-
-
-def forget_all(unit: TenantUnit, provider_id: int) -> None:
-    """Removes all identities of a provider."""
-    unit.change(_MARK_ALL, of_provider=provider_id)
-    unit.change(_FORGET, of_provider=provider_id)

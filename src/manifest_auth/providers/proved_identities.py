@@ -13,9 +13,10 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, not_, select, update
 
 from manifest_auth.errors import NotFound
-from manifest_auth.providers.identities import IS_ALIAS, Identity, LinkedBy, ProviderEmail, forget_aliases
+from manifest_auth.providers.identities import IS_ALIAS, Identity, LinkedBy, ProviderEmail
 from manifest_auth.providers.providers import Provider
 from manifest_auth.providers.settings import Rules, settings_of
+from manifest_auth.providers.unlinking import forget_aliases
 from manifest_auth.providers.upstream_tokens import drop_tokens
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers
@@ -82,6 +83,12 @@ def is_proved(
         settings=provider.settings,
     )  # fmt: skip
     return _is_proved(unit, facts, email, counts)
+
+
+def has_proved(unit: TenantUnit, user_id: int, email: str, counts: DomainCounts) -> bool:
+    """Whether a provider vouches that the address is that of its person, who has this account. ``email``: the user's
+    address here."""
+    return any(_is_proved(unit, facts, email, counts) for facts in unit.all(_OF_USER, of_user=user_id))
 
 
 def unlink_unproved(

@@ -10,7 +10,7 @@ from sqlalchemy import func as sql
 
 from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, ValidationError, existing
-from manifest_auth.providers.identities import forget_all, reset_verification
+from manifest_auth.providers.identities import reset_verification
 from manifest_auth.providers.settings import (
     KindSettings,
     Rules,
@@ -20,6 +20,7 @@ from manifest_auth.providers.settings import (
     own_settings_of,
     settings_of,
 )
+from manifest_auth.providers.unlinking import Issuer, forget_all
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import (
@@ -226,11 +227,12 @@ def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, no
     return provider._replace(disabled_at=at, disabled_by_admin=by)
 
 
-def remove(unit: TenantUnit, provider: Provider) -> None:
-    """Deletes the provider with its flows, codes, tokens and identities."""
+def remove(unit: TenantUnit, provider: Provider, issuer: Issuer) -> None:
+    """Deletes the provider with its flows, codes, tokens and identities. ``issuer``: by which their subjects are
+    remembered."""
     for statement in _CLEAR:
         unit.change(statement, of_provider=provider.id)
-    forget_all(unit, provider.id)
+    forget_all(unit, provider.id, issuer)
     unit.announce("tenant", unit.tenant_id)
     unit.change(_DELETE, id=provider.id)
 

@@ -53,6 +53,11 @@ class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
         raise NotImplementedError
 
     @property
+    def subjects_in(self) -> str:
+        """Within what a subject is one person: the issuer, unless it names a person to each application differently."""
+        return self.identifier
+
+    @property
     def secret_for(self) -> tuple[str, ...]:
         """Where the client secret is sent to: a change of it needs a new secret."""
         return (self.identifier,)

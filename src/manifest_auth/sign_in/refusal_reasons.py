@@ -158,8 +158,14 @@ _WHO = (
             cause="the domain is claimed, and not [proved](../domains.md) for this client",
             cure="its DNS record; the operator vouches; or an invitation"),
     _reason("the account with this address belongs to another subject of the provider",
-            cause="the address passed to another person, or the person was made anew at the provider",
+            "the account with this address belongs to another subject of its issuer",
+            cause="the address passed to another person, or the person was made anew at the provider. The server knows "
+                  "the subjects of a provider that was deleted, too",
             cure="invite the person, or give the new one another address"),
+    _reason("the account with this address belongs to a person of another provider",
+            cause="another provider of the client vouched for the address, or an Admin confirmed its person: nobody "
+                  "knows whether it is the same one",
+            cure="sign in with the other provider and link this one; or an invitation"),
     _reason("the groups give the role Admin alone, and no Admin confirmed the identity",
             cause="the provider does not vouch for the user's address in a domain that counts",
             cure="confirm the identity, see [rank](README.md#rank)"),

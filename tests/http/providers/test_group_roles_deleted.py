@@ -38,7 +38,7 @@ async def test_what_groups_gave_goes_and_what_others_gave_stays(
         by_hand, both = people[f"bob@{company.client}.example"], people[f"eve@{company.client}.example"]
         await set_roles(app, company.client, by_hand["id"], "Viewer", "Operator")
         async with oidc_provider(app, company.client, vouches=True, groupRoles=LINES, defaultRoles=[]) as other:
-            await come(other, "eve")
+            await other.sign_in_invited(both["id"], "eve", groups=["ops"])
             assert (await company.send("DELETE")).status == 200
             assert await roles_of(company) == {"ada": [], "bob": ["Viewer"], "eve": ["Operator"]}
             taken = [e for e in await trail(app, company.client) if e.event == "user_roles_changed"][-2:]

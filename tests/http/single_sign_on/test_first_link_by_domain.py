@@ -67,24 +67,26 @@ async def test_links_changes_of_the_address_and_devices_end_with_it(app: App) ->
         assert (await reset(app, by_admin)).status == 401
 
 
-async def test_identities_stay_that_are_proved_and_no_others(app: App) -> None:
-    async with (
-        company_of(app) as (team, company),
-        oidc_provider(app, team.client) as public,
-        oidc_provider(app, team.client, vouches=True) as former,
-    ):
+async def test_identities_end_that_are_not_proved(app: App) -> None:
+    async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
         planted = await account(team, company)
-        assert await planted.attempt(former, "long-known", planted.email)
-        for provider, sub in ((public, "planter"), (public, "confirmed")):
-            token = await planted.link("User Admin", RENEW)
-            assert await planted.attempt(provider, sub, query={"invitation": token})
-        path, token = f"{planted.path}/identities", await app.admin_token()
-        rows = (await app.get(path, token=token)).data["items"]
-        [identity] = [row["id"] for row in rows if row["subject"] == "confirmed"]
-        assert (await app.post(f"{path}/{identity}/confirm", token=token)).status == 200
+        token = await planted.link("User Admin", RENEW)
+        assert await planted.attempt(public, "planter", query={"invitation": token})
         await links_by_domain(planted)
-        assert await planted.identities() == ["long-known", "confirmed", "rising"]
+        assert await planted.identities() == ["rising"]
         assert not await planted.attempt(public, "planter", "planter@mail.example")
+
+
+async def test_an_account_that_an_admin_confirmed_for_another_person_is_not_linked(app: App) -> None:
+    async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
+        planted = await account(team, company)
+        token = await planted.link("User Admin", RENEW)
+        assert await planted.attempt(public, "confirmed", query={"invitation": token})
+        path, token = f"{planted.path}/identities", await app.admin_token()
+        [row] = (await app.get(path, token=token)).data["items"]
+        assert (await app.post(f"{path}/{row['id']}/confirm", token=token)).status == 200
+        assert "a person of another provider" in await company.refused("rising", planted.email)
+        assert await planted.identities() == ["confirmed"]
 
 
 async def test_what_was_dropped_stands_in_the_trail(app: App) -> None:
@@ -182,12 +184,3 @@ async def test_an_invitation_is_the_way(app: App) -> None:
         token = await planted.link("Admin", RENEW)
         assert await planted.attempt(company, "anew", planted.email, query={"invitation": token})
         assert await planted.identities() == ["rising", "anew"]
-
-
-async def test_another_provider_may_link_the_account_that_one_knows(app: App) -> None:
-    async with company_of(app) as (team, company), oidc_provider(app, team.client, vouches=True) as second:
-        planted = await account(team, company)
-        await links_by_domain(planted)
-        assert await planted.attempt(second, "rising-there", planted.email)
-        assert await planted.attempt(company, "rising", planted.email)
-        assert await planted.identities() == ["rising", "rising-there"]

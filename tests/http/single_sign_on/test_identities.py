@@ -68,7 +68,7 @@ async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
     ):
         user_id, email = await new_user(app, company.client)
         await other.sign_in("ada", email)
-        browser = await company.sign_in("ada", email)
+        browser = await company.sign_in_invited(user_id, "ada", email)
         first, row = await own(browser)
         assert check_success(await unlink(browser, row["id"])) == {}
         assert await own(browser) == [first]
@@ -86,12 +86,12 @@ async def test_the_last_way_in_stays(app: App) -> None:
         oidc_provider(app, vouches=True) as one,
         oidc_provider(app, one.client, vouches=True) as other,
     ):
-        _, email = await new_user(app, one.client)
+        user_id, email = await new_user(app, one.client)
         browser = await one.sign_in("ada", email)
         [row] = await own(browser)
         refused = check_refusal(await unlink(browser, row["id"]), 409, "CONFLICT")
         assert refused["message"].startswith("It is the last way into the account")
-        browser = await other.sign_in("ada", email)
+        browser = await other.sign_in_invited(user_id, "ada", email)
         await one.send("POST", "/switch-off")
         _, second = await own(browser)
         check_refusal(await unlink(browser, second["id"]), 409, "CONFLICT")  # the first lets no one in
@@ -208,11 +208,11 @@ async def test_roles_of_groups_go_with_the_identity(app: App) -> None:
     ):
         user_id, email = await new_user(app, company.client, roles=["Author"])
         await way_in.sign_in("ada", email)
-        browser = await company.sign_in("ada", email, groups=["ops"])
+        browser = await company.sign_in_invited(user_id, "ada", email, groups=["ops"])
         assert (await session_of(browser))["roles"] == ["Author", "Operator", "Viewer"]
         await unlink(browser, (await own(browser))[1]["id"])
         assert (await session_of(browser))["roles"] == ["Author"]
-        await company.sign_in("ada", email, groups=["ops"])
+        await company.sign_in_invited(user_id, "ada", email, groups=["ops"])
         assert (await user_of(app, company.client, user_id))["roles"] == ["Author", "Operator", "Viewer"]
         await company.sign_in("ada", email)
         assert (await user_of(app, company.client, user_id))["roles"] == ["Author", "Viewer"]
@@ -226,8 +226,8 @@ async def test_roles_that_another_identity_gives_stay(app: App) -> None:
     ):
         user_id, email = await new_user(app, one.client, roles=["Author"])
         await way_in.sign_in("ada", email)
-        await one.sign_in("ada", email, groups=["ops"])
-        browser = await other.sign_in("ada", email, groups=["ops"])
+        await one.sign_in_invited(user_id, "ada", email, groups=["ops"])
+        browser = await other.sign_in_invited(user_id, "ada", email, groups=["ops"])
         _, first, second = [row["id"] for row in await own(browser)]
         await unlink(browser, first)
         assert (await user_of(app, one.client, user_id))["roles"] == ["Author", "Operator", "Viewer"]

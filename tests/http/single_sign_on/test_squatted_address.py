@@ -48,6 +48,7 @@ async def test_an_account_that_was_made_with_a_vouched_address_is_no_ones_trap(a
     async with oidc_provider(app, vouches=True) as company, oidc_provider(app, company.client, vouches=True) as other:
         address = ADDRESS.format(client=company.client)
         first = await session_of(await company.sign_in("here", address))
+        await act_on_provider(app, company.client, company.name, "delete")
         assert (await session_of(await other.sign_in("there", address)))["user"]["id"] == first["user"]["id"]
 
 
@@ -86,17 +87,25 @@ async def test_the_mark_stays_when_its_provider_is_deleted(app: App) -> None:
         await company.sign_in("bystander", f"bystander@{public.client}.example")
         await act_on_provider(app, public.client, public.name, "delete")
         assert "without anybody" in await company.refused("victim", ADDRESS.format(client=public.client))
+        await act_on_provider(app, public.client, company.name, "delete")
+        assert "without anybody" in await other.refused("victim", ADDRESS.format(client=public.client))
         await other.sign_in("bystander-there", f"bystander@{public.client}.example")
 
 
-async def test_an_account_that_no_one_can_enter_any_more_is_no_trap(app: App) -> None:
-    """The only identity is gone and all sessions with it: the owner of the address gets the account."""
+@pytest.mark.parametrize("how", ["unlinked", "deleted"])
+async def test_the_mark_stays_without_any_identity_and_an_invitation_gives_the_account(app: App, how: str) -> None:
     async with oidc_provider(app) as public, oidc_provider(app, public.client, vouches=True) as company:
-        browser = await squat(public)
-        await act_on_provider(app, public.client, public.name, "delete")
+        browser, address = await squat(public), ADDRESS.format(client=public.client)
+        user, [identity] = (await session_of(browser))["user"]["id"], await own_identities(browser)
+        if how == "unlinked":
+            path = f"/api/admin/clients/{public.client}/users/{user}/identities/{identity}"
+            assert (await app.send("DELETE", path, token=await app.admin_token())).status == 200
+        else:
+            await act_on_provider(app, public.client, public.name, "delete")
         assert (await browser.me()).status == 401
-        browser = await company.sign_in("victim", ADDRESS.format(client=public.client))
-        assert list(await users_of(app, public.client)) == [(await session_of(browser))["user"]["email"]]
+        assert "without anybody vouching" in await company.refused("victim", address)
+        await company.sign_in_invited(user, "victim", address)
+        assert (await session_of(await company.sign_in("victim", address)))["user"]["id"] == user
 
 
 async def test_marks_do_not_reach_into_another_client(app: App) -> None:

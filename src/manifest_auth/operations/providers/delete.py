@@ -13,9 +13,10 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Forbidden
 from manifest_auth.operations import admins_way_in
 from manifest_auth.permissions import Role
-from manifest_auth.providers import Provider
+from manifest_auth.providers import Issuer, Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
+from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 
@@ -52,9 +53,10 @@ def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin
         event = Event.PROVIDER_SWITCHED_OFF
         audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **change)
         return False
-    group_roles.unlink_all(unit, ctx, given[:STEP])
+    issuer = Issuer(provider.kind, settings_of(provider).own.subjects_in)
+    group_roles.unlink_all(unit, ctx, given[:STEP], issuer)
     if is_last:
-        providers.remove(unit, provider)
+        providers.remove(unit, provider, issuer)
         before = {
             "displayName": provider.display_name,
             "on": provider.disabled_at is None,

@@ -82,7 +82,9 @@ async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[No
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await view(ctx, DeleteView((await load(ctx, call.path["name"])).head("delete")))
+    one = await load(ctx, call.path["name"])
+    people = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id))
+    return await view(ctx, DeleteView(one.head("delete"), people))
 
 
 async def _delete(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Answer[None]:
@@ -93,10 +95,6 @@ async def _delete(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Ans
     tenant_id = ctx.user.tenant_id
     await delete(ctx, lambda unit: unit.of(tenant_id), name, by_admin=accounts.is_admin(ctx))
     return see_other(LIST)
-
-
-async def _ask_again(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Answer[None]:
-    return await view(ctx, DeleteView((await load(ctx, call.path["name"])).head("delete")))
 
 
 async def _overview_again(ctx: RequestContext, call: PageCall[BackForm]) -> View | Answer[None]:
@@ -144,7 +142,5 @@ ROUTES = (
         form_at=f"{ONE}?step=ours",
     ),
     settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Asks whether to delete a provider"),
-    settings_page(
-        "POST", f"{ONE}/delete", _delete, "console/provider_delete.html", "Delete a provider", again=_ask_again
-    ),
+    settings_page("POST", f"{ONE}/delete", _delete, "console/provider_delete.html", "Delete a provider", again=_ask),
 )

@@ -213,7 +213,10 @@ class OverviewView(msgspec.Struct, frozen=True):
 
 
 class DeleteView(msgspec.Struct, frozen=True):
+    """``people``: how many are linked."""
+
     head: Head
+    people: int
 
 
 def path_of(name: str) -> str:

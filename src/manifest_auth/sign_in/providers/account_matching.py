@@ -18,7 +18,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NoSeat, Replay, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import Identity, LinkedBy, Provider, ProviderEmail
+from manifest_auth.providers import Identity, Issuer, LinkedBy, Provider, ProviderEmail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.sign_in.providers.proof import Proof
@@ -52,6 +52,7 @@ class Person(NamedTuple):
     last_name: str
     groups: tuple[str, ...] | None
     directory: str = ""  # Microsoft's directory id, within which the subject is the same at every provider
+    subjects_in: str = ""  # within what the subject is one person, where that is not the provider's issuer
     aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
     claims: Mapping[str, Any] = MappingProxyType({})  # the claims or attributes that arrived
     proof: Proof = Proof()
@@ -168,6 +169,12 @@ def _find_account(
         raise _refused("the account with this address was made without anybody vouching for the address")
     if providers.has_subject(unit, provider.id, found.id):
         raise _refused("the account with this address belongs to another subject of the provider", _NO_ACCOUNT)
+    issuer = Issuer(provider.kind, person.subjects_in or provider.issuer)
+    known = providers.subjects_at(unit, found.id, issuer)
+    if known and person.subject not in known:
+        raise _refused("the account with this address belongs to another subject of its issuer", _NO_ACCOUNT)
+    if not known and providers.has_proved(unit, found.id, found.email, claims.domain_counts):
+        raise _refused("the account with this address belongs to a person of another provider", _NO_ACCOUNT)
     return found, LinkedBy.DOMAIN
 
 

@@ -14,7 +14,7 @@ from manifest_auth.accounts.users import User, VoidAccount
 from manifest_auth.audit import Event
 from manifest_auth.errors import NoSeat, SsoFailed
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import GrantingIdentity, Identity, Provider, ProviderEmail, Unlinked
+from manifest_auth.providers import GrantingIdentity, Identity, Issuer, Provider, ProviderEmail, Unlinked
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
@@ -125,17 +125,21 @@ def no_seat(error: NoSeat) -> SsoFailed:
     return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
 
 
-def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[GrantingIdentity]) -> None:
-    """As :func:`unlink`, for several, in order of users: all users are locked before anything is recorded."""
+def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[GrantingIdentity], deleted: Issuer) -> None:
+    """As :func:`unlink`, for several of a provider that is being deleted, in order of users: all users are locked
+    before anything is recorded."""
     for user_id in sorted({one.user_id for one in given}):
         users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))
     for one in given:
-        unlink(unit, ctx, one.user_id, one.id)
+        unlink(unit, ctx, one.user_id, one.id, deleted=deleted)
 
 
-def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int) -> Unlinked:
-    """Unlinks an identity from a user, with the roles that its groups granted. Raises NotFound."""
-    gone = providers.unlink(unit, user_id, identity_id)
+def unlink(
+    unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int, *, deleted: Issuer | None = None
+) -> Unlinked:
+    """Unlinks an identity from a user, with the roles that its groups granted. ``deleted``: as for
+    :func:`.unlinking.unlink`. Raises NotFound."""
+    gone = providers.unlink(unit, user_id, identity_id, deleted=deleted)
     user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
     take_back(unit, ctx, user, gone.granted & ~providers.granted_to(unit, user_id), gone.provider_id)
     return gone

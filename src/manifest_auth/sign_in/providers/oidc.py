@@ -33,6 +33,8 @@ from manifest_auth.text.canonical import check_web_address
 
 START = "/api/client/auth/oidc"
 CALLBACK = f"{START}/callback"
+#: Issuers of Microsoft's directories, which name a person to each application differently.
+_OF_DIRECTORY = re.compile(r"/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/(?:v2\.0)?\Z", re.IGNORECASE)
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
 
 AudienceName = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -71,6 +73,10 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
     @property
     def identifier(self) -> str:
         return self.issuer
+
+    @property
+    def subjects_in(self) -> str:
+        return f"{self.issuer} {self.client_id}" if _OF_DIRECTORY.search(self.issuer) else self.issuer
 
     def check(self) -> None:
         with AllWrong() as each:
@@ -224,6 +230,7 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
         first_name=first,
         last_name=last,
         groups=account_matching.groups_of(claims, settings.group_claim),
+        subjects_in=settings.subjects_in,
         claims=claims,
         proof=proof.proof_of(claims),
     )

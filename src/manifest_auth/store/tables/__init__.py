@@ -56,6 +56,7 @@ from manifest_auth.store.tables.machines import service_accounts, service_secret
 from manifest_auth.store.tables.mailing import email_changes, queued_mails
 from manifest_auth.store.tables.nodes import nodes
 from manifest_auth.store.tables.providers import (
+    former_identities,
     identities,
     invitations,
     kept_tokens,

@@ -60,6 +60,23 @@ identities = Table(  # (provider, subject) is a user; nothing else identifies a 
     sqlite_autoincrement=True,
 )
 
+# Identities whose provider was deleted: one with the same issuer knows the subjects again. Of one that was unlinked
+# it only stays whether it had made its account with an address that nobody vouched for.
+former_identities = Table(
+    "former_identities",
+    metadata,
+    tenant(goes_with=True),
+    Column("id", BigInt, primary_key=True, autoincrement=False),  # of the identity
+    *row_of("users", "user_id", goes_with=True),
+    Column("kind", Text, nullable=False),  # of the provider
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("how", Text, nullable=False),  # how it was linked
+    Index(None, "tenant_id", "user_id"),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
 # A pending sign-in at a provider. `browser` is emptied once it is used; the row is deleted after it expires.
 sign_in_flows = Table(
     "sign_in_flows",

@@ -49,6 +49,8 @@ async def test_it_is_switched_off_and_deleted_with_its_name_typed(app: App, op: 
     late = await new.act("switch-off", again)
     assert (late.status, late.problems) == (409, ["The provider is switched off already"])
     ask = await new.visitor.get(f"{new.path}/delete")
+    assert "unlinks 0 people" in ask.text
+    assert "with the same issuer again, the same people get back into their accounts" in ask.text
     refused = await new.act("delete", ask, typed="another")
     assert (refused.status, refused.problems) == (400, ["Not the name of this provider"])
     assert (await new.act("delete", ask, typed=new.name)).location == LIST

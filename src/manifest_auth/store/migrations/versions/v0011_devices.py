@@ -1,7 +1,7 @@
 """Adds devices of people and shared devices: apps, grants, pairings, enrolments, devices, badges, PINs.
 
 Sessions, one-time codes and authenticator apps that wait for their first code name the session that they came from.
-Uploads on their way have rows.
+Uploads on their way and identities of deleted providers have rows.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ def upgrade() -> None:
     _sessions()
     _of_people()
     _of_the_client()
+    _table(
+        "former_identities", "id", _time("id"), *_user("former_identities"), _texts("kind", "issuer", "subject", "how"),
+        indexes=(("tenant_id", "user_id"),),
+    )  # fmt: skip
     _table(
         "uploads", "key", _texts("key"), *_user("uploads"), sa.Column("size", BIG, nullable=False),
         _time("expires_at"), indexes=(("expires_at",),),
