@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from manifest_auth.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
+from manifest_auth.errors import Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
 from manifest_auth.http.head import Head
 from manifest_auth.text import strict_json
 
@@ -17,6 +17,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus its body's size divided by
+MOST_ARRIVING = 64 * 1024 * 1024  # bytes, of all bodies that are not complete
 LEAST_RATE = 16 * 1024  # bytes a second: enough for a photo over a weak mobile connection
 
 
@@ -92,17 +93,41 @@ async def parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes
 
 
 async def read_whole(head: Head, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises as :func:`parts`, without the price of a generator: most bodies have one part."""
+    """The whole body. Raises as :func:`parts`, and Overloaded where those that arrive take too much memory; without the
+    price of a generator: most bodies have one part."""
     _check_length(head, limit)
     body, more = await _next(receive, limit)
-    if not more:
-        return body
-    found = [body]
-    while more:
-        limit -= len(found[-1])
-        part, more = await _next(receive, limit)
-        found.append(part)
-    return b"".join(found)
+    return await _arriving.rest(body, receive, limit) if more else body
+
+
+async def skip(head: Head, receive: Receive, limit: int) -> None:
+    """Takes a body that no one wants, and keeps nothing of it. Raises as :func:`parts`."""
+    async for _ in parts(head, receive, limit):
+        pass
+
+
+class _Arriving:
+    """The bodies of which a part has come, of all callers: together they may take ``MOST_ARRIVING`` bytes."""
+
+    size = 0
+
+    async def rest(self, first: bytes, receive: Receive, limit: int) -> bytes:
+        """The whole body, of which this is the first part. Raises as :func:`read_whole`."""
+        found, more, before = [first], True, 0
+        try:
+            while more:
+                before += len(found[-1])
+                self.size += len(found[-1])
+                if self.size > MOST_ARRIVING:
+                    raise Overloaded(retry_after=1, reason="request bodies: too many arrive at once")
+                part, more = await _next(receive, limit - before)
+                found.append(part)
+            return b"".join(found)
+        finally:
+            self.size -= before
+
+
+_arriving = _Arriving()
 
 
 def _check_length(head: Head, limit: int) -> None:

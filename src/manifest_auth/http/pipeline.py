@@ -41,7 +41,7 @@ from manifest_auth.http import (
     session_cookie,
 )
 from manifest_auth.http.answers import HSTS, SECURITY, lines
-from manifest_auth.http.body import Message, Receive, check_media_type, parse, parts, read_whole
+from manifest_auth.http.body import Message, Receive, check_media_type, parse, parts, read_whole, skip
 from manifest_auth.http.head import client_address, is_host, request_id
 from manifest_auth.http.routes import is_cross_origin
 from manifest_auth.runtime.sealing import CannotOpen
@@ -202,7 +202,7 @@ class Pipeline:
             parsed = parse(await read_whole(head, receive, route.limit))
             body = convert(parsed, route.body, ignore_unknown=route.ignore_unknown)
         elif head.content_length not in (None, "0"):
-            await read_whole(head, receive, route.limit)  # ignored, but limited in size
+            await skip(head, receive, route.limit)
         query: bytes = scope["query_string"]
         parameters = route.read_query(query)
         if head.origin is not None:

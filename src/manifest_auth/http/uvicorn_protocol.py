@@ -156,7 +156,7 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._lingers:
             return
-        if len(data) <= SLICE and not self._is_behind and not self.flow.unparsed:  # nearly always
+        if len(data) <= SLICE and not (self.pipeline or self._held or self.flow.unparsed):  # nearly always
             self._parse(data)
             return
         self.flow.unparsed = memoryview(bytes(self.flow.unparsed) + data)
@@ -197,7 +197,7 @@ class Protocol(HttpToolsProtocol):
             self._go_on_reading()
 
     def _go_on_reading(self) -> None:
-        if self.flow.read_paused and self._began_at is not None:
+        if self._began_at is not None:
             self._began_at = self.loop.time()  # its sender waited for us
         self._parse_on()
         if not self._is_behind:
@@ -247,7 +247,8 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         elif self._began_at is None:
             self._rests_since = self.loop.time()
-        self._go_on_reading()
+        if self.flow.read_paused:
+            self._go_on_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self.flow.write_paused:

@@ -11,6 +11,7 @@ import pytest
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.routes import ROUTES
+from tests.support.slow_bodies import SlowBody, narrow_arriving, on_its_way
 
 pytestmark = pytest.mark.one_store
 
@@ -189,3 +190,26 @@ async def test_a_body_that_ends_early_is_refused(app: App) -> None:
     }  # fmt: skip
     await app.application(scope, receive, send)
     assert sent[0]["status"] == 400
+
+
+async def test_bodies_that_do_not_end_take_no_more_memory_than_one_share(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all callers together; what comes in one part goes on."""
+    narrow_arriving(monkeypatch, 100 * KIB)
+    lines, part = [("Content-Type", "application/json")], padded(BODY, 60 * KIB)
+    async with on_its_way(app, SIGN_IN, lines, part, b" ") as first:
+        second = SlowBody(app, SIGN_IN, lines, part, b" ")
+        assert await second.begun() == 503
+        check_success(await app.send("POST", SIGN_IN, content=padded(BODY, 64 * KIB)))
+        assert await first.goes_on() == 200
+    for _ in range(3):
+        async with on_its_way(app, SIGN_IN, lines, part, b" ") as broken:
+            assert await broken.breaks_off() == 400
+
+
+async def test_nothing_is_kept_of_a_body_that_no_one_wants(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow_arriving(monkeypatch, 100 * KIB)
+    parts = [bytes(60 * KIB)] * 10
+    answer = await app.client.request("GET", "/healthz", content=b"".join(parts))
+    assert answer.status_code == 200

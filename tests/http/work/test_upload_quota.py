@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.support import in_process
+from tests.support import slow_bodies
 from tests.support.accounts import token_of
 from tests.support.application import App, Reply
 from tests.support.background_jobs import sweep_files
 from tests.support.envelope import check_refusal
 from tests.support.people import member
+from tests.support.slow_bodies import SlowBody
 from tests.support.uploads import Sum, files_on_disk, narrow_quota, stored_files
 
 SIZE = 4096
@@ -42,50 +42,13 @@ async def operators(app: App, count: int) -> list[str]:
     return [(await member(app, "acme", "Operator")).token for _ in range(count)]
 
 
-class Upload:
-    """One on its way: its first part has come, and the rest waits."""
-
-    def __init__(self, app: App, token: str, size: int, *, declared: bool) -> None:
-        lines = [("Authorization", f"Bearer {token}"), ("Content-Type", "application/pdf")]
-        lines.append(("Content-Length", str(size)) if declared else ("Transfer-Encoding", "chunked"))
-        path, peer = f"{PATH}?name=a.pdf", ("192.0.2.1", 40000)
-        self._scope = in_process.scope_of(app.public_url, peer, "POST", path, lines, None)
-        self._parts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._parts.put_nowait({"type": "http.request", "body": PDF, "more_body": True})
-        self._rest = {"type": "http.request", "body": bytes(size - SIZE), "more_body": False}
-        self.has_begun = asyncio.Event()
-        self._status = 0
-        self.running = asyncio.create_task(app.application(self._scope, self._receive, self._send))
-
-    async def _receive(self) -> dict[str, Any]:
-        if self._parts.empty():
-            self.has_begun.set()
-        return await self._parts.get()
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        self._status = message.get("status", self._status)
-
-    async def goes_on(self) -> int:
-        """The status of its answer."""
-        return await self._ends(self._rest)
-
-    async def breaks_off(self) -> int:
-        return await self._ends({"type": "http.disconnect"})
-
-    async def _ends(self, message: dict[str, Any]) -> int:
-        self._parts.put_nowait(message)
-        await self.running
-        return self._status
-
-
-@contextlib.asynccontextmanager
-async def on_its_way(app: App, token: str, size: int, *, declared: bool = True) -> AsyncIterator[Upload]:
-    """An upload of ``size`` bytes, more than ``SIZE``."""
-    upload = Upload(app, token, size, declared=declared)
-    await upload.has_begun.wait()
-    yield upload
-    if not upload.running.done():
-        await upload.breaks_off()
+def on_its_way(
+    app: App, token: str, size: int, *, declared: bool = True
+) -> contextlib.AbstractAsyncContextManager[SlowBody]:
+    """An upload of ``size`` bytes, more than ``SIZE``, of which so many have come."""
+    lines = [("Authorization", f"Bearer {token}"), ("Content-Type", "application/pdf")]
+    lines.append(("Content-Length", str(size)) if declared else ("Transfer-Encoding", "chunked"))
+    return slow_bodies.on_its_way(app, f"{PATH}?name=a.pdf", lines, PDF, bytes(size - SIZE))
 
 
 async def test_the_last_byte_fits_and_the_one_after_it_is_refused(narrow: App) -> None:
