@@ -242,8 +242,8 @@ class ProviderUnavailable(Refusal):
 class Overloaded(Refusal):
     code, status, sentence = "OVERLOADED", 503, "The server is busy, try again shortly"
     when = (
-        "The queue of the password hash, or of SAML responses, is full, or too many large bodies arrive at once, and other "
-        "requests go on; or the server ends. `Retry-After` is set."
+        "The queue of the password hash, or of SAML responses, is full, or too many large bodies arrive at once, and "
+        "other requests go on; or the server ends. `Retry-After` is set."
     )
 
 

@@ -17,8 +17,10 @@ from tests.support.application import App
 class SlowBody:
     """One on its way."""
 
-    def __init__(self, app: App, path: str, lines: list[tuple[str, str]], first: bytes, rest: bytes) -> None:
-        scope = in_process.scope_of(app.public_url, ("192.0.2.1", 40000), "POST", path, lines, None)
+    def __init__(
+        self, app: App, path: str, lines: list[tuple[str, str]], first: bytes, rest: bytes, method: str = "POST"
+    ) -> None:
+        scope = in_process.scope_of(app.public_url, ("192.0.2.1", 40000), method, path, lines, None)
         self._parts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._parts.put_nowait({"type": "http.request", "body": first, "more_body": True})
         self._rest = {"type": "http.request", "body": rest, "more_body": False}
