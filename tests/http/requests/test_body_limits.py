@@ -210,8 +210,7 @@ async def test_bodies_that_do_not_end_take_no_more_memory_than_one_share(
 
 async def test_nothing_is_kept_of_a_body_that_no_one_wants(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     narrow_arriving(monkeypatch, 100 * KIB)
-    unwanted = SlowBody(
-        app, "/healthz", [("Content-Length", str(200 * KIB))], *[bytes(100 * KIB + 1)] * 2, method="GET"
-    )
+    part = bytes(100 * KIB + 1)
+    unwanted = SlowBody(app, "/healthz", [("Content-Length", str(2 * len(part)))], part, part, method="GET")
     assert await unwanted.begun() == 0
     assert await unwanted.goes_on() == 200
