@@ -29,6 +29,7 @@ from tests.http.pages.console import test_provider_try as tries
 from tests.http.passkeys import test_own_passkeys as own_passkeys
 from tests.http.passkeys import test_sign_in as passkey_sign_ins
 from tests.http.saml import test_replay as replays
+from tests.http.second_factors import test_factor_mails as factor_mails
 from tests.http.single_sign_on import test_exchange_codes as codes
 from tests.http.single_sign_on import test_first_link_by_domain as first_links
 from tests.http.single_sign_on import test_identities as unlinking
@@ -59,6 +60,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.CREDENTIALS_DROPPED: first_links.test_what_was_dropped_stands_in_the_trail,
     Event.IDENTITY_CONFIRMED: identities.test_one_that_an_admin_confirmed_stays,
     Event.IDENTITY_LINKED: linking.test_the_own_account_gets_another_key,
+    Event.CHANGED_PROVIDER_USED: factor_mails.test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign_in,
     Event.IDENTITY_UNLINKED: unlinking.test_one_unlinks_the_own_and_stays_signed_in,
     Event.EMAIL_CHANGE_STARTED: addresses.test_it_takes_effect_when_the_new_mailbox_confirms,
     Event.EMAIL_CHANGED: addresses.test_it_takes_effect_when_the_new_mailbox_confirms,

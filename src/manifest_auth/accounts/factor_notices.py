@@ -30,6 +30,7 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
     Event.BADGE_PIN_RESET: lambda to, _address: mail.pin_reset(to),
     Event.BADGE_PIN_SET: mail.pin_set,
     Event.IDENTITY_LINKED: mail.identity_linked,
+    Event.CHANGED_PROVIDER_USED: mail.changed_provider_used,
 }
 
 

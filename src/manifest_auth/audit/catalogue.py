@@ -216,6 +216,11 @@ class Event(enum.Enum):
     IDENTITY_UNLINKED = About("identity_unlinked", SIGN_IN, "%(who)s unlinked an identity of %(whom)s",
         account=_("An identity at a provider was unlinked"), asks_users=Act.IDENTITIES,
         when="an identity was taken from a user")
+    CHANGED_PROVIDER_USED = About("changed_provider_used", SIGN_IN,
+        "%(whom)s came through %(provider)s, for the first time since a User Admin changed it",
+        account=_("A sign-in through a provider whose settings were changed"), is_alarm=True,
+        when="a known person came through a provider for the first time since a User Admin changed who says who people "
+        "are there")
     PROVIDER_CREATED = About("provider_created", PROVIDERS, "%(who)s added the provider %(what)s", asks=Act.PROVIDERS,
         when="a provider was made; its settings, never its secrets")
     PROVIDER_CHANGED = About("provider_changed", PROVIDERS, "%(who)s changed the provider %(what)s", asks=Act.PROVIDERS,

@@ -37,6 +37,7 @@ class Identity(NamedTuple):
     user_id: int
     granted: int
     confirmed_at: int | None = None
+    untold: int | None = None
 
 
 class IdentityRow(NamedTuple):
@@ -111,6 +112,7 @@ _SEEN = tenant_scoped(
         vouched=bindparam("new_vouched"),
         granted=bindparam("new_granted"),
         last_sign_in_at=bindparam("now"),
+        untold=None,
     )
 )
 _HAS_SUBJECT = tenant_scoped(
@@ -123,7 +125,7 @@ _COUNT = tenant_scoped(select(func.count()).where(_C.provider_id == bindparam("o
 _RESET_VERIFICATION = tenant_scoped(
     update(identities)
     .where(_C.provider_id == bindparam("of_provider"))
-    .values(vouched=0, confirmed_at=None, confirmed_by=None)
+    .values(vouched=0, confirmed_at=None, confirmed_by=None, untold=func.coalesce(_C.untold, bindparam("new")))
 )
 _OTHERS = tenant_scoped(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
 _OF_USER = (
@@ -226,10 +228,10 @@ def granting_identities(unit: TenantUnit, provider_id: int, limit: int, mask: in
     return unit.all(_GIVEN, of_provider=provider_id, mask=mask, limit=limit)
 
 
-def reset_verification(unit: TenantUnit, provider_id: int) -> None:
+def reset_verification(unit: TenantUnit, provider_id: int, *, by_admin: bool) -> None:
     """Removes all verifications and confirmations of a provider's identities, after its issuer or attributes changed.
-    The next sign-in of each person sets them again."""
-    unit.change(_RESET_VERIFICATION, of_provider=provider_id)
+    The next sign-in of each person sets them again, and tells them unless it was ``by_admin``."""
+    unit.change(_RESET_VERIFICATION, of_provider=provider_id, new=None if by_admin else 1)
 
 
 def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:

@@ -196,7 +196,7 @@ def change(
         # A pending answer of the old provider must not reach the new one.
         unit.change(_CLEAR_FLOWS, of_provider=provider.id)
         unit.change(_CLEAR_TOKENS, of_provider=provider.id)  # stored tokens of the old provider are useless
-        reset_verification(unit, provider.id)  # the old provider's verifications no longer count
+        reset_verification(unit, provider.id, by_admin=by_admin)  # the old provider's verifications no longer count
     unit.announce("tenant", unit.tenant_id)  # callers with its tokens are verified again
     return get_by_id(unit, provider.id)
 

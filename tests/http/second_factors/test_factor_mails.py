@@ -10,7 +10,8 @@ from tests.support.application import PASSWORD, App
 from tests.support.badges import OWN_PIN, PIN, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
-from tests.support.people import member, oidc_provider
+from tests.support.oidc_op import provider
+from tests.support.people import OidcProvider, member, oidc_provider
 from tests.support.second_factors import OWN, Person, enrolled, mails_queued, person
 from tests.support.single_sign_on import Browser
 from tests.support.system_admins import Phone
@@ -73,6 +74,31 @@ async def test_an_identity_is_told_to_the_user_who_may_not_expect_it(app: App, b
             else:
                 await company.sign_in("ada", ada.email)
         assert queued == ([] if by == "an Admin's provider" else [(ada.email, "identity_linked")])
+
+
+@pytest.mark.parametrize("by", ["User Admin", "Admin"])
+async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign_in(app: App, by: str) -> None:
+    """Who points it to a provider of their own, and back, signs in as its people: each of them learns of it."""
+    told = "changed_provider_used"
+    async with oidc_provider(app, vouches=True) as company:
+        ada, manager = await member(app, company.client), await member(app, company.client, by)
+        await company.sign_in("ada", ada.email)
+        with provider(app.clock, alg="ES256") as other, mails_queued(app) as queued:
+            await company.change(token=manager.token, createUsers=False)
+            await company.sign_in("ada", ada.email)
+            there = {"issuer": other.issuer, "clientSecret": other.client_secret}
+            changed = await company.change(token=manager.token, oidc=there)
+            for _ in range(2):
+                await OidcProvider(app, other, company.client, changed).sign_in("ada")
+            assert queued == ([(ada.email, told)] if by == "User Admin" else [])
+            back = {"issuer": company.op.issuer, "clientSecret": company.op.client_secret}
+            await company.change(token=manager.token, oidc=back)
+            await company.change(oidc={"clientId": company.op.client_id, "scopes": ["openid", "email", "phone"]})
+            app.clock.advance(60)
+            browser = await company.sign_in("ada", ada.email)
+            assert queued == ([(ada.email, told)] * 2 if by == "User Admin" else [])
+            page = await browser.send("GET", "/account")
+            assert ("A sign-in through a provider whose settings were changed" in page.text) is (by == "User Admin")
 
 
 async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: MailServer) -> None:

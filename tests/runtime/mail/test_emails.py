@@ -49,6 +49,7 @@ MADE: dict[str, Callable[[Reader], Email]] = {
     "pin_reset": factor_emails.pin_reset,
     "pin_set": lambda to: factor_emails.pin_set(to, "192.0.2.1"),
     "identity_linked": lambda to: factor_emails.identity_linked(to, "192.0.2.1"),
+    "changed_provider_used": lambda to: factor_emails.changed_provider_used(to, "192.0.2.1"),
     "domain_failing": lambda to: domain_emails.domain_failing(to, DOMAIN, NAME, VALUE, "2026-02-03"),
     "domain_lapsed": lambda to: domain_emails.domain_lapsed(to, DOMAIN, NAME, VALUE, 14),
     "domain_held": lambda to: domain_emails.domain_held(to, DOMAIN),

@@ -27,6 +27,7 @@ from manifest_auth.runtime.mail.factor_emails import (
     app_added,
     app_removed,
     badge_issued,
+    changed_provider_used,
     device_paired,
     factors_reset,
     identity_linked,

@@ -203,3 +203,19 @@ def identity_linked(to: Reader, address: str) -> Email:
         _ALL_IS_WELL,
         _("If it was not you, unlink it in your account, and tell an administrator of your organization."),
     )
+
+
+def changed_provider_used(to: Reader, address: str) -> Email:
+    """To a user whose identity signed in for the first time since a User Admin changed who vouches for it.
+    ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: a sign-in through a changed provider"),
+        _(
+            "The settings of a provider that signs in to your account at %(client)s were changed. Your account was "
+            "then signed in to through this provider, from the address %(at)s.",
+            at=address,
+        ),
+        _ALL_IS_WELL,
+        _("If it was not you, end all your sessions, and tell an administrator of your organization."),
+    )

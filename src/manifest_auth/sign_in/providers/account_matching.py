@@ -86,6 +86,9 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
         raise _refused("the identity belongs to another user", "This identity belongs to another account")
     address = _address(provider, person)
     user = group_roles.grant(unit, ctx, provider, identity, address, mapped)
+    if identity.untold:
+        detail = {"provider": provider.id, "of": person.subject}
+        factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.CHANGED_PROVIDER_USED, **detail)
     for alias in aliases:
         providers.link(unit, provider.id, alias, user.id, LinkedBy.DIRECTORY, address, 0, ctx.now)
     if not user.roles and user.deactivated_at is None:

@@ -53,6 +53,7 @@ identities = Table(  # (provider, subject) is a user; nothing else identifies a 
     Column("confirmed_by", Text),
     time("created_at"),
     time("last_sign_in_at"),
+    Column("untold", Integer),  # 1: a User Admin changed who vouches for it, and its user was not told yet
     UniqueConstraint("tenant_id", "provider_id", "subject"),
     Index(None, "tenant_id", "user_id"),
     info=OWNED,

@@ -1,7 +1,8 @@
 """Adds devices of people and shared devices: apps, grants, pairings, enrolments, devices, badges, PINs.
 
 Sessions, one-time codes and authenticator apps that wait for their first code name the session that they came from.
-Uploads on their way and identities of deleted providers have rows.
+Uploads on their way and identities of deleted providers have rows. Identities say whether their user is to be told of a
+change of their provider.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def _sessions() -> None:
     op.add_column("sessions", _integer("has_children", null=True))
     op.add_column("sign_in_codes", _text("parent_id", null=True))
     op.add_column("user_totps", _text("next_session_id", null=True))
+    op.add_column("identities", _integer("untold", null=True))
 
 
 def _of_people() -> None:
