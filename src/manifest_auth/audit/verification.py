@@ -68,7 +68,15 @@ async def verify(store: Store, chain: int, step: Step, known: Point | None = Non
         after, walk = done.after, done.walk
     found = done.walk
     faults = [*done.faults, *([found.fault] if found.fault else [])]
-    return Verdict(chain, done.client, found.events, found.start, found.last, faults, found.restarts)
+    return Verdict(
+        chain=chain,
+        client=done.client,
+        events=found.events,
+        start=found.start,
+        end=found.last,
+        faults=faults,
+        restarts=found.restarts,
+    )
 
 
 def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Point | None) -> _Step:
