@@ -79,7 +79,8 @@ def add(
     Raises PayloadTooLarge, and Overloaded where the reservation had expired: its bytes may be dropped already."""
     if not uploads.release(unit, key):
         raise Overloaded("The upload took too long", retry_after=1, reason="upload: its reservation had expired")
-    if size > quota or not unit.change(_COUNT, size=size, quota=quota):
+    counted = uploads.counted(size)
+    if counted > quota or not unit.change(_COUNT, size=counted, quota=quota):
         raise PayloadTooLarge(uploads.QUOTA_EXCEEDED)
     added = unit.one(
         _ADD, key=key, name=name, media_type=media_type, size=size, sha256=sha256, uploaded_by=by.user_id,
@@ -98,7 +99,7 @@ def drop_unused(unit: TenantUnit, file_id: int) -> bool:
     dropped = unit.first(_DROP, id=file_id)
     if dropped is None:
         return False
-    unit.change(_FREE, size=dropped)
+    unit.change(_FREE, size=uploads.counted(dropped))
     return True
 
 

@@ -20,6 +20,7 @@ QUOTA_EXCEEDED = "The client's files would exceed their quota"
 OF_USER: Final = 4
 OF_CLIENT: Final = 16
 _AGAIN_S = 5
+_BLOCK = 4096  # bytes that a file takes on a disk at least
 
 
 class _UnderWay(NamedTuple):
@@ -52,6 +53,11 @@ _ABANDONED = cross_tenant(
 )
 
 
+def counted(size: int) -> int:
+    """How much a file of so many bytes counts: files of a byte each would fill a disk and leave the quota as it is."""
+    return max(size, _BLOCK)
+
+
 def reserve(
     unit: TenantUnit, by: Actor, *, key: str, declared: int | None, largest: int, quota: int, expires_at: int
 ) -> int:
@@ -62,9 +68,9 @@ def reserve(
     of_user = sum(one.user_id == by.user_id for one in under_way)
     if of_user >= OF_USER or len(under_way) >= OF_CLIENT:
         raise RateLimited("Too many files are uploaded at once, try again shortly", retry_after=_AGAIN_S)
-    left = quota - total - sum(one.size for one in under_way)
+    left = quota - total - sum(counted(one.size) for one in under_way)
     size = min(largest, left) if declared is None else declared
-    if size > left or size < 0:
+    if counted(size) > left:
         raise PayloadTooLarge(QUOTA_EXCEEDED)
     unit.change(_RESERVE, key=key, user_id=by.user_id, size=size, expires_at=expires_at)
     return size

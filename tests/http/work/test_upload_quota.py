@@ -121,6 +121,16 @@ async def test_what_a_killed_process_was_at_ends_with_its_time(narrow: App) -> N
     assert len(files_on_disk(narrow)) == 1
 
 
+async def test_a_small_file_counts_with_what_it_takes_on_a_disk(narrow: App) -> None:
+    token = await token_of(narrow)
+    for _ in range(5):
+        assert (await upload(narrow, token, b"%PDF-")).status == 201
+    check_refusal(await upload(narrow, token, b"%PDF-"), 413, "PAYLOAD_TOO_LARGE")
+    narrow.clock.advance(86_400 + 1)
+    await sweep_files(narrow)
+    assert (await upload(narrow, await token_of(narrow), PDF * 5)).status == 201
+
+
 async def test_one_client_takes_no_quota_of_another(narrow: App) -> None:
     token = await token_of(narrow)
     for _ in range(5):
