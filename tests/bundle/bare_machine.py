@@ -1,4 +1,5 @@
-"""A bare Debian in a folder, whose processes see no other root, reach no network, and end with it.
+"""A bare Debian in a folder with systemd as its first process, which sees no other root and no other process, and
+reaches no network.
 
 Its one terminal is a bash that is given blocks of commands. What it and all that it starts connect to is recorded.
 """
@@ -25,30 +26,50 @@ _CLONE_NEWNET = 0x40000000
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _TERMINAL = r"""
 set -euo pipefail
-trap 'echo $? > /blocks/$number.status' EXIT
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+trap 'status=$?; journalctl --no-pager --lines 60 >> /blocks/$number.shown; echo $status > /blocks/$number.status' EXIT
 cd
 while read -r number; do
   . /blocks/$number.sh < /dev/null > /blocks/$number.shown 2>&1
   echo 0 > /blocks/$number.status
-done
-number=end
+done < /blocks/numbers
 """
-#: Stands in for systemd, which does not run in a folder: starts and stops what the unit says, as its user.
-_SYSTEMCTL = r"""#!/bin/bash
-unit=/etc/systemd/system/manifest-auth.service pid=/run/manifest-auth.pid
-command=$(sed -n 's/^ExecStart=//p' $unit) user=$(sed -n 's/^User=//p' $unit)
-case $1 in
-  daemon-reload) ;;
-  enable | start)
-    set -a; . "$(sed -n 's/^EnvironmentFile=-//p' $unit)"; eval "$(sed -n 's/^Environment=//p' $unit)"
-    cd "$(sed -n 's/^WorkingDirectory=//p' $unit)"
-    setsid setpriv --reuid=$user --regid=$user --init-groups $command > /blocks/server.log 2>&1 &
-    echo $! > $pid
-    ;;
-  stop) kill "$(cat $pid)"; while kill -0 "$(cat $pid)" 2> /dev/null; do sleep 0.05; done ;;
-  *) exit 2 ;;
-esac
+_TERMINAL_UNIT = """
+[Service]
+Type=exec
+ExecStart=/bin/bash /blocks/terminal
+Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+"""
+#: What a container has that runs systemd (systemd.io/CONTAINER_INTERFACE): mounts, and control groups of its own.
+_BOOT = r"""
+set -e
+cgroups=sys/fs/cgroup
+cd "$ROOT"
+mount --bind . .
+cd "$ROOT"
+mount -t proc proc proc
+mount --bind -o ro proc/sys proc/sys
+mount -t sysfs -o ro sysfs sys
+mount -t tmpfs tmpfs $cgroups
+mount -t cgroup2 cgroup2 $cgroups
+mkdir -p $cgroups/$GROUP
+echo 0 > $cgroups/$GROUP/cgroup.procs
+exec unshare --cgroup bash -ec '
+umount sys/fs/cgroup
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+for each in run tmp dev; do mount -t tmpfs tmpfs $each; done
+for each in null zero full random urandom tty; do touch dev/$each; mount --bind /dev/$each dev/$each; done
+ln -s /proc/self/fd dev/fd
+ln -s pts/ptmx dev/ptmx
+pivot_root . mnt
+umount -l /mnt
+exec env -i container=tests /usr/lib/systemd/systemd --unit=multi-user.target --show-status=no
+'
+"""
+#: Waits until all of it has ended.
+_NO_GROUPS = r"""
+mount -t cgroup2 cgroup2 "$ROOT/mnt"
+until grep -q 'populated 0' "$ROOT/mnt/$GROUP/cgroup.events"; do sleep 0.05; done
+find "$ROOT/mnt/$GROUP" -depth -type d -exec rmdir {} ';'
 """
 _ADDRESS = re.compile(r'connect\(.*sa_family=(AF_INET6?),.*?(?:inet_addr\("|inet_pton\(AF_INET6, ")([^"]+)"')
 
@@ -70,11 +91,11 @@ def without_links() -> Iterator[None]:
 
 def system(suite: str) -> Path:
     """The root of a bare Debian of that suite; fetched once."""
-    return install.debian_root(suite, "python3")
+    return install.debian_root(suite, "python3", "systemd")
 
 
 class Machine:
-    """One that was made a moment ago. ``home``: where its terminal is at first, as seen from outside."""
+    """One that was made a moment ago, and runs. ``home``: where its terminal is at first, as seen from outside."""
 
     def __init__(self, folder: Path, system: Path) -> None:
         self.root = folder / "root"
@@ -85,40 +106,40 @@ class Machine:
         self.home = self.root / "root"
         self._blocks = self.root / "blocks"
         self._blocks.mkdir()
-        systemctl = self.root / "usr/local/bin/systemctl"
-        systemctl.write_text(_SYSTEMCTL)
-        systemctl.chmod(0o755)
+        (self._blocks / "terminal").write_text(_TERMINAL)
+        os.mkfifo(self._blocks / "numbers")
+        self._numbers = os.open(self._blocks / "numbers", os.O_RDWR)
+        units = self.root / "etc/systemd/system"
+        (units / "terminal.service").write_text(_TERMINAL_UNIT)
+        (units / "multi-user.target.wants").mkdir(exist_ok=True)
+        (units / "multi-user.target.wants/terminal.service").symlink_to("../terminal.service")
         self._shown = 0
-        recorded = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=connect", "-o", str(self._calls)]
-        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={self.root}/proc"]
-        command = [*recorded, *apart, "chroot", str(self.root), "/bin/bash", "-c", _TERMINAL]
-        seen = {"PATH": os.environ["PATH"]}  # and nothing else
-        self._terminal = subprocess.Popen(
-            ending_with_us(command, "KILL"), stdin=subprocess.PIPE, env=seen, start_new_session=True, text=True
-        )
+        self._seen = {"PATH": os.environ["PATH"], "ROOT": str(self.root), "GROUP": f"manifest-auth-tests-{os.getpid()}"}
+        self.start()
+
+    def start(self) -> None:
+        """It boots."""
+        recorded = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=connect", "-A", "-o", str(self._calls)]
+        apart = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "bash", "-c", _BOOT]
+        command = ending_with_us([*recorded, *apart], "KILL")
+        self._system = subprocess.Popen(command, env=self._seen, start_new_session=True)
 
     def run(self, block: str, seconds: float = 300) -> str:
         """What a block of commands shows; fails when one of them does."""
         number, self._shown = self._shown, self._shown + 1
         status, shown = self._blocks / f"{number}.status", self._blocks / f"{number}.shown"
         (self._blocks / f"{number}.sh").write_text(block)
-        assert self._terminal.stdin is not None
-        self._terminal.stdin.write(f"{number}\n")
-        self._terminal.stdin.flush()
-        until(lambda: (status.exists() and bool(status.read_text())) or self._terminal.poll() is not None, seconds)
+        os.write(self._numbers, f"{number}\n".encode())
+        until(lambda: (status.exists() and bool(status.read_text())) or self._system.poll() is not None, seconds)
         assert status.exists(), f"the machine ended:\n{block}"
         assert status.read_text() == "0\n", f"{block}\n{shown.read_text()}"
         return shown.read_text()
 
-    def stop(self) -> None:
-        """Ends all that runs there."""
-        assert self._terminal.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._terminal.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._terminal.wait(20)
-        self._terminal.kill()
-        self._terminal.wait()
+    def power_cut(self) -> None:
+        """Ends all that runs there, in no order."""
+        self._system.kill()
+        self._system.wait()
+        subprocess.run(["unshare", "--mount", "sh", "-ec", _NO_GROUPS], env=self._seen, check=True)
 
     def connected(self) -> set[str]:
         """The addresses that its processes connected to, or tried to."""

@@ -122,7 +122,7 @@ def test_the_commands_of_the_page_on_a_bare_machine_without_a_network(tmp_path: 
                     took = time.monotonic() - began
                     who = _signs_in(provider, "".join(told))
         finally:
-            machine.stop()
+            machine.power_cut()
         spent = _processor_seconds() - spent
     print(f"{suite}: {took:.1f} s to a sign-in under a licence, {time.monotonic() - began:.1f} s to the page's end, "
           f"{spent:.1f} s of a processor")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 import urllib.request
@@ -14,6 +15,7 @@ import pytest
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import keys_of_a_start
 from manifest_auth.runtime.settings import Settings, load
+from tests.support.application import FAST
 from tests.support.commands import done, environment, run, until
 from tests.support.processes import free_port
 from tests.support.programs import COMMAND
@@ -136,3 +138,28 @@ def test_no_one_ever_reads_half_a_key(tmp_path: Path) -> None:
 def test_a_key_from_the_environment_makes_no_file(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "initech", MANIFEST_SECRET_KEY=SECRET_KEY)
     assert not (tmp_path / "data" / "secret.key").exists()
+
+
+def test_doctor_tells_where_its_settings_are_not_those_of_the_server_that_runs(tmp_path: Path) -> None:
+    given = {"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_TRUSTED_PROXIES": "127.0.0.1",
+             "MANIFEST_METRICS_TOKEN": "a-token-of-metrics"}  # fmt: skip
+    file = tmp_path / "settings"
+
+    def told(**changed: str) -> str:
+        values = {**FAST, "MANIFEST_LOG_LEVEL": "info", **given, **changed}
+        file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        found = run(tmp_path, "--env-file", str(file), "doctor")
+        assert "a-token" not in found.out + found.err
+        assert ("every user of this machine can access" in found.out) == bool(file.stat().st_mode & 0o007)
+        file.chmod(0o640)  # at first it has what this process gives to new files
+        [line] = [line for line in found.out.splitlines() if "  settings: " in line] or [found.err]
+        return line
+
+    with served(tmp_path, demo=False, MANIFEST_DEMO_PASSWORD="", **given) as server:  # type: ignore[arg-type]
+        assert told() == "  ok   settings: those of the server that runs here"
+        changed = told(MANIFEST_METRICS_TOKEN="a-token-of-another", MANIFEST_OPERATOR_EMAIL="ops@x.example")
+        assert changed.startswith(" note  settings: the server that runs here has another value of MANIFEST_")
+        assert {*re.findall("MANIFEST_[A-Z_]+", changed)} == {"MANIFEST_METRICS_TOKEN", "MANIFEST_OPERATOR_EMAIL"}
+        assert "another value of MANIFEST_SECRET_KEY;" in told(MANIFEST_SECRET_KEY=SECRET_KEY[::-1])
+        server.kill()
+    assert told() == ""

@@ -32,7 +32,7 @@ from manifest_auth.errors import NoSeat
 from manifest_auth.http.inherited_socket import inherited_address
 from manifest_auth.operations import client_lifecycle
 from manifest_auth.permissions import Role, mask_of, role_names
-from manifest_auth.runtime import settings
+from manifest_auth.runtime import running, settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
 from manifest_auth.services import RequestContext, Services
@@ -49,13 +49,14 @@ _PROGRAM = "manifest-auth"
 def serve(given: argparse.Namespace) -> None:
     """Runs the server until a signal stops it."""
     handed_over = inherited_address()
-    if handed_over is not None:
-        os.environ |= {variable("host"): handed_over[0], variable("port"): str(handed_over[1])}
-    for name in ("host", "port", "workers"):  # web processes read their settings from the environment
-        if (value := getattr(given, name)) is not None:
-            os.environ[variable(name)] = str(value)
+    given_here = {"host": handed_over[0], "port": str(handed_over[1])} if handed_over is not None else {}
+    given_here |= {
+        name: str(value) for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None
+    }
     if variable("public_url") not in os.environ and given.port is not None:
-        os.environ[variable("public_url")] = f"http://127.0.0.1:{given.port}"
+        given_here["public_url"] = f"http://127.0.0.1:{given.port}"
+    # Web processes read their settings from the environment.
+    os.environ |= {variable(name): value for name, value in given_here.items()}
     loaded = settings.load()
     if given.demo:
         from manifest_auth.operations import demo
@@ -71,7 +72,8 @@ def serve(given: argparse.Namespace) -> None:
 
     freeze_garbage()
     asyncio.run(_demo(loaded) if given.demo else _check_start(loaded))
-    uvicorn_server.run(loaded)
+    with running.noted(loaded, given_here):
+        uvicorn_server.run(loaded)
 
 
 def _check_address(fields: tuple[str, str], host: str, port: int) -> None:

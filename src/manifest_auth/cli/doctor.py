@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from manifest_auth.cli.all_providers import AT_ONCE, all_providers
 from manifest_auth.cli.command import started
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.doctor import Finding, examine
+from manifest_auth.operations.doctor.storage import settings_file
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.providers import Provider
 from manifest_auth.runtime import settings
@@ -39,6 +41,8 @@ async def _doctor(given: argparse.Namespace) -> int:
         bad = bad or finding.level == "bad"
         print(f"{_SIGNS[finding.level]}  {finding.text}", flush=True)
 
+    for level, text in settings_file(Path(given.env_file)) if given.env_file else ():
+        show(Finding(level, text))
     with Progress() as progress:
         async for finding in examine(loaded, progress):
             show(finding)

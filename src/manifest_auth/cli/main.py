@@ -16,12 +16,13 @@ from manifest_auth.cli import admins, commands
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.sealing import CannotOpen
-from manifest_auth.runtime.settings import SettingsError
+from manifest_auth.runtime.settings import SettingsError, adopt
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.store.migrate import HEAD, SchemaOlder, SchemaRefused
 
 #: What ``--version`` prints: release, commit, and the newest schema that it knows.
 VERSION = f"manifest-auth {__version__} ({__commit__}, schema {HEAD})"
+ENV_FILE = "--env-file"
 #: Commands with their own module in this package. A module loads all that its commands need, so it is loaded only for
 #: one of them, not in servers.
 _MODULES = {
@@ -45,8 +46,12 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="manifest-auth",
         description="The authentication server of the Manifest API. Settings: MANIFEST_… variables, docs/settings.md.",
+        allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=VERSION)
+    top.add_argument(
+        ENV_FILE, metavar="FILE", help="a file of settings, one NAME=VALUE on a line; nothing in it is run"
+    )
     groups = top.add_subparsers(required=True, metavar="COMMAND")
 
     serve = groups.add_parser("serve", help="run the server")
@@ -130,8 +135,11 @@ def _is_store_error(error: Exception) -> bool:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting, 3 an older schema."""
     words = sys.argv[1:] if arguments is None else arguments
-    given = parser(words[0] if words else None).parse_args(words)
+    command = _command(words)
+    given = parser(command).parse_args(words)
     try:
+        if given.env_file is not None:
+            adopt(given.env_file)
         result = given.run(given)
         if asyncio.iscoroutine(result):
             result = asyncio.run(result)
@@ -149,12 +157,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except CannotOpen:
         _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 1)
     except Exception as error:
-        if words[0] == "serve" or not _is_store_error(error):
+        if command == "serve" or not _is_store_error(error):
             raise  # a bug of the server, with its trace
         _fail(f"the store is not as this release left it: {str(error).splitlines()[0]}; see manifest-auth doctor", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     sys.exit(result or 0)
+
+
+def _command(words: list[str]) -> str | None:
+    """The command among these arguments: the first one that is neither an option nor the file of ``--env-file``."""
+    rest = iter(words)
+    for word in rest:
+        if word == ENV_FILE:
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+    return None
 
 
 def _fail(text: str, status: int) -> NoReturn:

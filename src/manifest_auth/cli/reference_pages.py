@@ -49,6 +49,15 @@ short name, like `port = 8080`. The variable wins. A setting that is wrong or th
 one line; variables that begin with `MANIFEST_AUTH_` are left alone
 ([why](decisions/0016-settings-in-the-environment.md)). Durations are in seconds.
 
+`manifest-auth --env-file FILE COMMAND` reads variables from a file, the server and every other command in the same way
+([why](decisions/0049-one-file-of-settings.md)). Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or
+`;`. The value is the rest of the line as it stands: nothing in it is run or expanded, and `$`, `&`, `;` and `#` are
+characters like others. Blanks at its ends are dropped; keep them with quotes, `'…'` or `"…"`, around the whole value. A
+backslash, or a quote as the first character, must stand inside quotes: `'…'`. A setting must not have one value in the
+file and another in the environment. Other variables may be in the file too, such as `SSL_CERT_FILE`; those that Python
+itself reads at its start (`PYTHON…`) have no effect there. `manifest-auth doctor` tells which settings of the server
+that runs differ from yours.
+
 | variable | short name | default | values | what it does |
 | --- | --- | --- | --- | --- |
 """

@@ -16,6 +16,7 @@ from manifest_auth.operations.doctor.claims import claim_findings
 from manifest_auth.operations.doctor.clock import compared, plausible
 from manifest_auth.operations.doctor.licence import licence_findings
 from manifest_auth.operations.doctor.passkeys import passkey_findings
+from manifest_auth.operations.doctor.running_servers import running_findings
 from manifest_auth.operations.doctor.sealed_values import SECONDS, sealed_findings
 from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable
 from manifest_auth.runtime.clock import Clock, Random
@@ -55,6 +56,8 @@ async def examine(
     else:
         for finding in _secret(settings):
             yield finding
+        for level, text in running_findings(settings):
+            yield Finding(level, text)
     for level, text in await address(settings):
         yield Finding(level, text)
     if settings.rate_limits == "off":

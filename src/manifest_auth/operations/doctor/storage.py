@@ -74,6 +74,13 @@ def _folder(path: Path) -> list[tuple[str, str]]:
     return []
 
 
+def settings_file(path: Path) -> list[tuple[str, str]]:
+    """Of the file that ``--env-file`` names, which holds passwords and keys."""
+    if path.stat().st_mode & stat.S_IRWXO:
+        return _bad(f"every user of this machine can access {path}; run: chmod o= {path}")
+    return []
+
+
 def _file(path: Path) -> list[tuple[str, str]]:
     found = path.stat()
     if found.st_uid != os.getuid():

@@ -4,6 +4,7 @@ They never change after the start. Never opens the store.
 """
 
 from manifest_auth.runtime.settings.addresses import UNKNOWN, Network, is_listed, networks_of, plain_address
+from manifest_auth.runtime.settings.environment_file import adopt
 from manifest_auth.runtime.settings.loading import admin_networks, check_listener, load, proxy_networks
 from manifest_auth.runtime.settings.name_servers import dns_servers
 from manifest_auth.runtime.settings.passkeys import (

@@ -1,0 +1,82 @@
+"""``--env-file``: a file of settings that means one thing, whoever reads it, and of which nothing is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manifest_auth.runtime.settings import SettingsError, adopt
+from tests.support.commands import done, run
+
+NASTY = "a$HOME&b;c<d>`touch ran`$(touch ran)|e\"f'g#h"
+WHOLE = f"""# A comment
+; another one
+
+MANIFEST_SMTP_URL=smtp://ada:{NASTY}@mail.example
+  MANIFEST_MAIL_FROM= Manifest <no-reply@auth.example.com> \r
+SSL_CERT_FILE='/etc/a folder/with\\backslash'
+MANIFEST_TOKEN_ISSUER="with 'single' quotes"
+MANIFEST_FILES=
+"""
+REFUSED = [
+    ("MANIFEST_PORT", "is not NAME=VALUE"),
+    ("export MANIFEST_PORT=1", "is not NAME=VALUE"),
+    ("MANIFEST-PORT=1", "is not NAME=VALUE"),
+    ("MANIFEST_FILES=a\\\nb", "backslash"),
+    ("MANIFEST_FILES=a\\$b", "backslash"),
+    ('MANIFEST_FILES="a\\$b"', "backslash"),
+    ("MANIFEST_FILES='a", "quote"),
+    ("MANIFEST_FILES='a'b", "quote"),
+    ("MANIFEST_FILES=\"a\" 'b'", "quote"),
+    ("MANIFEST_FILES='a' # more", "quote"),
+    ("MANIFEST_FILES=a\nMANIFEST_FILES=a", "line 3: MANIFEST_FILES is there a second time"),
+    ("MANIFEST_FILES=a\0b", "NUL"),
+    ("MANIFEST_FILES=\udcff", "is not in UTF-8"),
+]
+
+
+def _file(folder: Path, text: str) -> str:
+    (folder / "settings").write_bytes(text.encode(errors="surrogateescape"))
+    return str(folder / "settings")
+
+
+def test_a_value_is_what_stands_there(tmp_path: Path) -> None:
+    environ: dict[str, str] = {"HOME": "/home"}
+    adopt(_file(tmp_path, WHOLE), environ)
+    assert environ == {
+        "HOME": "/home",
+        "MANIFEST_SMTP_URL": f"smtp://ada:{NASTY}@mail.example",
+        "MANIFEST_MAIL_FROM": "Manifest <no-reply@auth.example.com>",
+        "SSL_CERT_FILE": "/etc/a folder/with\\backslash",
+        "MANIFEST_TOKEN_ISSUER": "with 'single' quotes",
+        "MANIFEST_FILES": "",
+    }
+
+
+@pytest.mark.parametrize(("text", "why"), REFUSED)
+def test_what_another_reader_would_take_differently_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    path, environ = _file(tmp_path, f"MANIFEST_PORT_=1\n{text}\n"), dict[str, str]()
+    with pytest.raises(SettingsError, match=why) as refused:
+        adopt(path, environ)
+    assert str(refused.value).startswith(path)
+    assert "\n" not in str(refused.value)
+    assert environ == {}
+
+
+def test_a_command_runs_nothing_of_it(tmp_path: Path) -> None:
+    data = tmp_path / "a$(touch ran);touch ran&" / "`touch ran` b"
+    path = _file(tmp_path, f"MANIFEST_DATA_DIR={data}\n")
+    for option in (("--env-file", path), (f"--env-file={path}",)):
+        done(tmp_path, *option, "client", "create", f"acme{len(option)}", MANIFEST_DATA_DIR=str(data))
+    assert (data / "manifest-auth.db").exists()
+    assert not [path for path in tmp_path.rglob("*ran") if path.is_file()]
+
+
+def test_a_setting_that_the_environment_gives_differently_is_refused(tmp_path: Path) -> None:
+    path = _file(tmp_path, "MANIFEST_TOKEN_ISSUER=secret-1\n")
+    refused = run(tmp_path, "--env-file", path, "doctor", MANIFEST_TOKEN_ISSUER="secret-2")
+    assert refused.status == 2
+    assert refused.line == f"MANIFEST_TOKEN_ISSUER: the environment and {path} give different values; keep one of them"
+    missing = run(tmp_path, "--env-file", f"{path}-missing", "doctor")
+    assert (missing.status, missing.line) == (2, f"{path}-missing: No such file or directory")
