@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
+import pwd
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +22,22 @@ def program() -> tuple[str, dict[str, str]]:
     return str(root / "usr/sbin/haproxy"), {**os.environ, "LD_LIBRARY_PATH": install.libraries(root)}
 
 
+def as_a_user(example: str, user: str = "nobody") -> str:
+    """The example with a user who is on this machine: who runs the tests where that is not root, else the one named."""
+    name = user if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+    group = grp.getgrgid(pwd.getpwnam(name).pw_gid).gr_name
+    for there, here in {"user haproxy\n": f"user {name}\n", "group haproxy\n": f"group {group}\n"}.items():
+        assert example.count(there) == 1, there
+        example = example.replace(there, here)
+    return example
+
+
 def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[str, str]]:
     """The example with ports, names of files and certificate of this machine; the command, and its environment."""
     key, certificate = certificates.make(folder, NAME)
     (folder / "both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
     made = Proxy("haproxy", free_port(), free_port())
-    site = _with_nodes((ROOT / "deploy" / "haproxy.cfg").read_text("utf-8"), upstreams)
+    site = as_a_user(_with_nodes((ROOT / "deploy" / "haproxy.cfg").read_text("utf-8"), upstreams))
     for example, here in {
         "/etc/haproxy/auth.example.com.pem": str(folder / "both.pem"),
         "bind :443 ssl": f"bind 127.0.0.1:{made.port} ssl",

@@ -42,6 +42,7 @@ class Proxy:
     name: str
     port: int
     plain_port: int
+    pid: int = 0
 
 
 def with_nodes(example: str, second: str, upstreams: tuple[int, ...]) -> str:
@@ -101,6 +102,7 @@ def kept_running(made: Proxy, command: list[str], seen: dict[str, str], log: Pat
     """From when it answers until the end."""
     with log.open("ab") as out:
         process = subprocess.Popen(ending_with_us(command, "TERM"), env=seen, stdout=out, stderr=out)
+    made.pid = process.pid
     try:
         until(lambda: _answers(made.port) or process.poll() is not None)
         assert process.poll() is None, log.read_text()

@@ -194,6 +194,19 @@ def test_the_proxies_pass_on_no_more_than_they_should() -> None:
     assert limit < int(haproxy_bytes) <= 2 * limit
 
 
+def test_no_example_publishes_the_plain_listener_to_a_network() -> None:
+    pages = [*DEPLOY.glob("*"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    texts = [path.read_text("utf-8") for path in pages if path.is_file()]
+    published = [found for text in texts for found in re.findall(r"(?:-p|--publish)[ =](\S*8080)\b", text)]
+    assert published
+    assert {where for where in published if not where.startswith("127.0.0.1:")} == set()
+
+
+def test_the_proxies_take_a_node_that_is_well_where_there_is_one() -> None:
+    """Caddy's round_robin of requests at once may look at the same node twice; that is too rare to be waited for."""
+    assert re.findall(r"lb_policy (\w+)", (DEPLOY / "Caddyfile").read_text("utf-8")) == ["least_conn"]
+
+
 def test_the_proxies_speak_of_an_outage_as_the_server_does() -> None:
     """In the envelope, with the code and the sentence of the refusal."""
     for name in ("nginx.conf", "Caddyfile", "haproxy.cfg"):

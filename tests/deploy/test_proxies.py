@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,15 @@ def test_haproxy_has_nothing_against_the_example(tmp_path: Path) -> None:
     said = haproxy.tested(tmp_path)
     assert "Configuration file is valid" in said
     assert "WARNING" not in said
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has what is given up")
+def test_haproxy_serves_as_a_user_without_rights(server: Server, tmp_path: Path) -> None:
+    with haproxy.running(tmp_path, server.port) as proxy:
+        status = Path(f"/proc/{proxy.pid}/status").read_text()
+    told = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert "0" not in told["Uid"].split() + told["Gid"].split() + told["Groups"].split()
+    assert int(told["CapEff"], 16) == 0
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)

