@@ -27,7 +27,7 @@ from manifest_auth.operations import background_jobs, last_backup, signing_keys
 from manifest_auth.operations.domains import watch
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
-from manifest_auth.runtime import logs
+from manifest_auth.runtime import logs, systemd
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_storage
@@ -185,6 +185,8 @@ class Application:
                 await stack.enter_async_context(self.running())
             except Exception as error:  # noqa: BLE001 - reported to the server, which stops
                 self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
+                if multiprocessing.parent_process() is not None:
+                    os._exit(1)  # it is started again; by its own status uvicorn would end all processes
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             if seconds := self.services.settings.shutdown_drain:
@@ -195,6 +197,7 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _drain(self) -> None:
+        systemd.notify(systemd.STOPPING)
         self.services.draining = True
         self.services.store.state = "draining"
 
@@ -214,6 +217,7 @@ class Application:
                 asyncio.create_task(background_jobs.run(self.services), name="sweeping"),
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
                 asyncio.create_task(watch.run(self.services), name="domain-checks"),
+                asyncio.create_task(systemd.watched(), name="watchdog"),
             ]
             await standing.say(store, settings, self.services.log)
             used = self.services.keys.signing(Purpose.ACCESS).algorithm

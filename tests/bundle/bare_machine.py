@@ -71,6 +71,7 @@ mount -t cgroup2 cgroup2 "$ROOT/mnt"
 until grep -q 'populated 0' "$ROOT/mnt/$GROUP/cgroup.events"; do sleep 0.05; done
 find "$ROOT/mnt/$GROUP" -depth -type d -exec rmdir {} ';'
 """
+_SPENT = 'mount -t cgroup2 cgroup2 "$ROOT/mnt"; cat "$ROOT/mnt/$GROUP/cpu.stat"'
 _ADDRESS = re.compile(r'connect\(.*sa_family=(AF_INET6?),.*?(?:inet_addr\("|inet_pton\(AF_INET6, ")([^"]+)"')
 
 
@@ -140,6 +141,12 @@ class Machine:
         self._system.kill()
         self._system.wait()
         subprocess.run(["unshare", "--mount", "sh", "-ec", _NO_GROUPS], env=self._seen, check=True)
+
+    def processor_seconds(self) -> float:
+        """Of all its processes since it was made."""
+        command = ["unshare", "--mount", "sh", "-ec", _SPENT]
+        told = subprocess.run(command, env=self._seen, capture_output=True, text=True, check=True).stdout
+        return int(re.findall(r"^usage_usec (\d+)$", told, re.MULTILINE)[0]) / 1e6
 
     def connected(self) -> set[str]:
         """The addresses that its processes connected to, or tried to."""

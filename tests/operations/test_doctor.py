@@ -82,7 +82,7 @@ def test_a_secret_key_that_is_gone_is_not_promised_anew(folder: Path) -> None:
 def test_another_secret_key_stops_every_other_command(folder: Path) -> None:
     for command in (("serve", "--port", str(free_port())), ("keys", "rotate")):
         result = run(folder, *command, MANIFEST_SECRET_KEY=OTHER_KEY)
-        assert (result.status, result.line) == (1, "MANIFEST_SECRET_KEY: not the key that this store was made with")
+        assert (result.status, result.line) == (2, "MANIFEST_SECRET_KEY: not the key that this store was made with")
 
 
 def test_plain_http_for_others_is_bad(folder: Path) -> None:

@@ -209,7 +209,7 @@ def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: D
         _while_people_work(proxy, op, rotate)
         refused = command(tmp_path, url, "keys", "rotate", **given)
         status, _, errors = refused.ended()
-        assert status == 1
+        assert status == 2
         assert "not the key that this store was made with" in errors
         for server in servers:
             assert "internal_error" not in server.output.read_text()

@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except CannotOpen:
-        _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 1)
+        _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 2)
     except Exception as error:
         if command == "serve" or not _is_store_error(error):
             raise  # a bug of the server, with its trace

@@ -1,20 +1,53 @@
-"""Runs the application under uvicorn."""
+"""Runs the application under uvicorn, in one or several web processes."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
+import socket
 import sys
 from functools import partial
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from manifest_auth.http.connection_places import Places
 from manifest_auth.http.inherited_socket import inherited_fd
 from manifest_auth.http.uvicorn_protocol import Protocol
-from manifest_auth.runtime import logs
+from manifest_auth.runtime import logs, systemd
 from manifest_auth.runtime.metrics import all_processes, listen, share
 from manifest_auth.runtime.settings import Settings, check_listener, proxy_networks
+
+
+class _Server(uvicorn.Server):
+    """A single web process."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        systemd.notify(systemd.READY)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        systemd.notify(systemd.STOPPING)
+        await super().shutdown(sockets)
+
+
+class _Supervisor(Multiprocess):
+    """The process above several web processes."""
+
+    _is_ready = False
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        systemd.notify(systemd.ALIVE)
+        if not self._is_ready and all(process.is_ready(timeout=1) for process in self.processes):
+            self._is_ready = True
+            systemd.notify(systemd.READY)
+
+    def terminate_all(self) -> None:
+        systemd.notify(systemd.STOPPING)
+        super().terminate_all()
 
 
 def run(settings: Settings) -> None:
@@ -24,18 +57,50 @@ def run(settings: Settings) -> None:
     logging.basicConfig(handlers=[logs.ForwardToLog(logs.build(settings.log_level))], level=logging.WARNING, force=True)
     # uvicorn raises the signal again after an orderly stop: the exit status is success.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    if settings.workers == 1:
-        _run(settings)
-        return
-    with share():
-        if settings.metrics_listen:
-            # One for all processes; app.py does it for a single process.
-            listen(settings.metrics_listen, all_processes())
-        _run(settings)
+    try:
+        if settings.workers == 1:
+            _one(_config(settings))
+            return
+        with share():
+            if settings.metrics_listen:
+                # One for all processes; app.py does it for a single process.
+                listen(settings.metrics_listen, all_processes())
+            _several(_config(settings))
+    except SystemExit as ended:
+        # uvicorn's status for a start that failed is ours for an older schema, which a restart does not mend.
+        if ended.code == STARTUP_FAILURE:
+            sys.exit(1)
+        raise
 
 
-def _run(settings: Settings) -> None:
-    uvicorn.run(
+def _one(config: uvicorn.Config) -> None:
+    server = _Server(config)
+    _set_hang_up()
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+def _several(config: uvicorn.Config) -> None:
+    supervisor = _Supervisor(config, [config.bind_socket()])
+    _set_hang_up()
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        sys.exit(1)
+
+
+def _set_hang_up() -> None:
+    """SIGHUP: with the terminal that the server was started from it ends in good order. A service ignores it, and so do
+    the processes that it starts: settings are read at a start, and there is nothing else to read again."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
+    else:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _config(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         "manifest_auth.app:create",
         factory=True,
         host=settings.host,

@@ -124,6 +124,7 @@ def main(nice: int, buffer_kib: int, folders: list[str]) -> None:
     # The web process decides when to stop, by closing the pipe, so that queued jobs are still answered.
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
+    _signal.signal(_signal.SIGHUP, _signal.SIG_IGN)
     posix.nice(nice)  # relative to the server: an absolute value may raise the priority, which needs root
     sys.path[:0] = folders
     hasher = Hasher(buffer_kib)
