@@ -131,7 +131,9 @@ def test_live_in_six_steps(
     introduce_key(method, manager)
     test = manager.post(rules, f"{manager.path}/rules", createUsers="on", groups__Operator="Operators")
     tested = manager.post(test, f"{manager.path}/test")
-    assert "Nothing is wrong" in tested.text
+    # LemonLDAP shows its page of sign-in whatever callback address it is asked for.
+    shows_a_page = isinstance(method, OidcMethod) and isinstance(method.provider, LemonLdap)
+    assert ("The test can’t tell whether it works" if shows_a_page else "Nothing is wrong") in tested.text
     said = manager.tried(method)
     assert "It works" in said
     assert "Roles Operator" in said
