@@ -10,6 +10,7 @@ from tests.support.application import App
 from tests.support.domain_claims import vouch_for
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
+from tests.support.processes import free_port
 from tests.support.provider_wizard import NEW, Wizard, flow_cookies, metadata_of, onward, wizard
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import callback, entity_id
@@ -216,6 +217,18 @@ async def test_metadata_that_is_none_is_said_beside_its_field(app: App, op: Op, 
     assert page.status == 400
     assert page.tree.xpath("//*[@role='alert']//a/@href")[0].startswith("#saml.metadata")
     assert words in page.problems[0]
+
+
+async def test_a_user_admin_fetches_metadata_from_the_public_internet_alone(app: App, op: Op) -> None:
+    """Else the form would be a scan of the operator's network."""
+    op.answers["unknown"] = Answer(200, {"Content-Type": "text/xml"}, metadata_of(Idp()).encode())
+    said = set()
+    for base in (op.base, f"http://127.0.0.1:{free_port()}"):
+        new = await wizard(app, name(), "user-admin@acme.example")
+        page = await new.make("saml", saml__metadataUrl=f"{base}/metadata")
+        said |= {problem.replace(base.removeprefix("http://"), "HOST") for problem in page.problems}
+    assert said == {"HOST has no public address. Only an Admin can fetch it, or paste the document instead"}
+    assert op.asked == []
 
 
 async def test_proved_domains_alone_are_offered_and_what_others_may_not_do_is_said(app: App, op: Op) -> None:
