@@ -2429,8 +2429,10 @@ export interface components {
             kty: "EC" | "RSA";
             /** @description By which assertions name the key. */
             kid: string;
-            alg?: string;
-            use?: string;
+            /** @enum {string} */
+            alg?: "ES256" | "PS256" | "RS256";
+            /** @enum {string} */
+            use?: "sig";
             crv?: string;
             x?: string;
             y?: string;
@@ -3588,8 +3590,10 @@ export interface components {
             kty: "EC" | "RSA";
             /** @description By which assertions name the key. */
             kid: string;
-            alg?: string;
-            use?: string;
+            /** @enum {string} */
+            alg?: "ES256" | "PS256" | "RS256";
+            /** @enum {string} */
+            use?: "sig";
             crv?: string;
             x?: string;
             y?: string;

@@ -6,7 +6,7 @@ shape of the RFCs and not the envelope.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -55,6 +55,8 @@ _encode = msgspec.json.Encoder().encode
 class Authenticated(msgspec.Struct, frozen=True):
     """Fields with which a caller authenticates who sends no Basic header."""
 
+    MORE_SCHEMA: ClassVar = {"maxProperties": _MOST_FIELDS}
+
     client_assertion_type: Annotated[
         Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer", ""],
         Meta(description="With `client_assertion` alone."),
@@ -94,6 +96,8 @@ class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DeviceForm(msgspec.Struct, frozen=True):
+    MORE_SCHEMA: ClassVar = {"maxProperties": _MOST_FIELDS}
+
     client_id: Annotated[str, Meta(description="Of a device app.")]
     device_name: Annotated[str, Meta(description="At most 40 letters, digits, blanks, hyphens; shown to users.")] = ""
 

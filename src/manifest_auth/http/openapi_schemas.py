@@ -74,6 +74,9 @@ def components(routes: Sequence[Route]) -> dict[str, Any]:
     _tell_defaults(asked)
     for name in asked:
         without_nul(asked[name])
+    for form in unique(route.form for route in routes):
+        told[form.__name__] |= {"additionalProperties": {"type": "string"}, **getattr(form, MORE_SCHEMA, {})}
+        without_nul(told[form.__name__])
     both = {name for name in asked.keys() & told.keys() if asked[name] != told[name]}
     for name in sorted(both):  # in one order each time
         asked[f"{name}Body"] = {**asked.pop(name), "title": f"{name}Body"}

@@ -22,9 +22,11 @@ def is_loopback_host(host: str) -> bool:
 
 #: The value of an ``Origin`` header (RFC 6454, section 6.2), but for its port's range and the hosts of ``http``.
 ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?\Z")
-#: An IP address, and a network in CIDR form or one address, but for their numbers.
-ADDRESS = re.compile(r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)\Z")
-NETWORK = re.compile(ADDRESS.pattern.removesuffix(r"\Z") + r"(?:/[0-9]{1,3})?\Z")
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_V4 = rf"{_BYTE}(?:\.{_BYTE}){{3}}"
+#: An IP address, and a network in CIDR form or one address, as far as a pattern says it.
+ADDRESS = re.compile(rf"(?:{_V4}|(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}(?:[0-9A-Fa-f]{{0,4}}|{_V4}))\Z")
+NETWORK = re.compile(ADDRESS.pattern.removesuffix(r"\Z") + r"(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?\Z")
 #: The identifier of a client, and the name of a service account.
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 #: A domain as stored: lower case, two labels or more.

@@ -18,7 +18,7 @@ NO_NUL: Final = {"pattern": r"^[^\u0000]*$"}
 #: Characters of web addresses, see text/canonical.py.
 _OF_ADDRESSES = r"!$&-;=?@A-Z\[\]_a-z~%"
 #: Loopback hosts.
-_HERE = r"(?:localhost|[a-z0-9.-]+\.localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])"
+_HERE = r"(?:localhost|[a-z0-9.-]+\.localhost|127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1\])"
 #: An address of a page or of an app's own scheme, as far as a pattern says it.
 RETURN_ADDRESS: Final = {
     "pattern": rf"^(?:(?:https://[A-Za-z0-9\[]|http://{_HERE}[:/?]?)[{_OF_ADDRESSES}]*|[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:[{_OF_ADDRESSES}]*)$"
@@ -36,6 +36,8 @@ TIME: Final = {"pattern": rf"^(?:{_DATE}(?:T{_CLOCK}(?:Z|[+-](?:[01][0-9]|2[0-3]
 BASE64: Final = {
     "pattern": r"^(?:[A-Za-z0-9+/]{4}[\r\n]*)*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?[\r\n]*$",
 }
+#: A slug (text/hosts.py) that is no number.
+IDENTIFIER: Final = {"pattern": "^(?:[0-9]*[a-z](?:[a-z0-9-]*[a-z0-9])?|[0-9]+-[a-z0-9-]*[a-z0-9])$"}
 GUID_IN_ANY_CASE: Final = {"pattern": "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"}
 
 

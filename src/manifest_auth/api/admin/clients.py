@@ -19,8 +19,7 @@ from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettingsChange
 from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.hosts import SLUG
-from manifest_auth.text.json_schema import matching
+from manifest_auth.text.json_schema import IDENTIFIER
 
 Name = Annotated[str, fields.CLIENT_NAME.meta]
 _NOTHING_NEW = TenantSettingsChange()
@@ -34,7 +33,7 @@ class ClientBody(msgspec.Struct, frozen=True):
             min_length=2,
             max_length=63,
             description="Lower-case letters, digits, inner hyphens; not digits alone.",
-            extra_json_schema=matching(SLUG),
+            extra_json_schema=IDENTIFIER,
         ),
     ]
     name: Name

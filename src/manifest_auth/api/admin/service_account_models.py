@@ -15,6 +15,7 @@ from manifest_auth.accounts.service_accounts.secret_management import (
 )
 from manifest_auth.http import Items, Page, Time, Wire
 from manifest_auth.permissions import Permission, Role
+from manifest_auth.protocols.oauth.client_keys import ALGORITHMS
 from manifest_auth.text import fields
 from manifest_auth.text.hosts import NETWORK, SLUG
 from manifest_auth.text.json_schema import matching, one_of
@@ -50,8 +51,8 @@ class Jwk(msgspec.Struct, frozen=True):
 
     kty: Annotated[str, Meta(description="`EC` or `RSA`.", extra_json_schema=one_of("EC", "RSA"))]
     kid: Annotated[str, Meta(min_length=1, max_length=200, description="By which assertions name the key.")]
-    alg: _Text | UnsetType = UNSET
-    use: _Text | UnsetType = UNSET
+    alg: Annotated[_Text, Meta(extra_json_schema=one_of(*ALGORITHMS))] | UnsetType = UNSET
+    use: Annotated[_Text, Meta(extra_json_schema=one_of("sig"))] | UnsetType = UNSET
     crv: _Text | UnsetType = UNSET
     x: _Text | UnsetType = UNSET
     y: _Text | UnsetType = UNSET
