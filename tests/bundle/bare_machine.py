@@ -1,7 +1,7 @@
-"""A bare Debian in a folder with systemd as its first process, which sees no other root and no other process, and
-reaches no network.
+"""A bare Debian in a folder, with systemd as its first process.
 
-Its one terminal is a bash that is given blocks of commands. What it and all that it starts connect to is recorded.
+It sees no other root and no other process, and reaches no network. Its one terminal is a bash that is given blocks of
+commands. What it and all that it starts connect to is recorded.
 """
 
 from __future__ import annotations

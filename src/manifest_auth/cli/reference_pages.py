@@ -50,7 +50,7 @@ one line; variables that begin with `MANIFEST_AUTH_` are left alone
 ([why](decisions/0016-settings-in-the-environment.md)). Durations are in seconds.
 
 `manifest-auth --env-file FILE COMMAND` reads variables from a file, the server and every other command in the same way
-([why](decisions/0049-one-file-of-settings.md)). Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or
+([why](decisions/0051-one-file-of-settings.md)). Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or
 `;`. The value is the rest of the line as it stands: nothing in it is run or expanded, and `$`, `&`, `;` and `#` are
 characters like others. Blanks at its ends are dropped; keep them with quotes, `'…'` or `"…"`, around the whole value. A
 backslash, or a quote as the first character, must stand inside quotes: `'…'`. A setting must not have one value in the

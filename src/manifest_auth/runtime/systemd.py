@@ -1,4 +1,7 @@
-"""Tells systemd how the server is (``sd_notify(3)``, ``sd_watchdog_enabled(3)``). Elsewhere nothing of it happens."""
+"""State of the server for systemd (``sd_notify(3)``, ``sd_watchdog_enabled(3)``).
+
+Elsewhere nothing of it happens.
+"""
 
 from __future__ import annotations
 
