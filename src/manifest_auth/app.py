@@ -35,6 +35,7 @@ from manifest_auth.runtime.hashing import Hasher
 from manifest_auth.runtime.leaving import drain_first
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
+from manifest_auth.runtime.outages import Outages
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.scheduling import take_short_turns
 from manifest_auth.runtime.sealing import Macs, Sealer, keys_of_a_start
@@ -98,6 +99,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         # A large response takes about 15 ms, and any caller may send one: 32 are half a second of work.
         saml_thread=BoundedThread("saml", 32),
         files=open_storage(settings),
+        file_outages=Outages("files", log),
         mail=mail,
         mail_queue=mail_queue,
         throttle=throttle,
@@ -198,6 +200,7 @@ class Application:
 
     def _drain(self) -> None:
         systemd.notify(systemd.STOPPING)
+        self.services.log.info("draining", pid=os.getpid(), seconds=self.services.settings.shutdown_drain)
         self.services.draining = True
         self.services.store.state = "draining"
 
@@ -231,6 +234,7 @@ class Application:
                 for job in jobs:
                     job.cancel()
                 await asyncio.gather(*jobs, return_exceptions=True)
+                self.services.log.info("stopped", pid=os.getpid())
 
 
 def freeze_garbage() -> None:

@@ -23,6 +23,7 @@ from manifest_auth.runtime.hashing import Hasher
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.mail import Mail
 from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.outages import Outages
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import Settings
@@ -72,6 +73,7 @@ class Services:
     entra: EntraBearers
     saml_thread: BoundedThread
     files: FileStorage
+    file_outages: Outages
     mail: Mail
     mail_queue: MailQueue
     throttle: Throttle

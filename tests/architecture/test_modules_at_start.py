@@ -14,7 +14,7 @@ from pathlib import Path
 from manifest_auth.runtime.hashing import builds, worker
 from manifest_auth.store.migrate import upgrade
 from tests.architecture.links import ROOT
-from tests.support.secret_keys import the_keys
+from tests.support.secret_keys import SECRET_KEY, the_keys
 
 #: Library → what it is for.
 ON_DEMAND = {
@@ -69,7 +69,8 @@ asyncio.run(start())
 
 
 def _loaded(program: str, folder: Path) -> set[str]:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "MANIFEST_DATA_DIR": str(folder)}
+    ours = {"PYTHONPATH": str(ROOT / "src"), "MANIFEST_DATA_DIR": str(folder), "MANIFEST_SECRET_KEY": SECRET_KEY}
+    environment = {"PATH": os.environ["PATH"], **ours}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
     )

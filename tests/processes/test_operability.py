@@ -73,7 +73,8 @@ def living(port: int) -> set[str]:
 def test_readiness_follows_the_store_and_health_does_not(tmp_path: Path) -> None:
     own = Postgres()
     try:
-        with served(tmp_path, own.fresh_database(), MANIFEST_SECRET_KEY=SECRET_KEY) as server:
+        log = {"MANIFEST_LOG_LEVEL": "warning"}
+        with served(tmp_path, own.fresh_database(), MANIFEST_SECRET_KEY=SECRET_KEY, **log) as server:
             assert ask(server.port, "/readyz").json == {"success": True, "data": {"status": "ready"}}
             token = sign_in(server).json["data"]["token"]
             own.kill()
@@ -90,8 +91,16 @@ def test_readiness_follows_the_store_and_health_does_not(tmp_path: Path) -> None
             own.start_again()
             until(lambda: ask(server.port, "/readyz").status == 200)
             until(lambda: ask(server.port, "/api/client/auth/me", Authorization=f"Bearer {token}").status == 200)
+            until(lambda: sign_in(server).status == 200)
+            assert told(server) == [("error", "store_lost"), ("warning", "store_back")]
     finally:
         own.stop()
+
+
+def told(server: Server) -> list[tuple[str, str]]:
+    """Level and event of the log's lines about the store."""
+    lines = [json.loads(line) for line in server.output.read_text().splitlines() if line.startswith("{")]
+    return [(line["level"], line["event"]) for line in lines if line["event"].startswith("store_")]
 
 
 def test_several_web_processes_are_counted_together(tmp_path: Path) -> None:

@@ -35,17 +35,23 @@ async def _healthz(ctx: RequestContext, call: Call[None]) -> HealthData:
 
 
 async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
-    """Ready: the store answers, and the process was not told to end. Its schema is one that the start accepted. An
-    unreadable key file is only a warning: the keys in memory still open what they sealed."""
+    """Ready: the store answers, and the process was not told to end. Its schema is one that the start accepted.
+
+    What does not get better by asking another node is only a warning: a store that takes no writes still serves reads,
+    and with an unreadable key file the keys in memory open what they sealed.
+    """
     if ctx.services.draining:
         raise Overloaded("The server is draining: it ends soon", retry_after=1, reason="draining")
     try:
         await ctx.services.store.ping()
     except StoreUnavailable as error:
         raise Overloaded("The store is not reachable", retry_after=1, reason=str(error)) from error
+    warnings = []
     if ctx.services.sealer.reload() is not None:
-        return ReadyData("ready", ("The secret key file was replaced and cannot be read: see the log",))
-    return ReadyData("ready")
+        warnings.append("The secret key file was replaced and cannot be read: see the log")
+    if ctx.services.store.takes_no_writes:
+        warnings.append("The store takes no writes, so nobody can sign in: see the log, and manifest-auth doctor")
+    return ReadyData("ready", tuple(warnings) or UNSET)
 
 
 async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:

@@ -114,7 +114,7 @@ class MailQueue:
             try:
                 await self.sweep()
             except StoreUnavailable as error:
-                self._log.warning("mail_queue_failed", error=str(error))
+                self._log.info("mail_queue_failed", error=str(error))
             except Exception:  # noqa: BLE001 - logged, and the queue continues
                 self._log.exception("mail_queue_failed")
             await asyncio.sleep(EVERY_S)

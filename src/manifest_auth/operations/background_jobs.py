@@ -87,7 +87,7 @@ async def run(services: Services) -> None:
             services.jobs_failed_at = 0
         except StoreUnavailable as error:
             services.jobs_failed_at = services.clock.now_ms()
-            services.log.warning("sweeping_failed", error=str(error))
+            services.log.info("sweeping_failed", error=str(error))
         except Exception:
             services.jobs_failed_at = services.clock.now_ms()
             services.log.exception("sweeping_failed")

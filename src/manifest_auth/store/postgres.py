@@ -153,6 +153,7 @@ class PostgresStore(Store):
         await self._connections.open(2)
 
     async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
+        await super().join(direct_url, log, wakes=wakes)
         self._connections.is_knocked_at = True
         metrics, state = BeatMetrics(self._metrics.registry), lambda: self.state
         self._beats = Beats(
@@ -224,7 +225,7 @@ class PostgresStore(Store):
         compiled = statement.postgres
         return [statement.make(row) for row in await raw.fetch(compiled.sql, *compiled.values(values))]
 
-    async def ping(self) -> None:
+    async def _ping(self) -> None:
         try:
             async with asyncio.timeout(2):
                 await self._answer("SELECT 1")

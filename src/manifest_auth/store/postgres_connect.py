@@ -34,6 +34,7 @@ BROKEN = (
     asyncpg.InsufficientResourcesError,  # 53: its disk is full, or no connection is left
     asyncpg.ReadOnlySQLTransactionError,  # a standby
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InsufficientPrivilegeError,  # the role has no right on a table: the operator's to mend, see `doctor`
 )
 #: What a statement on a connection of its own may raise, or its login.
 FAILURES = (*BROKEN, StoreUnavailable, asyncpg.PostgresError)

@@ -182,7 +182,7 @@ class SqliteStore(Store):
     def version(self) -> object | None:
         return self._commits.version()
 
-    async def ping(self) -> None:
+    async def _ping(self) -> None:
         try:
             self._look.execute("SELECT 1 FROM alembic_version").fetchone()
         except sqlite3.Error as error:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import Failure, Metrics, Unit
+from manifest_auth.runtime.outages import Outages
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.statements import CrossTenant, Global, TenantScoped
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
@@ -33,6 +34,7 @@ class Store(ABC):
 
     def __init__(self, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         self._metrics = metrics or Metrics()
+        self._outages = Outages("store")
         self.macs = macs
         #: What this process is doing, as other nodes see it: ``serving``, ``draining``.
         self.state = "serving"
@@ -63,12 +65,14 @@ class Store(ABC):
         trip."""
         began = time.perf_counter()
         try:
-            return await self._change_one(tenant_id, statement, values)
+            changed = await self._change_one(tenant_id, statement, values)
         except StoreUnavailable as error:
-            self._metrics.store_failed("write", error.why)
+            self._failed("write", error)
             raise
         finally:
             self._metrics.store_seconds["write"].observe(time.perf_counter() - began)
+        self._worked(has_written=changed > 0)
+        return changed
 
     async def read(self, work: Work[T]) -> T:
         """Runs one unit of work that only reads."""
@@ -83,12 +87,14 @@ class Store(ABC):
         """As :meth:`look_up`, all rows of a few keys."""
         began = time.perf_counter()
         try:
-            return await self._look_up(statement, values)
+            rows = await self._look_up(statement, values)
         except StoreUnavailable as error:
-            self._metrics.store_failed("look_up", error.why)
+            self._failed("look_up", error)
             raise
         finally:
             self._metrics.store_seconds["look_up"].observe(time.perf_counter() - began)
+        self._worked(has_written=False)
+        return rows
 
     @abstractmethod
     async def _write(self, work: Work[T]) -> T: ...
@@ -121,21 +127,44 @@ class Store(ABC):
             done = await run(work_and_time)
             if last is not None:
                 last.committed()
+                self._worked(has_written=last.has_written)
             return done
         except Exception as error:
             if last is not None and getattr(error, "keeps_writes", False):
                 last.committed()
             if isinstance(error, StoreUnavailable):
-                self._metrics.store_failed(kind, error.why)
+                self._failed(kind, error)
             raise
         finally:
             took = time.perf_counter() - began
             self._metrics.store_seconds[kind].observe(took)
             self._metrics.store_wait[kind].observe(waited if waited >= 0 else took)
 
-    @abstractmethod
+    def _failed(self, kind: Unit, error: StoreUnavailable) -> None:
+        self._metrics.store_failed(kind, error.why)
+        if error.why != "busy":
+            self._outages.failed("write" if kind == "write" else "read", str(error))
+
+    def _worked(self, *, has_written: bool) -> None:
+        """What changed nothing does not show that the store can be written."""
+        self._outages.worked(*(("read", "write") if has_written else ("read",)))
+
     async def ping(self) -> None:
-        """Checks that the store works. Raises :class:`StoreUnavailable`."""
+        """Checks that the store answers. Raises :class:`StoreUnavailable`."""
+        try:
+            await self._ping()
+        except StoreUnavailable as error:
+            self._outages.failed("read", str(error))
+            raise
+        self._worked(has_written=False)
+
+    @property
+    def takes_no_writes(self) -> bool:
+        """Whether the last write that changed something failed, for another reason than other work."""
+        return "write" in self._outages.failing
+
+    @abstractmethod
+    async def _ping(self) -> None: ...
 
     def version(self) -> object | None:
         """Equal values mean that earlier reads are still current, or that a change will be announced. None: unknown
@@ -148,9 +177,10 @@ class Store(ABC):
         once."""
         return False
 
-    async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:  # noqa: B027 - SQLite has no beat
+    async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
         """Makes an open store one of a serving process, which may remember what it read: on PostgreSQL the beat begins
-        (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler."""
+        (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler; ``log``: is told of outages."""
+        self._outages.log = log
 
     async def server_clock(self) -> int | None:
         """The time of PostgreSQL's server, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""

@@ -56,6 +56,8 @@ class Connection(ABC):
         self.announced: dict[Announcement, int] = {}
         #: What this process does after the commit, on the event loop.
         self.after_commit: list[Callable[[], object]] = []
+        #: Whether rows were changed.
+        self.has_written = False
         self.macs = macs
 
 
@@ -82,7 +84,19 @@ class _Unit:
         return row
 
     def _change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
-        return self._connection.change(statement, self._values(statement, values))
+        changed = self._connection.change(statement, self._values(statement, values))
+        if changed:
+            self._connection.has_written = True
+        return changed
+
+    def _change_later(self, statement: Statement[Any], values: dict[str, Any]) -> None:
+        self._connection.change_later(statement, self._values(statement, values))
+        self._connection.has_written = True
+
+    @property
+    def has_written(self) -> bool:
+        """Whether this transaction changed rows."""
+        return self._connection.has_written
 
     @property
     def macs(self) -> Macs:
@@ -141,7 +155,7 @@ class TenantUnit(_Unit):
     def change_later(self, statement: TenantScoped[Any] | Global[Any], **values: Any) -> None:
         """As :meth:`change`, where the number does not matter and no conflict is expected. On PostgreSQL all that wait
         go in one round trip, so no two of them may change the same row."""
-        self._connection.change_later(statement, self._values(statement, values))
+        self._change_later(statement, values)
 
 
 class SystemUnit(_Unit):
@@ -174,7 +188,7 @@ class SystemUnit(_Unit):
 
     def change_later(self, statement: CrossTenant[Any] | Global[Any], **values: Any) -> None:
         """As :meth:`TenantUnit.change_later`."""
-        self._connection.change_later(statement, self._values(statement, values))
+        self._change_later(statement, values)
 
     def of(self, tenant_id: int) -> TenantUnit:
         """The same transaction, bound to one tenant."""

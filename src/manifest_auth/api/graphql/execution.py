@@ -158,7 +158,7 @@ def _request_error(errors: list[GraphQLError], kind: Header, ctx: RequestContext
 def _wire(error: GraphQLError, ctx: RequestContext) -> dict[str, Any]:
     original: Exception | None = error.original_error
     if isinstance(original, StoreUnavailable):
-        ctx.services.log.warning("store_unavailable", request_id=ctx.request_id, route=PATH, error=str(original))
+        ctx.services.log.info("store_unavailable", request_id=ctx.request_id, route=PATH, error=str(original))
         original = Overloaded(retry_after=1)
     if isinstance(original, Refusal):
         return in_graphql(original, ctx.request_id) | ({"path": error.path} if error.path else {})

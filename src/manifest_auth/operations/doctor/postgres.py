@@ -5,11 +5,19 @@ from __future__ import annotations
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.store.postgres_connect import Raw, connected, limits_out_of_bounds
+from manifest_auth.store.postgres_connect import FAILURES, Raw, connected, limits_out_of_bounds
+from manifest_auth.store.tables import metadata
 
 _SERVER = "SELECT pg_postmaster_start_time() AS began, oid FROM pg_database WHERE datname = current_database()"
 _SETTINGS = ("synchronous_commit", "fsync", "synchronous_standby_names", "transaction_read_only")
 _TRIES = 5
+_LACKING = """
+SELECT name, privilege FROM unnest($1::text[]) name, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) privilege
+WHERE NOT coalesce(has_table_privilege(to_regclass(quote_ident(name)), privilege), false)
+    AND (name, privilege) <> ('audit_events', 'UPDATE') ORDER BY name, privilege
+"""
+#: A megabyte: more than any table has free within.
+_FILL = "INSERT INTO doctor SELECT repeat('x', 7000) FROM generate_series(1, 150)"
 Findings = list[tuple[str, str]]
 
 
@@ -37,6 +45,27 @@ async def postgres_findings(settings: Settings) -> Findings:
             found.append(("note", "pooler: one stands before PostgreSQL, and there is no direct address; set "
                                   "MANIFEST_DATABASE_DIRECT_URL"))  # fmt: skip
     return found or [("ok", "PostgreSQL: its settings keep what is answered")]
+
+
+async def rights_and_space(settings: Settings) -> Findings:
+    """Whether this role may use every table as a server does, and whether a table can grow. Raises StoreUnavailable."""
+    async with connected(settings.database) as raw:
+        lacking = await raw.fetch(_LACKING, [table.name for table in metadata.sorted_tables])
+        if lacking:
+            listed = ", ".join(f"{privilege} on {name}" for name, privilege in lacking)
+            role = await raw.fetchval("SELECT current_user")
+            return [("bad", f"rights: {role} may not: {listed}; run, as the owner of the tables: GRANT SELECT, INSERT, "
+                            f"UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")]  # fmt: skip
+        if not await raw.fetchval("SELECT has_database_privilege(current_database(), 'TEMPORARY')"):
+            return []
+        try:
+            async with raw.transaction():
+                await raw.execute("CREATE TEMPORARY TABLE doctor (filled text STORAGE PLAIN) ON COMMIT DROP")
+                await raw.execute(_FILL)
+        except FAILURES as error:
+            return [("bad", f"disk: PostgreSQL cannot make a table larger, so nobody can sign in: {error}; free space "
+                            "there")]  # fmt: skip
+    return [("ok", "rights: as a server needs them, on every table")]
 
 
 async def _settings_of(raw: Raw) -> Findings:

@@ -19,6 +19,7 @@ from manifest_auth.operations.doctor.passkeys import passkey_findings
 from manifest_auth.operations.doctor.running_servers import running_findings
 from manifest_auth.operations.doctor.sealed_values import SECONDS, sealed_findings
 from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable
+from manifest_auth.operations.doctor.writes import file_writes, store_writes
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FilesUnavailable, open_storage
 from manifest_auth.runtime.hashing import builds
@@ -47,8 +48,8 @@ def _no_progress(_what: str, _done: int) -> None:
 async def examine(
     settings: Settings, show: Callable[[str, int], None] = _no_progress, sealed_s: float = SECONDS
 ) -> AsyncIterator[Finding]:
-    """Yields the findings, one after the other. Changes nothing. ``show``: gets the progress of long checks;
-    ``sealed_s``: seconds for opening what is sealed."""
+    """Yields the findings, one after the other. Leaves nothing but a file in the place of uploaded files. ``show``:
+    gets the progress of long checks; ``sealed_s``: seconds for opening what is sealed."""
     yield Finding(*plausible(Clock().now_ms()))
     why = unusable(settings)
     if why:  # the checks of its contents would fail for this reason alone
@@ -153,7 +154,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
         return
     yield Finding("ok", f"store: {kind} can be reached")
     if settings.on_postgres:
-        from manifest_auth.operations.doctor.postgres import postgres_findings
+        from manifest_auth.operations.doctor.postgres import postgres_findings, rights_and_space
 
         found = await postgres_findings(settings)
     else:
@@ -166,7 +167,12 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
     store = open_store(settings.database, 2)
     await store.open()
     try:
+        if settings.on_postgres:
+            for level, text in await rights_and_space(settings):
+                yield Finding(level, text)
         results = [
+            *await store_writes(store),
+            *await file_writes(settings, store),
             *await compared(store, Clock().now_ms()),
             await backup_finding(store),
             *await licence_findings(settings, store),
@@ -185,5 +191,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
             yield Finding("bad", f"secret key: {error}; put back the one that you kept: no backup holds it")
         # Otherwise the key is invalid, which was reported above.
+    except StoreUnavailable as error:
+        yield Finding("bad", f"store: {error}")
     finally:
         await store.close()

@@ -81,7 +81,7 @@ async def run(services: Services) -> None:
             await drop_old(services)
             await check_due(services)
         except StoreUnavailable as error:
-            services.log.warning("domain_checks_failed", error=str(error))
+            services.log.info("domain_checks_failed", error=str(error))
         except Exception:
             services.log.exception("domain_checks_failed")
         await asyncio.sleep(EVERY_S)
