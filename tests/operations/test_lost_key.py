@@ -53,7 +53,7 @@ def test_a_wrong_key_upgrades_nothing(tmp_path: Path) -> None:
         raw.execute("UPDATE alembic_version SET version_num = '0010'")
     raw.close()
     refused = run(tmp_path, "db", "upgrade", MANIFEST_SECRET_KEY=SECRET_KEY[::-1])
-    assert (refused.status, refused.line) == (1, "MANIFEST_SECRET_KEY: not the key that this store was made with")
+    assert (refused.status, refused.line) == (2, "MANIFEST_SECRET_KEY: not the key that this store was made with")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

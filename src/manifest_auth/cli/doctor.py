@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from manifest_auth.cli.all_providers import AT_ONCE, all_providers
@@ -41,7 +40,7 @@ async def _doctor(given: argparse.Namespace) -> int:
         bad = bad or finding.level == "bad"
         print(f"{_SIGNS[finding.level]}  {finding.text}", flush=True)
 
-    for level, text in settings_file(Path(given.env_file)) if given.env_file else ():
+    for level, text in settings_file(given.env_file) if given.env_file else ():
         show(Finding(level, text))
     with Progress() as progress:
         async for finding in examine(loaded, progress):

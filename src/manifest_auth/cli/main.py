@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from manifest_auth import __commit__, __version__
 from manifest_auth.cli import admins, commands
+from manifest_auth.cli.command import given_path
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.sealing import CannotOpen
@@ -50,7 +51,10 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=VERSION)
     top.add_argument(
-        ENV_FILE, metavar="FILE", help="a file of settings, one NAME=VALUE on a line; nothing in it is run"
+        ENV_FILE,
+        type=given_path,
+        metavar="FILE",
+        help="a file of settings, one NAME=VALUE on a line; nothing in it is run",
     )
     groups = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -139,7 +143,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = parser(command).parse_args(words)
     try:
         if given.env_file is not None:
-            adopt(given.env_file)
+            adopt(str(given.env_file))
         result = given.run(given)
         if asyncio.iscoroutine(result):
             result = asyncio.run(result)
