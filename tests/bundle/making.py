@@ -21,6 +21,7 @@ from tools.bundle.lock import CACHE
 
 PROGRAMS = ("gcc", "git", "openssl")
 VERSION, NEXT = __version__, "99.1.0"
+UNIT = "deploy/manifest-auth.service"
 _ABOUT = "src/manifest_auth/__init__.py"
 _WHEN = {f"GIT_{who}_DATE": "2026-01-31T12:00:00Z" for who in ("AUTHOR", "COMMITTER")}
 _WHO = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
@@ -49,6 +50,8 @@ def repository(folder: Path, version: str = VERSION) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     (folder / "release.keys").write_text(f"# Keys\ntests {sign.public(KEY)}\n")
+    with (folder / UNIT).open("a") as unit:
+        unit.write(f"# Of {version}\n")  # so that releases differ in it
     about = (folder / _ABOUT).read_text()
     (folder / _ABOUT).write_text(re.sub(r'^(__version__ = )".*"$', rf'\1"{version}"', about, flags=re.MULTILINE))
     git(folder, "init", "--quiet")

@@ -146,6 +146,10 @@ def _told_what_it_should(blocks: list[str]) -> None:
         assert "hashing: built for this processor" in told
     shown = re.findall(r"^manifest-auth (\S+) \([0-9a-f]{12}, schema \d{4}\)$", told, re.MULTILINE)
     assert shown == [making.NEXT, making.VERSION]
+    # The unit is that of the current release, forth and back; the page's other commands do not touch it.
+    assert re.findall(r"^service: \S+/(\S+) is that of (\S+) now;", told, re.MULTILINE) == [
+        ("manifest-auth.service", making.NEXT), ("manifest-auth.service", making.VERSION),
+    ]  # fmt: skip
     for secret in (SECRET, PASSWORD):
         assert secret not in told
 
@@ -163,4 +167,6 @@ def _is_closed(machine: Machine) -> None:
     assert {path.stat().st_uid for path in data.rglob("*")} == {owner}
     program = machine.root / "opt/manifest-auth"
     assert {path.lstat().st_uid for path in program.rglob("*")} == {0}
+    unit = machine.root / "etc/systemd/system/manifest-auth.service"
+    assert unit.read_text().endswith(f"# Of {making.VERSION}\n")
     assert (program / "current").readlink() == Path("releases") / making.VERSION
