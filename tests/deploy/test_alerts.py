@@ -20,7 +20,7 @@ _DAY = 86_400
 
 class Case(NamedTuple):
     """Series, one value a minute, that make the alert fire with these ``labels`` after ``minutes``, and others that do
-    not. ``a+bxn``: n more values, each b more."""
+    not. ``a+bxn``: n more values, each b more; ``_``: none. The job is that of an installation, see :func:`_of`."""
 
     fires: dict[str, str]
     quiet: dict[str, str]
@@ -51,7 +51,7 @@ def _failures(why: str, other: str) -> Case:
 
 
 def _clock(ahead: str) -> dict[str, str]:
-    return {'manifest_clock_skew_seconds{job="j",instance="i"}': ahead}
+    return {'manifest_clock_skew_seconds{instance="i"}': ahead}
 
 
 def _replays(what: str, values: str) -> dict[str, str]:
@@ -70,8 +70,8 @@ def _licence(state: str, days: int) -> dict[str, str]:
 
 
 def _queue(waiting: int) -> dict[str, str]:
-    return {'manifest_hash_waiting{job="j",instance="i"}': f"{waiting}+0x90",
-            'manifest_hash_limit{job="j",instance="i"}': "66+0x90"}  # fmt: skip
+    return {'manifest_hash_waiting{instance="i"}': f"{waiting}+0x90",
+            'manifest_hash_limit{instance="i"}': "66+0x90"}  # fmt: skip
 
 
 def _builds(*versions: str) -> dict[str, str]:
@@ -83,7 +83,12 @@ def _builds(*versions: str) -> dict[str, str]:
 _MAILS, _THROTTLED = 'manifest_mails_total{result="failed"}', 'manifest_throttled_total{door="client",limit="account"}'
 _UNREACHABLE = 'manifest_provider_seconds_count{call="keys",result="unreachable"}'
 CASES: dict[str, Case] = {
-    "ManifestAuthDown": Case({"up": "0+0x90"}, _builds("1")),
+    "ManifestAuthDown": Case(dict.fromkeys(_builds("1"), "1x30 _x60"), _builds("1")),
+    "ManifestAuthNodeDown": Case(
+        {**_builds("1"), 'up{instance="0"}': "1+0x90", 'up{instance="1"}': "1x30 0x60"},
+        {**_builds("1"), 'up{instance="0"}': "1+0x90"},
+        labels={"instance": "1"},
+    ),
     "ManifestAuthErrors": Case({_requests("500"): "0+1x90"}, {_requests("500"): "3+0x90", _requests("200"): "0+9x90"}),
     "ManifestAuthOverloaded": Case(
         {_requests("503"): "0+2x90", _requests("200"): "0+98x90"},
@@ -91,11 +96,11 @@ CASES: dict[str, Case] = {
     ),
     "ManifestAuthSlow": Case(_me("0+50x90"), _me("0+60x90")),
     "ManifestAuthReleasesDiffer": Case(_builds("1", "2"), _builds("1", "1"), 61),
-    "ManifestAuthClockSkew": Case(_clock("-31+0x90"), _clock("29+0x90"), labels={"job": "j", "instance": "i"}),
+    "ManifestAuthClockSkew": Case(_clock("-31+0x90"), _clock("29+0x90"), labels={"instance": "i"}),
     "ManifestAuthStoreUnavailable": _failures("unavailable", "busy"),
     "ManifestAuthStoreBusy": _failures("busy", "unavailable"),
     "ManifestAuthStoreSlow": Case(_units("0+50x90"), _units("0+60x90"), labels={"unit": "read"}),
-    "ManifestAuthHashQueue": Case(_queue(60), _queue(40), labels={"job": "j", "instance": "i"}),
+    "ManifestAuthHashQueue": Case(_queue(60), _queue(40), labels={"instance": "i"}),
     "ManifestAuthHashQueueFull": Case(
         {"manifest_hash_refused_total": "0+1x90"}, {"manifest_hash_refused_total": "5+0x90"}
     ),
@@ -130,17 +135,38 @@ def _rules() -> dict[str, Any]:
     return {rule["alert"]: rule for rule in group["rules"]}
 
 
+def _of(job: str, series: dict[str, str]) -> list[dict[str, str]]:
+    """The series of one installation."""
+    named = ((name.partition("{")[0], name.partition("{")[2].rstrip("}"), values) for name, values in series.items())
+    return [
+        {"series": f'{name}{{job="{job}"{"," if labels else ""}{labels}}}', "values": values}
+        for name, labels, values in named
+    ]
+
+
 def _test(name: str, rule: dict[str, Any], case: Case, *, fires: bool) -> dict[str, Any]:
-    summary = re.sub(r"\{\{ \$labels\.(\w+) }}", lambda found: case.labels[found[1]], rule["annotations"]["summary"])
-    fired = {"exp_labels": {**rule["labels"], **case.labels}, "exp_annotations": {"summary": summary}}
-    given = (case.fires if fires else case.quiet).items()
+    """Of two installations one is well: it neither fires nor hides the other."""
+    labels = {"job": "ours", **case.labels}
+    summary = re.sub(r"\{\{ \$labels\.(\w+) }}", lambda found: labels[found[1]], rule["annotations"]["summary"])
+    fired = {"exp_labels": {**rule["labels"], **labels}, "exp_annotations": {"summary": summary}}
     return {
         "name": f"{name} {'fires' if fires else 'is quiet'}",
         "interval": "1m",
-        "input_series": [{"series": series, "values": values} for series, values in given],
+        "input_series": _of("others", case.quiet) + _of("ours", case.fires if fires else case.quiet),
         "alert_rule_test": [
             {"eval_time": f"{case.minutes}m", "alertname": name, "exp_alerts": [fired] if fires else []}
         ],
+    }
+
+
+def _nothing_at_all(rule: dict[str, Any]) -> dict[str, Any]:
+    """No process was ever scraped, so that no job is known."""
+    summary = rule["annotations"]["summary"].replace("{{ $labels.job }}", "")
+    fired = {"exp_labels": rule["labels"], "exp_annotations": {"summary": summary}}
+    return {
+        "interval": "1m",
+        "input_series": [{"series": "up", "values": "0+0x90"}],
+        "alert_rule_test": [{"eval_time": "60m", "alertname": "ManifestAuthDown", "exp_alerts": [fired]}],
     }
 
 
@@ -148,6 +174,7 @@ def test_every_alert_fires_and_is_quiet(tmp_path: Path) -> None:
     rules = _rules()
     assert set(CASES) == set(rules)
     tests = [_test(name, rules[name], case, fires=fires) for name, case in CASES.items() for fires in (True, False)]
+    tests.append(_nothing_at_all(rules["ManifestAuthDown"]))
     (tmp_path / "alerts_test.yml").write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": tests}))
     for command in (["check", "rules", str(RULES)], ["test", "rules", str(tmp_path / "alerts_test.yml")]):
         done = subprocess.run([program("promtool"), *command], capture_output=True, text=True, timeout=60)
