@@ -96,6 +96,10 @@ def _operation(name: str, found: dict[str, Any], used: set[str]) -> dict[str, An
     return {**operation, "parameters": parameters} if parameters else operation
 
 
+#: Keywords of JSON Schema 2020-12 that OpenAPI 2.0 does not know.
+_NOT_IN_2_0 = ("not", "dependentRequired")
+
+
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a parameter outside the body: OpenAPI 2.0 allows no nesting there."""
     return (
@@ -128,8 +132,8 @@ def _schema(schema: Any) -> Any:
             done[name] = {key: _schema(member) for key, member in value.items()}
         elif name == "required":
             done |= {name: value} if value else {}  # OpenAPI 2.0 forbids an empty list
-        elif name == "default" and value is None:
-            continue  # OpenAPI 2.0 has no null
+        elif name in _NOT_IN_2_0 or (name == "default" and value is None):
+            continue  # nor has it null
         elif name in ("enum", "default"):
             done[name] = value
         else:
