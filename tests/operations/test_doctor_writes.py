@@ -12,8 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from manifest_auth.operations import files_place
 from tests.faults import disk
 from tests.processes.test_operability import ask, sign_in, told
+from tests.support.application import running
 from tests.support.commands import done, run, until
 from tests.support.postgres import Databases, Postgres, database_of
 from tests.support.secret_keys import SECRET_KEY
@@ -104,28 +106,44 @@ def test_a_postgresql_that_is_full_is_named(tmp_path: Path) -> None:
             server.stop()
 
 
-def test_files_that_another_node_does_not_see_are_found(postgres: Databases, tmp_path: Path) -> None:
+async def kept_by_a_server(url: str, place: Path) -> None:
+    """What a server does some seconds after its start."""
+    async with running(url, MANIFEST_FILES=str(place), MANIFEST_LOG_LEVEL="warning") as app:
+        await files_place.keep(app.services.store, app.services.files, app.services.log)
+
+
+async def test_files_that_another_node_does_not_see_are_found(
+    postgres: Databases, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Both on one machine, each with a folder of its own, as where a share is not mounted."""
-    settings = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
-    nodes = [tmp_path / name for name in ("first", "second")]
-    for node in nodes:
-        (node / "files").mkdir(parents=True)
-        (node / "files").chmod(0o700)
-    done(nodes[0], "db", "upgrade", **settings)
-    done(nodes[0], "client", "create", "acme", **settings)
-    assert bad(nodes[0], MANIFEST_FILES=str(nodes[0] / "files"), **settings) == []
-    [finding] = bad(nodes[1], MANIFEST_FILES=str(nodes[1] / "files"), **settings)
-    assert finding.startswith(f"files: {nodes[1] / 'files'} is not where this store's files are")
-    assert bad(nodes[1], MANIFEST_FILES=str(nodes[0] / "files"), **settings) == []
-    (nodes[0] / "files").rename(tmp_path / "not mounted")
-    [finding] = bad(nodes[0], MANIFEST_FILES=str(nodes[0] / "files"), **settings)
-    assert finding.startswith(f"files: {nodes[0] / 'files'} does not exist; mount it")
+    url, places = postgres.fresh_database(), [tmp_path / name for name in ("first", "second")]
+
+    def said(place: Path) -> list[str]:
+        given = {"MANIFEST_DATABASE_URL": url, "MANIFEST_SECRET_KEY": SECRET_KEY, "MANIFEST_FILES": str(place)}
+        return bad(tmp_path, **given)
+
+    for place in places:
+        place.mkdir(mode=0o700)
+    assert said(places[1]) == []  # no server has run, and a command decides nothing
+    for _ in range(2):
+        await kept_by_a_server(url, places[0])
+    assert (said(places[0]), "files_" in capfd.readouterr().err) == ([], False)
+    await kept_by_a_server(url, places[1])
+    assert '"files_elsewhere"' in capfd.readouterr().err
+    [finding] = said(places[1])
+    assert finding.startswith(f"files: {places[1]}: this is not where the files of this store are; set MANIFEST_FILES")
+    places[0].rename(tmp_path / "not mounted")
+    [finding] = said(places[0])
+    assert finding.startswith(f"files: {places[0]} does not exist; mount it")
+    assert not places[0].exists()
 
 
-def test_a_restored_installation_starts_with_files_of_its_own(tmp_path: Path) -> None:
-    done(tmp_path, "client", "create", "acme")
-    assert bad(tmp_path) == []
-    assert [path for path in (tmp_path / "data" / "files").rglob("*") if path.is_file()]
-    done(tmp_path, "backup", "saved.tar", "--with-secret-key")
-    done(tmp_path, "restore", "saved.tar", "--data-dir", "back")
-    assert bad(tmp_path, MANIFEST_DATA_DIR=str(tmp_path / "back")) == []
+async def test_a_restored_installation_starts_with_files_of_its_own(tmp_path: Path) -> None:
+    done(tmp_path, "client", "create", "acme", MANIFEST_SECRET_KEY=SECRET_KEY)
+    url, place = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}", tmp_path / "data" / "files"
+    await kept_by_a_server(url, place)
+    assert [path for path in place.rglob("*") if path.is_file()]
+    assert bad(tmp_path, MANIFEST_SECRET_KEY=SECRET_KEY) == []
+    done(tmp_path, "backup", "saved.tar", MANIFEST_SECRET_KEY=SECRET_KEY)
+    done(tmp_path, "restore", "saved.tar", "--data-dir", "back", MANIFEST_SECRET_KEY=SECRET_KEY)
+    assert bad(tmp_path, MANIFEST_DATA_DIR=str(tmp_path / "back"), MANIFEST_SECRET_KEY=SECRET_KEY) == []

@@ -102,7 +102,7 @@ def _values(kind: Any, words: tuple[Any, ...]) -> str:
     if isinstance(kind, inspect.IntType | inspect.FloatType):
         return f"{kind.ge} to {kind.le}" if kind.le is not None else f"{kind.ge} or more"
     if isinstance(kind, inspect.LiteralType):
-        return ", ".join(f"`{value}`" for value in words)
+        return ", ".join(f"`{value}`" for value in words if value)
     if isinstance(kind, inspect.UnionType):
         return "secret text"
     return "text"

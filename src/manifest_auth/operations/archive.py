@@ -19,8 +19,6 @@ FORMAT = 1
 #: The largest manifest: larger backups are not made, and larger archives are not read.
 MOST_MANIFEST = 1024 * 1024 * 1024
 MOST_FILES = MOST_MANIFEST // 320  # a file takes 200 bytes of it, and 80 more when it was lost
-#: The installation value that names a file which no backup has: the first check of `doctor` made it.
-FILES_MARK = "files_mark"
 STORE, MANIFEST, KEY, FILES = "manifest-auth.db", "manifest.json", "secret.key", "files"
 NAME = re.compile(rf"{STORE}|{MANIFEST}|{KEY}|{FILES}/[a-z0-9_-]{{2}}/[A-Za-z0-9_-]{{8,64}}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from manifest_auth import audit
-from manifest_auth.operations import last_backup, licence_watch, secret_ends
+from manifest_auth.operations import files_place, last_backup, licence_watch, secret_ends
 from manifest_auth.operations.delete_clients import sweep_clients
 from manifest_auth.operations.sweep_expired import sweep_expired
 from manifest_auth.runtime.files import drop_older, upload_folder
@@ -73,6 +73,8 @@ async def run(services: Services) -> None:
             services.sealer.reload()
             await licence_watch.watch(services)
             await update_backup_metric(services)
+            if turn == 1:
+                await files_place.keep(services.store, services.files, services.log)
             if turn:
                 await services.keys.refresh()
                 is_clean = await sweep_expired(services)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from manifest_auth.operations.archive import FILES, FILES_MARK, KEY, STORE, Manifest, Member, NotPossible, Progress
+from manifest_auth.operations.archive import FILES, KEY, STORE, Manifest, Member, NotPossible, Progress
 from manifest_auth.operations.archive_read import Archive
 from manifest_auth.operations.backup import ON_POSTGRES
+from manifest_auth.operations.files_place import FILES_MARK
 from manifest_auth.operations.last_backup import RESTORED
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.files import folder_of, path_of

@@ -48,8 +48,8 @@ def _no_progress(_what: str, _done: int) -> None:
 async def examine(
     settings: Settings, show: Callable[[str, int], None] = _no_progress, sealed_s: float = SECONDS
 ) -> AsyncIterator[Finding]:
-    """Yields the findings, one after the other. Leaves nothing but a file in the place of uploaded files. ``show``:
-    gets the progress of long checks; ``sealed_s``: seconds for opening what is sealed."""
+    """Yields the findings, one after the other. Leaves nothing behind. ``show``: gets the progress of long checks;
+    ``sealed_s``: seconds for opening what is sealed."""
     yield Finding(*plausible(Clock().now_ms()))
     why = unusable(settings)
     if why:  # the checks of its contents would fail for this reason alone

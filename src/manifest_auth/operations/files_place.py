@@ -1,0 +1,65 @@
+"""Whether all nodes store uploaded files in one place: a small file there, whose key the store keeps.
+
+A server makes it: a command may run in a shell with other settings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.files import FileStorage, FilesUnavailable
+from manifest_auth.runtime.logs import FilteringBoundLogger
+from manifest_auth.store import Store, SystemUnit, installation_values
+
+#: The installation value with the key. No backup has the file, so a restore takes the value away.
+FILES_MARK = "files_mark"
+ELSEWHERE = (
+    "this is not where the files of this store are; set MANIFEST_FILES to one place that all nodes see, and mount it. "
+    "If it was moved, copy all that was in it"
+)
+
+
+async def mark_of(store: Store) -> str | None:
+    """The key of the file; None before there is one."""
+    return await installation_values.look_up(store, FILES_MARK) or None
+
+
+async def keep(store: Store, storage: FileStorage, log: FilteringBoundLogger) -> None:
+    """Makes the file where there is none yet, and logs where another node made it elsewhere."""
+    try:
+        if (mark := await mark_of(store)) is None:
+            fresh = await put(storage)
+            mark = await store.write(lambda unit: _first(unit, fresh))
+            if mark != fresh:
+                await storage.drop(fresh)
+        elif not await holds(storage, mark):
+            log.warning("files_elsewhere", reason=ELSEWHERE)
+    except (FilesUnavailable, OSError) as error:
+        log.warning("files_unusable", error=str(error))
+
+
+def _first(unit: SystemUnit, fresh: str) -> str:
+    """The mark that counts: of several processes at once, one makes it."""
+    if not (found := installation_values.lock(unit, FILES_MARK)):
+        installation_values.put(unit, FILES_MARK, fresh)
+    return found or fresh
+
+
+async def put(storage: FileStorage) -> str:
+    """Stores a small file; its key. Raises FilesUnavailable, OSError."""
+    key = Random().bytes(20).hex()
+    with TemporaryDirectory() as local:
+        source = Path(local) / key
+        source.write_text(key)
+        await storage.store(source, key)
+    return key
+
+
+async def holds(storage: FileStorage, key: str) -> bool:
+    """Whether such a file is there."""
+    try:
+        return b"".join([part async for part in await storage.open(key)]) == key.encode()
+    except FilesUnavailable:
+        return False
