@@ -106,3 +106,9 @@ def write_value(store: Path, name: str, value: str) -> None:
     """Writes an installation value into a copy."""
     with opened(store.absolute().as_uri()) as found:
         found.execute("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", (name, value))
+
+
+def drop_value(store: Path, name: str) -> None:
+    """Deletes an installation value from a copy."""
+    with opened(store.absolute().as_uri()) as found:
+        found.execute("DELETE FROM installation WHERE name = ?", (name,))
