@@ -177,8 +177,9 @@ def test_one_character_of_a_response_that_was_changed(
     document = base64.b64decode(step.fields["SAMLResponse"])
     forged = document.replace(b">alice@", b">admin@")
     assert forged != document
-    refused(browser.walk(step.with_fields(SAMLResponse=base64.b64encode(forged).decode()), RETURN_TO))
-    arrived(browser.walk(step, RETURN_TO))
+    end = f"{service.public}/account"
+    refused(browser.walk(step.with_fields(SAMLResponse=base64.b64encode(forged).decode()), end))
+    arrived(browser.walk(step, end))
 
 
 def test_a_response_cannot_be_moved_to_another_client_of_the_same_provider(

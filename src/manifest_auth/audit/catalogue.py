@@ -63,7 +63,7 @@ class About:
     - ``when``: when it is recorded, for the docs.
     - ``account``: a sentence for the person whom it concerns; empty: the account pages do not show it.
     - ``is_alarm``: the account pages ask whether it was them.
-    - ``is_bad``: whoever manages the client should look at it.
+    - ``is_bad``: anyone who manages the client should look at it.
     - ``asks``: acts of users and system admins of which one asks for a recent proof. An act that is left out leaves an
       event that others leave. ``asks_users``, ``asks_admins``: the same, for events about their own account.
     - ``of_installation``: no client's chain has it.

@@ -3,7 +3,7 @@
 Whatever is wrong about badge and PIN has one answer, and takes one hash. An entry is counted before it is judged: the
 throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
 copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a session
-has. A lasting badge works only with a PIN that its user set in the account: whoever issued the badge may have given a
+has. A lasting badge works only with a PIN that its user set in the account: who issued the badge may have given a
 temporary PIN too, and may have replaced it at a device. What is temporary works as long as its giver may manage the
 user.
 """

@@ -31,15 +31,16 @@ class DuplicateMember(Malformed):
         self.member = member
 
 
-def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False) -> Any:
+def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False, as_written: bool = False) -> Any:
     """The parsed value. ``what``: the name of the text in a refusal; ``may_hold_nul``: NUL is allowed, for texts that
-    are cleaned before they are stored. Raises Malformed."""
+    are cleaned before they are stored; ``as_written``: a number with a point or an exponent is no integer, in what this
+    server wrote itself. Raises Malformed."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed(f"{what} is not UTF-8") from None
     try:
-        value = _DECODER.decode(text)
+        value = (_AS_WRITTEN if as_written else _DECODER).decode(text)
     except Malformed:
         raise
     except ValueError:
@@ -108,3 +109,4 @@ def _float(text: str) -> float | int:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=unique_members, parse_constant=_no_constant, parse_int=_integer, parse_float=_float
 )
+_AS_WRITTEN = json.JSONDecoder(object_pairs_hook=unique_members, parse_constant=_no_constant, parse_int=_integer)

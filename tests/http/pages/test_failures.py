@@ -48,7 +48,7 @@ async def test_an_unknown_address_is_a_page_for_those_who_want_one(app: App, acc
         check_refusal(reply, 404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize("path", ["/api/nowhere", "/api/client/nowhere", "/api/admin/nowhere", "/oauth2/nowhere"])
+@pytest.mark.parametrize("path", ["/api/nowhere", "/api/client/nowhere", "/api/admin/nowhere"])
 async def test_below_the_api_everything_is_json(app: App, path: str) -> None:
     check_refusal(await app.get(path, headers={"Accept": BROWSER}), 404, "NOT_FOUND")
 

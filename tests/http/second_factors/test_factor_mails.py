@@ -102,7 +102,7 @@ async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign
 
 
 async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: MailServer) -> None:
-    """By email at once, whoever did it, and on the account page after the next sign-in."""
+    """By email at once, no matter who did it, and on the account page after the next sign-in."""
     factory = await badge_client(app)
     ada, kiosk = await person(app, factory.client, "Operator"), await factory.device()
     mine = await ada.token()

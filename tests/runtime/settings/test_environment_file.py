@@ -1,4 +1,4 @@
-"""``--env-file``: a file of settings that means one thing, whoever reads it, and of which nothing is run."""
+"""``--env-file``: a file of settings that means one thing to every reader, and of which nothing is run."""
 
 from __future__ import annotations
 

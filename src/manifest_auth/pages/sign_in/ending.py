@@ -156,7 +156,7 @@ def on_to(ctx: RequestContext, form_cookie: str, state: State, headers: tuple[He
 
 def handed_over(ctx: RequestContext, form_cookie: str, state: State, client: str, end: str, code: str) -> Answer[None]:
     """An app gets a one-time code at its own address; no session begins here. The challenge stays with the rest:
-    whoever begins again with this state gets no code without it."""
+    anyone who begins again with this state gets no code without it."""
     ends = State(client=client, return_to=end, response="code", challenge=state.challenge, code=code)
     return on_to(ctx, form_cookie, ends)
 

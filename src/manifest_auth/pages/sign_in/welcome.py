@@ -95,7 +95,8 @@ async def _show(ctx: RequestContext, call: PageCall[WelcomeQuery]) -> View | Ans
     state = await states.unseal(ctx, call.form_cookie, call.fields.s) if call.fields.s else None
     if state is not None and state.done:
         brand = brands.of_client(await ways.client_of(ctx, state))
-        return View(DoneView(state.done, state.email, _also(state, call.language)), template=DONE, brand=brand)
+        also = _also(state, call.language or brand.language)
+        return View(DoneView(state.done, state.email, also), template=DONE, brand=brand)
     call.here = PAGE
     return View(CodeView("", ctx.services.mail.is_set_up))
 

@@ -70,7 +70,7 @@ def read_claims(payload: bytes) -> Claims:
             return claims
     except (ValueError, RecursionError):
         pass
-    return msgspec.convert(strict_json.read(payload), Claims, strict=True)
+    return msgspec.convert(strict_json.read(payload, as_written=True), Claims, strict=True)
 
 
 class Verified(NamedTuple):

@@ -146,7 +146,7 @@ class ServiceTokens:
 
     def _claims(self, payload: bytes, now_ms: int) -> VerifiedServiceToken:
         try:
-            claims = msgspec.convert(strict_json.read(payload), Claims, strict=True)
+            claims = msgspec.convert(strict_json.read(payload, as_written=True), Claims, strict=True)
         except (ValueError, msgspec.MsgspecError) as error:
             raise InvalidToken(reason=f"service token: claims: {error}") from None
         account = account_of(claims.sub)
