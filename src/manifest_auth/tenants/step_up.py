@@ -86,8 +86,13 @@ def refuse(caller: Principal) -> NoReturn:
 
 
 def proved_otherwise(acting: Acting, act: Act) -> None:
-    """Says that the act rests on another proof than that of the session, such as the challenge of a sign-in."""
+    """Says that the act rests on another proof than that of the session, such as the challenge of a sign-in.
+
+    A session that the browser also has may end by it.
+    """
     check(acting, act, needed=False)
+    if isinstance(acting, Request):
+        acting.may_end = True
 
 
 def uses_password(caller: Principal) -> bool:
