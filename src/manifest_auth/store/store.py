@@ -147,7 +147,8 @@ class Store(ABC):
 
     def _worked(self, *, has_written: bool) -> None:
         """What changed nothing does not show that the store can be written."""
-        self._outages.worked(*(("read", "write") if has_written else ("read",)))
+        if self._outages.failing:
+            self._outages.worked(*(("read", "write") if has_written else ("read",)))
 
     async def ping(self) -> None:
         """Checks that the store answers. Raises :class:`StoreUnavailable`."""
