@@ -51,7 +51,7 @@ OTHERS = [
 
 def _strictly(payload: bytes) -> Claims | None:
     try:
-        return msgspec.convert(strict_json.read(payload), Claims, strict=True)
+        return msgspec.convert(strict_json.read(payload, as_written=True), Claims, strict=True)
     except ValueError:
         return None
 
