@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,10 +13,9 @@ import pyotp
 from tests.browser.driver import Chromium
 from tests.browser.pages import Setup, admin_token, open_, press, send
 from tests.support.licences import PUBLIC
-from tests.support.server import DEMO_PASSWORD, Server, launch, served, stop, wait_for
+from tests.support.server import DEMO_PASSWORD, Server, launch, served, setup_code, stop, wait_for
 
 _numbers = itertools.count(1)
-_CODE = re.compile(r"^    ((?:[A-Z]{4}-){3}[A-Z]{4})$", re.MULTILINE)
 ROOT = "/installation"
 Go = Callable[[Setup, Chromium], None]
 
@@ -145,9 +143,8 @@ class FirstRun(NamedTuple):
 
     @property
     def code(self) -> str:
-        """That it printed."""
-        [code] = _CODE.findall(self.server.output.read_text())
-        return str(code)
+        """That its operator prints."""
+        return setup_code(self.server)
 
 
 @contextlib.contextmanager

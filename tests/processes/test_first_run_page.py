@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,9 @@ import pyotp
 import pytest
 
 from tests.support.application import PASSWORD, Reply
-from tests.support.server import Server, command, launch, stop, wait_for
+from tests.support.server import Server, launch, setup_code, stop, wait_for
 from tests.support.visitor import Page, Visitor
 
-_CODE = re.compile(r"^    ((?:[A-Z]{4}-){3}[A-Z]{4})$", re.MULTILINE)
 SETUP = "/installation/setup"
 ACCOUNT = "/installation/account"
 OTHER = "ABCD-EFGH-IJKL-MNOP"
@@ -48,13 +46,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         stop(running)
 
 
-def code_of(server: Server) -> str:
-    status, out, errors = command(server.output.parent, "", "setup-code").ended()
-    assert status == 0, errors
-    [code] = _CODE.findall(out)
-    return str(code)
-
-
 async def set_up(visitor: Visitor, **typed: str) -> Page:
     return await visitor.post(SETUP, (await visitor.get(SETUP)).form(SETUP).fields | typed)
 
@@ -74,7 +65,7 @@ async def confirms(visitor: Visitor, offer: Page) -> None:
 
 
 async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(server: Server) -> None:
-    code = code_of(server)
+    code = setup_code(server)
     assert f"{server.base}{SETUP}" in server.output.read_text()
     async with httpx2.AsyncClient(timeout=30) as client:
         visitor = Visitor(Wire(server, client))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import time
 import urllib.error
@@ -111,6 +112,14 @@ def stop(server: Server) -> int:
 def command(folder: Path, database_url: str, *arguments: str, **given: str) -> Program:
     """Starts one command of the command line and does not wait for it."""
     return programs.start(arguments, environment(folder, database_url, **given))
+
+
+def setup_code(server: Server) -> str:
+    """A code for the first system admin of a server, as its operator prints it."""
+    status, printed, errors = command(server.output.parent, "", "setup-code").ended()
+    assert status == 0, errors
+    [code] = re.findall(r"^    ((?:[A-Z]{4}-){3}[A-Z]{4})$", printed, re.MULTILINE)
+    return str(code)
 
 
 def descendants(pid: int) -> dict[int, str]:

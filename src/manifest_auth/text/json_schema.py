@@ -62,14 +62,23 @@ def one_of(*values: str) -> dict[str, Any]:
 
 def at_most_one(*members: str) -> dict[str, Any]:
     """An object with one of these members or none."""
-    return {"not": {"anyOf": _pairs(members)}}
+    return none_of(*_pairs(members))
 
 
 def exactly_one(*members: str) -> dict[str, Any]:
     """An object with one of these members."""
-    none = {"not": {"anyOf": [{"required": [member]} for member in members]}}
-    return {"not": {"anyOf": [*_pairs(members), none]}}
+    return none_of(*_pairs(members), none_of(*(having(member) for member in members)))
+
+
+def none_of(*schemas: dict[str, Any]) -> dict[str, Any]:
+    """What fits none of these schemas."""
+    return {"not": {"anyOf": list(schemas)} if len(schemas) > 1 else schemas[0]}
+
+
+def having(*members: str) -> dict[str, Any]:
+    """An object with all of these members. It names them: linters refuse a required member that nothing describes."""
+    return {"required": list(members), "properties": {member: {} for member in members}}
 
 
 def _pairs(members: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [{"required": list(pair)} for pair in itertools.combinations(members, 2)]
+    return [having(*pair) for pair in itertools.combinations(members, 2)]

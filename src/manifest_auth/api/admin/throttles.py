@@ -15,7 +15,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters
 from manifest_auth.text import fields
 from manifest_auth.text.hosts import ADDRESS
-from manifest_auth.text.json_schema import matching
+from manifest_auth.text.json_schema import having, matching, none_of
 from manifest_auth.throttle import blocked
 
 
@@ -33,7 +33,7 @@ class ClearBody(msgspec.Struct, frozen=True):
 
     MORE_SCHEMA: ClassVar = {
         "dependentRequired": {"client": ["email"], "email": ["client"]},
-        "not": {"anyOf": [{"required": ["username", "email"]}, {"maxProperties": 0}]},
+        **none_of(having("username", "email"), {"maxProperties": 0}),
     }
 
     client: Annotated[str, Meta(min_length=1, max_length=63)] | UnsetType = UNSET
