@@ -91,6 +91,6 @@ _SENDS = ("application/json",)
 ROUTES = (
     Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description", sends=_SENDS),
     Route("GET", "/power-apps.json", _connector, Access.OPEN,
-          "Power Apps custom connector, OpenAPI 2.0, to be imported", sends=_SENDS),
+          "Power Apps custom connector, OpenAPI 2.0, to be imported", sends=_SENDS, operation="getPowerAppsConnector"),
     Route("GET", "/docs", _docs, Access.OPEN, "This description as a page", sends=("text/html",)),
 )  # fmt: skip

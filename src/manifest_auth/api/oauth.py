@@ -281,12 +281,14 @@ _REFUSALS = (
 )  # fmt: skip
 ROUTES = (
     Route("POST", TOKEN, _token, Access.OPEN, "Get an access token for a service account", limit=AUTH_LIMIT, raw=True,
-          form=TokenForm, plain=TokenAnswer, failure=OAuthFailure, refused=refused, refusals=_REFUSALS),
+          form=TokenForm, plain=TokenAnswer, failure=OAuthFailure, refused=refused, refusals=_REFUSALS,
+          operation="getServiceToken"),
     Route("POST", REVOCATION, _revoke, Access.OPEN, "End a token of one's own, or any API key or client secret",
-          limit=AUTH_LIMIT, raw=True, form=TokenInForm, failure=OAuthFailure, refused=refused, refusals=_REFUSALS),
+          limit=AUTH_LIMIT, raw=True, form=TokenInForm, failure=OAuthFailure, refused=refused, refusals=_REFUSALS,
+          operation="revokeToken"),
     Route("POST", INTROSPECTION, _introspect, Access.OPEN, "Ask whether a token or API key is good, and for what",
           limit=AUTH_LIMIT, raw=True, form=TokenInForm, plain=IntrospectionAnswer, failure=OAuthFailure,
-          refused=refused, refusals=_REFUSALS),
+          refused=refused, refusals=_REFUSALS, operation="introspectToken"),
     Route("POST", DEVICE_AUTHORIZATION, _ask_by_code, Access.OPEN, "A device asks for a code to show",
           limit=AUTH_LIMIT, raw=True, form=DeviceForm, plain=DeviceAnswer, failure=OAuthFailure, refused=refused,
           refusals=_REFUSALS),
@@ -294,5 +296,5 @@ ROUTES = (
           raw=True, form=PairingForm, plain=PairingAnswer, failure=OAuthFailure, refused=refused,
           refusals=_REFUSALS),
     Route("GET", PATH, _metadata, Access.OPEN, "What this authorization server can do",
-          sends=("application/json",)),
+          sends=("application/json",), operation="getOauthMetadata"),
 )  # fmt: skip

@@ -83,8 +83,16 @@ async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 _JSON = ("application/json",)
 ROUTES = (
-    Route("GET", "/healthz", _healthz, Access.OPEN, "Alive"),
-    Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,)),
+    Route("GET", "/healthz", _healthz, Access.OPEN, "Alive", operation="getHealth"),
+    Route(
+        "GET",
+        "/readyz",
+        _readyz,
+        Access.OPEN,
+        "Ready: the store can be reached",
+        refusals=(Overloaded,),
+        operation="getReadiness",
+    ),
     Route(
         "GET",
         "/metrics",
@@ -101,5 +109,6 @@ ROUTES = (
         Access.OPEN,
         "Public keys of tokens that are signed with ES256",
         sends=_JSON,
+        operation="getJwks",
     ),
 )

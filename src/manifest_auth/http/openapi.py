@@ -33,7 +33,6 @@ from manifest_auth.http.openapi_schemas import (
     reference,
     without_nul,
 )
-from manifest_auth.http.operation_names import operation_id
 from manifest_auth.http.routes import refuse_in_envelope
 
 _SIGNED_IN: tuple[type[Refusal], ...] = (Unauthenticated, InvalidToken, TokenExpired, Forbidden)
@@ -88,6 +87,13 @@ _GOES_ON = {
     "description": "The browser goes on",
     "headers": {"Location": {"description": "The next address of the browser.", "schema": TEXT}},
 }
+_VERBS = {"GET": "get", "POST": "create", "PUT": "set", "PATCH": "update", "DELETE": "delete"}
+#: Last parts of paths that say what a POST does.
+_ACTS = frozenset({
+    "check", "clear", "confirm", "continue", "deactivate", "disable", "enable", "prove", "reauthenticate", "restore",
+    "retire", "rotate", "suspend", "test", "undo", "vouch",
+})  # fmt: skip
+_PREFIXES = {"/api/admin/auth/": "admin", "/api/admin/": "admin", "/api/client/auth/": "", "/api/client/": "", "/": ""}
 
 
 def build(routes: Sequence[Route]) -> dict[str, Any]:
@@ -114,7 +120,7 @@ def build(routes: Sequence[Route]) -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": route.operation or operation_id(route.method, route.path, is_list=route.is_list),
+        "operationId": _operation_id(route),
         "tags": [_tag(route.path)],
     }
     if parameters := _parameters(route):
@@ -122,6 +128,38 @@ def _operation(route: Route) -> dict[str, Any]:
     if content := _body(route):
         operation["requestBody"] = {"required": True, "content": content}
     return {**operation, "responses": _responses(route), "security": _security(route)}
+
+
+def _operation_id(route: Route) -> str:
+    """The name of a route, from which generators name functions: a verb and what it acts on, ``adminSuspendClient``."""
+    if route.operation:
+        return route.operation
+    start = next(start for start in _PREFIXES if route.path.startswith(start))
+    parts = route.path.removeprefix(start).split("/")
+    verb = "list" if route.is_list else _VERBS[route.method]
+    if route.method == "POST" and (parts[-1] in _ACTS or _is_phrase(parts[-1], parts)):
+        verb, *rest = parts.pop().split("-")
+        parts += ["-".join(rest)] if rest else []
+    nouns: list[str] = []
+    for part in parts:
+        if part.startswith("{") and nouns:
+            nouns[-1] = _singular(nouns[-1])
+        else:
+            nouns += [word.capitalize() for word in re.findall(r"[a-z0-9]+", part.removesuffix(".json"))]
+    if verb == "create":
+        nouns[-1] = _singular(nouns[-1])
+    words = f"{verb}{''.join(nouns)}"
+    prefix = _PREFIXES[start]
+    return f"{prefix}{words[0].upper()}{words[1:]}" if prefix else words
+
+
+def _is_phrase(part: str, parts: list[str]) -> bool:
+    """Whether a part of a path says what to do with what: ``rotate-key``."""
+    return len(parts) > 1 and part.partition("-")[0] in ("switch", "rotate", "reset")
+
+
+def _singular(noun: str) -> str:
+    return f"{noun[:-3]}y" if noun.endswith("ies") else noun.removesuffix("s")
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:

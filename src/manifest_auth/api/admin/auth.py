@@ -102,12 +102,14 @@ _BASE = "/api/admin/auth"
 ROUTES = (
     Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in as a system admin",
           limit=AUTH_LIMIT, ignore_unknown=True,
-          refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded)),
+          refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded),
+          operation="adminSignIn"),
     Route("POST", f"{_BASE}/sign-in/continue", _continue, Access.OPEN,
           "Complete a sign-in as a system admin with a code of the second factor", limit=AUTH_LIMIT,
           refusals=(MfaRequired, InvalidToken, TokenExpired, AccountDisabled, RateLimited)),
     Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a system admin's refresh token",
-          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired)),
-    Route("POST", f"{_BASE}/sign-out", _sign_out, Access.ADMIN, "End this session", limit=AUTH_LIMIT),
+          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired), operation="adminRefreshTokens"),
+    Route("POST", f"{_BASE}/sign-out", _sign_out, Access.ADMIN, "End this session", limit=AUTH_LIMIT,
+          operation="adminSignOut"),
     Route("GET", f"{_BASE}/me", _me, Access.ADMIN, "The signed-in system admin"),
 )  # fmt: skip

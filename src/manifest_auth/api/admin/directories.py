@@ -150,6 +150,7 @@ ROUTES = (
           "Vouch that a Microsoft directory is the client's: its claim counts from now on",
           refusals=(ValidationError, NotFound, Conflict)),
     Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
-          refusals=(ValidationError, NotFound, Conflict)),
-    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,)),
+          refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient"),
+    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,),
+          operation="adminRevokeDirectoryFromClient"),
 )  # fmt: skip

@@ -93,6 +93,7 @@ ROUTES = (
         "Install an on-premise licence key",
         ignore_unknown=True,
         refusals=(LicenseInvalid,),
+        operation="adminInstallLicense",
     ),
-    Route("GET", _PATH, _read, Access.ADMIN, "The state of the licence"),
+    Route("GET", _PATH, _read, Access.ADMIN, "The state of the licence", operation="adminGetLicense"),
 )

@@ -119,18 +119,18 @@ _FACTOR = f"{_BASE}/second-factor"
 _PROOF = (InvalidCredentials, RateLimited, Overloaded)
 ROUTES = (
     Route("POST", f"{_BASE}/password", _password, Access.ADMIN, "Set your own new password; ends your other sessions",
-          limit=AUTH_LIMIT, refusals=_PROOF),
+          limit=AUTH_LIMIT, refusals=_PROOF, operation="adminChangePassword"),
     Route("POST", f"{_BASE}/reauthenticate", _reauthenticate, Access.ADMIN,
           "Prove again who you are, for acts that need it", limit=AUTH_LIMIT, refusals=_PROOF),
     Route("GET", _FACTOR, _read, Access.ADMIN, "Whether you have a second factor"),
     Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to enrol a second factor (TOTP); its secret is returned once",
-          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
+          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminBeginSecondFactor"),
     Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
           "Confirm it with a first code; returns ten recovery codes once, and ends your other sessions",
           limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
     Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes, which replace the "
                                                                      "previous ones",
-          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
+          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminCreateRecoveryCodes"),
     Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove your second factor, unless one is required",
-          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
+          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict), operation="adminRemoveSecondFactor"),
 )  # fmt: skip

@@ -45,8 +45,8 @@ _SENDS = ("text/csv", "application/jsonl")
 _BASE = "/api/client/audit"
 ROUTES = (
     Route("GET", _BASE, _list, Access.CLIENT, "The audit trail of your client",
-          permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,)),
+          permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,), operation="listAuditEvents"),
     Route("GET", f"{_BASE}/export", _export, Access.CLIENT, "The audit trail of your client as a file",
           permission=Permission.AUDIT_READ, query=ExportQuery, sends=_SENDS,
-          refusals=(ValidationError, ReauthenticationRequired)),
+          refusals=(ValidationError, ReauthenticationRequired), operation="exportAuditEvents"),
 )  # fmt: skip

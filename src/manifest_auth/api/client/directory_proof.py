@@ -55,5 +55,5 @@ ROUTES = (
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
     Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,
           "Where Microsoft sends a directory's administrator back to", status=302, query=CallbackQuery,
-          refusals=(ValidationError, SsoFailed, Conflict, ProviderUnavailable)),
+          refusals=(ValidationError, SsoFailed, Conflict, ProviderUnavailable), operation="endDirectoryProof"),
 )  # fmt: skip

@@ -82,7 +82,8 @@ _BASE = "/api/client/auth/email"
 _BY_LINK = (InvalidToken, Forbidden, Conflict)
 ROUTES = (
     Route("POST", _BASE, _start, Access.CLIENT, "Ask for another e-mail address, which takes effect when it confirms",
-          limit=AUTH_LIMIT, refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded)),
+          limit=AUTH_LIMIT, refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded),
+          operation="changeEmail"),
     Route("POST", f"{_BASE}/confirm", _confirm, Access.OPEN, "Confirm a new address with the link that it was sent",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
     Route("POST", f"{_BASE}/undo", _undo, Access.OPEN,

@@ -207,7 +207,8 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 ROUTES = (
     Route("POST", PATH, _upload, Access.CLIENT, "Upload a file as evidence; the body is the file itself",
           permission=Permission.JOBS_EXECUTE, query=NameQuery, status=201, streams=True, takes=tuple(KINDS),
-          limit=MAX_FILE, refusals=(PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded)),
+          limit=MAX_FILE, refusals=(PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded),
+          operation="uploadFile"),
     Route("GET", f"{PATH}/{{file}}", _download, Access.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
-          sends=tuple(KINDS), refusals=(NotFound, Overloaded)),
+          sends=tuple(KINDS), refusals=(NotFound, Overloaded), operation="downloadFile"),
 )  # fmt: skip

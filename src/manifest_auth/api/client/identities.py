@@ -102,11 +102,13 @@ ROUTES = (
     Route("GET", _BASE, _list, Access.CLIENT, "Your identities at providers", query=OwnIdentitiesQuery),
     Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to your account: the address to send the "
                                                "browser to",
-          limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+          limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable),
+          operation="startLinkingIdentity"),
     Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link the person of an Entra ID token to your "
                                                                    "account",
           limit=AUTH_LIMIT,
-          refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable),
+          operation="linkIdentityByToken"),
     Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of your identities",
           limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -79,8 +79,9 @@ async def _form(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 ROUTES = (
     Route("POST", "/api/client/auth/link/start", _start, Access.OPEN,
           "Sign in at a provider with an invitation: the address to send the browser to", limit=AUTH_LIMIT,
-          refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable)),
+          refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable),
+          operation="startSignInWithLink"),
     Route("GET", saml_requests.FORM, _form, Access.OPEN,
           "The page that posts a request to a provider, see `link/start`", query=FormQuery,
-          sends=("text/html",), refusals=(ValidationError, SsoFailed)),
+          sends=("text/html",), refusals=(ValidationError, SsoFailed), operation="getSamlForm"),
 )  # fmt: skip

@@ -122,11 +122,13 @@ async def _remove(ctx: RequestContext, call: Call[None]) -> NoData:
 _BASE = "/api/client/auth"
 ROUTES = (
     Route("POST", f"{_BASE}/sign-in/passkey/options", _options, Access.OPEN, "Begin to answer with a passkey",
-          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired, RateLimited, Conflict)),
+          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired, RateLimited, Conflict),
+          operation="getPasskeySignInOptions"),
     Route("POST", f"{_BASE}/sign-in/passkey", _sign_in, Access.OPEN, "Sign in with a passkey alone",
-          limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, RateLimited, Conflict)),
+          limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, RateLimited, Conflict),
+          operation="signInWithPasskey"),
     Route("POST", f"{_BASE}/passkeys/options", _begin, Access.CLIENT, "Begin to add a passkey",
-          limit=AUTH_LIMIT, refusals=(ValidationError, Conflict)),
+          limit=AUTH_LIMIT, refusals=(ValidationError, Conflict), operation="getNewPasskeyOptions"),
     Route("POST", f"{_BASE}/passkeys", _add, Access.CLIENT, "Add a passkey; ends your other sessions",
           limit=AUTH_LIMIT, status=201, refusals=(ValidationError, Conflict, InvalidToken)),
     Route("PATCH", f"{_BASE}/passkeys/{{id}}", _rename, Access.CLIENT, "Rename one of your passkeys",

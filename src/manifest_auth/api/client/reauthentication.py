@@ -76,8 +76,10 @@ ROUTES = (
           limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidCredentials, ReauthenticationRequired, Conflict, RateLimited, Overloaded)),
     Route("POST", f"{_BASE}/options", _options, Access.CLIENT,
-          "What a browser needs to do so with one of your passkeys", limit=AUTH_LIMIT, refusals=(Conflict,)),
+          "What a browser needs to do so with one of your passkeys", limit=AUTH_LIMIT, refusals=(Conflict,),
+          operation="getReauthenticationOptions"),
     Route("POST", f"{_BASE}/provider", _at_provider, Access.CLIENT,
           "The same at your identity provider: the address to send the browser to", limit=AUTH_LIMIT,
-          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable),
+          operation="reauthenticateAtProvider"),
 )  # fmt: skip

@@ -84,5 +84,5 @@ ROUTES = (
     Route("POST", f"{_BASE}/continue", _continue, Access.OPEN, "Go on with the second factor", data=SignInData,
           limit=AUTH_LIMIT, refusals=_REFUSED),
     Route("POST", f"{_BASE}/enrol", _enrol, Access.OPEN, "Begin to enrol the second factor that is due",
-          limit=AUTH_LIMIT, refusals=_ENROL_REFUSED),
+          limit=AUTH_LIMIT, refusals=_ENROL_REFUSED, operation="enrolAtSignIn"),
 )  # fmt: skip

@@ -286,16 +286,17 @@ _START_REFUSALS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLi
 END_REFUSALS = (ValidationError, SsoFailed, AccountDisabled, MfaRequired, ProviderUnavailable)
 ROUTES = (
     Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "How an e-mail address can sign in",
-          limit=AUTH_LIMIT, query=ClientQuery),
+          limit=AUTH_LIMIT, query=ClientQuery, operation="discoverProviders"),
     *(_start(kind) for kind in KINDS.values() if kind.start),
     Route("POST", saml_settings.START, _saml_response, Access.OPEN,
           "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
           limit=SAML_LIMIT, raw=True, ignore_unknown=True, also_form=SamlForm, redirects=(303,), query=ClientQuery,
           refusals=(*END_REFUSALS, RateLimited, Overloaded),
-          refused=failed.page_or_envelope),
+          refused=failed.page_or_envelope, operation="signInWithSaml"),
     Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "This server's SAML metadata for a "
                                                                                  "client",
-          query=MetadataQuery, sends=("application/samlmetadata+xml",), refusals=(ValidationError, NotFound)),
+          query=MetadataQuery, sends=("application/samlmetadata+xml",), refusals=(ValidationError, NotFound),
+          operation="getSamlMetadata"),
     Route("POST", f"{_BASE}/exchange", _exchange, Access.OPEN, "Get tokens for a one-time code",
-          limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
+          limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden), operation="exchangeCode"),
 )  # fmt: skip

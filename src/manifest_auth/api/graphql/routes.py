@@ -51,9 +51,9 @@ async def _schema(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 ROUTES = (
     Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused,
-          enveloped=False),
+          enveloped=False, operation="graphql"),
     Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused,
-          enveloped=False),
+          enveloped=False, operation="graphqlByGet"),
     Route("GET", f"{PATH}/schema.graphql", _schema, Access.CLIENT, "The GraphQL schema as text, for generators",
-          sends=("text/plain",)),
+          sends=("text/plain",), operation="getGraphqlSchema"),
 )  # fmt: skip
