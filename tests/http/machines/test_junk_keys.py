@@ -21,11 +21,7 @@ FREE = 30
 
 async def test_a_wrong_checksum_asks_no_store_ever(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     junk = [wrong(unknown_key()), "mfst_key_", "mfst_key_" + "A" * 49, "mfst_", unknown_key() + "0"]
-    junk += [
-        unknown_key("sec"),
-        unknown_key("scim"),
-        unknown_key().replace("mfst_", "mfst-").replace("mfst-", "mfst_X"),
-    ]
+    junk += [unknown_key("sec"), unknown_key().replace("mfst_", "mfst-").replace("mfst-", "mfst_X")]
     await app.me(junk[0])  # keys and settings are read
     seen = look_ups(monkeypatch, app)
     with counted_statements() as counted:

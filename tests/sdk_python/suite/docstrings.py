@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import doctest
-import hmac
 import importlib
 import inspect
 import pkgutil
-import time
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,14 +46,6 @@ def test_a_public_name_has_an_example(each: Any) -> None:
                 assert inspect.getdoc(getattr(each, name)), f"{each.__name__}.{name} says nothing"
 
 
-def webhook() -> dict[str, Any]:
-    """An event as it arrives now."""
-    key, at, body = bytes(32), str(int(time.time())), b'{"type": "user.deactivated"}'
-    signature = b64encode(hmac.digest(key, f"evt_1.{at}.".encode() + body, "sha256")).decode()
-    headers = {"webhook-id": "evt_1", "webhook-timestamp": at, "webhook-signature": f"v1,{signature}"}
-    return {"webhook_secret": f"whsec_{b64encode(key).decode()}", "headers": headers, "body": body}
-
-
 @pytest.fixture
 def names(tmp_path: Path) -> dict[str, Any]:
     """What the examples find there."""
@@ -73,7 +62,7 @@ def names(tmp_path: Path) -> dict[str, Any]:
         "verifier": TokenVerifier(URL, "manifest-api", credentials=machine, connection=connection),
         "HTTPConnection": HTTPConnection, "ManifestAuth": ManifestAuth, "ApiKeyAuth": ApiKeyAuth,
         **{name: getattr(manifest_auth_client, name) for name in manifest_auth_client.__all__},
-        "FakeManifestAuth": FakeManifestAuth, **webhook(),
+        "FakeManifestAuth": FakeManifestAuth,
     }  # fmt: skip
 
 

@@ -16,7 +16,6 @@ from manifest_auth_client.session import SessionAuth
 from manifest_auth_client.stores import FileTokenStore, LockingTokenStore, MemoryTokenStore, TokenStore
 from manifest_auth_client.tokens import SignedIn, Tokens
 from manifest_auth_client.verifier import Caller, TokenVerifier
-from manifest_auth_client.webhooks import InvalidWebhook, verify_webhook
 
 __all__ = [
     "ApiKeyAuth",
@@ -27,7 +26,6 @@ __all__ = [
     "Connection",
     "Detail",
     "FileTokenStore",
-    "InvalidWebhook",
     "LockingTokenStore",
     "ManifestAuth",
     "ManifestAuthError",
@@ -41,5 +39,4 @@ __all__ = [
     "TokenStore",
     "TokenVerifier",
     "Tokens",
-    "verify_webhook",
 ]
