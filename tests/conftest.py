@@ -21,6 +21,7 @@ prepared_once.prepare()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(**variables): the application of the module has these settings")
+    config.addinivalue_line("markers", "rule(*names): shows these rules of docs/reference/security.md")
     config.addinivalue_line("markers", "still: the application of the module runs nothing in the background")
     config.addinivalue_line("markers", "mail: the application of the module sends its mail to `post`")
 

@@ -20,6 +20,7 @@ from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
 from tests.support.people import set_roles
 from tests.support.principals import principal
+from tests.support.rules import rule
 
 VIEWER = Role.VIEWER.bit
 #: Every operation, done to the user of that number.
@@ -78,6 +79,7 @@ async def test_who_may_manage_no_one_any_more_does_nothing(
         await app.services.store.of(ids["tenant"]).write(lambda unit: OPERATIONS[operation](unit, ctx, ids["victim"]))
 
 
+@rule("RANK")
 @pytest.mark.parametrize("operation", [operation for operation in OPERATIONS if operation != "add"])
 async def test_who_is_no_admin_any_more_touches_no_admin(app: App, ids: dict[str, int], operation: str) -> None:
     ctx = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN)
@@ -85,6 +87,7 @@ async def test_who_is_no_admin_any_more_touches_no_admin(app: App, ids: dict[str
         await app.services.store.of(ids["tenant"]).write(lambda unit: OPERATIONS[operation](unit, ctx, ids["admin"]))
 
 
+@rule("DEVICE-ROLES")
 async def test_a_managers_cap_counts_when_rank_reads_anew(app: App, ids: dict[str, int]) -> None:
     ctx, store = request_of(app, ids["tenant"], ids["admin"], Role.ADMIN), app.services.store.of(ids["tenant"])
     assert (await store.read(lambda unit: rank.manager(unit, ctx))).is_admin

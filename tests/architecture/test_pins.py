@@ -6,9 +6,12 @@ import re
 import tomllib
 from pathlib import Path
 
+from tests.support.rules import rule
+
 _EXACT = re.compile(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[0-9][0-9A-Za-z.+]*\Z")
 
 
+@rule("DEPENDENCIES")
 def test_every_dependency_has_one_version() -> None:
     project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]
     wanted = [
@@ -25,12 +28,14 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
 
 
+@rule("DEPENDENCIES")
 def test_the_build_backend_has_one_version() -> None:
     required = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
     assert required
     assert [one for one in required if not _EXACT.match(one)] == []
 
 
+@rule("DEPENDENCIES")
 def test_the_base_image_has_one_version_and_one_digest() -> None:
     text = Path("deploy/Containerfile").read_text("utf-8")
     [base] = re.findall(r"^ARG BASE=(.+)$", text, re.MULTILINE)

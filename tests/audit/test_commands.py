@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.commands import done, run
 from tests.support.postgres import Databases
+from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 
 
@@ -46,6 +47,7 @@ async def by_hand(settings: dict[str, str], statement: str) -> None:
     await remote.close()
 
 
+@rule("AUDIT-TRAIL")
 def test_the_trail_names_who_ran_a_command(tmp_path: Path, settings: dict[str, str]) -> None:
     by_sudo = {"SUDO_USER": "ada\udcff", **settings}
     done(tmp_path, "client", "create", "initech", **by_sudo)

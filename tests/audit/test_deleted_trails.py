@@ -14,6 +14,7 @@ from manifest_auth.store import Store, SystemUnit, open_store
 from manifest_auth.tenants import TenantSettings
 from tests.audit.conftest import Chain
 from tests.support.postgres import Databases
+from tests.support.rules import rule
 from tests.support.secret_keys import MACS
 from tests.support.stores import fresh_store
 
@@ -82,6 +83,7 @@ async def test_the_trail_of_a_client_that_is_there_is_missed_by_itself(chains: l
     assert [(fault.sequence, fault.kind, fault.what) for fault in verdict.faults] == [(1, "missing", NO_EVENTS)]
 
 
+@rule("AUDIT-TRAIL")
 @pytest.mark.parametrize("which", range(3), ids=NAMES)
 async def test_it_is_missed_among_all_by_the_tie_that_leads_to_it(
     store: Store, chains: list[Chain], which: int

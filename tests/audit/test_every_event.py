@@ -43,6 +43,7 @@ from tests.operations import test_last_backup as backups
 from tests.operations import test_upgrade_event as upgrades
 from tests.sign_in import test_first_run as first_runs
 from tests.support.application import App
+from tests.support.rules import rule
 from tests.support.system_admins import signed_in_admin
 from tests.support.team import new_team
 
@@ -100,6 +101,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
 }
 
 
+@rule("AUDIT-TRAIL")
 async def test_every_event_is_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.clock.advance(86_400)
     story = Story(app, await signed_in_admin(app), await new_team(app))

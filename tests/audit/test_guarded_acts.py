@@ -14,6 +14,7 @@ from manifest_auth.tenants import step_up
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.principals import principal
+from tests.support.rules import rule
 
 ADA, ROOT = principal(user_id=42), AdminCaller("s", 1, "root")
 OWN = "user:42"
@@ -47,6 +48,7 @@ def app_origin(app: App) -> Origin:
     return Origin(app.clock.now_ms(), "system", "", "tests")
 
 
+@rule("RECENT-PROOF")
 @pytest.mark.parametrize(
     ("caller", "event", "subject", "act"),
     [(ADA, Event.PROVIDER_CHANGED, "provider:1", Act.PROVIDERS),

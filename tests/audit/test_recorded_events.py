@@ -9,12 +9,14 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Origin
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 from tests.support.user_management import NEW, accept, invited, reset, started_reset
 
 GOOD = "granite-otter-47-lantern"
 
 
+@rule("AUDIT-TRAIL")
 async def test_a_wrong_current_password_and_the_throttle_on_it(app: App) -> None:
     client = await new_client(app)
     user_id, email = await new_user(app, client, password=GOOD)
@@ -33,6 +35,7 @@ async def _last(team: Team) -> tuple[str, str, str]:
     return event.event, event.subject, event.members.get("why", "")
 
 
+@rule("AUDIT-TRAIL")
 async def test_a_link_shown_again_is_its_owners_and_a_made_up_one_is_no_ones(app: App) -> None:
     team = await new_team(app)
     user_id, token = await invited(team)

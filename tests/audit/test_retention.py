@@ -15,6 +15,7 @@ from tests.audit.conftest import Chain, begun
 from tests.support.accounts import new_client, new_user
 from tests.support.accounts import trail as events_of
 from tests.support.application import running
+from tests.support.rules import rule
 
 DAY = 86_400
 
@@ -126,6 +127,7 @@ ACTS = {
 }
 
 
+@rule("AUDIT-TRAIL")
 @pytest.mark.parametrize("act", ACTS)
 async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act: str) -> None:
     await audit.sweep(store, before=6_000, now=50_000)

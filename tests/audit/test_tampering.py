@@ -14,6 +14,7 @@ from manifest_auth.audit import chain_rows
 from manifest_auth.store import Store, cross_tenant
 from manifest_auth.store.tables import audit_events
 from tests.audit.conftest import Chain, begun
+from tests.support.rules import rule
 
 _EVENTS = "audit_events WHERE tenant_id = {c}"
 _SET = "UPDATE audit_events SET"
@@ -119,6 +120,7 @@ ACTS: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
 }
 
 
+@rule("AUDIT-TRAIL")
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("batch", [2, 2000])
 async def test_what_was_done_by_hand_is_named(
@@ -153,6 +155,7 @@ async def _rewrite(chain: Chain, first: int, actor: str) -> None:
     await chain.by_hand(f"UPDATE audit_heads SET hash = '{before}' WHERE tenant_id = {{c}}")
 
 
+@rule("AUDIT-TRAIL")
 async def test_what_was_rewritten_with_its_head_lacks_the_key(chain: Chain) -> None:
     noted = (await chain.verdict()).end
     await _rewrite(chain, 5, "user:99")

@@ -20,6 +20,7 @@ import pytest
 
 from tests.browser import tls
 from tests.browser.driver import Chromium
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, environment, served
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
@@ -193,6 +194,7 @@ def expected(page: str, kind: str, status: int) -> int | str:
     return 401 if kind == "cookie" and page.startswith("cross-site") else status
 
 
+@rule("CORS-LISTED")
 @pytest.mark.parametrize("kind", ["cookie", "bearer"])
 @pytest.mark.parametrize("page", PAGES)
 def test_every_act_with_every_credential(browser: Chromium, there: Site, page: str, kind: str) -> None:
@@ -213,6 +215,7 @@ def test_every_act_with_every_credential(browser: Chromium, there: Site, page: s
     assert title(there, f"{kind}@acme.example") == (f"From {page} by {kind}" if changes else before)
 
 
+@rule("CORS-LISTED")
 @pytest.mark.parametrize("page", PAGES)
 def test_what_is_refused_without_a_user(browser: Chromium, there: Site, page: str) -> None:
     visit(browser, there, page)

@@ -13,6 +13,7 @@ import pytest
 from manifest_auth.runtime.clock import Clock
 from tests.browser.driver import Chromium
 from tests.support.oidc_op import provider
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 from tests.support.user_management import INVITE, NEW, RESET
 
@@ -90,6 +91,7 @@ def refused(browser: Chromium, sentence: str) -> None:
     browser.until(f"document.querySelector('.summary:focus')?.textContent.includes({json.dumps(sentence)})")
 
 
+@rule("ONE-TIME-LINK")
 def test_an_invited_person_chooses_a_password_and_is_in(setup: Setup, browser: Chromium) -> None:
     link = setup.invite("ada@page.example")
     token = link.partition("#")[2]

@@ -22,6 +22,7 @@ import pytest
 
 from tests.bundle import making
 from tests.bundle.installing import environment, install, installed, upgrade
+from tests.support.rules import rule
 from tools.bundle import archive
 
 pytestmark = pytest.mark.endurance
@@ -80,6 +81,7 @@ def _tree(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_ino) for path in folder.rglob("*")}
 
 
+@rule("BUNDLE")
 @pytest.mark.timeout(400)
 def test_killed_at_twenty_moments_and_run_again(scratch: Path) -> None:
     old, new = _small(scratch / "old", "1.0"), _small(scratch / "new", "2.0")

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.architecture.links import ROOT
+from tests.support.rules import rule
 from tools.bundle import licences, lock
 from tools.bundle.lock import Locked, LockError
 
@@ -46,6 +47,7 @@ def test_a_python_without_a_wheel_stops_by_name() -> None:
     lock.for_python(locked, "3.13")
 
 
+@rule("BUNDLE")
 def test_a_file_with_another_hash_stops_by_name(tmp_path: Path) -> None:
     good, bad = tmp_path / "good-1.0-py3-none-any.whl", tmp_path / "bad-1.0-py3-none-any.whl"
     files = []

@@ -28,6 +28,7 @@ from tests.interop.providers.people import ALICE as _ALICE
 from tests.interop.service import AUTH, OIDC
 from tests.support.application import PASSWORD
 from tests.support.postgres import Databases
+from tests.support.rules import rule
 
 pytestmark = [
     pytest.mark.endurance,
@@ -94,6 +95,7 @@ def _outside(block: str, folder: Path) -> str:
     return done.stdout + done.stderr
 
 
+@rule("SETTINGS-SAFE")
 @pytest.mark.parametrize("suite", ["trixie", "bookworm"])
 def test_the_commands_of_the_page_on_a_bare_machine_without_a_network(
     tmp_path: Path, suite: str, postgres: Databases

@@ -11,6 +11,7 @@ import pytest
 
 from tests.bundle import making
 from tests.bundle.installing import install, installed
+from tests.support.rules import rule
 from tools.bundle import archive, sign
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
@@ -49,6 +50,7 @@ def test_there_is_a_case_for_each_kind_of_file() -> None:
     assert {kind.partition("/")[0] for kind in KINDS} == there
 
 
+@rule("BUNDLE")
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_bit_that_flips_is_refused(bundle: Path, kind: str) -> None:
     path = next(bundle.glob(kind))
@@ -80,6 +82,7 @@ def _link(bundle: Path) -> None:
     (bundle / "docs" / "link").symlink_to("/etc")
 
 
+@rule("BUNDLE")
 @pytest.mark.parametrize("spoil", [_line_less, _file_more, _file_less, _link])
 @pytest.mark.parametrize("options", [(), ("--unsigned",)], ids=["signed", "unsigned"])
 def test_what_does_not_fit_the_sums_is_refused(
@@ -89,6 +92,7 @@ def test_what_does_not_fit_the_sums_is_refused(
     assert "nothing was installed" in _refused(bundle, *options)
 
 
+@rule("BUNDLE")
 def test_another_signature_is_refused(bundle: Path) -> None:
     _put(bundle / "SHA256SUMS.sig", making.OTHER_KEY.sign((bundle / "SHA256SUMS").read_bytes()))
     assert "the signature is of no key" in _refused(bundle)
@@ -116,6 +120,7 @@ def _release(prefix: Path, keys: str | None = None) -> Path:
     return current / "install"
 
 
+@rule("BUNDLE")
 def test_at_an_upgrade_the_installed_release_checks_before_anything_of_the_bundle_runs(
     bundle: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +149,7 @@ def test_at_an_upgrade_the_installed_release_checks_before_anything_of_the_bundl
     assert [path.name for path in prefix.iterdir()] == ["current"]
 
 
+@rule("BUNDLE")
 def test_a_release_that_lists_no_key_checks_no_bundle(tmp_path: Path) -> None:
     script = _release(tmp_path / "prefix", keys="# Keys\n\n")
     refused = installed(script, "--from", str(making.signed().folder), "--check")

@@ -15,12 +15,14 @@ from cyclonedx.validation.json import JsonStrictValidator
 from manifest_auth.store.migrate import HEAD
 from tests.bundle import making
 from tests.bundle.making import NEXT, VERSION
+from tests.support.rules import rule
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
 
 _MB = 1e6
 
 
+@rule("BUNDLE")
 def test_two_builds_of_a_commit_are_equal_bit_by_bit(tmp_path: Path) -> None:
     """In folders of other names, with other file modes, another home and another time zone."""
     first = making.signed().file
@@ -63,6 +65,7 @@ def test_the_bundle_is_small_enough_and_says_what_it_is() -> None:
     assert hosts == []
 
 
+@rule("BUNDLE")
 def test_the_list_of_parts_is_valid_and_names_every_wheel() -> None:
     folder = making.signed().folder
     text = (folder / "sbom.cdx.json").read_text()

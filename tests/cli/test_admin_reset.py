@@ -11,6 +11,7 @@ from typing import Any
 import pyotp
 
 from manifest_auth.runtime.clock import Clock
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, command, served
 
 
@@ -36,6 +37,7 @@ def _reset(folder: Path, database_url: str, *arguments: str) -> tuple[int, list[
     return status, out.splitlines(), err
 
 
+@rule("ADMIN-PLANE")
 def test_a_second_factor_or_password_that_is_lost_is_no_end(tmp_path: Path, database_url: str) -> None:
     with served(tmp_path, database_url) as server:
         token = _sign_in(server)[1]["token"]

@@ -17,6 +17,7 @@ from manifest_auth.work.job_rules import JobStatus
 from manifest_auth.work.template_rules import VersionStatus
 from tests.support.application import SLUGS
 from tests.support.commands import done, run
+from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, Server, served
 
@@ -81,6 +82,7 @@ def test_it_refuses_a_store_that_others_filled(tmp_path: Path) -> None:
     assert (result.status, result.line) == (1, "--demo: the store is not empty and was not filled by --demo")
 
 
+@rule("NO-DEFAULT-ACCOUNT")
 @pytest.mark.parametrize(
     ("arguments", "settings"),
     [

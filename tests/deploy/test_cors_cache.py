@@ -11,6 +11,7 @@ import pytest
 from tests.deploy.nginx import NAME, Proxy, kept_running
 from tests.interop.providers import certificates, install
 from tests.support.processes import free_port
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, served
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test may wait for a download
@@ -75,6 +76,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
             yield http
 
 
+@rule("CORS-ROUTES")
 @pytest.mark.parametrize("path", PATHS)
 def test_each_origin_gets_its_own_answer_from_the_cache(proxy: httpx2.Client, path: str) -> None:
     for cached in ("MISS", "HIT"):

@@ -19,6 +19,7 @@ from manifest_auth.runtime.metrics import BeatMetrics, Call, CallResult, Metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture.links import ROOT
 from tests.interop.providers import install
+from tests.support.rules import rule
 
 DEPLOY = ROOT / "deploy"
 
@@ -108,9 +109,9 @@ def test_the_page_names_every_metric_and_every_value_of_its_labels() -> None:
 
 def test_rules_and_panels_are_complete() -> None:
     rules = yaml.safe_load((DEPLOY / "alerts.yml").read_text("utf-8"))
-    for rule in rules["groups"][0]["rules"]:
-        assert rule["annotations"]["summary"].endswith(".")
-        assert rule["labels"]["severity"] in {"page", "warn"}
+    for alert in rules["groups"][0]["rules"]:
+        assert alert["annotations"]["summary"].endswith(".")
+        assert alert["labels"]["severity"] in {"page", "warn"}
     board = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
     assert [variable["name"] for variable in board["templating"]["list"]] == ["source", "job", "instance"]
     for key in ("id", "title"):
@@ -194,6 +195,7 @@ def test_the_proxies_pass_on_no_more_than_they_should() -> None:
     assert limit < int(haproxy_bytes) <= 2 * limit
 
 
+@rule("EXAMPLES")
 def test_no_example_publishes_the_plain_listener_to_a_network() -> None:
     pages = [*DEPLOY.glob("*"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
     texts = [path.read_text("utf-8") for path in pages if path.is_file()]

@@ -14,6 +14,7 @@ import pytest
 from tests.deploy import caddy, haproxy, nginx
 from tests.deploy.nginx import NAME, Proxy
 from tests.processes.node_client import AUTH, AUTHOR
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 LIMIT = 1024 * 1024
@@ -77,6 +78,7 @@ def test_haproxy_has_nothing_against_the_example(tmp_path: Path) -> None:
     assert "WARNING" not in said
 
 
+@rule("EXAMPLES")
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has what is given up")
 def test_haproxy_serves_as_a_user_without_rights(server: Server, tmp_path: Path) -> None:
     with haproxy.running(tmp_path, server.port) as proxy:

@@ -23,6 +23,7 @@ from tests.kills.rounds import GIVEN
 from tests.kills.victim import KILLS, Victim
 from tests.support.pgbouncer import PgBouncer
 from tests.support.processes import free_port
+from tests.support.rules import rule
 
 pytestmark = [pytest.mark.endurance, pytest.mark.rounds, pytest.mark.timeout(1800)]
 #: How many of each kind: one, and five before a release. Four kinds make another member the primary.
@@ -84,6 +85,7 @@ async def rig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asy
             way.stop()
 
 
+@rule("EXAMPLES")
 async def test_who_only_reaches_a_member_changes_and_reads_nothing(rig: Failing) -> None:
     primary = await rig.whole()
     given = json.dumps({"leader": primary.name}).encode()

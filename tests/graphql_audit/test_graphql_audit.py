@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 PROGRAMS = ("node", "npm")
@@ -66,6 +67,7 @@ def audit(server: Server) -> list[dict[str, Any]]:
     return results
 
 
+@rule("GRAPHQL-HTTP")
 def test_the_server_passes_every_check_of_the_graphql_over_http_audit(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         results = audit(server)

@@ -22,6 +22,7 @@ from tests.interop.providers.oidc_provider import OidcProvider
 from tests.interop.providers.people import ALICE
 from tests.interop.service import OIDC, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, node, of_lemonldap
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.endurance
 
@@ -75,6 +76,7 @@ def sent_on(browser: Browser, service: Service, evil: Client, honest: OidcMethod
     return came_to
 
 
+@rule("OIDC-MIX-UP")
 @pytest.mark.parametrize(
     ("honest_sends_iss", "evil_first", "marked"), list(itertools.product((True, False), (True, False), (True, False)))
 )

@@ -13,6 +13,7 @@ from tests.interop.providers.oidc_provider import OidcProvider
 from tests.interop.providers.people import ALICE, BOB, ZOE
 from tests.interop.service import OIDC, PATIENCE, RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, SignInMethod, node, of_glewlwyd, on
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.endurance
 
@@ -142,6 +143,7 @@ def test_an_answer_of_one_provider_in_a_sign_in_at_another(
     assert me(service, browser)["user"]["email"] == ALICE.email
 
 
+@rule("IDENTITY-KEY")
 def test_the_same_address_at_two_providers_of_a_client_is_not_one_person(
     node_provider: OidcProvider, glewlwyd_server: Glewlwyd, client: Client, service: Service, browser: Browser,
     another_browser: Browser,

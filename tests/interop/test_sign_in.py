@@ -11,6 +11,7 @@ from tests.interop.failures import refused
 from tests.interop.providers.people import ALICE, BOB
 from tests.interop.service import AUTH, RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import SignInMethod, on_every_method, on_every_provider
+from tests.support.rules import rule
 
 
 @on_every_method
@@ -47,6 +48,7 @@ def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_rol
     assert me(service, browser)["roles"] == ["Author", "Publisher"]  # the older session too: roles are read at use
 
 
+@rule("SAML-CLIENT")
 @on_every_provider
 def test_no_one_gets_in_whose_groups_give_no_role(
     method: SignInMethod, client: Client, service: Service, browser: Browser

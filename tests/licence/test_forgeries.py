@@ -18,6 +18,7 @@ from manifest_auth.licence.licence import VERSION
 from manifest_auth.text.base64url import encode
 from tests.licence.vendor import DAY, OTHER_VENDOR, VENDOR, install, key, licence, state
 from tests.support.application import App
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -84,6 +85,7 @@ FORGERIES: dict[str, Callable[[App], str]] = {
 }
 
 
+@rule("LICENCE")
 @pytest.mark.parametrize("name", FORGERIES)
 async def test_a_bad_key_is_refused_and_changes_nothing(premise: App, name: str) -> None:
     constant = {"success": False, "error": {"message": "The licence key is not valid", "code": "LICENSE_INVALID"}}

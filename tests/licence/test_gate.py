@@ -12,6 +12,7 @@ from manifest_auth.licence import Licence
 from tests.licence.vendor import DAY, PATH, install, key, state
 from tests.support.application import App
 from tests.support.routes import filled
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 FORM = "application/x-www-form-urlencoded"
@@ -34,6 +35,7 @@ async def test_service_accounts_get_no_token_without_one(premise: App) -> None:
     assert (await premise.get("/.well-known/oauth-authorization-server")).status == 200
 
 
+@rule("LICENCE")
 async def test_health_and_the_admin_plane_work_without(premise: App) -> None:
     for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/metrics"):
         assert (await premise.get(path)).status == 200, path
@@ -82,6 +84,7 @@ def test_the_grace_time_is_14_days_by_default() -> None:
     assert Licence(id="x", customer="x", issued_at=0, expires_at=1).grace_days == 14
 
 
+@rule("LICENCE")
 async def test_a_clock_set_back_does_not_revive_it(premise: App) -> None:
     began = premise.clock.ms
     await install(premise, key(premise, expires_at=began // 1000 + DAY, grace_days=1))
@@ -101,6 +104,7 @@ async def test_a_new_licence_ends_the_expiry(premise: App) -> None:
     assert (await premise.sign_in(client="acme")).status == 200
 
 
+@rule("LICENCE")
 async def test_hosted_mode_asks_for_none(app: App) -> None:
     assert (await app.sign_in(client="acme")).status == 200
     assert await state(app) == "not-needed"

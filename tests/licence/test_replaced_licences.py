@@ -19,8 +19,10 @@ from manifest_auth.store.tables import audit_events
 from tests.licence.seat_attempts import outcome, shown
 from tests.licence.vendor import DAY, PUBLIC, install, key, on_premise
 from tests.support.application import FAST, App
+from tests.support.rules import rule
 
 
+@rule("LICENCE")
 async def test_a_licence_that_a_newer_one_revokes_does_not_come_back(premise: App) -> None:
     old, other = key(premise, id="L-1"), key(premise, id="L-3")
     assert (await install(premise, old)).status == 200

@@ -24,6 +24,7 @@ from tests.support.accounts import act_on, new_client, new_user, trail
 from tests.support.application import App
 from tests.support.commands import run
 from tests.support.people import member, oidc_provider, roles_line, session_of, user_of, users_of
+from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import failures, saml_provider
 
@@ -46,6 +47,7 @@ async def setup(shared: MicrosoftSetup) -> MicrosoftSetup:
     return shared
 
 
+@rule("LICENCE")
 @pytest.mark.parametrize("name", WAYS)
 async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appear(
     setup: MicrosoftSetup, name: str
@@ -67,6 +69,7 @@ async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appea
     assert (found["seatsUsed"], found["seatsFree"]) == (found["seats"], NONE)
 
 
+@rule("LICENCE")
 @pytest.mark.parametrize("name", WAYS)
 async def test_twenty_at_once_do_not_get_past(setup: MicrosoftSetup, name: str) -> None:
     app, client = setup.app, await new_client(setup.app)

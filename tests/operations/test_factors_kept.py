@@ -15,6 +15,7 @@ from manifest_auth.runtime.sealing import Macs, SecretKeys
 from tests.operations.used_installation import quiet, settings_of
 from tests.support.application import App, running
 from tests.support.envelope import check_success
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, Person, person
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.system_admins import Phone
@@ -41,6 +42,7 @@ async def old_key_again(app: App) -> AsyncIterator[None]:
     await _renewed(app, OLD, NEW)
 
 
+@rule("SECOND-FACTOR-CODES")
 @pytest.mark.usefixtures("old_key_again", "no_e_mail_is_sent")
 async def test_with_a_new_secret_key_everybody_still_gets_in(app: App) -> None:
     ada = await person(app)
@@ -76,6 +78,7 @@ async def test_after_a_restore_app_codes_and_trust_are_there(tmp_path: Path) -> 
         assert (await back.sign_in_with(recoveryCode=codes[0])).code == "MFA_REQUIRED"
 
 
+@rule("SECOND-FACTOR-CODES")
 async def test_the_store_shows_no_secret_no_code_and_no_cookie(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     async with running(f"sqlite:///{path}") as app:

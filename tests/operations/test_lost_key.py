@@ -16,6 +16,7 @@ from tests.processes.test_keys_rotate import header_of
 from tests.support.commands import Result, done, run
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
+from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import Server, start, stop
 
@@ -30,6 +31,7 @@ def of_folder(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {path.name: (path.stat().st_mode, path.read_bytes()) for path in folder.iterdir()}
 
 
+@rule("KEY-STRENGTH")
 @pytest.mark.parametrize("command", [("serve",), ("client", "create", "globex"), ("db", "upgrade")])
 def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, command: tuple[str, ...]) -> None:
     done(tmp_path, "client", "create", "acme")
@@ -47,6 +49,7 @@ def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, comma
         assert of_folder(data) == before
 
 
+@rule("KEY-STRENGTH")
 def test_a_wrong_key_upgrades_nothing(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "acme", MANIFEST_SECRET_KEY=SECRET_KEY)
     with sqlite3.connect(tmp_path / "data" / "manifest-auth.db") as raw:
@@ -76,6 +79,7 @@ def verified(folder: Path, settings: dict[str, str]) -> tuple[Result, list[dict[
     return result, json.loads(result.out)["chains"]
 
 
+@rule("AUDIT-TRAIL")
 def test_one_command_goes_on_and_the_trail_says_so_for_ever(tmp_path: Path, settings: dict[str, str]) -> None:
     def served() -> Server:
         given: dict[str, Any] = {**NO_KEY, **settings}

@@ -12,6 +12,7 @@ from tests.support.application import App
 from tests.support.continued import child_of, id_of, signed_in
 from tests.support.own_settings import own_client
 from tests.support.people import member
+from tests.support.rules import rule
 from tests.support.visitor import Visitor
 
 #: Events about a user that open no way into the account: routine, or followed by one that is told.
@@ -101,6 +102,7 @@ async def test_a_reset_of_ones_second_factors_is_told_with_who_and_when(app: App
     assert told[0] == ("second_factor_reset", f"user:{own.client_admin.id}", at)
 
 
+@rule("BADGE-OWNER")
 def test_every_event_about_a_user_is_told_or_known_not_to_matter() -> None:
     about_users = {event for event in Event if "%(whom)s" in event.about.told}
     noticeable = {event for event in Event if event.about.account}

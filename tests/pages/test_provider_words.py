@@ -9,6 +9,7 @@ from pathlib import Path
 from manifest_auth.errors import SsoFailed
 from manifest_auth.pages.sign_in import provider_words
 from manifest_auth.protocols.oidc import errors
+from tests.support.rules import rule
 
 SIGN_IN = Path("src/manifest_auth/sign_in")
 #: Where a call has the sentence.
@@ -52,6 +53,7 @@ def _given() -> set[str]:
     return found
 
 
+@rule("PROVIDER-WORDS")
 def test_every_sentence_is_translated_and_none_is_left_over() -> None:
     given = _given()
     assert len(given) > 8

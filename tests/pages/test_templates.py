@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined, UndefinedError, nodes
 
 from manifest_auth.app import page_routes
 from manifest_auth.pages import rendering, template_words
+from tests.support.rules import rule
 
 PAGES = Path(rendering.__file__).parent
 SOURCE = PAGES.parent
@@ -17,6 +18,7 @@ NAMES = sorted(path.relative_to(rendering.TEMPLATES).as_posix() for path in rend
 _UNSAFE = re.compile(r"\|\s*safe\b|autoescape|\bMarkup\b|xmlattr|\burlize\b|\btojson\b")
 
 
+@rule("MARKUP")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_template_takes_nothing_for_markup_and_has_nothing_inline(name: str) -> None:
     text = (rendering.TEMPLATES / name).read_text("utf-8")
@@ -25,6 +27,7 @@ def test_a_template_takes_nothing_for_markup_and_has_nothing_inline(name: str) -
     assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text)
 
 
+@rule("MARKUP")
 def test_one_module_makes_markup() -> None:
     sources = {path.relative_to(SOURCE).as_posix(): path.read_text("utf-8") for path in SOURCE.rglob("*.py")}
     found = [name for name, text in sources.items() if re.search(r"\bMarkup\b|\bmarkupsafe\b", text)]

@@ -20,6 +20,7 @@ from tests.interop.microsoft import tokens
 from tests.interop.microsoft.people import OTHER_APP, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.stand_in import Standin, standin
 from tests.processes.node_client import AUTH, NODE, Node, bearer, seconds_until
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, served, start, stop
 
 _numbers = itertools.count(1)
@@ -137,6 +138,7 @@ def setup(nodes: tuple[Node, Node], microsoft: Standin, database_url: str) -> It
         made.admin("DELETE", f"/{made.client}/providers/{provider['name']}")
 
 
+@rule("SIGN-OUT")
 @KINDS
 def test_a_sign_out_shuts_the_token_on_every_node(setup: Setup, kind: str) -> None:
     for here in (0, 1):
@@ -182,6 +184,7 @@ def test_a_process_that_starts_later_knows_it(setup: Setup, settings: Settings, 
         assert later.code(0, other) == ""
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 @KINDS
 def test_a_deactivation(setup: Setup, kind: str) -> None:
     token, bystander = setup.warm(kind), setup.warm(kind, "bob")
@@ -191,6 +194,7 @@ def test_a_deactivation(setup: Setup, kind: str) -> None:
     assert setup.code(1, bystander) == ""
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 def test_a_suspension_of_the_client(setup: Setup) -> None:
     token = setup.warm()
     setup.admin("POST", f"/{setup.client}/suspend")
@@ -210,6 +214,7 @@ def test_a_provider_that_takes_the_token_no_more(setup: Setup, what: str) -> Non
     setup.felt_everywhere(token, "INVALID_TOKEN")
 
 
+@rule("STATE-FROM-STORE")
 def test_a_change_of_roles(setup: Setup) -> None:
     token = setup.warm()
     user_id = setup.me(0, token).json()["data"]["user"]["id"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.raw_http import HOST, LINE, SIGN_IN, Seen, talk
+from tests.support.rules import rule
 from tests.support.server import Server, served
 
 SMUGGLED = b"GET /api/client/auth/me HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -98,6 +99,7 @@ REFUSED = {
 }
 
 
+@rule("FRAMING", "LAST-RESORT")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_plain_http_is_400_and_the_end_of_the_connection(server: Server, name: str) -> None:
     check_refused_and_closed(*talk(server, REFUSED[name]))
@@ -132,6 +134,7 @@ def test_nothing_behind_a_refusal_is_answered(server: Server) -> None:
     check_refused_and_closed(*talk(server, b"".join(pieces)))
 
 
+@rule("FRAMING")
 def test_two_hosts_are_refused(server: Server) -> None:
     for second in (b"Host: 127.0.0.1\r\n", b"HOST: evil.example\r\n", b"host:\r\n"):
         answers, _ = talk(server, LINE + HOST + second + b"\r\n")
@@ -139,6 +142,7 @@ def test_two_hosts_are_refused(server: Server) -> None:
         assert json.loads(answers[0].body)["error"]["details"][0]["field"] == "Host"
 
 
+@rule("FRAMING")
 @pytest.mark.parametrize(
     "host",
     ["a b", "a/b", "a@b", "a:b", "a:80:90", "[::1", "::1", "a\tb", "a,\xe4", "%4", 'a"b', "a,http://b", "a#", "a?b"],
@@ -236,6 +240,7 @@ def test_header_names_and_pieces_of_any_size_are_understood(server: Server) -> N
     assert [(a.status, a.header("x-request-id")) for a in answers] == [(200, ["one-by-one"])]
 
 
+@rule("PATHS")
 def test_trace_echoes_nothing(server: Server) -> None:
     answers, _ = talk(server, b"TRACE /healthz HTTP/1.1\r\n" + HOST + b"X-Secret: do-not-echo\r\n\r\n")
     assert [a.status for a in answers] == [405]
@@ -261,6 +266,7 @@ def test_head_has_a_length_and_no_body(server: Server) -> None:
     assert re.search(rb"content-length: [1-9]\d", head)
 
 
+@rule("AUDIT-TRAIL")
 def test_the_log_tells_of_refusals_without_a_trace(server: Server) -> None:
     talk(server, b"hello\r\n\r\n")
     text = server.output.read_text()

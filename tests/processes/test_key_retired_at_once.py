@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.processes.node_client import AUTH, NODE, Node, bearer
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, start, stop
 
 PEOPLE = [f"{name}@acme.example" for name in ("author", "viewer", "operator", "publisher", "approver")]
@@ -38,6 +39,7 @@ def retire(node: Node, admin: str, purpose: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
+@rule("KEY-ROTATION")
 def test_no_process_accepts_a_token_of_the_key_after_the_answer(nodes: list[Node]) -> None:
     admin = admins(nodes[0])
     for retiring in nodes:
@@ -51,6 +53,7 @@ def test_no_process_accepts_a_token_of_the_key_after_the_answer(nodes: list[Node
             assert {other.me(node.sign_in()["token"]).status_code for other in nodes} == {200}
 
 
+@rule("KEY-ROTATION")
 def test_no_process_gives_a_token_that_counts_nowhere(nodes: list[Node]) -> None:
     """The first thing that each does after the answer is to sign."""
     admin = admins(nodes[0])

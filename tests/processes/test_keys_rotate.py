@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.processes.node_client import AUTH, NODE, Node
+from tests.support.rules import rule
 from tests.support.server import command, start, stop
 
 
@@ -47,6 +48,7 @@ def header_of(token: str) -> dict[str, Any]:
     return header
 
 
+@rule("KEY-ROTATION")
 def test_no_one_is_signed_out_and_new_tokens_count_everywhere(installation: Installation) -> None:
     first, second = installation.nodes
     before = [first.sign_in(), second.sign_in()]
@@ -80,6 +82,7 @@ def test_a_published_key_is_there_before_anybody_asks_for_it(installation: Insta
         assert old in published
 
 
+@rule("KEY-ROTATION")
 def test_new_keys_do_sign(installation: Installation) -> None:
     """The command did something: after it, tokens are not made with the key from before."""
     first, _ = installation.nodes

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tests.support.raw_http import HOST, LINE, SIGN_IN
+from tests.support.rules import rule
 from tests.support.server import Server, served
 
 FILES = 400
@@ -43,6 +44,7 @@ def _is_open(connection: socket.socket) -> bool:
         return False
 
 
+@rule("CONNECTIONS")
 @pytest.mark.parametrize("source", [ONE, OTHER])
 def test_silent_connections_of_one_address_keep_no_one_out(server: Server, source: str) -> None:
     with ExitStack() as stack:
@@ -56,6 +58,7 @@ def test_silent_connections_of_one_address_keep_no_one_out(server: Server, sourc
         assert _is_open(silent[-1])
 
 
+@rule("CONNECTIONS")
 def test_a_listed_proxy_has_no_share(server: Server) -> None:
     with ExitStack() as stack:
         silent = [stack.enter_context(_connect(server, PROXY)) for _ in range(FILES // 2)]
@@ -64,6 +67,7 @@ def test_a_listed_proxy_has_no_share(server: Server) -> None:
         assert all(map(_is_open, silent))
 
 
+@rule("CONNECTIONS")
 def test_silent_connections_of_many_addresses_keep_no_one_out(server: Server) -> None:
     with ExitStack() as stack:
         used = stack.enter_context(_connect(server, PROXY))
@@ -76,6 +80,7 @@ def test_silent_connections_of_many_addresses_keep_no_one_out(server: Server) ->
         _ask(used)
 
 
+@rule("CONNECTIONS")
 def test_a_request_under_way_gives_way_to_none(server: Server) -> None:
     """One that waits for the rest of its body; where all of a network are like that, the new one is turned away."""
     with ExitStack() as stack:

@@ -19,6 +19,7 @@ import pytest
 from manifest_auth.runtime.clock import Clock
 from tests.processes.node_client import AUTH, NODE, Node, seconds_until
 from tests.support.oidc_op import Op, provider
+from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD
 from tests.support.single_sign_on import authn_request
@@ -120,6 +121,7 @@ def the_one(answers: list[httpx2.Response], status: int) -> httpx2.Response:
     return opened[0]
 
 
+@rule("SAML-CONDITIONS")
 def test_an_assertion_that_is_shown_to_both_at_once_opens_one_session(setup: Setup) -> None:
     for _ in range(ROUNDS):
         response = setup.response()
@@ -150,6 +152,7 @@ def test_a_sign_in_begun_at_one_node_ends_at_the_other(setup: Setup) -> None:
         assert me.json()["data"]["client"]["identifier"] == setup.client
 
 
+@rule("OIDC-FLOW")
 def test_a_callback_that_comes_to_both_at_once_opens_one_session(setup: Setup) -> None:
     redeemed = setup.op.count("token")
     for node in setup.nodes * (ROUNDS // 2):

@@ -12,6 +12,7 @@ from typing import Any
 from tests.processes.node_client import NODE, Node, bearer
 from tests.processes.test_keys_rotate import header_of
 from tests.support.commands import done, until
+from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, command, served, start, stop
 
@@ -35,6 +36,7 @@ def algorithm_of(node: Node) -> str:
     return str(header_of(str(node.sign_in()["token"]))["alg"])
 
 
+@rule("TOKEN-ALGORITHM")
 def test_only_a_rotation_that_names_it_changes_the_algorithm(database_url: str, tmp_path: Path) -> None:
     def told(*arguments: str, **settings: str) -> str:
         status, out, errors = command(tmp_path, database_url, *arguments, **settings).ended()
@@ -71,6 +73,7 @@ def test_only_a_rotation_that_names_it_changes_the_algorithm(database_url: str, 
     assert " BAD   signing keys: MANIFEST_TOKEN_ALGORITHM is ES256" in out
 
 
+@rule("TOKEN-ALGORITHM")
 def test_before_the_first_server_no_command_has_chosen(empty_url: str, tmp_path: Path) -> None:
     store = {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
     done(tmp_path, "admin", "create", "root", "--password-stdin", given=DEMO_PASSWORD, **store)

@@ -10,6 +10,7 @@ import pytest
 from tests.processes.node_client import AUTH, Node, seconds_until
 from tests.processes.test_key_retired_at_once import admins, retire
 from tests.processes.ways import PARAMETERS, WAYS, Way, same
+from tests.support.rules import rule
 from tests.support.stores import fresh_store
 
 Nodes = tuple[Node, Node]
@@ -60,6 +61,7 @@ def felt_in_time(nodes: Nodes, happened: Callable[[], bool], database_url: str) 
         assert seconds_until(happened) < 1.0
 
 
+@rule("DEVIATION-TOKEN-LIFE", "SIGN-OUT")
 def test_a_sign_out(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
     first, second = nodes
     for here, there in ((first, second), (second, first)):
@@ -95,6 +97,7 @@ def _id_of(node: Node, email: str) -> int:
     return int(found.json()["data"]["items"][0]["id"])
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 @pytest.mark.usefixtures("restored")
 def test_a_deactivation(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
     first, second = nodes
@@ -103,6 +106,7 @@ def test_a_deactivation(nodes: Nodes, warm: Callable[[str], dict[str, Any]], dat
     felt_in_time(nodes, lambda: refused(second, signed_in["token"]), database_url)
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 @pytest.mark.usefixtures("restored")
 def test_a_suspension_of_the_client(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
     first, second = nodes
@@ -112,6 +116,7 @@ def test_a_suspension_of_the_client(nodes: Nodes, warm: Callable[[str], dict[str
     assert second.me(bystander["token"]).status_code == 200
 
 
+@rule("DEVIATION-TOKEN-LIFE", "STATE-FROM-STORE")
 def test_a_change_of_roles(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
     first, second = nodes
     signed_in = warm("operator@acme.example")

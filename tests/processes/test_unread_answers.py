@@ -16,6 +16,7 @@ import uvicorn
 
 from manifest_auth.http import uvicorn_protocol
 from tests.support.raw_http import HOST, LINE, talk
+from tests.support.rules import rule
 from tests.support.server import Server, served
 
 PIPELINED = 2_000
@@ -64,6 +65,7 @@ def _ids(connection: socket.socket, count: int) -> list[int]:
     return found
 
 
+@rule("UNREAD-ANSWERS")
 def test_answers_that_no_one_reads_take_no_memory(server: Server) -> None:
     for path in DESCRIBED:
         talk(server, b"GET " + path.encode() + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
@@ -76,6 +78,7 @@ def test_answers_that_no_one_reads_take_no_memory(server: Server) -> None:
         _check_memory(server, idle)
 
 
+@rule("UNREAD-ANSWERS")
 def test_who_reads_late_misses_nothing(server: Server) -> None:
     with closing(_connect(server)) as late:
         late.sendall(_pipelined("/openapi.json", b"Accept-Encoding: gzip\r\n"))
@@ -83,6 +86,7 @@ def test_who_reads_late_misses_nothing(server: Server) -> None:
         assert _ids(late, PIPELINED) == list(range(PIPELINED))
 
 
+@rule("UNREAD-ANSWERS")
 def test_who_sends_faster_than_is_answered_waits(server: Server) -> None:
     """The caller reads every answer at once, and sends requests with bodies all the while."""
     sign_out = b"POST /api/client/auth/sign-out HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
@@ -111,6 +115,7 @@ async def _large(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+@rule("UNREAD-ANSWERS")
 async def test_a_connection_that_takes_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that the server has closed, as far as it is concerned."""
     monkeypatch.setattr(uvicorn_protocol, "UNREAD_S", 0.5)

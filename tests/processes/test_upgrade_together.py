@@ -26,6 +26,7 @@ from tests.support.application import FAST
 from tests.support.params import some_of
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
+from tests.support.rules import rule
 from tests.support.secret_keys import the_keys
 from tests.support.server import DEMO_PASSWORD, command, environment, launch_on_nothing, start, stop, wait_for
 from tests.support.stores import schema_number
@@ -108,6 +109,7 @@ def test_a_store_that_another_fills_between_two_statements_is_filled(before: int
     assert filling._is_filled(unit)
 
 
+@rule("KEY-STRENGTH", "SETTINGS-SAFE")
 def test_processes_that_start_together_make_one_secret_key(tmp_path: Path) -> None:
     class Slow(Random):
         def bytes(self, count: int) -> bytes:

@@ -16,6 +16,7 @@ from manifest_auth.store.tables import sessions
 from tests.support.application import App, Reply
 from tests.support.continued import AUTH, Child, child_of, code_for, exchange, id_of, is_open, signed_in
 from tests.support.envelope import check_success
+from tests.support.rules import rule
 from tests.support.stores import on_postgres
 
 _ROWS = cross_tenant(select(sessions), because="a test looks at every column of two")
@@ -32,6 +33,7 @@ def _waits(unit: SystemUnit) -> bool:
     return unit.one(_WAITING) > 0
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_every_column_is_inherited_or_its_own(app: App) -> None:
     """A new column of the table is listed, or nothing starts: whether a session inherits it is a decision."""
     assert {*children.INHERITED, *children.OWN} == set(sessions.c.keys())
@@ -59,6 +61,7 @@ ENDING: dict[str, tuple[str, str, Any]] = {
 }
 
 
+@rule("SESSION-FROM-SESSION")
 @pytest.mark.parametrize("act", ENDING)
 async def test_what_ends_its_session_during_the_exchange_ends_it(
     app: App, act: str, monkeypatch: pytest.MonkeyPatch

@@ -6,8 +6,10 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import challenges
 from tests.support.application import App
 from tests.support.forged_tokens import altered
+from tests.support.rules import rule
 
 
+@rule("PASSKEY-CHALLENGE")
 async def test_it_counts_for_its_holder_purpose_and_time_alone(app: App) -> None:
     ctx = RequestContext(app.services, "request", "192.0.2.1", "")
     made = challenges.new(ctx, "add", "session")

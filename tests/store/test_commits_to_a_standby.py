@@ -18,6 +18,7 @@ from tests.store.test_units_of_work import ADD, found
 from tests.support.commands import until
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import Postgres, database_of
+from tests.support.rules import rule
 from tests.support.standby import awaited, waiting
 
 POOL = 6
@@ -87,6 +88,7 @@ async def until_waiting(server: Postgres, count: int = 1) -> None:
 WAYS = pytest.mark.parametrize("write", [by_unit, by_one_statement])
 
 
+@rule("COMMIT-KEPT")
 @WAYS
 async def test_a_caller_who_gives_up_ends_no_wait(
     server: Postgres, opened: Store, address: str, tenant: int, write: Writing
@@ -105,6 +107,7 @@ async def test_a_caller_who_gives_up_ends_no_wait(
     assert await added(server, address) == 1
 
 
+@rule("COMMIT-KEPT")
 @WAYS
 async def test_after_its_time_a_unit_is_refused_and_goes_on_to_wait(
     server: Postgres, opened: Store, address: str, tenant: int, write: Writing, monkeypatch: pytest.MonkeyPatch
@@ -119,6 +122,7 @@ async def test_after_its_time_a_unit_is_refused_and_goes_on_to_wait(
     await until_waiting(server, 0)
 
 
+@rule("COMMIT-KEPT")
 @WAYS
 async def test_a_wait_that_the_operator_ended_is_no_success(
     server: Postgres, opened: Store, address: str, tenant: int, write: Writing

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import manifest_auth
+from tests.support.rules import rule
 
 SOURCE = Path(manifest_auth.__file__).parent
 STORE = SOURCE / "store"
@@ -82,6 +83,7 @@ def _outside_the_store(name: str) -> dict[str, int]:
     }
 
 
+@rule("TENANT-ISOLATION")
 def test_the_list_of_statements_that_cross_tenants_is_complete() -> None:
     assert _outside_the_store("cross_tenant") == CROSS_TENANT
 
@@ -98,6 +100,7 @@ def test_no_one_makes_a_statement_past_the_three_ways() -> None:
         assert _outside_the_store(name) == {}, name
 
 
+@rule("INJECTION")
 def test_no_one_outside_the_store_writes_sql_text() -> None:
     for path, file in _files().items():
         for module, name, _ in file.imported:

@@ -15,6 +15,7 @@ from manifest_auth.store.tables import TENANT_OWNED, metadata
 from tests.store.catalogue import Key, keys_of
 from tests.store.conftest import Pair
 from tests.store.rows import add, needed, others_for, value_for
+from tests.support.rules import rule
 
 OWNED = {table.name for table in TENANT_OWNED}
 #: On SQLite the database assigns ids only in a key of one column. The tenant and the id are unique together.
@@ -36,6 +37,7 @@ async def keys(store: Store, database_url: str) -> set[Key]:
     return {key for key in await keys_of(database_url) if key.table in OWNED}
 
 
+@rule("KEYS-BEGIN-WITH-THE-TENANT")
 async def test_every_key_of_a_tenants_table_begins_with_the_tenant(keys: set[Key], database_url: str) -> None:
     is_sqlite = database_url.startswith("sqlite")
     lone = {Key(name, "primary", ("id",)) for name in NUMBERED} if is_sqlite else set()
@@ -44,6 +46,7 @@ async def test_every_key_of_a_tenants_table_begins_with_the_tenant(keys: set[Key
     assert {key.table for key in keys} == OWNED
 
 
+@rule("KEYS-BEGIN-WITH-THE-TENANT")
 async def test_foreign_keys_between_tenants_tables_hold_the_tenant_on_both_sides(keys: set[Key]) -> None:
     between = {key for key in keys if key.kind == "foreign" and key.to in OWNED}
     assert [key for key in between if key.there[0] != "tenant_id" or len(key.columns) != 2] == []
@@ -68,6 +71,7 @@ async def test_a_table_of_the_installation_names_rows_with_their_tenant(store: S
     assert {key.table for key in found} == {"directory_owners", "domain_owners", "passkey_owners"}
 
 
+@rule("KEYS-BEGIN-WITH-THE-TENANT")
 @pytest.mark.parametrize(("table", "column", "to"), POINTERS, ids=[f"{t.name}.{c.name}" for t, c, _ in POINTERS])
 async def test_another_tenants_row_is_refused_by_the_database(
     store: Store, pair: Pair, table: Table, column: Column[Any], to: Table

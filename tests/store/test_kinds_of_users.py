@@ -18,6 +18,7 @@ from manifest_auth.store import (
 )
 from manifest_auth.store.tables import sessions, users
 from tests.store.conftest import Pair
+from tests.support.rules import rule
 from tests.support.statements import every_statement
 
 _U = users.c
@@ -43,6 +44,7 @@ def _add(unit: TenantUnit, name: str, kind: str) -> None:
     unit.change(tenant_scoped(insert(users).values({key: bindparam(key) for key in row})), **row)
 
 
+@rule("MACHINE-APART")
 async def test_no_statement_but_those_listed_reaches_a_service_account() -> None:
     found = set()
     for name, statement in every_statement().items():

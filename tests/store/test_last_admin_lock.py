@@ -17,6 +17,7 @@ from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
 from manifest_auth.store import Store, TenantUnit
 from tests.store.conftest import Pair
+from tests.support.rules import rule
 from tests.support.stores import on_postgres
 
 VIEWER = Role.VIEWER.bit
@@ -59,6 +60,7 @@ def _waits(store: Store, passed: threading.Event) -> bool:
     return not passed.is_set()
 
 
+@rule("RANK")
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.__name__.strip("_"))
 async def test_who_comes_second_waits_and_sees_what_the_first_did(store: Store, pair: Pair, look: Look) -> None:
     first, second = await _two(store, pair[0])

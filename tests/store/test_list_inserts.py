@@ -14,6 +14,7 @@ from manifest_auth.store import Store, TenantUnit, cell, row_list, rows, tenant_
 from manifest_auth.store.tables import template_steps, template_versions
 from tests.store.conftest import Pair
 from tests.store.rows import add
+from tests.support.rules import rule
 
 _S, _V = template_steps.c, template_versions.c
 _COLUMNS = ("number", "title", "instructions", "requires_evidence")
@@ -50,6 +51,7 @@ async def test_no_rows_write_nothing(store: Store, pair: Pair) -> None:
     assert await store.of(pair[0]).write(lambda unit: unit.change(_PUT, id=version_id, steps=rows([]))) == 0
 
 
+@rule("TENANT-ISOLATION")
 async def test_what_is_selected_from_is_the_tenants_own(store: Store, pair: Pair) -> None:
     """The version is another tenant's: nothing is found, so nothing is written, for neither of them."""
     theirs = await version_of(store, pair[1])

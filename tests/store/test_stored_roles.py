@@ -13,6 +13,7 @@ from tests.support.application import App, running
 from tests.support.envelope import check_success
 from tests.support.params import some_of
 from tests.support.postgres import Databases
+from tests.support.rules import rule
 from tests.support.system_admins import Phone, sign_in
 
 pytestmark = pytest.mark.one_store
@@ -41,6 +42,7 @@ MORE = {
 }  # fmt: skip
 
 
+@rule("RANK")
 def test_the_numbers_that_are_stored_for_roles_are_these() -> None:
     assert {role.value: role.bit for role in Role} == BITS
 

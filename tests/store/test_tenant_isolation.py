@@ -13,6 +13,7 @@ from manifest_auth.store.statements import TENANT
 from manifest_auth.store.tables import TENANT_OWNED, metadata, refused_tokens, sessions, users
 from tests.store.conftest import Pair
 from tests.store.rows import add, changeable, everything, needed, others_for, value_for
+from tests.support.rules import rule
 
 TABLES = sorted(TENANT_OWNED, key=lambda t: t.name)
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda t: t.name)
@@ -42,6 +43,7 @@ def test_every_table_with_a_tenant_id_is_owned() -> None:
     assert len(TABLES) >= 6
 
 
+@rule("TENANT-ISOLATION")
 @each_table
 async def test_a_bound_read_sees_its_own_rows_only(store: Store, pair: Pair, table: Table) -> None:
     mine, theirs = pair
@@ -65,6 +67,7 @@ def _key(table: Table, row: Any) -> list[Any]:
     return [row[names.index(c.name)] for c in table.primary_key.columns]
 
 
+@rule("TENANT-ISOLATION")
 @each_table
 async def test_a_bound_change_reaches_its_own_rows_only(store: Store, pair: Pair, table: Table) -> None:
     mine, theirs = pair
@@ -82,6 +85,7 @@ async def test_a_bound_change_reaches_its_own_rows_only(store: Store, pair: Pair
     assert await rows_of(store, table, theirs) == before
 
 
+@rule("TENANT-ISOLATION")
 @each_table
 async def test_a_bound_delete_reaches_its_own_rows_only(store: Store, pair: Pair, table: Table) -> None:
     mine, theirs = pair

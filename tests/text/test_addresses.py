@@ -6,6 +6,7 @@ import pytest
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.text.canonical import check_email, email_domain, email_key, mailbox
+from tests.support.rules import rule
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,7 @@ def test_addresses_that_differ_in_case_are_one_account(one: str, other: str) -> 
     assert email_key(one) == email_key(other)
 
 
+@rule("EMAIL-FORM")
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -59,6 +61,7 @@ def test_ordinary_addresses_are_taken_as_given(address: str) -> None:
     assert check_email(address) == address
 
 
+@rule("EMAIL-FORM")
 @pytest.mark.parametrize(
     "address",
     [

@@ -10,6 +10,7 @@ import segno
 from lxml import etree
 
 from manifest_auth.text import qr
+from tests.support.rules import rule
 
 URI = "otpauth://totp/Manifest%20Auth:ada%40auth.acme.example?secret=ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 NS = "{http://www.w3.org/2000/svg}"
@@ -26,6 +27,7 @@ async def test_a_module_has_six_pixels_and_the_code_a_quiet_zone_of_four_modules
     assert (dark.get("stroke"), str(dark.get("d")).startswith("M4 4.5h7")) == ("#000", True)
 
 
+@rule("MARKUP")
 async def test_it_has_a_name_and_nothing_else_of_others() -> None:
     text = await qr.svg("</svg><script>", "<script>&\"'")
     drawn = etree.fromstring(text)

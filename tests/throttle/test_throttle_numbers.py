@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.throttle import throttle
+from tests.support.rules import rule
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -16,6 +17,7 @@ def test_what_is_counted_cannot_be_cut_elsewhere_to_name_another_counter() -> No
     assert len({throttle.key_of(*parts) for parts in named}) == len(named)
 
 
+@rule("THROTTLE-PAUSES")
 @pytest.mark.parametrize(
     ("name", "failures", "pause"),
     [

@@ -13,6 +13,7 @@ from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.permissions import HOLDERS, Permission, permissions_of
 from manifest_auth.store import StoreUnavailable
 from tests.support.application import App
+from tests.support.rules import rule
 
 QUERY = "{ me { id } users { id email } }"
 
@@ -29,6 +30,7 @@ async def token(app: App) -> str:
     return str((await app.sign_in(client="acme")).data["token"])
 
 
+@rule("GRAPHQL-ERRORS")
 async def test_a_bug_is_masked_and_logged_with_the_request_id(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +86,7 @@ async def test_a_lost_store_is_said_to_be_overload_and_not_a_bug(
     assert "internal_error" not in {entry["event"] for entry in logged}
 
 
+@rule("DENY-BY-DEFAULT")
 async def test_a_role_without_the_permission_is_forbidden(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +104,7 @@ async def test_a_role_without_the_permission_is_forbidden(
     assert alone.json["data"]["me"]["id"]
 
 
+@rule("GRAPHQL-LIMITS")
 async def test_a_slow_query_ends_at_the_deadline(app: App, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cancelled = asyncio.Event()
 

@@ -9,6 +9,7 @@ from graphql import execute, validate
 
 from manifest_auth.api.graphql import documents, execution, limits, plan
 from tests.support.application import App
+from tests.support.rules import rule
 
 
 class Calls:
@@ -93,6 +94,7 @@ BEFORE_VALIDATION = {
 }
 
 
+@rule("GRAPHQL-LIMITS")
 @pytest.mark.parametrize("name", BEFORE_VALIDATION)
 async def test_what_is_over_a_limit_is_neither_validated_nor_run(app: App, calls: Calls, name: str) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
@@ -115,6 +117,7 @@ CYCLES = {
 }
 
 
+@rule("GRAPHQL-VALIDATION")
 @pytest.mark.parametrize("name", CYCLES)
 async def test_fragments_that_spread_themselves_are_refused(app: App, calls: Calls, name: str) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
@@ -124,6 +127,7 @@ async def test_fragments_that_spread_themselves_are_refused(app: App, calls: Cal
     assert calls.resolved == 0
 
 
+@rule("GRAPHQL-VALIDATION")
 async def test_validation_stops_after_few_errors(app: App, calls: Calls) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     reply = await app.graphql("{ me { " + " ".join(f"unknown{i}" for i in range(200)) + " } }", token)

@@ -17,6 +17,7 @@ from tests.support.clock import REAL
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, oidc_provider, user_of
 from tests.support.planted_accounts import ADMIN_GROUP, CHOSEN, PATHS, PlantedAccount, plant_all, planted_account
+from tests.support.rules import rule
 from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, accept, events, reset
 from tests.support.vouched_domains import domain_counts
@@ -44,6 +45,7 @@ async def gets_in(planted: PlantedAccount, path: str) -> bool:
     return me["user"]["id"] == planted.user_id and "Admin" in me["roles"]
 
 
+@rule("RANK")
 @EVERY_PATH
 async def test_nothing_planted_opens_the_account_and_the_person_gets_in_at_once(
     app: App, path: str, tmp_path: Path
@@ -168,6 +170,7 @@ async def test_who_is_an_admin_already_keeps_everything(app: App, tmp_path: Path
         assert await events(team, "admin_gained") == []
 
 
+@rule("RANK")
 async def test_of_fifty_sign_ins_that_race_with_the_gain_no_session_is_from_before(app: App) -> None:
     """By the password and by an identity that a planter linked; both know the account until the gain."""
     async with company_of(app) as (team, company):

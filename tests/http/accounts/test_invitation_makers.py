@@ -11,6 +11,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.one_time_links import become_admin_past_the_server
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of, set_roles
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 from tests.support.team import Team, new_team
 from tests.support.user_management import accept, invited, reset, started_reset
@@ -68,6 +69,7 @@ async def test_nor_does_a_reset_that_such_an_admin_started(team: Team, loses: Lo
     check_refusal(await reset(team.app, token), 401, "INVALID_TOKEN")
 
 
+@rule("RANK")
 @LOSES
 async def test_nor_does_such_an_invitation_link_a_providers_person(team: Team, loses: Loses) -> None:
     """The browser set out while its maker was an Admin, and comes back afterwards."""

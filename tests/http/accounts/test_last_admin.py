@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 
 CLIENT = "/api/admin/clients/globex"
 
@@ -38,6 +39,7 @@ async def active_admins(app: App, admin: str) -> int:
     return sum("Admin" in user["roles"] and user["deactivatedAt"] is None for user in users)
 
 
+@rule("RANK")
 async def test_the_last_admin_keeps_role_and_account(app: App, admin: str, only: str) -> None:
     token = (await app.sign_in("admin@globex.example")).data["token"]
     for roles in (["Viewer"], ["User Admin", "Author"]):

@@ -10,6 +10,7 @@ from tests.support.email_changes import ask_own, confirm, mails_by_recipient, pe
 from tests.support.envelope import check_success
 from tests.support.mail_server import MailServer, Received
 from tests.support.people import set_roles
+from tests.support.rules import rule
 from tests.support.team import Team
 from tests.support.user_management import FORGOT, INVITE, accept, reset
 
@@ -135,6 +136,7 @@ async def test_a_change_of_the_default_counts_from_the_next_e_mail_on(app: App, 
     assert said(await mail_server.mail_to(email)) == ("es", f"{team.client}: elija una contraseña nueva")
 
 
+@rule("OUTGOING")
 @pytest.mark.parametrize(
     "name", ["日本\r\nBcc: eve@evil.example", "Acme\nSubject: x", "A\u2028B", "100 % %(x)s {link}"]
 )

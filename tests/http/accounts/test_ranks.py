@@ -12,6 +12,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.people import Member, member, set_roles, user_of
 from tests.support.roles import ROLES
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 from tests.support.user_management import (
     ADD,
@@ -48,6 +49,7 @@ async def shared(app: App) -> Team:
     return team
 
 
+@rule("RANK")
 @pytest.mark.parametrize("name", ON_SOMEBODY)
 async def test_a_user_admin_does_nothing_to_an_admins_account(shared: Team, name: str) -> None:
     client_admin, before = await shared.member("Admin"), await directory(shared, (await shared.member("Admin")).id)
@@ -66,6 +68,7 @@ async def test_a_user_admin_does_nothing_to_an_admin_who_is_deactivated(team: Te
     assert (await team.refused("User Admin", document, id=asleep, **arguments)).message == ADMINS
 
 
+@rule("RANK")
 @pytest.mark.parametrize("document", [INVITE, ADD])
 async def test_a_user_admin_makes_no_admin(shared: Team, document: str) -> None:
     body = {"email": "boss-to-be@engines.example", "roles": ["Viewer", "Admin"]}
@@ -74,6 +77,7 @@ async def test_a_user_admin_makes_no_admin(shared: Team, document: str) -> None:
     assert await shared.ask("Viewer", '{ users(filter: {search: "boss-to-be"}) { id } }') == []
 
 
+@rule("RANK")
 async def test_a_user_admin_promotes_no_one_to_admin(shared: Team) -> None:
     viewer = await shared.member("Viewer")
     for roles in (["Admin"], ["Viewer", "Admin"]):
@@ -104,6 +108,7 @@ async def test_an_admin_does_all_of_it_to_another_admin(team: Team) -> None:
     assert role_names_of(await directory(team, second)) == ["Admin", "Viewer"]
 
 
+@rule("RANK")
 @pytest.mark.parametrize("role", ["Admin", "User Admin"])
 async def test_no_one_changes_their_own_roles_or_deactivates_or_resets_themselves(shared: Team, role: str) -> None:
     me, before = await shared.member(role), await directory(shared, (await shared.member(role)).id)
@@ -139,6 +144,7 @@ async def test_a_permission_is_asked_for_before_anybody_is_looked_up(shared: Tea
         assert (await shared.refused("Viewer", document, id=2**31 - 1, **arguments)).code == "FORBIDDEN"
 
 
+@rule("FOREIGN-IS-MISSING")
 async def test_another_clients_user_is_like_one_that_never_existed(shared: Team, team: Team) -> None:
     foreign = await team.member("Viewer")
     before = await directory(team, foreign.id)
@@ -175,6 +181,7 @@ async def test_the_last_active_admin_stays(team: Team) -> None:
     assert (await team.app.send("PUT", f"{base}/roles", {"roles": ["Viewer"]}, token=admin)).code == "CONFLICT"
 
 
+@rule("RANK")
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("act", ["deactivate", "demote"])
 async def test_of_admins_who_remove_each_other_at_once_one_stays(team: Team, act: str, count: int) -> None:
@@ -191,6 +198,7 @@ async def test_of_admins_who_remove_each_other_at_once_one_stays(team: Team, act
     assert sum("Admin" in user["roles"] and user["deactivatedAt"] is None for user in found) == count - 1
 
 
+@rule("RANK")
 async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(team: Team) -> None:
     app = team.app
     rising, invitation = await invited(team, by="User Admin")

@@ -12,6 +12,7 @@ import pytest
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
 from tests.support.rows import change_rows
+from tests.support.rules import rule
 
 OTHER_PASSWORD = "quarry-lantern-88-thistle"
 _numbers = itertools.count(1)
@@ -35,6 +36,7 @@ async def statuses(app: App, client: str, *bodies: dict[str, Any]) -> list[int]:
     return sorted(reply.status for reply in await asyncio.gather(*(app.post(path, b, token=token) for b in bodies)))
 
 
+@rule("EMAIL-FORM")
 async def test_of_two_that_are_made_at_once_one_is_there_and_both_spellings_open_it(
     app: App, spellings: tuple[str, str]
 ) -> None:
@@ -48,6 +50,7 @@ async def test_of_two_that_are_made_at_once_one_is_there_and_both_spellings_open
         assert await statuses(app, client, {"email": email, "roles": ["Viewer"]}) == [409]
 
 
+@rule("EMAIL-FORM")
 async def test_an_account_from_before_is_found_by_both_spellings_and_is_no_second_one(
     app: App, spellings: tuple[str, str]
 ) -> None:
@@ -65,6 +68,7 @@ async def test_an_account_from_before_is_found_by_both_spellings_and_is_no_secon
     assert (await app.sign_in(one, client=client)).data["user"]["email"] == other
 
 
+@rule("EMAIL-FORM")
 async def test_two_accounts_of_one_mailbox_from_before_stay_two(app: App, spellings: tuple[str, str]) -> None:
     client = await new_client(app)
     passwords = dict(zip(spellings, (PASSWORD, OTHER_PASSWORD), strict=True))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import keys_of, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 from tests.support.user_management import (
     ADD,
@@ -121,6 +122,7 @@ async def test_an_address_that_is_taken_is_a_conflict_and_no_link_is_made(team: 
     assert await events(team, "user_invited") == []
 
 
+@rule("RANK")
 async def test_a_change_keeps_what_it_does_not_name(team: Team) -> None:
     user_id, _ = await invited(team, "before@engines.example", "Viewer")
     before = await directory(team, user_id)
@@ -145,6 +147,7 @@ async def test_roles_count_from_the_next_request_on(team: Team) -> None:
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["roles"])
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 async def test_who_is_deactivated_is_out_at_once_and_restored_signs_in_anew(team: Team) -> None:
     user_id, email = await new_user(team.app, team.client, password=PASSWORD)
     keys = [await keys_of(team.app, email, client=team.client) for _ in range(2)]
@@ -161,6 +164,7 @@ async def test_who_is_deactivated_is_out_at_once_and_restored_signs_in_anew(team
     assert (await team.app.sign_in(email, client=team.client)).status == 200
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 async def test_all_sessions_of_a_user_are_ended(team: Team) -> None:
     _, email = await new_user(team.app, team.client, password=PASSWORD)
     keys = [await keys_of(team.app, email, client=team.client) for _ in range(3)]
@@ -179,6 +183,7 @@ async def test_where_passwords_are_not_used_none_is_reset(app: App) -> None:
     assert (await app.post(path, token=await app.admin_token())).code == "CONFLICT"
 
 
+@rule("AUDIT-TRAIL")
 async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret(team: Team) -> None:
     clerk = await team.member("User Admin")
     user_id, token = await invited(team, "trail@engines.example", "Viewer", by="User Admin")

@@ -13,6 +13,7 @@ from tests.support.application import App, running
 from tests.support.envelope import check_success
 from tests.support.mail_server import MailServer
 from tests.support.one_time_links import links_made
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 from tests.support.user_management import INVITE, RENEW, RESET, accept, directory, invited, reset
 
@@ -37,6 +38,7 @@ def body(email: str = "ada@engines.example") -> dict[str, Any]:
     return {"email": email, "firstName": "Visit https://evil.example now", "roles": ["Viewer"]}
 
 
+@rule("RESET-UNSEEN")
 async def test_an_invitation_goes_to_the_user_alone(team: Team, mail_server: MailServer) -> None:
     before = mails(team.app, "ok")
     reply = await team.send("User Admin", INVITE, input=body())
@@ -66,6 +68,7 @@ async def test_a_renewed_one_and_a_reset_are_mailed_too(team: Team, mail_server:
     assert (await accept(team.app, second.token)).code == "INVALID_TOKEN"
 
 
+@rule("RESET-UNSEEN")
 async def test_a_system_admin_does_not_see_the_link_either(app: App, team: Team, mail_server: MailServer) -> None:
     client, admin = await new_client(app), await app.admin_token()
     user_id, email = await new_user(app, client)
@@ -87,6 +90,7 @@ async def test_mail_goes_to_the_domain_in_the_ascii_of_the_dns(team: Team, mail_
     assert received.message["To"] == "Ada@xn--m-0ga.example"
 
 
+@rule("RESET-UNSEEN")
 async def test_a_server_that_refuses_brings_no_link_into_any_answer(
     app: App, team: Team, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, events, sign_in, signed_in_admin
 
 pytestmark = pytest.mark.one_store
@@ -48,6 +49,7 @@ async def test_a_given_password_follows_the_rules_and_is_not_shown(root: SystemA
     check_refusal(await root.post(ADMINS, {"username": " spaced"}), 400, "VALIDATION_ERROR")
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 async def test_a_disabled_admin_is_out_at_once_and_signs_in_anew_when_enabled(root: SystemAdmin) -> None:
     other = await another(root)
     data = check_success(await root.post(f"{ADMINS}/{other.id}/disable"))
@@ -70,6 +72,7 @@ async def test_the_last_active_admin_stays(root: SystemAdmin) -> None:
     root.token = (await root.again()).token
 
 
+@rule("RANK")
 async def test_of_two_who_disable_each_other_at_once_one_stays(root: SystemAdmin) -> None:
     for _ in range(4):
         one, other = await another(root), await another(root)

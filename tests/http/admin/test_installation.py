@@ -9,6 +9,7 @@ import pytest
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.rows import NEWEST_SCHEMA
+from tests.support.rules import rule
 from tests.support.system_admins import AUTH, sign_in, signed_in_admin
 
 pytestmark = pytest.mark.one_store
@@ -65,6 +66,7 @@ async def fenced(database_url: str) -> AsyncIterator[App]:
         yield app
 
 
+@rule("ADMIN-PLANE")
 @pytest.mark.parametrize(
     ("address", "there"),
     [(INSIDE, True), ("203.0.113.15", True), ("203.0.113.16", False), (OUTSIDE, False), ("2001:db8::1", True),
@@ -82,6 +84,7 @@ async def test_the_admin_plane_is_there_for_listed_addresses_alone(fenced: App, 
         check_refusal(reply, 404, "NOT_FOUND")
 
 
+@rule("ADMIN-PLANE")
 async def test_to_all_others_nothing_is_there_whatever_they_show(fenced: App) -> None:
     inside, outside = {"X-Forwarded-For": INSIDE}, {"X-Forwarded-For": OUTSIDE}
     token = check_success(await sign_in(fenced, "root", headers=inside))["token"]

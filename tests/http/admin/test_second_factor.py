@@ -10,6 +10,7 @@ import pytest
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.rows import change_rows, rows
+from tests.support.rules import rule
 from tests.support.system_admins import ADMINS, AUTH, Phone, SystemAdmin, another, enrolled, events, sign_in
 
 pytestmark = pytest.mark.one_store
@@ -23,6 +24,7 @@ async def in_again(of: SystemAdmin, otp: str | None) -> int:
     return (await sign_in(of.app, of.username, otp=otp)).status
 
 
+@rule("ADMIN-PLANE")
 async def test_it_is_enrolled_by_a_first_code_and_asked_for_from_then_on(me: SystemAdmin) -> None:
     made = check_success(await me.post(FACTOR, PROOF), 201)
     uri = urlsplit(made["uri"])
@@ -48,6 +50,7 @@ async def test_a_code_is_asked_for_after_the_right_password_only(me: SystemAdmin
         assert "details" not in error
 
 
+@rule("ADMIN-PLANE")
 async def test_a_code_works_once_and_no_earlier_one_after_it(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     assert await in_again(me, phone.code()) == 200
@@ -64,6 +67,7 @@ async def test_the_code_that_confirmed_does_not_sign_in(me: SystemAdmin) -> None
     assert await in_again(me, code) == 401
 
 
+@rule("ADMIN-PLANE")
 async def test_of_those_who_show_one_code_at_once_one_is_in(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     for otp in (phone.code(), phone.recovery_codes[0]):
@@ -116,6 +120,7 @@ async def test_new_recovery_codes_replace_those_before(me: SystemAdmin) -> None:
     assert await in_again(me, fresh[0]) == 200
 
 
+@rule("ADMIN-PLANE")
 async def test_guesses_are_throttled_by_the_counters_of_the_sign_in(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     codes = [(await sign_in(me.app, me.username, otp=phone.wrong())).code for _ in range(8)]
@@ -150,6 +155,7 @@ async def test_a_new_password_of_ones_own_asks_for_a_code_too(me: SystemAdmin) -
     check_success(await me.post(f"{AUTH}/password", {**body, "otp": phone.code()}))
 
 
+@rule("ADMIN-PLANE")
 async def test_another_admin_resets_it(root: SystemAdmin, me: SystemAdmin) -> None:
     await enrolled(me)
     check_refusal(await me.post(f"{ADMINS}/{me.id}/reset-second-factor"), 409, "CONFLICT")
@@ -161,6 +167,7 @@ async def test_another_admin_resets_it(root: SystemAdmin, me: SystemAdmin) -> No
     check_refusal(await root.post(f"{ADMINS}/{me.id}/reset-second-factor"), 409, "CONFLICT")
 
 
+@rule("ADMIN-PLANE")
 async def test_where_it_is_required_admins_without_one_may_only_enrol(root: SystemAdmin, me: SystemAdmin) -> None:
     check_refusal(await root.send("PATCH", SETTINGS, {"secondFactorRequired": True}), 409, "CONFLICT")
     phone = await enrolled(root)
@@ -192,6 +199,7 @@ async def another_while_required(root: SystemAdmin) -> SystemAdmin:
     return await another(root)
 
 
+@rule("ADMIN-PLANE")
 async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: App, me: SystemAdmin) -> None:
     phone = await enrolled(me)
     await in_again(me, phone.recovery_codes[0])
@@ -202,6 +210,7 @@ async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: 
     assert len(stored) > 10
 
 
+@rule("ADMIN-PLANE")
 async def test_a_secret_that_is_moved_to_another_admin_does_not_open(
     app: App, root: SystemAdmin, me: SystemAdmin
 ) -> None:

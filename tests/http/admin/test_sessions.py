@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.rules import rule
 from tests.support.system_admins import SystemAdmin, events, signed_in_admin
 
 pytestmark = pytest.mark.one_store
@@ -43,6 +44,7 @@ async def test_a_clients_sessions_are_seen_and_nothing_that_opens_one(root: Syst
         assert key not in reply.text
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 async def test_one_session_is_ended_and_the_others_stay(root: SystemAdmin) -> None:
     app = root.app
     one, other = [(await app.sign_in("viewer@acme.example")).data["token"] for _ in range(2)]
@@ -55,6 +57,7 @@ async def test_one_session_is_ended_and_the_others_stay(root: SystemAdmin) -> No
     check_refusal(await root.send("DELETE", f"{ACME}/sessions/{newest['id']}"), 404, "NOT_FOUND")
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 async def test_all_of_a_client_are_ended_and_no_one_elses(root: SystemAdmin) -> None:
     app = root.app
     ours = [(await app.sign_in(f"{name}@acme.example")).data["token"] for name in ("viewer", "author")]

@@ -9,6 +9,7 @@ import pytest
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forged_tokens import b64, every_secret
+from tests.support.rules import rule
 from tests.support.system_admins import SystemAdmin, events, signed_in_admin
 
 pytestmark = pytest.mark.one_store
@@ -65,6 +66,7 @@ async def test_after_a_rotation_old_keys_verify_and_no_one_is_signed_out(root: S
     check_success(await root.app.refresh(user["refreshToken"]))
 
 
+@rule("KEY-ROTATION")
 async def test_a_key_that_is_retired_signs_nothing_more(root: SystemAdmin) -> None:
     user = (await root.app.sign_in("viewer@acme.example")).data
     old = await signing(root, "access")
@@ -75,6 +77,7 @@ async def test_a_key_that_is_retired_signs_nothing_more(root: SystemAdmin) -> No
     check_refusal(await root.post(f"{KEYS}/{old}/retire", {}), 409, "CONFLICT")
 
 
+@rule("KEY-ROTATION")
 @pytest.mark.parametrize("retired_before", [False, True])
 async def test_at_once_what_it_signed_is_void(root: SystemAdmin, retired_before: bool) -> None:
     signed_in = await root.app.sign_in("viewer@acme.example")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.rules import rule
 
 BASE = "/api/admin/clients/acme/users"
 GOOD = "granite-otter-47-lantern"
@@ -125,6 +126,7 @@ async def test_of_those_who_take_an_address_at_once_one_gets_it(app: App, admin:
     assert sorted(reply.status for reply in replies) == [201] + [409] * 5
 
 
+@rule("RANK")
 async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> None:
     made = await create(app, admin, "change@acme.example", firstName="First", lastName="Last", title="Title")
     user = f"{BASE}/{made['id']}"
@@ -155,6 +157,7 @@ async def test_a_change_of_roles_counts_from_the_next_request_on(app: App, admin
     assert "templates:publish" in me["permissions"]
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 async def test_deactivation_ends_every_key_at_once_and_a_restored_user_signs_in_anew(app: App, admin: str) -> None:
     made = await create(app, admin, "leaving@acme.example")
     user = f"{BASE}/{made['id']}"
@@ -184,6 +187,7 @@ async def test_a_users_sessions_can_be_ended(app: App, admin: str) -> None:
     assert check_success(await app.send("DELETE", path, token=admin)) == {"ended": 0}
 
 
+@rule("FOREIGN-IS-MISSING")
 async def test_a_foreign_id_is_like_one_that_never_existed(app: App, admin: str) -> None:
     foreign, missing = app.ids["author@globex.example"], 999_999
     acts: list[tuple[str, str, Any]] = [

@@ -10,6 +10,7 @@ from tests.support import small_steps
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
 MINE, ALL = "/api/client/audit", "/api/admin/audit"
@@ -168,6 +169,7 @@ async def test_only_roles_with_audit_read_may(app: App, team: Team) -> None:
             assert page.json["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
+@rule("AUDIT-TRAIL")
 async def test_a_client_sees_nothing_of_another(app: App, team: Team) -> None:
     other = await new_team(app)
     token = (await other.member("Admin")).token

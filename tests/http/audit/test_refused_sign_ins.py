@@ -11,6 +11,7 @@ from tests.support.anonymous_budgets import few_events
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.people import oidc_provider
+from tests.support.rules import rule
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_no_one_got_in, saml_provider
 
 AGAIN = "start again"
@@ -23,6 +24,7 @@ async def refusals(app: App, client: str) -> list[dict[str, Any]]:
     return [event.members for event in events if event.event in ("sign_in_failed", "sign_in_refused")]
 
 
+@rule("OIDC-STATE")
 async def test_an_openid_answer_that_was_used_is_shown_and_says_to_start_again(app: App) -> None:
     async with oidc_provider(app) as company:
         company.knows("ada", "ada@mail.example")

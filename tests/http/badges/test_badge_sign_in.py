@@ -11,11 +11,13 @@ from tests.support.application import PASSWORD, App
 from tests.support.badges import AUTH, PIN, WRONG, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import set_roles
+from tests.support.rules import rule
 
 pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_RATE_LIMITS="off")]
 HOUR = 3600
 
 
+@rule("BADGE-REACH")
 async def test_what_it_gives(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person("Operator", "Viewer", "Author"), await factory.device()
@@ -48,6 +50,7 @@ async def test_what_it_gives(app: App) -> None:
     assert signed_in.members["device"] == kiosk.id
 
 
+@rule("BADGE-REACH")
 async def test_it_opens_no_sensitive_act(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
@@ -59,6 +62,7 @@ async def test_it_opens_no_sensitive_act(app: App) -> None:
     check_refusal(await app.post("/api/client/auth/second-factors/totp", token=token), 403, "FORBIDDEN")
 
 
+@rule("BADGE-END")
 async def test_the_shift_ends_whatever_is_refreshed(app: App) -> None:
     factory = await badge_client(app, hours=2, idleMinutes=60)
     ada, kiosk = await factory.person(), await factory.device()
@@ -73,6 +77,7 @@ async def test_the_shift_ends_whatever_is_refreshed(app: App) -> None:
     assert (await app.refresh(data["refreshToken"])).status == 401
 
 
+@rule("BADGE-END")
 async def test_without_use_it_ends_under_all_keys(app: App) -> None:
     factory = await badge_client(app, idleMinutes=5)
     ada, kiosk = await factory.person(), await factory.device()
@@ -92,6 +97,7 @@ async def test_without_use_it_ends_under_all_keys(app: App) -> None:
     assert (await app.refresh(data["refreshToken"])).status == 401
 
 
+@rule("BADGE-END")
 async def test_the_next_one_on_the_device_ends_it(app: App) -> None:
     factory = await badge_client(app)
     ada, bob, kiosk = await factory.person(), await factory.person("Viewer"), await factory.device()
@@ -103,6 +109,7 @@ async def test_the_next_one_on_the_device_ends_it(app: App) -> None:
     assert (await app.me(elsewhere)).status == 200
 
 
+@rule("BADGE-END")
 async def test_a_removed_device_is_over_at_once(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
@@ -115,6 +122,7 @@ async def test_a_removed_device_is_over_at_once(app: App) -> None:
     assert [one.members["sessions_ended"] for one in removed] == [1]
 
 
+@rule("BADGE-REACH")
 async def test_a_device_that_no_one_used_is_not_known(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
@@ -124,6 +132,7 @@ async def test_a_device_that_no_one_used_is_not_known(app: App) -> None:
     check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_TOKEN")
 
 
+@rule("BADGE-REACH")
 async def test_whatever_is_wrong_has_one_answer_and_one_hash(app: App) -> None:
     factory, stranger = await badge_client(app), await badge_client(app)
     ada, kiosk, alien = await factory.person(), await factory.device(), await stranger.device()
@@ -150,6 +159,7 @@ async def test_whatever_is_wrong_has_one_answer_and_one_hash(app: App) -> None:
     check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_CREDENTIALS")
 
 
+@rule("BADGE-REACH")
 async def test_badge_and_pin_fit_no_password_route(app: App) -> None:
     factory = await badge_client(app)
     ada = await factory.person()

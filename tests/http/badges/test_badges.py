@@ -11,10 +11,12 @@ from tests.support.application import App
 from tests.support.badges import OWN_PIN, PIN, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, set_roles
+from tests.support.rules import rule
 
 HOUR = 3600
 
 
+@rule("BADGE-SECRETS")
 async def test_a_badge_names_the_client_and_no_one(app: App) -> None:
     factory = await badge_client(app)
     ada = await member(app, factory.client, "Operator")
@@ -82,6 +84,7 @@ async def test_a_badge_that_was_planted_does_not_open_an_admins_account(app: App
     check_refusal(await kiosk.sign_in(again), 401, "INVALID_CREDENTIALS")  # the PIN is gone too
 
 
+@rule("BADGE-OWNER")
 async def test_who_issues_a_badge_and_gives_a_pin_gets_no_lasting_way_in(app: App) -> None:
     """A manager with a device at hand issues both kinds, gives the PIN, and replaces it."""
     factory = await badge_client(app)
@@ -102,6 +105,7 @@ async def test_who_issues_a_badge_and_gives_a_pin_gets_no_lasting_way_in(app: Ap
         check_success(await kiosk.sign_in(one, PIN))
 
 
+@rule("BADGE-OWNER")
 @pytest.mark.parametrize("gave", ["badge", "pin"])
 @pytest.mark.parametrize("lost", ["account", "role", "rank"])
 async def test_what_is_temporary_ends_with_the_right_of_who_gave_it(app: App, gave: str, lost: str) -> None:

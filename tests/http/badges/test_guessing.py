@@ -8,12 +8,14 @@ from tests.support.accounts import hashes_counted, trail
 from tests.support.application import App
 from tests.support.badges import PIN, WRONG, badge_client
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
 MINUTE, HOUR = 60, 3600
 
 
+@rule("BADGE-GUESSES")
 async def test_of_1000_guesses_ten_are_judged(app: App) -> None:
     """With every pause waited for, and with none: as many of each kind."""
     factory = await badge_client(app)
@@ -35,6 +37,7 @@ async def test_of_1000_guesses_ten_are_judged(app: App) -> None:
     check_refusal(await devices[0].sign_in(ada.badge), 401, "INVALID_CREDENTIALS")
 
 
+@rule("BADGE-GUESSES")
 async def test_the_pauses_of_a_badge(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk, unknown = await factory.person(), await factory.device(), "MB1:x:" + "A" * 26
@@ -52,6 +55,7 @@ async def test_the_pauses_of_a_badge(app: App) -> None:
     check_refusal(await kiosk.sign_in(ada.badge, WRONG), 401, "INVALID_CREDENTIALS")
 
 
+@rule("BADGE-GUESSES")
 async def test_the_limit_of_a_device(app: App) -> None:
     factory = await badge_client(app)
     app.clock.advance(HOUR - app.clock.ms // 1000 % HOUR)

@@ -11,10 +11,12 @@ from tests.support.application import App
 from tests.support.badges import OWN_PIN, PIN, WRONG, badge_client, fits, stored_pins
 from tests.support.envelope import check_refusal
 from tests.support.people import member
+from tests.support.rules import rule
 
 pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_RATE_LIMITS="off")]
 
 
+@rule("BADGE-GUESSES")
 @pytest.mark.parametrize(
     "pin",
     ["12345", "48291a", "٤٨٢٩١٥", "111111", "345678", "876543", "121212", "1231231", "240189", "19991231", "159753"],
@@ -54,6 +56,7 @@ async def test_a_temporary_pin_lasts_72_hours_and_ends_what_was_open(app: App) -
     check_refusal(await kiosk.sign_in(ada.badge, pin, newPin=WRONG), 401, "INVALID_CREDENTIALS")
 
 
+@rule("BADGE-SECRETS")
 async def test_equal_pins_have_different_hashes_and_need_the_secret_key(app: App) -> None:
     factory = await badge_client(app)
     await factory.person()
@@ -75,6 +78,7 @@ async def test_a_pin_is_for_those_who_may_have_a_badge(app: App) -> None:
     check_refusal(await app.post(OWN_PIN, {"pin": PIN}, token=author.token), 403, "REAUTHENTICATION_REQUIRED")
 
 
+@rule("BADGE-GUESSES")
 async def test_the_tenth_in_a_row_ends_the_pin_and_not_the_account(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()

@@ -12,10 +12,12 @@ from tests.support.application import App
 from tests.support.badges import ENROL, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, set_roles
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1")
 
 
+@rule("BADGE-SECRETS")
 async def test_a_code_enrols_one_device(app: App) -> None:
     factory = await badge_client(app)
     code = await factory.code("Kiosk 4", "Hall B")
@@ -34,6 +36,7 @@ async def test_a_code_enrols_one_device(app: App) -> None:
     assert (event.subject, event.members["by"]) == (f"device:{made['deviceId']}", f"user:{factory.admin.id}")
 
 
+@rule("BADGE-REACH")
 @pytest.mark.parametrize("lost", ["account", "role"])
 async def test_a_code_ends_with_the_right_of_who_made_it(app: App, lost: str) -> None:
     factory = await badge_client(app)
@@ -46,6 +49,7 @@ async def test_a_code_ends_with_the_right_of_who_made_it(app: App, lost: str) ->
     check_refusal(await app.post(ENROL, {"code": code}), 401, "INVALID_TOKEN")
 
 
+@rule("BADGE-SECRETS")
 async def test_letters_need_the_client(app: App) -> None:
     factory, stranger = await badge_client(app), await badge_client(app)
     typed = (await factory.code())["typed"]
@@ -55,6 +59,7 @@ async def test_letters_need_the_client(app: App) -> None:
     check_success(await app.post(ENROL, {"code": as_typed}, headers={"X-Client-ID": factory.client}))
 
 
+@rule("BADGE-SECRETS")
 async def test_it_works_for_ten_minutes(app: App) -> None:
     factory = await badge_client(app)
     late, dropped, off = await factory.code(), await factory.code(), await factory.code()
@@ -68,6 +73,7 @@ async def test_it_works_for_ten_minutes(app: App) -> None:
         check_refusal(await app.post(ENROL, {"code": code["code"]}), 401, "INVALID_TOKEN")
 
 
+@rule("BADGE-SECRETS")
 async def test_wrong_codes_are_counted_by_address(app: App) -> None:
     factory = await badge_client(app)
     app.clock.advance(600 - app.clock.ms // 1000 % 600)

@@ -13,6 +13,7 @@ from tests.support.accounts import act_on, new_client
 from tests.support.application import Reply
 from tests.support.directory_claims import REASON, directory_counts, directory_released
 from tests.support.people import users_of
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -51,6 +52,7 @@ async def verdicts(setup: MicrosoftSetup, client: str) -> list[tuple[int, str, s
     return found
 
 
+@rule("MICROSOFT-DIRECTORY")
 @pytest.mark.timeout(240)
 async def test_twenty_squatters_change_no_verdict(setup: MicrosoftSetup) -> None:
     """Not before they are many, nor after, nor while some of them are suspended or switched off."""
@@ -87,6 +89,7 @@ async def test_the_client_that_is_named_is_judged_alone_whether_its_claim_counts
     assert (await setup.me(token, headers=naming(owner.client)))["client"]["identifier"] == owner.client
 
 
+@rule("MICROSOFT-DIRECTORY")
 @KINDS
 async def test_from_when_a_claim_counts_the_token_need_name_no_one_and_from_when_it_stops_it_must(
     setup: MicrosoftSetup, kind: str
@@ -134,6 +137,7 @@ async def test_the_directory_passes_to_another_client_and_its_people_with_the_ne
     assert (await setup.me(token))["client"]["identifier"] == second.client
 
 
+@rule("MICROSOFT-AUDIENCE")
 @KINDS
 async def test_whether_a_token_is_genuine_comes_before_whose_it_is(setup: MicrosoftSetup, kind: str) -> None:
     """A forged token does not show whether several clients, a suspended one or none were meant."""

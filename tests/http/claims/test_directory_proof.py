@@ -15,6 +15,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.interop.microsoft.people import OUR_SECRET, OURS
 from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_headers, check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.single_sign_on import RETURN_TO, check_no_one_got_in, query_of
 
 pytestmark = pytest.mark.one_store
@@ -40,6 +41,7 @@ async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prove
     assert {"Max-Age=600", "Path=/api/client/auth", "HttpOnly", "SameSite=Lax"} <= set(line.split("; "))
 
 
+@rule("MICROSOFT-DIRECTORY")
 @pytest.mark.parametrize("wid", ROLES)
 async def test_each_of_three_roles_proves_it(prover: Prover, wid: str) -> None:
     prover.setup.microsoft.id_claims = {"wids": [READER, wid.upper()]}
@@ -77,6 +79,7 @@ async def test_a_second_client_is_told_that_the_directory_is_held(prover: Prover
     assert prover.client not in (await other.last())["why"]
 
 
+@rule("MICROSOFT-DIRECTORY")
 async def test_of_two_that_prove_at_once_one_is_the_owner(prover: Prover) -> None:
     setup = prover.setup
     provers = [prover, *[await prover_of(setup) for _ in range(3)]]

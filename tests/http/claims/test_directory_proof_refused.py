@@ -11,6 +11,7 @@ from tests.interop.microsoft.people import OURS
 from tests.support.accounts import act_on
 from tests.support.envelope import check_success
 from tests.support.people import member, set_roles
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 pytestmark = pytest.mark.one_store
@@ -23,6 +24,7 @@ async def test_without_roles_it_says_what_to_set(prover: Prover) -> None:
     assert (await prover.last())["why"] == "wids: missing"
 
 
+@rule("MICROSOFT-DIRECTORY")
 async def test_with_other_roles_it_says_who_must_sign_in(prover: Prover) -> None:
     for wids in ([], [READER], ["b79fbf4d-3ef9-4689-8143-76b194e85509"], [7, None, [GLOBAL]], ["Global Administrator"]):
         prover.setup.microsoft.id_claims = {"wids": wids}
@@ -85,6 +87,7 @@ async def test_an_access_token_that_is_not_ours_or_not_theirs_says_nothing(prove
         await prover.refused("groupMembershipClaims")
 
 
+@rule("MICROSOFT-DIRECTORY")
 async def test_consent_alone_proves_nothing(prover: Prover) -> None:
     """What Microsoft's page for consent redirects with is text that anybody can write."""
     for query in (
@@ -100,6 +103,7 @@ async def test_consent_alone_proves_nothing(prover: Prover) -> None:
     assert (await prover.claim())["state"] == "pending"
 
 
+@rule("MICROSOFT-DIRECTORY")
 async def test_an_administrator_who_was_sent_the_address_proves_nothing(prover: Prover) -> None:
     """Their browser has no cookie of ours."""
     check_no_one_got_in(await prover.prove(browser=Browser(prover.app)))

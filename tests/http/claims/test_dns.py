@@ -17,6 +17,7 @@ from tests.support.domain_claims import LABEL, Claimed, asking, claimed
 from tests.support.forged_tokens import altered
 from tests.support.name_servers import SIGNED, NameServer, Resolver, txt
 from tests.support.processes import free_port
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -113,6 +114,7 @@ async def test_the_value_of_another_client_proves_nothing(app: App, zone: NameSe
     assert (await looks(other))[0] == "proved"
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize(
     "alias", ["{name}. IN CNAME holder.{domain}.", "*.{domain}. IN CNAME holder.other.example.", "DNAME"]

@@ -11,6 +11,7 @@ from tests.support.application import App
 from tests.support.domain_claims import Claimed, vouch_for
 from tests.support.envelope import check_success
 from tests.support.people import oidc_provider
+from tests.support.rules import rule
 from tests.support.single_sign_on import add_provider, check_no_one_got_in
 
 pytestmark = pytest.mark.one_store
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.one_store
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
 
 
+@rule("EMAIL-LINKS")
 async def test_twenty_squatters_change_no_answer_of_discover(app: App) -> None:
     client = await new_client(app)
     domain = f"{client}.example"
@@ -60,6 +62,7 @@ async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_cou
         assert linked == {"ada": "created-unvouched", "bob": "created"}
 
 
+@rule("EMAIL-LINKS")
 async def test_an_address_links_only_while_the_domain_counts_for_this_client(app: App) -> None:
     client = await new_client(app)
     async with oidc_provider(app, client, domains=[f"{client}.example"], vouch=False) as company:

@@ -10,6 +10,7 @@ from tests.support.background_jobs import days_later
 from tests.support.domain_claims import HELD, claimed, proved, upgraded
 from tests.support.name_servers import NameServer, txt
 from tests.support.people import oidc_provider
+from tests.support.rules import rule
 from tests.support.single_sign_on import check_no_one_got_in
 
 DAY = 86400
@@ -70,6 +71,7 @@ async def test_who_gives_a_claim_up_contests_the_domain_no_more(app: App, zone: 
     assert (shown["state"], shown["contested"]) == ("proved", False)
 
 
+@rule("EMAIL-LINKS")
 async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServer) -> None:
     """An attacker who controls or breaks the domain's DNS for an hour gains nothing."""
     first = await proved(app, zone)

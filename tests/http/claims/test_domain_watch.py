@@ -12,6 +12,7 @@ from tests.support.background_jobs import check_domains, days_later, drop_old_do
 from tests.support.domain_claims import Claimed, after_each_look, claimed, offered, proved
 from tests.support.name_servers import NameServer, txt
 from tests.support.people import oidc_provider, session_of
+from tests.support.rules import rule
 
 DAY = 86400
 pytestmark = [pytest.mark.usefixtures("no_own_checks", "asked"), pytest.mark.one_store]
@@ -94,6 +95,7 @@ async def test_a_record_that_comes_back_is_as_if_it_had_never_been_away(app: App
         assert await claim.state() == "failing"  # the two weeks begin anew
 
 
+@rule("EMAIL-LINKS")
 async def test_when_it_lapsed_linked_people_come_in_and_new_ones_do_not(app: App, zone: NameServer) -> None:
     client = await new_client(app)
     async with oidc_provider(app, client, domains=[f"{client}.example"], vouch=False) as company:

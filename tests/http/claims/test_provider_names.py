@@ -15,6 +15,7 @@ from tests.support.background_jobs import sweep_clients
 from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op, provider
+from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import add_oidc, add_provider, add_saml, query_of
 from tests.support.system_admins import events
@@ -73,6 +74,7 @@ async def test_a_client_that_is_not_there(setup: MicrosoftSetup) -> None:
     check_refusal(await admin(setup.app, "PUT", "/okta", {}), 400, "VALIDATION_ERROR")
 
 
+@rule("SAML-CLIENT")
 async def test_a_namesake_changes_nothing_for_openid_and_saml(setup: MicrosoftSetup, op: Op) -> None:
     app = setup.app
     one, other = await new_client(app), await new_client(app)

@@ -11,6 +11,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.own_settings import SETTINGS, own_client
 from tests.support.people import member
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -235,12 +236,14 @@ def leaves(members: dict[str, Any]) -> set[str]:
     }
 
 
+@rule("RANK")
 def test_of_every_member_it_is_known_who_may_make_it_weaker() -> None:
     lowered = {name for members in LOWERED for name in leaves(members)}
     assert lowered | FREE == leaves(ALL) == leaves(DEFAULTS) - leaves({"unconfirmed": DEFAULTS["unconfirmed"]})
     assert not lowered & FREE
 
 
+@rule("RANK")
 @pytest.mark.parametrize("members", LOWERED, ids=str)
 async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
@@ -254,6 +257,7 @@ async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict
     assert await own.changed(own.client_admin, **members) != before
 
 
+@rule("RANK")
 async def test_without_a_list_networks_are_the_private_ones(app: App) -> None:
     own = await own_client(app)
     for wider in (["198.51.100.0/24"], ["10.0.0.0/7"], ["10.0.0.0/8", "::/0"]):

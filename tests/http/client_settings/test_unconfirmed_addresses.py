@@ -10,6 +10,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op
 from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import Member, OidcProvider, last_reason, member
+from tests.support.rules import rule
 from tests.support.single_sign_on import add_oidc
 
 pytestmark = pytest.mark.one_store
@@ -25,6 +26,7 @@ async def acts_from(app: App, page: str, who: Member) -> Reply:
     return await app.post("/api/client/graphql", {"query": "{ me { id } }"}, cookie=who.cookie, headers=headers)
 
 
+@rule("CORS-PLANTED")
 async def test_a_user_admins_origin_counts_for_all_but_admins(app: App) -> None:
     own = await own_client(app)
     viewer = await member(app, own.identifier)

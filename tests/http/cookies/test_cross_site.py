@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import keys_of, settle
 from tests.support.application import App, Reply, running
+from tests.support.rules import rule
 
 OWN = "https://auth.example.com"
 TENANT = "https://acme.auth.example.com"
@@ -70,6 +71,7 @@ VERDICTS: dict[str | None, tuple[bool, bool, bool]] = {
 }
 
 
+@rule("CSRF")
 @pytest.mark.parametrize("origin", [None, OWN, TENANT, LISTED, LISTED_PORT])
 @pytest.mark.parametrize("site", VERDICTS)
 async def test_one_header_that_says_foreign_is_enough(app: App, site: str | None, origin: str | None) -> None:
@@ -83,6 +85,7 @@ async def test_one_header_that_says_foreign_is_enough(app: App, site: str | None
         assert (await app.me(cookie=keys.cookie)).status == 200
 
 
+@rule("CSRF")
 @pytest.mark.parametrize("origin", FOREIGN)
 @pytest.mark.parametrize("site", VERDICTS)
 async def test_from_foreign_sites_it_is_refused_and_nothing_happens(app: App, site: str | None, origin: str) -> None:
@@ -100,6 +103,7 @@ async def test_a_header_given_twice_is_a_mistake(app: App, name: str) -> None:
     assert (await app.post(SIGN_OUT_ALL, cookie=keys.cookie, headers=headers)).status == 400
 
 
+@rule("CSRF")
 async def test_every_changing_route_is_guarded(app: App) -> None:
     keys = await keys_of(app)
     session = (await app.me(keys.token)).data["session"]["id"]
@@ -134,6 +138,7 @@ async def test_a_token_needs_no_guard(app: App) -> None:
     assert (await app.post(SIGN_OUT_ALL, token=keys.token, headers=foreign)).status == 200
 
 
+@rule("CSRF")
 async def test_a_bad_token_does_not_switch_the_guard_off(app: App) -> None:
     keys = await keys_of(app)
     foreign = {**browser("cross-site", "https://evil.example"), "Authorization": "Bearer rubbish"}

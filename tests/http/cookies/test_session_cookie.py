@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import Keys, keys_of, opened_by
 from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.forged_tokens import claims_of, unb64
+from tests.support.rules import rule
 
 DAY = 86_400
 WEEK = 7 * DAY
@@ -30,6 +31,7 @@ async def last_used(app: App, keys: Keys) -> str:
     return str(next(i["lastUsedAt"] for i in items if i["id"] == session))
 
 
+@rule("DEVIATION-COOKIE-NAME", "COOKIE-FLAGS")
 async def test_a_sign_in_sets_the_cookie_with_these_attributes(app: App) -> None:
     [(value, attributes)] = lines(await app.sign_in())
     assert attributes == {f"Max-Age={WEEK}", "Path=/", "HttpOnly", "SameSite=Lax"}
@@ -37,6 +39,7 @@ async def test_a_sign_in_sets_the_cookie_with_these_attributes(app: App) -> None
     assert len(value) < 256
 
 
+@rule("DEVIATION-COOKIE-NAME", "THROTTLE-OWNER", "COOKIE-FLAGS")
 async def test_on_https_it_is_secure(secure: App) -> None:
     reply = await secure.sign_in()
     for name in ("session", "__Host-device"):
@@ -46,6 +49,7 @@ async def test_on_https_it_is_secure(secure: App) -> None:
     assert "strict-transport-security" in reply.headers
 
 
+@rule("DEVIATION-TOKENS-IN-BODY")
 async def test_its_value_is_in_no_body_and_equals_no_token(app: App) -> None:
     reply = await app.sign_in()
     cookie, token = reply.cookie("session"), reply.data["token"]
@@ -67,6 +71,7 @@ async def test_it_opens_what_the_token_opens(app: App) -> None:
     assert (await app.me(cookie=keys.cookie, headers={"X-Client-ID": "globex"})).code == "FORBIDDEN"
 
 
+@rule("SESSION-END")
 async def test_seven_days_without_use_end_it(app: App) -> None:
     keys = await keys_of(app)
     app.clock.advance(WEEK - 1)
@@ -78,6 +83,7 @@ async def test_seven_days_without_use_end_it(app: App) -> None:
     assert (await app.refresh(keys.refresh_token)).status == 200  # the other keys have times of their own
 
 
+@rule("SESSION-END")
 async def test_each_use_starts_the_seven_days_anew_until_the_session_ends(app: App) -> None:
     keys = await keys_of(app)
     for _ in range(4):
@@ -130,6 +136,7 @@ async def test_use_is_stored_at_most_once_a_minute(app: App) -> None:
     assert await last_used(app, keys) == later
 
 
+@rule("SESSION-FIXATION")
 async def test_a_cookie_that_was_sent_along_is_never_adopted(app: App) -> None:
     for planted in ("A" * 43, "attacker-chosen", "x", (await keys_of(app)).cookie):
         reply = await app.sign_in(cookie=planted)
@@ -138,6 +145,7 @@ async def test_a_cookie_that_was_sent_along_is_never_adopted(app: App) -> None:
         assert (await app.me(cookie=reply.cookie("session"))).status == 200
 
 
+@rule("SESSION-FIXATION")
 async def test_the_session_of_a_cookie_that_was_sent_along_is_ended(app: App) -> None:
     old = await keys_of(app)
     new = await keys_of(app, cookie=old.cookie)
@@ -159,6 +167,7 @@ async def test_the_token_goes_before_the_cookie(app: App) -> None:
     assert (me["user"]["email"], me["session"]["by"]) == ("author@acme.example", "token")
 
 
+@rule("BEARER-ALONE")
 @pytest.mark.parametrize("authorization", ["Bearer rubbish", "Bearer", "Basic eDp5", "", " ", "Bearer a.b.c"])
 async def test_a_bad_header_never_falls_back_to_the_cookie(app: App, authorization: str) -> None:
     keys = await keys_of(app)

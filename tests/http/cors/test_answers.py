@@ -10,6 +10,7 @@ from tests.support.application import PASSWORD, App, Reply
 from tests.support.faults import listed_origins_cannot_be_read, sign_in_has_a_bug, store_is_gone
 from tests.support.own_settings import own_client
 from tests.support.people import member
+from tests.support.rules import rule
 
 GLOBEX = "author@globex.example"
 ORIGINS = (LISTED, THEIRS, FOREIGN)
@@ -42,6 +43,7 @@ async def test_a_request_without_an_origin_has_vary_alone(app: App) -> None:
     assert "vary" not in (await app.get("/api/admin/clients")).headers
 
 
+@rule("CORS-LISTED")
 async def test_a_tokens_client_decides(app: App) -> None:
     ours, theirs = await keys_of(app), await keys_of(app, GLOBEX, client="globex")
     for method, path, body in (
@@ -66,6 +68,7 @@ async def test_another_client_that_is_named_changes_nothing(app: App) -> None:
         assert reply.status == (200 if named == "acme" else 403)
 
 
+@rule("CORS-LISTED")
 async def test_an_expired_token_still_says_whose_it_is(app: App) -> None:
     keys, theirs = await keys_of(app), await keys_of(app, GLOBEX, client="globex")
     app.clock.advance(86_400 + 1)
@@ -114,6 +117,7 @@ async def test_public_documents_are_read_by_any(app: App) -> None:
         assert (await readers(app, "GET", path))[1] == [LISTED, THEIRS]
 
 
+@rule("CORS-ROUTES")
 async def test_no_other_route_is_read(app: App) -> None:
     admin = {"Authorization": f"Bearer {await app.admin_token()}"}
     for path in OTHERS:
@@ -130,6 +134,7 @@ async def test_a_sign_in_is_read_by_the_origins_of_the_users_client(app: App) ->
     assert (reply.status, found) == (200, [THEIRS])
 
 
+@rule("CORS-LISTED")
 async def test_a_refused_sign_in_does_not_tell_where_the_address_is(app: App) -> None:
     for email in ("author@acme.example", GLOBEX, "no@one.example"):
         reply, found = await readers(app, "POST", SIGN_IN, {"email": email, "password": "wrong-wrong-wrong"})
@@ -196,6 +201,7 @@ async def test_where_no_one_can_tell_no_page_reads_the_answer_but_it_is_sent(
     assert (reply.code, found) == ("UNAUTHENTICATED", [])
 
 
+@rule("CORS-PLANTED")
 async def test_a_user_admins_origin_reads_nothing_of_an_admin(app: App) -> None:
     own = await own_client(app)
     planted = "https://planted.example"

@@ -12,6 +12,7 @@ from tests.support.application import App, running
 from tests.support.envelope import check_refusal
 from tests.support.licences import on_premise
 from tests.support.routes import PAGES, ROUTES, Route, filled
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -37,6 +38,7 @@ async def test_a_listed_origin_is_told_what_the_route_takes(app: App) -> None:
     assert "content-length" not in reply.headers
 
 
+@rule("CORS-ROUTES")
 @pytest.mark.parametrize("route", [*ROUTES, *PAGES], ids=lambda route: f"{route.method} {route.path}")
 async def test_every_route_of_users_and_no_other(app: App, route: Route) -> None:
     method, path = route.method, filled(route.path, client="acme")
@@ -49,6 +51,7 @@ async def test_every_route_of_users_and_no_other(app: App, route: Route) -> None
         assert not cors_headers(reply)
 
 
+@rule("CORS-LISTED")
 @pytest.mark.parametrize(
     "origin", [FOREIGN, "null", "*", "", f"{LISTED}/", f"{LISTED}:443", LISTED.upper(), f"{LISTED}.evil.example",
                "http://app.acme.example", "https://x.app.acme.example", f"{LISTED}, {FOREIGN}"],
@@ -73,6 +76,7 @@ async def test_an_options_request_that_is_no_preflight_is_refused(app: App) -> N
         assert (reply.status, cors_headers(reply)) == (405, {})
 
 
+@rule("CORS-LISTED")
 async def test_two_origins_are_a_mistake(app: App) -> None:
     headers = [("Origin", LISTED), ("Origin", FOREIGN), ("Access-Control-Request-Method", "POST")]
     for method in ("OPTIONS", "POST"):
@@ -94,6 +98,7 @@ async def test_the_hosts_client_alone_counts_where_there_is_one(app: App) -> Non
         assert (await asked(app, SIGN_IN, "POST", origin, Host=host)).status == status, (host, origin)
 
 
+@rule("CORS-LISTED")
 async def test_a_list_counts_from_its_change_on(app: App) -> None:
     origin = "https://changes.example"
     client = await new_client(app)
@@ -117,6 +122,7 @@ async def test_a_client_may_list_origins_from_its_first_moment(app: App) -> None
     assert (await asked(app, ME, "GET", "https://first.example")).status == 204
 
 
+@rule("CORS-LISTED")
 async def test_another_process_follows(app: App) -> None:
     """It announces nothing to this one on SQLite, and an announcement of PostgreSQL takes its time."""
     origin = "https://elsewhere.example"

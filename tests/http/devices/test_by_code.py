@@ -13,6 +13,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import DEVICE_CODE, ELSEWHERE, HERE, Headset, Wearer, wearer
 from tests.support.oauth_callers import DESCRIPTION, form
 from tests.support.people import set_roles
+from tests.support.rules import rule
 from tests.support.statements import counted_statements
 
 pytestmark = [
@@ -81,6 +82,7 @@ async def test_switched_off_meanwhile_nothing_is_approved(app: App) -> None:
     assert await headset.polled() == "authorization_pending"
 
 
+@rule("DEVICE-APPROVAL")
 @pytest.mark.parametrize("attack", ["another network", "an Admin alone", "a stale session", "another client"])
 async def test_the_code_of_an_attacker_never_yields_a_token(app: App, attack: str) -> None:
     ada = await by_code(app, "Admin" if attack == "an Admin alone" else "Operator")
@@ -96,6 +98,7 @@ async def test_the_code_of_an_attacker_never_yields_a_token(app: App, attack: st
     assert await headset.polled() == "authorization_pending"
 
 
+@rule("DEVICE-APPROVAL")
 @pytest.mark.parametrize("is_on", [True, False])
 async def test_another_clients_code_is_one_that_never_was(app: App, is_on: bool) -> None:
     ada, eve = await by_code(app), await wearer(app, code=is_on)
@@ -141,6 +144,7 @@ async def test_denied_it_stays_denied(app: App) -> None:
     assert await headset.polled() == "access_denied"
 
 
+@rule("DEVICE-CODES")
 async def test_a_lost_answer_is_given_again_for_ten_seconds_and_then_the_session_ends(app: App) -> None:
     ada = await by_code(app)
     headset = ada.headset()
@@ -156,6 +160,7 @@ async def test_a_lost_answer_is_given_again_for_ten_seconds_and_then_the_session
     assert (await trail(app, ada.client))[-1].event == "device_code_reused"
 
 
+@rule("DEVICE-CODES")
 async def test_fifty_polls_at_once_on_two_nodes_name_one_session(app: App, database_url: str) -> None:
     ada = await by_code(app)
     headset = ada.headset()
@@ -172,6 +177,7 @@ async def test_fifty_polls_at_once_on_two_nodes_name_one_session(app: App, datab
     assert len(opened) == 1
 
 
+@rule("DEVICE-CODES")
 @pytest.mark.parametrize("meanwhile", ["deactivated", "signed out everywhere", "demoted"])
 async def test_what_happens_between_approval_and_the_next_poll_counts(app: App, meanwhile: str) -> None:
     ada = await by_code(app)
@@ -203,6 +209,7 @@ async def test_what_a_device_may_not_send(app: App, fields: dict[str, str], stat
     assert set(refused.json) == {"error", "error_description", "request_id"}
 
 
+@rule("DEVICE-CODES")
 async def test_another_app_gets_nothing_with_a_code_or_a_token_that_it_found(app: App) -> None:
     ada, eve = await by_code(app), await by_code(app)
     headset = ada.headset()

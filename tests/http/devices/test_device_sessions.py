@@ -13,6 +13,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import OWN, Headset, wearer
 from tests.support.oidc_op import Op
 from tests.support.people import set_roles
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, act_on_provider, add_oidc
 from tests.support.user_management import reset
 
@@ -27,6 +28,7 @@ async def other(app: App, database_url: str) -> AsyncIterator[App]:
         yield node
 
 
+@rule("DEVICE-END")
 async def test_it_ends_after_its_hours_and_no_refresh_moves_that(app: App) -> None:
     ada = await wearer(app, hours=2)
     headset, tokens = await ada.paired()
@@ -38,6 +40,7 @@ async def test_it_ends_after_its_hours_and_no_refresh_moves_that(app: App) -> No
     assert (await headset.refresh(renewed["refresh_token"])).json["error"] == "invalid_grant"
 
 
+@rule("DEVICE-END")
 async def test_it_lasts_no_longer_than_the_client_lets_sessions_last(app: App) -> None:
     ada = await wearer(app, hours=12)
     headset, tokens = await ada.paired()
@@ -48,6 +51,7 @@ async def test_it_lasts_no_longer_than_the_client_lets_sessions_last(app: App) -
     assert (await ben.paired())[1]["expires_in"] <= 3600
 
 
+@rule("DEVICE-ROLES")
 async def test_the_cap_counts_after_a_refresh_and_in_the_transaction_of_an_act(app: App) -> None:
     ada = await wearer(app, "Operator")
     headset, tokens = await ada.paired()
@@ -58,6 +62,7 @@ async def test_the_cap_counts_after_a_refresh_and_in_the_transaction_of_an_act(a
     check_refusal(await app.get("/api/client/device-apps", token=renewed), 403, "FORBIDDEN")
 
 
+@rule("DEVICE-END")
 @pytest.mark.parametrize("way", ["by hand", "everywhere", "a new password", "its app is removed", "by a manager"])
 async def test_an_end_is_felt_on_the_other_node(app: App, other: App, way: str) -> None:
     ada = await wearer(app)
@@ -107,6 +112,7 @@ async def test_it_changes_nothing_of_the_account_and_signs_out_no_one_else(
     assert (await app.me(ada.who.token)).status == 200
 
 
+@rule("DEVICE-END")
 @pytest.mark.parametrize("act", ["switch-off", "delete"])
 async def test_it_ends_with_what_its_users_provider_opened(app: App, op: Op, act: str) -> None:
     """Also where the device has not come yet."""

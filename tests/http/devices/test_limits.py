@@ -8,6 +8,7 @@ from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import Wearer, wearer
 from tests.support.people import member
+from tests.support.rules import rule
 
 pytestmark = [
     pytest.mark.one_store,
@@ -21,6 +22,7 @@ def check_slow_down(reply: Reply, seconds: int = 600) -> None:
     assert 0 < int(reply.headers["retry-after"]) <= seconds
 
 
+@rule("DEVICE-GUESSES")
 async def test_thirty_requests_in_ten_minutes_from_one_address(app: App) -> None:
     ada = await wearer(app, code=True)
     headset = ada.headset("2001:db8:7:1::1")
@@ -33,6 +35,7 @@ async def test_thirty_requests_in_ten_minutes_from_one_address(app: App) -> None
     await headset.ask()
 
 
+@rule("DEVICE-GUESSES")
 async def test_strangers_who_fill_all_places_keep_no_one_out(app: App) -> None:
     """The first of the network from which most wait gives way, and no device of another one."""
     ada = await wearer(app, code=True)
@@ -52,6 +55,7 @@ async def test_strangers_who_fill_all_places_keep_no_one_out(app: App) -> None:
         assert (await headset.poll()).json["error"] == "authorization_pending"
 
 
+@rule("DEVICE-GUESSES")
 async def test_ten_wrong_pairing_codes_from_one_address(app: App) -> None:
     ada = await wearer(app)
     headset = ada.headset()
@@ -63,6 +67,7 @@ async def test_ten_wrong_pairing_codes_from_one_address(app: App) -> None:
     check_slow_down(await headset.post("/oauth2/pairing", pairing_code="x"))
 
 
+@rule("DEVICE-GUESSES")
 async def test_five_wrong_user_codes_of_a_user(app: App) -> None:
     """Whatever the session: one user cannot use up what the client has."""
     ada = await wearer(app, code=True)
@@ -79,6 +84,7 @@ async def test_five_wrong_user_codes_of_a_user(app: App) -> None:
     check_refusal(await other_session.by_code("lookup", asked["user_code"]), 429, "RATE_LIMITED")
 
 
+@rule("DEVICE-GUESSES")
 async def test_fifty_wrong_user_codes_in_a_client_pause_it(app: App) -> None:
     ada = await wearer(app, code=True)
     for number in range(10):

@@ -11,6 +11,7 @@ from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import ELSEWHERE, HERE, Wearer, wearer
 from tests.support.oauth_callers import form
+from tests.support.rules import rule
 
 pytestmark = [
     pytest.mark.one_store,
@@ -88,6 +89,7 @@ async def test_a_code_that_is_not_good_any_more_is_refused_like_any_other(app: A
     assert refused.json["error_description"] == "The pairing code is unknown, used or over"
 
 
+@rule("DEVICE-APPROVAL")
 async def test_a_wrong_number_denies_for_good(app: App) -> None:
     ada = await wearer(app)
     pairing, headset = await ada.begin(), ada.headset()
@@ -99,6 +101,7 @@ async def test_a_wrong_number_denies_for_good(app: App) -> None:
     assert await headset.polled() == "access_denied"
 
 
+@rule("DEVICE-APPROVAL")
 async def test_from_another_network_it_is_refused_with_the_reason_unless_the_client_allows_it(app: App) -> None:
     ada = await wearer(app)
     pairing, far = await ada.begin(), ada.headset(ELSEWHERE)
@@ -133,6 +136,7 @@ async def test_what_counts_as_one_network(
     assert (await ada.look(pairing))["device"]["sameNetwork"] is same
 
 
+@rule("DEVICE-APPROVAL")
 async def test_behind_a_public_address_loopback_is_no_network(app: App, database_url: str) -> None:
     public = {"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_TRUSTED_PROXIES": "192.0.2.1"}
     async with running(database_url, **public) as node:
@@ -147,6 +151,7 @@ async def test_who_has_no_role_for_a_device_pairs_none(app: App) -> None:
     check_refusal(await admin.send("POST", "/pairings"), 403, "FORBIDDEN")
 
 
+@rule("DEVICE-APPROVAL")
 async def test_it_wants_a_recent_proof_and_the_same_session(app: App) -> None:
     ada = await wearer(app)
     pairing = await ada.begin()
@@ -171,6 +176,7 @@ async def test_switched_off_neither_side_begins(app: App) -> None:
     assert refused.json["error"] == "unauthorized_client"
 
 
+@rule("DEVICE-GUESSES")
 async def test_of_four_open_ones_the_oldest_ends(app: App) -> None:
     ada = await wearer(app)
     first = await ada.begin()
@@ -183,6 +189,7 @@ async def test_of_four_open_ones_the_oldest_ends(app: App) -> None:
     assert await headset.polled() == "access_denied"
 
 
+@rule("DEVICE-GUESSES")
 async def test_an_eleventh_device_is_refused(app: App) -> None:
     ada = await wearer(app)
     headsets = [(await ada.paired())[0] for _ in range(9)]
@@ -198,6 +205,7 @@ async def test_an_eleventh_device_is_refused(app: App) -> None:
     assert len(headsets) == 9
 
 
+@rule("DEVICE-APPROVAL")
 async def test_of_fifty_claims_at_once_on_two_nodes_one_holds(app: App, database_url: str) -> None:
     ada = await wearer(app)
     pairing = await ada.begin()

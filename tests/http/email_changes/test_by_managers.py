@@ -21,6 +21,7 @@ from tests.support.email_changes import (
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
 from tests.support.one_time_links import random_texts
+from tests.support.rules import rule
 from tests.support.team import Team
 from tests.support.user_management import RESET, SET_ROLES, UPDATE, events, reset
 
@@ -123,6 +124,7 @@ async def test_no_one_gets_round_their_own_password(team: Team) -> None:
         await team.ask(role, UPDATE, id=me.id, input={"title": "Chief"})
 
 
+@rule("RESET-UNSEEN")
 async def test_no_answer_and_no_event_holds_a_token(team: Team, mail_server: MailServer) -> None:
     mail_server.refuses = "550 no such mailbox"
     user_id, _, token = await person(team)

@@ -23,6 +23,7 @@ from tests.support.email_changes import (
 )
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
+from tests.support.rules import rule
 from tests.support.statements import counted_statements
 from tests.support.team import Team
 from tests.support.user_management import NEW, events, reset
@@ -63,6 +64,7 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(team: Team, mail_se
     assert event.members["after"] == {"email": new}
 
 
+@rule("RESET-UNSEEN")
 async def test_the_old_mailbox_undoes_it(team: Team, mail_server: MailServer) -> None:
     user_id, old, token = await person(team)
     new = f"thief@{team.client}.example"
@@ -88,6 +90,7 @@ async def test_the_old_mailbox_undoes_it(team: Team, mail_server: MailServer) ->
     check_refusal(await undo(team.app, back), 401, "INVALID_TOKEN")
 
 
+@rule("RESET-UNSEEN")
 async def test_a_new_password_by_forgot_leaves_the_way_back_open(team: Team, mail_server: MailServer) -> None:
     """Change the address, then "forgot password": the attack that the undo link is made for."""
     _, old, token = await person(team)
@@ -99,6 +102,7 @@ async def test_a_new_password_by_forgot_leaves_the_way_back_open(team: Team, mai
     check_refusal(await team.app.sign_in(old, NEW, team.client), 401, "INVALID_CREDENTIALS")
 
 
+@rule("EMAIL-UNDO")
 async def test_the_first_mailbox_undoes_all_that_came_after(team: Team, mail_server: MailServer) -> None:
     _, old, token = await person(team)
     second, third = (f"{name}@{team.client}.example" for name in ("second", "third"))
@@ -155,6 +159,7 @@ async def test_links_that_went_to_the_old_address_close(team: Team, mail_server:
     check_refusal(await reset(team.app, link), 401, "INVALID_TOKEN")
 
 
+@rule("PENDING-SIGN-INS")
 @pytest.mark.parametrize("act", ["all", "others", "password", "by a manager", "factors reset"])
 async def test_the_end_of_all_sessions_ends_what_they_asked_for(team: Team, mail_server: MailServer, act: str) -> None:
     user_id, _, token = await person(team)

@@ -18,6 +18,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
 from tests.support.passkeys import ORIGIN, PASSKEYS, PUBLIC, Holder
 from tests.support.people import OidcProvider, oidc_provider, roles_line, user_of
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, Person, person
 from tests.support.single_sign_on import Browser
 from tests.support.team import Team
@@ -86,6 +87,7 @@ async def taken(team: Team, mail_server: MailServer, token: str) -> str:
     return await changed(team, mail_server, token, f"thief@{team.client}.example")
 
 
+@rule("EMAIL-UNDO")
 @pytest.mark.parametrize("hours", [23, 25])
 async def test_what_was_added_shortly_before_goes_and_what_is_older_stays(
     team: Team, mail_server: MailServer, hours: int
@@ -115,6 +117,7 @@ async def test_what_was_added_shortly_before_goes_and_what_is_older_stays(
         assert event.members["void"]["factors"] == (2 if is_new else 0)
 
 
+@rule("ACT-OF-OPEN-SESSION")
 async def test_a_request_that_waits_plants_nothing_after_the_undo(team: Team, mail_server: MailServer) -> None:
     """Its head came while the session was open; its body comes when the owner has the account back."""
     ada = await person(team.app, team.client)
@@ -130,6 +133,7 @@ async def test_a_request_that_waits_plants_nothing_after_the_undo(team: Team, ma
     check_success(await reset(team.app, link))  # no factor of another is asked for
 
 
+@rule("EMAIL-UNDO")
 async def test_codes_and_a_secret_that_waits_go_though_the_app_is_older(team: Team, mail_server: MailServer) -> None:
     ada = await person(team.app, team.client)
     await ada.enrol(await ada.token())

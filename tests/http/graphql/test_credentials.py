@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.application import App, Reply, running
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -38,6 +39,7 @@ async def test_a_bad_token_is_invalid(app: App, token: str) -> None:
     assert reply.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
+@rule("BEARER-ALONE")
 async def test_a_bad_token_is_refused_whatever_the_document_and_the_cookie(app: App) -> None:
     cookie = (await app.sign_in()).cookie("session")
     for body in (QUERY, {"query": "{ nonsense"}, [1], {}):
@@ -66,6 +68,7 @@ async def test_an_admins_token_opens_nothing(app: App) -> None:
     refused(await app.post(PATH, QUERY, token=await app.admin_token()), 401, "INVALID_TOKEN")
 
 
+@rule("CLIENT-HEADER-NARROWS")
 async def test_a_client_id_that_disagrees_is_forbidden(app: App) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     refused(await app.post(PATH, QUERY, token=token, headers={"X-Client-ID": "globex"}), 403, "FORBIDDEN")
@@ -93,10 +96,12 @@ async def test_a_bearer_needs_no_same_site(app: App) -> None:
     assert reply.json["data"]
 
 
+@rule("GRAPHQL-INTROSPECTION")
 async def test_introspection_is_never_for_anonymous_callers(app: App) -> None:
     refused(await app.post(PATH, {"query": "{ __schema { queryType { name } } }"}), 401, "UNAUTHENTICATED")
 
 
+@rule("GRAPHQL-INTROSPECTION")
 @pytest.mark.parametrize(
     ("settings", "on"),
     [

@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import token_of
 from tests.support.application import SLUGS, App
 from tests.support.roles import HOLDERS, ROLES, Role
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -15,6 +16,7 @@ ME = """{ me { id email firstName lastName title permissions
     roles { id name description } client { id identifier name } } }"""
 
 
+@rule("DENY-BY-DEFAULT")
 @pytest.mark.parametrize("role", list(Role))
 async def test_the_example_query_works_for_each_role(app: App, role: Role) -> None:
     reply = await app.graphql(SEED, await token_of(app, f"{SLUGS[role]}@acme.example"))
@@ -42,6 +44,7 @@ async def test_no_one_sees_the_people_of_another_client(app: App, client: str) -
     }
 
 
+@rule("STATE-FROM-STORE")
 @pytest.mark.parametrize("role", list(Role))
 async def test_me_tells_roles_permissions_and_client(app: App, role: Role) -> None:
     email = f"{SLUGS[role]}@globex.example"
@@ -103,6 +106,7 @@ async def test_the_roles_of_the_directory_are_those_of_each_user(app: App) -> No
     assert {person["title"] for person in people} == set(ROLES)
 
 
+@rule("SCHEMA-NO-SECRET", "GRAPHQL-NO-SIGN-IN")
 @pytest.mark.parametrize("field", ["password", "passwordHash", "refreshToken", "sessions", "clients"])
 async def test_secrets_are_not_in_the_schema(app: App, field: str) -> None:
     reply = await app.graphql(f"{{ users {{ {field} }} }}", await token_of(app, "admin@acme.example"))

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.support.application import App, Reply
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -56,6 +57,7 @@ WRONG_BODIES: list[Any] = [
 ]
 
 
+@rule("GRAPHQL-LIMITS")
 @pytest.mark.parametrize("body", WRONG_BODIES, ids=lambda b: json.dumps(b)[:40])
 @pytest.mark.parametrize("accept", ["application/json", GRAPHQL])
 async def test_what_is_no_request_is_400(app: App, token: str, body: Any, accept: str) -> None:
@@ -64,6 +66,7 @@ async def test_what_is_no_request_is_400(app: App, token: str, body: Any, accept
     assert reply.headers["content-type"] == f"{accept}; charset=utf-8"
 
 
+@rule("GRAPHQL-HTTP")
 @pytest.mark.parametrize(
     "content",
     [
@@ -157,6 +160,7 @@ async def test_queries_also_run_by_get(app: App, token: str) -> None:
     assert reply.headers["cache-control"] == "no-store"
 
 
+@rule("GET-CHANGES-NOTHING", "GRAPHQL-HTTP")
 @pytest.mark.parametrize("accept", ["application/json", GRAPHQL])
 @pytest.mark.parametrize("query", ["mutation { me { id } }", "mutation M { x } query Q { me { id } }"])
 async def test_mutations_never_run_by_get(app: App, token: str, query: str, accept: str) -> None:

@@ -11,6 +11,7 @@ from tests.http.logs.test_no_secret import Told, cookies, json_lines, send, stor
 from tests.interop.microsoft import error_bodies
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.stand_in import Standin, standin
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 pytestmark = pytest.mark.one_store
@@ -104,6 +105,7 @@ def parts(told: Told) -> list[tuple[str, str]]:
     return found
 
 
+@rule("LOG-NO-SECRET")
 def test_no_token_code_or_secret_is_logged(told: Told) -> None:
     assert len(told.secrets) > 40
     text = "".join(line for line in told.log.read_text().splitlines() if line.startswith("{"))
@@ -121,6 +123,7 @@ def test_the_acts_are_logged_all_the_same(told: Told) -> None:
     assert not [line for line in lines if line["event"] == "internal_error"]
 
 
+@rule("LOG-NO-SECRET")
 async def test_no_token_code_or_secret_lies_open_in_the_store(told: Told) -> None:
     whole = await stored(told)
     assert any(b"alice@contoso.example" in content for content in whole.values())

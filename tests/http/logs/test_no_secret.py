@@ -18,6 +18,7 @@ import pytest
 from tests.support.clock import REAL
 from tests.support.oidc_op import provider
 from tests.support.rows import TABLES
+from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
 
@@ -215,6 +216,7 @@ def json_lines(told: Told) -> list[dict[str, Any]]:
     return [json.loads(line) for line in told.log.read_text().splitlines() if line.startswith("{")]
 
 
+@rule("LOG-NO-SECRET")
 def test_no_secret_is_logged(told: Told) -> None:
     assert len(told.secrets) >= 28
     text = "".join(line for line in told.log.read_text().splitlines() if line.startswith("{"))
@@ -241,6 +243,7 @@ def test_the_acts_are_logged_with_time_request_id_and_address(told: Told) -> Non
     assert not [line for line in lines if line["event"] == "internal_error"]
 
 
+@rule("INJECTION", "LOG-NO-SECRET")
 def test_no_one_forges_a_line(told: Told) -> None:
     assert not [line for line in json_lines(told) if line.get("user") == 1 and "client" not in line]
     assert not [line for line in told.log.read_text().splitlines() if line.endswith('"event":"signed_in","user":1}')]
@@ -258,6 +261,7 @@ async def stored(told: Told) -> dict[str, bytes]:
     return {name: repr([tuple(row) for row in found]).encode() for name, found in rows.items()}
 
 
+@rule("LOG-NO-SECRET")
 async def test_no_secret_lies_open_in_the_store(told: Told) -> None:
     whole = await stored(told)
     assert any(b"author@acme.example" in content for content in whole.values())

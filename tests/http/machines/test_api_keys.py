@@ -15,6 +15,7 @@ from tests.support.machines import OWN, SCANNER, ask, machine, wrong
 from tests.support.people import member
 from tests.support.routes import ROUTES, filled
 from tests.support.rows import rows
+from tests.support.rules import rule
 from tests.support.team import new_team
 
 pytestmark = pytest.mark.one_store
@@ -50,6 +51,7 @@ async def test_scopes_hold_for_rest_and_graphql(app: App) -> None:
         assert [error["extensions"]["code"] for error in errors] == ["FORBIDDEN"]
 
 
+@rule("MACHINE-REVOCATION")
 async def test_roles_and_scopes_count_from_the_next_request_on(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client, "Viewer")
@@ -81,6 +83,7 @@ async def test_a_machine_works_and_is_named_where_it_did(app: App) -> None:
     assert reply.json["data"]["job"]["history"] == [{"by": {"firstName": it.name}}]
 
 
+@rule("MACHINE-RANK")
 @pytest.mark.parametrize(
     "route",
     [r for r in ROUTES if r.who == "client" and CLOSED.match(r.path)],
@@ -96,6 +99,7 @@ async def test_what_makes_another_way_in_is_closed_to_machines_whatever_their_ro
         check_refusal(reply, 403, "FORBIDDEN")
 
 
+@rule("MACHINE-RANK")
 async def test_no_machine_makes_a_person_who_manages(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client, "User Admin")
@@ -144,6 +148,7 @@ async def test_the_client_that_is_named_must_be_its_own(app: App) -> None:
     check_refusal(other, 403, "FORBIDDEN")
 
 
+@rule("MACHINE-APART")
 async def test_a_person_may_not_have_the_domain_of_machines(app: App) -> None:
     client, token = await new_client(app), await app.admin_token()
     users = f"/api/admin/clients/{client}/users"
@@ -155,6 +160,7 @@ async def test_a_person_may_not_have_the_domain_of_machines(app: App) -> None:
                   400, "VALIDATION_ERROR")  # fmt: skip
 
 
+@rule("MACHINE-APART")
 async def test_no_way_in_for_people_knows_a_machine(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client)

@@ -12,6 +12,7 @@ from tests.support.envelope import check_refusal
 from tests.support.machines import SCANNER, machine, unknown_key, wrong
 from tests.support.oauth_callers import REVOKE, form
 from tests.support.password_guesses import PROXY, addresses, at
+from tests.support.rules import rule
 from tests.support.statements import counted_statements, look_ups
 
 ME = "/api/client/auth/me"
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.usefixtures("another_da
 FREE = 30
 
 
+@rule("MACHINE-JUNK")
 async def test_a_wrong_checksum_asks_no_store_ever(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     junk = [wrong(unknown_key()), "mfst_key_", "mfst_key_" + "A" * 49, "mfst_", unknown_key() + "0"]
     junk += [unknown_key("sec"), unknown_key().replace("mfst_", "mfst-").replace("mfst-", "mfst_X")]
@@ -30,6 +32,7 @@ async def test_a_wrong_checksum_asks_no_store_ever(app: App, monkeypatch: pytest
     assert (seen, counted) == ([], [])
 
 
+@rule("MACHINE-JUNK")
 async def test_well_formed_unknown_ones_count_by_address(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = (at(address) for address in addresses(2))
     for _ in range(FREE):
@@ -47,6 +50,7 @@ async def test_well_formed_unknown_ones_count_by_address(app: App, monkeypatch: 
     assert (waits.status, waits.headers["retry-after"]) == (429, "2")
 
 
+@rule("MACHINE-JUNK")
 async def test_unknown_ones_at_revocation_count_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     [address] = addresses(1, 30)
     for _ in range(FREE):
@@ -59,6 +63,7 @@ async def test_unknown_ones_at_revocation_count_too(app: App, monkeypatch: pytes
     assert (seen, counted) == ([], [])
 
 
+@rule("MACHINE-JUNK")
 async def test_a_key_that_was_right_passes_while_its_address_waits(app: App) -> None:
     it = await machine(app, await new_client(app))
     [address] = addresses(1, 10)
@@ -69,6 +74,7 @@ async def test_a_key_that_was_right_passes_while_its_address_waits(app: App) -> 
     assert (await app.get(ME, token=it.key.text, headers=at(address))).status == 200
 
 
+@rule("MACHINE-ADDRESSES")
 async def test_only_listed_addresses_get_in(app: App) -> None:
     it = await machine(app, await new_client(app), addresses=["198.51.100.0/24", "2001:db8:1::/48"])
     for address, status in (
@@ -79,6 +85,7 @@ async def test_only_listed_addresses_get_in(app: App) -> None:
     check_refusal(await app.get(ME, token=it.key.text, headers=at("203.0.113.5")), 403, "FORBIDDEN")
 
 
+@rule("MACHINE-ADDRESSES")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_no_page_reads_an_answer_to_a_machine(app: App, method: str) -> None:
     client, origin = await new_client(app), "https://app.machines.example"
@@ -92,6 +99,7 @@ async def test_no_page_reads_an_answer_to_a_machine(app: App, method: str) -> No
         assert not [name for name in reply.headers if name.startswith("access-control-")]
 
 
+@rule("MACHINE-SECRETS")
 async def test_scanners_find_each_secret_in_the_answer_that_makes_it_and_nowhere_else(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client)

@@ -12,6 +12,7 @@ from tests.support.accounts import act_on, new_client, trail
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.machines import Machine, machine, new_key
+from tests.support.rules import rule
 from tests.support.soon import soon
 from tests.support.statements import counted_statements, look_ups
 
@@ -22,6 +23,7 @@ CLOSED = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains
 DAY = 86_400
 
 
+@rule("MACHINE-REVOCATION")
 async def test_a_key_ends_by_its_time_its_revocation_its_account_and_its_client(app: App) -> None:
     client, token = await new_client(app), await app.admin_token()
     it = await machine(app, client)
@@ -61,6 +63,7 @@ async def test_rotation_gives_a_new_one_and_ends_the_old_one_later(app: App) -> 
     assert (await app.me(newest["key"])).status == 200
 
 
+@rule("MACHINE-SECRETS")
 @pytest.mark.parametrize(("kind", "most"), [("keys", 10), ("secrets", 2)])
 async def test_so_many_live_at_once(app: App, kind: str, most: int) -> None:
     client, token = await new_client(app), await app.admin_token()
@@ -75,6 +78,7 @@ async def test_so_many_live_at_once(app: App, kind: str, most: int) -> None:
     check_success(await app.post(path, {}, token=await app.admin_token()), 201)
 
 
+@rule("MACHINE-SECRETS")
 @pytest.mark.parametrize(
     ("body", "field"),
     [({"expiresInDays": 0}, "expiresInDays"), ({"expiresInDays": 367}, "expiresInDays"),
@@ -125,6 +129,7 @@ async def test_reads_ask_no_store_between_two_commits(app: App, monkeypatch: pyt
     assert (seen, counted) == ([], [])
 
 
+@rule("MACHINE-REVOCATION")
 async def test_another_node_refuses_what_ended_here(app: App, database_url: str) -> None:
     client, token = await new_client(app), await app.admin_token()
     async with running(database_url) as other:

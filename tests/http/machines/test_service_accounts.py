@@ -13,6 +13,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.machines import OWN, machine, new_account, of_client
 from tests.support.people import Member, member, users_of
 from tests.support.rows import rows
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -100,6 +101,7 @@ async def test_who_does_not_manage_users_manages_none(app: App, role: str) -> No
         check_refusal(await app.send(method, path, body, token=person.token), 403, "FORBIDDEN")
 
 
+@rule("MACHINE-RANK")
 async def test_a_user_admin_gives_no_machine_the_role_user_admin_in_any_way(app: App) -> None:
     client, admin = await _client(app)
     lesser = await member(app, client, "User Admin")
@@ -203,6 +205,7 @@ async def test_a_key_is_found_only_below_its_own_account_and_kind(app: App) -> N
     assert (await app.me(it.key.text)).status == 200
 
 
+@rule("MACHINE-APART")
 async def test_no_list_of_users_shows_one(app: App) -> None:
     client, admin = await _client(app)
     it = await machine(app, client)

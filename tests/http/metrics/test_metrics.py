@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.application import App, running
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -60,6 +61,7 @@ async def test_a_token_opens_metrics_and_nothing_else_does(tmp_path: Path) -> No
             assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
+@rule("NOTHING-EXPOSED")
 @pytest.mark.parametrize(("public", "status"), [("http://127.0.0.1:8080", 200), ("https://auth.example.com", 404)])
 async def test_without_a_token_only_a_loopback_address_shows_them(tmp_path: Path, public: str, status: int) -> None:
     async with running(f"sqlite:///{tmp_path / 'm.db'}", MANIFEST_PUBLIC_URL=public) as app:

@@ -11,6 +11,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS
 from tests.support.accounts import Keys, opened_by, trail
 from tests.support.envelope import check_headers, check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, flow_cookies, query_of, sign_ins
 
 pytestmark = pytest.mark.one_store
@@ -19,6 +20,7 @@ START, CALLBACK = "/api/client/auth/ms-dynamics", f"{BASE}/api/client/auth/ms-dy
 VERIFIER = "dynamics-verifier-of-an-app-0123456789-abcdef"
 
 
+@rule("OIDC-FLOW")
 async def test_the_browser_is_sent_to_the_directory_with_everything_that_the_flow_needs(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     started = await Browser(setup.app).start("ms-dynamics", client=provider.client)
@@ -65,6 +67,7 @@ async def test_the_whole_way_of_a_browser(setup: MicrosoftSetup) -> None:
     assert (events["signed_in"]["method"], events["signed_in"]["provider"]) == ("dynamics", provider.made["id"])
 
 
+@rule("OIDC-CODE")
 async def test_the_code_is_redeemed_with_verifier_secret_and_address_and_dataverse_is_asked_once(
     setup: MicrosoftSetup,
 ) -> None:
@@ -102,6 +105,7 @@ async def test_an_app_gets_a_one_time_code_for_its_verifier(setup: MicrosoftSetu
     assert (await setup.app.me(data["token"])).data["session"]["method"] == "dynamics"
 
 
+@rule("NO-TOKEN-IN-ADDRESS")
 async def test_no_token_of_anybodys_travels_in_an_address(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     for response in ("cookie", "code"):

@@ -13,6 +13,7 @@ from tests.interop.microsoft.people import ORGANIZATION
 from tests.support.application import Reply
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason, users_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import SLEEP, Browser, check_no_one_got_in, in_time, sign_ins
 
 pytestmark = pytest.mark.one_store
@@ -124,6 +125,7 @@ async def _slow(setup: MicrosoftSetup, **delay: float) -> Reply:
     return reply
 
 
+@rule("MICROSOFT-DOWN")
 async def test_a_slow_environment_is_given_up_within_three_seconds_and_delays_no_one(setup: MicrosoftSetup) -> None:
     reply = await _slow(setup, dataverse=SLEEP)
     check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")

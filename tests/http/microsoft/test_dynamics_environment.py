@@ -20,11 +20,13 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD
 from tests.support.people import last_reason, member, session_of, users_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 pytestmark = pytest.mark.one_store
 
 
+@rule("MICROSOFT-LINK")
 async def test_an_environments_user_who_is_someone_elses_opens_nothing_and_leaves_nothing(
     setup: MicrosoftSetup,
 ) -> None:

@@ -10,6 +10,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import CONSUMERS, POWER_APP
 from tests.interop.microsoft.tokens import ISSUER, STS
 from tests.support.people import last_reason, users_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 pytestmark = pytest.mark.one_store
@@ -89,6 +90,7 @@ async def test_a_minute_of_skew_is_let_pass(setup: MicrosoftSetup) -> None:
         assert (await provider.sign_in())[1].status == 302
 
 
+@rule("MICROSOFT-DIRECTORY")
 async def test_a_key_of_another_directory_signs_no_one_in(setup: MicrosoftSetup) -> None:
     """Microsoft's documents hold keys of several directories; each key says whose tokens it signs."""
     provider = await setup.dynamics()
@@ -122,6 +124,7 @@ async def test_what_the_header_says_changes_nothing_about_how_it_is_verified(set
     assert microsoft.count("dataverse") == 0
 
 
+@rule("VERIFIERS-APART")
 @pytest.mark.parametrize("kind", ["graph", "dataverse", "api", "api-v1"])
 async def test_an_access_token_is_no_id_token(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.dynamics()

@@ -14,6 +14,7 @@ from tests.interop.microsoft.people import ORGANIZATION_ID
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.people import member, session_of, user_of, users_of
 from tests.support.rows import rows
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 pytestmark = pytest.mark.one_store
@@ -67,6 +68,7 @@ async def test_where_no_one_is_created_only_those_who_are_known_get_in(setup: Mi
     assert (await signed_in(provider))["id"] == alice["id"]
 
 
+@rule("MICROSOFT-EMAIL")
 async def test_an_address_alone_links_no_one(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     user_id, _ = await new_user(setup.app, provider.client, "alice@contoso.example")
@@ -117,6 +119,7 @@ async def test_the_signed_in_user_links_the_own_identity(setup: MicrosoftSetup) 
     assert (await signed_in(provider, "bob"))["id"] == own.id
 
 
+@rule("MICROSOFT-PERSON")
 async def test_who_changes_name_and_address_at_microsoft_stays_who_they_are(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     before = await signed_in(provider)
@@ -146,6 +149,7 @@ async def test_by_dynamics_and_by_a_power_app_it_is_one_user_whichever_comes_fir
         setup.providers.clear()
 
 
+@rule("MICROSOFT-PERSON")
 async def test_another_directorys_person_with_that_object_id_is_someone_else(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     fabrikam = setup.microsoft.named("fabrikam").id

@@ -16,6 +16,7 @@ from tests.support.application import Reply
 from tests.support.envelope import check_refusal
 from tests.support.oidc_op import provider as openid_provider
 from tests.support.people import last_reason, users_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import (
     RETURN_TO,
     Browser,
@@ -49,6 +50,7 @@ async def test_a_state_that_no_one_knows_opens_nothing(setup: MicrosoftSetup, st
     await still_fine(setup, browser, address)
 
 
+@rule("OIDC-STATE")
 @pytest.mark.parametrize("brings", ["nothing", "a sign-in of its own", "a guess", "the key"])
 async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
     setup: MicrosoftSetup, brings: str
@@ -79,6 +81,7 @@ async def test_a_callback_that_is_replayed_opens_nothing(setup: MicrosoftSetup) 
     assert len(setup.microsoft.asked) == asked
 
 
+@rule("OIDC-FLOW")
 async def test_twenty_answers_at_once_open_one_session(setup: MicrosoftSetup) -> None:
     browser, address = await begun(setup, await setup.dynamics())
     kept = dict(browser.cookies)
@@ -94,6 +97,7 @@ async def test_twenty_answers_at_once_open_one_session(setup: MicrosoftSetup) ->
     assert (setup.microsoft.count("token"), setup.microsoft.count("dataverse")) == (1, 1)
 
 
+@rule("OIDC-FLOW")
 async def test_after_ten_minutes_it_is_over(setup: MicrosoftSetup) -> None:
     browser, address = await begun(setup, await setup.dynamics())
     setup.app.clock.advance(600)
@@ -101,6 +105,7 @@ async def test_after_ten_minutes_it_is_over(setup: MicrosoftSetup) -> None:
     assert setup.microsoft.count("token") == 0
 
 
+@rule("OIDC-STATE")
 async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     _, theirs = await begun(setup, provider)
@@ -112,6 +117,7 @@ async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(setup: 
     assert setup.microsoft.count("dataverse") == 0
 
 
+@rule("OIDC-MIX-UP")
 async def test_a_sign_in_ends_at_its_own_callback_alone(setup: MicrosoftSetup) -> None:
     """Mix-up (RFC 9700, section 4.4): what began with one kind of provider is not answered by another."""
     provider = await setup.dynamics()

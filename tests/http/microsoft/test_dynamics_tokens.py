@@ -13,6 +13,7 @@ from tests.support import rows as rest
 from tests.support.accounts import act_on
 from tests.support.people import member, session_of
 from tests.support.provider_rows import unsealed
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
 
 pytestmark = pytest.mark.one_store
@@ -54,6 +55,7 @@ def given_by(setup: MicrosoftSetup, **tokens: str) -> list[str]:
     return [access, *access.split(".")[1:], "0.refresh-token-of-microsoft-4f1a2b3c"]
 
 
+@rule("OIDC-CODE")
 async def test_nothing_of_microsofts_rests_where_no_one_asked_for_it(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     secrets = given_by(setup)
@@ -77,6 +79,7 @@ async def test_nothing_of_microsofts_rests_where_no_one_asked_for_it(setup: Micr
         assert "eyJ0eXAi" not in text, name
 
 
+@rule("MICROSOFT-KEPT-TOKENS")
 async def test_what_is_kept_opens_for_its_own_row_alone(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics(dynamics=KEPT)
     secrets = given_by(setup)
@@ -123,6 +126,7 @@ async def test_nothing_is_kept_of_someone_who_does_not_get_in(setup: MicrosoftSe
     assert await rows(setup) == []
 
 
+@rule("MICROSOFT-KEPT-TOKENS")
 @pytest.mark.parametrize(
     "what", ["the user", "the own identity", "the identity", "the provider", "keepTokens", "the environment"]
 )

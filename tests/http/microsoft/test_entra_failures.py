@@ -13,6 +13,7 @@ from tests.interop.microsoft.people import OTHER_APP
 from tests.support.application import Reply
 from tests.support.entra_refusals import addresses_remembered, few_refusals_remembered, refusals_remembered
 from tests.support.envelope import check_refusal
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -26,6 +27,7 @@ def outcomes(replies: list[Reply]) -> Counter[str]:
     return Counter("OK" if reply.status == 200 else reply.code for reply in replies)
 
 
+@rule("WAYS-IN")
 async def test_three_hundred_of_them_one_by_one_cost_few_calls_to_graph(setup: MicrosoftSetup) -> None:
     await setup.entra()
     replies = [await setup.app.me(junk(setup, number)) for number in range(300)]
@@ -35,6 +37,7 @@ async def test_three_hundred_of_them_one_by_one_cost_few_calls_to_graph(setup: M
     assert 1 <= int(replies[-1].headers["retry-after"]) <= 10
 
 
+@rule("MICROSOFT-AUDIENCE")
 async def test_three_hundred_at_once_cost_few_calls_to_graph(setup: MicrosoftSetup) -> None:
     await setup.entra()
     setup.microsoft.delay = {"graph": 0.05}
@@ -66,6 +69,7 @@ async def test_a_pause_ends_and_does_not_grow_beyond_ten_seconds(setup: Microsof
     await setup.me(setup.microsoft.mint("graph"))
 
 
+@rule("WAYS-IN")
 @pytest.mark.parametrize("claims", [{"appid": OTHER_APP}, {"scp": None}, {"aud": "https://graph.windows.net"}])
 async def test_tokens_that_fit_no_one_are_counted_too(setup: MicrosoftSetup, claims: dict[str, str | None]) -> None:
     await setup.entra()
@@ -97,6 +101,7 @@ async def test_people_who_are_many_are_not_held_up(setup: MicrosoftSetup) -> Non
     assert outcomes(replies) == {"OK": 80}
 
 
+@rule("MICROSOFT-AUDIENCE")
 @pytest.mark.usefixtures("setup")  # no other client has the directory
 async def test_another_address_or_directory_is_not_held_up(database_url: str) -> None:
     async with setup_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as setup:
@@ -140,6 +145,7 @@ async def test_what_is_remembered_of_refused_tokens_is_bounded(
     assert setup.microsoft.count("graph") == 11
 
 
+@rule("WAYS-IN", "MICROSOFT-AUDIENCE")
 @pytest.mark.usefixtures("setup")
 async def test_one_clients_slow_calls_to_graph_hold_no_other_client_up(database_url: str) -> None:
     """Two clients, two directories, one Graph: it hangs for the tokens of one of them, from many addresses. Who waits

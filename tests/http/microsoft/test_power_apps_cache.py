@@ -16,6 +16,7 @@ from tests.interop.microsoft.microsoft_setup import GRAPHQL, ME, MicrosoftSetup,
 from tests.interop.microsoft.people import OTHER_APP
 from tests.support.accounts import act_on, trail
 from tests.support.people import set_roles
+from tests.support.rules import rule
 from tests.support.single_sign_on import sign_ins
 
 pytestmark = pytest.mark.one_store
@@ -33,6 +34,7 @@ async def test_a_second_request_makes_no_call(setup: MicrosoftSetup) -> None:
         assert {endpoint: setup.microsoft.count(endpoint) for endpoint in calls} == calls
 
 
+@rule("MICROSOFT-VERDICT")
 @pytest.mark.parametrize("kind", ["graph", "api"])
 async def test_two_hundred_first_requests_at_once_make_one(setup: MicrosoftSetup, kind: str) -> None:
     setup.app.clock.advance(3601)  # nothing is remembered of the directory's keys either
@@ -68,6 +70,7 @@ async def test_each_token_is_judged_by_itself(setup: MicrosoftSetup) -> None:
     assert setup.microsoft.count("graph") == 4
 
 
+@rule("MICROSOFT-VERDICT")
 @KINDS
 async def test_never_longer_than_five_minutes(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.entra_of_ours(entra=ASK_GRAPH)
@@ -122,6 +125,7 @@ CHANGES: dict[str, tuple[Change, int, str]] = {
 }
 
 
+@rule("MICROSOFT-VERDICT")
 @KINDS
 @pytest.mark.parametrize("what", CHANGES)
 async def test_dropped_at_once_when(setup: MicrosoftSetup, kind: str, what: str) -> None:
@@ -175,6 +179,7 @@ async def test_someone_else_of_the_client_is_not_touched(setup: MicrosoftSetup) 
     assert setup.microsoft.count("graph") == 2
 
 
+@rule("MICROSOFT-VERDICT")
 @pytest.mark.parametrize(
     ("what", "status", "code"),
     [

@@ -12,6 +12,7 @@ from tests.support.accounts import act_on, new_client, trail
 from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, users_of
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -167,6 +168,7 @@ async def test_no_one_of_one_client_is_in_another(setup: MicrosoftSetup) -> None
     assert list(await users_of(setup.app, provider.client)) == [me["user"]["email"]]
 
 
+@rule("VERIFIERS-APART")
 async def test_it_opens_nothing_of_the_admins(setup: MicrosoftSetup) -> None:
     await setup.entra(defaultRoles=["Admin"])
     token = setup.microsoft.mint("graph")
@@ -175,6 +177,7 @@ async def test_it_opens_nothing_of_the_admins(setup: MicrosoftSetup) -> None:
         check_refusal(await setup.app.get(f"/api/admin/{path}", token=token), 401, "INVALID_TOKEN")
 
 
+@rule("VERIFIERS-APART")
 async def test_it_is_no_refresh_token_and_no_cookie(setup: MicrosoftSetup) -> None:
     await setup.entra()
     token = setup.microsoft.mint("graph")

@@ -14,6 +14,7 @@ from tests.support.accounts import new_client, trail
 from tests.support.application import Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import Member, member, roles_line, users_of
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -82,6 +83,7 @@ async def test_a_person_who_is_linked_already_stays(setup: MicrosoftSetup) -> No
     assert (await setup.me(token))["user"]["id"] == owner.id
 
 
+@rule("MICROSOFT-LINK")
 @KINDS
 async def test_a_token_that_lets_no_one_in_links_no_one(setup: MicrosoftSetup, kind: str) -> None:
     provider, owner = await both(setup)
@@ -133,6 +135,7 @@ async def test_microsoft_in_trouble(setup: MicrosoftSetup) -> None:
     check_refusal(reply, 403, "ACCOUNT_DISABLED")
 
 
+@rule("MICROSOFT-LINK")
 async def test_only_a_session_consents(setup: MicrosoftSetup) -> None:
     """A caller who sends only a token of Microsoft has proved no account here that could be linked."""
     provider, _ = await both(setup, createUsers=True)

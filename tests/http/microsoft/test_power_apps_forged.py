@@ -16,6 +16,7 @@ from tests.interop.microsoft.people import OUR_URI
 from tests.support.application import App
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -54,6 +55,7 @@ async def test_a_key_of_the_forgers_own(setup: MicrosoftSetup, kind: str) -> Non
         await setup.refused(f"{text}.{tokens.b64(signature)}")
 
 
+@rule("MICROSOFT-DIRECTORY")
 @KINDS
 async def test_another_directorys_key(setup: MicrosoftSetup, kind: str) -> None:
     """The document of keys holds it too; its issuer says whose tokens it signs."""
@@ -65,6 +67,7 @@ async def test_another_directorys_key(setup: MicrosoftSetup, kind: str) -> None:
     await setup.refused(setup.microsoft.mint(kind, key_of="fabrikam", header={"kid": None}))
 
 
+@rule("MICROSOFT-AUDIENCE")
 @KINDS
 async def test_a_claim_changed_under_the_old_signature(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.entra_of_ours()
@@ -79,6 +82,7 @@ async def test_a_claim_changed_under_the_old_signature(setup: MicrosoftSetup, ki
     assert await users_of(setup.app, provider.client) == {}
 
 
+@rule("MICROSOFT-AUDIENCE")
 async def test_a_token_for_us_that_claims_to_be_for_graph_and_the_reverse(setup: MicrosoftSetup) -> None:
     """Each kind is verified by its own code, and not accepted by the other's."""
     await setup.entra_of_ours(entra={"appIdUri": OUR_URI})
@@ -89,6 +93,7 @@ async def test_a_token_for_us_that_claims_to_be_for_graph_and_the_reverse(setup:
     await setup.refused(setup.microsoft.mint("graph", claims={"aud": OUR_URI}))
 
 
+@rule("MICROSOFT-AUDIENCE")
 @KINDS
 async def test_one_token_has_one_text(setup: MicrosoftSetup, kind: str) -> None:
     """Graph reads leniently, so we must refuse a second spelling: it would be cached apart."""
@@ -168,6 +173,7 @@ async def test_a_header_that_asks_for_something_else(setup: MicrosoftSetup, head
         await setup.refused(token)
 
 
+@rule("JWKS-CACHE")
 async def test_keys_are_the_configured_clouds_and_fetched_again_for_an_unknown_one(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours()
     directory = setup.microsoft.named("contoso").id

@@ -19,6 +19,7 @@ from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 from tests.support.processes import free_port
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -41,6 +42,7 @@ async def unavailable(setup: MicrosoftSetup, token: str, **options: Any) -> Repl
     return rest
 
 
+@rule("MICROSOFT-DOWN")
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("told", "passed_on"),
@@ -109,6 +111,7 @@ async def test_an_odd_value_of_a_claim_about_a_person_is_no_value(setup: Microso
     assert me["user"]["email"] == "alice@contoso.example"  # the token's
 
 
+@rule("MICROSOFT-DOWN")
 @pytest.mark.parametrize(
     "answer", [Answer(503), Answer(404), Answer.json({"keys": 1}), Answer(200, {}, b"no"), Answer()]
 )
@@ -135,6 +138,7 @@ async def test_the_token_endpoint_in_trouble(setup: MicrosoftSetup, answer: Answ
     await setup.me(token)
 
 
+@rule("MICROSOFT-DOWN")
 async def test_a_failure_is_not_a_verdict(setup: MicrosoftSetup) -> None:
     await setup.entra()
     token = setup.microsoft.mint("graph")
@@ -180,6 +184,7 @@ async def own_requests(app: App, token: str, until: asyncio.Future[Any]) -> int:
     return count
 
 
+@rule("MICROSOFT-DOWN")
 async def test_a_hanging_graph_delays_no_one(setup: MicrosoftSetup) -> None:
     """Graph and the directory's keys are silent, and far more is asked for than are asked for at a time."""
     setup.app.clock.advance(3601)
@@ -202,6 +207,7 @@ async def test_a_hanging_graph_delays_no_one(setup: MicrosoftSetup) -> None:
     await setup.me(setup.microsoft.mint("api"))
 
 
+@rule("MICROSOFT-DOWN")
 async def test_all_calls_of_one_judgement_share_its_time(setup: MicrosoftSetup) -> None:
     """However slowly each of them, or a byte of one now and then, comes."""
     setup.app.clock.advance(3601)

@@ -13,6 +13,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import act_on, new_client, trail
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import Member, last_reason, member, set_roles, users_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import RETURN_TO, Browser
 from tests.support.user_management import NEW, reset
 
@@ -33,6 +34,7 @@ def trusting(**entra: Any) -> dict[str, Any]:
     return {"entra": {"trustEmail": True, **entra}, "domains": ["contoso.example"]}
 
 
+@rule("MICROSOFT-EMAIL")
 @KINDS
 async def test_an_address_alone_links_no_one(setup: MicrosoftSetup, kind: str) -> None:
     client, alice = await alice_of(setup)
@@ -50,6 +52,7 @@ async def test_an_address_alone_links_no_one(setup: MicrosoftSetup, kind: str) -
     assert list(await users_of(setup.app, client)) == [alice.email]
 
 
+@rule("MICROSOFT-EMAIL")
 @KINDS
 async def test_a_directory_that_is_trusted_for_its_domain(setup: MicrosoftSetup, kind: str) -> None:
     client, alice = await alice_of(setup, "Author")
@@ -65,6 +68,7 @@ async def test_a_directory_that_is_trusted_for_its_domain(setup: MicrosoftSetup,
     assert len(await users_of(setup.app, client)) == 1
 
 
+@rule("MICROSOFT-EMAIL")
 @pytest.mark.parametrize("verified", [True, 1, "1", "true"], ids=repr)
 async def test_entra_says_that_the_domains_owner_is_verified(setup: MicrosoftSetup, verified: Any) -> None:
     client, alice = await alice_of(setup)
@@ -81,6 +85,7 @@ async def test_or_does_not(setup: MicrosoftSetup, verified: Any) -> None:
     await setup.refused(token, code="SSO_FAILED")
 
 
+@rule("MICROSOFT-EMAIL")
 async def test_it_says_so_of_the_claim_email_and_of_no_other(setup: MicrosoftSetup) -> None:
     client, _ = await alice_of(setup)
     await setup.entra_of_ours(client, domains=["contoso.example"])

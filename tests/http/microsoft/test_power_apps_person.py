@@ -11,6 +11,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import OTHER_APP, Person
 from tests.support.accounts import act_on, new_user, trail
 from tests.support.people import last_reason, users_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import sign_ins
 
 pytestmark = pytest.mark.one_store
@@ -43,6 +44,7 @@ async def test_and_none_where_it_does_not(setup: MicrosoftSetup, kind: str) -> N
     await setup.me(setup.microsoft.mint(kind))
 
 
+@rule("MICROSOFT-PERSON")
 async def test_a_person_is_tid_and_oid_whatever_else_changes(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours()
     first = await setup.me(setup.microsoft.mint("graph"))
@@ -57,6 +59,7 @@ async def test_a_person_is_tid_and_oid_whatever_else_changes(setup: MicrosoftSet
     assert len(await users_of(setup.app, provider.client)) == 1
 
 
+@rule("MICROSOFT-PERSON")
 async def test_two_people_with_one_address_are_not_one(setup: MicrosoftSetup) -> None:
     """Another person of the directory gets the address: it opens nothing of the first person's."""
     provider = await setup.entra()
@@ -82,6 +85,7 @@ async def test_someone_without_any_address(setup: MicrosoftSetup) -> None:
     assert await last_reason(setup.app, provider.client) == "unknown person without a valid e-mail address"
 
 
+@rule("MICROSOFT-AUDIENCE")
 async def test_graph_names_someone_else_than_the_token(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours(entra=ON_BEHALF)
     setup.microsoft.profile = {"id": setup.microsoft.named("contoso").people["bob"].oid}
@@ -118,6 +122,7 @@ async def test_an_account_that_is_gone_from_the_directory(setup: MicrosoftSetup)
     assert setup.microsoft.count("graph") == 1
 
 
+@rule("MICROSOFT-USERS-ONLY")
 @KINDS
 @pytest.mark.parametrize("guest", ["gina", "pat"])  # of another organisation, and with a personal account
 async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, kind: str, guest: str) -> None:
@@ -131,6 +136,7 @@ async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, 
     await setup.refused(setup.microsoft.mint(kind, user=guest))
 
 
+@rule("MICROSOFT-USERS-ONLY")
 @KINDS
 @pytest.mark.parametrize(
     "claims",
@@ -147,6 +153,7 @@ async def test_how_a_token_says_that_it_is_a_guests(setup: MicrosoftSetup, kind:
     await setup.refused(setup.microsoft.mint(kind, claims=claims))
 
 
+@rule("MICROSOFT-USERS-ONLY")
 @pytest.mark.parametrize("kind", ["graph", "api"])
 async def test_a_guest_of_whom_only_graph_says_so(setup: MicrosoftSetup, kind: str) -> None:
     """Both claims are optional: a guest's token need not have them."""

@@ -18,6 +18,7 @@ from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Asked
 from tests.support.people import users_of
 from tests.support.rows import change_rows, rows
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -69,6 +70,7 @@ async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: st
     await setup.me(usual)
 
 
+@rule("MICROSOFT-DIRECTORY")
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -106,12 +108,14 @@ async def test_an_issuer_that_is_none(setup: MicrosoftSetup, issuer: Any) -> Non
         await setup.refused(setup.microsoft.mint(kind, claims={"iss": issuer}))
 
 
+@rule("MICROSOFT-DIRECTORY")
 async def test_issuer_and_version_must_fit_each_other(setup: MicrosoftSetup) -> None:
     await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint("api", claims={"ver": "1.0"}))
     await setup.refused(setup.microsoft.mint("api-v1", claims={"ver": "2.0"}))
 
 
+@rule("MICROSOFT-AUDIENCE")
 async def test_another_apps_token_for_graph_which_graph_accepts(setup: MicrosoftSetup) -> None:
     """The confused deputy: any app that Alice signed in to holds such a token, and can ask Graph who she is."""
     await setup.entra_of_ours()
@@ -122,6 +126,7 @@ async def test_another_apps_token_for_graph_which_graph_accepts(setup: Microsoft
     assert setup.microsoft.answer(asked).status == 200
 
 
+@rule("MICROSOFT-PERSON")
 @pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 async def test_another_directorys_person_with_someone_elses_address(setup: MicrosoftSetup, kind: str) -> None:
     """nOAuth: Mallory rules a directory of her own and wrote Alice's address into her account there."""
@@ -137,6 +142,7 @@ async def test_another_directorys_person_with_someone_elses_address(setup: Micro
     assert list(await users_of(setup.app, provider.client)) == [alice["user"]["email"]]
 
 
+@rule("MICROSOFT-AUDIENCE")
 @pytest.mark.parametrize("kind", ["id", "dataverse"])
 async def test_tokens_for_something_else(setup: MicrosoftSetup, kind: str) -> None:
     await setup.entra_of_ours()
@@ -150,6 +156,7 @@ async def test_an_id_token_with_what_access_tokens_have(setup: MicrosoftSetup) -
     await setup.refused(setup.microsoft.mint("id", claims={"azp": OURS, "scp": "access_as_user"}))
 
 
+@rule("MICROSOFT-USERS-ONLY")
 async def test_a_token_of_an_app_alone(setup: MicrosoftSetup) -> None:
     await setup.entra_of_ours()
     alone = {"scp": None, "idtyp": "app", "roles": ["User.Read.All", "access_as_user"]}
@@ -184,12 +191,14 @@ async def test_an_app_id_uri_that_is_not_configured(setup: MicrosoftSetup) -> No
     await setup.refused(setup.microsoft.mint("api-v1", claims={"aud": "api://manifest.contoso.example"}))
 
 
+@rule("MICROSOFT-DIRECTORY")
 async def test_a_directory_that_is_bound_to_no_client(setup: MicrosoftSetup) -> None:
     await setup.entra()
     await setup.refused(setup.microsoft.mint("graph", "fabrikam"))
     assert setup.microsoft.count("graph") == 0
 
 
+@rule("MICROSOFT-DIRECTORY")
 async def test_personal_accounts(setup: MicrosoftSetup) -> None:
     """All personal accounts share one directory, so it is no organisation: no provider is saved for it, and an older
     one lets no one in."""

@@ -13,6 +13,7 @@ from tests.support.application import PASSWORD, Reply
 from tests.support.background_jobs import sweep_expired
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -25,6 +26,7 @@ async def sign_out(setup: MicrosoftSetup, token: str, *, everywhere: bool = Fals
     return await setup.app.post(path, token=token, headers={"X-Client-ID": client} if client else {})
 
 
+@rule("SIGN-OUT")
 @KINDS
 async def test_the_token_is_shut_out(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.entra_of_ours()
@@ -43,6 +45,7 @@ async def test_the_token_is_shut_out(setup: MicrosoftSetup, kind: str) -> None:
     assert me["session"]["id"].startswith(event.members["session"])
 
 
+@rule("SIGN-OUT")
 @KINDS
 async def test_for_as_long_as_it_would_have_been_good(setup: MicrosoftSetup, kind: str) -> None:
     """Long after what was remembered of it is gone, and whatever sweeps the store."""
@@ -70,6 +73,7 @@ async def test_a_token_that_this_process_never_saw(setup: MicrosoftSetup, kind: 
     await setup.refused(token)
 
 
+@rule("REVOKE-BY-SESSION")
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_under_every_text_of_it(setup: MicrosoftSetup, when: str) -> None:
     """Graph compares what the header says and not how it is written, so one token has several texts."""

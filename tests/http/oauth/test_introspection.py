@@ -8,6 +8,7 @@ from tests.support.accounts import keys_of
 from tests.support.application import App
 from tests.support.oauth_callers import INTROSPECT, Machine, basic, form, header_and_claims, machine
 from tests.support.people import member
+from tests.support.rules import rule
 
 INACTIVE = {"active": False}
 
@@ -51,6 +52,7 @@ async def test_the_answer_is_not_kept(app: App, ours: Machine) -> None:
     assert (reply.headers["cache-control"], reply.text) == ("no-store", '{"active":false}')
 
 
+@rule("OAUTH-INTROSPECTION")
 async def test_nothing_of_another_client_is_told(app: App, ours: Machine, theirs: Machine) -> None:
     user = await member(app, theirs.client, "Admin")
     for token in (await theirs.token(), user.token, await theirs.new("key"), theirs.secret):
@@ -68,6 +70,7 @@ async def test_what_is_no_token_here_is_not_active(app: App, ours: Machine) -> N
         assert await ours.introspect(token) == INACTIVE
 
 
+@rule("OAUTH-INTROSPECTION")
 async def test_what_is_over_is_not_active(app: App, ours: Machine, client: str) -> None:
     asked = await machine(app, client, "asked")
     viewer = await member(app, client, "Viewer")
@@ -82,6 +85,7 @@ async def test_what_is_over_is_not_active(app: App, ours: Machine, client: str) 
     assert await ours.introspect(token) == INACTIVE
 
 
+@rule("OAUTH-INTROSPECTION")
 async def test_an_account_that_may_not_introspect_is_told_nothing(app: App, client: str) -> None:
     plain = await machine(app, client, "plain")
     assert await plain.introspect(await plain.token()) == INACTIVE

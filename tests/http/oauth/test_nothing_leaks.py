@@ -12,10 +12,12 @@ from tests.support.logged import logged
 from tests.support.machines import SCANNER, new_account, of_client
 from tests.support.oauth_callers import GRANT, INTROSPECT, REVOKE, TOKEN, Machine, basic, form
 from tests.support.rows import all_that_rests
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.settings(MANIFEST_LOG_REQUESTS="all")
 
 
+@rule("OAUTH-NO-SECRET")
 async def test_what_is_secret_is_in_one_answer_alone(app: App, client: str) -> None:
     with logged(app) as lines:
         answers, shown = await a_day_of_a_machine(app, client)

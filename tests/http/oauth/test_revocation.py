@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import keys_of, trail
 from tests.support.application import App, Reply, running
 from tests.support.oauth_callers import GRANT, REVOKE, TOKEN, Machine, form, machine
+from tests.support.rules import rule
 from tests.support.soon import soon
 
 
@@ -28,6 +29,7 @@ def check_done(reply: Reply) -> None:
     assert (reply.status, reply.text, reply.headers["cache-control"]) == (200, "", "no-store")
 
 
+@rule("OAUTH-REVOCATION")
 async def test_a_token_of_ones_own_ends_on_every_node(app: App, other_node: App, ours: Machine) -> None:
     token, other = await ours.token(), await ours.token()
     assert await works(app, token)
@@ -45,6 +47,7 @@ async def test_by_an_assertion(app: App, ours: Machine) -> None:
     assert not await works(app, token)
 
 
+@rule("OAUTH-REVOCATION")
 async def test_another_accounts_token_goes_on(app: App, ours: Machine, theirs: Machine, client: str) -> None:
     neighbour = await machine(app, client, "neighbour")
     user = (await keys_of(app)).token
@@ -73,6 +76,7 @@ async def _status(node: App, ours: Machine) -> int:
     return (await form(node, TOKEN, GRANT, ours.basic)).status
 
 
+@rule("OAUTH-REVOCATION")
 async def test_a_leaked_secret_is_ended_by_anyone(app: App, other_node: App, ours: Machine) -> None:
     assert (await form(other_node, TOKEN, GRANT, ours.basic)).status == 200
     check_done(await form(app, REVOKE, {"token": ours.secret}))
@@ -83,6 +87,7 @@ async def test_a_leaked_secret_is_ended_by_anyone(app: App, other_node: App, our
     assert (event.actor, event.subject, event.members["by_holder"]) == ("anonymous", f"service:{ours.id}", True)
 
 
+@rule("OAUTH-REVOCATION")
 async def test_a_leaked_key_is_ended_by_anyone(app: App, other_node: App, ours: Machine, theirs: Machine) -> None:
     key, left = await ours.new("key"), await ours.new("key")
     assert (await ours.introspect(key))["active"] is True
@@ -91,6 +96,7 @@ async def test_a_leaked_key_is_ended_by_anyone(app: App, other_node: App, ours: 
     assert (await ours.introspect(left))["active"] is True
 
 
+@rule("OAUTH-GUESSES")
 async def test_guesses_at_keys_are_counted(app: App, ours: Machine) -> None:
     key = await ours.new("key")
     for _ in range(30):

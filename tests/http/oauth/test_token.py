@@ -22,6 +22,7 @@ from tests.support.oauth_callers import (
     header_and_claims,
     machine,
 )
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -46,6 +47,7 @@ async def test_by_a_client_secret(app: App, ours: Machine) -> None:
     assert "set-cookie" not in reply.headers
 
 
+@rule("OAUTH-ASSERTION")
 async def test_by_an_assertion_once(app: App, ours: Machine) -> None:
     fields = {**GRANT, **ours.signed(), "client_id": ours.client_id}
     assert (await form(app, TOKEN, fields)).status == 200
@@ -53,6 +55,7 @@ async def test_by_an_assertion_once(app: App, ours: Machine) -> None:
     assert (await form(app, TOKEN, {**GRANT, **ours.signed(jti="another")})).status == 200
 
 
+@rule("OAUTH-ASSERTION")
 async def test_an_assertion_need_not_name_its_key(app: App, ours: Machine) -> None:
     for number, keys in enumerate(((ec_key(),), (rsa_key(), ec_key(), ECKey.generate_key("P-256")))):
         await ours.change(jwks=public_set(*keys))
@@ -93,6 +96,7 @@ async def test_of_twenty_at_once_on_two_nodes_one_gets_in(app: App, ours: Machin
     assert sorted(reply.status for reply in replies) == [200] + [401] * 19
 
 
+@rule("SERVICE-TOKEN-PURPOSE")
 async def test_a_token_is_as_rfc_9068_has_it(app: App, ours: Machine) -> None:
     token = await ours.token(scope="jobs:read")
     header, claims = header_and_claims(token)
@@ -139,6 +143,7 @@ async def test_a_form_anywhere_else_is_refused(app: App, ours: Machine) -> None:
     assert (reply.status, reply.code) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+@rule("OAUTH-CLIENT-AUTHENTICATION")
 async def test_a_secret_in_the_body_or_in_the_address_is_never_taken(app: App, ours: Machine) -> None:
     shown = {"client_id": ours.client_id, "client_secret": ours.secret}
     check_error(await form(app, TOKEN, {**GRANT, **shown}), 401, "invalid_client")
@@ -146,11 +151,13 @@ async def test_a_secret_in_the_body_or_in_the_address_is_never_taken(app: App, o
     check_error(await form(app, path, GRANT), 401, "invalid_client")
 
 
+@rule("OAUTH-CLIENT-AUTHENTICATION")
 async def test_two_ways_at_once_are_refused(app: App, ours: Machine) -> None:
     check_error(await form(app, TOKEN, {**GRANT, **ours.signed()}, ours.basic), 400, "invalid_request")
     check_error(await form(app, TOKEN, {**GRANT, "client_secret": "x"}, ours.basic), 400, "invalid_request")
 
 
+@rule("OAUTH-CLIENT-AUTHENTICATION")
 async def test_every_wrong_secret_is_answered_alike(app: App, ours: Machine, theirs: Machine) -> None:
     key = await ours.new("key")
     wrong = [
@@ -167,6 +174,7 @@ async def test_every_wrong_secret_is_answered_alike(app: App, ours: Machine, the
     assert told == {"Client authentication failed"}
 
 
+@rule("OAUTH-ASSERTION")
 @pytest.mark.parametrize("what", BROKEN)
 async def test_a_broken_assertion_gets_no_token(app: App, ours: Machine, what: str) -> None:
     shown = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": BROKEN[what](ours.maker)}
@@ -174,6 +182,7 @@ async def test_a_broken_assertion_gets_no_token(app: App, ours: Machine, what: s
     assert (await form(app, TOKEN, {**GRANT, **ours.signed()})).status == 200
 
 
+@rule("OAUTH-ASSERTION")
 async def test_an_assertion_of_another_accounts_key_is_refused(app: App, ours: Machine, client: str) -> None:
     other = await machine(app, client, "other")
     await other.change(jwks=None)
@@ -183,6 +192,7 @@ async def test_an_assertion_of_another_accounts_key_is_refused(app: App, ours: M
     check_error(await form(app, TOKEN, named), 401, "invalid_client")
 
 
+@rule("OAUTH-CLIENT-AUTHENTICATION")
 async def test_a_cookie_changes_nothing(app: App, ours: Machine) -> None:
     cookie = (await app.sign_in("admin@acme.example")).cookie("session")
     check_error(await form(app, TOKEN, GRANT, cookie=cookie), 401, "invalid_client")
@@ -203,6 +213,7 @@ async def test_a_scope_is_within_what_the_account_may_do(app: App, client: str) 
     check_error(await form(app, TOKEN, {**GRANT, "scope": "templates:read"}, narrow.basic), 400, "invalid_scope")
 
 
+@rule("OAUTH-GUESSES")
 async def test_after_thirty_wrong_ones_the_next_waits_and_a_known_one_does_not(app: App, theirs: Machine) -> None:
     ours = await machine(app, theirs.client, "guessed")
     assert (await form(app, TOKEN, GRANT, ours.basic)).status == 200
@@ -214,6 +225,7 @@ async def test_after_thirty_wrong_ones_the_next_waits_and_a_known_one_does_not(a
     assert (await form(app, TOKEN, GRANT, ours.basic)).status == 200
 
 
+@rule("OAUTH-CLIENT-AUTHENTICATION")
 async def test_what_is_no_secret_by_its_checksum_costs_the_store_nothing(app: App, ours: Machine) -> None:
     junk = ours.secret[:-1] + ("0" if ours.secret[-1] != "0" else "1")
     for _ in range(60):  # so it is not counted either

@@ -15,6 +15,7 @@ from tests.support.client_assertions import b64
 from tests.support.forged_tokens import Purpose, hs256, signing_keys
 from tests.support.oauth_callers import GRANT, TOKEN, Machine, bits, form, header_and_claims, machine, signed_by_us
 from tests.support.routes import ROUTES, filled
+from tests.support.rules import rule
 from tests.support.soon import soon
 from tests.support.statements import beats_are_in_time, counted_statements
 
@@ -46,6 +47,7 @@ async def test_it_opens_what_its_scope_and_the_account_allow(app: App, client: s
     assert [await opens(app, query, narrow) for query in (JOBS, TEMPLATES, USERS)] == ["ok", "FORBIDDEN", "FORBIDDEN"]
 
 
+@rule("SERVICE-TOKEN-SCOPE")
 async def test_what_the_account_may_do_counts_at_the_moment_of_use(app: App, ours: Machine) -> None:
     token = await ours.token()
     assert await opens(app, TEMPLATES, token) == "ok"
@@ -53,6 +55,7 @@ async def test_what_the_account_may_do_counts_at_the_moment_of_use(app: App, our
     assert [await opens(app, query, token) for query in (JOBS, TEMPLATES)] == ["ok", "FORBIDDEN"]
 
 
+@rule("SERVICE-TOKEN-SCOPE")
 async def test_another_scope_never_gives_more_than_the_account_has(app: App, client: str) -> None:
     narrow = await machine(app, client, scopes=("jobs:read",))
     token = await narrow.token(scope="jobs:read")
@@ -76,6 +79,7 @@ async def test_it_ends(app: App, ours: Machine) -> None:
     assert await opens(app, JOBS, token) == "TOKEN_EXPIRED"
 
 
+@rule("SERVICE-TOKEN-SCOPE")
 @pytest.mark.parametrize("what", ["disable", "delete"])
 async def test_a_disabled_account_is_refused_on_every_node(app: App, other_node: App, ours: Machine, what: str) -> None:
     token = await ours.token()
@@ -115,6 +119,7 @@ async def test_a_network_that_does_not_fit_is_refused(app: App, client: str) -> 
     assert await opens(app, JOBS, token) == "FORBIDDEN"
 
 
+@rule("SERVICE-TOKEN-PURPOSE")
 @pytest.mark.parametrize(
     "route", [route for route in ROUTES if route.who == "admin"], ids=lambda r: f"{r.method} {r.path}"
 )
@@ -124,6 +129,7 @@ async def test_it_opens_no_route_of_system_admins(app: App, ours: Machine, route
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
+@rule("SERVICE-TOKEN-PURPOSE")
 async def test_neither_verifier_takes_the_others_token(app: App, ours: Machine) -> None:
     """Signed by the right keys: a user's claims in a service account's token, and the reverse."""
     user, service = (await keys_of(app)).token, await ours.token()
@@ -136,6 +142,7 @@ async def test_neither_verifier_takes_the_others_token(app: App, ours: Machine) 
     assert await opens(app, JOBS, signed_by_us(app, head, claims)) == "INVALID_TOKEN"
 
 
+@rule("SERVICE-TOKEN-PURPOSE")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -168,6 +175,7 @@ async def test_a_second_read_asks_the_store_for_nothing_of_its_caller(
         assert [app.sample("manifest_cache_total", cache=name, result="miss") for name in CACHES] == before
 
 
+@rule("SERVICE-TOKEN-SCOPE")
 async def test_after_a_rotation_it_is_good_and_a_retired_key_ends_it(app: App, other_node: App, ours: Machine) -> None:
     admin, token = await app.admin_token(), await ours.token()
     kid = header_and_claims(token)[0]["kid"]

@@ -15,6 +15,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op, provider
 from tests.support.provider_editors import WHO, editor
 from tests.support.rows import change_rows, rows
+from tests.support.rules import rule
 from tests.support.single_sign_on import (
     BASE,
     RETURN_TO,
@@ -54,6 +55,7 @@ async def begins_at(app: App, client: str, made: dict[str, Any]) -> tuple[Browse
     return browser, query_of(started)
 
 
+@rule("OIDC-MIX-UP")
 @pytest.mark.parametrize(
     ("honest_sends_iss", "evil_announces_it", "ways_round", "marked"), list(itertools.product((True, False), repeat=4))
 )
@@ -78,6 +80,7 @@ async def test_in_no_mix_up_does_the_attackers_provider_get_the_code(
     assert await failures(app, ours) == []
 
 
+@rule("OIDC-MIX-UP")
 @pytest.mark.parametrize("sends_iss", [True, False])
 async def test_the_address_names_client_and_provider_and_is_the_only_one_that_counts(
     app: App, op: Op, sends_iss: bool
@@ -138,6 +141,7 @@ async def test_a_marked_provider_that_announces_no_iss_has_its_own(app: App, op:
     await gets_in(browser, address)
 
 
+@rule("OIDC-MIX-UP")
 @pytest.mark.parametrize("oidc", [MARKED, {}])
 @pytest.mark.parametrize("iss", [None, "", "https://evil.example", "null", "{}/", "{}?x", "{} ", "HTTP{4}"])
 async def test_iss_is_required_where_it_was_announced_and_compared_character_by_character(
@@ -165,6 +169,7 @@ async def test_an_iss_that_was_not_announced_is_compared_all_the_same(app: App, 
     await gets_in(browser, address)
 
 
+@rule("OIDC-MIX-UP")
 @pytest.mark.parametrize("announced_later", [True, False])
 async def test_a_provider_that_changes_its_description_meanwhile_gains_nothing(
     app: App, op: Op, announced_later: bool
@@ -201,6 +206,7 @@ async def test_an_error_too_must_come_to_the_right_address(app: App, op: Op, sen
     assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE, "redirect: access_denied"]
 
 
+@rule("OIDC-MIX-UP")
 @pytest.mark.parametrize("who", WHO)
 async def test_only_an_admin_marks_a_provider_for_the_shared_address(app: App, op: Op, who: str) -> None:
     caller = await editor(app, who, await new_client(app))

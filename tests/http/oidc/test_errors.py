@@ -12,6 +12,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
+from tests.support.rules import rule
 from tests.support.single_sign_on import (
     SLEEP,
     Browser,
@@ -69,6 +70,7 @@ async def test_an_error_of_the_provider_is_a_sentence_that_a_person_understands(
     assert op.count("token") == 0
 
 
+@rule("PROVIDER-WORDS")
 async def test_the_providers_own_text_is_shown_to_no_one(app: App, op: Op, client: str) -> None:
     """Anybody can write them: the address may come from a page that wants to look like ours."""
     for error in ("<script>alert(1)</script>", "Call 555-0100 now", "a\r\nSet-Cookie: session=x", "x" * 500):

@@ -13,6 +13,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App, Reply
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.single_sign_on import (
     RETURN_TO,
     Browser,
@@ -43,6 +44,7 @@ async def still_fine(browser: Browser, address: str) -> None:
     assert (await browser.me()).status == 200
 
 
+@rule("OIDC-STATE")
 @pytest.mark.parametrize("state", [None, "", "A" * 32, "0", "' OR 1=1 --", "state\r\nSet-Cookie: session=x", "é" * 20])
 async def test_a_state_that_no_one_knows_is_refused_and_no_one_is_asked(
     app: App, op: Op, client: str, state: str | None
@@ -63,6 +65,7 @@ async def test_nearly_the_state_is_not_the_state(app: App, op: Op, client: str) 
     await still_fine(browser, address)
 
 
+@rule("OIDC-FLOW")
 async def test_the_state_is_long_and_random_and_so_are_nonce_challenge_and_cookie(
     app: App, op: Op, client: str
 ) -> None:
@@ -78,6 +81,7 @@ async def test_the_state_is_long_and_random_and_so_are_nonce_challenge_and_cooki
     assert len(seen) == 12
 
 
+@rule("OIDC-FLOW")
 async def test_a_state_is_used_once_by_its_own_browser_too(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     kept = dict(browser.cookies)
@@ -100,6 +104,7 @@ async def test_a_state_that_was_refused_is_used_up(app: App, op: Op, client: str
     assert [told["why"] for told in await failures(app, client)][1:] == ["state: used before"]
 
 
+@rule("OIDC-FLOW")
 async def test_after_ten_minutes_it_is_over(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     late, late_address = await begun(app, op, client)
@@ -122,6 +127,7 @@ async def test_the_cookie_lives_as_long_and_is_gone_afterwards(app: App, op: Op,
     assert flow_cookies(browser) == {}
 
 
+@rule("OIDC-STATE")
 @pytest.mark.parametrize("brings", ["nothing", "a cookie of its own", "a guess", "an empty one", "the key", "two"])
 async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
     app: App, op: Op, client: str, brings: str
@@ -163,6 +169,7 @@ async def test_two_tabs_of_one_browser_do_not_disturb_each_other(app: App, op: O
     assert flow_cookies(browser) == {}
 
 
+@rule("OIDC-STATE")
 @pytest.mark.parametrize("of_pkce", [True, False])
 async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(
     app: App, op: Op, client: str, of_pkce: bool
@@ -180,6 +187,7 @@ async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(
     assert (await thief.me()).status == 401
 
 
+@rule("OIDC-FLOW")
 async def test_a_nonce_of_another_sign_in_or_none_is_refused(app: App, op: Op, client: str) -> None:
     for nonce in ("A" * 32, None, "", 7):
         browser, address = await begun(app, op, client)
@@ -188,6 +196,7 @@ async def test_a_nonce_of_another_sign_in_or_none_is_refused(app: App, op: Op, c
         assert (await failures(app, client))[-1]["why"] == "ID token: nonce"
 
 
+@rule("OIDC-FLOW")
 async def test_twenty_answers_at_once_open_one_session(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     kept = dict(browser.cookies)

@@ -10,6 +10,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.oidc_op import Op, b64, new_key, signed
 from tests.support.oidc_socket import Answer
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, add_oidc, begun, check_no_one_got_in, failures
 
 ADA = {"given_name": "Ada", "family_name": "Lovelace", "groups": ["ops"]}
@@ -45,6 +46,7 @@ async def test_an_issuer_that_is_configured_without_its_slash_is_another(app: Ap
     assert (await failures(app, client))[-1]["why"].startswith("discovery: the issuer is")
 
 
+@rule("OIDC-ID-TOKEN")
 @pytest.mark.parametrize(
     "claims",
     [

@@ -13,6 +13,7 @@ from tests.support.envelope import check_refusal
 from tests.support.faults import store_has_a_bug, store_is_gone
 from tests.support.logged import logged
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.single_sign_on import add_oidc
 from tests.support.visitor import Page, Visitor
 
@@ -59,6 +60,7 @@ async def test_a_method_that_a_page_does_not_have(app: App) -> None:
     assert page.reply.headers["allow"] == "GET, HEAD, POST"
 
 
+@rule("ERROR-PAGES")
 async def test_a_bug_is_a_page_that_tells_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = await Visitor(app).signed_in()
     form = (await visitor.get("/sign-out")).form("/sign-out")
@@ -114,6 +116,7 @@ def reasons(lines: bytes) -> list[str]:
     return [line["reason"] for line in map(json.loads, lines.splitlines()) if line["event"] == "refused"]
 
 
+@rule("ERROR-PAGES")
 @pytest.mark.parametrize(("query", "parameter", "what"), WRONG)
 async def test_a_wrong_parameter_of_a_sign_in_is_named(
     app: App, provider_started: str, query: str, parameter: str, what: str
@@ -131,6 +134,7 @@ async def test_a_wrong_parameter_of_a_sign_in_is_named(
     assert details == [{"field": parameter, "message": what}]
 
 
+@rule("ERROR-PAGES")
 async def test_a_parameter_that_the_caller_made_up_is_not_repeated(app: App) -> None:
     with logged(app) as lines:
         page = await Visitor(app).get("/sign-in?client=acme&Call+0900+5555=1&Call+0900+5555=2")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.routes import PAGES, Route, filled
+from tests.support.rules import rule
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.one_store
@@ -52,6 +53,7 @@ async def test_a_page_has_its_headers(app: App, route: Route) -> None:
     assert "content-encoding" not in headers
 
 
+@rule("HEADERS")
 @pytest.mark.parametrize("route", SHOWN, ids=name)
 async def test_nothing_on_a_page_is_inline_or_from_elsewhere(app: App, route: Route) -> None:
     page = await (await (await Visitor(app).signed_in()).system_admin()).get(filled(route.path))

@@ -7,6 +7,7 @@ import pytest
 from tests.support.application import App
 from tests.support.email_changes import ask_own, mails_by_recipient, person, until_idle
 from tests.support.mail_server import MailServer
+from tests.support.rules import rule
 from tests.support.second_factors import Person
 from tests.support.team import Team, new_team
 from tests.support.visitor import Page, Visitor
@@ -26,6 +27,7 @@ async def looked(visitor: Visitor, token: str) -> Page:
     return await visitor.submit(await visitor.get("/welcome"), "/welcome", token=token)
 
 
+@rule("EMAIL-UNDO")
 async def test_a_new_address_is_confirmed_and_put_back(team: Team, mail_server: MailServer) -> None:
     user_id, old, token = await person(team, roles=["User Admin"])
     await Person(team.app, team.client, user_id, old).enrol(token)

@@ -11,6 +11,7 @@ from tests.support.accounts import act_on, new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, add_oidc, begun, saml_provider
 from tests.support.visitor import Page, Visitor
 
@@ -46,6 +47,7 @@ async def test_a_person_without_an_account_is_shown_the_other_ways(app: App, op:
     check_refusal(await browser.send("GET", back), 401, "SSO_FAILED")  # a program gets the envelope
 
 
+@rule("PROVIDER-WORDS")
 async def test_what_the_provider_says_is_not_shown(app: App, op: Op, client: str) -> None:
     browser, back = await begun(app, op, client, provider="okta")
     back = back.partition("?")[0] + "?" + "&".join(

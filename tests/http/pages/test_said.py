@@ -8,6 +8,7 @@ from tests.support.accounts import new_user
 from tests.support.application import App
 from tests.support.console import act
 from tests.support.provider_wizard import Wizard, metadata_of
+from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.visitor import Page, Visitor
 
@@ -39,6 +40,7 @@ async def by_links(visitor: Visitor, path: str, words: tuple[str, ...]) -> None:
             assert (page.status == 400) or notices(page) == usual, (name, word)
 
 
+@rule("NOTICES")
 @pytest.mark.parametrize("path", [*CONSOLE, *ACCOUNT])
 async def test_no_link_makes_a_page_say_that_something_was_done(app: App, path: str) -> None:
     await by_links(await Visitor(app).signed_in(ADMIN), path, (CONSOLE | ACCOUNT)[path])
@@ -60,6 +62,7 @@ async def test_no_link_makes_the_page_of_a_provider_say_so(app: App) -> None:
     assert notices(await wizard.visitor.follow(said)) == []
 
 
+@rule("NOTICES")
 @pytest.mark.parametrize("path", INSTALLATION)
 async def test_no_link_makes_a_page_of_the_installation_say_so(app: App, path: str) -> None:
     await by_links(await Visitor(app).system_admin(), path, INSTALLATION[path])

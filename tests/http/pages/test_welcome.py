@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import settle
 from tests.support.application import App
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, add_oidc
 from tests.support.team import Team, new_team
 from tests.support.user_management import NEW, invited, started_reset
@@ -30,6 +31,7 @@ async def who(visitor: Visitor) -> str:
     return str((await visitor.app.me(cookie=visitor.cookies["session"])).data["user"]["email"])
 
 
+@rule("ONE-TIME-LINK")
 async def test_an_invited_person_chooses_a_password_and_is_in(team: Team) -> None:
     _, token = await invited(team, f"ada@{team.client}.example")
     visitor = Visitor(team.app)

@@ -10,6 +10,7 @@ from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.hostile_texts import EVIL
 from tests.support.own_settings import own_client
+from tests.support.rules import rule
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -73,6 +74,7 @@ async def test_a_listed_address_is_reached_from_a_page_of_ours(listing: App, add
     assert page.links() == {"Continue": address}
 
 
+@rule("RETURN-ADDRESS")
 async def test_without_one_it_ends_at_the_account_and_a_code_has_no_end(listing: App) -> None:
     """A listed address expects what its application asks for, such as a code."""
     _, page = await signed_in(listing, "")

@@ -15,6 +15,7 @@ from tests.support.application import App
 from tests.support.authenticator import Altered
 from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import PUBLIC, Holder, with_passkey
+from tests.support.rules import rule
 
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
@@ -24,11 +25,13 @@ async def ada(app: App) -> Holder:
     return await with_passkey(app, counts=True)
 
 
+@rule("PASSKEY-VERIFIED")
 @pytest.mark.parametrize("what", SIGNED)
 async def test_an_answer_that_was_made_wrong_is_refused(ada: Holder, what: str) -> None:
     await _refused(ada, ada.browser.get(await ada.options(), SIGNED[what]))
 
 
+@rule("PASSKEY-VERIFIED")
 @pytest.mark.parametrize("what", UNDERWAY)
 async def test_an_answer_that_was_altered_on_the_way_is_refused(ada: Holder, what: str) -> None:
     credential = ada.browser.get(await ada.options())

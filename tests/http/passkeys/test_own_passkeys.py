@@ -12,10 +12,12 @@ from tests.support.application import App
 from tests.support.authenticator import BE, UP, UV, Altered, Key
 from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import PASSKEYS, PUBLIC, signed_in, with_passkey
+from tests.support.rules import rule
 
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
+@rule("PASSKEY-NAMES-NO-ONE")
 async def test_the_options_say_what_is_wanted_and_nothing_of_the_person_but_names(app: App) -> None:
     ada = await signed_in(app)
     found = await ada.creation_options()
@@ -116,6 +118,7 @@ async def test_a_credential_is_registered_once_in_the_installation(app: App) -> 
     check_success(await eve.send_new(stolen), 201)
 
 
+@rule("PASSKEY-CHALLENGE")
 async def test_an_answer_counts_in_the_session_that_asked_alone_and_once(app: App) -> None:
     ada, eve = await signed_in(app), await signed_in(app)
     made = ada.browser.create(await ada.creation_options())

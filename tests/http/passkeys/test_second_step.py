@@ -12,6 +12,7 @@ from tests.support.application import App
 from tests.support.authenticator import Altered, Authenticator
 from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import ORIGIN, PUBLIC, Holder, with_passkey
+from tests.support.rules import rule
 from tests.support.second_factors import SIGN_IN, Person, person
 
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
@@ -45,6 +46,7 @@ async def test_no_user_handle_is_needed_where_the_passkeys_were_named(ada: Holde
     check_success(await ada.person.go_on(challenge, passkey=answer))
 
 
+@rule("PASSKEY-VERIFIED")
 @pytest.mark.parametrize("what", [name for name in (*SIGNED, *UNDERWAY) if name != "no user handle"])
 async def test_an_answer_that_is_wrong_in_one_place_is_refused(app: App, ada: Holder, what: str) -> None:
     challenge = await _due(ada)
@@ -57,6 +59,7 @@ async def test_an_answer_that_is_wrong_in_one_place_is_refused(app: App, ada: Ho
     check_success(await ada.person.go_on(challenge, passkey=ada.browser.get(options)))
 
 
+@rule("PASSKEY-CHALLENGE")
 async def test_an_answer_counts_for_its_own_user_and_challenge_alone(app: App, ada: Holder) -> None:
     eve = await with_passkey(app, ada.person.client)
     hers, his = await _due(ada), await _due(eve)
@@ -135,6 +138,7 @@ async def test_a_passkey_is_enrolled_at_the_sign_in_that_requires_a_factor(app: 
     check_success(await Holder(ada, browser).sign_in())
 
 
+@rule("PASSKEY-VERIFIED")
 @pytest.mark.parametrize("what", [name for name in SIGNED if "handle" not in name and "backup" not in name])
 async def test_a_new_passkey_that_is_wrong_in_one_place_is_not_enrolled(app: App, what: str) -> None:
     ada, challenge = await _enrolling(app)

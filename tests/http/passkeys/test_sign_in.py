@@ -11,6 +11,7 @@ from tests.support.application import App
 from tests.support.authenticator import BE, BS, EDDSA, ES256, RS256, UP, UV, Altered
 from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import COOKIE, PASSKEYS, PUBLIC, with_passkey
+from tests.support.rules import rule
 from tests.support.second_factors import SIGN_IN
 
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
@@ -28,6 +29,7 @@ async def test_a_passkey_alone_signs_in_as_two_factors(app: App, algorithm: int)
     assert (last.event, last.members["method"], last.members["amr"]) == ("signed_in", "passkey", ["passkey", "mfa"])
 
 
+@rule("PASSKEY-NAMES-NO-ONE")
 async def test_the_options_name_no_one_and_ask_for_user_verification(app: App) -> None:
     ada = await with_passkey(app)
     found = await ada.options()
@@ -40,6 +42,7 @@ async def test_the_options_name_no_one_and_ask_for_user_verification(app: App) -
     check_refusal(reply, 400, "VALIDATION_ERROR")
 
 
+@rule("PASSKEY-CHALLENGE")
 async def test_a_challenge_is_used_up_by_one_right_answer(app: App) -> None:
     ada = await with_passkey(app)
     answer = ada.browser.get(await ada.options())
@@ -59,6 +62,7 @@ async def test_a_challenge_is_good_for_ten_minutes(app: App) -> None:
     check_refusal(await ada.send(late), 401, "INVALID_CREDENTIALS")
 
 
+@rule("PASSKEY-CHALLENGE")
 async def test_a_challenge_is_good_for_the_browser_that_asked_alone(app: App) -> None:
     """Else a page elsewhere could sign a person in to the attacker's account."""
     ada, eve = await with_passkey(app), await with_passkey(app)
@@ -85,6 +89,7 @@ async def test_an_unknown_credential_is_said_to_be_unknown(app: App) -> None:
     assert error["details"] == [{"field": "credential", "message": "unknown"}]
 
 
+@rule("PASSKEY-NAMES-NO-ONE")
 async def test_another_clients_passkey_does_not_sign_in_where_a_client_is_named(app: App) -> None:
     ada, other = await with_passkey(app), await new_client(app)
     ada.headers = {"X-Client-ID": other}
@@ -119,6 +124,7 @@ async def test_who_is_deactivated_does_not_get_in(app: App) -> None:
     check_refusal(await ada.sign_in(), 403, "ACCOUNT_DISABLED")
 
 
+@rule("PASSKEY-VERIFIED")
 async def test_a_counter_has_to_go_on_or_to_stay_at_zero(app: App) -> None:
     ada = await with_passkey(app, counts=True)
     for counter in (1, 2, 7):
@@ -133,6 +139,7 @@ async def test_a_counter_has_to_go_on_or_to_stay_at_zero(app: App) -> None:
         check_success(await zero.sign_in())
 
 
+@rule("PASSKEY-VERIFIED")
 async def test_of_answers_with_one_counter_one_is_in(app: App) -> None:
     ada = await with_passkey(app, counts=True)
     answers = [ada.browser.get(await ada.options(), Altered(counter=5)) for _ in range(8)]
@@ -150,6 +157,7 @@ async def test_a_synced_passkey_stays_synced(app: App) -> None:
     check_refusal(await synced.sign_in(Altered(flags=UP | UV)), 401, "INVALID_CREDENTIALS")
 
 
+@rule("PASSKEY-NAMES-NO-ONE")
 async def test_wrong_answers_from_one_address_have_to_wait(app: App) -> None:
     ada = await with_passkey(app)
     for _ in range(60):
@@ -159,6 +167,7 @@ async def test_wrong_answers_from_one_address_have_to_wait(app: App) -> None:
     check_refusal(reply, 429, "RATE_LIMITED")
 
 
+@rule("PASSKEY-NAMES-NO-ONE")
 async def test_options_are_limited_by_address_and_nothing_is_stored_for_them(app: App) -> None:
     ada = await with_passkey(app)
     replies = [await app.post(f"{SIGN_IN}/passkey/options", {}) for _ in range(605)]

@@ -13,6 +13,7 @@ from tests.support.authenticator import Authenticator
 from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import PASSKEYS, PUBLIC, Holder, with_passkey
 from tests.support.rows import change_rows
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, SIGN_IN, Person
 from tests.support.system_admins import Phone
 from tests.support.user_management import reset
@@ -60,6 +61,7 @@ def named(reply: Reply) -> list[str]:
     return [one["field"] for one in check_refusal(reply, 401, "MFA_REQUIRED")["details"]]
 
 
+@rule("SECOND-FACTOR-GATE")
 @pytest.mark.parametrize("way", WAYS)
 async def test_with_codes_left_a_recovery_code_alone_is_asked_for(app: App, there: App, way: str) -> None:
     ada = await moved_holder(app, there)
@@ -74,6 +76,7 @@ async def test_with_codes_left_a_recovery_code_alone_is_asked_for(app: App, ther
     assert session["amr"][-2:] == ["recovery", "mfa"]
 
 
+@rule("SECOND-FACTOR-GATE")
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("way", WAYS)
 async def test_without_codes_another_factor_is_enrolled_whatever_the_policy(
@@ -93,6 +96,7 @@ async def test_without_codes_another_factor_is_enrolled_whatever_the_policy(
         assert await ada.fields() == ["otp", "recoveryCode"]
 
 
+@rule("SECOND-FACTOR-GATE")
 async def test_back_at_the_old_address_the_passkey_works_and_no_enrolment_goes_on(app: App, there: App) -> None:
     """An enrolment that was begun meanwhile is no way past it."""
     ada = await moved_holder(app, there)

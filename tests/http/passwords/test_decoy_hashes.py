@@ -15,6 +15,7 @@ from tests.support.accounts import hashes_counted, imported_hashes_tried, new_cl
 from tests.support.application import App
 from tests.support.foreign_hashes import argon2, bcrypt_hash, django_pbkdf2, one_of_each
 from tests.support.password_guesses import PROXY, guess
+from tests.support.rules import rule
 
 PASSWORD = "Übernahme-vom-alten-System-7"
 OURS = "argon2 64/1/1"
@@ -50,6 +51,7 @@ async def work_of(app: App, email: str, client: str | None, number: int = 0) -> 
     return one
 
 
+@rule("UNKNOWN-ACCOUNT")
 @pytest.mark.parametrize("kind", one_of_each(PASSWORD))
 async def test_who_does_not_exist_costs_what_all_others_cost(app: App, client: str, kind: str) -> None:
     stored = one_of_each(PASSWORD)[kind]
@@ -65,6 +67,7 @@ async def test_where_all_hashes_are_ours_a_decoy_is_too(app: App, client: str) -
     assert await work_of(app, "nobody@x.example", client) == OURS
 
 
+@rule("UNKNOWN-ACCOUNT")
 async def test_among_accounts_of_several_kinds_each_made_up_one_has_one_kind_for_good(app: App, client: str) -> None:
     stored = [bcrypt_hash(PASSWORD), django_pbkdf2(PASSWORD), argon2(PASSWORD)]
     for number in range(12):

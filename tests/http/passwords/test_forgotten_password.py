@@ -14,6 +14,7 @@ from tests.support.envelope import check_refusal, check_success, same_but_reques
 from tests.support.mail_server import MailServer
 from tests.support.password_guesses import PROXY
 from tests.support.people import set_roles
+from tests.support.rules import rule
 from tests.support.statements import counted_statements
 from tests.support.user_management import FORGOT, NEW, reset
 
@@ -51,6 +52,7 @@ async def test_a_link_is_mailed_with_which_a_new_password_is_chosen(app: App, ma
     assert not [event for event in told if received.token in event.detail]
 
 
+@rule("UNKNOWN-ACCOUNT")
 async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: MailServer) -> None:
     other = await new_client(app, passwordSignIn=False)
     suspended = await new_client(app)
@@ -84,6 +86,7 @@ async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: M
     assert [received.recipients for received in mail_server.mails] == [[cases["known"][0]]]
 
 
+@rule("THROTTLE-COUNTS")
 async def test_it_is_throttled_like_a_sign_in_and_alike_for_everybody(app: App, mail_server: MailServer) -> None:
     async def story(email: str, address: str) -> list[tuple[int, str | None]]:
         replies = [await forgot(app, email, address=address) for _ in range(ORIGIN.free + 2)]
@@ -107,6 +110,7 @@ async def test_no_one_fills_a_mailbox_from_many_addresses(app: App, mail_server:
     assert len(mail_server.mails) == ACCOUNT.free
 
 
+@rule("THROTTLE-OWNER")
 async def test_the_owners_device_still_gets_its_link(app: App, mail_server: MailServer) -> None:
     _, email = await new_user(app, password=PASSWORD)
     device = (await app.sign_in(email, headers={"X-Forwarded-For": "192.0.2.77"})).cookie("device")
@@ -116,6 +120,7 @@ async def test_the_owners_device_still_gets_its_link(app: App, mail_server: Mail
     assert (await forgot(app, email, address="203.0.113.200", Cookie=f"device={device}")).status == 200
 
 
+@rule("THROTTLE-COUNTS")
 async def test_asking_for_links_and_using_one_gives_no_guesses_back(app: App, mail_server: MailServer) -> None:
     _, email = await new_user(app, password=PASSWORD)
     for number in range(ACCOUNT.free):
@@ -132,6 +137,7 @@ async def test_asking_for_links_and_using_one_gives_no_guesses_back(app: App, ma
     assert (await app.sign_in(email, NEW, "acme", headers=mine)).status == 200
 
 
+@rule("THROTTLE-COUNTS")
 async def test_asking_for_links_locks_no_sign_in(app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
     for number in range(ACCOUNT.free + 1):

@@ -9,6 +9,7 @@ from tests.support.application import App, running
 from tests.support.envelope import check_refusal
 from tests.support.foreign_hashes import LIMITS, REFUSED, argon2, one_of_each
 from tests.support.rows import rows
+from tests.support.rules import rule
 
 PASSWORD = "Übernahme-vom-alten-System-7"
 HASHES = one_of_each(PASSWORD)
@@ -21,6 +22,7 @@ async def stored_hash(app: App, email: str) -> str:
     return str(found)
 
 
+@rule("PASSWORD-HASH")
 @pytest.mark.parametrize("kind", HASHES)
 async def test_a_hash_of_another_make_lets_in_and_is_replaced(app: App, kind: str) -> None:
     user_id, email = await new_user(app, passwordHash=HASHES[kind])
@@ -51,6 +53,7 @@ async def test_a_hash_of_todays_settings_is_left_alone(app: App) -> None:
     assert await stored_hash(app, email) == same
 
 
+@rule("PASSWORD-HASH")
 async def test_higher_settings_replace_a_users_hash_at_the_next_sign_in(app: App, database_url: str) -> None:
     _, email = await new_user(app, passwordHash=argon2(PASSWORD, memory=64, passes=1))
     async with running(database_url, MANIFEST_ARGON2_MEMORY="256", MANIFEST_ARGON2_PASSES="2") as other:
@@ -72,6 +75,7 @@ async def test_what_is_no_hash_or_costs_too_much_is_not_imported(app: App, kind:
     assert reply.json["error"]["details"][0]["field"] == "passwordHash"
 
 
+@rule("HASH-BOUNDED")
 @pytest.mark.parametrize("kind", LIMITS)
 async def test_what_each_attempt_would_pay_dearly_for_is_not_imported(app: App, kind: str) -> None:
     cheap, most, too_much, made, told = LIMITS[kind]
@@ -89,6 +93,7 @@ async def test_a_password_and_a_hash_exclude_each_other(app: App) -> None:
     assert reply.code == "VALIDATION_ERROR"
 
 
+@rule("RESET-UNSEEN", "SCHEMA-NO-SECRET")
 async def test_no_hash_ever_leaves_the_server(app: App) -> None:
     user_id, _ = await new_user(app, passwordHash=HASHES["bcrypt 2b"])
     admin = await app.admin_token()

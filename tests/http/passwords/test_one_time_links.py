@@ -11,6 +11,7 @@ from tests.support.accounts import Keys, hashes_counted, keys_of, new_user, open
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import oidc_provider, session_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
 from tests.support.team import Team, new_team
 from tests.support.user_management import (
@@ -58,6 +59,7 @@ async def test_a_first_password_is_chosen_and_its_holder_is_in(team: Team) -> No
     assert event.members == {"made_by": f"user:{(await team.member('Admin')).id}", "sessions_ended": 0}
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 async def test_a_new_password_takes_the_old_ones_place_and_every_session_ends(team: Team) -> None:
     user_id, email = await user_with(team)
     there = [await keys_of(team.app, email, client=team.client) for _ in range(3)]
@@ -137,6 +139,7 @@ async def test_former_passwords_do_not_come_back_by_a_reset(team: Team) -> None:
     assert (await team.app.sign_in(email, "quartz-meadow-58-signal", team.client)).status == 200
 
 
+@rule("ONE-TIME-LINK")
 @pytest.mark.parametrize(("choose", "life"), [(accept, 72 * 3600), (reset, 30 * 60)])
 async def test_it_works_until_its_time_is_over(team: Team, choose: Any, life: int) -> None:
     people = [await invited(team) for _ in range(2)]
@@ -149,6 +152,7 @@ async def test_it_works_until_its_time_is_over(team: Team, choose: Any, life: in
     check_refusal(await choose(team.app, tokens[1]), 401, "INVALID_TOKEN")
 
 
+@rule("ONE-TIME-LINK")
 @pytest.mark.parametrize("choose", [accept, reset])
 async def test_of_five_who_use_it_at_once_one_is_in(team: Team, choose: Any) -> None:
     user_id, token = await invited(team)
@@ -162,6 +166,7 @@ async def test_of_five_who_use_it_at_once_one_is_in(team: Team, choose: Any) -> 
     assert (await team.app.sign_in(email, f"{NEW}-{won}", team.client)).status == 200
 
 
+@rule("ONE-TIME-LINK")
 async def test_a_new_one_closes_earlier_ones_of_its_purpose_alone(team: Team) -> None:
     user_id, invitation = await invited(team)
     first = await started_reset(team, user_id)
@@ -175,6 +180,7 @@ async def test_a_new_one_closes_earlier_ones_of_its_purpose_alone(team: Team) ->
     check_refusal(await reset(team.app, second), 401, "INVALID_TOKEN")  # a password was chosen: all others are closed
 
 
+@rule("ONE-TIME-LINK")
 async def test_another_address_closes_what_went_to_the_one_before(team: Team) -> None:
     user_id, invitation = await invited(team)
     resetting = await started_reset(team, user_id)

@@ -11,6 +11,7 @@ from tests.support.accounts import act_on, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.rows import all_that_rests
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 from tests.support.user_management import (
     ACCEPT,
@@ -94,6 +95,7 @@ async def team(app: App) -> Team:
     return await new_team(app)
 
 
+@rule("ONE-TIME-LINK")
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.__name__.strip("_"))
 async def test_a_link_that_does_not_work_is_answered_like_one_that_never_was(
     team: Team, bad: Callable[[Team], Awaitable[str]]
@@ -136,6 +138,7 @@ async def test_a_body_of_another_shape_is_refused(team: Team, body: object) -> N
         check_refusal(await team.app.post(path, body), 400, "VALIDATION_ERROR")
 
 
+@rule("ONE-TIME-LINK")
 async def test_nothing_of_a_link_rests_but_its_hash(team: Team) -> None:
     user_id, invitation = await invited(team)
     token = await started_reset(team, user_id)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import hashes_counted, new_client, new_user, settle, trail
 from tests.support.application import App, Reply
+from tests.support.rules import rule
 
 GOOD = "walrus-copper-lagoon-73"
 DAY = 86_400
@@ -34,6 +35,7 @@ def refused_field(reply: Reply) -> str:
     return str(reply.json["error"]["details"][0]["field"])
 
 
+@rule("DEVIATION-ONE-FACTOR", "PASSWORD-LENGTH")
 @pytest.mark.parametrize(
     "password",
     [
@@ -47,6 +49,7 @@ async def test_less_than_fifteen_characters_are_refused(app: App, client: str, p
     assert refused_field(await create(app, client, password)) == "password"
 
 
+@rule("PASSWORD-AS-RECEIVED")
 @pytest.mark.parametrize(
     "password",
     [
@@ -66,16 +69,19 @@ async def test_every_character_counts_and_is_verified_as_received(app: App, clie
         assert (await app.sign_in(email, nearly, client)).code == "INVALID_CREDENTIALS"
 
 
+@rule("PASSWORD-AS-RECEIVED")
 async def test_another_normal_form_is_another_password(app: App, client: str) -> None:
     _, email = await new_user(app, client, password="caf\u00e9-nebula-walrus-41")
     assert (await app.sign_in(email, "cafe\u0301-nebula-walrus-41", client)).code == "INVALID_CREDENTIALS"
 
 
+@rule("PASSWORD-LENGTH")
 async def test_two_hundred_and_fifty_seven_characters_are_refused(app: App, client: str) -> None:
     reply = await create(app, client, "".join(chr(0x4E00 + 37 * i) for i in range(257)))
     assert refused_field(reply) == "password"
 
 
+@rule("PASSWORD-COMMON")
 @pytest.mark.parametrize(
     "password",
     [
@@ -95,6 +101,7 @@ async def test_common_passwords_are_refused(app: App, client: str, password: str
     assert refused_field(await create(app, client, password)) == "password"
 
 
+@rule("PASSWORD-COMMON")
 async def test_the_names_of_user_and_client_are_no_password(app: App, client: str) -> None:
     body = {
         "email": "wilhelmina.featherstonehaugh@x.example",
@@ -107,6 +114,7 @@ async def test_the_names_of_user_and_client_are_no_password(app: App, client: st
     assert refused_field(await app.post(path, body, token=await app.admin_token())) == "password"
 
 
+@rule("PASSWORD-COMMON")
 async def test_the_display_name_of_a_client_is_no_password_anywhere(app: App) -> None:
     client = await new_client(app, branding={"name": "Brightwater Ferries"})
     path = f"/api/admin/clients/{client}"
@@ -122,6 +130,7 @@ async def test_the_display_name_of_a_client_is_no_password_anywhere(app: App) ->
         app.clock.advance(3600)
 
 
+@rule("PASSWORD-LENGTH")
 async def test_a_client_sets_its_least_length_between_eight_and_sixty_four(app: App) -> None:
     client = await new_client(app, password={"minLength": 8})
     assert (await create(app, client, "Zq4!vK9w")).status == 201
@@ -136,6 +145,7 @@ async def test_a_client_sets_its_least_length_between_eight_and_sixty_four(app: 
         assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
 
 
+@rule("PASSWORD-NO-RITUAL")
 async def test_composition_is_asked_for_only_where_the_client_wants_it(app: App, client: str) -> None:
     assert (await create(app, client, "walrus copper lagoon thimble".replace(" ", ""))).status == 201
     strict = await new_client(app, password={"characterClasses": 3})
@@ -144,6 +154,7 @@ async def test_composition_is_asked_for_only_where_the_client_wants_it(app: App,
     assert (await create(app, strict, "walrusCopperlagoonthimble7")).status == 201
 
 
+@rule("PASSWORD-CHANGE")
 async def test_a_new_password_asks_for_the_current_one_and_takes_its_place(app: App, client: str) -> None:
     _, email = await new_user(app, client, password=GOOD)
     token = (await app.sign_in(email, GOOD, client)).data["token"]
@@ -164,6 +175,7 @@ async def test_a_new_password_keeps_to_the_rules(app: App, client: str) -> None:
     assert (await app.sign_in(email, GOOD, client)).status == 200
 
 
+@rule("PASSWORD-CHANGE")
 async def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(app: App, client: str) -> None:
     _, email = await new_user(app, client, password=GOOD)
     others = [await app.sign_in(email, GOOD, client) for _ in range(2)]
@@ -204,6 +216,7 @@ async def test_without_the_history_rule_a_former_password_may_come_back(app: App
     assert (await change(app, token, "ember-quartz-mosaic-19", GOOD)).status == 200
 
 
+@rule("PASSWORD-NO-RITUAL")
 async def test_a_password_that_is_due_is_said_at_sign_in_and_stops_no_one(app: App) -> None:
     client = await new_client(app, password={"maxAgeDays": 90})
     _, email = await new_user(app, client, password=GOOD)

@@ -14,6 +14,7 @@ from tests.support.directory_claims import directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import Member, OidcProvider, member, oidc_provider, roles_line
 from tests.support.provider_editors import saml_settings
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
 
 BOSS, SETTINGS = "the-boss", "/api/client/settings"
@@ -55,6 +56,7 @@ async def links(boss: Member, second: OidcProvider) -> None:
     assert (await browser.send("GET", second.op.visit(begun.data["location"]))).status == 302
 
 
+@rule("PROVIDER-RANK")
 @pytest.mark.one_store
 @pytest.mark.parametrize("passwords", [True, False], ids=["passwords, and the Admin has none", "no passwords"])
 async def test_a_user_admin_closes_no_last_way_of_admins(app: App, company: OidcProvider, passwords: bool) -> None:
@@ -83,6 +85,7 @@ async def test_where_an_admin_has_another_way_a_user_admin_may(app: App, company
             check_success(await company.send(method, path, body, token=clerk.token))
 
 
+@rule("PROVIDER-RANK")
 @pytest.mark.one_store
 async def test_a_secret_that_may_be_wrong_leaves_no_other_provider_to_rely_on(app: App, company: OidcProvider) -> None:
     """A provider with a wrong secret still counts as one that reaches Admins: the other one could be closed."""
@@ -98,6 +101,7 @@ async def test_a_secret_that_may_be_wrong_leaves_no_other_provider_to_rely_on(ap
         await company.sign_in(BOSS, boss.email)
 
 
+@rule("PROVIDER-RANK")
 async def test_of_two_last_ways_that_are_closed_at_once_one_stays(app: App, company: OidcProvider) -> None:
     clerk, boss = await member(app, company.client, "User Admin"), await boss_of(company)
     async with oidc_provider(app, company.client) as second:
@@ -106,6 +110,7 @@ async def test_of_two_last_ways_that_are_closed_at_once_one_stays(app: App, comp
         assert sorted(reply.status for reply in await asyncio.gather(*both)) == [200, 403]
 
 
+@rule("PROVIDER-RANK")
 @pytest.mark.one_store
 async def test_an_admin_does_not_close_it_either_and_a_system_admin_may(app: App, company: OidcProvider) -> None:
     boss = await boss_of(company)
@@ -118,6 +123,7 @@ async def test_an_admin_does_not_close_it_either_and_a_system_admin_may(app: App
         check_success(await company.send(method, path, body))
 
 
+@rule("PROVIDER-RANK")
 @pytest.mark.one_store
 async def test_passwords_are_not_turned_off_before_a_provider_reaches_admins(app: App, company: OidcProvider) -> None:
     clerk, admin = await member(app, company.client, "User Admin"), await member(app, company.client, "Admin")

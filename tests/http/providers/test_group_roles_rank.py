@@ -24,6 +24,7 @@ from tests.support.people import (
     user_of,
     users_of,
 )
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 pytestmark = pytest.mark.one_store
@@ -42,6 +43,7 @@ async def own_provider(app: App, client: str, token: str, op: Any, **members: An
     return OidcProvider(app, op, client, made)
 
 
+@rule("PROVIDER-RANK")
 async def test_a_provider_that_a_user_admin_made_opens_no_admins_account(app: App) -> None:
     client = await new_client(app)
     client_admin, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
@@ -58,6 +60,7 @@ async def test_a_provider_that_a_user_admin_made_opens_no_admins_account(app: Ap
         assert (await session_of(await mine.sign_in("the-boss", client_admin.email)))["user"]["id"] == client_admin.id
 
 
+@rule("RANK")
 @pytest.mark.parametrize("members", [{"groupRoles": ADMINS}, {"defaultRoles": ["Admin"]}], ids=["group", "default"])
 async def test_it_makes_no_new_admin(app: App, members: dict[str, Any]) -> None:
     client = await new_client(app)
@@ -68,6 +71,7 @@ async def test_it_makes_no_new_admin(app: App, members: dict[str, Any]) -> None:
         assert f"new@{client}.example" not in await users_of(app, client)
 
 
+@rule("RANK")
 async def test_it_makes_no_admin_of_an_existing_user(app: App) -> None:
     client = await new_client(app)
     clerk = await member(app, client, "User Admin")
@@ -142,6 +146,7 @@ async def test_deleting_and_making_it_anew_reaches_no_admin_either(app: App) -> 
         assert "Admin" in await mine.refused("the-boss", client_admin.email)
 
 
+@rule("PROVIDER-RANK")
 @pytest.mark.parametrize("by", ["Admin", "system admin"])
 async def test_an_admins_save_lets_admins_in_again(app: App, by: str) -> None:
     async with oidc_provider(app, groupRoles=ADMINS) as company:
@@ -179,6 +184,7 @@ async def test_it_takes_the_admin_role_from_no_one(app: App) -> None:
         assert (await user_of(app, company.client, client_admin["user"]["id"]))["roles"] == ["Admin", "Viewer"]
 
 
+@rule("RANK")
 async def test_an_invitation_of_a_user_admin_opens_no_account_that_became_an_admins(app: App) -> None:
     async with oidc_provider(app) as company:
         clerk = await member(app, company.client, "User Admin")

@@ -16,6 +16,7 @@ from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
 from tests.support.provider_editors import Editor, editor, saml_settings
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
 
 pytestmark = pytest.mark.one_store
@@ -60,6 +61,7 @@ ANSWERS = {
 }
 
 
+@rule("OIDC-DISCOVERY")
 async def test_what_is_there_is_never_called(user_admin: Editor, op: Op) -> None:
     host = op.base.removeprefix("http://")
     for answer in ANSWERS.values():
@@ -72,6 +74,7 @@ async def test_what_is_there_is_never_called(user_admin: Editor, op: Op) -> None
     assert op.asked == []
 
 
+@rule("OIDC-DISCOVERY")
 async def test_so_is_what_does_not_answer_and_a_name_that_is_unknown(user_admin: Editor) -> None:
     """Else the names of a private network could be tried one by one."""
     for host in (f"127.0.0.1:{free_port()}", "no-such-host.invalid"):
@@ -81,6 +84,7 @@ async def test_so_is_what_does_not_answer_and_a_name_that_is_unknown(user_admin:
         assert told == (None, [TOLD.format(host=host)])
 
 
+@rule("OIDC-DISCOVERY")
 async def test_a_sign_in_there_tells_the_trail_no_more(app: App, user_admin: Editor, op: Op) -> None:
     """User Admins read the trail. An Admin who saves the provider is told there what is wrong."""
     admin = await editor(app, "Admin", user_admin.client)

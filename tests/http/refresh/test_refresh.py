@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.accounts import Keys, act_on, child_of, keys_of, new_client, new_user, opened_by, settle
 from tests.support.application import PASSWORD, App
+from tests.support.rules import rule
 
 DAY = 86_400
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -131,6 +132,7 @@ async def test_an_unused_child_of_a_replaced_line_is_dead(app: App) -> None:
     assert (await app.refresh(first)).code == "INVALID_TOKEN"
 
 
+@rule("DEVIATION-REFRESH-REUSE")
 async def test_in_a_strict_client_the_shown_token_dies_as_its_child_is_given(app: App) -> None:
     client = await new_client(app, refreshStrict=True)
     _, email = await new_user(app, client, password=PASSWORD)

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import Keys, child_of, keys_of, new_user, opened_by, trail
 from tests.support.application import PASSWORD, App, running
 from tests.support.forged_tokens import chain_of, claims_of, opened
+from tests.support.rules import rule
 
 DAY = 86_400
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -25,6 +26,7 @@ async def test_fifty_parallel_refreshes_of_one_token_are_all_answered(app: App) 
         assert (await app.me(reply.data["token"])).status == 200
 
 
+@rule("DEVIATION-REFRESH-REUSE")
 async def test_of_fifty_children_shown_at_once_exactly_one_commits(app: App) -> None:
     keys = await keys_of(app)
     first = opened(app, keys.refresh_token)
@@ -70,6 +72,7 @@ async def found_out(app: App, keys: Keys, *tokens: str) -> None:
     assert not any(token in repr(events) for token in (*tokens, keys.refresh_token))
 
 
+@rule("DEVIATION-REFRESH-REUSE")
 async def test_a_thief_and_an_owner_who_alternate_are_found_out(app: App) -> None:
     keys = await keys_of(app)
     thief = owner = keys.refresh_token
@@ -138,6 +141,7 @@ async def short(app: App, database_url: str) -> AsyncIterator[App]:
         yield node
 
 
+@rule("REFRESH-ABSOLUTE-END")
 async def test_rotation_does_not_move_the_absolute_end(short: App) -> None:
     keys = await keys_of(short)
     token = keys.refresh_token
@@ -152,6 +156,7 @@ async def test_rotation_does_not_move_the_absolute_end(short: App) -> None:
     assert (await short.me(cookie=keys.cookie)).status == 401
 
 
+@rule("REFRESH-ABSOLUTE-END")
 async def test_the_use_of_the_cookie_does_not_move_the_absolute_end(short: App) -> None:
     keys = await keys_of(short)
     for _ in range(5):
@@ -161,6 +166,7 @@ async def test_the_use_of_the_cookie_does_not_move_the_absolute_end(short: App) 
     assert (await short.me(cookie=keys.cookie)).code == "TOKEN_EXPIRED"
 
 
+@rule("REFRESH-RACES")
 @pytest.mark.parametrize("committed", [False, True])
 async def test_a_refresh_that_races_a_sign_out_yields_nothing_usable(app: App, committed: bool) -> None:
     for _ in range(5):
@@ -177,6 +183,7 @@ async def test_a_refresh_that_races_a_sign_out_yields_nothing_usable(app: App, c
         assert await opened_by(app, keys) == []
 
 
+@rule("REFRESH-RACES")
 async def test_a_refresh_that_races_a_deactivation_yields_nothing_usable(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     keys, admin = await keys_of(app, email), await app.admin_token()

@@ -10,6 +10,7 @@ import pytest
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.own_settings import SETTINGS, own_client
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -71,6 +72,7 @@ NOT_JSON = {
 }  # fmt: skip
 
 
+@rule("JSON-STRICT")
 @pytest.mark.parametrize("name", NOT_JSON)
 async def test_a_body_that_is_no_sound_json_object_is_refused(app: App, name: str) -> None:
     check_refusal(await app.send("POST", SIGN_IN, content=NOT_JSON[name]), 400, "VALIDATION_ERROR")
@@ -116,6 +118,7 @@ async def test_so_is_it_on_every_other_route(
             check_refusal(reply, 400, "VALIDATION_ERROR")
 
 
+@rule("JSON-STRICT")
 @pytest.mark.parametrize(
     "content", [b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000]
 )
@@ -145,6 +148,7 @@ async def test_a_member_given_twice_is_refused_and_named(app: App, content: byte
 WRONG_VALUES: tuple[Any, ...] = (None, True, False, 0, 1, 1.5, [], ["a"], {}, {"a": 1}, "", "x" * 257)
 
 
+@rule("INPUT-TYPED")
 @pytest.mark.parametrize("value", WRONG_VALUES, ids=repr)
 @pytest.mark.parametrize("member", ["email", "password"])
 async def test_a_member_of_another_type_or_length_is_refused_and_named(app: App, member: str, value: Any) -> None:
@@ -152,6 +156,7 @@ async def test_a_member_of_another_type_or_length_is_refused_and_named(app: App,
     assert [d["field"] for d in error["details"]] == [member]
 
 
+@rule("INPUT-TYPED")
 @pytest.mark.parametrize("member", ["email", "password"])
 async def test_a_missing_member_is_refused_and_named(app: App, member: str) -> None:
     body = {name: value for name, value in SIGN_IN_BODY.items() if name != member}

@@ -11,6 +11,7 @@ import pytest
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.routes import ROUTES
+from tests.support.rules import rule
 from tests.support.slow_bodies import SlowBody, narrow_arriving, on_its_way
 
 pytestmark = pytest.mark.one_store
@@ -45,6 +46,7 @@ async def streamed(app: App, path: str, pieces: list[bytes], token: str | None =
     return Reply(answer.status_code, answer.headers, answer.json(), answer.text), taken
 
 
+@rule("JSON-STRICT")
 async def test_auth_routes_read_64_kib_and_not_a_byte_more(app: App) -> None:
     check_success(await app.send("POST", SIGN_IN, content=padded(BODY, 64 * KIB)))
     reply = await app.send("POST", SIGN_IN, content=padded(BODY, 64 * KIB + 1))
@@ -77,6 +79,7 @@ async def test_every_auth_route_but_that_of_saml_has_the_small_limit() -> None:
         assert route.limit <= 1024 * KIB or route.streams  # part by part, up to a limit of its own
 
 
+@rule("SAML-SIZE")
 async def test_saml_reads_512_kib_and_not_a_byte_more(app: App) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     at_limit, over = padded({}, 512 * KIB), padded({}, 512 * KIB + 1)
@@ -136,12 +139,14 @@ MEDIA_TYPES = [
 ]  # fmt: skip
 
 
+@rule("JSON-ONLY")
 @pytest.mark.parametrize("media_type", MEDIA_TYPES)
 async def test_any_other_media_type_or_charset_is_refused(app: App, media_type: str) -> None:
     reply = await app.post(SIGN_IN, BODY, headers={"Content-Type": media_type})
     check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+@rule("JSON-ONLY")
 @pytest.mark.parametrize("path", ["/api/client/auth/refresh", "/api/admin/auth/sign-in", "/api/admin/auth/refresh"])
 async def test_no_route_reads_a_form(app: App, path: str) -> None:
     for media_type in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"):
@@ -192,6 +197,7 @@ async def test_a_body_that_ends_early_is_refused(app: App) -> None:
     assert sent[0]["status"] == 400
 
 
+@rule("UNREAD-ANSWERS")
 async def test_bodies_that_do_not_end_take_no_more_memory_than_one_share(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +214,7 @@ async def test_bodies_that_do_not_end_take_no_more_memory_than_one_share(
             assert await broken.breaks_off() == 400
 
 
+@rule("UNREAD-ANSWERS")
 async def test_nothing_is_kept_of_a_body_that_no_one_wants(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     narrow_arriving(monkeypatch, 100 * KIB)
     part = bytes(100 * KIB + 1)

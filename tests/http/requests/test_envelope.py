@@ -8,6 +8,7 @@ from tests.support.application import App
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.faults import new_client_has_a_bug, store_has_a_bug, store_is_gone
 from tests.support.routes import ROUTES, filled
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -21,12 +22,14 @@ async def test_success_is_success_true_and_data(app: App) -> None:
     assert set(check_success(await app.get("/healthz"))) == {"status"}
 
 
+@rule("LAST-RESORT")
 @pytest.mark.parametrize("path", ["/nowhere", "/api", "/api/client", "/api/client/auth/", "/api/admin/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 async def test_a_path_that_does_not_exist_is_not_found(app: App, path: str, method: str) -> None:
     check_refusal(await app.send(method, path), 404, "NOT_FOUND", message="Not found")
 
 
+@rule("PATHS")
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
 async def test_a_method_that_a_path_does_not_have_is_405_with_allow(app: App, path: str) -> None:
     declared = {route.method for route in ROUTES if route.path == path}
@@ -53,6 +56,7 @@ async def test_head_answers_like_get_without_a_body(app: App) -> None:
         assert head.headers["content-type"] == whole.headers["content-type"]
 
 
+@rule("GET-CHANGES-NOTHING")
 @pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"])
 async def test_headers_that_override_the_method_are_ignored(app: App, name: str) -> None:
     token = (await app.sign_in()).data["token"]
@@ -64,6 +68,7 @@ async def test_headers_that_override_the_method_are_ignored(app: App, name: str)
     check_success(await app.me(token))
 
 
+@rule("LAST-RESORT")
 async def test_a_bug_is_internal_error_and_tells_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     token = (await app.sign_in()).data["token"]
     admin = await app.admin_token()
@@ -81,6 +86,7 @@ async def test_a_bug_is_internal_error_and_tells_nothing(app: App, monkeypatch: 
         assert "details" not in error
 
 
+@rule("GRAPHQL-ERRORS")
 async def test_a_bug_under_graphql_is_masked_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     token = (await app.sign_in()).data["token"]
     store_has_a_bug(monkeypatch, app, ZeroDivisionError("SELECT secret FROM users"), "read")

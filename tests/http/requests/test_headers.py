@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_headers, check_refusal, check_success
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -24,6 +25,7 @@ async def test_a_sane_request_id_is_kept(app: App, shown: str) -> None:
     assert refused.json["error"]["requestId"] == refused.headers["x-request-id"] == shown
 
 
+@rule("INJECTION")
 @pytest.mark.parametrize(
     "shown",
     [
@@ -48,6 +50,7 @@ async def test_made_request_ids_differ(app: App) -> None:
     assert len({(await app.get("/healthz")).headers["x-request-id"] for _ in range(20)}) == 20
 
 
+@rule("NO-TOKEN-IN-ADDRESS", "HEADERS")
 @pytest.mark.parametrize(
     "path", ["/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/openapi.json", ME, "/x"]
 )
@@ -70,6 +73,7 @@ async def test_the_docs_page_has_a_policy_of_its_own_and_lets_nothing_from_outsi
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
+@rule("HEADERS")
 async def test_hsts_comes_with_a_public_address_on_tls(database_url: str) -> None:
     async with running(database_url, MANIFEST_PUBLIC_URL="https://manifest.example") as app:
         for path in ("/healthz", "/nowhere", ME):
@@ -77,6 +81,7 @@ async def test_hsts_comes_with_a_public_address_on_tls(database_url: str) -> Non
             assert re.match(r"max-age=\d{8}", reply.headers["strict-transport-security"])
 
 
+@rule("NO-STORE")
 async def test_what_carries_tokens_or_personal_data_is_not_stored(app: App) -> None:
     signed_in = await app.sign_in()
     token, refresh_token = signed_in.data["token"], signed_in.data["refreshToken"]
@@ -137,6 +142,7 @@ async def test_the_scheme_is_case_insensitive(app: App) -> None:
         check_success(await app.get(ME, headers={"Authorization": f"{scheme} {token}"}))
 
 
+@rule("FRAMING")
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("path", [ME, "/api/client/auth/sessions", "/healthz", SIGN_IN])
 async def test_a_second_authorization_header_is_refused(app: App, path: str, same: bool) -> None:
@@ -147,6 +153,7 @@ async def test_a_second_authorization_header_is_refused(app: App, path: str, sam
     assert [d["field"] for d in error["details"]] == ["Authorization"]
 
 
+@rule("CLIENT-HEADER-NARROWS")
 @pytest.mark.parametrize("second", ["acme", "globex", ""])
 @pytest.mark.parametrize("path", [ME, SIGN_IN])
 async def test_a_second_x_client_id_is_refused(app: App, path: str, second: str) -> None:
@@ -160,6 +167,7 @@ async def test_a_second_x_client_id_is_refused(app: App, path: str, second: str)
     assert [d["field"] for d in error["details"]] == ["X-Client-ID"]
 
 
+@rule("FRAMING")
 @pytest.mark.parametrize("second", ["application/json", "text/plain"])
 async def test_a_second_content_type_is_refused(app: App, second: str) -> None:
     lines = [("Content-Type", "application/json"), ("Content-Type", second)]

@@ -12,6 +12,7 @@ from tests.http.requests.test_wrong_members import OPEN_ENDED, UNKNOWN, tokens, 
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.routes import ROUTES, Route, filled, openapi_document
+from tests.support.rules import rule
 
 __all__ = ["tokens"]
 DOCUMENT = openapi_document()
@@ -56,6 +57,7 @@ def with_strange_member(path: str) -> dict[str, Any]:
     return found
 
 
+@rule("BODY-UNKNOWN")
 @pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
 async def test_a_closed_object_refuses_members_and_an_open_one_takes_them(
     app: App, tokens: dict[str, str | None], route: Route
@@ -140,6 +142,7 @@ async def test_uploads_say_which_media_types_they_take(app: App, tokens: dict[st
         assert (reply.refusal == "UNSUPPORTED_MEDIA_TYPE") == (media_type not in content), media_type
 
 
+@rule("GRAPHQL-INTROSPECTION")
 async def test_the_schema_of_graphql_is_there_to_download(app: App) -> None:
     address = "/api/client/graphql/schema.graphql"
     check_refusal(await app.get(address), 401, "UNAUTHENTICATED")

@@ -11,6 +11,7 @@ import pytest
 from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.faults import hash_queue_is_full
+from tests.support.rules import rule
 
 SLOW = {  # some 50 ms a hash, one at a time, one waiting
     "MANIFEST_ARGON2_MEMORY": "32768",
@@ -27,6 +28,7 @@ async def slow(database_url: str) -> AsyncIterator[App]:
         yield app
 
 
+@rule("HASH-BOUNDED", "THROTTLE-COUNTS")
 async def test_a_full_queue_is_overloaded_and_reads_go_on(slow: App) -> None:
     token = (await slow.sign_in()).data["token"]
     tasks = [asyncio.create_task(slow.sign_in()) for _ in range(30)]
@@ -81,6 +83,7 @@ async def until_overloaded(attempt: Callable[[int], Awaitable[Reply]]) -> Reply:
     raise AssertionError("never overloaded")
 
 
+@rule("HASH-BOUNDED", "WAYS-IN")
 async def test_every_route_that_hashes_is_overloaded_alike(slow: App) -> None:
     token = (await slow.sign_in()).data["token"]
     admin = await slow.admin_token()

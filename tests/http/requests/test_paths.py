@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -50,6 +51,7 @@ async def raw(app: App, method: str, path: str, query: bytes, token: str) -> tup
     return sent[0]["status"], sent[1]["body"]
 
 
+@rule("PATHS")
 @pytest.mark.parametrize("path", ODD_PATHS)
 async def test_an_odd_path_is_not_found(app: App, path: str) -> None:
     admin = await app.admin_token()
@@ -127,6 +129,7 @@ async def test_any_other_query_string_is_answered(app: App, path: str, query: st
     assert set(data) == {"items", "nextCursor"}
 
 
+@rule("INJECTION")
 @pytest.mark.parametrize("q", ["%", "_", "\\", "%%", "a%e", "a_me", "\\%"])
 async def test_what_means_anything_to_the_database_is_searched_for_as_it_is(app: App, q: str) -> None:
     data = check_success(await app.get(f"{LIST}?q={quote(q)}", token=await app.admin_token()))

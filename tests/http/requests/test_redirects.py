@@ -7,6 +7,7 @@ import pytest
 from tests.support.application import App, Reply
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.oidc_op import provider
+from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import ACS, RETURN_TO, Browser, add_oidc, add_saml, entity_id, request_of
 
@@ -34,6 +35,7 @@ async def test_every_redirect_of_an_openid_sign_in_is_in_the_envelope(app: App) 
         assert check_redirect(ended, 302) == RETURN_TO
 
 
+@rule("NO-TOKEN-IN-ADDRESS")
 async def test_every_redirect_of_a_saml_sign_in_is_in_the_envelope(app: App) -> None:
     idp = Idp(issuer="http://www.okta.com/exkredirects")
     made = await add_saml(app, idp)

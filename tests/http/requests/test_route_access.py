@@ -9,6 +9,7 @@ import pytest
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.routes import ROUTES, Route, filled
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -76,6 +77,7 @@ def check_closed(route: Route, reply: Reply, code: str) -> None:
         check_refusal(reply, 401, code)
 
 
+@rule("WAYS-IN", "DENY-BY-DEFAULT")
 def test_every_route_is_under_its_address_and_the_open_ones_are_known() -> None:
     assert {(route.method, route.path) for route in ROUTES if route.who == "open"} == OPEN
     assert all(route.path.startswith("/api/client/") for route in CLIENT)
@@ -84,6 +86,7 @@ def test_every_route_is_under_its_address_and_the_open_ones_are_known() -> None:
     assert len(ADMIN) >= 15
 
 
+@rule("DENY-BY-DEFAULT")
 @pytest.mark.parametrize("route", CLIENT + ADMIN, ids=name)
 async def test_no_one_gets_in_without_a_key(app: App, route: Route) -> None:
     check_closed(route, await knock(app, route), "UNAUTHENTICATED")
@@ -96,12 +99,14 @@ async def test_an_admins_keys_open_nothing_of_the_clients(app: App, keys: Keys, 
         check_closed(route, await knock(app, route, None, token), "INVALID_TOKEN")
 
 
+@rule("ADMIN-PLANE")
 @pytest.mark.parametrize("route", ADMIN, ids=name)
 async def test_a_users_keys_open_nothing_of_the_admins(app: App, keys: Keys, route: Route) -> None:
     for token in (keys.token, keys.refresh_token, keys.cookie):
         check_closed(route, await knock(app, route, token), "INVALID_TOKEN")
 
 
+@rule("ADMIN-PLANE")
 @pytest.mark.parametrize("route", ADMIN, ids=name)
 async def test_no_cookie_opens_a_route_of_the_admins(app: App, keys: Keys, route: Route) -> None:
     for cookie in (keys.cookie, keys.admin, keys.admin_refresh):
@@ -120,6 +125,7 @@ async def test_a_bad_bearer_never_falls_back_to_a_good_cookie(app: App, keys: Ke
     check_closed(route, await knock(app, route, "forged", keys.cookie), "INVALID_TOKEN")
 
 
+@rule("TOKEN-PURPOSE")
 async def test_refresh_tokens_are_good_at_their_own_routes_only(app: App, keys: Keys) -> None:
     check_refusal(await app.refresh(keys.admin_refresh), 401, "INVALID_TOKEN")
     body = {"refreshToken": keys.refresh_token}

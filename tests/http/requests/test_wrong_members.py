@@ -11,6 +11,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.own_settings import SETTINGS, own_client
 from tests.support.routes import ROUTES, Route, filled
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -40,6 +41,7 @@ async def wrong(app: App, method: str, path: str, body: Any, token: str | None =
     return {detail["field"]: detail["message"] for detail in error["details"]}
 
 
+@rule("BODY-UNKNOWN")
 async def test_a_rule_that_is_misspelt_changes_nothing_and_is_named(app: App) -> None:
     own = await own_client(app)
     before = await own.shown()
@@ -58,6 +60,7 @@ async def tokens(app: App) -> dict[str, str | None]:
     }
 
 
+@rule("BODY-UNKNOWN")
 @pytest.mark.parametrize("route", STRICT, ids=lambda route: f"{route.method} {route.path}")
 async def test_every_other_route_names_what_it_does_not_know(
     app: App, tokens: dict[str, str | None], route: Route
@@ -67,6 +70,7 @@ async def test_every_other_route_names_what_it_does_not_know(
     assert {said["no-such-member"], said["body"], said["x" * 64]} == {UNKNOWN}
 
 
+@rule("BODY-UNKNOWN")
 async def test_the_published_calls_ignore_what_they_do_not_know(app: App) -> None:
     extra = {
         "clientId": "globex", "roles": ["Admin"], "remember": True, "__proto__": {"a": 1}, "x": [1, [2, {"y": None}]],

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
+from tests.support.rules import rule
 from tests.support.saml_idp import Idp, Signing
 from tests.support.single_sign_on import SamlProvider, check_no_one_got_in, saml_provider
 
@@ -94,6 +95,7 @@ async def test_metadata_can_ask_for_signed_requests(app: App) -> None:
         assert okta.made["saml"]["signRequests"] is (before or wants)
 
 
+@rule("SAML-EXPIRED-CERTIFICATE")
 @pytest.mark.parametrize(("after_s", "status"), [(-1, 200), (1, 401), (400 * 86400, 401)])
 async def test_an_expired_certificate_is_refused_by_default(app: App, after_s: int, status: int) -> None:
     end = app.clock.now_ms() // 1000 * 1000 - after_s * 1000
@@ -105,6 +107,7 @@ async def test_an_expired_certificate_is_refused_by_default(app: App, after_s: i
         same_but_request_id(reply, await okta.call(okta.response(sign="none")))
 
 
+@rule("SAML-EXPIRED-CERTIFICATE")
 async def test_by_written_policy_an_expired_certificate_counts(app: App) -> None:
     now = app.clock.now_ms()
     idp = Idp(ISSUER, not_before_ms=now - 500 * DAY_MS, not_after_ms=now - 400 * DAY_MS)
@@ -134,6 +137,7 @@ async def test_the_same_key_in_a_new_certificate_goes_on(app: App) -> None:
     assert (await by(okta, new)).status == 200
 
 
+@rule("SAML-REFERENCE")
 async def test_a_certificate_that_comes_along_proves_nothing(app: App) -> None:
     idp, thief = Idp(ISSUER, number=0), Idp(ISSUER, number=1)
     okta = await saml_provider(app, await new_client(app), idp)

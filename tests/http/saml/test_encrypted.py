@@ -10,6 +10,7 @@ from lxml import etree
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, same_but_request_id
+from tests.support.rules import rule
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp
 from tests.support.saml_signing import DS
@@ -78,6 +79,7 @@ async def test_what_is_encrypted_is_not_yet_trusted(app: App, okta: SamlProvider
             same_but_request_id(reply, reference)
 
 
+@rule("SAML-CLIENT")
 async def test_one_that_no_one_asked_for_must_name_its_client(app: App, okta: SamlProvider) -> None:
     """No client's keys are tried for what another one's provider may have sent."""
     namesake = await saml_provider(app, await new_client(app), Idp(okta.idp.issuer))

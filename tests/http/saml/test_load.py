@@ -12,6 +12,7 @@ from tests.support.anonymous_budgets import few_responses
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.password_guesses import DAY, PROXY, at
+from tests.support.rules import rule
 from tests.support.saml_reading import most_at_once, reading_waits, threads_of_reading
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
@@ -41,12 +42,14 @@ async def junk(okta: SamlProvider, address: str = HERE) -> Reply:
     return await okta.call(okta.response(sign="none"), headers=at(address))
 
 
+@rule("SAML-SIZE")
 async def test_no_response_is_read_or_verified_on_the_event_loop(okta: SamlProvider, read: list[str]) -> None:
     assert (await okta.call(okta.response())).status == 200
     check_refusal(await junk(okta), 401, "SSO_FAILED")
     assert read == ["read in a thread", "verify in a thread"] * 2
 
 
+@rule("SAML-SIZE")
 async def test_the_server_answers_while_a_response_is_read(
     app: App, okta: SamlProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +66,7 @@ async def test_the_server_answers_while_a_response_is_read(
     assert (await okta.call(okta.response())).status == 200
 
 
+@rule("SAML-SIZE")
 async def test_junk_from_an_address_waits_and_is_not_read(
     app: App, okta: SamlProvider, few: None, read: list[str]
 ) -> None:

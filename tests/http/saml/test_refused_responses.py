@@ -13,6 +13,7 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.envelope import same_but_request_id
 from tests.support.faults import logging_to
+from tests.support.rules import rule
 from tests.support.saml_idp import ASSERTION, PROTOCOL, Idp, Signing, decode, encode, time_text
 from tests.support.saml_signing import DS
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, failures, saml_provider, sign_ins
@@ -201,6 +202,7 @@ class Log:
     warning = exception = info
 
 
+@rule("SAML-ONE-ANSWER")
 @pytest.mark.parametrize("name", WRONG)
 async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okta: SamlProvider, name: str) -> None:
     make, part = WRONG[name]
@@ -220,6 +222,7 @@ async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okt
     assert not any(response[:60] in line or response[-60:] in line for line in log.lines)
 
 
+@rule("SAML-ONE-ANSWER")
 async def test_where_the_provider_is_known_the_clients_audit_trail_says_why(okta: SamlProvider) -> None:
     for name in ("by another key", "sent to another service", "expired", "with another name"):
         make, part = WRONG[name]
@@ -230,6 +233,7 @@ async def test_where_the_provider_is_known_the_clients_audit_trail_says_why(okta
         assert part in found[0]["why"]
 
 
+@rule("SAML-CONDITIONS")
 async def test_the_skew_of_a_minute_is_granted(okta: SamlProvider) -> None:
     late = okta.response(THIEF, not_on_or_after=at(okta, -59.999), confirmed_until=at(okta, -59.999))
     early = okta.response(THIEF, not_before=at(okta, 60), issued=at(okta, 60), authn_instant=at(okta, 60))

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
 pytestmark = pytest.mark.one_store
@@ -99,6 +100,7 @@ HOSTILE = [
 ]
 
 
+@rule("RETURN-ADDRESS")
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 async def test_an_address_that_is_not_listed_opens_nothing(okta: SamlProvider, text: str) -> None:
     browser = Browser(okta.app)

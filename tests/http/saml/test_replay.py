@@ -11,6 +11,7 @@ from lxml import etree
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply, running
 from tests.support.background_jobs import sweep_expired
+from tests.support.rules import rule
 from tests.support.saml_encrypting import Encryption, encrypt
 from tests.support.saml_idp import Idp, decode, encode
 from tests.support.single_sign_on import (
@@ -45,6 +46,7 @@ async def by_form(okta: SamlProvider, response: str) -> Reply:
 WAYS = {"json": by_json, "form": by_form}
 
 
+@rule("ASSERTION-ONCE")
 @pytest.mark.parametrize("second", WAYS)
 @pytest.mark.parametrize("first", WAYS)
 async def test_an_assertion_works_once(okta: SamlProvider, first: str, second: str) -> None:
@@ -111,6 +113,7 @@ async def test_of_twenty_at_once_one_gets_in(okta: SamlProvider) -> None:
     assert sign_ins(okta.app, "saml", "ok") == before + 1
 
 
+@rule("ASSERTION-ONCE")
 async def test_of_twenty_at_once_by_two_nodes_one_gets_in(okta: SamlProvider, second_node: App) -> None:
     response = okta.response("two-nodes@acme.example")
     body = {"samlResponse": response}
@@ -120,12 +123,14 @@ async def test_of_twenty_at_once_by_two_nodes_one_gets_in(okta: SamlProvider, se
     assert sorted(reply.status for reply in replies) == [200] + [401] * 19
 
 
+@rule("SAML-CONDITIONS")
 async def test_another_node_knows_what_this_one_used(okta: SamlProvider, second_node: App) -> None:
     response = okta.response()
     assert (await okta.call(response)).status == 200
     check_no_one_got_in(await second_node.post("/api/client/auth/okta-saml", {"samlResponse": response}))
 
 
+@rule("SAML-CONDITIONS")
 async def test_it_is_remembered_until_it_is_refused_as_expired(okta: SamlProvider) -> None:
     """The last moment at which it would still be valid, the skew of a minute granted, and the first at which not."""
     response = okta.response()

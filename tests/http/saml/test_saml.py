@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import Keys, new_client, new_user, opened_by
 from tests.support.application import App
 from tests.support.envelope import check_success
+from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
     ACS,
@@ -79,6 +80,7 @@ async def test_a_browser_that_asked_ends_at_its_return_address(app: App) -> None
     assert not flow_cookies(browser)
 
 
+@rule("NO-TOKEN-IN-ADDRESS")
 async def test_what_the_browser_is_sent_on_with_holds_no_token(app: App) -> None:
     okta = await saml_provider(app)
     ended = await okta.sign_in(Browser(app), "quiet@saml.example")
@@ -97,6 +99,7 @@ async def test_the_same_person_is_the_same_user_by_either_way(app: App) -> None:
     assert (await okta.call(okta.response("another@saml.example"))).data["user"]["id"] != first
 
 
+@rule("RETURN-ADDRESS")
 @pytest.mark.parametrize("listed", [[], ["https://one.example/", "com.acme.app:/in"]], ids=["none", "two"])
 async def test_a_form_post_that_no_one_asked_for_ends_at_the_account(app: App, listed: list[str]) -> None:
     client = await new_client(app)
@@ -108,6 +111,7 @@ async def test_a_form_post_that_no_one_asked_for_ends_at_the_account(app: App, l
     assert "lost@saml.example" in (await browser.send("GET", "/account")).text
 
 
+@rule("DEVIATION-SAML-UNSOLICITED")
 async def test_where_a_provider_may_not_begin_no_one_gets_in_unasked(app: App) -> None:
     okta = await saml_provider(app, saml={"allowIdpInitiated": False})
     check_no_one_got_in(await okta.call(okta.response()))

@@ -11,6 +11,7 @@ from lxml import etree
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
+from tests.support.rules import rule
 from tests.support.saml_idp import Encryption, Idp
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
@@ -57,6 +58,7 @@ async def test_the_same_person_is_another_user_at_each(shared: Shared) -> None:
     assert [user["clientId"] for user in users] == [shared.one.client, shared.two.client]
 
 
+@rule("SAML-CLIENT")
 async def test_encrypted_for_one_and_meant_for_the_other_it_opens_neither(shared: Shared) -> None:
     one, two = shared
     for sign in ("assertion", "response"):
@@ -77,6 +79,7 @@ async def moved(okta: SamlProvider, response: str, client: str) -> list[Reply]:
     ]
 
 
+@rule("SAML-CLIENT")
 async def test_moved_to_another_client_it_is_refused_like_everything_else(app: App, shared: Shared) -> None:
     one, two = shared
     reference = await one.call(one.response(sign="none"))
@@ -136,6 +139,7 @@ async def test_for_two_clients_at_once_it_opens_the_one_that_is_named(shared: Sh
     assert client_of(await one.call(one.response(audience=["https://other.example/", two.audience]))) == two.client
 
 
+@rule("SAML-CLIENT")
 async def test_two_providers_of_one_client_do_not_speak_for_each_other(app: App) -> None:
     client = await new_client(app)
     first = await saml_provider(app, client, Idp("http://www.okta.com/exkfirst", number=0))
@@ -186,6 +190,7 @@ async def test_the_host_names_the_client(secure: App) -> None:
         same_but_request_id(await okta.call(okta.response(), headers=header), reference)
 
 
+@rule("OIDC-REDIRECT-URI")
 async def test_our_name_follows_the_public_address_alone(secure: App, app: App) -> None:
     """A response for the same client of another installation, and one for an address that only a Host header says."""
     okta = await saml_provider(secure, await new_client(secure))

@@ -12,6 +12,7 @@ from tests.support.accounts import new_client, settle, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, REQUIRED
 from tests.support.second_steps import FACTOR
 from tests.support.single_sign_on import RETURN_TO, Browser, act_on_provider, add_oidc, query_of
@@ -82,6 +83,7 @@ async def test_the_provider_is_trusted_with_it_unless_its_rule_says_otherwise(ap
     assert (made["secondFactor"], made["amr"], made["acr"]) == ("trust", [], [])
 
 
+@rule("SECOND-FACTOR-AT-PROVIDERS")
 @pytest.mark.parametrize(
     "claims",
     [{"amr": ["pwd", "mfa"]}, {"acr": "urn:company:two"}, {"acrs": ["c2", "c1"]}, {"acrs": "c1"}],
@@ -95,6 +97,7 @@ async def test_claims_of_the_list_are_two_factors(app: App, op: Op, claims: dict
     assert signed_in["amr"] == ["provider", "mfa"]
 
 
+@rule("SECOND-FACTOR-AT-PROVIDERS")
 @pytest.mark.parametrize(
     "claims",
     [
@@ -135,6 +138,7 @@ async def test_ask_looks_at_no_claim(app: App, op: Op) -> None:
     assert await company.is_asked()
 
 
+@rule("SECOND-FACTOR-AT-PROVIDERS")
 async def test_only_the_id_token_says_how_someone_authenticated(app: App, op: Op) -> None:
     """Userinfo is asked for the address, and says more than it may."""
     company = await company_of(app, op, **CLAIMS)
@@ -194,6 +198,7 @@ async def test_a_provider_that_is_switched_off_meanwhile_ends_the_question(app: 
     assert "session" not in visitor.cookies
 
 
+@rule("SECOND-FACTOR-AT-PROVIDERS")
 async def test_a_trusted_browser_is_spared_the_question_and_gives_an_app_no_more(app: App, op: Op) -> None:
     company = await company_of(app, op, secondFactor="ask")
     phone = await enrolled(company)
@@ -260,8 +265,8 @@ async def test_what_would_be_accepted_is_asked_for(app: App, op: Op) -> None:
     asked = query_of(started)
     assert asked["acr_values"] == "urn:company:two c1"
     assert json.loads(asked["claims"]) == {"id_token": {"amr": None, "auth_time": {"essential": True}}}
-    for rule in ({"secondFactor": "ask"}, {"secondFactor": "trust"}, {"secondFactor": "claims", "amr": [], "acr": []}):
-        check_success(await company.change(**rule))
+    for given in ({"secondFactor": "ask"}, {"secondFactor": "trust"}, {"secondFactor": "claims", "amr": [], "acr": []}):
+        check_success(await company.change(**given))
         assert not {"acr_values", "claims"} & query_of(await Browser(app).start("oidc", client=company.client)).keys()
 
 

@@ -11,6 +11,7 @@ from lxml import etree, html
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.saml_idp import time_text
 from tests.support.second_factors import REQUIRED, SIGN_IN
 from tests.support.single_sign_on import Browser, SamlProvider, request_of, saml_provider
@@ -43,6 +44,7 @@ async def test_a_context_of_the_list_is_two_factors_for_browsers_and_programs(ap
     assert me.data["session"]["amr"] == ["provider", "mfa"]
 
 
+@rule("SECOND-FACTOR-AT-PROVIDERS")
 @pytest.mark.parametrize("context", ["urn:oasis:names:tc:SAML:2.0:ac:classes:Password", f"{MFA}s", "mfa", None])
 async def test_another_context_and_none_are_not(app: App, context: str | None) -> None:
     peer = await company_of(app, **CLAIMS, amr=["mfa"])

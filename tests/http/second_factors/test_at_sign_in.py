@@ -13,6 +13,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.foreign_hashes import argon2
 from tests.support.rows import change_rows, rows
+from tests.support.rules import rule
 from tests.support.second_factors import REQUIRED, SIGN_IN, Person, enrolled, person
 from tests.support.system_admins import Phone
 
@@ -30,6 +31,7 @@ async def sessions_of(who: Person) -> int:
     return len(await rows(who.app, "sessions", "id", user_id=who.id))
 
 
+@rule("SECOND-FACTOR-GATE")
 async def test_an_app_is_enrolled_at_the_sign_in_that_requires_it_and_asked_for_from_then_on(app: App) -> None:
     ada = await person(app, **REQUIRED)
     due = await ada.challenge()

@@ -10,6 +10,7 @@ from tests.support.accounts import Keys, new_client, settle
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.second_factors import REQUIRED, person
 from tests.support.second_steps import CODES, ENROL, FACTOR
 from tests.support.single_sign_on import Browser, act_on_provider, add_oidc, begun
@@ -101,6 +102,7 @@ ENDS: dict[str, list[tuple[str, str]]] = {
 }
 
 
+@rule("PENDING-SIGN-INS")
 @pytest.mark.parametrize("end", ENDS)
 async def test_what_ends_sessions_ends_a_sign_in_that_waits_for_a_factor(app: App, op: Op, end: str) -> None:
     """Someone else linked a person of the provider to the account, and waits before the page that enrols a factor."""
@@ -124,6 +126,7 @@ async def test_what_ends_sessions_ends_a_sign_in_that_waits_for_a_factor(app: Ap
     assert "session" not in visitor.cookies
 
 
+@rule("PENDING-SIGN-INS")
 async def test_a_code_ends_with_the_switch_of_its_provider(app: App, op: Op) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client, name="idp", returnAddresses=[WEB])

@@ -12,6 +12,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, member, oidc_provider
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, Person, enrolled, mails_queued, person
 from tests.support.single_sign_on import Browser
 from tests.support.system_admins import Phone
@@ -27,6 +28,7 @@ async def _told(ada: Person, mail_server: MailServer) -> tuple[str, str]:
     return str(received.message["Subject"]).removeprefix(f"{ada.client}: "), " ".join(received.text.split())
 
 
+@rule("SECOND-FACTOR-CHANGES")
 async def test_each_change_is_told_to_the_address(app: App, mail_server: MailServer) -> None:
     mail_server.mails.clear()
     ada = await person(app)
@@ -50,6 +52,7 @@ async def test_each_change_is_told_to_the_address(app: App, mail_server: MailSer
     assert mail_server.mails == []
 
 
+@rule("SECOND-FACTOR-RESET")
 async def test_a_reset_is_told_without_the_words_of_the_one_who_did_it(app: App, mail_server: MailServer) -> None:
     mail_server.mails.clear()
     team = Team(app, await new_client(app))
@@ -61,6 +64,7 @@ async def test_a_reset_is_told_without_the_words_of_the_one_who_did_it(app: App,
     assert "evil" not in text
 
 
+@rule("EMAIL-UNDO")
 @pytest.mark.parametrize("by", ["consent", "a User Admin's provider", "an Admin's provider"])
 async def test_an_identity_is_told_to_the_user_who_may_not_expect_it(app: App, by: str) -> None:
     async with oidc_provider(app, vouches=True) as company:
@@ -76,6 +80,7 @@ async def test_an_identity_is_told_to_the_user_who_may_not_expect_it(app: App, b
         assert queued == ([] if by == "an Admin's provider" else [(ada.email, "identity_linked")])
 
 
+@rule("PROVIDER-RANK")
 @pytest.mark.parametrize("by", ["User Admin", "Admin"])
 async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign_in(app: App, by: str) -> None:
     """Who points it to a provider of their own, and back, signs in as its people: each of them learns of it."""
@@ -101,6 +106,7 @@ async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign
             assert ("A sign-in through a provider whose settings were changed" in page.text) is (by == "User Admin")
 
 
+@rule("BADGE-OWNER")
 async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: MailServer) -> None:
     """By email at once, no matter who did it, and on the account page after the next sign-in."""
     factory = await badge_client(app)

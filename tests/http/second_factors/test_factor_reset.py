@@ -13,6 +13,7 @@ from tests.support import commands
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, Person, person
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.team import Team
@@ -80,6 +81,7 @@ async def _with_an_app(team: Team, *roles: str) -> tuple[Person, str]:
     return ada, token
 
 
+@rule("SECOND-FACTOR-RESET")
 @pytest.mark.parametrize("by", ACTS)
 async def test_everything_that_a_factor_gave_is_gone(team: Team, by: str, tmp_path: Path) -> None:
     app, (act, actor) = team.app, ACTS[by]
@@ -111,6 +113,7 @@ async def test_everything_that_a_factor_gave_is_gone(team: Team, by: str, tmp_pa
     check_refusal(await ada.sign_in(cookies=f"trust={trusted}"), 401, "MFA_REQUIRED")
 
 
+@rule("SECOND-FACTOR-GATE")
 async def test_where_one_is_required_it_is_enrolled_at_the_next_sign_in_without_another_grace(app: App) -> None:
     team = Team(app, await new_client(app, secondFactor={"policy": "roles", "roles": ["Viewer"], "graceDays": 30}))
     ada, _ = await _with_an_app(team)
@@ -120,6 +123,7 @@ async def test_where_one_is_required_it_is_enrolled_at_the_next_sign_in_without_
     assert len(data["recoveryCodes"]) == 10
 
 
+@rule("SECOND-FACTOR-RESET")
 async def test_rank_decides_who_may(team: Team) -> None:
     admin, clerk = await team.member("Admin"), await team.member("User Admin")
     ada, token = await _with_an_app(team, "Admin", "Viewer")
@@ -134,6 +138,7 @@ async def test_rank_decides_who_may(team: Team) -> None:
     check_success(await _as(team, "Admin", ada.id))
 
 
+@rule("SECOND-FACTOR-RESET")
 async def test_a_user_of_another_client_is_one_that_never_was(team: Team) -> None:
     other = Team(team.app, await new_client(team.app))
     ada, token = await _with_an_app(other)

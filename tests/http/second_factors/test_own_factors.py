@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import Keys, settle, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, Person, person
 from tests.support.system_admins import Phone
 from tests.support.visitor import Visitor
@@ -42,6 +43,7 @@ async def test_a_required_factor_that_is_missing_is_shown_with_its_day(app: App)
     assert (await _look(ada, data["token"]))["policy"]["dueAt"] is None
 
 
+@rule("SECOND-FACTOR-CODES")
 async def test_an_app_counts_from_its_first_right_code_on(app: App) -> None:
     ada = await person(app)
     token = await ada.token()
@@ -69,6 +71,7 @@ async def test_an_app_counts_from_its_first_right_code_on(app: App) -> None:
     assert (await _look(ada, token))["totp"]["lastUsedAt"] is not None
 
 
+@rule("SECOND-FACTOR-CHANGES")
 async def test_the_app_that_counts_does_so_until_the_next_one_is_confirmed(app: App) -> None:
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 1})
     token = await ada.token()
@@ -89,6 +92,7 @@ async def test_the_app_that_counts_does_so_until_the_next_one_is_confirmed(app: 
     check_success(await ada.sign_in_with(recoveryCode=codes[0]))
 
 
+@rule("SECOND-FACTOR-CHANGES")
 @pytest.mark.parametrize("act", ["add", "replace", "remove"])
 async def test_a_change_ends_the_other_sessions_and_all_trust(app: App, act: str) -> None:
     ada = await person(app)
@@ -117,6 +121,7 @@ async def test_a_change_ends_the_other_sessions_and_all_trust(app: App, act: str
         check_refusal(await ada.sign_in(cookies=f"trust={trust}"), 401, "MFA_REQUIRED")
 
 
+@rule("SECOND-FACTOR-CHANGES")
 async def test_a_factor_that_the_policy_requires_is_not_removed(app: App) -> None:
     ada = await person(app)
     token = await ada.token()
@@ -144,6 +149,7 @@ async def test_what_the_client_does_not_allow_is_not_enrolled(secure: App, rules
     assert (await _look(ada, token))["policy"]["methods"] == rules.get("methods", [])
 
 
+@rule("SECOND-FACTOR-CODES")
 async def test_new_recovery_codes_void_the_former_ones(app: App) -> None:
     ada = await person(app)
     token = await ada.token()
@@ -178,6 +184,7 @@ async def test_trust_is_listed_and_ended_one_by_one_and_all_at_once(app: App) ->
     assert [(await ada.sign_in(cookies=f"trust={cookie}")).status for cookie in cookies] == [401] * 3
 
 
+@rule("SECOND-FACTOR-CODES")
 async def test_each_act_stands_in_the_trail_without_a_secret(app: App) -> None:
     ada = await person(app)
     token = await ada.token()
@@ -199,6 +206,7 @@ async def test_each_act_stands_in_the_trail_without_a_secret(app: App) -> None:
     assert not [secret for secret in (*codes, ada.phone.secret, cookie) if secret in text]
 
 
+@rule("SECOND-FACTOR-CHANGES")
 async def test_another_persons_session_changes_nothing_of_ones_own(app: App) -> None:
     ada = await person(app)
     eve = await person(app, ada.client)
@@ -214,6 +222,7 @@ async def test_another_persons_session_changes_nothing_of_ones_own(app: App) -> 
     assert (shown["totp"] is None, shown["recoveryCodesLeft"]) == (False, 10)
 
 
+@rule("SECOND-FACTOR-CHANGES")
 async def test_a_new_app_is_seen_and_confirmed_by_the_session_that_began_it_alone(app: App) -> None:
     """Else someone who got into the account puts a secret there that they know, and its owner scans it."""
     ada = await person(app)

@@ -11,6 +11,7 @@ from tests.http.accounts.test_becoming_admin import EVERY_PATH, company_of
 from tests.support.accounts import Recorded, trail
 from tests.support.application import App
 from tests.support.planted_accounts import PATHS, planted_account
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, person
 from tests.support.single_sign_on import Browser
 from tests.support.soon import soon
@@ -39,6 +40,7 @@ async def _last(app: App, client: str, event: str) -> Recorded:
     return [one for one in await trail(app, client) if one.event == event][-1]
 
 
+@rule("SECOND-FACTOR-RESET")
 @EVERY_PATH
 async def test_who_becomes_an_admin_starts_without_factors(
     app: App, database_url: str, path: str, tmp_path: Path
@@ -57,6 +59,7 @@ async def test_who_becomes_an_admin_starts_without_factors(
         assert (await _last(app, team.client, "admin_gained")).members["void"]["factors"] == 1
 
 
+@rule("SECOND-FACTOR-RESET")
 async def test_who_is_linked_by_address_starts_without_the_factors_of_the_one_before(app: App) -> None:
     async with company_of(app) as (team, company):
         email = f"rising@{team.client}.example"

@@ -11,6 +11,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import set_roles
 from tests.support.rows import change_rows
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, REQUIRED, SIGN_IN, enrolled, person
 from tests.support.system_admins import Phone
 
@@ -52,6 +53,7 @@ async def test_who_begins_to_manage_users_has_none_left(app: App) -> None:
     assert await ada.fields() == ["enrol"]
 
 
+@rule("SECOND-FACTOR-GATE")
 async def test_fewer_days_of_grace_count_at_once_and_more_do_not_come_later(app: App) -> None:
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 5})
     check_success(await ada.sign_in())
@@ -126,6 +128,7 @@ async def test_the_least_length_of_passwords_follows_unless_it_was_chosen(app: A
     assert await length_of(app, await new_client(app, **REQUIRED, password={"minLength": 12})) == 12
 
 
+@rule("PASSWORD-LENGTH")
 async def test_a_shorter_length_counts_from_the_first_factor_on(app: App) -> None:
     """Until then, days of grace included, the password signs in alone."""
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 30})
@@ -151,6 +154,7 @@ async def test_an_unreadable_secret_locks_out_no_one_who_has_a_recovery_code(app
     check_success(await ada.go_on(challenge, recoveryCode=ada.recovery_codes[3]))
 
 
+@rule("SECOND-FACTOR-GATE")
 async def test_a_new_factor_does_not_make_the_password_new(app: App) -> None:
     """An enrolment may take its time, and begin again and again: what it proves is as old as the password."""
     ada = await person(app, **REQUIRED)
@@ -165,6 +169,7 @@ async def test_a_new_factor_does_not_make_the_password_new(app: App) -> None:
     check_refusal(await app.send("DELETE", f"{OWN}/totp", token=data["token"]), 403, "REAUTHENTICATION_REQUIRED")
 
 
+@rule("PENDING-SIGN-INS")
 async def test_an_enrolment_begins_anew_for_an_hour_and_no_longer(app: App) -> None:
     """Else who has proved one factor once could wait for as long as they like."""
     ada = await person(app, **REQUIRED)

@@ -11,6 +11,7 @@ from tests.support.accounts import act_on, number_of, settle
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.rows import add_row, rows
+from tests.support.rules import rule
 from tests.support.second_factors import REQUIRED, Person, enrolled, person
 from tests.support.user_management import reset
 
@@ -139,6 +140,7 @@ async def test_trust_ends_for_good_where_the_client_allows_none(app: App, ada: P
     check_refusal(await ada.sign_in(cookies=cookie), 401, "MFA_REQUIRED")
 
 
+@rule("SECOND-FACTOR-GATE")
 async def test_fewer_days_count_for_a_browser_that_is_trusted_already(app: App, ada: Person) -> None:
     cookie = await trusted(ada)
     await settle(app, ada.client, secondFactor={"trustedDays": 7})

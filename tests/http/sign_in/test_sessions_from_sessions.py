@@ -27,6 +27,7 @@ from tests.support.continued import (
 )  # fmt: skip
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.second_factors import OWN, REQUIRED, Person, person
 from tests.support.sensitive_acts import ACTS
 from tests.support.single_sign_on import Browser, act_on_provider, add_oidc
@@ -47,6 +48,7 @@ async def begins_anew(page: Page, visitor: Visitor) -> Page:
     return page
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_an_old_cookie_enrols_nothing_where_a_factor_is_required_by_now(app: App) -> None:
     ada, _, thief = await signed_in(app)
     app.clock.advance(3 * DAY)
@@ -56,6 +58,7 @@ async def test_an_old_cookie_enrols_nothing_where_a_factor_is_required_by_now(ap
     assert page.location.startswith("/sign-in/enrol?s=")  # for who has the password, and is asked for it
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_a_code_of_the_factor_makes_no_old_proof_new(app: App) -> None:
     """The password of days ago and a code of now are no two factors of now, as they are none where a proof is asked."""
     ada, keys, visitor = await signed_in(app, secondFactor={"policy": "optional", "trustedDays": 30})
@@ -70,6 +73,7 @@ async def test_a_code_of_the_factor_makes_no_old_proof_new(app: App) -> None:
     await begins_anew(await pressed(visitor, ada.client), visitor)
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_a_badge_gives_an_app_nothing(app: App) -> None:
     factory = await badge_client(app)
     await settle(app, factory.client, badge={"enabled": True}, **LISTED)
@@ -82,6 +86,7 @@ async def test_a_badge_gives_an_app_nothing(app: App) -> None:
     assert (await app.me(reply.data["token"])).status == 200
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_a_session_of_days_ago_is_as_old_in_an_app_and_enrols_no_factor(app: App, op: Op) -> None:
     ada = await person(app, **LISTED)
     await add_oidc(app, op, ada.client, name="idp")
@@ -104,6 +109,7 @@ async def test_a_session_of_days_ago_is_as_old_in_an_app_and_enrols_no_factor(ap
     assert not await is_open(app, child)
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_an_app_enrols_no_factor_however_new_the_proof_is(app: App) -> None:
     ada, keys, visitor = await signed_in(app)
     child = await child_of(visitor, ada.client)
@@ -115,6 +121,7 @@ async def test_an_app_enrols_no_factor_however_new_the_proof_is(app: App) -> Non
     assert (await app.post(f"{OWN}/totp", token=keys.token)).status == 201
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_the_end_of_a_session_does_not_move(app: App) -> None:
     ada, _, visitor = await signed_in(app, sessions={"maxSeconds": 60 * MINUTE})
     app.clock.advance(59 * MINUTE)
@@ -133,6 +140,7 @@ async def test_the_end_of_a_session_does_not_move(app: App) -> None:
     assert await opened_by(app, keys) == []
 
 
+@rule("PENDING-SIGN-INS")
 async def test_the_page_that_hands_a_code_out_gives_no_other_one_without_pkce(app: App) -> None:
     ada, _, visitor = await signed_in(app)
     handing = await pressed(visitor, ada.client)
@@ -143,6 +151,7 @@ async def test_the_page_that_hands_a_code_out_gives_no_other_one_without_pkce(ap
     check_refusal(await app.post(f"{AUTH}/exchange", given), 401, "SSO_FAILED")
 
 
+@rule("SESSION-FROM-SESSION")
 @pytest.mark.parametrize("after", ["its press", "its exchange"])
 async def test_a_code_dies_with_its_session(app: App, after: str) -> None:
     ada, keys, visitor = await signed_in(app)
@@ -212,6 +221,7 @@ ENDS: tuple[End, ...] = (
 )  # fmt: skip
 
 
+@rule("SESSION-FROM-SESSION")
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__.strip("_"))
 async def test_it_ends_with_the_session_that_it_came_from(app: App, end: End) -> None:
     ada, keys, visitor = await signed_in(app)
@@ -232,6 +242,7 @@ async def test_its_own_end_leaves_the_session_that_it_came_from(app: App) -> Non
     assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
 
 
+@rule("SESSION-FROM-SESSION")
 @pytest.mark.parametrize("of", ["the browser", "the app"])
 @pytest.mark.parametrize("act", ["sign-out-others", "password"])
 async def test_who_ends_all_others_ends_what_came_from_them(app: App, act: str, of: str) -> None:
@@ -245,6 +256,7 @@ async def test_who_ends_all_others_ends_what_came_from_them(app: App, act: str, 
     assert bool(await opened_by(app, keys)) is (of == "the browser")
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_the_exchange_touches_no_cookie(app: App) -> None:
     """The app's server, which sends none, and the app in the browser, which sends the one of the session."""
     ada, keys, visitor = await signed_in(app)
@@ -255,6 +267,7 @@ async def test_the_exchange_touches_no_cookie(app: App) -> None:
         assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_each_of_both_proves_anew_for_itself(app: App) -> None:
     ada, keys, visitor = await signed_in(app)
     child = await child_of(visitor, ada.client)
@@ -278,6 +291,7 @@ async def other(app: App) -> AsyncIterator[App]:
         yield node
 
 
+@rule("SESSION-FROM-SESSION")
 async def test_its_end_is_felt_on_the_other_node(app: App, other: App) -> None:
     ada, keys, visitor = await signed_in(app)
     child = await child_of(visitor, ada.client)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import act_on, hashes_counted, new_client, new_user, settle, trail
 from tests.support.application import PASSWORD, App, Reply
+from tests.support.rules import rule
 
 WRONG = "not-the-kestrel-harbor-9"
 FAILURES = (
@@ -92,6 +93,7 @@ async def test_members_that_no_one_knows_are_ignored(app: App) -> None:
     assert reply.data["user"]["clientId"] == "acme"
 
 
+@rule("EMAIL-FORM")
 async def test_the_address_is_compared_case_folded_and_answered_as_stored(app: App) -> None:
     assert (await app.sign_in("AUTHOR@Acme.EXAMPLE")).data["user"]["email"] == "author@acme.example"
     strasse = "Straße@acme.example"
@@ -99,16 +101,19 @@ async def test_the_address_is_compared_case_folded_and_answered_as_stored(app: A
     assert (await app.sign_in("STRAßE@acme.example")).data["user"]["email"] == strasse
 
 
+@rule("EMAIL-FORM")
 @pytest.mark.parametrize("email", ["author@acme.example ", " author@acme.example", "\uff41uthor@acme.example"])
 async def test_the_address_is_neither_trimmed_nor_normalised(app: App, email: str) -> None:
     assert (await app.sign_in(email, client="acme")).code == "INVALID_CREDENTIALS"
 
 
+@rule("PASSWORD-AS-RECEIVED")
 @pytest.mark.parametrize("password", [PASSWORD + " ", " " + PASSWORD, PASSWORD.upper(), PASSWORD[:-1], PASSWORD + "\t"])
 async def test_a_password_that_is_nearly_right_is_wrong(app: App, password: str) -> None:
     assert (await app.sign_in(password=password)).code == "INVALID_CREDENTIALS"
 
 
+@rule("DEVIATION-ONE-FACTOR", "UNKNOWN-ACCOUNT", "DISABLED-ACCOUNT")
 @pytest.mark.parametrize("kind", FAILURES)
 async def test_every_failure_is_answered_alike(app: App, attempts: Attempts, kind: str) -> None:
     usual = await make(app, attempts["wrong"])
@@ -118,6 +123,7 @@ async def test_every_failure_is_answered_alike(app: App, attempts: Attempts, kin
     assert "set-cookie" not in usual.headers
 
 
+@rule("DISABLED-ACCOUNT")
 @pytest.mark.parametrize("kind", DISABLED)
 async def test_account_disabled_is_said_only_after_the_right_password(app: App, attempts: Attempts, kind: str) -> None:
     assert (await make(app, attempts[f"{kind}-wrong"])).code == "INVALID_CREDENTIALS"
@@ -126,6 +132,7 @@ async def test_account_disabled_is_said_only_after_the_right_password(app: App, 
     assert "set-cookie" not in refused.headers
 
 
+@rule("UNKNOWN-ACCOUNT")
 @pytest.mark.parametrize("kind", ["right", "right-unnamed", *FAILURES, *DISABLED])
 async def test_exactly_one_hash_of_todays_cost_is_computed_whatever_is_found(
     app: App, attempts: Attempts, kind: str
@@ -136,6 +143,7 @@ async def test_exactly_one_hash_of_todays_cost_is_computed_whatever_is_found(
     assert hashes == [today]
 
 
+@rule("AUDIT-TRAIL")
 async def test_sign_ins_and_failures_stand_in_the_audit_trail_without_the_password(app: App) -> None:
     before = len(await trail(app, "acme"))
     await app.sign_in("viewer@acme.example", WRONG, "acme")

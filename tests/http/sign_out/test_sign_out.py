@@ -13,6 +13,7 @@ import pytest
 from tests.support.accounts import keys_of, new_user, opened_by, trail
 from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.forged_tokens import claims_of
+from tests.support.rules import rule
 from tests.support.soon import soon
 
 SIGN_OUT = "/api/client/auth/sign-out"
@@ -39,6 +40,7 @@ def cleared(reply: Reply) -> bool:
     return reply.headers.get_list("set-cookie") == ["session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"]
 
 
+@rule("SIGN-OUT", "COOKIE-CLEARED")
 @pytest.mark.parametrize("by", ["token", "cookie"])
 async def test_sign_out_ends_all_three_keys_at_once(app: App, email: str, by: str) -> None:
     keys = await keys_of(app, email)
@@ -55,6 +57,7 @@ async def test_sign_out_ends_all_three_keys_at_once(app: App, email: str, by: st
     assert (await app.me(cookie=keys.cookie)).code == "INVALID_TOKEN"
 
 
+@rule("SIGN-OUT")
 async def test_sign_out_is_felt_on_another_node(app: App, other_node: App, email: str) -> None:
     keys = await keys_of(app, email)
     assert await opened_by(other_node, keys) == ALL_THREE
@@ -70,6 +73,7 @@ async def test_a_second_sign_out_is_invalid(app: App, email: str) -> None:
     assert (await app.post(SIGN_OUT)).code == "UNAUTHENTICATED"
 
 
+@rule("COMMIT-KEPT")
 async def test_every_sign_out_that_succeeds_is_recorded(app: App, email: str) -> None:
     """One that finds the session over succeeds by what it read, which may be on no standby, unless it writes as
     well."""
@@ -95,6 +99,7 @@ async def test_sign_out_needs_no_body_and_ignores_one(app: App, email: str) -> N
         assert (await app.send("POST", SIGN_OUT, token=keys.token, content=content)).status == 200
 
 
+@rule("GET-CHANGES-NOTHING")
 async def test_getting_changes_nothing(app: App, email: str) -> None:
     keys = await keys_of(app, email)
     for method in ("GET", "HEAD", "PUT"):
@@ -122,6 +127,7 @@ async def test_sign_out_all_ends_every_session_of_the_caller_only(app: App, emai
     assert await opened_by(app, theirs) == ALL_THREE
 
 
+@rule("AUDIT-TRAIL")
 async def test_ends_stand_in_the_audit_trail(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     one, two, three = [await keys_of(app, email) for _ in range(3)]
@@ -135,6 +141,7 @@ async def test_ends_stand_in_the_audit_trail(app: App) -> None:
     assert events[2].members == {"sessions": 1}
 
 
+@rule("SESSION-OWN-LIST")
 async def test_the_list_shows_ones_open_sessions_newest_first(app: App, email: str) -> None:
     ended, first = await keys_of(app, email), await keys_of(app, email, headers={"User-Agent": "Lantern/1.0"})
     await app.post(SIGN_OUT, token=ended.token)
@@ -159,6 +166,7 @@ async def test_the_list_holds_no_secret(app: App, email: str) -> None:
     assert not any(secret in text for secret in (keys.token, keys.refresh_token, keys.cookie))
 
 
+@rule("SESSION-OWN-LIST")
 async def test_one_of_ones_sessions_can_be_ended(app: App, email: str) -> None:
     one, other = await keys_of(app, email), await keys_of(app, email)
     path = f"{SESSIONS}/{claims_of(other.token)['sid']}"

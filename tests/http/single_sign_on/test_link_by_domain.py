@@ -12,6 +12,7 @@ import pytest
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
 from tests.support.people import member, oidc_provider, session_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import saml_provider
 
 pytestmark = pytest.mark.one_store
@@ -26,6 +27,7 @@ async def identities(app: App, client: str, user_id: int) -> list[dict[str, Any]
     return found
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.parametrize("verified", VOUCHED, ids=repr)
 async def test_a_verified_address_of_an_own_domain_opens_the_account(app: App, verified: Any) -> None:
     async with oidc_provider(app, vouches=True, createUsers=False) as company:
@@ -39,6 +41,7 @@ async def test_a_verified_address_of_an_own_domain_opens_the_account(app: App, v
         assert (await session_of(await company.sign_in("ada", verified=False)))["user"]["id"] == user_id
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.parametrize("trust", [False, True], ids=["", "trustEmail"])
 @pytest.mark.parametrize("verified", UNVOUCHED, ids=repr)
 async def test_one_that_is_not_verified_opens_nothing(app: App, verified: Any, trust: bool) -> None:
@@ -48,6 +51,7 @@ async def test_one_that_is_not_verified_opens_nothing(app: App, verified: Any, t
         assert await identities(app, company.client, user_id) == []
 
 
+@rule("EMAIL-LINKS")
 async def test_silence_counts_only_where_an_admin_said_so(app: App) -> None:
     async with oidc_provider(app, vouches=True) as strict:
         user_id, email = await new_user(app, strict.client)
@@ -71,6 +75,7 @@ async def test_an_address_in_userinfo_counts_with_its_own_mark(app: App) -> None
 LOOK_ALIKES = ["evil-{domain}", "sub.{domain}", "{domain}.evil.example", "{domain}x", "x{domain}", "example"]
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.parametrize("pattern", LOOK_ALIKES)
 async def test_a_domain_that_merely_looks_like_it_is_another(app: App, pattern: str) -> None:
     client = await new_client(app)
@@ -94,6 +99,7 @@ async def test_without_domains_no_one_is_linked_by_an_address(app: App) -> None:
             assert "vouch" in await company.refused("ada", email, verified=verified)
 
 
+@rule("EMAIL-LINKS")
 async def test_the_domain_is_owned_in_one_client_alone(app: App) -> None:
     """Another client that lists this client's domain in its provider gets none of its users."""
     async with oidc_provider(app) as mine, oidc_provider(app) as evil:
@@ -105,6 +111,7 @@ async def test_the_domain_is_owned_in_one_client_alone(app: App) -> None:
         assert await identities(app, mine.client, owner.id) == []
 
 
+@rule("EMAIL-LINKS")
 async def test_a_second_subject_is_not_the_same_account_though_the_address_is_vouched_for(app: App) -> None:
     """The provider says that it is the same mailbox, and not that it is the same person."""
     async with oidc_provider(app, vouches=True) as company:
@@ -114,6 +121,7 @@ async def test_a_second_subject_is_not_the_same_account_though_the_address_is_vo
         assert [linked["subject"] for linked in await identities(app, company.client, user_id)] == ["before"]
 
 
+@rule("SAML-CLIENT")
 async def test_a_saml_provider_vouches_for_its_own_domains_and_for_no_other(app: App) -> None:
     client = await new_client(app)
     okta = await saml_provider(app, client, domains=[f"{client}.example"], createUsers=False)

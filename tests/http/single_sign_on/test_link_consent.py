@@ -10,6 +10,7 @@ from tests.support.accounts import act_on, new_client, trail
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import Member, OidcProvider, last_reason, member, oidc_provider, roles_line, session_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import (
     RETURN_TO,
     Browser,
@@ -167,6 +168,7 @@ async def test_a_session_that_ended_on_the_way_links_nothing(app: App, how: str)
         assert (await app.get(path, token=await app.admin_token())).data["items"] == []
 
 
+@rule("RECENT-PROOF")
 @pytest.mark.parametrize("proves_again", [False, True])
 async def test_the_link_is_there_within_ten_minutes_of_the_proof(app: App, proves_again: bool) -> None:
     async with oidc_provider(app) as company:

@@ -14,6 +14,7 @@ from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import oidc_provider, session_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, act_on_provider, authn_request, flow_cookies, saml_provider
 from tests.support.user_management import NEW, accept
 
@@ -39,6 +40,7 @@ async def begin(browser: Browser, token: str, provider: str, **options: object) 
     return location
 
 
+@rule("ONE-TIME-LINK")
 async def test_an_invited_person_comes_in_through_an_openid_provider(app: App) -> None:
     async with oidc_provider(app, createUsers=False) as company:
         user_id, token = await invitation(app, company.client)
@@ -124,6 +126,7 @@ async def public(database_url: str) -> AsyncIterator[App]:
         yield app
 
 
+@rule("ONE-TIME-LINK")
 async def test_no_redirect_of_ours_passes_an_invitation_on(public: App) -> None:
     """A browser on a client's own subdomain is sent to the public address: not with the token."""
     client = await new_client(public)

@@ -8,11 +8,13 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, member, oidc_provider, session_of, user_of, users_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in, saml_provider
 
 pytestmark = pytest.mark.one_store
 
 
+@rule("IDENTITY-KEY")
 async def test_another_subject_with_the_same_address_is_someone_else(app: App) -> None:
     """A person who gets a former colleague's address at the provider does not get the old account here."""
     async with oidc_provider(app) as company:
@@ -34,6 +36,7 @@ async def test_a_person_whose_address_changed_is_the_same_person(app: App) -> No
         assert len(await users_of(app, company.client)) == 1
 
 
+@rule("IDENTITY-KEY")
 async def test_an_address_that_moved_to_someone_else_opens_nothing_of_theirs(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company:
         (ada, ada_at), (bob, bob_at) = [await new_user(app, company.client) for _ in range(2)]
@@ -52,6 +55,7 @@ async def test_subjects_are_compared_character_by_character(app: App, sub: str) 
         assert first["user"]["id"] != other["user"]["id"]
 
 
+@rule("IDENTITY-KEY")
 async def test_claims_that_people_may_edit_name_no_one(app: App) -> None:
     """nOAuth: the owner of an account at a provider can write any address and name there."""
     async with oidc_provider(app) as company:
@@ -73,6 +77,7 @@ async def test_a_subject_that_looks_like_something_of_ours_is_just_a_text(app: A
         assert (await session_of(await company.sign_in(sub)))["user"]["id"] == me["user"]["id"]
 
 
+@rule("IDENTITY-KEY")
 async def test_one_subject_at_two_providers_is_two_people(app: App) -> None:
     async with oidc_provider(app) as one, oidc_provider(app, one.client) as other:
         first = await session_of(await one.sign_in("1001", "ada@one.example"))
@@ -87,6 +92,7 @@ async def test_one_subject_at_two_providers_is_two_people(app: App) -> None:
         assert (await okta.call(okta.response("1002", attributes={"email": ["ada@one.example"]}))).code == "SSO_FAILED"
 
 
+@rule("VERIFIERS-APART")
 async def test_the_issuer_of_the_provider_counts_and_not_that_of_a_token(app: App) -> None:
     """Two providers of one client: what one of them says of the other's people is nothing."""
     async with oidc_provider(app) as honest, oidc_provider(app, honest.client) as evil:

@@ -10,6 +10,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import provider
+from tests.support.rules import rule
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc, begun, query_of, saml_provider
 
 pytestmark = pytest.mark.one_store
@@ -26,6 +27,7 @@ def check_challenge_is_asked_for(reply: Any) -> None:
     assert "set-cookie" not in reply.headers
 
 
+@rule("OIDC-FLOW")
 async def test_an_openid_sign_in_without_one_does_not_begin(app: App) -> None:
     with provider(app.clock) as op:
         client = await new_client(app)

@@ -12,6 +12,7 @@ from tests.support.application import App, Reply
 from tests.support.directory_claims import directory
 from tests.support.envelope import check_refusal
 from tests.support.people import OidcProvider, last_reason, oidc_provider, roles_line, session_of, set_roles
+from tests.support.rules import rule
 from tests.support.single_sign_on import SamlProvider, act_on_provider, add_oidc, saml_provider
 from tests.support.small_steps import provider_deletion
 
@@ -34,6 +35,7 @@ async def made_again(company: OidcProvider, **oidc: Any) -> OidcProvider:
     return dataclasses.replace(company, made=made)
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.parametrize("step", [1, 100])
 async def test_a_provider_that_is_made_again_knows_its_people(
     app: App, monkeypatch: pytest.MonkeyPatch, step: int
@@ -63,6 +65,7 @@ async def test_a_second_provider_at_that_issuer_knows_them_too(app: App) -> None
         assert (await session_of(await second.sign_in("ada", email)))["user"]["id"] == user_id
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.one_store
 async def test_where_a_provider_vouches_for_a_person_another_one_links_no_one_by_the_address(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company, oidc_provider(app, company.client, vouches=True) as second:
@@ -95,6 +98,7 @@ async def test_an_identity_that_is_unlinked_is_forgotten(app: App) -> None:
         assert (await session_of(await again.sign_in("new", email)))["user"]["id"] == user_id
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.one_store
 async def test_so_does_a_saml_provider_that_is_made_again(app: App) -> None:
     client = await new_client(app)

@@ -11,6 +11,7 @@ from tests.support.accounts import new_client, settle
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, add_oidc, begun, query_of
 
 ME = f"{BASE}/api/client/auth/me"
@@ -111,6 +112,7 @@ async def start(app: App, client: str, address: str, more: str = "", path: str =
     return await app.get(f"/api/client/auth/{path}?client={client}{more}&returnTo={text}")
 
 
+@rule("RETURN-ADDRESS")
 @pytest.mark.parametrize("address", HOSTILE)
 async def test_what_is_not_listed_is_refused_at_the_start(app: App, op: Op, client: str, address: str) -> None:
     for more in ("", "&response=code"):
@@ -139,6 +141,7 @@ async def test_percent_encoding_in_the_query_is_only_a_spelling_of_the_query(app
     assert ended.headers["location"] == RETURN_TO
 
 
+@rule("RETURN-ADDRESS")
 async def test_nothing_in_the_callback_changes_where_it_ends(app: App, op: Op, client: str) -> None:
     browser, back = await begun(app, op, client)
     ended = await browser.send("GET", f"{back}&returnTo=https%3A%2F%2Fevil.example&return_to=//evil.example&next=//x")
@@ -183,6 +186,7 @@ async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off
         await settle(app, client, returnAddresses=["https://lost.example/in"])
 
 
+@rule("RETURN-ADDRESS")
 @pytest.mark.parametrize("listed", [[RETURN_TO, APP], [APP], []], ids=["two", "an app's", "none"])
 async def test_no_listed_address_is_a_default(app: App, op: Op, listed: list[str]) -> None:
     """An application expects its code there, or the parameters of its own."""
@@ -213,6 +217,7 @@ async def test_a_code_is_added_to_a_query_that_is_there(app: App, op: Op, client
     assert query_of(ended)["tab"] == "2"
 
 
+@rule("RETURN-ADDRESS")
 @pytest.mark.parametrize(
     "address",
     [

@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.people import OidcProvider, oidc_provider, session_of, users_of
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, act_on_provider
 
 pytestmark = pytest.mark.one_store
@@ -92,6 +93,7 @@ async def test_the_mark_stays_when_its_provider_is_deleted(app: App) -> None:
         await other.sign_in("bystander-there", f"bystander@{public.client}.example")
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.parametrize("how", ["unlinked", "deleted"])
 async def test_the_mark_stays_without_any_identity_and_an_invitation_gives_the_account(app: App, how: str) -> None:
     async with oidc_provider(app) as public, oidc_provider(app, public.client, vouches=True) as company:

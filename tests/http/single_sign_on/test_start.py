@@ -11,6 +11,7 @@ from tests.support.application import App, Reply, running
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.licences import on_premise
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_no_one_got_in, failures, query_of
 
 HTTPS = "https://auth.example.com"
@@ -96,6 +97,7 @@ async def test_a_query_that_the_providers_address_has_already_is_kept(app: App, 
     assert (await browser.send("GET", address)).status == 302
 
 
+@rule("OIDC-REDIRECT-URI")
 @pytest.mark.parametrize(
     "headers",
     [

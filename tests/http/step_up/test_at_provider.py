@@ -11,6 +11,7 @@ from tests.support.accounts import new_client, settle, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op
+from tests.support.rules import rule
 from tests.support.saml_idp import time_text
 from tests.support.single_sign_on import Browser, add_oidc, authn_request, saml_provider
 
@@ -86,6 +87,7 @@ async def test_the_provider_is_asked_to_authenticate_anew_and_that_opens_the_act
     assert events.count("signed_in") == 1
 
 
+@rule("RECENT-PROOF")
 async def test_another_person_of_the_provider_proves_nothing(company: Company) -> None:
     await Browser(company.app).sign_in_oidc(company.op, company.provider, company.client)
     company.app.clock.advance(3600)
@@ -98,6 +100,7 @@ async def test_another_person_of_the_provider_proves_nothing(company: Company) -
     assert (await company.again()).status == 302
 
 
+@rule("RECENT-PROOF")
 @pytest.mark.parametrize("ago", [600, 3600, None, "now", True])
 async def test_an_old_time_and_none_at_all_are_refused(company: Company, ago: Any) -> None:
     company.app.clock.advance(3600)

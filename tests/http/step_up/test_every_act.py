@@ -10,6 +10,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
 from tests.support.routes import ROUTES
 from tests.support.rows import change_rows
+from tests.support.rules import rule
 from tests.support.sensitive_acts import ACTS, KINDS, Act, Kind, client, code_of
 
 pytestmark = pytest.mark.one_store
@@ -57,6 +58,7 @@ def cannot_ever(kind: Kind, act: Act) -> bool:
     return act.name == "email" and not kind.has_password
 
 
+@rule("RECENT-PROOF")
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_no_session_acts_past_its_proof(app: App, kind: Kind) -> None:
     acme, wrong = await client(app, "management"), []
@@ -67,6 +69,7 @@ async def test_no_session_acts_past_its_proof(app: App, kind: Kind) -> None:
     assert not wrong
 
 
+@rule("DEVICE-PROVES-NOBODY")
 async def test_a_device_does_none_of_them_however_fresh_and_whatever_the_client_guards(app: App) -> None:
     acme, wrong = await client(app, "factors"), []
     kind = next(kind for kind in KINDS if kind.name == "password and code")
@@ -80,6 +83,7 @@ async def test_a_device_does_none_of_them_however_fresh_and_whatever_the_client_
     assert code_of(await acme.do(proof, token)) == "CONFLICT"
 
 
+@rule("ACT-OF-OPEN-SESSION")
 async def test_none_follows_the_end_of_its_session(app: App) -> None:
     """The head of the request comes while the session is open, and the body later."""
     acme, done, wrong = await client(app, "management"), set(), []
@@ -117,6 +121,7 @@ async def test_who_becomes_no_manager_is_added_without_it(app: App) -> None:
     assert code_of(await acme.do(branding, token)) == ""
 
 
+@rule("RECENT-PROOF")
 def test_every_route_of_users_is_known_to_be_sensitive_or_not() -> None:
     acts = {(act.method, act.route or act.path) for act in ACTS} - {("POST", "/api/client/graphql")}
     changing = {(one.method, one.path) for one in ROUTES if one.who == "client" and one.method != "GET"}

@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.second_factors import REQUIRED, Person, person
 
 pytestmark = pytest.mark.one_store
@@ -54,6 +55,7 @@ async def test_ten_minutes_after_the_password_it_is_asked_for_again(app: App) ->
     check_refusal(await act(app, token), 404, "NOT_FOUND")
 
 
+@rule("RECENT-PROOF")
 async def test_refresh_never_moves_the_proof(app: App) -> None:
     token, refresh = await signed_in(await person(app))
     before = (await app.me(token)).data["session"]["authenticatedAt"]
@@ -84,6 +86,7 @@ async def test_guesses_are_throttled(app: App) -> None:
     assert codes[-1] == "RATE_LIMITED"
 
 
+@rule("RECENT-PROOF")
 async def test_with_a_factor_it_takes_both(app: App) -> None:
     ada, token, _ = await with_a_factor(app)
     assert check_asked(await act(app, token)) == ["password", "otp", "recoveryCode"]

@@ -11,6 +11,7 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.routes import ROUTES
+from tests.support.rules import rule
 from tests.support.sensitive_acts import ACTS as USERS_ACTS
 from tests.support.sensitive_acts import DIRECTORY, code_of
 from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, enrolled, events, signed_in_admin
@@ -117,6 +118,7 @@ async def do(me: SystemAdmin, route: tuple[str, str], values: dict[str, str], *,
     return code_of(await me.app.send(route[0], filled(path), body or {}, token=own.token, meanwhile=end))
 
 
+@rule("ACT-OF-OPEN-SESSION")
 async def test_none_follows_the_end_of_its_session(me: SystemAdmin) -> None:
     values, done, wrong = await values_of(me), set(), []
     for route in ACTS:
@@ -128,6 +130,7 @@ async def test_none_follows_the_end_of_its_session(me: SystemAdmin) -> None:
     assert done >= {("POST", ADMINS), ("POST", f"{CLIENT}/users"), ("PUT", f"{USERS}/roles"), ("DELETE", CLIENT)}
 
 
+@rule("RECENT-PROOF")
 async def test_ten_minutes_after_the_sign_in_it_asks_again(me: SystemAdmin) -> None:
     values = await values_of(me)
     me.app.clock.advance(10 * MINUTE)
@@ -139,6 +142,7 @@ async def test_ten_minutes_after_the_sign_in_it_asks_again(me: SystemAdmin) -> N
     assert [route for route in ACTS if await do(me, route, values) == ASKED] == []
 
 
+@rule("RECENT-PROOF")
 async def test_of_changes_of_users_those_are_free_that_give_no_access(me: SystemAdmin) -> None:
     values = await values_of(me)
     users = f"/api/admin/clients/{values['client']}/users"
@@ -180,6 +184,7 @@ async def test_the_proof_of_one_session_is_none_of_another(me: SystemAdmin) -> N
     assert code_of(await me.post("/api/admin/keys/rotate", {})) == ASKED
 
 
+@rule("RECENT-PROOF")
 def test_every_route_of_system_admins_is_known_to_be_sensitive_or_not() -> None:
     changing = {(one.method, one.path) for one in ROUTES if one.who == "admin" and one.method != "GET"}
     assert changing == ACTS.keys() | FREE

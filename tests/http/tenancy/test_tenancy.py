@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.rules import rule
 
 ME = "/api/client/auth/me"
 ODD = [
@@ -28,6 +29,7 @@ async def test_a_client_id_that_agrees_passes_by_identifier_or_number(app: App) 
         assert reply.json["data"]["me"]["email"] == "author@acme.example"
 
 
+@rule("CLIENT-HEADER-NARROWS")
 async def test_a_client_id_that_disagrees_is_forbidden(app: App) -> None:
     signed_in = await app.sign_in()
     token, cookie = signed_in.data["token"], signed_in.cookie("session")
@@ -48,6 +50,7 @@ async def test_a_client_id_that_disagrees_is_forbidden(app: App) -> None:
     check_success(await app.me(token))  # none of them ended anything
 
 
+@rule("CLIENT-HEADER-NARROWS")
 @pytest.mark.parametrize("named", ODD)
 async def test_odd_spellings_and_lists_are_refused(app: App, named: str) -> None:
     signed_in = await app.sign_in()
@@ -67,6 +70,7 @@ async def test_a_number_has_one_spelling(app: App) -> None:
         check_refusal(await app.sign_in(headers={"X-Client-ID": named}), 401, "INVALID_CREDENTIALS")
 
 
+@rule("CLIENT-HEADER-NARROWS")
 async def test_nothing_else_selects_a_tenant(app: App) -> None:
     token = (await app.sign_in()).data["token"]
     query = "?client=globex&clientId=globex&tenant=2"
@@ -81,6 +85,7 @@ async def test_nothing_else_selects_a_tenant(app: App) -> None:
     assert {user["email"].rpartition("@")[2] for user in reply.json["data"]["users"]} == {"acme.example"}
 
 
+@rule("FOREIGN-IS-MISSING")
 async def test_another_users_session_is_like_one_that_never_existed(app: App) -> None:
     token = (await app.sign_in()).data["token"]
     missing = await app.send("DELETE", "/api/client/auth/sessions/AAAAAAAAAAAAAAAAAAAAAA", token=token)

@@ -10,6 +10,7 @@ from tests.support.accounts import hashes_counted, new_user
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.attempt_limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
 from tests.support.password_guesses import DAY, WRONG, besiege, guess
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -18,6 +19,7 @@ async def device_of(app: App, email: str, address: str = "203.0.113.5") -> str:
     return (await guess(app, email, address, PASSWORD)).cookie("device")
 
 
+@rule("THROTTLE-OWNER")
 async def test_a_device_that_signed_in_before_gets_in_while_anonymous_callers_wait(app: App, email: str) -> None:
     device = await device_of(app, email)
     assert (await besiege(app, email)).status == 429
@@ -65,6 +67,7 @@ async def test_a_made_up_device_is_unknown(app: App, email: str, marker: str) ->
     assert (await guess(app, email, "198.51.100.80", PASSWORD, marker)).status == 429
 
 
+@rule("THROTTLE-OWNER")
 async def test_another_persons_device_is_unknown(app: App, email: str) -> None:
     await device_of(app, email)
     other = await device_of(app, (await new_user(app, password=PASSWORD))[1], "203.0.113.9")
@@ -90,6 +93,7 @@ async def test_the_device_marker_is_a_cookie_no_script_can_read_and_is_kept(app:
         again.cookie("device")
 
 
+@rule("THROTTLE-PAUSES")
 async def test_no_attack_locks_an_account_for_good(app: App, email: str) -> None:
     """The owner on a new device looks like an anonymous caller: after the longest pause the right password works
     again."""
@@ -104,6 +108,7 @@ async def test_no_attack_locks_an_account_for_good(app: App, email: str) -> None
     assert (await guess(app, email, "198.51.103.1", PASSWORD)).status == 200
 
 
+@rule("THROTTLE-PAUSES")
 async def test_a_patient_attacker_gets_few_guesses_in_a_week(app: App, email: str) -> None:
     begin, tried = app.clock.ms, 0
     while app.clock.ms - begin < 7 * DAY * 1000:
@@ -120,6 +125,7 @@ async def admin_guess(app: App, address: str, password: str = WRONG, name: str =
     return await app.post("/api/admin/auth/sign-in", body, headers={"X-Forwarded-For": address})
 
 
+@rule("WAYS-IN")
 async def test_the_admins_sign_in_counts_before_it_hashes(app: App) -> None:
     with hashes_counted() as hashes:
         replies = await asyncio.gather(*(admin_guess(app, "203.0.113.20", f"guess-{i}-moss") for i in range(40)))
@@ -141,6 +147,7 @@ async def test_the_admins_sign_in_counts_across_addresses_and_unknown_names_alik
     assert await story("ROOT", PASSWORD, 22) == wrong
 
 
+@rule("ADMIN-PLANE")
 async def test_entry_points_are_counted_apart(app: App, email: str) -> None:
     for _ in range(ORIGIN.free + 1):
         await admin_guess(app, "203.0.113.30")

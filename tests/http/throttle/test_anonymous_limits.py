@@ -12,6 +12,7 @@ from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.password_guesses import at
 from tests.support.rows import rows
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider, sign_ins
 
 pytestmark = pytest.mark.one_store
@@ -51,6 +52,7 @@ async def flows(app: App) -> int:
     return len(await rows(app, "sign_in_flows"))
 
 
+@rule("THROTTLE-COUNTS")
 async def test_junk_from_one_address_leaves_a_few_events_and_then_their_number(app: App, okta: SamlProvider) -> None:
     before = sign_ins(app, "saml", "failed")
     for _ in range(3 + 9):
@@ -101,6 +103,7 @@ async def test_a_caller_who_goes_on_in_a_pause_leaves_no_more(app: App, okta: Sa
     assert [e["events"] for e in left_out if e["class"] == "account"] == [1, 2]  # the failures before the pause
 
 
+@rule("THROTTLE-COUNTS")
 async def test_sign_ins_that_are_begun_and_not_finished_wait(app: App, okta: SamlProvider) -> None:
     before = await flows(app)
     assert [(await start(okta)).status for _ in range(3)] == [302, 302, 302]
@@ -123,6 +126,7 @@ async def test_a_user_who_finishes_a_sign_in_never_waits(app: App, okta: SamlPro
         assert (await okta.sign_in(Browser(app), f"user-{number}@x.example")).status == 303
 
 
+@rule("THROTTLE-OWNER")
 async def test_a_device_that_signed_in_before_begins_while_anonymous_callers_wait_behind_its_address(
     app: App, okta: SamlProvider
 ) -> None:

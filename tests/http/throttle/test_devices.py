@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
 from tests.support.password_guesses import besiege, guess, remember_device
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -24,6 +25,7 @@ async def after(app: App, email: str, device: str, client: str = "acme") -> str 
         return None
 
 
+@rule("THROTTLE-OWNER")
 @pytest.mark.parametrize("marker", [MADE_UP, "x", MADE_UP + "0" * 64, MADE_UP + ".", "A" * 200])
 async def test_a_made_up_marker_is_replaced_and_worth_nothing_afterwards(app: App, marker: str) -> None:
     """An attacker puts a known value into a victim's browser and waits until the victim signs in."""
@@ -43,6 +45,7 @@ async def test_a_marker_that_the_server_gave_out_is_kept(app: App) -> None:
     assert await after(app, email, given) is None
 
 
+@rule("THROTTLE-OWNER")
 async def test_an_altered_marker_is_replaced(app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
     given = await after(app, email, "")
@@ -52,6 +55,7 @@ async def test_an_altered_marker_is_replaced(app: App) -> None:
         assert await after(app, other, altered, other.split("@")[1].removesuffix(".example")) is not None
 
 
+@rule("THROTTLE-OWNER")
 async def test_a_marker_of_the_attackers_own_account_is_worth_nothing(app: App) -> None:
     """Planted into the browser of a victim, who then signs in."""
     (_, own), (_, victim) = await new_user(app, password=PASSWORD), await new_user(app, password=PASSWORD)

@@ -9,6 +9,7 @@ from tests.support.anonymous_budgets import EVENTS_S, few_events
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal
 from tests.support.password_guesses import DAY, WRONG, guess
+from tests.support.rules import rule
 from tests.support.single_sign_on import SamlProvider, saml_provider
 from tests.support.system_admins import events
 
@@ -67,6 +68,7 @@ async def test_a_budget_is_for_the_whole_hour_and_not_longer(app: App, client: s
         assert await count(app, client, "sign_in_failed") == then
 
 
+@rule("THROTTLE-COUNTS")
 async def test_failed_sign_ins_at_unknown_accounts_are_within_the_budget_of_a_client(app: App, client: str) -> None:
     await fill(app, client)
     told = [e.members for e in await trail(app, client) if e.event == "events_left_out"]
@@ -94,6 +96,7 @@ async def test_junk_hides_no_failed_sign_in_of_a_known_user(app: App, client: st
     assert (last.event, last.subject) == ("sign_in_failed", f"user:{number}")
 
 
+@rule("THROTTLE-COUNTS")
 async def test_junk_hides_no_refusal_of_a_known_user(app: App, client: str) -> None:
     number, email = await new_user(app, client, password=PASSWORD)
     await act_on(app, f"{client}/users/{number}/deactivate")
@@ -103,6 +106,7 @@ async def test_junk_hides_no_refusal_of_a_known_user(app: App, client: str) -> N
     assert (last.event, last.subject) == ("sign_in_refused", f"user:{number}")
 
 
+@rule("THROTTLE-COUNTS")
 async def test_junk_hides_no_refresh_token_that_was_used_again(app: App, client: str) -> None:
     number, email = await new_user(app, client, password=PASSWORD)
     first = (await guess(app, email, HERE, PASSWORD, client=client)).data["refreshToken"]
@@ -115,6 +119,7 @@ async def test_junk_hides_no_refresh_token_that_was_used_again(app: App, client:
     assert (last.event, last.subject) == ("refresh_token_reused", f"user:{number}")
 
 
+@rule("THROTTLE-COUNTS")
 async def test_junk_hides_no_replay(app: App, client: str) -> None:
     okta: SamlProvider = await saml_provider(app, client)
     response = okta.response()
@@ -126,6 +131,7 @@ async def test_junk_hides_no_replay(app: App, client: str) -> None:
     assert await count(app, client, "assertion_replayed") == 1
 
 
+@rule("THROTTLE-COUNTS")
 async def test_one_users_refusals_hide_no_other_users(app: App, client: str) -> None:
     people = [await new_user(app, client, password=PASSWORD) for _ in range(2)]
     for number, _ in people:

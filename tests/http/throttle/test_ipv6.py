@@ -15,6 +15,7 @@ from tests.support.anonymous_budgets import few_beginnings, few_events
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.password_guesses import WRONG, guess
+from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 pytestmark = pytest.mark.one_store
@@ -37,10 +38,12 @@ async def hashed(app: App, sources: list[str]) -> int:
     return len(hashes)
 
 
+@rule("THROTTLE-COUNTS")
 async def test_150_networks_of_one_company_are_not_150_budgets(app: App) -> None:
     assert await hashed(app, subnets(150, step=256)) == FREE[2]  # a /56 each
 
 
+@rule("THROTTLE-COUNTS")
 async def test_150_networks_of_one_household_are_not_150_budgets(app: App) -> None:
     assert await hashed(app, subnets(150)) == FREE[1]
 
@@ -107,6 +110,7 @@ async def forgot(app: App, number: int, address: str) -> Reply:
     return await app.post("/api/client/auth/password/forgot", body, headers=headers)
 
 
+@rule("THROTTLE-COUNTS")
 @pytest.mark.parametrize(("ask", "site"), [(admin_guess, 9), (forgot, 0xA)])
 async def test_the_other_ways_in_count_networks_too(app: App, ask: object, site: int) -> None:
     replies = [await ask(app, number, source) for number, source in enumerate(subnets(150, site, 256))]  # type: ignore[operator]
@@ -121,6 +125,7 @@ async def okta(app: App, monkeypatch: pytest.MonkeyPatch) -> SamlProvider:
     return await saml_provider(app, await new_client(app))
 
 
+@rule("THROTTLE-COUNTS")
 async def test_events_are_counted_by_networks_too(app: App, okta: SamlProvider) -> None:
     for source in subnets(30, 0xB, 256):
         headers = {"X-Forwarded-For": source}

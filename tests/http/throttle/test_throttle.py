@@ -14,10 +14,12 @@ from tests.support.accounts import hashes_counted, new_user, trail
 from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.attempt_limits import ACCOUNT, ADDRESS, ORIGIN
 from tests.support.password_guesses import DAY, PROXY, WRONG, addresses, besiege, guess
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
 
+@rule("DEVIATION-ONE-FACTOR")
 async def test_after_the_free_attempts_even_the_right_password_has_to_wait(app: App, email: str) -> None:
     for _ in range(ORIGIN.free):
         assert (await guess(app, email, "198.51.100.1")).code == "INVALID_CREDENTIALS"
@@ -54,6 +56,7 @@ async def test_a_right_password_among_parallel_guesses_beyond_the_count_is_not_a
     assert {r.code for r in late} == {"RATE_LIMITED"}
 
 
+@rule("THROTTLE-NO-ORACLE")
 async def test_right_and_wrong_and_unknown_are_throttled_alike(app: App, email: str) -> None:
     async def story(whose: str, last: str, client: str, number: int) -> list[tuple[int, str | None]]:
         told = []
@@ -71,6 +74,7 @@ async def test_right_and_wrong_and_unknown_are_throttled_alike(app: App, email: 
     assert await story("viewer@globex.example", WRONG, "acme", 5) == wrong
 
 
+@rule("THROTTLE-NO-ORACLE")
 async def test_refusals_of_known_and_unknown_look_the_same(app: App, email: str) -> None:
     def seen(reply: Reply) -> tuple[Any, ...]:
         error = {k: v for k, v in reply.json["error"].items() if k != "requestId"}
@@ -82,6 +86,7 @@ async def test_refusals_of_known_and_unknown_look_the_same(app: App, email: str)
     assert unknown[0] == 429
 
 
+@rule("THROTTLE-PAUSES")
 async def test_pauses_grow_and_have_an_end(app: App, email: str) -> None:
     pauses = []
     for _ in range(16):
@@ -109,6 +114,7 @@ async def test_retry_after_counts_down_with_the_clock_and_is_kept(app: App, emai
     assert (await guess(app, email, "198.51.100.5", PASSWORD)).status == 200
 
 
+@rule("THROTTLE-PAUSES")
 async def test_silence_makes_the_count_forgotten(app: App, email: str) -> None:
     for _ in range(ORIGIN.free + 5):
         await guess(app, email, "198.51.100.6")
@@ -138,6 +144,7 @@ async def test_an_ipv4_address_written_as_ipv6_is_the_same_address(app: App, ema
     assert (await guess(app, email, "::ffff:198.51.100.8")).status == 429
 
 
+@rule("THROTTLE-COUNTS")
 async def test_the_account_is_counted_across_addresses(app: App, email: str) -> None:
     for address in addresses(ACCOUNT.free):
         assert (await guess(app, email, address)).status == 401
@@ -152,6 +159,7 @@ async def test_another_spelling_of_the_address_is_the_same_account(app: App, ema
     assert (await guess(app, email.title(), "198.51.100.9")).status == 429
 
 
+@rule("THROTTLE-COUNTS")
 async def test_one_address_cannot_try_many_accounts(app: App, email: str) -> None:
     for i in range(ADDRESS.free):
         assert (await guess(app, f"spray-{i}@acme.example", "198.51.100.10")).status == 401
@@ -169,6 +177,7 @@ async def test_an_address_that_many_share_never_waits_longer_than_a_minute(app: 
     assert longest == 60
 
 
+@rule("FORWARDED")
 async def test_forwarded_addresses_count_only_from_listed_proxies(app: App, database_url: str, email: str) -> None:
     async with running(database_url) as direct:
         direct.clock.ms = app.clock.ms
@@ -177,12 +186,14 @@ async def test_forwarded_addresses_count_only_from_listed_proxies(app: App, data
         assert (await guess(direct, email, "203.0.113.200")).status == 429
 
 
+@rule("FORWARDED")
 async def test_a_made_up_hop_before_the_proxy_is_not_believed(app: App, email: str) -> None:
     for i in range(ORIGIN.free):
         assert (await guess(app, email, f"203.0.113.{i}, 198.51.100.13")).status == 401
     assert (await guess(app, email, "203.0.113.99, 198.51.100.13")).status == 429
 
 
+@rule("THROTTLE-COUNTS")
 async def test_counts_survive_a_restart(app: App, database_url: str, email: str) -> None:
     for _ in range(ORIGIN.free):
         await guess(app, email, "198.51.100.14")
@@ -191,6 +202,7 @@ async def test_counts_survive_a_restart(app: App, database_url: str, email: str)
         assert (await guess(again, email, "198.51.100.14", PASSWORD)).status == 429
 
 
+@rule("THROTTLE-COUNTS")
 async def test_two_nodes_share_the_count(app: App, database_url: str, email: str) -> None:
     async with running(database_url, **PROXY) as other:
         other.clock.ms = app.clock.ms
@@ -200,6 +212,7 @@ async def test_two_nodes_share_the_count(app: App, database_url: str, email: str
     assert len(hashes) == ACCOUNT.free
 
 
+@rule("AUDIT-TRAIL")
 async def test_being_throttled_stands_in_the_audit_trail(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     for _ in range(ORIGIN.free + 1):

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import keys_of
 from tests.support.application import App
 from tests.support.forged_tokens import HEADER, b64, claims_of, hs256, minted, unb64
+from tests.support.rules import rule
 
 DAY = 86_400
 FAR = 10 * 365 * DAY
@@ -22,6 +23,7 @@ async def test_the_header_is_these_bytes(app: App) -> None:
     assert token.startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")  # as the published example prints it
 
 
+@rule("TOKEN-CLAIMS", "TOKEN-NO-SECRET")
 async def test_the_claims_are_complete_and_typed(app: App) -> None:
     claims = claims_of((await app.sign_in()).data["token"])
     user_id, now = app.ids["author@acme.example"], app.clock.ms // 1000
@@ -46,6 +48,7 @@ async def test_two_tokens_of_one_session_share_the_session_and_differ_in_jti(app
     assert one["jti"] != two["jti"]
 
 
+@rule("EXPIRED-IF-GENUINE")
 async def test_a_token_expires_to_the_second(app: App) -> None:
     token = (await app.sign_in()).data["token"]
     app.clock.advance(DAY - 1)
@@ -57,6 +60,7 @@ async def test_a_token_expires_to_the_second(app: App) -> None:
     assert expired.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
+@rule("EXPIRED-IF-GENUINE")
 async def test_token_expired_is_said_only_of_a_genuine_token(app: App) -> None:
     token = (await app.sign_in()).data["token"]
     app.clock.advance(DAY)
@@ -143,6 +147,7 @@ def changed(claims: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in {**claims, **changes}.items() if v is not None}
 
 
+@rule("TOKEN-CLAIMS", "TOKEN-TIMES")
 @pytest.mark.parametrize("name", CLAIMS)
 async def test_claims_that_are_not_ours_are_refused_though_the_signature_is_good(app: App, name: str) -> None:
     claims = {**claims_of((await keys_of(app)).token)}
@@ -157,6 +162,7 @@ async def test_another_users_id_on_a_session_is_refused(app: App) -> None:
     assert (await app.me(minted(app, claims))).code == "INVALID_TOKEN"
 
 
+@rule("TOKEN-TIMES")
 async def test_an_issue_time_in_the_future_is_refused_beyond_a_minute(app: App) -> None:
     claims = claims_of((await keys_of(app)).token)
     for ahead, status in ((60, 200), (61, 401), (FAR, 401)):
@@ -164,6 +170,7 @@ async def test_an_issue_time_in_the_future_is_refused_beyond_a_minute(app: App) 
         assert (await app.me(minted(app, shifted))).status == status, ahead
 
 
+@rule("TOKEN-SIZE")
 @pytest.mark.parametrize("member", ["exp", "id", "sid", "client", "iss", "x"])
 async def test_a_claim_given_twice_is_refused(app: App, member: str) -> None:
     claims = {**claims_of((await keys_of(app)).token), "x": 1}
@@ -193,6 +200,7 @@ async def test_a_signed_payload_that_is_no_set_of_claims_is_refused(app: App, pa
     assert (await app.me(minted(app, payload))).code == "INVALID_TOKEN"
 
 
+@rule("TOKEN-TIMES")
 async def test_an_end_beyond_all_numbers_is_refused_or_harmless(app: App) -> None:
     claims = {**claims_of((await keys_of(app)).token), "exp": 10**400}
     assert (await app.me(minted(app, claims))).status in (200, 401)

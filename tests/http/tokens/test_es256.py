@@ -16,6 +16,7 @@ from tests.http.tokens.test_signing_keys import DAY, admin_pair, all_open, jwks
 from tests.support.accounts import Keys, keys_of
 from tests.support.application import App, running
 from tests.support.forged_tokens import HEADER, b64, claims_of, hs256, key_pair, rotate, unb64
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
@@ -107,6 +108,7 @@ def public_forms(key: ECKey) -> list[bytes]:
     ]
 
 
+@rule("TOKEN-ALGORITHM")
 async def test_no_public_key_is_taken_for_a_secret(app: App, modern: App) -> None:
     fresh = await keys_of(modern)
     header, payload, signature = fresh.token.split(".")
@@ -126,6 +128,7 @@ async def test_weak_es256_signatures_are_refused(app: App, modern: App, signatur
     assert (await modern.me(f"{head}.{payload}.{b64(signature)}")).code == "INVALID_TOKEN"
 
 
+@rule("TOKEN-KEYS")
 async def test_an_attackers_own_ec_key_is_refused(app: App, modern: App) -> None:
     fresh = await keys_of(modern)
     header = json.loads(unb64(fresh.token.split(".")[0]))

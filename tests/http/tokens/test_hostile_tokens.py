@@ -11,6 +11,7 @@ import pytest
 from tests.support.accounts import keys_of
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.forged_tokens import Purpose, b64, claims_of, minted
+from tests.support.rules import rule
 
 Forge = Callable[[App, dict[str, Any], str], str]
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
@@ -55,6 +56,7 @@ def keys_in_headers() -> dict[str, str]:
 HEADERS = keys_in_headers()
 
 
+@rule("TOKEN-ALGORITHM", "TOKEN-KEYS", "TOKEN-FORM", "TOKEN-NO-SECRET")
 @pytest.mark.parametrize("name", HEADERS)
 async def test_a_header_that_differs_by_a_byte_is_refused_though_the_key_is_ours(app: App, name: str) -> None:
     claims = claims_of((await keys_of(app)).token)
@@ -62,6 +64,7 @@ async def test_a_header_that_differs_by_a_byte_is_refused_though_the_key_is_ours
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
+@rule("TOKEN-ALGORITHM")
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", "", " none", "none\\u0000", "null", "\\u006eone"])
 @pytest.mark.parametrize("signature", ["", "real", "zeros"])
 async def test_no_spelling_of_none_passes(app: App, alg: str, signature: str) -> None:
@@ -130,6 +133,7 @@ def spellings() -> dict[str, Forge]:
 SPELLINGS = spellings()
 
 
+@rule("REVOKE-BY-SESSION", "TOKEN-FORM", "TOKEN-SIZE", "BASE64URL-STRICT")
 @pytest.mark.parametrize("name", SPELLINGS)
 async def test_another_spelling_of_a_token_is_no_token(app: App, name: str) -> None:
     token = (await keys_of(app)).token
@@ -137,6 +141,7 @@ async def test_another_spelling_of_a_token_is_no_token(app: App, name: str) -> N
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
+@rule("VERIFIERS-APART", "TOKEN-PURPOSE")
 async def test_tokens_of_other_kinds_open_no_client_route(app: App) -> None:
     keys = await keys_of(app)
     admin = (await app.post("/api/admin/auth/sign-in", {"username": "root", "password": PASSWORD})).data
@@ -148,6 +153,7 @@ async def test_tokens_of_other_kinds_open_no_client_route(app: App) -> None:
     assert (await app.me(minted(app, dressed))).code == "INVALID_TOKEN"
 
 
+@rule("TOKEN-PURPOSE")
 async def test_users_tokens_open_no_admin_route(app: App) -> None:
     async def knock(token: str) -> Reply:
         return await app.get("/api/admin/auth/me", token=token)

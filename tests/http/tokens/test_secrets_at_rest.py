@@ -10,10 +10,12 @@ from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, 
 from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
 from tests.support.rows import all_that_rests
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.usefixtures("another_day")
 
 
+@rule("STORED-SECRETS")
 async def test_nothing_that_rests_in_the_store_opens_anything(app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
     reply = await app.sign_in(email)
@@ -42,6 +44,7 @@ async def test_throttle_keys_do_not_tell_who_was_tried(app: App) -> None:
         assert "someone-else@acme.example" not in str(value), name
 
 
+@rule("SESSION-RANDOM")
 async def test_names_of_sessions_and_tokens_have_at_least_96_random_bits(app: App) -> None:
     many = [await keys_of(app) for _ in range(20)]
     sids, jtis = ([claims_of(k.token)[name] for k in many] for name in ("sid", "jti"))
@@ -75,6 +78,7 @@ async def test_suspension_ends_all_sessions_of_a_client_at_once(app: App) -> Non
     assert (await app.sign_in(email, client=client)).status == 200
 
 
+@rule("SESSION-ENDED-BY-OTHERS")
 async def test_a_system_admin_can_end_a_users_sessions(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     sessions = [await keys_of(app, email) for _ in range(2)]
@@ -85,6 +89,7 @@ async def test_a_system_admin_can_end_a_users_sessions(app: App) -> None:
     assert (await app.sign_in(email)).status == 200
 
 
+@rule("NO-DEFAULT-ACCOUNT")
 @pytest.mark.parametrize(
     ("name", "password"), [("admin", "admin"), ("admin", "password"), ("root", "root"), ("root", "")]
 )

@@ -12,6 +12,7 @@ from tests.support.accounts import keys_of
 from tests.support.application import App, Reply, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forged_tokens import Purpose, claims_of, minted, rotate, signed, unb64
+from tests.support.rules import rule
 
 SKEW = 60
 #: A change of the claim, in seconds from now or as it is, and whether the token is then good.
@@ -41,6 +42,7 @@ async def shown(app: App, purpose: Purpose, **changes: Any) -> Reply:
 PURPOSES = pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
 
 
+@rule("TOKEN-TIMES")
 @PURPOSES
 @pytest.mark.parametrize(("ahead", "is_good"), NOT_BEFORE)
 async def test_a_token_is_good_from_its_nbf_on_give_or_take_a_minute(

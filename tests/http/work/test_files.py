@@ -18,6 +18,7 @@ from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone
 from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.rules import rule
 from tests.support.uploads import FILE_KINDS, data_folder, files_on_disk, narrow_files
 
 pytestmark = pytest.mark.one_store
@@ -67,6 +68,7 @@ async def test_a_file_comes_back_as_it_was_sent(app: App) -> None:
     assert left(app) == []
 
 
+@rule("UNREAD-ANSWERS")
 async def test_no_part_is_read_for_a_reader_who_is_gone(app: App) -> None:
     token = await token_of(app)
     made = await upload(app, token, b"a" * 4_000_000, "text/plain")

@@ -10,6 +10,7 @@ from tests.support import jobs as j
 from tests.support.application import App
 from tests.support.jobs import a_file, a_template, do_step, job_at, log, moves, new_job, read
 from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
 pytestmark = pytest.mark.one_store
@@ -66,6 +67,7 @@ async def test_another_clients_job_is_like_one_that_never_was(ours: Team, theirs
     assert (await theirs.ask("Admin", document, id=job["id"], **await variables_of(theirs, act))) is not None
 
 
+@rule("DENY-BY-DEFAULT")
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("act", ACTS)
 async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:

@@ -10,6 +10,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.graphql_operations import ARGUMENTS, Things, document, things
 from tests.support.headsets import wearer
 from tests.support.rows import change_rows
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
 pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1")]
@@ -36,6 +37,7 @@ async def token(app: App, team: Team) -> str:
     return str(tokens["access_token"])
 
 
+@rule("DEVICE-ROLES")
 async def test_every_operation(app: App, team: Team, own: Things, token: str) -> None:
     for operation, needed in NEEDED_BY.items():
         body = {"query": document(operation), "variables": ARGUMENTS[operation](own)}
@@ -44,6 +46,7 @@ async def test_every_operation(app: App, team: Team, own: Things, token: str) ->
         assert codes(reply, operation) in (([], ["CONFLICT"]) if is_open else (["FORBIDDEN"],)), reply.text
 
 
+@rule("DEVICE-ROLES")
 async def test_every_route_that_needs_a_permission(team: Team, own: Things, token: str) -> None:
     for route, (needed, body) in ROUTES_NEED.items():
         reply = await knock(team, route, own, token, body)

@@ -22,6 +22,7 @@ from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, Things, document, things
 from tests.support.machines import Machine, ask, machine
 from tests.support.params import some_of
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
 pytestmark = pytest.mark.one_store
@@ -60,6 +61,7 @@ async def machines(team: Team) -> dict[str, Machine]:
     return {role: await machine(team.app, team.client, role) for role in MACHINE_ROLES}
 
 
+@rule("MACHINE-RANK")
 @pytest.mark.parametrize("role", some_of(MACHINE_ROLES, "Author", "Viewer"))
 @pytest.mark.parametrize("operation", NEEDED_BY)
 async def test_a_cell_by_key(team: Team, own: Things, machines: dict[str, Machine], operation: str, role: str) -> None:
@@ -72,6 +74,7 @@ async def test_a_cell_by_key(team: Team, own: Things, machines: dict[str, Machin
         assert reply.json["data"] == {operation: None}
 
 
+@rule("MACHINE-RANK")
 @pytest.mark.parametrize("role", some_of(MACHINE_ROLES, "Author", "Viewer"))
 @pytest.mark.parametrize("route", [*ROUTES_NEED, *sorted(ROUTES_FOR_ALL)], ids=" ".join)
 async def test_a_cell_of_rest_by_key(

@@ -9,6 +9,7 @@ import pytest
 from tests.support import templates as t
 from tests.support.application import App
 from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 from tests.support.templates import add_template, moves, read, template_at
 
@@ -58,6 +59,7 @@ async def target(team: Team, act: str) -> tuple[dict[str, Any], int]:
     return template, template["id"] if ACTS[act][2] else template["latestVersion"]["id"]
 
 
+@rule("FOREIGN-IS-MISSING")
 @pytest.mark.parametrize("act", ACTS)
 async def test_another_clients_thing_is_like_one_that_never_was(ours: Team, theirs: Team, act: str) -> None:
     template, foreign = await target(theirs, act)
@@ -73,6 +75,7 @@ async def test_another_clients_thing_is_like_one_that_never_was(ours: Team, thei
     assert (await theirs.send("Admin", document, id=foreign, **variables)).json.get("errors") is None
 
 
+@rule("DENY-BY-DEFAULT")
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("act", ACTS)
 async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:

@@ -26,6 +26,7 @@ from tests.support.application import App, Reply
 from tests.support.graphql_operations import ARGUMENTS, Things, document, everything, things
 from tests.support.oauth_callers import Machine, machine
 from tests.support.routes import filled
+from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
 #: A service account is never an Admin.
@@ -81,6 +82,7 @@ async def test_an_operation_is_as_open_as_for_a_key(
         assert by_token or role in HOLDERS[needed], operation
 
 
+@rule("SERVICE-TOKEN-SCOPE")
 @pytest.mark.parametrize("permission", [permission for permission in HOLDERS if permission != ANYONE])
 async def test_a_narrow_scope_opens_its_own_cells_alone(team: Team, permission: str) -> None:
     everywhere = await machine(team.app, team.client, f"all-{permission.replace(':', '-')}", roles=MACHINES)
@@ -92,6 +94,7 @@ async def test_a_narrow_scope_opens_its_own_cells_alone(team: Team, permission: 
             assert refused, operation
 
 
+@rule("SERVICE-TOKEN-SCOPE")
 @pytest.mark.parametrize("role", MACHINES)
 async def test_a_route_is_as_open_as_for_a_key(team: Team, credentials: dict[str, tuple[str, str]], role: str) -> None:
     for route in (*ROUTES_NEED, *ROUTES_FOR_ALL):

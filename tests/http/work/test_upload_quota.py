@@ -14,6 +14,7 @@ from tests.support.application import App, Reply
 from tests.support.background_jobs import sweep_files
 from tests.support.envelope import check_refusal
 from tests.support.people import member
+from tests.support.rules import rule
 from tests.support.slow_bodies import SlowBody
 from tests.support.uploads import Sum, files_on_disk, narrow_quota, stored_files
 
@@ -64,6 +65,7 @@ async def test_the_last_byte_fits_and_the_one_after_it_is_refused(narrow: App) -
     assert len(files_on_disk(narrow)) == 5
 
 
+@rule("UPLOADS")
 async def test_sixteen_at_the_same_moment_get_exactly_what_fits(narrow: App) -> None:
     users = await operators(narrow, 4)
     replies = await asyncio.gather(*(upload(narrow, token) for token in users * 4))
@@ -72,6 +74,7 @@ async def test_sixteen_at_the_same_moment_get_exactly_what_fits(narrow: App) -> 
     assert len(files_on_disk(narrow)) == 5  # what was refused left no bytes
 
 
+@rule("UPLOADS")
 @pytest.mark.parametrize("declared", [True, False])
 async def test_what_is_on_its_way_counts(narrow: App, declared: bool) -> None:
     """So much as was declared, and otherwise all that it may take."""
@@ -84,6 +87,7 @@ async def test_what_is_on_its_way_counts(narrow: App, declared: bool) -> None:
     assert (await stored_files(narrow)).size == 5 * SIZE
 
 
+@rule("UPLOADS")
 async def test_what_was_broken_off_is_free_again(narrow: App) -> None:
     token = await token_of(narrow)
     for _ in range(3):
@@ -93,6 +97,7 @@ async def test_what_was_broken_off_is_free_again(narrow: App) -> None:
     assert (await upload(narrow, token, PDF + bytes(4 * SIZE))).status == 201
 
 
+@rule("UPLOADS")
 async def test_a_user_uploads_four_at_once_and_a_client_sixteen(app: App) -> None:
     first, *others, last = await operators(app, 5)
     async with contextlib.AsyncExitStack() as stack:
@@ -108,6 +113,7 @@ async def test_a_user_uploads_four_at_once_and_a_client_sixteen(app: App) -> Non
         assert (await upload(app, last)).status == 201
 
 
+@rule("UPLOADS")
 async def test_what_a_killed_process_was_at_ends_with_its_time(narrow: App) -> None:
     """What goes on after all, of a process that stood still, leaves nothing."""
     token = await token_of(narrow)
@@ -121,6 +127,7 @@ async def test_what_a_killed_process_was_at_ends_with_its_time(narrow: App) -> N
     assert len(files_on_disk(narrow)) == 1
 
 
+@rule("UPLOADS")
 async def test_a_small_file_counts_with_what_it_takes_on_a_disk(narrow: App) -> None:
     token = await token_of(narrow)
     for _ in range(5):

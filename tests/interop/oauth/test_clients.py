@@ -24,6 +24,7 @@ from tests.interop.providers import install
 from tests.support.application import App, running
 from tests.support.client_assertions import KID, ec_key, public_set, rsa_key
 from tests.support.oauth_callers import Machine, machine
+from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 pytestmark = pytest.mark.one_store
@@ -146,6 +147,7 @@ async def test_authlib_with_a_secret(server: Server, node: App) -> None:
     assert asked(server, "/api/client/auth/me", token["access_token"]) == 200
 
 
+@rule("SERVICE-TOKEN-SCOPE")
 async def test_a_disabled_account_is_refused_at_the_other_process_within_a_second(server: Server, node: App) -> None:
     who = await new(node, "disabled")
     session = OAuth2Session(who.client_id, who.secret, token_endpoint_auth_method="client_secret_basic")

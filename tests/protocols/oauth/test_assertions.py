@@ -8,6 +8,7 @@ import pytest
 
 from manifest_auth.protocols.oauth import InvalidClient, error_of, read_assertion, read_keys, verify
 from tests.support.client_assertions import BROKEN, Maker, ec_key, public_set, rsa_key
+from tests.support.rules import rule
 
 ISSUER, NOW = "https://auth.example", 1_800_000_000
 MAKER = Maker("svc_7", ISSUER, NOW, ec_key())
@@ -35,6 +36,7 @@ def test_it_ends_within_five_minutes(exp: float) -> None:
     assert judged(MAKER.right(exp=exp))[0] == 7
 
 
+@rule("OAUTH-ASSERTION")
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_assertion_is_refused(what: str) -> None:
     with pytest.raises(InvalidClient) as refused:

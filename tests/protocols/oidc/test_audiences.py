@@ -8,6 +8,7 @@ import pytest
 
 from manifest_auth.protocols.oidc import Refused
 from tests.protocols.oidc.relying_party import RelyingParty
+from tests.support.rules import rule
 
 TRUSTED = ("project-1", "https://api.acme.example")
 
@@ -28,6 +29,7 @@ async def outcome(rp: RelyingParty, audiences: tuple[str, ...], **claims: Any) -
 FOREIGN = [["manifest", "other"], ["other", "manifest"], ["manifest", ""], ["manifest", "MANIFEST"]]
 
 
+@rule("OIDC-ID-TOKEN")
 @pytest.mark.parametrize("aud", [*FOREIGN, ["manifest", "manifest", "x"]])
 @pytest.mark.parametrize("azp", [{}, {"azp": "manifest"}])
 async def test_one_audience_more_is_refused_and_named(rp: RelyingParty, aud: list[str], azp: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from manifest_auth.runtime.settings import load
 from tests.protocols.oidc.relying_party import RelyingParty
 from tests.support.oidc_socket import Answer
 from tests.support.outgoing_calls import TENANT, get
+from tests.support.rules import rule
 
 DOWN = Answer(503)
 
@@ -48,6 +49,7 @@ async def test_the_document_is_below_the_issuer(rp: RelyingParty, suffix: str, p
     assert rp.op.asked[0].path == path
 
 
+@rule("OIDC-DISCOVERY")
 @pytest.mark.parametrize("named", ["{}/", "{} ", "{}?", "https://evil.example", "", None, 1, ["{}"]])
 async def test_a_document_of_another_issuer_is_refused(rp: RelyingParty, named: Any) -> None:
     document = {"issuer": named.format(rp.op.issuer) if isinstance(named, str) else named}
@@ -63,6 +65,7 @@ async def _document(rp: RelyingParty) -> dict[str, Any]:
     return document
 
 
+@rule("OIDC-DISCOVERY")
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
 @pytest.mark.parametrize(
     "address",
@@ -74,6 +77,7 @@ async def test_an_endpoint_that_may_not_be_used_is_refused(rp: RelyingParty, nam
         await rp.discover(rp.op.issuer)
 
 
+@rule("OIDC-DISCOVERY")
 async def test_a_hosted_installation_is_not_sent_into_its_own_network(rp: RelyingParty) -> None:
     hosted = Outgoing(load({"MANIFEST_PUBLIC_URL": "https://auth.example.com"}))
     with pytest.raises(Unreachable, match="not a public address"):

@@ -15,6 +15,7 @@ import pytest
 
 from tests.protocols.oidc.relying_party import RelyingParty
 from tests.support.oidc_op import b64, new_key, signed
+from tests.support.rules import rule
 
 
 async def test_the_token_that_all_others_are_made_from_is_accepted(rp: RelyingParty) -> None:
@@ -40,6 +41,7 @@ WRONG_CLAIMS = [
 UNREADABLE = {repr(10**30): "claims: A number is out of range"}
 
 
+@rule("OIDC-ID-TOKEN")
 @pytest.mark.parametrize(("claim", "claims"), WRONG_CLAIMS, ids=lambda value: repr(value)[:60])
 async def test_a_claim_that_is_not_as_it_must_be_is_refused(
     rp: RelyingParty, claim: str, claims: dict[str, Any]
@@ -54,6 +56,7 @@ async def test_the_trailing_slash_of_an_issuer_counts(rp: RelyingParty) -> None:
     assert await rp.refused_claims(iss=rp.op.base) == "ID token: iss"
 
 
+@rule("OIDC-ID-TOKEN")
 @pytest.mark.parametrize(
     "alg", ["none", "None", "NONE", "nOnE", "", "HS256", "HS512", "ES256K", "RSA1_5", "dir", "es256"]
 )
@@ -84,6 +87,7 @@ async def test_an_algorithm_that_discovery_does_not_list_is_refused_but_for_rs25
     await rp.shown_claims()
 
 
+@rule("OIDC-ID-TOKEN")
 async def test_the_public_key_is_no_secret_for_hmac(rp: RelyingParty) -> None:
     rp.op.alg = "RS256"
     rp.op.announced["id_token_signing_alg_values_supported"] = ["RS256", "HS256"]
@@ -112,6 +116,7 @@ async def test_a_key_is_used_for_its_own_algorithm_alone(rp: RelyingParty) -> No
         assert "not among" in await rp.refused(make)
 
 
+@rule("OIDC-ID-TOKEN")
 async def test_a_foreign_key_is_refused_under_any_name(rp: RelyingParty) -> None:
     foreign = new_key("ES256", kid=rp.op.key.kid)
     for header in (rp.header(), {"alg": "ES256"}):
@@ -137,6 +142,7 @@ async def test_a_kid_that_is_no_text_is_refused(rp: RelyingParty, kid: Any) -> N
     assert "kid" in await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(kid=kid)))
 
 
+@rule("OIDC-ID-TOKEN")
 async def test_keys_that_a_token_brings_along_are_not_looked_at(rp: RelyingParty) -> None:
     own = new_key("ES256", kid="evil")
     embedded = {
@@ -263,6 +269,7 @@ async def test_a_header_that_two_readers_would_read_differently_is_refused(rp: R
     assert "signature" not in reason
 
 
+@rule("OIDC-ID-TOKEN")
 async def test_an_access_token_that_was_not_issued_with_it_is_refused(rp: RelyingParty) -> None:
     for wrong in ("x", "", None, 1, "A" * 22):
         assert await rp.refused_claims(at_hash=wrong) == "ID token: at_hash"

@@ -13,6 +13,7 @@ from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.runtime.outgoing import client as outgoing_client
 from tests.protocols.oidc.relying_party import NOTHING, RelyingParty
 from tests.support.oidc_op import new_key, signed
+from tests.support.rules import rule
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ async def test_unknown_keys_are_looked_for_once_a_minute(rp: RelyingParty) -> No
     assert rp.op.count("keys") == 3
 
 
+@rule("JWKS-CACHE")
 @pytest.mark.settings(MANIFEST_PROVIDER_TIMEOUT="30")
 @pytest.mark.usefixtures("patience")
 async def test_a_hundred_unknown_keys_at_once_are_one_fetch(rp: RelyingParty) -> None:
@@ -78,6 +80,7 @@ async def test_a_hundred_first_sign_ins_at_once_are_one_fetch_of_everything(rp: 
     assert (rp.op.count("discovery"), rp.op.count("keys")) == (1, 1)
 
 
+@rule("JWKS-CACHE")
 async def test_a_key_that_was_taken_back_verifies_for_an_hour_at_most(rp: RelyingParty) -> None:
     await rp.sign_in()
     old = rp.op.key
@@ -89,6 +92,7 @@ async def test_a_key_that_was_taken_back_verifies_for_an_hour_at_most(rp: Relyin
     assert "not among" in reason
 
 
+@rule("JWKS-CACHE")
 async def test_keys_that_are_too_old_and_cannot_be_fetched_verify_nothing(rp: RelyingParty) -> None:
     await rp.sign_in()
     rp.clock.advance(3600)

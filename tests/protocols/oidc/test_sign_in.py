@@ -11,6 +11,7 @@ from manifest_auth.protocols.oidc import Answer, Authorization
 from manifest_auth.protocols.oidc.keys import ALGORITHMS
 from tests.protocols.oidc.relying_party import CALLBACK, EMAIL, VERIFIER, RelyingParty
 from tests.support.oidc_op import new_key
+from tests.support.rules import rule
 
 
 async def test_a_code_becomes_verified_claims(rp: RelyingParty) -> None:
@@ -26,6 +27,7 @@ async def test_what_was_published_is_fetched_once(rp: RelyingParty) -> None:
     assert (rp.op.count("discovery"), rp.op.count("keys"), rp.op.count("token")) == (1, 1, 5)
 
 
+@rule("OIDC-FLOW")
 async def test_the_authorization_request_asks_for_a_code_with_pkce(rp: RelyingParty) -> None:
     found = await rp.discover(rp.op.issuer)
     asked = Authorization("st&te", "non ce", "chal", CALLBACK, "ada+x@acme.example", "login")
@@ -128,6 +130,7 @@ async def test_a_token_type_in_any_case_is_accepted(rp: RelyingParty) -> None:
         await rp.sign_in()
 
 
+@rule("OIDC-CODE")
 async def test_a_code_is_good_once_and_for_its_own_verifier(rp: RelyingParty) -> None:
     answer = await rp.begin()
     with pytest.raises(Exception, match="invalid_grant"):
@@ -138,6 +141,7 @@ async def test_a_code_is_good_once_and_for_its_own_verifier(rp: RelyingParty) ->
         await rp.redeem(answer, EMAIL)
 
 
+@rule("NO-TOKEN-IN-ADDRESS")
 def test_secrets_do_not_show_in_a_log(rp: RelyingParty) -> None:
     text = repr(rp.registration()) + repr(Answer("the-code", "the-verifier", "the-nonce", CALLBACK))
     for secret in (str(rp.op.client_secret), "the-code", "the-verifier", "the-nonce"):

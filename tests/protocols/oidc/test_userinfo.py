@@ -10,6 +10,7 @@ from manifest_auth.runtime.outgoing import Unreachable
 from tests.protocols.oidc.relying_party import EMAIL, RelyingParty
 from tests.support.oidc_op import new_key, signed
 from tests.support.oidc_socket import Answer
+from tests.support.rules import rule
 
 
 async def test_userinfo_is_not_asked_when_the_token_says_enough(rp: RelyingParty) -> None:
@@ -50,6 +51,7 @@ MARKS = {
 }
 
 
+@rule("EMAIL-LINKS")
 @pytest.mark.parametrize(("info", "mark"), MARKS.values(), ids=MARKS.keys())
 async def test_an_address_of_the_token_is_not_vouched_for_by_a_mark_of_another(
     rp: RelyingParty, info: dict[str, Any], mark: bool | None

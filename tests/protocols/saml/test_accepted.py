@@ -9,6 +9,7 @@ from lxml import etree
 
 from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, POLICY, pinned, refuse, replaced, response, verdict
+from tests.support.rules import rule
 from tests.support.saml_idp import ASSERTION, NOW_MS, STYLES, Idp, Signing, decode, encode
 
 SIGNED = ("assertion", "response", "both")
@@ -69,6 +70,7 @@ KEY_INFOS = {
 }
 
 
+@rule("SAML-REFERENCE")
 @pytest.mark.parametrize("key_info", KEY_INFOS.values(), ids=KEY_INFOS)
 def test_key_info_is_never_read(key_info: str) -> None:
     assert verdict(response(sign="both", signing=Signing(key_info=key_info))).name_id == "alice@acme.example"

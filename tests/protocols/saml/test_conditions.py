@@ -9,6 +9,7 @@ from lxml import etree
 
 from tests.protocols.saml.test_wrapping import A, Element, P, part
 from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, POLICY, refuse, response, verdict
+from tests.support.rules import rule
 from tests.support.saml_idp import NOW_MS, time_text
 
 SIGNED = ("assertion", "response", "both")
@@ -19,6 +20,7 @@ def at(seconds: int) -> str:
     return time_text(NOW_MS + seconds * 1000)
 
 
+@rule("SAML-CONDITIONS")
 @pytest.mark.parametrize("sign", SIGNED)
 @pytest.mark.parametrize(
     ("members", "reason"),
@@ -78,6 +80,7 @@ def test_a_minute_of_skew_and_members_that_may_be_missing(members: dict[str, str
     assert verdict(response(IDP, **members)).name_id == "alice@acme.example"
 
 
+@rule("SAML-CONDITIONS")
 def test_another_audience() -> None:
     several: tuple[list[str], ...] = (["https://other.example"], [f"{AUDIENCE}x"], [AUDIENCE.upper()], [""], [])
     for wrong in several:
@@ -108,6 +111,7 @@ def double(element: Element) -> None:
     element.addnext(etree.fromstring(etree.tostring(element, with_tail=False)))
 
 
+@rule("SAML-CONDITIONS")
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
@@ -168,6 +172,7 @@ def test_one_fitting_confirmation_of_several_is_enough() -> None:
     assert verdict(response(before=others)).name_id == "alice@acme.example"
 
 
+@rule("SAML-CONDITIONS")
 @pytest.mark.parametrize("sign", SIGNED)
 def test_an_answer_to_another_question(sign: str) -> None:
     refuse(response(sign=sign, in_response_to="_r2"), "InResponseTo is ._r2", request_id="_r1")
@@ -175,6 +180,7 @@ def test_an_answer_to_another_question(sign: str) -> None:
     refuse(response(sign=sign, in_response_to=""), 'InResponseTo is ""', request_id="_r1")
 
 
+@rule("DEVIATION-SAML-UNSOLICITED", "SAML-CONDITIONS")
 @pytest.mark.parametrize("sign", SIGNED)
 def test_an_answer_is_no_unsolicited_response(sign: str) -> None:
     """Also when only the signed part says that it answers something: a captured answer stays one."""
@@ -241,6 +247,7 @@ def _statements(*changes: tuple[str, str] | None) -> Callable[[Element], None]:
 OVER, OPEN = ("SessionNotOnOrAfter", at(-60)), ("SessionNotOnOrAfter", at(600))
 
 
+@rule("SAML-CONDITIONS")
 @pytest.mark.parametrize("sign", SIGNED)
 @pytest.mark.parametrize(
     ("statements", "reason"),

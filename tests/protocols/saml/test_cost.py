@@ -14,6 +14,7 @@ from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import OUR_CERTIFICATE, replaced, response, verdict
 from tests.support.cost import times_as_dear
 from tests.support.params import some_of
+from tests.support.rules import rule
 from tests.support.saml_idp import Encryption, decode, encode
 from tests.support.saml_signing import EXCLUSIVE
 
@@ -82,6 +83,7 @@ def largest_genuine() -> str:
     return text
 
 
+@rule("SAML-PARSER")
 @pytest.mark.parametrize("name", some_of(BOMBS, "entities", "ids", "signatures", "encrypted"))
 async def test_no_bomb_costs_more_than_a_large_genuine_response(name: str) -> None:
     text = BOMBS[name]()

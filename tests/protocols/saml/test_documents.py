@@ -10,6 +10,7 @@ from lxml import etree
 from manifest_auth.protocols import saml
 from tests.protocols.saml.test_wrapping import A, Element, P, part
 from tests.protocols.saml.verdicts import refuse, replaced, response, verdict
+from tests.support.rules import rule
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode
 from tests.support.saml_signing import DS
 
@@ -32,6 +33,7 @@ ROOT = "<saml2p:Response "
 EXTERNAL = '<!DOCTYPE a SYSTEM "http://attacker.example/a.dtd">'
 
 
+@rule("SAML-PARSER", "SAML-TEXT")
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -61,6 +63,7 @@ def test_what_is_no_xml(content: bytes) -> None:
     refuse(encode(content), "not well-formed")
 
 
+@rule("SAML-CANONICAL")
 @pytest.mark.parametrize("namespace", ["http://www.w3.org/2001/XInclude", "http://www.w3.org/1999/XSL/Transform"])
 def test_namespaces_that_make_processors_work(namespace: str) -> None:
     refuse(in_extensions(f'<i:include xmlns:i="{namespace}" href="/etc/passwd"/>'), "^namespace .http")
@@ -73,6 +76,7 @@ def test_bytes_that_are_not_utf_8(content: bytes) -> None:
     refuse(encode(content), "^not UTF-8$")
 
 
+@rule("SAML-PARSER")
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-7", "cp037", "iso-8859-1"])
 def test_a_doctype_hidden_by_an_encoding(encoding: str) -> None:
     document = decode(response()).decode().split("?>", 1)[1]
@@ -80,6 +84,7 @@ def test_a_doctype_hidden_by_an_encoding(encoding: str) -> None:
     refuse(encode(hidden.encode(encoding)), "not UTF-8|another encoding|not well-formed|DOCTYPE")
 
 
+@rule("SAML-PARSER")
 @pytest.mark.parametrize("encoding", ["UTF-7", "iso-8859-1", "utf-16", "us-ascii", "windows-1252", ""])
 def test_utf_8_that_claims_to_be_something_else(encoding: str) -> None:
     refuse(replaced(response(), "encoding='UTF-8'", f"encoding='{encoding}'"), "another encoding than UTF-8")
@@ -92,6 +97,7 @@ def test_utf_8_by_any_case_or_unsaid() -> None:
     assert verdict(encode(decode(response()).split(b"?>", 1)[1].lstrip()))
 
 
+@rule("SAML-CANONICAL")
 @pytest.mark.parametrize(
     ("xml", "reason"),
     [
@@ -116,6 +122,7 @@ def test_prefixes_may_be_used_again_for_what_means_nothing_here() -> None:
     assert verdict(in_extensions('<a:x xmlns:a="urn:one"><a:y xmlns:a="urn:two"/></a:x>'))
 
 
+@rule("SAML-TEXT")
 def test_text_in_which_elements_stand() -> None:
     def edit(tree: Element) -> None:
         name_id = part(tree, f".//{A}NameID")
@@ -126,6 +133,7 @@ def test_text_in_which_elements_stand() -> None:
     refuse(response(before=edit, sign="response"), "NameID. holds more than text")
 
 
+@rule("SAML-SIZE")
 @pytest.mark.parametrize(
     "text",
     [
@@ -182,6 +190,7 @@ def test_limits(xml: str, reason: str) -> None:
     refuse(in_extensions(xml), f"^{reason}$")
 
 
+@rule("SAML-SIZE")
 def test_documents_that_are_too_large() -> None:
     spare = 256 * 1024 - len(decode(response()))
     assert verdict(in_extensions(f"<x>{'y' * (spare - 200)}</x>"))

@@ -10,6 +10,7 @@ from lxml import etree
 
 from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import IDP, OUR_CERTIFICATE, OUR_KEY, POLICY, refuse, replaced, response, verdict
+from tests.support.rules import rule
 from tests.support.saml_encrypting import CIPHERS
 from tests.support.saml_idp import ASSERTION, NOW_MS, Encryption, Idp, Signing, decode, encode
 from tests.support.saml_signing import DS, ENC
@@ -116,6 +117,7 @@ def test_cipher_text_from_elsewhere() -> None:
     refuse(replaced(text, f"<xenc:CipherValue>{value}</xenc:CipherValue>", reference), "CipherReference")
 
 
+@rule("SAML-ONE-ANSWER")
 @pytest.mark.parametrize("cipher", CIPHERS)
 def test_every_damage_to_cipher_text_or_key_fails_alike(cipher: str) -> None:
     """One text for wrong padding, garbage, truncation and another's key: a padding oracle learns nothing."""

@@ -17,6 +17,7 @@ from manifest_auth.protocols.saml import signatures
 from manifest_auth.protocols.saml.signatures import verified
 from tests.protocols.saml.test_wrapping import A, Element, S, part
 from tests.protocols.saml.verdicts import IDP, POLICY, pinned, refuse, replaced, response, verdict
+from tests.support.rules import rule
 from tests.support.saml_idp import NOW_MS, Idp, Signing, decode, encode
 from tests.support.saml_signing import DS, ENVELOPED, EXCLUSIVE, canonical, sign_element, signature_value
 
@@ -25,10 +26,12 @@ XSLT = "http://www.w3.org/TR/1999/REC-xslt-19991116"
 XPATH = "http://www.w3.org/TR/1999/REC-xpath-19991116"
 
 
+@rule("ASSERTION-ONCE")
 def test_nothing_is_signed() -> None:
     refuse(response(sign="none"), "^nothing is signed$")
 
 
+@rule("SAML-REFERENCE")
 @pytest.mark.parametrize("sign", ["assertion", "response", "both"])
 def test_another_key(sign: str) -> None:
     """Also when its certificate comes along in KeyInfo."""
@@ -37,6 +40,7 @@ def test_another_key(sign: str) -> None:
     refuse(response(sign=sign), "no pinned certificate", POLICY._replace(certificates=()))
 
 
+@rule("SAML-READ-SIGNED")
 @pytest.mark.parametrize("sign", ["assertion", "response", "both"])
 def test_altered_after_signing(sign: str) -> None:
     refuse(replaced(response(sign=sign), "alice@acme.example", "carol@acme.example"), "InvalidDigest")
@@ -87,6 +91,7 @@ def test_the_providers_own_key_does_not_excuse(signing: Signing, reason: str, si
     refuse(response(sign=sign, signing=signing, assertion_id="_a1"), reason)
 
 
+@rule("SAML-REFERENCE")
 def test_the_certificate_as_a_shared_secret() -> None:
     """HMAC keyed with what everybody knows."""
     public = IDP.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -138,6 +143,7 @@ def nameless(path: str) -> Callable[[Element], None]:
 REFERENCE = f"{S}SignedInfo/{S}Reference"
 
 
+@rule("SAML-SHAPE", "SAML-REFERENCE")
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
@@ -208,6 +214,7 @@ def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
         verified(root[0], [IDP.certificate_der], NOW_MS, accept_expired=False)
 
 
+@rule("SAML-READ-SIGNED")
 @pytest.mark.parametrize("sign", ["assertion", "response"])
 def test_what_is_read_is_what_was_verified_and_not_what_came(sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the two ever differed, only the verified bytes would be believed."""

@@ -9,6 +9,7 @@ import pytest
 from lxml import etree
 
 from tests.protocols.saml.verdicts import OUR_CERTIFICATE, refuse, response
+from tests.support.rules import rule
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode
 from tests.support.saml_signing import DS
 
@@ -109,6 +110,7 @@ def xsw8(root: Element) -> Element:
     return root
 
 
+@rule("SAML-SHAPE")
 @pytest.mark.parametrize(
     ("attack", "sign", "reason"),
     [
@@ -154,6 +156,7 @@ def test_the_same_names_in_a_foreign_namespace() -> None:
     refuse(response(after=add), "foreign namespace")
 
 
+@rule("SAML-SHAPE")
 @pytest.mark.parametrize("name", ["ID", "Id", "id", "{http://www.w3.org/XML/1998/namespace}id", "{urn:other}Id"])
 def test_an_id_is_given_once_in_any_spelling(name: str) -> None:
     def add(tree: Element) -> None:

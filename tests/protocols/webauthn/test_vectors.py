@@ -16,6 +16,7 @@ from webauthn.helpers import parse_attestation_object
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Expected, Known, Refused
 from manifest_auth.text import base64url
+from tests.support.rules import rule
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
 NO_UV, FRAMED, ALGORITHM, IGNORED = "User verification is required", "crossOrigin", "Unsupported", ""
@@ -65,6 +66,7 @@ def test_every_vector_has_a_verdict() -> None:
     assert [vector["name"] for vector in VECTORS] == list(DUE)
 
 
+@rule("PASSKEY-VERIFIED")
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 def test_registration(vector: dict[str, Any]) -> None:
     given = _credential(vector, "registration", "attestationObject")
@@ -75,6 +77,7 @@ def test_registration(vector: dict[str, Any]) -> None:
         assert made.counter == 0
 
 
+@rule("PASSKEY-VERIFIED")
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 def test_authentication(vector: dict[str, Any]) -> None:
     parsed = parse_attestation_object(bytes.fromhex(vector["registration"]["attestationObject"])).auth_data

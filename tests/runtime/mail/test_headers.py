@@ -10,6 +10,7 @@ from manifest_auth.runtime.mail import Email, Mail, server_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.settings import load
 from tests.support.mail_server import MailServer, Received
+from tests.support.rules import rule
 
 
 async def arrived(letter: Email) -> Received:
@@ -26,6 +27,7 @@ async def arrived(letter: Email) -> Received:
 ENCODED = ("=?utf-8?q?=0D=0ABcc=3A_eve=40b.example?=", "=?utf-8?b?DQpCY2M6IGV2ZUBldmlsLmV4YW1wbGU=?=", "=?utf-8?q?a?=")
 
 
+@rule("OUTGOING")
 @pytest.mark.parametrize("text", ENCODED)
 async def test_what_looks_encoded_is_text(text: str) -> None:
     """RFC 2047: else the one who chooses a name or an address writes headers (CVE-2024-6923)."""

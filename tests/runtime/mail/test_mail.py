@@ -22,6 +22,7 @@ from manifest_auth.runtime.mail import Email, Mail, server_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.settings import load
 from tests.support.mail_server import MailServer
+from tests.support.rules import rule
 
 NAME = "mail.example"  # not this machine, by its name
 LETTER = Email("ada@engines.example", "Acme: your account is ready", "Hello,\n\nhttps://a.example/welcome#abc\n")
@@ -134,6 +135,7 @@ async def test_a_mail_arrives_as_it_was_written() -> None:
     assert server.greeted_by == ["auth.example"]
 
 
+@rule("OUTGOING")
 async def test_with_a_password_the_connection_is_encrypted(tls: ssl.SSLContext, trusted: None) -> None:
     with MailServer(tls=tls, users=USER) as server:
         assert await sent(mail_of(quoted(from_elsewhere(server))))
@@ -141,6 +143,7 @@ async def test_with_a_password_the_connection_is_encrypted(tls: ssl.SSLContext, 
     assert (letter.was_encrypted, letter.user) == (True, "ma:il@x")
 
 
+@rule("OUTGOING")
 async def test_without_starttls_the_password_is_not_told(log: Log) -> None:
     with MailServer(users=USER) as server, mock.patch.object(server, "_authenticate") as asked:
         assert not await sent(mail_of(quoted(from_elsewhere(server)), log))
@@ -172,6 +175,7 @@ async def test_tls_from_the_start(tls: ssl.SSLContext, trusted: None) -> None:
         assert server.mails[0].was_encrypted
 
 
+@rule("OUTGOING")
 @pytest.mark.parametrize("from_the_start", [False, True])
 async def test_a_certificate_that_no_one_vouches_for_is_refused(
     tls: ssl.SSLContext, log: Log, from_the_start: bool
@@ -209,6 +213,7 @@ async def test_a_server_that_is_not_there(log: Log) -> None:
     assert "ConnectionRefusedError" in log.lines[0]["reason"]
 
 
+@rule("OUTGOING")
 async def test_no_one_waits_longer_than_allowed_and_a_late_mail_is_not_sent(log: Log) -> None:
     """The server does not greet for a while."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -232,6 +237,7 @@ async def test_mails_of_one_request_share_its_time(log: Log) -> None:
     assert log.lines[0]["reason"] == "the time for all e-mails of this request was over"
 
 
+@rule("OUTGOING")
 @pytest.mark.parametrize(
     "letter",
     [

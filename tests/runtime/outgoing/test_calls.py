@@ -19,6 +19,7 @@ from manifest_auth.runtime.outgoing.client import MOST_AT_ONCE
 from manifest_auth.runtime.settings import load
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing_calls import TENANT, get, post_form
+from tests.support.rules import rule
 
 MIB = 1024 * 1024
 
@@ -84,6 +85,7 @@ async def test_any_status_but_a_redirect_is_an_answer(site: Site, outgoing: Outg
     assert (await get(outgoing, site.url())).status == status
 
 
+@rule("OUTGOING")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed_and_its_query_is_not_told(
     site: Site, outgoing: Outgoing, status: int
@@ -119,6 +121,7 @@ HOSTILE = {
 }
 
 
+@rule("OIDC-DISCOVERY")
 @pytest.mark.parametrize(("answer", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
 async def test_a_hostile_answer_is_unreachable(
     site: Site, outgoing: Outgoing, patient: Outgoing, answer: Answer, reason: str
@@ -150,12 +153,14 @@ async def test_a_server_that_says_nothing_is_given_up(site: Site, outgoing: Outg
         await asyncio.wait_for(get(outgoing, site.url("/wait")), 10)
 
 
+@rule("OUTGOING")
 async def test_a_server_that_never_stops_talking_is_given_up(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(chunks=(b"x", 100, 0.2))  # each piece comes in time, the whole does not
     with pytest.raises(Unreachable, match="no answer in time"):
         await asyncio.wait_for(get(outgoing, site.url()), 10)
 
 
+@rule("OUTGOING")
 async def test_calls_share_one_deadline(site: Site, outgoing: Outgoing) -> None:
     deadline = outgoing.deadline(TENANT)
     with pytest.raises(Unreachable, match="no answer in time"):
@@ -178,6 +183,7 @@ async def test_the_reason_says_what_kind_of_trouble_it_is(site: Site, outgoing: 
             await get(outgoing, url)
 
 
+@rule("OIDC-CODE")
 async def test_a_form_is_posted_with_an_encoded_id_and_secret(site: Site, outgoing: Outgoing) -> None:
     site.answers["/token"] = Answer(body=b"{}")
     await post_form(outgoing, site.url("/token"), {"a": "1 &=ü", "b": ""}, basic=("id:1", "p%+ö /"))
@@ -206,6 +212,7 @@ async def test_proxies_of_the_environment_are_not_used(
     assert site.asked == []
 
 
+@rule("OIDC-CODE")
 async def test_a_request_that_changes_something_is_sent_once(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(raw=b"")
     with pytest.raises(Unreachable):
@@ -220,6 +227,7 @@ async def test_a_connection_that_was_closed_meanwhile_costs_a_get_nothing(site: 
     assert len(site.asked) == 2
 
 
+@rule("OUTGOING")
 async def test_a_slow_provider_does_not_keep_the_others_waiting(site: Site, outgoing: Outgoing) -> None:
     with Socket() as quick:
         quick.answer = lambda asked: Answer(body=b"{}")

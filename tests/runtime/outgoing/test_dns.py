@@ -21,6 +21,7 @@ from manifest_auth.runtime.outgoing.transport import KEEP_S
 from manifest_auth.runtime.settings import Settings, load
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing_calls import get
+from tests.support.rules import rule
 
 HOSTED = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PROVIDER_TIMEOUT": "5"})
 PRIVATE = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_OUTGOING_PRIVATE": "on"})
@@ -86,6 +87,7 @@ def secure(tmp_path: Path) -> Iterator[tuple[Socket, list[Asked], Path]]:
 Secure = tuple[Socket, list[Asked], Path]
 
 
+@rule("OUTGOING")
 async def test_the_address_that_was_checked_is_the_one_that_is_called(
     secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +146,7 @@ async def test_localhost_is_this_machine_whatever_its_name_server_says() -> None
     await outgoing.close()
 
 
+@rule("OUTGOING")
 async def test_a_certificate_that_no_one_vouches_for_is_refused(secure: Secure) -> None:
     socket, asked, _ = secure
     outgoing = Outgoing(PRIVATE, resolve=Names(["127.0.0.1"]))
@@ -153,6 +156,7 @@ async def test_a_certificate_that_no_one_vouches_for_is_refused(secure: Secure) 
     assert asked == []
 
 
+@rule("OUTGOING")
 async def test_a_certificate_for_another_name_is_refused(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))

@@ -15,6 +15,7 @@ from manifest_auth.runtime.settings import load
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing_calls import get
+from tests.support.rules import rule
 
 HOSTILE, HONEST = range(1, 12), 99
 
@@ -87,6 +88,7 @@ async def test_of_those_who_wait_the_client_that_holds_least_comes_first() -> No
     assert order[0] == 2
 
 
+@rule("OUTGOING")
 async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> None:
     gate, held_threads = threading.Event(), 0
 
@@ -140,6 +142,7 @@ async def test_a_look_up_that_waits_for_the_share_of_one_client_is_not_waited_fo
     await calls.close()
 
 
+@rule("OUTGOING")
 @pytest.mark.parametrize("honest_host", ["a.localhost", "c.localhost"])
 async def test_slow_providers_of_some_clients_hold_up_no_other_client_even_at_the_same_host(honest_host: str) -> None:
     gate, slow = threading.Event(), 0

@@ -7,6 +7,7 @@ import pytest
 from manifest_auth.runtime.outgoing import Outgoing, split
 from manifest_auth.runtime.outgoing.ssrf_guard import refusal
 from manifest_auth.runtime.settings import PrivateTargets, Settings, SettingsError, load
+from tests.support.rules import rule
 
 EVERYWHERE, NOWHERE = PrivateTargets(True), PrivateTargets(False)
 HOSTED = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}
@@ -40,6 +41,7 @@ def test_the_host_header_names_host_and_port_as_given() -> None:
     assert split("https://[2001:4860::1]/").authority == "[2001:4860::1]"
 
 
+@rule("OUTGOING")
 @pytest.mark.parametrize(
     "url",
     [
@@ -119,6 +121,7 @@ NEVER = ["0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "240.0.0.1", "ff02::1"
 PUBLIC = ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
 
 
+@rule("OUTGOING")
 @pytest.mark.parametrize("address", PRIVATE)
 def test_an_address_that_is_not_public_needs_leave(address: str) -> None:
     assert "MANIFEST_OUTGOING_PRIVATE" in refusal("idp.example", address, NOWHERE)
@@ -160,6 +163,7 @@ def test_who_may_name_private_addresses(environment: dict[str, str], allowed: bo
 LIST = "idp.corp.example, 10.1.0.0/16 ,fd00::/8,192.168.7.9,localhost"
 
 
+@rule("OIDC-DISCOVERY")
 @pytest.mark.parametrize(
     ("host", "address", "allowed"),
     [

@@ -8,6 +8,7 @@ import pytest
 
 from manifest_auth.runtime.settings import SettingsError, adopt
 from tests.support.commands import done, run
+from tests.support.rules import rule
 
 NASTY = "a$HOME&b;c<d>`touch ran`$(touch ran)|e\"f'g#h"
 WHOLE = f"""# A comment
@@ -54,6 +55,7 @@ def test_a_value_is_what_stands_there(tmp_path: Path) -> None:
     }
 
 
+@rule("SETTINGS-SAFE")
 @pytest.mark.parametrize(("text", "why"), REFUSED)
 def test_what_another_reader_would_take_differently_is_refused(tmp_path: Path, text: str, why: str) -> None:
     path, environ = _file(tmp_path, f"MANIFEST_PORT_=1\n{text}\n"), dict[str, str]()
@@ -64,6 +66,7 @@ def test_what_another_reader_would_take_differently_is_refused(tmp_path: Path, t
     assert environ == {}
 
 
+@rule("SETTINGS-SAFE")
 def test_a_command_runs_nothing_of_it(tmp_path: Path) -> None:
     data = tmp_path / "a$(touch ran);touch ran&" / "`touch ran` b"
     path = _file(tmp_path, f"MANIFEST_DATA_DIR={data}\n")
@@ -73,6 +76,7 @@ def test_a_command_runs_nothing_of_it(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*ran") if path.is_file()]
 
 
+@rule("SETTINGS-SAFE")
 def test_a_setting_that_the_environment_gives_differently_is_refused(tmp_path: Path) -> None:
     path = _file(tmp_path, "MANIFEST_TOKEN_ISSUER=secret-1\n")
     refused = run(tmp_path, "--env-file", path, "doctor", MANIFEST_TOKEN_ISSUER="secret-2")

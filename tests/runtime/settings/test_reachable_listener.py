@@ -10,6 +10,7 @@ import pytest
 from manifest_auth.http import uvicorn_server
 from manifest_auth.runtime.settings import SettingsError, check_listener, load
 from tests.support.commands import run
+from tests.support.rules import rule
 from tests.support.server import served
 
 ALLOWED = {"MANIFEST_INSECURE_PUBLIC_URL": "allowed"}
@@ -23,6 +24,7 @@ INSECURE = [
 REACHABLE = ["0.0.0.0", "::", "", "192.0.2.7", "auth.example.com", "::ffff:0.0.0.0", "0", "*"]
 
 
+@rule("DEVIATION-COOKIE-NAME")
 @pytest.mark.parametrize("host", REACHABLE)
 @pytest.mark.parametrize("url", INSECURE)
 def test_an_insecure_public_address_is_refused_where_others_reach_the_listener(host: str, url: str) -> None:

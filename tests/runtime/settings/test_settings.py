@@ -9,6 +9,7 @@ import pytest
 from manifest_auth.app import build_services
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from tests.support.commands import run
+from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 
 REMOTE = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}
@@ -238,6 +239,7 @@ START: list[tuple[dict[str, str], str]] = [
 ]
 
 
+@rule("KEY-STRENGTH", "SETTINGS-SAFE")
 @pytest.mark.parametrize(("settings", "said"), START, ids=lambda v: v if isinstance(v, str) else "")
 def test_a_wrong_setting_stops_the_start_with_one_line(tmp_path: Path, settings: dict[str, str], said: str) -> None:
     result = run(tmp_path, "serve", **settings)

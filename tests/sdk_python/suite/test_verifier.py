@@ -177,6 +177,7 @@ def test_what_the_keys_did_not_sign_is_refused() -> None:
             keys.verifier.verify(token)
 
 
+@pytest.mark.rule("TOKEN-CLIENT")
 def test_the_keys_of_all_clients_verify_for_the_one_that_is_named() -> None:
     keys = Keys()
     with pytest.raises(ValueError, match="client="):

@@ -10,6 +10,7 @@ from tests.support.accounts import settle, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
 from tests.support.people import OidcProvider, oidc_provider, set_roles
+from tests.support.rules import rule
 from tests.support.second_factors import OWN
 from tests.support.single_sign_on import Browser
 from tests.support.system_admins import Phone
@@ -69,6 +70,7 @@ async def test_the_provider_proves_who_it_is_and_leads_back(ada: Ada) -> None:
     assert page.location == f"{FACTOR}?way=app"
 
 
+@rule("RECENT-PROOF")
 async def test_another_person_of_the_provider_proves_nothing(ada: Ada) -> None:
     ended = await ada.comes_back(await refused(ada), "eve")
     assert ended.status == 401

@@ -13,6 +13,7 @@ from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.provider_wizard import Wizard, facts, flow_cookies, metadata_of, wizard
 from tests.support.rows import TABLES, rows
+from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import sign_ins
 from tests.support.visitor import Visitor
@@ -227,6 +228,7 @@ async def test_a_try_opens_no_session_even_where_the_row_is_shown_to_the_usual_c
     assert await rows(app, "users", "id", email="ada@acme.example") == []
 
 
+@rule("NOTICES")
 @pytest.mark.parametrize(
     ("site", "referer"),
     [

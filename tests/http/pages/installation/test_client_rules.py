@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.console import TEN_MINUTES, prove
+from tests.support.rules import rule
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -60,6 +61,7 @@ async def test_the_trail_names_the_system_admin(app: App, client: str) -> None:
     assert found.data["items"][0]["actor"].startswith("admin:")
 
 
+@rule("RECENT-PROOF")
 async def test_after_ten_minutes_it_asks_for_the_password_and_saves_all_that_was_typed(app: App, client: str) -> None:
     await settle(app, client, password={"minLength": 20}, pairing={"code": True})
     before, path = await stored(app, client), path_of(client)

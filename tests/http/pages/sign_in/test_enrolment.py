@@ -10,6 +10,7 @@ import pytest
 from tests.http.pages.test_codes_for_apps import APP_ADDRESS, CHALLENGE, EXCHANGE, VERIFIER
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.rules import rule
 from tests.support.second_factors import Person, person
 from tests.support.second_steps import CODES, DONE, ENROL, FACTOR, code, password_typed
 from tests.support.system_admins import Phone
@@ -75,6 +76,7 @@ async def test_the_key_stays_while_the_page_is_loaded_again_and_a_wrong_code_is_
     assert "step" not in visitor.cookies
 
 
+@rule("SECOND-STEP")
 async def test_codes_in_a_cookie_are_for_the_browser_that_has_signed_in(app: App) -> None:
     ada = await person(app, **REQUIRED)
     visitor, page = await begun(ada)

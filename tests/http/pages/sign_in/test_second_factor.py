@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
+from tests.support.rules import rule
 from tests.support.second_factors import Person, person
 from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_typed, person_enrolled
 from tests.support.visitor import Page, Visitor
@@ -50,6 +51,7 @@ async def test_the_code_of_the_app_is_asked_for_and_opens_the_session(app: App, 
     assert me.data["session"]["amr"] == ["pwd", "otp", "mfa"]
 
 
+@rule("SECOND-STEP")
 async def test_the_challenge_stands_in_a_cookie_alone(app: App, ada: Person) -> None:
     visitor = Visitor(app)
     page = await visitor.get(f"/sign-in?client={ada.client}")
@@ -162,6 +164,7 @@ async def test_without_a_challenge_nothing_is_there(app: App, path: str) -> None
         assert (page.status, page.links()) == (401, {"Begin again": "/sign-in"})
 
 
+@rule("SECOND-STEP")
 async def test_one_person_s_challenge_takes_no_other_person_s_code(app: App, ada: Person) -> None:
     bob = await person_enrolled(await person(app, ada.client))
     visitor, page = await password_typed(ada)
