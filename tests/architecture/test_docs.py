@@ -79,14 +79,16 @@ def test_no_refusal_is_made_outside_the_closed_list() -> None:
 
 
 def test_every_audit_event_is_explained() -> None:
-    explained = set(re.findall(r"^\| `([a-z_]+)` \|", (DOCS / "operations.md").read_text("utf-8"), re.MULTILINE))
+    explained = set(
+        re.findall(r"^\| `([a-z_]+)` \|", (DOCS / "operations" / "watch.md").read_text("utf-8"), re.MULTILINE)
+    )
     assert {event.value for event in Event} <= explained
 
 
 def test_every_metric_is_explained() -> None:
     source = Path(metrics.__file__).read_text("utf-8")
     names = set(re.findall(r'"(manifest_[a-z_]+)"', source))
-    explained = (DOCS / "operations.md").read_text("utf-8")
+    explained = (DOCS / "operations" / "watch.md").read_text("utf-8")
     assert names
     assert {name for name in names if f"`{name}" not in explained} == set()
 

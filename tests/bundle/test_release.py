@@ -34,7 +34,7 @@ def ready(tmp_path: Path) -> Path:
     files = {
         "CHANGELOG.md": _SECTION,
         "release.keys": "# Keys\nfirst AAAA\n",
-        "docs/operations.md": "| schema | |\n| --- | --- |\n| 0005 | the first |\n| 0006 | the newest |\n",
+        "docs/operations/backup.md": "| schema | |\n| --- | --- |\n| 0005 | the first |\n| 0006 | the newest |\n",
         "src/manifest_auth/__init__.py": f'__version__ = "{VERSION}"\n',
         "src/manifest_auth/store/migrations/versions/v0005_first.py": "",
         "src/manifest_auth/store/migrations/versions/v0006_second.py": "",
@@ -87,7 +87,7 @@ CASES = {
     "no section": _change("CHANGELOG.md", f"## [{VERSION}] - 2026-12-01", "## [Unreleased]"),
     "nothing under Upgrade": _change("CHANGELOG.md", "- Nothing to do.\n", ""),
     "nothing under Back": _change("CHANGELOG.md", "### Back", "### Other"),
-    "no row of schema 0006": _change("docs/operations.md", "| 0006 |", "| 0007 |"),
+    "no row of schema 0006": _change("docs/operations/backup.md", "| 0006 |", "| 0007 |"),
     "does not list v1.1.0": _not_listed,
     "release.keys lists no key": _change("release.keys", "first AAAA\n", ""),
 }  # fmt: skip

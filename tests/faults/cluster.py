@@ -74,7 +74,7 @@ class Cluster:
 
     def _make_certificates(self) -> None:
         """As the docs make them, for the members' addresses here."""
-        page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+        page = (ROOT / "docs" / "operations" / "nodes.md").read_text("utf-8")
         [recipe] = re.findall(r"^```sh\n(new=.*?)^```", page, re.MULTILINE | re.DOTALL)
         self.certificates.mkdir()
         recipe = recipe.replace("10.0.0.$n", "127.0.0.1$n")

@@ -173,7 +173,7 @@ def test_postgresql_is_sent_to_its_own_tools(tmp_path: Path) -> None:
         result = run(tmp_path, *arguments, **given)
         assert result.status == 1
         assert "pg_dump" in result.line
-        assert "docs/operations.md" in result.line
+        assert "docs/operations/backup.md" in result.line
     assert list(tmp_path.iterdir()) == []
 
 

@@ -59,5 +59,5 @@ def _all(folder: Path) -> list[str]:
 
 
 def test_the_page_tells_of_every_schema() -> None:
-    told = docs_pages.text_of("operations.md").partition("## Upgrade")[2].partition("\n## ")[0]
+    told = docs_pages.text_of("operations/backup.md").partition("## Upgrade")[2].partition("\n## ")[0]
     assert [line[2:6] for line in told.splitlines() if line[:3] == "| 0"] == list(migrate.SCHEMAS)

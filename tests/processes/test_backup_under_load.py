@@ -82,8 +82,8 @@ async def test_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.endurance
 async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: Databases) -> None:
-    """They are typed as ``docs/operations.md`` has them."""
-    blocks = [block for page, block in docs_pages.blocks("sh") if page == "operations.md" and "pg_" in block]
+    """They are typed as ``docs/operations/backup.md`` has them."""
+    blocks = [block for page, block in docs_pages.blocks("sh") if page == "backup.md" and "pg_" in block]
     [dump], [restore] = ([b for b in blocks if b.startswith(name)] for name in ("pg_dump", "pg_restore"))
     url, other = postgres.fresh_database(), postgres.empty_database()
     files, new = str(tmp_path / "data" / "files"), str(tmp_path / "new")

@@ -64,11 +64,11 @@ def changelog_refuses(text: str, version: str) -> list[str]:
 def _schema_refuses(root: Path) -> list[str]:
     versions = root / "src/manifest_auth/store/migrations/versions"
     schema = max(path.name[1:5] for path in versions.glob("v????_*.py"))
-    rows = (root / "docs/operations.md").read_text("utf-8")
+    rows = (root / "docs/operations/backup.md").read_text("utf-8")
     return (
         []
         if re.search(rf"^\| {schema} \|", rows, re.MULTILINE)
-        else [f"docs/operations.md has no row of schema {schema}"]
+        else [f"docs/operations/backup.md has no row of schema {schema}"]
     )
 
 

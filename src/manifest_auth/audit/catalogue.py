@@ -116,8 +116,8 @@ class Event(enum.Enum):
     EVENTS_LEFT_OUT = About("events_left_out", SIGN_IN,
         "More failed sign-ins of the same kind were counted and not listed", is_bad=True,
         when="anonymous callers caused so many events of a class, from one address, in the client or of one account, "
-        "that the next ones are [only counted](decisions/0030-anonymous-limits.md): whose budget, the class, how many "
-        "so far, and the kind of the last one")
+        "that the next ones are [only counted](../decisions/0030-anonymous-limits.md): whose budget, the class, how "
+        "many so far, and the kind of the last one")
     SIGNED_OUT = About("signed_out", SIGN_IN, "%(whom)s signed out",
         when="a session was ended by its owner, with itself; or a token of Entra ID was signed out")
     SIGNED_OUT_ALL = About("signed_out_all", SIGN_IN, "%(who)s ended all sessions of %(whom)s",
@@ -164,7 +164,7 @@ class Event(enum.Enum):
     ADMIN_GAINED = About("admin_gained", USERS, "%(whom)s became an Admin", account=_("You became an Admin"),
         when="an active user became an Admin: by which `path` (`set_user_roles`, `admin_plane`, `groups`, `restored`, "
         "`command_line`), `by` whom, how much of the account was `void`, how many identities were kept "
-        "([why](decisions/0034-gain-of-admin.md))")
+        "([why](../decisions/0034-gain-of-admin.md))")
     ADMIN_ROLE_WITHHELD = About("admin_role_withheld", USERS,
         "%(whom)s did not become an Admin by groups of %(provider)s", is_bad=True,
         when="a provider's groups gave the role Admin to an identity that is not proved: it was not given")
@@ -236,7 +236,7 @@ class Event(enum.Enum):
         when="a provider and its links were deleted; its sessions were ended")
     DOMAIN_CLAIMED = About("domain_claimed", DOMAINS, "%(who)s claimed the domain %(what)s",
         asks=Act.PROVIDERS | Act.DOMAINS,
-        when="a client claims an e-mail [domain](domains.md), by hand or by a provider that lists it")
+        when="a client claims an e-mail [domain](../domains.md), by hand or by a provider that lists it")
     DOMAIN_PROVED = About("domain_proved", DOMAINS, "The domain %(what)s was proved",
         when="the claim counts from now on: `how`")
     DOMAIN_FAILING = About("domain_failing", DOMAINS, "The record of the domain %(what)s is missing", is_bad=True,
@@ -314,7 +314,7 @@ class Event(enum.Enum):
         account=_("A proof that was asked for again did not fit"), is_bad=True, is_alarm=True,
         when="a signed-in user was asked to, and gave a wrong proof")
     DEVICE_APP_CREATED = About("device_app_created", SETTINGS, "%(who)s made the device app %(what)s", asks=Act.DEVICES,
-        when="a client got another app for [devices](devices.md)")
+        when="a client got another app for [devices](../devices.md)")
     DEVICE_APP_CHANGED = About("device_app_changed", SETTINGS, "%(who)s renamed the device app %(what)s",
         asks=Act.DEVICES, when="it got another name; before and after")
     DEVICE_APP_REMOVED = About("device_app_removed", SETTINGS,
@@ -334,7 +334,7 @@ class Event(enum.Enum):
         account=_("A device was signed out, because its code was used a second time"), is_bad=True, is_alarm=True,
         when="a device code was shown again after its tokens were given; its session ended")
     SERVICE_ACCOUNT_CREATED = About("service_account_created", MACHINES, "%(who)s made the service account %(what)s",
-        asks=Act.SERVICE_ACCOUNTS, when="a [service account](machine-callers.md) was made; what it has")
+        asks=Act.SERVICE_ACCOUNTS, when="a [service account](../machine-callers.md) was made; what it has")
     SERVICE_ACCOUNT_CHANGED = About("service_account_changed", MACHINES, "%(who)s changed the service account %(what)s",
         asks=Act.SERVICE_ACCOUNTS, when="it was changed; before and after")
     SERVICE_ACCOUNT_DISABLED = About("service_account_disabled", MACHINES,
@@ -362,11 +362,11 @@ class Event(enum.Enum):
         when="one was ended")
     DEVICE_ENROLMENT_BEGUN = About("device_enrolment_begun", DEVICES, "%(who)s made a code that enrols a device",
         asks=Act.DEVICES,
-        when="someone made a code that enrols a shared [device](devices.md); name and place of the device to come")
+        when="someone made a code that enrols a shared [device](../devices.md); name and place of the device to come")
     DEVICE_ENROLMENT_DROPPED = About("device_enrolment_dropped", DEVICES,
         "%(who)s took back a code that enrols a device", when="it was taken back before a device used it")
     DEVICE_ENROLLED = About("device_enrolled", DEVICES, "The device %(what)s was enrolled",
-        when="a shared [device](devices.md) enrolled itself with a code; its name and place, and who made the code "
+        when="a shared [device](../devices.md) enrolled itself with a code; its name and place, and who made the code "
         "(`by`)")
     DEVICE_REMOVED = About("device_removed", DEVICES, "%(who)s removed the device %(what)s",
         when="it was removed for good, and so many `sessions_ended`")

@@ -112,7 +112,9 @@ async def replace_lost_key(given: argparse.Namespace) -> None:
 def _new_key(loaded: Settings) -> None:
     keys = secret_keys(loaded)
     if keys.path is None:
-        raise Refused("the key is in MANIFEST_SECRET_KEY: put the new one there, see docs/operations.md, Secret key")
+        raise Refused(
+            "the key is in MANIFEST_SECRET_KEY: put the new one there, see docs/operations/backup.md, Secret key"
+        )
     add_newest_key(keys.path, Random())
     print(f"{keys.path} has a new first key; running servers use it from now on.")
 

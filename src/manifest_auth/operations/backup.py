@@ -35,7 +35,7 @@ from manifest_auth.store import sqlite_copy
 _HALF = ".manifest-auth-backup-"
 ON_POSTGRES = (
     "the store is a PostgreSQL database: back it up with pg_dump and restore it with pg_restore, "
-    "see docs/operations.md, Backup"
+    "see docs/operations/backup.md, Backup"
 )
 
 
@@ -57,7 +57,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
         sqlite_copy.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
         progress("checking the copy", 0, None)
         if found := sqlite_copy.damage(copy):
-            raise NotPossible(f"the store is damaged: {found[0]}; see docs/operations.md, Backup")
+            raise NotPossible(f"the store is damaged: {found[0]}; see docs/operations/backup.md, Backup")
         (folder / "tar").touch(mode=0o600)
         with (folder / "tar").open("wb") as made:
             manifest = _write(settings, made, copy, folder, progress, began, with_secret_key)

@@ -185,7 +185,7 @@ def secret_keys(settings: Settings) -> SecretKeys:
     except FileNotFoundError:
         raise SettingsError(
             f"{path} is not there: this needs the secret key that the store was made with; if it is lost, see "
-            "docs/operations.md, Lost secret key"
+            "docs/operations/backup.md, Lost secret key"
         ) from None
     except OSError as error:
         raise SettingsError(f"MANIFEST_DATA_DIR: {error.filename}: {error.strerror}") from error

@@ -14,7 +14,7 @@ from manifest_auth.store.tables import sealed_for
 
 SECONDS = 20.0  # an operator waits for this; `keys reencrypt` checks the rest
 NAMED = 10  # rows named for each column; the others are counted
-_PUT_BACK = "add the key that sealed it after the others (docs/operations.md, Secret key)"
+_PUT_BACK = "add the key that sealed it after the others (docs/operations/backup.md, Secret key)"
 #: The remedy where that key is lost.
 _LOST = {
     "signing_keys.secret": "without it, run manifest-auth keys lost",
@@ -74,7 +74,7 @@ async def sealed_findings(
     seen, lost = sum(walk.seen for walk in walks), sum(len(walk.lost) for walk in walks)
     if seen and lost == seen:
         return [("bad", "signing keys: the secret key is not the one that this store was made with; restore "
-                        "it, or see docs/operations.md, Lost secret key")]  # fmt: skip
+                        "it, or see docs/operations/backup.md, Lost secret key")]  # fmt: skip
     found = [("bad", _text(walk)) for walk in walks if walk.lost]
     if unseen := [walk.part.name for walk in walks if not walk.is_over]:
         advice = "`keys reencrypt` checks all and names those that do not open"

@@ -10,7 +10,7 @@ from typing import Literal
 
 #: Ways to sign in, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
 Method = Literal["password", "passkey", "link", "code", "device", "badge", "admin"]
-#: Results of an attempt; docs/operations.md explains them.
+#: Results of an attempt; docs/operations/watch.md explains them.
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.
 EntryPoint = Literal[
