@@ -20,7 +20,7 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in import console, first_run
 from manifest_auth.store import global_, tenant_scoped
 from manifest_auth.store.tables import admin_sessions, audit_events, installation, system_admins, throttles
-from manifest_auth.text.letters import ALPHABET, letters
+from manifest_auth.text.scan_codes import ALPHABET, random_letters
 from tests.support.application import FAST, PASSWORD, FrozenClock
 
 ADDRESS = "192.0.2.9"
@@ -78,7 +78,7 @@ async def test_the_code_has_sixteen_letters_and_is_stored_as_a_hash(services: Se
 
 
 async def test_every_letter_comes_about_as_often_as_the_others(services: Services) -> None:
-    found = letters(services.random.bytes, 20_000)
+    found = random_letters(services.random.bytes, 20_000)
     counts = [found.count(letter) for letter in ALPHABET]
     assert sum(counts) == 20_000
     assert min(counts) > 700  # 1000 each; a modulo without drawing anew is not seen here, a missing letter is

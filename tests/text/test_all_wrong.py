@@ -1,11 +1,11 @@
-"""Checks within ``AllWrong`` are told together, and what is no refusal of a member goes through."""
+"""Checks within ``ErrorCollector`` are told together, and what is no refusal of a member goes through."""
 
 from __future__ import annotations
 
 import pytest
 
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 
 def refuse(name: str) -> None:
@@ -13,12 +13,12 @@ def refuse(name: str) -> None:
 
 
 def test_all_that_is_refused_is_told_in_one() -> None:
-    with pytest.raises(ValidationError) as caught, AllWrong() as each:  # noqa: PT012
+    with pytest.raises(ValidationError) as caught, ErrorCollector() as each:  # noqa: PT012
         with each:
             refuse("a")
         with each:
             pass
-        with each, AllWrong() as inner:
+        with each, ErrorCollector() as inner:
             with inner:
                 refuse("b")
             with inner:
@@ -29,13 +29,13 @@ def test_all_that_is_refused_is_told_in_one() -> None:
 
 
 def test_a_refusal_alone_is_raised_as_it_is() -> None:
-    with pytest.raises(ValidationError) as caught, AllWrong() as each, each:
+    with pytest.raises(ValidationError) as caught, ErrorCollector() as each, each:
         refuse("a")
     assert caught.value.rule == ("at_least", 1)
 
 
 def test_another_exception_goes_through_at_once() -> None:
-    with pytest.raises(NotFound), AllWrong() as each:  # noqa: PT012
+    with pytest.raises(NotFound), ErrorCollector() as each:  # noqa: PT012
         with each:
             refuse("a")
         with each:
@@ -43,7 +43,7 @@ def test_another_exception_goes_through_at_once() -> None:
 
 
 def test_twenty_are_told_at_most_and_each_once() -> None:
-    with pytest.raises(ValidationError) as caught, AllWrong() as each:  # noqa: PT012
+    with pytest.raises(ValidationError) as caught, ErrorCollector() as each:  # noqa: PT012
         for number in (*range(30), 0):
             with each:
                 refuse(f"{number}")
@@ -51,7 +51,7 @@ def test_twenty_are_told_at_most_and_each_once() -> None:
 
 
 def test_nothing_is_raised_where_nothing_is_refused() -> None:
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             pass
         found = 1

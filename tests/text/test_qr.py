@@ -9,7 +9,7 @@ import pytest
 import segno
 from lxml import etree
 
-from manifest_auth.text import qr
+from manifest_auth.text import scan_codes
 from tests.support.rules import rule
 
 URI = "otpauth://totp/Manifest%20Auth:ada%40auth.acme.example?secret=ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -17,7 +17,7 @@ NS = "{http://www.w3.org/2000/svg}"
 
 
 async def test_a_module_has_six_pixels_and_the_code_a_quiet_zone_of_four_modules() -> None:
-    drawn = etree.fromstring(await qr.svg(URI, "x"))
+    drawn = etree.fromstring(await scan_codes.qr_svg(URI, "x"))
     side = len(tuple(segno.make(URI, error="l", micro=False).matrix)) + 2 * 4
     assert (drawn.get("width"), drawn.get("height"), drawn.get("viewBox")) == (
         f"{6 * side}px", f"{6 * side}px", f"0 0 {6 * side} {6 * side}"
@@ -29,7 +29,7 @@ async def test_a_module_has_six_pixels_and_the_code_a_quiet_zone_of_four_modules
 
 @rule("MARKUP")
 async def test_it_has_a_name_and_nothing_else_of_others() -> None:
-    text = await qr.svg("</svg><script>", "<script>&\"'")
+    text = await scan_codes.qr_svg("</svg><script>", "<script>&\"'")
     drawn = etree.fromstring(text)
     assert drawn.get("role") == "img"
     assert [one.tag.removeprefix(NS) for one in drawn.iter()] == ["svg", "title", "g", "path", "path"]
@@ -47,11 +47,11 @@ async def test_it_is_made_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
         return make(*given, **more)
 
     monkeypatch.setattr(segno, "make", noted)
-    await qr.svg("x", "x")
+    await scan_codes.qr_svg("x", "x")
     assert at
     assert at[0] is not threading.main_thread()
 
 
 async def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="too large"):
-        await qr.svg("x" * 3000, "x")
+        await scan_codes.qr_svg("x" * 3000, "x")

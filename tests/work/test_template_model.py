@@ -20,7 +20,7 @@ from manifest_auth import tenants
 from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
-from manifest_auth.text import invisible
+from manifest_auth.text import canonical
 from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import VersionSnapshot
@@ -33,7 +33,7 @@ COMMENTS = st.sampled_from(["", "Because", "Two\nlines"])
 TEXTS = (
     st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=5)
     .filter(str.strip)
-    .filter(lambda text: not invisible.misplaced(text))
+    .filter(lambda text: not canonical.misplaced_invisible(text))
 )
 STEPS = st.lists(st.builds(NewStep, TEXTS, TEXTS, st.booleans()), max_size=3)
 TRANSITIONS = {

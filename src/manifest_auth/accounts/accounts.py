@@ -25,7 +25,7 @@ from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.permissions import role_names
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 #: The members that :func:`change` may change.
 CHANGEABLE = tuple(users.FIELDS)
@@ -59,7 +59,7 @@ def _gain_path(who: RequestOrOrigin) -> str:
 
 def check(draft: Draft) -> None:
     """Checks the data of a new user. Raises ValidationError that names all that are wrong."""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             check_roles(draft.roles)
         with each:

@@ -14,9 +14,9 @@ from manifest_auth.audit.readable_links import readable
 from manifest_auth.errors import ValidationError
 from manifest_auth.store import cursors
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import parse_time
 from manifest_auth.text.json_schema import CURSOR, TIME
+from manifest_auth.text.models import ErrorCollector
 
 _EVENTS = frozenset(event.value for event in Event)
 Text = Annotated[str, fields.EVENT_NAME.meta]
@@ -62,7 +62,7 @@ class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
 def event_filter(query: AuditFilters) -> EventFilter:
     """Raises ValidationError that names all parameters that are wrong."""
     times, event, order = {}, "", NEWEST_FIRST
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         if query.since:
             with each:
                 times["since"] = parse_time(query.since, "from")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from manifest_auth.errors import REFUSALS
-from manifest_auth.http.routes import Route
+from manifest_auth.http import Route
 from manifest_auth.text.json_schema import NO_NUL
 from manifest_auth.text.models import MORE_SCHEMA, READ_ONLY, objects_of
 

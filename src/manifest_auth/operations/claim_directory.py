@@ -10,14 +10,14 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import directories
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 
 def claim(unit: TenantUnit, ctx: RequestContext, directory: str, cloud: str) -> directories.Claim:
     """Claims a directory for the client. ``directory``: GUID; ``cloud``: name of a Microsoft cloud, empty for the
     installation's. Raises ValidationError, Conflict."""
     step_up.check(ctx, Act.DOMAINS)
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             directory = directories.check(directory)
         with each:

@@ -14,13 +14,13 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings, step_up
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import when
+from manifest_auth.text.models import ErrorCollector
 
 
 def check(identifier: str, name: str, settings: TenantSettings) -> None:
     """Checks a new client. Raises ValidationError that names all that are wrong."""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             tenants.check_identifier(identifier)
         with each:

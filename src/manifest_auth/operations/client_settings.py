@@ -17,7 +17,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange, step_up
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 _LAST_WAY = "No Admin could sign in any longer: no provider that is switched on reaches Admins"
 
@@ -39,7 +39,7 @@ def change(
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
     named, new = before.name, old
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         if name is not None:
             with each:
                 named = fields.CLIENT_NAME.check(name, "name")
@@ -69,7 +69,7 @@ def checked(
     """The settings after a change by the caller; nothing is stored. Raises as :func:`change` does."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     new = tenants.apply_change(old, change, by_admin=by.is_admin)
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             tenants.check(new, under)
         if new.sessions != old.sessions:

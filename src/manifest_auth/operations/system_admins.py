@@ -11,7 +11,7 @@ from manifest_auth.audit import Act
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules, step_up
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 _PASSWORD_BYTES = 18  # 24 characters, 144 bits
 
@@ -28,7 +28,7 @@ async def create(ctx: RequestContext, username: str, password: str | None = None
     ReauthenticationRequired."""
     step_up.check(ctx, Act.ADMINS)
     made = ctx.services.random.text(_PASSWORD_BYTES) if password is None else None
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             admins.check_username(username)
         if password is not None:

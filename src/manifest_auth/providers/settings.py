@@ -17,10 +17,9 @@ from msgspec import Meta
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.protocols.microsoft import Clouds
-from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_return_address
-from manifest_auth.text.hosts import DOMAIN
+from manifest_auth.text.canonical import DOMAIN, check_return_address
 from manifest_auth.text.json_schema import RETURN_ADDRESS, matching
+from manifest_auth.text.models import ErrorCollector
 
 PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 _RESERVED = frozenset({"new"})  # stands in place of a name where one is made
@@ -153,7 +152,7 @@ class Settings(Rules, frozen=True, rename="camel"):
 
     def check(self) -> None:
         """Checks what types cannot express. Raises ValidationError that names all members that are wrong."""
-        with AllWrong() as each:
+        with ErrorCollector() as each:
             with each:
                 wrong = [*self._wrong()]
                 if wrong:

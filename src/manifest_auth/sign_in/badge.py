@@ -115,10 +115,10 @@ def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
     if device is None:
         raise InvalidToken(reason="device: unknown, removed, unused for too long, or its client is suspended")
     ctx.client_hint.check(device.client, device.tenant_id, "device token")
-    bound, code = unit.of(device.tenant_id), scan_codes.read(ScanKind.BADGE, shown.badge)
+    bound, code = unit.of(device.tenant_id), scan_codes.read_scan_code(ScanKind.BADGE, shown.badge)
     rules = tenants.settings_of(tenants.get(unit, device.tenant_id).settings).badge
     badge = badge_rows.find(bound, code.hash, now) if code is not None and rules.enabled else None
-    counters = _counters(device, code.hash if code is not None else scan_codes.hash_of_any(shown.badge), now)
+    counters = _counters(device, code.hash if code is not None else scan_codes.hash_of_any_scan_code(shown.badge), now)
     nothing = hashlib.sha256(shown.pin.encode("utf-8", "surrogatepass")).hexdigest()
     attempt = _Attempt(device=device, rules=rules, badge=badge, pin=None, text=nothing, counters=counters)
     pause = throttle.count_each(unit, counters, now) if ctx.services.throttle.is_on else None

@@ -13,7 +13,7 @@ from manifest_auth.runtime.settings import MINUTE
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.text import letters, scan_codes
+from manifest_auth.text import scan_codes
 from manifest_auth.text.scan_codes import ScanKind
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Pause, Policy, Wait
@@ -59,7 +59,7 @@ def _enrol(unit: SystemUnit, ctx: RequestContext, text: str, token: str) -> Enro
 
 
 def _find(unit: SystemUnit, ctx: RequestContext, text: str) -> tuple[Tenant | None, Enrolment | None]:
-    code = scan_codes.read(ScanKind.DEVICE, text)
+    code = scan_codes.read_scan_code(ScanKind.DEVICE, text)
     client = ctx.client_hint.client if code is None else code.client
     tenant = tenants.find(unit, client) if client else None
     if tenant is None or tenant.suspended_at is not None or not tenants.settings_of(tenant.settings).badge.enabled:
@@ -68,7 +68,7 @@ def _find(unit: SystemUnit, ctx: RequestContext, text: str) -> tuple[Tenant | No
     bound = unit.of(tenant.id)
     if code is not None:
         return tenant, enrolments.find(bound, ctx.now, code_hash=code.hash)
-    return tenant, enrolments.find(bound, ctx.now, letters=letters.plain(text))
+    return tenant, enrolments.find(bound, ctx.now, letters=scan_codes.plain_letters(text))
 
 
 def _counters(ctx: RequestContext) -> list[Counter]:

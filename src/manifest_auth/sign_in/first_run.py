@@ -13,7 +13,7 @@ from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 from manifest_auth.throttle import throttle
 
 ENTRY_POINT: EntryPoint = "setup"
@@ -70,7 +70,7 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
 
 def _check(username: str, password: str) -> None:
     """Raises ValidationError for an invalid user name or password."""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             admins.check_username(username)
         with each:

@@ -13,7 +13,7 @@ from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import Network, networks_of
 from manifest_auth.tenants import rules
 from manifest_auth.tenants.rules import Rule
-from manifest_auth.text.hosts import NETWORK
+from manifest_auth.text.canonical import NETWORK
 from manifest_auth.text.json_schema import matching, one_of
 
 #: Roles that no device ever gets: a stolen one would manage users.

@@ -9,8 +9,7 @@ from manifest_auth.tenants import device_rules
 from manifest_auth.tenants.session_lengths import Lengths
 from manifest_auth.tenants.settings import ACCENT, LEAST_S, LEAVES, SessionLengths, TenantSettings
 from manifest_auth.text import fields
-from manifest_auth.text.canonical import check_return_address
-from manifest_auth.text.hosts import ORIGIN, is_loopback_host
+from manifest_auth.text.canonical import ORIGIN, check_return_address, is_loopback_host
 
 _IMPLIED = {"http": 80, "https": 443}
 _LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")

@@ -13,7 +13,7 @@ from manifest_auth.store.tables import tenants
 from manifest_auth.tenants import origin_index
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
 from manifest_auth.tenants.settings_checks import check
-from manifest_auth.text.hosts import SLUG
+from manifest_auth.text.canonical import SLUG
 
 
 class Tenant(NamedTuple):

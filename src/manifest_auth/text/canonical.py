@@ -5,6 +5,7 @@ E-mail addresses, names, web addresses, times, search patterns.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import unicodedata
 from datetime import UTC, datetime
@@ -14,8 +15,117 @@ from urllib.parse import SplitResult, urlsplit
 import idna
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.text import invisible
-from manifest_auth.text.hosts import is_loopback_host
+
+# Loopback hosts, and the pattern of domain names.
+
+
+@lru_cache(maxsize=64)
+def is_loopback_host(host: str) -> bool:
+    """Whether the host is this machine only. An IPv4-mapped IPv6 address is not: releases of Python disagree about
+    it."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+        return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+    except ValueError:
+        return False
+
+
+#: The value of an ``Origin`` header (RFC 6454, section 6.2), but for its port's range and the hosts of ``http``.
+ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?\Z")
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_V4 = rf"{_BYTE}(?:\.{_BYTE}){{3}}"
+#: An IP address, and a network in CIDR form or one address, as far as a pattern says it.
+ADDRESS = re.compile(rf"(?:{_V4}|(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}(?:[0-9A-Fa-f]{{0,4}}|{_V4}))\Z")
+NETWORK = re.compile(ADDRESS.pattern.removesuffix(r"\Z") + r"(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?\Z")
+#: The identifier of a client, and the name of a service account.
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
+#: A domain as stored: lower case, two labels or more.
+DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
+
+
+# Invisible characters in names, which make two names look alike, or change the order of what is displayed.
+#
+# Refused are the characters that the PRECIS FreeformClass (RFC 8264, section 4.3) and Unicode's security mechanisms
+# (UTS 39) exclude as ignorable: zero-width characters, direction controls, fillers, tags. They are allowed only where
+# writing needs them: joiners where scripts require them (RFC 5892, appendix A) and within emoji, variation selectors
+# after characters that have variants, tags within the flag of a region.
+
+
+_NEAR = 20  # characters on each side that the rules of joiners check
+
+# Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties) with the line and paragraph separators, the marks of
+# interlinear annotation, noncharacters, and the Braille pattern without dots.
+_RANGES = (
+    (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
+    (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0x2800, 0x2800), (0x3164, 0x3164), (0xFDD0, 0xFDEF),
+    (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x1BCA0, 0x1BCA3),
+    (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+    *((plane << 16 | 0xFFFE, plane << 16 | 0xFFFF) for plane in range(17)),
+)  # fmt: skip
+_INVISIBLE = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in _RANGES)}]")
+_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
+_VARIANT = re.compile("[\ufe00-\ufe0d\U000e0100-\U000e01ef\u180b-\u180d\u180f]")  # of ideographs, Mongolian letters …
+_JOINERS = "\u200c\u200d"
+_EMOJI_STYLE = "\ufe0e\ufe0f"
+#: Characters with an emoji form that are neither symbols nor pictures.
+_BASES = frozenset("\u203c\u2049\u2139\u3030")
+_KEYS = frozenset("#*0123456789")
+
+
+def misplaced_invisible(text: str) -> list[int]:
+    """The positions of invisible characters that are not allowed there."""
+    if text.isascii():
+        return []
+    flags = [range(*found.span()) for found in _FLAG.finditer(text)]
+    found = (match.start() for match in _INVISIBLE.finditer(text))
+    return [
+        position
+        for position in found
+        if not any(position in flag for flag in flags) and not _is_allowed(text, position)
+    ]
+
+
+def remove_misplaced_invisible(text: str) -> str:
+    """The text without those characters."""
+    while positions := set(misplaced_invisible(text)):
+        text = "".join(c for position, c in enumerate(text) if position not in positions)
+    return text
+
+
+def holds_invisible(text: str) -> bool:
+    """Whether the text has any invisible character, allowed or not."""
+    return not text.isascii() and _INVISIBLE.search(text) is not None
+
+
+def _is_allowed(text: str, position: int) -> bool:
+    c, before, after = text[position], text[position - 1 : position], text[position + 1 : position + 2]
+    if c in _JOINERS:
+        start = max(0, position - _NEAR)
+        near = text[start : position + _NEAR + 1]
+        return _joins_emoji(text, position) or (bool(before) and idna.core.valid_contextj(near, position - start))
+    if not before:
+        return False
+    if c in _EMOJI_STYLE:
+        is_key = before in _KEYS and after == "\u20e3"
+        return is_key or before in _BASES or unicodedata.category(before) in ("So", "Sm") or _is_emoji(before)
+    if _VARIANT.match(c):
+        return unicodedata.category(before) == "Lo" and not _INVISIBLE.match(before)
+    return False
+
+
+def _joins_emoji(text: str, position: int) -> bool:
+    """Whether there is a zero-width joiner within an emoji sequence."""
+    before = text[max(0, position - 3) : position].rstrip("\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
+    after = text[position + 1 : position + 2]
+    return text[position] == "\u200d" and _is_emoji(before[-1:]) and _is_emoji(after)
+
+
+def _is_emoji(c: str) -> bool:
+    """Whether it is an emoji. Those newer than this Python's tables are recognised by their Unicode block."""
+    return bool(c) and (unicodedata.category(c) == "So" or "\U0001f000" <= c <= "\U0001fbff")
+
 
 #: Visible ASCII without characters that browsers treat differently from RFC 3986: quotes, angle brackets, backslash.
 _ADDRESS = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]{1,2000}\Z")
@@ -94,7 +204,7 @@ def check_email(email: str, field: str = "email") -> str:
     local, _, domain = email.rpartition("@")
     dotted = ".." in email or local.startswith(".") or local.endswith(".") or domain.endswith(".")
     sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-")) and _is_in_one_form(domain)
-    hidden = invisible.holds_any(email) or any(unicodedata.category(c) in _NOT_IN_EMAIL for c in email)
+    hidden = holds_invisible(email) or any(unicodedata.category(c) in _NOT_IN_EMAIL for c in email)
     if not sane or hidden or _mixes_scripts(email) or email_key(domain) == SERVICE_DOMAIN:
         raise ValidationError(details=[(field, "Not a valid e-mail address")])
     return email
@@ -108,9 +218,9 @@ def _is_in_one_form(domain: str) -> bool:
 
 def check_name(text: str, field: str) -> str:
     """The name, unchanged. Raises ValidationError for control characters and invisible characters
-    (:mod:`.invisible`)."""
+    (:func:`misplaced_invisible`)."""
     _check_controls(text, field)
-    if positions := invisible.misplaced(text):
+    if positions := misplaced_invisible(text):
         number = ord(text[positions[0]])
         sentence = f"Invisible characters are not allowed: U+{number:04X}"
         raise ValidationError(details=[(field, sentence)], rule=("invisible", number))
@@ -121,7 +231,7 @@ def clean_name(text: str, most: int) -> str:
     """A name from another system, made acceptable to :func:`check_name`: on one line, at most ``most`` characters,
     without refused characters."""
     line = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in _CONTROLS)
-    return invisible.remove_misplaced(line[: 2 * most])[:most]
+    return remove_misplaced_invisible(line[: 2 * most])[:most]
 
 
 def _check_controls(text: str, field: str) -> None:

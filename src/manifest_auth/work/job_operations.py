@@ -11,7 +11,7 @@ from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import templates
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 from manifest_auth.work import assignments, job_rules, jobs, steps, versions
 from manifest_auth.work.actor import Actor
 from manifest_auth.work.job_log import LogDetails
@@ -52,7 +52,7 @@ def add(
     or a user, Conflict for a template that is archived or has no published version.
     """
     wanted = list(dict.fromkeys(assigned_user_ids))
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             _check_texts(name, asset_id)
         template = _locked_template(unit, template_id)
@@ -142,7 +142,7 @@ def cancel(unit: TenantUnit, by: Actor, job_id: int, comment: str = "") -> Job:
 
 def _check_texts(name: str | None, asset_id: str | None) -> None:
     """Raises ValidationError."""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         if name is not None:
             with each:
                 fields.WORK_NAME.check(name, "name")

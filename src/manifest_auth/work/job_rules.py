@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 MOST_ASSIGNED = 20  # users of one job
 MOST_RECORDS = 100  # of one step
@@ -200,7 +200,7 @@ def value_of(
         Value(RecordKind.FILE, file_id=file_id) if file_id is not None else None,
     ]
     found = [one for one in given if one is not None]
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         if text is not None:
             with each:
                 fields.RECORD_TEXT.check(text, "text")

@@ -11,7 +11,7 @@ from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.store import TenantUnit, among, cell, numbers, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import template_steps, template_versions
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 from manifest_auth.work.actor import MOST_ROWS, check_row_count
 from manifest_auth.work.template_rules import VersionStatus
 
@@ -82,7 +82,7 @@ def check(steps: Sequence[NewStep]) -> Sequence[NewStep]:
     too long text."""
     if len(steps) > MOST_STEPS:
         raise ValidationError(details=[("steps", f"At most {MOST_STEPS} steps")])
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         for number, step in enumerate(steps):
             with each:
                 fields.STEP_TITLE.check(step.title, f"steps[{number}].title")

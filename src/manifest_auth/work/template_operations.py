@@ -13,7 +13,7 @@ from typing import NamedTuple
 from manifest_auth.errors import Conflict
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 from manifest_auth.work import steps, template_rules, templates, versions
 from manifest_auth.work.actor import Actor
 from manifest_auth.work.steps import NewStep
@@ -45,7 +45,7 @@ def read_latest(unit: TenantUnit, template_id: int) -> VersionSnapshot:
 
 def add(unit: TenantUnit, by: Actor, name: str, description: str = "", of: Sequence[NewStep] = ()) -> Template:
     """Adds a template with its first version, a draft. Raises ValidationError."""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             fields.WORK_NAME.check(name, "name")
         with each:
@@ -67,7 +67,7 @@ def rename(
         name=seen.name if name is None else name,
         description=seen.description if description is None else description,
     )
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         if name is not None:
             with each:
                 fields.WORK_NAME.check(name, "name")

@@ -16,7 +16,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import HOUR
 from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import system_admins
-from manifest_auth.text.letters import grouped, letters, plain
+from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 
 LENGTH, LIFE_S = 16, HOUR  # 69 bits
 _NAME = "setup_code"
@@ -42,14 +42,14 @@ def find(unit: SystemUnit, now: int) -> Stored | None:
 
 def make(unit: SystemUnit, random: Random, now: int) -> str:
     """A new code, which replaces an earlier one, with hyphens for reading."""
-    code = letters(random.bytes, LENGTH)
+    code = random_letters(random.bytes, LENGTH)
     installation_values.put(unit, _NAME, f"{_hash(code)} {now + LIFE_S * 1000}")
-    return grouped(code)
+    return grouped_letters(code)
 
 
 def matches(stored: Stored | None, shown: str) -> bool:
     """Whether ``shown`` is that code; hyphens, spaces and case do not matter."""
-    return stored is not None and hmac.compare_digest(_hash(plain(shown)), stored.hash)
+    return stored is not None and hmac.compare_digest(_hash(plain_letters(shown)), stored.hash)
 
 
 def lock(unit: SystemUnit, now: int) -> Stored | None:

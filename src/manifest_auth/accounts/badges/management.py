@@ -80,14 +80,14 @@ def issue_badge(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, use
     user, now, random = rank.get_managed(unit, who, user_id), who.origin.at, tools.random
     tenant = tenants.get(unit, unit.tenant_id)
     check_on(tenants.settings_of(tenant.settings), user)
-    text = scan_codes.make(ScanKind.BADGE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
+    text = scan_codes.make_scan_code(ScanKind.BADGE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     ends_at = now + LIFE_S[kind] * 1000
     badge = Badge(
         id=random.text(12), user_id=user.id, kind=kind, issued_at=now, issued_by=who.origin.actor, ends_at=ends_at,
         ended_at=None, last_used_at=None,
     )  # fmt: skip
     replaced = [one.id for one in badge_rows.list_live(unit, user.id, now) if one.kind == kind]
-    badge_rows.add(unit, badge, scan_codes.hash_of(text))
+    badge_rows.add(unit, badge, scan_codes.hash_of_scan_code(text))
     ended = device_sessions.end_by_badge(unit, user.id, "badge_ended", now) if replaced else 0
     detail = {"badge": badge.id, "kind": kind, "ends": when(ends_at), "in_place_of": replaced, "sessions_ended": ended}
     factor_notices.tell(unit, who, tools.mail_queue, user, Event.BADGE_ISSUED, **detail)

@@ -13,8 +13,7 @@ from manifest_auth.context import SERVICE
 from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import service_accounts, users
-from manifest_auth.text.canonical import SERVICE_DOMAIN
-from manifest_auth.text.hosts import SLUG
+from manifest_auth.text.canonical import SERVICE_DOMAIN, SLUG
 
 MOST: Final = 50  # of one client, deleted ones apart
 

@@ -51,7 +51,7 @@ _DROP = tenant_scoped(delete(device_enrolments).where(_E.id == bindparam("of_id"
 
 
 def add(unit: TenantUnit, enrolment: Enrolment, code_hash: str, letters: str) -> None:
-    """``letters``: as :func:`manifest_auth.text.letters.letters` made them."""
+    """``letters``: as :func:`manifest_auth.text.scan_codes.random_letters` made them."""
     unit.change(_ADD, code=code_hash, typed=_mac(unit, letters), **enrolment._asdict())
 
 

@@ -17,7 +17,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text import fields, letters, scan_codes
+from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.scan_codes import ScanKind
 
 #: Devices of one client, those to come among them.
@@ -36,13 +36,13 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
         raise Conflict("The client's rules let no one sign in with a badge")
     if device_rows.count(unit, now) + enrolments.count_open(unit, now) >= MOST:
         raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
-    code = scan_codes.make(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
-    typed = letters.letters(random.bytes, LETTERS)
+    code = scan_codes.make_scan_code(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
+    typed = scan_codes.random_letters(random.bytes, LETTERS)
     made = Enrolment(
         id=random.text(12), name=name, place=place, created_at=now, created_by=who.caller.actor,
         expires_at=now + LIFE_S * 1000,
     )  # fmt: skip
-    enrolments.add(unit, made, scan_codes.hash_of(code), typed)
+    enrolments.add(unit, made, scan_codes.hash_of_scan_code(code), typed)
     audit.record(unit, who, Event.DEVICE_ENROLMENT_BEGUN, f"enrolment:{made.id}", name=name, place=place)
     return NewEnrolment(made, code, typed)
 

@@ -17,9 +17,9 @@ from manifest_auth.permissions import Role
 from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import users
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import email_key, email_keys
 from manifest_auth.text.languages import Language
+from manifest_auth.text.models import ErrorCollector
 
 
 class User(NamedTuple):
@@ -265,7 +265,7 @@ def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
 
 def check(given: Mapping[str, str]) -> None:
     """Checks members of an account, by their names. Raises ValidationError that names all that are wrong."""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         for name, text in given.items():
             with each:
                 member, field = FIELDS[name]

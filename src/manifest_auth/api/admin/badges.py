@@ -20,7 +20,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Paging, Route, Time, Wi
 from manifest_auth.operations.reset_badge_pin import reset_badge_pin
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.text import qr
+from manifest_auth.text import scan_codes
 from manifest_auth.text.canonical import when
 
 Kind = Annotated[
@@ -91,7 +91,7 @@ def _place(badge: Badge) -> tuple[int, str]:
 async def _issue(ctx: RequestContext, call: Call[NewBadgeBody]) -> NewBadgeData:
     user_id, kind, tools = call.id("user"), call.body.kind, ctx.services.account_tools
     made: NewBadge = await client_scope.write(ctx, call, lambda own: badges.issue_badge(own, ctx, tools, user_id, kind))
-    drawn = await qr.svg(made.text, "QR code of the badge")
+    drawn = await scan_codes.qr_svg(made.text, "QR code of the badge")
     return NewBadgeData(made.badge.id, kind, when(made.badge.ends_at), made.text, drawn)
 
 

@@ -18,8 +18,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettingsChange
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.json_schema import IDENTIFIER
+from manifest_auth.text.models import ErrorCollector
 
 Name = Annotated[str, fields.CLIENT_NAME.meta]
 _NOTHING_NEW = TenantSettingsChange()
@@ -79,7 +79,7 @@ def _data(tenant: Tenant) -> ClientData:
 async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
     body = call.body
     settings = tenants.apply_change(StoredSettings(), body.settings, by_admin=True)
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             client_lifecycle.check(body.identifier, body.name, settings)
         with each:

@@ -23,7 +23,7 @@ from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import claims
 from manifest_auth.tenants.claims import Claim, domains
 from manifest_auth.text import fields
-from manifest_auth.text.hosts import DOMAIN
+from manifest_auth.text.canonical import DOMAIN
 from manifest_auth.text.json_schema import matching
 
 State = Literal["pending", "proved", "failing", "lapsed"]

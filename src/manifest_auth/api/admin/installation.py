@@ -16,8 +16,8 @@ from manifest_auth.operations.installation_settings import InstallationSettings
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
 from manifest_auth.store.migrate import HEAD
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import when
+from manifest_auth.text.models import ErrorCollector
 
 
 class StatusData(Wire, frozen=True):
@@ -120,7 +120,7 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
     if not given:
         raise ValidationError("Name a setting to change: secondFactorRequired or adminAddresses")
     networks, stored = given.get("admin_addresses"), None
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         for name, setting in _ENVIRONMENT.items():
             with each:
                 if name in given and given[name] != getattr(ctx.services.settings, setting):

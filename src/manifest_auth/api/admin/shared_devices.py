@@ -21,7 +21,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Paging, Ro
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters
-from manifest_auth.text import fields, qr
+from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.canonical import when
 
 Place = Annotated[str, fields.PLACE.meta]
@@ -103,7 +103,7 @@ async def _begin(ctx: RequestContext, call: Call[EnrolmentBody]) -> NewEnrolment
     made: NewEnrolment = await client_scope.write(
         ctx, call, lambda own: shared_devices.begin_enrolment(own, ctx, random, body.name, body.place)
     )
-    drawn = await qr.svg(made.code, "QR code that enrols a device")
+    drawn = await scan_codes.qr_svg(made.code, "QR code that enrols a device")
     return NewEnrolmentData(made.enrolment.id, made.code, drawn, made.letters, when(made.enrolment.expires_at))
 
 

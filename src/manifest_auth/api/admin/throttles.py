@@ -14,7 +14,7 @@ from manifest_auth.operations import clear_throttles
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters
 from manifest_auth.text import fields
-from manifest_auth.text.hosts import ADDRESS
+from manifest_auth.text.canonical import ADDRESS
 from manifest_auth.text.json_schema import having, matching, none_of
 from manifest_auth.throttle import blocked
 

@@ -23,8 +23,8 @@ from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.json_schema import at_most_one
+from manifest_auth.text.models import ErrorCollector
 
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
@@ -131,7 +131,7 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
     tenant = await services.store.read(lambda unit: tenants.get_named(unit, call.path["client"]))
     draft = Draft(body.email, mask_of(body.roles), body.first_name, body.last_name, body.title)
     stored: str | None = None
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             accounts.check(draft)
         with each:

@@ -24,8 +24,8 @@ from manifest_auth.audit import (
 from manifest_auth.audit.chain_walk import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import parse_time
+from manifest_auth.text.models import ErrorCollector
 
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
@@ -54,7 +54,7 @@ class _Asked(NamedTuple):
 def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
     """Raises ValidationError that names all members that are wrong."""
     filters = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         for name, field in (("since", "filter.since"), ("until", "filter.until")):
             if name in filters:
                 with each:

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from manifest_auth.api.graphql import arguments
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, Listing
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 R = TypeVar("R")
 
@@ -64,7 +64,7 @@ class ListOf(Generic[R]):
     def _asked(self, given: dict[str, Any]) -> tuple[_Asked, Filters]:
         """Raises ValidationError that names all arguments that are wrong."""
         first, filters = 0, Filters()
-        with AllWrong() as each:
+        with ErrorCollector() as each:
             with each:
                 first = arguments.size(given.get("first"))
             with each:

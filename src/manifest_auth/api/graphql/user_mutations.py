@@ -18,7 +18,7 @@ from manifest_auth.operations import manage_users
 from manifest_auth.operations.manage_users import Entered
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 
 def _given(members: dict[str, Any]) -> dict[str, str]:
@@ -35,7 +35,7 @@ def _roles(names: Sequence[str]) -> int:
 
 def _draft(members: dict[str, Any]) -> Draft:
     found, roles = _given(members), 0
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             users.check(found)
         with each:

@@ -15,7 +15,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, Listing, TenantUnit
-from manifest_auth.text.plain_refusals import one_of
+from manifest_auth.text.models import one_of
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",

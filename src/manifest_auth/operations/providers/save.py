@@ -20,8 +20,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.models import convert
+from manifest_auth.text.models import ErrorCollector, convert
 
 _KEPT_KEYS = 2  # the current key and the previous one: providers need time to switch to the new certificate
 
@@ -79,7 +78,7 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
     name: str = body.name
     shown = "" if body.display_name is msgspec.UNSET else body.display_name
     draft, settings, display_name = None, None, ""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             providers.check_provider_name(name)
         with each:
@@ -116,7 +115,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     before = providers.get(unit, name, lock=True)
     secrets = providers.open_secrets(services.sealer, before)
     settings, display_name = None, ""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         with each:
             shown = draft.members.get("displayName") or before.display_name
             display_name = fields.DISPLAY_NAME.check(shown, "displayName")

@@ -22,7 +22,7 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.text.letters import grouped
+from manifest_auth.text.scan_codes import grouped_letters
 
 PATH = "/console/devices/shared"
 DONE = {"removed": "The device is removed, and its session has ended.", "dropped": "The code works no more."}
@@ -142,7 +142,7 @@ async def _enrol(ctx: RequestContext, form: DevicesForm) -> Code:
 
     made = await ctx.store.write(work)
     drawn = await qr.code(made.code, "QR code that enrols the device")
-    return Code(name, place, drawn, grouped(made.letters, 5), made.enrolment.expires_at)
+    return Code(name, place, drawn, grouped_letters(made.letters, 5), made.enrolment.expires_at)
 
 
 _TEMPLATE = "console/shared_devices.html"

@@ -23,7 +23,7 @@ from manifest_auth.pages.devices.device_views import DeviceView
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approving
-from manifest_auth.text.letters import ALPHABET, grouped, plain
+from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
 
 PATH, CONFIRM = "/device", "/device/confirm"
 _TEMPLATE, _CONFIRM = "devices/code.html", "devices/confirm.html"
@@ -57,7 +57,7 @@ class ConfirmView(AccountView, frozen=True, kw_only=True):
 
 def _grouped(typed: str) -> str:
     """The code in groups, in the letters of codes alone; it goes into an address."""
-    return grouped("".join(letter for letter in plain(typed) if letter in ALPHABET)[:20])
+    return grouped_letters("".join(letter for letter in plain_letters(typed) if letter in ALPHABET)[:20])
 
 
 async def _ask(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:

@@ -26,4 +26,4 @@ from manifest_auth.runtime.settings.values import (
     SettingsError,
     variable,
 )
-from manifest_auth.text.hosts import is_loopback_host
+from manifest_auth.text.canonical import is_loopback_host

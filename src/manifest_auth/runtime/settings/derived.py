@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from manifest_auth.runtime.settings.private_targets import PrivateTargets, parse_targets
-from manifest_auth.text.hosts import is_loopback_host
+from manifest_auth.text.canonical import is_loopback_host
 
 
 class Derived:

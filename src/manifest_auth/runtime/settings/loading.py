@@ -21,7 +21,7 @@ from manifest_auth.runtime.settings.addresses import Network, networks_of
 from manifest_auth.runtime.settings.name_servers import dns_servers
 from manifest_auth.runtime.settings.passkeys import check_passkeys, passkey_origins
 from manifest_auth.runtime.settings.values import PREFIX, Secret, Settings, SettingsError, variable
-from manifest_auth.text.hosts import is_loopback_host
+from manifest_auth.text.canonical import is_loopback_host
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

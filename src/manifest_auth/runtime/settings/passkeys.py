@@ -7,7 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from manifest_auth.runtime.settings.values import Settings
-from manifest_auth.text.hosts import DOMAIN
+from manifest_auth.text.canonical import DOMAIN
 
 _ANDROID = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}\Z")
 _LOCAL = "localhost"

@@ -25,7 +25,7 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.device_rules import PairingRules
 from manifest_auth.text.canonical import when
-from manifest_auth.text.letters import plain
+from manifest_auth.text.scan_codes import plain_letters
 
 _OVER = "The device waits no more: begin anew on the device"
 
@@ -132,7 +132,7 @@ async def _found(ctx: RequestContext, user_code: str) -> Grant:
     tenant_id, typed = ctx.user.tenant_id, limits.typed(ctx.user.tenant_id, ctx.user.user_id)
     await limits.count(ctx, typed)
     await ctx.services.keys.ensure_current()
-    marks = codes.marks(ctx.services, "user code", tenant_id, plain(user_code))
+    marks = codes.marks(ctx.services, "user code", tenant_id, plain_letters(user_code))
 
     def work(unit: SystemUnit) -> Grant:
         found = grants.find_by_user_code(unit.of(tenant_id), marks, ctx.now)

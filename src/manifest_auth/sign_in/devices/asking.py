@@ -19,7 +19,7 @@ from manifest_auth.sign_in.devices import codes, grants, limits, pairings
 from manifest_auth.sign_in.devices.grants import Grant
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.device_rules import PairingRules
-from manifest_auth.text.letters import grouped, plain
+from manifest_auth.text.scan_codes import grouped_letters, plain_letters
 
 BY_CODE_S, BY_CODE_INTERVAL_S = 600, 5
 BY_SCAN_S, BY_SCAN_INTERVAL_S = 120, 2
@@ -81,7 +81,7 @@ async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
     shown = await services.store.write_quickly(work)
     if shown is None:
         raise limits.refusal(ctx, limits.PAUSE_MS)
-    return ByCode(device_code, grouped(shown))
+    return ByCode(device_code, grouped_letters(shown))
 
 
 async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> ByScan:
@@ -96,7 +96,7 @@ async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
     await services.keys.ensure_current()
     device_code, digits = services.random.text(32), codes.digits(services.random)
     code = _own_code(shown, app)
-    marks = codes.marks(services, "pairing", app.tenant_id, plain(code))
+    marks = codes.marks(services, "pairing", app.tenant_id, plain_letters(code))
 
     def work(unit: SystemUnit) -> None:
         limits.was_right(unit, ctx, limits.claimed(ctx.address))  # counters before rows, as everywhere

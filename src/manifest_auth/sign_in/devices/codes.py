@@ -13,19 +13,19 @@ import hmac
 from manifest_auth.runtime.clock import Random
 from manifest_auth.services import Services
 from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.text.letters import letters
+from manifest_auth.text.scan_codes import random_letters
 
 USER_CODE, TYPED, SCANNED = 8, 10, 26  # letters; 34.5, 43 and 130 bits
 
 
 def user_code(random: Random) -> str:
     """A code that a device shows and its person types."""
-    return letters(random.bytes, USER_CODE)
+    return random_letters(random.bytes, USER_CODE)
 
 
 def typed(random: Random) -> str:
     """A code that a person's screen shows and a device is told."""
-    return letters(random.bytes, TYPED)
+    return random_letters(random.bytes, TYPED)
 
 
 def scanned(random: Random) -> str:

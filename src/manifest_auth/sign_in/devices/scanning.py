@@ -19,7 +19,7 @@ from manifest_auth.sign_in.devices.grants import Grant
 from manifest_auth.sign_in.devices.pairings import CODE_MS, LIFE_MS, Pairing
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text.letters import grouped
+from manifest_auth.text.scan_codes import grouped_letters
 
 State = Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
 _OF_GRANT: dict[str, State] = {
@@ -179,4 +179,6 @@ def _mark(ctx: RequestContext, code: _Code) -> str:
 
 def _shown(ctx: RequestContext, pairing_id: str, code: _Code, ends_at: int) -> ShownCode:
     public = ctx.services.settings.public_url.rstrip("/")
-    return ShownCode(pairing_id, f"{public}/pair#{ctx.user.client}.{code.scanned}", grouped(code.typed, 5), ends_at)
+    return ShownCode(
+        pairing_id, f"{public}/pair#{ctx.user.client}.{code.scanned}", grouped_letters(code.typed, 5), ends_at
+    )

@@ -24,8 +24,8 @@ from manifest_auth.sign_in.providers.microsoft import (
     cloud_of,
 )
 from manifest_auth.sign_in.providers.oidc import are_scopes
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.json_schema import matching
+from manifest_auth.text.models import ErrorCollector
 
 
 class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
@@ -63,7 +63,7 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
     def check(self) -> None:
         own = {"clientId": self.client_id} if self.client_id else {}
         listed = {f"applications[{number}]": guid for number, guid in enumerate(self.applications)}
-        with AllWrong() as each:
+        with ErrorCollector() as each:
             with each:
                 self.check_guids(directory=self.directory, **own, **listed)
             with each:

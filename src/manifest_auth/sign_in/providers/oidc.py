@@ -28,8 +28,8 @@ from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.code_flow import CallbackParams
 from manifest_auth.sign_in.providers.kind import Callback, CallbackState, CookieOf, Kind, OurselvesData, SignInStart
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_web_address
+from manifest_auth.text.models import ErrorCollector
 
 START = "/api/client/auth/oidc"
 CALLBACK = f"{START}/callback"
@@ -79,7 +79,7 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
         return f"{self.issuer} {self.client_id}" if _OF_DIRECTORY.search(self.issuer) else self.issuer
 
     def check(self) -> None:
-        with AllWrong() as each:
+        with ErrorCollector() as each:
             with each:
                 check_web_address(self.issuer, "oidc.issuer", query=False)
             with each:

@@ -36,8 +36,8 @@ from manifest_auth.sign_in.providers.kind import (
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.sign_in.providers.saml_settings import START, Attributes, SamlSettings, acs, entity_id
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import when
+from manifest_auth.text.models import ErrorCollector
 
 _SOON_MS = 30 * 86_400_000
 _METADATA = Annotated[
@@ -57,7 +57,7 @@ class _Saml(Kind[SamlSettings, ReceivedResponse]):
 
         certificates = list(given.get("certificates", ()))
         text, found = given.pop("metadata", None), None
-        with AllWrong() as each:
+        with ErrorCollector() as each:
             for number, certificate in enumerate(certificates):
                 with each, _refused_as(f"certificates[{number}]"):
                     certificates[number] = base64.b64encode(saml.read_certificate(certificate)).decode()
@@ -82,7 +82,7 @@ class _Saml(Kind[SamlSettings, ReceivedResponse]):
     def check_here(self, services: Services, own: SamlSettings) -> None:
         from manifest_auth.protocols import saml
 
-        with AllWrong() as each:
+        with ErrorCollector() as each:
             for name, address in own.addresses():
                 with each, _refused_as(name):
                     saml.check_address(address)

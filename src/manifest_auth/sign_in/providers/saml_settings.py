@@ -10,8 +10,8 @@ from msgspec import Meta
 from manifest_auth.errors import ValidationError
 from manifest_auth.providers import KindSettings
 from manifest_auth.services import RequestContext
-from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_web_address
+from manifest_auth.text.models import ErrorCollector
 
 START = "/api/client/auth/okta-saml"
 
@@ -61,7 +61,7 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
         return [(name, address) for name, address in both if address]
 
     def check(self) -> None:
-        with AllWrong() as each:
+        with ErrorCollector() as each:
             for name, address in self.addresses():
                 with each:
                     check_web_address(address, f"saml.{name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth.protocols import totp
-from manifest_auth.text import qr
+from manifest_auth.text import scan_codes
 
 _TITLE = "QR code for the authenticator app"
 
@@ -21,4 +21,4 @@ class NewApp(NamedTuple):
 async def shown(secret: str, email: str, client: str) -> NewApp:
     """The forms of a secret. ``email``, ``client``: under which names the app lists it."""
     uri = totp.address(secret, email, client)
-    return NewApp(secret, uri, await qr.svg(uri, _TITLE))
+    return NewApp(secret, uri, await scan_codes.qr_svg(uri, _TITLE))

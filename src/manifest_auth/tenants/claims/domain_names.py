@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.text.hosts import DOMAIN
+from manifest_auth.text.canonical import DOMAIN
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList

@@ -16,7 +16,7 @@ from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import domain_names, domain_rows
 from manifest_auth.tenants.claims.domain_rows import LISTING, MOST, PENDING, PROVED, VOUCHED, Claim
 from manifest_auth.text import fields
-from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.models import ErrorCollector
 
 __all__ = ["CLAIMED_ELSEWHERE", "LISTING", "claim", "claim_all", "get", "new_token", "release", "vouch"]
 
@@ -36,7 +36,7 @@ def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
 
 def claim_all(unit: TenantUnit, who: Acting, domains: Sequence[str], random: Random) -> None:
     """Claims the domains that a provider lists and the client has not claimed yet. Raises ValidationError, Conflict."""
-    with AllWrong() as each:
+    with ErrorCollector() as each:
         for number, domain in enumerate(domains):
             if domain_rows.find(unit, domain) is None:
                 with each:
