@@ -40,16 +40,16 @@ async def _app(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _connect(monkeypatch: pytest.MonkeyPatch) -> tuple[uvicorn_protocol.Protocol, _Transport]:
+def _connect(monkeypatch: pytest.MonkeyPatch) -> tuple[uvicorn_protocol.BoundedProtocol, _Transport]:
     monkeypatch.setattr(uvicorn_protocol, "RECEIVE_TIMEOUT_S", 0.1)
-    config = uvicorn.Config(_app, http=uvicorn_protocol.Protocol, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(_app, http=uvicorn_protocol.BoundedProtocol, ws="none", lifespan="off", log_config=None)
     config.load()
-    protocol, transport = uvicorn_protocol.Protocol(config, ServerState(), {}), _Transport()
+    protocol, transport = uvicorn_protocol.BoundedProtocol(config, ServerState(), {}), _Transport()
     protocol.connection_made(transport)
     return protocol, transport
 
 
-def _held(protocol: uvicorn_protocol.Protocol) -> asyncio.Event:
+def _held(protocol: uvicorn_protocol.BoundedProtocol) -> asyncio.Event:
     """From now on an answer waits for this."""
     go_on = asyncio.Event()
 
@@ -61,7 +61,7 @@ def _held(protocol: uvicorn_protocol.Protocol) -> asyncio.Event:
     return go_on
 
 
-async def _until_closed(protocol: uvicorn_protocol.Protocol, transport: _Transport) -> None:
+async def _until_closed(protocol: uvicorn_protocol.BoundedProtocol, transport: _Transport) -> None:
     async with asyncio.timeout(60):
         while not transport.closed:
             await asyncio.sleep(0.02)

@@ -120,7 +120,7 @@ async def test_a_connection_that_takes_nothing_ends(monkeypatch: pytest.MonkeyPa
     """Also one that the server has closed, as far as it is concerned."""
     monkeypatch.setattr(uvicorn_protocol, "UNREAD_S", 0.5)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(_large, http=uvicorn_protocol.Protocol, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(_large, http=uvicorn_protocol.BoundedProtocol, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listener]))
     _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1024)

@@ -13,8 +13,8 @@ import msgspec
 
 from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import Access, Answer, Call, Head, Header, Route
-from manifest_auth.http.accept import prefers_html
-from manifest_auth.http.documents import VARY, Document
+from manifest_auth.http.answers import VARY_ENCODING, Document
+from manifest_auth.http.head import prefers_html
 from manifest_auth.pages import errors
 from manifest_auth.services import RequestContext
 
@@ -75,7 +75,7 @@ async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     tag = f'"{digest}"'
     headers: tuple[Header, ...] = ((b"etag", tag.encode()), _CACHING)
     if tag in call.head.line(b"if-none-match"):
-        return Answer(304, b"", (*headers, VARY))
+        return Answer(304, b"", (*headers, VARY_ENCODING))
     found = await asyncio.to_thread(_file, FOLDER / name)
     return found.answer(call.head, ((b"content-type", kind), *headers), site.policy)
 

@@ -29,7 +29,7 @@ from manifest_auth.cli import setup_code
 from manifest_auth.cli.command import Refused, client_named, origin_of, started
 from manifest_auth.cli.progress import Progress
 from manifest_auth.errors import NoSeat
-from manifest_auth.http.inherited_socket import inherited_address
+from manifest_auth.http.uvicorn_server import inherited_address
 from manifest_auth.operations import client_lifecycle
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.runtime import running, settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from manifest_auth.errors import (
     Refusal,
     TokenExpired,
 )
+from manifest_auth.http.head import Head, weights
 
 Header = tuple[bytes, bytes]
 
@@ -128,3 +129,26 @@ def refusal_headers(refusal: Refusal) -> tuple[Header, ...]:
     if refusal.retry_after is not None:
         headers.append((b"retry-after", str(max(1, refusal.retry_after)).encode()))
     return tuple(headers)
+
+
+# Documents that are the same for all who ask: each is kept once as it is, and once compressed.
+
+
+VARY_ENCODING: Header = (b"vary", b"Accept-Encoding")
+
+
+class Document(NamedTuple):
+    body: bytes
+    compressed: bytes
+
+    @classmethod
+    def of(cls, body: bytes) -> Document:
+        import gzip  # with the first document: most processes never show one
+
+        return cls(body, gzip.compress(body, 9, mtime=0))
+
+    def answer(self, head: Head, headers: Sequence[Header], policy: str | None = None) -> Answer[None]:
+        """The document, compressed for a caller who accepts that. ``policy``: as in :class:`.answers.Answer`."""
+        if weights(head.line(b"accept-encoding")).get("gzip", 0.0) > 0:
+            return Answer(200, self.compressed, (*headers, VARY_ENCODING, (b"content-encoding", b"gzip")), policy)
+        return Answer(200, self.body, (*headers, VARY_ENCODING), policy)

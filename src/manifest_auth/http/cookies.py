@@ -1,11 +1,18 @@
-"""``Set-Cookie`` headers, and the cross-site check for requests with a session cookie."""
+"""Cookies: their ``Set-Cookie`` headers, the cross-site check, the cookie of forms, and those of a sign-in."""
 
 from __future__ import annotations
 
+from manifest_auth import tenants
 from manifest_auth.errors import Forbidden
 from manifest_auth.http.answers import Header
 from manifest_auth.http.head import Head
-from manifest_auth.runtime.settings import Settings, public_origin
+from manifest_auth.runtime.settings import DAY, Settings, public_origin
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import device_cookies as device_markers
+from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.sign_in.identity import BrowserCookies
+from manifest_auth.tenants import Tenant
+from manifest_auth.text import base64url
 
 SESSION = "session"
 DEVICE = "device"
@@ -80,3 +87,59 @@ def check_same_site(method: str, head: Head, settings: Settings, client: str, li
 def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
     own = public_origin(settings)
     return own, own.replace("://", f"://{client}.", 1)
+
+
+# The cookie by which a browser is known before anyone is signed in: for forms of pages, and for passkeys.
+
+
+FORM_COOKIE = "form"
+FORM_COOKIE_S = 86_400
+_COOKIE_BYTES = 16
+
+
+def shown_form_cookie(head: Head, settings: Settings) -> str:
+    """The form cookie that came along; empty where there is none, or one that is not ours."""
+    value = head.cookie(host_name(FORM_COOKIE, settings)) or ""
+    try:
+        return value if len(base64url.decode(value)) == _COOKIE_BYTES else ""
+    except ValueError:
+        return ""
+
+
+def new_form_cookie(ctx: RequestContext) -> str:
+    """A browser's mark before anyone is signed in; drawn anew with each sign-in."""
+    return ctx.services.random.text(_COOKIE_BYTES)
+
+
+def form_cookie_line(value: str, settings: Settings) -> Header:
+    return host_cookie(FORM_COOKIE, value, FORM_COOKIE_S, settings)
+
+
+# The cookies of a sign-in: those that come along with it, and those that it sets.
+
+
+def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
+    """The cookies that came along with a sign-in."""
+    settings = ctx.services.settings
+    device = head.cookie(host_name(DEVICE, settings)) or head.cookie(DEVICE)  # the latter of an earlier release
+    return BrowserCookies(head.cookie(SESSION), device_markers.read(device), head.cookie(host_name(TRUST, settings)))
+
+
+def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
+    """``Set-Cookie`` lines of a session that began; none of one that has no cookie."""
+    settings = ctx.services.settings
+    if not signed_in.cookie:
+        return ()
+    idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
+    lines = [session_cookie(signed_in.cookie, idle_s, settings)]
+    if signed_in.device:
+        lines += device_cookies(signed_in.device, settings)
+    return (*lines, *trust_cookie(ctx, signed_in.tenant, signed_in.trust))
+
+
+def trust_cookie(ctx: RequestContext, tenant: Tenant, value: str | None) -> tuple[Header, ...]:
+    """The ``Set-Cookie`` line of a browser that a user of the client trusts from now on; none where it is None."""
+    if value is None:
+        return ()
+    days = tenants.settings_of(tenant.settings).second_factor.trusted_days
+    return (host_cookie(TRUST, value, days * DAY, ctx.services.settings),)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -14,9 +15,82 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from manifest_auth.errors import ValidationError
 from manifest_auth.http.answers import SECURITY, Header, lines, refuse
 from manifest_auth.http.body import LEAST_RATE, RECEIVE_TIMEOUT_S
-from manifest_auth.http.connection_places import Places
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import Network, is_listed
+from manifest_auth.throttle.networks import network_of
+
+# Limits on the connections that a process keeps, in all and from one network.
+#
+# Where no place is left, the connection that was silent for longest gives way: of the new one's network when that
+# network has its share, else of all. Connections with a request under way give way to none. Listed proxies have no
+# share, since all callers come from them.
+
+
+MOST_CONNECTIONS = 4096  # each takes some 20 kB, and more while a request is under way
+_PROXIES = ""  # in place of a network
+
+
+class Connection(Protocol):
+    """``silent_since``: by the clock of the event loop; None while a request is under way."""
+
+    @property
+    def silent_since(self) -> float | None: ...
+
+    def drop(self) -> None:
+        """Closes it at once, whatever was not sent yet."""
+
+
+class Places:
+    """The connections of one process."""
+
+    def __init__(self, proxies: tuple[Network, ...]) -> None:
+        self._proxies = proxies
+        self._taken: dict[Connection, str] = {}
+        self._by_network: dict[str, set[Connection]] = {}
+
+    def take(self, connection: Connection, address: str) -> None:
+        """Gives a new connection a place, or drops it where none is left and none gives way."""
+        network = _PROXIES if is_listed(address, self._proxies) else network_of(address)
+        same, most = self._by_network.get(network, ()), _most()
+        if network != _PROXIES and len(same) >= most // 4:
+            gives_way = _silent_longest(same)
+        elif len(self._taken) >= most:
+            strangers = (one for one, of in self._taken.items() if of != _PROXIES)
+            gives_way = _silent_longest(strangers) or _silent_longest(self._taken)
+        else:
+            self._add(connection, network)
+            return
+        if gives_way is None:
+            connection.drop()
+            return
+        self.leave(gives_way)
+        gives_way.drop()
+        self._add(connection, network)
+
+    def _add(self, connection: Connection, network: str) -> None:
+        self._taken[connection] = network
+        self._by_network.setdefault(network, set()).add(connection)
+
+    def leave(self, connection: Connection) -> None:
+        """Takes back the place of a connection that has ended, if it has one."""
+        network = self._taken.pop(connection, None)
+        if network is not None:
+            self._by_network[network].discard(connection)
+            if not self._by_network[network]:
+                del self._by_network[network]
+
+
+def _most() -> int:
+    """The store, uploads and the log need files too."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
+
+
+def _silent_longest(connections: Iterable[Connection]) -> Connection | None:
+    silent = ((since, one) for one in connections if (since := one.silent_since) is not None)
+    return min(silent, key=lambda pair: pair[0], default=(0.0, None))[1]
+
 
 MAX_HEAD = 32 * 1024  # bytes of request line and headers
 KEEP_ALIVE_S = 75.0  # a connection without a request is kept so long, or some seconds longer
@@ -65,7 +139,7 @@ def answer_at_once(
     cycle.message_event.set()
     if not cycle.keep_alive:
         protocol = cycle.transport.get_protocol()
-        if cycle.more_body and isinstance(protocol, Protocol):
+        if cycle.more_body and isinstance(protocol, BoundedProtocol):
             protocol.linger()
         else:
             cycle.transport.close()
@@ -82,7 +156,7 @@ class Flow(FlowControl):
             super().resume_reading()
 
 
-class Protocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with limits on a request's head and time, and refusals in the envelope.
 
     No answer is begun while the one before is not read, and no request is parsed while another one waits: what a

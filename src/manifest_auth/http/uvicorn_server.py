@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -13,12 +14,37 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from manifest_auth.http.connection_places import Places
-from manifest_auth.http.inherited_socket import inherited_fd
-from manifest_auth.http.uvicorn_protocol import Protocol
+from manifest_auth.http.uvicorn_protocol import BoundedProtocol, Places
 from manifest_auth.runtime import logs, systemd
 from manifest_auth.runtime.metrics import all_processes, listen, share
-from manifest_auth.runtime.settings import Settings, check_listener, proxy_networks
+from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, proxy_networks
+
+# The listening socket that systemd holds for the server, so that connections wait while it is restarted.
+
+
+_FIRST = 3  # SD_LISTEN_FDS_START
+
+
+def inherited_fd() -> int | None:
+    """The descriptor of the socket, as ``sd_listen_fds(3)`` finds it; None: the server opens its own. Raises
+    SettingsError for more than one."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    if os.environ.get("LISTEN_FDS") != "1":
+        raise SettingsError("LISTEN_FDS: exactly one socket is expected, see deploy/manifest-auth.socket")
+    return _FIRST
+
+
+def inherited_address() -> tuple[str, int] | None:
+    """Host and port of that socket: they hold in place of the settings. Raises SettingsError."""
+    fd = inherited_fd()
+    if fd is None:
+        return None
+    with socket.socket(fileno=os.dup(fd)) as listener:
+        if listener.family not in (socket.AF_INET, socket.AF_INET6):
+            raise SettingsError("LISTEN_FDS: the socket is not of TCP, see deploy/manifest-auth.socket")
+        host, port, *_ = listener.getsockname()
+        return host, port
 
 
 class _Server(uvicorn.Server):
@@ -107,7 +133,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         port=settings.port,
         fd=inherited_fd(),
         workers=settings.workers,
-        http=partial(Protocol, places=Places(proxy_networks(settings))),  # type: ignore[arg-type]  # as good as a class
+        http=partial(BoundedProtocol, places=Places(proxy_networks(settings))),  # type: ignore[arg-type]  # as good as a class
         ws="none",
         lifespan="on",
         log_config=None,

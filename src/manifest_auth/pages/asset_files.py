@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Answer, Call, Head, Route
-from manifest_auth.http.documents import Document
+from manifest_auth.http.answers import Document
 from manifest_auth.services import RequestContext
 
 FOLDER = Path(__file__).parent / "assets"

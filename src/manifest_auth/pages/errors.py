@@ -20,7 +20,7 @@ from manifest_auth.errors import (
     Unauthenticated,
 )
 from manifest_auth.http import Answer, Head, identification, refuse
-from manifest_auth.http.accept import prefers_html
+from manifest_auth.http.head import prefers_html
 from manifest_auth.pages import brands, languages, rendering, words
 from manifest_auth.pages.call import Brand, PageCall, View
 from manifest_auth.services import RequestContext

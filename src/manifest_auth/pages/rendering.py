@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manifest_auth.errors import Refusal
-from manifest_auth.http import NO_STORE, Answer, Header, form_cookies, public_origin, refusal_headers
+from manifest_auth.http import NO_STORE, Answer, Header, cookies, public_origin, refusal_headers
 from manifest_auth.http.answers import HTML
 from manifest_auth.pages import asset_files, brands, languages, security, template_words, words
 from manifest_auth.pages.call import PageCall, View
@@ -60,7 +60,7 @@ async def render(
     status = view.status
     if forms:
         await ctx.services.keys.ensure_current()
-        headers.append(form_cookies.cookie_line(call.form_cookie, settings))
+        headers.append(cookies.form_cookie_line(call.form_cookie, settings))
     if refusal is not None:
         status = refusal.status
         headers.extend(refusal_headers(refusal))

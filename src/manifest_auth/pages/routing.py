@@ -29,7 +29,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, host_name, identification, parse_form
-from manifest_auth.http import form_cookies as marks
+from manifest_auth.http import cookies as marks
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
 from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, step_up, words
@@ -94,7 +94,7 @@ class _Page:
             admin = await _system_admin(ctx, head)
         else:
             user = await _signed_in(ctx, head)
-        cookie = marks.shown_cookie(head, settings)
+        cookie = marks.shown_form_cookie(head, settings)
         texts = {} if self.method != "GET" else query_values(call.query)
         query = call.query.decode("latin-1")
         page_call: PageCall[Any] = PageCall(
@@ -103,7 +103,7 @@ class _Page:
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
             language="en" if self.english else _language(head, settings, user, texts.get("lang", "")),
-            form_cookie=cookie or marks.new_cookie(ctx),
+            form_cookie=cookie or marks.new_form_cookie(ctx),
             user=user,
             admin=admin,
         )

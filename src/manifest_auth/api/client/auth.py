@@ -36,7 +36,7 @@ from manifest_auth.http import (
     ok,
     session_cookie,
 )
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession

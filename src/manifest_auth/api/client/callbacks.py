@@ -11,7 +11,7 @@ from msgspec import Meta
 from manifest_auth.api.client.single_sign_on import END_REFUSALS, clear_flow_cookie, redirect_outcome
 from manifest_auth.errors import MfaRequired
 from manifest_auth.http import Access, Answer, Call, Route
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages.sign_in import failed, step
 from manifest_auth.pages.sign_in.failed import Tried
 from manifest_auth.services import RequestContext

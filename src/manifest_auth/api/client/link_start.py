@@ -23,7 +23,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok, page
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals, set_password

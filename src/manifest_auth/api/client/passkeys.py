@@ -20,8 +20,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
-from manifest_auth.http.form_cookies import cookie_line, new_cookie, shown_cookie
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of, form_cookie_line, new_form_cookie, shown_form_cookie
 from manifest_auth.protocols import webauthn
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import own, sign_in
@@ -89,14 +88,14 @@ async def _options(ctx: RequestContext, call: Call[OptionsBody]) -> Answer[Optio
     if call.body.challenge is not None:
         return ok(OptionsData(await passkey_options.to_answer(ctx, call.body.challenge)))
     settings = ctx.services.settings
-    cookie = shown_cookie(call.head, settings)
-    holder = cookie or new_cookie(ctx)
+    cookie = shown_form_cookie(call.head, settings)
+    holder = cookie or new_form_cookie(ctx)
     found = OptionsData(await sign_in.options(ctx, holder))
-    return ok(found, headers=() if cookie else (cookie_line(holder, settings),))
+    return ok(found, headers=() if cookie else (form_cookie_line(holder, settings),))
 
 
 async def _sign_in(ctx: RequestContext, call: Call[CredentialBody]) -> Answer[SignInData]:
-    holder = shown_cookie(call.head, ctx.services.settings)
+    holder = shown_form_cookie(call.head, ctx.services.settings)
     given = sign_in.Given(call.body.credential, holder, ctx.client_hint.client, browser_of(ctx, call.head))
     return signed_in_answer(ctx, await sign_in.sign_in(ctx, given))
 

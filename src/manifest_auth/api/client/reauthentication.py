@@ -23,7 +23,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok, or_none
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.second_factor.answer import Answer as Given

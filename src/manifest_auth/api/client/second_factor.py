@@ -20,7 +20,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire
-from manifest_auth.http.sign_in_cookies import browser_of, trust_cookie
+from manifest_auth.http.cookies import browser_of, trust_cookie
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.second_factor import continuing, enrolling, passkey_options

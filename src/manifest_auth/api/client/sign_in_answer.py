@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.http import Answer, Header, Time, Wire, ok
-from manifest_auth.http.sign_in_cookies import cookies_of
+from manifest_auth.http.cookies import cookies_of
 from manifest_auth.permissions import role_names
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sign_in.completion import SignedIn

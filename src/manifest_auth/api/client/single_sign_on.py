@@ -35,15 +35,15 @@ from manifest_auth.http import (
     Route,
     Wire,
     check_media_type,
+    cookies,
     flow_cookie,
-    form_cookies,
     page,
     parse,
     parse_form,
     redirect,
 )
+from manifest_auth.http.cookies import browser_of, cookies_of
 from manifest_auth.http.routes import query_values
-from manifest_auth.http.sign_in_cookies import browser_of, cookies_of
 from manifest_auth.pages.errors import parameters_of
 from manifest_auth.pages.routing import SIGN_IN
 from manifest_auth.pages.sign_in import failed, step
@@ -161,7 +161,7 @@ async def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest |
 
 
 async def _start_request_of_page(ctx: RequestContext, call: Call[Any], q: StartQuery) -> StartRequest | None:
-    state = await page_state.unseal(ctx, form_cookies.shown_cookie(call.head, ctx.services.settings), q.s)
+    state = await page_state.unseal(ctx, cookies.shown_form_cookie(call.head, ctx.services.settings), q.s)
     if state is None or (q.client and state.client not in ("", q.client)):
         return None
     return StartRequest(
@@ -193,7 +193,7 @@ def redirect_outcome(ctx: RequestContext, outcome: Outcome, status: int, headers
         mark = "&" if "?" in outcome.return_to else "?"
         return redirect(f"{outcome.return_to}{mark}code={outcome.code}", status=status, headers=headers)
     if outcome.signed_in is not None:
-        form = form_cookies.cookie_line(form_cookies.new_cookie(ctx), ctx.services.settings)
+        form = cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings)
         headers = (*cookies_of(ctx, outcome.signed_in), form, *headers)
     return redirect(outcome.return_to, status=status, headers=headers)
 

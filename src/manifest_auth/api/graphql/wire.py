@@ -8,7 +8,7 @@ import orjson
 
 from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Head, Header, refusal_headers
-from manifest_auth.http.accept import weights
+from manifest_auth.http.head import weights
 from manifest_auth.services import RequestContext
 
 PATH = "/api/client/graphql"

@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidCredentials, ReauthenticationRequired
 from manifest_auth.http import Answer
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands
 from manifest_auth.pages import step_up as way_there
 from manifest_auth.pages.account import leaving

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manifest_auth.accounts.admins import console
-from manifest_auth.http import Answer, Header, form_cookies, host_cookie
+from manifest_auth.http import Answer, Header, cookies, host_cookie
 from manifest_auth.pages import said
 from manifest_auth.pages.call import see_other
 from manifest_auth.services import RequestContext
@@ -22,7 +22,7 @@ def signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> An
     page, which says what was done."""
     headers = (
         session_cookie(ctx, cookie),
-        form_cookies.cookie_line(form_cookies.new_cookie(ctx), ctx.services.settings),
+        cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings),
     )
     return said.after(ctx, path, done, headers) if done else see_other(path, headers)
 
@@ -37,7 +37,7 @@ def signed_out(ctx: RequestContext, path: str) -> Answer[None]:
     settings = ctx.services.settings
     headers = (
         host_cookie(console.COOKIE, "", 0, settings, strict=True),
-        form_cookies.cookie_line(form_cookies.new_cookie(ctx), settings),
+        cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings),
     )
     return see_other(path, headers)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.errors import NotFound, Refusal
-from manifest_auth.http import Answer, form_cookies
+from manifest_auth.http import Answer, cookies
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.installation import account, frame
 from manifest_auth.pages.installation.sign_in import PATH as SIGN_IN
@@ -69,7 +69,7 @@ async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) ->
     ctx.caller = call.admin = await console.identify(ctx, cookie)
     secret = await admin_own_account.enrol(ctx, Credentials(call.fields.password, None))
     shown = await account.new_factor(ctx, secret)
-    call.form_cookie = form_cookies.new_cookie(ctx)  # forms from before the sign-in are void
+    call.form_cookie = cookies.new_form_cookie(ctx)  # forms from before the sign-in are void
     return View(shown, headers=(frame.session_cookie(ctx, cookie),), template=_FACTOR_TEMPLATE)
 
 

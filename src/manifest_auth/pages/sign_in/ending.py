@@ -13,8 +13,8 @@ from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Answer, Header, form_cookies, host_cookie
-from manifest_auth.http.sign_in_cookies import browser_of, cookies_of, trust_cookie
+from manifest_auth.http import Answer, Header, cookies, host_cookie
+from manifest_auth.http.cookies import browser_of, cookies_of, trust_cookie
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
@@ -104,8 +104,8 @@ def signed_in_here(
 ) -> Answer[None]:
     """After the proof: the session's cookies, a new mark for the browser's forms, and on to the end. ``more``:
     addresses of the provider."""
-    settings, mark = ctx.services.settings, form_cookies.new_cookie(ctx)
-    headers = (*cookies_of(ctx, signed_in), form_cookies.cookie_line(mark, settings), *headers)
+    settings, mark = ctx.services.settings, cookies.new_form_cookie(ctx)
+    headers = (*cookies_of(ctx, signed_in), cookies.form_cookie_line(mark, settings), *headers)
     ends = State(
         client=signed_in.tenant.identifier,
         return_to=end_for(signed_in.tenant.settings, signed_in.user.roles, state, more),

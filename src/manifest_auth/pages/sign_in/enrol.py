@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth.accounts.factors import challenges
 from manifest_auth.errors import InvalidCredentials, InvalidToken, MfaRequired, TokenExpired
 from manifest_auth.http import Answer
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import app_keys, brands
 from manifest_auth.pages.app_keys import AppKey
 from manifest_auth.pages.call import PageCall, View, require, see_other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.http import Answer, form_cookies, session_cookie
+from manifest_auth.http import Answer, cookies, session_cookie
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import page
@@ -20,7 +20,7 @@ async def _end(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]
     settings = ctx.services.settings
     if call.user is not None:
         await session_lifecycle.sign_out(ctx)
-    headers = (session_cookie("", 0, settings), form_cookies.cookie_line(form_cookies.new_cookie(ctx), settings))
+    headers = (session_cookie("", 0, settings), cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings))
     return see_other(PATH, headers)
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import InvalidCredentials, OtherClient, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands, errors
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.refusals import PasskeyOfAnother

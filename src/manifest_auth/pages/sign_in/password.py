@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from manifest_auth.accounts.factors.challenges import Pending, Purpose
 from manifest_auth.http import Answer
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import SIGN_IN, page

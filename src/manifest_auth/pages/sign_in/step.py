@@ -10,7 +10,7 @@ from typing import Any
 
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import InvalidToken, MfaRequired, TokenExpired
-from manifest_auth.http import Answer, Head, Header, form_cookies, host_cookie, host_name
+from manifest_auth.http import Answer, Head, Header, cookies, host_cookie, host_name
 from manifest_auth.pages import brands, errors
 from manifest_auth.pages.call import PageCall, see_other
 from manifest_auth.pages.refusals import StepEnded, StepExpired
@@ -43,8 +43,8 @@ async def begin(
 async def begin_after_provider(ctx: RequestContext, due: MfaRequired, head: Head) -> Answer[None]:
     """The same for a browser that comes back from a provider."""
     settings = ctx.services.settings
-    mark = form_cookies.shown_cookie(head, settings) or form_cookies.new_cookie(ctx)
-    return await begin(ctx, due, mark, (form_cookies.cookie_line(mark, settings),))
+    mark = cookies.shown_form_cookie(head, settings) or cookies.new_form_cookie(ctx)
+    return await begin(ctx, due, mark, (cookies.form_cookie_line(mark, settings),))
 
 
 def cookie(ctx: RequestContext, challenge: str, life_s: int) -> Header:

@@ -17,7 +17,7 @@ from manifest_auth.accounts.one_time_links import PAGE, Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.errors import InvalidToken
 from manifest_auth.http import Answer
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
