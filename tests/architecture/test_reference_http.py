@@ -1,4 +1,4 @@
-"""``docs/reference/http.md`` lists every route once, as the route table has it, with the numbers of the code."""
+"""``docs/reference/http.md`` in the site lists every route once, as the route table has it, with the code's numbers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from manifest_auth.text.strict_json import MAX_DEPTH
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 from tests.architecture.docs_pages import text_of
 
-TEXT = text_of("reference/http.md")
+PROSE = text_of("reference/http.md")
+TEXT = fill(PROSE)
 ROUTES = [route for route in all_routes.ROUTES if route.access is not Access.PAGE]
-PROSE = re.sub(r"<!-- routes:.*?<!-- end of routes -->", "", TEXT, flags=re.DOTALL)
 
 
 def _entries() -> dict[tuple[str, str], str]:
@@ -35,7 +35,7 @@ def _entries() -> dict[tuple[str, str], str]:
         head = part.partition("\n")[0]
         for method, path in re.findall(r"`([A-Z]+) (\S+)`", head):
             assert (method, path) not in found, head
-            found[method, path] = re.split(r"^(?:## |<!-- end)", part, flags=re.MULTILINE)[0]
+            found[method, path] = re.split(r"^## ", part, flags=re.MULTILINE)[0]
     return found
 
 
@@ -75,12 +75,11 @@ def test_an_entry_shows_body_answer_and_limit() -> None:
 
 def test_a_route_without_a_place_is_seen() -> None:
     with pytest.raises(MisplacedRoute, match="POST /api/client/auth/refresh"):
-        fill(TEXT.replace("<!-- routes: POST /api/client/auth/refresh -->", ""))
+        fill(PROSE.replace("<!-- routes: POST /api/client/auth/refresh -->", ""))
     with pytest.raises(MisplacedRoute, match="GET /healthz"):
-        fill(TEXT.replace("<!-- routes: GET /healthz |", "<!-- routes: GET /healthz -->\n<!-- end of routes -->\n"
-                          "<!-- routes: GET /healthz |"))  # fmt: skip
+        fill(PROSE.replace("<!-- routes: GET /healthz |", "<!-- routes: GET /healthz -->\n<!-- routes: GET /healthz |"))
     with pytest.raises(MisplacedRoute, match="no route is like GET /gone"):
-        fill(TEXT.replace("<!-- routes: GET /healthz |", "<!-- routes: GET /gone | GET /healthz |"))
+        fill(PROSE.replace("<!-- routes: GET /healthz |", "<!-- routes: GET /gone | GET /healthz |"))
 
 
 _DEFAULTS = Settings()

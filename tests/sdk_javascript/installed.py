@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,8 @@ OLDEST, NEWEST = "20.0.0", "26.12.1"
 
 def pack(folder: Path) -> Path:
     """The file that is handed out, built into ``folder``."""
-    done = subprocess.run([SDK / "build.sh", folder], capture_output=True, text=True, check=False, timeout=60)
+    given = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run([SDK / "build.sh", folder], env=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 

@@ -75,11 +75,6 @@ def test_its_modules_are_at_most_8_kib_gzipped(packed: dict[str, str]) -> None:
 
 
 @pytest.mark.endurance
-def test_the_types_of_the_wire_are_todays() -> None:
-    assert wire_types.FILE.read_text("utf-8") == wire_types.made(), "python -m tests.sdk_javascript.wire_types"
-
-
-@pytest.mark.endurance
 def test_a_program_in_strict_typescript_is_told_what_it_may_do(prefix: Path, tmp_path: Path) -> None:
     """The program above, and the examples of the client's page."""
     (tmp_path / "use.ts").write_text(_USE)

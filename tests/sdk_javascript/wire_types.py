@@ -1,12 +1,13 @@
 """The types of the wire in the JavaScript client, made from the OpenAPI document by ``openapi-typescript``.
 
-``python -m tests.sdk_javascript.wire_types`` writes them; a test compares them.
+``sdk/javascript/build.sh`` calls ``python -m tests.sdk_javascript.wire_types FILE``, which writes them.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from tests.interop.providers import install
 
 PROGRAMS = ("node", "npm")
 SDK = Path(__file__).parents[2] / "sdk" / "javascript"
-FILE = SDK / "src" / "wire.d.ts"
 _PINS = {"dependencies": {"openapi-typescript": "7.13.0", "typescript": "5.9.3"}}
 _PREFIX = "/api/client/"
 
@@ -27,17 +27,16 @@ def tools() -> Path:
     return install.npm("openapi-typescript", _PINS)
 
 
-def made() -> str:
-    """The types as they are made today: routes of clients alone, and the shapes that those name."""
+def write(target: Path) -> None:
+    """Writes the types: routes of clients alone, and the shapes that those name."""
     document = _of_clients(openapi.build(ROUTES))
     with tempfile.TemporaryDirectory() as folder:
-        source, result = Path(folder, "openapi.json"), Path(folder, "wire.d.ts")
+        source = Path(folder, "openapi.json")
         source.write_text(json.dumps(document))
         program = str(tools() / "node_modules/.bin/openapi-typescript")
         # A member with a default may be left out of a body; by itself the tool says so of none of them.
-        command = [program, str(source), "-o", str(result), "--default-non-nullable=false"]
-        subprocess.run(command, check=True, capture_output=True, timeout=100)
-        return result.read_text("utf-8")
+        command = [program, str(source), "-o", str(target), "--default-non-nullable=false"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=100)
 
 
 def _of_clients(document: dict[str, Any]) -> dict[str, Any]:
@@ -61,4 +60,4 @@ def _named(told: Any) -> set[str]:
 
 
 if __name__ == "__main__":
-    FILE.write_text(made(), "utf-8")
+    write(Path(sys.argv[1]))

@@ -41,6 +41,7 @@ class Source:
         """Variables under which the same files give the same bytes."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MANIFEST_"))}
         fixed = {"SOURCE_DATE_EPOCH": str(self.at), "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        fixed["PYTHONPATH"] = str(self.folder / "src")  # the docs are those of the commit
         return {**kept, **fixed, "NO_MKDOCS_2_WARNING": "1"}
 
 

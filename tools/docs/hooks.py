@@ -1,5 +1,5 @@
-"""What the generator of the site does not do by itself: pages that lie outside ``docs``, links between them, diagrams
-without a script, and the list of files that the server serves."""
+"""What the generator of the site does not do by itself: pages that lie outside ``docs``, links between them, entries of
+the HTTP reference, diagrams without a script, and the list of files that the server serves."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+from manifest_auth.cli import reference_routes
 
 ROOT = Path(__file__).parents[2]
 #: Pages from outside ``docs``: where they lie, and their name in the site.
@@ -46,7 +48,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Diagrams as tables, and links as they are in the site. The search ranks guides before what is behind them."""
+    """Entries of routes, diagrams as tables, and links as they are in the site. The search ranks guides before what is
+    behind them."""
+    if page.file.src_uri == "reference/http.md":
+        markdown = reference_routes.fill(markdown)
     if page.file.src_uri == "architecture.md":
         page.meta["hide"] = ["toc"]  # its picture is wide
     page.meta["search"] = {"boost": 0.3 if page.file.src_uri.startswith(_BEHIND) else 1}

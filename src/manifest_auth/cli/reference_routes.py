@@ -1,9 +1,9 @@
-"""Generates the entries of ``docs/reference/http.md`` from the route table.
+"""Generates the entries of ``docs/reference/http.md`` from the route table, for the site of the docs.
 
 The text around them is written by hand.
 
-A comment ``<!-- routes: PATTERN | … -->`` names the routes that follow, by patterns of ``METHOD /path`` in which ``*``
-matches anything; the entries end at ``<!-- end of routes -->``. Every route belongs to one comment.
+Entries follow a comment ``<!-- routes: PATTERN | … -->``, which names the routes by patterns of ``METHOD /path`` in
+which ``*`` matches anything. Every route belongs to one comment. Long shapes follow ``<!-- shapes -->``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from manifest_auth.http import Access, Route, openapi
 from manifest_auth.http.body import FORM
 from manifest_auth.permissions import HOLDERS, Permission, Role
 
-_BLOCK = re.compile(r"(<!-- routes: ([^>]+?) -->\n).*?(<!-- end of routes -->)", re.DOTALL)
+_BLOCK = re.compile(r"<!-- routes: ([^>]+?) -->\n")
+_SHAPES = "<!-- shapes -->\n"
 _TABLE = r"(<!-- {0} -->\n).*?(<!-- end of {0} -->)"
 _WIDTH = 118
 
@@ -30,28 +31,34 @@ class MisplacedRoute(Exception):
 
 
 def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
-    """The page with new entries; ``pages.md`` lists the HTML pages. Raises Misplaced."""
+    """The page as the site has it, with its entries; ``pages.md`` lists the HTML pages. Raises MisplacedRoute."""
     routes = [route for route in routes if route.access is not Access.PAGE]
     document = openapi.build(routes)
     shapes = Shapes(document["components"]["schemas"], _used(document))
     placed: dict[str, int] = {}
 
     def block(found: re.Match[str]) -> str:
-        patterns = [pattern.strip() for pattern in found[2].split("|")]
+        patterns = [pattern.strip() for pattern in found[1].split("|")]
         chosen = [route for route in routes if any(fnmatch.fnmatchcase(_call(route), each) for each in patterns)]
         for pattern in patterns:
             if not any(fnmatch.fnmatchcase(_call(route), pattern) for route in chosen):
                 raise MisplacedRoute(f"no route is like {pattern}")
         for route in chosen:
             placed[_call(route)] = placed.get(_call(route), 0) + 1
-        return f"{found[1]}\n{''.join(_entries(chosen, document, shapes))}{found[3]}"
+        return f"{found[0]}\n{''.join(_entries(chosen, document, shapes))}"
 
     made = _BLOCK.sub(block, text)
     wrong = [_call(route) for route in routes if placed.get(_call(route)) != 1]
     if wrong:
         raise MisplacedRoute(f"not in exactly one block: {', '.join(wrong)}")
     definitions = "\n".join(shapes.definition(name) for name in shapes.named)
-    return put(put(made, "shapes", f"```text\n{definitions}\n```\n"), "roles", _roles())
+    return made.replace(_SHAPES, f"{_SHAPES}\n```text\n{definitions}\n```\n")
+
+
+def kept(text: str) -> str:
+    """The page as it is under version control, with today's roles. Raises MisplacedRoute."""
+    fill(text)
+    return put(text, "roles", _roles())
 
 
 def put(text: str, name: str, made: str) -> str:
