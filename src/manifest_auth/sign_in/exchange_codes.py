@@ -20,6 +20,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
+from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidToken, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
@@ -27,6 +28,7 @@ from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import Proof, ways_of
 from manifest_auth.sign_in import completion
+from manifest_auth.sign_in.completion import Account
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.providers import provider_factors
 from manifest_auth.sign_in.second_factor import gate
@@ -34,6 +36,7 @@ from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import sign_in_codes
 from manifest_auth.text import base64url
+from manifest_auth.throttle.throttle import Counters
 
 METHOD: Method = "code"
 LIFE_MS = 60_000
@@ -78,6 +81,13 @@ _HAND_OUT = tenant_scoped(
 )
 
 
+class Coded(NamedTuple):
+    """A completed sign-in whose app gets a one-time code in place of a session."""
+
+    account: Account
+    code: str
+
+
 def check_challenge(challenge: str, *, is_needed: bool) -> str:
     """The challenge, which may be empty. Raises ValidationError for one that is not S256. ``is_needed``: the return
     address has a private scheme, which every app of the device may register (RFC 8252, section 8.1)."""
@@ -108,6 +118,21 @@ def issue(
         authenticated_at=proof.at,
     )
     return code
+
+
+def complete_for_code(
+    unit: SystemUnit,
+    ctx: RequestContext,
+    tenant_id: int,
+    identity: Identity,
+    browser: BrowserCookies,
+    pending: Pending,
+    counters: Counters | None = None,
+) -> Coded:
+    """Checks the account, as :func:`.completion.complete_sign_in` does, and issues a code with the app's challenge
+    (RFC 7636) in place of a session. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
+    account = completion.check(unit, ctx, tenant_id, identity, browser, pending, counters)
+    return Coded(account, issue(unit.of(tenant_id), ctx, identity, account.proof, pending.code_challenge))
 
 
 async def hand_out(ctx: RequestContext, tenant_id: int, code: str) -> None:

@@ -6,7 +6,8 @@ account that does not exist or has no password (:mod:`.decoy_hashes`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from manifest_auth import audit, tenants
@@ -19,6 +20,7 @@ from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, decoy_hashes, device_cookies, exchange_codes
 from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.sign_in.exchange_codes import Coded
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
@@ -28,8 +30,7 @@ from manifest_auth.throttle import origins, throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 T = TypeVar("T")
-_Run = Callable[[Callable[[SystemUnit], T]], Awaitable[T]]
-_End = Callable[[SystemUnit, Tenant, Identity, Counters], T]
+_End = Callable[..., T]  # completion.complete_sign_in, or exchange_codes.complete_for_code
 METHOD: Method = "password"
 ENTRY_POINT: EntryPoint = "client"
 
@@ -66,79 +67,79 @@ class Attempt(NamedTuple):
     wait: Wait | None
 
 
-class Coded(NamedTuple):
-    """A password was right, and an app gets a one-time code in place of a session."""
+class Proved(NamedTuple):
+    """A right password of a user who may sign in with one. ``stored``: the hash that it matches; ``outdated``: made by
+    older settings, or by another system."""
 
     tenant: Tenant
     user: User
-    code: str
+    counters: Counters
+    credentials: Credentials
+    stored: str
+    outdated: bool
 
 
-async def attempt(ctx: RequestContext, credentials: Credentials, pending: Pending = OPENS_SESSION) -> SignedIn:
-    """Signs a user in; the caller counts it in the metrics. ``pending``: where a page goes on after a second factor.
-    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded."""
-
-    def end(unit: SystemUnit, tenant: Tenant, identity: Identity, counters: Counters) -> SignedIn:
-        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.browser, pending, counters)
-
-    return await _proved(ctx, credentials, lambda work: completion.run(ctx, METHOD, work), end)
-
-
-sign_in = counts(METHOD)(attempt)
+@counts(METHOD)
+async def sign_in(ctx: RequestContext, credentials: Credentials, pending: Pending = OPENS_SESSION) -> SignedIn:
+    """Signs a user in. ``pending``: where a page goes on after a second factor. Raises InvalidCredentials,
+    AccountDisabled, MfaRequired, RateLimited, Overloaded."""
+    return await complete(ctx, await prove(ctx, credentials), pending)
 
 
 @counts(METHOD, "code")
 async def sign_in_for_code(ctx: RequestContext, credentials: Credentials, pending: Pending) -> Coded:
     """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
     :func:`sign_in`."""
-
-    def end(unit: SystemUnit, tenant: Tenant, identity: Identity, counters: Counters) -> Coded:
-        account = completion.check(unit, ctx, tenant.id, identity, credentials.browser, pending, counters)
-        code = exchange_codes.issue(unit.of(tenant.id), ctx, identity, account.proof, pending.code_challenge)
-        return Coded(account.tenant, account.user, code)
-
-    return await _proved(ctx, credentials, ctx.services.store.write_quickly, end)
+    return await _settle(ctx, await prove(ctx, credentials), pending, exchange_codes.complete_for_code)
 
 
-async def _proved(ctx: RequestContext, credentials: Credentials, run: _Run[T], end: _End[T]) -> T:
-    """What ``end`` makes of a right password, in the unit of work that takes the counted attempt back."""
+async def prove(ctx: RequestContext, credentials: Credentials) -> Proved:
+    """Counts the attempt and verifies the password. Raises InvalidCredentials, RateLimited, Overloaded."""
     services = ctx.services
     services.hasher.check_capacity()  # before counting: an attempt that is not tried must not count
     counted = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
     if counted.wait is not None:
-        raise ctx.services.throttle.refusal(ENTRY_POINT, counted.wait)
-    stored = counted.user.password_hash if counted.user else None
-    while True:
-        try:
-            return await _prove_and_end(ctx, credentials, counted, stored, run, end)
-        except completion.PasswordReplaced as replaced:
-            # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
-            stored = replaced.stored
+        raise services.throttle.refusal(ENTRY_POINT, counted.wait)
+    return await _verify(ctx, credentials, counted, counted.user.password_hash if counted.user else None)
 
 
-async def _prove_and_end(
-    ctx: RequestContext, credentials: Credentials, attempt: Attempt, stored: str | None, run: _Run[T], end: _End[T]
-) -> T:
-    services = ctx.services
+async def complete(ctx: RequestContext, proved: Proved, pending: Pending = OPENS_SESSION) -> SignedIn:
+    """Opens the session. Raises AccountDisabled, MfaRequired; InvalidCredentials where the password was changed
+    meanwhile."""
+    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
+    signed_in = await _settle(ctx, proved, pending, completion.complete_sign_in)
+    completion.log(ctx, signed_in, METHOD)
+    return signed_in
+
+
+async def _verify(ctx: RequestContext, credentials: Credentials, attempt: Attempt, stored: str | None) -> Proved:
     proof = await throttle.prove(
         ctx.services.hasher, ctx.services.store, attempt.counters, stored, credentials.password, attempt.decoy
     )
-    if not proof.matches or attempt.user is None or attempt.tenant is None:
-        await services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, credentials))
-        raise InvalidCredentials()
-    user, tenant = attempt.user, attempt.tenant
+    if proof.matches and attempt.user is not None and attempt.tenant is not None and stored is not None:
+        return Proved(attempt.tenant, attempt.user, attempt.counters, credentials, stored, proof.outdated)
+    await ctx.services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, credentials))
+    raise InvalidCredentials()
 
-    def work(unit: SystemUnit) -> T:
-        identity = Identity(METHOD, user.id, ("pwd",), stored, authenticated_at=ctx.now)
-        return end(unit, tenant, identity, attempt.counters)
 
-    outdated = stored if proof.outdated else None
+async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _End[T]) -> T:
+    """What ``end`` makes of a right password, in the unit of work that takes the counted attempt back; then the hash is
+    brought up to date."""
+    identity = Identity(METHOD, proved.user.id, ("pwd",), proved.stored, authenticated_at=ctx.now)
+    work = partial(
+        end, ctx=ctx, tenant_id=proved.tenant.id, identity=identity, browser=proved.credentials.browser,
+        pending=pending, counters=proved.counters,
+    )  # fmt: skip
     try:
-        done = await run(work)
+        done = await ctx.services.store.write_quickly(work)
+    except completion.PasswordReplaced as replaced:
+        # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
+        attempt = Attempt(proved.tenant, proved.user, None, proved.counters, None)
+        return await _settle(ctx, await _verify(ctx, proved.credentials, attempt, replaced.stored), pending, end)
     except MfaRequired:  # the password was right all the same
-        await _rehash(ctx, tenant.id, user.id, outdated, credentials.password)
+        await _rehash(ctx, proved)
         raise
-    await _rehash(ctx, tenant.id, user.id, outdated, credentials.password)
+    await _rehash(ctx, proved)
     return done
 
 
@@ -191,19 +192,18 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, credentials
     )
 
 
-async def _rehash(ctx: RequestContext, tenant_id: int, user_id: int, stored: str | None, password: str) -> None:
-    """Replaces a hash of older settings or of another system, now that the password is known; none where ``stored`` is
-    None."""
-    if stored is None:
+async def _rehash(ctx: RequestContext, proved: Proved) -> None:
+    """Replaces a hash of older settings or of another system, now that the password is known."""
+    if not proved.outdated:
         return
     try:
-        fresh = await ctx.services.hasher.hash(password)
+        fresh = await ctx.services.hasher.hash(proved.credentials.password)
     except Overloaded:
         return  # the sign-in succeeds; the next one rehashes
 
     def work(unit: SystemUnit) -> None:
-        bound = unit.of(tenant_id)
-        if users.rehash(bound, user_id, stored, fresh):
-            audit.record(bound, ctx, Event.PASSWORD_REHASHED, f"user:{user_id}")
+        bound = unit.of(proved.tenant.id)
+        if users.rehash(bound, proved.user.id, proved.stored, fresh):
+            audit.record(bound, ctx, Event.PASSWORD_REHASHED, f"user:{proved.user.id}")
 
     await ctx.services.store.write_quickly(work)

@@ -67,8 +67,9 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
     pending = Pending(purpose, state.return_to, state.response, state.challenge)
     if purpose == "code":
         coded = await password.sign_in_for_code(ctx, credentials, pending)
-        end = ways.end_of(coded.tenant.settings, state, coded.user.roles)
-        return ending.handed_over(ctx, call.form_cookie, state, coded.tenant.identifier, end, coded.code)
+        tenant, user = coded.account.tenant, coded.account.user
+        end = ways.end_of(tenant.settings, state, user.roles)
+        return ending.handed_over(ctx, call.form_cookie, state, tenant.identifier, end, coded.code)
     return ending.signed_in_here(ctx, state, await password.sign_in(ctx, credentials, pending))
 
 

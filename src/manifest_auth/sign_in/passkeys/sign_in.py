@@ -18,7 +18,8 @@ from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA
 from manifest_auth.sign_in import completion, exchange_codes
-from manifest_auth.sign_in.completion import Account, SignedIn
+from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.sign_in.exchange_codes import Coded
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.passkeys import assertions, challenges, relying_party
 from manifest_auth.sign_in.sign_in_metrics import counts
@@ -46,13 +47,6 @@ class Given(NamedTuple):
     browser: BrowserCookies
 
 
-class Coded(NamedTuple):
-    """A passkey was right, and an app gets a one-time code in place of a session."""
-
-    account: Account
-    code: str
-
-
 async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
     """What a browser needs to offer the passkeys that it has. ``holder``: the browser's cookie. Raises Conflict where
     passkeys are off, RateLimited."""
@@ -75,10 +69,7 @@ async def sign_in(ctx: RequestContext, given: Given) -> SignedIn:
     """Signs the owner of a passkey in. Raises InvalidCredentials, OtherClient, AccountDisabled, RateLimited, Conflict
     where passkeys are off."""
 
-    def end(unit: SystemUnit, account: Account, identity: Identity) -> SignedIn:
-        return completion.open_session(unit, ctx, account, identity, given.browser)
-
-    work = await _counted(ctx, given, OPENS_SESSION, end)
+    work = await _counted(ctx, given, OPENS_SESSION, completion.complete_sign_in)
     return await completion.run(ctx, METHOD, work)
 
 
@@ -87,16 +78,12 @@ async def sign_in_for_code(ctx: RequestContext, given: Given, pending: Pending) 
     """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
     :func:`sign_in`."""
 
-    def end(unit: SystemUnit, account: Account, identity: Identity) -> Coded:
-        bound = unit.of(account.tenant.id)
-        return Coded(account, exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge))
-
-    work = await _counted(ctx, given, pending, end)
+    work = await _counted(ctx, given, pending, exchange_codes.complete_for_code)
     return await ctx.services.store.write_quickly(work)
 
 
 async def _counted(
-    ctx: RequestContext, given: Given, pending: Pending, end: Callable[[SystemUnit, Account, Identity], T]
+    ctx: RequestContext, given: Given, pending: Pending, end: Callable[..., T]
 ) -> Callable[[SystemUnit], T]:
     """The unit of work that judges the answer, after the attempt was counted for its address."""
     await webauthn.load()
@@ -109,8 +96,7 @@ async def _counted(
         if ctx.services.throttle.is_on:
             for counter in throttle.in_order(counters):
                 throttle.decrement(unit, counter.key)
-        account = completion.check(unit, ctx, row.tenant_id, identity, given.browser, pending)
-        return end(unit, account, identity)
+        return end(unit, ctx, row.tenant_id, identity, given.browser, pending)
 
     return work
 

@@ -7,7 +7,8 @@ link the identity.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import sessions, tenants
@@ -23,6 +24,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY, START_AGAIN
+from manifest_auth.sign_in.exchange_codes import Coded
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import (
     account_matching,
@@ -102,12 +104,30 @@ def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str,
     return (*of_provider, *tenants.return_addresses_for(tenants.settings_of(tenant.settings), roles))
 
 
+def _is_listed(unit: SystemUnit, roles: int, *, provider: Provider, address: str) -> bool:
+    return return_addresses.is_allowed(_listed(tenants.get(unit, provider.tenant_id), provider, roles), address)
+
+
 def unsolicited_return_address(tenant: Tenant, provider: Provider, asked: str) -> str:
     """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
     try:
         return return_address(tenant, provider, asked)
     except ValidationError as error:
         raise SsoFailed(reason=f"RelayState: {asked[:200]!r} is not a listed return address") from error
+
+
+class _Arrival(NamedTuple):
+    """A person whom a provider identified, on the way to the end of a sign-in; the members as :func:`complete` has
+    them."""
+
+    ctx: RequestContext
+    provider: Provider
+    person: Person
+    browser: BrowserCookies
+    flow: Flow | None
+    return_to: str
+    use: Callable[[TenantUnit], None] | None
+    also: Callable[[TenantUnit, int], None] | None
 
 
 async def complete(
@@ -126,76 +146,75 @@ async def complete(
 
     Raises SsoFailed, AccountDisabled.
     """
-
     if flow is not None and flow.is_try:
         await provider_tries.complete(ctx, provider, person, flow, browser, use)
         return Outcome.of_try(flow)
     if flow is not None and flow.is_reauthentication:
-
-        def is_listed(unit: SystemUnit, roles: int) -> bool:
-            tenant = tenants.get(unit, provider.tenant_id)
-            return return_addresses.is_allowed(_listed(tenant, provider, roles), flow.return_to)
-
-        await provider_reauthentication.complete(ctx, provider, person, flow, use, is_listed)
+        listed = partial(_is_listed, provider=provider, address=flow.return_to)
+        await provider_reauthentication.complete(ctx, provider, person, flow, use, listed)
         return Outcome(return_to, is_proof=True)
-
-    def matched(unit: SystemUnit) -> int:
-        bound = unit.of(provider.tenant_id)
-        if flow is not None and flow.link_session_id is None:
-            ctx.services.anonymous_limits.finished(bound, ctx)
-        try:
-            if use is not None:
-                use(bound)
-            tenant = tenants.get(unit, provider.tenant_id)
-            if tenant.suspended_at is not None:  # before any user is created or changed
-                suspended = AccountDisabled(reason=SUSPENDED, client=tenant.identifier)
-                record(bound, ctx, provider, suspended)
-                raise suspended
-            if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider, 0), flow.return_to):
-                raise SsoFailed(reason="the return address was taken off the list meanwhile")
-            user = account_matching.match(bound, ctx, provider, person, _link_grant(unit, ctx, provider, flow))
-            if return_to and not return_addresses.is_allowed(_listed(tenant, provider, user.roles), return_to):
-                raise SsoFailed(reason="no Admin has saved the return address, which a User Admin added")
-        except SsoFailed as refusal:
-            record(bound, ctx, provider, refusal, proved=True)
-            raise
-        return user.id
-
-    @contextlib.contextmanager
-    def stored_unless_refused(unit: SystemUnit, user_id: int) -> Iterator[None]:
-        """A refusal keeps earlier writes: ``also`` runs after the completion, or where only a second factor is due."""
-        try:
-            yield
-        except MfaRequired:
-            store(unit, user_id)
-            raise
-        store(unit, user_id)
-
-    def store(unit: SystemUnit, user_id: int) -> None:
-        if also is not None:
-            also(unit.of(provider.tenant_id), user_id)
-
+    arrival = _Arrival(
+        ctx=ctx, provider=provider, person=person, browser=browser, flow=flow, return_to=return_to, use=use, also=also
+    )
     if flow is not None and flow.link_session_id is not None:
-        await retry_conflicts(lambda: ctx.services.store.write(lambda unit: store(unit, matched(unit))))
+        await retry_conflicts(lambda: ctx.services.store.write(partial(_link, arrival=arrival)))
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
+        pending = Pending("code", flow.return_to, "code", flow.challenge)
+        work: Callable[[SystemUnit], Any] = partial(_end, arrival, pending, exchange_codes.complete_for_code)
+        coded: Coded = await retry_conflicts(lambda: ctx.services.store.write(work))
+        return Outcome(return_to, code=coded.code)
+    work = partial(_end, arrival, Pending(return_to=return_to), completion.complete_sign_in)
+    return Outcome(return_to, signed_in=await retry_conflicts(lambda: completion.run(ctx, provider.kind, work)))
 
-        def coded(unit: SystemUnit) -> str:
-            user_id = matched(unit)
-            with stored_unless_refused(unit, user_id):
-                return _code(unit, ctx, provider, person, user_id, flow, browser)
 
-        return Outcome(return_to, code=await retry_conflicts(lambda: ctx.services.store.write(coded)))
+def _match(unit: SystemUnit, arrival: _Arrival) -> int:
+    """The user whose identity this is. Raises SsoFailed, AccountDisabled, which are recorded."""
+    ctx, provider, flow, bound = arrival.ctx, arrival.provider, arrival.flow, unit.of(arrival.provider.tenant_id)
+    if flow is not None and flow.link_session_id is None:
+        ctx.services.anonymous_limits.finished(bound, ctx)
+    try:
+        if arrival.use is not None:
+            arrival.use(bound)
+        tenant = tenants.get(unit, provider.tenant_id)
+        if tenant.suspended_at is not None:  # before any user is created or changed
+            suspended = AccountDisabled(reason=SUSPENDED, client=tenant.identifier)
+            record(bound, ctx, provider, suspended)
+            raise suspended
+        if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider, 0), flow.return_to):
+            raise SsoFailed(reason="the return address was taken off the list meanwhile")
+        user = account_matching.match(bound, ctx, provider, arrival.person, _link_grant(unit, ctx, provider, flow))
+        if arrival.return_to and not return_addresses.is_allowed(
+            _listed(tenant, provider, user.roles), arrival.return_to
+        ):
+            raise SsoFailed(reason="no Admin has saved the return address, which a User Admin added")
+    except SsoFailed as refusal:
+        record(bound, ctx, provider, refusal, proved=True)
+        raise
+    return user.id
 
-    def complete_with_session(unit: SystemUnit) -> SignedIn:
-        identity = provider_factors.identity_of(provider, matched(unit), person, ctx.now)
-        with stored_unless_refused(unit, identity.user_id):
-            pending = Pending(return_to=return_to)
-            return completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser, pending)
 
-    return Outcome(
-        return_to, signed_in=await retry_conflicts(lambda: completion.run(ctx, provider.kind, complete_with_session))
-    )
+def _link(unit: SystemUnit, arrival: _Arrival) -> None:
+    _store(unit, arrival, _match(unit, arrival))
+
+
+def _end(arrival: _Arrival, pending: Pending, end: Callable[..., T], unit: SystemUnit) -> T:
+    """What ``end`` makes of the person: a session or a code. A refusal keeps earlier writes, so what a provider gave
+    for later is stored after the completion, or where only a second factor is due."""
+    ctx, provider = arrival.ctx, arrival.provider
+    identity = provider_factors.identity_of(provider, _match(unit, arrival), arrival.person, ctx.now)
+    try:
+        done = end(unit, ctx, provider.tenant_id, identity, arrival.browser, pending)
+    except MfaRequired:
+        _store(unit, arrival, identity.user_id)
+        raise
+    _store(unit, arrival, identity.user_id)
+    return done
+
+
+def _store(unit: SystemUnit, arrival: _Arrival, user_id: int) -> None:
+    if arrival.also is not None:
+        arrival.also(unit.of(arrival.provider.tenant_id), user_id)
 
 
 async def retry_conflicts(work: Callable[[], Awaitable[T]]) -> T:
@@ -227,16 +246,6 @@ def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_i
     if not step_up.has_proved(session, Act.IDENTITIES, ctx.now):
         raise SsoFailed(START_AGAIN, reason="the proof of who asked for the link is too old")
     return LinkGrant(session.user_id, None)
-
-
-def _code(
-    unit: SystemUnit, ctx: RequestContext, provider: Provider, person: Person, user_id: int, flow: Flow,
-    browser: BrowserCookies,
-) -> str:  # fmt: skip
-    bound, identity = unit.of(provider.tenant_id), provider_factors.identity_of(provider, user_id, person, ctx.now)
-    pending = Pending("code", flow.return_to, "code", flow.challenge)
-    account = completion.check(unit, ctx, provider.tenant_id, identity, browser, pending)
-    return exchange_codes.issue(bound, ctx, identity, account.proof, flow.challenge)
 
 
 def record(

@@ -60,8 +60,9 @@ class _Attempt(NamedTuple):
 async def sign_in(ctx: RequestContext, credentials: Credentials, otp: str | None, *, trust: bool) -> SignedIn:
     """Signs a user in with a password, and with a code where one is due and given. ``trust``: as for
     :func:`continue_sign_in`. Raises as :func:`.password.sign_in`, and InvalidToken."""
+    proved = await password.prove(ctx, credentials)
     try:
-        return await password.attempt(ctx, credentials)
+        return await password.complete(ctx, proved)
     except MfaRequired as due:
         if otp is None or due.methods:  # a factor that has to be enrolled has no code yet
             raise
