@@ -124,7 +124,7 @@ def main() -> None:
         policy = saml.Policy(idp.issuer, entity, acs, (idp.certificate_der,), False, (), True)
 
         def verified_alone(number: int) -> None:
-            saml.verify(saml.read(responses[number % count]), policy, None, Clock().now_ms())
+            saml.verify(saml.read_response(responses[number % count]), policy, None, Clock().now_ms())
 
         run("OpenID Connect", server, by_oidc, op_alone, count)
         run("SAML", server, by_saml, verified_alone, count)

@@ -13,7 +13,8 @@ SRC = Path("src/manifest_auth")
 #: Where a call has the reason: by keyword, or as which argument.
 CALLS: dict[str, int | str] = {
     "SsoFailed": "reason", "AccountDisabled": "reason", "NotFound": "reason",
-    "refuse": 2, "_refused": 0, "Refused": 0, "NoMember": 0, "refused_by_provider": 0,
+    "refuse": 2, "_refused": 0,
+    "OidcRefused": 0, "SamlRefused": 0, "MicrosoftRefused": 0, "NoMember": 0, "refused_by_provider": 0,
 }  # fmt: skip
 #: Where a sign-in is refused, and what its reason is told after there.
 PLACES = {
@@ -29,7 +30,6 @@ PLACES = {
 #: is a sign-in that is refused with a reason for a provider's administrator.
 NO_SIGN_IN = {
     "protocols/saml/metadata.py",
-    "protocols/saml/certificates.py",
     "protocols/microsoft/tokens.py",
     "sign_in/providers/home_realm_discovery.py",
     "sign_in/providers/entra_bearer.py",

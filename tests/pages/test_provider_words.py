@@ -8,7 +8,7 @@ from pathlib import Path
 
 from manifest_auth.errors import SsoFailed
 from manifest_auth.pages.sign_in import provider_words
-from manifest_auth.protocols.oidc import errors
+from manifest_auth.protocols.oidc import messages
 from tests.support.rules import rule
 
 SIGN_IN = Path("src/manifest_auth/sign_in")
@@ -57,7 +57,7 @@ def _given() -> set[str]:
 def test_every_sentence_is_translated_and_none_is_left_over() -> None:
     given = _given()
     assert len(given) > 8
-    ours = {*errors.SENTENCES.values(), errors.sentence_for("unknown"), errors.SETUP_ERROR}
+    ours = {*messages.SENTENCES.values(), messages.sentence_for("unknown"), messages.SETUP_ERROR}
     in_dynamics = {"You are not a user of the organisation in Dynamics"}  # chosen from two by a condition
     assert given | ours | in_dynamics == provider_words.SENTENCES
     assert SsoFailed.sentence not in provider_words.SENTENCES

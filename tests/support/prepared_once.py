@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from manifest_auth import app
 from manifest_auth.pages import rendering
-from manifest_auth.protocols.saml import certificates
+from manifest_auth.protocols.saml import metadata
 from manifest_auth.runtime.hashing import builds, hasher, pool
 from manifest_auth.runtime.hashing.pool import HashPool, _Worker
 from manifest_auth.store import postgres_connect
@@ -30,7 +30,7 @@ def prepare() -> None:
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
     vars(pool).update(NICE=0)  # a test that waits for a hash does nothing else meanwhile
     vars(postgres_connect).update(LOGIN_S=30.0)  # others may fill the processors
-    vars(certificates).update(rsa=keys)
+    vars(metadata).update(rsa=keys)
     if find_spec("sniffio") is None:  # httpx2 looks for it on the disk at every request
         sys.modules["sniffio"] = None  # type: ignore[assignment]
 

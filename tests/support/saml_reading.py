@@ -38,7 +38,7 @@ def threads_of_reading(patch: pytest.MonkeyPatch) -> list[str]:
 
 def reading_waits(patch: pytest.MonkeyPatch) -> threading.Event:
     """From now on responses are read once this is set."""
-    original, go_on = saml.read, threading.Event()
+    original, go_on = saml.read_response, threading.Event()
 
     def slow(encoded: str) -> Any:
         assert go_on.wait(30)

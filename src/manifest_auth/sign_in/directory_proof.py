@@ -80,7 +80,7 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
         )
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
-    except oidc.Refused as error:
+    except oidc.OidcRefused as error:
         raise SsoFailed(error.sentence, reason=error.reason) from error
     provider_id = application.provider.id if application.provider is not None else None
     begun = await ctx.store.write_quickly(
@@ -153,7 +153,7 @@ async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, return
             wids = [await _wids_of_access_token(ctx, claim, registration, redeemed, deadline)]
     except Unreachable as error:
         raise ProviderUnavailable(reason=str(error)) from error
-    except oidc.Refused as error:
+    except oidc.OidcRefused as error:
         raise SsoFailed(error.sentence, reason=error.reason) from error
     return person.lower(), directory_administrators.role_of(wids)
 
@@ -181,7 +181,7 @@ async def _wids_of_access_token(
     try:
         checked = microsoft.check(microsoft.read(redeemed.access_token) or {}, accepted, ctx.now)
         await ctx.services.microsoft.verify(redeemed.access_token, checked, cloud, deadline)
-    except microsoft.Refused:  # usually a token for another service, which this server must not read
+    except microsoft.MicrosoftRefused:  # usually a token for another service, which this server must not read
         return None
     is_theirs = checked.person == redeemed.claims["oid"].lower()
     return checked.everything.get("wids") if is_theirs and checked.expires_at * 1000 > ctx.now else None

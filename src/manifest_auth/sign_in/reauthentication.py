@@ -19,7 +19,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.protocols import webauthn
-from manifest_auth.protocols.webauthn import Refused
+from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Way
@@ -164,7 +164,7 @@ def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) ->
         return judge(unit.of(user.tenant_id), ctx, user, answer)
     try:
         challenge = webauthn.challenge_of(credential)
-    except Refused as refused:
+    except WebauthnRefused as refused:
         return Judged(None, why=f"passkey: {refused}")
     why = challenges.why_not(ctx, "reauthenticate", ctx.user.session_id, challenge)
     if not why and not challenges.use_up(unit, challenge):

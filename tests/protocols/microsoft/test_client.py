@@ -15,7 +15,7 @@ from manifest_auth.protocols.microsoft import (
     Claims,
     Clouds,
     Microsoft,
-    Refused,
+    MicrosoftRefused,
     Throttled,
     check,
     read,
@@ -59,7 +59,7 @@ class Caller:
     async def is_good(self, token: str) -> bool:
         try:
             await self.verify(token)
-        except Refused:
+        except MicrosoftRefused:
             return False
         return True
 
@@ -192,14 +192,14 @@ class TestGraph:
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418])
     async def test_no(self, caller: Caller, status: int) -> None:
-        with pytest.raises(Refused, match=f"graph answered {status}: Authorization_RequestDenied"):
+        with pytest.raises(MicrosoftRefused, match=f"graph answered {status}: Authorization_RequestDenied"):
             await self.me(caller, error_bodies.graph("Authorization_RequestDenied", "no", 0, status))
 
     @pytest.mark.parametrize(
         "body", [b"", b"no", b"[]", b'{"error": 7}', b'{"error": {"code": ["x"]}}', b'{"error": "\\n"}']
     )
     async def test_no_without_a_number_that_can_be_logged(self, caller: Caller, body: bytes) -> None:
-        with pytest.raises(Refused, match="graph answered 403: no code"):
+        with pytest.raises(MicrosoftRefused, match="graph answered 403: no code"):
             await self.me(caller, Answer(403, {}, body))
 
     @pytest.mark.parametrize("status", [201, 204, 206, 302, 304, 500, 502, 504])
@@ -217,7 +217,7 @@ class TestGraph:
 
     @pytest.mark.parametrize("person", ["48d318875fad4d73", "alice@contoso.example", "", f"{ALICE}0"])
     async def test_no_one_of_a_directory(self, caller: Caller, person: str) -> None:
-        with pytest.raises(Refused, match="names no person"):
+        with pytest.raises(MicrosoftRefused, match="names no person"):
             await self.me(caller, Answer.json({"id": person}))
 
 
@@ -241,13 +241,13 @@ class TestOnBehalf:
             (caller.microsoft.mint("api"), "wrong"),
             ("x.y.z", OUR_SECRET),
         ):
-            with pytest.raises(Refused, match=r"on behalf of answered 40[01]: invalid_"):
+            with pytest.raises(MicrosoftRefused, match=r"on behalf of answered 40[01]: invalid_"):
                 await self.exchanged(caller, token, secret)
 
     @pytest.mark.parametrize("given", [None, 7, [], {}])
     async def test_yes_without_a_token(self, caller: Caller, given: Any) -> None:
         caller.microsoft.token = {"access_token": given}
-        with pytest.raises(Refused, match="no access token"):
+        with pytest.raises(MicrosoftRefused, match="no access token"):
             await self.exchanged(caller, caller.microsoft.mint("api"))
 
 
@@ -255,9 +255,9 @@ async def test_an_environment_says_who_one_is(caller: Caller) -> None:
     token = caller.microsoft.mint("dataverse")
     found = await caller.calls.who_am_i(token, ORGANIZATION, caller.cloud, caller.deadline())
     assert found == ("5a5a5a5a-0000-4000-8000-000000000001", ORGANIZATION_ID)
-    with pytest.raises(Refused):
+    with pytest.raises(MicrosoftRefused):
         await caller.calls.who_am_i(caller.microsoft.mint("graph"), ORGANIZATION, caller.cloud, caller.deadline())
     for odd in ({"UserId": None}, {"UserId": 7}, {"OrganizationId": "x"}, {"UserId": ["a"]}):
         caller.microsoft.who_am_i = odd
-        with pytest.raises(Refused, match="names no user"):
+        with pytest.raises(MicrosoftRefused, match="names no user"):
             await caller.calls.who_am_i(token, ORGANIZATION, caller.cloud, caller.deadline())

@@ -9,7 +9,7 @@ import pytest
 from manifest_auth.protocols.microsoft import (
     CLOUDS,
     Accepted,
-    Refused,
+    MicrosoftRefused,
     application_of,
     check,
     directory_of,
@@ -44,7 +44,7 @@ def why_not(payload: dict[str, Any], now_ms: int = NOW_MS, **accepted: Any) -> s
     """The first word of the refusal's reason; empty for a token that is accepted."""
     try:
         check(payload, ACCEPTED._replace(**accepted), now_ms)
-    except Refused as refused:
+    except MicrosoftRefused as refused:
         return str(refused).partition(":")[0]
     return ""
 

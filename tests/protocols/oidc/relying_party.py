@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from manifest_auth.protocols.oidc import Answer, Authorization, Client, Refused, Registration
+from manifest_auth.protocols.oidc import Answer, Authorization, Client, OidcRefused, Registration
 from manifest_auth.protocols.oidc.messages import Discovered
 from manifest_auth.runtime.outgoing import Outgoing
 from tests.support.application import FrozenClock
@@ -63,9 +63,9 @@ class RelyingParty:
         answer = await self.begin(**changes)
         return await self.redeem(answer, wants, **changes)
 
-    async def refusal(self, wants: frozenset[str] = NOTHING, **changes: Any) -> Refused:
+    async def refusal(self, wants: frozenset[str] = NOTHING, **changes: Any) -> OidcRefused:
         """The refusal that a sign-in ends with."""
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(OidcRefused) as refused:
             await self.sign_in(wants, **changes)
         return refused.value
 
@@ -95,7 +95,7 @@ class RelyingParty:
 
     async def refused(self, make: Callable[[str], str]) -> str:
         """Why such a token is refused."""
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(OidcRefused) as refused:
             await self.shown(make)
         assert refused.value.sentence is None  # one answer for all of them
         return refused.value.reason

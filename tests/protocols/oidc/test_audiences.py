@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.protocols.oidc import Refused
+from manifest_auth.protocols.oidc import OidcRefused
 from tests.protocols.oidc.relying_party import RelyingParty
 from tests.support.rules import rule
 
@@ -19,7 +19,7 @@ async def outcome(rp: RelyingParty, audiences: tuple[str, ...], **claims: Any) -
     rp.op.id_token = rp.token(rp.good(answer.nonce, **claims))
     try:
         await rp.redeem(answer, audiences=audiences)
-    except Refused as refused:
+    except OidcRefused as refused:
         return refused.reason if refused.sentence is None else f"told to anyone: {refused.sentence}"
     finally:
         rp.op.id_token = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.protocols.oidc import Client, Refused
+from manifest_auth.protocols.oidc import Client, OidcRefused
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
 from tests.protocols.oidc.relying_party import RelyingParty
@@ -54,7 +54,7 @@ async def test_the_document_is_below_the_issuer(rp: RelyingParty, suffix: str, p
 async def test_a_document_of_another_issuer_is_refused(rp: RelyingParty, named: Any) -> None:
     document = {"issuer": named.format(rp.op.issuer) if isinstance(named, str) else named}
     rp.op.answers["discovery"] = Answer.json({**(await _document(rp)), **document})
-    with pytest.raises(Refused, match="the issuer is"):
+    with pytest.raises(OidcRefused, match="the issuer is"):
         await rp.discover(rp.op.issuer)
 
 
@@ -73,7 +73,7 @@ async def _document(rp: RelyingParty) -> dict[str, Any]:
 )
 async def test_an_endpoint_that_may_not_be_used_is_refused(rp: RelyingParty, name: str, address: Any) -> None:
     rp.op.announced[name] = address
-    with pytest.raises(Refused, match=name):
+    with pytest.raises(OidcRefused, match=name):
         await rp.discover(rp.op.issuer)
 
 
@@ -182,7 +182,7 @@ async def test_a_stale_document_does_not_hide_that_the_issuer_is_another_now(rp:
     await rp.discover(rp.op.issuer)
     rp.clock.advance(3600)
     rp.op.announced["issuer"] = "https://evil.example"
-    with pytest.raises(Refused):
+    with pytest.raises(OidcRefused):
         await rp.discover(rp.op.issuer)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.protocols.oidc import Refused
-from manifest_auth.protocols.oidc.keys import read
+from manifest_auth.protocols.oidc import OidcRefused
+from manifest_auth.protocols.oidc.discovery import read_key_set
 from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.runtime.outgoing import client as outgoing_client
 from tests.protocols.oidc.relying_party import NOTHING, RelyingParty
@@ -68,7 +68,7 @@ async def test_a_hundred_unknown_keys_at_once_are_one_fetch(rp: RelyingParty) ->
     foreign = new_key("ES256")
     rp.op.id_token = signed(rp.header(kid="x"), rp.good("n"), foreign, "ES256")
     outcomes = await asyncio.gather(*(rp.redeem(answer, NOTHING) for answer in answers), return_exceptions=True)
-    assert all(isinstance(outcome, Refused) for outcome in outcomes)
+    assert all(isinstance(outcome, OidcRefused) for outcome in outcomes)
     assert rp.op.count("keys") == 2
 
 
@@ -216,4 +216,4 @@ async def test_a_document_that_is_no_set_is_the_providers_fault(rp: RelyingParty
 
 def test_of_a_set_without_end_the_first_hundred_count() -> None:
     one = public(new_key("ES256"))
-    assert len(read({"keys": [one] * 5000})) == 100
+    assert len(read_key_set({"keys": [one] * 5000})) == 100

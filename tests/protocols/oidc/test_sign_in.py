@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 
 from manifest_auth.protocols.oidc import Answer, Authorization
-from manifest_auth.protocols.oidc.keys import ALGORITHMS
+from manifest_auth.protocols.oidc.discovery import ALGORITHMS
 from tests.protocols.oidc.relying_party import CALLBACK, EMAIL, VERIFIER, RelyingParty
 from tests.support.oidc_op import new_key
 from tests.support.rules import rule

@@ -174,8 +174,8 @@ def test_white_space_in_signature_values() -> None:
 
 
 def test_hints_of_an_unverified_response() -> None:
-    shown = saml.read(response(in_response_to="_r1"))
+    shown = saml.read_response(response(in_response_to="_r1"))
     assert (shown.issuer, shown.in_response_to, shown.audiences) == (IDP.issuer, "_r1", (AUDIENCE,))
     assert not shown.is_encrypted
-    without = saml.read(response(after=lambda tree: tree.remove(tree[0])))
+    without = saml.read_response(response(after=lambda tree: tree.remove(tree[0])))
     assert without.issuer == IDP.issuer

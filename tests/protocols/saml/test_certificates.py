@@ -64,7 +64,7 @@ def test_elliptic_curves(kind: str) -> None:
     ids=[f"case {number}" for number in range(11)],
 )
 def test_what_no_one_should_pin_is_explained(text: str, reason: str) -> None:
-    with pytest.raises(saml.Refused, match=reason):
+    with pytest.raises(saml.SamlRefused, match=reason):
         saml.read_certificate(text)
 
 

@@ -35,8 +35,8 @@ def signed_assertion(idp: Idp) -> bytes:
 @pytest.mark.parametrize("sign", ["assertion", "response", "both"])
 def test_every_cipher_and_place_of_the_key(cipher: str, place: str, sign: str) -> None:
     text = sealed(Encryption(cipher=cipher, place=place), sign=sign, attributes={"a": ["x", ""]})
-    assert saml.read(text).is_encrypted
-    assert saml.read(text).audiences == ()
+    assert saml.read_response(text).is_encrypted
+    assert saml.read_response(text).audiences == ()
     shown = verdict(text)
     assert (shown.name_id, shown.attributes) == ("alice@acme.example", {"a": ("x", "")})
 

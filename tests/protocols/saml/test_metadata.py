@@ -65,7 +65,7 @@ def test_the_one_provider_of_a_federation() -> None:
     other = '<md:EntityDescriptor entityID="https://sp.example"><md:SPSSODescriptor/></md:EntityDescriptor>'
     group = f'<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">{other}{body}'
     assert saml.read_metadata(f"{group}</md:EntitiesDescriptor>".encode()).entity_id == IDP.issuer
-    with pytest.raises(saml.Refused, match=r"describes 2 SAML 2[.]0 identity providers instead of one"):
+    with pytest.raises(saml.SamlRefused, match=r"describes 2 SAML 2[.]0 identity providers instead of one"):
         saml.read_metadata(f"{group}{body}</md:EntitiesDescriptor>".encode())
 
 
@@ -106,7 +106,7 @@ def test_the_one_provider_of_a_federation() -> None:
     ids=[f"case {number}" for number in range(27)],
 )
 def test_metadata_that_cannot_be_used_is_explained(content: bytes, reason: str) -> None:
-    with pytest.raises(saml.Refused, match=rf"^This metadata cannot be used: .*{reason}.*\.$"):
+    with pytest.raises(saml.SamlRefused, match=rf"^This metadata cannot be used: .*{reason}.*\.$"):
         saml.read_metadata(content)
 
 

@@ -210,7 +210,7 @@ def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
     info = part(root[0], f"{S}Signature/{S}SignedInfo")
     value = signature_value(canonical(info), IDP.key, "rsa-sha256")
     part(root[0], f"{S}Signature/{S}SignatureValue").text = base64.b64encode(value).decode()
-    with pytest.raises(saml.Refused, match="the signed bytes are another element"):
+    with pytest.raises(saml.SamlRefused, match="the signed bytes are another element"):
         verified(root[0], [IDP.certificate_der], NOW_MS, accept_expired=False)
 
 

@@ -33,14 +33,14 @@ def verdict(
     text: str, policy: saml.Policy = POLICY, request_id: str | None = None, now_ms: int = NOW_MS
 ) -> saml.Assertion:
     """Reads and verifies."""
-    return saml.verify(saml.read(text), policy, request_id, now_ms)
+    return saml.verify(saml.read_response(text), policy, request_id, now_ms)
 
 
 def refuse(
     text: str, reason: str, policy: saml.Policy = POLICY, request_id: str | None = None, now_ms: int = NOW_MS
 ) -> None:
     """Asserts that it is refused, and why."""
-    with pytest.raises(saml.Refused, match=reason):
+    with pytest.raises(saml.SamlRefused, match=reason):
         verdict(text, policy, request_id, now_ms)
 
 

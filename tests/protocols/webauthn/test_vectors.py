@@ -14,7 +14,7 @@ import pytest
 from webauthn.helpers import parse_attestation_object
 
 from manifest_auth.protocols import webauthn
-from manifest_auth.protocols.webauthn import Expected, Known, Refused
+from manifest_auth.protocols.webauthn import Expected, Known, WebauthnRefused
 from manifest_auth.text import base64url
 from tests.support.rules import rule
 
@@ -57,7 +57,7 @@ def _credential(vector: dict[str, Any], part: str, *members: str) -> dict[str, A
 def _judge(reason: str, verify: Any, *arguments: Any) -> Any:
     if not reason:
         return verify(*arguments)
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(WebauthnRefused, match=reason):
         verify(*arguments)
     return None
 
@@ -89,7 +89,7 @@ def test_authentication(vector: dict[str, Any]) -> None:
     if answered is not None:
         assert answered.counter == 0
         altered = {**given, "response": {**given["response"], "signature": _altered(given["response"]["signature"])}}
-        with pytest.raises(Refused):
+        with pytest.raises(WebauthnRefused):
             webauthn.verify_assertion(altered, expected, known)
 
 

@@ -15,7 +15,7 @@ from manifest_auth.accounts.service_accounts.secret_management import (
 )
 from manifest_auth.http import Items, Page, Time, Wire
 from manifest_auth.permissions import Permission, Role
-from manifest_auth.protocols.oauth.client_keys import ALGORITHMS
+from manifest_auth.protocols.oauth.authentication import ALGORITHMS
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import NETWORK, SLUG
 from manifest_auth.text.json_schema import matching, one_of

@@ -11,7 +11,7 @@ from manifest_auth.protocols.microsoft.tokens import (
     GUID,
     Accepted,
     Claims,
-    Refused,
+    MicrosoftRefused,
     application_of,
     check,
     directory_of,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft.clouds import Cloud, Clouds
-from manifest_auth.protocols.microsoft.tokens import GUID, Claims, Refused
+from manifest_auth.protocols.microsoft.tokens import GUID, Claims, MicrosoftRefused
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
 
@@ -27,7 +27,7 @@ class Throttled(Unreachable):
         self.seconds = seconds
 
 
-class NoMember(Refused):
+class NoMember(MicrosoftRefused):
     """Dataverse accepts the token, but its user is not a member of the environment."""
 
 
@@ -75,8 +75,8 @@ class Microsoft:
                 if newer is None:
                     raise
                 oidc.verifying_key(signed, oidc.keys_of_issuer(newer, *issuers))
-        except oidc.Refused as error:
-            raise Refused(error.reason) from error
+        except oidc.OidcRefused as error:
+            raise MicrosoftRefused(error.reason) from error
 
     async def profile(self, token: str, cloud: Cloud, deadline: Deadline) -> Profile:
         """Graph ``/me`` with a token: only Graph can verify a token for Graph."""
@@ -86,7 +86,7 @@ class Microsoft:
         if not isinstance(person, str) or not isinstance(enabled, bool | None):
             raise Unreachable("graph: not what Graph answers")
         if not GUID.match(person.lower()):  # of a personal account, for instance
-            raise Refused("Graph names no person of a directory")
+            raise MicrosoftRefused("Graph names no person of a directory")
         return Profile(
             id=person.lower(),
             first_name=_text(body, "givenName"),
@@ -114,7 +114,7 @@ class Microsoft:
         reply = await self._outgoing.post_form(address, fields, deadline=deadline, call="token")
         found = _body(reply, "on behalf of").get("access_token")
         if not isinstance(found, str):
-            raise Refused("on behalf of: no access token")
+            raise MicrosoftRefused("on behalf of: no access token")
         return found
 
     async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: Deadline) -> Organization:
@@ -128,7 +128,7 @@ class Microsoft:
             value.lower() if isinstance(value := body.get(name), str) else "" for name in ("UserId", "OrganizationId")
         ]
         if not all(GUID.match(value) for value in found):
-            raise Refused("Dataverse names no user")
+            raise MicrosoftRefused("Dataverse names no user")
         return Organization(*found)
 
     async def _ask(self, address: str, token: str, deadline: Deadline, call: Any) -> Reply:
@@ -147,7 +147,7 @@ def _body(reply: Reply, call: str) -> dict[str, Any]:
     if reply.status != 200 and not 400 <= reply.status < 500:
         raise Unreachable(f"{call} answered {reply.status}")
     if reply.status != 200:
-        raise Refused(_refusal(reply, call))
+        raise MicrosoftRefused(_refusal(reply, call))
     body = _json(reply)
     if not isinstance(body, dict):
         raise Unreachable(f"{call}: no JSON object")

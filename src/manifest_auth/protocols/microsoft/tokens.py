@@ -23,7 +23,7 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
-class Refused(Exception):
+class MicrosoftRefused(Exception):
     """The token is not accepted; the text is for the log."""
 
 
@@ -90,20 +90,20 @@ def check(payload: Mapping[str, Any], accepted: Accepted, now_ms: int) -> Claims
     verified. Raises Refused."""
     cloud, directory = accepted.cloud, accepted.directory
     if directory_of(payload) != directory or directory == CONSUMERS:
-        raise Refused("tid: of another directory, or of personal accounts")
+        raise MicrosoftRefused("tid: of another directory, or of personal accounts")
     version = payload.get("ver")
     issuers = {"1.0": cloud.issuer_v1(directory), "2.0": cloud.issuer_v2(directory)}
     if version not in ("1.0", "2.0") or payload.get("iss") != issuers[version]:
-        raise Refused("iss: does not fit ver and tid")
+        raise MicrosoftRefused("iss: does not fit ver and tid")
     audience = payload.get("aud")
     if not isinstance(audience, str) or not _is_for_us(audience, accepted):
-        raise Refused("aud: neither Graph nor our application")
+        raise MicrosoftRefused("aud: neither Graph nor our application")
     application = application_of(payload)
     if application not in accepted.applications:
-        raise Refused("appid, azp: not on the provider's list")
+        raise MicrosoftRefused("appid, azp: not on the provider's list")
     person = payload.get("oid")
     if not isinstance(person, str) or not GUID.match(person.lower()):
-        raise Refused("oid: missing")
+        raise MicrosoftRefused("oid: missing")
     _check_delegated(payload, accepted, is_graph=cloud.is_graph(audience))
     _check_guest(payload, accepted)
     expires_at = _check_times(payload, now_ms / 1000)
@@ -128,9 +128,9 @@ def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph
     in a user's token."""
     scopes = payload.get("scp")
     if payload.get("idtyp", "user") != "user" or not isinstance(scopes, str) or not scopes.split():
-        raise Refused("scp: an app's own token, no person's")
+        raise MicrosoftRefused("scp: an app's own token, no person's")
     if not is_graph and accepted.scopes and not accepted.scopes & set(scopes.split()):
-        raise Refused("scp: none of the scopes that the provider asks for")
+        raise MicrosoftRefused("scp: none of the scopes that the provider asks for")
 
 
 def _check_guest(payload: Mapping[str, Any], accepted: Accepted) -> None:
@@ -139,15 +139,15 @@ def _check_guest(payload: Mapping[str, Any], accepted: Accepted) -> None:
     cloud, directory = accepted.cloud, accepted.directory
     at_home = payload.get("idp", "") in ("", cloud.issuer_v1(directory), cloud.issuer_v2(directory))
     if not (at_home and payload.get("acct", 0) in (0, "0")) and not accepted.guests:
-        raise Refused("idp, acct: a guest")
+        raise MicrosoftRefused("idp, acct: a guest")
 
 
 def _check_times(payload: Mapping[str, Any], now: float) -> float:
     exp, nbf, iat = payload.get("exp"), payload.get("nbf", 0), payload.get("iat", 0)
     for name, value in (("exp", exp), ("nbf", nbf), ("iat", iat)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-            raise Refused(f"{name}: no time")
+            raise MicrosoftRefused(f"{name}: no time")
     assert isinstance(exp, int | float)
     if nbf > now + SKEW_S or iat > now + SKEW_S:
-        raise Refused("nbf, iat: not valid yet")
+        raise MicrosoftRefused("nbf, iat: not valid yet")
     return float(exp)

@@ -4,22 +4,15 @@ Reads what a caller sends and checks what it proves by itself. Never reads the s
 secret is right and whether an assertion was used before is for others.
 """
 
-from manifest_auth.protocols.oauth.assertions import read_assertion, verify
 from manifest_auth.protocols.oauth.authentication import (
     BasicSecret,
     ClientAssertion,
     account_of,
     client_id_of,
+    read_assertion,
     read_authentication,
-)
-from manifest_auth.protocols.oauth.client_keys import read_keys
-from manifest_auth.protocols.oauth.errors import (
-    InvalidClient,
-    InvalidRequest,
-    InvalidScope,
-    TokenRefused,
-    UnauthorizedClient,
-    error_of,
+    read_keys,
+    verify,
 )
 from manifest_auth.protocols.oauth.metadata import metadata
 from manifest_auth.protocols.oauth.requests import (
@@ -27,8 +20,14 @@ from manifest_auth.protocols.oauth.requests import (
     OF_DEVICES,
     REFRESH_TOKEN,
     RESOURCE,
+    InvalidClient,
+    InvalidRequest,
+    InvalidScope,
+    TokenRefused,
     TokenRequest,
+    UnauthorizedClient,
     check_resource,
+    error_of,
     read_form,
     read_grant,
     read_token,

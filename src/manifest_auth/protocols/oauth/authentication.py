@@ -1,18 +1,36 @@
-"""Authentication of a caller of ``/oauth2``: by a secret in the Basic header, or by a signed assertion.
-
-RFC 6749, section 2.3.1, and RFC 7523, section 2.2. A secret in the body is refused, and so are two ways at once.
-"""
+"""Authentication of a caller of ``/oauth2``: by a secret in the Basic header, or by a signed assertion (RFC 7523)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import unquote_plus
 
-from manifest_auth.protocols.oauth.errors import InvalidClient, InvalidRequest
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.protocols.oauth.requests import InvalidClient, InvalidRequest
+from manifest_auth.protocols.oidc import Key, read_key_set
+from manifest_auth.text import strict_json
+from manifest_auth.text.base64url import decode
+
+# Public keys of a service account, with which its assertions are verified: a JWK set (RFC 7517), given by value.
+#
+# There is no address that a set could be fetched from: the server calls no one whom a caller names.
+
+ClientKey = Key
+ALGORITHMS = ("ES256", "PS256", "RS256")
+
+
+def read_keys(jwks: str | None) -> tuple[ClientKey, ...]:
+    """The keys of a stored set; none where the account has no set."""
+    return () if jwks is None else read_key_set(strict_json.read(jwks.encode()))
+
+
+# RFC 6749, section 2.3.1, and RFC 7523, section 2.2. A secret in the body is refused, and so are two ways at once.
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 METHODS = ("client_secret_basic", "private_key_jwt")
@@ -91,3 +109,97 @@ def _decoded(coded: str) -> str:
     if not _FORM_CODED.match(coded):
         raise InvalidClient("the Basic header is not coded as a form")
     return unquote_plus(coded, "utf-8", "replace")
+
+
+# Verifies the assertion of ``private_key_jwt``: RFC 7523, section 3, and RFC 8725.
+#
+# The audience is the issuer alone, as one text: an assertion that names this server's token endpoint, or names others
+# beside it, may have been made for someone else.
+
+MAX_LENGTH = 8192
+#: How far ahead the end of an assertion may be, seconds.
+LIFE_S = 300
+_SKEW_S = 60
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+_TYPES = ("jwt", "client-authentication+jwt")
+_Time = int | float
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    iss: str
+    sub: str
+    aud: str
+    exp: _Time
+    jti: Annotated[str, Meta(min_length=1, max_length=255)]
+    iat: _Time = 0
+    nbf: _Time = 0
+
+
+class Assertion(NamedTuple):
+    """An assertion whose claims are right and whose signature is not verified. ``exp``: seconds since 1970, rounded
+    up; ``kid``: None where the header names no key."""
+
+    account: int
+    jti: str
+    exp: int
+    algorithm: str
+    kid: str | None
+    signed: bytes
+    signature: bytes
+
+
+def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Assertion:
+    """The content of an assertion, whose signature :func:`verify` checks. ``client_id``: of the request, empty where it
+    names none; ``issuer``: this server's. Raises InvalidClient."""
+    if len(text) > MAX_LENGTH or not _COMPACT.match(text):
+        raise InvalidClient("assertion: not three segments of at most 8 KiB")
+    signed, _, signature = text.rpartition(".")
+    head, _, payload = signed.partition(".")
+    try:
+        header = strict_json.read(decode(head))
+        claims = msgspec.convert(strict_json.read(decode(payload)), _Claims, strict=True)
+        raw_signature = decode(signature)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InvalidClient(f"assertion: {error}") from None
+    algorithm, kid = _header(header)
+    account = account_of(claims.sub)
+    now = now_ms / 1000
+    checks = {
+        "iss": claims.iss == claims.sub,
+        "sub": account is not None and client_id in ("", claims.sub),
+        "aud": claims.aud == issuer,
+        "exp": now < claims.exp <= now + LIFE_S,
+        "iat": claims.iat <= now + _SKEW_S,
+        "nbf": claims.nbf <= now + _SKEW_S,
+    }
+    wrong = [name for name, is_right in checks.items() if not is_right]
+    if wrong or account is None:
+        raise InvalidClient(f"assertion: {', '.join(wrong)}")
+    return Assertion(
+        account=account, jti=claims.jti, exp=-int(-claims.exp // 1), algorithm=algorithm, kid=kid,
+        signed=signed.encode(), signature=raw_signature,
+    )  # fmt: skip
+
+
+def _header(header: Any) -> tuple[str, str | None]:
+    """Algorithm and ``kid``. Keys in the header (``jwk``, ``jku``, ``x5c``) are never looked at."""
+    if not isinstance(header, dict) or {"crit", "b64"} & header.keys():
+        raise InvalidClient("assertion: header")
+    algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
+    if algorithm not in ALGORITHMS:
+        raise InvalidClient("assertion: algorithm")
+    if not isinstance(kid, str | None):
+        raise InvalidClient("assertion: kid")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        raise InvalidClient("assertion: type")
+    return str(algorithm), kid
+
+
+def verify(assertion: Assertion, keys: Sequence[ClientKey]) -> None:
+    """Checks the signature with the account's own keys, which are few: with the one that is named, else with all that
+    fit (RFC 7515, section 4.1.4 and appendix D). Raises InvalidClient."""
+    fitting = [key for key in keys if assertion.kid in (None, key.kid) and key.fits(assertion.algorithm)]
+    if not fitting:
+        raise InvalidClient("assertion: its key is not among the account's")
+    if not any(key.verifies(assertion.algorithm, assertion.signed, assertion.signature) for key in fitting):
+        raise InvalidClient("assertion: signature")

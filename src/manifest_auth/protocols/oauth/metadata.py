@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from manifest_auth.permissions import Permission
-from manifest_auth.protocols.oauth.authentication import METHODS
-from manifest_auth.protocols.oauth.client_keys import ALGORITHMS
+from manifest_auth.protocols.oauth.authentication import ALGORITHMS, METHODS
 from manifest_auth.protocols.oauth.requests import DEVICE_CODE, GRANT_TYPE, REFRESH_TOKEN
 
 PATH = "/.well-known/oauth-authorization-server"

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from manifest_auth.protocols.oidc import (
-    authorization,
-    diagnose,
-    discovery,
-    id_token,
-    keys,
-    token_endpoint,
-    userinfo,
-)
+from manifest_auth.protocols.oidc import authorization_code, diagnose, discovery, person_claims
 from manifest_auth.protocols.oidc.cache import TtlCache
-from manifest_auth.protocols.oidc.callback import Callback, CallbackAddresses
-from manifest_auth.protocols.oidc.errors import Refused
-from manifest_auth.protocols.oidc.messages import Answer, Authorization, Discovered, Redeemed, Registration
-from manifest_auth.protocols.oidc.registration_check import CallbackState, Finding, callback_state
+from manifest_auth.protocols.oidc.diagnose import CallbackState, Finding, callback_state
+from manifest_auth.protocols.oidc.messages import (
+    Answer,
+    Authorization,
+    Callback,
+    CallbackAddresses,
+    Discovered,
+    OidcRefused,
+    Redeemed,
+    Registration,
+)
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.outgoing import Deadline, Outgoing
 
@@ -26,8 +25,8 @@ _STALE_MS = 24 * 60 * 60 * 1000
 
 
 class Client:
-    """Every method that calls a provider raises :class:`.outgoing.Unreachable` and :class:`Refused`. ``deadline``: for
-    all its calls together; it names the client."""
+    """Every method that calls a provider raises :class:`.outgoing.Unreachable` and :class:`OidcRefused`. ``deadline``:
+    for all its calls together; it names the client."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, at: Callable[[str], str] = discovery.address_of) -> None:
         """``at``: the discovery address of an issuer, if it differs from the standard's."""
@@ -36,7 +35,7 @@ class Client:
         self._keys = TtlCache(
             self._published, clock, outgoing.metrics, "provider_keys"
         )  # no stale keys: a revoked key must stop verifying
-        self._tokens = token_endpoint.TokenEndpoint(outgoing)
+        self._tokens = authorization_code.TokenEndpoint(outgoing)
 
     async def discover(self, issuer: str, deadline: Deadline) -> Discovered:
         """A provider's discovery document, at most an hour old; up to a day while it cannot be fetched."""
@@ -44,7 +43,7 @@ class Client:
 
     def authorization_address(self, found: Discovered, registration: Registration, asked: Authorization) -> str:
         """The address of the authorization request."""
-        return authorization.address(found, registration, asked)
+        return authorization_code.request_address(found, registration, asked)
 
     async def redeem(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
@@ -59,17 +58,19 @@ class Client:
         """As :meth:`redeem`, with the provider's tokens, for calls to its other services."""
         found = await self.discover(registration.issuer, deadline)
         tokens = await self._tokens.redeem(found, registration, answer, deadline)
-        signed = id_token.read(tokens.id_token, found.algorithms)
+        signed = person_claims.read_token(tokens.id_token, found.algorithms)
         key = await self._key_of(signed, found, deadline)
         now = self._clock.now_ms()
-        expected = id_token.Expected(found.issuer, registration.client_id, answer.nonce, now, registration.audiences)
-        claims = id_token.claims_of(signed, expected)
-        id_token.check_access_token(claims, signed.algorithm, key, tokens.access_token)
+        expected = person_claims.Expected(
+            found.issuer, registration.client_id, answer.nonce, now, registration.audiences
+        )
+        claims = person_claims.claims_of(signed, expected)
+        person_claims.check_access_token(claims, signed.algorithm, key, tokens.access_token)
         told = {name: value for name, value in claims.items() if value is not None}
         if found.userinfo_endpoint and wants - told.keys():
             info = await self._userinfo(found, registration, tokens.access_token, deadline)
-            userinfo.check(info, claims["sub"])
-            told = userinfo.merged(told, info)
+            person_claims.check_userinfo(info, claims["sub"])
+            told = person_claims.merged(told, info)
         return Redeemed(told, tokens.access_token, tokens.refresh_token)
 
     def examine(
@@ -95,35 +96,35 @@ class Client:
         return chosen, state
 
     async def _discovered(self, issuer: str, tenant_id: int) -> Discovered:
-        document = await discovery.fetch(self._outgoing, self._at(issuer), self._outgoing.deadline(tenant_id))
-        return discovery.read(self._outgoing, issuer, document)
+        document = await discovery.fetch_document(self._outgoing, self._at(issuer), self._outgoing.deadline(tenant_id))
+        return discovery.read_document(self._outgoing, issuer, document)
 
-    async def _published(self, address: str, tenant_id: int) -> tuple[keys.Key, ...]:
-        return await keys.fetch(self._outgoing, address, self._outgoing.deadline(tenant_id))
+    async def _published(self, address: str, tenant_id: int) -> tuple[discovery.Key, ...]:
+        return await discovery.fetch_keys(self._outgoing, address, self._outgoing.deadline(tenant_id))
 
-    async def _key_of(self, signed: id_token.Signed, found: Discovered, deadline: Deadline) -> keys.Key:
+    async def _key_of(self, signed: person_claims.Signed, found: Discovered, deadline: Deadline) -> discovery.Key:
         address, issuer = found.jwks_uri, found.issuer
         at_hand = await self._keys.get(address, deadline)
         try:
-            return id_token.verifying_key(signed, keys.of_issuer(at_hand, issuer))
-        except id_token.NoKey:
+            return person_claims.verifying_key(signed, discovery.keys_of_issuer(at_hand, issuer))
+        except person_claims.NoKey:
             newer = await self._keys.renew(address, at_hand, deadline)
             if newer is None:
                 raise
-            return id_token.verifying_key(signed, keys.of_issuer(newer, issuer))
+            return person_claims.verifying_key(signed, discovery.keys_of_issuer(newer, issuer))
 
     async def _userinfo(
         self, found: Discovered, registration: Registration, access_token: str, deadline: Deadline
     ) -> dict[str, Any]:
         assert found.userinfo_endpoint is not None
-        reply = await userinfo.fetch(self._outgoing, found.userinfo_endpoint, access_token, deadline)
-        if not userinfo.is_signed(reply):
-            return userinfo.read(reply.body)
+        reply = await person_claims.fetch_userinfo(self._outgoing, found.userinfo_endpoint, access_token, deadline)
+        if not person_claims.is_signed(reply):
+            return person_claims.read_userinfo(reply.body)
         try:
-            signed = userinfo.signed(reply, found.algorithms)
+            signed = person_claims.signed(reply, found.algorithms)
             await self._key_of(signed, found, deadline)
-        except Refused as error:
-            raise Refused(f"userinfo: {error.reason.removeprefix('ID token: ')}") from None
-        claims = userinfo.read(signed.payload)
-        userinfo.check_signed(claims, found.issuer, registration.client_id, registration.audiences)
+        except OidcRefused as error:
+            raise OidcRefused(f"userinfo: {error.reason.removeprefix('ID token: ')}") from None
+        claims = person_claims.read_userinfo(signed.payload)
+        person_claims.check_signed(claims, found.issuer, registration.client_id, registration.audiences)
         return claims

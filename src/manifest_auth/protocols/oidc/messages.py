@@ -1,7 +1,9 @@
-"""Parameters and results of this package, as records."""
+"""Parameters, results and refusals of this package, as records and fixed sentences."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
@@ -50,7 +52,7 @@ class Authorization(NamedTuple):
 
 class Answer(NamedTuple):
     """An authorization response, and the stored values for it. The caller has checked its issuer, see
-    :class:`manifest_auth.protocols.oidc.callback.Callback`."""
+    :class:`manifest_auth.protocols.oidc.messages.Callback`."""
 
     code: str
     verifier: str
@@ -70,3 +72,94 @@ class Redeemed(NamedTuple):
 
     def __repr__(self) -> str:
         return "Redeemed(***)"
+
+
+# Refusals of providers' answers, and the fixed sentences that a user may read about them.
+
+SETUP_ERROR = "Single sign-on is not set up correctly. Please tell your administrator."
+_TRY_AGAIN = "Please try again in a few minutes."
+_UNKNOWN = "Your organisation's sign-in page did not let you in. If this goes on, please tell your administrator."
+
+#: RFC 6749, sections 4.1.2.1 and 5.2, and OpenID Connect Core, section 3.1.2.6.
+SENTENCES = {
+    "access_denied": "The sign-in was cancelled or not allowed at your organisation's sign-in page.",
+    "login_required": "Your organisation's sign-in page asks you to sign in there first. Please try again.",
+    "account_selection_required": "Please choose an account at your organisation's sign-in page and try again.",
+    "consent_required": "Your consent is needed at your organisation's sign-in page. Please try again.",
+    "interaction_required": "Your organisation's sign-in page needs something more from you. Please try again.",
+    "temporarily_unavailable": f"Your organisation's sign-in page is busy or under maintenance. {_TRY_AGAIN}",
+    "server_error": f"Your organisation's sign-in page has a fault of its own. {_TRY_AGAIN}",
+    "invalid_grant": "The sign-in took too long or was completed already. Please start again.",
+    "unauthorized_client": SETUP_ERROR,
+    "unsupported_response_type": SETUP_ERROR,
+    "unsupported_grant_type": SETUP_ERROR,
+    "invalid_client": SETUP_ERROR,
+    "invalid_scope": SETUP_ERROR,
+    "invalid_request": SETUP_ERROR,
+}
+#: Entra ID's error number, for the log only: Microsoft changes them, and an attacker can write the address.
+_NUMBER = re.compile(r"AADSTS\d{4,9}\b")
+_CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,80}\Z")  # RFC 6749, section 4.1.2.1
+
+
+class OidcRefused(Exception):
+    """The provider's answer is not accepted. ``reason``: for the log; ``sentence``: for the user, or None."""
+
+    def __init__(self, reason: str, sentence: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.sentence = reason, sentence
+
+
+def sentence_for(error: str) -> str:
+    """The sentence for a provider's error code, from a fixed list: an attacker can write the provider's own text."""
+    return SENTENCES.get(error, _UNKNOWN)
+
+
+def with_number(code: str, description: object) -> str:
+    """The error code, and the error number from its description, if any."""
+    found = _NUMBER.search(description) if isinstance(description, str) else None
+    return f"{code} {found[0]}" if found else code
+
+
+def refused_by_provider(where: str, error: object, description: object = None) -> OidcRefused:
+    """A refusal by the provider itself, with its error code for the log."""
+    code = error if isinstance(error, str) and _CODE.match(error) else "no error code"
+    return OidcRefused(f"{where}: {with_number(code, description)}", sentence_for(code))
+
+
+# The callback address of a sign-in, and whether an answer belongs to it.
+#
+# This is the mix-up defence (RFC 9207; RFC 9700, section 4.4).
+#
+# An attacker's provider may redirect the browser to an honest one, so that the honest provider's code arrives in a
+# sign-in at the attacker's. One of two facts must prove the origin of an answer: it arrives at an address that no other
+# provider has, or it names its issuer. Otherwise the sign-in is refused.
+
+
+class Callback(NamedTuple):
+    """Stored at the start of a sign-in, so that later announcements of the provider do not matter. ``iss_required``:
+    the provider announced that its answers have ``iss``."""
+
+    redirect_uri: str
+    iss_required: bool
+
+    def matches(self, callback_address: str, iss: str | None, asked: Callable[[], str]) -> bool:
+        """Whether an answer at ``callback_address`` with ``iss`` comes from the issuer ``asked``. Texts are compared
+        exactly."""
+        if callback_address != self.redirect_uri:
+            return False
+        return not self.iss_required if iss is None else iss == asked()
+
+
+class CallbackAddresses(NamedTuple):
+    """``own``: the address of one provider of one client; ``shared``: the common address; None for a provider that may
+    not use it."""
+
+    own: str
+    shared: str | None = None
+
+    def chosen(self, found: Discovered) -> Callback:
+        """The callback for a provider. The shared address does not identify the provider, so it needs a provider that
+        announces ``iss``."""
+        address = self.shared if self.shared is not None and found.returns_iss else self.own
+        return Callback(address, found.returns_iss)

@@ -3,22 +3,23 @@
 Owns the only XML parser, signatures, decryption and the rules of the browser profile. Results are the assertion's
 content, a provider's metadata, our metadata and our requests. It stores nothing (the caller stores assertion ids and
 open requests), never reads the clock, never uses HTTP, and never tells a sender why a response was refused: the text of
-:class:`Refused` is for the log, or for the administrator who imports metadata and certificates.
+:class:`SamlRefused` is for the log, or for the administrator who imports metadata and certificates.
 
 ``read`` returns the claimed issuer of a response, so that the caller can find the provider; only ``verify`` returns an
 :class:`Assertion`. Importing this package loads lxml and signxml, so functions import it where they need it.
 """
 
-from manifest_auth.protocols.saml.certificates import (
+from manifest_auth.protocols.saml.document import NotBase64, SamlRefused, read_time
+from manifest_auth.protocols.saml.metadata import (
     CertificateFacts,
+    Metadata,
     certificate_facts,
+    check_address,
     make_key,
     read_certificate,
+    read_metadata,
+    sp_metadata,
 )
-from manifest_auth.protocols.saml.conditions import Assertion
-from manifest_auth.protocols.saml.errors import NotBase64, Refused
-from manifest_auth.protocols.saml.metadata import Metadata, check_address, read_metadata, sp_metadata
-from manifest_auth.protocols.saml.reading import UnverifiedResponse, read
 from manifest_auth.protocols.saml.requests import authn_request, post_page, redirect_address
-from manifest_auth.protocols.saml.times import read_time
-from manifest_auth.protocols.saml.verification import Policy, verify
+from manifest_auth.protocols.saml.shape import UnverifiedResponse, read_response
+from manifest_auth.protocols.saml.verification import Assertion, Policy, verify

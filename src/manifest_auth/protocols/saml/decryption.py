@@ -27,10 +27,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
 
 from manifest_auth.protocols.saml import document
-from manifest_auth.protocols.saml.errors import Refused, quoted
-from manifest_auth.protocols.saml.names import DS, MORE, XENC, XENC11, ds, xenc
+from manifest_auth.protocols.saml.document import DS, MORE, XENC, XENC11, SamlRefused, ds, quoted, xenc
 from manifest_auth.protocols.saml.shape import only_child
-from manifest_auth.protocols.saml.signature_shape import base64_of
+from manifest_auth.protocols.saml.signatures import base64_of
 
 UNREADABLE: Final = "the encrypted assertion cannot be read with our keys"
 
@@ -60,10 +59,10 @@ _MOST_KEYS = 4
 def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree._Element:
     """The element inside an EncryptedAssertion, as the root of its own document. ``private_keys``: PEM.
 
-    Raises :class:`Refused`: with a reason for unsupported algorithms, with :data:`UNREADABLE` for other failures.
+    Raises :class:`SamlRefused`: with a reason for unsupported algorithms, with :data:`UNREADABLE` for other failures.
     """
     if not private_keys:
-        raise Refused("the assertion is encrypted and the provider has no decryption key")
+        raise SamlRefused("the assertion is encrypted and the provider has no decryption key")
     data = only_child(encrypted, xenc("EncryptedData"))
     mode, size = _cipher(data)
     value = _value(data)
@@ -75,9 +74,9 @@ def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree
         for oaep, content in wrapped:
             clear = _clear(private, oaep, content, size, mode, value)
             if clear is not None:
-                with contextlib.suppress(Refused):
+                with contextlib.suppress(SamlRefused):
                     return document.parse_inside(clear, encrypted.nsmap)
-    raise Refused(UNREADABLE)
+    raise SamlRefused(UNREADABLE)
 
 
 def _encrypted_keys(encrypted: etree._Element, data: etree._Element) -> list[etree._Element]:
@@ -94,14 +93,14 @@ def _encrypted_keys(encrypted: etree._Element, data: etree._Element) -> list[etr
         named = {reference.get("URI") for reference in references}
         found = [key for key in beside if f"#{key.get('Id')}" in named]
     if not 0 < len(found) <= _MOST_KEYS or len(inside) + len(beside) > _MOST_KEYS:
-        raise Refused(f"{len(found)} encrypted keys for the assertion")
+        raise SamlRefused(f"{len(found)} encrypted keys for the assertion")
     return found
 
 
 def _cipher(data: etree._Element) -> tuple[str, int]:
     address = only_child(data, xenc("EncryptionMethod")).get("Algorithm", "")
     if address not in _CIPHERS:
-        raise Refused(f"cipher {quoted(address)} is not allowed")
+        raise SamlRefused(f"cipher {quoted(address)} is not allowed")
     return _CIPHERS[address]
 
 
@@ -113,7 +112,7 @@ def _padding(key: etree._Element) -> padding.OAEP:
     """The OAEP padding that an EncryptedKey names; SHA-1 by default (XML Encryption 5.5.2)."""
     method = only_child(key, xenc("EncryptionMethod"))
     if method.get("Algorithm") not in _TRANSPORTS:
-        raise Refused(f"key transport {quoted(method.get('Algorithm'))} is not allowed")
+        raise SamlRefused(f"key transport {quoted(method.get('Algorithm'))} is not allowed")
     digest = _named(method, ds("DigestMethod"), _DIGESTS, hashes.SHA1)
     mask = _named(method, f"{{{XENC11}}}MGF", _MASKS, hashes.SHA1)
     if method.get("Algorithm") == _TRANSPORTS[0]:
@@ -132,7 +131,7 @@ def _named(
     if found is None:
         return usual
     if found.get("Algorithm") not in allowed:
-        raise Refused(f"key transport with {quoted(found.get('Algorithm'))} is not allowed")
+        raise SamlRefused(f"key transport with {quoted(found.get('Algorithm'))} is not allowed")
     return allowed[found.get("Algorithm", "")]
 
 

@@ -1,30 +1,136 @@
-"""The only XML parser of this package.
-
-All XML goes through :func:`parse`.
-
-Documents that two parsers read differently caused CVE-2025-25291 and CVE-2025-25292; comments that split a text caused
-CVE-2017-11427. So there is one parser, and ambiguous documents are refused before it.
-"""
+"""XML of SAML: the only parser of this package, and the names, times and exceptions that every module uses."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
-from manifest_auth.protocols.saml.errors import Refused, quoted
-from manifest_auth.protocols.saml.names import (
-    ASSERTION,
-    DS,
-    EXCLUSIVE,
-    PROTOCOL,
-    XENC,
-    XENC11,
-    XINCLUDE,
-    XSLT,
+_LONGEST = 200
+
+
+class SamlRefused(Exception):
+    """A response, a document or a certificate is refused. The text is the reason, for the log.
+
+    Only reasons about metadata and certificates are shown to an administrator; the sender of a response never sees the
+    reason.
+    """
+
+
+class NotBase64(SamlRefused):
+    """The input is not base64: an error of the request, which the sender may see."""
+
+
+def quoted(text: str | None) -> str:
+    """Text from outside, safe for a reason: one line, printable, shortened."""
+    if text is None:
+        return "none"
+    cut = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return '"' + "".join(letter if letter.isprintable() else "·" for letter in cut) + '"'
+
+
+# Namespaces and fixed addresses of SAML 2.0, XML Signature and XML Encryption.
+
+PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
+ASSERTION: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
+METADATA: Final = "urn:oasis:names:tc:SAML:2.0:metadata"
+DS: Final = "http://www.w3.org/2000/09/xmldsig#"
+XENC: Final = "http://www.w3.org/2001/04/xmlenc#"
+XENC11: Final = "http://www.w3.org/2009/xmlenc11#"
+MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
+EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
+ENVELOPED: Final = f"{DS}enveloped-signature"
+XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
+XSLT: Final = "http://www.w3.org/1999/XSL/Transform"
+
+HTTP_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+HTTP_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
+BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
+RSA_SHA256: Final = f"{MORE}rsa-sha256"
+
+
+def protocol(name: str) -> str:
+    """The qualified name of an element of the protocol namespace."""
+    return f"{{{PROTOCOL}}}{name}"
+
+
+def assertion(name: str) -> str:
+    """The qualified name of an element of the assertion namespace."""
+    return f"{{{ASSERTION}}}{name}"
+
+
+def metadata(name: str) -> str:
+    """The qualified name of an element of the metadata namespace."""
+    return f"{{{METADATA}}}{name}"
+
+
+def ds(name: str) -> str:
+    """The qualified name of an element of the XML Signature namespace."""
+    return f"{{{DS}}}{name}"
+
+
+def xenc(name: str) -> str:
+    """The qualified name of an element of the XML Encryption namespace."""
+    return f"{{{XENC}}}{name}"
+
+
+# Times of SAML: xs:dateTime in UTC, with or without fraction and offset (SAML core 1.3.3).
+
+
+#: Allowed clock difference, in both directions, milliseconds.
+SKEW_MS = 60_000
+
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,20}))?(?:Z|([+-])(\d\d):(\d\d))?",
+    re.ASCII,
 )
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_time(text: str) -> int:
+    """Milliseconds since 1970. A time without zone is UTC, as SAML core says. Raises :class:`SamlRefused`."""
+    found = _TIME.fullmatch(text.strip(" \t\r\n"))
+    if found is None:
+        raise SamlRefused(f"not a time: {quoted(text)}")
+    seconds, fraction, sign, hours, minutes = found.groups()
+    try:
+        at = datetime.fromisoformat(f"{seconds}+00:00")
+    except ValueError:
+        raise SamlRefused(f"not a time: {quoted(text)}") from None
+    ms = (at - _EPOCH) // timedelta(milliseconds=1) + int(((fraction or "") + "000")[:3])
+    if sign is None:
+        return ms
+    offset = (int(hours) * 60 + int(minutes)) * 60_000
+    return ms - offset if sign == "+" else ms + offset
+
+
+def write_time(ms: int) -> str:
+    """The time as xs:dateTime in UTC with milliseconds."""
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_past(until: str, now_ms: int) -> bool:
+    """Whether a NotOnOrAfter is in the past, with the allowed skew."""
+    return now_ms >= read_time(until) + SKEW_MS
+
+
+def is_future(since: str, now_ms: int) -> bool:
+    """Whether a NotBefore or an instant is in the future, with the allowed skew."""
+    return read_time(since) > now_ms + SKEW_MS
+
+
+# The only XML parser of this package.
+#
+# All XML goes through :func:`parse`.
+#
+# Documents that two parsers read differently caused CVE-2025-25291 and CVE-2025-25292; comments that split a text
+# caused CVE-2017-11427. So there is one parser, and ambiguous documents are refused before it.
 
 LARGEST = 256 * 1024
 _MOST_TAGS = 6_000  # start and end tags; a user in 2,500 groups stays below
@@ -49,7 +155,7 @@ _FORBIDDEN = {XINCLUDE, XSLT}
 
 
 def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) -> etree._Element:
-    """The root element. Raises :class:`Refused` for anything but plain, small, shallow XML in UTF-8.
+    """The root element. Raises :class:`SamlRefused` for anything but plain, small, shallow XML in UTF-8.
 
     ``comments``: whether comments are allowed between elements; a text with a comment inside is refused, see
     :func:`text_of`.
@@ -70,7 +176,7 @@ def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._
     wrapped = b"<in" + namespaces.encode() + b">" + clear + b"</in>"
     wrapper = _parsed(_plain(wrapped, LARGEST, comments=False))
     if len(wrapper) != 1 or wrapper.text or wrapper[0].tail:
-        raise Refused("not exactly one element")
+        raise SamlRefused("not exactly one element")
     _check(wrapper[0])
     return standalone(wrapper[0])
 
@@ -81,9 +187,9 @@ def standalone(element: etree._Element) -> etree._Element:
 
 
 def text_of(element: etree._Element) -> str:
-    """The text of an element that has one text node and nothing else. Raises :class:`Refused`."""
+    """The text of an element that has one text node and nothing else. Raises :class:`SamlRefused`."""
     if len(element):
-        raise Refused(f"{quoted(local(element))} holds more than text")
+        raise SamlRefused(f"{quoted(local(element))} holds more than text")
     return element.text or ""
 
 
@@ -117,26 +223,26 @@ def _plain(document: bytes, largest: int, comments: bool) -> bytes:
     comment, CDATA section and processing instruction, and a split at ``<`` every tag.
     """
     if len(document) > largest:
-        raise Refused(f"larger than {largest} bytes")
+        raise SamlRefused(f"larger than {largest} bytes")
     document = document.removeprefix(_BOM)
     try:
         document.decode("utf-8")
     except UnicodeDecodeError:
-        raise Refused("not UTF-8") from None
+        raise SamlRefused("not UTF-8") from None
     start = _DECLARATION.match(document)
     body = document[start.end() if start else 0 :]
     if start and any(name.lower() != b"utf-8" for name in _ENCODING.findall(start.group())):
-        raise Refused("another encoding than UTF-8 is declared")
+        raise SamlRefused("another encoding than UTF-8 is declared")
     if b"<?" in body:
-        raise Refused("processing instruction")
+        raise SamlRefused("processing instruction")
     if re.search(rb"<!(?!--)" if comments else rb"<!", body):
-        raise Refused("DOCTYPE, comment or CDATA section")
+        raise SamlRefused("DOCTYPE, comment or CDATA section")
     if body.count(b"<") > _MOST_TAGS:
-        raise Refused("too many elements")
+        raise SamlRefused("too many elements")
     if body.count(b"xmlns") > _MOST_DECLARATIONS or any(
         tag.count(b"xmlns") > _MOST_DECLARATIONS_OF_ONE for tag in body.split(b"<")
     ):
-        raise Refused("too many namespace declarations")
+        raise SamlRefused("too many namespace declarations")
     return document
 
 
@@ -144,7 +250,7 @@ def _parsed(document: bytes) -> etree._Element:
     try:
         return etree.fromstring(document, parser())
     except etree.LxmlError as error:
-        raise Refused(f"not well-formed: {quoted(str(error))}") from None
+        raise SamlRefused(f"not well-formed: {quoted(str(error))}") from None
 
 
 def _check(root: etree._Element) -> None:
@@ -156,28 +262,28 @@ def _check(root: etree._Element) -> None:
         if event == "start":
             depth += 1
             if depth > _DEEPEST:
-                raise Refused("nested too deeply")
+                raise SamlRefused("nested too deeply")
             if len(item.attrib) > _MOST_ATTRIBUTES:
-                raise Refused("too many attributes")
+                raise SamlRefused("too many attributes")
         elif event == "end":
             depth -= 1
         elif item not in declared:
             declared.add(item)
             _declare(bound, *item)
             if len(declared) > _MOST_DIFFERENT_DECLARATIONS:
-                raise Refused("too many different namespace declarations")
+                raise SamlRefused("too many different namespace declarations")
 
 
 def _declare(bound: dict[str, str], prefix: str, uri: str) -> None:
     """Checks the declaration of a prefix. Relative namespaces make canonicalisation fail or differ (CVE-2025-66568)."""
     if uri in _FORBIDDEN:
-        raise Refused(f"namespace {quoted(uri)}")
+        raise SamlRefused(f"namespace {quoted(uri)}")
     if uri and not _ABSOLUTE.fullmatch(uri):
-        raise Refused(f"namespace {quoted(uri)} is relative or too long")
+        raise SamlRefused(f"namespace {quoted(uri)} is relative or too long")
     if not prefix:  # Entra ID and ADFS change the default namespace from element to element
         return
     before = bound.setdefault(prefix, uri)
     if before != uri and (before in _PROTECTED or uri in _PROTECTED) and not _NUMBERED.fullmatch(prefix):
-        raise Refused(f"prefix {quoted(prefix)} has two meanings")
+        raise SamlRefused(f"prefix {quoted(prefix)} has two meanings")
     if _CUSTOMARY.get(prefix, uri) != uri:
-        raise Refused(f"prefix {quoted(prefix)} has a foreign meaning")
+        raise SamlRefused(f"prefix {quoted(prefix)} has a foreign meaning")

@@ -1,19 +1,24 @@
-"""SAML metadata (SAML metadata 2.4): reads that of providers, writes our own."""
+"""SAML metadata (SAML metadata 2.4) and its X.509 certificates: reads those of providers, writes our own."""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
 from manifest_auth.protocols.saml import document
-from manifest_auth.protocols.saml.certificates import read_certificate
-from manifest_auth.protocols.saml.errors import Refused, quoted
-from manifest_auth.protocols.saml.names import (
+from manifest_auth.protocols.saml.document import (
     DS,
     HTTP_POST,
     HTTP_REDIRECT,
@@ -21,9 +26,99 @@ from manifest_auth.protocols.saml.names import (
     PROTOCOL,
     XENC,
     XENC11,
+    SamlRefused,
     ds,
     metadata,
+    quoted,
 )
+
+# X.509 certificates: those of providers, whose keys are pinned, and our own.
+
+_LONGEST = 64 * 1024
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+_RSA_BITS = range(2048, 8192 + 1)
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+_OUR_YEARS = 20
+_BACKDATED = timedelta(days=1)  # for providers with a slow clock
+_LONGEST_COMMON_NAME = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class CertificateFacts(NamedTuple):
+    """Facts by which an administrator recognises a certificate. Times in milliseconds; SHA-256 in hexadecimal
+    digits."""
+
+    subject: str
+    not_before: int
+    not_after: int
+    fingerprint: str
+
+
+def read_certificate(text: str) -> bytes:
+    """One certificate as DER, from PEM or from plain base64, as consoles and metadata show it.
+
+    Raises :class:`SamlRefused`, with a sentence for an administrator, for anything else and for unsafe keys: RSA under
+    2048 bits, curves other than P-256, P-384 and P-521, and all other kinds.
+    """
+    if len(text) > _LONGEST:
+        raise SamlRefused("This is too long to be a certificate.")
+    blocks = _PEM.findall(text)
+    if len(blocks) > 1:
+        raise SamlRefused("This holds several certificates or keys; give one at a time.")
+    if blocks and blocks[0][0] != "CERTIFICATE":
+        raise SamlRefused(f"This is no certificate but a {blocks[0][0].lower()}.")
+    body = "".join((blocks[0][1] if blocks else text).split())
+    try:
+        der = base64.b64decode(body, validate=True)
+        certificate = x509.load_der_x509_certificate(der)
+        key = certificate.public_key()
+    except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
+        raise SamlRefused("This is no X.509 certificate in PEM or base64.") from None
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size not in _RSA_BITS:
+            raise SamlRefused(f"The certificate's RSA key has {key.key_size} bits; 2048 to 8192 are allowed.")
+    elif not isinstance(key, ec.EllipticCurvePublicKey):
+        raise SamlRefused("The certificate's key is neither RSA nor elliptic curve (ECDSA).")
+    elif key.curve.name not in _CURVES:
+        raise SamlRefused(f"The certificate's curve {key.curve.name} is not allowed; P-256, P-384 and P-521 are.")
+    return der
+
+
+def certificate_facts(der: bytes) -> CertificateFacts:
+    """The facts of a certificate that :func:`read_certificate` accepted."""
+    certificate = x509.load_der_x509_certificate(der)
+    return CertificateFacts(
+        subject=certificate.subject.rfc4514_string(),
+        not_before=_ms(certificate.not_valid_before_utc),
+        not_after=_ms(certificate.not_valid_after_utc),
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+    )
+
+
+def make_key(common_name: str, now_ms: int) -> tuple[bytes, bytes]:
+    """A new RSA key of 2048 bits (PEM, PKCS #8) and its self-signed certificate (DER), valid for 20 years.
+
+    Providers encrypt with it and verify our requests with it. They pin it, so the certificate needs no authority.
+    """
+    key = rsa.generate_private_key(65537, 2048)
+    now = _EPOCH + timedelta(milliseconds=now_ms)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name[:_LONGEST_COMMON_NAME])])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + timedelta(days=365 * _OUR_YEARS))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private, certificate.public_bytes(Encoding.DER)
+
+
+def _ms(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+# SAML metadata (SAML metadata 2.4): reads that of providers, writes our own.
 
 _LARGEST = 512 * 1024  # some contain logos as data: addresses
 _LONGEST_ENTITY_ID = 1024  # SAML core 8.3.6
@@ -53,13 +148,13 @@ def read_metadata(content: bytes) -> Metadata:
     """The one identity provider of a metadata document.
 
     A signature of the document is not checked: the administrator who imports it is responsible. Nothing in it disables
-    a check. Raises :class:`Refused` with a sentence for the administrator.
+    a check. Raises :class:`SamlRefused` with a sentence for the administrator.
     """
     try:
         root = document.parse(content, largest=_LARGEST, comments=True)
         return _read(root)
-    except Refused as reason:
-        raise Refused(f"This metadata cannot be used: {str(reason).rstrip('.')}.") from None
+    except SamlRefused as reason:
+        raise SamlRefused(f"This metadata cannot be used: {str(reason).rstrip('.')}.") from None
 
 
 def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_requests: bool) -> bytes:
@@ -88,17 +183,17 @@ def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_r
 
 def _read(root: etree._Element) -> Metadata:
     if root.tag not in (metadata("EntityDescriptor"), metadata("EntitiesDescriptor")):
-        raise Refused(f"it is no SAML 2.0 metadata but {quoted(str(root.tag))}")
+        raise SamlRefused(f"it is no SAML 2.0 metadata but {quoted(str(root.tag))}")
     found = [one for one in root.iter(_DESCRIPTOR) if PROTOCOL in one.get("protocolSupportEnumeration", "").split()]
     if len(found) != 1:
-        raise Refused(f"it describes {len(found)} SAML 2.0 identity providers instead of one")
+        raise SamlRefused(f"it describes {len(found)} SAML 2.0 identity providers instead of one")
     entity = found[0].getparent()
     entity_id = "" if entity is None else entity.get("entityID", "").strip()
     if not 0 < len(entity_id) <= _LONGEST_ENTITY_ID:
-        raise Refused("the provider's entityID is missing or too long")
+        raise SamlRefused("the provider's entityID is missing or too long")
     redirect, post = (_address(found[0], binding) for binding in (HTTP_REDIRECT, HTTP_POST))
     if redirect is None and post is None:
-        raise Refused("it names no SingleSignOnService with HTTP-Redirect or HTTP-POST")
+        raise SamlRefused("it names no SingleSignOnService with HTTP-Redirect or HTTP-POST")
     wants = found[0].get("WantAuthnRequestsSigned", "").strip() in ("true", "1")
     return Metadata(entity_id, redirect, post, _certificates(found[0]), wants)
 
@@ -114,7 +209,7 @@ def _address(descriptor: etree._Element, binding: str) -> str | None:
 
 
 def check_address(address: str) -> None:
-    """Checks that it is an https address (http only of a loopback host). Raises :class:`Refused`."""
+    """Checks that it is an https address (http only of a loopback host). Raises :class:`SamlRefused`."""
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname or "", parts.port
@@ -123,7 +218,7 @@ def check_address(address: str) -> None:
     is_plain = all("!" <= letter <= "~" and letter not in "\"'<>\\`" for letter in address)
     is_secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     if not is_plain or not _HOST.fullmatch(host) or not is_secure or parts.fragment or "@" in parts.netloc:
-        raise Refused(f"{quoted(address)} is no https address")
+        raise SamlRefused(f"{quoted(address)} is no https address")
 
 
 def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
@@ -136,5 +231,5 @@ def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
                 if text is not None:
                     found[read_certificate(document.text_of(text))] = None
     if not found:
-        raise Refused("it holds no signing certificate")
+        raise SamlRefused("it holds no signing certificate")
     return tuple(found)

@@ -18,8 +18,7 @@ from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, Signatur
 from signxml.signer import XMLSigner
 
 from manifest_auth.protocols.saml import document
-from manifest_auth.protocols.saml.metadata import check_address
-from manifest_auth.protocols.saml.names import (
+from manifest_auth.protocols.saml.document import (
     ASSERTION,
     DS,
     HTTP_POST,
@@ -28,8 +27,9 @@ from manifest_auth.protocols.saml.names import (
     assertion,
     ds,
     protocol,
+    write_time,
 )
-from manifest_auth.protocols.saml.times import write_time
+from manifest_auth.protocols.saml.metadata import check_address
 
 _SCRIPT: Final = "document.forms[0].submit()"
 _SCRIPT_HASH: Final = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()

@@ -1,19 +1,32 @@
-"""Checks the structure of a response before its signature: every element must be in its only allowed place.
-
-Signature wrapping (XSW) moves the signed element and puts a forged one where a program searches for it. Here nothing is
-searched: a document with an element in another place is refused before a signature is read.
-"""
+"""Structure of a response, read and checked before its signature: every element must be in its only allowed place."""
 
 from __future__ import annotations
 
+import binascii
 import re
+from typing import NamedTuple
 
 from lxml import etree
 
-from manifest_auth.protocols.saml.document import local
-from manifest_auth.protocols.saml.errors import Refused, quoted
-from manifest_auth.protocols.saml.names import ASSERTION, DS, PROTOCOL, XENC, assertion, ds, protocol, xenc
-from manifest_auth.protocols.saml.signature_shape import check_signature
+from manifest_auth.protocols.saml import document
+from manifest_auth.protocols.saml.document import (
+    ASSERTION,
+    DS,
+    PROTOCOL,
+    XENC,
+    NotBase64,
+    SamlRefused,
+    assertion,
+    ds,
+    local,
+    protocol,
+    quoted,
+    xenc,
+)
+from manifest_auth.protocols.saml.signatures import check_signature
+
+# Signature wrapping (XSW) moves the signed element and puts a forged one where a program searches for it. Here nothing
+# is searched: a document with an element in another place is refused before a signature is read.
 
 _ID = re.compile(r"[\w.\-:]{1,256}")
 
@@ -78,13 +91,13 @@ _PLACES: dict[str, set[str]] = {
 
 
 def check_root(root: etree._Element) -> None:
-    """Checks that the root is a Response. Raises :class:`Refused`."""
+    """Checks that the root is a Response. Raises :class:`SamlRefused`."""
     if root.tag != protocol("Response"):
-        raise Refused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
+        raise SamlRefused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
 
 
 def check_response(root: etree._Element) -> None:
-    """Checks root, children, IDs and places of a whole response. Raises :class:`Refused`."""
+    """Checks root, children, IDs and places of a whole response. Raises :class:`SamlRefused`."""
     check_root(root)
     _check_children(root, _OF_RESPONSE)
     for name in ("Issuer", "Extensions"):
@@ -98,28 +111,28 @@ def check_response(root: etree._Element) -> None:
 def check_assertion(root: etree._Element) -> None:
     """As :func:`check_response`, for an assertion as its own document: a decrypted or verified one."""
     if root.tag != assertion("Assertion"):
-        raise Refused(f"not a SAML 2.0 assertion but {quoted(str(root.tag))}")
+        raise SamlRefused(f"not a SAML 2.0 assertion but {quoted(str(root.tag))}")
     if sum(1 for _ in root.iter(*_ASSERTIONS)) != 1:
-        raise Refused("an assertion in the assertion")
+        raise SamlRefused("an assertion in the assertion")
     _check_everywhere(root)
     _check_signed(root)
 
 
 def the_assertion(response: etree._Element) -> etree._Element:
-    """The one Assertion or EncryptedAssertion of a whole response, a child of it. Raises :class:`Refused`."""
+    """The one Assertion or EncryptedAssertion of a whole response, a child of it. Raises :class:`SamlRefused`."""
     found = list(response.iter(*_ASSERTIONS))
     if len(found) != 1:
-        raise Refused(f"{len(found)} assertions instead of one")
+        raise SamlRefused(f"{len(found)} assertions instead of one")
     if found[0].getparent() is not response:
-        raise Refused("the assertion is no child of the response")
+        raise SamlRefused("the assertion is no child of the response")
     return found[0]
 
 
 def only_child(parent: etree._Element, name: str) -> etree._Element:
-    """The one child of that qualified name. Raises :class:`Refused` for none and for several."""
+    """The one child of that qualified name. Raises :class:`SamlRefused` for none and for several."""
     found = parent.findall(name)
     if len(found) != 1:
-        raise Refused(f"{len(found)} of {quoted(name.rpartition('}')[2])} in {quoted(local(parent))}")
+        raise SamlRefused(f"{len(found)} of {quoted(name.rpartition('}')[2])} in {quoted(local(parent))}")
     return found[0]
 
 
@@ -133,10 +146,10 @@ def _check_signed(element: etree._Element) -> None:
     if local(element) == "Assertion":
         _check_children(element, _OF_ASSERTION)
     if not _ID.fullmatch(element.get("ID", "")):
-        raise Refused(f"{quoted(local(element))} has no proper ID")
+        raise SamlRefused(f"{quoted(local(element))} has no proper ID")
     signatures = element.findall(ds("Signature"))
     if len(signatures) > 1:
-        raise Refused("two signatures on one element")
+        raise SamlRefused("two signatures on one element")
     for signature in signatures:
         check_signature(signature, element.get("ID", ""))
 
@@ -144,12 +157,12 @@ def _check_signed(element: etree._Element) -> None:
 def _check_children(parent: etree._Element, allowed: set[str]) -> None:
     for child in parent:
         if child.tag not in allowed:
-            raise Refused(f"{quoted(str(child.tag))} in {quoted(local(parent))}")
+            raise SamlRefused(f"{quoted(str(child.tag))} in {quoted(local(parent))}")
 
 
 def _at_most_one(parent: etree._Element, name: str) -> None:
     if sum(local(child) == name for child in parent) > 1:
-        raise Refused(f"several {quoted(name)}")
+        raise SamlRefused(f"several {quoted(name)}")
 
 
 def _check_everywhere(root: etree._Element) -> None:
@@ -159,12 +172,63 @@ def _check_everywhere(root: etree._Element) -> None:
         for name, value in element.attrib.items():
             if str(name).rpartition("}")[2].lower() == "id":
                 if str(value) in seen:
-                    raise Refused(f"ID {quoted(str(value))} is given twice")
+                    raise SamlRefused(f"ID {quoted(str(value))} is given twice")
                 seen.add(str(value))
         tag = str(element.tag)
         namespace, _, name = tag.rpartition("}")
         if _RESERVED.get(name, namespace[1:]) != namespace[1:]:
-            raise Refused(f"{quoted(tag)} in a foreign namespace")
+            raise SamlRefused(f"{quoted(tag)} in a foreign namespace")
         parent = element.getparent()
         if tag in _PLACES and (parent is not None) and parent.tag not in _PLACES[tag]:
-            raise Refused(f"{quoted(name)} in {quoted(local(parent))}")
+            raise SamlRefused(f"{quoted(name)} in {quoted(local(parent))}")
+
+
+# Reads a response before verification, to find its provider.
+
+_LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 and its line breaks
+
+
+class UnverifiedResponse(NamedTuple):
+    """A response that is not verified. ``document``: its XML. ``issuer``: of the Response, else of the plain Assertion.
+
+    ``audiences`` is empty when the assertion is encrypted. Everything may be forged: it only selects the provider, and
+    :func:`manifest_auth.protocols.saml.verify` checks everything again.
+    """
+
+    document: bytes
+    issuer: str | None
+    in_response_to: str | None
+    audiences: tuple[str, ...]
+    is_encrypted: bool
+    destination: str | None
+
+
+def read_response(encoded: str) -> UnverifiedResponse:
+    """Reads the response of a form field or JSON member: base64 with line breaks, at most 256 KiB.
+
+    Raises :class:`NotBase64`, and :class:`SamlRefused` for other errors.
+    """
+    if len(encoded) > _LONGEST_TEXT:
+        raise SamlRefused("the response is too large")
+    try:
+        raw = encoded.translate({10: None, 13: None}).encode("ascii")
+        content = binascii.a2b_base64(raw, strict_mode=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise NotBase64(f"the response is not base64: {error}") from None
+    root = document.parse(content)
+    check_root(root)
+    plain = assertion("Assertion")
+    audience = f"{plain}/{assertion('Conditions')}/{assertion('AudienceRestriction')}/{assertion('Audience')}"
+    return UnverifiedResponse(
+        document=content,
+        issuer=_text(root, assertion("Issuer")) or _text(root, f"{plain}/{assertion('Issuer')}"),
+        in_response_to=root.get("InResponseTo"),
+        audiences=tuple(document.text_of(one).strip() for one in root.findall(audience)),
+        is_encrypted=root.find(assertion("EncryptedAssertion")) is not None,
+        destination=root.get("Destination"),
+    )
+
+
+def _text(root: etree._Element, path: str) -> str | None:
+    found = root.find(path)
+    return None if found is None else document.text_of(found).strip() or None

@@ -1,10 +1,4 @@
-"""Verifies a response, in a fixed order.
-
-Structure of the document; signature of the response, after which only its verified bytes are used; status and
-addresses; decryption; signature of the assertion, after which only its verified bytes are used; conditions. One
-signature is sufficient; if there are two, both must be valid. Content of an unsigned envelope can only lead to a
-refusal.
-"""
+"""Verifies a response in a fixed order: envelope, signatures, decryption, conditions; then reads the assertion."""
 
 from __future__ import annotations
 
@@ -13,12 +7,254 @@ from typing import NamedTuple
 from lxml import etree
 
 from manifest_auth.protocols.saml import document, shape, signatures
-from manifest_auth.protocols.saml.conditions import Assertion, read_assertion
 from manifest_auth.protocols.saml.decryption import UNREADABLE, decrypted
-from manifest_auth.protocols.saml.envelope import Expected, check_envelope, check_status
-from manifest_auth.protocols.saml.errors import Refused
-from manifest_auth.protocols.saml.names import assertion
-from manifest_auth.protocols.saml.reading import UnverifiedResponse
+from manifest_auth.protocols.saml.document import (
+    ASSERTION,
+    BEARER,
+    ENTITY_FORMAT,
+    SUCCESS,
+    SamlRefused,
+    assertion,
+    protocol,
+    quoted,
+    text_of,
+)
+from manifest_auth.protocols.saml.shape import UnverifiedResponse, only_child
+
+# Checks of the SAML Response around the assertion (SAML profiles 4.1.4.3).
+#
+# Checked are status, destination, issuer, time and InResponseTo.
+
+
+class Expected(NamedTuple):
+    """Values that a response must have. ``request_id``: of the AuthnRequest; None for an unsolicited response."""
+
+    issuer: str
+    audience: str
+    acs: str
+    request_id: str | None
+    now_ms: int
+
+
+def check_status(response: etree._Element) -> None:
+    """Checks for success. The reason of a refusal contains the provider's codes and message."""
+    status = only_child(response, protocol("Status"))
+    code = only_child(status, protocol("StatusCode"))
+    if code.get("Value") == SUCCESS:
+        return
+    codes = [one.get("Value", "").rpartition(":")[2] for one in status.iter(protocol("StatusCode"))][:4]
+    messages = [text_of(one) for one in status.findall(protocol("StatusMessage"))][:1]
+    said = f", {quoted(messages[0].strip())}" if messages else ""
+    raise SamlRefused(f"the provider answered {quoted(' / '.join(codes))}{said}")
+
+
+def check_envelope(response: etree._Element, expected: Expected, is_signed: bool) -> None:
+    """Checks version, time, destination, issuer and InResponseTo of the Response. Raises :class:`SamlRefused`.
+
+    A signed message must name its destination (SAML bindings 3.5.5.2). An unsigned one may leave it out: the Recipient
+    of the confirmation is always required and always signed.
+    """
+    check_version_and_time(response, expected.now_ms)
+    destination = response.get("Destination")
+    if destination != expected.acs and (is_signed or destination is not None):
+        raise SamlRefused(f"Destination is {quoted(destination)}")
+    if response.find(assertion("Issuer")) is not None:
+        check_issuer(response, expected.issuer)
+    check_answers(response, expected.request_id)
+
+
+def check_version_and_time(element: etree._Element, now_ms: int) -> None:
+    """Checks version 2.0 and that IssueInstant is not in the future, of a Response or an Assertion."""
+    if element.get("Version") != "2.0":
+        raise SamlRefused(f"Version is {quoted(element.get('Version'))}")
+    if document.is_future(element.get("IssueInstant", ""), now_ms):
+        raise SamlRefused(f"issued in the future: {quoted(element.get('IssueInstant'))}")
+
+
+def check_issuer(element: etree._Element, issuer: str) -> None:
+    """Checks that the Issuer is exactly the provider's entity id, with the Format of entities (SAML profiles
+    4.1.4.2)."""
+    found = only_child(element, assertion("Issuer"))
+    if found.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT or text_of(found).strip() != issuer:
+        raise SamlRefused(f"Issuer is {quoted(text_of(found))}")
+
+
+def check_answers(element: etree._Element, request_id: str | None) -> None:
+    """Checks that InResponseTo is the open request, or absent without one: a captured answer must not pass as
+    unsolicited."""
+    if element.get("InResponseTo") != request_id:
+        raise SamlRefused(f"InResponseTo is {quoted(element.get('InResponseTo'))}, not {quoted(request_id)}")
+
+
+def read_attributes(element: etree._Element) -> dict[str, tuple[str, ...]]:
+    """Values by Name, without surrounding white space, empty ones included. A repeated attribute has all values.
+
+    A FriendlyName is a key too, unless it is the Name of another attribute or the FriendlyName of an earlier one.
+    Raises :class:`SamlRefused` for an attribute without name.
+    """
+    named: dict[str, tuple[str, ...]] = {}
+    friendly: dict[str, str] = {}
+    for statement in element.findall(assertion("AttributeStatement")):
+        for attribute in statement.findall(assertion("Attribute")):
+            name = attribute.get("Name")
+            if not name:
+                raise SamlRefused("an Attribute has no Name")
+            named[name] = named.get(name, ()) + _values(attribute)
+            friendly.setdefault(attribute.get("FriendlyName") or name, name)
+    return {**{alias: named[name] for alias, name in friendly.items()}, **named}
+
+
+def _values(attribute: etree._Element) -> tuple[str, ...]:
+    """The texts. For a NameID (eduPersonTargetedID) its text; other XML is ignored."""
+    values = []
+    for value in attribute.findall(assertion("AttributeValue")):
+        inner = value[0] if len(value) == 1 and value[0].tag == assertion("NameID") else value
+        if not len(inner):
+            values.append(text_of(inner).strip())
+    return tuple(values)
+
+
+# Conditions that a verified assertion must meet, and its content (SAML profiles 4.1.4.3).
+
+_LONGEST_NAME_ID = 1024
+#: Conditions without an effect here: assertion ids are always remembered, and this server issues no assertions.
+_HARMLESS = (assertion("OneTimeUse"), assertion("ProxyRestriction"))
+
+
+class Assertion(NamedTuple):
+    """The content of a verified assertion. ``name_id`` is empty when there is none (ADFS sends none by default),
+    ``name_id_format`` when it has none.
+
+    ``attributes``: by Name, and by FriendlyName where no attribute has that Name. ``remember_until``: how long ``id``
+    must be remembered, milliseconds, so that an assertion is not used twice.
+    """
+
+    id: str
+    name_id: str
+    name_id_format: str
+    attributes: dict[str, tuple[str, ...]]
+    session_index: str | None
+    authn_instant: str | None
+    authn_context: str | None
+    remember_until: int
+
+
+def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
+    """Reads an assertion that was verified, from the verified bytes. Raises :class:`SamlRefused`."""
+    check_version_and_time(element, expected.now_ms)
+    check_issuer(element, expected.issuer)
+    subject = only_child(element, assertion("Subject"))
+    ends = _check_conditions(only_child(element, assertion("Conditions")), expected)
+    ends.append(_check_confirmations(subject, expected))
+    session_index, authn_instant, authn_context = _read_sessions(element, expected.now_ms)
+    name_id, name_id_format = _read_name_id(subject)
+    return Assertion(
+        id=element.get("ID", ""),
+        name_id=name_id,
+        name_id_format=name_id_format,
+        attributes=read_attributes(element),
+        session_index=session_index,
+        authn_instant=authn_instant,
+        authn_context=authn_context,
+        remember_until=max(ends) + document.SKEW_MS,
+    )
+
+
+def _check_conditions(conditions: etree._Element, expected: Expected) -> list[int]:
+    """Checks times and audiences. Every AudienceRestriction must contain our entity id. The end of validity, if any.
+
+    An unknown condition makes the assertion invalid (SAML core 2.5.1.1).
+    """
+    _check_window(conditions, expected.now_ms)
+    restrictions = 0
+    for condition in conditions:
+        if condition.tag == assertion("AudienceRestriction"):
+            restrictions += 1
+            audiences = [text_of(one).strip() for one in condition.findall(assertion("Audience"))]
+            if expected.audience not in audiences:
+                raise SamlRefused(f"Audience is {quoted(', '.join(audiences))}")
+        elif condition.tag not in _HARMLESS:
+            raise SamlRefused(f"unknown condition {quoted(str(condition.tag))}")
+    if not restrictions:
+        raise SamlRefused("no AudienceRestriction")
+    end = conditions.get("NotOnOrAfter")
+    return [] if end is None else [document.read_time(end)]
+
+
+def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
+    """One valid bearer confirmation is sufficient. The latest end of the valid ones."""
+    ends, reasons = [], []
+    for confirmation in subject.findall(assertion("SubjectConfirmation")):
+        for data in confirmation.iter(f"{{{ASSERTION}}}SubjectConfirmationData"):
+            if expected.request_id is None:
+                check_answers(data, None)
+        try:
+            ends.append(_check_confirmation(confirmation, expected))
+        except SamlRefused as reason:
+            reasons.append(str(reason))
+    if not ends:
+        raise SamlRefused(f"no bearer confirmation fits: {'; '.join(reasons[:4]) or 'there is none'}")
+    return max(ends)
+
+
+def _check_confirmation(confirmation: etree._Element, expected: Expected) -> int:
+    """Checks recipient, end and InResponseTo of a bearer confirmation (SAML profiles 4.1.4.2).
+
+    NotBefore is not allowed; if a provider sends it, it is checked rather than refused.
+    """
+    if confirmation.get("Method") != BEARER:
+        raise SamlRefused(f"Method is {quoted(confirmation.get('Method'))}")
+    data = only_child(confirmation, assertion("SubjectConfirmationData"))
+    if data.get("Recipient") != expected.acs:
+        raise SamlRefused(f"Recipient is {quoted(data.get('Recipient'))}")
+    check_answers(data, expected.request_id)
+    _check_window(data, expected.now_ms)
+    return document.read_time(data.get("NotOnOrAfter", ""))
+
+
+def _check_window(element: etree._Element, now_ms: int) -> None:
+    since, until = element.get("NotBefore"), element.get("NotOnOrAfter")
+    if since is not None and document.is_future(since, now_ms):
+        raise SamlRefused(f"not valid before {quoted(since)}")
+    if until is not None and document.is_past(until, now_ms):
+        raise SamlRefused(f"expired at {quoted(until)}")
+
+
+def _read_name_id(subject: etree._Element) -> tuple[str, str]:
+    """Text and format of the NameID; both empty for a subject without one, which is legal (SAML core 2.4.1).
+
+    A name of another kind, for instance an encrypted one, is refused, not ignored.
+    """
+    if not any(subject.find(assertion(kind)) is not None for kind in ("NameID", "BaseID", "EncryptedID")):
+        return "", ""
+    name_id = only_child(subject, assertion("NameID"))
+    text = text_of(name_id).strip()
+    if not 0 < len(text) <= _LONGEST_NAME_ID:
+        raise SamlRefused("NameID is empty or too long")
+    return text, name_id.get("Format", "")
+
+
+def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, str | None, str | None]:
+    """SessionIndex, AuthnInstant and context class of the first AuthnStatement. Raises :class:`SamlRefused` without
+    one, or when a session ended."""
+    statements = element.findall(assertion("AuthnStatement"))
+    if not statements:
+        raise SamlRefused("no AuthnStatement")
+    for statement in statements:
+        until = statement.get("SessionNotOnOrAfter")
+        if until is not None and document.is_past(until, now_ms):
+            raise SamlRefused(f"the session at the provider ended at {quoted(until)}")
+        if document.is_future(statement.get("AuthnInstant", ""), now_ms):
+            raise SamlRefused(f"authenticated in the future: {quoted(statement.get('AuthnInstant'))}")
+    first = statements[0]
+    contexts = [text_of(one).strip() for one in first.iter(assertion("AuthnContextClassRef"))]
+    return first.get("SessionIndex"), first.get("AuthnInstant"), next(iter(contexts), None)
+
+
+# Structure of the document; signature of the response, after which only its verified bytes are used; status and
+# addresses; decryption; signature of the assertion, after which only its verified bytes are used; conditions. One
+# signature is sufficient; if there are two, both must be valid. Content of an unsigned envelope can only lead to a
+# refusal.
 
 
 class Policy(NamedTuple):
@@ -38,7 +274,7 @@ class Policy(NamedTuple):
 
 
 def verify(unverified: UnverifiedResponse, policy: Policy, request_id: str | None, now_ms: int) -> Assertion:
-    """The verified assertion of a response. Raises :class:`Refused` with the reason, which is for the log.
+    """The verified assertion of a response. Raises :class:`SamlRefused` with the reason, which is for the log.
 
     ``request_id``: ID of our open AuthnRequest; None: unsolicited, which the provider must allow, and the response must
     not answer any request. The caller remembers the assertion's id and deletes the request.
@@ -47,7 +283,7 @@ def verify(unverified: UnverifiedResponse, policy: Policy, request_id: str | Non
     shape.check_response(response)
     check_status(response)
     if request_id is None and not policy.allow_idp_initiated:
-        raise Refused("unsolicited, and the provider does not allow that")
+        raise SamlRefused("unsolicited, and the provider does not allow that")
     content = shape.the_assertion(response)
     is_vouched_for = shape.is_signed(response)
     if is_vouched_for:
@@ -63,7 +299,7 @@ def verify(unverified: UnverifiedResponse, policy: Policy, request_id: str | Non
         shape.check_assertion(content)
         is_vouched_for = True
     if not is_vouched_for:
-        raise Refused("nothing is signed")
+        raise SamlRefused("nothing is signed")
     return read_assertion(content, expected)
 
 
@@ -76,6 +312,6 @@ def _decrypted(encrypted: etree._Element, policy: Policy) -> etree._Element:
     content = decrypted(encrypted, policy.decryption_keys)
     try:
         shape.check_assertion(content)
-    except Refused:
-        raise Refused(UNREADABLE) from None
+    except SamlRefused:
+        raise SamlRefused(UNREADABLE) from None
     return content

@@ -4,15 +4,14 @@ The library ``webauthn`` verifies; :mod:`.verification` does the checks that it 
 loaded with the first passkey, by :func:`load` and off the event loop.
 """
 
-from manifest_auth.protocols.webauthn.authenticators import provider_of
-from manifest_auth.protocols.webauthn.credentials import challenge_of, credential_id_of
-from manifest_auth.protocols.webauthn.library import load
-from manifest_auth.protocols.webauthn.options import Descriptor, Person, accepted, creation, request
+from manifest_auth.protocols.webauthn.options import Descriptor, Person, accepted, creation, load, provider_of, request
 from manifest_auth.protocols.webauthn.verification import (
     Asserted,
     Expected,
     Known,
-    Refused,
+    WebauthnRefused,
+    challenge_of,
+    credential_id_of,
     verify_assertion,
     verify_registration,
 )

@@ -1,17 +1,110 @@
-"""Verifies registrations (WebAuthn Level 3, section 7.1) and assertions (section 7.2).
-
-The library does not compare the user handle or the backup eligibility, ignores ``crossOrigin`` and ``topOrigin``, and
-judges the counter before the signature. So it gets a current count of 0, and the rest is done here; the counter, which
-needs the row, is the caller's. Attestation statements are ignored: none is asked for, and no policy hangs on one.
-"""
+"""Verifies passkeys: registrations (WebAuthn Level 3, section 7.1) and assertions (section 7.2)."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, NoReturn
 
-from manifest_auth.protocols.webauthn import credentials
-from manifest_auth.protocols.webauthn.credentials import Credential, Refused
-from manifest_auth.text import base64url
+import msgspec
+
+from manifest_auth.text import base64url, strict_json
+
+# Reads a credential as a browser returns it, strictly (``PublicKeyCredential.toJSON()``, WebAuthn Level 3, 5.1).
+#
+# The library ignores characters that are not base64url, and members of the client data that are given twice; here both
+# are refused, so that no two texts mean the same answer.
+
+MOST_ID = 1023  # bytes of a credential id (section 4, Credential ID)
+_TRANSPORTS = frozenset({"usb", "nfc", "ble", "smart-card", "hybrid", "internal"})
+
+
+class WebauthnRefused(Exception):
+    """The credential is refused; the message says why, for the log."""
+
+
+class ClientData(NamedTuple):
+    """The members of ``clientDataJSON`` that count (section 5.8.1); ``challenge``: base64url."""
+
+    type: str
+    challenge: str
+    origin: str
+    cross_origin: bool
+    top_origin: bool
+
+
+class _Response(msgspec.Struct, frozen=True, rename="camel"):
+    client_data_json: str = msgspec.field(name="clientDataJSON")
+    authenticator_data: str | None = None
+    signature: str | None = None
+    user_handle: str | None = None
+    attestation_object: str | None = None
+    transports: list[Any] | None = None
+
+
+class Credential(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    raw_id: str
+    type: str
+    response: _Response
+
+
+def read_credential(given: dict[str, Any]) -> Credential:
+    """The credential, whose id is the raw id. Raises Refused."""
+    try:
+        found = msgspec.convert(given, Credential, strict=True)
+    except msgspec.ValidationError as error:
+        raise WebauthnRefused(f"shape: {error}") from None
+    if found.id != found.raw_id:
+        raise WebauthnRefused("id and rawId differ")
+    if not 0 < len(raw(found.id, "id")) <= MOST_ID:
+        raise WebauthnRefused("id: length")
+    return found
+
+
+def raw(text: str | None, name: str) -> bytes:
+    """The bytes of a member. Raises Refused where there is none, or it is not base64url."""
+    if text is None:
+        raise WebauthnRefused(f"{name}: missing")
+    try:
+        return base64url.decode(text)
+    except ValueError:
+        raise WebauthnRefused(f"{name}: not base64url") from None
+
+
+def client_data(credential: Credential) -> ClientData:
+    """What the browser signed. Raises Refused."""
+    try:
+        found = strict_json.read(raw(credential.response.client_data_json, "clientDataJSON"), "clientDataJSON")
+    except strict_json.Malformed as error:
+        raise WebauthnRefused(str(error)) from None
+    if not isinstance(found, dict):
+        raise WebauthnRefused("clientDataJSON: no object")
+    kind, challenge, origin = (found.get(name) for name in ("type", "challenge", "origin"))
+    if not (isinstance(kind, str) and isinstance(challenge, str) and isinstance(origin, str)):
+        raise WebauthnRefused("clientDataJSON: type, challenge or origin")
+    is_foreign = found.get("crossOrigin", False) is not False
+    return ClientData(kind, challenge, origin, is_foreign, "topOrigin" in found)
+
+
+def credential_id_of(given: dict[str, Any]) -> str:
+    """The credential id, which is not verified yet. Raises Refused."""
+    return read_credential(given).id
+
+
+def challenge_of(given: dict[str, Any]) -> str:
+    """The challenge that is answered, which is not verified yet. Raises Refused."""
+    return client_data(read_credential(given)).challenge
+
+
+def transports_of(credential: Credential) -> tuple[str, ...]:
+    """The known ones of the hints on how the authenticator is reached; others are left out."""
+    given = credential.response.transports or []
+    return tuple(sorted({text for text in given if isinstance(text, str) and text in _TRANSPORTS}))
+
+
+# The library does not compare the user handle or the backup eligibility, ignores ``crossOrigin`` and ``topOrigin``, and
+# judges the counter before the signature. So it gets a current count of 0, and the rest is done here; the counter,
+# which needs the row, is the caller's. Attestation statements are ignored: none is asked for, and no policy hangs on
+# one.
 
 EDDSA, ES256, RS256 = -8, -7, -257
 ALGORITHMS = (EDDSA, ES256, RS256)
@@ -65,10 +158,10 @@ def verify_registration(given: dict[str, Any], expected: Expected) -> Registered
     from webauthn import verify_registration_response  # loaded with the first passkey
     from webauthn.helpers.cose import COSEAlgorithmIdentifier
 
-    credential = credentials.read(given)
+    credential = read_credential(given)
     _check_client_data(credential, "webauthn.create", expected)
     try:
-        attestation = _without_statement(credentials.raw(credential.response.attestation_object, "attestationObject"))
+        attestation = _without_statement(raw(credential.response.attestation_object, "attestationObject"))
         verified = verify_registration_response(
             credential=_for_library(credential, attestationObject=base64url.encode(attestation)),
             expected_challenge=base64url.decode(expected.challenge),
@@ -81,13 +174,13 @@ def verify_registration(given: dict[str, Any], expected: Expected) -> Registered
     except Exception as error:  # noqa: BLE001 - the library lets errors of its parsers through
         _refuse(error)
     if base64url.encode(verified.credential_id) != credential.id:
-        raise Refused("id and attested credential id differ")
+        raise WebauthnRefused("id and attested credential id differ")
     return Registered(
         credential_id=credential.id,
         public_key=verified.credential_public_key,
         algorithm=algorithm,
         counter=verified.sign_count,
-        transports=credentials.transports_of(credential),
+        transports=transports_of(credential),
         aaguid=verified.aaguid,
         backup_eligible=verified.credential_device_type == "multi_device",
         backup_state=verified.credential_backed_up,
@@ -98,16 +191,16 @@ def verify_assertion(given: dict[str, Any], expected: Expected, known: Known) ->
     """Verifies an answer with a stored credential, whose id the caller has looked up. Raises Refused."""
     from webauthn import verify_authentication_response  # loaded with the first passkey
 
-    credential = credentials.read(given)
+    credential = read_credential(given)
     handle = credential.response.user_handle
     if handle != known.handle and (known.needs_handle or handle is not None):
-        raise Refused("userHandle: not the owner's")
+        raise WebauthnRefused("userHandle: not the owner's")
     _check_client_data(credential, "webauthn.get", expected)
-    authenticator_data = credentials.raw(credential.response.authenticator_data, "authenticatorData")
-    credentials.raw(credential.response.signature, "signature")
+    authenticator_data = raw(credential.response.authenticator_data, "authenticatorData")
+    raw(credential.response.signature, "signature")
     flags = authenticator_data[_FLAGS_AT] if len(authenticator_data) > _FLAGS_AT else 0
     if bool(flags & _BACKUP_ELIGIBLE) != known.backup_eligible:
-        raise Refused("backup eligibility: not as registered")
+        raise WebauthnRefused("backup eligibility: not as registered")
     try:
         verified = verify_authentication_response(
             credential=_for_library(
@@ -128,15 +221,15 @@ def verify_assertion(given: dict[str, Any], expected: Expected, known: Known) ->
 
 
 def _check_client_data(credential: Credential, kind: str, expected: Expected) -> None:
-    found = credentials.client_data(credential)
+    found = client_data(credential)
     if found.type != kind:
-        raise Refused("clientDataJSON: type")
+        raise WebauthnRefused("clientDataJSON: type")
     if not expected.challenge or found.challenge != expected.challenge:
-        raise Refused("challenge")
+        raise WebauthnRefused("challenge")
     if found.origin not in expected.origins:
-        raise Refused(f"origin {found.origin!r}")
+        raise WebauthnRefused(f"origin {found.origin!r}")
     if found.cross_origin or found.top_origin:
-        raise Refused("crossOrigin: a page of another origin framed ours")
+        raise WebauthnRefused("crossOrigin: a page of another origin framed ours")
 
 
 def _for_library(credential: Credential, **response: str | None) -> dict[str, Any]:
@@ -156,7 +249,7 @@ def _without_statement(attestation: bytes) -> bytes:
 
     found = parse_cbor(attestation)
     if not isinstance(found, dict) or not isinstance(found.get("authData"), bytes):
-        raise Refused("attestationObject")
+        raise WebauthnRefused("attestationObject")
     return encode_cbor({"fmt": "none", "attStmt": {}, "authData": found["authData"]})
 
 
@@ -166,18 +259,18 @@ def _check_key(public_key: bytes) -> int:
 
     decoded: Any = decode_credential_public_key(public_key)
     if decoded.alg == ES256 and getattr(decoded, "crv", None) != _P256:
-        raise Refused("public key: ES256 needs P-256")
+        raise WebauthnRefused("public key: ES256 needs P-256")
     if decoded.alg == RS256:
         least, most = _RSA_BITS
         if not least <= int.from_bytes(decoded.n).bit_length() <= most:
-            raise Refused("public key: size of RSA")
+            raise WebauthnRefused("public key: size of RSA")
         if int.from_bytes(decoded.e) not in _RSA_EXPONENTS:
-            raise Refused("public key: exponent of RSA")
+            raise WebauthnRefused("public key: exponent of RSA")
     decoded_public_key_to_cryptography(decoded)
     return int(decoded.alg)
 
 
 def _refuse(error: Exception) -> NoReturn:
-    if isinstance(error, Refused):
+    if isinstance(error, WebauthnRefused):
         raise error
-    raise Refused(f"{type(error).__name__}: {error}") from error
+    raise WebauthnRefused(f"{type(error).__name__}: {error}") from error

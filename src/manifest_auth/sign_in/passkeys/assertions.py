@@ -13,7 +13,7 @@ from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.protocols import webauthn
-from manifest_auth.protocols.webauthn import Asserted, Descriptor, Expected, Known, Refused
+from manifest_auth.protocols.webauthn import Asserted, Descriptor, Expected, Known, WebauthnRefused
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.passkeys.relying_party import RelyingParty
@@ -39,7 +39,7 @@ def verify(
     Refused."""
     handle = passkey_rows.handle_of(unit, row.user_id)
     if handle is None or row.rp_id != party.id:
-        raise Refused("a passkey of a former RP ID")
+        raise WebauthnRefused("a passkey of a former RP ID")
     known = Known(row.public_key, handle, not named, bool(row.backup_eligible))
     return webauthn.verify_assertion(credential, Expected(challenge, party.id, party.origins), known)
 
@@ -65,6 +65,6 @@ def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, cre
         if row is None or (row.tenant_id, row.user_id) != (user.tenant_id, user.id):
             return "passkey: not one of the user's"
         asserted = verify(bound, party, row, credential, challenge, named=True)
-    except Refused as refused:
+    except WebauthnRefused as refused:
         return f"passkey: {refused}"
     return "" if accept(bound, ctx, user, row, asserted) else "passkey: its counter did not go on"

@@ -12,7 +12,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.protocols import webauthn
-from manifest_auth.protocols.webauthn import Refused
+from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import challenges, registration, relying_party
 from manifest_auth.sign_in.passkeys.registration import Added
@@ -49,9 +49,9 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
         try:
             challenge = webauthn.challenge_of(credential)
             if why := challenges.why_not(ctx, "add", caller.session_id, challenge):
-                raise Refused(why)
+                raise WebauthnRefused(why)
             added = registration.add(unit, ctx, tenant, user, challenge, credential, name, but=caller.session_id)
-        except Refused as refused:
+        except WebauthnRefused as refused:
             raise ValidationError(details=[("credential", _WRONG)], reason=f"passkey: {refused}") from None
         if not challenges.use_up(unit, challenge):
             refusal = ValidationError(details=[("credential", _WRONG)], reason="passkey: challenge used before")

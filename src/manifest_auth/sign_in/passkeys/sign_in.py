@@ -13,7 +13,7 @@ from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials, OtherClient
 from manifest_auth.protocols import webauthn
-from manifest_auth.protocols.webauthn import Refused
+from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA
@@ -111,9 +111,9 @@ def _prove(unit: SystemUnit, ctx: RequestContext, given: Given) -> tuple[Passkey
             raise _failed(unit, ctx, None, "unknown credential", _UNKNOWN)
         challenge = webauthn.challenge_of(given.credential)
         if why := challenges.why_not(ctx, "sign-in", given.holder, challenge):
-            raise Refused(why)
+            raise WebauthnRefused(why)
         asserted = assertions.verify(unit.of(row.tenant_id), party, row, given.credential, challenge, named=False)
-    except Refused as refused:
+    except WebauthnRefused as refused:
         raise _failed(unit, ctx, row, str(refused)) from None
     bound = unit.of(row.tenant_id)
     user, tenant = users.get_with_tenant(bound, row.user_id)

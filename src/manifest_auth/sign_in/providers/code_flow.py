@@ -54,7 +54,7 @@ async def start_code_flow(
     provider, services = chosen.provider, ctx.services
     try:
         found = await services.oidc.discover(registration.issuer, services.outgoing.deadline(provider.tenant_id))
-    except (Unreachable, oidc.Refused) as error:
+    except (Unreachable, oidc.OidcRefused) as error:
         raise await _not_begun(ctx, chosen, error) from error
     callback = addresses.chosen(found)
     started = await provider_flow.begin(ctx, chosen, callback)
@@ -66,13 +66,13 @@ async def start_code_flow(
     return SignInStart(started, services.oidc.authorization_address(found, registration, authorization))
 
 
-async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreachable | oidc.Refused) -> Refusal:
+async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreachable | oidc.OidcRefused) -> Refusal:
     """Records why a person could not be sent to the provider; the refusal, to raise. A try has an event of its own."""
     provider = chosen.provider
     refusal: Refusal = ProviderUnavailable(reason=f"discovery: {error}")
     told: Refusal = ProviderUnavailable(reason=_WITHHELD)
     if not _is_withheld(ctx, provider, error):
-        if isinstance(error, oidc.Refused):
+        if isinstance(error, oidc.OidcRefused):
             refusal = SsoFailed(error.sentence, reason=error.reason)
         told = refusal
     if chosen.request.response != TRY:
@@ -81,7 +81,7 @@ async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreach
     return refusal
 
 
-def _is_withheld(ctx: RequestContext, provider: Provider, error: Unreachable | oidc.Refused) -> bool:
+def _is_withheld(ctx: RequestContext, provider: Provider, error: Unreachable | oidc.OidcRefused) -> bool:
     """Whether the audit trail withholds why a server did not answer as it should. A User Admin chose the address, and
     reads the trail: it must not be a scan of the operator's network."""
     may_be_private = isinstance(error, NotPublic) or any(ctx.services.settings.private_targets)
@@ -113,7 +113,7 @@ async def calling_provider(ctx: RequestContext, provider: Provider) -> AsyncIter
         await provider_flow.refuse(ctx, provider, why)
         wait = error.seconds if isinstance(error, Throttled) else None
         raise ProviderUnavailable(reason=str(error), retry_after=wait) from error
-    except oidc.Refused as error:
+    except oidc.OidcRefused as error:
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
 
 

@@ -15,7 +15,7 @@ from msgspec import Meta
 from manifest_auth import providers
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.protocols import oidc
-from manifest_auth.protocols.microsoft import Cloud, NoMember, Organization, Refused, diagnose
+from manifest_auth.protocols.microsoft import Cloud, MicrosoftRefused, NoMember, Organization, diagnose
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
@@ -129,12 +129,12 @@ async def _ask(
         try:
             redeemed = await services.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
             if redeemed.claims.get("tid") != settings.directory:
-                raise Refused("tid: of another directory")
+                raise MicrosoftRefused("tid: of another directory")
             person = microsoft.person_of(redeemed.claims, settings)
             found = await services.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
         except SsoFailed as error:
             raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SETUP_ERROR) from error
-        except Refused as error:
+        except MicrosoftRefused as error:
             sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SETUP_ERROR
             raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
     stored = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})

@@ -23,7 +23,7 @@ from manifest_auth.errors import (
     TokenExpired,
 )
 from manifest_auth.protocols import microsoft
-from manifest_auth.protocols.microsoft import Accepted, Claims, Profile, Refused, Throttled
+from manifest_auth.protocols.microsoft import Accepted, Claims, MicrosoftRefused, Profile, Throttled
 from manifest_auth.providers import Provider
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
@@ -118,7 +118,7 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
         await _check_not_signed_out(ctx, token, fitting)
         until = ctx.services.outgoing.deadline(provider.tenant_id).at
         person = await _person(ctx, token, fitting, await _check_genuine(ctx, token, fitting, until), until)
-    except (Refused, InvalidToken, TokenExpired) as error:
+    except (MicrosoftRefused, InvalidToken, TokenExpired) as error:
         # Not InvalidToken: the caller's session token is still valid.
         raise SsoFailed(reason=f"link: {error}") from error
 
@@ -140,7 +140,10 @@ async def _fitting(ctx: RequestContext, token: str, named: str | None) -> _Candi
     for provider, is_named in found:
         try:
             fitting.append(_fit(ctx, provider, payload, is_named=is_named))
-        except (Refused, SsoFailed) as error:  # a provider whose cloud is gone must not affect another client's
+        except (
+            MicrosoftRefused,
+            SsoFailed,
+        ) as error:  # a provider whose cloud is gone must not affect another client's
             reasons.add(str(error))
     if not found:
         raise InvalidToken(reason="entra: the directory is bound to no client, or no claim on it counts")
@@ -227,7 +230,7 @@ async def _ask_microsoft(calling_provider: Awaitable[T], refused: type[InvalidTo
         raise ProviderUnavailable(reason=str(error), retry_after=error.seconds) from error
     except Unreachable as error:
         raise ProviderUnavailable(reason=str(error)) from error
-    except Refused as error:
+    except MicrosoftRefused as error:
         raise refused(reason=f"entra: {error}") from error
 
 
@@ -258,7 +261,7 @@ async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadlin
     try:
         exchanged = await calls.on_behalf_of(token, settings.directory, settings.client_id, secret, cloud, deadline)
         return await calls.profile(exchanged, cloud, deadline)
-    except Refused as error:
+    except MicrosoftRefused as error:
         refusal = SsoFailed(reason=f"entra: {error}")
         store = ctx.services.store.of(fitting.provider.tenant_id)
         await store.write(lambda unit: provider_flow.record(unit, ctx, fitting.provider, refusal))

@@ -152,7 +152,7 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
         try:
             registration = registration_of(ctx, provider)
             callback, state = await services.oidc.callback(registration, addresses, services.random, provider.tenant_id)
-        except (Unreachable, oidc.Refused, CannotOpen) as error:
+        except (Unreachable, oidc.OidcRefused, CannotOpen) as error:
             unsure = f"; if it announces no iss, register {addresses.own}" if addresses.shared else ""
             return CallbackState(addresses.own, f"unknown: {error}{unsure}")
         return _callback_state(addresses, callback, state)

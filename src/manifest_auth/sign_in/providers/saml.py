@@ -140,7 +140,7 @@ def _refused_as(member: str) -> Iterator[None]:
 
     try:
         yield
-    except saml.Refused as error:
+    except saml.SamlRefused as error:
         raise ValidationError(details=[(f"saml.{member}", str(error)[:300])]) from error
 
 

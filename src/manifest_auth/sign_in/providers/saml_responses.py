@@ -64,12 +64,12 @@ async def _finish(
     from manifest_auth.protocols import saml
 
     try:
-        shown = await ctx.services.saml_thread.run(lambda: saml.read(received.response))
+        shown = await ctx.services.saml_thread.run(lambda: saml.read_response(received.response))
         reading = ctx.services.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
         found = await early_refusals.recorded(ctx, SamlSettings.kind, reading)
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
-    except saml.Refused as error:
+    except saml.SamlRefused as error:
         raise SsoFailed(reason=f"response: {error}") from error
     flow = found[0].flow  # one that was asked for may be from one provider alone
 
@@ -210,7 +210,7 @@ async def _verify(
                 policy = policy._replace(acs=shown.destination)
             verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
             return candidate, await ctx.services.saml_thread.run(verifying)
-        except saml.Refused as error:
+        except saml.SamlRefused as error:
             reasons.append(str(error))
     if len(found) == 1:
         raise await provider_flow.refuse(ctx, found[0].provider, f"response: {reasons[0]}")

@@ -11,7 +11,7 @@ from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.protocols import totp as protocol
-from manifest_auth.protocols.webauthn import Refused
+from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import registration
 from manifest_auth.sign_in.second_factor import gate, new_app
@@ -67,7 +67,7 @@ def _passkey(
 ) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
     try:
         added = registration.add(unit, ctx, tenant, user, pending.passkey, made, name)
-    except Refused as refused:
+    except WebauthnRefused as refused:
         return Judged(None, why=f"passkey: {refused}"), ()
     return Judged("passkey"), added.recovery_codes or _new_codes(unit.of(tenant.id), ctx, user)
 

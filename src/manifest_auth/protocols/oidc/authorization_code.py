@@ -1,13 +1,47 @@
-"""The token endpoint: a code for tokens (OpenID Connect Core, section 3.1.3; RFC 6749, sections 2.3 and 4.1.3)."""
+"""The authorization code: the request for one, and its exchange for tokens (OpenID Connect Core, section 3.1)."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 
-from manifest_auth.protocols.oidc.errors import Refused, refused_by_provider
-from manifest_auth.protocols.oidc.messages import Answer, Discovered, Registration
+from manifest_auth.protocols.oidc.messages import (
+    Answer,
+    Authorization,
+    Discovered,
+    OidcRefused,
+    Registration,
+    refused_by_provider,
+)
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
+
+# The authorization request (OpenID Connect Core, section 3.1.2.1; RFC 7636).
+
+
+def request_address(found: Discovered, registration: Registration, asked: Authorization) -> str:
+    """The address of the authorization request. A query in the endpoint's address is kept (RFC 6749, section 3.1)."""
+    scopes = dict.fromkeys(("openid", *registration.scopes))
+    query: dict[str, str | int | None] = {
+        "response_type": "code",
+        "client_id": registration.client_id,
+        "redirect_uri": asked.redirect_uri,
+        "scope": " ".join(scopes),
+        "state": asked.state,
+        "nonce": asked.nonce,
+        "code_challenge": asked.challenge,
+        "code_challenge_method": "S256",
+        "login_hint": asked.login_hint,
+        "prompt": asked.prompt,
+        "max_age": asked.max_age,
+        "acr_values": asked.acr_values,
+        "claims": asked.claims,
+    }
+    given = urlencode({name: text for name, text in query.items() if text is not None}, quote_via=quote)
+    return f"{found.authorization_endpoint}{'&' if '?' in found.authorization_endpoint else '?'}{given}"
+
+
+# The token endpoint: a code for tokens (OpenID Connect Core, section 3.1.3; RFC 6749, sections 2.3 and 4.1.3).
 
 _METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
 _TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can carry
@@ -45,9 +79,9 @@ class TokenEndpoint:
         body = _read(reply)
         access_token, kind = body.get("access_token"), body.get("token_type")
         if not isinstance(kind, str) or kind.lower() != "bearer":
-            raise Refused("token endpoint: token_type is not bearer")
+            raise OidcRefused("token endpoint: token_type is not bearer")
         if not isinstance(access_token, str) or not _TOKEN.match(access_token):
-            raise Refused("token endpoint: no access token")
+            raise OidcRefused("token endpoint: no access token")
         refresh_token = body.get("refresh_token")
         return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
 

@@ -1,10 +1,4 @@
-"""Verifies ID tokens: OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725.
-
-No input or output.
-
-Each check can refuse by itself. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored; ``kid`` only selects among
-the keys that the provider publishes.
-"""
+"""Claims about a person: verifies ID tokens and userinfo (OpenID Connect Core 1.0, sections 2, 3.1.3.7 and 5.3)."""
 
 from __future__ import annotations
 
@@ -12,10 +6,17 @@ import hashlib
 import re
 from typing import Any, NamedTuple, TypeGuard
 
-from manifest_auth.protocols.oidc.errors import Refused
-from manifest_auth.protocols.oidc.keys import Key
-from manifest_auth.runtime.outgoing import parse
+from manifest_auth.protocols.oidc.discovery import Key
+from manifest_auth.protocols.oidc.messages import OidcRefused
+from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable, parse
 from manifest_auth.text.base64url import decode, encode
+
+# Verifies ID tokens: OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725.
+#
+# No input or output.
+#
+# Each check can refuse by itself. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored; ``kid`` only selects
+# among the keys that the provider publishes.
 
 MAX_LENGTH = 16 * 1024
 MAX_SUBJECT = 255
@@ -47,32 +48,32 @@ class Signed(NamedTuple):
     signature: bytes
 
 
-class NoKey(Refused):
+class NoKey(OidcRefused):
     """None of the known keys verifies the token: it is forged, or signed with a newer key."""
 
 
-def read(token: object, algorithms: tuple[str, ...]) -> Signed:
+def read_token(token: object, algorithms: tuple[str, ...]) -> Signed:
     """The parts of a token. Raises Refused for its shape, its type, and an algorithm that is not in ``algorithms``."""
     if not isinstance(token, str) or len(token) > MAX_LENGTH or not _COMPACT.match(token):
-        raise Refused("ID token: not three segments of at most 16 KiB")
+        raise OidcRefused("ID token: not three segments of at most 16 KiB")
     text, _, signature = token.rpartition(".")
     coded, _, payload = text.partition(".")
     try:
         header = parse(decode(coded))
         signed = Signed("", None, text.encode(), decode(payload), decode(signature))
     except ValueError as error:
-        raise Refused(f"ID token: {error}") from None
+        raise OidcRefused(f"ID token: {error}") from None
     if not isinstance(header, dict) or {"crit", "b64"} & header.keys():
-        raise Refused("ID token: header")
+        raise OidcRefused("ID token: header")
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
-        raise Refused(
+        raise OidcRefused(
             f"ID token: signed with {str(algorithm)[:20]!r}, which the provider does not announce or we refuse"
         )
     if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in _TYPES:
-        raise Refused(f"ID token: of type {str(header['typ'])[:20]!r}")
+        raise OidcRefused(f"ID token: of type {str(header['typ'])[:20]!r}")
     if "kid" in header and not isinstance(kid, str):
-        raise Refused("ID token: kid is no text")
+        raise OidcRefused("ID token: kid is no text")
     return signed._replace(algorithm=algorithm, kid=kid)
 
 
@@ -94,9 +95,9 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
     try:
         claims = parse(signed.payload)
     except ValueError as error:
-        raise Refused(f"ID token: claims: {error}") from None
+        raise OidcRefused(f"ID token: claims: {error}") from None
     if not isinstance(claims, dict):
-        raise Refused("ID token: claims: no object")
+        raise OidcRefused("ID token: claims: no object")
     checks = {
         "iss": claims.get("iss") == expected.issuer,
         "aud": is_for(claims.get("aud"), expected.client_id),
@@ -106,16 +107,16 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
         **_times(claims, expected.now_ms / 1000),
     }
     if wrong := [name for name, is_right in checks.items() if not is_right]:
-        raise Refused(f"ID token: {', '.join(wrong)}")
+        raise OidcRefused(f"ID token: {', '.join(wrong)}")
     if foreign := foreign_audiences(claims["aud"], expected.client_id, expected.audiences):
-        raise Refused(f"ID token: aud: also for {foreign[0][:100]!r}, which is not among the provider's audiences")
+        raise OidcRefused(f"ID token: aud: also for {foreign[0][:100]!r}, which is not among the provider's audiences")
     return claims
 
 
 def check_access_token(claims: dict[str, Any], algorithm: str, key: Key, access_token: str) -> None:
     """Checks ``at_hash``, if present (section 3.1.3.6). Raises Refused when the two tokens were not issued together."""
     if "at_hash" in claims and claims["at_hash"] != _half_hash(algorithm, key, access_token.encode()):
-        raise Refused("ID token: at_hash")
+        raise OidcRefused("ID token: at_hash")
 
 
 def is_subject(sub: object) -> bool:
@@ -157,3 +158,71 @@ def _half_hash(algorithm: str, key: Key, text: bytes) -> str:
     else:
         digest = hashlib.sha512(text).digest()
     return encode(digest[: len(digest) // 2])
+
+
+# Userinfo (OpenID Connect Core, section 5.3): claims that the ID token lacks, as JSON or as a signed JWT.
+
+
+#: How and when the user authenticated: the ID token alone says so, since it alone is about this authentication.
+_OF_AUTHENTICATION = frozenset({"amr", "acr", "acrs", "auth_time"})
+
+
+async def fetch_userinfo(outgoing: Outgoing, address: str, access_token: str, deadline: Deadline) -> Reply:
+    """The unchecked answer. Raises Unreachable for a broken provider, Refused for another error."""
+    sent = {"Authorization": f"Bearer {access_token}"}
+    reply = await outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")
+    if reply.status >= 500:
+        raise Unreachable(f"userinfo answered {reply.status}")
+    if reply.status != 200:
+        raise OidcRefused(f"userinfo answered {reply.status}")
+    return reply
+
+
+def is_signed(reply: Reply) -> bool:
+    """Whether the answer is a JWT, by its media type (section 5.3.2)."""
+    return reply.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/jwt"
+
+
+def signed(reply: Reply, algorithms: tuple[str, ...]) -> Signed:
+    """The parts of the JWT. Raises Refused, also for an encrypted one."""
+    return read_token(reply.body.decode("ascii", "replace").strip(), algorithms)
+
+
+def read_userinfo(body: bytes) -> dict[str, Any]:
+    """The claims of a userinfo answer. Raises Refused unless the body is a JSON object."""
+    try:
+        found = parse(body.removeprefix(b"\xef\xbb\xbf"))
+    except ValueError as error:
+        raise OidcRefused(f"userinfo: {error}") from None
+    if not isinstance(found, dict):
+        raise OidcRefused("userinfo is no object")
+    return found
+
+
+def check_userinfo(claims: dict[str, Any], sub: str) -> None:
+    """Raises Refused for the claims of another user (section 5.3.2)."""
+    if claims.get("sub") != sub:
+        raise OidcRefused("userinfo is about another user")
+
+
+def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: tuple[str, ...]) -> None:
+    """Checks issuer and audience of a signed answer (section 5.3.2). Raises Refused."""
+    audience = claims.get("aud")
+    if claims.get("iss") != issuer or not is_for(audience, client_id):
+        raise OidcRefused("userinfo: signed by or for another party")
+    if foreign_audiences(claims["aud"], client_id, trusted):
+        raise OidcRefused("userinfo: signed by or for another party")
+
+
+def merged(token_claims: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    """The claims of both. The ID token's claims win, and it alone says how the user authenticated; ``email_verified``
+    comes from the source of the e-mail address."""
+    both = {name: value for name, value in info.items() if name not in _OF_AUTHENTICATION} | token_claims
+    marks = (
+        (info, token_claims)
+        if "email" not in token_claims
+        else (token_claims, info if info.get("email") == token_claims["email"] else {})
+    )
+    both.pop("email_verified", None)
+    found = [source["email_verified"] for source in marks if "email_verified" in source]
+    return {**both, **({"email_verified": found[0]} if found else {})}
