@@ -7,7 +7,7 @@ from pathlib import Path
 
 SRC = Path("src/manifest_auth")
 #: The console's form, which shows the lists to those who change them.
-SHOWN_TO_EDIT = {"pages/console/rules_form.py"}
+SHOWN_TO_EDIT = {"pages/console/rules.py"}
 _READ = re.compile(r"(?<=\w)(?<!rules)(?<!self)(?<!unconfirmed)(?<!sign_in)\.(allowed_origins|return_addresses)\b")
 
 

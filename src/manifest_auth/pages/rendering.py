@@ -18,7 +18,7 @@ from manifest_auth.http import NO_STORE, Answer, Header, cookies, public_origin,
 from manifest_auth.http.answers import HTML
 from manifest_auth.pages import asset_files, brands, languages, security, template_words, words
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.menu import Entry, entries, section_of
+from manifest_auth.pages.console.frame import Entry, entries, section_of
 from manifest_auth.services import RequestContext
 from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue

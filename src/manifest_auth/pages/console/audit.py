@@ -1,26 +1,213 @@
-"""``/console/audit``: the client's trail in plain words, a day of it unless more is asked for."""
+"""``/console/audit``: the client's trail in plain words, a day of it unless you ask for more."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+import orjson
 from msgspec import Meta
 
-from manifest_auth import audit
+from manifest_auth import audit, providers
 from manifest_auth.accounts import users
-from manifest_auth.audit import AuditFilters, Event, EventFilter, label
+from manifest_auth.audit import AuditFilters, Event, EventFilter, FoundEvent, about, label
+from manifest_auth.audit.chain_walk import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import export_audit
 from manifest_auth.pages.call import PageCall, View, found
-from manifest_auth.pages.console import frame, trail
-from manifest_auth.pages.console.days import FIRST_DAY, Day, span_of
-from manifest_auth.pages.console.trail import Shown
+from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
+from manifest_auth.text.canonical import LATEST, parse_time, when
+
+# The days that an audit page asks for: whole days in UTC, the last 24 hours without any.
+
+
+_DAY_MS = 86_400_000
+FIRST_DAY = "1970-01-01"  # from then on: everything
+Day = Annotated[str, Meta(max_length=10)]
+
+
+class Span(NamedTuple):
+    """Bounds as the audit filters take them, empty for none; ``until`` is not part of it."""
+
+    since: str
+    until: str
+
+
+def span_of(first: str, last: str, now: int) -> Span:
+    """From the start of the first to the end of the last day. Raises ValidationError for ``from`` or ``to``."""
+    since = _start_of(first, "from") if first else (0 if last else now - _DAY_MS)
+    until = _start_of(last, "to") + _DAY_MS if last else 0
+    if until and since >= until:
+        raise ValidationError(details=[("to", "Must not be before the first day")])
+    return Span(when(since) if since else "", when(until) if until else "")
+
+
+def _start_of(text: str, field: str) -> int:
+    """The first millisecond of a day. Raises ValidationError."""
+    if len(text) != 10 or (at := parse_time(text, field)) > LATEST - _DAY_MS:
+        raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])
+    return at
+
+
+# Events as the console shows them: sentences with the names of people, and the details behind them.
+
+
+_PLACE = re.compile(r"(%\((?:who|whom|what|provider|through)\)s)")
+_ACTORS = {
+    "system": "The server",
+    "anonymous": "An anonymous caller",
+    "admin": "A system admin",
+}
+_USER = re.compile(r"user:([1-9][0-9]{0,17})\Z")
+_SERVICE = re.compile(r"service:([1-9][0-9]{0,17})\Z")
+_PROVIDER = re.compile(r"provider:([1-9][0-9]{0,17})\Z")
+_MOST = 300  # characters of a detail
+_MOST_FACTS = 40
+
+
+class SentencePart(msgspec.Struct, frozen=True):
+    """A piece of a sentence. ``href``: where a name leads, empty for nowhere; ``strong``: it is a name."""
+
+    text: str
+    href: str = ""
+    strong: bool = False
+
+
+class AuditEventView(msgspec.Struct, frozen=True):
+    """An event. ``at``: milliseconds, 0 where its row is damaged; ``facts``: names and values of its details."""
+
+    number: int
+    at: int
+    area: str
+    is_bad: bool
+    parts: tuple[SentencePart, ...]
+    address: str
+    request_id: str
+    facts: tuple[tuple[str, str], ...]
+
+
+class Names:
+    """Who and what events name, as of now."""
+
+    def __init__(self, unit: TenantUnit, links: Sequence[Link] = (), actors: Iterable[str] = ()) -> None:
+        """``actors``: who is named beside the events, as the trail has them."""
+        texts = {text for link in links for text in (link.actor, link.subject)} | set(actors)
+        ids = [int(found[1]) for text in texts if (found := _USER.match(text) or _SERVICE.match(text))]
+        self._people = {user.id: user for user in users.get_named(unit, ids)} if ids else {}
+        is_needed = any(_PROVIDER.match(text) for text in texts) or any('"provider"' in link.detail for link in links)
+        self._providers = {one.id: one.display_name for one in providers.list_all(unit)} if is_needed else {}
+
+    def part(self, text: str, detail: dict[str, Any]) -> SentencePart:
+        """What the trail names ``text``."""
+        kind, _, rest = text.partition(":")
+        if found := _USER.match(text):
+            user = self._people.get(int(found[1]))
+            if user is None:
+                return SentencePart(f"user {rest}, who is gone", strong=True)
+            name = f"{user.first_name} {user.last_name}".strip() or user.email
+            return SentencePart(name, f"/console/users/{user.id}", strong=True)
+        if found := _SERVICE.match(text):
+            account = self._people.get(int(found[1]))
+            return SentencePart(account.first_name if account else f"number {rest}", strong=True)
+        if found := _PROVIDER.match(text):
+            named = self._providers.get(int(found[1])) or detail.get("name")
+            return SentencePart(str(named or f"number {rest}"), strong=True)
+        if kind == "device":
+            return SentencePart(str(detail.get("name") or rest), strong=True)
+        if kind == "client":
+            return SentencePart("all users")
+        if not text:
+            return SentencePart("an unknown account")
+        return SentencePart(_ACTORS.get(kind) or rest or text, strong=kind not in _ACTORS)
+
+    def provider(self, detail: dict[str, Any]) -> SentencePart:
+        """The provider that had a part in an event."""
+        number = detail.get("provider")
+        name = self._providers.get(number) if isinstance(number, int) else None
+        return (
+            SentencePart(name, strong=True)
+            if name
+            else SentencePart("a provider that is gone" if number else "a provider")
+        )
+
+
+def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[AuditEventView, ...]:
+    """Events of the unit's client, with the names of those who are in them."""
+    links = [audit.readable(one.link).link for one in found]
+    names = Names(unit, links)
+    return tuple(_event_view(link, names) for link in links)
+
+
+def _event_view(link: Link, names: Names) -> AuditEventView:
+    detail, event = orjson.loads(link.detail), about(link.event)
+    return AuditEventView(
+        number=link.sequence,
+        at=link.at,
+        area=event.area,
+        is_bad=event.is_bad,
+        parts=tuple(_parts(event.told, link, names, detail)),
+        address=link.address,
+        request_id=link.request_id,
+        facts=facts_of(detail),
+    )
+
+
+def _parts(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> Iterator[SentencePart]:
+    actor, subject = names.part(link.actor, detail), names.part(link.subject, detail)
+    by = {"%(who)s": actor, "%(whom)s": subject, "%(what)s": subject}
+    for at, piece in enumerate(_PLACE.split(sentence)):
+        if piece == "%(provider)s":
+            yield names.provider(detail)
+        elif piece == "%(through)s":
+            yield from (SentencePart(" through "), names.provider(detail)) if detail.get("provider") else ()
+        elif piece not in by:
+            yield SentencePart(piece.replace("%%", "%"))
+        elif at > 1 and piece == "%(whom)s" and link.actor == link.subject:
+            yield SentencePart("their own account")
+        else:
+            yield by[piece] if at > 1 else _first(by[piece])
+
+
+def _first(part: SentencePart) -> SentencePart:
+    return part if part.strong else msgspec.structs.replace(part, text=part.text[:1].upper() + part.text[1:])
+
+
+def facts_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Names and values of a detail, however deep: what is in what stands before it."""
+    return tuple(_facts(detail))[:_MOST_FACTS]
+
+
+def _facts(value: object, under: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _facts(inner, f"{under} {_spoken(name)}".strip())
+    elif isinstance(value, list):
+        if value:
+            yield under, ", ".join(_text(one) for one in value)[:_MOST]
+    elif value not in (None, "", 0):
+        yield under, _text(value)[:_MOST]
+
+
+def _spoken(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+# ``/console/audit``: the client's trail in plain words, a day of it unless more is asked for.
+
 
 PATH = "/console/audit"
 _SIZE = 50
@@ -41,7 +228,7 @@ class TrailView(msgspec.Struct, frozen=True):
     """``is_a_day``: no days were asked for, and the last 24 hours are shown; ``is_all``: every day is. ``problem``:
     a field and what is wrong with it, both empty for nothing. Addresses are empty for none."""
 
-    events: tuple[Shown, ...]
+    events: tuple[AuditEventView, ...]
     query: TrailQuery
     kinds: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     is_a_day: bool
@@ -105,7 +292,7 @@ async def _view(
     return await frame.shown(
         ctx,
         lambda unit: TrailView(
-            events=trail.all_shown(unit, list(events)),
+            events=event_views(unit, list(events)),
             query=asked,
             kinds=kinds,
             is_a_day=not asked.since and not asked.until,

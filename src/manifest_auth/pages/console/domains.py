@@ -66,7 +66,7 @@ class DirectoryRow(msgspec.Struct, frozen=True):
     proved_at: int
 
 
-class Proof(msgspec.Struct, frozen=True):
+class DomainProof(msgspec.Struct, frozen=True):
     """Where an administrator of a directory goes, and what they speak for there."""
 
     location: str
@@ -86,7 +86,7 @@ class DomainsView(msgspec.Struct, frozen=True):
     done: str = ""
     looked: str = ""
     why: str = ""
-    proof: Proof | None = None
+    proof: DomainProof | None = None
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -104,7 +104,7 @@ async def _view(
     done: str = "",
     looked: str = "",
     why: str = "",
-    proof: Proof | None = None,
+    proof: DomainProof | None = None,
 ) -> View:
     def work(unit: TenantUnit) -> DomainsView:
         rows, _ = domains.LISTING.read(unit, _MOST, "", "ID", Filters())
@@ -188,7 +188,7 @@ async def _prove(ctx: RequestContext, call: PageCall[DomainsForm], form: Domains
     started: Started = await directory_proof.begin(ctx, form.directory.lower(), PATH)
     begun, settings = started.begun, ctx.services.settings
     call.headers.append(flow_cookie(begun.cookie, begun.browser, directory_flows.LIFE_S, settings, cross_site=False))
-    proof = Proof(started.location, started.tenant.name, form.directory.lower(), started.application)
+    proof = DomainProof(started.location, started.tenant.name, form.directory.lower(), started.application)
     return await _view(ctx, proof=proof)
 
 

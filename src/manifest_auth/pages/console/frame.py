@@ -1,14 +1,18 @@
-"""Parts that the console pages share: the client's looks, and addresses of a list."""
+"""Parts that the console pages share: the menu, addresses of a list, roles, and what needs attention."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
+
+import msgspec
 
 from manifest_auth.http.routes import Call
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 
@@ -27,3 +31,124 @@ def address(path: str, **chosen: str) -> str:
 def number_in(call: PageCall[Any]) -> int:
     """The number in the path, of what the page is about. Raises NotFound."""
     return Call(call.head, None, call.path, b"").id()
+
+
+# Issues that need attention, on the first screen of both consoles.
+
+
+class Attention(msgspec.Struct, frozen=True):
+    """Something to settle. ``is_bad``: people are or will be kept out by it; ``href``: where it is settled, empty: not
+    on these pages; ``link``: the text of that link; ``until``: milliseconds, 0 for none."""
+
+    is_bad: bool
+    title: str
+    advice: str
+    href: str = ""
+    link: str = "Look"
+    until: int = 0
+
+
+# The seven roles as forms and lists of the console have them.
+
+
+_WORDS = {
+    Role.ADMIN: "Everything, other Admins included",
+    Role.USER_ADMIN: "Users, providers and settings; no Admin's account",
+    Role.AUTHOR: "Write and edit templates",
+    Role.APPROVER: "Approve versions of templates",
+    Role.PUBLISHER: "Publish templates",
+    Role.OPERATOR: "Run jobs and record data",
+    Role.VIEWER: "Read, and change nothing",
+}
+
+
+class RolesForm(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A box for each role, ticked or absent: a form has each field once."""
+
+    role_admin: str = ""
+    role_user_admin: str = ""
+    role_author: str = ""
+    role_approver: str = ""
+    role_publisher: str = ""
+    role_operator: str = ""
+    role_viewer: str = ""
+
+    @property
+    def roles(self) -> int:
+        """The mask of those that are ticked."""
+        return sum(role.bit for role in Role if getattr(self, f"role_{role.name.lower()}"))
+
+
+class RoleBox(NamedTuple):
+    """``field``: its name in the form."""
+
+    field: str
+    name: str
+    words: str
+    is_ticked: bool
+
+
+def boxes(ticked: int, *, admin: bool) -> tuple[RoleBox, ...]:
+    """One box for each role.
+
+    ``ticked``: bit mask of the roles that are set; ``admin``: whether the role Admin is offered.
+    """
+    fields = RolesForm.__struct_encode_fields__
+    return tuple(
+        RoleBox(field, role.value, _WORDS[role], bool(ticked & role.bit))
+        for role, field in zip(Role, fields, strict=True)
+        if admin or role is not Role.ADMIN
+    )
+
+
+# Menu of the console: the one list of its entries, each with the permission that its page asks for.
+
+
+class Entry(NamedTuple):
+    """``href``: empty for a heading above those that follow."""
+
+    href: str
+    text: str
+
+
+class _Section(NamedTuple):
+    permission: Permission
+    href: str
+    text: str
+    heading: str
+
+
+OVERVIEW = "/console"
+_PEOPLE, _MACHINES, _SIGN_IN, _RECORDS = "People", "Machines", "How people sign in", "Records"
+_SECTIONS = (
+    _Section(Permission.SETTINGS_MANAGE, OVERVIEW, "Overview", ""),
+    _Section(Permission.USERS_MANAGE, "/console/users", "Users", _PEOPLE),
+    _Section(Permission.USERS_MANAGE, "/console/invite", "Invite", _PEOPLE),
+    _Section(Permission.USERS_MANAGE, "/console/service-accounts", "Service accounts", _MACHINES),
+    _Section(Permission.SETTINGS_MANAGE, "/console/devices", "Devices", _MACHINES),
+    _Section(Permission.SETTINGS_MANAGE, "/console/providers", "Providers", _SIGN_IN),
+    _Section(Permission.SETTINGS_MANAGE, "/console/domains", "Domains", _SIGN_IN),
+    _Section(Permission.SETTINGS_MANAGE, "/console/rules", "Rules", _SIGN_IN),
+    _Section(Permission.SETTINGS_MANAGE, "/console/branding", "Branding", _SIGN_IN),
+    _Section(Permission.AUDIT_READ, "/console/audit", "Audit trail", _RECORDS),
+    _Section(Permission.SETTINGS_MANAGE, "/console/usage", "Usage", _RECORDS),
+)
+
+
+@lru_cache(maxsize=128)
+def entries(roles: int) -> tuple[Entry, ...]:
+    """What the menu lists for a user with those roles (a bit mask), headings among it; empty: nothing is for them."""
+    allowed, found, heading = permissions_of(roles), [], ""
+    for one in _SECTIONS:
+        if one.permission not in allowed:
+            continue
+        if one.heading != heading:
+            heading = one.heading
+            found.append(Entry("", heading))
+        found.append(Entry(one.href, one.text))
+    return tuple(found)
+
+
+def section_of(path: str) -> str:
+    """The entry that a page of the console belongs to."""
+    return "/".join(path.partition("?")[0].split("/")[:3])

@@ -13,7 +13,7 @@ from manifest_auth.http import Answer
 from manifest_auth.operations import manage_users
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.console.roles import RoleBox, RolesForm, boxes
+from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.services import RequestContext

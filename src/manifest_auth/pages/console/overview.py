@@ -14,10 +14,10 @@ from manifest_auth.operations.client_standing import Standing
 from manifest_auth.operations.providers.recently import Recently, recently
 from manifest_auth.operations.usage import Usage
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console import frame, menu, trail
-from manifest_auth.pages.console.concern import Concern
+from manifest_auth.pages.console import frame
+from manifest_auth.pages.console.audit import AuditEventView, event_views
+from manifest_auth.pages.console.frame import Attention
 from manifest_auth.pages.console.provider_views import path_of
-from manifest_auth.pages.console.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
@@ -38,15 +38,15 @@ class OverviewView(msgspec.Struct, frozen=True):
     """``changes`` and ``sign_ins``: of the newest events; None where the trail is not for who looks."""
 
     client: str
-    bad: tuple[Concern, ...]
-    notes: tuple[Concern, ...]
+    bad: tuple[Attention, ...]
+    notes: tuple[Attention, ...]
     figures: tuple[tuple[str, str, str], ...]
     counted_at: int
-    changes: tuple[Shown, ...] | None
-    sign_ins: tuple[Shown, ...] | None
+    changes: tuple[AuditEventView, ...] | None
+    sign_ins: tuple[AuditEventView, ...] | None
 
 
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     standing, used = await client_standing.read(ctx), await usage.of_client(ctx)
     known = await recently(ctx) if standing.providers else {}
     sees_trail = Permission.AUDIT_READ in permissions_of(ctx.user.roles)
@@ -62,29 +62,29 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
             notes=tuple(one for one in concerns if not one.is_bad),
             figures=tuple(_figures(standing, used)),
             counted_at=used.counted_at,
-            changes=trail.all_shown(unit, changed) if sees_trail else None,
-            sign_ins=trail.all_shown(unit, came) if sees_trail else None,
+            changes=event_views(unit, changed) if sees_trail else None,
+            sign_ins=event_views(unit, came) if sees_trail else None,
         )
 
     return await frame.shown(ctx, work)
 
 
-def _concerns(standing: Standing, known: dict[int, Recently]) -> Iterator[Concern]:
+def _concerns(standing: Standing, known: dict[int, Recently]) -> Iterator[Attention]:
     yield from _licence(standing)
     for claim in standing.claims:
         if claim.contested:
-            yield Concern(
+            yield Attention(
                 True, f"Another client claims {claim.domain} too",
                 "Leave your record in the DNS where it is. If the domain is yours, ask the people who run this server.",
                 "/console/domains",
             )  # fmt: skip
         elif claim.state == FAILING:
-            yield Concern(
+            yield Attention(
                 True, f"The record of {claim.domain} is missing", "Put it back into the DNS before the domain lapses.",
                 "/console/domains", until=claim.lapses_at or 0,
             )  # fmt: skip
         elif claim.state == LAPSED:
-            yield Concern(
+            yield Attention(
                 True, f"{claim.domain} lapsed", "People who are new are not linked by their address any more.",
                 "/console/domains",
             )  # fmt: skip
@@ -92,63 +92,63 @@ def _concerns(standing: Standing, known: dict[int, Recently]) -> Iterator[Concer
     yield from _to_do(standing)
 
 
-def _licence(standing: Standing) -> Iterator[Concern]:
+def _licence(standing: Standing) -> Iterator[Attention]:
     if standing.licence_warning:
         said = standing.licence_warning[:1].upper() + standing.licence_warning[1:]
-        yield Concern(standing.is_licence_over, said, "Ask the people who run this server to renew it.")
+        yield Attention(standing.is_licence_over, said, "Ask the people who run this server to renew it.")
     free = standing.seats_free
     if free is not None and not any(msgspec.structs.astuple(free)):
-        yield Concern(False, "All seats of the licence are taken", "No one new is let in until one is free.")
+        yield Attention(False, "All seats of the licence are taken", "No one new is let in until one is free.")
 
 
-def _providers(standing: Standing, known: dict[int, Recently]) -> Iterator[Concern]:
+def _providers(standing: Standing, known: dict[int, Recently]) -> Iterator[Attention]:
     for one in standing.providers:
         if not one.opens:
-            yield Concern(
+            yield Attention(
                 True, f"The secrets of {one.title} cannot be opened",
                 "No one signs in there. Ask the people who run this server, or enter the secrets again.",
                 "/console/providers",
             )  # fmt: skip
         elif not one.is_on:
-            yield Concern(False, f"{one.title} is switched off", "No one signs in there.", "/console/providers")
+            yield Attention(False, f"{one.title} is switched off", "No one signs in there.", "/console/providers")
         elif known.get(one.id, Recently()).lets_no_one_in:
-            yield Concern(
+            yield Attention(
                 True, f"{one.title} fails people", "The last sign-in there failed at the provider. Test it.",
                 path_of(one.name),
             )  # fmt: skip
         elif not one.reaches_admins:
-            yield Concern(
+            yield Attention(
                 False, f"{one.title} opens no Admin's account",
                 "A User Admin changed it last. An Admin looks at it and saves it.", "/console/providers",
             )  # fmt: skip
 
 
-def _to_do(standing: Standing) -> Iterator[Concern]:
+def _to_do(standing: Standing) -> Iterator[Attention]:
     if standing.unconfirmed:
-        yield Concern(
+        yield Attention(
             False, "Addresses wait for an Admin",
             "A User Admin added them; they count for no Admin's session until an Admin confirms them.",
             "/console/rules",
         )  # fmt: skip
     waiting = [claim.domain for claim in standing.claims if claim.state == PENDING and not claim.contested]
     if waiting:
-        yield Concern(
+        yield Attention(
             False, f"Not proved yet: {', '.join(waiting[:3])}{' and more' if len(waiting) > 3 else ''}",
             "Put the record into the DNS, then have it looked at.", "/console/domains",
         )  # fmt: skip
     if found := standing.waiting_directories:
-        yield Concern(
+        yield Attention(
             False, f"Microsoft directory not proved yet: {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}",
             "An administrator of the directory signs in once.", "/console/domains",
         )  # fmt: skip
     if standing.admins < 2:
-        yield Concern(
+        yield Attention(
             False, "There is one Admin alone",
             "If that account cannot be used, no one here can change what protects Admins. Make a second one.",
             "/console/users",
         )  # fmt: skip
     if not standing.sends_mail:
-        yield Concern(
+        yield Attention(
             False,
             "This server sends no e-mails",
             "Invitations and links for a new password are shown to you once, and you pass them on.",
@@ -164,7 +164,73 @@ def _figures(standing: Standing, used: Usage) -> Iterator[tuple[str, str, str]]:
         yield str(free.full), "full seat free" if free.full == 1 else "full seats free", "/console/usage"
 
 
+# ``/console/usage``: seats, users who signed in lately, open sessions.
+
+
+_WORDS = {
+    "full": ("Full", "Admin, User Admin, Author, Approver, Publisher"),
+    "operate": ("Operate", "Operator"),
+    "connect": ("Connect", "Viewer"),
+}
+
+
+class SeatRow(msgspec.Struct, frozen=True):
+    """``free``: how many more the installation's licence has; None where none is needed."""
+
+    name: str
+    roles: str
+    taken: int
+    free: int | None
+
+
+class UsageView(msgspec.Struct, frozen=True):
+    """``counted_at``: milliseconds."""
+
+    users: int
+    active_users: int
+    open_sessions: int
+    rows: tuple[SeatRow, ...]
+    is_licensed: bool
+    counted_at: int
+
+
+async def _show_usage(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    found = await usage.of_client(ctx)
+    taken = msgspec.structs.asdict(found.seats)
+    free = None if found.free is None else msgspec.structs.asdict(found.free)
+    view = UsageView(
+        users=found.users,
+        active_users=found.active_users,
+        open_sessions=found.open_sessions,
+        rows=tuple(
+            SeatRow(name, roles, taken[kind], None if free is None else free[kind])
+            for kind, (name, roles) in _WORDS.items()
+        ),
+        is_licensed=free is not None,
+        counted_at=found.counted_at,
+    )
+    return await frame.shown(ctx, lambda unit: view)
+
+
 ROUTES = (
-    page("GET", menu.OVERVIEW, _show, "console/overview.html", "Whether everything is well with a client",
-         audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True),
-)  # fmt: skip
+    page(
+        "GET",
+        frame.OVERVIEW,
+        _show_overview,
+        "console/overview.html",
+        "Whether everything is well with a client",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.SETTINGS_MANAGE,
+        english=True,
+    ),
+    page(
+        "GET",
+        "/console/usage",
+        _show_usage,
+        "console/usage.html",
+        "Seats, users and sessions of a client",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.SETTINGS_MANAGE,
+        english=True,
+    ),
+)

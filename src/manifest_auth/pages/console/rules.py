@@ -2,20 +2,347 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.errors import ReauthenticationRequired, Refusal
+from manifest_auth import tenants
+from manifest_auth.accounts import rank
+from manifest_auth.errors import ReauthenticationRequired, Refusal, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import said, step_up
+from manifest_auth.operations import client_settings, rule_effects
+from manifest_auth.pages import said, sealed, step_up
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console import drafts, frame, rules_form
-from manifest_auth.pages.console.rules_form import DONE, RulesForm
+from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import LEAVES, StoredSettings, TenantSettingsChange
+from manifest_auth.tenants.rules import Effects, Leaf
+from manifest_auth.text.durations import seconds_of, spoken
+from manifest_auth.text.models import convert
+
+# The form of a client's rules, for its own Admin and User Admin and for system admins.
+#
+# The form follows from the rules of :mod:`manifest_auth.tenants.rules`. A change is shown in words before it is saved.
+
+
+DONE = {"saved": "The rules are saved. They count from now on."}
+_ADDRESSES = ("allowedOrigins", "returnAddresses")
+#: In a form, a switch is on or absent. A choice of three has a word for each.
+_WORDS: dict[Any, str] = {None: "", True: "on", False: "off"}
+
+
+class Heading(NamedTuple):
+    """Of a section. ``limited``: what those who are no Admin read there."""
+
+    title: str
+    note: str = ""
+    limited: str = ""
+
+
+_HEADINGS = {
+    "passwords": Heading("Passwords", limited="Only an Admin makes these rules weaker."),
+    "factors": Heading("Second factors", limited="Only an Admin makes these rules weaker."),
+    "pairing": Heading(
+        "Devices of people",
+        "A headset that its user lets in. A change counts for devices that are let in from then on.",
+        "Only an Admin makes these rules weaker, or adds Author, Approver or Publisher.",
+    ),
+    "badges": Heading("Badges", limited="Only an Admin turns badges on, or makes these rules weaker."),
+    "sessions": Heading(
+        "How long people stay signed in",
+        "Write 30 min, 12 h or 14 days. Empty: as long as this installation allows.",
+        "Only an Admin makes them longer.",
+    ),
+    "addresses": Heading("Applications"),
+    "words": Heading("Words"),
+}
+_SORTED = sorted(LEAVES, key=lambda leaf: [*_HEADINGS].index(leaf.rule.section))
+
+
+def _boxes(leaf: Leaf) -> dict[str, str]:
+    """By its value, the field of each box of a rule."""
+    return {value: leaf.rule.box(leaf.name, value) for value in leaf.values}
+
+
+def _names() -> Iterator[str]:
+    yield from ("act", "confirm")
+    for leaf in LEAVES:
+        yield from _boxes(leaf).values() or (leaf.name,)
+
+
+if TYPE_CHECKING:
+
+    class RulesForm(msgspec.Struct, frozen=True):
+        """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``confirm``: the
+        addresses that wait for an Admin are confirmed."""
+
+        act: str = ""
+        confirm: str = ""
+
+else:
+    _FIELDS = {name.replace(".", "_").replace("-", "_"): name for name in _names()}
+    RulesForm = msgspec.defstruct(
+        "RulesForm", [(name, str, "") for name in _FIELDS], rename=_FIELDS, frozen=True, module=__name__
+    )
+
+
+class Box(NamedTuple):
+    """``field``: its name in the form."""
+
+    field: str
+    label: str
+    is_ticked: bool
+
+
+class RuleView(NamedTuple):
+    """A rule as the form shows it. ``text``: as it is typed; ``boxes``: of a list that is ticked; ``is_locked``: only
+    an Admin changes it, and no Admin looks."""
+
+    name: str
+    control: str
+    label: str
+    hint: str
+    text: str
+    choices: tuple[tuple[str, str], ...]
+    boxes: tuple[Box, ...]
+    is_locked: bool
+
+
+class Section(NamedTuple):
+    """``parts``: rules that stand side by side, or one that has the whole width."""
+
+    name: str
+    heading: Heading
+    parts: tuple[tuple[RuleView, ...], ...]
+
+
+class RulesView(msgspec.Struct, frozen=True):
+    """``changes``: what is to be saved does; None: nothing was asked to be shown. ``by_admin``: an Admin looks."""
+
+    sections: tuple[Section, ...]
+    by_admin: bool
+    confirms: bool
+    waiting: tuple[str, ...]
+    done: str = ""
+    changes: tuple[str, ...] | None = None
+    hidden: tuple[tuple[str, str], ...] = ()
+
+
+async def act(ctx: RequestContext, form: RulesForm, client: Callable[[SystemUnit], int]) -> RulesView | None:
+    """Previews or saves what was typed; the preview, None where it is saved. ``client``: the number of the client whose
+    rules they are. Raises ValidationError, and Forbidden for a change that only an Admin may make."""
+    store = ctx.services.store
+    try:
+        if form.act != "save":
+            return await store.read(lambda unit: _preview(unit.of(client(unit)), ctx, form))
+        await store.write(lambda unit: _save(unit, ctx, form, client(unit)))
+    except ValidationError as refusal:
+        raise ValidationError(details=[_of_a_line(*one) for one in refusal.details]) from refusal
+    return None
+
+
+def _of_a_line(field: str, text: str) -> tuple[str, str]:
+    """A list is one field of the form: which of its lines is wrong stands in the text."""
+    name, _, rest = field.partition("[")
+    return (name, f"Line {int(rest.rstrip(']')) + 1}: {text}") if rest.rstrip("]").isdigit() else (field, text)
+
+
+def _save(unit: SystemUnit, ctx: RequestContext, form: RulesForm, client: int) -> None:
+    before = tenants.get(unit, client, lock=True)
+    change = _change(form, tenants.settings_of(before.settings), _is_admin(unit.of(before.id), ctx))
+    client_settings.change(unit, ctx, before, None, change)
+
+
+def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesView:
+    old = _stored(unit)
+    new = client_settings.checked(unit, ctx, old, _change(form, old, _is_admin(unit, ctx)))
+    said = tuple(_changes(old, new, rule_effects.count(unit, ctx, old, new)))
+    sent = tuple((name, text) for name, text in msgspec.to_builtins(form).items() if text and name != "act")
+    return msgspec.structs.replace(view(unit, ctx, form), changes=said, hidden=sent)
+
+
+def _changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Iterator[str]:
+    """What a change does, a sentence for each; none where nothing changes."""
+    for leaf in _SORTED:
+        change = leaf.change(old, new, effects)
+        if change.was != change.now:
+            said = leaf.rule.said(change)
+            yield from (said,) if isinstance(said, str) else said
+    was = (*old.unconfirmed.allowed_origins, *old.unconfirmed.return_addresses)
+    listed = {*new.allowed_origins, *new.return_addresses}
+    waiting = {*new.unconfirmed.allowed_origins, *new.unconfirmed.return_addresses}
+    for one in was:
+        if one in listed and one not in waiting:
+            yield f"You confirm {one}: it counts for Admins too."
+    for one in sorted(waiting - set(was)):
+        yield f"Until an Admin confirms it, {one} counts for no Admin."
+
+
+def _stored(unit: TenantUnit) -> StoredSettings:
+    return tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
+
+
+def _is_admin(unit: TenantUnit, ctx: RequestContext) -> bool:
+    return rank.manager(unit, ctx, Permission.SETTINGS_MANAGE).is_admin
+
+
+def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSettingsChange:
+    """What the form changes, and no member that it leaves as it is: to save a list that waits for an Admin would
+    confirm it. The least length of passwords is always in it: what the form shows is never changed by implication.
+    Raises ValidationError."""
+    typed = msgspec.to_builtins(form)
+    given: dict[str, Any] = {}
+    for leaf in LEAVES:
+        was, now = msgspec.to_builtins(leaf.of(old)), _asked(leaf, typed)
+        was = list(was) if isinstance(was, tuple) else was
+        if leaf.control == "boxes" and set(was) == set(now):
+            continue
+        if not by_admin and leaf.is_locked(old) and not typed[leaf.name]:
+            continue  # the form does not offer it
+        waits = leaf.name in _ADDRESSES and bool(form.confirm) and by_admin and getattr(old.unconfirmed, leaf.path[0])
+        if waits or was != now or leaf.name == "password.minLength":
+            group, _, member = leaf.name.rpartition(".")
+            (given.setdefault(group, {}) if group else given)[member] = now
+    return convert(given, TenantSettingsChange)
+
+
+def _asked(leaf: Leaf, typed: dict[str, str]) -> Any:
+    """The value that the form asks for."""
+    if leaf.control == "boxes":
+        return [value for value, field in _boxes(leaf).items() if typed[field]]
+    text = typed[leaf.name].strip()
+    if leaf.control == "check":
+        return bool(text)
+    if leaf.control == "length":
+        return seconds_of(text, leaf.name)
+    if leaf.control == "lines":
+        return [one for line in text.splitlines() if (one := line.strip())]
+    if leaf.control == "select":
+        by_text = {_text(value): value for value, _ in leaf.rule.choices}
+        return by_text.get(text, int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text)
+    return _number(text, leaf.name) if leaf.control == "number" else text
+
+
+def _text(value: Any) -> str:
+    return _WORDS[value] if isinstance(value, bool) or value is None else str(value)
+
+
+def _number(text: str, field: str) -> int:
+    text = text or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValidationError(details=[(field, "Must be a number")])
+    return int(text)
+
+
+def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: str = "") -> RulesView:
+    """The rules of the unit's client, or what was typed in their place. ``done``: a sentence of :data:`DONE`."""
+    stored, by_admin = _stored(unit), _is_admin(unit, ctx)
+    kept = _typed_of(stored)
+    texts: dict[str, str] = kept if typed is None else msgspec.to_builtins(typed)
+    limits = dict(zip(_LENGTHS, map(spoken, tenants.installation_lengths(ctx.services.settings)), strict=True))
+
+    def shown(leaf: Leaf) -> RuleView:
+        limit = f" At most {limits[leaf.name]}." if leaf.name in limits else ""
+        boxes, labels = _boxes(leaf), dict(leaf.rule.choices)
+        is_locked = not by_admin and leaf.is_locked(stored)
+        return RuleView(
+            name=leaf.name,
+            control=leaf.control,
+            label=leaf.rule.label,
+            hint=f"{leaf.hint}{limit}",
+            text=(kept if is_locked else texts).get(leaf.name, ""),
+            choices=tuple((_text(value), label) for value, label in leaf.rule.choices),
+            boxes=tuple(Box(field, labels.get(one, one), bool(texts.get(field))) for one, field in boxes.items()),
+            is_locked=is_locked,
+        )
+
+    return RulesView(
+        sections=tuple(
+            Section(name, _HEADINGS[name], _parts(map(shown, of_section)))
+            for name, of_section in groupby(_SORTED, key=lambda leaf: leaf.rule.section)
+        ),
+        by_admin=by_admin,
+        confirms=bool(texts.get("confirm")),
+        waiting=(*stored.unconfirmed.allowed_origins, *stored.unconfirmed.return_addresses),
+        done=done,
+    )
+
+
+_LENGTHS = ("sessions.idleSeconds", "sessions.maxSeconds", "sessions.refreshSeconds")
+_SIDE_BY_SIDE = ("number", "length", "select", "text")
+
+
+def _is_narrow(view: RuleView) -> bool:
+    return view.control in _SIDE_BY_SIDE and not view.is_locked
+
+
+def _parts(views: Iterator[RuleView]) -> tuple[tuple[RuleView, ...], ...]:
+    """Rules that stand side by side, in one part."""
+    parts: list[tuple[RuleView, ...]] = []
+    for is_narrow, group in groupby(views, key=_is_narrow):
+        some = tuple(group)
+        parts += [some] if is_narrow else [(one,) for one in some]
+    return tuple(parts)
+
+
+def _typed_of(stored: StoredSettings) -> dict[str, str]:
+    """The form that says what is stored."""
+    texts: dict[str, str] = {}
+    for leaf in LEAVES:
+        value = msgspec.to_builtins(leaf.of(stored))
+        if leaf.control == "boxes":
+            texts |= {field: "on" if one in value else "" for one, field in _boxes(leaf).items()}
+        elif leaf.control == "check":
+            texts[leaf.name] = "on" if value else ""
+        elif leaf.control == "length":
+            texts[leaf.name] = spoken(value)
+        else:
+            texts[leaf.name] = "\n".join(value) if leaf.control == "lines" else _text(value)
+    return texts
+
+
+# Form input that waits for a recent proof, sealed in the address that leads back to the form.
+#
+# It is bound to the browser and to the page, so no other site can fill a form in. Nothing is stored, and nothing
+# changes before the form is sent again.
+
+
+#: Characters of an address: with more, proxies refuse it, and the form is empty afterwards.
+_LONGEST = 5000
+_MOST_BYTES = 1 << 20
+
+
+class _Draft(msgspec.Struct, frozen=True):
+    fields: dict[str, str]
+    made_at: int
+
+
+def draft_address(ctx: RequestContext, call: PageCall[Any], path: str, fields: dict[str, str]) -> str:
+    """Of the page with its form as it was typed. ``path``: of the page, which takes the draft as ``draft``."""
+    raw = msgspec.json.encode(_Draft({name: text for name, text in fields.items() if text}, ctx.now))
+    found = f"{path}?draft={sealed.seal(ctx, _holder(call, path), zlib.compress(raw, 9))}"
+    return found if len(found) <= _LONGEST else path
+
+
+async def fields_of(ctx: RequestContext, call: PageCall[Any], path: str, draft: str) -> dict[str, str] | None:
+    """What was typed; None for a draft that is not this browser's, or older than an hour."""
+    packed = await sealed.unseal(ctx, _holder(call, path), draft) if draft else None
+    if packed is None:
+        return None
+    found = msgspec.json.decode(zlib.decompressobj().decompress(packed, _MOST_BYTES), type=_Draft)
+    return found.fields if sealed.is_fresh(found.made_at, ctx.now) else None
+
+
+def _holder(call: PageCall[Any], path: str) -> str:
+    return f"draft {path} {call.session_id} {call.form_cookie}"
+
 
 PATH = "/console/rules"
 
@@ -27,32 +354,32 @@ class RulesQuery(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[RulesQuery]) -> View | Answer[None]:
-    typed = await drafts.fields_of(ctx, call, PATH, call.fields.draft)
+    typed = await fields_of(ctx, call, PATH, call.fields.draft)
     if typed is not None:
         return await _previewed(ctx, msgspec.convert(typed, RulesForm))
     done = said.sentence(ctx, call, DONE)
-    return await frame.shown(ctx, lambda unit: rules_form.view(unit, ctx, None, done))
+    return await frame.shown(ctx, lambda unit: view(unit, ctx, None, done))
 
 
 async def _previewed(ctx: RequestContext, form: RulesForm) -> View | Answer[None]:
     """The form with what was typed, and what that changes, unless it is refused now."""
     try:
         shown = msgspec.structs.replace(form, act="preview")
-        preview = await rules_form.act(ctx, shown, lambda unit: ctx.user.tenant_id)
+        preview = await act(ctx, shown, lambda unit: ctx.user.tenant_id)
     except Refusal:
         preview = None
-    return await frame.shown(ctx, lambda unit: preview or rules_form.view(unit, ctx, form))
+    return await frame.shown(ctx, lambda unit: preview or view(unit, ctx, form))
 
 
 async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
-    return await frame.shown(ctx, lambda unit: rules_form.view(unit, ctx, call.fields))
+    return await frame.shown(ctx, lambda unit: view(unit, ctx, call.fields))
 
 
 async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
     try:
-        preview = await rules_form.act(ctx, call.fields, lambda unit: ctx.user.tenant_id)
+        preview = await act(ctx, call.fields, lambda unit: ctx.user.tenant_id)
     except ReauthenticationRequired:
-        return step_up.asked_first(drafts.address(ctx, call, PATH, msgspec.to_builtins(call.fields)))
+        return step_up.asked_first(draft_address(ctx, call, PATH, msgspec.to_builtins(call.fields)))
     if preview is None:
         return said.after(ctx, PATH, "saved")
     return await frame.shown(ctx, lambda unit: preview)

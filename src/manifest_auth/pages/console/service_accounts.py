@@ -1,29 +1,130 @@
-"""``/console/service-accounts``: machines that call the API, and a new one."""
+"""``/console/service-accounts``: machines that call the API, with their API keys and client secrets."""
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
-from manifest_auth.accounts import service_accounts
-from manifest_auth.accounts.service_accounts import Draft, Secret, ServiceAccount
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts import rank, service_accounts
+from manifest_auth.accounts.service_accounts import (
+    DEFAULT_DAYS,
+    DEFAULT_OVERLAP_H,
+    MOST_DAYS,
+    MOST_OVERLAP_H,
+    NOTICE_DAYS,
+    Draft,
+    NewSecret,
+    Secret,
+    ServiceAccount,
+)
+from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console import frame, service_account_views
-from manifest_auth.pages.console.roles import RoleBox
-from manifest_auth.pages.console.service_account_views import AccountForm
+from manifest_auth.pages.console import frame
+from manifest_auth.pages.console.audit import Names, SentencePart
+from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.permissions import Permission, Role, role_names
+from manifest_auth.permissions import Permission, Role, permissions_in, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.text import fields
 from manifest_auth.text.machine_secrets import SecretKind
 
-PATH = "/console/service-accounts"
-NEW = f"{PATH}/new"
-DONE = {"deleted": "The service account is deleted, with its keys."}
+# Service accounts and their secrets as pages of the console show them, and the fields of their forms.
 
 
-class Row(msgspec.Struct, frozen=True):
+_DAY_MS = 86_400_000
+
+
+class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
+    """What people type of an account. ``addresses``: a network on each line; ``jwks``: JSON."""
+
+    name: Annotated[str, Meta(max_length=63)] = ""
+    description: Annotated[str, Meta(max_length=1000)] = ""
+    addresses: Annotated[str, Meta(max_length=4000)] = ""
+    may_introspect: str = ""
+    jwks: str = ""
+
+    def given(self) -> dict[str, Any]:
+        """The same as :class:`manifest_auth.accounts.service_accounts.Draft` has it. Raises ValidationError."""
+        if not self.roles:
+            raise ValidationError(details=[("roles", "Choose one role at least")])
+        return {
+            "name": self.name.strip(),
+            "roles": self.roles,
+            "description": self.description.replace("\r\n", "\n").strip(),
+            "addresses": tuple(line.strip() for line in self.addresses.splitlines() if line.strip()),
+            "may_introspect": bool(self.may_introspect),
+            "jwks": service_accounts.key_set_in(self.jwks),
+        }
+
+
+class SecretRow(msgspec.Struct, frozen=True):
+    """A live key or client secret, without the secret. ``ends_soon``: Admins have got an e-mail about it, or soon do;
+    ``is_replaced``: another has its place. Times: milliseconds, 0 for never."""
+
+    id: str
+    label: str
+    hint: str
+    created_at: int
+    ends_at: int
+    ends_soon: bool
+    is_replaced: bool
+    last_used_at: int
+    last_address: str
+
+
+def typed_of(account: ServiceAccount) -> AccountForm:
+    """What the form of an account holds before something is typed; its roles are boxes (:func:`boxes_for`)."""
+    keys = "" if account.jwks is None else msgspec.json.format(account.jwks, indent=2)
+    return AccountForm(
+        name=account.name,
+        description=account.description,
+        addresses="\n".join(account.addresses.split(",")),
+        may_introspect="on" if account.may_introspect else "",
+        jwks=keys,
+    )
+
+
+def boxes_for(unit: TenantUnit, ctx: RequestContext, ticked: int) -> tuple[RoleBox, ...]:
+    """The roles that who looks may give a machine: never Admin; User Admin for an Admin alone."""
+    offers_all = rank.manager(unit, ctx).is_admin
+    offered = boxes(ticked, admin=False)
+    return tuple(box for box in offered if offers_all or box.name != Role.USER_ADMIN.value)
+
+
+def rows_of(live: list[Secret], kind: SecretKind, now: int) -> tuple[SecretRow, ...]:
+    """The secrets of one kind, in their order."""
+    return tuple(
+        SecretRow(
+            id=one.id,
+            label=one.label,
+            hint=one.hint,
+            created_at=one.created_at,
+            ends_at=one.ends_at,
+            ends_soon=one.ends_at - now <= NOTICE_DAYS[0] * _DAY_MS,
+            is_replaced=one.rotated_to is not None,
+            last_used_at=one.last_used_at or 0,
+            last_address=one.last_address,
+        )
+        for one in live
+        if one.kind == kind.value
+    )
+
+
+# ``/console/service-accounts``: machines that call the API, and a new one.
+
+
+ACCOUNTS_PATH = "/console/service-accounts"
+NEW = f"{ACCOUNTS_PATH}/new"
+ACCOUNTS_DONE = {"deleted": "The service account is deleted, with its keys."}
+
+
+class ServiceAccountRow(msgspec.Struct, frozen=True):
     """``keys``, ``secrets``: how many live; ``ends_at``: the nearest end of them; ``last_used_at``: of any of them.
     Times: milliseconds, 0 for none."""
 
@@ -39,7 +140,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class ListView(msgspec.Struct, frozen=True):
-    rows: tuple[Row, ...]
+    rows: tuple[ServiceAccountRow, ...]
     most: int
     done: str
 
@@ -52,7 +153,7 @@ class NewView(msgspec.Struct, frozen=True):
 
 
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done, most = said.sentence(ctx, call, DONE), service_accounts.MOST
+    done, most = said.sentence(ctx, call, ACCOUNTS_DONE), service_accounts.MOST
 
     def work(unit: TenantUnit) -> ListView:
         accounts, _ = service_accounts.LISTING.read(unit, most, "", "ID", Filters())
@@ -64,9 +165,9 @@ async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     return await frame.shown(ctx, work)
 
 
-def _row(account: ServiceAccount, live: list[Secret]) -> Row:
+def _row(account: ServiceAccount, live: list[Secret]) -> ServiceAccountRow:
     keys = sum(one.kind == SecretKind.API_KEY.value for one in live)
-    return Row(
+    return ServiceAccountRow(
         id=account.id,
         name=account.name,
         description=account.description,
@@ -80,16 +181,16 @@ def _row(account: ServiceAccount, live: list[Secret]) -> Row:
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, AccountForm(), Role.VIEWER.bit)
+    return await _accounts_view(ctx, AccountForm(), Role.VIEWER.bit)
 
 
-async def _again(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
-    return await _view(ctx, call.fields, call.fields.roles)
+async def _again_accounts(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
+    return await _accounts_view(ctx, call.fields, call.fields.roles)
 
 
-async def _view(ctx: RequestContext, typed: AccountForm, ticked: int) -> View:
+async def _accounts_view(ctx: RequestContext, typed: AccountForm, ticked: int) -> View:
     def work(unit: TenantUnit) -> NewView:
-        boxes = service_account_views.boxes_for(unit, ctx, ticked)
+        boxes = boxes_for(unit, ctx, ticked)
         return NewView(NEW, typed, boxes, service_accounts.MOST_KEYS)
 
     return await frame.shown(ctx, work)
@@ -98,15 +199,261 @@ async def _view(ctx: RequestContext, typed: AccountForm, ticked: int) -> View:
 async def _create(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
     draft = Draft(**call.fields.given())
     made = await ctx.store.write(lambda unit: service_accounts.create(unit, ctx, draft))
-    return said.after(ctx, f"{PATH}/{made.id}", "created")
+    return said.after(ctx, f"{ACCOUNTS_PATH}/{made.id}", "created")
 
 
 _NEW = "console/service_account_new.html"
+
+
+# ``/console/service-accounts/{id}``: one service account, its API keys and client secrets.
+
+
+ACCOUNT_PATH = f"{ACCOUNTS_PATH}/{{id}}"
+ACCOUNT_DONE = {
+    "created": "The service account is made. Make a key for it.",
+    "changed": "The service account is changed. It counts from the next request on.",
+    "disabled": "The service account is disabled: none of its keys and tokens is good.",
+    "enabled": "The service account may call again.",
+    "revoked": "It is revoked, and good for nothing any more.",
+}
+_KINDS = {"key": SecretKind.API_KEY, "secret": SecretKind.CLIENT_SECRET}
+_OVERLAPS = ((0, "It ends at once"), (1, "1 hour more"), (DEFAULT_OVERLAP_H, "1 day more"), (72, "3 days more"),
+             (MOST_OVERLAP_H, "7 days more"))  # fmt: skip
+
+
+class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):
+    """``act``: which of the page's forms; ``kind``: ``key`` or ``secret``; ``secret``: which one it is about;
+    ``confirm_name``: typed before the account is deleted."""
+
+    act: str = ""
+    kind: str = ""
+    secret: fields.TypedToken = ""
+    label: Annotated[str, Meta(max_length=1000)] = ""
+    expires_in_days: int = DEFAULT_DAYS
+    overlap_hours: int = DEFAULT_OVERLAP_H
+    confirm_name: str = ""
+
+
+class Once(msgspec.Struct, frozen=True):
+    """A new secret, shown this once. ``old_ends_at``: of the one that it replaces, milliseconds, 0 for none."""
+
+    kind: str
+    text: str
+    ends_at: int
+    old_ends_at: int = 0
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """``why_not``: why who looks gives it nothing, empty where they may; ``scopes``: None: all that the roles allow;
+    ``typed``: what its forms hold. Times in milliseconds."""
+
+    path: str
+    id: int
+    name: str
+    description: str
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...] | None
+    addresses: tuple[str, ...]
+    may_introspect: bool
+    is_active: bool
+    created_at: int
+    created_by: SentencePart
+    why_not: str
+    boxes: tuple[RoleBox, ...]
+    typed: ActForm | AccountForm
+    new: ActForm
+    keys: tuple[SecretRow, ...]
+    secrets: tuple[SecretRow, ...]
+    confirm_name: str = ""
+    done: str = ""
+    once: Once | None = None
+    overlaps: tuple[tuple[int, str], ...] = _OVERLAPS
+    default_overlap: int = DEFAULT_OVERLAP_H
+    most_days: int = MOST_DAYS
+    most_keys: int = service_accounts.MOST_OF[SecretKind.API_KEY]
+    most_secrets: int = service_accounts.MOST_OF[SecretKind.CLIENT_SECRET]
+    most_public: int = service_accounts.MOST_KEYS
+
+
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _account_view(ctx, frame.number_in(call), done=said.sentence(ctx, call, ACCOUNT_DONE))
+
+
+async def _again_account(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[None]:
+    return await _account_view(ctx, frame.number_in(call), typed=call.fields)
+
+
+async def _account_view(
+    ctx: RequestContext, account_id: int, *, typed: ActForm | None = None, done: str = "", once: Once | None = None
+) -> View:
+    act = typed.act if typed is not None else ""
+
+    def work(unit: TenantUnit) -> AccountView:
+        account, why_not = service_accounts.get(unit, account_id), ""
+        try:
+            service_accounts.check_may_give(unit, ctx, account.roles)
+        except Forbidden as refusal:
+            why_not = refusal.message
+        live = service_accounts.live_secrets(unit, [account.id], ctx.now)
+        changed = typed if typed is not None and act == "change" else None
+        return AccountView(
+            path=ACCOUNT_PATH.format(id=account.id),
+            id=account.id,
+            name=account.name,
+            description=account.description,
+            roles=role_names(account.roles),
+            scopes=None if account.scopes is None else tuple(one.value for one in permissions_in(account.scopes)),
+            addresses=tuple(account.addresses.split(",")) if account.addresses else (),
+            may_introspect=bool(account.may_introspect),
+            is_active=account.deactivated_at is None,
+            created_at=account.created_at,
+            created_by=Names(unit, actors=[account.created_by]).part(account.created_by, {}),
+            why_not=why_not,
+            boxes=boxes_for(unit, ctx, changed.roles if changed else account.roles),
+            typed=changed or typed_of(account),
+            new=typed if typed is not None and act == "make" else ActForm(kind="key"),
+            keys=rows_of(live, SecretKind.API_KEY, ctx.now),
+            secrets=rows_of(live, SecretKind.CLIENT_SECRET, ctx.now),
+            confirm_name=typed.confirm_name if typed is not None else "",
+            done=done,
+            once=once,
+        )
+
+    return await frame.shown(ctx, work)
+
+
+async def _act(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[None]:
+    account_id, act = frame.number_in(call), _ACTS.get(call.fields.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    outcome = await act(ctx, account_id, call.fields)
+    if isinstance(outcome, Once):  # it cannot be shown again, so no redirect comes before it
+        return await _account_view(ctx, account_id, once=outcome)
+    return said.after(ctx, ACCOUNTS_PATH if outcome == "deleted" else ACCOUNT_PATH.format(id=account_id), outcome)
+
+
+async def _change(ctx: RequestContext, account_id: int, form: ActForm) -> str:
+    given = form.given()
+    await ctx.store.write(lambda unit: service_accounts.change(unit, ctx, account_id, given))
+    return "changed"
+
+
+async def _disable(ctx: RequestContext, account_id: int, form: ActForm) -> str:
+    await ctx.store.write(lambda unit: service_accounts.disable(unit, ctx, account_id))
+    return "disabled"
+
+
+async def _enable(ctx: RequestContext, account_id: int, form: ActForm) -> str:
+    await ctx.store.write(lambda unit: service_accounts.enable(unit, ctx, account_id))
+    return "enabled"
+
+
+async def _delete(ctx: RequestContext, account_id: int, form: ActForm) -> str:
+    account = await ctx.store.read(lambda unit: service_accounts.get(unit, account_id))
+    if form.confirm_name.strip() != account.name:
+        raise ValidationError(details=[("confirmName", "Type the name of the service account")])
+    await ctx.store.write(lambda unit: service_accounts.delete(unit, ctx, account_id))
+    return "deleted"
+
+
+async def _make(ctx: RequestContext, account_id: int, form: ActForm) -> Once:
+    kind, random, label = _kind(form), ctx.services.random, form.label.strip()
+
+    def work(unit: TenantUnit) -> NewSecret:
+        return service_accounts.make_secret(unit, ctx, random, account_id, kind, label, form.expires_in_days)
+
+    made = await ctx.store.write(work)
+    return Once(form.kind, made.text, made.secret.ends_at)
+
+
+async def _rotate(ctx: RequestContext, account_id: int, form: ActForm) -> Once:
+    kind, random = _kind(form), ctx.services.random
+
+    def work(unit: TenantUnit) -> tuple[NewSecret, int]:
+        made = service_accounts.rotate_secret(unit, ctx, random, account_id, kind, form.secret, form.overlap_hours)
+        live = service_accounts.live_secrets(unit, [account_id], ctx.now)
+        return made, next((one.ends_at for one in live if one.id == form.secret), ctx.now)
+
+    made, old_ends_at = await ctx.store.write(work)
+    return Once(form.kind, made.text, made.secret.ends_at, old_ends_at)
+
+
+async def _revoke(ctx: RequestContext, account_id: int, form: ActForm) -> str:
+    kind = _kind(form)
+    await ctx.store.write(lambda unit: service_accounts.revoke_secret(unit, ctx, account_id, kind, form.secret))
+    return "revoked"
+
+
+def _kind(form: ActForm) -> SecretKind:
+    if form.kind not in _KINDS:
+        raise ValidationError(details=[("kind", "Choose an API key or a client secret")])
+    return _KINDS[form.kind]
+
+
+#: Each returns a word of what was done, or the secret that is to be shown once.
+_ACTS: dict[str, Callable[[RequestContext, int, ActForm], Awaitable[str | Once]]] = {
+    "change": _change,
+    "disable": _disable,
+    "enable": _enable,
+    "delete": _delete,
+    "make": _make,
+    "rotate": _rotate,
+    "revoke": _revoke,
+}
+_TEMPLATE = "console/service_account.html"
+
+
 ROUTES = (
-    page("GET", PATH, _list, "console/service_accounts.html", "Machines that call the API", audience=Audience.SIGNED_IN,
-         permission=Permission.USERS_MANAGE, english=True),
-    page("GET", NEW, _ask, _NEW, "A new service account", audience=Audience.SIGNED_IN,
-         permission=Permission.USERS_MANAGE, english=True),
-    page("POST", NEW, _create, _NEW, "Create a service account", audience=Audience.SIGNED_IN,
-         permission=Permission.USERS_MANAGE, english=True, again=_again),
-)  # fmt: skip
+    page(
+        "GET",
+        ACCOUNTS_PATH,
+        _list,
+        "console/service_accounts.html",
+        "Machines that call the API",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+    ),
+    page(
+        "GET",
+        NEW,
+        _ask,
+        _NEW,
+        "A new service account",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+    ),
+    page(
+        "POST",
+        NEW,
+        _create,
+        _NEW,
+        "Create a service account",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+        again=_again_accounts,
+    ),
+    page(
+        "GET",
+        ACCOUNT_PATH,
+        _show,
+        _TEMPLATE,
+        "One service account, with its live keys",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+    ),
+    page(
+        "POST",
+        ACCOUNT_PATH,
+        _act,
+        _TEMPLATE,
+        "Change a service account; make, rotate and revoke its keys",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+        again=_again_account,
+    ),
+)

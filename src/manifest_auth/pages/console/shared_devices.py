@@ -9,11 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import tenants
-from manifest_auth.accounts import shared_devices
+from manifest_auth.accounts import badges, shared_devices, users
+from manifest_auth.accounts.badges import NewBadge
 from manifest_auth.accounts.shared_devices import NewEnrolment, SharedDevice
 from manifest_auth.accounts.shared_devices.device_rows import seen_after
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
+from manifest_auth.operations.reset_badge_pin import TemporaryPin, reset_badge_pin
 from manifest_auth.pages import qr, said
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
@@ -24,8 +26,121 @@ from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.scan_codes import grouped_letters
 
-PATH = "/console/devices/shared"
-DONE = {"removed": "The device is removed, and its session has ended.", "dropped": "The code works no more."}
+# ``/console/users/{id}/badge``: a user's badges and PIN, and a badge to print.
+
+
+BADGE_PATH = "/console/users/{id}/badge"
+BADGE_DONE = {"ended": "The badge has ended, and the user's sessions by badge."}
+_PRINT = "console/badge_print.html"
+
+
+class BadgeForm(msgspec.Struct, frozen=True):
+    """``act``: ``standard`` or ``temporary`` issues one, ``end``, ``pin``; ``id``: of the badge that ends."""
+
+    act: str = ""
+    id: fields.TypedToken = ""
+
+
+class BadgeRow(msgspec.Struct, frozen=True):
+    """A live badge. Times in milliseconds, 0 for never."""
+
+    id: str
+    kind: str
+    issued_at: int
+    ends_at: int
+    last_used_at: int
+
+
+class BadgeView(msgspec.Struct, frozen=True, kw_only=True):
+    """``why_not``: why nothing is issued, empty where something is; ``pin_state``: none, lasting, temporary or dead;
+    ``pin``: shown this once. Times in milliseconds, 0 for never."""
+
+    path: str
+    user_path: str
+    name: str
+    why_not: str
+    badges: tuple[BadgeRow, ...]
+    pin_state: str
+    pin_at: int
+    pin: str = ""
+    pin_ends_at: int = 0
+    done: str = ""
+
+
+class PrintView(msgspec.Struct, frozen=True):
+    """A badge to print: it shows no name. ``code``: markup. Time in milliseconds."""
+
+    back: str
+    kind: str
+    ends_at: int
+    code: str
+
+
+async def _show_badge(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _badge_view(ctx, frame.number_in(call), done=said.sentence(ctx, call, BADGE_DONE))
+
+
+async def _again_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | Answer[None]:
+    return await _badge_view(ctx, frame.number_in(call))
+
+
+async def _badge_view(ctx: RequestContext, user_id: int, *, done: str = "", made: TemporaryPin | None = None) -> View:
+    def work(unit: TenantUnit) -> BadgeView:
+        found, user = badges.look(unit, ctx, user_id), users.get(unit, user_id)
+        state, at = "none", 0
+        if (pin := found.pin) is not None:
+            state = "dead" if pin.dead_at else "temporary" if pin.temporary_until else "lasting"
+            at = pin.dead_at or pin.temporary_until or pin.set_at
+        return BadgeView(
+            path=BADGE_PATH.format(id=user.id),
+            user_path=f"/console/users/{user.id}",
+            name=f"{user.first_name} {user.last_name}".strip() or user.email,
+            why_not=found.why_not,
+            badges=tuple(
+                BadgeRow(one.id, one.kind, one.issued_at, one.ends_at, one.last_used_at or 0) for one in found.badges
+            ),
+            pin_state=state,
+            pin_at=at,
+            pin=made.pin if made is not None else "",
+            pin_ends_at=made.ends_at if made is not None else 0,
+            done=done,
+        )
+
+    return await frame.shown(ctx, work)
+
+
+async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | Answer[None]:
+    user_id, form = frame.number_in(call), call.fields
+    if form.act in ("standard", "temporary"):
+        return await _issue(ctx, user_id, form.act == "temporary")  # shown once: no redirect comes before
+    if form.act == "pin":
+        return await _badge_view(ctx, user_id, made=await reset_badge_pin(ctx, ctx.store, user_id))
+    if form.act != "end":
+        raise ValidationError(reason="no such act")
+    with contextlib.suppress(NotFound):  # the button was pressed twice
+        await ctx.store.write(lambda unit: badges.end_badge(unit, ctx, user_id, form.id))
+    return said.after(ctx, BADGE_PATH.format(id=user_id), "ended")
+
+
+async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
+    tools = ctx.services.account_tools
+
+    def work(unit: TenantUnit) -> NewBadge:
+        return badges.issue_badge(unit, ctx, tools, user_id, "temporary" if is_temporary else "standard")
+
+    made = await ctx.store.write(work)
+    drawn = await qr.code(made.text, "QR code of the badge")
+    shown = PrintView(BADGE_PATH.format(id=user_id), made.badge.kind, made.badge.ends_at, drawn)
+    found = await frame.shown(ctx, lambda unit: shown)
+    found.template = _PRINT
+    return found
+
+
+_BADGE_TEMPLATE = "console/badge.html"
+
+
+DEVICES_PATH = "/console/devices/shared"
+DEVICES_DONE = {"removed": "The device is removed, and its session has ended.", "dropped": "The code works no more."}
 _ON_A_PAGE = 50
 
 
@@ -55,7 +170,7 @@ class Code(msgspec.Struct, frozen=True):
     expires_at: int
 
 
-class Row(msgspec.Struct, frozen=True):
+class SharedDeviceRow(msgspec.Struct, frozen=True):
     """A device, or a code that still works: then ``at`` is when it ends. Times in milliseconds."""
 
     id: str
@@ -70,8 +185,8 @@ class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
 
     client: str
     is_on: bool
-    devices: tuple[Row, ...]
-    codes: tuple[Row, ...]
+    devices: tuple[SharedDeviceRow, ...]
+    codes: tuple[SharedDeviceRow, ...]
     typed: DevicesForm
     q: str = ""
     first: str = ""
@@ -80,15 +195,15 @@ class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
     code: Code | None = None
 
 
-async def _show(ctx: RequestContext, call: PageCall[DevicesQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields, done=said.sentence(ctx, call, DONE))
+async def _show_devices(ctx: RequestContext, call: PageCall[DevicesQuery]) -> View | Answer[None]:
+    return await _devices_view(ctx, call.fields, done=said.sentence(ctx, call, DEVICES_DONE))
 
 
-async def _again(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
-    return await _view(ctx, DevicesQuery(), typed=call.fields)
+async def _again_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
+    return await _devices_view(ctx, DevicesQuery(), typed=call.fields)
 
 
-async def _view(
+async def _devices_view(
     ctx: RequestContext,
     asked: DevicesQuery,
     *,
@@ -104,13 +219,13 @@ async def _view(
             is_on=tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).badge.enabled,
             devices=tuple(map(_row, rows)),
             codes=tuple(
-                Row(one.id, one.name, one.place, one.expires_at)
+                SharedDeviceRow(one.id, one.name, one.place, one.expires_at)
                 for one in shared_devices.list_enrolments(unit, ctx.now)
             ),
             typed=typed or DevicesForm(),
             q=asked.q,
-            first=frame.address(PATH, q=asked.q) if asked.after else "",
-            next=frame.address(PATH, q=asked.q, after=cursor) if cursor else "",
+            first=frame.address(DEVICES_PATH, q=asked.q) if asked.after else "",
+            next=frame.address(DEVICES_PATH, q=asked.q, after=cursor) if cursor else "",
             done=done,
             code=code,
         )
@@ -118,20 +233,22 @@ async def _view(
     return await frame.shown(ctx, work)
 
 
-def _row(one: SharedDevice) -> Row:
-    return Row(one.id, one.name, one.place, one.enrolled_at, one.seen_at)
+def _row(one: SharedDevice) -> SharedDeviceRow:
+    return SharedDeviceRow(one.id, one.name, one.place, one.enrolled_at, one.seen_at)
 
 
-async def _act(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
+async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "enrol":
-        return await _view(ctx, DevicesQuery(), code=await _enrol(ctx, form))  # shown once: no redirect comes before
+        return await _devices_view(
+            ctx, DevicesQuery(), code=await _enrol(ctx, form)
+        )  # shown once: no redirect comes before
     if form.act not in ("remove", "drop"):
         raise ValidationError(reason="no such act")
     end = shared_devices.remove if form.act == "remove" else shared_devices.drop_enrolment
     with contextlib.suppress(NotFound):  # the button was pressed twice
         await ctx.store.write(lambda unit: end(unit, ctx, form.id))
-    return said.after(ctx, PATH, "removed" if form.act == "remove" else "dropped")
+    return said.after(ctx, DEVICES_PATH, "removed" if form.act == "remove" else "dropped")
 
 
 async def _enrol(ctx: RequestContext, form: DevicesForm) -> Code:
@@ -145,10 +262,50 @@ async def _enrol(ctx: RequestContext, form: DevicesForm) -> Code:
     return Code(name, place, drawn, grouped_letters(made.letters, 5), made.enrolment.expires_at)
 
 
-_TEMPLATE = "console/shared_devices.html"
+_DEVICES_TEMPLATE = "console/shared_devices.html"
+
+
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "Devices of the client", audience=Audience.SIGNED_IN,
-         permission=Permission.SETTINGS_MANAGE, english=True),
-    page("POST", PATH, _act, _TEMPLATE, "Enrol or remove a device", audience=Audience.SIGNED_IN,
-         permission=Permission.SETTINGS_MANAGE, english=True, again=_again),
-)  # fmt: skip
+    page(
+        "GET",
+        BADGE_PATH,
+        _show_badge,
+        _BADGE_TEMPLATE,
+        "A user's badges and PIN",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+    ),
+    page(
+        "POST",
+        BADGE_PATH,
+        _act_badge,
+        _BADGE_TEMPLATE,
+        "Issue or end a badge, give a temporary PIN",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+        again=_again_badge,
+    ),
+    page(
+        "GET",
+        DEVICES_PATH,
+        _show_devices,
+        _DEVICES_TEMPLATE,
+        "Devices of the client",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.SETTINGS_MANAGE,
+        english=True,
+    ),
+    page(
+        "POST",
+        DEVICES_PATH,
+        _act_devices,
+        _DEVICES_TEMPLATE,
+        "Enrol or remove a device",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.SETTINGS_MANAGE,
+        english=True,
+        again=_again_devices,
+    ),
+)

@@ -1,23 +1,309 @@
-"""``/console/users``: who may sign in, searched, filtered, sorted, page by page."""
+"""``/console/users``: the list of users, and the page of each user."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.accounts import users
+from manifest_auth import accounts, providers, sessions, tenants
+from manifest_auth.accounts import rank, users
+from manifest_auth.accounts.factors import Kind
 from manifest_auth.accounts.users import User
+from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.operations import manage_users
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.console import frame
+from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, Role, role_names
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import SessionOver
+from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 
-PATH = "/console/users"
+# Open sessions and identities of one user, as the user's page lists them.
+
+
+_SESSIONS = 20
+
+
+class Session(msgspec.Struct, frozen=True):
+    id: str
+    method: str
+    address: str
+    browser: str
+    created_at: int
+    last_used_at: int
+
+
+class Identity(msgspec.Struct, frozen=True):
+    id: int
+    provider: str
+    subject: str
+    email: str
+    is_vouched: bool
+    is_confirmed: bool
+    last_sign_in_at: int
+
+
+def sessions_of(unit: TenantUnit, ctx: RequestContext, user_id: int) -> tuple[Session, ...]:
+    filters = Filters("open", "user", now=ctx.now, of_user=user_id)
+    rows, _ = sessions.LISTING.read(unit, _SESSIONS, "", "CREATED_DESC", filters)
+    return tuple(
+        Session(
+            id=row.id,
+            method=row.method,
+            address=row.address,
+            browser=row.label or row.user_agent,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+        )
+        for row in rows
+    )
+
+
+def identities_of(unit: TenantUnit, user_id: int) -> tuple[Identity, ...]:
+    return tuple(
+        Identity(
+            id=row.id,
+            provider=row.display_name or row.provider,
+            subject=row.subject,
+            email=row.email,
+            is_vouched=bool(row.vouched),
+            is_confirmed=row.confirmed_at is not None,
+            last_sign_in_at=row.last_sign_in_at,
+        )
+        for row in providers.list_identities(unit, user_id)
+    )
+
+
+# ``/console/users/{id}``: one user, and what those who manage users do with the account.
+
+
+USER_PATH = "/console/users/{id}"
+DONE = {
+    "details": "The details are saved.",
+    "email": "The new address waits until its mailbox confirms it.",
+    "roles": "The roles are set. They count from the next request on.",
+    "deactivated": "The account is deactivated, and its sessions have ended.",
+    "restored": "The user may sign in again.",
+    "reset": "A link to choose a new password is on its way by e-mail.",
+    "invited": "A new invitation is on its way by e-mail.",
+    "session": "The session has ended.",
+    "sessions": "All sessions have ended.",
+    "unlinked": "The identity is unlinked, and the user's sessions have ended.",
+    "confirmed": "The identity is confirmed.",
+    "factors": "The second factors are gone, and all sessions have ended.",
+}
+
+
+_FACTORS = {Kind.TOTP: "Authenticator app", Kind.PASSKEY: "Passkey"}
+
+
+class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
+    """``act``: which of the page's forms; ``session``, ``identity``: which one it is about; ``reason``: of a reset of
+    factors."""
+
+    act: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    title: str = ""
+    email: str = ""
+    session: str = ""
+    identity: str = ""
+    reason: str = ""
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """``why_not``: why nothing is offered here, empty where something is. ``sessions``: None where they are not for who
+    looks. ``factors``: second ones, in words; ``may_lack_factor``: none is required of the user. ``link``: shown this
+    once. Times: milliseconds, 0 for never."""
+
+    path: str
+    name: str
+    user: UserForm
+    email: str
+    pending_email: str
+    is_proved: bool
+    roles: tuple[str, ...]
+    boxes: tuple[RoleBox, ...]
+    is_active: bool
+    is_invited: bool
+    is_self: bool
+    is_admin: bool
+    by_admin: bool
+    has_password: bool
+    factors: tuple[str, ...]
+    may_lack_factor: bool
+    reason: str
+    uses_passwords: bool
+    mails: bool
+    created_at: int
+    last_sign_in_at: int
+    why_not: str
+    sessions: tuple[Session, ...] | None
+    identities: tuple[Identity, ...]
+    done: str = ""
+    link: str = ""
+
+
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _view(ctx, frame.number_in(call), done=said.sentence(ctx, call, DONE))
+
+
+async def _again(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
+    return await _view(ctx, frame.number_in(call), typed=call.fields)
+
+
+async def _view(
+    ctx: RequestContext, user_id: int, *, typed: UserForm | None = None, done: str = "", link: str = ""
+) -> View:
+    def work(unit: TenantUnit) -> UserView:
+        user = users.get(unit, user_id)
+        by, why_not = rank.manager(unit, ctx), ""
+        try:
+            accounts.get_readable(unit, ctx, user_id)
+        except Forbidden as refusal:
+            why_not = refusal.message
+        settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
+        ticked = typed.roles if typed is not None and typed.act == "roles" else user.roles
+        return UserView(
+            path=USER_PATH.format(id=user.id),
+            name=f"{user.first_name} {user.last_name}".strip() or user.email,
+            user=typed if typed is not None and typed.act == "details" else _form(user),
+            email=user.email,
+            pending_email=users.email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id) or "",
+            is_proved=user.email_proved_at is not None,
+            roles=role_names(user.roles),
+            boxes=boxes(ticked, admin=by.is_admin),
+            is_active=user.deactivated_at is None,
+            is_invited=user.never_came,
+            is_self=by.user_id == user.id,
+            is_admin=bool(user.roles & Role.ADMIN.bit),
+            by_admin=by.is_admin,
+            has_password=user.password_hash is not None,
+            factors=tuple(words for kind, words in _FACTORS.items() if user.factors & kind),
+            may_lack_factor=not tenants.is_required(settings, user.roles),
+            reason=typed.reason if typed is not None else "",
+            uses_passwords=settings.password_sign_in,
+            mails=ctx.services.mail_queue.is_set_up,
+            created_at=user.created_at,
+            last_sign_in_at=user.last_sign_in_at or 0,
+            why_not=why_not,
+            sessions=None if why_not else sessions_of(unit, ctx, user.id),
+            identities=identities_of(unit, user.id),
+            done=done,
+            link=link,
+        )
+
+    return await frame.shown(ctx, work)
+
+
+def _form(user: User) -> UserForm:
+    return UserForm(first_name=user.first_name, last_name=user.last_name, title=user.title, email=user.email)
+
+
+async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
+    user_id, act = frame.number_in(call), _ACTS.get(call.fields.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    outcome = await act(ctx, user_id, call.fields)
+    if outcome in DONE:
+        return said.after(ctx, USER_PATH.format(id=user_id), outcome)
+    return await _view(ctx, user_id, link=outcome)  # it cannot be shown again, so no redirect comes before it
+
+
+async def _details(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    given = {"first_name": form.first_name, "last_name": form.last_name, "title": form.title}
+    before = await ctx.store.read(lambda unit: users.get(unit, user_id))
+    if form.email.strip() != before.email:
+        given["email"] = form.email.strip()
+    after = await manage_users.change(ctx, user_id, given)
+    return "email" if given.get("email", after.email) != after.email else "details"
+
+
+async def _roles(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    return (await manage_users.set_roles(ctx, user_id, form.roles)).link or "roles"
+
+
+async def _deactivate(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, user_id))
+    return "deactivated"
+
+
+async def _restore(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    return (await manage_users.restore(ctx, user_id)).link or "restored"
+
+
+async def _reset(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    return (await manage_users.start_reset(ctx, user_id)).link or "reset"
+
+
+async def _invite(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    return (await manage_users.renew_invitation(ctx, user_id)).link or "invited"
+
+
+async def _end_session(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    with contextlib.suppress(SessionOver):  # the button was pressed twice
+        await ctx.store.write(lambda unit: accounts.end_session(unit, ctx, user_id, form.session))
+    return "session"
+
+
+async def _end_sessions(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, user_id))
+    return "sessions"
+
+
+async def _unlink(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    await ctx.store.write(lambda unit: identities.unlink(unit, ctx, user_id, _number(form.identity)))
+    return "unlinked"
+
+
+async def _confirm(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    await ctx.store.write(lambda unit: identities.confirm(unit, ctx, user_id, _number(form.identity)))
+    return "confirmed"
+
+
+async def _reset_factors(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    reason = form.reason.strip()
+    require(reason=reason)
+    await manage_users.reset_factors(ctx, user_id, reason)
+    return "factors"
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise NotFound()
+    return int(text)
+
+
+#: Each returns a word of :data:`DONE`, or the link that is to be shown once.
+_ACTS: dict[str, Callable[[RequestContext, int, UserForm], Awaitable[str]]] = {
+    "details": _details,
+    "roles": _roles,
+    "deactivate": _deactivate,
+    "restore": _restore,
+    "reset": _reset,
+    "invite": _invite,
+    "end-session": _end_session,
+    "end-sessions": _end_sessions,
+    "unlink": _unlink,
+    "confirm": _confirm,
+    "reset-factors": _reset_factors,
+}
+_TEMPLATE = "console/user.html"
+
+
+# ``/console/users``: who may sign in, searched, filtered, sorted, page by page.
+
+
+USERS_PATH = "/console/users"
 _SIZE = 25
 SORTS = (
     ("LAST_NAME", "Last name, A to Z"),
@@ -41,7 +327,7 @@ class UsersQuery(msgspec.Struct, frozen=True):
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
-class Row(msgspec.Struct, frozen=True):
+class UserRow(msgspec.Struct, frozen=True):
     """``name``: empty for a user without one; ``last_sign_in_at``: milliseconds, 0 for never."""
 
     id: int
@@ -59,7 +345,7 @@ class Row(msgspec.Struct, frozen=True):
 class UsersView(msgspec.Struct, frozen=True):
     """``first`` and ``next``: addresses, empty for none."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[UserRow, ...]
     query: UsersQuery
     is_narrowed: bool
     first: str
@@ -81,15 +367,15 @@ async def _list(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Answe
             rows=tuple(_row(user, ctx.user.user_id) for user in rows),
             query=asked,
             is_narrowed=bool(filters.names),
-            first=frame.address(PATH, **chosen) if asked.after else "",
-            next=frame.address(PATH, **chosen, after=goes_on) if goes_on else "",
+            first=frame.address(USERS_PATH, **chosen) if asked.after else "",
+            next=frame.address(USERS_PATH, **chosen, after=goes_on) if goes_on else "",
         )
 
     return await frame.shown(ctx, work)
 
 
-def _row(user: User, own: int) -> Row:
-    return Row(
+def _row(user: User, own: int) -> UserRow:
+    return UserRow(
         id=user.id,
         name=f"{user.first_name} {user.last_name}".strip(),
         email=user.email,
@@ -104,6 +390,35 @@ def _row(user: User, own: int) -> Row:
 
 
 ROUTES = (
-    page("GET", PATH, _list, "console/users.html", "Who may sign in", audience=Audience.SIGNED_IN,
-         permission=Permission.USERS_MANAGE, english=True),
-)  # fmt: skip
+    page(
+        "GET",
+        USER_PATH,
+        _show,
+        _TEMPLATE,
+        "One user",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+    ),
+    page(
+        "POST",
+        USER_PATH,
+        _act,
+        _TEMPLATE,
+        "Change a user's account",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+        again=_again,
+    ),
+    page(
+        "GET",
+        USERS_PATH,
+        _list,
+        "console/users.html",
+        "Who may sign in",
+        audience=Audience.SIGNED_IN,
+        permission=Permission.USERS_MANAGE,
+        english=True,
+    ),
+)

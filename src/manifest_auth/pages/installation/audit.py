@@ -13,7 +13,7 @@ from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, 
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.days import FIRST_DAY, Day, span_of
+from manifest_auth.pages.console.audit import FIRST_DAY, Day, span_of
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame, trail
 from manifest_auth.pages.installation.trail import Shown

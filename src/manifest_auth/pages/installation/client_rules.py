@@ -8,8 +8,8 @@ from manifest_auth import tenants
 from manifest_auth.http import Answer
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console import rules_form
-from manifest_auth.pages.console.rules_form import DONE, RulesForm, RulesView
+from manifest_auth.pages.console import rules as rules_form
+from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
 from manifest_auth.pages.installation import client_frame
 from manifest_auth.pages.installation.client_frame import ClientFrame
 from manifest_auth.pages.routing import Audience, page

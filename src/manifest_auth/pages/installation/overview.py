@@ -15,7 +15,7 @@ from manifest_auth.operations.installation_standing import Standing
 from manifest_auth.operations.last_backup import OLD_MS
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.concern import Concern
+from manifest_auth.pages.console.frame import Attention
 from manifest_auth.pages.installation import frame, trail
 from manifest_auth.pages.installation.trail import Shown
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
@@ -37,8 +37,8 @@ class OverviewView(msgspec.Struct, frozen=True):
     """``figures``: number, what it counts, and where that is listed. ``backup_at``: milliseconds, 0 for never."""
 
     done: str
-    bad: tuple[Concern, ...]
-    notes: tuple[Concern, ...]
+    bad: tuple[Attention, ...]
+    notes: tuple[Attention, ...]
     figures: tuple[tuple[int, str, str], ...]
     licence: str
     backup_at: int
@@ -74,22 +74,22 @@ def _is_ours(one: FoundEvent) -> bool:
     return one.chain == INSTALLATION
 
 
-def _concerns(ctx: RequestContext, standing: Standing) -> Iterator[Concern]:
+def _concerns(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
     yield from _licence(ctx, standing)
     if ctx.services.jobs_failed_at:
-        yield Concern(
+        yield Attention(
             True, "Background work of this server fails",
             "Expired rows are not deleted, and keys not refreshed. The server's log says why.",
         )  # fmt: skip
     if standing.mails_waiting:
-        yield Concern(
+        yield Attention(
             True, "The mail server does not accept e-mails",
             f"{standing.mails_waiting} wait to be sent again. Check the mail server.",
             f"{frame.OVERVIEW}/health",
         )  # fmt: skip
     for finding in standing.findings:
         area, _, text = finding.text.partition(": ")
-        yield Concern(
+        yield Attention(
             finding.level == "bad", frame.sentence(area), frame.sentence(text),
             f"{frame.OVERVIEW}/health",
         )  # fmt: skip
@@ -97,51 +97,53 @@ def _concerns(ctx: RequestContext, standing: Standing) -> Iterator[Concern]:
     yield from _to_do(ctx, standing)
 
 
-def _licence(ctx: RequestContext, standing: Standing) -> Iterator[Concern]:
+def _licence(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
     status, where = standing.licence.status, f"{frame.OVERVIEW}/licence"
     if status.state is State.MISSING:
-        yield Concern(True, "No licence is installed", "No user can sign in before there is one.", where, "Install one")
+        yield Attention(
+            True, "No licence is installed", "No user can sign in before there is one.", where, "Install one"
+        )
     elif status.state is State.EXPIRED:
-        yield Concern(True, "The licence has ended", "No user can sign in before it is renewed.", where, "Renew it")
+        yield Attention(True, "The licence has ended", "No user can sign in before it is renewed.", where, "Renew it")
     elif warned := licence.warning(status, ctx.now):
-        yield Concern(False, warned[:1].upper() + warned[1:], "Ask the vendor for a new key.", where)
+        yield Attention(False, warned[:1].upper() + warned[1:], "Ask the vendor for a new key.", where)
     if status.is_set_back:
-        yield Concern(True, "The clock is behind the newest time that was seen here", "Set it, better by NTP.", where)
+        yield Attention(True, "The clock is behind the newest time that was seen here", "Set it, better by NTP.", where)
 
 
-def _backup(ctx: RequestContext, standing: Standing) -> Iterator[Concern]:
+def _backup(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
     where = f"{frame.OVERVIEW}/backups"
     if standing.backup_at is None:
-        yield Concern(False, "No backup was ever noted", "A command makes one while the server runs.", where)
+        yield Attention(False, "No backup was ever noted", "A command makes one while the server runs.", where)
     elif ctx.now - standing.backup_at > OLD_MS:
-        yield Concern(False, "The last backup is more than two days old", "Look why no newer one was made.", where)
+        yield Attention(False, "The last backup is more than two days old", "Look why no newer one was made.", where)
 
 
-def _to_do(ctx: RequestContext, standing: Standing) -> Iterator[Concern]:
+def _to_do(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
     counted = standing.counts
     if not standing.has_factor:
-        yield Concern(
+        yield Attention(
             False, "You have no second factor", "With your password alone anyone could run this installation.",
             ADMIN_ACCOUNT, "Add one",
         )  # fmt: skip
     if counted.system_admins < 2:
-        yield Concern(
+        yield Attention(
             False, "You are the only system admin", "If you lose your password, the command line is the only way back.",
             f"{frame.OVERVIEW}/admins", "Add one",
         )  # fmt: skip
     if not counted.clients:
-        yield Concern(
+        yield Attention(
             False, "There is no client yet", "Users belong to clients: make the first one.",
             f"{frame.OVERVIEW}/clients", "Make one",
         )  # fmt: skip
     if counted.clients_to_delete:
         many = counted.clients_to_delete != 1
-        yield Concern(
+        yield Attention(
             False, f"{counted.clients_to_delete} clients wait for deletion" if many else "A client waits for deletion",
             "Until then it can be taken back.", f"{frame.OVERVIEW}/clients?state=deleted",
         )  # fmt: skip
     if not ctx.services.mail.is_set_up:
-        yield Concern(
+        yield Attention(
             False, "This server sends no e-mails",
             "Invitations and links for a new password are shown once, and passed on by hand.",
         )  # fmt: skip

@@ -15,7 +15,7 @@ from manifest_auth.audit import INSTALLATION, FoundEvent, about, label
 from manifest_auth.audit.chain_walk import Link
 from manifest_auth.context import SERVICE
 from manifest_auth.errors import NotFound
-from manifest_auth.pages.console.trail import facts_of
+from manifest_auth.pages.console.audit import facts_of
 from manifest_auth.store import SystemUnit
 
 _NAMED = re.compile(r"(admin|user|service):([1-9][0-9]{0,17})\Z")
