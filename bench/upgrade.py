@@ -1,4 +1,4 @@
-"""``python -m bench.upgrade [--users COUNT] [--schema 0009]``: fills a store of an earlier schema and upgrades it.
+"""``python -m bench.upgrade --schema NUMBER [--users COUNT]``: fills a store of an earlier schema and upgrades it.
 
 Each user has two sessions; half of the users are of one client. ``MANIFEST_DATABASE_URL`` names an empty store.
 """
@@ -68,6 +68,6 @@ async def main(given: argparse.Namespace) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
-    parser.add_argument("--schema", default="0009")
+    parser.add_argument("--schema", required=True)
     took = asyncio.run(main(parser.parse_args()))
     print(f"upgraded to {migrate.HEAD} in {took:.1f} s")

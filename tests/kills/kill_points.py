@@ -7,11 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic import command
 from sqlalchemy import Engine, event
 
+from tests.releases import next_release
+
 #: Names the file.
 VARIABLE = "UPGRADE_MARK"
+#: Names the folder with the migrations of the next release, if the victim is to know that.
+NEXT = "UPGRADE_NEXT"
 _STOP = "stop"  # a file beside it, with the number of a statement
 
 
@@ -23,6 +28,8 @@ def stop_at(folder: Path, statement: int) -> None:
 def upgrade() -> None:
     """In the victim: says when its upgrade has `begun`, is `stopped`, and is `made`, after how many statements, but not
     committed yet."""
+    if NEXT in os.environ:
+        next_release.learn(Path(os.environ[NEXT]), pytest.MonkeyPatch())
     path = Path(os.environ[VARIABLE])
     stop = path.parent / _STOP
     real = command.upgrade

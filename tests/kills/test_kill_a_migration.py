@@ -1,4 +1,4 @@
-"""``kill -9`` during an upgrade of an earlier schema, many times on each database.
+"""``kill -9`` during an upgrade of a released store to the next schema, many times on each database.
 
 Clients try to sign in from the first moment on. Afterwards the next start, or the other node that was started at the
 same moment, upgrades by itself; every row is there, and people sign in as before.
@@ -25,6 +25,8 @@ from tests.kills.ledger import Ledger
 from tests.kills.rounds import GIVEN, chance_of, until_ready, until_successes
 from tests.kills.used_stores import UsedStore
 from tests.kills.victim import KILLS, Victim
+from tests.releases import next_release
+from tests.store import old_stores
 from tests.support.postgres import Databases, database_of
 from tests.support.processes import free_port
 from tests.support.server import environment
@@ -32,8 +34,8 @@ from tests.support.stores import schema_number
 
 pytestmark = pytest.mark.timeout(900)
 PEOPLE = ("author@acme.example", "operator@acme.example")  # of every store
-#: Which schema is upgraded; none: a server starts on nothing, and its first start is killed.
-SCHEMAS = (*used_stores.SCHEMAS, None)
+#: The store of which release is upgraded; none: a server starts on nothing, and its first start is killed.
+RELEASES = (*old_stores.STORES, None)
 
 
 class Round:
@@ -51,6 +53,8 @@ class Round:
         given = {**GIVEN, kill_points.VARIABLE: str(self.folder / f"mark-{port}")}
         if self.used is None and self.url.startswith("sqlite"):
             given["MANIFEST_SECRET_KEY"] = ""  # made by the first start, in the data folder
+        if self.used is not None:
+            given[kill_points.NEXT] = str(self.folder)
         return Victim(self.folder, self.url, port, given, arguments, kill_points.upgrade)
 
     def stage(self, victim: Victim) -> str:
@@ -106,7 +110,7 @@ class Round:
         """The schema is the newest, every row and every success is there, and the chains verify."""
         await until_successes(self.crowd, 6)
         await self.crowd.end()
-        assert await schema_number(self.url) == migrate.HEAD
+        assert await schema_number(self.url) == (next_release.SCHEMA if self.used is not None else migrate.HEAD)
         await self.crowd.ledger.check(self.url)
         if self.used is not None:
             await self.used.is_whole(self.url)
@@ -145,7 +149,7 @@ class Times:
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Databases) -> None:
     used: dict[str | None, UsedStore] = {}
-    for old in used_stores.SCHEMAS:
+    for old in old_stores.STORES:
         empty = postgres.empty_database() if kind == "postgresql" else f"sqlite:///{tmp_path / f'{old}.db'}"
         used[old] = await used_stores.make(old, empty)
     chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
@@ -154,21 +158,21 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
     for number in itertools.count():
         if stages.total() - stages["over"] == KILLS:
             break
-        schema = SCHEMAS[number % len(SCHEMAS)]
+        release = RELEASES[number % len(RELEASES)]
         folder = tmp_path / str(number)
         folder.mkdir()
         crowd = Crowd([], Ledger(), chance, allowed=frozenset({"OVERLOADED"}))
-        url = await _address(kind, folder, used.get(schema), postgres)
-        one = Round(folder, url, used.get(schema), crowd)
+        url = await _address(kind, folder, used.get(release), postgres)
+        one = Round(folder, url, used.get(release), crowd)
         crowd.begin(*(actors.visitor(crowd, email) for email in PEOPLE))
         try:
-            if schema not in times:  # the first of each is not killed
-                times[schema] = Times()
-                await times[schema].measure(one)
+            if release not in times:  # the first of each is not killed
+                times[release] = Times()
+                await times[release].measure(one)
             else:
                 behind = stages["begun"] + stages["stopped"] < 0.5 * stages.total()
                 moment = "inside" if behind or chance.random() < 0.5 else "whenever"
-                stages[await one.kill(moment, times[schema])] += 1
+                stages[await one.kill(moment, times[release])] += 1
                 await one.next_start()
             await one.look()
         finally:

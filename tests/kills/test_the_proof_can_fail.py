@@ -19,6 +19,7 @@ from tests.kills.rounds import filled, look, the_chain_verifies, until_ready, un
 from tests.kills.test_kill_a_migration import Round
 from tests.kills.test_kill_the_server import killed_at
 from tests.kills.victim import Victim
+from tests.releases import next_release
 from tests.support.secret_keys import the_keys
 
 KILLS = 10
@@ -75,7 +76,7 @@ async def _lost(crowd: Crowd, node: Victim, url: str) -> str:
 
 @pytest.mark.endurance
 async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
-    used = await used_stores.make("0005", f"sqlite:///{tmp_path / 'old.db'}")
+    used = await used_stores.make("0.1.0", f"sqlite:///{tmp_path / 'old.db'}")
     (tmp_path / "copy").mkdir()
     crowd = Crowd([], Ledger(), random.Random(1))
     one = Round(tmp_path / "copy", await used.copy(tmp_path / "copy"), used, crowd)
@@ -91,8 +92,11 @@ async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.endurance
-async def test_a_row_that_an_upgrade_lost_and_an_event_that_someone_changed_are_seen(tmp_path: Path) -> None:
-    used = await used_stores.make("0005", f"sqlite:///{tmp_path / 'old.db'}")
+async def test_a_row_that_an_upgrade_lost_and_an_event_that_someone_changed_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next_release.learn(tmp_path, monkeypatch)
+    used = await used_stores.make("0.1.0", f"sqlite:///{tmp_path / 'old.db'}")
     url = await used.copy(tmp_path)
     await migrate.upgrade(url, the_keys)
     await used.is_whole(url)

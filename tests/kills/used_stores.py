@@ -1,4 +1,4 @@
-"""Large stores of every earlier schema, made once, and copies of them to upgrade and kill."""
+"""Large stores of releases, made once, and copies of them to upgrade and kill."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from tests.store import old_stores
 from tests.support.postgres import Databases, database_of
 from tests.support.secret_keys import MACS
 
-#: Each is made of rows that a build of that schema wrote (``store_SCHEMA.json``).
-SCHEMAS = tuple(name for name in old_stores.STORES if "_" not in name)
 MANY = 6000  # users, and as many sessions: an upgrade takes long enough to be hit
 EVENTS = 1500  # more in the chain of the first client
 Rows = dict[str, Counter[tuple[Any, ...]]]
@@ -31,9 +29,8 @@ _MOVING = {"audit_heads", "throttles"}  # the chain's end is proved by itself; c
 
 @dataclass(frozen=True)
 class UsedStore:
-    """``columns``: of each table, those that the old schema had and that no upgrade fills anew."""
+    """``columns``: of each table, those that the old schema had."""
 
-    schema: str
     url: str
     columns: dict[str, list[str]]
     rows: Rows
@@ -50,20 +47,18 @@ class UsedStore:
     async def is_whole(self, url: str) -> None:
         """Every row is there as it was. What was added since does not count."""
         now = await _rows(url, self.columns)
-        if "schema_state" in self.rows:  # which the upgrade changes
-            now["schema_state"] = self.rows["schema_state"]
         now["installation"].update(row for row in self.rows["installation"] if row[0] == "keys")  # new keys change it
         gone = {table: list((rows - now[table]).elements())[:3] for table, rows in self.rows.items()}
         assert not any(gone.values()), {table: rows for table, rows in gone.items() if rows}
 
 
-async def make(schema: str, url: str) -> UsedStore:
-    """The tables of that schema, the rows that a release left in them, and many more."""
-    old = old_stores.read(schema)
+async def make(release: str, url: str) -> UsedStore:
+    """The tables of a release, the rows that it left in them, and many more."""
+    old = old_stores.read(release)
     await old.make(url)
     await old_stores.within(url, lambda connection: _fill(connection, old))
     columns: dict[str, list[str]] = await old_stores.within(url, _columns)
-    return UsedStore(schema, url, columns, await _rows(url, columns))
+    return UsedStore(url, columns, await _rows(url, columns))
 
 
 def _fill(connection: Connection, old: old_stores.OldStore) -> None:
@@ -102,11 +97,9 @@ def _columns(connection: Connection) -> dict[str, list[str]]:
     there = MetaData()
     there.reflect(connection)
     return {
-        table.name: [
-            f'"{c.name}"' for c in table.columns if (table.name, c.name) not in _TOUCHED | old_stores.REWRITTEN
-        ]
+        table.name: [f'"{c.name}"' for c in table.columns if (table.name, c.name) not in _TOUCHED]
         for table in there.sorted_tables
-        if table.name not in {*_MOVING, *old_stores.DROPPED, "alembic_version"}
+        if table.name not in {*_MOVING, *old_stores.CHANGED, "alembic_version"}
     }
 
 

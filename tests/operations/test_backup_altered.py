@@ -80,9 +80,8 @@ SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "an absolute path": (lambda m: m.update({"/tmp/evil": b"x"}), "does not belong into one"),
     "a newer schema": (_of_a_newer_release, "upgrade the program"),
     "a newer schema that this release may use": (_in_manifest("schema", "9999"), "not those of the manifest"),
-    "other programs that may use it": (_in_manifest("readable_by", "0005"), "not those of the manifest"),
-    "an older schema": (_in_manifest("schema", "0004"), "older than 0005"),
-    "another schema": (_in_manifest("schema", "0005"), "not those of the manifest"),
+    "other programs that may use it": (_in_manifest("readable_by", "0011"), "not those of the manifest"),
+    "an older schema": (_in_manifest("schema", "0011"), "older than 0012"),
     "another format": (_in_manifest("format", 2), "upgrade the program"),
     "another format with other members": (
         lambda m: m.update({MANIFEST: b'{"format": 2, "hitherto": "unknown"}'}), "upgrade the program"),

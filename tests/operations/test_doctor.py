@@ -10,6 +10,8 @@ import pytest
 
 from manifest_auth.operations.doctor import storage
 from manifest_auth.runtime.settings import load
+from manifest_auth.store.migrate import HEAD
+from tests.releases import next_release
 from tests.support.commands import Result, done, run
 from tests.support.oidc_op import provider
 from tests.support.postgres import Postgres
@@ -126,13 +128,12 @@ def with_version(folder: Path, version: str) -> None:
 
 
 def test_an_older_schema_is_noted_and_a_newer_one_is_bad(folder: Path) -> None:
-    with_version(folder, "0005")
-    result = run(folder, "doctor")
+    result = run(folder, "doctor", **next_release.runs_it(folder))
     assert bad(result) == []
-    assert " note  schema: 0005, this release brings" in result.out
-    with_version(folder, "0004")
+    assert f" note  schema: {HEAD}, this release brings {next_release.SCHEMA}" in result.out
+    with_version(folder, "0011")
     [finding] = bad(run(folder, "doctor"))
-    assert finding.startswith("schema: 0004 is older than 0005, from which this release upgrades; bring it to 0005 ")
+    assert finding.startswith("schema: 0011 is older than 0012, the first schema of a release; start with an empty ")
     with_version(folder, "9999")
     [finding] = bad(run(folder, "doctor"))
     assert finding.startswith("schema: 9999 is newer than this release")
@@ -181,10 +182,14 @@ def test_a_store_that_others_can_read_is_bad(folder: Path) -> None:
 
 
 def test_a_damaged_store_is_bad(folder: Path) -> None:
-    store = folder / "data" / "manifest-auth.db"
-    with store.open("r+b") as raw:
-        raw.seek(4096 * 20)
-        raw.write(b"\xff" * 4096 * 5)
+    """In a table that nothing else reads here."""
+    path = folder / "data" / "manifest-auth.db"
+    store = sqlite3.connect(path)
+    [(page,)] = store.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'job_records'").fetchall()
+    store.close()
+    with path.open("r+b") as raw:
+        raw.seek(4096 * (page - 1))
+        raw.write(b"\xff" * 4096)
     assert any(
         finding.startswith("integrity: ") and "restore a backup" in finding for finding in bad(run(folder, "doctor"))
     )

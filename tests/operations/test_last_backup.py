@@ -20,7 +20,9 @@ from manifest_auth.store import StoreUnavailable, global_
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import installation
 from tests.operations.used_installation import settings_of
+from tests.releases import next_release
 from tests.support.application import App
+from tests.support.commands import run
 from tests.support.disk import room_for
 from tests.support.postgres import Databases
 from tests.support.secret_keys import SECRET_KEY, the_keys
@@ -138,14 +140,16 @@ async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
 
 def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command) -> None:
     """An older store is backed up before it is upgraded, and what is recorded in it could not be signed."""
-    command.change("UPDATE alembic_version SET version_num = '0005'")
-    assert "The backup is complete, but it could not be recorded" in command.done("backup", "saved.tar")
+    program = {"MANIFEST_SECRET_KEY": SECRET_KEY, **next_release.runs_it(command.folder)}
+    saved = run(command.folder, "backup", "saved.tar", **program)
+    assert "The backup is complete, but it could not be recorded" in saved.out + saved.err
+    assert saved.status == 0
     assert (command.folder / "saved.tar").exists()
-    assert command("backup", "--note")[0] == 1
+    assert run(command.folder, "backup", "--note", **program).status == 1
 
 
 @pytest.mark.parametrize(
-    ("schema", "told"), [("0004", "0004 is older than 0005"), ("9999", "9999 is newer than this release")]
+    ("schema", "told"), [("0011", "0011 is older than 0012"), ("9999", "9999 is newer than this release")]
 )
 def test_of_a_schema_that_could_not_be_restored_no_backup_is_made(command: Command, schema: str, told: str) -> None:
     command.change(f"UPDATE alembic_version SET version_num = '{schema}'")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.processes.node_client import Node
 from tests.processes.test_keys_rotate import header_of
+from tests.releases import next_release
 from tests.support.commands import Result, done, run
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
@@ -37,13 +38,11 @@ def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, comma
     done(tmp_path, "client", "create", "acme")
     data = tmp_path / "data"
     (data / "secret.key").unlink()
-    if command[0] == "db":  # has nothing to do on today's schema
-        with sqlite3.connect(data / "manifest-auth.db") as raw:
-            raw.execute("UPDATE alembic_version SET version_num = '0010'")
-        raw.close()
+    # `db upgrade` has nothing to do on today's schema.
+    program = next_release.runs_it(tmp_path) if command[0] == "db" else {}
     before = of_folder(data)
     for _ in range(2):
-        refused = run(tmp_path, *command, MANIFEST_PORT=str(free_port()))
+        refused = run(tmp_path, *command, MANIFEST_PORT=str(free_port()), **program)
         assert refused.status == 2
         assert refused.line.startswith(f"{data / 'secret.key'} is not there: this needs the secret key that the store")
         assert of_folder(data) == before
@@ -52,10 +51,8 @@ def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, comma
 @rule("KEY-STRENGTH")
 def test_a_wrong_key_upgrades_nothing(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "acme", MANIFEST_SECRET_KEY=SECRET_KEY)
-    with sqlite3.connect(tmp_path / "data" / "manifest-auth.db") as raw:
-        raw.execute("UPDATE alembic_version SET version_num = '0010'")
-    raw.close()
-    refused = run(tmp_path, "db", "upgrade", MANIFEST_SECRET_KEY=SECRET_KEY[::-1])
+    program = next_release.runs_it(tmp_path)
+    refused = run(tmp_path, "db", "upgrade", MANIFEST_SECRET_KEY=SECRET_KEY[::-1], **program)
     assert (refused.status, refused.line) == (2, "MANIFEST_SECRET_KEY: not the key that this store was made with")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from manifest_auth.runtime.os_user import who_runs_this
 from manifest_auth.store import migrate
+from tests.releases import next_release
 from tests.store import old_stores
 from tests.support.commands import done, run
 from tests.support.secret_keys import SECRET_KEY
@@ -20,20 +21,21 @@ KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
 async def test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
     url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"
-    await old_stores.read("0005_trail").make(url)
+    await old_stores.read("0.1.0").make(url)
+    program = {**KEY, **next_release.runs_it(tmp_path)}
     for action in ("verify", "export"):
-        refused = run(tmp_path, "audit", action, **KEY)
+        refused = run(tmp_path, "audit", action, **program)
         assert (refused.status, refused.line[-34:]) == (1, "run manifest-auth db upgrade first")
-    refused = run(tmp_path, "client", "create", "too-early", **KEY)
+    refused = run(tmp_path, "client", "create", "too-early", **program)
     assert (refused.status, refused.line[-28:]) == (3, "run manifest-auth db upgrade")
-    assert await schema_number(url) == "0005"
-    done(tmp_path, "db", "upgrade", **KEY)
+    assert await schema_number(url) == migrate.HEAD
+    done(tmp_path, "db", "upgrade", **program)
     for name in ("first", "second"):
-        done(tmp_path, "client", "create", name, **KEY)
-    told = done(tmp_path, "audit", "export", "--client", "0", **KEY).splitlines()
+        done(tmp_path, "client", "create", name, **program)
+    told = done(tmp_path, "audit", "export", "--client", "0", **program).splitlines()
     [upgraded] = [found for found in map(json.loads, told) if found["event"] == "schema_upgraded"]
-    assert upgraded["detail"] == {"note": {"before": "0005", "after": migrate.HEAD, **who_runs_this()}}
-    done(tmp_path, "audit", "verify", **KEY)
+    assert upgraded["detail"] == {"note": {"before": migrate.HEAD, "after": next_release.SCHEMA, **who_runs_this()}}
+    done(tmp_path, "audit", "verify", **program)
 
 
 def test_where_there_is_no_store_nothing_is_proved_and_none_is_made(tmp_path: Path) -> None:

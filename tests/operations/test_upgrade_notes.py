@@ -5,48 +5,41 @@ The new program backs an older store up, upgrades it, and can go back by that ba
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from manifest_auth.runtime.files import path_of
 from manifest_auth.store import migrate
 from tests.architecture import docs_pages
-from tests.operations.used_installation import BYTES
+from tests.releases import next_release
 from tests.store import old_stores
 from tests.support.commands import done, run
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import schema_number
 
 
-@pytest.mark.parametrize("name", ["0005", "0005_work"])
-async def test_the_way_there_and_the_way_back(name: str, tmp_path: Path) -> None:
-    old = old_stores.read(name)
-    schema = old.schema
-    for row in old.rows.get("files", []):  # the old store came without its files
-        row |= {"size": len(BYTES), "sha256": hashlib.sha256(BYTES).hexdigest()}
-        path = path_of(tmp_path / "data" / "files", row["key"])
-        path.parent.mkdir(parents=True)
-        path.write_bytes(BYTES)
+@pytest.mark.parametrize("version", old_stores.STORES)
+async def test_the_way_there_and_the_way_back(version: str, tmp_path: Path) -> None:
+    old = old_stores.read(version)
     for name in ("data", "back"):
-        (tmp_path / name).mkdir(mode=0o700, exist_ok=True)
+        (tmp_path / name).mkdir(mode=0o700)
     url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"
     await old.make(url)
     before = _all(tmp_path / "data")
-    key = {"MANIFEST_SECRET_KEY": SECRET_KEY}
-    assert f" note  schema: {schema}, this release brings {migrate.HEAD}" in run(tmp_path, "doctor", **key).out
-    assert f"schema {schema}" in done(tmp_path, "backup", "before.tar", **key)
-    assert done(tmp_path, "db", "upgrade", **key) == "The schema was upgraded.\n"
-    assert await schema_number(url) == migrate.HEAD
-    done(tmp_path, "audit", "verify", **key)
-    done(tmp_path, "client", "create", "since-then", **key)
+    program = {"MANIFEST_SECRET_KEY": SECRET_KEY, **next_release.runs_it(tmp_path)}
+    brings = f" note  schema: {old.schema}, this release brings {next_release.SCHEMA}"
+    assert brings in run(tmp_path, "doctor", **program).out
+    assert f"schema {old.schema}" in done(tmp_path, "backup", "before.tar", **program)
+    assert done(tmp_path, "db", "upgrade", **program) == "The schema was upgraded.\n"
+    assert await schema_number(url) == next_release.SCHEMA
+    done(tmp_path, "audit", "verify", **program)
+    done(tmp_path, "client", "create", "since-then", **program)
 
-    restored = done(tmp_path, "restore", "before.tar", "--data-dir", "back", **key)
-    assert f"schema {schema}" in restored
+    restored = done(tmp_path, "restore", "before.tar", "--data-dir", "back", **program)
+    assert f"schema {old.schema}" in restored
     back = f"sqlite:///{tmp_path / 'back' / 'manifest-auth.db'}"
-    assert await schema_number(back) == schema
+    assert await schema_number(back) == old.schema
     assert _all(tmp_path / "back") == before
 
 

@@ -13,6 +13,7 @@ from manifest_auth import __version__
 from manifest_auth.operations.upgrade_state import SILENT_MS
 from manifest_auth.store import migrate
 from manifest_auth.store.tables import nodes
+from tests.releases import next_release
 from tests.store import old_stores
 from tests.store.test_schema_state import NEWER, state
 from tests.support.commands import done, run
@@ -31,20 +32,27 @@ def given(empty_url: str) -> dict[str, str]:
     return {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
 
 
-async def test_from_nothing_to_a_newer_release(empty_url: str, given: dict[str, str], tmp_path: Path) -> None:
-    assert run(tmp_path, "db", "status", **given).line.startswith("there is no store here")
-
-    await old_stores.read("0008").make(empty_url)
-    says = f"schema: 0008, this release brings {migrate.HEAD}: stop; older programs cannot use that"
-    check_status(tmp_path, given, 3, ("0008", "0008", "stop"), "note", says)
+async def test_an_upgrade_that_older_programs_cannot_use(empty_url: str, given: dict[str, str], tmp_path: Path) -> None:
+    given |= next_release.runs_it(tmp_path, readable_by=next_release.SCHEMA)
+    old = old_stores.read("0.1.0")
+    await old.make(empty_url)
+    says = f"schema: {old.schema}, this release brings {next_release.SCHEMA}: stop; older programs cannot use that"
+    check_status(tmp_path, given, 3, (old.schema, old.schema, "stop"), "note", says)
     for arguments in (("serve", "--port", str(free_port())), ("client", "create", "some-client")):
         refused = run(tmp_path, *arguments, **given, **NEVER)
         assert (refused.status, refused.out) == (3, "")
-        assert refused.line == (
-            f"the store must be upgraded to {migrate.HEAD} first (its schema is 0008): run manifest-auth db upgrade"
-        )
-    assert await schema_number(empty_url) == "0008"
+        told = f"the store must be upgraded to {next_release.SCHEMA} first (its schema is {old.schema})"
+        assert refused.line == f"{told}: run manifest-auth db upgrade"
+    assert await schema_number(empty_url) == old.schema
+    assert done(tmp_path, "db", "upgrade", **given, **NEVER) == "The schema was upgraded.\n"
+    assert await schema_number(empty_url) == next_release.SCHEMA
 
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_from_nothing_to_a_newer_release(kind: str, tmp_path: Path, postgres: Databases) -> None:
+    empty_url = postgres.empty_database() if kind == "postgresql" else f"sqlite:///{tmp_path / 'm.db'}"
+    given = {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    assert run(tmp_path, "db", "status", **given).line.startswith("there is no store here")
     assert done(tmp_path, "db", "upgrade", **given, **NEVER) == "The schema was upgraded.\n"
     check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "current"), "ok", f"schema: {migrate.HEAD}, current")
     done(tmp_path, "client", "create", "some-client", **given, **NEVER)
@@ -90,12 +98,12 @@ async def test_living_processes_of_another_release_are_told(postgres: Databases,
         await old_stores.within(url, lambda connection: connection.execute(insert(nodes), row))
 
     await beats("ours", __version__, migrate.HEAD, -LATER_MS)
-    await beats("killed", "0.0.1", "0008", 2 * SILENT_MS)
+    await beats("killed", "0.0.1", "0001", 2 * SILENT_MS)
     check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "current"), "ok", f"schema: {migrate.HEAD}, current")
-    await beats("older", "0.0.9", "0009", -LATER_MS)
-    says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0009) run"
+    await beats("older", "0.0.9", "0002", -LATER_MS)
+    says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0002) run"
     check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "rolling"), "note", says)
-    assert "processes    1 of 0.0.9 (schema 0009)\n" in done(tmp_path, "db", "status", **given)
+    assert "processes    1 of 0.0.9 (schema 0002)\n" in done(tmp_path, "db", "status", **given)
 
 
 async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program_may_use_it(tmp_path: Path) -> None:

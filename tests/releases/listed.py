@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-#: The schema of the first release whose nodes are replaced one by one.
-FIRST = "0010"
+#: The schema of the first release, 0.1.0.
+FIRST = "0012"
+
+
+def lines() -> list[list[str]]:
+    """Version, commit and schema of each release, oldest first."""
+    text = (Path(__file__).parent / "releases.txt").read_text("utf-8")
+    return [line.split() for line in text.splitlines() if line and line[0] != "#"]
 
 
 def schemas() -> list[str]:
     """Those that releases brought, oldest first."""
-    lines = (Path(__file__).parent / "releases.txt").read_text("utf-8").splitlines()
-    return sorted({FIRST, *(line.split()[2] for line in lines if line and line[0] != "#")})
+    return sorted({FIRST, *(schema for _, _, schema in lines())})
 
 
 def before(schema: str) -> str:

@@ -1,4 +1,4 @@
-"""Stores made and filled by earlier releases: what they held, and how to make them again on each database."""
+"""Stores made and filled by releases: what they held, and how to make them again on each database."""
 
 from __future__ import annotations
 
@@ -20,20 +20,16 @@ from manifest_auth.store.tables import metadata
 from tests.support.secret_keys import the_keys
 from tests.support.stores import schema_number
 
-_MIGRATIONS = Path(migrate.__file__).parent / "migrations"
-#: The stores that there are, by name: the schema, and what the store was used for. One of each schema has no more than
-#: the schema for its name.
-STORES = tuple(sorted(path.stem.partition("_")[2] for path in Path(__file__).parent.glob("store_*.json")))
-#: Revision 0006 writes the callback address of OpenID providers anew.
-REWRITTEN = {("providers", "settings")}
-#: And drops sign-ins that are under way at an OpenID provider: none remembers the callback address that it began with.
-DROPPED = {"sign_in_flows"}
+#: The stores that there are, by the version of the release, in no order.
+STORES = tuple(path.stem.partition("_")[2] for path in Path(__file__).parent.glob("store_*.json"))
+#: What an upgrade itself changes: which programs may use the store.
+CHANGED = {"schema_state"}
 Rows = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class OldStore:
-    """``keys``: tokens and cookies that users of that store have."""
+    """``schema``: that of the release. ``keys``: tokens and cookies that users of the store have."""
 
     schema: str
     keys: dict[str, Any]
@@ -44,10 +40,9 @@ class OldStore:
         return self.rows[table]
 
     def is_as_it_was(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """All rows of that time and no others, in the columns of that time but those that a revision fills anew
-        (:data:`REWRITTEN`)."""
+        """All rows of that time and no others, in the columns of that time."""
         before = self.named(table)
-        names = (set(before[0]) if before else set()) - {column for of, column in REWRITTEN if of == table}
+        names = set(before[0]) if before else set()
         kept = [[{name: row[name] for name in names} for row in some] for some in (before, rows)]
         assert as_a_set(kept[1]) == as_a_set(kept[0])
 
@@ -92,16 +87,16 @@ class OldStore:
 
 
 def read(name: str) -> OldStore:
-    """The store of that name, from ``store_NAME.json``."""
+    """The store that the release of that version filled, from ``store_VERSION.json``."""
     held = json.loads((Path(__file__).parent / f"store_{name}.json").read_text("utf-8"))
     rows = {table: opened(some) for table, some in held["rows"].items()}
-    return OldStore(name.partition("_")[0], held["keys"], rows)
+    return OldStore(held["schema"], held["keys"], rows)
 
 
 def alembic(connection: Connection) -> Config:
     """What alembic's commands want: the project's migrations on this connection."""
     config = Config(attributes={"connection": connection, "keys": the_keys})
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
     return config
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.store.record``: a used store of today's schema, in ``store_SCHEMA.json`` for tests of upgrades."""
+"""``python -m tests.store.record``: a used store of this release, in ``store_VERSION.json`` for tests of upgrades."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from manifest_auth import __version__
 from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.support import run_folder
@@ -76,11 +77,11 @@ def _record() -> None:
         keys = asyncio.run(_fill(path))
         rows = _rows(path)
     text = {
-        "about": f"What a store of schema {migrate.HEAD} holds that tests filled.",
+        "schema": migrate.HEAD,
         "keys": keys,
         "rows": {name: json.loads(old_stores.closed(found)) for name, found in rows.items()},
     }
-    target = Path(__file__).parent / f"store_{migrate.HEAD}.json"
+    target = Path(__file__).parent / f"store_{__version__}.json"
     target.write_text(json.dumps(text, indent=1) + "\n", "utf-8")
     print(target)
 

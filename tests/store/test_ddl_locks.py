@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import func, select
 
 from manifest_auth.store import StoreUnavailable, cross_tenant, ddl_locks, migrate, open_store
 from manifest_auth.store.tables import sessions, users
-from tests.store import old_stores
+from tests.releases import next_release
 from tests.support.postgres import Databases
 from tests.support.secret_keys import the_keys
 from tests.support.stores import schema_number
@@ -20,14 +21,18 @@ HELD_S = 6
 READ = "SELECT count(*) FROM users"
 
 
-async def old(postgres: Databases) -> str:
-    url = postgres.empty_database()
-    await old_stores.read("0008").make(url)
-    return url
+OLD = migrate.HEAD
 
 
-async def test_a_reader_that_holds_a_table_makes_no_one_wait_long(postgres: Databases) -> None:
-    url = await old(postgres)
+@pytest.fixture
+def url(postgres: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A store that has today's schema, and is upgraded to the next one."""
+    made = postgres.fresh_database()
+    next_release.learn(tmp_path, monkeypatch)
+    return made
+
+
+async def test_a_reader_that_holds_a_table_makes_no_one_wait_long(url: str) -> None:
     holder, reader = await asyncpg.connect(url), await asyncpg.connect(url)
     try:
         await holder.execute("BEGIN")
@@ -40,7 +45,7 @@ async def test_a_reader_that_holds_a_table_makes_no_one_wait_long(postgres: Data
             longest = max(longest, time.monotonic() - asked)
             await asyncio.sleep(0.01)
         assert not upgrade.done()
-        assert await schema_number(url) == "0008"
+        assert await schema_number(url) == OLD
         await holder.execute("ROLLBACK")
         assert await upgrade is True
         assert 1 < longest < 2.5  # it did stand behind the upgrade
@@ -76,9 +81,8 @@ async def test_what_a_change_of_two_tables_got_in_the_way_of_is_asked_again(post
         await store.close()
 
 
-async def test_at_the_end_it_says_who_holds_the_lock(postgres: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_at_the_end_it_says_who_holds_the_lock(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ddl_locks, "TRIES", 2)
-    url = await old(postgres)
     holder = await asyncpg.connect(url, server_settings={"application_name": "report"})
     try:
         await holder.execute("BEGIN")
@@ -86,6 +90,6 @@ async def test_at_the_end_it_says_who_holds_the_lock(postgres: Databases, monkey
         with pytest.raises(StoreUnavailable) as told:
             await migrate.upgrade(url, the_keys)
         assert f"a lock on a table that report (process {holder.get_server_pid()}, user " in str(told.value)
-        assert await schema_number(url) == "0008"
+        assert await schema_number(url) == OLD
     finally:
         await holder.close()

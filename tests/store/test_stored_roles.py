@@ -11,7 +11,6 @@ from manifest_auth.permissions import Role, permission_names, role_names
 from tests.store import old_stores
 from tests.support.application import App, running
 from tests.support.envelope import check_success
-from tests.support.params import some_of
 from tests.support.postgres import Databases
 from tests.support.rules import rule
 from tests.support.system_admins import Phone, sign_in
@@ -75,7 +74,7 @@ async def _admin_token(app: App, keys: dict[str, Any]) -> str:
     return str(check_success(await sign_in(app, "root", otp=phone.code(1) if phone else None))["token"])
 
 
-@pytest.mark.parametrize("name", some_of(old_stores.STORES, "0005_accounts", old_stores.STORES[-1]))
+@pytest.mark.parametrize("name", old_stores.STORES)
 async def test_people_of_an_old_store_have_the_roles_that_they_had(empty_url: str, name: str) -> None:
     """As the upgraded server tells it; the old store holds nothing but numbers."""
     old = old_stores.read(name)

@@ -27,7 +27,6 @@ class Processes(NamedTuple):
 
 #: Longer than a beat waits for PostgreSQL, in which a process is still there.
 SILENT_MS = 5_000
-_FIRST = "0010"  # the first schema with the table
 _BY_RELEASE = (nodes.c.version, nodes.c.schema)
 _LIVING = global_(
     select(*_BY_RELEASE, func.count())
@@ -56,7 +55,7 @@ async def read(settings: Settings) -> UpgradeState | None:
         schema.check("schema")
     except SchemaRefused as error:
         return UpgradeState(schema, (), "refused", str(error))
-    processes = await _living(settings, schema)
+    processes = await _living(settings)
     return UpgradeState(schema, processes, *_judged(schema.number, processes))
 
 
@@ -72,9 +71,9 @@ def _judged(schema: str, processes: tuple[Processes, ...]) -> tuple[Word, str]:
     return "rolling", f"{told}: rolling{''.join(running)}"
 
 
-async def _living(settings: Settings, schema: Schema) -> tuple[Processes, ...]:
+async def _living(settings: Settings) -> tuple[Processes, ...]:
     """The web processes whose beat is in time; on SQLite none is counted."""
-    if not settings.on_postgres or schema.number < _FIRST:
+    if not settings.on_postgres:
         return ()
     store = open_store(settings.database, 2)
     await store.open()

@@ -37,7 +37,7 @@ SCHEMAS = tuple(_FILES)
 HEAD = SCHEMAS[-1]
 #: The row of ``installation`` that stores an upgrade until it is recorded in the audit trail.
 UPGRADED = "schema_upgraded"
-# The row says something of the schema that it names alone: revisions before 0010 have no such row.
+# The row says something of the schema that it names alone. A store from before the first release may have none.
 _SCHEMA = (
     "SELECT v.version_num, s.readable_by FROM alembic_version v LEFT JOIN schema_state s ON s.schema = v.version_num"
 )
@@ -45,7 +45,7 @@ _VERSION = "SELECT version_num, NULL FROM alembic_version"
 
 
 class SchemaRefused(Exception):
-    """The schema is newer than this release, or too old for it; the text names the remedy."""
+    """The schema is newer than this release, or no release has it; the text names the remedy."""
 
 
 class SchemaOlder(SchemaRefused):
@@ -61,8 +61,7 @@ class Schema(NamedTuple):
     def check(self, what: str = "the store's schema") -> None:
         """Raises :class:`SchemaRefused` unless this release upgrades that schema or may use it as it is."""
         if self.number < SCHEMAS[0]:
-            advice = f"bring it to {SCHEMAS[0]} with a program that knows both, or start with an empty store"
-            says = f"is older than {SCHEMAS[0]}, from which this release upgrades; {advice}"
+            says = f"is older than {SCHEMAS[0]}, the first schema of a release; start with an empty store"
             raise SchemaRefused(f"{what}: {self.number} {says}")
         if self.number not in SCHEMAS and self.readable_by > HEAD:
             says = f"is newer than this release, which knows {HEAD}; upgrade the program"
@@ -198,7 +197,7 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Progress) ->
         # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process may be
         # upgrading a large store, so this waits longer than a request would.
         connection.exec_driver_sql("PRAGMA busy_timeout=600000")
-        # Within the transaction it has no effect. A revision that rebuilds tables checks all rows at its end.
+        # Within the transaction it has no effect. A revision that rebuilds a table checks all rows at its end.
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
 

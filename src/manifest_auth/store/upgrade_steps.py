@@ -14,7 +14,7 @@ _PAUSE_S: Final = 0.5
 
 @contextlib.contextmanager
 def told_again(schema: str, progress: Progress) -> Iterator[Progress]:
-    """``with told_again("0010", progress) as step: step("users", 3, 30)``. A thread tells the newest step again and
+    """``with told_again("0013", progress) as step: step("users", 3, 30)``. A thread tells the newest step again and
     again: ``progress`` itself decides what of it is shown."""
     steps, over = list[tuple[str, int, int]](), threading.Event()
 

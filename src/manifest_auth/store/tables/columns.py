@@ -35,13 +35,8 @@ def id_column() -> Column[int]:
     return Column("id", BigInt, Identity(), primary_key=True)
 
 
-def at(name: str, nullable: bool = False) -> Column[int]:
-    """A time, whole milliseconds since 1970 UTC."""
-    return Column(name, BigInteger, nullable=nullable)
-
-
 def time(name: str, nullable: bool = False) -> Column[int]:
-    """As :func:`at`, for a STRICT table of SQLite, which only knows ``INTEGER``."""
+    """A time, whole milliseconds since 1970 UTC."""
     return Column(name, BigInt, nullable=nullable)
 
 

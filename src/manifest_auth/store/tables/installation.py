@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, column, table
 
-from manifest_auth.store.tables.columns import BigInt, at, id_column, metadata, sealed, time
+from manifest_auth.store.tables.columns import BigInt, id_column, metadata, sealed, time
 
 installation = Table(  # values of the whole installation: its id, whether --demo filled it
     "installation",
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+    sqlite_strict=True,
 )
 
 schema_state = Table(  # one row: the schema, and the oldest one whose programs may use this store
@@ -19,6 +20,7 @@ schema_state = Table(  # one row: the schema, and the oldest one whose programs 
     Column("schema", Text, primary_key=True),
     Column("readable_by", Text, nullable=False),
     time("at"),  # of the upgrade to it
+    sqlite_strict=True,
 )
 
 signing_keys = Table(
@@ -28,10 +30,11 @@ signing_keys = Table(
     Column("purpose", Text, nullable=False),
     Column("algorithm", Text, nullable=False),
     sealed("secret", "signing_keys/{id}/secret"),  # see sessions/tokens/keys.py
-    at("created_at"),
-    at("retired_at", nullable=True),  # signs nothing from then on
-    at("expires_at", nullable=True),  # verifies nothing from then on
+    time("created_at"),
+    time("retired_at", nullable=True),  # signs nothing from then on
+    time("expires_at", nullable=True),  # verifies nothing from then on
     Index(None, "purpose"),
+    sqlite_strict=True,
 )
 
 system_admins = Table(
@@ -41,10 +44,11 @@ system_admins = Table(
     Column("username", Text, nullable=False),
     Column("username_key", Text, nullable=False, unique=True),  # case-folded
     Column("password_hash", Text, nullable=False),
-    at("created_at"),
-    at("disabled_at", nullable=True),
-    at("last_sign_in_at", nullable=True),
+    time("created_at"),
+    time("disabled_at", nullable=True),
+    time("last_sign_in_at", nullable=True),
     sqlite_autoincrement=True,
+    sqlite_strict=True,
 )
 
 admin_sessions = Table(
@@ -52,22 +56,23 @@ admin_sessions = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("admin_id", BigInt, ForeignKey("system_admins.id"), nullable=False),
-    at("created_at"),
-    at("ends_at"),
-    at("ended_at", nullable=True),
+    time("created_at"),
+    time("ends_at"),
+    time("ended_at", nullable=True),
     Column("end_reason", Text),
-    at("last_used_at"),
+    time("last_used_at"),
     Column("address", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
     Column("refresh_current", Text, nullable=False),
     Column("refresh_previous", Text),
-    at("refresh_changed_at"),
+    time("refresh_changed_at"),
     Column("cookie_hash", Text),  # SHA-256 of the cookie's value; null: the session has tokens and no cookie
-    at("cookie_seen_at", nullable=True),
-    at("proved_at", nullable=True),  # when password and code were verified last; null: before it was stored
+    time("cookie_seen_at", nullable=True),
+    time("proved_at", nullable=True),  # when password and code were verified last; null: before it was stored
     Index(None, "admin_id"),
     Index(None, "ends_at"),
     Index(None, "cookie_hash", unique=True),
+    sqlite_strict=True,
 )
 
 throttles = Table(  # failures by key, a hash of addresses and e-mails
@@ -75,9 +80,10 @@ throttles = Table(  # failures by key, a hash of addresses and e-mails
     metadata,
     Column("key", Text, primary_key=True),
     Column("failures", Integer, nullable=False),
-    at("allowed_at"),
-    at("updated_at"),
+    time("allowed_at"),
+    time("updated_at"),
     Index(None, "updated_at"),
+    sqlite_strict=True,
 )
 
 tenants = Table(
@@ -87,11 +93,12 @@ tenants = Table(
     Column("identifier", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("settings", Text, nullable=False),  # JSON, see tenants.TenantSettings
-    at("created_at"),
-    at("suspended_at", nullable=True),
-    at("delete_at", nullable=True),  # when a client marked for deletion is deleted for good
+    time("created_at"),
+    time("suspended_at", nullable=True),
+    time("delete_at", nullable=True),  # when a client marked for deletion is deleted for good
     Column("suspended_by_deletion", Integer),  # 1: the mark for deletion suspended it; null: not marked
     sqlite_autoincrement=True,
+    sqlite_strict=True,
 )
 
 licences = Table(  # one row: the licence in force
@@ -99,8 +106,9 @@ licences = Table(  # one row: the licence in force
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("license_key", Text, nullable=False),
-    at("installed_at"),
-    at("latest_seen_at"),  # the newest time ever recorded: setting the clock back does not revive a licence
+    time("installed_at"),
+    time("latest_seen_at"),  # the newest time ever recorded: setting the clock back does not revive a licence
+    sqlite_strict=True,
 )
 
 revoked_licences = Table(  # ids that an installed licence revoked; they are never accepted again
@@ -108,7 +116,8 @@ revoked_licences = Table(  # ids that an installed licence revoked; they are nev
     metadata,
     Column("license_id", Text, primary_key=True),
     Column("revoked_by", Text, nullable=False),
-    at("revoked_at"),
+    time("revoked_at"),
+    sqlite_strict=True,
 )
 
 # A view: how many active users have which roles, over all clients. It belongs to the installation and contains only
