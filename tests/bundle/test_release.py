@@ -12,6 +12,7 @@ from tests.bundle import making
 from tools.bundle import archive, release
 
 VERSION = "1.2.0"
+_LISTED = "tests/releases/releases.txt"
 _SECTION = f"""# Changes
 
 ## [{VERSION}] - 2026-12-01
@@ -38,6 +39,8 @@ def ready(tmp_path: Path) -> Path:
         "src/manifest_auth/__init__.py": f'__version__ = "{VERSION}"\n',
         "src/manifest_auth/store/migrations/versions/v0005_first.py": "",
         "src/manifest_auth/store/migrations/versions/v0006_second.py": "",
+        f"tests/store/store_{VERSION}.json": "{}",
+        _LISTED: "",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +48,7 @@ def ready(tmp_path: Path) -> Path:
     making.git(tmp_path, "init", "--quiet")
     _commit(tmp_path)
     making.git(tmp_path, "tag", "v1.1.0")
-    (tmp_path / "releases.txt").write_text(f"1.1.0 {making.git(tmp_path, 'rev-parse', 'HEAD')}")
+    (tmp_path / _LISTED).write_text(f"1.1.0 {making.git(tmp_path, 'rev-parse', 'HEAD')}")
     _commit(tmp_path)
     return tmp_path
 
@@ -71,12 +74,12 @@ def _not_committed(root: Path) -> None:
 
 def _tagged(root: Path) -> None:
     making.git(root, "tag", f"v{VERSION}")
-    (root / "releases.txt").write_text(making.git(root, "rev-parse", "HEAD"))
+    (root / _LISTED).write_text(making.git(root, "rev-parse", "HEAD"))
     _commit(root)
 
 
-def _not_listed(root: Path) -> None:
-    (root / "releases.txt").unlink()
+def _remove(root: Path, name: str) -> None:
+    (root / name).unlink()
     _commit(root)
 
 
@@ -88,7 +91,8 @@ CASES = {
     "nothing under Upgrade": _change("CHANGELOG.md", "- Nothing to do.\n", ""),
     "nothing under Back": _change("CHANGELOG.md", "### Back", "### Other"),
     "no row of schema 0006": _change("docs/operations/backup.md", "| 0006 |", "| 0007 |"),
-    "does not list v1.1.0": _not_listed,
+    "does not list v1.1.0": lambda root: _remove(root, _LISTED),
+    f"store_{VERSION}.json is missing": lambda root: _remove(root, f"tests/store/store_{VERSION}.json"),
     "release.keys lists no key": _change("release.keys", "first AAAA\n", ""),
 }  # fmt: skip
 

@@ -170,7 +170,7 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
                 times[release] = Times()
                 await times[release].measure(one)
             else:
-                behind = stages["begun"] + stages["stopped"] < 0.5 * stages.total()
+                behind = stages["begun"] + stages["stopped"] <= 0.5 * stages.total()
                 moment = "inside" if behind or chance.random() < 0.5 else "whenever"
                 stages[await one.kill(moment, times[release])] += 1
                 await one.next_start()

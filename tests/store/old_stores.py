@@ -54,6 +54,10 @@ class OldStore:
     async def upgraded(self, url: str) -> Rows:
         """Makes the store in an empty database and upgrades it; the rows of its tables afterwards."""
         await self.make(url)
+        return await self.upgraded_here(url)
+
+    async def upgraded_here(self, url: str) -> Rows:
+        """Upgrades it where it is."""
         assert await migrate.upgrade(url, the_keys) is True
         return await self.found(url)
 

@@ -30,6 +30,7 @@ def files_stand(root: Path, version: str) -> list[str]:
         *changelog_refuses((root / "CHANGELOG.md").read_text("utf-8"), version),
         *_schema_refuses(root),
         *_last_release_refuses(root),
+        *_store_refuses(root, version),
         *_keys_refuse(root),
     ]
 
@@ -73,16 +74,23 @@ def _schema_refuses(root: Path) -> list[str]:
 
 
 def _last_release_refuses(root: Path) -> list[str]:
-    """The tests of an upgrade from it read ``releases.txt``."""
+    """The tests of an upgrade from it read ``tests/releases/releases.txt``."""
     tags = _git(root, "tag", "--list", "v*", "--sort=-version:refname").split()
     if not tags:
         return []  # the first one
-    listed = (root / "releases.txt").read_text("utf-8") if (root / "releases.txt").exists() else ""
+    path = root / "tests/releases/releases.txt"
+    listed = path.read_text("utf-8") if path.exists() else ""
     return (
         []
         if _git(root, "rev-parse", f"{tags[0]}^{{commit}}")[:12] in listed
         else [f"releases.txt does not list {tags[0]}"]
     )
+
+
+def _store_refuses(root: Path, version: str) -> list[str]:
+    """The tests of later upgrades start from it."""
+    path = f"tests/store/store_{version}.json"
+    return [] if (root / path).exists() else [f"{path} is missing: python -m tests.store.record writes it"]
 
 
 def _keys_refuse(root: Path) -> list[str]:
