@@ -12,11 +12,13 @@ import pytest
 
 from manifest_auth.store import migrate
 from tests.architecture import docs_pages
+from tests.architecture.links import ROOT
 from tests.releases import next_release
 from tests.store import old_stores
 from tests.support.commands import done, run
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import schema_number
+from tools.bundle import release
 
 
 @pytest.mark.parametrize("version", old_stores.STORES)
@@ -54,3 +56,9 @@ def _all(folder: Path) -> list[str]:
 def test_the_page_tells_of_every_schema() -> None:
     told = docs_pages.text_of("operations/backup.md").partition("## Upgrade")[2].partition("\n## ")[0]
     assert [line[2:6] for line in told.splitlines() if line[:3] == "| 0"] == list(migrate.SCHEMAS)
+
+
+def test_the_changelog_says_of_every_release_how_to_upgrade_and_to_go_back() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert [told for version in old_stores.STORES for told in release.changelog_refuses(text, version)] == []
+    assert text.partition("\n## ")[2].startswith("[Unreleased]\n\n")
