@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from bench.machine import CORES
 from manifest_auth.runtime.hashing import builds
-from manifest_auth.runtime.hashing.pool import HashPool
+from manifest_auth.runtime.hashing.hasher import HashPool
 from manifest_auth.runtime.settings import Settings
 
 _WORDS, _SALT, _TAG = b"Bench-pass-2026!", b"0123456789abcdef", 32

@@ -27,17 +27,17 @@ from manifest_auth.operations import background_jobs, last_backup, signing_keys
 from manifest_auth.operations.domains import watch
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
-from manifest_auth.runtime import logs, systemd
+from manifest_auth.runtime import logs, os_process
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.drain import drain_first
 from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
-from manifest_auth.runtime.leaving import drain_first
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
+from manifest_auth.runtime.os_process import take_short_turns
 from manifest_auth.runtime.outages import Outages
 from manifest_auth.runtime.outgoing import Outgoing
-from manifest_auth.runtime.scheduling import take_short_turns
 from manifest_auth.runtime.sealing import Macs, Sealer, keys_of_a_start
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from manifest_auth.services import Services
@@ -199,7 +199,7 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _drain(self) -> None:
-        systemd.notify(systemd.STOPPING)
+        os_process.notify(os_process.STOPPING)
         self.services.log.info("draining", pid=os.getpid(), seconds=self.services.settings.shutdown_drain)
         self.services.draining = True
         self.services.store.state = "draining"
@@ -220,7 +220,7 @@ class Application:
                 asyncio.create_task(background_jobs.run(self.services), name="sweeping"),
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
                 asyncio.create_task(watch.run(self.services), name="domain-checks"),
-                asyncio.create_task(systemd.watched(), name="watchdog"),
+                asyncio.create_task(os_process.watched(), name="watchdog"),
             ]
             await standing.say(store, settings, self.services.log)
             used = self.services.keys.signing(Purpose.ACCESS).algorithm

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from pathlib import Path
 
-from manifest_auth.runtime.os_user import who_runs_this
+from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.store import migrate
 from tests.releases import next_release
 from tests.store import old_stores

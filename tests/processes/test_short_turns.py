@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.runtime.scheduling import TURN_NS
+from manifest_auth.runtime.os_process import TURN_NS
 from tests.support.server import descendants, served
 
 pytestmark = pytest.mark.one_store

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from manifest_auth import tenants
 from manifest_auth.runtime.hashing import imported_hashes
-from manifest_auth.runtime.hashing.pool import HashPool
+from manifest_auth.runtime.hashing.hasher import HashPool
 from manifest_auth.store import SystemUnit, tenant_scoped
 from manifest_auth.store.tables import audit_events
 from tests.support.application import App, Reply

@@ -13,8 +13,8 @@ import pytest
 from manifest_auth.api.client import sign_in_answer
 from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.files import FilesUnavailable
-from manifest_auth.runtime.hashing import Proof
-from manifest_auth.runtime.hashing.pool import HashPool
+from manifest_auth.runtime.hashing import HashProof
+from manifest_auth.runtime.hashing.hasher import HashPool
 from manifest_auth.sign_in import password as password_sign_in
 from manifest_auth.store import StoreUnavailable
 from tests.support.application import App
@@ -126,7 +126,7 @@ def meanwhile(app: App, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
     """Once the next password was found right or wrong, something happens before the server goes on."""
     original, done = app.services.hasher.verify, False
 
-    async def verify(stored: str | None, password: str, decoy: str | None = None) -> Proof:
+    async def verify(stored: str | None, password: str, decoy: str | None = None) -> HashProof:
         nonlocal done
         proof = await original(stored, password, decoy)
         if not done:

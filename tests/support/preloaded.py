@@ -20,7 +20,7 @@ _OTHERS = (
     "manifest_auth.app",
     "manifest_auth.http.uvicorn_server",
     "manifest_auth.pages.all_pages",
-    "manifest_auth.runtime.files.folder",
+    "manifest_auth.runtime.files",
     "manifest_auth.store.postgres",
     "manifest_auth.store.sqlite",
     "sqlalchemy.ext.asyncio",

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from manifest_auth import app
 from manifest_auth.pages import rendering
 from manifest_auth.protocols.saml import metadata
-from manifest_auth.runtime.hashing import builds, hasher, pool
-from manifest_auth.runtime.hashing.pool import HashPool, _Worker
+from manifest_auth.runtime.hashing import builds, hasher
+from manifest_auth.runtime.hashing.hasher import HashPool, _Worker
 from manifest_auth.store import postgres_connect
 from tests.support.statements import every_statement
 
@@ -28,7 +28,7 @@ def prepare() -> None:
     """From now on, in this process."""
     app.freeze_garbage = lambda: None  # the loaded modules are not all that lives on here
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
-    vars(pool).update(NICE=0)  # a test that waits for a hash does nothing else meanwhile
+    vars(hasher).update(NICE=0)  # a test that waits for a hash does nothing else meanwhile
     vars(postgres_connect).update(LOGIN_S=30.0)  # others may fill the processors
     vars(metadata).update(rsa=keys)
     if find_spec("sniffio") is None:  # httpx2 looks for it on the disk at every request

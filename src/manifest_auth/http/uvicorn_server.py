@@ -15,7 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from manifest_auth.http.uvicorn_protocol import BoundedProtocol, Places
-from manifest_auth.runtime import logs, systemd
+from manifest_auth.runtime import logs, os_process
 from manifest_auth.runtime.metrics import all_processes, listen, share
 from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, proxy_networks
 
@@ -52,10 +52,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        systemd.notify(systemd.READY)
+        os_process.notify(os_process.READY)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        systemd.notify(systemd.STOPPING)
+        os_process.notify(os_process.STOPPING)
         await super().shutdown(sockets)
 
 
@@ -66,13 +66,13 @@ class _Supervisor(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         super().keep_subprocess_alive()
-        systemd.notify(systemd.ALIVE)
+        os_process.notify(os_process.ALIVE)
         if not self._is_ready and all(process.is_ready(timeout=1) for process in self.processes):
             self._is_ready = True
-            systemd.notify(systemd.READY)
+            os_process.notify(os_process.READY)
 
     def terminate_all(self) -> None:
-        systemd.notify(systemd.STOPPING)
+        os_process.notify(os_process.STOPPING)
         super().terminate_all()
 
 

@@ -17,7 +17,7 @@ from manifest_auth.operations.files_place import FILES_MARK
 from manifest_auth.operations.last_backup import RESTORED
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.files import folder_of, path_of
-from manifest_auth.runtime.os_user import who_runs_this
+from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.runtime.sealing import KEY_FILE
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import sync

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, create_engine, delete, event, insert, text
 from sqlalchemy.pool import NullPool
 
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.os_user import who_runs_this
+from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.runtime.sealing import Sealer, SecretKeys
 from manifest_auth.store.ddl_locks import LOCK_TIMEOUT, with_short_locks
 from manifest_auth.store.store import StoreUnavailable

@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class Announcement(NamedTuple):
-    """Tells every node to drop something from its caches. ``kind``: one of :data:`.labels.Announced`;
+    """Tells every node to drop something from its caches. ``kind``: one of :data:`.metrics.Announced`;
     ``key``: the session, user or tenant, or what of the installation."""
 
     kind: str

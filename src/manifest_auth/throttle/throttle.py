@@ -22,7 +22,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, case, delete, literal, select, update
 
 from manifest_auth.errors import Overloaded, RateLimited
-from manifest_auth.runtime.hashing import Hasher, Proof
+from manifest_auth.runtime.hashing import Hasher, HashProof
 from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Global, Store, SystemUnit, TenantUnit, cell, global_, row_list, rows, upsert
@@ -281,7 +281,7 @@ def succeeded(unit: SystemUnit, counters: Counters) -> None:
 
 async def prove(
     hasher: Hasher, store: Store, counters: Counters, stored: str | None, password: str, decoy: str | None = None
-) -> Proof:
+) -> HashProof:
     """Verifies the password of a counted attempt. Where the hasher's queue is full, the attempt is not counted.
     ``decoy``: see :meth:`.hasher.Hasher.verify`.
 

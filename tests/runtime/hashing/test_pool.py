@@ -15,7 +15,7 @@ from argon2.low_level import Type, hash_secret_raw
 from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.hashing import builds
 from manifest_auth.runtime.hashing.builds import Build
-from manifest_auth.runtime.hashing.pool import DEPTH, NICE, HashFailed, HashPool
+from manifest_auth.runtime.hashing.hasher import DEPTH, NICE, HashFailed, HashPool
 
 SALT = b"somesaltsomesalt"
 

@@ -8,16 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from manifest_auth.runtime.mail import (
-    Email,
-    Link,
-    Reader,
-    Removed,
-    domain_emails,
-    emails,
-    factor_emails,
-    machine_emails,
-)
+from manifest_auth.runtime.mail import Email, Link, Reader, Removed, admin_emails, emails
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import LANGUAGES
 
@@ -35,27 +26,27 @@ MADE: dict[str, Callable[[Reader], Email]] = {
     "email_asked": emails.email_asked,
     "email_changed": lambda to: emails.email_changed(to, LINK),
     "email_undone": lambda to: emails.email_undone(to, LINK, EVERYTHING, manages=True),
-    "app_added": lambda to: factor_emails.app_added(to, "192.0.2.1"),
-    "recovery_code_used": lambda to: factor_emails.recovery_code_used(to, "192.0.2.1", 9),
-    "wrong_codes": lambda to: factor_emails.wrong_codes(to, "192.0.2.1"),
-    "passkey_added": lambda to: factor_emails.passkey_added(to, "192.0.2.1"),
-    "passkey_removed": lambda to: factor_emails.passkey_removed(to, "192.0.2.1"),
-    "passkey_copied": lambda to: factor_emails.passkey_copied(to, "192.0.2.1"),
-    "app_removed": lambda to: factor_emails.app_removed(to, "192.0.2.1"),
-    "recovery_codes_made": lambda to: factor_emails.recovery_codes_made(to, "192.0.2.1"),
-    "device_paired": lambda to: factor_emails.device_paired(to, "192.0.2.1", "2026-02-03T04:05:06Z"),
-    "factors_reset": factor_emails.factors_reset,
-    "badge_issued": factor_emails.badge_issued,
-    "pin_reset": factor_emails.pin_reset,
-    "pin_set": lambda to: factor_emails.pin_set(to, "192.0.2.1"),
-    "identity_linked": lambda to: factor_emails.identity_linked(to, "192.0.2.1"),
-    "changed_provider_used": lambda to: factor_emails.changed_provider_used(to, "192.0.2.1"),
-    "domain_failing": lambda to: domain_emails.domain_failing(to, DOMAIN, NAME, VALUE, "2026-02-03"),
-    "domain_lapsed": lambda to: domain_emails.domain_lapsed(to, DOMAIN, NAME, VALUE, 14),
-    "domain_held": lambda to: domain_emails.domain_held(to, DOMAIN),
-    "domain_contested": lambda to: domain_emails.domain_contested(to, DOMAIN, 14),
-    "domain_contested_between": lambda to: domain_emails.domain_contested_between(to, DOMAIN, "acme", "engines"),
-    "machine_secret_ends": lambda to: machine_emails.machine_secret_ends(to, "nightly", "aB3x", "2026-02-03", 14),
+    "app_added": lambda to: emails.app_added(to, "192.0.2.1"),
+    "recovery_code_used": lambda to: emails.recovery_code_used(to, "192.0.2.1", 9),
+    "wrong_codes": lambda to: emails.wrong_codes(to, "192.0.2.1"),
+    "passkey_added": lambda to: emails.passkey_added(to, "192.0.2.1"),
+    "passkey_removed": lambda to: emails.passkey_removed(to, "192.0.2.1"),
+    "passkey_copied": lambda to: emails.passkey_copied(to, "192.0.2.1"),
+    "app_removed": lambda to: emails.app_removed(to, "192.0.2.1"),
+    "recovery_codes_made": lambda to: emails.recovery_codes_made(to, "192.0.2.1"),
+    "device_paired": lambda to: emails.device_paired(to, "192.0.2.1", "2026-02-03T04:05:06Z"),
+    "factors_reset": emails.factors_reset,
+    "badge_issued": emails.badge_issued,
+    "pin_reset": emails.pin_reset,
+    "pin_set": lambda to: emails.pin_set(to, "192.0.2.1"),
+    "identity_linked": lambda to: emails.identity_linked(to, "192.0.2.1"),
+    "changed_provider_used": lambda to: emails.changed_provider_used(to, "192.0.2.1"),
+    "domain_failing": lambda to: admin_emails.domain_failing(to, DOMAIN, NAME, VALUE, "2026-02-03"),
+    "domain_lapsed": lambda to: admin_emails.domain_lapsed(to, DOMAIN, NAME, VALUE, 14),
+    "domain_held": lambda to: admin_emails.domain_held(to, DOMAIN),
+    "domain_contested": lambda to: admin_emails.domain_contested(to, DOMAIN, 14),
+    "domain_contested_between": lambda to: admin_emails.domain_contested_between(to, DOMAIN, "acme", "engines"),
+    "machine_secret_ends": lambda to: admin_emails.machine_secret_ends(to, "nightly", "aB3x", "2026-02-03", 14),
 }
 WITH_LINK = {"invitation", "reset", "access_link", "email_confirm", "email_changed", "email_undone"}
 
@@ -67,7 +58,7 @@ def made(name: str, language: str) -> Email:
 def test_every_e_mail_is_among_them() -> None:
     written = {
         name
-        for module in (emails, domain_emails, factor_emails, machine_emails)
+        for module in (emails, admin_emails)
         for name, found in inspect.getmembers(module, inspect.isfunction)
         if found.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -10,7 +10,7 @@ import pytest
 from manifest_auth.protocols.oidc import Client
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable, client, dns
-from manifest_auth.runtime.outgoing.fair_shares import Shares
+from manifest_auth.runtime.outgoing.dns import Shares
 from manifest_auth.runtime.settings import load
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer, Asked, Socket

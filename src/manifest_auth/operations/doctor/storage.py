@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 from manifest_auth.runtime.files import folder_of
-from manifest_auth.runtime.os_user import user_name
+from manifest_auth.runtime.os_process import user_name
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import sqlite_copy
 

@@ -3,4 +3,4 @@
 Never hashes on the event loop; stores nothing, and knows no rules for new passwords.
 """
 
-from manifest_auth.runtime.hashing.hasher import Hasher, Proof, why_refused
+from manifest_auth.runtime.hashing.hasher import Hasher, HashProof, why_refused

@@ -1,7 +1,7 @@
 """Argon2id worker process: one job per message on file descriptor 0, answers in order, exits at end of file.
 
 Job: u32 memory KiB, u32 passes, u32 lanes, u8 tag length, u8 salt length, salt, password. Answer: the tag, or ``!`` and
-Argon2's error number. Started by :mod:`.pool` as ``python -I -S worker.py NICE BUFFER_KIB FOLDER…``. It imports no
+Argon2's error number. Started by :mod:`.hasher` as ``python -I -S worker.py NICE BUFFER_KIB FOLDER…``. It imports no
 other module of this server, so it needs about 3 MiB and starts in a few dozen milliseconds.
 
 Jobs of the usual size reuse one buffer in huge pages, which is neither released nor wiped between two hashes: page

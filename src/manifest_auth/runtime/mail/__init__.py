@@ -6,31 +6,29 @@ here. ``./dev messages`` puts the sentences into the catalogues of :mod:`manifes
 Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """
 
-from manifest_auth.runtime.mail.domain_emails import (
+from manifest_auth.runtime.mail.admin_emails import (
     domain_contested,
     domain_contested_between,
     domain_failing,
     domain_held,
     domain_lapsed,
+    machine_secret_ends,
 )
 from manifest_auth.runtime.mail.emails import (
     access_link,
-    email_asked,
-    email_changed,
-    email_confirm,
-    email_taken,
-    email_undone,
-    invitation,
-    reset,
-)
-from manifest_auth.runtime.mail.factor_emails import (
     app_added,
     app_removed,
     badge_issued,
     changed_provider_used,
     device_paired,
+    email_asked,
+    email_changed,
+    email_confirm,
+    email_taken,
+    email_undone,
     factors_reset,
     identity_linked,
+    invitation,
     passkey_added,
     passkey_copied,
     passkey_removed,
@@ -38,10 +36,9 @@ from manifest_auth.runtime.mail.factor_emails import (
     pin_set,
     recovery_code_used,
     recovery_codes_made,
+    reset,
     wrong_codes,
 )
-from manifest_auth.runtime.mail.machine_emails import machine_secret_ends
-from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
+from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, NotSent, Server, check_connection, server_of
 from manifest_auth.runtime.mail.removed import Removed, after_undoing
-from manifest_auth.runtime.mail.server import NotSent, Server, server_of
 from manifest_auth.runtime.mail.writing import Email, Link, Reader

@@ -1,16 +1,14 @@
-"""E-mails to users about their accounts: a function for each.
+"""E-mails to users about their accounts and second factors: a function for each.
 
-No input or output.
-
-The only variable parts are the client's name, the link and its lifetime. Names of people are left out, and an e-mail
-about two addresses names neither: otherwise a user who may invite could send texts of their choice in the name of this
-server.
+No input or output. The only variable parts are the client's name, the link and its lifetime. Names of people are left
+out, and an e-mail about two addresses names neither: otherwise a user who may invite could send texts of their choice
+in the name of this server.
 """
 
 from __future__ import annotations
 
 from manifest_auth.runtime.mail.removed import Removed, after_undoing
-from manifest_auth.runtime.mail.writing import Email, Link, Reader, opened, write
+from manifest_auth.runtime.mail.writing import Email, Link, Reader, opened, several, write
 from manifest_auth.runtime.mail.writing import sentence as _
 
 _UNEXPECTED = _("If you did not expect this, you need not do anything.")
@@ -134,4 +132,222 @@ def email_undone(to: Reader, link: Link | None, removed: Removed, manages: bool)
         *opened(link),
         _KEEP,
         *also,
+    )
+
+
+# E-mails to users about their second factors: a function for each.
+#
+# No input or output. ``address``: the network address that the act came from.
+
+
+_ALL_IS_WELL = _("If it was you, you need not do anything.")
+_NOT_ASKED = _("If you did not ask for this, tell an administrator of your organization.")
+
+
+def app_added(to: Reader, address: str) -> Email:
+    """To a user who has an authenticator app from now on. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: a second factor was set up"),
+        _("An authenticator app was set up for your account at %(client)s, from the address %(at)s.", at=address),
+        _("All other devices are signed out."),
+        _ALL_IS_WELL,
+        _(
+            "If it was not you, someone else knows your password. Ask those who manage your account to reset its "
+            "second factors, and choose a new password."
+        ),
+    )
+
+
+def recovery_code_used(to: Reader, address: str, left: int) -> Email:
+    """To a user with one of whose recovery codes someone proved who they are. ``left``: how many there are still."""
+    return write(
+        to,
+        _("%(client)s: a recovery code was used"),
+        _("A recovery code of your account at %(client)s was used, from the address %(at)s.", at=address),
+        several("%(num)s recovery code is left.", "%(num)s recovery codes are left.", left),
+        _ALL_IS_WELL,
+        _("If it was not you, choose a new password at once, sign out all devices, and make new recovery codes."),
+    )
+
+
+def wrong_codes(to: Reader, address: str) -> Email:
+    """To a user for whose right password several wrong codes of the second factor came within a day."""
+    return write(
+        to,
+        _("%(client)s: someone may know your password"),
+        _(
+            "Someone gave the right password of your account at %(client)s, and a wrong code five times or more, last "
+            "from the address %(at)s.",
+            at=address,
+        ),
+        _("If it was not you, choose a new password now."),
+    )
+
+
+def app_removed(to: Reader, address: str) -> Email:
+    """To a user whose authenticator app was removed. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: a second factor was removed"),
+        _(
+            "The authenticator app was removed from your account at %(client)s, from the address %(at)s.",
+            at=address,
+        ),
+        _("All other devices are signed out."),
+        _ALL_IS_WELL,
+        _("If it was not you, choose a new password at once, and set a second factor up again."),
+    )
+
+
+def recovery_codes_made(to: Reader, address: str) -> Email:
+    """To a user who has new recovery codes. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: new recovery codes"),
+        _(
+            "New recovery codes were made for your account at %(client)s, from the address %(at)s. The "
+            "former ones do not work any more.",
+            at=address,
+        ),
+        _ALL_IS_WELL,
+        _("If it was not you, choose a new password at once, sign out all devices, and make new recovery codes."),
+    )
+
+
+def factors_reset(to: Reader) -> Email:
+    """To a user whose second factors another person took away."""
+    return write(
+        to,
+        _("%(client)s: your second factors were reset"),
+        _(
+            "Those who manage your account at %(client)s took its second factors, recovery codes and trusted browsers "
+            "away. All its devices are signed out."
+        ),
+        _("At the next sign-in you can set a second factor up again."),
+        _("If you did not ask for this, tell those who manage your account."),
+    )
+
+
+def passkey_added(to: Reader, address: str) -> Email:
+    """To a user who has a new passkey. ``address``: the IP address that it was added from."""
+    return write(
+        to,
+        _("%(client)s: a passkey was added"),
+        _(
+            "A passkey was added to your account at %(client)s, from the address %(address)s. It signs in without a "
+            "password.",
+            address=address,
+        ),
+        _(
+            "If it was not you, remove it in your account, change your password, and tell those who manage your "
+            "account."
+        ),
+    )
+
+
+def passkey_removed(to: Reader, address: str) -> Email:
+    """To a user one of whose passkeys was removed. ``address``: the IP address that asked for it."""
+    return write(
+        to,
+        _("%(client)s: a passkey was removed"),
+        _(
+            "A passkey was removed from your account at %(client)s, from the address %(address)s. It does not sign in "
+            "any more.",
+            address=address,
+        ),
+        _("If it was not you, change your password, and tell those who manage your account."),
+    )
+
+
+def device_paired(to: Reader, address: str, until: str) -> Email:
+    """To a user who let a device in. ``address``: the IP address of the device; ``until``: its end, as RFC 3339."""
+    return write(
+        to,
+        _("%(client)s: a device was signed in"),
+        _(
+            "A device was signed in to your account at %(client)s, from the address %(address)s, until %(until)s.",
+            address=address,
+            until=until,
+        ),
+        _("If it was not you, end it in your account, change your password, and tell those who manage your account."),
+    )
+
+
+def badge_issued(to: Reader) -> Email:
+    """To a user for whom a badge was issued."""
+    return write(
+        to,
+        _("%(client)s: a badge was issued"),
+        _("A badge was issued for your account at %(client)s."),
+        _("Together with your PIN, it signs in to your account on shared devices of your organization."),
+        _NOT_ASKED,
+    )
+
+
+def pin_reset(to: Reader) -> Email:
+    """To a user who was given a temporary PIN."""
+    return write(
+        to,
+        _("%(client)s: a temporary PIN was created"),
+        _(
+            "An administrator created a temporary PIN for your account at %(client)s. Your previous PIN no longer "
+            "works."
+        ),
+        _("To use your badge again, set a PIN that only you know in your account."),
+        _NOT_ASKED,
+    )
+
+
+def pin_set(to: Reader, address: str) -> Email:
+    """To a user for whose badge a PIN was set. ``address``: the IP address that it was set from."""
+    return write(
+        to,
+        _("%(client)s: a PIN was set"),
+        _("A PIN was set for your account at %(client)s, from the address %(address)s.", address=address),
+        _ALL_IS_WELL,
+        _("If it was not you, set another PIN in your account, and tell an administrator of your organization."),
+    )
+
+
+def passkey_copied(to: Reader, address: str) -> Email:
+    """To a user whose passkey answered with a counter that did not go on. ``address``: the IP address it came from."""
+    return write(
+        to,
+        _("%(client)s: a sign-in with your passkey was refused"),
+        _(
+            "A sign-in to your account at %(client)s with your passkey was refused. It came from the address "
+            "%(address)s. The passkey's counter did not go on, as when someone has a copy of the passkey. Two attempts "
+            "at the same moment look the same.",
+            address=address,
+        ),
+        _("If it was not you, remove the passkey in your account, and tell those who manage your account."),
+    )
+
+
+def identity_linked(to: Reader, address: str) -> Email:
+    """To a user to whose account an identity at a provider was linked. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: an identity was linked"),
+        _("An identity at a provider was linked to your account at %(client)s, from the address %(at)s.", at=address),
+        _("From now on, it signs in to your account."),
+        _ALL_IS_WELL,
+        _("If it was not you, unlink it in your account, and tell an administrator of your organization."),
+    )
+
+
+def changed_provider_used(to: Reader, address: str) -> Email:
+    """To a user whose identity signed in for the first time since a User Admin changed who vouches for it.
+    ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: a sign-in through a changed provider"),
+        _(
+            "The settings of a provider that signs in to your account at %(client)s were changed. Your account was "
+            "then signed in to through this provider, from the address %(at)s.",
+            at=address,
+        ),
+        _ALL_IS_WELL,
+        _("If it was not you, end all your sessions, and tell an administrator of your organization."),
     )

@@ -10,9 +10,11 @@ import contextlib
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
+from email.header import Header
 from email.message import EmailMessage
 
-from manifest_auth.runtime.mail.server import NotSent, Server
+from manifest_auth.runtime.mail.mail import NotSent, Server
+from manifest_auth.text.canonical import EMAIL_SHAPE, mailbox
 
 
 def send(server: Server, to: str, message: EmailMessage, seconds: float, is_wanted: Callable[[], bool]) -> None:
@@ -83,3 +85,28 @@ def _reason(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return f"{type(error).__name__}: {', '.join(str(code) for code, _ in error.recipients.values())}"
     return f"{type(error).__name__}: {error}"
+
+
+# Headers of e-mails with text from others, written as they are sent.
+#
+# The library would read such a text first: it takes parts that look like encoded words (RFC 2047) for encoded, even
+# line breaks (CVE-2024-6923, up to Python 3.11.9 and 3.12.4), and loses or doubles spaces where it folds.
+
+
+_LONGEST = 76  # characters of a line with an encoded word (RFC 2047)
+
+
+def recipient(email: str) -> str:
+    """The address of an e-mail, for its envelope and ``To``. Raises ValueError for what is not one address."""
+    if not EMAIL_SHAPE.fullmatch(email):
+        raise ValueError("not an e-mail address")
+    return mailbox(email)
+
+
+def subject(text: str) -> str:
+    """The value of ``Subject``: short ASCII as it is, else encoded, in lines. Raises ValueError for a line break."""
+    if text.splitlines() != [text]:
+        raise ValueError("a line break in the subject")
+    if text.isascii() and text.isprintable() and "=?" not in text and len("Subject: " + text) <= _LONGEST:
+        return text
+    return Header(text, "utf-8", _LONGEST, "Subject").encode()

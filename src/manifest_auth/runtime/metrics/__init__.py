@@ -1,12 +1,12 @@
-"""Metrics for Prometheus, with labels from closed lists (:mod:`.labels`), never from a caller's input.
+"""Metrics for Prometheus, with labels from closed lists (:mod:`.metrics`), never from a caller's input.
 
 Owns the names of all metrics. Never asks the store.
 """
 
-from manifest_auth.runtime.metrics.beats import BeatMetrics
 from manifest_auth.runtime.metrics.export import all_processes, listen, share
-from manifest_auth.runtime.metrics.labels import (
+from manifest_auth.runtime.metrics.metrics import (
     Announced,
+    BeatMetrics,
     Cache,
     CacheResult,
     Call,
@@ -15,9 +15,9 @@ from manifest_auth.runtime.metrics.labels import (
     Failure,
     Limit,
     Method,
+    Metrics,
     Reset,
     Result,
     Swept,
     Unit,
 )
-from manifest_auth.runtime.metrics.metrics import Metrics

@@ -1,9 +1,4 @@
-"""The metrics of one process.
-
-Counters for labels are looked up once and kept: the lookup costs more than counting.
-
-What every request counts goes through :class:`HotPath`; rare events are written at once and survive ``kill -9``.
-"""
+"""Metrics of one process, and the values of their labels."""
 
 from __future__ import annotations
 
@@ -15,21 +10,103 @@ from typing import Any, Literal, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from manifest_auth.errors import Replay
-from manifest_auth.runtime.metrics import export, labels
+from manifest_auth.runtime.metrics import export
 from manifest_auth.runtime.metrics.hot_path import HotPath, Tally, Timing
-from manifest_auth.runtime.metrics.labels import (
-    Cache,
-    CacheResult,
-    Call,
-    CallResult,
-    EntryPoint,
-    Failure,
-    Limit,
-    MailResult,
-    Method,
-    Result,
-    Unit,
-)
+
+# The values of labels.
+#
+# Each list is closed, so callers cannot fill the memory with new values, and every series exists from the start: for a
+# series that appears with its first event, Prometheus sees no increase.
+
+
+#: Ways to sign in, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
+Method = Literal["password", "passkey", "link", "code", "device", "badge", "admin"]
+#: Results of an attempt; docs/operations/watch.md explains them.
+Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
+#: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.
+EntryPoint = Literal[
+    "client",
+    "forgot",
+    "link",
+    "change",
+    "admin",
+    "admin-own",
+    "setup",
+    "sso",
+    "entra",
+    "second_factor",
+    "passkey",
+    "machine",
+    "badge",
+    "enrolment",
+    "device",
+]
+Limit = Literal["address", "account", "origin"]
+#: Units of work of the store, and key reads.
+Unit = Literal["write", "read", "look_up"]
+Failure = Literal["busy", "unavailable"]
+#: Kinds of announcements between processes; the key of ``installation`` names what changed.
+Announced = Literal["session", "user", "tenant", "installation"]
+#: Why a process dropped all that it remembered: its first beat; the last good one is too old; ``nodes`` had no row of
+#: the process; too many announcements at once; transactions with lower numbers than before, so another server.
+Reset = Literal["start", "gap", "row", "many", "server"]
+#: Caches of a process that requests use.
+Cache = Literal["access_tokens", "principals", "discovery", "provider_keys", "directory_keys", "entra", "documents"]
+CacheResult = Literal["hit", "miss", "stale"]
+#: Purposes of calls to a provider, and their results.
+Call = Literal["discovery", "keys", "token", "userinfo", "metadata", "graph", "dataverse", "other"]
+CallResult = Literal["ok", "refused", "unreachable"]
+#: Results of an attempt to send an e-mail. ``refused``: for good.
+MailResult = Literal["ok", "failed", "refused"]
+#: Kinds of rows that are deleted after their expiry.
+Swept = Literal[
+    "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
+    "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
+    "files", "uploads", "audit_events", "email_changes", "domain_claims", "service_secrets",
+    "used_assertions", "announcements", "badges", "enrolments", "enrolled_devices", "device_grants", "pairings",
+]  # fmt: skip
+LicenceState = Literal["missing", "valid", "grace", "expired"]
+
+
+class BeatMetrics:
+    """Registered when the process begins to beat: on SQLite none of them is shown."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.current = Gauge(
+            "manifest_beats_current",
+            "1 while the last beat is recent enough to answer from memory",
+            registry=registry,
+            multiprocess_mode="liveall",
+        )
+        self.seconds = Histogram(
+            "manifest_beat_seconds",
+            "Time from sending a beat to its answer",
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.5),
+            registry=registry,
+        )
+        announced = Counter(
+            "manifest_announcements", "Announcements that beats have read, by kind", ["kind"], registry=registry
+        )
+        #: By kind; a newer release may announce others.
+        self.announced = {kind: announced.labels(kind) for kind in get_args(Announced)}
+        resets = Counter(
+            "manifest_resets", "How often all that was remembered was dropped, and why", ["why"], registry=registry
+        )
+        self.resets = {why: resets.labels(why) for why in get_args(Reset)}
+        self.skew = Gauge(
+            "manifest_clock_skew_seconds",
+            "How far this process's clock is ahead of the store's",
+            registry=registry,
+            multiprocess_mode="liveall",
+        )
+
+
+# The metrics of one process.
+#
+# Counters for labels are looked up once and kept: the lookup costs more than counting.
+#
+# What every request counts goes through :class:`HotPath`; rare events are written at once and survive ``kill -9``.
+
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # an extra line for each series, which is not needed
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -107,7 +184,7 @@ class Metrics:
         )
         self._calls: dict[tuple[Call, CallResult], Histogram] = {}  # created on demand: each is a dozen lines
         self._mails = self._counters("manifest_mails", "E-mails by result", result=MailResult)
-        self._swept = self._counters("manifest_swept_rows", "Expired rows that were deleted", what=labels.Swept)
+        self._swept = self._counters("manifest_swept_rows", "Expired rows that were deleted", what=Swept)
         self._build = self._gauge(
             "manifest_build_info",
             "1; the labels name version, commit, schema and store",
@@ -162,7 +239,7 @@ class Metrics:
         """Counts one attempt to send an e-mail."""
         self._mails[result,].inc()
 
-    def swept(self, what: labels.Swept, rows: int) -> None:
+    def swept(self, what: Swept, rows: int) -> None:
         """Counts deleted rows."""
         self._swept[what,].inc(rows)
 
@@ -193,7 +270,7 @@ class Metrics:
         for kind, (used, granted) in seats.items():
             counts.labels(kind, "used").set(used)
             counts.labels(kind, "granted").set(granted)
-        for known in get_args(labels.LicenceState):
+        for known in get_args(LicenceState):
             states.labels(known).set(known == state)
 
     def render(self, *, all_processes: bool = False) -> bytes:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus, urlencode
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from manifest_auth.runtime.metrics import Call, CallResult, Metrics
-from manifest_auth.runtime.outgoing.dns import Resolve, Resolver, system
-from manifest_auth.runtime.outgoing.fair_shares import Shares
+from manifest_auth.runtime.outgoing.dns import Resolve, Resolver, Shares, system
 from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable
 from manifest_auth.runtime.outgoing.ssrf_guard import literal_refusal, refusal, split
 from manifest_auth.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from manifest_auth.runtime.outgoing.transport import Transport
+
 
 MOST_AT_ONCE = 6  # calls of a client to one host: a provider that hangs must not use up the client's share
 #: Simultaneous calls: guaranteed for a client, maximum for a client, and total above which a client has only its
@@ -149,3 +151,38 @@ class Outgoing:
 
             self._transport = Transport(self._resolver, lambda host, address: refusal(host, address, self._private))
         return self._transport
+
+
+# Calls for users who configure addresses but must not explore private networks with them: a User Admin on premise.
+
+
+class NoPublicAddress(Exception):
+    """The host has no public address, or none at all. It was not called."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} has no public address")
+
+
+class LimitedOutgoing(Outgoing):
+    """As ``inner`` for public addresses. All others are never called, so a caller learns nothing of them, not even by
+    the time that it takes: every call raises :class:`NoPublicAddress`.
+
+    Its connections are its own and reach public addresses only, so a name that resolves to a private address at the
+    second lookup reveals nothing either.
+    """
+
+    def __init__(self, settings: Settings, inner: Outgoing, resolve: Resolve = system) -> None:
+        super().__init__(msgspec.structs.replace(settings, outgoing_private="off"), inner.metrics, resolve)
+        self._inner = inner
+
+    def check(self, url: str) -> None:
+        self._inner.check(url)
+
+    async def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline, call: Call,
+        redirects: bool = False,
+    ) -> Reply:  # fmt: skip
+        try:
+            return await super()._ask(method, url, headers, body, deadline, call, redirects)
+        except NotPublic as error:
+            raise NoPublicAddress(error.host) from None

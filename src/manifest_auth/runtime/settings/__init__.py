@@ -3,10 +3,22 @@
 They never change after the start. Never opens the store.
 """
 
-from manifest_auth.runtime.settings.addresses import UNKNOWN, Network, is_listed, networks_of, plain_address
-from manifest_auth.runtime.settings.environment_file import adopt
-from manifest_auth.runtime.settings.loading import admin_networks, check_listener, load, proxy_networks
-from manifest_auth.runtime.settings.name_servers import dns_servers
+from manifest_auth.runtime.settings.addresses import (
+    UNKNOWN,
+    Network,
+    PrivateTargets,
+    is_listed,
+    networks_of,
+    plain_address,
+)
+from manifest_auth.runtime.settings.loading import (
+    admin_networks,
+    adopt,
+    check_listener,
+    dns_servers,
+    load,
+    proxy_networks,
+)
 from manifest_auth.runtime.settings.passkeys import (
     is_below,
     passkey_origins,
@@ -15,7 +27,6 @@ from manifest_auth.runtime.settings.passkeys import (
     public_origin,
     why_no_passkeys,
 )
-from manifest_auth.runtime.settings.private_targets import PrivateTargets
 from manifest_auth.runtime.settings.values import (
     DAY,
     HOUR,

@@ -7,10 +7,11 @@ They come from the command line, then ``MANIFEST_…`` environment variables, th
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,10 +19,94 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from manifest_auth.runtime.settings.addresses import Network, networks_of
-from manifest_auth.runtime.settings.name_servers import dns_servers
 from manifest_auth.runtime.settings.passkeys import check_passkeys, passkey_origins
 from manifest_auth.runtime.settings.values import PREFIX, Secret, Settings, SettingsError, variable
 from manifest_auth.text.canonical import is_loopback_host
+
+# Reads the file that ``--env-file`` names: settings and other variables, a ``NAME=VALUE`` on each line.
+#
+# Nothing in it is run or expanded. What is accepted means the same to systemd (``EnvironmentFile=``); what systemd or a
+# shell would read differently, like a backslash, is refused unless quotes make it plain.
+
+
+_BLANK = " \t\r"
+_LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"\\]*)\"")
+
+
+def adopt(path: str, environ: MutableMapping[str, str] | None = None) -> None:
+    """Puts the variables of the file into the environment, which the web processes inherit.
+
+    Raises :class:`SettingsError` for a file that cannot be read, and for a setting to which the environment gives
+    another value: neither of the two could win without a surprise.
+    """
+    environ = os.environ if environ is None else environ
+    found = read(path)
+    for name, value in found.items():
+        if name.startswith(PREFIX) and environ.get(name, value) != value:
+            raise SettingsError(f"{name}: the environment and {path} give different values; keep one of them")
+    environ.update(found)
+
+
+def read(path: str) -> dict[str, str]:
+    """The variables of the file. Raises :class:`SettingsError` with one line, which names no value."""
+    try:
+        text = Path(path).read_bytes().decode()
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not in UTF-8") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.strip(_BLANK)
+        if not line or line[0] in "#;":
+            continue
+        where = f"{path}, line {number}"
+        matched = _LINE.fullmatch(line)
+        if matched is None:
+            raise SettingsError(f"{where}: is not NAME=VALUE")
+        name, value = matched[1], matched[2].strip(_BLANK)
+        if name in found:
+            raise SettingsError(f"{where}: {name} is there a second time")
+        found[name] = _value(value, f"{where}: {name}")
+    return found
+
+
+def _value(text: str, where: str) -> str:
+    if "\0" in text:
+        raise SettingsError(f"{where}: has a NUL character")
+    if text[:1] in ("'", '"'):
+        quoted = _QUOTED.fullmatch(text)
+        if quoted is None:
+            raise SettingsError(
+                f"{where}: must end with the quote that it begins with, and have no other; a value with a backslash "
+                "stands in single quotes"
+            )
+        return quoted[1] if quoted[1] is not None else quoted[2]
+    if "\\" in text:
+        raise SettingsError(f"{where}: a value with a backslash stands in single quotes")
+    return text
+
+
+_PORT = 53
+
+
+def dns_servers(settings: Settings) -> list[tuple[str, int]]:
+    """Address and port of each server; empty for the operating system's servers. Raises ValueError with a line for the
+    operator."""
+    return [_server(part.strip()) for part in settings.dns_servers.split(",")] if settings.dns_servers else []
+
+
+def _server(text: str) -> tuple[str, int]:
+    bracketed = re.fullmatch(r"\[([^\[\]]*)\](?::([0-9]{1,5}))?", text) or re.fullmatch(r"([0-9.]+):([0-9]{1,5})", text)
+    host, port = bracketed.groups() if bracketed else (text, None)
+    try:
+        address, number = ipaddress.ip_address(host), int(port or _PORT)
+    except ValueError:
+        raise ValueError(f"{text or 'an empty name'} is no IP address, with or without :PORT") from None
+    if not 0 < number < 65536:
+        raise ValueError(f"{text}: there is no such port")
+    return str(address), number
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

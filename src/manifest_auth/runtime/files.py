@@ -1,0 +1,290 @@
+"""Storage of uploaded files: a folder, or an S3-compatible service.
+
+Stores and reads bytes under random keys; owns no table and knows no client. The caller writes a file's row afterwards,
+so that a row never names bytes that are missing; bytes without a row are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.runtime.settings import Settings, SettingsError, variable
+from manifest_auth.runtime.temp_folder import sync
+
+
+class FilesUnavailable(Exception):
+    """The file storage cannot be reached or refuses the operation; the text is for the log."""
+
+
+class FileStorage(ABC):
+    """File storage. The server makes the keys, of random letters; a caller never chooses one."""
+
+    @abstractmethod
+    async def store(self, source: Path, key: str) -> None:
+        """Stores a complete local file, durable on return. Raises :class:`FilesUnavailable`."""
+
+    @abstractmethod
+    async def open(self, key: str) -> AsyncIterator[bytes]:
+        """The bytes, in parts. Raises :class:`FilesUnavailable`, also for an unknown key."""
+
+    @abstractmethod
+    async def drop(self, key: str) -> None:
+        """Deletes the bytes. No error for an unknown key. Raises :class:`FilesUnavailable`."""
+
+    @abstractmethod
+    async def tidy(self, before: float) -> None:
+        """Deletes what was started before that time (seconds since 1970) and not finished, since the process was
+        killed. Raises :class:`FilesUnavailable`."""
+
+    @abstractmethod
+    async def check(self) -> str:
+        """For ``doctor``: describes the storage. Raises :class:`FilesUnavailable`."""
+
+
+def upload_folder(settings: Settings) -> Path:
+    """The local folder of uploads that are not complete."""
+    return Path(settings.data_dir) / "uploads"
+
+
+def drop_older(folder: Path, before: float) -> None:
+    """Deletes the files in a folder that were last written before that time (seconds since 1970)."""
+    for path in folder.glob("*"):
+        try:
+            if path.stat().st_mtime < before:
+                path.unlink()
+        except FileNotFoundError:  # finished meanwhile
+            continue
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """The path of a key's file: in one of many folders below ``folder``."""
+    return folder / key[:2].lower() / key
+
+
+# The media types that are accepted as evidence, and the first bytes that each must have.
+#
+# Names and headers are not trusted.
+
+
+def _starts_with(*starts: bytes) -> Callable[[bytes], bool]:
+    return lambda start: start.startswith(starts)
+
+
+def _at(offset: int, *words: bytes) -> Callable[[bytes], bool]:
+    return lambda start: start[offset:].startswith(words)
+
+
+def _is_text(start: bytes) -> bool:
+    """UTF-8 without control characters but tabs and line ends. The last character may be cut where more follows."""
+    try:
+        text = start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if len(start) < START or error.start < len(start) - 3:
+            return False
+        text = start[: error.start].decode("utf-8")
+    return not any(c < " " and c not in "\t\r\n" for c in text)
+
+
+#: Checks by media type. No type that a browser would run as a page: no HTML, no SVG.
+KINDS: dict[str, Callable[[bytes], bool]] = {
+    "image/jpeg": _starts_with(b"\xff\xd8\xff"),
+    "image/png": _starts_with(b"\x89PNG\r\n\x1a\n"),
+    "image/webp": lambda start: start.startswith(b"RIFF") and start[8:12] == b"WEBP",
+    "image/heic": _at(4, b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"),
+    "video/mp4": _at(4, b"ftyp"),
+    "video/webm": _starts_with(b"\x1aE\xdf\xa3"),
+    "audio/mpeg": _starts_with(b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"),
+    "application/pdf": _starts_with(b"%PDF-"),
+    "text/plain": _is_text,
+    "text/csv": _is_text,
+}
+START = 512  # bytes that are checked
+
+
+def check_start(media_type: str, start: bytes) -> None:
+    """Raises ValidationError unless the first bytes fit the accepted media type."""
+    if not KINDS[media_type](start):
+        raise ValidationError(details=[("Content-Type", f"The body is not {media_type}")])
+
+
+T = TypeVar("T")
+
+_PART = 256 * 1024
+
+
+class FolderStorage(FileStorage):
+    """One file for each key, in 256 folders below ``folder``, readable by the process's user only."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._partial = folder / "half"
+
+    async def store(self, source: Path, key: str) -> None:
+        await self._in_a_thread(self._store, source, key)
+
+    async def open(self, key: str) -> AsyncIterator[bytes]:
+        handle = await self._in_a_thread(lambda: self._path(key).open("rb"))
+
+        async def parts() -> AsyncIterator[bytes]:
+            try:
+                while part := await asyncio.to_thread(handle.read, _PART):
+                    yield part
+            finally:
+                handle.close()
+
+        return parts()
+
+    async def drop(self, key: str) -> None:
+        await self._in_a_thread(self._path(key).unlink, True)
+
+    async def tidy(self, before: float) -> None:
+        await self._in_a_thread(drop_older, self._partial, before)
+
+    async def check(self) -> str:
+        there = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise FilesUnavailable(f"{there} is no folder that can be written")
+        return f"the folder {self._folder}, {shutil.disk_usage(there).free // 2**20} MiB free"
+
+    def _path(self, key: str) -> Path:
+        return path_of(self._folder, key)
+
+    def _make(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _store(self, source: Path, key: str) -> None:
+        """Copies, syncs, then renames: under its key there is a complete file or none."""
+        path = self._path(key)
+        self._make(self._folder)
+        self._make(path.parent)
+        self._make(self._partial)
+        partial = self._partial / key
+        try:
+            with source.open("rb") as original, partial.open("xb") as copy:
+                shutil.copyfileobj(original, copy, _PART)
+                copy.flush()
+                os.fsync(copy.fileno())
+            partial.rename(path)
+        except OSError:
+            partial.unlink(missing_ok=True)  # on a full disk it would block the next file as well
+            raise
+        sync(path.parent)
+
+    @staticmethod
+    async def _in_a_thread(work: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return await asyncio.to_thread(work, *arguments)
+        except OSError as error:
+            raise FilesUnavailable(str(error)) from error
+
+
+# Files in a bucket of an S3-compatible service, through boto3 in threads.
+#
+# Needs the extra ``s3`` (``pip install 'manifest-auth[s3]'``). Credentials come from the settings, or, when these are
+# empty, from boto3's own sources: the machine's role, environment variables and files.
+
+
+_S3_PART = 256 * 1024
+#: Threads of their own: where the service hangs, work that needs the event loop's goes on.
+_THREADS = 16
+#: A service that hangs is given up within 10 s: a turn, and two attempts with a pause between.
+_TURN_S, _CONNECT_S, _READ_S, _ATTEMPTS = 1.0, 2.0, 3.5, 2
+
+
+class S3Storage(FileStorage):
+    """Objects under ``s3://BUCKET/PREFIX``."""
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            import boto3
+            from boto3.exceptions import Boto3Error
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError, ClientError
+        except ImportError:
+            text = f"{variable('files')}: s3:// needs the extra: pip install 'manifest-auth[s3]'"
+            raise SettingsError(text) from None
+        self._bucket, _, prefix = settings.files.removeprefix("s3://").partition("/")
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._failures = (BotoCoreError, Boto3Error, ClientError, OSError)
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=settings.files_endpoint or None,
+            region_name=settings.files_region or None,
+            aws_access_key_id=settings.files_access_key or None,
+            aws_secret_access_key=settings.files_secret_key.reveal() if settings.files_secret_key else None,
+            config=Config(
+                connect_timeout=_CONNECT_S,
+                read_timeout=_READ_S,
+                retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+                max_pool_connections=_THREADS,
+            ),
+        )
+        self._threads = ThreadPoolExecutor(_THREADS, "files")
+        self._turns = asyncio.Semaphore(_THREADS)
+
+    async def store(self, source: Path, key: str) -> None:
+        await self._in_a_thread(self._client.upload_file, str(source), self._bucket, self._prefix + key)
+
+    async def open(self, key: str) -> AsyncIterator[bytes]:
+        found = await self._in_a_thread(lambda: self._client.get_object(Bucket=self._bucket, Key=self._prefix + key))
+        body = found["Body"]
+
+        async def parts() -> AsyncIterator[bytes]:
+            try:
+                while part := await self._in_a_thread(body.read, _S3_PART):
+                    yield part
+            finally:
+                body.close()
+
+        return parts()
+
+    async def drop(self, key: str) -> None:
+        await self._in_a_thread(lambda: self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key))
+
+    async def tidy(self, before: float) -> None:
+        """Does nothing: an S3 service shows no incomplete object, and drops parts by a rule of the bucket."""
+
+    async def check(self) -> str:
+        await self._in_a_thread(lambda: self._client.head_bucket(Bucket=self._bucket))
+        return f"the bucket {self._bucket}"
+
+    async def _in_a_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        try:
+            async with asyncio.timeout(_TURN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise FilesUnavailable("the service does not answer those who asked before") from None
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        running.add_done_callback(self._ended)  # the caller may be gone before the thread is free
+        try:
+            return await asyncio.shield(running)
+        except self._failures as error:
+            raise FilesUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _ended(self, running: asyncio.Future[Any]) -> None:
+        self._turns.release()
+        if not running.cancelled():
+            running.exception()  # marks it as seen
+
+
+def folder_of(settings: Settings) -> Path | None:
+    """The folder of the file storage; None for a bucket."""
+    if settings.files.startswith("s3://"):
+        return None
+    return Path(settings.files or Path(settings.data_dir) / "files")
+
+
+def open_storage(settings: Settings) -> FileStorage:
+    """The file storage that the settings name. The S3 library is loaded only when it is used."""
+    folder = folder_of(settings)
+    if folder is None:
+        return S3Storage(settings)
+    return FolderStorage(folder)

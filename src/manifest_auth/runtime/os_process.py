@@ -1,0 +1,96 @@
+"""Process of a server as the operating system sees it: its user, its turns on the processor, its state for systemd."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import faulthandler
+import multiprocessing
+import os
+import platform
+import pwd
+import socket
+import struct
+import sys
+
+#: A process may be interrupted by one whose turn is shorter; usual are some milliseconds.
+TURN_NS = 100_000
+_SET_ATTRIBUTES = {"x86_64": 314, "aarch64": 274}  # ``sched_setattr``, which libraries of C have since 2025 alone
+_ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # sched_setattr(2): size, policy, flags, nice, priority, three times
+_RESET_ON_FORK = 1
+
+
+def take_short_turns() -> bool:
+    """Gives the calling thread, and so an event loop, short turns on the processor; what it starts has the usual ones.
+
+    Its share of the processor stays the same. Linux from 6.12 on lets a thread that wakes interrupt one whose turn is
+    longer; older ones take the value and ignore it. Returns whether the system took it.
+    """
+    number = _SET_ATTRIBUTES.get(platform.machine())
+    if sys.platform != "linux" or number is None:
+        return False
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, _RESET_ON_FORK, nice, 0, TURN_NS, 0, 0)
+    return bool(ctypes.CDLL(None).syscall(number, 0, wanted, 0) == 0)
+
+
+def user_name(uid: int) -> str:
+    """The user's name, or the number where there is none, as in a container."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def who_runs_this() -> dict[str, str]:
+    """The user of this process, and the one who became that user by sudo, for the audit trail."""
+    users = {"os_user": user_name(os.getuid()), "sudo_user": os.environ.get("SUDO_USER", "")}
+    # The environment may hold any bytes.
+    return {name: user.encode("utf-8", "replace").decode()[:100] for name, user in users.items() if user}
+
+
+# State of the server for systemd (``sd_notify(3)``, ``sd_watchdog_enabled(3)``).
+#
+# Elsewhere nothing of it happens.
+
+
+READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
+
+
+def notify(state: str) -> None:
+    """Tells a state of the server, with several web processes by the one above them. Never waits."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address or multiprocessing.parent_process() is not None:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
+        link.setblocking(False)
+        link.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
+
+
+async def watched() -> None:
+    """Shows that the event loop turns, for as long as it does. Where it stands still systemd ends the server; one of
+    several web processes ends itself, with the stacks of its threads on standard error, and is replaced."""
+    seconds = _watchdog_seconds()
+    if not seconds:
+        return
+    is_one_of_several = multiprocessing.parent_process() is not None
+    try:
+        while True:
+            if is_one_of_several:
+                faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+            else:
+                notify(ALIVE)
+            await asyncio.sleep(seconds / 4)
+    finally:
+        if is_one_of_several:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _watchdog_seconds() -> float:
+    """After how long systemd takes this server for hung; 0: never."""
+    if os.environ.get("WATCHDOG_PID") not in (str(os.getpid()), str(os.getppid())):
+        return 0
+    with contextlib.suppress(ValueError):
+        return int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6
+    return 0
