@@ -10,9 +10,11 @@ ended session, an audit event.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, NewType, TypeVar
 
 T = TypeVar("T")
+#: A text of the code's own, in English. Programs get it so; pages translate it (:mod:`.text.languages`).
+Marked = NewType("Marked", str)
 
 #: Credentials that may be replayed: values of a metric's label.
 Replay = Literal[
@@ -21,8 +23,6 @@ Replay = Literal[
 ]  # fmt: skip
 
 
-#: Rules for what people type that have a number: of characters, of kinds, or of the character that no one sees.
-Rule = Literal["at_least", "at_most", "kinds", "invisible"]
 _LONGEST_LOGGED = 500
 
 
@@ -30,8 +30,8 @@ class Refusal(Exception):
     """Base of all refusals.
 
     ``details``: pairs (field, message) for the caller. ``reason``: for the log only. ``retry_after``: whole seconds.
-    ``replay``: the kind of a replayed credential; the pipeline counts it. ``rule``: name and number of the broken rule,
-    which pages translate.
+    ``replay``: the kind of a replayed credential; the pipeline counts it. ``field``: of a page's form, that the message
+    is about. Mark what people read with ``_()``: pages translate it, and programs get it in English.
     """
 
     code: ClassVar[str]
@@ -49,7 +49,7 @@ class Refusal(Exception):
         retry_after: int | None = None,
         keeps_writes: bool | None = None,
         replay: Replay | None = None,
-        rule: tuple[Rule, int] | None = None,
+        field: str = "",
     ) -> None:
         super().__init__(reason or message or self.sentence)
         self.message = message or self.sentence
@@ -57,7 +57,7 @@ class Refusal(Exception):
         self.reason = reason
         self.retry_after = retry_after
         self.replay = replay
-        self.rule = rule
+        self.field = field
         if keeps_writes is not None:
             self.keeps_writes = keeps_writes
 
@@ -232,6 +232,10 @@ class SsoFailed(Refusal):
     code, status, sentence = "SSO_FAILED", 401, "Sign-in through the identity provider failed"
     when = "The provider's assertion or code was refused, or gives this user no account here; the log has the reason."
     keeps_writes = True
+
+    def __init__(self, message: Marked | None = None, *, reason: str = "", replay: Replay | None = None) -> None:
+        """``message``: our own words, since pages show it. What a provider says reaches only the log."""
+        super().__init__(message, reason=reason, replay=replay)
 
 
 class ProviderUnavailable(Refusal):

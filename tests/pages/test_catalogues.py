@@ -46,6 +46,21 @@ def test_what_is_marked_is_written_out() -> None:
                 assert texts, (name.as_posix(), call.lineno)
 
 
+def test_what_has_a_translation_is_marked_where_it_is_written() -> None:
+    """Texts of one or two words are names of things, too."""
+    ids = {text for message in catalogues.messages() for text in _texts(message) if text.count(" ") > 1}
+    not_raised = {*_MARKS, "gettext", "ngettext", "page"}
+    unmarked = []
+    for path, name in catalogues.files():
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8")))) if path.suffix == ".py" else []
+        calls = [node for node in nodes if isinstance(node, ast.Call)]
+        marking = [one for one in calls if ast.unparse(one.func).rpartition(".")[2] in not_raised]
+        marked = {text for call in marking for text in call.args}
+        texts = [node for node in nodes if isinstance(node, ast.Constant) and node.value in ids]
+        unmarked += [(name.as_posix(), text.lineno) for text in texts if text not in marked]
+    assert unmarked == []
+
+
 def _texts(of: object) -> tuple[str, ...]:
     return tuple(map(str, of)) if isinstance(of, tuple | list) else (str(of),)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -21,12 +22,7 @@ from manifest_auth.text.languages import FOLDER
 
 SOURCE = Path(__file__).parents[2] / "src" / "manifest_auth"
 #: Where messages are → the folder that their files are named from.
-PLACES = {
-    SOURCE / "pages": SOURCE / "pages",
-    SOURCE / "runtime" / "mail": SOURCE / "runtime",
-    SOURCE / "text" / "fields.py": SOURCE,
-    SOURCE / "audit" / "catalogue.py": SOURCE,
-}
+PLACES = {SOURCE / "pages": SOURCE / "pages", SOURCE / "runtime" / "mail": SOURCE / "runtime", SOURCE: SOURCE}
 PLURALS = {
     "es": "nplurals=2; plural=(n != 1);",
     "pt": "nplurals=2; plural=(n > 1);",
@@ -44,14 +40,14 @@ Message = str | tuple[str, str]
 
 def files() -> list[tuple[Path, Path]]:
     """The files that have messages, and what they are called in the catalogues."""
-    found = [
-        (path, path.relative_to(start))
-        for place, start in PLACES.items()
-        for path in sorted([place] if place.is_file() else [*place.rglob("*.py"), *place.rglob("*.html")])
-    ]
-    return [(path, name) for path, name in found if not set(name.parts) & set(_ENGLISH_ONLY)]
+    found: dict[Path, Path] = {}
+    for place, start in PLACES.items():
+        for path in sorted([*place.rglob("*.py"), *place.rglob("*.html")]):
+            found.setdefault(path, path.relative_to(start))
+    return [(path, name) for path, name in found.items() if not set(name.parts) & set(_ENGLISH_ONLY)]
 
 
+@cache
 def messages() -> dict[Message, list[str]]:
     """By message, or by singular and plural: the files that it stands in."""
     found: dict[Message, list[str]] = {}

@@ -9,7 +9,7 @@ from manifest_auth.text.models import ErrorCollector
 
 
 def refuse(name: str) -> None:
-    raise ValidationError(details=[(name, "wrong")], rule=("at_least", 1))
+    raise ValidationError(details=[(name, "wrong")], reason="of its own")
 
 
 def test_all_that_is_refused_is_told_in_one() -> None:
@@ -31,7 +31,7 @@ def test_all_that_is_refused_is_told_in_one() -> None:
 def test_a_refusal_alone_is_raised_as_it_is() -> None:
     with pytest.raises(ValidationError) as caught, ErrorCollector() as each, each:
         refuse("a")
-    assert caught.value.rule == ("at_least", 1)
+    assert caught.value.reason == "of its own"
 
 
 def test_another_exception_goes_through_at_once() -> None:

@@ -18,6 +18,7 @@ from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import email_key, when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
@@ -48,7 +49,7 @@ def start(
     other = users.find_by_email(unit, email)
     taken = other is not None and other.id != user.id
     if taken and not own:
-        raise Conflict("A user with this e-mail exists")
+        raise Conflict(_("A user with this e-mail exists"))
     _count(unit, request, tools, user, email)
     token, tenant = tools.random.text(24), tenants.get(unit, unit.tenant_id)
     expires_at = email_changes.add(unit, user, email, token, request.caller.actor, request.now)

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Sequence
 from manifest_auth.errors import ValidationError
 from manifest_auth.runtime.hashing import Hasher, why_refused
 from manifest_auth.tenants import PasswordRules
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
+from manifest_auth.text.models import at_least, at_most
 
 MOST = 256
 LEAST_GUESSES = 10**8  # "safely unguessable" by zxcvbn's own scale; eight random characters just reach it
@@ -25,16 +28,21 @@ _ZXCVBN_LONGEST = 100  # more characters only take longer and change no result
 def check(password: str, rules: PasswordRules, words: Sequence[str], field: str = "password") -> None:
     """Raises ValidationError that names the fault. ``words``: the user's names, address and client."""
     if len(password) < rules.min_length:
-        sentence = f"Must have at least {rules.min_length} characters"
-        raise ValidationError(details=[(field, sentence)], rule=("at_least", rules.min_length))
+        raise ValidationError(details=[(field, at_least(rules.min_length))])
     if len(password) > MOST:
-        raise ValidationError(details=[(field, f"Must have at most {MOST} characters")], rule=("at_most", MOST))
+        raise ValidationError(details=[(field, at_most(MOST))])
     if _classes(password) < rules.character_classes:
-        kinds = "lower case, upper case, digits and others"
-        sentence = f"Must have characters of {rules.character_classes} kinds among {kinds}"
-        raise ValidationError(details=[(field, sentence)], rule=("kinds", rules.character_classes))
+        number = rules.character_classes
+        wire = f"Must have characters of {number} kinds among lower case, upper case, digits and others"
+        kinds = several(
+            "Must have characters of %(number)d kind among: lower case, upper case, digits, others",
+            "Must have characters of %(number)d kinds among: lower case, upper case, digits, others",
+            number,
+            wire=wire,
+        )
+        raise ValidationError(details=[(field, kinds)])
     if is_guessable(password, words):
-        raise ValidationError(details=[(field, "Too easy to guess: it is common, or made of common or known words")])
+        raise ValidationError(details=[(field, _("Too easy to guess: it is common, or made of common or known words"))])
 
 
 def is_guessable(password: str, words: Sequence[str]) -> bool:

@@ -154,7 +154,7 @@ def _answer(body: bytes, status: int = 200, headers: tuple[Header, ...] = ()) ->
 async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
     """A refusal as RFC 6749, section 5.2, has it: 400, or 401 for a caller who is not authenticated. What HTTP itself
     has a status for keeps it: 404, 405, 413, 429, 503."""
-    failure = _encode(OAuthFailure(oauth.error_of(refusal), refusal.message, ctx.request_id))
+    failure = _encode(OAuthFailure(oauth.error_of(refusal), str(refusal.message), ctx.request_id))
     if refusal.status == 401:
         return _answer(failure, 401, (_BASIC,))
     status = 400 if isinstance(refusal, UnsupportedMediaType) else refusal.status

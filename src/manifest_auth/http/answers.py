@@ -97,9 +97,9 @@ def stream(parts: AsyncIterator[bytes], size: int | None, headers: Sequence[Head
 
 def refuse(refusal: Refusal, request_id: str) -> Answer[None]:
     """The answer of a refusal: ``{"success": false, "error": …}`` with the headers of its status."""
-    error: dict[str, Any] = {"message": refusal.message, "code": refusal.code, "requestId": request_id}
+    error: dict[str, Any] = {"message": str(refusal.message), "code": refusal.code, "requestId": request_id}
     if refusal.details:
-        error["details"] = [{"field": field, "message": message} for field, message in refusal.details]
+        error["details"] = [{"field": field, "message": str(message)} for field, message in refusal.details]
     if isinstance(refusal, MfaRequired):
         error["challenge"] = refusal.challenge
         error["expiresIn"] = refusal.expires_in

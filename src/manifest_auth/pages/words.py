@@ -6,7 +6,6 @@ The JSON message stays English.
 from __future__ import annotations
 
 import gettext
-import re
 from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, MfaRequired, Refusal, ValidationError
@@ -14,6 +13,7 @@ from manifest_auth.pages.call import Problem, Refused
 from manifest_auth.pages.refusals import NoFormCookie, PasskeyOfAnother, StepEnded, StepExpired, UnknownClient
 from manifest_auth.services import RequestContext
 from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import shown
 
 _S = 60
 
@@ -113,49 +113,8 @@ FORMS = {
 #: A field that the page's own form would not have sent.
 NOT_SO = _("Too long, or not of the right form")
 
-#: Sentences of refusals that programs get in English, and people in their language.
-_KNOWN = (
-    _("Not a valid e-mail address"),
-    _("Too easy to guess: it is common, or made of common or known words"),
-    _("Was used before"),
-    _("Must differ from the current one"),
-    _("Required"),
-    _("Control characters are not allowed"),
-    _("Is your address already"),
-    _("No mail is set up here: ask those who manage your account"),
-    _("Your account has no password: ask those who manage it"),
-    _("The account was made through this identity: only an administrator unlinks it"),
-    _("It is the last way into the account: link another one first, or ask for a password"),
-    _("This provider has no sign-in page"),
-    _("A user with this e-mail exists"),
-    _("Passwords are not used here: sign in through your organisation's provider"),
-    _("The account has a password already: sign in with it, or ask for a new one"),
-    _("The device is in another network than you: connect both to the same one"),
-    _("None of your roles is for a device"),
-    _("Ten devices are signed in: end one first"),
-    _("Your organisation does not let devices in by scanning"),
-    _("Your organisation does not let devices in by code: pair by scanning"),
-    _("The device waits no more: begin anew on the device"),
-    _("That is not the number on the device: it was refused. Begin anew"),
-    _("No device has scanned the code yet"),
-    _("A device has claimed the code, or the pairing is over"),
-    _("The pairing is over"),
-    _("No device shows this code"),
-    _("Two digits, as the device shows them"),
-    _("Must be digits alone"),
-    _("Too easy to guess: it is common, a date, or follows a pattern"),
-    _("A badge is for users who are Operator or Viewer"),
-    _("The client's rules let no one sign in with a badge"),
-)
-
-#: What the wire models say of a field that was left empty.
-_EMPTY = ("Must have at least 1 character", "Must have at least 1 item")
-
-
 #: Where a sentence of the refusal's own says more than that of its code.
 _SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
-#: The field that such a sentence is about, where there is one.
-_FIELDS = {_("The current password is not right"): "currentPassword"}
 
 
 def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> Refused:
@@ -163,50 +122,11 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
     if isinstance(refusal, (ValidationError, Forbidden, InvalidCredentials, MfaRequired)) and refusal.details:
-        return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
+        return Refused(tuple(Problem(field, shown(text, t)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
     specific = isinstance(refusal, _SAYS_WHY) and refusal.message != refusal.sentence
-    said = t.gettext(refusal.message if specific or text is None else text)
-    return Refused((Problem(_FIELDS.get(refusal.message, ""), said),), wait, at)
-
-
-#: What is said of a member that does not fit its type, and the rule that is broken by it.
-_LIMITS = (
-    (re.compile(r"Must have at most (\d+) characters?\Z"), "at_most"),
-    (re.compile(r"Must have at least (\d+) characters?\Z"), "at_least"),
-)
-_CHOICE = _("Choose one of the list")
-
-
-def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
-    if refusal.rule is not None:
-        return _of_rule(t, *refusal.rule)
-    if text in _EMPTY:
-        return t.gettext("Required")
-    for pattern, rule in _LIMITS:
-        if found := pattern.match(text):
-            return _of_rule(t, rule, int(found[1]))
-    if text.startswith("Must be one of: "):
-        return t.gettext(_CHOICE)
-    return t.gettext(text)
-
-
-def _of_rule(t: gettext.NullTranslations, name: str, number: int) -> str:
-    one = {
-        "at_least": t.ngettext(
-            "Must have at least %(number)d character", "Must have at least %(number)d characters", number
-        ),
-        "at_most": t.ngettext(
-            "Must have at most %(number)d character", "Must have at most %(number)d characters", number
-        ),
-        "kinds": t.ngettext(
-            "Must have characters of %(number)d kind among: lower case, upper case, digits, others",
-            "Must have characters of %(number)d kinds among: lower case, upper case, digits, others",
-            number,
-        ),
-        "invisible": t.gettext("Has a character that no one can see: %(number)s"),
-    }[name]
-    return one % {"number": f"U+{number:04X}" if name == "invisible" else number}
+    said = shown(refusal.message if specific or text is None else text, t)
+    return Refused((Problem(refusal.field, said),), wait, at)
 
 
 def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:

@@ -19,6 +19,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules, step_up
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 
 T = TypeVar("T")
@@ -106,7 +107,7 @@ async def change_password(ctx: RequestContext, credentials: Credentials, new: st
     """Sets a new password and ends the admin's other sessions. Raises as :func:`proven`, and ValidationError."""
     password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
     if new == credentials.password:
-        raise ValidationError(details=[("newPassword", "Must differ from the current one")])
+        raise ValidationError(details=[("newPassword", _("Must differ from the current one"))])
     stored = await ctx.services.hasher.hash(new)
 
     def work(unit: SystemUnit, me: Admin) -> None:

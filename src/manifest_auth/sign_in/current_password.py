@@ -14,10 +14,11 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
-_WRONG = "The current password is not right"
+_WRONG = _("The current password is not right")
 
 
 class Proved(NamedTuple):
@@ -30,7 +31,7 @@ class Proved(NamedTuple):
         """Checks, in the transaction of the change, that the password is still the one that was verified. Raises
         InvalidCredentials."""
         if now_user.password_hash != self.user.password_hash:
-            raise InvalidCredentials(_WRONG)
+            raise InvalidCredentials(_WRONG, field="currentPassword")
         self.was_right(unit)
 
     def was_right(self, unit: SystemUnit) -> None:
@@ -58,5 +59,5 @@ async def prove(ctx: RequestContext, password: str, failed: Event = Event.PASSWO
     proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, user.password_hash, password)
     if not proof.matches:
         await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, failed, subject))
-        raise InvalidCredentials(_WRONG)
+        raise InvalidCredentials(_WRONG, field="currentPassword")
     return Proved(user, counters)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.audit import Act
-from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed
+from manifest_auth.errors import Conflict, Marked, ProviderUnavailable, SsoFailed
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.protocols import microsoft, oidc
 from manifest_auth.protocols.microsoft import Accepted, Cloud
@@ -27,9 +27,11 @@ from manifest_auth.sign_in.providers.provider_flow import return_address
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.tenants.claims import directories, directory_administrators
+from manifest_auth.text.languages import marked as _
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
+_RELEASED = Marked("The directory is not claimed any more")  # English alone: only programs get it
 _NO_APPLICATION = (
     "There is no application to sign in to: save a provider of this directory with clientId and clientSecret, or the "
     "operator sets MANIFEST_MICROSOFT_APP_ID"
@@ -131,7 +133,7 @@ async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, return
         lambda unit: (directories.find(unit, flow.directory), _same_application(unit, ctx, flow))
     )
     if claim is None:
-        raise SsoFailed("The directory is not claimed any more", reason="the claim was released meanwhile")
+        raise SsoFailed(_RELEASED, reason="the claim was released meanwhile")
     registration = _registration(ctx, claim, application)
     nonce, verifier = directory_flows.open_secrets(ctx.services.sealer, flow)
     if not oidc.Callback(callback_of(ctx), iss_required=False).matches(
@@ -190,12 +192,12 @@ async def _wids_of_access_token(
 def _prove(unit: SystemUnit, ctx: RequestContext, flow: directory_flows.Flow, person: str, role: str) -> None:
     session = sessions.read(unit, flow.session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
-        raise SsoFailed("You are not signed in any more", reason="the session that began the proof has ended")
+        raise SsoFailed(_("You are not signed in any more"), reason="the session that began the proof has ended")
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
-        raise SsoFailed("You may not do this any more", reason="who began the proof has lost settings:manage")
+        raise SsoFailed(_("You may not do this any more"), reason="who began the proof has lost settings:manage")
     bound = unit.of(flow.tenant_id)
     if directories.find(bound, flow.directory) is None:
-        raise SsoFailed("The directory is not claimed any more", reason="the claim was released meanwhile")
+        raise SsoFailed(_RELEASED, reason="the claim was released meanwhile")
     who = ctx.origin._replace(actor=f"user:{session.user_id}")
     directories.prove(bound, who, flow.directory, person=person, role=role)
 

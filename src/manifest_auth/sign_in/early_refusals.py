@@ -9,24 +9,22 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from manifest_auth.audit import Event
-from manifest_auth.errors import AccountDisabled, Refusal
+from manifest_auth.errors import AccountDisabled, Marked, Refusal
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.languages import marked as _
 
 T = TypeVar("T")
 LONGEST_WHY = 1000
-START_AGAIN = "This sign-in is over, start again"
+START_AGAIN = _("This sign-in is over, start again")
 
 
-def other_browser(ctx: RequestContext) -> str:
+def other_browser(ctx: RequestContext) -> Marked:
     """The message for a callback without the cookie of the start."""
-    address = start_address(ctx)
-    return f"This sign-in began in another browser, or not at {address}; start again there, with cookies allowed"
-
-
-def start_address(ctx: RequestContext) -> str:
-    """Where a sign-in begins that comes back with its cookie."""
-    return ctx.services.settings.public_url.rstrip("/")
+    return _(
+        "This sign-in began in another browser, or not at %(address)s; start again there, with cookies allowed",
+        address=ctx.services.settings.public_url.rstrip("/"),
+    )
 
 
 class ClientRefusal(Exception):

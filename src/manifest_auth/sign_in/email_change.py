@@ -28,6 +28,7 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 
 Kind = Literal["email", "email-undo"]
 #: To undo a change removes what was added since so long before it was asked for.
@@ -65,9 +66,9 @@ class UndoneChange(NamedTuple):
 def why_not(ctx: RequestContext, user: User) -> str:
     """Why the caller, who is ``user``, cannot ask for another address; empty where nothing stands against it."""
     if not ctx.services.mail.is_set_up:
-        return "No mail is set up here: ask those who manage your account"
+        return _("No mail is set up here: ask those who manage your account")
     if user.password_hash is None or not tenants.settings_of(ctx.user.tenant_settings).password_sign_in:
-        return "Your account has no password: ask those who manage it"
+        return _("Your account has no password: ask those who manage it")
     return ""
 
 
@@ -82,7 +83,7 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     if why := why_not(ctx, user):
         raise Conflict(why)
     if email == user.email:
-        raise ValidationError(details=[("newEmail", "Is your address already")])
+        raise ValidationError(details=[("newEmail", _("Is your address already"))])
     proved = await current_password.prove(ctx, password)
 
     def work(unit: SystemUnit) -> Started:

@@ -22,7 +22,7 @@ from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Event
-from manifest_auth.errors import InvalidToken, SsoFailed, ValidationError
+from manifest_auth.errors import InvalidToken, Marked, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
@@ -41,7 +41,7 @@ from manifest_auth.throttle.throttle import Counters
 METHOD: Method = "code"
 LIFE_MS = 60_000
 _WAIT_MS = 30 * 60_000
-_OVER = "The code is not valid any more"
+_OVER = Marked("The code is not valid any more")  # English alone: only programs get it
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
 
 

@@ -14,9 +14,10 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 
-MADE_THE_ACCOUNT = "The account was made through this identity: only an administrator unlinks it"
-LAST_WAY_IN = "It is the last way into the account: link another one first, or ask for a password"
+MADE_THE_ACCOUNT = _("The account was made through this identity: only an administrator unlinks it")
+LAST_WAY_IN = _("It is the last way into the account: link another one first, or ask for a password")
 
 
 class Own(NamedTuple):

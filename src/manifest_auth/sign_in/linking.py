@@ -18,6 +18,7 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 
 
 class Started(NamedTuple):
@@ -42,7 +43,7 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> Started:
     def work(unit: SystemUnit) -> ProviderChoice:
         provider = providers.get(unit.of(user.tenant_id), name)
         if provider.disabled_at is not None:
-            raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+            raise SsoFailed(_("This way to sign in is switched off"), reason="provider is switched off")
         tenant = tenants.get(unit, user.tenant_id)
         address = return_address(tenant, provider, return_to, roles=user.roles)
         return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))
@@ -50,6 +51,6 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> Started:
     chosen = await ctx.services.store.read(work)
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
-        raise Conflict("This provider has no sign-in page")
+        raise Conflict(_("This provider has no sign-in page"))
     beginning = await kind.begin(ctx, chosen, "")
     return Started(beginning.address, beginning.begun, kind.cross_site)

@@ -7,6 +7,7 @@ from manifest_auth.accounts import password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
+from manifest_auth.text.languages import marked as _
 
 
 async def hash_of(ctx: RequestContext, user: User, new: str, field: str) -> str:
@@ -20,5 +21,5 @@ async def hash_of(ctx: RequestContext, user: User, new: str, field: str) -> str:
     password_rules.check(new, rules, (user.email, user.first_name, user.last_name, *tenants.known_words(tenant)), field)
     for stored in await store.read(lambda unit: users.former_hashes(unit, user, rules.history)):
         if (await hasher.verify(stored, new)).matches:
-            raise ValidationError(details=[(field, "Was used before")])
+            raise ValidationError(details=[(field, _("Was used before"))])
     return await hasher.hash(new)

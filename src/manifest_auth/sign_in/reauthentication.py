@@ -36,6 +36,7 @@ from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import origins, throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -102,9 +103,9 @@ def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:
     if typed is None and not (member and step_up.has_recent_first(caller, ctx.now)):
         if "password" not in wanted:
             step_up.refuse(caller)
-        raise ValidationError(details=[("password", "Required")])
+        raise ValidationError(details=[("password", _("Required"))])
     if caller.factors and not member:
-        raise ValidationError(details=[(name, "Required") for name in wanted[1:]])
+        raise ValidationError(details=[(name, _("Required")) for name in wanted[1:]])
 
 
 async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
@@ -233,6 +234,6 @@ async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> S
     chosen = await ctx.services.store.read(work)
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
-        raise Conflict("This provider has no sign-in page")
+        raise Conflict(_("This provider has no sign-in page"))
     beginning = await kind.begin(ctx, chosen, caller.email)
     return Started(beginning.address, beginning.begun, kind.cross_site)

@@ -19,6 +19,7 @@ from manifest_auth.sign_in.providers import entra_bearer
 from manifest_auth.sign_in.sign_in_metrics import counts_refreshes
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 
 LIST_LIMIT = 100
 
@@ -208,7 +209,7 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     user = proved.user
     try:
         if new == current:
-            raise ValidationError(details=[("newPassword", "Must differ from the current one")])
+            raise ValidationError(details=[("newPassword", _("Must differ from the current one"))])
         fresh = await new_password.hash_of(ctx, user, new, "newPassword")
     except ValidationError:
         await services.store.write_quickly(proved.was_right)

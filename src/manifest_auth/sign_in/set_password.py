@@ -26,6 +26,7 @@ from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
 
@@ -59,9 +60,9 @@ class OpenLink(NamedTuple):
     def why_no_password(self) -> str:
         """Why the link cannot set a password; empty: it can."""
         if not tenants.settings_of(self.tenant.settings).password_sign_in:
-            return "Passwords are not used here: sign in through your organisation's provider"
+            return _("Passwords are not used here: sign in through your organisation's provider")
         if self.purpose is Purpose.INVITATION and self.user.password_hash is not None:
-            return "The account has a password already: sign in with it, or ask for a new one"
+            return _("The account has a password already: sign in with it, or ask for a new one")
         return ""
 
 

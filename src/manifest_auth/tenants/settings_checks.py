@@ -48,7 +48,7 @@ def _refused(check_one: Callable[..., object], *arguments: object, **options: ob
     try:
         check_one(*arguments, **options)
     except ValidationError as error:
-        return error.details
+        return tuple((field, str(text)) for field, text in error.details)  # only consoles show it, in English
     return ()
 
 

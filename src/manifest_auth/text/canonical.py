@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 import idna
 
 from manifest_auth.errors import ValidationError
+from manifest_auth.text.languages import marked as _
 
 # Loopback hosts, and the pattern of domain names.
 
@@ -201,12 +202,12 @@ def _without_ascii(c: str, *forms: str) -> str:
 def check_email(email: str, field: str = "email") -> str:
     """The address of a person, unchanged. Raises ValidationError for an invalid one, for mixed scripts that look alike,
     and for the domain of service accounts."""
-    local, _, domain = email.rpartition("@")
+    local, domain = email.rpartition("@")[::2]
     dotted = ".." in email or local.startswith(".") or local.endswith(".") or domain.endswith(".")
     sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-")) and _is_in_one_form(domain)
     hidden = holds_invisible(email) or any(unicodedata.category(c) in _NOT_IN_EMAIL for c in email)
     if not sane or hidden or _mixes_scripts(email) or email_key(domain) == SERVICE_DOMAIN:
-        raise ValidationError(details=[(field, "Not a valid e-mail address")])
+        raise ValidationError(details=[(field, _("Not a valid e-mail address"))])
     return email
 
 
@@ -221,9 +222,10 @@ def check_name(text: str, field: str) -> str:
     (:func:`misplaced_invisible`)."""
     _check_controls(text, field)
     if positions := misplaced_invisible(text):
-        number = ord(text[positions[0]])
-        sentence = f"Invisible characters are not allowed: U+{number:04X}"
-        raise ValidationError(details=[(field, sentence)], rule=("invisible", number))
+        number = f"U+{ord(text[positions[0]]):04X}"
+        wire = f"Invisible characters are not allowed: {number}"
+        hidden = _("Has a character that no one can see: %(number)s", number=number, wire=wire)
+        raise ValidationError(details=[(field, hidden)])
     return text
 
 
@@ -236,7 +238,7 @@ def clean_name(text: str, most: int) -> str:
 
 def _check_controls(text: str, field: str) -> None:
     if any(unicodedata.category(c) in _CONTROLS for c in text):
-        raise ValidationError(details=[(field, "Control characters are not allowed")])
+        raise ValidationError(details=[(field, _("Control characters are not allowed"))])
 
 
 def check_prose(text: str, field: str) -> str:

@@ -14,6 +14,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.text import canonical
 from manifest_auth.text.json_schema import BUT_LINES, CONTROLS, matching
 from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import at_least, at_most
 
 _BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u2800"  # the blank Braille pattern
 
@@ -39,11 +40,11 @@ class Field(NamedTuple):
         characters that it must not have.
         """
         if len(text) > self.most:
-            raise _out_of_bounds(member, "at most", self.most)
+            raise ValidationError(details=[(member, at_most(self.most))])
         if self.kind == "email":
             return canonical.check_email(text, member)
         if len(text.strip(_BLANK)) < self.least:
-            raise _out_of_bounds(member, "at least", self.least)
+            raise ValidationError(details=[(member, at_least(self.least))])
         return canonical.check_prose(text, member) if self.kind == "prose" else canonical.check_name(text, member)
 
     @property
@@ -65,11 +66,6 @@ class Field(NamedTuple):
             return {"pattern": matching(canonical.EMAIL_SHAPE)["pattern"].replace(r"\x7f", r"\x7f-\x9f")}
         none = BUT_LINES if self.kind == "prose" else CONTROLS
         return {"pattern": rf"^[^{none}]*[^\s{none}][^{none}]*$" if self.least else f"^[^{none}]*$"}
-
-
-def _out_of_bounds(member: str, bound: str, number: int) -> ValidationError:
-    sentence = f"Must have {bound} {number} character{'' if number == 1 else 's'}"
-    return ValidationError(details=[(member, sentence)])
 
 
 # Accounts

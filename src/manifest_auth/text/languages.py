@@ -6,9 +6,12 @@ A catalogue is read at its first use, and kept: about a millisecond for each lan
 from __future__ import annotations
 
 import gettext
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
+
+from manifest_auth.errors import Marked
 
 Language = Literal["en", "es", "pt", "de", "fr", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -34,6 +37,37 @@ def catalogue(language: str) -> Words:
         return gettext.GNUTranslations(file)
 
 
-def marked(text: str) -> str:
-    """Says that a text is translated where it is shown."""
-    return text
+class _Filled(str):
+    """A text with values, or with other English for programs. ``one``, ``many``: messages of the catalogues;
+    ``values``: of their ``%(name)s``, with ``number`` for a plural."""
+
+    __slots__ = ("many", "one", "values")
+
+    def __new__(cls, one: str, many: str, values: Mapping[str, str | int], wire: str) -> _Filled:
+        english = wire or (many if many and values["number"] != 1 else one) % values
+        made = super().__new__(cls, english)
+        made.one, made.many, made.values = one, many, values
+        return made
+
+    one: str
+    many: str
+    values: Mapping[str, str | int]
+
+
+def marked(text: str, *, wire: str = "", **values: str | int) -> Marked:
+    """Mark a text for the catalogues, under the name ``_``. ``values``: what it names as ``%(name)s``; ``wire``: what
+    programs get in its place."""
+    return Marked(_Filled(text, "", values, wire) if values or wire else text)
+
+
+def several(one: str, many: str, number: int, *, wire: str = "") -> Marked:
+    """Mark a text that has a ``%(number)d``, as :func:`marked` does."""
+    return Marked(_Filled(one, many, {"number": number}, wire))
+
+
+def shown(text: str, words: Words) -> str:
+    """The text in the language of the words; one that is not marked stays as it is."""
+    if not isinstance(text, _Filled):
+        return words.gettext(text)
+    found = words.ngettext(text.one, text.many, int(text.values["number"])) if text.many else words.gettext(text.one)
+    return found % text.values if text.values else found

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar, Un
 
 import msgspec
 
-from manifest_auth.errors import ValidationError
+from manifest_auth.errors import Marked, ValidationError
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 
 # Plain words for what is wrong with a member of a body or a parameter, in place of the decoder's.
 
 
-REQUIRED: Final = "Required"
+REQUIRED: Final = _("Required")
 NO_SUCH_MEMBER: Final = "There is no such member"
 _KINDS = {
     "str": "text",
@@ -35,7 +37,7 @@ _MISSING = re.compile(r"Object missing required field `")
 _ENUM = "Invalid enum value"
 
 
-def sentence(message: str, types: Iterable[Any], *, strict: bool) -> str:
+def told_plainly(message: str, types: Iterable[Any], *, strict: bool) -> str:
     """The sentence for a message of msgspec. ``types``: those that the value may have; ``strict``: the value is JSON,
     whose types the caller chose, and not text."""
     if found := _TYPE.match(message):
@@ -43,8 +45,11 @@ def sentence(message: str, types: Iterable[Any], *, strict: bool) -> str:
         return f"Must be {wanted}, not {_KINDS.get(found[2], found[2])}" if strict else f"Must be {wanted}"
     if found := _LENGTH.match(message):
         kind, bound, number = found.groups()
-        what = "character" if kind == "str" else "item"
-        return f"Must have {_AT[bound]} {number} {what}{'' if number == '1' else 's'}"
+        if kind == "str":
+            return (at_least if bound == ">=" else at_most)(int(number))
+        if (bound, number) == (">=", "1"):
+            return _("Required", wire="Must have at least 1 item")
+        return f"Must have {_AT[bound]} {number} item{'' if number == '1' else 's'}"
     if found := _BOUND.match(message):
         return f"Must be {found[2]} or {'more' if found[1] == '>=' else 'less'}"
     if found := _PATTERN.match(message):
@@ -59,9 +64,22 @@ def sentence(message: str, types: Iterable[Any], *, strict: bool) -> str:
 _AT = {">=": "at least", "<=": "at most"}
 
 
-def one_of(values: Iterable[str]) -> str:
+def at_least(number: int) -> Marked:
+    """The sentence for a text with fewer characters."""
+    if number == 1:
+        return _("Required", wire="Must have at least 1 character")
+    return several("Must have at least %(number)d character", "Must have at least %(number)d characters", number)
+
+
+def at_most(number: int) -> Marked:
+    """The sentence for a text with more characters."""
+    return several("Must have at most %(number)d character", "Must have at most %(number)d characters", number)
+
+
+def one_of(values: Iterable[str]) -> Marked:
     """The sentence for a value that is none of these."""
-    return f"Must be one of: {', '.join(values)}"
+    wire = f"Must be one of: {', '.join(values)}"
+    return _("Choose one of the list", wire=wire)
 
 
 def _choices(of: Any) -> tuple[Any, ...]:
@@ -227,7 +245,7 @@ def _told(error: msgspec.ValidationError | None, of: Any, path: str = "", *, str
     message, _, rest = str(error).partition(" - at `")
     within = rest.rstrip("`").removeprefix("$")
     field = f"{path}{within}".removeprefix(".")
-    return field or "body", sentence(message, _parts(of), strict=strict)
+    return field or "body", told_plainly(message, _parts(of), strict=strict)
 
 
 class ErrorCollector:

@@ -28,6 +28,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings, step_up
 from manifest_auth.text import scan_codes
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ScanKind
 
 #: Of a user's roles, a session by badge has these.
@@ -58,11 +59,11 @@ def check_on(settings: TenantSettings, user: User) -> None:
 
 def _why_not(settings: TenantSettings, user: User) -> str:
     if not settings.badge.enabled:
-        return "The client's rules let no one sign in with a badge"
+        return _("The client's rules let no one sign in with a badge")
     if user.deactivated_at is not None:
         return "The user is deactivated"
     if not user.roles & BADGE_ROLES:
-        return "A badge is for users who are Operator or Viewer"
+        return _("A badge is for users who are Operator or Viewer")
     return ""
 
 

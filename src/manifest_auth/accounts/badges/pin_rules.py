@@ -8,6 +8,8 @@ from typing import Final
 
 from manifest_auth.accounts.badges.common_pins import COMMON
 from manifest_auth.errors import ValidationError
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import at_least, at_most
 
 MOST: Final = 32
 _YEARS = range(1900, 2100)
@@ -18,13 +20,13 @@ _DATES: Final = ("ddmmyy", "mmddyy", "yymmdd", "mmyyyy", "yyyymm", "ddmmyyyy", "
 def check(pin: str, least: int, field: str) -> None:
     """Raises ValidationError that names the fault. ``least``: the client's number of digits."""
     if not (pin.isascii() and pin.isdigit()):
-        raise ValidationError(details=[(field, "Must be digits alone")])
+        raise ValidationError(details=[(field, _("Must be digits alone"))])
     if len(pin) < least:
-        raise ValidationError(details=[(field, f"Must have at least {least} characters")], rule=("at_least", least))
+        raise ValidationError(details=[(field, at_least(least))])
     if len(pin) > MOST:
-        raise ValidationError(details=[(field, f"Must have at most {MOST} characters")], rule=("at_most", MOST))
+        raise ValidationError(details=[(field, at_most(MOST))])
     if is_guessable(pin):
-        raise ValidationError(details=[(field, "Too easy to guess: it is common, a date, or follows a pattern")])
+        raise ValidationError(details=[(field, _("Too easy to guess: it is common, a date, or follows a pattern"))])
 
 
 def is_guessable(pin: str) -> bool:

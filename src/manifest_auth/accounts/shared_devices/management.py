@@ -18,6 +18,7 @@ from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields, scan_codes
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ScanKind
 
 #: Devices of one client, those to come among them.
@@ -33,7 +34,7 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
     name, place = fields.SHARED_DEVICE_NAME.check(name, "name"), fields.PLACE.check(place, "place")
     tenant, now = tenants.get(unit, unit.tenant_id), who.now
     if not tenants.settings_of(tenant.settings).badge.enabled:
-        raise Conflict("The client's rules let no one sign in with a badge")
+        raise Conflict(_("The client's rules let no one sign in with a badge"))
     if device_rows.count(unit, now) + enrolments.count_open(unit, now) >= MOST:
         raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
     code = scan_codes.make_scan_code(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))

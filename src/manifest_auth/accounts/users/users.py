@@ -19,6 +19,7 @@ from manifest_auth.store.tables import users
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import email_key, email_keys
 from manifest_auth.text.languages import Language
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
 
@@ -246,7 +247,7 @@ def change(
 def _check_free(unit: TenantUnit, email: str, but: int = 0) -> None:
     """Raises Conflict where another account than ``but`` has the address, in any spelling."""
     if any(found.id != but for found in unit.all(_BY_EMAIL, **email_keys(email))):
-        raise Conflict("A user with this e-mail exists")
+        raise Conflict(_("A user with this e-mail exists"))
 
 
 def without_factor(unit: TenantUnit, roles: int, *, but: int = 0) -> int:

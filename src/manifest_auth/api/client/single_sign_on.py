@@ -61,6 +61,7 @@ from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import fields
 from manifest_auth.text.json_schema import BASE64
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import convert, from_texts
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
@@ -228,7 +229,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
             raise UnsupportedMediaType()
         form = from_texts(parse_form(call.body), SamlForm)
         if not form.SAMLResponse:
-            raise ValidationError(details=[("SAMLResponse", "Required")])
+            raise ValidationError(details=[("SAMLResponse", _("Required"))])
         received = ReceivedResponse(form.SAMLResponse, form.RelayState, client)
         failed.note(ctx, Tried(client or "", "", received.relay_state))
         try:
@@ -249,7 +250,7 @@ async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     q: MetadataQuery = call.parameters
     client = ctx.client_hint.resolve(q.client)
     if client is None:
-        raise ValidationError(details=[("client", "Required")])
+        raise ValidationError(details=[("client", _("Required"))])
 
     def work(unit: SystemUnit) -> tuple[str, list[providers.Provider]]:
         tenant = tenants.find(unit, client)

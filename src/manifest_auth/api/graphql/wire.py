@@ -33,8 +33,8 @@ def media_type(head: Head) -> Header:
 def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
     extensions: dict[str, Any] = {"code": _CODES.get(refusal.code, refusal.code), "requestId": request_id}
     if refusal.details:
-        extensions["details"] = [{"field": field, "message": message} for field, message in refusal.details]
-    return {"message": refusal.message, "extensions": extensions}
+        extensions["details"] = [{"field": field, "message": str(message)} for field, message in refusal.details]
+    return {"message": str(refusal.message), "extensions": extensions}
 
 
 async def refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:

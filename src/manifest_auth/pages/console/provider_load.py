@@ -111,4 +111,4 @@ def at_fields() -> Iterator[None]:
         yield
     except ValidationError as error:
         details = [(re.sub(r"\[.*", "", field), text) for field, text in error.details]
-        raise ValidationError(error.message, details=details, reason=error.reason, rule=error.rule) from error
+        raise ValidationError(error.message, details=details, reason=error.reason) from error

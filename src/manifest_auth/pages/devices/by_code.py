@@ -23,11 +23,12 @@ from manifest_auth.pages.devices.device_views import DeviceView
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approving
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
 
 PATH, CONFIRM = "/device", "/device/confirm"
 _TEMPLATE, _CONFIRM = "devices/code.html", "devices/confirm.html"
-_UNKNOWN = "No device shows this code"
+_UNKNOWN = _("No device shows this code")
 Code = Annotated[str, Meta(max_length=40)]
 
 

@@ -25,7 +25,7 @@ from manifest_auth.text.languages import marked as _
 PATH = f"{DEVICES}/pair"
 _START, _CODE, _STATE = "devices/pair.html", "devices/pair_code.html", "devices/pair_state.html"
 _TITLE = _("QR code for your device to scan")
-_DIGITS = "Two digits, as the device shows them"
+_DIGITS = _("Two digits, as the device shows them")
 Id = Annotated[str, Meta(max_length=40, pattern="^[A-Za-z0-9_-]*$")]
 
 

@@ -14,13 +14,12 @@ from manifest_auth.pages import brands, errors
 from manifest_auth.pages.call import PRODUCT, Brand
 from manifest_auth.pages.errors import Way
 from manifest_auth.pages.routing import SIGN_IN
-from manifest_auth.pages.sign_in import provider_words
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS, start_address
 from manifest_auth.store import StoreUnavailable, SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.text.languages import Words, catalogue
+from manifest_auth.text.languages import Words, catalogue, shown
 
 _TRIED = "tried"  # where a request keeps what it named
 _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
@@ -57,7 +56,7 @@ async def page_or_envelope(
     if found is None:
         t = _words(ctx, head, PRODUCT)
         way = Way(SIGN_IN, t.gettext("Go to sign-in"))
-        advice = provider_words.advice(ctx, refusal, t)
+        advice = _advice(refusal, t)
         return await errors.page_of(ctx, refusal, head, way=way, advice=advice, parameters=parameters)
     return await _page(ctx, refusal, head, found)
 
@@ -97,7 +96,7 @@ async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Found
     if isinstance(refusal, SsoFailed) and found.provider is not None:
         name = found.provider.display_name or found.provider.name
         title = t.gettext("Sign-in through %(provider)s did not work") % {"provider": name}
-    advice = provider_words.advice(ctx, refusal, t)
+    advice = _advice(refusal, t)
     return await errors.page_of(
         ctx, refusal, head, way=again, others=tuple(others), title=title, advice=advice, brand=brand
     )
@@ -105,3 +104,11 @@ async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Found
 
 def _words(ctx: RequestContext, head: Head, brand: Brand) -> Words:
     return catalogue(errors.language_of(ctx, head, brand))
+
+
+def _advice(refusal: Refusal, t: Words) -> str:
+    """Why the sign-in failed, as a sentence; empty where the refusal says no more than its code."""
+    if not isinstance(refusal, SsoFailed) or refusal.message == refusal.sentence:
+        return ""
+    text = shown(refusal.message, t)
+    return text if text.endswith((".", "。")) else f"{text}."  # those of JSON may lack it

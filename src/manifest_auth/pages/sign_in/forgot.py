@@ -23,6 +23,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password_reset
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 
 PATH = "/forgot"
 TEMPLATE = "sign_in/forgot.html"
@@ -77,7 +78,7 @@ async def _forgot(ctx: RequestContext, call: PageCall[ForgotForm]) -> View | Ans
     form = call.fields
     state = await states.unseal(ctx, call.form_cookie, form.s) or State()
     if len(form.email) < 3 or "@" not in form.email:
-        raise ValidationError(details=[("email", "Not a valid e-mail address")])
+        raise ValidationError(details=[("email", _("Not a valid e-mail address"))])
     await password_reset.forgot(ctx, Claim(form.email, state.client or None, browser_of(ctx, call.head).devices))
     s = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, email=form.email))
     return see_other(f"{ways.address(PATH, s)}&sent=1")

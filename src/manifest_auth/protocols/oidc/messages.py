@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from manifest_auth.errors import Marked
+from manifest_auth.text.languages import marked as _
+
 
 class Registration(NamedTuple):
     """Our registration at one provider. ``authentication``: ``auto``, ``basic``, ``post`` or ``none``."""
@@ -76,20 +79,21 @@ class Redeemed(NamedTuple):
 
 # Refusals of providers' answers, and the fixed sentences that a user may read about them.
 
-SETUP_ERROR = "Single sign-on is not set up correctly. Please tell your administrator."
-_TRY_AGAIN = "Please try again in a few minutes."
-_UNKNOWN = "Your organisation's sign-in page did not let you in. If this goes on, please tell your administrator."
+SETUP_ERROR = _("Single sign-on is not set up correctly. Please tell your administrator.")
+_UNKNOWN = _("Your organisation's sign-in page did not let you in. If this goes on, please tell your administrator.")
 
 #: RFC 6749, sections 4.1.2.1 and 5.2, and OpenID Connect Core, section 3.1.2.6.
 SENTENCES = {
-    "access_denied": "The sign-in was cancelled or not allowed at your organisation's sign-in page.",
-    "login_required": "Your organisation's sign-in page asks you to sign in there first. Please try again.",
-    "account_selection_required": "Please choose an account at your organisation's sign-in page and try again.",
-    "consent_required": "Your consent is needed at your organisation's sign-in page. Please try again.",
-    "interaction_required": "Your organisation's sign-in page needs something more from you. Please try again.",
-    "temporarily_unavailable": f"Your organisation's sign-in page is busy or under maintenance. {_TRY_AGAIN}",
-    "server_error": f"Your organisation's sign-in page has a fault of its own. {_TRY_AGAIN}",
-    "invalid_grant": "The sign-in took too long or was completed already. Please start again.",
+    "access_denied": _("The sign-in was cancelled or not allowed at your organisation's sign-in page."),
+    "login_required": _("Your organisation's sign-in page asks you to sign in there first. Please try again."),
+    "account_selection_required": _("Please choose an account at your organisation's sign-in page and try again."),
+    "consent_required": _("Your consent is needed at your organisation's sign-in page. Please try again."),
+    "interaction_required": _("Your organisation's sign-in page needs something more from you. Please try again."),
+    "temporarily_unavailable": _(
+        "Your organisation's sign-in page is busy or under maintenance. Please try again in a few minutes."
+    ),
+    "server_error": _("Your organisation's sign-in page has a fault of its own. Please try again in a few minutes."),
+    "invalid_grant": _("The sign-in took too long or was completed already. Please start again."),
     "unauthorized_client": SETUP_ERROR,
     "unsupported_response_type": SETUP_ERROR,
     "unsupported_grant_type": SETUP_ERROR,
@@ -105,12 +109,12 @@ _CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,80}\Z")  # RFC 6749, section
 class OidcRefused(Exception):
     """The provider's answer is not accepted. ``reason``: for the log; ``sentence``: for the user, or None."""
 
-    def __init__(self, reason: str, sentence: str | None = None) -> None:
+    def __init__(self, reason: str, sentence: Marked | None = None) -> None:
         super().__init__(reason)
         self.reason, self.sentence = reason, sentence
 
 
-def sentence_for(error: str) -> str:
+def sentence_for(error: str) -> Marked:
     """The sentence for a provider's error code, from a fixed list: an attacker can write the provider's own text."""
     return SENTENCES.get(error, _UNKNOWN)
 

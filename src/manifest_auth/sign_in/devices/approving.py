@@ -25,9 +25,10 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.device_rules import PairingRules
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import plain_letters
 
-_OVER = "The device waits no more: begin anew on the device"
+_OVER = _("The device waits no more: begin anew on the device")
 
 
 class AskingDevice(NamedTuple):
@@ -89,9 +90,9 @@ def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
     """The caller's account, which may let a device in. Raises Forbidden, and Conflict where too many are signed in."""
     user = users.get(unit, ctx.user.user_id, lock=True)
     if not user.roles & mask_of(list(rules_of(ctx).roles)):
-        raise Forbidden("None of your roles is for a device")
+        raise Forbidden(_("None of your roles is for a device"))
     if device_sessions.count_of(unit, user.id, ctx.now) >= limits.DEVICES:
-        raise Conflict("Ten devices are signed in: end one first")
+        raise Conflict(_("Ten devices are signed in: end one first"))
     return user
 
 
@@ -128,7 +129,7 @@ def _ends_at(ctx: RequestContext, rules: PairingRules) -> int:
 async def _found(ctx: RequestContext, user_code: str) -> Grant:
     """The pending grant of a code in the caller's client. A wrong code stays counted. Raises as :func:`look`."""
     if not rules_of(ctx).code:
-        raise Conflict("Your organisation does not let devices in by code: pair by scanning")
+        raise Conflict(_("Your organisation does not let devices in by code: pair by scanning"))
     tenant_id, typed = ctx.user.tenant_id, limits.typed(ctx.user.tenant_id, ctx.user.user_id)
     await limits.count(ctx, typed)
     await ctx.services.keys.ensure_current()
@@ -137,7 +138,7 @@ async def _found(ctx: RequestContext, user_code: str) -> Grant:
     def work(unit: SystemUnit) -> Grant:
         found = grants.find_by_user_code(unit.of(tenant_id), marks, ctx.now)
         if found is None:
-            raise NotFound("No device shows this code")
+            raise NotFound(_("No device shows this code"))
         limits.was_right(unit, ctx, typed)
         return found
 

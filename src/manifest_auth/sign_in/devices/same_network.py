@@ -9,6 +9,7 @@ from __future__ import annotations
 from manifest_auth.errors import Forbidden
 from manifest_auth.runtime.settings import Settings, is_listed, networks_of, plain_address
 from manifest_auth.tenants.device_rules import PairingRules, networks
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle.networks import network_of
 
 _LOOPBACK = networks_of("127.0.0.0/8,::1/128")
@@ -30,4 +31,4 @@ def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bo
 def check(settings: Settings, rules: PairingRules, device: str, person: str) -> None:
     """Raises Forbidden, with the reason, where the client asks for one network and these two are in none."""
     if rules.same_network and not is_same(settings, rules, device, person):
-        raise Forbidden("The device is in another network than you: connect both to the same one")
+        raise Forbidden(_("The device is in another network than you: connect both to the same one"))

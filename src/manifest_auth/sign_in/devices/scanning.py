@@ -19,6 +19,7 @@ from manifest_auth.sign_in.devices.grants import Grant
 from manifest_auth.sign_in.devices.pairings import CODE_MS, LIFE_MS, Pairing
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import grouped_letters
 
 State = Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
@@ -55,7 +56,7 @@ async def begin(ctx: RequestContext) -> ShownCode:
     step_up.check(ctx, Act.PAIRING)
     services, user, now = ctx.services, ctx.user, ctx.now
     if not approving.rules_of(ctx).scan:
-        raise Conflict("Your organisation does not let devices in by scanning")
+        raise Conflict(_("Your organisation does not let devices in by scanning"))
     await services.keys.ensure_current()
     code = _new_code(ctx)
     pairing = Pairing(
@@ -85,7 +86,7 @@ async def renew(ctx: RequestContext, pairing_id: str) -> ShownCode:
         pairing = _own(unit, ctx, pairing_id)
         until = min(now + CODE_MS, pairing.expires_at)
         if not pairings.renew(unit, pairing, codes.hash_of(code.scanned), _mark(ctx, code), until, now):
-            raise Conflict("A device has claimed the code, or the pairing is over")
+            raise Conflict(_("A device has claimed the code, or the pairing is over"))
         return until
 
     return _shown(ctx, pairing_id, code, await ctx.store.write(work))
@@ -117,7 +118,7 @@ async def approve(ctx: RequestContext, pairing_id: str, digits: str) -> None:
         return True
 
     if not await ctx.store.write(work):
-        raise Conflict("That is not the number on the device: it was refused. Begin anew")
+        raise Conflict(_("That is not the number on the device: it was refused. Begin anew"))
 
 
 async def deny(ctx: RequestContext, pairing_id: str) -> None:
@@ -129,7 +130,7 @@ async def deny(ctx: RequestContext, pairing_id: str) -> None:
         if grant is not None:
             approving.reject(unit, ctx, grant, "asked")
         elif not pairings.close(unit, pairing_id, ctx.now):
-            raise Conflict("The pairing is over")
+            raise Conflict(_("The pairing is over"))
 
     await ctx.store.write(work)
 
@@ -145,7 +146,7 @@ def _grant_of(unit: TenantUnit, pairing: Pairing) -> Grant | None:
 def _claimed(unit: TenantUnit, ctx: RequestContext, pairing_id: str) -> Grant:
     grant = _grant_of(unit, _own(unit, ctx, pairing_id))
     if grant is None:
-        raise Conflict("No device has scanned the code yet")
+        raise Conflict(_("No device has scanned the code yet"))
     return grant
 
 

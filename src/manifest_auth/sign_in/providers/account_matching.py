@@ -16,7 +16,7 @@ from manifest_auth.accounts import credential_voiding, factor_notices, one_time_
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import Conflict, NoSeat, Replay, SsoFailed, ValidationError
+from manifest_auth.errors import Conflict, Marked, NoSeat, Replay, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Identity, Issuer, LinkedBy, Provider, ProviderEmail
 from manifest_auth.services import RequestContext
@@ -26,6 +26,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_email, clean_name, email_domain
+from manifest_auth.text.languages import marked as _
 
 _LONGEST_SUBJECT = 512
 _MOST_SHOWN, _SHOWN_LENGTH = 10, 40
@@ -35,10 +36,10 @@ _PROTOCOL = frozenset(
 )
 # The same sentence whether no account exists or one is not linked: the owner of an unverified address must not learn
 # which.
-_NO_ACCOUNT = "You have no account here that belongs to this identity"
-_NO_ADDRESS = "The identity provider gives no valid e-mail address"
-_NO_ROLE = "Your account at the identity provider gives you no role here"
-_NO_GROUPS = "Your account at the identity provider is in more groups than it tells us"
+_NO_ACCOUNT = _("You have no account here that belongs to this identity")
+_NO_ADDRESS = _("The identity provider gives no valid e-mail address")
+_NO_ROLE = _("Your account at the identity provider gives you no role here")
+_NO_GROUPS = _("Your account at the identity provider is in more groups than it tells us")
 
 
 class Person(NamedTuple):
@@ -83,7 +84,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     if identity is None:
         identity = _first_time(unit, ctx, provider, person, ticket, mapped)
     elif ticket.consenting_user_id not in (None, identity.user_id):
-        raise _refused("the identity belongs to another user", "This identity belongs to another account")
+        raise _refused("the identity belongs to another user", _("This identity belongs to another account"))
     address = _address(provider, person)
     user = group_roles.grant(unit, ctx, provider, identity, address, mapped)
     if identity.untold:
@@ -182,7 +183,7 @@ def _find_account(
 
 
 def _invited(unit: TenantUnit, ctx: RequestContext, provider: Provider, invitation_id: int, mapped: int) -> User:
-    sentence = "The invitation is not open any more"
+    sentence = _("The invitation is not open any more")
     invitation = one_time_links.find_by_id(unit, invitation_id)
     if invitation is None or not invitation.is_open(Purpose.INVITATION, ctx.now):
         used = invitation is not None and invitation.used_at is not None
@@ -293,5 +294,5 @@ def _usable(person: Person) -> Person:
         return person._replace(email=None)
 
 
-def _refused(reason: str, sentence: str | None = None, replay: Replay | None = None) -> SsoFailed:
+def _refused(reason: str, sentence: Marked | None = None, replay: Replay | None = None) -> SsoFailed:
     return SsoFailed(sentence, reason=reason, replay=replay)

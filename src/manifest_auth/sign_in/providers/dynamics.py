@@ -30,10 +30,11 @@ from manifest_auth.sign_in.providers.oidc import Audiences
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants.claims import pinned_names
+from manifest_auth.text.languages import marked as _
 
 START = "/api/client/auth/ms-dynamics"
 CALLBACK = f"{START}/callback"
-_NO_MEMBER = "You are not a user of the organisation in Dynamics"
+_NO_MEMBER = _("You are not a user of the organisation in Dynamics")
 
 
 class DynamicsSettings(MicrosoftSettings, frozen=True, rename="camel"):

@@ -36,6 +36,7 @@ from manifest_auth.sign_in.providers.microsoft import person_of
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 
 T = TypeVar("T")
 METHOD = EntraSettings.kind
@@ -112,7 +113,7 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
     if provider.kind != METHOD:
         raise Conflict("Identities of this provider are not linked with a token")
     if provider.disabled_at is not None:
-        raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        raise SsoFailed(_("This way to sign in is switched off"), reason="provider is switched off")
     try:
         fitting = _fit(ctx, provider, microsoft.read(token) or {}, is_named=True)
         await _check_not_signed_out(ctx, token, fitting)

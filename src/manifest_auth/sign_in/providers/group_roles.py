@@ -18,8 +18,9 @@ from manifest_auth.providers import GrantingIdentity, Identity, Issuer, Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
+from manifest_auth.text.languages import marked as _
 
-_NO_SEAT = "This installation's licence has no free seat for you; an administrator can free one"
+_NO_SEAT = _("This installation's licence has no free seat for you; an administrator can free one")
 
 
 def check_rank(provider: Provider, roles: int) -> None:

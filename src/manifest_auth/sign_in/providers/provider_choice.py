@@ -20,6 +20,7 @@ from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.claims import pinned_names
+from manifest_auth.text.languages import marked as _
 
 
 class StartRequest(NamedTuple):
@@ -54,7 +55,7 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
         raise ClientRefusal(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
-        off = SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        off = SsoFailed(_("This way to sign in is switched off"), reason="provider is switched off")
         raise ClientRefusal(tenant.id, found.id, off)
     bound = unit.of(tenant.id)
     is_invited = bool(asked.invitation) or asked.invitation_id is not None
@@ -63,7 +64,7 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
         why = "invitation: unknown, used or expired"
         raise ClientRefusal(
-            tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay)
+            tenant.id, found.id, SsoFailed(_("The invitation is not open any more"), reason=why, replay=replay)
         )
     return_to = return_address(tenant, found, asked.return_to, asked.response)
     is_apps = asked.response == "code" and not is_web(return_to)
@@ -98,7 +99,7 @@ def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tena
     if meant is None and asked.provider is not None:
         raise NotFound(reason="no client named, and the provider's name is not pinned")
     if meant is None:
-        raise ValidationError(details=[("client", "Required")])
+        raise ValidationError(details=[("client", _("Required"))])
     return meant
 
 

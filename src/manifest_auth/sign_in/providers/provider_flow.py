@@ -15,7 +15,7 @@ from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import AccountDisabled, Conflict, MfaRequired, Refusal, SsoFailed, ValidationError
+from manifest_auth.errors import AccountDisabled, Conflict, Marked, MfaRequired, Refusal, SsoFailed, ValidationError
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
@@ -35,6 +35,7 @@ from manifest_auth.sign_in.providers import (
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import anonymous_limits, throttle
 
 T = TypeVar("T")
@@ -220,7 +221,7 @@ def _store(unit: SystemUnit, arrival: _Arrival, user_id: int) -> None:
 async def retry_conflicts(work: Callable[[], Awaitable[T]]) -> T:
     """Repeats ``work`` on Conflict: two sign-ins of a new person at the same moment; the second finds what the first
     created. A person may be new twice, as a user and at the provider."""
-    for _ in range(_MORE_ATTEMPTS):
+    for _attempt in range(_MORE_ATTEMPTS):
         with contextlib.suppress(Conflict):
             return await work()
     return await work()
@@ -242,7 +243,7 @@ def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_i
         users.get(unit.of(session.tenant_id), session.user_id, lock=True)
         session = sessions.read(unit, session_id)  # again, now that nothing ends it before the link is there
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
-        raise SsoFailed("You are not signed in any more", reason="the session that asked for the link has ended")
+        raise SsoFailed(_("You are not signed in any more"), reason="the session that asked for the link has ended")
     if not step_up.has_proved(session, Act.IDENTITIES, ctx.now):
         raise SsoFailed(START_AGAIN, reason="the proof of who asked for the link is too old")
     return LinkGrant(session.user_id, None)
@@ -257,7 +258,7 @@ def record(
     ctx.services.anonymous_limits.record(unit, ctx, event, "", proved=proved, **detail)
 
 
-async def refuse(ctx: RequestContext, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
+async def refuse(ctx: RequestContext, provider: Provider, reason: str, sentence: Marked | None = None) -> SsoFailed:
     """Records a refusal outside completion; returns it, for the caller to raise."""
     refusal = SsoFailed(sentence, reason=reason)
     bound = ctx.services.store.of(provider.tenant_id)

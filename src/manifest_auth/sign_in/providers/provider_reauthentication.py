@@ -20,9 +20,10 @@ from manifest_auth.sign_in.early_refusals import LONGEST_WHY
 from manifest_auth.sign_in.providers import provider_factors
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.text.languages import marked as _
 
-_OTHER = "You signed in as another person"
-_NOT_NOW = "The provider did not ask you to sign in again"
+_OTHER = _("You signed in as another person")
+_NOT_NOW = _("The provider did not ask you to sign in again")
 
 
 async def complete(
@@ -43,7 +44,7 @@ async def complete(
             use(bound)
         session = sessions.read(unit, flow.link_session_id or "")
         if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
-            raise SsoFailed("You are not signed in any more", reason="the session that asked for a proof has ended")
+            raise SsoFailed(_("You are not signed in any more"), reason="the session that asked for a proof has ended")
         why = _why_not(bound, ctx, provider, person, session)
         if not why and not is_listed(unit, session.roles):
             why = SsoFailed(reason="the return address was taken off the list meanwhile")
@@ -57,7 +58,7 @@ async def complete(
         at = min(person.proof.at, ctx.now) if person.proof.at is not None else ctx.now
         ways = provider_factors.ways_of(provider.rules, person.proof)
         if not sessions.proved_again(bound, session.session_id, session.user_id, ways, at):
-            raise SsoFailed("You are not signed in any more", reason="the session has ended meanwhile")
+            raise SsoFailed(_("You are not signed in any more"), reason="the session has ended meanwhile")
         audit.record(bound, who, Event.REAUTHENTICATED, session.actor, **detail, amr=list(ways))
 
     await ctx.services.store.write(work)

@@ -29,6 +29,7 @@ from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.sign_in.providers.proof import Proof
 from manifest_auth.sign_in.providers.provider_factors import FactorVerdict
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.text.languages import marked as _
 
 T = TypeVar("T")
 _MOST, _LONGEST = 100, 500
@@ -154,12 +155,12 @@ def _manager(unit: SystemUnit, ctx: RequestContext, flow: Flow, browser: Browser
     the flow's own cookie identifies the browser, and only the session sees the result. Raises SsoFailed."""
     session = sessions.read(unit, flow.link_session_id or "")
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
-        raise SsoFailed("You are not signed in any more", reason="try: the session has ended")
+        raise SsoFailed(_("You are not signed in any more"), reason="try: the session has ended")
     shown = None if browser.cookie is None else sessions.read_by_cookie(unit, browser.cookie)
     if browser.cookie is not None and (shown is None or shown.session_id != session.session_id):
-        raise SsoFailed("Another session of this browser started this", reason="try: of another session")
+        raise SsoFailed(_("Another session of this browser started this"), reason="try: of another session")
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
-        raise SsoFailed("You may not do this any more", reason="try: settings:manage was lost")
+        raise SsoFailed(_("You may not do this any more"), reason="try: settings:manage was lost")
     return session
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from manifest_auth.errors import SsoFailed
+from manifest_auth.errors import Marked, SsoFailed
 
 #: Role template ids, the same in every directory. No claims mapping of Microsoft's can write the claim ``wids``.
 ROLES = {
@@ -13,12 +13,13 @@ ROLES = {
     "e8611ab8-c189-46e8-94e1-60213ab1f814": "Privileged Role Administrator",
     "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3": "Application Administrator",
 }
-OTHER_DIRECTORY = "You signed in to another directory than the one that is claimed"
-ROLES_MISSING = (
+# English alone: programs get these, and no page shows them.
+OTHER_DIRECTORY = Marked("You signed in to another directory than the one that is claimed")
+ROLES_MISSING = Marked(
     "Microsoft did not say which roles you have: set groupMembershipClaims to DirectoryRole or All in the "
     "application's manifest"
 )
-NO_ROLE = f"The administrator must be a {', a '.join(list(ROLES.values())[:2])} or an Application Administrator"
+NO_ROLE = Marked(f"The administrator must be a {', a '.join(list(ROLES.values())[:2])} or an Application Administrator")
 
 
 def role_of(claims: Iterable[Any]) -> str:
