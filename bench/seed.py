@@ -22,7 +22,7 @@ from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime import settings
 from manifest_auth.services import Services
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.proofs import Proof
+from manifest_auth.sessions.sessions import SessionProof
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import TenantSettings
 
@@ -79,7 +79,7 @@ def _session(unit: TenantUnit, services: Services, number: int, stored: str, ori
     user, now = _user(unit, number, stored, origin), origin.at
     request = Request(services.clock, origin.request_id, "127.0.0.1", "bench", ANONYMOUS)
     opened = sessions.open_session(
-        unit, request, user.id, "password", None, Proof(("pwd",), now), random=services.random, most_s=86_400
+        unit, request, user.id, "password", None, SessionProof(("pwd",), now), random=services.random, most_s=86_400
     )
     kind = tokens.users_kind(services.tokens, 86_400)
     subject = tokens.Subject(opened.session_id, user.id, CLIENT, opened.ends_at)

@@ -83,7 +83,7 @@ class Principal(NamedTuple):
     addresses: str  # networks that the credential may come from, separated by commas; empty: from any
     role_cap: int | None  # bit mask: of the user's roles, the session has these; None: all
     idle_s: int | None  # the session ends after so many seconds without use, under all keys; None: no such end
-    has_parent: int  # whether the session came from another, see sessions/children.py
+    has_parent: int  # whether the session came from another, see sessions/sessions.py
 
     @property
     def roles(self) -> int:

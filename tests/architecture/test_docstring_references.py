@@ -63,8 +63,8 @@ def test_what_the_source_points_at_is_there() -> None:
 
 def test_a_stale_reference_is_seen() -> None:
     here = ".manifest_auth.sessions.sessions"
-    assert stale(":func:`read` :mod:`.sesions` ``principals.py`` ``foreign.py`` :func:`.users.absent`", here) == {
-        "read",
+    assert stale(":func:`reed` :mod:`.sesions` ``principals.py`` ``foreign.py`` :func:`.users.absent`", here) == {
+        "reed",
         ".sesions",
         "foreign.py",
         ".users.absent",

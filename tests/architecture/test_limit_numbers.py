@@ -41,7 +41,7 @@ LIMITS = {
     "sessions.principals": {"MOST": 100_000},
     "sign_in.exchange_codes": {"LIFE_MS": 60_000},
     "sign_in.providers.entra_verify": {"KEEP_MS": 5 * 60_000},
-    "throttle.anonymous_limits": {"FLOW_LIFE_S": 600},
+    "throttle.limits": {"FLOW_LIFE_S": 600},
     "sessions.tokens.access": {
         "MAX_LENGTH": 8 * KIB,
         "SKEW_S": 60,

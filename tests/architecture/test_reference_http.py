@@ -20,7 +20,7 @@ from manifest_auth.sign_in.admin_challenge import LIFE_S as CHALLENGE_S
 from manifest_auth.sign_in.providers.entra_verify import KEEP_MS
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text.strict_json import MAX_DEPTH
-from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
+from manifest_auth.throttle.limits import FLOW_LIFE_S
 from tests.architecture.docs_pages import text_of
 
 PROSE = text_of("reference/http.md")

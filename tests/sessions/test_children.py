@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth import sessions as sessions_of_users
-from manifest_auth.sessions import children
+from manifest_auth.sessions.sessions import INHERITED, OWN
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import sessions
 from tests.support.application import App, Reply
@@ -36,7 +36,7 @@ def _waits(unit: SystemUnit) -> bool:
 @rule("SESSION-FROM-SESSION")
 async def test_every_column_is_inherited_or_its_own(app: App) -> None:
     """A new column of the table is listed, or nothing starts: whether a session inherits it is a decision."""
-    assert {*children.INHERITED, *children.OWN} == set(sessions.c.keys())
+    assert {*INHERITED, *OWN} == set(sessions.c.keys())
     ada, keys, visitor = await signed_in(app)
     app.clock.advance(60)
     child = await child_of(visitor, ada.client)
@@ -47,7 +47,7 @@ async def test_every_column_is_inherited_or_its_own(app: App) -> None:
         return [next(row for row in rows if row["id"] == one) for one in ids]
 
     parent, own = await app.services.store.read(work)
-    assert {name: parent[name] for name in children.INHERITED} == {name: own[name] for name in children.INHERITED}
+    assert {name: parent[name] for name in INHERITED} == {name: own[name] for name in INHERITED}
     assert (own["parent_id"], parent["parent_id"]) == (parent["id"], None)
     assert parent["cookie_hash"] != own["cookie_hash"]
 

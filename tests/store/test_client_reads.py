@@ -33,10 +33,18 @@ ALL_OF_A_CLIENT = {
     "operations.delete_clients": {"_ORDER"},  # of the installation's chain, newest first
     "operations.usage": {"_SESSIONS", "_USERS"},
     # A client has 50 providers at most.
-    "providers.identities": {"_COUNT", "_HAS_SUBJECT", "_LIST"},
+    "providers.identities": {
+        "_COUNT",
+        "_HAS_SUBJECT",
+        "_LIST",
+        "_REMEMBER",
+        "_REMEMBER_ALL",
+        "_SUBJECTS",
+        "_UNLINK",
+        "_UNLINK_ALIASES",
+    },
     "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
     "providers.providers": {"_COUNT", "_LIST"},
-    "providers.unlinking": {"_REMEMBER", "_REMEMBER_ALL", "_SUBJECTS", "_UNLINK", "_UNLINK_ALIASES"},
     "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
     "sessions.ends": {  # codes live for a minute, grants for ten, sign-ins that wait for an hour
         "_END_TENANT",

@@ -33,7 +33,7 @@ EVERY_KIND = {
     "accounts.service_accounts.rows._TAKEN",
     "accounts.users.users._CALLER",
     "accounts.users.users._NAMED",
-    "sessions.machine_principal.BY_SECRET",
+    "sessions.principals.BY_SECRET",
     "sessions.principals.BY_SERVICE_TOKEN",
 }
 _ROW = {"email": "e", "email_key": "e", "first_name": "f", "last_name": "l", "title": "", "roles": 1, "created_at": 1}

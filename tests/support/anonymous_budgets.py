@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.sign_in import response_limits
-from manifest_auth.throttle import anonymous_limits
+from manifest_auth.throttle import limits
 
 #: How long a budget of audit events lasts, in seconds.
-EVENTS_S = anonymous_limits.EVENTS_S
+EVENTS_S = limits.EVENTS_S
 
 
 def few_events(patch: pytest.MonkeyPatch, from_address: int, in_client: int | None = None) -> None:
     """So many audit events of one class from an address in a span of time, and of all addresses in a client."""
-    patch.setattr(anonymous_limits, "EVENTS_FROM_ADDRESS", from_address)
+    patch.setattr(limits, "EVENTS_FROM_ADDRESS", from_address)
     if in_client is not None:
-        patch.setattr(anonymous_limits, "EVENTS_IN_CLIENT", in_client)
+        patch.setattr(limits, "EVENTS_IN_CLIENT", in_client)
 
 
 def few_beginnings(patch: pytest.MonkeyPatch, free: int) -> None:
     """So many sign-ins may be begun and not finished before the next one waits."""
-    patch.setattr(anonymous_limits, "STARTED_FLOWS", anonymous_limits.STARTED_FLOWS._replace(free=free))
+    patch.setattr(limits, "STARTED_FLOWS", limits.STARTED_FLOWS._replace(free=free))
 
 
 def few_responses(patch: pytest.MonkeyPatch, free: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.throttle.networks import network_of, networks_of
+from manifest_auth.throttle.throttle import network_of, networks_of
 
 
 def test_the_networks_around_an_address() -> None:

@@ -11,7 +11,7 @@ from manifest_auth.accounts.admins import management, networks, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.cli.command import Refused, origin_of, started
 from manifest_auth.store import SystemUnit
-from manifest_auth.throttle import blocked
+from manifest_auth.throttle import throttle
 
 
 def add_to(actions: Any) -> None:
@@ -82,9 +82,9 @@ async def admin_reset(given: argparse.Namespace) -> None:
                 management.enable(unit, origin, admin)
                 done.append("the account is enabled")
             known = admins.addresses_of(unit, admin.id)
-            blocked.clear_admin(unit, given.name, known, None)
+            throttle.clear_admin(unit, given.name, known, None)
             for address in known:
-                blocked.clear_address(unit, address)
+                throttle.clear_address(unit, address)
             audit.record_installation(unit, origin, Event.THROTTLES_CLEARED, subject)
             audit.record_installation(unit, origin, Event.SIGNED_OUT_ALL, subject, sessions=ended)
             return [*done, f"{ended} sessions were ended"]

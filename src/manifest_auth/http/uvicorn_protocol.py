@@ -18,7 +18,7 @@ from manifest_auth.http.body import LEAST_RATE, RECEIVE_TIMEOUT_S
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Network, is_listed
-from manifest_auth.throttle.networks import network_of
+from manifest_auth.throttle.throttle import network_of
 
 # Limits on the connections that a process keeps, in all and from one network.
 #

@@ -13,12 +13,12 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.runtime.settings import plain_address
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import email_key
-from manifest_auth.throttle import blocked
+from manifest_auth.throttle import throttle
 
 
 def clear_all(unit: SystemUnit, by: Acting) -> int:
     """Clears all counters; how many there were."""
-    cleared = blocked.clear_all(unit)
+    cleared = throttle.clear_all(unit)
     audit.record_installation(unit, by, Event.THROTTLES_CLEARED, cleared=cleared, all=True)
     return cleared
 
@@ -48,15 +48,15 @@ def clear(unit: SystemUnit, by: Acting, named: dict[str, str]) -> int:
     if "username" in named:
         admin = admins.find(unit, named["username"])
         known = admins.addresses_of(unit, admin.id) if admin else []
-        cleared = blocked.clear_admin(unit, named["username"], known, address)
+        cleared = throttle.clear_admin(unit, named["username"], known, address)
     elif "email" in named:
         tenant = tenants.get_named(unit, named["client"])
         chain = unit.of(tenant.id)
         user = users.find_by_email(chain, named["email"])
-        known = blocked.origins_of(chain, user.id) if user else []
-        cleared = blocked.clear_account(unit, tenant.id, email_key(named["email"]), known, address)
+        known = throttle.origins_of(chain, user.id) if user else []
+        cleared = throttle.clear_account(unit, tenant.id, email_key(named["email"]), known, address)
         subject = f"user:{user.id}" if user else ""
     else:
-        cleared = blocked.clear_address(unit, named["address"])
+        cleared = throttle.clear_address(unit, named["address"])
     audit.record(chain, by, Event.THROTTLES_CLEARED, subject, cleared=cleared, **named)
     return cleared

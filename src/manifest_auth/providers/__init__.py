@@ -4,14 +4,15 @@ Owns ``providers``, ``provider_domains``, ``identities``, ``kept_tokens`` and ``
 opens no session, and knows no kind of provider: each is a module of ``sign_in/providers``.
 """
 
-from manifest_auth.providers.claimed_providers import ProviderOption, find_by_directory, find_by_domain
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
     GrantingIdentity,
     Identity,
+    Issuer,
     LinkedBy,
     ProviderEmail,
+    Unlinked,
     count_people,
     find_identity,
     find_in_directory,
@@ -23,14 +24,21 @@ from manifest_auth.providers.identities import (
     link,
     list_identities,
     record_sign_in,
+    subjects_at,
+    unlink,
+    was_created_unvouched,
 )
 from manifest_auth.providers.proved_identities import confirm, has_proved, is_proved, unlink_unproved
 from manifest_auth.providers.providers import (
     LISTING,
     Provider,
+    ProviderOption,
     change,
     create,
+    drop_tokens,
     find,
+    find_by_directory,
+    find_by_domain,
     find_by_id,
     find_with_issuer,
     get,
@@ -39,6 +47,7 @@ from manifest_auth.providers.providers import (
     open_secrets,
     remove,
     replace_secrets,
+    store_tokens,
     switch,
 )
 from manifest_auth.providers.settings import (
@@ -48,5 +57,3 @@ from manifest_auth.providers.settings import (
     Settings,
     check_provider_name,
 )
-from manifest_auth.providers.unlinking import Issuer, Unlinked, subjects_at, unlink, was_created_unvouched
-from manifest_auth.providers.upstream_tokens import drop_tokens, store_tokens

@@ -13,11 +13,9 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, not_, select, update
 
 from manifest_auth.errors import NotFound
-from manifest_auth.providers.identities import IS_ALIAS, Identity, LinkedBy, ProviderEmail
-from manifest_auth.providers.providers import Provider
+from manifest_auth.providers.identities import IS_ALIAS, Identity, LinkedBy, ProviderEmail, forget_aliases
+from manifest_auth.providers.providers import Provider, drop_tokens
 from manifest_auth.providers.settings import Rules, settings_of
-from manifest_auth.providers.unlinking import forget_aliases
-from manifest_auth.providers.upstream_tokens import drop_tokens
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 from manifest_auth.text.canonical import email_domain, email_key

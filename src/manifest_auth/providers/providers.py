@@ -1,16 +1,16 @@
-"""Identity providers of a tenant: created, looked up, changed, switched off and on, deleted."""
+"""Identity providers of a tenant: created, looked up by name, domain or directory, changed, switched, deleted."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, ValidationError, existing
-from manifest_auth.providers.identities import reset_verification
+from manifest_auth.providers.identities import Issuer, forget_all, reset_verification
 from manifest_auth.providers.settings import (
     KindSettings,
     Rules,
@@ -20,10 +20,11 @@ from manifest_auth.providers.settings import (
     own_settings_of,
     settings_of,
 )
-from manifest_auth.providers.unlinking import Issuer, forget_all
 from manifest_auth.runtime.sealing import Sealer
-from manifest_auth.store import Listing, TenantUnit, tenant_scoped
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, cross_tenant, tenant_scoped, upsert
 from manifest_auth.store.tables import (
+    directory_claims,
+    domain_owners,
     kept_tokens,
     provider_domains,
     providers,
@@ -31,6 +32,8 @@ from manifest_auth.store.tables import (
     sign_in_codes,
     sign_in_flows,
 )
+from manifest_auth.store.tables import tenants as tenants_table
+from manifest_auth.tenants.claims.directories import PROVED
 
 S = TypeVar("S", bound=KindSettings)
 MOST = 50
@@ -258,3 +261,88 @@ def _set_domains(unit: TenantUnit, provider_id: int, settings: Settings) -> None
 
 def _row(tenant_id: int, provider_id: int) -> str:
     return sealed_for(_C.secrets, tenant_id=tenant_id, id=provider_id)
+
+
+# Look-up of providers by e-mail domain or Microsoft directory: those of clients whose claim on it counts.
+
+
+class ProviderOption(NamedTuple):
+    """A provider that a user of the domain may sign in with."""
+
+    client: str
+    name: str
+    display_name: str
+    kind: str
+
+
+_K, _O, _T = directory_claims.c, domain_owners.c, tenants_table.c
+_BY_DOMAIN = cross_tenant(
+    select(_T.identifier, _C.name, _C.display_name, _C.kind)
+    .select_from(
+        domain_owners.join(provider_domains, and_(_D.domain == _O.domain, _D.tenant_id == _O.tenant_id))
+        .join(providers, and_(_C.tenant_id == _D.tenant_id, _C.id == _D.provider_id))
+        .join(tenants_table, _T.id == _C.tenant_id)
+    )
+    .where(_O.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
+    .order_by(_C.name)
+    .limit(MOST),
+    ProviderOption,
+    because="an e-mail address is entered before any client is known; its domain names the one client that owns it",
+)
+_BY_DIRECTORY = cross_tenant(
+    select(*(_C[name] for name in Provider._fields))
+    .select_from(providers.join(directory_claims, (_K.tenant_id == _C.tenant_id) & (_K.directory == _C.issuer)))
+    .where(
+        _C.issuer == bindparam("directory"),
+        _C.kind == bindparam("kind"),
+        _C.disabled_at.is_(None),
+        _K.state == PROVED,
+    )
+    .order_by(_C.id)
+    .limit(bindparam("limit")),
+    Provider,
+    because="a bearer token names its directory, and thereby the clients whose claim on it counts",
+)
+
+
+def find_by_domain(unit: SystemUnit, domain: str) -> list[ProviderOption]:
+    """The enabled providers that list a domain, of the client whose claim on it counts."""
+    return unit.all(_BY_DOMAIN, domain=domain)
+
+
+def find_by_directory(unit: SystemUnit, kind: str, directory: str, limit: int) -> list[Provider]:
+    """The enabled providers of that kind for a directory, of the clients whose claim on it counts."""
+    return unit.all(_BY_DIRECTORY, kind=kind, directory=directory, limit=limit)
+
+
+# Microsoft's tokens of a user, encrypted for one provider and user.
+#
+# They are stored only where the provider's settings ask for it.
+
+_KEPT = kept_tokens.c
+_KEEP = tenant_scoped(
+    upsert(kept_tokens)
+    .values({name: bindparam(name) for name in ("provider_id", "user_id", "tokens", "kept_at")})
+    .on_conflict_do_update(
+        index_elements=["tenant_id", "provider_id", "user_id"],
+        set_={"tokens": bindparam("tokens"), "kept_at": bindparam("kept_at")},
+    )
+)
+_DROP = tenant_scoped(delete(kept_tokens).where(_KEPT.user_id == bindparam("of_user")))
+_DROP_ONE = tenant_scoped(
+    delete(kept_tokens).where(_KEPT.user_id == bindparam("of_user"), _KEPT.provider_id == bindparam("of_provider"))
+)
+
+
+def store_tokens(unit: TenantUnit, sealer: Sealer, provider: Provider, user_id: int, tokens: bytes, now: int) -> None:
+    """Stores the tokens, replacing the user's earlier ones."""
+    row = sealed_for(_KEPT.tokens, provider_id=provider.id, user_id=user_id)
+    unit.change(_KEEP, provider_id=provider.id, user_id=user_id, tokens=sealer.seal(tokens, row), kept_at=now)
+
+
+def drop_tokens(unit: TenantUnit, user_id: int, provider_id: int | None = None) -> None:
+    """Deletes all tokens of the user, or those of one provider."""
+    if provider_id is None:
+        unit.change(_DROP, of_user=user_id)
+    else:
+        unit.change(_DROP_ONE, of_user=user_id, of_provider=provider_id)

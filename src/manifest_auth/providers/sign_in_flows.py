@@ -19,7 +19,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_in_flows
-from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
+from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 _USED = ""  # in place of the hash of a browser's cookie
 #: The response of a sign-in that only tries a provider: it opens no session and changes nothing but its own row.

@@ -3,7 +3,6 @@
 Owns ``sessions`` and ``refused_tokens``. Knows no sign-in method and no HTTP; ``tokens`` signs and verifies.
 """
 
-from manifest_auth.sessions.children import hold, may_have_children, open_child
 from manifest_auth.sessions.device_sessions import Hold
 from manifest_auth.sessions.ends import (
     SessionOver,
@@ -35,12 +34,19 @@ from manifest_auth.sessions.principal import (
 )
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.service_tokens import TokenOfService
-from manifest_auth.sessions.session_list import LISTING, ListedSession, find_listed, list_open, open_ones_of
 from manifest_auth.sessions.sessions import (
+    LISTING,
     TOUCH_EVERY_MS,
+    ListedSession,
     Opened,
     advance,
     advance_at_once,
+    find_listed,
+    hold,
+    list_open,
+    may_have_children,
+    open_child,
+    open_ones_of,
     open_session,
     proved_again,
     provider_of,

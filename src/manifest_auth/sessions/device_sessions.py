@@ -12,8 +12,7 @@ from sqlalchemy import Column, bindparam, func, insert, select, update
 from manifest_auth.context import BADGE, Request
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
-from manifest_auth.sessions.proofs import Proof
-from manifest_auth.sessions.sessions import Opened
+from manifest_auth.sessions.sessions import Opened, SessionProof
 from manifest_auth.store import TenantScoped, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import sessions
 
@@ -74,7 +73,9 @@ _END_BY_BADGE = tenant_scoped(
 _END_OF_APP, _END_OF_DEVICE = _ending(_S.app_id), _ending(_S.device_id)
 
 
-def open_held(unit: TenantUnit, request: Request, user_id: int, held: Hold, proof: Proof, random: Random) -> Opened:
+def open_held(
+    unit: TenantUnit, request: Request, user_id: int, held: Hold, proof: SessionProof, random: Random
+) -> Opened:
     """Opens a device's session. The request is the device's."""
     now = request.now
     opened = Opened(random.text(16), random.text(32), random.text(12), held.ends_at)

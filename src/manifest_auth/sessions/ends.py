@@ -1,4 +1,4 @@
-"""Ends sessions, with all their keys, on every node; with each ends what came from it (:mod:`.children`).
+"""Ends sessions, with all their keys, on every node; with each ends what came from it (:func:`.open_child`).
 
 What ends sessions of a user or a provider waits for an exchange that is under way, and then sees its session: it voids
 the code first, or its caller holds the row of the user or provider.
@@ -12,7 +12,7 @@ from sqlalchemy import Table, Update, bindparam, case, delete, func, or_, select
 
 from manifest_auth.errors import NotFound
 from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
-from manifest_auth.sessions.session_list import find_listed
+from manifest_auth.sessions.sessions import find_listed
 from manifest_auth.store import SystemUnit, TenantScoped, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import device_grants, sessions, sign_in_challenges, sign_in_codes
 from manifest_auth.store.tables.devices import APPROVED, DENIED

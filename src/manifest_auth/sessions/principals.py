@@ -17,9 +17,8 @@ from manifest_auth.context import Principal
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.sessions.external_tokens import BY_EXTERNAL_TOKEN, ExternalCaller
-from manifest_auth.sessions.machine_principal import BY_SECRET
 from manifest_auth.sessions.principal import BY_COOKIE, BY_IDS, cookie_hash
-from manifest_auth.sessions.service_tokens import BY_SERVICE_TOKEN, TokenOfService
+from manifest_auth.sessions.service_tokens import BY_SECRET, BY_SERVICE_TOKEN, TokenOfService
 from manifest_auth.store import Announcement, LookUps, Store
 from manifest_auth.text.machine_secrets import SecretKind, hash_of
 

@@ -1,20 +1,45 @@
-"""Rows of sessions: opened by a sign-in, advanced by a refresh, listed.
-
-One row has three keys: id, cookie, refresh token.
-"""
+"""Rows of sessions: opened by a sign-in or from another session, advanced by a refresh, listed."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import Table, Update, bindparam, exists, insert, select, update
+from sqlalchemy import BigInteger, Table, Update, and_, bindparam, cast, exists, func, insert, or_, select, update
 
 from manifest_auth.context import Principal, Request
 from manifest_auth.runtime.clock import Random
-from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
-from manifest_auth.sessions.proofs import Proof, Way
-from manifest_auth.store import TenantStore, TenantUnit, tenant_condition, tenant_scoped
+from manifest_auth.sessions.principal import ENDS_AT, cookie_hash, read
+from manifest_auth.store import Filters, Listing, SystemUnit, TenantStore, TenantUnit, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import sessions, tenants, users
+
+# Proofs of a person before a session opens: the methods (RFC 8176), and the time.
+#
+# Only :mod:`manifest_auth.sign_in.second_factor.gate` makes a :class:`SessionProof`, so no session opens past a second
+# factor that is due.
+
+Way = Literal["pwd", "otp", "passkey", "recovery", "provider", "trusted", "link", "device", "badge", "pin", "mfa"]
+#: Two factors were proved, or accepted from a provider.
+MFA: Way = "mfa"
+
+
+class SessionProof(NamedTuple):
+    """``amr``: the methods; ``at``: time of the last full proof in milliseconds, None where it is not known."""
+
+    amr: tuple[Way, ...]
+    at: int | None
+
+    @property
+    def text(self) -> str:
+        """The methods, as stored."""
+        return " ".join(self.amr)
+
+
+def ways_of(text: str) -> tuple[Way, ...]:
+    """The methods of a stored text."""
+    return tuple(text.split())  # type: ignore[arg-type]  # we alone write it
+
+
+# One row has three keys: id, cookie, refresh token.
 
 TOUCH_EVERY_MS = 60_000
 _S = sessions.c
@@ -81,7 +106,7 @@ class Opened(NamedTuple):
 
 
 def open_session(
-    unit: TenantUnit, request: Request, user_id: int, method: str, provider_id: int | None, proof: Proof, *,
+    unit: TenantUnit, request: Request, user_id: int, method: str, provider_id: int | None, proof: SessionProof, *,
     random: Random, most_s: int,
 ) -> Opened:  # fmt: skip
     """Opens a session with three new random keys; no value from the request is adopted (session fixation)."""
@@ -144,3 +169,133 @@ def proved_again(unit: TenantUnit, session_id: str, user_id: int, amr: tuple[Way
     """Stores what the user of an open session proved anew, and when (milliseconds). False when it has ended."""
     unit.announce("session", session_id)
     return unit.change(_PROVED, sid=session_id, of_user=user_id, new_amr=" ".join(amr), at=at) == 1
+
+
+# The list of a tenant's sessions, for their users and for those who manage users.
+#
+# Open ones and ended ones, without any credential.
+
+
+class ListedSession(NamedTuple):
+    """A session in the list."""
+
+    id: str
+    user_id: int
+    method: str
+    created_at: int
+    ends_at: int
+    last_used_at: int
+    ended_at: int | None
+    end_reason: str | None
+    address: str
+    user_agent: str
+    amr: str
+    authenticated_at: int | None
+    app_id: str | None  # of a device's session: the app that holds it
+    label: str | None  # and the device's name
+
+
+_ALL_LISTED = select(*(ENDS_AT if name == "ends_at" else _S[name] for name in ListedSession._fields))
+_LISTED = tenant_scoped(_ALL_LISTED.where(_S.id == bindparam("id")), ListedSession)
+_NOW = bindparam("now", type_=BigInteger())
+#: Filters take ``now``, ``of_user``, ``of_method`` and ``like`` (see :func:`manifest_auth.text.canonical.like`).
+LISTING = Listing(
+    _ALL_LISTED,
+    ListedSession,
+    key=_S.id,
+    sorts={"ID": _S.id, "CREATED": _S.created_at},
+    filters={
+        "open": and_(_S.ended_at.is_(None), ENDS_AT > _NOW),
+        "over": or_(_S.ended_at.is_not(None), ENDS_AT <= _NOW),
+        "user": _S.user_id == bindparam("of_user"),
+        "method": _S.method == bindparam("of_method"),
+        "search": func.lower(_S.address + " " + _S.user_agent).like(bindparam("like"), escape="\\"),
+    },
+    narrow=("user",),
+)
+
+
+def find_listed(unit: TenantUnit, session_id: str) -> ListedSession | None:
+    """A session of the tenant, open or not."""
+    return unit.first(_LISTED, id=session_id)
+
+
+def open_ones_of(user_id: int, now: int) -> Filters:
+    """The filters for a user's open sessions."""
+    return Filters("open", "user", of_user=user_id, now=now)
+
+
+def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[ListedSession]:
+    """The open sessions of a user, newest first."""
+    return LISTING.read(unit, limit, "", "CREATED_DESC", open_ones_of(user_id, now))[0]
+
+
+# Sessions that come from a session: an app's, of the one in the browser.
+#
+# Such a session inherits what its parent has proved and when, its cap and its end, and ends with it (:mod:`.ends`). It
+# has no cookie, has no children, and enrols no factor (:mod:`manifest_auth.tenants.step_up`).
+
+
+#: Columns that a session has of its parent.
+INHERITED: Final = (
+    "tenant_id", "user_id", "method", "provider_id", "created_at", "ends_at", "amr", "authenticated_at", "role_cap",
+    "device_ends_at", "idle_s", "device_id", "label",
+)  # fmt: skip
+#: Columns that are its own, from the exchange on, and those that are empty then.
+_GIVEN: Final = (
+    "id", "last_used_at", "address", "user_agent", "cookie_hash", "cookie_seen_at", "refresh_current",
+    "refresh_changed_at",
+)  # fmt: skip
+OWN: Final = (*_GIVEN, "parent_id", "has_children", "ended_at", "end_reason", "refresh_previous", "app_id")
+assert sorted((*INHERITED, *OWN)) == sorted(_S.keys()), "each column of sessions is inherited, or not: list it"
+
+_COPIED = tuple(name for name in INHERITED if name != "tenant_id")  # which the statement's tenant is
+_HOLD = tenant_scoped(
+    update(sessions)
+    .where(_S.id == bindparam("sid"), _S.user_id == bindparam("of_user"), _S.ended_at.is_(None))
+    .where(bindparam("now") < ENDS_AT)
+    .values(has_children=1)
+)
+_OPEN_CHILD = tenant_scoped(
+    insert(sessions).from_select(
+        ["parent_id", *_COPIED, *_GIVEN],
+        select(
+            _S.id,
+            *(_S[name] for name in _COPIED),
+            *(cast(bindparam(name), _S[name].type) for name in _GIVEN),
+        ).where(_S.id == bindparam("of_parent")),
+    )
+)
+
+
+def may_have_children(session: Principal) -> bool:
+    """Whether other sessions may come from this one: from none of a device, and from none that came from another."""
+    return not session.is_device and not session.has_parent
+
+
+def hold(unit: SystemUnit, tenant_id: int, user_id: int, session_id: str, now: int) -> Principal | None:
+    """The user's session, which is open and whose row is locked until the transaction ends, for :func:`open_child`.
+    None: it has ended."""
+    if not unit.of(tenant_id).change(_HOLD, sid=session_id, of_user=user_id, now=now):
+        return None
+    found = read(unit, session_id)
+    return found if found is not None and found.is_alive(now) and may_have_children(found) else None
+
+
+def open_child(unit: SystemUnit, request: Request, parent: Principal, random: Random) -> Opened:
+    """Opens a session that comes from the ``parent``, which :func:`hold` returned."""
+    now = request.now
+    opened = Opened(random.text(16), "", random.text(12), parent.ends_at)
+    unit.of(parent.tenant_id).change(
+        _OPEN_CHILD,
+        of_parent=parent.session_id,
+        id=opened.session_id,
+        last_used_at=now,
+        address=request.address,
+        user_agent=request.user_agent,
+        cookie_hash=cookie_hash(random.text(32)),  # of a cookie that nobody gets
+        cookie_seen_at=now,
+        refresh_current=opened.refresh_id,
+        refresh_changed_at=now,
+    )
+    return opened

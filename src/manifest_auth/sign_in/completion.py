@@ -17,7 +17,7 @@ from manifest_auth.context import Principal
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Hold, device_sessions, tokens
-from manifest_auth.sessions.proofs import Proof, Way
+from manifest_auth.sessions.sessions import SessionProof, Way
 from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import device_cookies
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
@@ -67,7 +67,7 @@ class Account(NamedTuple):
 
     tenant: Tenant
     user: User
-    proof: Proof
+    proof: SessionProof
     factor_due_at: int | None
 
 

@@ -6,7 +6,7 @@ scheme requires, must send the verifier: a code that another app intercepted is 
 that was issued without a challenge is refused, since an attacker may have injected the code (RFC 9700, section 2.1.1).
 
 A sign-in gives a code, or a session does, by the press of "Continue as …". The second kind dies with its session, and
-what it opens inherits from it (:mod:`manifest_auth.sessions.children`).
+what it opens inherits from it (:mod:`manifest_auth.sessions.sessions`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from manifest_auth.errors import InvalidToken, Marked, SsoFailed, ValidationErro
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.proofs import Proof, ways_of
+from manifest_auth.sessions.sessions import SessionProof, ways_of
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.completion import Account
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
@@ -99,9 +99,15 @@ def check_challenge(challenge: str, *, is_needed: bool) -> str:
 
 
 def issue(
-    unit: TenantUnit, ctx: RequestContext, identity: Identity, proof: Proof, challenge: str, *, waits: bool = False,
+    unit: TenantUnit,
+    ctx: RequestContext,
+    identity: Identity,
+    proof: SessionProof,
+    challenge: str,
+    *,
+    waits: bool = False,
     parent_id: str | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """A new code for a checked account; only its hash is stored. ``proof``: of the session that it will open;
     ``waits``: a page keeps it, sealed, until :func:`hand_out`; ``parent_id``: the session that gives it."""
     code = ctx.services.random.text(32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth.sessions.proofs import Way
+from manifest_auth.sessions.sessions import Way
 
 
 class Identity(NamedTuple):

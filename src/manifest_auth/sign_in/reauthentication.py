@@ -22,7 +22,7 @@ from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.proofs import MFA, Way
+from manifest_auth.sessions.sessions import MFA, Way
 from manifest_auth.sign_in import current_password, device_cookies
 from manifest_auth.sign_in.current_password import Proved
 from manifest_auth.sign_in.identity import BrowserCookies

@@ -14,7 +14,7 @@ from manifest_auth.providers import sign_in_flows
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.throttle import throttle
-from manifest_auth.throttle.anonymous_limits import ENTRY_POINT, FLOW_LIFE_S
+from manifest_auth.throttle.limits import ENTRY_POINT, FLOW_LIFE_S
 from manifest_auth.throttle.throttle import Counter, Pause, Policy, Wait
 
 #: Responses from one address, at all clients.

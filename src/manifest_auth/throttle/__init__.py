@@ -4,6 +4,5 @@ Owns ``throttles`` and ``known_origins``; :class:`Throttle` alone knows whether 
 credential, and never locks an account permanently.
 """
 
-from manifest_auth.throttle.anonymous_limits import AnonymousLimits
+from manifest_auth.throttle.limits import AnonymousLimits, WrongSecrets
 from manifest_auth.throttle.throttle import Throttle
-from manifest_auth.throttle.wrong_secrets import WrongSecrets

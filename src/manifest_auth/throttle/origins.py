@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, select
 from manifest_auth.store import TenantUnit, among, tenant_condition, tenant_scoped, texts, upsert
 from manifest_auth.store.tables import known_origins
 from manifest_auth.throttle import throttle
-from manifest_auth.throttle.networks import is_ip_address
+from manifest_auth.throttle.throttle import is_ip_address
 
 _O = known_origins.c
 

@@ -1,33 +1,79 @@
-"""The throttle counts attempts in the store before a password hash is computed.
-
-So parallel guesses cannot outrun the count.
-
-Up to three counters apply, each with free attempts and then growing pauses that decay; none locks permanently:
-
-- the address, for all accounts: IPv6 by the networks around it, /64, /56 and /48, each with a counter;
-- the account, for all anonymous callers together;
-- the account from one origin: an address, or a device that signed in to it before.
-
-The account's counter does not apply to an origin that signed in before, and the address's not to such a device, so the
-owner of an account under attack can sign in while anonymous callers wait, even behind the same address. Keys are hashes
-of the input, so missing accounts are counted exactly like existing ones.
-"""
+"""Throttle: counts attempts in the store before a password hash is computed, by account, address and network."""
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from sqlalchemy import bindparam, case, delete, literal, select, update
+from sqlalchemy import BigInteger, bindparam, case, delete, literal, select, update
 
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.runtime.hashing import Hasher, HashProof
 from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
-from manifest_auth.runtime.settings import Settings
-from manifest_auth.store import Global, Store, SystemUnit, TenantUnit, cell, global_, row_list, rows, upsert
-from manifest_auth.store.tables import throttles
-from manifest_auth.throttle.networks import is_ip_address, network_of, networks_of, widened
+from manifest_auth.runtime.settings import Settings, plain_address
+from manifest_auth.store import (
+    Global,
+    Listing,
+    Store,
+    SystemUnit,
+    TenantUnit,
+    cell,
+    global_,
+    row_list,
+    rows,
+    tenant_scoped,
+    upsert,
+)
+from manifest_auth.store.tables import known_origins, throttles
+
+# The networks of an address, by which callers are counted and recognised.
+
+
+#: IPv6 is counted by each of these prefixes. A subscriber has at least a /64, a private customer usually a /56 and a
+#: company a /48 (RIPE-690), so a counter of the narrowest alone would give a company 65,536 budgets.
+PREFIXES = (64, 56, 48)
+
+
+def networks_of(address: str) -> tuple[str, ...]:
+    """The networks by which an address is counted, the narrowest first: IPv4 by itself, IPv6 by the networks around it.
+    A text that is not an address is counted as it is."""
+    plain = plain_address(address)
+    if plain is None:
+        return (address,)
+    if ":" not in plain:
+        return (plain,)
+    return tuple(str(ipaddress.ip_network((plain, prefix), strict=False)) for prefix in PREFIXES)
+
+
+def network_of(address: str) -> str:
+    """The narrowest network of an address, which belongs to one subscriber."""
+    return networks_of(address)[0]
+
+
+def widened(free: int, step: int) -> int:
+    """The budget of a network that is ``step`` levels wider than the narrowest: 50 % more for each level. More users
+    may share it, but far fewer than its number of addresses suggests."""
+    return free * (2 + step) // 2
+
+
+def is_ip_address(address: str) -> bool:
+    """Whether the text is an IP address, and so identifies a caller's network."""
+    return plain_address(address) is not None
+
+
+# So parallel guesses cannot outrun the count.
+#
+# Up to three counters apply, each with free attempts and then growing pauses that decay; none locks permanently:
+#
+# - the address, for all accounts: IPv6 by the networks around it, /64, /56 and /48, each with a counter;
+# - the account, for all anonymous callers together;
+# - the account from one origin: an address, or a device that signed in to it before.
+#
+# The account's counter does not apply to an origin that signed in before, and the address's not to such a device, so
+# the owner of an account under attack can sign in while anonymous callers wait, even behind the same address. Keys are
+# hashes of the input, so missing accounts are counted exactly like existing ones.
 
 DAY_MS = 86_400_000
 KEPT_MS = 2 * DAY_MS  # after the last change: longer than any counter's memory
@@ -297,3 +343,82 @@ async def prove(
 def _uncount(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None:
     for counter in counters:
         decrement(unit, counter.key)
+
+
+# Counters of the throttle that block attempts now, for system admins.
+#
+# They are listed (keys are hashes), and cleared, all or those of an account or address.
+
+ADMIN_ENTRY_POINT: EntryPoint = "admin"
+_ACCOUNT_ENTRY_POINTS: tuple[EntryPoint, ...] = ("client", "forgot")
+_O = known_origins.c
+
+
+class BlockedCounter(NamedTuple):
+    """A blocking counter. ``id``: its key, a hash of account and address; ``allowed_at``: when the next attempt is
+    allowed."""
+
+    id: str
+    failures: int
+    allowed_at: int
+    updated_at: int
+
+
+_ALL = select(_T.key, _T.failures, _T.allowed_at, _T.updated_at)
+#: The counters that block attempts at ``now``.
+LISTING = Listing(
+    _ALL.where(_T.allowed_at > bindparam("now", type_=BigInteger())),
+    BlockedCounter,
+    key=_T.key,
+    sorts={"ID": _T.key, "ALLOWED": _T.allowed_at, "FAILURES": _T.failures},
+    filters={},
+    owned=False,
+)
+_CLEAR_ALL = global_(delete(throttles))
+_ORIGINS = tenant_scoped(select(_O.origin).where(_O.user_id == bindparam("user_id")), str)
+
+
+def clear_all(unit: SystemUnit) -> int:
+    """Clears every counter; how many there were."""
+    return unit.change(_CLEAR_ALL)
+
+
+def clear_account(unit: SystemUnit, tenant_id: int, email_key: str, origins: Iterable[str], address: str | None) -> int:
+    """Clears the counters of an account of a client: of anonymous callers, of its known ``origins``, and of ``address``
+    where one is given. Returns how many there were."""
+    names = (f"{tenant_id}:{email_key}", f"0:{email_key}")
+    return sum(_clear_names(unit, entry_point, names, origins, address) for entry_point in _ACCOUNT_ENTRY_POINTS)
+
+
+def clear_admin(unit: SystemUnit, username: str, addresses: Iterable[str], address: str | None) -> int:
+    """As :func:`clear_account`, for a system admin who signed in from ``addresses`` before."""
+    origins = {address_origin(known) for known in addresses}
+    return _clear_names(unit, ADMIN_ENTRY_POINT, (username.casefold(),), origins, address)
+
+
+def clear_address(unit: SystemUnit, address: str) -> int:
+    """Clears the counters of an address and the networks around it, for all accounts; how many there were."""
+    entry_points: tuple[EntryPoint, ...] = get_args(EntryPoint)
+    return _clear(unit, {c.key for point in entry_points for c in address_counters(point, address)})
+
+
+def origins_of(unit: TenantUnit, user_id: int) -> list[str]:
+    """The origins from which the user signed in before."""
+    return unit.all(_ORIGINS, user_id=user_id)
+
+
+def _clear_names(
+    unit: SystemUnit, entry_point: EntryPoint, names: Iterable[str], origins: Iterable[str], address: str | None
+) -> int:
+    keys = set()
+    for name in names:
+        account = counters(entry_point, name, "", None).account
+        assert account is not None  # no known origin was passed
+        keys.add(account.key)
+        source = [*origins, *([address_origin(address)] if address else [])]
+        keys |= {counters(entry_point, name, "", origin).origin.key for origin in source}
+    return _clear(unit, keys)
+
+
+def _clear(unit: SystemUnit, keys: Iterable[str]) -> int:
+    return sum(unit.change(CLEAR, of_key=key) for key in sorted(keys))

@@ -16,7 +16,7 @@ from manifest_auth.store import Filters
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import ADDRESS
 from manifest_auth.text.json_schema import having, matching, none_of
-from manifest_auth.throttle import blocked
+from manifest_auth.throttle import throttle
 
 
 class ThrottlesQuery(Paging, frozen=True):
@@ -62,7 +62,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> ThrottlesData:
     asked: ThrottlesQuery = call.parameters
     filters = Filters(now=ctx.now)
     return await ctx.services.store.read(
-        lambda unit: lists.page(ThrottlesData, ThrottleData.of, unit, blocked.LISTING, asked, filters)
+        lambda unit: lists.page(ThrottlesData, ThrottleData.of, unit, throttle.LISTING, asked, filters)
     )
 
 

@@ -40,7 +40,7 @@ from manifest_auth.http.cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession
-from manifest_auth.sessions.proofs import ways_of
+from manifest_auth.sessions.sessions import ways_of
 from manifest_auth.sign_in import password, session_lifecycle
 from manifest_auth.sign_in.second_factor import continuing
 from manifest_auth.store import TenantUnit

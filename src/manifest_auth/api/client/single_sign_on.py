@@ -63,7 +63,7 @@ from manifest_auth.text import fields
 from manifest_auth.text.json_schema import BASE64
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import convert, from_texts
-from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
+from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 _METADATA: Header = (b"content-type", b"application/samlmetadata+xml; charset=utf-8")
 _FORM = "application/x-www-form-urlencoded"

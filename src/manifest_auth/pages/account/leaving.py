@@ -18,7 +18,7 @@ from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.linking import Started
-from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
+from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 _IDENTITIES = "/account/identities"
 PATH = f"{_IDENTITIES}/provider"

@@ -18,7 +18,7 @@ from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
-from manifest_auth.sessions.proofs import ways_of
+from manifest_auth.sessions.sessions import ways_of
 from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue

@@ -41,7 +41,7 @@ METHODS = {
     "badge": _("Badge and PIN"),
 }
 
-#: By how a second factor was proved, see :mod:`manifest_auth.sessions.proofs`.
+#: By how a second factor was proved, see :mod:`manifest_auth.sessions.sessions`.
 FACTORS = {
     "otp": _("Authenticator app"),
     "passkey": _("Passkey"),

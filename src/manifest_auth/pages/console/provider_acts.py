@@ -19,7 +19,7 @@ from manifest_auth.pages.console.provider_load import load, settings_page, view
 from manifest_auth.pages.console.provider_views import LIST, DeleteView, TestView, findings_of, path_of, try_view
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.provider_tries import Tried
-from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
+from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 
 class BackForm(msgspec.Struct, frozen=True):

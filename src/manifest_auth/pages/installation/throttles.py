@@ -17,8 +17,8 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
-from manifest_auth.throttle import blocked
-from manifest_auth.throttle.blocked import BlockedCounter
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import BlockedCounter
 
 PATH = f"{frame.OVERVIEW}/throttles"
 _SIZE = 50
@@ -63,7 +63,7 @@ async def _again(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answe
 
 async def _view(ctx: RequestContext, asked: ThrottlesQuery, form: ClearForm, cleared: int | None = None) -> View:
     def read(unit: SystemUnit) -> tuple[list[BlockedCounter], str | None]:
-        return blocked.LISTING.read(unit, _SIZE, asked.after, "ALLOWED_DESC", Filters(now=ctx.now))
+        return throttle.LISTING.read(unit, _SIZE, asked.after, "ALLOWED_DESC", Filters(now=ctx.now))
 
     found, goes_on = await ctx.services.store.read(read)
     return View(

@@ -17,9 +17,16 @@ from manifest_auth.sessions.tokens.issue import (
     rotate,
     users_kind,
 )
-from manifest_auth.sessions.tokens.key import Algorithm, Purpose
-from manifest_auth.sessions.tokens.key_list import LISTING, ListedKey, access_algorithm, find_listed_key
-from manifest_auth.sessions.tokens.keys import KeyRing, find_key
+from manifest_auth.sessions.tokens.keys import (
+    LISTING,
+    Algorithm,
+    KeyRing,
+    ListedKey,
+    Purpose,
+    access_algorithm,
+    find_key,
+    find_listed_key,
+)
 from manifest_auth.sessions.tokens.refresh import ALGORITHM as REFRESH_ALGORITHM
 from manifest_auth.sessions.tokens.refresh import RefreshToken
 from manifest_auth.sessions.tokens.service import Grant, ServiceTokens, VerifiedServiceToken

@@ -23,8 +23,7 @@ import orjson
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.recent import Recent
-from manifest_auth.sessions.tokens.key import Key, Purpose
-from manifest_auth.sessions.tokens.keys import KeyRing
+from manifest_auth.sessions.tokens.keys import Key, KeyRing, Purpose
 from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
 

@@ -13,8 +13,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.tokens import access, refresh
-from manifest_auth.sessions.tokens.key import Purpose
-from manifest_auth.sessions.tokens.keys import KeyRing
+from manifest_auth.sessions.tokens.keys import KeyRing, Purpose
 from manifest_auth.sessions.tokens.refresh import Decision, RefreshToken
 
 

@@ -1,30 +1,123 @@
-"""Signing keys: sealed in the store, one purpose and one algorithm each, rotated without signing any user out.
-
-A key signs until it is retired, and verifies until everything it signed has expired. What a rotation makes depends on
-the store alone, and not on the settings of the process that rotates: the algorithm is that of the key before, and the
-old key verifies for the longest life that any server has given to what it signs. Every change of keys changes their
-stamp in the same transaction. A request reads the stamp with its session, and everything else calls
-:meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
-"""
+"""Signing keys: sealed in the store, one purpose and one algorithm each, rotated without signing any user out."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, insert, or_, select, update
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
-from manifest_auth.runtime.settings import DAY, Settings
-from manifest_auth.sessions.tokens import lifetimes
-from manifest_auth.sessions.tokens.key import Algorithm, Key, KeyRow, Purpose
-from manifest_auth.store import RESET, Announcement, Store, SystemUnit, global_, installation_values
+from manifest_auth.runtime.settings import DAY, HOUR, Settings
+from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey  # imported only for ES256
+
+
+#: Of users' access tokens. The key says which one is used, never a token.
+Algorithm = Literal["HS256", "ES256"]
+
+
+class Purpose(enum.Enum):
+    """Each purpose has its own keys, so that a token of one purpose is invalid for the others."""
+
+    ACCESS = "access"
+    REFRESH = "refresh"
+    ADMIN_ACCESS = "admin-access"
+    ADMIN_REFRESH = "admin-refresh"
+    SERVICE = "service"  # tokens of service accounts, always ES256
+    FORMS = "forms"  # marks of pages' forms
+    PAGE_STATE = "page-state"  # what a sign-in under way on pages knows, encrypted
+
+
+class KeyRow(NamedTuple):
+    id: str
+    purpose: str
+    algorithm: str
+    secret: bytes
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+
+class Key(NamedTuple):
+    """An opened key. HS256: ``raw``, for JWTs and refresh tokens. ES256: ``jose``, for JWTs."""
+
+    id: str
+    purpose: Purpose
+    algorithm: str
+    raw: bytes
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+    @property
+    def jose(self) -> ECKey | None:
+        """The key pair; read at its first use, since most processes use none."""
+        return _key_pair(self.raw) if self.algorithm == "ES256" else None
+
+
+@lru_cache(maxsize=64)
+def _key_pair(raw: bytes) -> ECKey:
+    from joserfc.jwk import ECKey
+
+    return ECKey.import_key(json.loads(raw))
+
+
+# For how long what a key signed may be valid, which a rotation must know.
+#
+# The store keeps the longest time that any server has given: the process that rotates may have other settings than
+# those that sign.
+
+_NAME = "key_lifetimes"
+
+
+def _by(settings: Settings) -> dict[str, int]:
+    """Seconds by purpose, as these settings say."""
+    return {
+        Purpose.ACCESS.value: settings.access_token_ttl,
+        Purpose.REFRESH.value: settings.refresh_token_ttl,
+        Purpose.ADMIN_ACCESS.value: settings.admin_access_token_ttl,
+        Purpose.ADMIN_REFRESH.value: settings.admin_session_ttl,
+        Purpose.SERVICE.value: settings.service_token_ttl,
+        Purpose.FORMS.value: DAY,
+        Purpose.PAGE_STATE.value: HOUR,
+    }
+
+
+def _kept(unit: SystemUnit) -> dict[str, int]:
+    found: dict[str, int] = json.loads(installation_values.get(unit, _NAME) or "{}")
+    return found
+
+
+def longest(unit: SystemUnit, settings: Settings) -> dict[str, int]:
+    """Seconds by purpose; those of ``settings`` where no server has run yet."""
+    return _by(settings) | _kept(unit)
+
+
+def keep(unit: SystemUnit, settings: Settings) -> bool:
+    """Keeps what is longer in the settings of a process that signs. True for the first one of this store."""
+    kept = _kept(unit)
+    now = {purpose: max(seconds, kept.get(purpose, 0)) for purpose, seconds in _by(settings).items()}
+    if now != kept:
+        installation_values.put(unit, _NAME, json.dumps(now))
+    return not kept
+
+
+# A key signs until it is retired, and verifies until everything it signed has expired. What a rotation makes depends on
+# the store alone, and not on the settings of the process that rotates: the algorithm is that of the key before, and the
+# old key verifies for the longest life that any server has given to what it signs. Every change of keys changes their
+# stamp in the same transaction. A request reads the stamp with its session, and everything else calls
+# :meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
 
 
 class _Snapshot(NamedTuple):
@@ -101,7 +194,7 @@ class KeyRing:
             for row in rows:  # with a wrong secret key nothing is written
                 self._open(row)
             # What a command made before the first server has signed nothing yet.
-            chosen = self._settings.token_algorithm if serves and lifetimes.keep(unit, self._settings) else ""
+            chosen = self._settings.token_algorithm if serves and keep(unit, self._settings) else ""
             signing = {row.purpose: row.algorithm for row in rows if row.retired_at is None}
             made = [purpose.value for purpose in Purpose if purpose.value not in signing]
             if chosen and signing.get(Purpose.ACCESS.value, chosen) != chosen:
@@ -228,7 +321,7 @@ class KeyRing:
         self, unit: SystemUnit, purposes: Iterable[Purpose], algorithm: Algorithm | None = None
     ) -> dict[str, dict[str, Any]]:
         """Makes new keys in place of the current ones; the ids before and after, by purpose."""
-        now, lives = self._clock.now_ms(), lifetimes.longest(unit, self._settings)
+        now, lives = self._clock.now_ms(), longest(unit, self._settings)
         signing = [row for row in unit.all(_ALL) if row.retired_at is None]
         changes = {}
         for purpose in purposes:
@@ -288,3 +381,50 @@ class KeyRing:
             retired_at=row.retired_at,
             expires_at=row.expires_at,
         )
+
+
+# The list of signing keys, without their secrets.
+
+
+class ListedKey(NamedTuple):
+    """A key without its secret."""
+
+    id: str
+    purpose: str
+    algorithm: str
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+
+_ALL_LISTED = select(*(_K[name] for name in ListedKey._fields))
+_SIGNS_ACCESS = global_(
+    select(_K.algorithm)
+    .where(_K.purpose == Purpose.ACCESS.value, _K.retired_at.is_(None))
+    .order_by(_K.created_at.desc(), _K.id.desc()),
+    str,
+)
+_LISTED = global_(_ALL_LISTED.where(_K.id == bindparam("id")), ListedKey)
+LISTING = Listing(
+    _ALL_LISTED,
+    ListedKey,
+    key=_K.id,
+    sorts={"ID": _K.id, "CREATED": _K.created_at},
+    filters={
+        "purpose": _K.purpose == bindparam("of_purpose"),
+        "signing": _K.retired_at.is_(None),
+        "verifying": and_(_K.retired_at.is_not(None), _K.expires_at > bindparam("now", type_=BigInteger())),
+        "expired": _K.expires_at <= bindparam("now", type_=BigInteger()),
+    },
+    owned=False,
+)
+
+
+def access_algorithm(unit: SystemUnit) -> str | None:
+    """With which users' access tokens are signed; None before the first key."""
+    return unit.first(_SIGNS_ACCESS)
+
+
+def find_listed_key(unit: SystemUnit, key_id: str) -> ListedKey | None:
+    """A key without its secret."""
+    return unit.first(_LISTED, id=key_id)

@@ -20,8 +20,7 @@ from manifest_auth.protocols.oauth import account_of, client_id_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.recent import Recent
 from manifest_auth.sessions.tokens.access import SKEW_S, is_compact, is_signed_by
-from manifest_auth.sessions.tokens.key import Purpose
-from manifest_auth.sessions.tokens.keys import KeyRing
+from manifest_auth.sessions.tokens.keys import KeyRing, Purpose
 from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
 

@@ -12,8 +12,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import grants
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.throttle import throttle
-from manifest_auth.throttle.networks import networks_of
-from manifest_auth.throttle.throttle import Counter, Policy, Wait
+from manifest_auth.throttle.throttle import Counter, Policy, Wait, networks_of
 
 ENTRY_POINT: Final[EntryPoint] = "device"
 PAUSE_MS: Final = 10 * 60_000

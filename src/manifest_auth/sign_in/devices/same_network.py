@@ -10,7 +10,7 @@ from manifest_auth.errors import Forbidden
 from manifest_auth.runtime.settings import Settings, is_listed, networks_of, plain_address
 from manifest_auth.tenants.device_rules import PairingRules, networks
 from manifest_auth.text.languages import marked as _
-from manifest_auth.throttle.networks import network_of
+from manifest_auth.throttle.throttle import network_of
 
 _LOOPBACK = networks_of("127.0.0.0/8,::1/128")
 

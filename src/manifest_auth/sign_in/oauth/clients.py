@@ -1,6 +1,6 @@
 """Authenticates the service account that calls ``/oauth2``, by a client secret or by a signed assertion.
 
-One refusal covers every cause; what was wrong is counted (:mod:`...throttle.wrong_secrets`) and stands in the log.
+One refusal covers every cause; what was wrong is counted (:mod:`...throttle.limits`) and stands in the log.
 """
 
 from __future__ import annotations

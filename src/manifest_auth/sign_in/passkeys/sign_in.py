@@ -16,7 +16,7 @@ from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.proofs import MFA
+from manifest_auth.sessions.sessions import MFA
 from manifest_auth.sign_in import completion, exchange_codes
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.exchange_codes import Coded

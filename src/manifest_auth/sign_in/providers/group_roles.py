@@ -139,7 +139,7 @@ def unlink(
     unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int, *, deleted: Issuer | None = None
 ) -> Unlinked:
     """Unlinks an identity from a user, with the roles that its groups granted. ``deleted``: as for
-    :func:`.unlinking.unlink`. Raises NotFound."""
+    :func:`.identities.unlink`. Raises NotFound."""
     gone = providers.unlink(unit, user_id, identity_id, deleted=deleted)
     user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
     take_back(unit, ctx, user, gone.granted & ~providers.granted_to(unit, user_id), gone.provider_id)

@@ -13,7 +13,7 @@ import msgspec
 from manifest_auth.protocols.oidc import Authorization
 from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
-from manifest_auth.sessions.proofs import MFA, Way
+from manifest_auth.sessions.sessions import MFA, Way
 from manifest_auth.sign_in.identity import Identity
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.proof import Proof

@@ -36,7 +36,7 @@ from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.text.languages import marked as _
-from manifest_auth.throttle import anonymous_limits, throttle
+from manifest_auth.throttle import limits, throttle
 
 T = TypeVar("T")
 _MORE_ATTEMPTS = 3
@@ -88,7 +88,7 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
     started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)
     if isinstance(started, StartedFlow):
         return started
-    raise ctx.services.throttle.refusal(anonymous_limits.ENTRY_POINT, started)
+    raise ctx.services.throttle.refusal(limits.ENTRY_POINT, started)
 
 
 def return_address(

@@ -8,7 +8,7 @@ from manifest_auth.accounts.factors import recovery_codes, totp
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import Replay, ValidationError
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.proofs import Way
+from manifest_auth.sessions.sessions import Way
 from manifest_auth.store import TenantUnit
 
 

@@ -13,7 +13,7 @@ from manifest_auth.errors import InvalidToken, MfaRequired, Refusal
 from manifest_auth.protocols import webauthn
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.proofs import MFA, Way, ways_of
+from manifest_auth.sessions.sessions import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, device_cookies, exchange_codes, password, set_password
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity

@@ -19,7 +19,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.errors import InvalidToken, MfaRequired, ValidationError
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.proofs import MFA, Proof, Way
+from manifest_auth.sessions.sessions import MFA, SessionProof, Way
 from manifest_auth.sign_in.identity import Identity
 from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
     """``proof``: of the new session; None: a factor is due. ``enrols``: it has to be enrolled first; ``due_at``: from
     when on that is so, milliseconds."""
 
-    proof: Proof | None
+    proof: SessionProof | None
     enrols: bool = False
     due_at: int | None = None
 
@@ -50,7 +50,7 @@ def judge(
 ) -> Verdict:
     """Whether the sign-in of a locked user may go on. ``trust``: the cookie of a trusted browser. Marks since when an
     enrolment is due."""
-    proof = Proof(identity.amr, identity.authenticated_at)
+    proof = SessionProof(identity.amr, identity.authenticated_at)
     if not identity.needs_factor or MFA in identity.amr:
         return Verdict(proof)
     if user.factors:
@@ -70,10 +70,10 @@ def judge(
     return Verdict(proof, due_at=due_at) if ctx.now < due_at else Verdict(None, enrols=True)
 
 
-def of_device(*amr: Way) -> Proof:
+def of_device(*amr: Way) -> SessionProof:
     """The proof of a session that a device holds: its user was asked before, in a browser or for a PIN. It is of no
     moment, so that it never counts as recent."""
-    return Proof(amr, None)
+    return SessionProof(amr, None)
 
 
 def ask(

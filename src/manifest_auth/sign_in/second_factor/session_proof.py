@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manifest_auth import sessions
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.proofs import MFA, Way
+from manifest_auth.sessions.sessions import MFA, Way
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 

@@ -84,7 +84,7 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     Column("app_id", Text),  # client id of the app that holds it
     Column("device_id", Text),  # the enrolled device that holds it
     Column("label", Text),  # the device's name
-    # See sessions/children.py.
+    # See sessions/sessions.py.
     Column("parent_id", Text),  # the session that it came from; null: from a sign-in
     Column("has_children", Integer),  # 1: sessions have come from it
     Index(None, "id"),

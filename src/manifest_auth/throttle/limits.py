@@ -1,26 +1,30 @@
-"""Limits on what anonymous callers may write, by address and client.
-
-Limited are audit events that they cause, and sign-ins at providers that they start and do not finish
-(docs/decisions/0030-anonymous-limits.md).
-
-The throttle's counters count both, for spans of time. Excess events of a class are counted, but not written, which
-blocks no caller. Excess starts have to wait, as with passwords, except from a device that signed in before.
-"""
+"""Limits on what callers without an account may write, and on wrong secrets and assertions of machines."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
+from manifest_auth.errors import RateLimited
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import EntryPoint, Limit
 from manifest_auth.runtime.settings import HOUR
-from manifest_auth.store import TenantUnit
-from manifest_auth.throttle import networks, origins, throttle
-from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait
+from manifest_auth.store import Store, SystemUnit, TenantUnit
+from manifest_auth.text.machine_secrets import hash_of
+from manifest_auth.throttle import origins, throttle
+from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, networks_of, widened
+
+# Limits on what anonymous callers may write, by address and client.
+#
+# Limited are audit events that they cause, and sign-ins at providers that they start and do not finish
+# (docs/decisions/0030-anonymous-limits.md).
+#
+# The throttle's counters count both, for spans of time. Excess events of a class are counted, but not written, which
+# blocks no caller. Excess starts have to wait, as with passwords, except from a device that signed in before.
 
 
 class EventClass(enum.Enum):
@@ -108,8 +112,8 @@ def _budgets(unit: TenantUnit, request: Request, what: EventClass, subject: str)
             "events", unit.tenant_id, what.value, account, network, now=request.now, span_s=EVENTS_S
         )
 
-    for step, network in enumerate(networks.networks_of(request.address)):
-        yield "address", key(network), networks.widened(EVENTS_FROM_ADDRESS, step)
+    for step, network in enumerate(networks_of(request.address)):
+        yield "address", key(network), widened(EVENTS_FROM_ADDRESS, step)
     yield ("account" if account else "client"), key(""), EVENTS_IN_CLIENT
 
 
@@ -120,3 +124,69 @@ def flow_counters(tenant_id: int, address: str, now: int) -> tuple[Counter, ...]
 
 def _key(tenant_id: int, source: str, now: int) -> str:
     return throttle.span_key(ENTRY_POINT, tenant_id, source, now=now, span_s=FLOW_LIFE_S)
+
+
+# Counts wrong secrets and assertions of machines, by address and by client id: 30 are free, then pauses follow.
+#
+# No secret is guessed: it has 256 random bits. The pauses bound the work that junk makes. While an address waits, this
+# process refuses what comes from there without asking the store, secrets that it knows to be right apart.
+
+MACHINE_ENTRY_POINT: Final[EntryPoint] = "machine"
+POLICY: Final = Policy(free=30, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
+_MOST = 10_000  # remembered counters, and remembered secrets
+
+
+class WrongSecrets:
+    """The counters, and what this process knows of them."""
+
+    def __init__(self, throttle: Throttle, store: Store, clock: Clock) -> None:
+        self._throttle, self._store, self._clock = throttle, store, clock
+        self._until: dict[str, int] = {}  # when a counter lets the next one pass, milliseconds
+        self._right: dict[str, None] = {}  # hashes of secrets that were right, the newest last
+
+    def check(self, address: str, secret: str, client_id: str = "") -> None:
+        """Raises RateLimited while address or client id has to wait, as far as this process knows, unless the secret
+        was right before. Never asks the store. ``secret``: empty for an assertion."""
+        if not self._until or not self._throttle.is_on:
+            return
+        now = self._clock.now_ms()
+        wait = max((self._until.get(counter.key, 0) - now for counter in _counters(address, client_id)), default=0)
+        if wait > 0 and (not secret or hash_of(secret) not in self._right):
+            raise self._throttle.refusal(MACHINE_ENTRY_POINT, Wait(wait, "address"))
+
+    def was_right(self, secret: str) -> None:
+        """Remembers that the secret was right."""
+        hashed = hash_of(secret)
+        if hashed not in self._right:
+            _make_place(self._right)
+            self._right[hashed] = None
+
+    async def count(self, address: str, client_id: str = "") -> None:
+        """Counts a wrong one. Raises RateLimited where address or client id has to wait."""
+        if not self._throttle.is_on:
+            return
+        counters = throttle.in_order(_counters(address, client_id))
+        now = self._clock.now_ms()
+
+        def work(unit: SystemUnit) -> throttle.Pause | None:
+            return throttle.count_each(unit, counters, now)
+
+        pause = await self._store.write(work)
+        if pause is not None:
+            _make_place(self._until)
+            self._until[pause.by.key] = now + pause.ms
+            raise self._refusal(pause)
+
+    def _refusal(self, pause: throttle.Pause) -> RateLimited:
+        return self._throttle.refusal(MACHINE_ENTRY_POINT, Wait(pause.ms, "address"))
+
+
+def _counters(address: str, client_id: str) -> tuple[Counter, ...]:
+    found = throttle.by_address(POLICY, lambda network: throttle.key_of(MACHINE_ENTRY_POINT, "from", network), address)
+    return (*found, Counter(throttle.key_of(MACHINE_ENTRY_POINT, "account", client_id), POLICY)) if client_id else found
+
+
+def _make_place(remembered: dict[str, int] | dict[str, None]) -> None:
+    """Forgets the oldest entries of a full one."""
+    while len(remembered) >= _MOST:
+        del remembered[next(iter(remembered))]
