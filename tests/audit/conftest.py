@@ -13,7 +13,7 @@ import pytest
 
 from manifest_auth import audit
 from manifest_auth import audit as trail
-from manifest_auth.audit import Event, Origin, Point, Verdict
+from manifest_auth.audit import AuditVerdict, Event, Origin, Point
 from manifest_auth.store import Store, TenantUnit, open_store
 from tests.support.secret_keys import MACS
 
@@ -70,7 +70,7 @@ class Chain:
         await remote.close()
         return found
 
-    async def verdict(self, known: Point | None = None) -> Verdict:
+    async def verdict(self, known: Point | None = None) -> AuditVerdict:
         return await trail.verify(self.store, self.number, lambda _: None, known)
 
     async def faults(self) -> list[tuple[int, str]]:

@@ -46,7 +46,7 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
     after = None
     while True:
         some, after = await audit.page(store.of(chain), EventFilter(order=order), 3, after)
-        found += json.loads(msgspec.json.encode(audit.wire(some, after, order)))["items"]
+        found += json.loads(msgspec.json.encode(audit.events_data(some, after, order)))["items"]
         if after is None:
             return found
 

@@ -18,7 +18,7 @@ from manifest_auth.accounts import (
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.invitations import NewLink
 from manifest_auth.accounts.rank import RequestOrOrigin
-from manifest_auth.accounts.users import User
+from manifest_auth.accounts.users import User, email_changes
 from manifest_auth.audit import Act, Event, Origin
 from manifest_auth.context import AdminCaller, Request
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
@@ -97,12 +97,12 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
             started = email_change_start.start(unit, who, tools, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
     elif "email" in given and rank.manager(unit, who).is_admin:
-        users.email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the present address
+        email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the present address
     before = {name: getattr(user, name) for name in CHANGEABLE}
     after = users.change(unit, user, **{**before, **given})
     if after.email != user.email:
         one_time_links.close(unit, user.id, who.now)
-        users.email_changes.add_done(unit, user, after.email, tools.random.text(24), who.caller.actor, who.now)
+        email_changes.add_done(unit, user, after.email, tools.random.text(24), who.caller.actor, who.now)
     if given or started is None:
         changed = {name: value for name, value in given.items() if value != before[name]}
         detail = {"before": {name: before[name] for name in changed}, "after": changed}
@@ -147,7 +147,7 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     # One-time codes stay, so that their exchange answers that the account is disabled; a restore voids them.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, pending=False)
     one_time_links.close(unit, user.id, who.now)
-    users.email_changes.close_pending(unit, user.id, who.now)
+    email_changes.close_pending(unit, user.id, who.now)
     providers.drop_tokens(unit, user.id)
     change = {"before": {"deactivated": False}, "after": {"deactivated": True}}
     audit.record(unit, who, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended, **change)
@@ -175,7 +175,7 @@ def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
     _check_own_sessions(who, user)
     ended = sessions.end_all(unit, user.id, "ended_by_admin", who.now)
     factors.trusted_browsers.end_all(unit, user.id)
-    users.email_changes.close_pending(unit, user.id, who.now)
+    email_changes.close_pending(unit, user.id, who.now)
     audit.record(unit, who, Event.SIGNED_OUT_ALL, f"user:{user.id}", sessions=ended)
     return ended
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers
 from manifest_auth.accounts import badges, factors, one_time_links, users
-from manifest_auth.accounts.users import User
+from manifest_auth.accounts.users import User, email_changes
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
@@ -47,7 +47,7 @@ def void(
     """Ends all credentials of the account except the password, proved identities, and the identity ``but``. ``user``:
     locked. ``reason``: why its sessions ended. ``undo_ends``: e-mail changes in force can no longer be undone
     either. ``since``: factors, identities, badges and the PIN stay that were added before that time (milliseconds)."""
-    changes = users.email_changes
+    changes = email_changes
     unlinked = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but, since=since)
     dropped = factors.drop_all(unit, user.id, reason, now, since=since)
     ended, pin = badges.drop_all(unit, user.id, now, since=since)
@@ -100,7 +100,7 @@ class AdminGain:
 def address_is_in_doubt(unit: TenantUnit, user: User, now: int) -> bool:
     """Whether a user who is not an Admin changed the account's address within the last week: it may be that user's
     mailbox. An Admin who sets the address, even to the same one, ends the doubt."""
-    change = users.email_changes.latest(unit, user.id, now)
+    change = email_changes.latest(unit, user.id, now)
     return change is not None and not is_admin_actor(unit, change.started_by)
 
 

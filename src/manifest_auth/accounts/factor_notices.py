@@ -13,7 +13,7 @@ from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Acting
-from manifest_auth.mail_queue import MailQueue
+from manifest_auth.mail_queue.mail_queue import MailQueue
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.mail import Email, Reader
 from manifest_auth.store import TenantUnit

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth.accounts import factor_notices, factors, one_time_links, rank, users
+from manifest_auth.accounts import factor_notices, factors, one_time_links, rank
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.rank import RequestOrOrigin
+from manifest_auth.accounts.users import email_changes
 from manifest_auth.audit import Act, Event
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
@@ -34,7 +35,7 @@ def reset_factors(
     user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.origin.at
     dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)
     closed = one_time_links.close(unit, user.id, now, Purpose.RESET)
-    users.email_changes.close_pending(unit, user.id, now)
+    email_changes.close_pending(unit, user.id, now)
     factor_notices.tell(
         unit, who, tools.mail_queue, user, Event.SECOND_FACTOR_RESET,
         reason=reason, factors=dropped.factors, sessions_ended=dropped.sessions, links_closed=closed,

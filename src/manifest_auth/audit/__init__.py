@@ -38,7 +38,7 @@ from manifest_auth.audit.query import (
 )
 from manifest_auth.audit.readable_links import readable
 from manifest_auth.audit.retention import cut, sweep
-from manifest_auth.audit.verification import Verdict, verify, verify_all
+from manifest_auth.audit.verification import AuditVerdict, verify, verify_all
 from manifest_auth.audit.verify_export import verify_export
 from manifest_auth.audit.wire import (
     AuditEventsData,
@@ -47,8 +47,8 @@ from manifest_auth.audit.wire import (
     cursor,
     event_filter,
     event_named,
+    events_data,
     position_of,
     user_named,
-    wire,
 )
 from manifest_auth.context import Origin

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth.audit.events import BEGINNING, Event, Point, digest
+from manifest_auth.audit.catalogue import Event
+from manifest_auth.audit.events import BEGINNING, Point, digest
 
 
 class Link(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Table, bindparam, select, update
 
+from manifest_auth.audit.catalogue import Event
 from manifest_auth.audit.chain_macs import (
     Head,
     anchor_mac,
@@ -21,7 +22,7 @@ from manifest_auth.audit.chain_macs import (
     is_newest_anchor,
     with_mac,
 )
-from manifest_auth.audit.events import Event, record
+from manifest_auth.audit.events import record
 from manifest_auth.context import Acting
 from manifest_auth.store import CrossTenant, Store, TenantScoped, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import audit_anchors, audit_heads

@@ -13,7 +13,8 @@ import contextlib
 from typing import Any, NamedTuple
 
 from manifest_auth.audit import events
-from manifest_auth.audit.events import INSTALLATION, Event
+from manifest_auth.audit.catalogue import Event
+from manifest_auth.audit.events import INSTALLATION
 from manifest_auth.context import AdminCaller, Origin, Principal, Request
 from manifest_auth.errors import Forbidden, NoSeat, Refusal
 from manifest_auth.runtime.clock import Clock

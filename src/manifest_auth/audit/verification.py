@@ -18,7 +18,7 @@ from manifest_auth.audit.events import INSTALLATION, Point
 from manifest_auth.store import Store, SystemUnit
 
 
-class Verdict(NamedTuple):
+class AuditVerdict(NamedTuple):
     """The result for a chain. ``client``: None for the installation, or a deleted client. ``events``: number of
     verified events, up to ``end``. ``faults``: the first broken link, and faults of head and anchor;
     ``restarts``: the events before which no secret key proves that nothing was cut off."""
@@ -45,7 +45,7 @@ class _Step(NamedTuple):
     faults: list[Fault]
 
 
-async def verify_all(store: Store, step: Step, known: Mapping[int, Point]) -> list[Verdict]:
+async def verify_all(store: Store, step: Step, known: Mapping[int, Point]) -> list[AuditVerdict]:
     """Verifies all chains: those that exist, those that should, and those with a recorded tip (``known``)."""
     chains, missing = await find_chains(store)
     verdicts = []
@@ -57,7 +57,7 @@ async def verify_all(store: Store, step: Step, known: Mapping[int, Point]) -> li
     return verdicts
 
 
-async def verify(store: Store, chain: int, step: Step, known: Point | None = None) -> Verdict:
+async def verify(store: Store, chain: int, step: Step, known: Point | None = None) -> AuditVerdict:
     """Verifies a chain. ``step`` gets the number of events read; ``known``: a tip recorded earlier."""
     after, walk = BEFORE_ALL, None
     while True:
@@ -68,7 +68,7 @@ async def verify(store: Store, chain: int, step: Step, known: Point | None = Non
         after, walk = done.after, done.walk
     found = done.walk
     faults = [*done.faults, *([found.fault] if found.fault else [])]
-    return Verdict(
+    return AuditVerdict(
         chain=chain,
         client=done.client,
         events=found.events,

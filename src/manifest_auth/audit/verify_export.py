@@ -7,16 +7,17 @@ from typing import Any
 
 import orjson
 
+from manifest_auth.audit.catalogue import Event
 from manifest_auth.audit.chain_walk import Link, Walk
-from manifest_auth.audit.events import Event, Point
+from manifest_auth.audit.events import Point
 from manifest_auth.audit.exports import line_of
 from manifest_auth.audit.readable_links import readable
-from manifest_auth.audit.verification import Step, Verdict
+from manifest_auth.audit.verification import AuditVerdict, Step
 from manifest_auth.errors import ValidationError
 from manifest_auth.text.canonical import parse_time
 
 
-def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[Verdict]:
+def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[AuditVerdict]:
     """The result for each chain in the lines of ``audit export``. Whether a chain starts and ends where it should, an
     export cannot show. Raises ValueError for a file that is not an export."""
     walks: dict[int, Walk] = {}
@@ -45,9 +46,9 @@ def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]
     return [_verdict(chain, names[chain], walk) for chain, walk in walks.items()]
 
 
-def _verdict(chain: int, client: str | None, walk: Walk) -> Verdict:
+def _verdict(chain: int, client: str | None, walk: Walk) -> AuditVerdict:
     walk.end(None)
-    return Verdict(
+    return AuditVerdict(
         chain=chain,
         client=client,
         events=walk.events,

@@ -88,7 +88,7 @@ def event_named(name: str, field: str) -> str:
     return name
 
 
-def wire(found: list[FoundEvent], goes_on: Position | None, order: str) -> AuditEventsData:
+def events_data(found: list[FoundEvent], goes_on: Position | None, order: str) -> AuditEventsData:
     """A page as a wire model."""
     items = tuple(event_data(one.client, readable(one.link)) for one in found)
     return AuditEventsData(items, cursor(goes_on, order))

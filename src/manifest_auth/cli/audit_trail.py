@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from manifest_auth import audit
-from manifest_auth.audit import Point, Span, Verdict
+from manifest_auth.audit import AuditVerdict, Point, Span
 from manifest_auth.cli.command import Refused, given_path
 from manifest_auth.cli.progress import Progress
 from manifest_auth.runtime import settings
@@ -71,7 +71,7 @@ async def _verify(given: argparse.Namespace) -> int:
     return 0 if all(not verdict.faults for verdict in verdicts) else 1
 
 
-async def _of_store(client: str | None, show: Progress, known: Mapping[int, Point]) -> list[Verdict]:
+async def _of_store(client: str | None, show: Progress, known: Mapping[int, Point]) -> list[AuditVerdict]:
     count = _Count(show, "proving events")
     async with _opened(settings.load(), with_key=True) as store:
         if client is None:
@@ -80,7 +80,7 @@ async def _of_store(client: str | None, show: Progress, known: Mapping[int, Poin
         return [await audit.verify(store, chain, count, known.get(chain))]
 
 
-def _of_file(path: Path, show: Progress, known: Mapping[int, Point]) -> list[Verdict]:
+def _of_file(path: Path, show: Progress, known: Mapping[int, Point]) -> list[AuditVerdict]:
     try:
         with path.open("rb") as lines:
             return audit.verify_export(lines, _Count(show, "proving events"), known)
@@ -111,7 +111,7 @@ def _read_known(path: Path) -> dict[int, Point]:
         raise SettingsError(f"{path}: not what `audit verify --json` prints") from None
 
 
-def _as_json(verdicts: list[Verdict]) -> dict[str, Any]:
+def _as_json(verdicts: list[AuditVerdict]) -> dict[str, Any]:
     return {
         "ok": all(not verdict.faults for verdict in verdicts),
         "events": sum(verdict.events for verdict in verdicts),
@@ -131,7 +131,7 @@ def _as_json(verdicts: list[Verdict]) -> dict[str, Any]:
     }
 
 
-def _print_result(verdicts: list[Verdict]) -> None:
+def _print_result(verdicts: list[AuditVerdict]) -> None:
     for verdict in verdicts:
         whose = _chain_name(verdict)
         for fault in verdict.faults:
@@ -144,7 +144,7 @@ def _print_result(verdicts: list[Verdict]) -> None:
     print(f"{events} events in {chains}: {what}.")
 
 
-def _chain_name(verdict: Verdict) -> str:
+def _chain_name(verdict: AuditVerdict) -> str:
     if verdict.chain == audit.INSTALLATION:
         return "installation"
     return f"client {verdict.client or verdict.chain}"

@@ -16,7 +16,7 @@ from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.backup_log import record_backup
-from manifest_auth.operations.restore import Proof, restore
+from manifest_auth.operations.restore import RestoreProof, restore
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import StoreUnavailable
@@ -126,7 +126,7 @@ def _restore(given: argparse.Namespace) -> None:
               "manifest-auth doctor.")  # fmt: skip
 
 
-def _print_result(proof: Proof, place: str) -> None:
+def _print_result(proof: RestoreProof, place: str) -> None:
     manifest = proof.manifest
     print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {manifest.schema}.")
     print("integrity_check: ok")

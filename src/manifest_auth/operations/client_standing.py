@@ -27,7 +27,7 @@ class ProviderStanding(NamedTuple):
     reaches_admins: bool
 
 
-class Standing(NamedTuple):
+class ClientStanding(NamedTuple):
     """``claims``: all that the client has on domains; ``waiting_directories``: that nobody proved yet;
     ``unconfirmed``: addresses that count for no Admin yet; ``admins``: how many can act, two standing for more."""
 
@@ -51,18 +51,18 @@ class Standing(NamedTuple):
         return self.licence.status.state in (State.MISSING, State.GRACE, State.EXPIRED)
 
 
-async def read(ctx: RequestContext) -> Standing:
+async def read(ctx: RequestContext) -> ClientStanding:
     """The state of the caller's client."""
     overview = await ctx.services.licence.overview()
     return await ctx.store.read(lambda unit: _read(unit, ctx, overview))
 
 
-def _read(unit: TenantUnit, ctx: RequestContext, overview: Overview) -> Standing:
+def _read(unit: TenantUnit, ctx: RequestContext, overview: Overview) -> ClientStanding:
     settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
     every_claim, _ = domains.LISTING.read(unit, 100, "", "ID", Filters())
     waiting, _ = directories.LISTING.read(unit, 100, "", "DIRECTORY", Filters("state", of_state=directories.PENDING))
     admins, _ = users.LISTING.read(unit, 2, "", "ID", Filters("role", "active", role=Role.ADMIN.bit))
-    return Standing(
+    return ClientStanding(
         claims=every_claim,
         waiting_directories=[one.directory for one in waiting],
         providers=[_provider(ctx, one) for one in providers.list_all(unit)],

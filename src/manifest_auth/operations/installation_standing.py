@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from manifest_auth.operations.doctor import Finding
 
 
-class Standing(NamedTuple):
+class InstallationStanding(NamedTuple):
     """``findings``: notes and what is bad, of the quick checks; ``backup_at``: milliseconds, None for none;
     ``has_factor``: the caller has a second factor; ``mails_waiting``: that the mail server did not accept at first."""
 
@@ -30,7 +30,7 @@ class Standing(NamedTuple):
     mails_waiting: int
 
 
-async def read(ctx: RequestContext) -> Standing:
+async def read(ctx: RequestContext) -> InstallationStanding:
     """The state of the installation, for the system admin who calls."""
     services, me = ctx.services, ctx.admin.admin_id
 
@@ -38,7 +38,7 @@ async def read(ctx: RequestContext) -> Standing:
         return counts.read(unit, ctx.now), second_factor.is_enrolled(unit, me), mail_queue.not_accepted(unit)
 
     counted, has_factor, waiting = await services.store.read(work)
-    return Standing(
+    return InstallationStanding(
         findings=await _quick_findings(services),
         licence=await services.licence.overview(),
         backup_at=await last_backup.read_time(services.store),

@@ -24,7 +24,7 @@ from manifest_auth.runtime.temp_folder import sync
 from manifest_auth.store import sqlite_copy
 
 
-class Proof(NamedTuple):
+class RestoreProof(NamedTuple):
     """The result of a restore."""
 
     manifest: Manifest
@@ -69,7 +69,7 @@ def _paths(settings: Settings) -> _Paths:
     )
 
 
-def restore(settings: Settings, source: Path, progress: Progress, *, end_sessions: bool = False) -> Proof:
+def restore(settings: Settings, source: Path, progress: Progress, *, end_sessions: bool = False) -> RestoreProof:
     """Unpacks, verifies hashes, schema, integrity and row counts, and only then moves everything into place.
 
     Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing was changed. The next restore removes
@@ -92,7 +92,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
             sqlite_copy.write_value(paths.unpacked_store, RESTORED, json.dumps(detail))
             sqlite_copy.drop_value(paths.unpacked_store, FILES_MARK)
             _move_into_place(paths)
-    return Proof(manifest, ended or 0, settings.secret_key is None and not paths.key.exists())
+    return RestoreProof(manifest, ended or 0, settings.secret_key is None and not paths.key.exists())
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.email_change_start import Started, start
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.readers import reader
-from manifest_auth.accounts.users import EmailChange, User, email_changes
+from manifest_auth.accounts.users import User, email_changes
+from manifest_auth.accounts.users.email_changes import EmailChange
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, InvalidToken, ValidationError
 from manifest_auth.permissions import Role

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import factors, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.accounts.users import email_changes
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, ValidationError
@@ -157,7 +158,7 @@ async def sign_out_all(ctx: RequestContext) -> int:
             entra_bearer.sign_out(unit, ctx)
         ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now)
         factors.trusted_browsers.end_all(unit, user.user_id)
-        users.email_changes.close_pending(unit, user.user_id, ctx.now)
+        email_changes.close_pending(unit, user.user_id, ctx.now)
         audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended)
         return ended
 
@@ -172,7 +173,7 @@ async def sign_out_others(ctx: RequestContext) -> int:
 
     def work(unit: TenantUnit) -> int:
         ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now, but=user.session_id)
-        users.email_changes.close_pending(unit, user.user_id, ctx.now)
+        email_changes.close_pending(unit, user.user_id, ctx.now)
         audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended, but=user.session_id)
         return ended
 
@@ -222,7 +223,7 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
         proved.check_again(unit, now_user)
         users.set_password(bound, now_user, fresh, ctx.now)
         one_time_links.close(bound, caller.user_id, ctx.now, Purpose.RESET)
-        users.email_changes.close_pending(bound, caller.user_id, ctx.now)
+        email_changes.close_pending(bound, caller.user_id, ctx.now)
         ended = sessions.end_all(bound, caller.user_id, "password_changed", ctx.now, but=caller.session_id)
         audit.record(bound, ctx, Event.PASSWORD_CHANGED, f"user:{caller.user_id}", sessions_ended=ended)
 

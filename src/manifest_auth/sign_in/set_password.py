@@ -14,7 +14,7 @@ from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.accounts.one_time_links import Link, Purpose
-from manifest_auth.accounts.users import User
+from manifest_auth.accounts.users import User, email_changes
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidToken
 from manifest_auth.permissions import Role
@@ -206,7 +206,7 @@ def _set(unit: SystemUnit, ctx: RequestContext, found: OpenLink, fresh: str) -> 
     if not one_time_links.use(bound, found.link, ctx.now):
         raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
     one_time_links.close(bound, user.id, ctx.now)
-    users.email_changes.close_pending(bound, user.id, ctx.now)
+    email_changes.close_pending(bound, user.id, ctx.now)
     users.set_password(bound, user, fresh, ctx.now, by_emailed_link=bool(found.link.emailed))
     ended = sessions.end_all(bound, user.id, _EVENTS[found.purpose].value, ctx.now)
     detail: dict[str, Any] = {"made_by": found.link.invited_by, "sessions_ended": ended}

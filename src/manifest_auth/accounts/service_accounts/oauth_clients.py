@@ -10,7 +10,9 @@ from manifest_auth.context import SERVICE
 from manifest_auth.store import Store, cross_tenant
 from manifest_auth.store.tables import service_accounts, tenants, users
 
-_A, _T, _U = service_accounts.c, tenants.c, users.c
+_A = service_accounts.c
+_T = tenants.c
+_U = users.c
 
 
 class OAuthAccount(NamedTuple):

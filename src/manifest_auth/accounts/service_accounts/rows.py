@@ -42,7 +42,8 @@ class ServiceAccount(NamedTuple):
         return f"service:{self.id}"
 
 
-_U, _A = users.c, service_accounts.c
+_U = users.c
+_A = service_accounts.c
 _OF_USER = {
     "id": _U.id, "tenant_id": _U.tenant_id, "name": _U.first_name.label("name"), "roles": _U.roles,
     "created_at": _U.created_at, "deactivated_at": _U.deactivated_at,

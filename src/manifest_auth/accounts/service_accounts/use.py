@@ -14,7 +14,8 @@ from manifest_auth.store.tables import service_accounts, service_secrets
 
 TOUCH_EVERY_MS: Final = 60_000
 RECORD_EVERY_MS: Final = 3_600_000
-_A, _S = service_accounts.c, service_secrets.c
+_A = service_accounts.c
+_S = service_secrets.c
 _BEFORE = bindparam("before", type_=BigInteger())
 _TOUCH = tenant_scoped(
     update(service_secrets)

@@ -5,7 +5,6 @@ Owns ``users``, ``password_history`` and ``email_changes``.
 Never computes a hash, never opens a session, and never checks ranks.
 """
 
-from manifest_auth.accounts.users import email_changes
 from manifest_auth.accounts.users.credentials import (
     drop_password,
     former_hashes,
@@ -17,7 +16,6 @@ from manifest_auth.accounts.users.credentials import (
     void_password,
     with_password,
 )
-from manifest_auth.accounts.users.email_changes import EmailChange
 from manifest_auth.accounts.users.roles import VoidAccount, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.accounts.users.users import (
     EVERY_KIND,

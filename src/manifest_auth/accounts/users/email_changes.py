@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
-from manifest_auth.accounts.users.users import User
+from manifest_auth.accounts.users import User
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import email_changes

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from manifest_auth import audit
-from manifest_auth.audit import AuditEventsData, AuditQuery, event_filter, position_of, wire
+from manifest_auth.audit import AuditEventsData, AuditQuery, event_filter, events_data, position_of
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Access, Call, Route
 from manifest_auth.services import RequestContext
@@ -27,7 +27,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
         found, goes_on = await audit.page(store.of(chain), asked, query.first, after)
     else:
         found, goes_on = await audit.page_across(store, asked, query.first, after)
-    return wire(found, goes_on, query.direction)
+    return events_data(found, goes_on, query.direction)
 
 
 ROUTES = (

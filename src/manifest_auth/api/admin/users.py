@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Draft, UserWithAccessLink, password_rules, users
-from manifest_auth.accounts.users import User
+from manifest_auth.accounts.users import User, email_changes
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited
@@ -116,7 +116,7 @@ class ResetData(Wire, frozen=True):
 
 def _data(unit: TenantUnit, ctx: RequestContext, found: Sequence[User]) -> tuple[UserData, ...]:
     """Users with their pending addresses."""
-    pending = users.email_changes.pending_addresses(unit, [user.id for user in found], ctx.now)
+    pending = email_changes.pending_addresses(unit, [user.id for user in found], ctx.now)
     return tuple(_user(user, pending.get(user.id)) for user in found)
 
 

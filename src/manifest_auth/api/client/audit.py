@@ -6,7 +6,16 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from manifest_auth.audit import AuditEventsData, AuditFilters, AuditQuery, Format, event_filter, page, position_of, wire
+from manifest_auth.audit import (
+    AuditEventsData,
+    AuditFilters,
+    AuditQuery,
+    Format,
+    event_filter,
+    events_data,
+    page,
+    position_of,
+)
 from manifest_auth.errors import ReauthenticationRequired, ValidationError
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream
 from manifest_auth.operations import export_audit
@@ -27,7 +36,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
     query: AuditQuery = call.parameters
     asked = event_filter(query)
     found, goes_on = await page(ctx.store, asked, query.first, position_of(query.after, query.direction))
-    return wire(found, goes_on, query.direction)
+    return events_data(found, goes_on, query.direction)
 
 
 async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:

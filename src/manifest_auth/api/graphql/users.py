@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from manifest_auth.accounts import users
-from manifest_auth.accounts.users import EmailChange, User
+from manifest_auth.accounts.users import User, email_changes
+from manifest_auth.accounts.users.email_changes import EmailChange
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.batch_loading import Loader
 from manifest_auth.api.graphql.lists import ListOf
@@ -47,7 +48,7 @@ def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, User]:
     return {user.id: user for user in users.get_named(unit, ids)}
 
 
-_PENDING_CHANGES: Loader[int, EmailChange] = Loader(users.email_changes.pending_rows)
+_PENDING_CHANGES: Loader[int, EmailChange] = Loader(email_changes.pending_rows)
 
 
 async def _pending_email(user: User, info: Any) -> str | None:

@@ -14,7 +14,7 @@ from manifest_auth.operations.domains import notices
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import domain_rows
-from manifest_auth.tenants.claims.dns_lookup import Verdict
+from manifest_auth.tenants.claims.dns_lookup import DnsVerdict
 from manifest_auth.tenants.claims.domain_rows import (
     DNS,
     FAILING,
@@ -54,7 +54,7 @@ class _Case(NamedTuple):
 
 
 def apply_verdict(
-    unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
+    unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: DnsVerdict
 ) -> Claim | None:
     """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim; None: it is gone."""
     owner = domain_rows.owner_of(unit, domain, lock=True)

@@ -15,7 +15,7 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_claims, provider_domains
 from manifest_auth.tenants.claims import domain_rows, domains
-from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, Verdict
+from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, DnsVerdict
 from manifest_auth.tenants.claims.domain_names import record_of
 from manifest_auth.tenants.claims.domain_rows import PENDING, VOUCHED, Claim
 
@@ -120,7 +120,7 @@ async def _check(services: Services, key: _Key) -> bool:
 
 
 async def _apply_verdict(
-    services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
+    services: Services, who: Origin, tenant_id: int, domain: str, verdict: DnsVerdict
 ) -> Claim | None:
     return await services.store.write(
         lambda unit: checks.apply_verdict(unit, services, who, tenant_id, domain, verdict)

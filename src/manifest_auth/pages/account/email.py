@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.accounts import users
+from manifest_auth.accounts.users import email_changes
 from manifest_auth.http import Answer
 from manifest_auth.pages import said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
@@ -38,7 +39,7 @@ class EmailView(AccountView, frozen=True, kw_only=True):
 
 def _view(unit: TenantUnit, ctx: RequestContext, done: str = "", typed: str = "") -> EmailView:
     user = users.get(unit, ctx.user.user_id)
-    waiting = users.email_changes.pending_rows(unit, [user.id]).get(user.id)
+    waiting = email_changes.pending_rows(unit, [user.id]).get(user.id)
     pending = waiting if waiting is not None and waiting.is_pending(ctx.now) else None
     return EmailView(
         said=done,

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from manifest_auth import providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors import Kind, recovery_codes
+from manifest_auth.accounts.users import email_changes
 from manifest_auth.audit import Event, about
 from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
@@ -139,7 +140,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeVi
         is_all=since.is_all,
         events=events,
         failed=sum(event.times for event in events if event.is_bad),
-        pending=users.email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id, ""),
+        pending=email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id, ""),
         password_is_due=completion.password_is_due(user, me.tenant_settings, ctx.now),
         has_password=user.password_hash is not None,
         password_changed_at=user.password_changed_at or 0,

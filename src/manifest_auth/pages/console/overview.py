@@ -10,7 +10,7 @@ from manifest_auth import audit
 from manifest_auth.audit import Event, EventFilter
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_standing, usage
-from manifest_auth.operations.client_standing import Standing
+from manifest_auth.operations.client_standing import ClientStanding
 from manifest_auth.operations.providers.recently import Recently, recently
 from manifest_auth.operations.usage import Usage
 from manifest_auth.pages.call import PageCall, View
@@ -69,7 +69,7 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
     return await frame.shown(ctx, work)
 
 
-def _concerns(standing: Standing, known: dict[int, Recently]) -> Iterator[Attention]:
+def _concerns(standing: ClientStanding, known: dict[int, Recently]) -> Iterator[Attention]:
     yield from _licence(standing)
     for claim in standing.claims:
         if claim.contested:
@@ -92,7 +92,7 @@ def _concerns(standing: Standing, known: dict[int, Recently]) -> Iterator[Attent
     yield from _to_do(standing)
 
 
-def _licence(standing: Standing) -> Iterator[Attention]:
+def _licence(standing: ClientStanding) -> Iterator[Attention]:
     if standing.licence_warning:
         said = standing.licence_warning[:1].upper() + standing.licence_warning[1:]
         yield Attention(standing.is_licence_over, said, "Ask the people who run this server to renew it.")
@@ -101,7 +101,7 @@ def _licence(standing: Standing) -> Iterator[Attention]:
         yield Attention(False, "All seats of the licence are taken", "No one new is let in until one is free.")
 
 
-def _providers(standing: Standing, known: dict[int, Recently]) -> Iterator[Attention]:
+def _providers(standing: ClientStanding, known: dict[int, Recently]) -> Iterator[Attention]:
     for one in standing.providers:
         if not one.opens:
             yield Attention(
@@ -123,7 +123,7 @@ def _providers(standing: Standing, known: dict[int, Recently]) -> Iterator[Atten
             )  # fmt: skip
 
 
-def _to_do(standing: Standing) -> Iterator[Attention]:
+def _to_do(standing: ClientStanding) -> Iterator[Attention]:
     if standing.unconfirmed:
         yield Attention(
             False, "Addresses wait for an Admin",
@@ -155,7 +155,7 @@ def _to_do(standing: Standing) -> Iterator[Attention]:
         )
 
 
-def _figures(standing: Standing, used: Usage) -> Iterator[tuple[str, str, str]]:
+def _figures(standing: ClientStanding, used: Usage) -> Iterator[tuple[str, str, str]]:
     yield str(used.users), "active account" if used.users == 1 else "active accounts", "/console/users?state=active"
     yield str(used.active_users), "signed in within 30 days", "/console/usage"
     yield str(used.open_sessions), "open session" if used.open_sessions == 1 else "open sessions", "/console/usage"

@@ -12,7 +12,7 @@ from msgspec import Meta
 from manifest_auth import accounts, providers, sessions, tenants
 from manifest_auth.accounts import rank, users
 from manifest_auth.accounts.factors import Kind
-from manifest_auth.accounts.users import User
+from manifest_auth.accounts.users import User, email_changes
 from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import manage_users
@@ -178,7 +178,7 @@ async def _view(
             name=f"{user.first_name} {user.last_name}".strip() or user.email,
             user=typed if typed is not None and typed.act == "details" else _form(user),
             email=user.email,
-            pending_email=users.email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id) or "",
+            pending_email=email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id) or "",
             is_proved=user.email_proved_at is not None,
             roles=role_names(user.roles),
             boxes=boxes(ticked, admin=by.is_admin),

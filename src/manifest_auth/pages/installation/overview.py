@@ -11,7 +11,7 @@ from manifest_auth.audit import INSTALLATION, Event, EventFilter, FoundEvent
 from manifest_auth.http import Answer
 from manifest_auth.licence import State
 from manifest_auth.operations import installation_standing
-from manifest_auth.operations.installation_standing import Standing
+from manifest_auth.operations.installation_standing import InstallationStanding
 from manifest_auth.operations.last_backup import OLD_MS
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
@@ -74,7 +74,7 @@ def _is_ours(one: FoundEvent) -> bool:
     return one.chain == INSTALLATION
 
 
-def _concerns(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
+def _concerns(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
     yield from _licence(ctx, standing)
     if ctx.services.jobs_failed_at:
         yield Attention(
@@ -97,7 +97,7 @@ def _concerns(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
     yield from _to_do(ctx, standing)
 
 
-def _licence(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
+def _licence(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
     status, where = standing.licence.status, f"{frame.OVERVIEW}/licence"
     if status.state is State.MISSING:
         yield Attention(
@@ -111,7 +111,7 @@ def _licence(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
         yield Attention(True, "The clock is behind the newest time that was seen here", "Set it, better by NTP.", where)
 
 
-def _backup(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
+def _backup(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
     where = f"{frame.OVERVIEW}/backups"
     if standing.backup_at is None:
         yield Attention(False, "No backup was ever noted", "A command makes one while the server runs.", where)
@@ -119,7 +119,7 @@ def _backup(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
         yield Attention(False, "The last backup is more than two days old", "Look why no newer one was made.", where)
 
 
-def _to_do(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
+def _to_do(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
     counted = standing.counts
     if not standing.has_factor:
         yield Attention(
@@ -149,7 +149,7 @@ def _to_do(ctx: RequestContext, standing: Standing) -> Iterator[Attention]:
         )  # fmt: skip
 
 
-def _figures(standing: Standing) -> Iterator[tuple[int, str, str]]:
+def _figures(standing: InstallationStanding) -> Iterator[tuple[int, str, str]]:
     counted = standing.counts
     working = counted.clients - counted.suspended_clients
     yield working, "active client" if working == 1 else "active clients", f"{frame.OVERVIEW}/clients"
@@ -157,7 +157,7 @@ def _figures(standing: Standing) -> Iterator[tuple[int, str, str]]:
     yield counted.open_sessions, "open session" if counted.open_sessions == 1 else "open sessions", ""
 
 
-def _licence_in_words(standing: Standing) -> str:
+def _licence_in_words(standing: InstallationStanding) -> str:
     status = standing.licence.status
     if status.licence is None:
         return {State.NOT_NEEDED: "Not needed here"}.get(status.state, "None installed")

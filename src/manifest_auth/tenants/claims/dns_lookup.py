@@ -30,7 +30,7 @@ _PER_CLIENT: Final = 4  # look-ups of one client at a time, so that its dead nam
 _NO_ANSWER = "A name server failed or did not answer in time"
 
 
-class Verdict(NamedTuple):
+class DnsVerdict(NamedTuple):
     """``why``: the message for the client where nothing was proved."""
 
     proved: bool
@@ -54,7 +54,7 @@ class DomainRecords:
         if not self.is_on:
             raise Conflict("This installation proves no domain by DNS: its operator vouches for a domain")
 
-    async def look_up(self, record: Record, tenant_id: int) -> Verdict:
+    async def look_up(self, record: Record, tenant_id: int) -> DnsVerdict:
         """Whether all servers return the record. Raises RateLimited when the client has too many look-ups in progress,
         and Conflict where DNS is off."""
         if self._under_way[tenant_id] >= _PER_CLIENT:
@@ -87,28 +87,28 @@ class DomainRecords:
         self._notified[key] = now
         return True
 
-    async def look_up_in_turn(self, record: Record) -> Verdict:
+    async def look_up_in_turn(self, record: Record) -> DnsVerdict:
         """As :meth:`look_up`, for the server's own checks, without the client's limits. Raises Conflict where DNS is
         off."""
         self.check_on()
         async with self._slots:
             return await self._ask_all(record)
 
-    async def _ask_all(self, record: Record) -> Verdict:
+    async def _ask_all(self, record: Record) -> DnsVerdict:
         servers = self._configured or await asyncio.to_thread(_system)
         try:
             async with asyncio.timeout(ALL_SERVERS_S):
                 verdicts = await asyncio.gather(*(self._ask(server, record) for server in servers))
         except TimeoutError:
-            return Verdict(False, _NO_ANSWER)
+            return DnsVerdict(False, _NO_ANSWER)
         refused = [verdict for verdict in verdicts if not verdict.proved]
         if not verdicts:
-            return Verdict(False, "This installation knows no name server")
+            return DnsVerdict(False, "This installation knows no name server")
         if refused and len(refused) < len(verdicts):
-            return Verdict(False, "The name servers that were asked do not agree")
-        return refused[0] if refused else Verdict(True)
+            return DnsVerdict(False, "The name servers that were asked do not agree")
+        return refused[0] if refused else DnsVerdict(True)
 
-    async def _ask(self, server: tuple[str, int], record: Record) -> Verdict:
+    async def _ask(self, server: tuple[str, int], record: Record) -> DnsVerdict:
         from dns.exception import DNSException
 
         try:
@@ -116,7 +116,7 @@ class DomainRecords:
                 return await _exchange(server, record)
         except (OSError, TimeoutError, EOFError, DNSException) as error:
             self._log.info("dns_failed", server=server[0], name=record.name, error=f"{type(error).__name__}: {error}")
-            return Verdict(False, _NO_ANSWER)
+            return DnsVerdict(False, _NO_ANSWER)
 
 
 def _system() -> list[tuple[str, int]]:
@@ -130,7 +130,7 @@ def _system() -> list[tuple[str, int]]:
     return [(str(address), found.port) for address in found.nameservers]
 
 
-async def _exchange(server: tuple[str, int], record: Record) -> Verdict:
+async def _exchange(server: tuple[str, int], record: Record) -> DnsVerdict:
     """One question over TCP (RFC 7766). Raises the errors of sockets and of the DNS library."""
     import dns.message  # imported late: most processes never need it
 
@@ -142,16 +142,16 @@ async def _exchange(server: tuple[str, int], record: Record) -> Verdict:
         await writer.drain()
         (size,) = struct.unpack("!H", await reader.readexactly(2))
         if size > MOST_BYTES:
-            return Verdict(False, f"The answer is longer than {MOST_BYTES} bytes")
+            return DnsVerdict(False, f"The answer is longer than {MOST_BYTES} bytes")
         answer = dns.message.from_wire(await reader.readexactly(size))
     finally:
         writer.close()
     if not question.is_response(answer):
-        return Verdict(False, _NO_ANSWER)
+        return DnsVerdict(False, _NO_ANSWER)
     return verdict_of(answer, record)
 
 
-def verdict_of(answer: Message, record: Record) -> Verdict:
+def verdict_of(answer: Message, record: Record) -> DnsVerdict:
     """The verdict on an answer."""
     import dns.flags
     import dns.name
@@ -160,11 +160,11 @@ def verdict_of(answer: Message, record: Record) -> Verdict:
     import dns.rdatatype
 
     if answer.rcode() == dns.rcode.NXDOMAIN:
-        return Verdict(False, "There is no such record")
+        return DnsVerdict(False, "There is no such record")
     if answer.rcode() != dns.rcode.NOERROR or answer.flags & dns.flags.TC:
-        return Verdict(False, _NO_ANSWER)
+        return DnsVerdict(False, _NO_ANSWER)
     if any(found.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for found in answer.answer):
-        return Verdict(False, "The name is an alias (CNAME or DNAME); the record must be at the name itself")
+        return DnsVerdict(False, "The name is an alias (CNAME or DNAME); the record must be at the name itself")
     name = dns.name.from_text(record.name)
     texts = [
         b"".join(one.strings)
@@ -173,7 +173,7 @@ def verdict_of(answer: Message, record: Record) -> Verdict:
         for one in found
     ]
     if len(texts) > MOST_RECORDS:
-        return Verdict(False, f"There are more than {MOST_RECORDS} records")
+        return DnsVerdict(False, f"There are more than {MOST_RECORDS} records")
     if record.value.encode() in texts:
-        return Verdict(True)
-    return Verdict(False, "The record has another value" if texts else "There is no such record")
+        return DnsVerdict(True)
+    return DnsVerdict(False, "The record has another value" if texts else "There is no such record")
