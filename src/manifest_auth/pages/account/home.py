@@ -17,9 +17,8 @@ from manifest_auth.http import Answer
 from manifest_auth.operations import since_last_here
 from manifest_auth.operations.since_last_here import Happened, SinceLastHere
 from manifest_auth.pages import brands, languages
-from manifest_auth.pages.account import words
-from manifest_auth.pages.account.frame import AccountView, shown
-from manifest_auth.pages.account.words import RoleWords
+from manifest_auth.pages.account import frame
+from manifest_auth.pages.account.frame import AccountView, RoleWords, shown
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Role, roles_of
@@ -85,7 +84,7 @@ def _event(one: Happened, own: str, managers: Mapping[str, str], codes_left: int
     event = about(one.event)
     after = one.detail.get("after")
     roles = one.detail.get("after") if isinstance(after, list) else ()
-    known = {role.value: words.ROLES[role].name for role in Role}
+    known = {role.value: frame.ROLES[role].name for role in Role}
     return EventView(
         at=one.at,
         text=event.account,
@@ -93,7 +92,7 @@ def _event(one: Happened, own: str, managers: Mapping[str, str], codes_left: int
         by_others=one.actor not in (own, ANONYMOUS.actor),
         by=managers.get(one.actor, ""),
         address=one.address,
-        method=words.method(str(one.detail["method"])) if "method" in one.detail else "",
+        method=frame.method(str(one.detail["method"])) if "method" in one.detail else "",
         email=str(after["email"]) if isinstance(after, dict) and after.get("email") else "",
         roles=tuple(known.get(str(role), str(role)) for role in roles or ()),
         reason=str(one.detail.get("reason", "")) if one.event == Event.SECOND_FACTOR_RESET.value else "",
@@ -135,7 +134,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeVi
         email=user.email,
         title=user.title,
         client=brands.of_user(me).name,
-        roles=tuple(words.ROLES[role] for role in roles_of(user.roles)),
+        roles=tuple(frame.ROLES[role] for role in roles_of(user.roles)),
         since=since.since or 0,
         is_all=since.is_all,
         events=events,

@@ -8,15 +8,56 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import users
-from manifest_auth.http import Answer
-from manifest_auth.pages import said
-from manifest_auth.pages.account import leaving, words
+from manifest_auth.http import Answer, flow_cookie
+from manifest_auth.pages import brands, said
+from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
-from manifest_auth.pages.call import PageCall, View, require
+from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.sign_in import state as states
+from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities, linking
+from manifest_auth.sign_in.linking import Started
 from manifest_auth.store import TenantUnit
+from manifest_auth.throttle.limits import FLOW_LIFE_S
+
+# ``/account/identities/provider``: on to a provider, for who is signed in.
+#
+# A form post redirects to no other origin: the provider is reached from here, by a refresh or a link.
+
+
+_IDENTITIES = "/account/identities"
+PROVIDER_PATH = f"{_IDENTITIES}/provider"
+
+
+class ProviderQuery(msgspec.Struct, frozen=True):
+    s: Annotated[str, Meta(max_length=8000)] = ""
+
+
+class ToProviderView(msgspec.Struct, frozen=True):
+    address: str
+
+
+def to_provider(ctx: RequestContext, call: PageCall[Any], started: Started) -> Answer[None]:
+    """The browser leaves for the provider, bound to what was begun there."""
+    begun, settings = started.begun, ctx.services.settings
+    cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
+    s = states.seal(ctx, _of_this(call), State(return_to=started.address))
+    return see_other(f"{PROVIDER_PATH}?s={s}", (cookie,))
+
+
+async def _to_provider_page(ctx: RequestContext, call: PageCall[ProviderQuery]) -> View | Answer[None]:
+    state = await states.unseal(ctx, _of_this(call), call.fields.s)
+    if state is None:
+        return see_other(_IDENTITIES)
+    return View(ToProviderView(state.return_to), brand=brands.of_user(ctx.user))
+
+
+def _of_this(call: PageCall[Any]) -> str:
+    """What is sealed for this page and this session opens nowhere else."""
+    return f"link {call.session_id} {call.form_cookie}"
+
 
 PATH = "/account/identities"
 TEMPLATE = "account/identities.html"
@@ -67,7 +108,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesVi
             IdentityView(
                 id=row.id,
                 provider=row.display_name or row.provider,
-                kind=words.method(row.kind),
+                kind=frame.method(row.kind),
                 email=row.email,
                 linked_at=row.created_at,
                 used_at=row.last_sign_in_at,
@@ -77,7 +118,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesVi
             for row, why in own
         ),
         offers=tuple(
-            OfferView(one.name, one.display_name or one.name, words.method(one.kind))
+            OfferView(one.name, one.display_name or one.name, frame.method(one.kind))
             for one in linking.offered(unit)
             if one.name not in linked
         ),
@@ -101,10 +142,18 @@ async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Ans
         return said.after(ctx, PATH, "unlinked")
     require(link=form.link)
     started = await linking.begin(ctx, form.link, PATH)
-    return leaving.to_provider(ctx, call, started)
+    return to_provider(ctx, call, started)
 
 
 ROUTES = (
+    page(
+        "GET",
+        PROVIDER_PATH,
+        _to_provider_page,
+        "account/leaving.html",
+        "On to the provider",
+        audience=Audience.SIGNED_IN,
+    ),
     page("GET", PATH, _show, TEMPLATE, "One's identities at providers", audience=Audience.SIGNED_IN),
     page("POST", PATH, _change, TEMPLATE, "Link another, or unlink one", audience=Audience.SIGNED_IN, again=_again),
 )

@@ -11,7 +11,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, said
 from manifest_auth.pages.account.frame import AccountView, just_done
-from manifest_auth.pages.account.new_codes import codes_of
+from manifest_auth.pages.account.second_factor import codes_of
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in import passkey

@@ -1,4 +1,4 @@
-"""``/account/password``: another password, with the current one."""
+"""``/account/password`` and ``/account/badge``: the password, and the PIN of badges."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import msgspec
 from manifest_auth import tenants
 from manifest_auth.accounts import users
 from manifest_auth.http import Answer
-from manifest_auth.pages import said
+from manifest_auth.pages import brands, said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, session_lifecycle
+from manifest_auth.sign_in import completion, own_badge, session_lifecycle
 from manifest_auth.store import TenantUnit
+
+# ``/account/password``: another password, with the current one.
+
 
 PATH = "/account/password"
 TEMPLATE = "account/password.html"
@@ -74,8 +77,71 @@ async def _change(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | A
     return said.after(ctx, PATH, "password")
 
 
+# ``/account/badge``: one's badges, and a PIN of one's own.
+
+
+PIN_PATH = "/account/badge"
+PIN_TEMPLATE = "account/badge.html"
+
+
+class PinForm(msgspec.Struct, frozen=True):
+    pin: str = ""
+
+
+class BadgeRow(msgspec.Struct, frozen=True):
+    """A live badge. Times in milliseconds, 0 for never."""
+
+    is_temporary: bool
+    ends_at: int
+    last_used_at: int
+
+
+class OwnBadgeView(AccountView, frozen=True, kw_only=True):
+    """``may``: the client and the user's roles allow it; ``pin_state``: none, lasting, temporary or dead; ``least``:
+    digits of a PIN. Time in milliseconds, 0 for never."""
+
+    may: bool
+    badges: tuple[BadgeRow, ...]
+    pin_state: str
+    set_at: int
+    least: int
+
+
+async def _show_pin(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _view(ctx, just_done(ctx, call))
+
+
+async def _again_pin(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
+    return await _view(ctx)
+
+
+async def _view(ctx: RequestContext, done: str = "") -> View:
+    found = await own_badge.look(ctx)
+    pin, state = found.pin, "none"
+    if pin is not None:
+        state = "dead" if pin.dead_at else "temporary" if pin.temporary_until else "lasting"
+    view = OwnBadgeView(
+        said=done,
+        may=found.is_on and found.has_role,
+        badges=tuple(BadgeRow(one.kind == "temporary", one.ends_at, one.last_used_at or 0) for one in found.badges),
+        pin_state=state,
+        set_at=pin.set_at if pin is not None else 0,
+        least=found.least,
+    )
+    return View(view, brand=brands.of_user(ctx.user))
+
+
+async def _set(ctx: RequestContext, call: PageCall[PinForm]) -> View | Answer[None]:
+    require(pin=call.fields.pin)
+    await own_badge.set_pin(ctx, call.fields.pin)
+    return said.after(ctx, PIN_PATH, "pin")
+
+
 ROUTES = (
     page("GET", PATH, _show, TEMPLATE, "One's password", audience=Audience.SIGNED_IN),
-    page("POST", PATH, _change, TEMPLATE, "Change it; ends the other sessions", audience=Audience.SIGNED_IN,
-         again=_again),
-)  # fmt: skip
+    page(
+        "POST", PATH, _change, TEMPLATE, "Change it; ends the other sessions", audience=Audience.SIGNED_IN, again=_again
+    ),
+    page("GET", PIN_PATH, _show_pin, PIN_TEMPLATE, "One's badges and PIN", audience=Audience.SIGNED_IN),
+    page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set the PIN", audience=Audience.SIGNED_IN, again=_again_pin),
+)

@@ -1,21 +1,29 @@
-"""``/account/profile``: one's own names and title."""
+"""``/account/profile``, ``/account/email`` and ``/account/language``: names, address and language of a user."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
 from manifest_auth.accounts import profile, users
 from manifest_auth.accounts.profile import ProfileChange
+from manifest_auth.accounts.users import email_changes
 from manifest_auth.http import Answer
-from manifest_auth.pages import said
+from manifest_auth.pages import languages, said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import email_change
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.languages import Language
 
-PATH = "/account/profile"
-TEMPLATE = "account/profile.html"
+# ``/account/profile``: one's own names and title.
+
+
+PROFILE_PATH = "/account/profile"
+PROFILE_TEMPLATE = "account/profile.html"
 
 
 class ProfileForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -30,7 +38,7 @@ class ProfileView(AccountView, frozen=True, kw_only=True):
     title: str
 
 
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+async def _show_profile(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     done = just_done(ctx, call)
 
     def work(unit: TenantUnit) -> ProfileView:
@@ -40,18 +48,133 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     return await shown(ctx, work)
 
 
-async def _again(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
+async def _again_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
     return await shown(ctx, lambda unit: ProfileView(**msgspec.structs.asdict(call.fields)))
 
 
-async def _save(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
+async def _save_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
     form = call.fields
     given = ProfileChange(first_name=form.first_name, last_name=form.last_name, title=form.title)
     await ctx.store.write(lambda unit: profile.change_own(unit, ctx, given))
-    return said.after(ctx, PATH, "profile")
+    return said.after(ctx, PROFILE_PATH, "profile")
+
+
+# ``/account/email``: asks for another address, which takes effect when its mailbox confirms.
+
+
+EMAIL_PATH = "/account/email"
+EMAIL_TEMPLATE = "account/email.html"
+
+
+class EmailForm(msgspec.Struct, frozen=True, rename="camel"):
+    new_email: str = ""
+    current_password: str = ""
+
+
+class EmailView(AccountView, frozen=True, kw_only=True):
+    """``is_proved``: a link in an e-mail to it was followed; ``pending``: the address that waits to be confirmed, until
+    ``until`` (milliseconds since 1970); ``why_not``: why no other can be asked for, a message of the catalogue, empty
+    where one can; ``typed``: what was asked for before."""
+
+    email: str
+    is_proved: bool
+    pending: str
+    until: int
+    why_not: str
+    typed: str = ""
+
+
+def _view(unit: TenantUnit, ctx: RequestContext, done: str = "", typed: str = "") -> EmailView:
+    user = users.get(unit, ctx.user.user_id)
+    waiting = email_changes.pending_rows(unit, [user.id]).get(user.id)
+    pending = waiting if waiting is not None and waiting.is_pending(ctx.now) else None
+    return EmailView(
+        said=done,
+        email=user.email,
+        is_proved=user.email_proved_at is not None,
+        pending=pending.new_email if pending else "",
+        until=pending.expires_at if pending else 0,
+        why_not=email_change.why_not(ctx, user),
+        typed=typed,
+    )
+
+
+async def _show_email(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    done = just_done(ctx, call)
+    return await shown(ctx, lambda unit: _view(unit, ctx, done))
+
+
+async def _again_email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
+    return await shown(ctx, lambda unit: _view(unit, ctx, typed=call.fields.new_email))
+
+
+async def _ask(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
+    form = call.fields
+    require(newEmail=form.new_email, currentPassword=form.current_password)
+    await email_change.start_own(ctx, form.new_email, form.current_password)
+    return said.after(ctx, EMAIL_PATH, "email")
+
+
+# ``/account/language``: of one's pages and e-mails, in every browser.
+
+
+LANGUAGE_PATH = "/account/language"
+LANGUAGE_TEMPLATE = "account/language.html"
+
+
+class LanguageForm(msgspec.Struct, frozen=True):
+    """``language``: empty for what the browser asks for."""
+
+    language: Language | Literal[""] = ""
+
+
+class LanguageView(AccountView, frozen=True, kw_only=True):
+    language: str
+
+
+async def _form(ctx: RequestContext, done: str = "") -> View:
+    def work(unit: TenantUnit) -> LanguageView:
+        return LanguageView(said=done, language=users.get(unit, ctx.user.user_id).language or "")
+
+    return await shown(ctx, work)
+
+
+async def _show_language(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _form(ctx, just_done(ctx, call))
+
+
+async def _again_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
+    return await _form(ctx)
+
+
+async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
+    """This browser's own choice, which comes first, follows it."""
+    wanted = call.fields.language
+    await ctx.store.write(lambda unit: profile.change_own(unit, ctx, ProfileChange(language=wanted or None)))
+    return said.after(ctx, LANGUAGE_PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))
 
 
 ROUTES = (
-    page("GET", PATH, _show, TEMPLATE, "One's names and title", audience=Audience.SIGNED_IN),
-    page("POST", PATH, _save, TEMPLATE, "Change them", audience=Audience.SIGNED_IN, again=_again),
+    page("GET", PROFILE_PATH, _show_profile, PROFILE_TEMPLATE, "One's names and title", audience=Audience.SIGNED_IN),
+    page(
+        "POST",
+        PROFILE_PATH,
+        _save_profile,
+        PROFILE_TEMPLATE,
+        "Change them",
+        audience=Audience.SIGNED_IN,
+        again=_again_profile,
+    ),
+    page("GET", EMAIL_PATH, _show_email, EMAIL_TEMPLATE, "One's e-mail address", audience=Audience.SIGNED_IN),
+    page("POST", EMAIL_PATH, _ask, EMAIL_TEMPLATE, "Ask for another", audience=Audience.SIGNED_IN, again=_again_email),
+    page("GET", LANGUAGE_PATH, _show_language, LANGUAGE_TEMPLATE, "One's language", audience=Audience.SIGNED_IN),
+    page(
+        "POST",
+        LANGUAGE_PATH,
+        _save_language,
+        LANGUAGE_TEMPLATE,
+        "Choose it",
+        audience=Audience.SIGNED_IN,
+        again=_again_language,
+    ),
 )

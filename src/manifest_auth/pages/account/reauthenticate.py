@@ -13,7 +13,7 @@ from manifest_auth.http import Answer
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands
 from manifest_auth.pages import step_up as way_there
-from manifest_auth.pages.account import leaving
+from manifest_auth.pages.account import identities
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in import passkey
@@ -109,7 +109,7 @@ async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answe
     if form.way == "provider":
         require(provider=form.provider)
         end = way_there.address(back) if ctx.user.factors else back  # a code completes it
-        return leaving.to_provider(ctx, call, await reauthentication.begin_at_provider(ctx, form.provider, end))
+        return identities.to_provider(ctx, call, await reauthentication.begin_at_provider(ctx, form.provider, end))
     password, given = _given(ctx, form)
     try:
         await reauthentication.reauthenticate(ctx, password, given, browser_of(ctx, call.head))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,7 +12,6 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import app_keys, brands, said
 from manifest_auth.pages.account.frame import AccountView, just_done
-from manifest_auth.pages.account.new_codes import codes_of
 from manifest_auth.pages.app_keys import AppKey
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
@@ -19,9 +19,27 @@ from manifest_auth.pages.sign_in.enrol import WRONG
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import own
 
-PATH = "/account/second-factor"
-TEMPLATE, APP = "account/second_factor.html", "account/second_factor_app.html"
-_WAITING = f"{PATH}?way=app"
+# New recovery codes on a page of the account, shown in the answer that makes them and never again.
+
+
+NEW_TEMPLATE = "account/new_codes.html"
+
+
+class NewCodesView(AccountView, frozen=True, kw_only=True):
+    """``next``: the page that comes after."""
+
+    codes: tuple[str, ...]
+    next: str
+
+
+def codes_of(ctx: RequestContext, codes: Sequence[str], then: str) -> View:
+    """The page with the codes; no redirect comes before it. ``then``: where it leads."""
+    return View(NewCodesView(codes=tuple(codes), next=then), template=NEW_TEMPLATE, brand=brands.of_user(ctx.user))
+
+
+FACTOR_PATH = "/account/second-factor"
+FACTOR_TEMPLATE, APP = "account/second_factor.html", "account/second_factor_app.html"
+_WAITING = f"{FACTOR_PATH}?way=app"
 
 
 class FactorQuery(msgspec.Struct, frozen=True):
@@ -57,7 +75,7 @@ class AppView(AccountView, frozen=True, kw_only=True):
     replaces: bool
 
 
-async def _show(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
+async def _show_factor(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
     if call.fields.way == "app":
         return await _app(ctx, call)
     return await _overview(ctx, just_done(ctx, call))
@@ -87,7 +105,7 @@ async def _overview(ctx: RequestContext, done: str = "") -> View:
 async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
     waiting, found = await own.waiting_app(ctx), await own.look(ctx)
     if waiting is None:
-        return see_other(PATH)
+        return see_other(FACTOR_PATH)
     call.here = _WAITING
     key = await app_keys.shown(waiting.secret, waiting.uri, call.language)
     view = AppView(email=ctx.user.email, key=key, replaces=found.totp is not None)
@@ -101,18 +119,62 @@ async def _change(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Ans
         return see_other(_WAITING)
     if form.act == "remove":
         await own.remove_totp(ctx)
-        return said.after(ctx, PATH, "app-removed")
+        return said.after(ctx, FACTOR_PATH, "app-removed")
     code = form.otp.strip()
     require(otp=code)
     try:
         codes = await own.confirm_totp(ctx, code)
     except ValidationError as refusal:
         raise ValidationError(details=[("otp", WRONG)], reason=refusal.reason) from None
-    return codes_of(ctx, codes, PATH) if codes else said.after(ctx, PATH, "app")
+    return codes_of(ctx, codes, FACTOR_PATH) if codes else said.after(ctx, FACTOR_PATH, "app")
+
+
+# ``/account/codes``: how many recovery codes are left, and new ones.
+
+
+CODES_PATH = "/account/codes"
+CODES_TEMPLATE = "account/codes.html"
+_FEW = 3
+
+
+class CodesView(AccountView, frozen=True, kw_only=True):
+    """``has_factor``: there are codes only beside one; ``are_few``: it is time for new ones."""
+
+    has_factor: bool
+    left: int
+    are_few: bool
+
+
+async def _show_codes(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    found = await own.look(ctx)
+    has_factor, left = bool(found.totp or found.passkeys), found.codes_left
+    view = CodesView(has_factor=has_factor, left=left, are_few=has_factor and left < _FEW)
+    return View(view, brand=brands.of_user(ctx.user))
+
+
+async def _make(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return codes_of(ctx, await own.make_codes(ctx), CODES_PATH)
 
 
 ROUTES = (
-    page("GET", PATH, _show, TEMPLATE, "One's authenticator app", audience=Audience.SIGNED_IN),
-    page("POST", PATH, _change, TEMPLATE, "Set it up, replace it or remove it", audience=Audience.SIGNED_IN,
-         again=_again),
-)  # fmt: skip
+    page("GET", FACTOR_PATH, _show_factor, FACTOR_TEMPLATE, "One's authenticator app", audience=Audience.SIGNED_IN),
+    page(
+        "POST",
+        FACTOR_PATH,
+        _change,
+        FACTOR_TEMPLATE,
+        "Set it up, replace it or remove it",
+        audience=Audience.SIGNED_IN,
+        again=_again,
+    ),
+    page("GET", CODES_PATH, _show_codes, CODES_TEMPLATE, "One's recovery codes", audience=Audience.SIGNED_IN),
+    page(
+        "POST",
+        CODES_PATH,
+        _make,
+        CODES_TEMPLATE,
+        "Make new ones, shown once",
+        audience=Audience.SIGNED_IN,
+        again=_show_codes,
+    ),
+)

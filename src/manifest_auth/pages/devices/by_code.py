@@ -14,9 +14,9 @@ from msgspec import Meta
 from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import said, step_up
-from manifest_auth.pages.account import words
-from manifest_auth.pages.account.devices import PATH as DEVICES
+from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, shown
+from manifest_auth.pages.account.sessions import DEVICES_PATH as DEVICES
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.devices import device_views
 from manifest_auth.pages.devices.device_views import DeviceView
@@ -63,7 +63,7 @@ def _grouped(typed: str) -> str:
 
 async def _ask(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
     rules, code = approving.rules_of(ctx), _grouped(call.fields.user_code)
-    done = said.sentence(ctx, call, words.SAID)
+    done = said.sentence(ctx, call, frame.SAID)
     return await shown(ctx, lambda unit: CodeView(said=done, code=code, is_on=rules.code, scans=rules.scan))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from manifest_auth.pages.account.words import ROLES, RoleWords
+from manifest_auth.pages.account.frame import ROLES, RoleWords
 from manifest_auth.sign_in.devices.approving import AskingDevice
 
 

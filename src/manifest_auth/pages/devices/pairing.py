@@ -10,8 +10,8 @@ from msgspec import Meta
 from manifest_auth.errors import ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import qr, said, step_up
-from manifest_auth.pages.account.devices import PATH as DEVICES
 from manifest_auth.pages.account.frame import AccountView, shown
+from manifest_auth.pages.account.sessions import DEVICES_PATH as DEVICES
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.devices import device_views
 from manifest_auth.pages.devices.device_views import DeviceView

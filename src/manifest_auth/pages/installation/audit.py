@@ -2,25 +2,107 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
+import orjson
 from msgspec import Meta
 
 from manifest_auth import audit
-from manifest_auth.accounts import admins
-from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, FoundEvent, Position, label
+from manifest_auth.accounts import admins, users
+from manifest_auth.accounts.admins import management
+from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, FoundEvent, Position, about, label
+from manifest_auth.audit.chain_walk import Link
+from manifest_auth.context import SERVICE
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.audit import FIRST_DAY, Day, span_of
+from manifest_auth.pages.console.audit import FIRST_DAY, Day, facts_of, span_of
 from manifest_auth.pages.console.frame import address
-from manifest_auth.pages.installation import frame, trail
-from manifest_auth.pages.installation.trail import Shown
+from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import fields
+
+# Events of the audit trail as the installation's pages show them: who, what, whom, and at which client.
+
+
+_NAMED = re.compile(r"(admin|user|service):([1-9][0-9]{0,17})\Z")
+_WORDS = {"system": "The server", "anonymous": "An anonymous caller", "": ""}
+
+
+class AuditEventView(msgspec.Struct, frozen=True):
+    """An event. ``at``: milliseconds, 0 where its row is damaged; ``client``: its identifier, empty for the
+    installation and for a client that is gone; ``where``: the same in words; ``facts``: names and values of its
+    details."""
+
+    number: int
+    at: int
+    what: str
+    is_bad: bool
+    who: str
+    whom: str
+    client: str
+    where: str
+    address: str
+    request_id: str
+    facts: tuple[tuple[str, str], ...]
+
+
+def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[AuditEventView, ...]:
+    """With the names that accounts have today."""
+    events = [(one, audit.readable(one.link).link) for one in found]
+    names: dict[tuple[int, str], str] = {}
+    wanted: dict[int, set[int]] = {}
+    for one, link in events:
+        for text in (link.actor, link.subject):
+            named = _NAMED.match(text)
+            if named and named[1] != "admin" and one.client is not None:
+                wanted.setdefault(one.chain, set()).add(int(named[2]))
+            elif named and named[1] == "admin":
+                names[INSTALLATION, text] = _admin(unit, int(named[2]))
+    for chain, ids in wanted.items():
+        for user in users.get_named(unit.of(chain), sorted(ids)):
+            kind, called = ("service", user.first_name) if user.kind == SERVICE else ("user", user.email)
+            names[chain, f"{kind}:{user.id}"] = called
+
+    def actor(link: Link) -> str:
+        """Who has just shown who they are is named, though the request began without a name."""
+        is_known = link.actor == "anonymous" and link.subject and not about(link.event).is_bad
+        return link.subject if is_known else link.actor
+
+    def name(one: FoundEvent, text: str) -> str:
+        if text.startswith("admin:"):
+            return names.get((INSTALLATION, text), text)
+        return names.get((one.chain, text)) or _WORDS.get(text, text.replace(":", " "))
+
+    return tuple(
+        AuditEventView(
+            number=link.sequence,
+            at=link.at,
+            what=label(link.event),
+            is_bad=about(link.event).is_bad,
+            who=name(one, actor(link)),
+            whom="" if link.subject in (actor(link), f"client:{one.chain}") else name(one, link.subject),
+            client=one.client or "",
+            where=one.client or ("This server" if one.chain == INSTALLATION else f"Deleted client {one.chain}"),
+            address=link.address,
+            request_id=link.request_id,
+            facts=facts_of(orjson.loads(link.detail)),
+        )
+        for one, link in events
+    )
+
+
+def _admin(unit: SystemUnit, admin_id: int) -> str:
+    try:
+        return management.get_listed(unit, admin_id).username
+    except NotFound:
+        return f"admin {admin_id}"
+
 
 PATH = f"{frame.OVERVIEW}/audit"
 _SIZE = 50
@@ -43,7 +125,7 @@ class TrailView(msgspec.Struct, frozen=True):
     """``is_a_day``: no days were asked for, and the last 24 hours are shown; ``is_all``: every day is.
     ``problems``: fields, and what is wrong with them. Addresses are empty for none."""
 
-    events: tuple[Shown, ...]
+    events: tuple[AuditEventView, ...]
     query: TrailQuery
     kinds: tuple[tuple[str, str], ...]
     is_a_day: bool
@@ -109,7 +191,7 @@ async def _view(
 
     def read(unit: SystemUnit) -> TrailView:
         return TrailView(
-            events=trail.all_shown(unit, found),
+            events=event_views(unit, found),
             query=asked,
             kinds=_KINDS,
             is_a_day=not asked.since and not asked.until,

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import tenants
+from manifest_auth import accounts, providers, tenants
+from manifest_auth.accounts import Draft, NewLink, users
+from manifest_auth.accounts.users import User
+from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import client_lifecycle
+from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.console import rules as rules_form
 from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
+from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
-from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings
 
-PATH = f"{frame.OVERVIEW}/clients"
+CLIENTS_PATH = f"{frame.OVERVIEW}/clients"
 _SIZE = 50
-_TEMPLATE = "installation/clients.html"
+_CLIENTS_TEMPLATE = "installation/clients.html"
 _STATES = {"": "All", "active": "Active", "suspended": "Suspended", "deleted": "Waiting for deletion"}
 _SORTS = {"NAME": "Name", "IDENTIFIER": "Identifier", "CREATED_DESC": "Newest first", "CREATED": "Oldest first"}
 Text = Annotated[str, Meta(max_length=300)]
@@ -34,12 +41,12 @@ class ClientsQuery(msgspec.Struct, frozen=True):
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
-class ClientForm(msgspec.Struct, frozen=True):
+class NewClientForm(msgspec.Struct, frozen=True):
     identifier: Text = ""
     name: Text = ""
 
 
-class Row(msgspec.Struct, frozen=True):
+class ClientRow(msgspec.Struct, frozen=True):
     """``delete_at``: milliseconds, 0 for a client that is not marked for deletion."""
 
     identifier: str
@@ -50,31 +57,31 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class ClientsView(msgspec.Struct, frozen=True):
-    rows: tuple[Row, ...]
+    rows: tuple[ClientRow, ...]
     query: ClientsQuery
     states: tuple[tuple[str, str], ...]
     sorts: tuple[tuple[str, str], ...]
     is_narrowed: bool
     first: str
     next: str
-    made: ClientForm
+    made: NewClientForm
 
 
-def row_of(tenant: Tenant) -> Row:
-    return Row(
+def row_of(tenant: Tenant) -> ClientRow:
+    return ClientRow(
         tenant.identifier, tenant.name, tenant.created_at, tenant.suspended_at is not None, tenant.delete_at or 0
     )
 
 
-async def _show(ctx: RequestContext, call: PageCall[ClientsQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields, ClientForm())
+async def _show_clients(ctx: RequestContext, call: PageCall[ClientsQuery]) -> View | Answer[None]:
+    return await _clients_view(ctx, call.fields, NewClientForm())
 
 
-async def _again(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
-    return await _view(ctx, ClientsQuery(), call.fields)
+async def _again_clients(ctx: RequestContext, call: PageCall[NewClientForm]) -> View | Answer[None]:
+    return await _clients_view(ctx, ClientsQuery(), call.fields)
 
 
-async def _view(ctx: RequestContext, asked: ClientsQuery, made: ClientForm) -> View:
+async def _clients_view(ctx: RequestContext, asked: ClientsQuery, made: NewClientForm) -> View:
     state, sort = frame.one_of(asked.state, _STATES), frame.one_of(asked.sort, _SORTS)
     filters = Filters(state).search(asked.q.strip())
 
@@ -90,22 +97,328 @@ async def _view(ctx: RequestContext, asked: ClientsQuery, made: ClientForm) -> V
             states=tuple(_STATES.items()),
             sorts=tuple(_SORTS.items()),
             is_narrowed=bool(asked.q or state),
-            first=address(PATH, **chosen) if asked.after else "",
-            next=address(PATH, **chosen, after=goes_on) if goes_on else "",
+            first=address(CLIENTS_PATH, **chosen) if asked.after else "",
+            next=address(CLIENTS_PATH, **chosen, after=goes_on) if goes_on else "",
             made=made,
         )
     )
 
 
-async def _make(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
+async def _make_client(ctx: RequestContext, call: PageCall[NewClientForm]) -> View | Answer[None]:
     form, settings = call.fields, TenantSettings()
     made = await ctx.services.store.write(
         lambda unit: client_lifecycle.create(unit, ctx, form.identifier.strip(), form.name.strip(), settings)
     )
-    return said.after(ctx, address(f"{PATH}/{made.identifier}", show="users"), "made")
+    return said.after(ctx, address(f"{CLIENTS_PATH}/{made.identifier}", show="users"), "made")
+
+
+# Parts that all pages of one client of the installation show: which client it is, and its tabs.
+
+
+CLIENT_PATH = f"{CLIENTS_PATH}/{{client}}"
+RULES_PATH = f"{CLIENT_PATH}/rules"
+TABS = {"": "Overview", "users": "Users", "providers": "Providers"}
+
+
+class ClientFrame(msgspec.Struct, frozen=True):
+    """``tab``: the address of the part that is shown; ``tabs``: addresses and texts of all."""
+
+    path: str
+    client: ClientRow
+    tab: str
+    tabs: tuple[tuple[str, str], ...]
+
+
+def frame_of(tenant: Tenant, tab: str) -> ClientFrame:
+    """``tab``: the address of what is shown."""
+    path = CLIENT_PATH.format(client=tenant.identifier)
+    tabs = [(address(path, show=one), text) for one, text in TABS.items()]
+    tabs.append((RULES_PATH.format(client=tenant.identifier), "Rules"))
+    return ClientFrame(path, row_of(tenant), tab, tuple(tabs))
+
+
+# ``/installation/clients/{identifier}``: one client, as those see it who run the server.
+
+
+_CLIENT_TEMPLATE = "installation/client.html"
+CLIENT_DONE = {
+    "made": "The client is made. Invite its first Admin, who does everything else.",
+    "renamed": "The name is changed.",
+    "suspended": "The client is suspended. Its users are signed out, and no one gets in.",
+    "restored": "The client is restored. Its users can sign in again.",
+    "kept": "The deletion is taken back. The client is suspended as long as you do not restore it.",
+    "deleted": "The client is suspended, and waits for its deletion.",
+    "invited": "The invitation is on its way.",
+}
+
+
+class ClientQuery(msgspec.Struct, frozen=True):
+    """``show``: what of the client; ``q``: a part of a user's name or address."""
+
+    show: Text = ""
+    q: Text = ""
+    after: Annotated[str, Meta(max_length=4096)] = ""
+
+
+class ClientForm(msgspec.Struct, frozen=True, rename="camel"):
+    """``act``: what to do; ``typed``: the identifier once more, to delete the client."""
+
+    act: Text = ""
+    name: Text = ""
+    typed: Text = ""
+    email: Text = ""
+    first_name: Text = ""
+    last_name: Text = ""
+
+
+class UserRow(msgspec.Struct, frozen=True):
+    """``last_sign_in_at``: milliseconds, 0 for never."""
+
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    is_active: bool
+    is_invited: bool
+    has_factor: bool
+    last_sign_in_at: int
+
+
+class ProviderRow(msgspec.Struct, frozen=True):
+    name: str
+    shown_as: str
+    kind: str
+    issuer: str
+    is_on: bool
+
+
+class ClientView(msgspec.Struct, frozen=True):
+    """``show``: which part of the client; ``users`` and ``providers``: empty where they are not shown. ``link``: to be
+    shown this once, empty for none."""
+
+    frame: ClientFrame
+    show: str
+    done: str
+    form: ClientForm
+    users: tuple[UserRow, ...]
+    q: str
+    first: str
+    next: str
+    providers: tuple[ProviderRow, ...]
+    link: str
+    mails: bool
+    days: int
+    keeps_trail: bool
+
+
+async def _show_client(ctx: RequestContext, call: PageCall[ClientQuery]) -> View | Answer[None]:
+    return await _client_view(ctx, call.path["client"], call.fields, done=said.sentence(ctx, call, CLIENT_DONE))
+
+
+async def _again_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
+    tab = "users" if call.fields.act == "invite" else ""
+    return await _client_view(ctx, call.path["client"], ClientQuery(show=tab), call.fields)
+
+
+async def _client_view(
+    ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm | None = None, link: str = "", done: str = ""
+) -> View:
+    tab, settings = frame.one_of(asked.show, TABS), ctx.services.settings
+
+    def work(unit: SystemUnit) -> ClientView:
+        tenant = tenants.get_named(unit, name)
+        bound, path = unit.of(tenant.id), CLIENT_PATH.format(client=tenant.identifier)
+        rows, goes_on = _users(bound, asked) if tab == "users" else ([], None)
+        found = providers.list_all(bound) if tab == "providers" else []
+        return ClientView(
+            frame=frame_of(tenant, address(path, show=tab)),
+            show=tab,
+            done=done,
+            form=form or ClientForm(),
+            users=tuple(_user(user) for user in rows),
+            q=asked.q,
+            first=address(path, show=tab, q=asked.q) if asked.after else "",
+            next=address(path, show=tab, q=asked.q, after=goes_on) if goes_on else "",
+            providers=tuple(
+                ProviderRow(one.name, one.display_name, one.kind, one.issuer, one.disabled_at is None) for one in found
+            ),
+            link=link,
+            mails=ctx.services.mail.is_set_up,
+            days=settings.client_deletion_days,
+            keeps_trail=settings.client_deletion_audit == "keep",
+        )
+
+    return View(await ctx.services.store.read(work))
+
+
+def _users(unit: TenantUnit, asked: ClientQuery) -> tuple[list[User], str | None]:
+    return users.LISTING.read(unit, _SIZE, asked.after, "EMAIL", Filters().search(asked.q.strip()))
+
+
+def _user(user: User) -> UserRow:
+    return UserRow(
+        name=f"{user.first_name} {user.last_name}".strip(),
+        email=user.email,
+        roles=tuple(role_names(user.roles)),
+        is_active=user.deactivated_at is None,
+        is_invited=user.never_came,
+        has_factor=user.factors != 0,
+        last_sign_in_at=user.last_sign_in_at or 0,
+    )
+
+
+async def _act_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
+    name, form = call.path["client"], call.fields
+    if form.act == "invite":
+        return await _invite(ctx, name, form)
+    act = _ACTS.get(form.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    return said.after(ctx, CLIENT_PATH.format(client=name), await act(ctx, name, form))
+
+
+async def _change(
+    ctx: RequestContext, name: str, work: Callable[[SystemUnit, RequestContext, Tenant], Tenant]
+) -> Tenant:
+    return await ctx.services.store.write(lambda unit: work(unit, ctx, tenants.get_named(unit, name, lock=True)))
+
+
+async def _rename(ctx: RequestContext, name: str, form: ClientForm) -> str:
+    await _change(
+        ctx, name, lambda unit, ctx, tenant: client_settings.change(unit, ctx, tenant, form.name.strip(), None, "")
+    )
+    return "renamed"
+
+
+async def _suspend(ctx: RequestContext, name: str, form: ClientForm) -> str:
+    await _change(ctx, name, client_lifecycle.suspend)
+    return "suspended"
+
+
+async def _restore(ctx: RequestContext, name: str, form: ClientForm) -> str:
+    after = await _change(ctx, name, client_lifecycle.restore)
+    return "restored" if after.suspended_at is None else "kept"
+
+
+async def _delete(ctx: RequestContext, name: str, form: ClientForm) -> str:
+    tenant = await ctx.services.store.read(lambda unit: tenants.get_named(unit, name))
+    if form.typed.strip() != tenant.identifier:
+        raise ValidationError(details=[("typed", f"Type {tenant.identifier} to say that it is the one you mean")])
+    await _change(ctx, name, client_lifecycle.start_deletion)
+    return "deleted"
+
+
+async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | Answer[None]:
+    """An Admin of the client. The link is shown once where no mail is set up, so no redirect comes before it."""
+    tools = ctx.services.account_tools
+    draft = Draft(form.email.strip(), mask_of([Role.ADMIN]), form.first_name.strip(), form.last_name.strip(), "")
+
+    def work(unit: SystemUnit) -> NewLink:
+        bound = unit.of(tenants.get_named(unit, name).id)
+        return accounts.invite(bound, ctx, tools, accounts.add(bound, ctx, tools, draft).id)
+
+    delivered = await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work))
+    if delivered.link is None:
+        return said.after(ctx, address(CLIENT_PATH.format(client=name), show="users"), "invited")
+    return await _client_view(ctx, name, ClientQuery(show="users"), link=delivered.link)
+
+
+#: Each returns a word of :data:`CLIENT_DONE`.
+_ACTS: dict[str, Callable[[RequestContext, str, ClientForm], Awaitable[str]]] = {
+    "rename": _rename,
+    "suspend": _suspend,
+    "restore": _restore,
+    "delete": _delete,
+}
+
+
+# ``/installation/clients/{identifier}/rules``: the rules of one client, changed by those who run the server.
+
+
+_RULES_TEMPLATE = "installation/client_rules.html"
+
+
+class ClientRulesView(msgspec.Struct, frozen=True):
+    frame: ClientFrame
+    rules: RulesView
+
+
+async def _show_rules(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _rules_view(ctx, call.path["client"], None, said.sentence(ctx, call, DONE))
+
+
+async def _again_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
+    return await _rules_view(ctx, call.path["client"], call.fields)
+
+
+async def _rules_view(
+    ctx: RequestContext, name: str, typed: RulesForm | None, done: str = "", preview: RulesView | None = None
+) -> View:
+    def read(unit: SystemUnit) -> ClientRulesView:
+        tenant = tenants.get_named(unit, name)
+        rules = preview or rules_form.view(unit.of(tenant.id), ctx, typed, done)
+        return ClientRulesView(frame_of(tenant, RULES_PATH.format(client=tenant.identifier)), rules)
+
+    return View(await ctx.services.store.read(read))
+
+
+async def _act_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
+    name = call.path["client"]
+    preview = await rules_form.act(ctx, call.fields, lambda unit: tenants.get_named(unit, name).id)
+    if preview is None:
+        return said.after(ctx, RULES_PATH.format(client=name), "saved")
+    return await _rules_view(ctx, name, call.fields, preview=preview)
 
 
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "The clients of this server", audience=Audience.SYSTEM_ADMIN, english=True),
-    page("POST", PATH, _make, _TEMPLATE, "Make a client", audience=Audience.SYSTEM_ADMIN, english=True, again=_again),
-)  # fmt: skip
+    page(
+        "GET",
+        CLIENTS_PATH,
+        _show_clients,
+        _CLIENTS_TEMPLATE,
+        "The clients of this server",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+    ),
+    page(
+        "POST",
+        CLIENTS_PATH,
+        _make_client,
+        _CLIENTS_TEMPLATE,
+        "Make a client",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+        again=_again_clients,
+    ),
+    page(
+        "GET", CLIENT_PATH, _show_client, _CLIENT_TEMPLATE, "One client", audience=Audience.SYSTEM_ADMIN, english=True
+    ),
+    page(
+        "POST",
+        CLIENT_PATH,
+        _act_client,
+        _CLIENT_TEMPLATE,
+        "Rename, suspend, restore or delete a client, invite an Admin",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+        again=_again_client,
+    ),
+    page(
+        "GET",
+        RULES_PATH,
+        _show_rules,
+        _RULES_TEMPLATE,
+        "The rules of one client",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+    ),
+    page(
+        "POST",
+        RULES_PATH,
+        _act_rules,
+        _RULES_TEMPLATE,
+        "Preview or save the rules of one client",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+        again=_again_rules,
+    ),
+)

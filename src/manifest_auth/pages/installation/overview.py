@@ -16,8 +16,8 @@ from manifest_auth.operations.last_backup import OLD_MS
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Attention
-from manifest_auth.pages.installation import frame, trail
-from manifest_auth.pages.installation.trail import Shown
+from manifest_auth.pages.installation import frame
+from manifest_auth.pages.installation.audit import AuditEventView, event_views
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
@@ -42,8 +42,8 @@ class OverviewView(msgspec.Struct, frozen=True):
     figures: tuple[tuple[int, str, str], ...]
     licence: str
     backup_at: int
-    changes: tuple[Shown, ...]
-    sign_ins: tuple[Shown, ...]
+    changes: tuple[AuditEventView, ...]
+    sign_ins: tuple[AuditEventView, ...]
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -59,8 +59,8 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
             figures=tuple(_figures(standing)),
             licence=_licence_in_words(standing),
             backup_at=standing.backup_at or 0,
-            changes=trail.all_shown(unit, [one for one in found if not _is_a_sign_in(one)][:_LISTED]),
-            sign_ins=trail.all_shown(unit, [one for one in found if _is_a_sign_in(one) and _is_ours(one)][:_LISTED]),
+            changes=event_views(unit, [one for one in found if not _is_a_sign_in(one)][:_LISTED]),
+            sign_ins=event_views(unit, [one for one in found if _is_a_sign_in(one) and _is_ours(one)][:_LISTED]),
         )
 
     return View(await ctx.services.store.read(work))

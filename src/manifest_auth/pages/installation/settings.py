@@ -1,4 +1,4 @@
-"""``/installation/settings``: from where, and with what, system admins come in."""
+"""``/installation/settings``, ``…/licence`` and ``…/keys``: settings, licence and signing keys of this server."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from manifest_auth import licence
+from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import installation_settings
+from manifest_auth.licence import Overview, State
+from manifest_auth.operations import installation_settings, licence_watch, signing_keys
 from manifest_auth.operations.installation_settings import InstallationSettings
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import tokens
+from manifest_auth.sessions.tokens import ListedKey, Purpose
+from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.text import fields
 
-PATH = f"{frame.OVERVIEW}/settings"
-_TEMPLATE = "installation/settings.html"
+# ``/installation/settings``: from where, and with what, system admins come in.
+
+
+SETTINGS_PATH = f"{frame.OVERVIEW}/settings"
+_SETTINGS_TEMPLATE = "installation/settings.html"
 
 
 class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -40,17 +51,17 @@ class SettingsView(msgspec.Struct, frozen=True):
     public_url: str
 
 
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+async def _show_settings(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     settled = await ctx.services.store.read(installation_settings.read)
-    return _view(ctx, settled, bool(said.word(ctx, call)))
+    return _settings_view(ctx, settled, bool(said.word(ctx, call)))
 
 
-async def _again(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
+async def _again_settings(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
     form = call.fields
-    return _view(ctx, InstallationSettings(bool(form.second_factor_required), form.admin_addresses))
+    return _settings_view(ctx, InstallationSettings(bool(form.second_factor_required), form.admin_addresses))
 
 
-def _view(ctx: RequestContext, settled: InstallationSettings, done: bool = False) -> View:
+def _settings_view(ctx: RequestContext, settled: InstallationSettings, done: bool = False) -> View:
     settings = ctx.services.settings
     return View(
         SettingsView(
@@ -71,12 +82,260 @@ async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | A
     stored = installation_settings.stored_form(", ".join(form.admin_addresses.replace(",", " ").split()))
     required = bool(form.second_factor_required)
     await ctx.services.store.write(lambda unit: installation_settings.change(unit, ctx, required, stored))
-    return said.after(ctx, PATH, "saved")
+    return said.after(ctx, SETTINGS_PATH, "saved")
+
+
+# ``/installation/licence``: the licence of this server, and a new key for it.
+
+
+LICENCE_PATH = f"{frame.OVERVIEW}/licence"
+_LICENCE_TEMPLATE = "installation/licence.html"
+_LONGEST = 20_000
+_STATES = {
+    State.NOT_NEEDED: ("Not needed", "plain"),
+    State.MISSING: ("None installed", "bad"),
+    State.VALID: ("Valid", "good"),
+    State.GRACE: ("Ended, in its grace time", "note"),
+    State.EXPIRED: ("Ended", "bad"),
+}
+
+
+class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
+    """``license_key``: as it was pasted, or as the file has it."""
+
+    license_key: Annotated[str, Meta(max_length=_LONGEST)] = ""
+
+
+class SeatRow(msgspec.Struct, frozen=True):
+    kind: str
+    granted: int
+    taken: int
+    free: int
+
+
+class LicenceView(msgspec.Struct, frozen=True):
+    """``badge``: its kind; times in milliseconds, 0 for none."""
+
+    done: bool
+    is_needed: bool
+    state: str
+    badge: str
+    warning: str
+    is_set_back: bool
+    customer: str
+    number: str
+    issued_at: int
+    expires_at: int
+    ends_at: int
+    features: tuple[str, ...]
+    seats: tuple[SeatRow, ...]
+    installation: str
+    typed: str
+
+
+async def _show_licence(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return View(_licence_view(ctx, await ctx.services.licence.overview(), bool(said.word(ctx, call))))
+
+
+async def _again_licence(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
+    return View(_licence_view(ctx, await ctx.services.licence.overview(), typed=call.fields.license_key))
+
+
+def _licence_view(ctx: RequestContext, overview: Overview, done: bool = False, typed: str = "") -> LicenceView:
+    status, current = overview.status, overview.status.licence
+    state, badge = _STATES[status.state]
+    warned = licence.warning(status, ctx.now)
+    return LicenceView(
+        done=done,
+        is_needed=status.state is not State.NOT_NEEDED,
+        state=state,
+        badge=badge,
+        warning=warned[:1].upper() + warned[1:],
+        is_set_back=status.is_set_back,
+        customer=current.customer if current else "",
+        number=current.id if current else "",
+        issued_at=current.issued_at * 1000 if current else 0,
+        expires_at=current.expires_ms if current else 0,
+        ends_at=current.ends_ms if current else 0,
+        features=current.features if current else (),
+        seats=_seats(overview),
+        installation=overview.installation,
+        typed=typed,
+    )
+
+
+def _seats(overview: Overview) -> tuple[SeatRow, ...]:
+    current, used = overview.status.licence, overview.used
+    if current is None or used is None:
+        return ()
+    counted = (current.seats, used, licence.free(current.seats, used))
+    granted, taken, left = (msgspec.structs.asdict(one) for one in counted)
+    return tuple(SeatRow(kind.capitalize(), granted[kind], taken[kind], left[kind]) for kind in granted)
+
+
+async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
+    if not call.fields.license_key.strip():
+        raise ValidationError(details=[("licenseKey", "Paste the key that you got, or choose its file")])
+    await licence_watch.install(ctx, call.fields.license_key)
+    return said.after(ctx, LICENCE_PATH, "installed")
+
+
+# ``/installation/keys``: the keys that sign tokens and forms.
+#
+# No page shows a secret.
+
+
+KEYS_PATH = f"{frame.OVERVIEW}/keys"
+_SIZE = 100
+_KEYS_TEMPLATE = "installation/keys.html"
+_PURPOSES = {
+    "": "All purposes",
+    Purpose.ACCESS.value: "Access tokens of users",
+    Purpose.REFRESH.value: "Refresh tokens of users",
+    Purpose.ADMIN_ACCESS.value: "Access tokens of system admins",
+    Purpose.ADMIN_REFRESH.value: "Refresh tokens of system admins",
+    Purpose.SERVICE.value: "Access tokens of service accounts",
+    Purpose.FORMS.value: "Forms of pages",
+    Purpose.PAGE_STATE.value: "Sign-ins under way on pages",
+}
+DONE = {
+    "rotated": "New keys sign from now on. The ones before verify what they signed, until that has expired.",
+    "retired": "The key signs nothing more. What it signed stays good until it expires.",
+    "at-once": "The key is void, and so is all that it signed.",
+}
+Text = fields.TypedToken
+
+
+class KeysQuery(msgspec.Struct, frozen=True):
+    purpose: Text = ""
+    after: Annotated[str, Meta(max_length=4096)] = ""
+
+
+class KeyForm(msgspec.Struct, frozen=True):
+    """``act``: rotate the keys of a ``purpose``, or retire the ``key``, at once where it may be stolen."""
+
+    act: Text = ""
+    purpose: Text = ""
+    key: Text = ""
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """``state``: signing, verifying or expired; ``until``: when it ends, milliseconds, 0 while it signs."""
+
+    id: str
+    purpose: str
+    state: str
+    created_at: int
+    until: int
+
+
+class KeysView(msgspec.Struct, frozen=True):
+    rows: tuple[KeyRow, ...]
+    purpose: str
+    purposes: tuple[tuple[str, str], ...]
+    done: str
+    first: str
+    next: str
+
+
+async def _show_keys(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | Answer[None]:
+    return await _keys_view(ctx, call.fields, said.sentence(ctx, call, DONE))
+
+
+async def _again_keys(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[None]:
+    return await _keys_view(ctx, KeysQuery())
+
+
+async def _keys_view(ctx: RequestContext, asked: KeysQuery, done: str = "") -> View:
+    purpose = frame.one_of(asked.purpose, _PURPOSES)
+    filters = Filters("purpose" if purpose else None, of_purpose=purpose, now=ctx.now)
+
+    def read(unit: SystemUnit) -> tuple[list[ListedKey], str | None]:
+        return tokens.LISTING.read(unit, _SIZE, asked.after, "CREATED_DESC", filters)
+
+    found, goes_on = await ctx.services.store.read(read)
+    return View(
+        KeysView(
+            rows=tuple(_row(ctx, one) for one in found),
+            purpose=purpose,
+            purposes=tuple(_PURPOSES.items()),
+            done=done,
+            first=address(KEYS_PATH, purpose=purpose) if asked.after else "",
+            next=address(KEYS_PATH, purpose=purpose, after=goes_on) if goes_on else "",
+        )
+    )
+
+
+def _row(ctx: RequestContext, one: ListedKey) -> KeyRow:
+    over = one.expires_at is not None and one.expires_at <= ctx.now
+    state = "expired" if over else "signing" if one.retired_at is None else "verifying"
+    return KeyRow(one.id, _PURPOSES.get(one.purpose, one.purpose), state, one.created_at, one.expires_at or 0)
+
+
+async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[None]:
+    form = call.fields
+    if form.act == "rotate" and form.purpose in _PURPOSES:
+        await signing_keys.rotate_now(ctx, [Purpose(form.purpose)] if form.purpose else tuple(Purpose))
+        return said.after(ctx, KEYS_PATH, "rotated")
+    if form.act not in ("retire", "at-once"):
+        raise ValidationError(reason="no such act")
+    await signing_keys.retire_now(ctx, form.key, at_once=form.act == "at-once")
+    return said.after(ctx, KEYS_PATH, "at-once" if form.act == "at-once" else "retired")
 
 
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "What is asked of system admins", audience=Audience.SYSTEM_ADMIN,
-         english=True),
-    page("POST", PATH, _change, _TEMPLATE, "Require a second factor, list addresses", audience=Audience.SYSTEM_ADMIN,
-         english=True, again=_again),
-)  # fmt: skip
+    page(
+        "GET",
+        SETTINGS_PATH,
+        _show_settings,
+        _SETTINGS_TEMPLATE,
+        "What is asked of system admins",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+    ),
+    page(
+        "POST",
+        SETTINGS_PATH,
+        _change,
+        _SETTINGS_TEMPLATE,
+        "Require a second factor, list addresses",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+        again=_again_settings,
+    ),
+    page(
+        "GET",
+        LICENCE_PATH,
+        _show_licence,
+        _LICENCE_TEMPLATE,
+        "The licence of this server",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+    ),
+    page(
+        "POST",
+        LICENCE_PATH,
+        _install,
+        _LICENCE_TEMPLATE,
+        "Install a licence key",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+        again=_again_licence,
+        upload="licenseFile",
+        upload_bytes=_LONGEST,
+        upload_into="licenseKey",
+    ),
+    page(
+        "GET", KEYS_PATH, _show_keys, _KEYS_TEMPLATE, "The signing keys", audience=Audience.SYSTEM_ADMIN, english=True
+    ),
+    page(
+        "POST",
+        KEYS_PATH,
+        _act,
+        _KEYS_TEMPLATE,
+        "Rotate signing keys, or retire one",
+        audience=Audience.SYSTEM_ADMIN,
+        english=True,
+        again=_again_keys,
+    ),
+)

@@ -1,4 +1,4 @@
-"""``/installation/sign-in`` and ``/installation/sign-out``: user name and password, a code in a second step."""
+"""``/installation/sign-in``, ``…/sign-out`` and ``…/setup``: how system admins come in, the first of them too."""
 
 from __future__ import annotations
 
@@ -8,19 +8,32 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts.admins import console as admin_console
-from manifest_auth.errors import InvalidCredentials, InvalidToken, MfaRequired, TokenExpired, ValidationError
-from manifest_auth.http import Answer, host_name
+from manifest_auth.errors import (
+    InvalidCredentials,
+    InvalidToken,
+    MfaRequired,
+    NotFound,
+    Refusal,
+    TokenExpired,
+    ValidationError,
+)
+from manifest_auth.http import Answer, cookies, host_name
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.console.frame import address
-from manifest_auth.pages.installation import frame
+from manifest_auth.pages.installation import account, frame
 from manifest_auth.pages.routing import ADMIN_SIGN_IN, page
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import admin_sign_in, console, first_run
+from manifest_auth.sign_in import admin_own_account, admin_sign_in, console, first_run
+from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
+
+# ``/installation/sign-in`` and ``/installation/sign-out``: user name and password, a code in a second step.
+
 
 PATH, CODE, SIGN_OUT = ADMIN_SIGN_IN, f"{ADMIN_SIGN_IN}/code", f"{admin_console.PATH}/sign-out"
 SETUP = f"{admin_console.PATH}/setup"
-_TEMPLATE, _CODE_TEMPLATE = "installation/sign_in.html", "installation/sign_in_code.html"
+_SIGN_IN_TEMPLATE, _CODE_TEMPLATE = "installation/sign_in.html", "installation/sign_in_code.html"
 _WRONG = "The user name or the password is not right. Check both and try again."
 _WRONG_CODE = "This code is not right, or was used before. Wait for the next one that your app shows, and enter that."
 Text = fields.TypedPassword
@@ -66,7 +79,7 @@ def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm])
     return call.head.cookie(host_name(admin_console.COOKIE, ctx.services.settings))
 
 
-async def _show(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answer[None]:
+async def _show_sign_in(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answer[None]:
     asked = call.fields
     if call.admin is not None:
         return see_other(frame.coming_back_to(asked.return_to))
@@ -75,7 +88,7 @@ async def _show(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answ
     return View(SignInView("", frame.coming_back_to(asked.return_to), bool(asked.out), bool(asked.late)))
 
 
-async def _again(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
+async def _again_sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
     return View(SignInView(call.fields.username, frame.coming_back_to(call.fields.return_to)))
 
 
@@ -115,10 +128,99 @@ async def _sign_out(ctx: RequestContext, call: PageCall[None]) -> View | Answer[
     return frame.signed_out(ctx, f"{PATH}?out=yes")
 
 
+# ``/installation/setup``: creates the first system admin, with the code that ``serve`` printed.
+#
+# Once there is a system admin, the page does not exist.
+
+
+_SETUP_TEMPLATE, _FACTOR_TEMPLATE = "installation/setup.html", "installation/setup_factor.html"
+
+
+class SetupForm(msgspec.Struct, frozen=True):
+    code: Text = ""
+    username: Text = ""
+    password: Text = ""
+
+
+class SetupView(msgspec.Struct, frozen=True):
+    username: str
+    min_length: int
+
+
+async def _show_setup(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _view(ctx, SetupForm())
+
+
+async def _again_setup(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:
+    return await _view(ctx, call.fields)
+
+
+async def _view(ctx: RequestContext, form: SetupForm) -> View:
+    """Raises NotFound once there is a system admin."""
+    if not await first_run.is_open(ctx):
+        raise NotFound()
+    return View(SetupView(form.username, PasswordRules().min_length))
+
+
+async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:
+    form = call.fields
+    await first_run.set_up(ctx, form.code, form.username, form.password)
+    try:
+        opened = await console.sign_in(ctx, form.username, form.password)
+    except Refusal:  # the account is there, and signs in by its own page
+        return see_other(PATH)
+    try:
+        return await _offer(ctx, call, opened.cookie)
+    except Refusal:  # the account page offers it, too
+        return frame.signed_in(ctx, opened.cookie, frame.OVERVIEW, done="set-up")
+
+
+async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> View:
+    """The secret of a second factor, which takes effect with its first code. It is shown this once, so no redirect
+    comes before it."""
+    ctx.caller = call.admin = await console.identify(ctx, cookie)
+    secret = await admin_own_account.enrol(ctx, Credentials(call.fields.password, None))
+    shown = await account.new_factor(ctx, secret)
+    call.form_cookie = cookies.new_form_cookie(ctx)  # forms from before the sign-in are void
+    return View(shown, headers=(frame.session_cookie(ctx, cookie),), template=_FACTOR_TEMPLATE)
+
+
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "A system admin signs in", english=True),
-    page("POST", PATH, _sign_in, _TEMPLATE, "User name and password of a system admin", english=True, again=_again),
-    page("POST", CODE, _code, _CODE_TEMPLATE, "The code of a system admin's second factor", english=True,
-         again=_code_again),
+    page("GET", PATH, _show_sign_in, _SIGN_IN_TEMPLATE, "A system admin signs in", english=True),
+    page(
+        "POST",
+        PATH,
+        _sign_in,
+        _SIGN_IN_TEMPLATE,
+        "User name and password of a system admin",
+        english=True,
+        again=_again_sign_in,
+    ),
+    page(
+        "POST",
+        CODE,
+        _code,
+        _CODE_TEMPLATE,
+        "The code of a system admin's second factor",
+        english=True,
+        again=_code_again,
+    ),
     page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages", english=True),
-)  # fmt: skip
+    page(
+        "GET",
+        SETUP,
+        _show_setup,
+        _SETUP_TEMPLATE,
+        "Asks for the setup code, while there is no system admin",
+        english=True,
+    ),
+    page(
+        "POST",
+        SETUP,
+        _set_up,
+        _SETUP_TEMPLATE,
+        "Make the first system admin, and sign in",
+        english=True,
+        again=_again_setup,
+    ),
+)
