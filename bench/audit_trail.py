@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin, Point
-from manifest_auth.audit.chain_macs import Head, with_mac
+from manifest_auth.audit.events import Head, with_mac
 from manifest_auth.store import Store, SystemUnit, cell, cross_tenant, open_store, row_list, rows
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import audit_events, audit_heads

@@ -18,7 +18,7 @@ from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.api import description_routes
 from manifest_auth.api.all_routes import ROUTES
 from manifest_auth.api.oauth import where_no_route_is
-from manifest_auth.audit.refusals import Refusals
+from manifest_auth.audit.events import Refusals
 from manifest_auth.http import Route, RouteTable
 from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate

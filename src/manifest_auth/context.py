@@ -171,7 +171,7 @@ class Request:
     by_cookie: bool = False  # the session cookie is the credential
     mail_until: float | None = None  # loop time until which the request waits for its e-mails
     asked: int = 0  # bit mask of the acts for which a recent proof was asked, see tenants/step_up.py
-    may_end: bool = False  # the act may end the caller's own session, see audit/open_sessions.py
+    may_end: bool = False  # the act may end the caller's own session, see audit/events.py
 
     @property
     def now(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
-from manifest_auth.audit.refusals import Refusals
+from manifest_auth.audit.events import Refusals
 from manifest_auth.context import ANONYMOUS, Caller, Principal, Request
 from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue

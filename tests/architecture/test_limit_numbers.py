@@ -36,7 +36,6 @@ LIMITS = {
     "protocols.oidc.discovery": {"MOST": 100},
     "accounts.password_rules": {"MOST": 256},
     "providers.providers": {"MOST": 50},
-    "audit.refusals": {"MOST": 10_000},
     "protocols.saml.document": {"LARGEST": 256 * KIB, "SKEW_MS": 60_000},
     "sessions.principals": {"MOST": 100_000},
     "sign_in.exchange_codes": {"LIFE_MS": 60_000},
@@ -48,7 +47,7 @@ LIMITS = {
         "MOST_BYTES": 48 * KIB * KIB,
         "MOST_ADMIN_BYTES": KIB * KIB,
     },
-    "audit.chain_macs": {"MOST_DOUBTS": 8},
+    "audit.events": {"MOST_DOUBTS": 8, "MOST_REMEMBERED": 10_000},
 }
 
 

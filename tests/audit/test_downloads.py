@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert
 
 from manifest_auth import tenants
 from manifest_auth.audit import EventFilter, download
-from manifest_auth.audit.downloads import AT_ONCE
+from manifest_auth.audit.formats import AT_ONCE
 from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import audit_events
 from manifest_auth.tenants import TenantSettings

@@ -6,7 +6,7 @@ import pytest
 
 from manifest_auth import audit
 from manifest_auth.audit import Act, Event
-from manifest_auth.audit.guarded_acts import NotAsked
+from manifest_auth.audit.events import NotAsked
 from manifest_auth.context import ANONYMOUS, AdminCaller, Caller, Origin
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from manifest_auth.audit.refusals import EVERY_MS, Refusals
+from manifest_auth.audit.events import REFUSAL_EVERY_MS, Refusals
 from manifest_auth.store import Store
 from tests.support.accounts import Recorded, act_on, keys_of, new_client, new_user, trail
 from tests.support.application import App, FrozenClock
@@ -19,7 +19,7 @@ ME = "/api/client/auth/me"
 @pytest.fixture
 async def viewer(app: App) -> tuple[str, int, str]:
     """A client, one of its people, and a token of theirs."""
-    app.clock.advance(3 * EVERY_MS / 1000)
+    app.clock.advance(3 * REFUSAL_EVERY_MS / 1000)
     client = await new_client(app)
     user_id, email = await new_user(app, client, password=GOOD)
     return client, user_id, (await app.sign_in(email, GOOD, client)).data["token"]
@@ -38,7 +38,7 @@ async def test_a_permission_that_is_missing_is_one_event_a_minute_with_a_count(
     [event] = await refused(app, client)
     assert (event.actor, event.subject, event.address) == (f"user:{user_id}", f"user:{user_id}", "192.0.2.1")
     assert event.members == {"why": "needs audit:read", "route": "/api/client/audit"}
-    app.clock.advance(EVERY_MS / 1000)
+    app.clock.advance(REFUSAL_EVERY_MS / 1000)
     assert (await app.get("/api/client/audit", token=token)).status == 403
     assert [event.members.get("kept_back") for event in await refused(app, client)] == [None, 4]
     assert (await app.me(token)).status == 200
@@ -72,7 +72,7 @@ async def test_good_tokens_at_the_other_routes(app: App, viewer: tuple[str, int,
     assert (name, actor) == ("access_refused", f"admin:{root.id}")
     assert detail["why"] == "a system admin's token on the client API"
     await app.post("/api/client/auth/sign-out", token=token)
-    app.clock.advance(EVERY_MS / 1000)
+    app.clock.advance(REFUSAL_EVERY_MS / 1000)
     assert (await app.get("/api/admin/clients", token=token)).status == 401  # of a session that ended
     assert await refused(app, client) == [event]
     before = len(await events(app))
@@ -109,10 +109,10 @@ async def test_a_code_that_was_shown_before_is_told_from_a_wrong_one(app: App, m
 
 
 def test_what_is_remembered_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manifest_auth.audit.refusals.MOST", 3)
+    monkeypatch.setattr("manifest_auth.audit.events.MOST_REMEMBERED", 3)
     clock = FrozenClock()
     told = Refusals(clock, cast(Store, None))
     assert [told.count(number) for number in range(5)] == [0, 0, 0, None, None]
     assert told.count(1) is None
-    clock.advance(EVERY_MS / 1000)
+    clock.advance(REFUSAL_EVERY_MS / 1000)
     assert [told.count(1), told.count(7), told.count(8), told.count(9)] == [1, 0, 0, None]

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from manifest_auth import audit
-from manifest_auth.audit import Event, retention
+from manifest_auth.audit import Event, upkeep
 from manifest_auth.operations.background_jobs import sweep_audit
 from manifest_auth.store import Store
 from tests.audit.conftest import Chain, begun
@@ -61,7 +61,7 @@ async def test_all_of_it_may_go_and_what_tells_of_that_stays(store: Store, chain
 
 @pytest.mark.parametrize("batch", [1, 2, 4])
 async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    monkeypatch.setattr(retention, "STEP", batch)
+    monkeypatch.setattr(upkeep, "STEP", batch)
     await audit.sweep(store, before=9_000, now=50_000)
     verdict = await chain.verdict()
     assert verdict.faults == []
@@ -72,7 +72,7 @@ async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.
 async def test_a_round_ends_in_time_and_the_next_goes_on(
     store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "STEP", 2)
+    monkeypatch.setattr(upkeep, "STEP", 2)
     done = [await audit.sweep(store, before=9_000, now=50_000, round_s=0) for _ in range(5)]
     assert done[:4] == [(2, False)] * 4
     assert done[4].is_complete
@@ -89,9 +89,9 @@ async def test_others_have_four_times_as_long_as_each_step(
     async def sleep(seconds: float) -> None:
         paused.append(seconds)
 
-    monkeypatch.setattr(retention, "STEP", 2)
-    monkeypatch.setattr(retention, "monotonic", lambda: next(times))
-    monkeypatch.setattr(retention, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(upkeep, "STEP", 2)
+    monkeypatch.setattr(upkeep, "monotonic", lambda: next(times))
+    monkeypatch.setattr(upkeep, "asyncio", SimpleNamespace(sleep=sleep))
     await audit.sweep(store, before=9_000, now=50_000)
     monkeypatch.undo()
     assert len(paused) >= 4
@@ -99,7 +99,7 @@ async def test_others_have_four_times_as_long_as_each_step(
 
 
 async def test_many_chains_are_all_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "CHAINS", 2)
+    monkeypatch.setattr(upkeep, "CHAINS", 2)
     others = [await begun(store, chain.url, chain.number + 10_000 + n) for n in range(5)]
     await audit.sweep(store, before=6_000, now=50_000)
     for one in (chain, *others):
@@ -138,7 +138,7 @@ async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act
 
 async def test_a_chain_is_proved_while_it_is_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Retention deletes events that a reader has not reached yet: the reader goes on behind the anchor."""
-    monkeypatch.setattr("manifest_auth.audit.chain_rows.BATCH", 2)
+    monkeypatch.setattr("manifest_auth.audit.chains.BATCH", 2)
     reads = 0
     real = type(store).read
 

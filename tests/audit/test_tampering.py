@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 
 from manifest_auth import audit
 from manifest_auth import audit as trail
-from manifest_auth.audit import chain_rows
+from manifest_auth.audit import chains
 from manifest_auth.store import Store, cross_tenant
 from manifest_auth.store.tables import audit_events
 from tests.audit.conftest import Chain, begun
@@ -126,7 +126,7 @@ ACTS: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
 async def test_what_was_done_by_hand_is_named(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, act: str, batch: int
 ) -> None:
-    monkeypatch.setattr(chain_rows, "BATCH", batch)
+    monkeypatch.setattr(chains, "BATCH", batch)
     statements, expected = ACTS[act]
     await chain.by_hand(*statements)
     assert await chain.faults() == expected
@@ -240,7 +240,7 @@ async def test_those_who_record_at_once_make_one_chain(store: Store, database_ur
 
 
 async def test_a_chain_is_proved_while_others_record(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain_rows, "BATCH", 3)
+    monkeypatch.setattr(chains, "BATCH", 3)
 
     async def recording() -> None:
         for _ in range(10):

@@ -14,7 +14,7 @@ import asyncpg
 from sqlalchemy import Connection, MetaData, insert, text
 
 from manifest_auth import audit
-from manifest_auth.audit.chain_macs import Head, with_mac
+from manifest_auth.audit.events import Head, with_mac
 from tests.store import old_stores
 from tests.support.postgres import Databases, database_of
 from tests.support.secret_keys import MACS

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import bindparam, select, update
 
 from manifest_auth import audit
-from manifest_auth.audit import retention
+from manifest_auth.audit import upkeep
 from manifest_auth.operations import delete_clients
 from manifest_auth.operations.delete_clients import sweep_clients
 from manifest_auth.store import SystemUnit, cross_tenant, global_
@@ -220,7 +220,7 @@ async def test_its_trail_is_provable_while_it_goes(root: SystemAdmin, monkeypatc
         check_success(await root.send("PATCH", f"{BASE}/{made['id']}", {"name": f"Going {number}"}))
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
-    monkeypatch.setattr(retention, "BATCH", 6)
+    monkeypatch.setattr(upkeep, "BATCH", 6)
     monkeypatch.setattr(delete_clients, "ROUND_S", -1.0)
     seen = set()
     while "audit_heads" in await left(app, made["id"]):

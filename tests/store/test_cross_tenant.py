@@ -25,11 +25,10 @@ CROSS_TENANT = {
     "accounts/service_accounts/oauth_clients.py": 1,  # a client id names the account, that the tenant
     "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
     "accounts/users/with_tenant.py": 1,  # a sign-in that names no client: which of those that have the address is meant
-    "audit/chain_links.py": 1,  # what the installation's chain says of the ends of all others
-    "audit/chains.py": 1,  # which chains there are, for who proves them
+    # What the installation's chain says of the ends of all others; which chains there are, for who proves them.
+    "audit/chains.py": 2,
     "audit/query.py": 2,  # system admins read the trail of all clients
-    "audit/mac_renewal.py": 1,  # the installation's key signs the ends of all chains
-    "audit/retention.py": 1,  # retention looks at all chains in turn
+    "audit/upkeep.py": 2,  # the installation's key signs the ends of all chains; retention looks at all chains in turn
     "mail_queue/rows.py": 2,  # e-mails that were not taken are sent again, and counted, whatever tenant they belong to
     "work/uploads.py": 1,  # uploads of killed processes, whatever tenant they belong to
     "operations/counts.py": 2,  # a system admin is told how many users and sessions there are

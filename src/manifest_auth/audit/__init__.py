@@ -5,14 +5,13 @@ as an :class:`Origin`.
 """
 
 from manifest_auth.audit.catalogue import Act, Event, about, label
-from manifest_auth.audit.chain_links import all_chains
-from manifest_auth.audit.chains import chain_named
-from manifest_auth.audit.downloads import Format, download
+from manifest_auth.audit.chains import all_chains, chain_named
 from manifest_auth.audit.events import (
     COLUMNS,
     INSTALLATION,
     MOST_SKEW_MS,
     Point,
+    check_is_open,
     digest,
     end,
     lock,
@@ -20,9 +19,22 @@ from manifest_auth.audit.events import (
     record_creation,
     record_installation,
 )
-from manifest_auth.audit.exports import Span, export
-from manifest_auth.audit.mac_renewal import restart
-from manifest_auth.audit.open_sessions import check_is_open
+from manifest_auth.audit.formats import (
+    AuditEventsData,
+    AuditFilters,
+    AuditQuery,
+    Format,
+    Span,
+    cursor,
+    download,
+    event_filter,
+    event_named,
+    events_data,
+    export,
+    position_of,
+    readable,
+    user_named,
+)
 from manifest_auth.audit.query import (
     NEWEST_FIRST,
     OLDEST_FIRST,
@@ -36,19 +48,6 @@ from manifest_auth.audit.query import (
     position_of_number,
     total,
 )
-from manifest_auth.audit.readable_links import readable
-from manifest_auth.audit.retention import cut, sweep
-from manifest_auth.audit.verification import AuditVerdict, verify, verify_all
-from manifest_auth.audit.verify_export import verify_export
-from manifest_auth.audit.wire import (
-    AuditEventsData,
-    AuditFilters,
-    AuditQuery,
-    cursor,
-    event_filter,
-    event_named,
-    events_data,
-    position_of,
-    user_named,
-)
+from manifest_auth.audit.upkeep import cut, restart, sweep
+from manifest_auth.audit.verification import AuditVerdict, verify, verify_all, verify_export
 from manifest_auth.context import Origin

@@ -1,18 +1,147 @@
-"""The owner of an audit chain: each client has one, and the installation has number 0."""
+"""Audit chains: whose they are, which should exist, their events in order, and the walk that verifies one.
+
+Each client has a chain, and the installation has number 0.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, bindparam, func, select
 
-from manifest_auth.audit.chain_rows import MOST
-from manifest_auth.audit.events import INSTALLATION
+from manifest_auth.audit.catalogue import Event
+from manifest_auth.audit.events import (
+    BEGINNING,
+    INSTALLATION,
+    Head,
+    Point,
+    digest,
+    has_valid_anchor_mac,
+    has_valid_mac,
+    in_doubt,
+)
 from manifest_auth.errors import NotFound
-from manifest_auth.store import CrossTenant, SystemUnit, TenantUnit, among, cross_tenant, global_, numbers
+from manifest_auth.store import (
+    CrossTenant,
+    Store,
+    SystemUnit,
+    TenantUnit,
+    among,
+    cross_tenant,
+    global_,
+    numbers,
+    tenant_scoped,
+)
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables import tenants as tenants_table
+
+# Verification of one audit chain, event by event, up to the first broken link.
+#
+# An event's hash covers its number, its members and the previous hash. The walk stops at the first number whose event
+# is missing, altered, moved or inserted; events after it prove nothing.
+
+
+class Link(NamedTuple):
+    """An event as stored."""
+
+    sequence: int
+    at: int
+    event: str
+    actor: str
+    subject: str
+    address: str
+    request_id: str
+    detail: str
+    previous_hash: str
+    hash: str
+
+
+class Fault(NamedTuple):
+    """A fault of a chain. ``kind``: ``broken``, ``missing``, ``head`` or ``anchor``; ``what``: a message."""
+
+    sequence: int
+    kind: str
+    what: str
+
+
+class Walk:
+    """Verifies a chain's events in order of their numbers, after ``start``. ``known``: a tip that was recorded earlier,
+    which must still exist. ``restarts``: the events from which on a new secret key proves the chain's end."""
+
+    def __init__(self, chain: int, start: Point = BEGINNING, known: Point | None = None) -> None:
+        self.start = self.last = start
+        self.events = 0
+        self.restarts: list[int] = []
+        self.fault: Fault | None = None
+        self._chain, self._known = chain, known
+
+    def take(self, link: Link) -> None:
+        """Verifies the next event; events after the first fault are ignored."""
+        if self.fault is not None:
+            return
+        number = self.last.sequence + 1
+        if link.sequence != number:
+            self.stop(number, "the event is missing, or another is in its place")
+        elif link.previous_hash != self.last.hash:
+            self.stop(number, "it does not follow the event before it")
+        elif not self._is_as_recorded(link):
+            self.stop(number, "its content does not give its hash")
+        elif self._known is not None and number == self._known.sequence and link.hash != self._known.hash:
+            self.stop(number, "it is not the event whose hash was recorded earlier")
+        else:
+            self.events += 1
+            if link.event == Event.AUDIT_RESTARTED.value:
+                self.restarts.append(number)
+            self.last = Point(number, link.hash)
+
+    def end(self, end: Point | None) -> None:
+        """Ends the walk after all events.
+
+        ``end``: the last event as the chain's head row records it; None: that row is missing or invalid.
+        """
+        if end is not None and end != self.last:
+            number = min(end.sequence, self.last.sequence) + (end.sequence != self.last.sequence)
+            self.stop(number, "the chain does not end where the record of its end says")
+        if self._known is not None and self._known.sequence > self.last.sequence:
+            self.stop(self.last.sequence + 1, "the event is gone, and was there earlier")
+
+    def stop(self, sequence: int, what: str) -> None:
+        """Records the chain as broken at that number, unless it was broken before."""
+        if self.fault is None:
+            self.fault = Fault(sequence, "broken", what)
+
+    def _is_as_recorded(self, link: Link) -> bool:
+        try:
+            return digest(self._chain, link._asdict()) == link.hash
+        except TypeError:  # a value that no event can have
+            return False
+
+
+# Reads a chain's events in order of their numbers, in batches.
+
+
+BATCH = 2000
+BEFORE_ALL, MOST = -(2**63), 2**63 - 1  # the range of the column
+
+_E = audit_events.c
+_NEXT = tenant_scoped(
+    select(*(_E[name] for name in Link._fields))
+    .where(_E.sequence > bindparam("after"))
+    .order_by(_E.sequence)
+    .limit(bindparam("limit")),
+    Link,
+)
+
+
+def links_after(unit: TenantUnit, sequence: int) -> tuple[list[Link], bool]:
+    """The next ``BATCH`` events after that number, and whether there may be more."""
+    found = unit.all(_NEXT, after=sequence, limit=BATCH)
+    return found, len(found) == BATCH
+
+
+# The owner of an audit chain: each client has one, and the installation has number 0.
+
 
 __all__ = ["INSTALLATION", "chain_after", "chain_named", "names_of"]
 
@@ -61,3 +190,97 @@ def chain_named(unit: SystemUnit, name: str) -> int:
 def names_of(unit: SystemUnit | TenantUnit, chains: Sequence[int]) -> dict[int, str]:
     """Identifiers of the clients among those chains."""
     return {row.id: row.identifier for row in unit.all(_NAMES, ids=numbers(set(chains)))}
+
+
+# Audit chains that exist, and those that should.
+#
+# Each chain names the one that was created before it, and the installation's names the newest, so that a chain that
+# was deleted as a whole is noticed.
+
+
+_H = audit_heads.c
+_LINKS = cross_tenant(
+    select(_H.tenant_id, _H.previous_chain),
+    because="verification checks whether a whole chain is missing",
+)
+
+
+class Chains(NamedTuple):
+    """``chains``: that exist or should; ``missing``: those that other chains name and that have no head."""
+
+    chains: list[int]
+    missing: dict[int, Fault]
+
+
+async def all_chains(store: Store) -> list[int]:
+    """All chains that exist or should: the installation's, and those of clients, including deleted ones."""
+    return (await find_chains(store)).chains
+
+
+async def find_chains(store: Store) -> Chains:
+    """All chains, and those that are missing as a whole."""
+    missing, found, after = await store.read(_missing), [INSTALLATION], BEFORE_ALL
+    while (chain := await store.read(lambda unit: chain_after(unit, after))) is not None:  # noqa: B023 - at once
+        after = chain
+        found.append(chain)
+    return Chains(sorted({*found, *missing}), missing)
+
+
+def _missing(unit: SystemUnit) -> dict[int, Fault]:
+    rows: list[Any] = unit.all(_LINKS)
+    gone = {before for _, before in rows} - {chain for chain, _ in rows} - {INSTALLATION}
+    return {chain: Fault(1, "missing", "the whole chain is gone, with the record of its end") for chain in gone}
+
+
+# Reads the tip and the anchor of a chain, and checks their MACs.
+
+
+class _Anchor(NamedTuple):
+    sequence: int
+    hash: str
+    mac: str
+
+
+_A = audit_anchors.c
+_HEAD = tenant_scoped(select(*(audit_heads.c[name] for name in Head._fields)), Head)
+_ANCHOR = tenant_scoped(select(_A.sequence, _A.hash, _A.mac), _Anchor)
+_NO_KEY = "was made with none of the secret keys: it was written by hand, or an older key is missing"
+
+
+class ChainTips(NamedTuple):
+    """``start``: the anchor that retention left. ``end``: the tip; None without a head, or with an invalid one:
+    ``wrong`` then says so. ``is_gone``: the events were deleted with their client. ``faults``: of earlier heads and the
+    anchor."""
+
+    start: Point
+    end: Point | None
+    wrong: str
+    is_gone: bool
+    faults: list[Fault]
+
+
+def read_tips(unit: TenantUnit) -> ChainTips:
+    """The anchor and the tip of a chain, of one moment."""
+    start, faults = BEGINNING, []
+    anchor = unit.first(_ANCHOR)
+    if anchor is not None:
+        if isinstance(anchor.sequence, int):
+            start = Point(anchor.sequence, anchor.hash)
+        if not has_valid_anchor_mac(unit.macs, unit.tenant_id, *anchor):
+            faults.append(
+                Fault(start.sequence, "anchor", f"the record of where retention left the beginning {_NO_KEY}")
+            )
+    head = unit.first(_HEAD)
+    if head is None:
+        return ChainTips(start, None, "", is_gone=False, faults=faults)
+    if not has_valid_mac(unit.macs, unit.tenant_id, head):
+        return ChainTips(start, None, f"the record of the chain's end {_NO_KEY}", is_gone=False, faults=faults)
+    faults += [_doubt(place) for place in in_doubt(unit.macs, unit.tenant_id, head)]
+    return ChainTips(start, Point(head.sequence, head.hash), "", head.gone_at is not None and not faults, faults)
+
+
+def _doubt(place: int) -> Fault:
+    """The fault of an invalid head that later events followed."""
+    if place == 0:
+        return Fault(1, "missing", "the chain did not begin with the creation of a client: what was there is gone")
+    return Fault(max(place, 0), "head", f"the record of the chain's end, when the next event came, {_NO_KEY}")

@@ -1,24 +1,200 @@
 """Recording of audit events, in the transaction of the act, chained so that a removed or altered event is noticed.
 
 Each tenant has its own chain; chain 0 is the installation's. An event's hash covers its members and the previous
-event's hash; the chain's head has a MAC (:mod:`.chain_macs`). ``detail`` never contains secrets.
+event's hash; the chain's head has a MAC. ``detail`` never contains secrets.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
 
-from manifest_auth.audit.catalogue import Event
-from manifest_auth.audit.chain_macs import NOTHING, Head, has_valid_mac, successor_of, with_mac
-from manifest_auth.audit.guarded_acts import check_was_asked
-from manifest_auth.audit.open_sessions import check_where_asked
-from manifest_auth.context import Acting
-from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
-from manifest_auth.store.tables import audit_events, audit_heads
+from manifest_auth.audit.catalogue import Act, Event
+from manifest_auth.context import Acting, AdminCaller, Origin, Principal, Request
+from manifest_auth.errors import Forbidden, InvalidToken, NoSeat, Refusal
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.sealing import Macs
+from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
+from manifest_auth.store.tables import admin_sessions, audit_events, audit_heads, sessions
+
+# Heads of audit chains and their MACs, which prove that a holder of the secret key wrote them.
+#
+# An event's hash needs no key, so an attacker who can write to the store could cut a chain's end off, or rewrite it,
+# and adapt the head; the head's MAC prevents that. A head without a valid MAC is never accepted: its successor
+# carries it along as a doubt, under its own MAC, until it is verified with the right key.
+
+
+MOST_DOUBTS = 8  # carried along; a chain with more stays in doubt
+LONGEST_DOUBTS = 10_000  # characters: more than that many take
+
+
+class Head(NamedTuple):
+    """The tip of a chain. ``previous_chain``: the chain that was created before it; for the installation's chain, the
+    newest one. ``doubts``: JSON, see above; empty: none."""
+
+    sequence: int
+    hash: str
+    at: int = 0
+    previous_chain: int = 0
+    gone_at: int | None = None
+    doubts: str = ""
+    mac: str = ""
+
+
+#: Before the first event.
+NOTHING = Head(0, "0" * 64)
+
+
+def with_mac(macs: Macs, chain: int, head: Head) -> Head:
+    """The head with its MAC."""
+    return head._replace(mac=macs.make(_message(chain, head)))
+
+
+def has_valid_mac(macs: Macs, chain: int, head: Head) -> bool:
+    """Whether one of the keys made the MAC. Earlier heads: see :func:`in_doubt`."""
+    try:
+        return macs.is_valid(_message(chain, head), head.mac)
+    except TypeError:  # a value that this server never writes
+        return False
+
+
+def is_newest(macs: Macs, chain: int, head: Head) -> bool:
+    """Whether the newest key made the MAC, and nothing is in doubt."""
+    return not head.doubts and macs.is_newest(_message(chain, head), head.mac)
+
+
+def successor_of(macs: Macs, chain: int, head: Head, after: Head) -> Head:
+    """``after``, which follows ``head`` in the store, with its doubts and MAC."""
+    if not has_valid_mac(macs, chain, head):
+        doubts = _doubted(head)
+    elif head.doubts and in_doubt(macs, chain, head):
+        doubts = head.doubts
+    else:
+        doubts = ""
+    return with_mac(macs, chain, after._replace(doubts=doubts))
+
+
+def in_doubt(macs: Macs, chain: int, head: Head) -> list[int]:
+    """The numbers of earlier heads, carried along by a valid one, that no key made; -1 where unknown."""
+    found = []
+    states = orjson.loads(head.doubts) if head.doubts else []
+    for place, state in enumerate(states):
+        before = orjson.dumps(states[:place]).decode() if place else ""
+        if state is None:  # there were too many to carry along
+            found.append(-1)
+        elif not has_valid_mac(macs, chain, Head._make([*state[:5], before, state[5]])):
+            found.append(state[0] if isinstance(state[0], int) else -1)
+    return found
+
+
+def anchor_mac(macs: Macs, chain: int, sequence: int, hashed: str) -> str:
+    """The MAC of an anchor: the point after which retention left a chain's events."""
+    return macs.make(_anchor(chain, sequence, hashed))
+
+
+def has_valid_anchor_mac(macs: Macs, chain: int, sequence: int, hashed: str, mac: str) -> bool:
+    """Whether one of the keys made the anchor's MAC."""
+    try:
+        return macs.is_valid(_anchor(chain, sequence, hashed), mac)
+    except TypeError:
+        return False
+
+
+def is_newest_anchor(macs: Macs, chain: int, sequence: int, hashed: str, mac: str) -> bool:
+    """Whether the newest key made the anchor's MAC."""
+    return macs.is_newest(_anchor(chain, sequence, hashed), mac)
+
+
+def _message(chain: int, head: Head) -> bytes:
+    return orjson.dumps(["head", chain, *head[:-1]])
+
+
+def _anchor(chain: int, sequence: int, hashed: str) -> bytes:
+    return orjson.dumps(["anchor", chain, sequence, hashed])
+
+
+def _doubted(head: Head) -> str:
+    """The doubts of the successor of a head without a valid MAC. The head's own doubts are part of its MAC."""
+    states: list[Any] = []
+    try:
+        if head.doubts:
+            states = orjson.loads(head.doubts) if len(head.doubts) < LONGEST_DOUBTS else [None]
+        if not isinstance(states, list) or not all(_is_state(state) for state in states):
+            states = [None]
+        states.append([*head[:5], head.mac])
+        if len(states) > MOST_DOUBTS:
+            states = [None, states[-1]]
+        return orjson.dumps(states).decode()
+    except (ValueError, TypeError):  # a value that this server never writes
+        return orjson.dumps([None, [*NOTHING[:5], ""]]).decode()
+
+
+def _is_state(state: Any) -> bool:
+    return state is None or (isinstance(state, list) and len(state) == 6)
+
+
+# Acts that need a recent proof of who acts, and the events by which the audit trail knows them.
+#
+# :mod:`manifest_auth.tenants.step_up` decides whether the proof is recent, and marks the request with the act that it
+# was asked about. The trail refuses an event of such an act from a request without that mark, and with it the whole
+# transaction: an act that forgets to ask does not happen.
+
+
+class NotAsked(Exception):
+    """A bug: an act that needs a recent proof did not ask for it."""
+
+
+def check_was_asked(acting: Acting, event: Event, subject: str) -> None:
+    """Raises NotAsked where the event's act was not asked about in this request."""
+    if not isinstance(acting, Request):
+        return
+    caller = acting.caller
+    if not isinstance(caller, Principal | AdminCaller):
+        return
+    about, needed = event.about, event.about.asks
+    if subject == caller.actor:
+        needed |= about.asks_users if isinstance(caller, Principal) else about.asks_admins
+    if needed and not needed & acting.asked:
+        raise NotAsked(f"{event.value} of {caller.actor}: no recent proof was asked for")
+
+
+# The session of who acts is looked at again in the transaction of a guarded act.
+#
+# A request is identified before its body is read, and a caller may send the body as late as the server waits for it.
+# What ends the session meanwhile, such as the undoing of an e-mail change, must not be followed by an act of that
+# session.
+
+
+_S, _A = sessions.c, admin_sessions.c
+_ENDED = tenant_scoped(select(_S.id).where(_S.id == bindparam("sid"), _S.ended_at.is_not(None)), str)
+_ENDED_OF_ADMIN = global_(select(_A.id).where(_A.id == bindparam("sid"), _A.ended_at.is_not(None)), str)
+
+
+def check_is_open(unit: TenantUnit, acting: Acting, *, may_end: bool = False) -> None:
+    """Raises InvalidToken where the caller's session has ended since the caller was identified. Machines and other
+    systems' tokens have none. ``may_end``: the act may end that session itself, so no event of the request looks
+    again."""
+    if not isinstance(acting, Request):
+        return
+    caller, ended = acting.caller, None
+    if isinstance(caller, AdminCaller):
+        ended = unit.first(_ENDED_OF_ADMIN, sid=caller.session_id)
+    elif isinstance(caller, Principal) and caller.tenant_id == unit.tenant_id:
+        ended = unit.first(_ENDED, sid=caller.session_id)
+    if ended is not None:
+        raise InvalidToken(reason="the session has ended meanwhile")
+    acting.may_end |= may_end
+
+
+def check_where_asked(unit: TenantUnit, acting: Acting) -> None:
+    """The same for an event of a request that asked for a recent proof, except of one's own sessions alone."""
+    if isinstance(acting, Request) and acting.asked & ~Act.SESSIONS and not acting.may_end:
+        check_is_open(unit, acting)
+
 
 INSTALLATION = 0
 #: Where a node's clock is behind the chain's last event by less than this, the event gets that event's time, so that
@@ -123,3 +299,78 @@ def digest(chain: int, values: dict[str, Any]) -> str:
     """The hash of an event: SHA-256 over its members in fixed order, including the previous hash."""
     members = [chain, *(values[name] for name in COLUMNS if name != "hash")]
     return hashlib.sha256(orjson.dumps(members)).hexdigest()
+
+
+# Records refusals of known callers in the audit trail.
+#
+# That is: a missing permission, a credential for the wrong kind of route, a missing seat. The act was rolled back, so
+# each is recorded in its own unit of work.
+#
+# The number is bounded, since a refused caller can repeat: one event a minute for each caller and kind, with the number
+# of refusals since the previous one. Successful requests never call this.
+
+
+REFUSAL_EVERY_MS = 60_000
+MOST_REMEMBERED = 10_000  # remembered callers and kinds
+
+
+class _Recorded(NamedTuple):
+    at: int
+    kept_back: int
+
+
+class Refusals:
+    """The refusals that this process recorded in the last minute."""
+
+    def __init__(self, clock: Clock, store: Store) -> None:
+        self._clock = clock
+        self._store = store
+        self._recorded: dict[tuple[Any, ...], _Recorded] = {}
+
+    def count(self, *key: Any) -> int | None:
+        """How many refusals were not recorded since the last event of this key; None: this one is not recorded
+        either."""
+        now = self._clock.now_ms()
+        found = self._recorded.get(key)
+        if found is not None and 0 <= now - found.at < REFUSAL_EVERY_MS:
+            self._recorded[key] = found._replace(kept_back=found.kept_back + 1)
+            return None
+        if found is None and len(self._recorded) >= MOST_REMEMBERED:
+            self._recorded = {
+                one: recorded for one, recorded in self._recorded.items() if 0 <= now - recorded.at < REFUSAL_EVERY_MS
+            }
+            if len(self._recorded) >= MOST_REMEMBERED:
+                return None
+        self._recorded[key] = _Recorded(now, 0)
+        return found.kept_back if found is not None else 0
+
+    async def record_refusal(self, request: Request, refusal: Refusal, route: str) -> None:
+        """Records a refusal of a known caller; ignores all others."""
+        if isinstance(refusal, NoSeat):
+            event = Event.SEAT_REFUSED
+        elif isinstance(refusal, Forbidden):
+            event = Event.ACCESS_REFUSED
+        else:
+            return
+        if isinstance(request.caller, Principal):
+            chain = request.caller.tenant_id
+        elif isinstance(request.caller, AdminCaller):
+            chain = INSTALLATION
+        else:
+            return
+        await self.put(request, chain, request.caller.actor, event, refusal.reason or refusal.message, route)
+
+    async def put(self, request: Request, chain: int, actor: str, event: Event, why: str, route: str) -> None:
+        """Records a refusal in that chain, unless one of this caller, event and route was recorded within a minute. An
+        unavailable store does not change the answer."""
+        kept_back = self.count(chain, actor, event, route)
+        if kept_back is None:
+            return
+        origin = Origin(request.now, actor, request.address, request.request_id)
+        more = {"kept_back": kept_back} if kept_back else {}
+
+        def work(unit: Any) -> None:
+            record(unit, origin, event, actor, why=why, route=route, **more)
+
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.of(chain).write_quickly(work)

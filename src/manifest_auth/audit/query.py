@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, or_, select, tuple_
 
-from manifest_auth.audit.chain_rows import BEFORE_ALL, MOST
-from manifest_auth.audit.chain_walk import Link
-from manifest_auth.audit.chains import names_of
+from manifest_auth.audit.chains import BEFORE_ALL, MOST, Link, names_of
 from manifest_auth.store import CrossTenant, Store, TenantScoped, TenantStore, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import audit_events
 

@@ -6,16 +6,18 @@ were added or removed in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
-from manifest_auth.audit.chain_links import find_chains
-from manifest_auth.audit.chain_rows import BEFORE_ALL, links_after
-from manifest_auth.audit.chain_tips import read_tips
-from manifest_auth.audit.chain_walk import Fault, Walk
-from manifest_auth.audit.chains import names_of
+import orjson
+
+from manifest_auth.audit.catalogue import Event
+from manifest_auth.audit.chains import BEFORE_ALL, Fault, Link, Walk, find_chains, links_after, names_of, read_tips
 from manifest_auth.audit.events import INSTALLATION, Point
+from manifest_auth.audit.formats import line_of, readable
+from manifest_auth.errors import ValidationError
 from manifest_auth.store import Store, SystemUnit
+from manifest_auth.text.canonical import parse_time
 
 
 class AuditVerdict(NamedTuple):
@@ -103,3 +105,67 @@ def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Po
         what = found.wrong or "the record of the chain's end is missing"
         faults = [*faults, Fault(walk.last.sequence, "head", what)]
     return _Step(walk, len(links), None, client, faults)
+
+
+# Verifies an export without a store or a key: no event between its ends is missing, altered or duplicated.
+
+
+def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[AuditVerdict]:
+    """The result for each chain in the lines of ``audit export``. Whether a chain starts and ends where it should, an
+    export cannot show. Raises ValueError for a file that is not an export."""
+    walks: dict[int, Walk] = {}
+    names: dict[int, str | None] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            chain, client, link = _link(orjson.loads(line))
+        except (ValueError, TypeError, KeyError, ValidationError) as error:
+            raise ValueError(f"line {number}: not an event as `audit export` writes them") from error
+        if chain not in walks:
+            start = Point(link.sequence - 1, link.previous_hash)
+            walks[chain], names[chain] = Walk(chain, start, known.get(chain)), client
+        walk = walks[chain]
+        # JSON parsers ignore duplicate members, so the line must equal what would be written again.
+        if orjson.dumps(line_of(chain, client, readable(link))) != line.removesuffix(b"\n"):
+            walk.stop(link.sequence, "its line is not as `audit export` writes it")
+        # The name is not part of the hash: each line has it until the client is deleted, and so has the first event.
+        created = orjson.loads(link.detail).get("identifier") if link.event == Event.CLIENT_CREATED.value else None
+        if client is not None and len({client, names[chain], created} - {None}) > 1:
+            walk.stop(link.sequence, "its line names another client than other lines of the chain")
+        names[chain] = names[chain] or client
+        walk.take(link)
+        step(1)
+    if not walks:
+        raise ValueError("there is no event in it, so nothing is verified")
+    return [_verdict(chain, names[chain], walk) for chain, walk in walks.items()]
+
+
+def _verdict(chain: int, client: str | None, walk: Walk) -> AuditVerdict:
+    walk.end(None)
+    return AuditVerdict(
+        chain=chain,
+        client=client,
+        events=walk.events,
+        start=walk.start,
+        end=walk.last,
+        faults=[walk.fault] if walk.fault else [],
+        restarts=walk.restarts,
+    )
+
+
+def _link(found: dict[str, Any]) -> tuple[int, str | None, Link]:
+    detail = found["detail"]
+    if not isinstance(detail, dict):
+        raise TypeError(detail)
+    link = Link(
+        sequence=int(found["sequence"]),
+        at=parse_time(found["at"], "at"),
+        event=found["event"],
+        actor=found["actor"],
+        subject=found["subject"],
+        address=found["address"],
+        request_id=found["requestId"],
+        detail=orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
+        previous_hash=found["previousHash"],
+        hash=found["hash"],
+    )
+    return int(found["chain"]), found["client"], link

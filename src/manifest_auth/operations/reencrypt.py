@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Select, bindparam, select, tuple_, update
 
-from manifest_auth.audit.mac_renewal import ANCHORS, HEADS, SignedTable, renew_some
+from manifest_auth.audit.upkeep import ANCHORS, HEADS, SignedTable, renew_some
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.services import Services
 from manifest_auth.store import Store, SystemUnit, cross_tenant, global_

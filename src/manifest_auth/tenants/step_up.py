@@ -1,7 +1,7 @@
 """Recent proof of who acts, before an act that a stolen session must not do (step-up authentication, RFC 9470).
 
 Everything that the check needs comes with the caller, so it costs no statement. An act asks once, in the function that
-every interface calls; :mod:`manifest_auth.audit.guarded_acts` holds that none forgets.
+every interface calls; :mod:`manifest_auth.audit.events` holds that none forgets.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from manifest_auth.audit import (
     readable,
     user_named,
 )
-from manifest_auth.audit.chain_walk import Link
+from manifest_auth.audit.chains import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import parse_time

@@ -8,7 +8,7 @@ import orjson
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, EventFilter
-from manifest_auth.audit.chain_walk import Link
+from manifest_auth.audit.chains import Link
 from manifest_auth.services import RequestContext
 
 _LOOKED_AT = 200

@@ -13,7 +13,7 @@ from msgspec import Meta
 from manifest_auth import audit, providers
 from manifest_auth.accounts import users
 from manifest_auth.audit import AuditFilters, Event, EventFilter, FoundEvent, about, label
-from manifest_auth.audit.chain_walk import Link
+from manifest_auth.audit.chains import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import export_audit

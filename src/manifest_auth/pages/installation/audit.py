@@ -14,7 +14,7 @@ from manifest_auth import audit
 from manifest_auth.accounts import admins, users
 from manifest_auth.accounts.admins import management
 from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, FoundEvent, Position, about, label
-from manifest_auth.audit.chain_walk import Link
+from manifest_auth.audit.chains import Link
 from manifest_auth.context import SERVICE
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer

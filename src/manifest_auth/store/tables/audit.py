@@ -19,7 +19,7 @@ audit_heads = Table(
     # The chain that was created before; in chain 0: the newest chain.
     Column("previous_chain", BigInt, nullable=False),
     time("gone_at", nullable=True),  # when the client's events were deleted with the client
-    Column("doubts", Text, nullable=False),  # earlier heads without a valid MAC, see audit/chain_macs.py
+    Column("doubts", Text, nullable=False),  # earlier heads without a valid MAC, see audit/events.py
     Column("mac", Text, nullable=False),  # over all other columns
     info=OWNED,
     sqlite_strict=True,
