@@ -13,7 +13,7 @@ import time
 from alembic import command
 from sqlalchemy import Connection, text
 
-from manifest_auth.cli.progress import Progress
+from manifest_auth.cli.command import Progress
 from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.support.secret_keys import the_keys

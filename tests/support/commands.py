@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from manifest_auth.cli.command import Refused
+from manifest_auth.cli.command import CommandRefused as Refused
 from manifest_auth.cli.main import parser
 from tests.support.application import FAST
 from tests.support.programs import COMMAND, start

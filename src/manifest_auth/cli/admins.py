@@ -1,4 +1,4 @@
-"""``admin reset NAME`` and ``admin addresses``: help for system admins who cannot sign in."""
+"""Commands for system admins: ``setup-code`` for the first one, ``admin reset`` and ``admin addresses``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,59 @@ from typing import Any
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins
-from manifest_auth.accounts.admins import management, networks, second_factor
+from manifest_auth.accounts.admins import console, management, networks, second_factor
+from manifest_auth.accounts.admins import setup_code as accounts
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import Refused, origin_of, started
+from manifest_auth.cli.command import CommandRefused, origin_of, started
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.services import Services
+from manifest_auth.sign_in import first_run
+from manifest_auth.sign_in.first_run import SetupCode
 from manifest_auth.store import SystemUnit
+from manifest_auth.text.canonical import when
 from manifest_auth.throttle import throttle
+
+_NONE_YET = "No system admin exists yet."
+_OTHERWISE = "Or on this machine: manifest-auth admin create NAME."
+
+
+def add_setup_code(groups: Any) -> None:
+    """Adds the command to the grammar."""
+    command = groups.add_parser("setup-code", help="print a code for creating the first system admin in a browser")
+    command.set_defaults(run=_setup_code)
+
+
+async def _setup_code(_given: argparse.Namespace) -> None:
+    loaded = settings.load()
+    if not console.is_served(loaded):
+        raise CommandRefused(f"pages of the installation need https, or a loopback address: {_OTHERWISE}")
+    async with started(loaded) as services:
+        print(_text(loaded, await first_run.new_code(services, origin_of(services))))
+
+
+async def at_start(services: Services, *, on_terminal: bool) -> str | None:
+    """The message of a start; None without a message. It has a code ``on_terminal`` only: whatever else reads standard
+    error, as a journal does, keeps it for others."""
+    if not console.is_served(services.settings) or not await services.store.read(accounts.is_needed):
+        return None
+    if on_terminal and (code := await first_run.at_start(services)):
+        return f"{_NONE_YET} {_text(services.settings, code)}"
+    return f"{_NONE_YET} manifest-auth setup-code prints a code for {_page(services.settings)}. {_OTHERWISE}"
+
+
+def _page(loaded: Settings) -> str:
+    return f"{loaded.public_url.rstrip('/')}{console.PATH}/setup"
+
+
+def _text(loaded: Settings, code: SetupCode) -> str:
+    page, end = _page(loaded), f"{when(code.ends_at)[11:16]} UTC"
+    if code.code is None:
+        return (
+            f"The setup code that was printed before is valid until {end} at {page}; "
+            f"manifest-auth setup-code prints a new one. {_OTHERWISE}"
+        )
+    return f"Make the first one at {page} with this setup code, valid until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"
 
 
 def add_to(actions: Any) -> None:
@@ -38,9 +86,9 @@ async def admin_addresses(given: argparse.Namespace) -> None:
     try:
         wanted = networks.normalised(given.networks.strip()) if given.networks is not None else None
     except ValueError as error:
-        raise Refused(f"networks: {error}") from None
+        raise CommandRefused(f"networks: {error}") from None
     if wanted == "":
-        raise Refused("networks: none is named; --anywhere removes the limit")
+        raise CommandRefused("networks: none is named; --anywhere removes the limit")
     async with started() as services:
         origin = origin_of(services)
 
@@ -68,7 +116,7 @@ async def admin_reset(given: argparse.Namespace) -> None:
         def work(unit: SystemUnit) -> list[str]:
             found = admins.find(unit, given.name)
             if found is None:
-                raise Refused(f"there is no system admin {given.name}")
+                raise CommandRefused(f"there is no system admin {given.name}")
             admin, subject, done = admins.get_locked(unit, found.id), f"admin:{found.id}", []
             ended = management.end_all(unit, admin.id, "reset", origin.at)
             if second_factor.remove(unit, admin.id):

@@ -17,8 +17,7 @@ import orjson
 
 from manifest_auth import audit
 from manifest_auth.audit import AuditVerdict, Point, Span
-from manifest_auth.cli.command import Refused, given_path
-from manifest_auth.cli.progress import Progress
+from manifest_auth.cli.command import CommandRefused, Progress, given_path
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
@@ -85,7 +84,7 @@ def _of_file(path: Path, show: Progress, known: Mapping[int, Point]) -> list[Aud
         with path.open("rb") as lines:
             return audit.verify_export(lines, _Count(show, "proving events"), known)
     except ValueError as error:
-        raise Refused(f"{path}: {error}") from None
+        raise CommandRefused(f"{path}: {error}") from None
 
 
 class _Count:
@@ -181,7 +180,7 @@ def _target(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     if path.exists():
-        raise Refused(f"{path} is there already")
+        raise CommandRefused(f"{path} is there already")
     part = path.with_name(f"{path.name}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
@@ -210,10 +209,10 @@ async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
     changes nothing."""
     found = await find_schema(loaded.database)
     if found is None:
-        raise Refused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
+        raise CommandRefused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
     found.check()
     if found.number < HEAD:
-        raise Refused(
+        raise CommandRefused(
             f"the store's schema is {found.number}, this release's {HEAD}: run manifest-auth db upgrade first"
         )
     macs = Macs(secret_keys(loaded)) if with_key else None

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manifest_auth.cli.command import Refused, given_path, origin_at
-from manifest_auth.cli.progress import Progress
+from manifest_auth.cli.command import CommandRefused, Progress, given_path, origin_at
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.backup_log import record_backup
@@ -59,7 +58,7 @@ def _backup(given: argparse.Namespace) -> int:
         with _clean_up_on_signals(), Progress() as show:
             manifest = back_up(loaded, given.file, show, with_secret_key=given.with_secret_key)
     except NotPossible as error:
-        raise Refused(str(error)) from error
+        raise CommandRefused(str(error)) from error
     files = sum(name.startswith(f"{FILES}/") for name in manifest.members)
     size = given.file.stat().st_size
     print(f"{given.file}: {size:,} bytes, schema {manifest.schema}, {sum(manifest.rows.values()):,} rows in "
@@ -104,7 +103,7 @@ def _note(loaded: settings.Settings) -> int:
     try:
         asyncio.run(record_backup(loaded, origin_at(now), now, by="note"))
     except NotPossible as error:
-        raise Refused(str(error)) from error
+        raise CommandRefused(str(error)) from error
     print(f"Recorded: a backup of {when(now)}.")
     return 0
 
@@ -115,7 +114,7 @@ def _restore(given: argparse.Namespace) -> None:
         with _clean_up_on_signals(), Progress() as show:
             proof = restore(loaded, given.file, show, end_sessions=given.end_sessions)
     except NotPossible as error:
-        raise Refused(str(error)) from error
+        raise CommandRefused(str(error)) from error
     _print_result(proof, loaded.database)
     if given.end_sessions:
         print(f"sessions ended: {proof.ended_sessions}")

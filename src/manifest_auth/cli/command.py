@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import TracebackType
 
 from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
@@ -21,7 +23,7 @@ from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """A command cannot be carried out; the text says why."""
 
 
@@ -60,5 +62,40 @@ def client_named(unit: SystemUnit, identifier: str) -> Tenant:
     """Raises Refused where there is no such client."""
     found = tenants.find(unit, identifier)
     if found is None:
-        raise Refused(f"there is no client {identifier}")
+        raise CommandRefused(f"there is no client {identifier}")
     return found
+
+
+_TERMINAL_S, _PLAIN_S = 0.1, 2.0
+
+
+class Progress:
+    """``with Progress() as show: show("copying", 3, 10)``. On a terminal the line is removed at the end."""
+
+    def __init__(self) -> None:
+        self._on_terminal = sys.stderr.isatty()
+        # Nothing is shown in the first two seconds.
+        self._next = time.monotonic() + (0.5 if self._on_terminal else _PLAIN_S)
+        self._shown = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown and self._on_terminal:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+    def __call__(self, what: str, done: int, of: int | None = None) -> None:
+        """Shows the numbers of done and, if known, of all items. Frequent calls are cheap."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + (_TERMINAL_S if self._on_terminal else _PLAIN_S)
+        self._shown = True
+        share = f"{done:,} of {of:,} ({100 * done // max(of, 1)} %)" if of is not None else f"{done:,}"
+        text = f"{what}: {share}"
+        sys.stderr.write(f"\r{text}\033[K" if self._on_terminal else f"{text}\n")
+        sys.stderr.flush()

@@ -25,9 +25,8 @@ from manifest_auth.accounts import Draft, UserWithAccessLink, add, deliver_link,
 from manifest_auth.accounts.admins import management
 from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event
-from manifest_auth.cli import setup_code
-from manifest_auth.cli.command import Refused, client_named, origin_of, started
-from manifest_auth.cli.progress import Progress
+from manifest_auth.cli import admins
+from manifest_auth.cli.command import CommandRefused, Progress, client_named, origin_of, started
 from manifest_auth.errors import NoSeat
 from manifest_auth.http.uvicorn_server import inherited_address
 from manifest_auth.operations import client_lifecycle
@@ -95,7 +94,9 @@ def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
                     f"{variable(fields[0])}: cannot listen on {host}:{port}: {error.strerror}"
                 ) from None
             if not tries_left:
-                raise Refused(f"{variable(fields[1])}: port {port} of {host} is in use by another program") from None
+                raise CommandRefused(
+                    f"{variable(fields[1])}: port {port} of {host} is in use by another program"
+                ) from None
             time.sleep(PORT_PAUSE_S)
 
 
@@ -106,7 +107,7 @@ async def _check_start(loaded: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         with Progress() as progress:
             services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
-        if message := await setup_code.at_start(services, on_terminal=sys.stderr.isatty()):
+        if message := await admins.at_start(services, on_terminal=sys.stderr.isatty()):
             print(message, file=sys.stderr, flush=True)
 
 
@@ -121,7 +122,7 @@ async def _demo(loaded: Settings) -> None:
                 with Progress() as progress:
                     made = await demo.fill(services, progress)
     except demo.NotEmpty as error:
-        raise Refused(str(error)) from error
+        raise CommandRefused(str(error)) from error
     base = _base(loaded)
     print(demo.welcome(base, made) if made else demo.welcome_again(base, _this_command(loaded)), flush=True)
 
@@ -189,7 +190,7 @@ async def user_roles(given: argparse.Namespace) -> None:
         def work(unit: TenantUnit) -> UserWithAccessLink:
             user = users.find_by_email(unit, given.email)
             if user is None:
-                raise Refused(f"client {given.client} has no user {given.email}")
+                raise CommandRefused(f"client {given.client} has no user {given.email}")
             return set_roles(unit, origin_of(services), services.account_tools, user.id, roles)
 
         changed = await _record_missing_seat(services, tenant.id, services.store.of(tenant.id).write(work))
@@ -218,16 +219,16 @@ def _read_password(given: argparse.Namespace) -> str:
         try:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            raise Refused("the password is not in UTF-8") from None
+            raise CommandRefused("the password is not in UTF-8") from None
     # The event loop handles an interrupt only between two steps, and a prompt is one of them.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         first = getpass.getpass("Password: ")
         second = getpass.getpass("Again: ")
     except EOFError:
-        raise Refused("no password was entered; --password-stdin reads one from standard input") from None
+        raise CommandRefused("no password was entered; --password-stdin reads one from standard input") from None
     finally:
         signal.signal(signal.SIGINT, before)
     if first != second:
-        raise Refused("the two passwords differ")
+        raise CommandRefused("the two passwords differ")
     return first

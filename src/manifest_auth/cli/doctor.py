@@ -7,9 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from manifest_auth.cli.all_providers import AT_ONCE, all_providers
-from manifest_auth.cli.command import started
-from manifest_auth.cli.progress import Progress
+from manifest_auth.cli.command import Progress, started
+from manifest_auth.cli.providers import AT_ONCE, all_providers
 from manifest_auth.operations.doctor import Finding, examine
 from manifest_auth.operations.doctor.storage import settings_file
 from manifest_auth.operations.providers.diagnose import diagnose

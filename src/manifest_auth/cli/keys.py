@@ -7,8 +7,7 @@ from typing import Any, get_args
 
 from manifest_auth import audit
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import Refused, origin_at, origin_of, started
-from manifest_auth.cli.progress import Progress
+from manifest_auth.cli.command import CommandRefused, Progress, origin_at, origin_of, started
 from manifest_auth.operations import signing_keys, upgrade_state
 from manifest_auth.operations.lost_key import replace_lost
 from manifest_auth.operations.reencrypt import Report, reencrypt
@@ -90,9 +89,9 @@ async def replace_lost_key(given: argparse.Namespace) -> None:
     loaded, clock, random = settings.load(), Clock(), Random()
     found = await upgrade_state.read(loaded)
     if found is None or found.schema.number != HEAD:
-        raise Refused("there is no store of this release here: see manifest-auth db status")
+        raise CommandRefused("there is no store of this release here: see manifest-auth db status")
     if found.processes:
-        raise Refused("a server runs on this store, so its secret key is not lost: stop all servers first")
+        raise CommandRefused("a server runs on this store, so its secret key is not lost: stop all servers first")
     keys = keys_of_a_start(loaded, random, lambda: True)
     sealer, store = Sealer(keys, random), open_store(loaded.database, loaded.database_pool, macs=Macs(keys))
     await store.open()
@@ -102,7 +101,7 @@ async def replace_lost_key(given: argparse.Namespace) -> None:
     finally:
         await store.close()
     if not any(done):
-        raise Refused("the secret key opens this store: nothing was changed")
+        raise CommandRefused("the secret key opens this store: nothing was changed")
     print(f"Signing keys replaced: {done.keys}; everyone signs in again.")
     print(f"Providers whose secrets are gone: {done.providers}; enter them again.")
     print(f"Chains of the audit trail whose proof begins again: {len(done.chains)}.")
@@ -112,7 +111,7 @@ async def replace_lost_key(given: argparse.Namespace) -> None:
 def _new_key(loaded: Settings) -> None:
     keys = secret_keys(loaded)
     if keys.path is None:
-        raise Refused(
+        raise CommandRefused(
             "the key is in MANIFEST_SECRET_KEY: put the new one there, see docs/operations/backup.md, Secret key"
         )
     add_newest_key(keys.path, Random())

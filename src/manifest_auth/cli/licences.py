@@ -14,7 +14,7 @@ import msgspec
 
 from manifest_auth import licence
 from manifest_auth.api.admin.licence import wire
-from manifest_auth.cli.command import Refused, origin_of, started
+from manifest_auth.cli.command import CommandRefused, origin_of, started
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
@@ -121,7 +121,7 @@ async def _install(_given: argparse.Namespace) -> None:
                 lambda unit: licence.install_licence(unit, services.licence, origin_of(services), text)
             )
         except LicenseInvalid as refusal:
-            raise Refused(f"this licence is not accepted here: {refusal.reason}") from refusal
+            raise CommandRefused(f"this licence is not accepted here: {refusal.reason}") from refusal
         _show(services, await services.licence.overview())
 
 

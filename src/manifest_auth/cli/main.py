@@ -32,13 +32,12 @@ _MODULES = {
     "backup": "backups",
     "restore": "backups",
     "provider": "providers",
-    "directory": "directories",
+    "directory": "claims",
     "license": "licences",
     "audit": "audit_trail",
     "doctor": "doctor",
     "domain": "claims",
     "claims": "claims",
-    "setup-code": "setup_code",
 }
 
 
@@ -107,6 +106,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     change.set_defaults(run=commands.user_roles)
 
+    admins.add_setup_code(groups)
     if command in groups.choices:
         return top
     modules = [_MODULES[command]] if command in _MODULES else _MODULES.values()
@@ -116,15 +116,15 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 async def _user_link(given: argparse.Namespace) -> None:
-    from manifest_auth.cli import user_link  # loaded only for this command
+    from manifest_auth.cli import user_recovery  # loaded only for this command
 
-    await user_link.user_link(given)
+    await user_recovery.user_link(given)
 
 
 async def _user_reset_factors(given: argparse.Namespace) -> None:
-    from manifest_auth.cli import user_factors  # loaded only for this command
+    from manifest_auth.cli import user_recovery  # loaded only for this command
 
-    await user_factors.user_reset_factors(given)
+    await user_recovery.user_reset_factors(given)
 
 
 def _password(command: argparse.ArgumentParser) -> None:
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(details or refusal.message, 1)
     except SchemaOlder as error:
         _fail(str(error), 3)
-    except (StoreUnavailable, SchemaRefused, commands.Refused) as error:
+    except (StoreUnavailable, SchemaRefused, commands.CommandRefused) as error:
         _fail(str(error), 1)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from typing import Any
 
 import msgspec
 
-from manifest_auth import providers
-from manifest_auth.cli import provider_callbacks
-from manifest_auth.cli.command import Refused, client_named, given_path, origin_of, started
+from manifest_auth import providers, tenants
+from manifest_auth.cli.command import CommandRefused, Progress, client_named, given_path, origin_of, started
 from manifest_auth.http import parse
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.models import ProviderBody, provider_data
@@ -19,9 +19,55 @@ from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.providers import oidc
+from manifest_auth.sign_in.providers.kind import CallbackState
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.models import convert
+
+AT_ONCE = 8  # providers that a command calls at the same time
+_PAGE = 200
+
+
+def all_providers(unit: SystemUnit) -> list[tuple[str, Provider]]:
+    """Identifier of the client and provider, by client."""
+    found: list[tuple[str, Provider]] = []
+    after = 0
+    while clients := tenants.list_page(unit, after, _PAGE):
+        after = clients[-1].id
+        for client in clients:
+            found += [(client.identifier, provider) for provider in providers.list_all(unit.of(client.id))]
+    return found
+
+
+# ``provider callbacks``: the callback addresses of all providers.
+#
+# It also lists the clients that must register one after an upgrade.
+
+
+async def show_callbacks(given: argparse.Namespace) -> None:
+    """Prints one line per provider: client, name, kind, address, state; then the clients that must act."""
+    must: list[str] = []
+    async with started() as services:
+        found = await services.store.read(all_providers)
+        with Progress() as progress:
+            for start in range(0, len(found), AT_ONCE):
+                progress("providers asked", start, len(found))
+                some = found[start : start + AT_ONCE]
+                lines = await asyncio.gather(*(_state(services, client, provider) for client, provider in some))
+                for (client, provider), line in zip(some, lines, strict=True):
+                    print(f"{client}\t{provider.name}\t{provider.kind}\t{line.address}\t{line.state}", flush=True)
+                    must += [f"{provider.name} of {client}: {line.act}"] if line.act else []
+    if must:
+        print(f"\n{len(must)} must act:")
+        for text in must:
+            print(f"  {text}")
+    elif found:
+        print("\nNo one must act.")
+
+
+async def _state(services: Services, client: str, provider: Provider) -> CallbackState:
+    ctx = RequestContext(services, "command-line", "", "")
+    return await KINDS[provider.kind].callback_state(ctx, client, provider)
 
 
 def add_to(groups: Any) -> None:
@@ -74,7 +120,7 @@ def add_to(groups: Any) -> None:
     every = actions.add_parser(
         "callbacks", help="the callback addresses of all providers, and which must be registered"
     )
-    every.set_defaults(run=provider_callbacks.show)
+    every.set_defaults(run=show_callbacks)
 
 
 async def add(given: argparse.Namespace) -> None:
@@ -103,7 +149,7 @@ async def add(given: argparse.Namespace) -> None:
 async def _print_callback(given: argparse.Namespace) -> None:
     """Prints the callback address, which depends on names only, so it is known before the provider exists."""
     if given.metadata or (given.json and "oidc" not in _from_file(given)):
-        raise Refused("--print-callback: only OpenID providers have a callback address of their own")
+        raise CommandRefused("--print-callback: only OpenID providers have a callback address of their own")
     providers.check_provider_name(given.name)
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
@@ -128,7 +174,7 @@ async def test_provider(given: argparse.Namespace) -> int:
             tenant = client_named(unit, given.client)
             found = providers.find(unit.of(tenant.id), given.name)
             if found is None:
-                raise Refused(f"client {given.client} has no provider {given.name}")
+                raise CommandRefused(f"client {given.client} has no provider {given.name}")
             return tenant.identifier, found
 
         client, provider = await services.store.read(work)
@@ -147,7 +193,7 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
     for text in given.group_role:
         group, mark, role = text.rpartition("=")
         if not mark or not group:
-            raise Refused(f"--group-role {text}: must be GROUP=ROLE")
+            raise CommandRefused(f"--group-role {text}: must be GROUP=ROLE")
         lines.append((group, role))
     body: dict[str, Any] = {
         "name": given.name,
@@ -170,10 +216,12 @@ def _from_file(given: argparse.Namespace) -> dict[str, Any]:
     """The body from a file, with the name from the command, and a secret from standard input."""
     singles = (given.issuer, given.client_id, given.group_claim, given.metadata, given.display_name, given.create_users)
     if any(singles) or given.domain or given.group_role or given.default_role or given.return_address:
-        raise Refused("--json: the file holds all settings; beside it only --client and --client-secret-stdin count")
+        raise CommandRefused(
+            "--json: the file holds all settings; beside it only --client and --client-secret-stdin count"
+        )
     body = parse(given.json.read_bytes())
     if not isinstance(body, dict):
-        raise Refused(f"--json {given.json}: must be a JSON object")
+        raise CommandRefused(f"--json {given.json}: must be a JSON object")
     kind = next((kind for kind in KINDS if isinstance(body.get(kind), dict)), None)
     secret = _secret(given)
     if secret is not None and kind is not None:

@@ -15,8 +15,7 @@ from pathlib import Path
 from manifest_auth.api.graphql.reference_page import graphql_page
 from manifest_auth.audit import catalogue
 from manifest_auth.cli import reference_routes
-from manifest_auth.cli.reference_html_pages import pages_page
-from manifest_auth.cli.reference_pages import errors_page, settings_page
+from manifest_auth.cli.reference_pages import errors_page, pages_page, settings_page
 from manifest_auth.sign_in.refusal_reasons import reasons_page
 
 PAGES: dict[str, Callable[[], str]] = {

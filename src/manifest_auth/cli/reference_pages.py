@@ -1,4 +1,4 @@
-"""Generates ``errors.md`` from the closed list of refusals, and ``settings.md`` from the settings."""
+"""Generates ``errors.md`` from the refusals, ``settings.md`` from the settings, and ``pages.md`` from the routes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 from msgspec import inspect
 
+from manifest_auth.api.all_routes import ROUTES
+from manifest_auth.app import page_routes
 from manifest_auth.errors import REFUSALS, Refusal
+from manifest_auth.http import Access, Route
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE, Settings, variable
 
 _ERRORS = """\
@@ -106,3 +109,28 @@ def _values(kind: Any, words: tuple[Any, ...]) -> str:
     if isinstance(kind, inspect.UnionType):
         return "secret text"
     return "text"
+
+
+_HEAD = """\
+# Pages
+
+<!-- Made from the code by `./dev docs`; a test holds it to it. -->
+
+What browsers show. Programs call the routes of `/openapi.json`. All pages answer at `MANIFEST_PUBLIC_URL` alone; a
+form is posted from the page that shows it. Those for users send everyone else to `/sign-in` and come back; one that
+asks for a permission is not there for users who do not have it. Those for system admins have a session of their own,
+and send everyone else to `/installation/sign-in`.
+
+| route | for | what it does |
+| --- | --- | --- |
+"""
+
+
+def pages_page() -> str:
+    """The text of ``pages.md``: all pages, by address."""
+    found = [route for route in (*ROUTES, *page_routes()) if route.access is Access.PAGE]
+    return _HEAD + "".join(_line(route) for route in sorted(found, key=lambda route: (route.path, route.method)))
+
+
+def _line(route: Route) -> str:
+    return f"| `{route.method} {route.path}` | {route.audience or 'everyone'} | {route.summary} |\n"

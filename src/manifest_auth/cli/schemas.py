@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from manifest_auth.cli.command import Refused
-from manifest_auth.cli.progress import Progress
+from manifest_auth.cli.command import CommandRefused, Progress
 from manifest_auth.operations import upgrade_state
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random
@@ -47,7 +46,7 @@ async def _status(given: argparse.Namespace) -> int:
     """Exit status as :data:`_STATUS`."""
     found = await upgrade_state.read(settings.load())
     if found is None:
-        raise Refused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
+        raise CommandRefused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
     if given.json:
         text = {
             "schema": found.schema.number,
