@@ -43,7 +43,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError, load, variab
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, Purpose, ServiceTokens, TokenTools, VerifiedTokens
-from manifest_auth.sign_in.passkeys import standing
+from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
@@ -222,7 +222,7 @@ class Application:
                 asyncio.create_task(watch.run(self.services), name="domain-checks"),
                 asyncio.create_task(os_process.watched(), name="watchdog"),
             ]
-            await standing.say(store, settings, self.services.log)
+            await relying_party.log_state(store, settings, self.services.log)
             used = self.services.keys.signing(Purpose.ACCESS).algorithm
             if ignored := signing_keys.ignored_algorithm(settings, used):
                 self.services.log.warning("token_algorithm_ignored", reason=ignored)

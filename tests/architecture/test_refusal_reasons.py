@@ -33,7 +33,7 @@ NO_SIGN_IN = {
     "protocols/microsoft/tokens.py",
     "sign_in/providers/home_realm_discovery.py",
     "sign_in/providers/entra_bearer.py",
-    "sign_in/passkeys/assertions.py",
+    "sign_in/passkeys/ceremonies.py",
     "api/client/one_time_links.py",
     "api/client/identities.py",
 }

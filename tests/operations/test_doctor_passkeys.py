@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from manifest_auth.operations.doctor.passkeys import passkey_findings
 from manifest_auth.runtime.settings import Settings, load
-from manifest_auth.sign_in.passkeys import standing
+from manifest_auth.sign_in.passkeys import relying_party
 from tests.support.application import App, running
 from tests.support.passkeys import PUBLIC, with_passkey
 
@@ -66,5 +66,5 @@ async def test_a_new_address_that_voids_passkeys_is_bad_and_counts_them(app: App
 async def test_the_start_says_so(app: App, public_url: str, events: list[str]) -> None:
     await with_passkey(app)
     with capture_logs() as lines:
-        await standing.say(app.services.store, _settings(public_url), structlog.get_logger())
+        await relying_party.log_state(app.services.store, _settings(public_url), structlog.get_logger())
     assert [line["event"] for line in lines] == events

@@ -39,9 +39,9 @@ from manifest_auth.protocols.oauth.metadata import (
     TOKEN,
 )
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.devices import asking, keeping, polling
-from manifest_auth.sign_in.oauth import clients, introspection, issuing, revocation
-from manifest_auth.sign_in.oauth.introspection import Active
+from manifest_auth.sign_in import oauth_tokens
+from manifest_auth.sign_in.devices import device_grant
+from manifest_auth.sign_in.oauth_tokens import Active
 
 _JSON: Header = (b"content-type", b"application/json")
 _PRAGMA: Header = (b"pragma", b"no-cache")  # RFC 6749, section 5.1
@@ -175,12 +175,12 @@ def _is_device(head: Head, fields: dict[str, str]) -> bool:
 async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields, issuer = _fields(call), ctx.services.settings.oauth_issuer
     if _is_device(call.head, fields):
-        app = await asking.authenticate(ctx, fields)
+        app = await device_grant.authenticate(ctx, fields)
         grant = oauth.read_grant(fields, oauth.OF_DEVICES)
         oauth.check_resource(fields, issuer)
         return _answer(_encode(await _of_device(ctx, app, grant, fields)))
-    client = await clients.authenticate(ctx, call.head.authorization, fields)
-    issued = await issuing.issue(ctx, client, oauth.read_token_request(fields, issuer))
+    client = await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
+    issued = await oauth_tokens.issue(ctx, client, oauth.read_token_request(fields, issuer))
     return _answer(_encode(TokenAnswer(issued.token, "Bearer", issued.expires_in, " ".join(issued.scope))))
 
 
@@ -188,18 +188,18 @@ async def _of_device(ctx: RequestContext, app: OAuthApp, grant: str, fields: dic
     """A poll, or a refresh, of a device's app. The answer names the scope, which is that of the session whatever was
     asked for (RFC 6749, section 3.3)."""
     if grant == oauth.REFRESH_TOKEN:
-        pair, roles = await keeping.refresh(ctx, app, oauth.required(fields, "refresh_token"))
+        pair, roles = await device_grant.refresh(ctx, app, oauth.required(fields, "refresh_token"))
     else:
-        pair, roles = await polling.poll(ctx, app, oauth.required(fields, "device_code"))
+        pair, roles = await device_grant.poll(ctx, app, oauth.required(fields, "device_code"))
     return TokenAnswer(pair.token, "Bearer", pair.expires_in, " ".join(permission_names(roles)), pair.refresh_token)
 
 
 async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, str]) -> OAuthApp:
     """The app of a device that asks to be let in. Raises InvalidClient, UnauthorizedClient, InvalidTarget."""
     if not _is_device(call.head, fields):
-        await clients.authenticate(ctx, call.head.authorization, fields)
+        await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
         raise oauth.UnauthorizedClient("Only the apps of devices ask to be let in")
-    app = await asking.authenticate(ctx, fields)
+    app = await device_grant.authenticate(ctx, fields)
     oauth.check_resource(fields, ctx.services.settings.oauth_issuer)
     return app
 
@@ -207,17 +207,17 @@ async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, 
 async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
     if _is_device(call.head, fields):
-        app = await asking.authenticate(ctx, fields)
-        await keeping.revoke(ctx, app, oauth.read_token(fields))
+        app = await device_grant.authenticate(ctx, fields)
+        await device_grant.revoke(ctx, app, oauth.read_token(fields))
         return Answer(200, b"", (NO_STORE, _PRAGMA))
-    await revocation.revoke(ctx, call.head.authorization, fields, oauth.read_token(fields))
+    await oauth_tokens.revoke(ctx, call.head.authorization, fields, oauth.read_token(fields))
     return Answer(200, b"", (NO_STORE, _PRAGMA))
 
 
 async def _introspect(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
-    client = await clients.authenticate(ctx, call.head.authorization, fields)
-    found = await introspection.introspect(ctx, client, oauth.read_token(fields))
+    client = await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
+    found = await oauth_tokens.introspect(ctx, client, oauth.read_token(fields))
     return _answer(_INACTIVE if found is None else _encode(_shown(found)))
 
 
@@ -242,15 +242,15 @@ def _shown(found: Active) -> IntrospectionAnswer:
 async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields, public = _fields(call), ctx.services.settings.public_url.rstrip("/")
     app = await _asking_app(ctx, call, fields)
-    asked = await asking.by_code(ctx, app, fields)
+    asked = await device_grant.by_code(ctx, app, fields)
     page = f"{public}{DEVICE_PAGE}"
     shown = DeviceAnswer(
         device_code=asked.device_code,
         user_code=asked.user_code,
         verification_uri=page,
         verification_uri_complete=f"{page}?user_code={asked.user_code}",
-        expires_in=asking.BY_CODE_S,
-        interval=asking.BY_CODE_INTERVAL_S,
+        expires_in=device_grant.BY_CODE_S,
+        interval=device_grant.BY_CODE_INTERVAL_S,
     )
     return _answer(_encode(shown))
 
@@ -258,8 +258,8 @@ async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 async def _ask_by_scan(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
     app = await _asking_app(ctx, call, fields)
-    asked = await asking.by_scan(ctx, app, fields)
-    shown = PairingAnswer(asked.device_code, asked.digits, asking.BY_SCAN_S, asking.BY_SCAN_INTERVAL_S)
+    asked = await device_grant.by_scan(ctx, app, fields)
+    shown = PairingAnswer(asked.device_code, asked.digits, device_grant.BY_SCAN_S, device_grant.BY_SCAN_INTERVAL_S)
     return _answer(_encode(shown))
 
 

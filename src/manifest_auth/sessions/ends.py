@@ -1,4 +1,4 @@
-"""Ends sessions, with all their keys, on every node; with each ends what came from it (:func:`.open_child`).
+"""Ends sessions, with all their keys, on every node; with each ends what came from it (:func:`.sessions.open_child`).
 
 What ends sessions of a user or a provider waits for an exchange that is under way, and then sees its session: it voids
 the code first, or its caller holds the row of the user or provider.

@@ -107,7 +107,7 @@ def check(
     if identity.proof is not None and user.password_hash != identity.proof:
         raise PasswordReplaced(user.password_hash)
     settings, is_off = tenants.settings_of(tenant.settings), _is_off(tenant, user)
-    verdict = gate.Verdict(None) if is_off else gate.judge(bound, ctx, settings, user, identity, browser.trust)
+    verdict = gate.GateVerdict(None) if is_off else gate.judge(bound, ctx, settings, user, identity, browser.trust)
     if counters is not None and ctx.services.throttle.is_on and (is_off or verdict.proof is not None):
         throttle.succeeded(unit, counters)
     if is_off:

@@ -27,13 +27,13 @@ from manifest_auth.sign_in import current_password, device_cookies
 from manifest_auth.sign_in.current_password import Proved
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.linking import Started
-from manifest_auth.sign_in.passkeys import assertions, challenges, relying_party
+from manifest_auth.sign_in.passkeys import ceremonies, relying_party
 from manifest_auth.sign_in.providers import entra_bearer, provider_reauthentication
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
-from manifest_auth.sign_in.second_factor import notices
-from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
+from manifest_auth.sign_in.second_factor import questions
 from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
+from manifest_auth.sign_in.second_factor.questions import Answer, Judged, judge
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
@@ -142,14 +142,14 @@ def _verified(
             why = judged.why or f"{member}: {'used before' if judged.replay else 'wrong'}"
             audit.record(bound, ctx, Event.REAUTHENTICATION_FAILED, caller.actor, why=why)
             if proved is not None:
-                notices.wrong_code(bound, ctx, tenants.get(unit, caller.tenant_id), user)
+                questions.wrong_code(bound, ctx, tenants.get(unit, caller.tenant_id), user)
             details = [(_FIELDS.get(member, member), "This is wrong, or was used before")]
             raise InvalidCredentials(_WRONG, details=details, reason=why, replay=judged.replay)
         second = judged.way
         throttle.succeeded(unit, counters)
         if second == "recovery":
             audit.record(bound, ctx, Event.RECOVERY_CODE_USED, caller.actor)
-            notices.recovery_code_used(bound, ctx, tenants.get(unit, caller.tenant_id), user)
+            questions.recovery_code_used(bound, ctx, tenants.get(unit, caller.tenant_id), user)
     first: tuple[Way, ...] = ()
     if proved is not None:
         proved.check_again(unit, user)
@@ -167,10 +167,10 @@ def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) ->
         challenge = webauthn.challenge_of(credential)
     except WebauthnRefused as refused:
         return Judged(None, why=f"passkey: {refused}")
-    why = challenges.why_not(ctx, "reauthenticate", ctx.user.session_id, challenge)
-    if not why and not challenges.use_up(unit, challenge):
+    why = relying_party.why_not_valid(ctx, "reauthenticate", ctx.user.session_id, challenge)
+    if not why and not relying_party.use_challenge(unit, challenge):
         return Judged(None, "passkey", "passkey: challenge used before")
-    why = why or assertions.judge(unit, ctx, user, challenge, credential)
+    why = why or ceremonies.judge(unit, ctx, user, challenge, credential)
     return Judged(None if why else "passkey", why=why)
 
 
@@ -195,7 +195,9 @@ async def options(ctx: RequestContext) -> dict[str, Any]:
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         user = users.get(unit.of(caller.tenant_id), caller.user_id)
-        return assertions.options_for(unit, ctx, user, challenges.new(ctx, "reauthenticate", caller.session_id))
+        return ceremonies.assertion_options(
+            unit, ctx, user, relying_party.new_challenge(ctx, "reauthenticate", caller.session_id)
+        )
 
     return await ctx.services.store.read(work)
 

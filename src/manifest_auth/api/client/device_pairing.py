@@ -11,9 +11,8 @@ from manifest_auth.api.client.auth import Nothing
 from manifest_auth.errors import Conflict, Forbidden, NotFound, RateLimited
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.devices import approving, scanning
-from manifest_auth.sign_in.devices.approving import AskingDevice
-from manifest_auth.sign_in.devices.scanning import ShownCode
+from manifest_auth.sign_in.devices import approval
+from manifest_auth.sign_in.devices.approval import AskingDevice, ShownCode
 from manifest_auth.text.canonical import when
 
 UserCode = Annotated[
@@ -70,40 +69,40 @@ def _code(made: ShownCode) -> PairingCodeData:
 
 
 async def _lookup(ctx: RequestContext, call: Call[UserCodeBody]) -> DeviceData:
-    return _device(await approving.look(ctx, call.body.user_code))
+    return _device(await approval.look(ctx, call.body.user_code))
 
 
 async def _approve(ctx: RequestContext, call: Call[UserCodeBody]) -> Nothing:
-    await approving.approve(ctx, call.body.user_code)
+    await approval.approve(ctx, call.body.user_code)
     return Nothing()
 
 
 async def _deny(ctx: RequestContext, call: Call[UserCodeBody]) -> Nothing:
-    await approving.deny(ctx, call.body.user_code)
+    await approval.deny(ctx, call.body.user_code)
     return Nothing()
 
 
 async def _begin(ctx: RequestContext, call: Call[None]) -> PairingCodeData:
-    return _code(await scanning.begin(ctx))
+    return _code(await approval.begin_pairing(ctx))
 
 
 async def _renew(ctx: RequestContext, call: Call[None]) -> PairingCodeData:
-    return _code(await scanning.renew(ctx, call.path["id"]))
+    return _code(await approval.renew_pairing(ctx, call.path["id"]))
 
 
 async def _look(ctx: RequestContext, call: Call[None]) -> PairingData:
-    found = await scanning.look(ctx, call.path["id"])
+    found = await approval.look_at_pairing(ctx, call.path["id"])
     device = UNSET if found.device is None else _device(found.device)
     return PairingData(found.state, when(found.ends_at), when(found.renewable_until), device)
 
 
 async def _approve_pairing(ctx: RequestContext, call: Call[MatchBody]) -> Nothing:
-    await scanning.approve(ctx, call.path["id"], call.body.match)
+    await approval.approve_pairing(ctx, call.path["id"], call.body.match)
     return Nothing()
 
 
 async def _deny_pairing(ctx: RequestContext, call: Call[None]) -> Nothing:
-    await scanning.deny(ctx, call.path["id"])
+    await approval.deny_pairing(ctx, call.path["id"])
     return Nothing()
 
 

@@ -24,7 +24,7 @@ from manifest_auth.http.cookies import browser_of, form_cookie_line, new_form_co
 from manifest_auth.protocols import webauthn
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import own, sign_in
-from manifest_auth.sign_in.second_factor import passkey_options
+from manifest_auth.sign_in.second_factor import questions
 from manifest_auth.text import fields
 
 #: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3, section 5.1).
@@ -86,7 +86,7 @@ def shown(row: Passkey) -> WirePasskey:
 
 async def _options(ctx: RequestContext, call: Call[OptionsBody]) -> Answer[OptionsData]:
     if call.body.challenge is not None:
-        return ok(OptionsData(await passkey_options.to_answer(ctx, call.body.challenge)))
+        return ok(OptionsData(await questions.to_answer(ctx, call.body.challenge)))
     settings = ctx.services.settings
     cookie = shown_form_cookie(call.head, settings)
     holder = cookie or new_form_cookie(ctx)
@@ -96,7 +96,7 @@ async def _options(ctx: RequestContext, call: Call[OptionsBody]) -> Answer[Optio
 
 async def _sign_in(ctx: RequestContext, call: Call[CredentialBody]) -> Answer[SignInData]:
     holder = shown_form_cookie(call.head, ctx.services.settings)
-    given = sign_in.Given(call.body.credential, holder, ctx.client_hint.client, browser_of(ctx, call.head))
+    given = sign_in.PasskeyAnswer(call.body.credential, holder, ctx.client_hint.client, browser_of(ctx, call.head))
     return signed_in_answer(ctx, await sign_in.sign_in(ctx, given))
 
 

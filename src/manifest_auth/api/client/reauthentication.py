@@ -26,7 +26,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wi
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
-from manifest_auth.sign_in.second_factor.answer import Answer as Given
+from manifest_auth.sign_in.second_factor.questions import Answer as Given
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 

@@ -23,8 +23,8 @@ from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire
 from manifest_auth.http.cookies import browser_of, trust_cookie
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.provider_flow import Outcome
-from manifest_auth.sign_in.second_factor import continuing, enrolling, passkey_options
-from manifest_auth.sign_in.second_factor.answer import Answer as Given
+from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
+from manifest_auth.sign_in.second_factor.questions import Answer as Given
 from manifest_auth.text import fields
 
 Challenge = Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`.")]
@@ -75,8 +75,8 @@ async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[Any
 
 async def _enrol(ctx: RequestContext, call: Call[EnrolBody]) -> EnrolData:
     if call.body.method == "passkey":
-        return EnrolData(public_key=await passkey_options.to_enrol(ctx, call.body.challenge))
-    return EnrolData(*await enrolling.enrol_totp(ctx, call.body.challenge))
+        return EnrolData(public_key=await questions.to_enrol(ctx, call.body.challenge))
+    return EnrolData(*await enrollment.enrol_totp(ctx, call.body.challenge))
 
 
 _BASE = "/api/client/auth/sign-in"

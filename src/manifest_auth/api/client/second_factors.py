@@ -12,7 +12,7 @@ from manifest_auth.api.client.passkeys import WirePasskey, shown
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import own
+from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.text.canonical import when
 
 
@@ -67,7 +67,7 @@ class FactorCodesData(Wire, frozen=True):
 
 
 async def _look(ctx: RequestContext, call: Call[None]) -> FactorsData:
-    found = await own.look(ctx)
+    found = await enrollment.look_at_factors(ctx)
     return FactorsData(
         TotpData.of(found.totp) if found.totp is not None else None,
         tuple(map(shown, found.passkeys)),
@@ -78,28 +78,28 @@ async def _look(ctx: RequestContext, call: Call[None]) -> FactorsData:
 
 
 async def _begin(ctx: RequestContext, call: Call[None]) -> TotpSecretData:
-    return TotpSecretData(*await own.begin_totp(ctx))
+    return TotpSecretData(*await enrollment.begin_totp(ctx))
 
 
 async def _confirm(ctx: RequestContext, call: Call[TotpConfirmBody]) -> FactorCodesData:
-    return FactorCodesData(await own.confirm_totp(ctx, call.body.otp))
+    return FactorCodesData(await enrollment.confirm_totp(ctx, call.body.otp))
 
 
 async def _remove(ctx: RequestContext, call: Call[None]) -> Nothing:
-    await own.remove_totp(ctx)
+    await enrollment.remove_totp(ctx)
     return Nothing()
 
 
 async def _make_codes(ctx: RequestContext, call: Call[None]) -> FactorCodesData:
-    return FactorCodesData(await own.make_codes(ctx))
+    return FactorCodesData(await enrollment.make_codes(ctx))
 
 
 async def _end_trust(ctx: RequestContext, call: Call[None]) -> EndedData:
-    return EndedData(await own.end_trust(ctx))
+    return EndedData(await enrollment.end_trust(ctx))
 
 
 async def _end_one(ctx: RequestContext, call: Call[None]) -> EndedData:
-    return EndedData(await own.end_trust(ctx, call.path["id"]))
+    return EndedData(await enrollment.end_trust(ctx, call.path["id"]))
 
 
 _BASE = "/api/client/auth/second-factors"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.sign_in.passkeys import standing
+from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.store import Store
 
 
 async def passkey_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
     """Levels and texts of the findings."""
-    now = await standing.look(store, settings)
+    now = await relying_party.look_at_passkeys(store, settings)
     found = []
     if now.void:
         made_for = now.kept if now.rp_id != now.kept else "another name"

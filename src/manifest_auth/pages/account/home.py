@@ -25,8 +25,8 @@ from manifest_auth.permissions import Role, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, session_lifecycle
 from manifest_auth.sign_in.return_addresses import ACCOUNT
+from manifest_auth.sign_in.second_factor import enrollment as own_factors
 from manifest_auth.sign_in.second_factor import gate
-from manifest_auth.sign_in.second_factor import own as own_factors
 from manifest_auth.store import TenantUnit
 
 

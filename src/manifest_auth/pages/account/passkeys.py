@@ -18,7 +18,7 @@ from manifest_auth.pages.sign_in import passkey
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import own as passkeys
-from manifest_auth.sign_in.second_factor import own
+from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.text import fields
 
 PATH = "/account/passkeys"
@@ -95,7 +95,7 @@ async def _again(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Ans
 
 
 async def _list(ctx: RequestContext, done: str = "") -> View:
-    found, is_off = await own.look(ctx), bool(why_no_passkeys(ctx.services.settings))
+    found, is_off = await enrollment.look_at_factors(ctx), bool(why_no_passkeys(ctx.services.settings))
     accepted = await passkeys.accepted(ctx)
     is_allowed = "passkey" in found.methods
     view = PasskeysView(
@@ -130,7 +130,7 @@ async def _add_page(ctx: RequestContext, call: PageCall[Any], name: str = "") ->
 async def _rename_page(
     ctx: RequestContext, call: PageCall[Any], passkey_id: str, typed: str | None = None
 ) -> View | Answer[None]:
-    row = next((one for one in (await own.look(ctx)).passkeys if one.id == passkey_id), None)
+    row = next((one for one in (await enrollment.look_at_factors(ctx)).passkeys if one.id == passkey_id), None)
     if row is None:
         return see_other(PATH)
     call.here = f"{PATH}?rename={row.id}"

@@ -17,7 +17,7 @@ from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in.enrol import WRONG
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import own
+from manifest_auth.sign_in.second_factor import enrollment
 
 # New recovery codes on a page of the account, shown in the answer that makes them and never again.
 
@@ -86,7 +86,7 @@ async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answ
 
 
 async def _overview(ctx: RequestContext, done: str = "") -> View:
-    found = await own.look(ctx)
+    found = await enrollment.look_at_factors(ctx)
     app = found.totp
     view = FactorView(
         said=done,
@@ -103,7 +103,7 @@ async def _overview(ctx: RequestContext, done: str = "") -> View:
 
 
 async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
-    waiting, found = await own.waiting_app(ctx), await own.look(ctx)
+    waiting, found = await enrollment.waiting_app(ctx), await enrollment.look_at_factors(ctx)
     if waiting is None:
         return see_other(FACTOR_PATH)
     call.here = _WAITING
@@ -115,15 +115,15 @@ async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
 async def _change(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "begin":
-        await own.begin_totp(ctx)
+        await enrollment.begin_totp(ctx)
         return see_other(_WAITING)
     if form.act == "remove":
-        await own.remove_totp(ctx)
+        await enrollment.remove_totp(ctx)
         return said.after(ctx, FACTOR_PATH, "app-removed")
     code = form.otp.strip()
     require(otp=code)
     try:
-        codes = await own.confirm_totp(ctx, code)
+        codes = await enrollment.confirm_totp(ctx, code)
     except ValidationError as refusal:
         raise ValidationError(details=[("otp", WRONG)], reason=refusal.reason) from None
     return codes_of(ctx, codes, FACTOR_PATH) if codes else said.after(ctx, FACTOR_PATH, "app")
@@ -146,14 +146,14 @@ class CodesView(AccountView, frozen=True, kw_only=True):
 
 
 async def _show_codes(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    found = await own.look(ctx)
+    found = await enrollment.look_at_factors(ctx)
     has_factor, left = bool(found.totp or found.passkeys), found.codes_left
     view = CodesView(has_factor=has_factor, left=left, are_few=has_factor and left < _FEW)
     return View(view, brand=brands.of_user(ctx.user))
 
 
 async def _make(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return codes_of(ctx, await own.make_codes(ctx), CODES_PATH)
+    return codes_of(ctx, await enrollment.make_codes(ctx), CODES_PATH)
 
 
 ROUTES = (

@@ -20,7 +20,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession, SessionOver
 from manifest_auth.sessions.sessions import ways_of
 from manifest_auth.sign_in import session_lifecycle
-from manifest_auth.sign_in.second_factor import own
+from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
@@ -151,7 +151,7 @@ class DevicesView(AccountView, frozen=True, kw_only=True):
 
 
 async def _devices_list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> View:
-    t, found = catalogue(call.language), await own.look(ctx)
+    t, found = catalogue(call.language), await enrollment.look_at_factors(ctx)
     settings, rows = tenants.settings_of(ctx.user.tenant_settings), await session_lifecycle.list_sessions(ctx)
 
     def work(unit: TenantUnit) -> DevicesView:
@@ -193,7 +193,7 @@ async def _end_devices(ctx: RequestContext, call: PageCall[EndDeviceForm]) -> Vi
             await session_lifecycle.end_one(ctx, form.session)
         return said.after(ctx, DEVICES_PATH, "device-ended")
     with contextlib.suppress(NotFound):
-        await own.end_trust(ctx, form.id or None)
+        await enrollment.end_trust(ctx, form.id or None)
     return said.after(ctx, DEVICES_PATH, "trust" if form.id else "all-trust")
 
 

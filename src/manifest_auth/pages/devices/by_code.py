@@ -22,7 +22,7 @@ from manifest_auth.pages.devices import device_views
 from manifest_auth.pages.devices.device_views import DeviceView
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.devices import approving
+from manifest_auth.sign_in.devices import approval
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
 
@@ -62,7 +62,7 @@ def _grouped(typed: str) -> str:
 
 
 async def _ask(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
-    rules, code = approving.rules_of(ctx), _grouped(call.fields.user_code)
+    rules, code = approval.rules_of(ctx), _grouped(call.fields.user_code)
     done = said.sentence(ctx, call, frame.SAID)
     return await shown(ctx, lambda unit: CodeView(said=done, code=code, is_on=rules.code, scans=rules.scan))
 
@@ -71,7 +71,7 @@ async def _look(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answe
     code = _grouped(call.fields.user_code)
     require(user_code=code)
     try:
-        await approving.look(ctx, code)
+        await approval.look(ctx, code)
     except NotFound:
         raise ValidationError(details=[("user_code", _UNKNOWN)]) from None
     return see_other(f"{CONFIRM}?user_code={code}")
@@ -80,7 +80,7 @@ async def _look(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answe
 async def _show(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
     code = _grouped(call.fields.user_code)
     try:
-        device = device_views.shown(await approving.look(ctx, code))
+        device = device_views.shown(await approval.look(ctx, code))
     except NotFound:
         return see_other(PATH)
     return await shown(ctx, lambda unit: ConfirmView(code=code, device=device))
@@ -88,14 +88,14 @@ async def _show(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answe
 
 async def _again(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
     code = _grouped(call.fields.user_code)
-    device = device_views.shown(await approving.look(ctx, code))
+    device = device_views.shown(await approval.look(ctx, code))
     return await shown(ctx, lambda unit: ConfirmView(code=code, device=device))
 
 
 async def _decide(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
     code, approves = _grouped(call.fields.user_code), call.fields.act == "approve"
     try:
-        await (approving.approve if approves else approving.deny)(ctx, code)
+        await (approval.approve if approves else approval.deny)(ctx, code)
     except ReauthenticationRequired:
         return step_up.asked_first(f"{CONFIRM}?user_code={code}")
     except NotFound:

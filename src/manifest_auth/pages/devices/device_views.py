@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.pages.account.frame import ROLES, RoleWords
-from manifest_auth.sign_in.devices.approving import AskingDevice
+from manifest_auth.sign_in.devices.approval import AskingDevice
 
 
 class DeviceView(msgspec.Struct, frozen=True):

@@ -17,8 +17,8 @@ from manifest_auth.pages.devices import device_views
 from manifest_auth.pages.devices.device_views import DeviceView
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.devices import approving, scanning
-from manifest_auth.sign_in.devices.scanning import ShownCode
+from manifest_auth.sign_in.devices import approval
+from manifest_auth.sign_in.devices.approval import ShownCode
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
@@ -62,7 +62,7 @@ class StateView(AccountView, frozen=True, kw_only=True):
     """``device``: that scanned the code; None: none has."""
 
     pairing: str
-    state: scanning.State
+    state: approval.State
     device: DeviceView | None
 
 
@@ -73,12 +73,12 @@ async def _show(ctx: RequestContext, call: PageCall[PairQuery]) -> View | Answer
 
 
 async def _start(ctx: RequestContext) -> View:
-    rules = approving.rules_of(ctx)
+    rules = approval.rules_of(ctx)
     return await shown(ctx, lambda unit: StartView(is_on=rules.scan, by_code=rules.code))
 
 
 async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View:
-    found = await scanning.look(ctx, pairing)
+    found = await approval.look_at_pairing(ctx, pairing)
     device = None if found.device is None else device_views.shown(found.device)
     call.here = _address(pairing)
     view = await shown(ctx, lambda unit: StateView(pairing=pairing, state=found.state, device=device))
@@ -106,16 +106,16 @@ async def _act(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[N
 async def _acted(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "begin":
-        return await _code(ctx, call, await scanning.begin(ctx))
+        return await _code(ctx, call, await approval.begin_pairing(ctx))
     if form.act == "renew":
-        return await _code(ctx, call, await scanning.renew(ctx, form.pairing))
+        return await _code(ctx, call, await approval.renew_pairing(ctx, form.pairing))
     if form.act == "deny":
-        await scanning.deny(ctx, form.pairing)
+        await approval.deny_pairing(ctx, form.pairing)
         return said.after(ctx, DEVICES, "device-refused")
     match = form.match.strip()
     if not (len(match) == 2 and match.isascii() and match.isdigit()):
         raise ValidationError(details=[("match", _DIGITS)])
-    await scanning.approve(ctx, form.pairing, match)
+    await approval.approve_pairing(ctx, form.pairing, match)
     return see_other(_address(form.pairing))
 
 

@@ -18,8 +18,8 @@ from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, passkey, step, ways
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import asked, continuing, enrolling, passkey_options
-from manifest_auth.sign_in.second_factor.answer import Answer as Given
+from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
+from manifest_auth.sign_in.second_factor.questions import Answer as Given
 from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
 
@@ -94,7 +94,7 @@ async def _again(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answe
 async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_passkey: bool) -> View | Answer[None]:
     try:
         challenge = step.shown(ctx, call.head)
-        question = await asked.look(ctx, challenge)
+        question = await questions.look_at_question(ctx, challenge)
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     s = states.seal(ctx, call.form_cookie, step.state_of(question))
@@ -104,7 +104,7 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
     brand, again = brands.of_client(question.tenant), ways.address(ways.SIGN_IN, s)
     there = f"{call.here}&way=passkey" if "passkey" in question.methods else ""
     if there and by_passkey:
-        options = passkey.as_json(await passkey_options.to_enrol(ctx, challenge))
+        options = passkey.as_json(await questions.to_enrol(ctx, challenge))
         other = call.here if "totp" in question.methods else ""
         call.here = there
         making = PasskeyView(
@@ -136,7 +136,7 @@ async def _enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answe
     try:
         challenge = step.shown(ctx, call.head)
         if form.act == "totp":
-            await enrolling.enrol_totp(ctx, challenge)
+            await enrollment.enrol_totp(ctx, challenge)
             path = ways.address(step.ENROL, form.s) if form.s else step.ENROL
             return see_other(path, (step.cookie(ctx, challenge, challenges.ENROL_S),))
         if form.act == "passkey":

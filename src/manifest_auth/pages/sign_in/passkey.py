@@ -21,7 +21,7 @@ from manifest_auth.pages.sign_in.start import TEMPLATE
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import sign_in as passkeys
-from manifest_auth.sign_in.passkeys.sign_in import Given
+from manifest_auth.sign_in.passkeys.sign_in import PasskeyAnswer
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
@@ -71,7 +71,7 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | A
     if state is None:
         return see_other(ways.address(SIGN_IN, "old"))
     credential = read(call.fields.credential)
-    given = Given(credential, call.form_cookie, state.client or None, browser_of(ctx, call.head))
+    given = PasskeyAnswer(credential, call.form_cookie, state.client or None, browser_of(ctx, call.head))
     try:
         if state.response != "code":
             return ending.signed_in_here(ctx, state, await passkeys.sign_in(ctx, given))

@@ -16,9 +16,9 @@ from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, passkey, step, ways
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import asked, continuing, passkey_options
-from manifest_auth.sign_in.second_factor.answer import Answer as Given
-from manifest_auth.sign_in.second_factor.asked import Question
+from manifest_auth.sign_in.second_factor import continuing, questions
+from manifest_auth.sign_in.second_factor.questions import Answer as Given
+from manifest_auth.sign_in.second_factor.questions import Question
 from manifest_auth.text.languages import marked as _
 
 TEMPLATE = "sign_in/second_factor.html"
@@ -71,7 +71,7 @@ class FactorView(msgspec.Struct, frozen=True):
 
 async def _show(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
     try:
-        question = await asked.look(ctx, step.shown(ctx, call.head))
+        question = await questions.look_at_question(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     if question.enrols:
@@ -103,12 +103,12 @@ async def _view(
 
 async def _options(ctx: RequestContext, call: PageCall[Any]) -> str:
     """What the browser needs to answer with a passkey. The challenge stays in its cookie: no script asks."""
-    return passkey.as_json(await passkey_options.to_answer(ctx, step.shown(ctx, call.head)))
+    return passkey.as_json(await questions.to_answer(ctx, step.shown(ctx, call.head)))
 
 
 async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
     try:
-        question = await asked.look(ctx, step.shown(ctx, call.head))
+        question = await questions.look_at_question(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     return await _view(ctx, call, question, call.fields.way, trust=bool(call.fields.trust))

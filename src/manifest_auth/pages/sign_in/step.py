@@ -18,8 +18,8 @@ from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in import ways
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import asked
-from manifest_auth.sign_in.second_factor.asked import Question
+from manifest_auth.sign_in.second_factor import questions
+from manifest_auth.sign_in.second_factor.questions import Question
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
@@ -33,7 +33,7 @@ async def begin(
 ) -> Answer[None]:
     """On to the page that asks for the factor, or enrols it. ``form_cookie``: of the browser, by which it can begin
     again with what it typed. Raises InvalidToken, TokenExpired."""
-    state = state_of(await asked.look(ctx, due.challenge))
+    state = state_of(await questions.look_at_question(ctx, due.challenge))
     await ctx.services.keys.ensure_current()
     path = ENROL if due.methods else SECOND_FACTOR
     address = ways.address(path, states.seal(ctx, form_cookie, state))

@@ -1,18 +1,83 @@
-"""Rows of grants: devices that wait for a person, from their request to their session.
-
-A grant is ``pending``, then ``denied`` or ``approved``, and ``used`` once its device has a session. Each step is one
-conditional statement, so of several at once one happens.
-"""
+"""Grants of devices that wait for a person, pairings that a person shows, their codes, and limits on guesses."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from manifest_auth.store import TenantUnit, tenant_scoped, upsert
-from manifest_auth.store.tables import device_grants
+from manifest_auth.errors import RateLimited
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.metrics import EntryPoint
+from manifest_auth.runtime.settings import HOUR
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
+from manifest_auth.store.tables import device_grants, pairings
 from manifest_auth.store.tables.devices import APPROVED, DENIED, PENDING, USED
+from manifest_auth.text.scan_codes import random_letters
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counter, Policy, Wait, networks_of
+
+# The codes of devices and pairings: random, short where people type them, stored as hashes.
+#
+# A short code is stored as an HMAC under the keys of forms, each use with a label: a dump of the store cannot be
+# searched for it.
+
+USER_CODE, TYPED, SCANNED = 8, 10, 26  # letters; 34.5, 43 and 130 bits
+
+
+def user_code(random: Random) -> str:
+    """A code that a device shows and its person types."""
+    return random_letters(random.bytes, USER_CODE)
+
+
+def typed_code(random: Random) -> str:
+    """A code that a person's screen shows and a device is told."""
+    return random_letters(random.bytes, TYPED)
+
+
+def scanned(random: Random) -> str:
+    """A code that is scanned, in base32."""
+    return base64.b32encode(random.bytes(17)).decode()[:SCANNED]
+
+
+def digits(random: Random) -> str:
+    """Two digits that a device shows, all equally likely."""
+    while (byte := random.bytes(1)[0]) >= 200:
+        pass
+    return f"{byte % 100:02}"
+
+
+def hash_of(code: str) -> str:
+    """The stored hash of a code that has 128 random bits or more: a plain SHA-256 is enough."""
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def mark(services: Services, use: str, tenant_id: int, code: str) -> str:
+    """How a short code is stored. ``use``: what it is for."""
+    return _mac(services.keys.signing(Purpose.FORMS).raw, use, tenant_id, code)
+
+
+def marks(services: Services, use: str, tenant_id: int, code: str) -> list[str]:
+    """How a short code may be stored, by all keys that still count."""
+    return [_mac(key.raw, use, tenant_id, code) for key in services.keys.verifying(Purpose.FORMS)]
+
+
+def _mac(key: bytes, use: str, tenant_id: int, code: str) -> str:
+    text = f"device\0{use}\0{tenant_id}\0{code}".encode("utf-8", "surrogatepass")
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
+
+
+# Rows of grants: devices that wait for a person, from their request to their session.
+#
+# A grant is ``pending``, then ``denied`` or ``approved``, and ``used`` once its device has a session. Each step is one
+# conditional statement, so of several at once one happens.
+
 
 #: How long an approved grant waits for its device at least, milliseconds.
 _LEFT_MS = 60_000
@@ -163,3 +228,170 @@ def use(unit: TenantUnit, key: str, now: int) -> bool:
 def opened(unit: TenantUnit, key: str, session_id: str) -> None:
     """Stores the session of a used grant."""
     unit.change(_SESSION, of_key=key, sid=session_id)
+
+
+# Rows of pairings: a person shows a code, which one device claims.
+#
+# A pairing lives ten minutes, its code a minute. What happens to the device is the state of its grant.
+
+LIFE_MS, CODE_MS = 10 * 60_000, 60_000
+_PAIRING = pairings.c
+
+
+class Pairing(NamedTuple):
+    """``session_id``: of the person who began it; ``code``, ``typed``: as they are stored; ``grant_key``: of the device
+    that claimed it; times in milliseconds."""
+
+    id: str
+    user_id: int
+    session_id: str
+    code: str
+    typed: str
+    grant_key: str | None
+    created_at: int
+    code_ends_at: int
+    expires_at: int
+
+
+_ALL_OF_PAIRING = select(*(_PAIRING[name] for name in Pairing._fields))
+_ADD_PAIRING = tenant_scoped(insert(pairings).values({name: bindparam(name) for name in Pairing._fields}))
+_OWN = tenant_scoped(
+    _ALL_OF_PAIRING.where(_PAIRING.id == bindparam("id"), _PAIRING.session_id == bindparam("of_session")), Pairing
+)
+_OPEN_PAIRINGS = tenant_scoped(
+    _ALL_OF_PAIRING.where(_PAIRING.user_id == bindparam("of_user"), _PAIRING.expires_at > bindparam("now")).order_by(
+        _PAIRING.created_at, _PAIRING.id
+    ),
+    Pairing,
+)
+_FREE = (_PAIRING.grant_key.is_(None), _PAIRING.code_ends_at > bindparam("now"), _PAIRING.expires_at > bindparam("now"))
+_BY_CODE = tenant_scoped(_ALL_OF_PAIRING.where(_PAIRING.code == bindparam("code"), *_FREE), Pairing)
+_BY_TYPED = tenant_scoped(_ALL_OF_PAIRING.where(_PAIRING.typed == bindparam("typed"), *_FREE), Pairing)
+_CLAIM = tenant_scoped(
+    update(pairings).where(_PAIRING.id == bindparam("of_id"), *_FREE).values(grant_key=bindparam("of_grant"))
+)
+_RENEW = tenant_scoped(
+    update(pairings)
+    .where(_PAIRING.id == bindparam("of_id"), _PAIRING.grant_key.is_(None), _PAIRING.expires_at > bindparam("now"))
+    .values(code=bindparam("new_code"), typed=bindparam("new_typed"), code_ends_at=bindparam("until"))
+)
+_CLOSE = tenant_scoped(
+    update(pairings)
+    .where(_PAIRING.id == bindparam("of_id"), _PAIRING.expires_at > bindparam("now"))
+    .values(expires_at=bindparam("now"))
+)
+
+
+def add_pairing(unit: TenantUnit, pairing: Pairing) -> None:
+    """Adds a pairing."""
+    unit.change(_ADD_PAIRING, **pairing._asdict())
+
+
+def find_own_pairing(unit: TenantUnit, pairing_id: str, session_id: str) -> Pairing | None:
+    """The pairing that a session began, over or not."""
+    return unit.first(_OWN, id=pairing_id, of_session=session_id)
+
+
+def list_open_pairings(unit: TenantUnit, user_id: int, now: int) -> list[Pairing]:
+    """The pairings of a user that are not over, the oldest first."""
+    return unit.all(_OPEN_PAIRINGS, of_user=user_id, now=now)
+
+
+def claim_pairing(unit: TenantUnit, code: str, marks: list[str], grant_key: str, now: int) -> Pairing | None:
+    """Claims a pairing by its code for a grant. ``code``: hash of what was scanned; ``marks``: how what was typed may
+    be stored. None where there is none, and for all but one of several at once."""
+    typed = (unit.first(_BY_TYPED, typed=mark, now=now) for mark in marks)
+    pairing = unit.first(_BY_CODE, code=code, now=now) or next((one for one in typed if one is not None), None)
+    if pairing is None or unit.change(_CLAIM, of_id=pairing.id, of_grant=grant_key, now=now) != 1:
+        return None
+    return pairing
+
+
+def renew_pairing(unit: TenantUnit, pairing: Pairing, code: str, typed: str, until: int, now: int) -> bool:
+    """Gives a pairing that no device has claimed another code. False where one has, or it is over."""
+    return unit.change(_RENEW, of_id=pairing.id, new_code=code, new_typed=typed, until=until, now=now) == 1
+
+
+def close_pairing(unit: TenantUnit, pairing_id: str, now: int) -> bool:
+    """Ends a pairing. False where it was over."""
+    return unit.change(_CLOSE, of_id=pairing_id, now=now) == 1
+
+
+# Limits on devices that ask to be let in, and on guesses of short codes.
+
+ENTRY_POINT: Final[EntryPoint] = "device"
+PAUSE_MS: Final = 10 * 60_000
+#: Open requests of one app, and devices and pairings of one person.
+OPEN_OF_APP, DEVICES, PAIRINGS = 200, 10, 3  # approval.py says the ten in words
+
+
+class _Fixed(Policy):
+    """So many attempts, then one pause."""
+
+    def pause_ms(self, failures: int) -> int:
+        return 0 if failures < self.free else self.longest_ms
+
+
+_ASKED = _Fixed(free=30, longest_ms=PAUSE_MS, memory_ms=PAUSE_MS, ceiling=None)
+_CLAIMED = _Fixed(free=10, longest_ms=PAUSE_MS, memory_ms=PAUSE_MS, ceiling=None)
+_OF_USER = _Fixed(free=5, longest_ms=PAUSE_MS, memory_ms=HOUR * 1000, ceiling=None)
+_IN_CLIENT = _Fixed(free=50, longest_ms=PAUSE_MS, memory_ms=HOUR * 1000, ceiling=None)
+
+
+class TooMany(RateLimited):
+    """As RFC 8628 names it: ask later."""
+
+    error = "slow_down"
+
+
+def count_asked(address: str) -> tuple[Counter, ...]:
+    """The counters of new requests from an address."""
+    return throttle.by_address(_ASKED, lambda network: throttle.key_of(ENTRY_POINT, "asked", network), address)
+
+
+def count_claimed(address: str) -> tuple[Counter, ...]:
+    """The counters of wrong pairing codes from an address."""
+    return throttle.by_address(_CLAIMED, lambda network: throttle.key_of(ENTRY_POINT, "claimed", network), address)
+
+
+def count_typed(tenant_id: int, user_id: int) -> tuple[Counter, ...]:
+    """The counters of wrong user codes: of the user, whatever the session, so that no one uses up the client's alone;
+    and of the client."""
+    return (
+        Counter(throttle.key_of(ENTRY_POINT, "typed", tenant_id, user_id), _OF_USER),
+        Counter(throttle.key_of(ENTRY_POINT, "typed in", tenant_id), _IN_CLIENT),
+    )
+
+
+def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
+    """Where as many devices of an app wait as may, the first of the network from which most wait gives way: strangers
+    who fill all places keep no one out."""
+    if count_open(unit, app_id, now) < OPEN_OF_APP:
+        return
+    by_network: dict[str, list[str]] = {}
+    for waiting in list_open(unit, app_id, now):
+        by_network.setdefault(networks_of(waiting.address)[-1], []).append(waiting.key)
+    end(unit, max(by_network.values(), key=len)[0], now)
+
+
+async def count(ctx: RequestContext, counters: Iterable[Counter]) -> None:
+    """Counts one more, before it is judged. Raises TooMany, in which case nothing was counted."""
+    if not ctx.services.throttle.is_on:
+        return
+    ordered = throttle.in_order(counters)
+    pause = await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))
+    if pause is not None:
+        raise refusal(ctx, pause.ms)
+
+
+def refusal(ctx: RequestContext, wait_ms: int) -> TooMany:
+    """The refusal of who has to wait so many milliseconds."""
+    usual = ctx.services.throttle.refusal(ENTRY_POINT, Wait(wait_ms, "address"))
+    return TooMany(usual.message, retry_after=usual.retry_after, reason=usual.reason)
+
+
+def was_right(unit: SystemUnit, ctx: RequestContext, counters: Iterable[Counter]) -> None:
+    """Takes back the count of one that was right, and the pause that it began."""
+    if ctx.services.throttle.is_on:
+        for counter in throttle.in_order(counters):
+            throttle.undo(unit, counter.key)

@@ -14,9 +14,9 @@ from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.passkeys import challenges, registration, relying_party
-from manifest_auth.sign_in.passkeys.registration import Added
-from manifest_auth.sign_in.second_factor import gate, session_proof
+from manifest_auth.sign_in.passkeys import ceremonies, relying_party
+from manifest_auth.sign_in.passkeys.ceremonies import Added
+from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.text import fields
@@ -32,7 +32,9 @@ async def begin(ctx: RequestContext) -> dict[str, Any]:
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         tenant, user = _who_may_add(unit, ctx)
-        return registration.options_for(unit, ctx, tenant, user, challenges.new(ctx, "add", caller.session_id))
+        return ceremonies.registration_options(
+            unit, ctx, tenant, user, relying_party.new_challenge(ctx, "add", caller.session_id)
+        )
 
     return await ctx.services.store.write(work)
 
@@ -48,16 +50,16 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
         tenant, user = _who_may_add(unit, ctx)
         try:
             challenge = webauthn.challenge_of(credential)
-            if why := challenges.why_not(ctx, "add", caller.session_id, challenge):
+            if why := relying_party.why_not_valid(ctx, "add", caller.session_id, challenge):
                 raise WebauthnRefused(why)
-            added = registration.add(unit, ctx, tenant, user, challenge, credential, name, but=caller.session_id)
+            added = ceremonies.add(unit, ctx, tenant, user, challenge, credential, name, but=caller.session_id)
         except WebauthnRefused as refused:
             raise ValidationError(details=[("credential", _WRONG)], reason=f"passkey: {refused}") from None
-        if not challenges.use_up(unit, challenge):
+        if not relying_party.use_challenge(unit, challenge):
             refusal = ValidationError(details=[("credential", _WRONG)], reason="passkey: challenge used before")
             refusal.replay = "passkey"
             raise refusal
-        session_proof.enrolled(unit.of(tenant.id), ctx, "passkey")
+        gate.enrolled(unit.of(tenant.id), ctx, "passkey")
         return added
 
     return await ctx.services.store.write(work)

@@ -21,7 +21,7 @@ from manifest_auth.sign_in import completion, exchange_codes
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.exchange_codes import Coded
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
-from manifest_auth.sign_in.passkeys import assertions, challenges, relying_party
+from manifest_auth.sign_in.passkeys import ceremonies, relying_party
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -37,7 +37,7 @@ _OPTIONS = Policy(free=600, longest_ms=5_000, memory_ms=_MINUTE_S * 1000, ceilin
 _UNKNOWN = (("credential", "unknown"),)
 
 
-class Given(NamedTuple):
+class PasskeyAnswer(NamedTuple):
     """An answer of a browser. ``holder``: its cookie, to which the challenge was given; ``client``: that is named, by
     header, host or page."""
 
@@ -56,7 +56,7 @@ async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
         counters = throttle.by_address(_OPTIONS, lambda network: _options_key(network, ctx.now), ctx.address)
         if wait := _count(unit, ctx, counters):
             return wait
-        return webauthn.request(party.id, challenges.new(ctx, "sign-in", holder), [])
+        return webauthn.request(party.id, relying_party.new_challenge(ctx, "sign-in", holder), [])
 
     found = await ctx.services.store.write_quickly(work)
     if isinstance(found, Wait):
@@ -65,7 +65,7 @@ async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
 
 
 @counts(METHOD)
-async def sign_in(ctx: RequestContext, given: Given) -> SignedIn:
+async def sign_in(ctx: RequestContext, given: PasskeyAnswer) -> SignedIn:
     """Signs the owner of a passkey in. Raises InvalidCredentials, OtherClient, AccountDisabled, RateLimited, Conflict
     where passkeys are off."""
 
@@ -74,7 +74,7 @@ async def sign_in(ctx: RequestContext, given: Given) -> SignedIn:
 
 
 @counts(METHOD, "code")
-async def sign_in_for_code(ctx: RequestContext, given: Given, pending: Pending) -> Coded:
+async def sign_in_for_code(ctx: RequestContext, given: PasskeyAnswer, pending: Pending) -> Coded:
     """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
     :func:`sign_in`."""
 
@@ -83,7 +83,7 @@ async def sign_in_for_code(ctx: RequestContext, given: Given, pending: Pending) 
 
 
 async def _counted(
-    ctx: RequestContext, given: Given, pending: Pending, end: Callable[..., T]
+    ctx: RequestContext, given: PasskeyAnswer, pending: Pending, end: Callable[..., T]
 ) -> Callable[[SystemUnit], T]:
     """The unit of work that judges the answer, after the attempt was counted for its address."""
     await webauthn.load()
@@ -101,7 +101,7 @@ async def _counted(
     return work
 
 
-def _prove(unit: SystemUnit, ctx: RequestContext, given: Given) -> tuple[Passkey, Identity]:
+def _prove(unit: SystemUnit, ctx: RequestContext, given: PasskeyAnswer) -> tuple[Passkey, Identity]:
     """The passkey and its owner, whose row is locked from here on. Raises InvalidCredentials, OtherClient."""
     party = relying_party.current(unit, ctx.services.settings)
     row: Passkey | None = None
@@ -110,19 +110,19 @@ def _prove(unit: SystemUnit, ctx: RequestContext, given: Given) -> tuple[Passkey
         if row is None:
             raise _failed(unit, ctx, None, "unknown credential", _UNKNOWN)
         challenge = webauthn.challenge_of(given.credential)
-        if why := challenges.why_not(ctx, "sign-in", given.holder, challenge):
+        if why := relying_party.why_not_valid(ctx, "sign-in", given.holder, challenge):
             raise WebauthnRefused(why)
-        asserted = assertions.verify(unit.of(row.tenant_id), party, row, given.credential, challenge, named=False)
+        asserted = ceremonies.verify(unit.of(row.tenant_id), party, row, given.credential, challenge, named=False)
     except WebauthnRefused as refused:
         raise _failed(unit, ctx, row, str(refused)) from None
     bound = unit.of(row.tenant_id)
     user, tenant = users.get_with_tenant(bound, row.user_id)
     _check_client(unit, ctx, tenant, row, given.client)
-    if not challenges.use_up(unit, challenge):
+    if not relying_party.use_challenge(unit, challenge):
         refusal = _failed(unit, ctx, row, "challenge used before")
         refusal.replay = "passkey"
         raise refusal
-    if not assertions.accept(bound, ctx, user, row, asserted):
+    if not ceremonies.accept(bound, ctx, user, row, asserted):
         raise _failed(unit, ctx, row, "its counter did not go on, or it is gone")
     return row, Identity(METHOD, user.id, ("passkey", MFA), authenticated_at=ctx.now, needs_factor=False)
 

@@ -17,11 +17,10 @@ from manifest_auth.sessions.sessions import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, device_cookies, exchange_codes, password, set_password
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
-from manifest_auth.sign_in.passkeys import assertions
+from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.sign_in.password import Credentials
-from manifest_auth.sign_in.second_factor import enrolling, gate, notices
-from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
-from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_challenge, pending_of
+from manifest_auth.sign_in.second_factor import enrollment, gate, questions
+from manifest_auth.sign_in.second_factor.questions import OVER, Answer, Judged, judge, open_challenge, pending_of
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
@@ -140,9 +139,9 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         step_up.proved_otherwise(ctx, Act.FACTORS)
-        judged, codes = enrolling.confirm(unit, ctx, tenant, user, challenge, pending, judging.answer)
+        judged, codes = enrollment.confirm(unit, ctx, tenant, user, challenge, pending, judging.answer)
     elif judging.answer.passkey is not None:
-        refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
+        refused = ceremonies.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
         judged = Judged(None if refused else "passkey", why=refused)
     else:
         judged = judge(bound, ctx, user, judging.answer)
@@ -154,7 +153,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
         throttle.succeeded(unit, judging.attempt.counters)
     if judged.way == "recovery":
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
-        notices.recovery_code_used(bound, ctx, tenant, user)
+        questions.recovery_code_used(bound, ctx, tenant, user)
     finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
     # Last: a new password, or a new factor, ends the trust that there was.
     cookie = _trusted(bound, judging, tenant, user, judged.way)
@@ -181,7 +180,7 @@ def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Chall
         bound, ctx, Event.SECOND_FACTOR_FAILED, f"user:{user.id}", method=challenge.method, why=why, proved=True
     )
     if "pwd" in ways_of(challenge.amr):
-        notices.wrong_code(bound, ctx, attempt.tenant, user)
+        questions.wrong_code(bound, ctx, attempt.tenant, user)
     if attempt.number >= challenges.MOST_TRIES:
         challenges.use(bound, challenge, ctx.now)
         return InvalidToken(reason=f"{why}; the challenge ends", keeps_writes=True, replay=judged.replay)

@@ -1,17 +1,10 @@
-"""Decides for every sign-in whether a second factor is due: the one place that makes a proof for a new session.
-
-A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time link,
-since a mailbox is no password. One that the client's policy requires and that is missing has to be enrolled, after a
-time of grace. Who has passkeys alone, which work at this address no more, is asked for a recovery code, and without any
-left enrols another factor at once: a password alone never signs in an account that has a factor. Whatever was proved
-already, and a provider that the client trusts with the question, are taken as they are.
-"""
+"""Decides for every sign-in whether a second factor is due: the one place that makes a proof for a new session."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import tenants
+from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors import Kind, challenges, passkey_rows, recovery_codes, totp, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Asked, Challenge, Pending
@@ -24,7 +17,13 @@ from manifest_auth.sign_in.identity import Identity
 from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants import StoredSettings
+from manifest_auth.tenants import StoredSettings, step_up
+
+# A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time
+# link, since a mailbox is no password. One that the client's policy requires and that is missing has to be enrolled,
+# after a time of grace. Who has passkeys alone, which work at this address no more, is asked for a recovery code, and
+# without any left enrols another factor at once: a password alone never signs in an account that has a factor. Whatever
+# was proved already, and a provider that the client trusts with the question, are taken as they are.
 
 _SENTENCES = {
     "otp": "A code of your authenticator app",
@@ -36,7 +35,7 @@ _SENTENCES = {
 _SPARED: frozenset[Way] = frozenset({"pwd", "provider"})
 
 
-class Verdict(NamedTuple):
+class GateVerdict(NamedTuple):
     """``proof``: of the new session; None: a factor is due. ``enrols``: it has to be enrolled first; ``due_at``: from
     when on that is so, milliseconds."""
 
@@ -47,27 +46,27 @@ class Verdict(NamedTuple):
 
 def judge(
     unit: TenantUnit, ctx: RequestContext, settings: StoredSettings, user: User, identity: Identity, trust: str | None
-) -> Verdict:
+) -> GateVerdict:
     """Whether the sign-in of a locked user may go on. ``trust``: the cookie of a trusted browser. Marks since when an
     enrolment is due."""
     proof = SessionProof(identity.amr, identity.authenticated_at)
     if not identity.needs_factor or MFA in identity.amr:
-        return Verdict(proof)
+        return GateVerdict(proof)
     if user.factors:
         days = 0 if _SPARED.isdisjoint(identity.amr) else settings.second_factor.trusted_days
         if days and trusted_browsers.is_trusted(unit, user.id, trust, days, ctx.now):
-            return Verdict(proof._replace(amr=(*proof.amr, "trusted")))
-        return Verdict(None, enrols=not answers(unit, ctx, user))
+            return GateVerdict(proof._replace(amr=(*proof.amr, "trusted")))
+        return GateVerdict(None, enrols=not answers(unit, ctx, user))
     due_at = user.second_factor_due_at
     if not tenants.is_required(settings, user.roles):
         if due_at is not None:  # a policy that comes later gives the whole time of grace again
             users.factor_due(unit, user.id, None)
-        return Verdict(proof)
+        return GateVerdict(proof)
     latest = tenants.due_from(settings, user.roles, ctx.now)
     if due_at is None or due_at > latest:  # fewer days of grace run from the first sign-in that finds them
         due_at = latest
         users.factor_due(unit, user.id, due_at)
-    return Verdict(proof, due_at=due_at) if ctx.now < due_at else Verdict(None, enrols=True)
+    return GateVerdict(proof, due_at=due_at) if ctx.now < due_at else GateVerdict(None, enrols=True)
 
 
 def of_device(*amr: Way) -> SessionProof:
@@ -172,3 +171,15 @@ def check_enrolment(
 
 def _details(*fields: str) -> list[tuple[str, str]]:
     return [(field, _SENTENCES[field]) for field in fields]
+
+
+# A session that enrolled the first factor has proved it: two factors, where the password or the provider is recent.
+
+
+def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
+    """Stores in the caller's session that the new factor was proved too, as a sign-in that enrols one does. The moment
+    of the proof stays. A one-time link is no first factor, so such a session stays as it is."""
+    caller = ctx.user
+    if not caller.factors and caller.authenticated_at is not None and step_up.has_recent_first(caller, ctx.now):
+        amr = (*step_up.first_ways(caller), way, MFA)
+        sessions.proved_again(unit, caller.session_id, caller.user_id, amr, caller.authenticated_at)

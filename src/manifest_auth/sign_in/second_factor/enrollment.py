@@ -1,18 +1,14 @@
-"""A signed-in user's own second factors: what there is, the authenticator app, recovery codes, trusted browsers.
-
-One function for each act; those that change something ask for a recent proof. A factor that the client's policy
-requires is replaced, never removed. With a factor added or removed all trust ends, and every session but the one that
-did it.
-"""
+"""Enrollment of second factors: during a sign-in that finds one due, and by signed-in users for themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import factor_notices, factors, users
-from manifest_auth.accounts.factors import Kind, passkey_rows, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.factors import Kind, challenges, passkey_rows, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.factors.totp import Totp
 from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
@@ -20,12 +16,97 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.protocols import totp as protocol
+from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.passkeys import relying_party
-from manifest_auth.sign_in.second_factor import gate, new_app, session_proof
-from manifest_auth.sign_in.second_factor.new_app import NewApp
-from manifest_auth.store import TenantUnit
-from manifest_auth.tenants import TenantSettings, step_up
+from manifest_auth.sign_in.passkeys import ceremonies, relying_party
+from manifest_auth.sign_in.second_factor import gate
+from manifest_auth.sign_in.second_factor.questions import Answer, Judged, open_challenge, pending_of
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant, TenantSettings, step_up
+from manifest_auth.text import scan_codes
+
+# A new secret for an authenticator app, in the three forms that people need: text, address, QR code.
+
+_TITLE = "QR code for the authenticator app"
+
+
+class NewApp(NamedTuple):
+    """``secret``: base32; ``uri``: the same as ``otpauth://`` address; ``qr``: that address as SVG."""
+
+    secret: str
+    uri: str
+    qr: str
+
+
+async def new_app_of(secret: str, email: str, client: str) -> NewApp:
+    """The forms of a secret. ``email``, ``client``: under which names the app lists it."""
+    uri = protocol.address(secret, email, client)
+    return NewApp(secret, uri, await scan_codes.qr_svg(uri, _TITLE))
+
+
+# Enrols the second factor that a sign-in finds due: begins it, and adds it with the answer that confirms it.
+
+
+async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
+    """A new secret for a sign-in that has to enrol a factor; it counts with its first right code. Raises InvalidToken,
+    TokenExpired, ValidationError where the client does not allow it."""
+
+    secret = protocol.new_secret(ctx.services.random)
+
+    def work(unit: SystemUnit) -> tuple[str, str]:
+        challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
+        bound, sealer = unit.of(tenant.id), ctx.services.sealer
+        gate.check_enrolment(bound, ctx, tenants.settings_of(tenant.settings), user, challenge, "totp")
+        pending = pending_of(ctx, challenge)
+        challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
+        return user.email, tenants.shown_name(tenant)
+
+    return await new_app_of(secret, *await ctx.services.store.write(work))
+
+
+def confirm(
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: Challenge,
+    pending: Pending, answer: Answer,
+) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
+    """Adds the first factor of a locked user that works here, which the answer confirms; how it was judged, and the
+    recovery codes. ``pending``: with the secret or challenge of the factor. Raises ValidationError where the client
+    does not allow it, InvalidToken."""
+    bound, services = unit.of(tenant.id), ctx.services
+    method = "totp" if answer.otp is not None else "passkey"
+    gate.check_enrolment(bound, ctx, tenants.settings_of(tenant.settings), user, challenge, method)
+    if answer.new_passkey is not None:
+        return _passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
+    if answer.otp is None or not pending.totp:
+        return Judged(None), ()
+    if not totp.add(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
+        return Judged(None), ()
+    codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
+    event = Event.SECOND_FACTOR_ENROLLED
+    factor_notices.tell(bound, ctx, services.mail_queue, user, event, factor="totp")
+    return Judged("otp"), codes or _new_codes(bound, ctx, user)
+
+
+def _passkey(
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any],
+    name: str,
+) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
+    try:
+        added = ceremonies.add(unit, ctx, tenant, user, pending.passkey, made, name)
+    except WebauthnRefused as refused:
+        return Judged(None, why=f"passkey: {refused}"), ()
+    return Judged("passkey"), added.recovery_codes or _new_codes(unit.of(tenant.id), ctx, user)
+
+
+def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
+    """For who enrols in place of passkeys that work no more, which happens where no code is left."""
+    return recovery_codes.make(unit, ctx.services.random, user.id, ctx.now)
+
+
+# A signed-in user's own second factors: what there is, the authenticator app, recovery codes, trusted browsers.
+#
+# One function for each act; those that change something ask for a recent proof. A factor that the client's policy
+# requires is replaced, never removed. With a factor added or removed all trust ends, and every session but the one that
+# did it.
 
 T = TypeVar("T")
 
@@ -55,7 +136,7 @@ def due_at(settings: TenantSettings, user: User) -> int | None:
     return user.second_factor_due_at if tenants.is_required(settings, user.roles) and not user.factors else None
 
 
-async def look(ctx: RequestContext) -> Own:
+async def look_at_factors(ctx: RequestContext) -> Own:
     """The caller's factors, and what the client's policy says."""
     settings = tenants.settings_of(ctx.user.tenant_settings)
     rules = settings.second_factor
@@ -91,7 +172,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
         audit.record(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"user:{user.id}", factor="totp")
         return user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
 
-    return await new_app.shown(secret, *await ctx.store.write(work))
+    return await new_app_of(secret, *await ctx.store.write(work))
 
 
 async def waiting_app(ctx: RequestContext) -> NewApp | None:
@@ -104,7 +185,7 @@ async def waiting_app(ctx: RequestContext) -> NewApp | None:
         return secret, user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
 
     secret, email, client = await ctx.store.read(work)
-    return await new_app.shown(secret, email, client) if secret else None
+    return await new_app_of(secret, email, client) if secret else None
 
 
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
@@ -120,7 +201,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
             raise ValidationError(details=[("otp", "Not the code that the app shows now")])
         but = ctx.user.session_id
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
-        session_proof.enrolled(unit, ctx, "otp")
+        gate.enrolled(unit, ctx, "otp")
         event = Event.SECOND_FACTOR_ENROLLED
         factor_notices.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
         return codes

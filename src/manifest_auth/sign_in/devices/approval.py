@@ -1,0 +1,343 @@
+"""The person's side: approves or denies a device, by the code that it shows or by one that it scanned."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Literal, NamedTuple
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.accounts import device_apps, users
+from manifest_auth.accounts.readers import reader
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Act, Event
+from manifest_auth.errors import Conflict, Forbidden, NotFound, existing
+from manifest_auth.permissions import Role, mask_of, roles_of
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.settings import HOUR, Settings, is_listed, networks_of, plain_address
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import device_sessions
+from manifest_auth.sign_in.devices import grants
+from manifest_auth.sign_in.devices.grants import CODE_MS, LIFE_MS, Approval, Grant, Pairing
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import step_up
+from manifest_auth.tenants.device_rules import PairingRules, networks
+from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.scan_codes import grouped_letters, plain_letters
+from manifest_auth.throttle.throttle import network_of
+
+# Whether a device and its person are in the same network: closes a code that is sent to someone elsewhere.
+#
+# One address (IPv6: one /64), or both in a network that the client lists, or, where it lists none, both at private
+# addresses. RFC 10027 (BCP 247) on the security of flows across devices asks for such a check.
+
+_LOOPBACK = networks_of("127.0.0.0/8,::1/128")
+
+
+def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bool:
+    """Whether two addresses count as one network. A loopback address is a proxy that is not listed, or a test: it
+    counts where the public address is one."""
+    if plain_address(one) is None or plain_address(other) is None:
+        return False
+    if not settings.is_loopback and (is_listed(one, _LOOPBACK) or is_listed(other, _LOOPBACK)):
+        return False
+    if network_of(one) == network_of(other):
+        return True
+    listed = networks(rules)
+    return is_listed(one, listed) and is_listed(other, listed)
+
+
+def check(settings: Settings, rules: PairingRules, device: str, person: str) -> None:
+    """Raises Forbidden, with the reason, where the client asks for one network and these two are in none."""
+    if rules.same_network and not is_same(settings, rules, device, person):
+        raise Forbidden(_("The device is in another network than you: connect both to the same one"))
+
+
+# A person lets a device in, or refuses it: by the code that the device shows, or by one that it scanned.
+#
+# Approval is the act that needs a recent proof, the same network, and a role that a device may have. A pairing by
+# scanning asks for the proof when it begins as well, and is approved by the session that began it.
+
+_OVER = _("The device waits no more: begin anew on the device")
+
+
+class AskingDevice(NamedTuple):
+    """A device that waits, as its person sees it. ``name``: as it calls itself, may be empty; ``asked_at``,
+    ``ends_at``: milliseconds, of its request and of the session that it would get; ``roles``: it would have."""
+
+    app: str
+    name: str
+    address: str
+    same_network: bool
+    network_needed: bool
+    asked_at: int
+    ends_at: int
+    roles: tuple[Role, ...]
+
+
+def rules_of(ctx: RequestContext) -> PairingRules:
+    """The rules of the caller's client."""
+    return tenants.settings_of(ctx.user.tenant_settings).pairing
+
+
+def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> AskingDevice:
+    """The device of a grant, as the caller sees it."""
+    rules, settings = rules_of(ctx), ctx.services.settings
+    return AskingDevice(
+        app=device_apps.names(unit).get(grant.app_id, grant.app_id),
+        name=grant.device_name,
+        address=grant.address,
+        same_network=is_same(settings, rules, grant.address, ctx.address),
+        network_needed=rules.same_network,
+        asked_at=grant.created_at,
+        ends_at=_ends_at(ctx, rules),
+        roles=roles_of(ctx.user.held_roles & mask_of(list(rules.roles))),
+    )
+
+
+async def look(ctx: RequestContext, user_code: str) -> AskingDevice:
+    """The device that shows a code. Raises NotFound, Conflict where the client does not let devices in so, RateLimited
+    after wrong codes."""
+    grant = await _found(ctx, user_code)
+    return await ctx.store.read(lambda unit: shown(unit, ctx, grant))
+
+
+async def approve(ctx: RequestContext, user_code: str) -> None:
+    """Lets the device in that shows a code. Raises as :func:`look`, ReauthenticationRequired, and Forbidden in another
+    network or without a role for devices."""
+    step_up.check(ctx, Act.PAIRING)
+    grant = await _found(ctx, user_code)
+    await ctx.store.write(lambda unit: let_in(unit, ctx, grant, "code"))
+
+
+async def deny(ctx: RequestContext, user_code: str) -> None:
+    """Refuses the device that shows a code. Raises as :func:`look`."""
+    grant = await _found(ctx, user_code)
+    await ctx.store.write(lambda unit: reject(unit, ctx, grant, "asked"))
+
+
+def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
+    """The caller's account, which may let a device in. Raises Forbidden, and Conflict where too many are signed in."""
+    user = users.get(unit, ctx.user.user_id, lock=True)
+    if not user.roles & mask_of(list(rules_of(ctx).roles)):
+        raise Forbidden(_("None of your roles is for a device"))
+    if device_sessions.count_of(unit, user.id, ctx.now) >= grants.DEVICES:
+        raise Conflict(_("Ten devices are signed in: end one first"))
+    return user
+
+
+def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> None:
+    """Approves a grant, and tells the user by e-mail. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
+    rules, user = rules_of(ctx), check_may(unit, ctx)
+    check(ctx.services.settings, rules, grant.address, ctx.address)
+    cap, ends_at = mask_of(list(rules.roles)), _ends_at(ctx, rules)
+    through = sessions.provider_of(unit, ctx.user.session_id)
+    if not grants.approve(unit, grant, Approval(user.id, cap, ends_at, through), ctx.now):
+        raise Conflict(_OVER)
+    given = [role.value for role in roles_of(user.roles & cap)]
+    detail = {"app": grant.app_id, "name": grant.device_name, "device_address": grant.address, "by": how}
+    audit.record(unit, ctx, Event.DEVICE_APPROVED, f"user:{user.id}", **detail, roles=given)
+    queue = ctx.services.mail_queue
+    if not queue.is_set_up:
+        return
+    email = mail.device_paired(reader(user, tenants.get(unit, unit.tenant_id)), grant.address, when(ends_at))
+    queue.add(unit, ctx, email, "device_approved", f"user:{user.id}")
+
+
+def reject(unit: TenantUnit, ctx: RequestContext, grant: Grant, why: str) -> None:
+    """Denies a grant for good. ``why``: ``asked``, ``match`` or ``replaced``. Raises Conflict where it is over."""
+    if not grants.deny(unit, grant.key, ctx.now):
+        raise Conflict(_OVER)
+    detail = {"app": grant.app_id, "name": grant.device_name, "device_address": grant.address, "why": why}
+    audit.record(unit, ctx, Event.DEVICE_DENIED, f"user:{ctx.user.user_id}", **detail)
+
+
+def _ends_at(ctx: RequestContext, rules: PairingRules) -> int:
+    return ctx.now + rules.hours * HOUR * 1000
+
+
+async def _found(ctx: RequestContext, user_code: str) -> Grant:
+    """The pending grant of a code in the caller's client. A wrong code stays counted. Raises as :func:`look`."""
+    if not rules_of(ctx).code:
+        raise Conflict(_("Your organisation does not let devices in by code: pair by scanning"))
+    tenant_id, typed = ctx.user.tenant_id, grants.count_typed(ctx.user.tenant_id, ctx.user.user_id)
+    await grants.count(ctx, typed)
+    await ctx.services.keys.ensure_current()
+    marks = grants.marks(ctx.services, "user code", tenant_id, plain_letters(user_code))
+
+    def work(unit: SystemUnit) -> Grant:
+        found = grants.find_by_user_code(unit.of(tenant_id), marks, ctx.now)
+        if found is None:
+            raise NotFound(_("No device shows this code"))
+        grants.was_right(unit, ctx, typed)
+        return found
+
+    return await ctx.services.store.write_quickly(work)
+
+
+# A person shows a code, which a device scans; then the person reads two digits off the device.
+#
+# No code exists that an attacker could send to a victim. What is left is a victim who sends a picture of the own
+# screen: against that stand the minute, the network and the digits (RFC 10027 calls it session phishing).
+
+State = Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
+_OF_GRANT: dict[str, State] = {
+    grants.PENDING: "claimed", grants.APPROVED: "approved", grants.DENIED: "denied", grants.USED: "done",
+}  # fmt: skip
+
+
+class ShownCode(NamedTuple):
+    """``qr``: the text of the QR code; ``typed``: in groups; ``ends_at``: of the code, milliseconds."""
+
+    id: str
+    qr: str
+    typed: str
+    ends_at: int
+
+
+class PairingState(NamedTuple):
+    """``device``: that claimed the pairing; ``ends_at``: of the code, ``renewable_until``: of the pairing."""
+
+    state: State
+    device: AskingDevice | None
+    ends_at: int
+    renewable_until: int
+
+
+class _Code(NamedTuple):
+    scanned: str
+    typed: str
+
+
+async def begin_pairing(ctx: RequestContext) -> ShownCode:
+    """Begins a pairing; of four open ones the oldest ends. Raises ReauthenticationRequired, Forbidden, Conflict."""
+    step_up.check(ctx, Act.PAIRING)
+    services, user, now = ctx.services, ctx.user, ctx.now
+    if not rules_of(ctx).scan:
+        raise Conflict(_("Your organisation does not let devices in by scanning"))
+    await services.keys.ensure_current()
+    code = _new_code(ctx)
+    pairing = Pairing(
+        id=services.random.text(16), user_id=user.user_id, session_id=user.session_id,
+        code=grants.hash_of(code.scanned), typed=_mark(ctx, code), grant_key=None, created_at=now,
+        code_ends_at=now + CODE_MS, expires_at=now + LIFE_MS,
+    )  # fmt: skip
+
+    def work(unit: TenantUnit) -> None:
+        check_may(unit, ctx)
+        open_ones = [one for one in grants.list_open_pairings(unit, user.user_id, now) if _is_open(unit, ctx, one)]
+        for old in open_ones[: max(0, len(open_ones) - grants.PAIRINGS + 1)]:
+            _close(unit, ctx, old)
+        grants.add_pairing(unit, pairing)
+        audit.record(unit, ctx, Event.PAIRING_BEGUN, f"user:{user.user_id}", pairing=pairing.id)
+
+    await ctx.store.write(work)
+    return _shown(ctx, pairing.id, code, pairing.code_ends_at)
+
+
+async def renew_pairing(ctx: RequestContext, pairing_id: str) -> ShownCode:
+    """Another code for a pairing that no device has claimed. Raises NotFound, Conflict."""
+    await ctx.services.keys.ensure_current()
+    code, now = _new_code(ctx), ctx.now
+
+    def work(unit: TenantUnit) -> int:
+        pairing = _own(unit, ctx, pairing_id)
+        until = min(now + CODE_MS, pairing.expires_at)
+        if not grants.renew_pairing(unit, pairing, grants.hash_of(code.scanned), _mark(ctx, code), until, now):
+            raise Conflict(_("A device has claimed the code, or the pairing is over"))
+        return until
+
+    return _shown(ctx, pairing_id, code, await ctx.store.write(work))
+
+
+async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingState:
+    """How a pairing stands. Raises NotFound."""
+
+    def work(unit: TenantUnit) -> PairingState:
+        pairing = _own(unit, ctx, pairing_id)
+        grant = _grant_of(unit, pairing)
+        device = None if grant is None else shown(unit, ctx, grant)
+        return PairingState(_state(pairing, grant, ctx.now), device, pairing.code_ends_at, pairing.expires_at)
+
+    return await ctx.store.read(work)
+
+
+async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> None:
+    """Lets the device in that claimed the pairing and shows these digits; another number denies it for good. Raises
+    NotFound, Conflict, Forbidden, ReauthenticationRequired: the proof may be older than the pairing."""
+    step_up.check(ctx, Act.PAIRING)
+
+    def work(unit: TenantUnit) -> bool:
+        grant = _claimed(unit, ctx, pairing_id)
+        if not hmac.compare_digest(digits.strip().encode(), grant.digits.encode()):
+            reject(unit, ctx, grant, "match")
+            return False
+        let_in(unit, ctx, grant, "scan")
+        return True
+
+    if not await ctx.store.write(work):
+        raise Conflict(_("That is not the number on the device: it was refused. Begin anew"))
+
+
+async def deny_pairing(ctx: RequestContext, pairing_id: str) -> None:
+    """Refuses the device that claimed the pairing, and ends one that none has claimed. Raises NotFound, Conflict."""
+
+    def work(unit: TenantUnit) -> None:
+        pairing = _own(unit, ctx, pairing_id)
+        grant = _grant_of(unit, pairing)
+        if grant is not None:
+            reject(unit, ctx, grant, "asked")
+        elif not grants.close_pairing(unit, pairing_id, ctx.now):
+            raise Conflict(_("The pairing is over"))
+
+    await ctx.store.write(work)
+
+
+def _own(unit: TenantUnit, ctx: RequestContext, pairing_id: str) -> Pairing:
+    return existing(grants.find_own_pairing(unit, pairing_id, ctx.user.session_id))
+
+
+def _grant_of(unit: TenantUnit, pairing: Pairing) -> Grant | None:
+    return None if pairing.grant_key is None else grants.find(unit, pairing.grant_key)
+
+
+def _claimed(unit: TenantUnit, ctx: RequestContext, pairing_id: str) -> Grant:
+    grant = _grant_of(unit, _own(unit, ctx, pairing_id))
+    if grant is None:
+        raise Conflict(_("No device has scanned the code yet"))
+    return grant
+
+
+def _is_open(unit: TenantUnit, ctx: RequestContext, pairing: Pairing) -> bool:
+    return pairing.grant_key is None or _state(pairing, _grant_of(unit, pairing), ctx.now) in ("claimed", "approved")
+
+
+def _close(unit: TenantUnit, ctx: RequestContext, pairing: Pairing) -> None:
+    """Ends an open pairing, and refuses the device that waits for it."""
+    grants.close_pairing(unit, pairing.id, ctx.now)
+    grant = _grant_of(unit, pairing)
+    if grant is not None:
+        reject(unit, ctx, grant, "replaced")
+
+
+def _state(pairing: Pairing, grant: Grant | None, now: int) -> State:
+    if grant is None:
+        is_over = now >= min(pairing.code_ends_at, pairing.expires_at)
+        return "expired" if is_over or pairing.grant_key else "waiting"
+    state = _OF_GRANT[grant.state]
+    return "expired" if state in ("claimed", "approved") and now >= grant.expires_at else state
+
+
+def _new_code(ctx: RequestContext) -> _Code:
+    return _Code(grants.scanned(ctx.services.random), grants.typed_code(ctx.services.random))
+
+
+def _mark(ctx: RequestContext, code: _Code) -> str:
+    return grants.mark(ctx.services, "pairing", ctx.user.tenant_id, code.typed)
+
+
+def _shown(ctx: RequestContext, pairing_id: str, code: _Code, ends_at: int) -> ShownCode:
+    public = ctx.services.settings.public_url.rstrip("/")
+    return ShownCode(
+        pairing_id, f"{public}/pair#{ctx.user.client}.{code.scanned}", grouped_letters(code.typed, 5), ends_at
+    )

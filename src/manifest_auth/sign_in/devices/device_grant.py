@@ -1,0 +1,293 @@
+"""The device's side (RFC 8628): asks to be let in, polls for its tokens, renews and ends its session."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.accounts import device_apps, users
+from manifest_auth.accounts.device_apps import OAuthApp
+from manifest_auth.audit import Event
+from manifest_auth.context import DEVICE
+from manifest_auth.errors import AccountDisabled, Forbidden, InvalidToken, TokenExpired
+from manifest_auth.protocols.oauth import InvalidClient, InvalidRequest, TokenRefused
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import Hold, device_sessions, tokens
+from manifest_auth.sessions.tokens import Purpose, TokenPair
+from manifest_auth.sign_in import completion, exchange_codes, session_lifecycle
+from manifest_auth.sign_in.completion import SignedInDevice
+from manifest_auth.sign_in.devices import grants
+from manifest_auth.sign_in.devices.grants import Grant
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants.device_rules import PairingRules
+from manifest_auth.text.scan_codes import grouped_letters, plain_letters
+
+# A device asks to be let in: by a code that it shows, or by one that it scanned.
+#
+# The device is a public client: its client id says which app of which tenant it is, and proves nothing.
+
+BY_CODE_S, BY_CODE_INTERVAL_S = 600, 5
+BY_SCAN_S, BY_SCAN_INTERVAL_S = 120, 2
+LONGEST_NAME = 40
+_LONGEST_CODE = 400
+_TRIES = 5
+
+
+class ByCode(NamedTuple):
+    """``user_code``: grouped, as the device shows it."""
+
+    device_code: str
+    user_code: str
+
+
+class ByScan(NamedTuple):
+    """``digits``: that the device shows."""
+
+    device_code: str
+    digits: str
+
+
+async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> OAuthApp:
+    """The app that calls. Raises InvalidClient, also for one that shows a secret: apps have none."""
+    if "client_secret" in fields or "client_assertion" in fields:
+        raise InvalidClient("a device app authenticates by none")
+    found = await device_apps.find_app(ctx.services.store, fields.get("client_id", ""))
+    if found is None:
+        raise InvalidClient("no such app, or its client is suspended")
+    return found
+
+
+def rules_of(app: OAuthApp) -> PairingRules:
+    """The rules of the app's client."""
+    return tenants.settings_of(app.settings).pairing
+
+
+async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> ByCode:
+    """A device that shows a code (RFC 8628, section 3.1). Raises TokenRefused, InvalidRequest, TooMany."""
+    name = _name(fields)
+    if not rules_of(app).code:
+        raise TokenRefused("unauthorized_client", "This client does not let devices in by code")
+    await grants.count(ctx, grants.count_asked(ctx.address))
+    services = ctx.services
+    await services.keys.ensure_current()
+    device_code = services.random.text(32)
+
+    def work(unit: SystemUnit) -> str | None:
+        bound = unit.of(app.tenant_id)
+        grants.make_place(bound, app.id, ctx.now)
+        for _ in range(_TRIES):
+            shown = grants.user_code(services.random)
+            marked = grants.mark(services, "user code", app.tenant_id, shown)
+            fresh = _fresh(ctx, app, device_code, name)
+            if grants.add(bound, fresh._replace(user_code=marked, expires_at=ctx.now + BY_CODE_S * 1000)):
+                return shown
+        return None
+
+    shown = await services.store.write_quickly(work)
+    if shown is None:
+        raise grants.refusal(ctx, grants.PAUSE_MS)
+    return ByCode(device_code, grouped_letters(shown))
+
+
+async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> ByScan:
+    """A device that scanned a code, or was told it. Raises TokenRefused, InvalidRequest, TooMany."""
+    name, shown = _name(fields), fields.get("pairing_code", "")
+    if not shown or len(shown) > _LONGEST_CODE:
+        raise InvalidRequest("pairing_code is missing or too long")
+    if not rules_of(app).scan:
+        raise TokenRefused("unauthorized_client", "This client does not let devices in by scanning")
+    await grants.count(ctx, (*grants.count_asked(ctx.address), *grants.count_claimed(ctx.address)))
+    services = ctx.services
+    await services.keys.ensure_current()
+    device_code, digits = services.random.text(32), grants.digits(services.random)
+    code = _own_code(shown, app)
+    marks = grants.marks(services, "pairing", app.tenant_id, plain_letters(code))
+
+    def work(unit: SystemUnit) -> None:
+        grants.was_right(unit, ctx, grants.count_claimed(ctx.address))  # counters before rows, as everywhere
+        bound, now = unit.of(app.tenant_id), ctx.now
+        fresh = _fresh(ctx, app, device_code, name)._replace(
+            digits=digits, interval_s=BY_SCAN_INTERVAL_S, expires_at=now + BY_SCAN_S * 1000
+        )
+        pairing = grants.claim_pairing(bound, grants.hash_of(code), marks, fresh.key, now)
+        if pairing is None:
+            raise TokenRefused("invalid_grant", "The pairing code is unknown, used or over")
+        grants.add(bound, fresh)
+        detail = {"pairing": pairing.id, "app": app.id, "name": name}
+        audit.record(bound, ctx, Event.PAIRING_CLAIMED, f"user:{pairing.user_id}", **detail)
+
+    await services.store.write_quickly(work)
+    return ByScan(device_code, digits)
+
+
+def _fresh(ctx: RequestContext, app: OAuthApp, device_code: str, name: str) -> Grant:
+    return Grant(
+        key=grants.hash_of(device_code), user_code=None, app_id=app.id, device_name=name, address=ctx.address,
+        user_agent=ctx.user_agent, digits="", state=grants.PENDING, user_id=None, role_cap=None, provider_id=None,
+        session_ends_at=None, session_id=None, answered_at=None, interval_s=BY_CODE_INTERVAL_S, polled_at=None,
+        created_at=ctx.now, expires_at=ctx.now,
+    )  # fmt: skip
+
+
+def _name(fields: Mapping[str, str]) -> str:
+    """How the device calls itself; may be empty. Raises InvalidRequest."""
+    name = unicodedata.normalize("NFC", fields.get("device_name", "").strip())
+    if len(name) > LONGEST_NAME or not all(one.isalnum() or one in " -" for one in name):
+        raise InvalidRequest("device_name must be at most 40 letters, digits, blanks and hyphens")
+    return name
+
+
+def _own_code(shown: str, app: OAuthApp) -> str:
+    """The code in what was scanned, ``…#CLIENT.CODE``, or what was typed alone. Empty for another client's."""
+    client, dot, code = shown.strip().rpartition("#")[2].rpartition(".")
+    return code if not dot or client == app.client else ""
+
+
+# A device asks for its tokens: RFC 8628, sections 3.4 and 3.5.
+#
+# The poll that finds the approval opens the session in its own transaction. The same answer is given once more for ten
+# seconds, in case the first one got lost; a device code that is shown later is a copy, and ends the session.
+
+AGAIN_MS = 10_000
+_EARLY_MS, _SLOWER_S, _SLOWEST_S = 500, 5, 60
+_SENTENCES = {
+    "authorization_pending": "No one has approved the device yet",
+    "slow_down": "Ask less often",
+    "expired_token": "The device code is over: begin anew",
+    "access_denied": "The device was not let in",
+    "invalid_grant": "The device code is unknown, used or another app's",
+}
+#: A refusal by its error, or the session and its roles, with the parent of its refresh token.
+_Outcome = str | tuple[SignedInDevice, int, str | None, bool]
+
+
+async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> tuple[TokenPair, int]:
+    """The tokens of a device that was let in, and the roles of its session, a bit mask. Raises TokenRefused."""
+    services, key = ctx.services, grants.hash_of(device_code)
+    await services.keys.ensure_current()
+    outcome = await services.store.write_quickly(lambda unit: _polled(unit, ctx, app, key))
+    if isinstance(outcome, str):
+        raise TokenRefused(outcome, _SENTENCES[outcome])
+    signed_in, roles, parent, is_first = outcome
+    if is_first:
+        services.metrics.signed_in(DEVICE, "ok")
+        services.log.info("signed_in", request_id=ctx.request_id, client=app.client, user=signed_in.user.id,
+                          method=DEVICE, address=ctx.address)  # fmt: skip
+    return completion.pair_of_device(ctx, signed_in, parent), roles
+
+
+def _polled(unit: SystemUnit, ctx: RequestContext, app: OAuthApp, key: str) -> _Outcome:
+    bound, now = unit.of(app.tenant_id), ctx.now
+    grant = grants.find(bound, key)
+    if grant is None or grant.app_id != app.id:
+        return "invalid_grant"
+    if grant.state == grants.APPROVED and grants.use(bound, key, now):
+        return _opened(unit, ctx, app.tenant_id, grant)
+    grant = grants.find(bound, key) or grant  # another poll may have used it meanwhile
+    if grant.state == grants.USED:
+        return _again(unit, ctx, app.tenant_id, grant)
+    if grant.state == grants.DENIED:
+        return "access_denied"
+    if now >= grant.expires_at:
+        return "expired_token"
+    return _pending(bound, grant, now)
+
+
+def _pending(unit: TenantUnit, grant: Grant, now: int) -> str:
+    """Asked too early, the interval grows for good; at a minute the grant ends."""
+    is_early = grant.polled_at is not None and now - grant.polled_at < grant.interval_s * 1000 - _EARLY_MS
+    interval_s = grant.interval_s + _SLOWER_S if is_early else grant.interval_s
+    is_over = interval_s >= _SLOWEST_S
+    grants.polled(unit, grant.key, interval_s, now if is_over else grant.expires_at, now)
+    if is_over:
+        return "expired_token"
+    return "slow_down" if is_early else "authorization_pending"
+
+
+def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
+    """The session of a grant that this transaction used. Without one, whatever comes later is refused too."""
+    bound = unit.of(tenant_id)
+    user_id, cap, ends_at = grant.user_id or 0, grant.role_cap or 0, grant.session_ends_at or 0
+    user = users.get(bound, user_id, lock=True)
+    if not user.roles & cap or device_sessions.count_of(bound, user_id, ctx.now) >= grants.DEVICES:
+        return "access_denied"
+    if exchange_codes.provider_refusal(bound, grant.provider_id, user_id):
+        return "access_denied"
+    held = Hold(
+        method=DEVICE, role_cap=cap, ends_at=ends_at, label=grant.device_name, app_id=grant.app_id,
+        provider_id=grant.provider_id,
+    )  # fmt: skip
+    try:
+        opened = completion.open_on_device(unit, ctx, tenant_id, user_id, held, "device")
+    except AccountDisabled:
+        return "access_denied"
+    grants.opened(bound, grant.key, opened.session_id)
+    return opened, user.roles & cap, None, True
+
+
+def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
+    """The same session, within seconds; later its end."""
+    if grant.session_id is None or grant.answered_at is None:
+        return "access_denied"
+    bound = unit.of(tenant_id)
+    found, chain = sessions.read_with_chain(unit, grant.session_id)
+    if found is None or not found.is_alive(ctx.now):
+        return "invalid_grant"
+    if ctx.now - grant.answered_at > AGAIN_MS:
+        sessions.end(bound, grant.session_id, "device_code_reused", ctx.now)
+        subject = f"user:{found.user_id}"
+        audit.record(bound, ctx, Event.DEVICE_CODE_REUSED, subject, session=grant.session_id, app=grant.app_id)
+        return "invalid_grant"
+    tenant = tenants.get(unit, tenant_id)
+    user = users.get(bound, found.user_id)
+    again = SignedInDevice(user, tenant, found.session_id, found.ends_at, chain.current)
+    return again, found.roles, chain.previous, False
+
+
+# An app renews and ends the session that it holds: refresh (RFC 6749, section 6) and revocation (RFC 7009).
+
+_PREFIX = "mrt_"  # of refresh tokens
+
+
+async def refresh(ctx: RequestContext, app: OAuthApp, token: str) -> tuple[TokenPair, int]:
+    """New tokens of the session that the app holds, and its roles, a bit mask. Raises TokenRefused."""
+    try:
+        presented = await tokens.read_refresh(ctx.services.tokens, Purpose.REFRESH, token, ctx.now)
+        held = await ctx.services.store.of(app.tenant_id).read(
+            lambda unit: device_sessions.app_of(unit, presented.session_id)
+        )
+        if held != app.id:
+            raise InvalidToken(reason="refresh token: of another app")
+        pair = await session_lifecycle.refresh(ctx, token)
+        session = await ctx.services.principals.by_session(presented.session_id)
+        return pair, 0 if session is None else session.roles
+    except (InvalidToken, TokenExpired, Forbidden) as error:
+        why = "The refresh token is over, was replaced, or is another app's"
+        raise TokenRefused("invalid_grant", why, reason=error.reason, replay=error.replay) from None
+
+
+async def revoke(ctx: RequestContext, app: OAuthApp, token: str) -> None:
+    """Ends the session of an access or refresh token, if the app holds it; any other changes nothing."""
+    try:
+        session_id = await _session_of(ctx, token)
+    except (InvalidToken, TokenExpired):
+        return
+
+    def work(unit: SystemUnit) -> None:
+        bound = unit.of(app.tenant_id)
+        found = sessions.read(unit, session_id)
+        if found is None or found.tenant_id != app.tenant_id or device_sessions.app_of(bound, session_id) != app.id:
+            return
+        if sessions.end(bound, session_id, "signed_out", ctx.now):
+            audit.record(bound, ctx, Event.SIGNED_OUT, f"user:{found.user_id}", session=session_id)
+
+    await ctx.services.store.write(work)
+
+
+async def _session_of(ctx: RequestContext, token: str) -> str:
+    if token.startswith(_PREFIX):
+        return (await tokens.read_refresh(ctx.services.tokens, Purpose.REFRESH, token, ctx.now)).session_id
+    await ctx.services.keys.ensure_current()
+    return (await ctx.services.verified.verify(Purpose.ACCESS, token, ctx.now)).session_id

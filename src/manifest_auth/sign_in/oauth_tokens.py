@@ -1,0 +1,245 @@
+"""Access tokens of service accounts (RFC 6749, section 4.4): issued, introspected and revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from manifest_auth import sessions
+from manifest_auth.accounts import service_accounts
+from manifest_auth.accounts.service_accounts import OAuthAccount, use
+from manifest_auth.audit import Event
+from manifest_auth.context import Principal, ServiceClient
+from manifest_auth.errors import InvalidToken, TokenExpired
+from manifest_auth.permissions import Permission, allowed
+from manifest_auth.protocols import oauth
+from manifest_auth.protocols.oauth import (
+    BasicSecret,
+    ClientAssertion,
+    InvalidClient,
+    InvalidScope,
+    TokenRequest,
+    client_id_of,
+)
+from manifest_auth.runtime.settings import is_listed, networks_of
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import tokens
+from manifest_auth.sessions.tokens.access import AUDIENCE
+from manifest_auth.sign_in import bearers
+from manifest_auth.store import TenantUnit
+from manifest_auth.text import machine_secrets
+from manifest_auth.text.machine_secrets import SecretKind
+
+# Authenticates the service account that calls ``/oauth2``, by a client secret or by a signed assertion.
+#
+# One refusal covers every cause; what was wrong is counted (:mod:`..throttle.limits`) and stands in the log.
+
+
+#: How long an assertion is remembered after its end, milliseconds: clocks of nodes may differ.
+_KEPT_MS = 10 * 60_000
+
+
+class OAuthClient(NamedTuple):
+    """An authenticated service account. ``by``: the method of RFC 7591 that it proved itself with."""
+
+    account: OAuthAccount
+    by: str
+
+
+async def authenticate(ctx: RequestContext, authorization: str | None, fields: Mapping[str, str]) -> OAuthClient:
+    """The account that calls. ``authorization``: that header; ``fields``: of the form. Raises InvalidClient,
+    InvalidRequest, RateLimited."""
+    shown = oauth.read_authentication(authorization, fields)
+    if isinstance(shown, BasicSecret):
+        client = OAuthClient(await _by_secret(ctx, shown), "client_secret_basic")
+    else:
+        client = OAuthClient(await _by_assertion(ctx, shown), "private_key_jwt")
+    networks = client.account.addresses
+    if networks and not is_listed(ctx.address, networks_of(networks)):
+        raise InvalidClient("the account is not for that address")
+    ctx.caller = ServiceClient(client.account.id)
+    return client
+
+
+async def _by_secret(ctx: RequestContext, shown: BasicSecret) -> OAuthAccount:
+    number = oauth.account_of(shown.client_id)
+    if number is None or machine_secrets.kind_of(shown.secret) is not SecretKind.CLIENT_SECRET:
+        raise InvalidClient("no client id, or no client secret by its checksum")  # so the store is not asked
+    services = ctx.services
+    services.wrong_secrets.check(ctx.address, shown.secret)
+    found = await services.principals.by_secret(SecretKind.CLIENT_SECRET, shown.secret)
+    if found is None or found.user_id != number or not found.is_alive(ctx.now):
+        await services.wrong_secrets.count(ctx.address, shown.client_id)
+        raise InvalidClient("the secret is unknown, over or another's, or the account is disabled")
+    services.wrong_secrets.was_right(shown.secret)
+    if ctx.now - found.cookie_seen_at >= use.TOUCH_EVERY_MS:
+        await _touch(ctx, found)
+    return await _account(ctx, number)
+
+
+async def _touch(ctx: RequestContext, secret: Principal) -> None:
+    """Stores when the secret was used last, and from where."""
+
+    def work(unit: TenantUnit) -> None:
+        use.touch_secret(unit, ctx, secret.session_id.partition(":")[2])
+
+    await ctx.services.store.of(secret.tenant_id).write_quickly(work)
+    ctx.services.principals.touched(secret, ctx.now)
+
+
+async def _by_assertion(ctx: RequestContext, shown: ClientAssertion) -> OAuthAccount:
+    client_id, now = shown.client_id, ctx.now
+    ctx.services.wrong_secrets.check(ctx.address, "")
+    try:
+        assertion = oauth.read_assertion(shown.text, client_id, ctx.services.settings.oauth_issuer, now)
+        client_id = oauth.client_id_of(assertion.account)
+        account = await _account(ctx, assertion.account)
+        oauth.verify(assertion, oauth.read_keys(account.jwks))
+        until = assertion.exp * 1000 + _KEPT_MS
+
+        def use(unit: TenantUnit) -> bool:
+            return service_accounts.use_assertion(unit, account.id, assertion.jti, until)
+
+        if not await ctx.services.store.of(account.tenant_id).write_quickly(use):
+            raise InvalidClient("assertion: used before")
+    except InvalidClient:
+        named = client_id if oauth.account_of(client_id) is not None else ""
+        await ctx.services.wrong_secrets.count(ctx.address, named)
+        raise
+    return account
+
+
+async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
+    found = await service_accounts.find_oauth_account(ctx.services.store, number)
+    if found is None:
+        raise InvalidClient("no such account, or it is disabled, or its client is suspended")
+    return found
+
+
+# Issues access tokens to service accounts: the scope that was asked for, within what the account may do now.
+
+
+class Issued(NamedTuple):
+    """A new token. ``expires_in``: seconds; ``scope``: names of permissions."""
+
+    token: str
+    expires_in: int
+    scope: tuple[str, ...]
+
+
+async def issue(ctx: RequestContext, client: OAuthClient, request: TokenRequest) -> Issued:
+    """A token for an authenticated service account. Raises InvalidScope."""
+    services, account = ctx.services, client.account
+    held = allowed(account.roles, account.scopes)
+    wanted = held if request.scope is None else request.scope
+    if not wanted or not wanted <= held:
+        raise InvalidScope("scope asks for more than the account may do", reason="oauth: scope")
+    await services.keys.ensure_current()
+    scope = tuple(permission.value for permission in Permission if permission in wanted)
+    life = services.settings.service_token_ttl
+    grant = tokens.Grant(account.id, account.client, scope, services.random.text(16), life)
+    token = tokens.mint_service_token(services.keys, services.settings.oauth_issuer, grant, ctx.now)
+
+    def record(unit: TenantUnit) -> None:
+        use.record_hourly(unit, ctx, account.id, Event.SERVICE_TOKEN_ISSUED, scope=list(scope), by=client.by)
+
+    await services.store.of(account.tenant_id).write_quickly(record)
+    return Issued(token, life, scope)
+
+
+# Introspection (RFC 7662): what a token of the caller's own client is good for at this moment.
+#
+# Whatever is not good, is not of this server, or is of another client is answered alike: as not active. So the answer
+# tells no one whether a token of another client works.
+
+
+class Active(NamedTuple):
+    """A token that is good, and whose it is. ``sub``: of its claim, or the client id of the key's account; times in
+    seconds since 1970."""
+
+    principal: Principal
+    sub: str
+    issuer: str
+    audience: str
+    issued_at: int
+    expires_at: int
+
+
+async def introspect(ctx: RequestContext, client: OAuthClient, token: str) -> Active | None:
+    """What the token is good for; None for every token that the caller is told nothing of."""
+    if not client.account.may_introspect:
+        return None
+    try:
+        found = await _active(ctx, token)
+    except (InvalidToken, TokenExpired):
+        return None
+    return found if found is not None and found.principal.tenant_id == client.account.tenant_id else None
+
+
+async def _active(ctx: RequestContext, token: str) -> Active | None:
+    settings = ctx.services.settings
+    issuer = settings.oauth_issuer
+    if token.startswith(machine_secrets.PREFIX):
+        if machine_secrets.kind_of(token) is not SecretKind.API_KEY:
+            return None
+        principal = await ctx.services.principals.by_secret(SecretKind.API_KEY, token)
+        if principal is None or not principal.is_alive(ctx.now):
+            return None
+        return _of_machine(principal, issuer)
+    if tokens.is_service_token(token):
+        principal, _ = await bearers.of_service(ctx, token)
+        return _of_machine(principal, issuer)
+    principal, verified = await bearers.of_user(ctx, token)
+    return Active(
+        principal=principal, sub=str(principal.user_id), issuer=settings.issuer,
+        audience=AUDIENCE[tokens.Purpose.ACCESS], issued_at=verified.iat, expires_at=verified.exp,
+    )  # fmt: skip
+
+
+def _of_machine(principal: Principal, issuer: str) -> Active:
+    return Active(
+        principal=principal, sub=client_id_of(principal.user_id), issuer=issuer, audience=issuer,
+        issued_at=principal.created_at // 1000, expires_at=principal.ends_at // 1000,
+    )  # fmt: skip
+
+
+# Revocation (RFC 7009): of the caller's own tokens, and of an API key or client secret by anyone who has it.
+
+_SHOWN = (SecretKind.API_KEY, SecretKind.CLIENT_SECRET)
+
+
+async def revoke(ctx: RequestContext, authorization: str | None, fields: Mapping[str, str], token: str) -> None:
+    """Ends the token; one that is unknown, over or another's changes nothing. A key or secret needs no authentication:
+    who has it could use it. Raises InvalidClient, RateLimited."""
+    if token.startswith(machine_secrets.PREFIX):
+        await _end_secret(ctx, token)
+        return
+    client = await authenticate(ctx, authorization, fields)
+    if not tokens.is_service_token(token):
+        return
+    try:
+        verified = await ctx.services.service_tokens.verify(token, ctx.now)
+    except (InvalidToken, TokenExpired):
+        return
+    if verified.account != client.account.id:
+        return
+
+    def work(unit: TenantUnit) -> None:
+        sessions.refuse_external_token(unit, verified.key, ctx.now, verified.expires_at * 1000)
+
+    await ctx.services.store.of(client.account.tenant_id).write_quickly(work)
+
+
+async def _end_secret(ctx: RequestContext, secret: str) -> None:
+    kind = machine_secrets.kind_of(secret)
+    if kind not in _SHOWN:
+        return
+    ctx.services.wrong_secrets.check(ctx.address, secret)
+    found = await ctx.services.principals.by_secret(kind, secret)
+    if found is None:
+        await ctx.services.wrong_secrets.count(ctx.address)
+        return
+    secret_id = found.session_id.partition(":")[2]
+    await ctx.services.store.of(found.tenant_id).write_quickly(
+        lambda unit: service_accounts.end_leaked(unit, ctx, secret_id)
+    )

@@ -1,0 +1,156 @@
+"""Ceremonies of passkeys: assertions and registrations, verified against what is stored."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from manifest_auth import tenants
+from manifest_auth.accounts import factor_notices, factors
+from manifest_auth.accounts.factors import Kind, passkey_rows
+from manifest_auth.accounts.factors.passkey_rows import Passkey
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.errors import Conflict
+from manifest_auth.protocols import webauthn
+from manifest_auth.protocols.webauthn import Asserted, Descriptor, Expected, Known, Person, WebauthnRefused
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.passkeys import relying_party
+from manifest_auth.sign_in.passkeys.relying_party import RelyingParty
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.text import base64url, fields
+
+# Answers with a passkey: looked up, verified, and accepted once with their counter.
+#
+# The one place that judges a passkey, for a sign-in with it alone, for the second step, and for a new proof of a
+# session.
+
+
+def assertion_options(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str) -> dict[str, Any]:
+    """What a browser needs to answer with one of the user's passkeys. Raises Conflict where passkeys are off."""
+    party = relying_party.current(unit, ctx.services.settings)
+    return webauthn.request(party.id, challenge, descriptors(unit.of(user.tenant_id), user.id, party))
+
+
+def descriptors(unit: TenantUnit, user_id: int, party: RelyingParty) -> list[Descriptor]:
+    """The user's passkeys, as a browser is told of them; without those of a former RP ID."""
+    rows = passkey_rows.list_all(unit, user_id)
+    return [Descriptor(row.credential_id, tuple(row.transports.split())) for row in rows if row.rp_id == party.id]
+
+
+def verify(
+    unit: TenantUnit, party: RelyingParty, row: Passkey, credential: dict[str, Any], challenge: str, *, named: bool
+) -> Asserted:
+    """Verifies an answer, all but its counter. ``named``: the browser was told whose passkeys to ask for. Raises
+    Refused."""
+    handle = passkey_rows.handle_of(unit, row.user_id)
+    if handle is None or row.rp_id != party.id:
+        raise WebauthnRefused("a passkey of a former RP ID")
+    known = Known(row.public_key, handle, not named, bool(row.backup_eligible))
+    return webauthn.verify_assertion(credential, Expected(challenge, party.id, party.origins), known)
+
+
+def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asserted: Asserted) -> bool:
+    """Stores counter and backup state of a verified answer of a locked user. False where the counter did not go on:
+    that is recorded, and the user is told; the passkey is kept, since a race looks the same."""
+    if passkey_rows.use(unit, row, asserted.counter, int(asserted.backup_state), ctx.now):
+        return True
+    if passkey_rows.get(unit, user.id, row.id) is not None:
+        queue = ctx.services.mail_queue
+        factor_notices.tell(unit, ctx, queue, user, Event.PASSKEY_COUNTER_REGRESSED, passkey=row.id)
+    return False
+
+
+def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, credential: dict[str, Any]) -> str:
+    """Why an answer of a locked user, who was told of the own passkeys, is wrong, for the log; empty where it is right,
+    and then it is accepted. The library is loaded, see :func:`.webauthn.load`."""
+    bound = unit.of(user.tenant_id)
+    try:
+        party = relying_party.current(unit, ctx.services.settings)
+        row = passkey_rows.find(unit, webauthn.credential_id_of(credential))
+        if row is None or (row.tenant_id, row.user_id) != (user.tenant_id, user.id):
+            return "passkey: not one of the user's"
+        asserted = verify(bound, party, row, credential, challenge, named=True)
+    except WebauthnRefused as refused:
+        return f"passkey: {refused}"
+    return "" if accept(bound, ctx, user, row, asserted) else "passkey: its counter did not go on"
+
+
+# A new passkey: the options that a browser needs, and the verified credential as a row of its user.
+
+_HANDLE_BYTES = 64  # the most that is allowed; nothing in them tells who it is (WebAuthn Level 3, section 14.6.1)
+_NAMELESS = "Passkey"
+
+
+class Added(NamedTuple):
+    """``recovery_codes``: of a first factor, to be shown once."""
+
+    passkey: Passkey
+    recovery_codes: tuple[str, ...]
+
+
+def registration_options(
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str
+) -> dict[str, Any]:
+    """What a browser needs to make a passkey of a locked user. Raises Conflict where passkeys are off, or the user has
+    as many as one may have."""
+    bound, party = unit.of(tenant.id), relying_party.current(unit, ctx.services.settings)
+    _check_room(unit, user)
+    handle = passkey_rows.handle(bound, user.id, base64url.encode(ctx.services.random.bytes(_HANDLE_BYTES)))
+    full_name = f"{user.first_name} {user.last_name}".strip() or user.email
+    person = Person(handle, user.email, f"{full_name} ({tenants.shown_name(tenant)})")
+    return webauthn.creation(party.id, challenge, person, descriptors(bound, user.id, party))
+
+
+def add(
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str, credential: dict[str, Any],
+    name: str, *, but: str = "",
+) -> Added:  # fmt: skip
+    """Verifies a new passkey of a locked user and stores it; the user's other sessions and all trust end.
+    ``challenge``: of the options; ``name``: empty, where the authenticator's own is to be taken; ``but``: the session
+    that stays.
+
+    Raises Refused, ValidationError for the name, Conflict where passkeys are off, or no more are allowed, or the
+    credential is registered already.
+    """
+    bound, services = unit.of(tenant.id), ctx.services
+    check_name(name)
+    party = relying_party.current(unit, services.settings)
+    found = webauthn.verify_registration(credential, Expected(challenge, party.id, party.origins))
+    _check_room(unit, user)
+    if passkey_rows.find(unit, found.credential_id) is not None:  # section 7.1, step 26
+        raise Conflict("This passkey is registered already")
+    provider = webauthn.provider_of(found.aaguid)
+    row = Passkey(
+        id=services.random.text(12),
+        tenant_id=tenant.id,
+        user_id=user.id,
+        credential_id=found.credential_id,
+        public_key=found.public_key,
+        algorithm=found.algorithm,
+        counter=found.counter,
+        transports=" ".join(found.transports),
+        aaguid=found.aaguid,
+        name=name or provider or _NAMELESS,
+        backup_eligible=int(found.backup_eligible),
+        backup_state=int(found.backup_state),
+        rp_id=party.id,
+        created_at=ctx.now,
+        last_used_at=None,
+    )
+    passkey_rows.add(bound, row)
+    relying_party.keep(unit, party.id)
+    codes = factors.added(bound, services.random, user.id, user.factors, Kind.PASSKEY, ctx.now, but=but)
+    detail = {"passkey": row.id, "name": row.name, "provider": provider or ""}
+    factor_notices.tell(bound, ctx, services.mail_queue, user, Event.PASSKEY_ADDED, **detail)
+    return Added(row, codes)
+
+
+def check_name(name: str) -> None:
+    """Raises ValidationError for a name that cannot be shown."""
+    fields.PASSKEY_NAME.check(name, "name")
+
+
+def _check_room(unit: SystemUnit, user: User) -> None:
+    if passkey_rows.count(unit.of(user.tenant_id), user.id) >= passkey_rows.MOST:
+        raise Conflict(f"An account has at most {passkey_rows.MOST} passkeys: remove one first")
