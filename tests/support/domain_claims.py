@@ -10,9 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from manifest_auth import tenants
-from manifest_auth.store import SystemUnit
-from manifest_auth.tenants.claims import DomainRecords, domain_rows
+from manifest_auth.tenants.claims import DomainRecords
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
 from tests.support.name_servers import NameServer, txt
@@ -96,21 +94,6 @@ async def release_all(app: App, client: str) -> None:
     found = await app.get(f"/api/admin/clients/{client}/domains?first=100", token=token)
     for claim in found.data["items"]:
         await Claimed(app, client, claim["domain"]).send("DELETE")
-
-
-async def upgraded(app: App, claim: Claimed) -> None:
-    """The claim as an upgrade leaves one that no other client had."""
-
-    def work(unit: SystemUnit) -> None:
-        tenant = tenants.find(unit, claim.client)
-        assert tenant is not None
-        own = unit.of(tenant.id)
-        found = domain_rows.find(own, claim.domain)
-        assert found is not None
-        domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
-        assert domain_rows.own(own, claim.domain) == tenant.id
-
-    await app.services.store.write(work)
 
 
 def after_each_look(patch: pytest.MonkeyPatch, app: App, act: Callable[[], Awaitable[None]]) -> None:

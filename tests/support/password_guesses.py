@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from manifest_auth.throttle import origins
 from tests.support.application import App, Reply
 from tests.support.attempt_limits import ACCOUNT
 
@@ -35,9 +34,3 @@ async def besiege(app: App, email: str) -> Reply:
     for address in addresses(ACCOUNT.free + 1, 1000):
         reply = await guess(app, email, address)
     return reply
-
-
-async def remember_device(app: App, client: str, user_id: int, marker: str) -> None:
-    """The client knows the device as one from which the user signed in, whatever its marker looks like."""
-    store = app.services.store.of(app.ids[client])
-    await store.write(lambda unit: origins.remember(unit, user_id, marker, "", app.clock.now_ms()))

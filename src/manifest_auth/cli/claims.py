@@ -82,7 +82,7 @@ def add_to(groups: Any) -> None:
     show.add_argument(
         "--open",
         action="store_true",
-        help="only claims that an upgrade kept, that are not proved, or that are contested",
+        help="only claims that are not proved, or that are contested",
     )
     show.set_defaults(run=_list)
 

@@ -27,11 +27,10 @@ def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
     return _line(SESSION, value, max_age, settings, "/")
 
 
-def device_cookies(value: str, settings: Settings) -> tuple[Header, Header]:
-    """Two ``Set-Cookie`` headers: the markers by which the throttle recognises a device that users signed in with, for
-    pages and API; and the end of the one below the API alone that older servers set, since two values under one
-    name count as none."""
-    return host_cookie(DEVICE, value, _DEVICE_AGE, settings), _line(DEVICE, "", 0, settings, _FLOW_PATH)
+def device_cookie(value: str, settings: Settings) -> Header:
+    """The ``Set-Cookie`` header with the markers by which the throttle recognizes a device that users signed in with,
+    for pages and API."""
+    return host_cookie(DEVICE, value, _DEVICE_AGE, settings)
 
 
 def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:
@@ -121,8 +120,8 @@ def form_cookie_line(value: str, settings: Settings) -> Header:
 def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
     """The cookies that came along with a sign-in."""
     settings = ctx.services.settings
-    device = head.cookie(host_name(DEVICE, settings)) or head.cookie(DEVICE)  # the latter of an earlier release
-    return BrowserCookies(head.cookie(SESSION), device_markers.read(device), head.cookie(host_name(TRUST, settings)))
+    device, trust = (head.cookie(host_name(name, settings)) for name in (DEVICE, TRUST))
+    return BrowserCookies(head.cookie(SESSION), device_markers.read(device), trust)
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
@@ -133,7 +132,7 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
     lines = [session_cookie(signed_in.cookie, idle_s, settings)]
     if signed_in.device:
-        lines += device_cookies(signed_in.device, settings)
+        lines.append(device_cookie(signed_in.device, settings))
     return (*lines, *trust_cookie(ctx, signed_in.tenant, signed_in.trust))
 
 

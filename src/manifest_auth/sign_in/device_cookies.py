@@ -3,7 +3,7 @@
 It holds a marker for each of the last users of the browser, of all clients. A marker counts for the user to whom this
 server gave it and for no one else: an attacker who could set a chosen value in a victim's browser, one of an own
 account for instance, could otherwise guess passwords from the victim's own origin. So a marker carries a MAC with the
-user's number. One of an earlier release counts for the users for whom the store has it, and for no new one.
+user's number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from manifest_auth.services import RequestContext
 
 MOST = 6  # markers of one browser
 _RANDOM = 22  # 128 bits in base64url
-_MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}([0-9a-f]{{64}})?\Z")
+_MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}[0-9a-f]{{64}}\Z")
 _BETWEEN = "."
 
 
@@ -33,23 +33,19 @@ def read(value: str | None) -> tuple[str, ...]:
 
 
 def of_user(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> str | None:
-    """The marker that was given to the user; else one that an earlier release may have given them."""
-    return _given(ctx, user_id, markers) or (markers[-1] if markers else None)
+    """The marker that was given to the user."""
+    macs = macs_of(ctx)
+    own = (one for one in markers if macs.is_valid(_message(one[:_RANDOM], user_id), one[_RANDOM:]))
+    return next(own, None)
 
 
 def after_sign_in(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> Own:
     """The marker of a user who has signed in, a new one where the browser has none of theirs."""
-    if given := _given(ctx, user_id, markers):
+    if given := of_user(ctx, user_id, markers):
         return Own(given, None)
     random = ctx.services.random.text(16)
     marker = random + macs_of(ctx).make(_message(random, user_id))
     return Own(marker, _BETWEEN.join((marker, *markers)[:MOST]))
-
-
-def _given(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> str | None:
-    macs = macs_of(ctx)
-    own = (one for one in markers if macs.is_valid(_message(one[:_RANDOM], user_id), one[_RANDOM:]))
-    return next(own, None)
 
 
 def _message(random: str, user_id: int) -> bytes:

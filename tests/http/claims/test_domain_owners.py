@@ -1,4 +1,4 @@
-"""A domain has one owner at a time: who contests it waits, and what an upgrade kept stays."""
+"""A domain has one owner at a time: who contests it waits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.accounts import new_user
 from tests.support.application import App
 from tests.support.background_jobs import days_later
-from tests.support.domain_claims import HELD, claimed, proved, upgraded
+from tests.support.domain_claims import HELD, claimed, proved
 from tests.support.name_servers import NameServer, txt
 from tests.support.people import oidc_provider
 from tests.support.rules import rule
@@ -95,32 +95,3 @@ async def test_no_one_comes_in_by_a_domain_that_another_client_holds(app: App, z
         _, email = await new_user(app, squatter.client, f"boss@{first.domain}")
         _, reply = await squatter.attempt("mallory", email)
         check_no_one_got_in(reply)
-
-
-async def test_what_an_upgrade_kept_counts_without_end_until_its_record_is_seen(app: App, zone: NameServer) -> None:
-    claim = await claimed(app)
-    await upgraded(app, claim)
-    zone.publish()
-    found = await claim.check()
-    assert (found["state"], found["proof"], found["message"]) == ("proved", "upgrade", "There is no such record")
-    await days_later(app, 400)
-    assert await claim.state() == "proved"
-    zone.publish(txt(claim.name, await claim.value()))
-    assert (await claim.check())["proof"] == "dns"
-    assert await claim.events() == ["domain_claimed", "domain_proved"]
-    zone.publish()
-    await days_later(app, 1.1)
-    assert await claim.state() == "failing"
-
-
-async def test_a_record_takes_nothing_from_a_client_that_an_upgrade_kept(app: App, zone: NameServer) -> None:
-    claim = await claimed(app)
-    await upgraded(app, claim)
-    other = await claimed(app, domain=claim.domain)
-    zone.publish(txt(other.name, await other.value()))
-    for _ in range(3):
-        assert (await other.check())["message"] == HELD
-        await days_later(app, 20)
-    assert (await claim.state(), await other.state()) == ("proved", "pending")
-    assert (await claim.send("DELETE")).status == 200  # as the operator decides
-    assert (await other.check())["state"] == "proved"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
-from tests.support.password_guesses import besiege, guess, remember_device
+from tests.support.password_guesses import besiege, guess
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
@@ -88,15 +88,3 @@ async def test_a_browser_of_many_people_keeps_the_last_six(app: App) -> None:
         cookie = await after(app, email, cookie) or ""
     assert len(cookie) < 600
     assert [await after(app, email, cookie) is None for email in emails] == [False] + [True] * 6
-
-
-async def test_a_marker_of_an_earlier_release_counts_for_whom_it_was_stored(app: App) -> None:
-    (number, email), (_, victim) = await new_user(app, password=PASSWORD), await new_user(app, password=PASSWORD)
-    old = "B" * 22
-    await remember_device(app, "acme", number, old)
-    assert (await besiege(app, email)).status == 429
-    assert (await guess(app, email, STRANGE, PASSWORD)).status == 429
-    assert (await guess(app, email, STRANGE, PASSWORD, old)).status == 200
-    assert await after(app, victim, old) is not None
-    assert (await besiege(app, victim)).status == 429
-    assert (await guess(app, victim, STRANGE, PASSWORD, old)).status == 429

@@ -53,7 +53,7 @@ class DirectoryData(Wire, frozen=True):
     directory: str
     cloud: str
     state: Literal["pending", "proved"]
-    proof: Literal["sign-in", "vouched", "granted", "upgrade"] | None
+    proof: Literal["sign-in", "vouched", "granted"] | None
     by: str
     reason: str
     proved_by: str

@@ -65,7 +65,7 @@ class DomainData(Wire, frozen=True):
 
     domain: str
     state: State
-    proof: Literal["dns", "vouched", "upgrade"] | None
+    proof: Literal["dns", "vouched"] | None
     by: str
     record: RecordData
     proved_at: Time | None

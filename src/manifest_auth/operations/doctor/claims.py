@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store
-from manifest_auth.tenants.claims import PENDING, UPGRADE, ClaimOverview, list_all_claims
+from manifest_auth.tenants.claims import ClaimOverview, list_all_claims
 
 _MOST = 20  # lines
 
@@ -22,22 +22,13 @@ async def claim_findings(settings: Settings, store: Store) -> list[tuple[str, st
 
 def _is_the_operators(claim: ClaimOverview) -> bool:
     """Whether the operator, not the client, has to act."""
-    return claim.contested == 1 or claim.proof == UPGRADE or claim.claimed_by == "system"
+    return claim.contested == 1 or claim.claimed_by == "system"
 
 
 def _sentence(claim: ClaimOverview) -> str:
-    name, keep, release = f"{claim.kind} {claim.what} of client {claim.client}", *_ways(claim)
+    name, what = f"{claim.kind} {claim.what} of client {claim.client}", f"{claim.what} --client {claim.client}"
     if claim.contested:
+        release = f"manifest-auth {claim.kind} release {what}"
         return f"{name} is {claim.state}, and another client claims it too; the wrong one of them goes with: {release}"
-    if claim.state == PENDING:
-        return f"{name} is not proved, so it does not count; if you know that it belongs to them: {keep}"
-    return f"{name} counts since the upgrade, unproved; keep it: {keep}; or release it: {release}"
-
-
-def _ways(claim: ClaimOverview) -> tuple[str, str]:
-    """The commands to keep the claim, and to release it."""
-    command = f"{claim.what} --client {claim.client}"
-    return (
-        f"manifest-auth {claim.kind} vouch {command} --reason …",
-        f"manifest-auth {claim.kind} release {command}",
-    )
+    keep = f"manifest-auth {claim.kind} vouch {what} --reason …"
+    return f"{name} is not proved, so it does not count; if you know that it belongs to them: {keep}"

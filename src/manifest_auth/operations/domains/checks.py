@@ -21,7 +21,6 @@ from manifest_auth.tenants.claims.domain_rows import (
     LAPSED,
     LAPSES_MS,
     PROVED,
-    UPGRADE,
     VOUCHED,
     Claim,
 )
@@ -102,8 +101,6 @@ def _contest(case: _Case) -> Claim:
 
 def _missing_at_owner(case: _Case) -> Claim:
     claim, now = case.claim, case.who.at
-    if claim.proof == UPGRADE:  # counts without checks until a record is found
-        return claim
     since = claim.failing_since if claim.failing_since is not None else now
     unit = case.unit.of(claim.tenant_id)
     if now >= since + LAPSES_MS:

@@ -103,7 +103,7 @@ def domain_contested_between(to: Reader, domain: str, owner: str, contester: str
             contester=contester,
         ),
         _(
-            "If the claim of %(owner)s has no DNS record, because an operator vouched for it or an upgrade kept it, "
+            "If the claim of %(owner)s has no DNS record, because an operator vouched for it, "
             "and if the claim is wrong, release it:",
             owner=owner,
         ),

@@ -17,7 +17,7 @@ domain_claims = Table(
     Column("domain", Text, primary_key=True),  # lower case
     Column("token", Text, nullable=False),  # of the DNS record; random, never changes
     Column("state", Text, nullable=False),  # `pending`, `proved`, `failing`, `lapsed`
-    Column("proof", Text),  # `dns`, `vouched`, `upgrade`; null while there was none
+    Column("proof", Text),  # `dns`, `vouched`; null while there was none
     Column("contested", Integer, nullable=False),  # 1: another client owns the domain, or has its record as well
     Column("claimed_by", Text, nullable=False),  # the actor, as in the audit trail
     Column("reason", Text, nullable=False),  # of a vouching; else empty
@@ -52,7 +52,7 @@ directory_claims = Table(
     Column("directory", Text, primary_key=True),  # a GUID in lower case
     Column("cloud", Text, nullable=False),  # a name of microsoft.clouds; empty: the installation's
     Column("state", Text, nullable=False),  # `pending`, `proved`
-    Column("proof", Text),  # `sign-in`, `vouched`, `granted`, `upgrade`; null while there was none
+    Column("proof", Text),  # `sign-in`, `vouched`, `granted`; null while there was none
     Column("claimed_by", Text, nullable=False),
     Column("reason", Text, nullable=False),  # of a vouching or a grant; else empty
     Column("proved_by", Text, nullable=False),  # `oid` of the directory's administrator who signed in; else empty

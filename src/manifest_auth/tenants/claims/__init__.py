@@ -9,4 +9,4 @@ from manifest_auth.tenants.claims import directories, directory_administrators, 
 from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
 from manifest_auth.tenants.claims.dns_lookup import DomainRecords
 from manifest_auth.tenants.claims.domain_names import record_of
-from manifest_auth.tenants.claims.domain_rows import PENDING, UPGRADE, Claim, domain_counts
+from manifest_auth.tenants.claims.domain_rows import PENDING, Claim, domain_counts

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Table, Text, bindparam, literal, or_,
 
 from manifest_auth.store import CrossTenant, SystemUnit, cross_tenant
 from manifest_auth.store.tables import directory_claims, domain_claims, tenants
-from manifest_auth.tenants.claims.domain_rows import PENDING, UPGRADE
+from manifest_auth.tenants.claims.domain_rows import PENDING
 
 _PAGE = 500
 
@@ -44,7 +44,7 @@ def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_onl
         .limit(_PAGE)
     )
     if open_only:
-        query = query.where(or_(c.proof == UPGRADE, c.state == PENDING, contested == 1))
+        query = query.where(or_(c.state == PENDING, contested == 1))
     return cross_tenant(
         query, ClaimOverview, because="the operator decides which claims on domains and directories count"
     )
@@ -62,7 +62,7 @@ _EVERY, _OPEN = _both(open_only=False), _both(open_only=True)
 
 
 def list_all_claims(unit: SystemUnit, *, to_settle: bool = False) -> Iterator[ClaimOverview]:
-    """All claims, by kind, name and client. ``to_settle``: only those kept by an upgrade, not proved, or contested."""
+    """All claims, by kind, name and client. ``to_settle``: only those not proved, or contested."""
     for statement in _OPEN if to_settle else _EVERY:
         what, tenant_id = "", 0
         while page := unit.all(statement, after_what=what, after_tenant=tenant_id):

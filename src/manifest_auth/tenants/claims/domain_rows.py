@@ -13,7 +13,7 @@ from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant
 from manifest_auth.store.tables import domain_claims, domain_owners
 
 PENDING, PROVED, FAILING, LAPSED = "pending", "proved", "failing", "lapsed"
-DNS, VOUCHED, UPGRADE = "dns", "vouched", "upgrade"
+DNS, VOUCHED = "dns", "vouched"
 MOST: Final = 100  # claims of a client
 LAPSES_MS: Final = 14 * 86_400_000
 
