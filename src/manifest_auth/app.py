@@ -15,6 +15,7 @@ from typing import Any
 from manifest_auth import __commit__, __version__
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
+from manifest_auth.accounts.mail_queue import MailQueue
 from manifest_auth.api import description_routes
 from manifest_auth.api.all_routes import ROUTES
 from manifest_auth.api.oauth import where_no_route_is
@@ -22,7 +23,6 @@ from manifest_auth.audit.events import Refusals
 from manifest_auth.http import Route, RouteTable
 from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate
-from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup, signing_keys
 from manifest_auth.operations.domains import watch
 from manifest_auth.protocols import oidc

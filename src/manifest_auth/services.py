@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Protocol
 
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
+from manifest_auth.accounts.mail_queue import MailQueue
 from manifest_auth.audit.events import Refusals
 from manifest_auth.context import ANONYMOUS, Caller, Principal, Request
 from manifest_auth.licence import Gate
-from manifest_auth.mail_queue import MailQueue
 from manifest_auth.protocols.microsoft import Microsoft
 from manifest_auth.protocols.oidc import Client as OidcClient
 from manifest_auth.runtime.bounded_thread import BoundedThread

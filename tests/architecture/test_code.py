@@ -126,7 +126,6 @@ def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account()
     others = {_name(path): _written(path) for path in FILES if _written(path) and _name(path) not in writers}
     assert set(others) == {
         "accounts/users/users.py",
-        "accounts/users/credentials.py",
         "accounts/factors/changes.py",
     }
     assert not [name for written in others.values() for name in written if "roles" in name or "deactivated" in name]

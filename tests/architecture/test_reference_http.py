@@ -7,9 +7,9 @@ import re
 import msgspec
 import pytest
 
+from manifest_auth.accounts.email_changes import CONFIRM_S, UNDO_S
 from manifest_auth.accounts.one_time_links import LIFE_S, Purpose
 from manifest_auth.accounts.password_rules import MOST
-from manifest_auth.accounts.users.email_changes import CONFIRM_S, UNDO_S
 from manifest_auth.api import all_routes
 from manifest_auth.cli.reference_routes import MisplacedRoute, fill
 from manifest_auth.errors import REFUSALS

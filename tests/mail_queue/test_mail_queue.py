@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select, update
 
-from manifest_auth.mail_queue import rows
+from manifest_auth.accounts import mail_queue
 from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import queued_mails
 from tests.support.accounts import act_on, trail
@@ -49,7 +49,7 @@ def mail_server() -> Iterator[MailServer]:
 @pytest.fixture
 async def app(database_url: str, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[App]:
     monkeypatch.setattr(
-        "manifest_auth.mail_queue.mail_queue.EVERY_S", HOUR
+        "manifest_auth.accounts.mail_queue.EVERY_S", HOUR
     )  # the tests themselves say when the background job has its turn
     async with running(database_url, **mail_server.settings) as application:
         yield application
@@ -227,7 +227,7 @@ async def test_a_client_whose_e_mails_fail_keeps_no_other_waiting(app: App, mail
         await invite(loud, f"n{number}@loud.example")
     await invite(calm)
     app.clock.advance(2 * MINUTE)
-    first = await app.services.store.read(lambda unit: rows.due(unit, app.clock.ms, 8))
+    first = await app.services.store.read(lambda unit: mail_queue.due(unit, app.clock.ms, 8))
     assert len({row.tenant_id for row in first}) == 2
 
 

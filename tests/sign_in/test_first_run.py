@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins
-from manifest_auth.accounts.admins import setup_code
+from manifest_auth.accounts.admins import admins as setup_code
 from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Origin
 from manifest_auth.errors import Conflict, InvalidCredentials, NotFound, RateLimited, Refusal, ValidationError
@@ -42,7 +42,7 @@ async def services(opened_once: Services) -> Services:
     """An installation without a system admin."""
 
     def forget(unit):  # type: ignore[no-untyped-def]
-        setup_code.void(unit)
+        setup_code.void_setup_code(unit)
         for statement in _FORGET:
             unit.change(statement)
 

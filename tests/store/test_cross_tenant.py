@@ -17,19 +17,20 @@ STORE = SOURCE / "store"
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
 CROSS_TENANT = {
     "accounts/device_apps.py": 1,  # a client id names the app, that the tenant
-    "accounts/shared_devices/device_rows.py": 1,  # a device shows its token and nothing else
+    "accounts/shared_devices.py": 1,  # a device shows its token and nothing else
     "accounts/factors/challenges.py": 1,  # a sign-in under way has only its challenge, which names the tenant
     # A passkey names its account, its credential id is unique in all; those of a former domain are counted.
     "accounts/factors/passkey_rows.py": 2,
     "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
-    "accounts/service_accounts/oauth_clients.py": 1,  # a client id names the account, that the tenant
-    "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
-    "accounts/users/with_tenant.py": 1,  # a sign-in that names no client: which of those that have the address is meant
+    "accounts/service_accounts/rows.py": 1,  # a client id names the account, that the tenant
+    "accounts/email_changes.py": 1,  # the caller shows a token, which names the tenant
+    "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
     # What the installation's chain says of the ends of all others; which chains there are, for who proves them.
     "audit/chains.py": 2,
     "audit/query.py": 2,  # system admins read the trail of all clients
     "audit/upkeep.py": 2,  # the installation's key signs the ends of all chains; retention looks at all chains in turn
-    "mail_queue/rows.py": 2,  # e-mails that were not taken are sent again, and counted, whatever tenant they belong to
+    # E-mails that were not taken are sent again, and counted, whatever tenant they belong to.
+    "accounts/mail_queue.py": 2,
     "work/uploads.py": 1,  # uploads of killed processes, whatever tenant they belong to
     "operations/counts.py": 2,  # a system admin is told how many users and sessions there are
     "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to

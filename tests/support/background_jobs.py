@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from unittest import mock
 
-from manifest_auth.mail_queue import mail_queue
+from manifest_auth.accounts import mail_queue
 from manifest_auth.operations import background_jobs, delete_clients, secret_ends
 from manifest_auth.operations import sweep_expired as expired
 from manifest_auth.operations.domains import watch

@@ -10,7 +10,7 @@ import orjson
 import pyotp
 from sqlalchemy import select
 
-from manifest_auth.accounts.admins import networks
+from manifest_auth.accounts.admins import management
 from manifest_auth.store import tenant_scoped
 from manifest_auth.store.tables import audit_events
 from tests.support.application import PASSWORD, App, Reply
@@ -104,4 +104,4 @@ async def events(app: App, client: int = 0) -> list[tuple[str, str, str, dict[st
 
 async def store_networks(app: App, text: str) -> None:
     """The store says that the admin plane is open to these networks, whatever that text is."""
-    await app.services.store.write(lambda unit: networks.set_addresses(unit, text))
+    await app.services.store.write(lambda unit: management.set_addresses(unit, text))

@@ -7,6 +7,7 @@ the command line call the same functions. Owns ``invitations``. Never signs a us
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.accounts import (
     Draft,
+    FactorReset,
     UserWithAccessLink,
     add,
     change,
@@ -15,9 +16,9 @@ from manifest_auth.accounts.accounts import (
     deactivate,
     end_session,
     end_sessions,
+    reset_factors,
     restore,
     set_roles,
 )
-from manifest_auth.accounts.factor_reset import FactorReset, reset_factors
-from manifest_auth.accounts.invitations import NewLink, deliver_link, invite, make_link, start_reset
+from manifest_auth.accounts.one_time_links import NewLink, deliver_link, invite, make_link, start_reset
 from manifest_auth.accounts.rank import check_is_admin, get_managed, get_readable, is_admin

@@ -1,30 +1,24 @@
-"""Operations of administrators on users: create, change, set roles, deactivate, restore."""
+"""Operations on users by administrators (create, change, set roles, deactivate, restore), and by themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypedDict, cast
 
 from manifest_auth import audit, providers, sessions
-from manifest_auth.accounts import (
-    credential_voiding,
-    email_change_start,
-    factors,
-    invitations,
-    one_time_links,
-    rank,
-    users,
-)
+from manifest_auth.accounts import credential_voiding, email_changes, factors, mail_queue, one_time_links, rank, users
 from manifest_auth.accounts.account_tools import AccountTools
-from manifest_auth.accounts.invitations import NewLink
+from manifest_auth.accounts.one_time_links import NewLink, Purpose
 from manifest_auth.accounts.rank import RequestOrOrigin
-from manifest_auth.accounts.users import User, email_changes
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event, Origin
 from manifest_auth.context import AdminCaller, Request
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.permissions import role_names
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text import fields
+from manifest_auth.text.languages import Language
 from manifest_auth.text.models import ErrorCollector
 
 #: The members that :func:`change` may change.
@@ -88,13 +82,13 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
     user = rank.get_managed(unit, who, user_id)
     other = given.get("email", user.email)
     users.check({name: text for name, text in given.items() if text != getattr(user, name)})
-    started: email_change_start.Started | None = None
+    started: email_changes.Started | None = None
     if other != user.email:
         step_up.check(who, Act.EMAIL)  # who reads the new mailbox can reset the password
         if rank.manager(unit, who).user_id == user.id:
             raise Forbidden("Change your own address with your current password")
         if tools.mail_queue.is_set_up:
-            started = email_change_start.start(unit, who, tools, user, other)
+            started = email_changes.start(unit, who, tools, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
     elif "email" in given and rank.manager(unit, who).is_admin:
         email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the present address
@@ -130,7 +124,9 @@ def set_roles(
 def _with_access_link(
     unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user: User, gain: credential_voiding.AdminGain
 ) -> UserWithAccessLink:
-    return UserWithAccessLink(user, invitations.access_link(unit, who, tools, user) if gain.leaves_no_access else None)
+    return UserWithAccessLink(
+        user, one_time_links.access_link(unit, who, tools, user) if gain.leaves_no_access else None
+    )
 
 
 def check_roles(roles: int) -> None:
@@ -191,3 +187,72 @@ def end_session(unit: TenantUnit, who: Request, user_id: int, session_id: str) -
 def _check_own_sessions(who: Request, user: User) -> None:
     """Managers who end their own sessions are asked as everyone is. Raises ReauthenticationRequired."""
     step_up.check(who, Act.SESSIONS, needed=f"user:{user.id}" == who.caller.actor)
+
+
+# A manager takes a user's second factors away: for a user who lost them, or whose account another person got into.
+
+
+_OWN = "You cannot reset your own second factors; remove them in your account, or ask another manager"
+
+
+class FactorReset(NamedTuple):
+    """How many factors were taken away, and how many sessions ended."""
+
+    factors: int
+    sessions: int
+
+
+def reset_factors(
+    unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user_id: int, reason: str
+) -> FactorReset:
+    """Takes authenticator app, passkeys, recovery codes and trusted browsers away, ends all sessions and the sign-ins
+    that wait for a factor, and closes open reset links and changes of the e-mail address. ``reason``: for the audit
+    trail. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired."""
+    step_up.check(who, Act.OTHERS_FACTORS)
+    fields.REASON.check(reason, "reason")
+    user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.origin.at
+    dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)
+    closed = one_time_links.close(unit, user.id, now, Purpose.RESET)
+    email_changes.close_pending(unit, user.id, now)
+    mail_queue.tell(
+        unit, who, tools.mail_queue, user, Event.SECOND_FACTOR_RESET,
+        reason=reason, factors=dropped.factors, sessions_ended=dropped.sessions, links_closed=closed,
+    )  # fmt: skip
+    return FactorReset(dropped.factors, dropped.sessions)
+
+
+# Changes of one's own account that need no proof: names, title, language.
+#
+# Never the address or a role.
+
+
+_NAMES = ("first_name", "last_name", "title")
+
+
+class ProfileChange(TypedDict, total=False):
+    """Members that are left out stay. ``language`` None: none is chosen."""
+
+    first_name: str
+    last_name: str
+    title: str
+    language: Language | None
+
+
+def change_own(unit: TenantUnit, who: Request, given: ProfileChange) -> User:
+    """The caller's account afterwards. Raises ValidationError, Forbidden for a device."""
+    step_up.not_for_devices(who)
+    user = users.get(unit, who.user.user_id, lock=True)
+    names: dict[str, str] = {name: getattr(user, name) for name in _NAMES}
+    names |= {name: text for name, text in cast("dict[str, str]", given).items() if name in _NAMES}
+    after = users.change(unit, user, email=user.email, description=user.description, **names)
+    if "language" in given:
+        users.set_language(unit, user.id, given["language"])
+        after = after._replace(language=given["language"])
+    changed = [name for name in given if getattr(user, name) != getattr(after, name)]
+    if changed:
+        detail: dict[str, Any] = {
+            "before": {name: getattr(user, name) for name in changed},
+            "after": {name: getattr(after, name) for name in changed},
+        }
+        audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
+    return after

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers
-from manifest_auth.accounts import badges, factors, one_time_links, users
-from manifest_auth.accounts.users import User, email_changes
+from manifest_auth.accounts import badges, email_changes, factors, one_time_links, users
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict

@@ -1,8 +1,4 @@
-"""One-time links, stored in ``invitations``: each allows a first sign-in, or a new password, once.
-
-A link is the address of a page with a random token in the fragment (``#``), which browsers never send. Only the token's
-hash is stored. Callers check everything except the link's own state: user, client, ranks.
-"""
+"""One-time links, stored in ``invitations``: each allows a first sign-in, or a new password, once."""
 
 from __future__ import annotations
 
@@ -12,9 +8,29 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
-from manifest_auth.runtime.settings import HOUR, MINUTE
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import rank
+from manifest_auth.accounts.account_tools import AccountTools
+from manifest_auth.accounts.mail_queue import Queued, reader
+from manifest_auth.accounts.rank import RequestOrOrigin
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Act, Event
+from manifest_auth.context import Request
+from manifest_auth.errors import Conflict
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import invitations
+from manifest_auth.tenants import step_up
+from manifest_auth.text.canonical import when
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counter, Policy, Wait
+
+# One-time links, stored in ``invitations``: each allows a first sign-in, or a new password, once.
+#
+# A link is the address of a page with a random token in the fragment (``#``), which browsers never send. Only the
+# token's hash is stored. Callers check everything except the link's own state: user, client, ranks.
+
 
 PAGE = "/welcome"
 
@@ -121,3 +137,117 @@ def close(unit: TenantUnit, user_id: int, now: int, purpose: Purpose | None = No
 def address(public_url: str, token: str) -> str:
     """The link's address."""
     return f"{public_url.rstrip('/')}{PAGE}#{token}"
+
+
+# Invitation and reset links that administrators create for users.
+#
+# A link is created in the transaction, and delivered after its commit.
+#
+# Where mail is set up, the link goes only to the user's own address, even if the mail server is down now. Only where no
+# mail is set up is it returned to the administrator.
+
+
+#: How many links a day one user may be sent before growing pauses.
+FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)
+_EMAILS = {Purpose.INVITATION: mail.invitation, Purpose.RESET: mail.reset}
+
+
+class NewLink(NamedTuple):
+    """A stored link. ``token``, which is not stored: None where it is mailed, as ``queued``."""
+
+    user: User
+    purpose: Purpose
+    token: str | None
+    expires_at: int
+    queued: Queued | None
+
+
+class DeliveredLink(NamedTuple):
+    """The result for the administrator. ``token`` and ``link``: None where mail is set up; ``sent``: whether the mail
+    server accepted the e-mail, which is otherwise retried for an hour."""
+
+    user: User
+    token: str | None
+    link: str | None
+    expires_at: int
+    sent: bool
+
+
+def invite(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int) -> NewLink:
+    """A link for a user's first sign-in; an earlier one closes. Raises NotFound, Forbidden, Conflict,
+    ReauthenticationRequired."""
+    user = rank.get_managed(unit, request, user_id)
+    step_up.check_gain(request, user.roles)
+    return make_link(unit, request, tools, user, Purpose.INVITATION)
+
+
+def start_reset(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int, *, by_password: bool) -> NewLink:
+    """A link to set a new password; an earlier one closes. The old password works until then. ``by_password``: whether
+    the client allows passwords. Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
+    own = "Change your own password with the current one"
+    step_up.check(request, Act.OTHERS_PASSWORDS)
+    user = rank.get_managed(unit, request, user_id, own=own)
+    if not by_password:
+        raise Conflict("Passwords are not used in this client")
+    return make_link(unit, request, tools, user, Purpose.RESET)
+
+
+def make_link(
+    unit: TenantUnit,
+    who: RequestOrOrigin,
+    tools: AccountTools,
+    user: User,
+    purpose: Purpose,
+    *,
+    is_returned: bool | None = None,
+    is_only_access: bool = False,
+) -> NewLink:
+    """A link for a user whom ``who`` may manage; an earlier one for the same purpose closes. ``is_returned``: to the
+    caller, instead of an e-mail; None: where no mail is set up. ``is_only_access``: the user has no other way to sign
+    in, so the link lives as long as an invitation. Raises Conflict for a deactivated user."""
+    if user.deactivated_at is not None:
+        raise Conflict("The user is deactivated")
+    if isinstance(who, Request) and not is_only_access:
+        _count(unit, who, tools, user)
+    origin = who.origin
+    actor, now = origin.actor, origin.at
+    shown = not tools.mail_queue.is_set_up if is_returned is None else is_returned
+    if shown:
+        step_up.not_for_machines(who)  # the link goes to the mailbox of the user alone
+    token, life_s = tools.random.text(24), LIFE_S[Purpose.INVITATION if is_only_access else purpose]
+    closed = close(unit, user.id, now, purpose)
+    expires_at = make(unit, user.id, purpose, token, actor, now, emailed=not shown, life_s=life_s)
+    change = {"before": {"openLinks": closed}, "after": {"openLinks": 1}}
+    event = Event.USER_INVITED if purpose is Purpose.INVITATION else Event.PASSWORD_RESET_STARTED
+    audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), shown=shown, **change)
+    if shown:
+        return NewLink(user, purpose, token, expires_at, None)
+    link = mail.Link(address(tools.settings.public_url, token), life_s)
+    to = reader(user, tenants.get(unit, unit.tenant_id))
+    email = (mail.access_link if is_only_access else _EMAILS[purpose])(to, link)
+    queued = tools.mail_queue.add(unit, who, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
+    return NewLink(user, purpose, None, expires_at, queued)
+
+
+def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User) -> None:
+    """Limits the e-mails to one mailbox. Raises RateLimited."""
+    if not tools.throttle.is_on or not tools.mail_queue.is_set_up:
+        return
+    counter = Counter(throttle.span_key("links", unit.tenant_id, user.id, now=request.now, span_s=DAY), FLOOD)
+    blocked = throttle.count_each(unit, [counter], request.now)
+    if blocked is not None:
+        raise tools.throttle.refusal("link", Wait(blocked.ms, "account"))
+
+
+def access_link(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user: User) -> NewLink:
+    """A link for a new Admin who has no other way to sign in: to set a new password or, where the client allows no
+    passwords, to sign in through a provider. Granting the role includes the right to do this."""
+    by_password = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).password_sign_in
+    return make_link(unit, who, tools, user, Purpose.RESET if by_password else Purpose.INVITATION, is_only_access=True)
+
+
+async def deliver_link(request: Request, tools: AccountTools, new_link: NewLink) -> DeliveredLink:
+    """Sends the link, or returns it where no mail is set up. No transaction is open meanwhile."""
+    sent = await tools.mail_queue.delivered(request, new_link.queued)
+    link = address(tools.settings.public_url, new_link.token) if new_link.token else None
+    return DeliveredLink(new_link.user, new_link.token, link, new_link.expires_at, sent)

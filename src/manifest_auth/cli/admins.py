@@ -7,8 +7,8 @@ from typing import Any
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins
-from manifest_auth.accounts.admins import console, management, networks, second_factor
-from manifest_auth.accounts.admins import setup_code as accounts
+from manifest_auth.accounts.admins import admins as accounts
+from manifest_auth.accounts.admins import console, management, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.cli.command import CommandRefused, origin_of, started
 from manifest_auth.runtime import settings
@@ -41,7 +41,7 @@ async def _setup_code(_given: argparse.Namespace) -> None:
 async def at_start(services: Services, *, on_terminal: bool) -> str | None:
     """The message of a start; None without a message. It has a code ``on_terminal`` only: whatever else reads standard
     error, as a journal does, keeps it for others."""
-    if not console.is_served(services.settings) or not await services.store.read(accounts.is_needed):
+    if not console.is_served(services.settings) or not await services.store.read(accounts.is_first_needed):
         return None
     if on_terminal and (code := await first_run.at_start(services)):
         return f"{_NONE_YET} {_text(services.settings, code)}"
@@ -84,7 +84,7 @@ def add_to(actions: Any) -> None:
 async def admin_addresses(given: argparse.Namespace) -> None:
     """Prints the current limits. A running server applies a change within a second."""
     try:
-        wanted = networks.normalised(given.networks.strip()) if given.networks is not None else None
+        wanted = management.normalised(given.networks.strip()) if given.networks is not None else None
     except ValueError as error:
         raise CommandRefused(f"networks: {error}") from None
     if wanted == "":
@@ -93,12 +93,12 @@ async def admin_addresses(given: argparse.Namespace) -> None:
         origin = origin_of(services)
 
         def work(unit: SystemUnit) -> str:
-            before, after = networks.addresses(unit), "" if given.anywhere else wanted
+            before, after = management.addresses(unit), "" if given.anywhere else wanted
             if after is not None and after != before:
-                networks.set_addresses(unit, after)
+                management.set_addresses(unit, after)
                 change = {"before": before, "after": after}
                 audit.record_installation(unit, origin, Event.INSTALLATION_CHANGED, "", adminAddresses=change)
-            return networks.addresses(unit)
+            return management.addresses(unit)
 
         now = await services.store.write(work)
         outer = services.settings.admin_addresses

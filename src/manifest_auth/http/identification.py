@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts import admins
-from manifest_auth.accounts.service_accounts import use
+from manifest_auth.accounts.service_accounts import rows
 from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import AdminCaller, Origin, Principal
 from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
@@ -44,11 +44,11 @@ async def _by_access_token(ctx: RequestContext, token: str) -> Principal:
     principal, _ = await bearers.of_service(ctx, token)
     check_address(ctx, principal)
     now = ctx.now
-    if now - principal.cookie_seen_at >= use.RECORD_EVERY_MS:  # when a use of the account was recorded last
+    if now - principal.cookie_seen_at >= rows.RECORD_EVERY_MS:  # when a use of the account was recorded last
         who = Origin(now, principal.actor, ctx.address, ctx.request_id)
 
         def work(unit: TenantUnit) -> None:
-            use.record_hourly(unit, who, principal.user_id, Event.SERVICE_SIGNED_IN, by=principal.method)
+            rows.record_hourly(unit, who, principal.user_id, Event.SERVICE_SIGNED_IN, by=principal.method)
 
         await ctx.services.store.of(principal.tenant_id).write_quickly(work)
         ctx.services.principals.touched(principal, now)
@@ -71,7 +71,7 @@ async def _by_api_key(ctx: RequestContext, key: str) -> Principal:
         raise InvalidToken(reason="API key: key, account or client is not alive")
     services.wrong_secrets.was_right(key)
     check_address(ctx, principal)
-    if now - principal.cookie_seen_at >= use.TOUCH_EVERY_MS:
+    if now - principal.cookie_seen_at >= rows.TOUCH_EVERY_MS:
         await _touch_machine(ctx, principal)
     return principal
 
@@ -89,7 +89,7 @@ async def _touch_machine(ctx: RequestContext, principal: Principal) -> None:
     who = Origin(ctx.now, principal.actor, ctx.address, ctx.request_id)
 
     def work(unit: TenantUnit) -> None:
-        use.touch(unit, who, principal.user_id, secret_id)
+        rows.touch(unit, who, principal.user_id, secret_id)
 
     await ctx.services.store.of(principal.tenant_id).write_quickly(work)
     ctx.services.principals.touched(principal, ctx.now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import audit
-from manifest_auth.accounts.admins import management, networks, second_factor
+from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
@@ -27,13 +27,13 @@ class InstallationSettings(NamedTuple):
 
 
 def read(unit: SystemUnit) -> InstallationSettings:
-    return InstallationSettings(second_factor.is_required(unit), networks.addresses(unit))
+    return InstallationSettings(second_factor.is_required(unit), management.addresses(unit))
 
 
 def stored_form(addresses: str) -> str:
     """Networks, as :func:`change` takes them. Raises ValidationError."""
     try:
-        return networks.normalised(addresses.strip())
+        return management.normalised(addresses.strip())
     except ValueError as error:
         raise ValidationError(details=[("adminAddresses", str(error))]) from None
 
@@ -51,7 +51,7 @@ def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str
     if addresses is not None and addresses != before.admin_addresses:
         if addresses and not is_listed(ctx.address, networks_of(addresses)):
             raise Conflict(f"Your own address ({ctx.address}) is not in these networks: you would be locked out")
-        networks.set_addresses(unit, addresses)
+        management.set_addresses(unit, addresses)
     after = read(unit)
     pairs = zip(_NAMES, before, after, strict=True)
     if changes := {name: {"before": was, "after": now} for name, was, now in pairs if was != now}:

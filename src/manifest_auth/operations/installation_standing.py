@@ -6,7 +6,7 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from manifest_auth import mail_queue
+from manifest_auth.accounts import mail_queue
 from manifest_auth.accounts.admins import second_factor
 from manifest_auth.licence import Overview
 from manifest_auth.operations import counts, last_backup

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from manifest_auth import tenants
 from manifest_auth.accounts import users
-from manifest_auth.accounts.readers import reader
+from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.context import Acting
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.mail import Email, Reader

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Draft, FactorReset, NewLink, UserWithAccessLink
-from manifest_auth.accounts.invitations import DeliveredLink
+from manifest_auth.accounts.one_time_links import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit

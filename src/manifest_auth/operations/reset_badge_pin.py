@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth.accounts import badges
-from manifest_auth.accounts.badges import pin_rules, pins
+from manifest_auth.accounts import badges, pins
 from manifest_auth.runtime.clock import Random
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantStore
@@ -33,5 +32,5 @@ def _random_pin(random: Random, digits: int) -> str:
     """Digits that the rules for PINs let pass."""
     while True:
         number = int.from_bytes(random.bytes(16), "big") % 10**digits
-        if not pin_rules.is_guessable(pin := f"{number:0{digits}}"):
+        if not pins.is_guessable(pin := f"{number:0{digits}}"):
             return pin

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Column, bindparam, delete, select, tuple_
 
-from manifest_auth.accounts.shared_devices.device_rows import UNUSED_MS
+from manifest_auth.accounts.shared_devices import UNUSED_MS
 from manifest_auth.runtime.metrics import Swept
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, cell, cross_tenant, global_, row_list, rows

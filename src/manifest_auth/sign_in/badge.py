@@ -14,12 +14,10 @@ import hashlib
 from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import factor_notices, users
-from manifest_auth.accounts.badges import BADGE_ROLES, badge_rows, givers_still_may, pin_rules, pins
-from manifest_auth.accounts.badges.badge_rows import Badge
-from manifest_auth.accounts.badges.pins import Pin, Prepared
-from manifest_auth.accounts.shared_devices import device_rows
-from manifest_auth.accounts.shared_devices.device_rows import Found
+from manifest_auth.accounts import badges, mail_queue, pins, shared_devices, users
+from manifest_auth.accounts.badges import BADGE_ROLES, Badge, givers_still_may
+from manifest_auth.accounts.pins import Pin, Prepared
+from manifest_auth.accounts.shared_devices import FoundDevice
 from manifest_auth.audit import Event
 from manifest_auth.context import BADGE
 from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, Overloaded, ValidationError
@@ -65,7 +63,7 @@ class Shown(NamedTuple):
 class _Attempt(NamedTuple):
     """An entry after it was counted. ``pin``: None where there is none to compare ``text`` with."""
 
-    device: Found
+    device: FoundDevice
     rules: BadgeRules
     badge: Badge | None
     pin: Pin | None
@@ -111,13 +109,13 @@ async def sign_in(ctx: RequestContext, shown: Shown) -> SignedIn:
 
 def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
     """Looks for device, badge and PIN, and counts the entry for all three."""
-    device, now = device_rows.find_by_token(unit, shown.token, ctx.now), ctx.now
+    device, now = shared_devices.find_by_token(unit, shown.token, ctx.now), ctx.now
     if device is None:
         raise InvalidToken(reason="device: unknown, removed, unused for too long, or its client is suspended")
     ctx.client_hint.check(device.client, device.tenant_id, "device token")
     bound, code = unit.of(device.tenant_id), scan_codes.read_scan_code(ScanKind.BADGE, shown.badge)
     rules = tenants.settings_of(tenants.get(unit, device.tenant_id).settings).badge
-    badge = badge_rows.find(bound, code.hash, now) if code is not None and rules.enabled else None
+    badge = badges.find(bound, code.hash, now) if code is not None and rules.enabled else None
     counters = _counters(device, code.hash if code is not None else scan_codes.hash_of_any_scan_code(shown.badge), now)
     nothing = hashlib.sha256(shown.pin.encode("utf-8", "surrogatepass")).hexdigest()
     attempt = _Attempt(device=device, rules=rules, badge=badge, pin=None, text=nothing, counters=counters)
@@ -136,7 +134,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
     return attempt if text is None else attempt._replace(pin=pin, text=text)
 
 
-def _counters(device: Found, badge_hash: str, now: int) -> tuple[Counter, ...]:
+def _counters(device: FoundDevice, badge_hash: str, now: int) -> tuple[Counter, ...]:
     """Of the badge, real or not, and of the device in this hour."""
     left = _HOUR_MS - now % _HOUR_MS
     in_hour = Policy(MOST_ON_DEVICE, longest_ms=0, memory_ms=_HOUR_MS, ceiling=None, pauses_ms=(left,))
@@ -191,7 +189,7 @@ async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: 
         return None
     if new is None:
         raise ValidationError(details=[(_FIELD, "Your PIN is temporary: choose your own")])
-    pin_rules.check(new, rules.pin_length, _FIELD)
+    pins.check(new, rules.pin_length, _FIELD)
     if new == shown.pin:
         raise ValidationError(details=[(_FIELD, "Must differ from the temporary one")])
     prepared = pins.prepare(ctx.services.random, new)
@@ -207,12 +205,12 @@ def _complete(
     users.get(bound, pin.user_id, lock=True)
     _was_right(unit, ctx, attempt, pin)
     _, user = completion.active_account(unit, ctx, device.tenant_id, pin.user_id, BADGE)
-    known = device_rows.lock(bound, device.id, now)
+    known = shared_devices.lock_devices(bound, device.id, now)
     if known is None:
         raise InvalidToken(reason="device: removed meanwhile")
     now_pin = pins.find(bound, user.id, lock=True)
     is_same = now_pin is not None and now_pin.hash == pin.hash and now_pin.is_usable(now)
-    works = is_same and badge_rows.is_live(bound, badge.id, now) and givers_still_may(bound, badge, pin)
+    works = is_same and badges.is_live(bound, badge.id, now) and givers_still_may(bound, badge, pin)
     if not works or not user.roles & BADGE_ROLES:
         raise InvalidCredentials(_WRONG, reason="badge: ended, or PIN replaced, meanwhile; or no role for a badge")
     device_sessions.end_of_device(bound, device.id, "replaced", now)
@@ -220,9 +218,9 @@ def _complete(
         sealer, queue = ctx.services.sealer, ctx.services.mail_queue
         pins.put(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until, pin.given_by)
         detail = {"in_place_of": "temporary", "device": device.id}
-        factor_notices.tell(bound, ctx, queue, user, Event.BADGE_PIN_SET, **detail)
-    badge_rows.used(bound, badge.id, now)
-    device_rows.seen(bound, device.id, now)
+        mail_queue.tell(bound, ctx, queue, user, Event.BADGE_PIN_SET, **detail)
+    badges.used(bound, badge.id, now)
+    shared_devices.seen(bound, device.id, now)
     ends_at = now + attempt.rules.hours * _HOUR_MS
     held = Hold(
         BADGE, BADGE_ROLES, ends_at, known.name, device_id=device.id, idle_s=attempt.rules.idle_minutes * MINUTE

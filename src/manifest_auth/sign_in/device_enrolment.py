@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from manifest_auth import tenants
 from manifest_auth.accounts import shared_devices
-from manifest_auth.accounts.shared_devices import Enrolment, enrolments
+from manifest_auth.accounts.shared_devices import Enrolment
 from manifest_auth.errors import InvalidToken
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.runtime.settings import MINUTE
@@ -67,8 +67,8 @@ def _find(unit: SystemUnit, ctx: RequestContext, text: str) -> tuple[Tenant | No
     ctx.client_hint.check(tenant.identifier, tenant.id, "enrolment code")
     bound = unit.of(tenant.id)
     if code is not None:
-        return tenant, enrolments.find(bound, ctx.now, code_hash=code.hash)
-    return tenant, enrolments.find(bound, ctx.now, letters=scan_codes.plain_letters(text))
+        return tenant, shared_devices.find_enrolment(bound, ctx.now, code_hash=code.hash)
+    return tenant, shared_devices.find_enrolment(bound, ctx.now, letters=scan_codes.plain_letters(text))
 
 
 def _counters(ctx: RequestContext) -> list[Counter]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import credential_voiding, one_time_links, users
-from manifest_auth.accounts.email_change_start import Started, start
+from manifest_auth.accounts import credential_voiding, email_changes, one_time_links, users
+from manifest_auth.accounts.email_changes import EmailChange, Started, start
+from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.accounts.readers import reader
-from manifest_auth.accounts.users import User, email_changes
-from manifest_auth.accounts.users.email_changes import EmailChange
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, InvalidToken, ValidationError
 from manifest_auth.permissions import Role

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.accounts import password_rules
-from manifest_auth.accounts.admins import admins, management, setup_code
+from manifest_auth.accounts.admins import admins, management
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import Conflict, InvalidCredentials, NotFound
 from manifest_auth.runtime.metrics import EntryPoint
@@ -29,7 +29,7 @@ class SetupCode(NamedTuple):
 
 async def is_open(ctx: RequestContext) -> bool:
     """Whether there is no system admin yet."""
-    return await ctx.services.store.read(setup_code.is_needed)
+    return await ctx.services.store.read(admins.is_first_needed)
 
 
 async def set_up(ctx: RequestContext, code: str, username: str, password: str) -> int:
@@ -44,10 +44,10 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
     counters = throttle.counters(ENTRY_POINT, "", ctx.address, None)._replace(account=None)
 
     def begin(unit: SystemUnit) -> throttle.Wait | None:
-        if not setup_code.is_needed(unit):
+        if not admins.is_first_needed(unit):
             raise NotFound()
         wait = services.throttle.count(unit, counters, ctx.now)
-        if wait is None and not setup_code.matches(setup_code.find(unit, ctx.now), code):
+        if wait is None and not admins.is_setup_code(admins.find_setup_code(unit, ctx.now), code):
             raise _failed(unit, ctx)
         return wait
 
@@ -57,10 +57,10 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
     stored = await services.hasher.hash(password)
 
     def work(unit: SystemUnit) -> int:
-        stored_code = setup_code.lock(unit, ctx.now)
-        if not setup_code.is_needed(unit):
+        stored_code = admins.lock_setup_code(unit, ctx.now)
+        if not admins.is_first_needed(unit):
             raise NotFound()
-        if not setup_code.matches(stored_code, code):
+        if not admins.is_setup_code(stored_code, code):
             raise _failed(unit, ctx)
         throttle.succeeded(unit, counters)
         return management.create(unit, ctx, username, stored)
@@ -90,10 +90,10 @@ async def at_start(services: Services) -> SetupCode | None:
     stays valid, since several nodes may start at once."""
 
     def work(unit: SystemUnit) -> SetupCode | None:
-        if not setup_code.is_needed(unit):
+        if not admins.is_first_needed(unit):
             return None
         now = services.clock.now_ms()
-        stored_code = setup_code.lock(unit, now)
+        stored_code = admins.lock_setup_code(unit, now)
         if stored_code is not None:
             return SetupCode(None, stored_code.ends_at)
         return _create(unit, services, Origin(now, "system", "", "start"))
@@ -105,7 +105,7 @@ async def new_code(services: Services, origin: Origin) -> SetupCode:
     """A new setup code, which replaces an earlier one. Raises Conflict once there is a system admin."""
 
     def work(unit: SystemUnit) -> SetupCode:
-        if not setup_code.is_needed(unit):
+        if not admins.is_first_needed(unit):
             raise Conflict("A system admin exists: manifest-auth admin create NAME makes another one")
         return _create(unit, services, origin)
 
@@ -113,6 +113,6 @@ async def new_code(services: Services, origin: Origin) -> SetupCode:
 
 
 def _create(unit: SystemUnit, services: Services, origin: Origin) -> SetupCode:
-    code, ends_at = setup_code.make(unit, services.random, origin.at), origin.at + setup_code.LIFE_S * 1000
+    code, ends_at = admins.make_setup_code(unit, services.random, origin.at), origin.at + admins.LIFE_S * 1000
     audit.record_installation(unit, origin, Event.SETUP_CODE_MADE)
     return SetupCode(code, ends_at)

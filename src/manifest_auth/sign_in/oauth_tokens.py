@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from manifest_auth import sessions
 from manifest_auth.accounts import service_accounts
-from manifest_auth.accounts.service_accounts import OAuthAccount, use
+from manifest_auth.accounts.service_accounts import OAuthAccount, rows
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal, ServiceClient
 from manifest_auth.errors import InvalidToken, TokenExpired
@@ -72,7 +72,7 @@ async def _by_secret(ctx: RequestContext, shown: BasicSecret) -> OAuthAccount:
         await services.wrong_secrets.count(ctx.address, shown.client_id)
         raise InvalidClient("the secret is unknown, over or another's, or the account is disabled")
     services.wrong_secrets.was_right(shown.secret)
-    if ctx.now - found.cookie_seen_at >= use.TOUCH_EVERY_MS:
+    if ctx.now - found.cookie_seen_at >= rows.TOUCH_EVERY_MS:
         await _touch(ctx, found)
     return await _account(ctx, number)
 
@@ -81,7 +81,7 @@ async def _touch(ctx: RequestContext, secret: Principal) -> None:
     """Stores when the secret was used last, and from where."""
 
     def work(unit: TenantUnit) -> None:
-        use.touch_secret(unit, ctx, secret.session_id.partition(":")[2])
+        rows.touch_secret(unit, ctx, secret.session_id.partition(":")[2])
 
     await ctx.services.store.of(secret.tenant_id).write_quickly(work)
     ctx.services.principals.touched(secret, ctx.now)
@@ -141,7 +141,7 @@ async def issue(ctx: RequestContext, client: OAuthClient, request: TokenRequest)
     token = tokens.mint_service_token(services.keys, services.settings.oauth_issuer, grant, ctx.now)
 
     def record(unit: TenantUnit) -> None:
-        use.record_hourly(unit, ctx, account.id, Event.SERVICE_TOKEN_ISSUED, scope=list(scope), by=client.by)
+        rows.record_hourly(unit, ctx, account.id, Event.SERVICE_TOKEN_ISSUED, scope=list(scope), by=client.by)
 
     await services.store.of(account.tenant_id).write_quickly(record)
     return Issued(token, life, scope)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import tenants
-from manifest_auth.accounts import badges, users
-from manifest_auth.accounts.badges import BADGE_ROLES, badge_rows, pin_rules, pins
-from manifest_auth.accounts.badges.badge_rows import Badge
-from manifest_auth.accounts.badges.pins import Pin
+from manifest_auth.accounts import badges, pins, users
+from manifest_auth.accounts.badges import BADGE_ROLES, Badge
+from manifest_auth.accounts.pins import Pin
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 
@@ -30,7 +29,7 @@ async def look(ctx: RequestContext) -> OwnBadge:
 
     def work(unit: TenantUnit) -> OwnBadge:
         me = users.get(unit, ctx.user.user_id)
-        live = badge_rows.list_live(unit, me.id, ctx.now)
+        live = badges.list_live(unit, me.id, ctx.now)
         return OwnBadge(live, pins.find(unit, me.id), rules.enabled, bool(me.roles & BADGE_ROLES), rules.pin_length)
 
     return await ctx.store.read(work)
@@ -40,7 +39,7 @@ async def set_pin(ctx: RequestContext, pin: str) -> None:
     """Sets the caller's PIN, which ends the caller's sessions by badge. Raises ValidationError, Conflict where the
     client or the caller's roles allow no badge, ReauthenticationRequired, Overloaded."""
     await ctx.store.write(lambda unit: badges.check_own(unit, ctx))
-    pin_rules.check(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
+    pins.check(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
     prepared = pins.prepare(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
     sealer, queue = ctx.services.sealer, ctx.services.mail_queue

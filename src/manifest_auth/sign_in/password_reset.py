@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from manifest_auth import audit
 from manifest_auth.accounts import one_time_links, users
+from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.accounts.readers import reader
 from manifest_auth.audit import Event
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.metrics import EntryPoint

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import factors, one_time_links, users
+from manifest_auth.accounts import email_changes, factors, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.accounts.users import email_changes
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, ValidationError

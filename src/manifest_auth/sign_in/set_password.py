@@ -11,10 +11,10 @@ from collections.abc import Awaitable
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from manifest_auth import audit, providers, sessions, tenants
-from manifest_auth.accounts import credential_voiding, one_time_links, users
+from manifest_auth.accounts import credential_voiding, email_changes, one_time_links, users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.accounts.one_time_links import Link, Purpose
-from manifest_auth.accounts.users import User, email_changes
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidToken
 from manifest_auth.permissions import Role

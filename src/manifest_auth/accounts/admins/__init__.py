@@ -4,7 +4,7 @@ Owns ``system_admins``, ``admin_sessions``, ``admin_second_factors`` and ``admin
 client's data.
 """
 
-from manifest_auth.accounts.admins import console, management, networks, second_factor, setup_code
+from manifest_auth.accounts.admins import admins, console, management, second_factor
 from manifest_auth.accounts.admins.admins import (
     BY_SESSION,
     Admin,
@@ -21,4 +21,4 @@ from manifest_auth.accounts.admins.admins import (
     rehash,
     signed_in,
 )
-from manifest_auth.accounts.admins.networks import AdminNetworks
+from manifest_auth.accounts.admins.management import AdminNetworks

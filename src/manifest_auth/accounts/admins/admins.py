@@ -1,26 +1,90 @@
-"""System admins and their sessions.
-
-System admins run the installation and belong to no tenant. Their tokens have separate keys, audience and tables, so
-they open no route for users, nor the reverse.
-"""
+"""System admins and their sessions, and the setup code with which the first one is created."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
-from manifest_auth.accounts.admins import setup_code
 from manifest_auth.accounts.admins.second_factor import HAS_ONE, IS_REQUIRED
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import HOUR
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.ends import ending
 from manifest_auth.sessions.sessions import advancing
-from manifest_auth.store import SystemUnit, global_
+from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name
+from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
+
+# The setup code, which the operator reads from the terminal to create the first system admin in a browser.
+#
+# An attacker who finds a new server first cannot do that. There is one code at a time, valid for an hour, void once
+# there is an admin.
+
+
+LENGTH, LIFE_S = 16, HOUR  # 69 bits
+_NAME = "setup_code"
+_FIRST = global_(select(system_admins.c.id).order_by(system_admins.c.id).limit(1), int)
+
+
+class SetupCode(NamedTuple):
+    """``hash``: SHA-256 of the code; ``ends_at``: milliseconds."""
+
+    hash: str
+    ends_at: int
+
+
+def is_first_needed(unit: SystemUnit) -> bool:
+    """Whether there is no system admin yet, disabled or not."""
+    return unit.first(_FIRST) is None
+
+
+def find_setup_code(unit: SystemUnit, now: int) -> SetupCode | None:
+    """The code that is valid now; else None."""
+    return _read(installation_values.get(unit, _NAME), now)
+
+
+def make_setup_code(unit: SystemUnit, random: Random, now: int) -> str:
+    """A new code, which replaces an earlier one, with hyphens for reading."""
+    code = random_letters(random.bytes, LENGTH)
+    installation_values.put(unit, _NAME, f"{_hash(code)} {now + LIFE_S * 1000}")
+    return grouped_letters(code)
+
+
+def is_setup_code(stored: SetupCode | None, shown: str) -> bool:
+    """Whether ``shown`` is that code; hyphens, spaces and case do not matter."""
+    return stored is not None and hmac.compare_digest(_hash(plain_letters(shown)), stored.hash)
+
+
+def lock_setup_code(unit: SystemUnit, now: int) -> SetupCode | None:
+    """As :func:`find_setup_code`, locked: no other transaction uses it, or creates an admin, until this one ends."""
+    return _read(installation_values.lock(unit, _NAME), now)
+
+
+def void_setup_code(unit: SystemUnit) -> None:
+    """Deletes the code. Waits for a transaction that uses it."""
+    installation_values.take(unit, _NAME)
+
+
+def _read(value: str | None, now: int) -> SetupCode | None:
+    hash_, _, end = (value or "").partition(" ")
+    return SetupCode(hash_, int(end)) if end.isdecimal() and now < int(end) else None
+
+
+def _hash(code: str) -> str:
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# System admins and their sessions.
+#
+# System admins run the installation and belong to no tenant. Their tokens have separate keys, audience and tables, so
+# they open no route for users, nor the reverse.
+
 
 _A, _S = system_admins.c, admin_sessions.c
 
@@ -116,7 +180,7 @@ def check_username(username: str) -> None:
 def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
     """The new admin's id; a setup code is void from then on. Raises ValidationError, Conflict when the name is
     taken."""
-    setup_code.void(unit)
+    void_setup_code(unit)
     check_username(username)
     if find(unit, username):
         raise Conflict("A system admin of this name exists")

@@ -1,11 +1,8 @@
-"""Management of system admins by other system admins: list, create, disable, enable, reset.
-
-The transaction locks all active admins and reads the acting one again: of two admins who disable each other at once,
-the second one is refused. The last active admin cannot be disabled.
-"""
+"""Management of system admins by other system admins, and of the networks that may call the admin routes."""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, update
@@ -17,9 +14,16 @@ from manifest_auth.accounts.admins.second_factor import HAS_ONE
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting, AdminCaller, Request
 from manifest_auth.errors import Conflict, InvalidToken, existing
-from manifest_auth.store import Listing, SystemUnit, global_
+from manifest_auth.runtime.settings import Network, Settings, admin_networks, is_listed, networks_of
+from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.tenants import step_up
+
+# Management of system admins by other system admins: list, create, disable, enable, reset.
+#
+# The transaction locks all active admins and reads the acting one again: of two admins who disable each other at once,
+# the second one is refused. The last active admin cannot be disabled.
+
 
 _A, _S = system_admins.c, admin_sessions.c
 
@@ -187,3 +191,80 @@ def set_password(unit: SystemUnit, admin_id: int, password_hash: str) -> None:
 def end_all(unit: SystemUnit, admin_id: int, reason: str, now: int, *, but: str = "") -> int:
     """Ends the open sessions of an admin, except ``but``; how many there were."""
     return unit.change(_END_ALL, of_id=admin_id, but=but, reason=reason, now=now)
+
+
+# The networks that may call the admin routes: those of the environment, and those that a system admin has set.
+#
+# Where both are set, an address must be in both, so no request can lift the environment's limit.
+#
+# The setting is cached like a principal (``sessions/principals.py``): with SQLite until the next commit, with
+# PostgreSQL until a change is announced, and not at all while announcements may be lost.
+
+
+_NAME = "admin_addresses"
+_CHANGED = Announcement("installation", _NAME)
+_NO_ADDRESS = (ipaddress.IPv6Network("::/128"),)  # the unspecified address (RFC 4291, 2.5.2), which no caller has
+
+
+def addresses(unit: SystemUnit) -> str:
+    """The networks that a system admin has set, comma separated; empty: none."""
+    return installation_values.get(unit, _NAME) or ""
+
+
+def normalised(text: str) -> str:
+    """A list of networks in its stored form. Raises ValueError."""
+    return ", ".join(str(network) for network in networks_of(text))
+
+
+def set_addresses(unit: SystemUnit, text: str) -> None:
+    """Limits the admin routes to the networks (as from :func:`normalised`), from the commit on; other nodes follow
+    within a second. Empty: only the environment's limit."""
+    if text:
+        installation_values.put(unit, _NAME, text)
+    else:
+        installation_values.take(unit, _NAME)
+    unit.announce("installation", _NAME)
+
+
+class AdminNetworks:
+    """Checks a caller's address against both lists, on every admin request."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._always = admin_networks(settings)
+        self._store = store
+        self._set: tuple[Network, ...] | None = None  # as of `_version`; None: to be read
+        self._version: object | None = None
+        self._generation = 0
+        store.on_announcement(self._forget)
+
+    async def allows(self, address: str) -> bool:
+        """Whether the address may call the admin routes, and learn that they exist. Raises StoreUnavailable."""
+        if self._always and not is_listed(address, self._always):
+            return False
+        version = self._store.version()
+        found = self._set if version is not None and version == self._version else None
+        if found is None:
+            found = await self._ask(version)
+        return not found or is_listed(address, found)
+
+    async def _ask(self, version: object | None) -> tuple[Network, ...]:
+        generation = self._generation
+        value = await installation_values.look_up(self._store, _NAME)
+        found = () if value is None else _read(value)
+        # A value that was read during a change is not cached: it may be the old one.
+        if version is not None and generation == self._generation and version == self._store.version():
+            self._set, self._version = found, version
+        return found
+
+    def _forget(self, announcement: Announcement) -> None:
+        if announcement in (_CHANGED, RESET):
+            self._set = None
+            self._generation += 1
+
+
+def _read(value: str) -> tuple[Network, ...]:
+    """An invalid value, written into the store by hand, allows no address; ``admin addresses`` repairs it."""
+    try:
+        return networks_of(value) or _NO_ADDRESS
+    except ValueError:
+        return _NO_ADDRESS

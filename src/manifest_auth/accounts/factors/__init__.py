@@ -5,7 +5,7 @@ Owns ``user_totps``, ``passkeys``, ``passkey_handles``, ``recovery_codes``, ``tr
 due.
 """
 
-from manifest_auth.accounts.factors import challenges, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.factors import challenges, one_time_codes, trusted_browsers
 from manifest_auth.accounts.factors.changes import (
     Kind,
     added,

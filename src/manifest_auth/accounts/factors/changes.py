@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, update
 
 from manifest_auth import sessions, tenants
-from manifest_auth.accounts.factors import passkey_rows, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.factors import one_time_codes, passkey_rows, trusted_browsers
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import TenantUnit, tenant_scoped
@@ -56,7 +56,7 @@ def added(
     """After a factor was added to a locked user: its other sessions and all trust end. Ten recovery codes if it is the
     first one, else none. ``before``: the user's mark until now; ``but``: the session that stays."""
     _changed(unit, user_id, before | kind, "second_factor_enrolled", now, but=but)
-    return recovery_codes.make(unit, random, user_id, now) if not before else ()
+    return one_time_codes.make_codes(unit, random, user_id, now) if not before else ()
 
 
 def check_removable(left: Kind, roles: int, settings: TenantSettings) -> None:
@@ -70,7 +70,7 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
     """After a factor was removed; the new mark. Without any factor the recovery codes go too. As :func:`added`."""
     mask = _mark_of(unit, user_id)
     if not mask:
-        recovery_codes.drop(unit, user_id)
+        one_time_codes.drop_codes(unit, user_id)
     if mask != before or mask:
         _changed(unit, user_id, mask, "second_factor_removed", now, but=but)
     return mask
@@ -80,16 +80,19 @@ def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: in
     """Takes the factors and codes of a locked user away that were added ``since`` a time (milliseconds), and all trust,
     and ends all sessions and challenges. Where none is left and one is required, the next sign-in enrols one, without
     another time of grace."""
-    app, passkeys = totp.drop_since(unit, user_id, since), passkey_rows.drop_all(unit, user_id, since=since)
+    app, passkeys = (
+        one_time_codes.drop_totp_since(unit, user_id, since),
+        passkey_rows.drop_all(unit, user_id, since=since),
+    )
     mask = _mark_of(unit, user_id)
-    codes = recovery_codes.drop(unit, user_id, since=since if mask else 0)
+    codes = one_time_codes.drop_codes(unit, user_id, since=since if mask else 0)
     ended = _changed(unit, user_id, mask, reason, now, due_at=None if mask else now)
     return Dropped(app, passkeys, codes, ended)
 
 
 def _mark_of(unit: TenantUnit, user_id: int) -> Kind:
     """What the mark of the user is to be, by the factors that there are."""
-    found = Kind.TOTP if totp.find(unit, user_id) else Kind(0)
+    found = Kind.TOTP if one_time_codes.find_totp(unit, user_id) else Kind(0)
     return found | Kind.PASSKEY if passkey_rows.count(unit, user_id) else found
 
 

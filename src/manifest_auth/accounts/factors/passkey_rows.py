@@ -1,13 +1,14 @@
-"""Rows of passkeys (WebAuthn Level 3): added after a verified registration, found by credential id, listed, removed."""
+"""Passkeys (WebAuthn Level 3): added after a verified registration, found by credential id, listed, removed."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, or_, select, update
 
-from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, global_, tenant_scoped
-from manifest_auth.store.tables import passkey_handles, passkey_owners, passkeys
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, global_, tenant_scoped, upsert
+from manifest_auth.store.tables import passkey_handles, passkey_owners, passkeys, used_passkey_challenges
 
 MOST = 20  # of one user
 _P, _H, _O = passkeys.c, passkey_handles.c, passkey_owners.c
@@ -140,3 +141,22 @@ def handle(unit: TenantUnit, user_id: int, fresh: str) -> str:
     if found is None:
         unit.change(_ADD_HANDLE, user_id=user_id, handle=fresh)
     return found or fresh
+
+
+# Challenges of passkeys that a right answer has used up: of answers to one challenge, on all nodes, one counts.
+#
+# Only challenges that carry their own end stand here; they are stored with the right answer, not before.
+
+
+_U = used_passkey_challenges
+_USE_UP = global_(
+    upsert(_U)
+    .values(key=bindparam("key"), expires_at=bindparam("expires_at"))
+    .on_conflict_do_nothing(index_elements=["key"])
+)
+
+
+def use_up(unit: SystemUnit | TenantUnit, challenge: str, expires_at: int) -> bool:
+    """Marks it as used: of concurrent calls, one gets True. ``expires_at``: milliseconds."""
+    key = hashlib.sha256(challenge.encode("utf-8", "surrogatepass")).hexdigest()
+    return unit.change(_USE_UP, key=key, expires_at=expires_at) == 1

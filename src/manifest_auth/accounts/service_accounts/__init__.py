@@ -5,30 +5,42 @@ A service account has no password, identity, factor, session, invitation or seat
 (``store/statements.py``).
 """
 
-from manifest_auth.accounts.service_accounts.assertions import use_assertion
+from manifest_auth.accounts.service_accounts.credentials import (
+    ENDED,
+    MOST_OF,
+    NOTICE_DAYS,
+    Secret,
+    key_set_in,
+    live_secrets,
+    noticed,
+    use_assertion,
+)
+from manifest_auth.accounts.service_accounts.credentials import MOST as MOST_KEYS
+from manifest_auth.accounts.service_accounts.credentials import find as find_secret
 from manifest_auth.accounts.service_accounts.management import (
+    DEFAULT_DAYS,
+    DEFAULT_OVERLAP_H,
+    MOST_DAYS,
+    MOST_OVERLAP_H,
     Draft,
+    NewSecret,
     change,
     check_may_give,
     create,
     delete,
     disable,
     enable,
-)
-from manifest_auth.accounts.service_accounts.oauth_clients import OAuthAccount, find_oauth_account
-from manifest_auth.accounts.service_accounts.public_keys import MOST as MOST_KEYS
-from manifest_auth.accounts.service_accounts.public_keys import key_set_in
-from manifest_auth.accounts.service_accounts.rows import LISTING, MOST, ServiceAccount, find, get
-from manifest_auth.accounts.service_accounts.secret_management import (
-    DEFAULT_DAYS,
-    DEFAULT_OVERLAP_H,
-    MOST_DAYS,
-    MOST_OVERLAP_H,
-    NewSecret,
     end_leaked,
     make_secret,
     revoke_secret,
     rotate_secret,
 )
-from manifest_auth.accounts.service_accounts.secrets import ENDED, MOST_OF, NOTICE_DAYS, Secret, live_secrets, noticed
-from manifest_auth.accounts.service_accounts.secrets import find as find_secret
+from manifest_auth.accounts.service_accounts.rows import (
+    LISTING,
+    MOST,
+    OAuthAccount,
+    ServiceAccount,
+    find,
+    find_oauth_account,
+    get,
+)

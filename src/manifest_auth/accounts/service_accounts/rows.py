@@ -1,19 +1,23 @@
-"""Rows of service accounts: added, found, listed, changed.
-
-An account is a row of ``users`` of kind ``service``, and one of ``service_accounts``.
-"""
+"""Rows of service accounts: added, found, also as clients of OAuth 2.0, listed, changed, and their use recorded."""
 
 from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, bindparam, func, insert, or_, select, update
 
-from manifest_auth.context import SERVICE
+from manifest_auth import audit
+from manifest_auth.audit import Event
+from manifest_auth.context import SERVICE, Acting
 from manifest_auth.errors import Conflict, ValidationError, existing
-from manifest_auth.store import Listing, TenantUnit, tenant_scoped
-from manifest_auth.store.tables import service_accounts, users
+from manifest_auth.store import Listing, Store, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import service_accounts, service_secrets, tenants, users
 from manifest_auth.text.canonical import SERVICE_DOMAIN, SLUG
+
+# Rows of service accounts: added, found, listed, changed.
+#
+# An account is a row of ``users`` of kind ``service``, and one of ``service_accounts``.
+
 
 MOST: Final = 50  # of one client, deleted ones apart
 
@@ -162,3 +166,101 @@ def _address(name: str) -> str:
 
 def _own_values(account: ServiceAccount, prefix: str) -> dict[str, Any]:
     return {f"{prefix}{name}": getattr(account, name) for name in _PUT_IN}
+
+
+# Service accounts as clients of OAuth 2.0: found by the client id, which names account and tenant.
+
+
+_T = tenants.c
+
+
+class OAuthAccount(NamedTuple):
+    """A service account that is neither disabled nor of a suspended client. ``client``: the tenant's identifier; the
+    other members as :class:`ServiceAccount` has them."""
+
+    id: int
+    tenant_id: int
+    client: str
+    roles: int
+    scopes: int | None
+    addresses: str
+    may_introspect: int
+    jwks: str | None
+
+
+_BY_CLIENT_ID = cross_tenant(
+    select(
+        _U.id, _U.tenant_id, _T.identifier, _U.roles, _A.scopes, _A.addresses, _A.may_introspect, _A.jwks
+    )
+    .select_from(
+        users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id))
+        .join(tenants, _T.id == _U.tenant_id)
+    )
+    .where(_A.user_id == bindparam("id"), _U.kind == SERVICE, _U.deactivated_at.is_(None), _T.suspended_at.is_(None)),
+    OAuthAccount,
+    because="the client id names the service account, and that the tenant",
+    every_kind=True,
+)  # fmt: skip
+
+
+async def find_oauth_account(store: Store, account_id: int) -> OAuthAccount | None:
+    """The account, in one statement and never from a cache; None where it may not come in."""
+    return await store.look_up(_BY_CLIENT_ID, id=account_id)
+
+
+# Records of the use of a service account: when a secret was last used, and an event an hour in the trail.
+
+
+TOUCH_EVERY_MS: Final = 60_000
+RECORD_EVERY_MS: Final = 3_600_000
+_S = service_secrets.c
+_BEFORE = bindparam("before", type_=BigInteger())
+_TOUCH = tenant_scoped(
+    update(service_secrets)
+    .where(_S.id == bindparam("of_id"), or_(_S.last_used_at.is_(None), _S.last_used_at <= _BEFORE))
+    .values(last_used_at=bindparam("now"), last_address=bindparam("address"))
+)
+
+
+class _Hourly:
+    """The statements of one event, of which an account has one an hour."""
+
+    def __init__(self, at: str, kept_back: str) -> None:
+        one = _A.user_id == bindparam("of_id")
+        self.left_out = tenant_scoped(select(_A[kept_back]).where(one), int)
+        self.begin = tenant_scoped(
+            update(service_accounts).where(one, or_(_A[at].is_(None), _A[at] <= _BEFORE))
+            .values({at: bindparam("now"), kept_back: 0})
+        )  # fmt: skip
+        self.leave_out = tenant_scoped(update(service_accounts).where(one).values({kept_back: _A[kept_back] + 1}))
+
+
+_HOURLY = {
+    Event.SERVICE_SIGNED_IN: _Hourly("use_recorded_at", "uses_kept_back"),
+    Event.SERVICE_TOKEN_ISSUED: _Hourly("issue_recorded_at", "issues_kept_back"),
+}
+
+
+def touch_secret(unit: TenantUnit, who: Acting, secret_id: str) -> bool:
+    """Stores that a secret was used, and from where, at most once a minute on all nodes together. False when it was
+    stored within the minute."""
+    now, address = who.origin.at, who.origin.address
+    return unit.change(_TOUCH, of_id=secret_id, now=now, before=now - TOUCH_EVERY_MS, address=address) == 1
+
+
+def touch(unit: TenantUnit, who: Acting, account_id: int, secret_id: str) -> None:
+    """As :func:`touch_secret`, for a key that a request was made with: the trail has that once an hour."""
+    if touch_secret(unit, who, secret_id):
+        record_hourly(unit, who, account_id, Event.SERVICE_SIGNED_IN, key=secret_id)
+
+
+def record_hourly(unit: TenantUnit, who: Acting, account_id: int, event: Event, **detail: Any) -> None:
+    """Records the event, unless one of the account was recorded within the hour. ``kept_back`` of the next one says how
+    many were not."""
+    statements, now = _HOURLY[event], who.origin.at
+    left_out = unit.first(statements.left_out, of_id=account_id) or 0
+    if unit.change(statements.begin, of_id=account_id, now=now, before=now - RECORD_EVERY_MS):
+        more = {"kept_back": left_out} if left_out else {}
+        audit.record(unit, who, event, f"service:{account_id}", **detail, **more)
+    else:
+        unit.change(statements.leave_out, of_id=account_id)

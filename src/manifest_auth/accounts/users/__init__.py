@@ -5,17 +5,6 @@ Owns ``users``, ``password_history`` and ``email_changes``.
 Never computes a hash, never opens a session, and never checks ranks.
 """
 
-from manifest_auth.accounts.users.credentials import (
-    drop_password,
-    former_hashes,
-    password_is_proved,
-    prove_email,
-    rehash,
-    set_email,
-    set_password,
-    void_password,
-    with_password,
-)
 from manifest_auth.accounts.users.roles import VoidAccount, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.accounts.users.users import (
     EVERY_KIND,
@@ -25,15 +14,25 @@ from manifest_auth.accounts.users.users import (
     change,
     check,
     create,
+    drop_password,
     factor_due,
     find,
     find_by_email,
     find_caller,
+    find_without_client,
+    former_hashes,
     get,
     get_many,
     get_named,
+    get_with_tenant,
+    password_is_proved,
+    prove_email,
+    rehash,
+    set_email,
     set_language,
+    set_password,
     signed_in,
+    void_password,
+    with_password,
     without_factor,
 )
-from manifest_auth.accounts.users.with_tenant import find_without_client, get_with_tenant

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 from sqlalchemy import bindparam, func, update
 
 from manifest_auth.accounts import factors
-from manifest_auth.accounts.users.credentials import drop_password
-from manifest_auth.accounts.users.users import ACTIVE_ADMINS, User
+from manifest_auth.accounts.users.users import ACTIVE_ADMINS, User, drop_password
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role

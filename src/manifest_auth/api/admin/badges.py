@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import badges
-from manifest_auth.accounts.badges import NewBadge, Overview
-from manifest_auth.accounts.badges.badge_rows import Badge
+from manifest_auth.accounts.badges import Badge, NewBadge, Overview
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth.accounts.service_accounts.secret_management import (
+from manifest_auth.accounts.service_accounts.management import (
     DEFAULT_DAYS,
     DEFAULT_OVERLAP_H,
     MOST_DAYS,

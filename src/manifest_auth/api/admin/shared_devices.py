@@ -12,8 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import shared_devices
-from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment
-from manifest_auth.accounts.shared_devices.device_rows import seen_after
+from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, seen_after
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, NotFound

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Draft, UserWithAccessLink, password_rules, users
-from manifest_auth.accounts.users import User, email_changes
+from manifest_auth.accounts import Draft, UserWithAccessLink, email_changes, password_rules, users
+from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited

@@ -7,8 +7,8 @@ from typing import cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from manifest_auth.accounts import profile
-from manifest_auth.accounts.profile import ProfileChange
+from manifest_auth.accounts import accounts
+from manifest_auth.accounts.accounts import ProfileChange
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Wire
 from manifest_auth.services import RequestContext
@@ -36,7 +36,7 @@ async def _change(ctx: RequestContext, call: Call[ProfileBody]) -> ProfileData:
     body = call.body
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     work = cast(ProfileChange, given)
-    return ProfileData.of(await ctx.store.write(lambda unit: profile.change_own(unit, ctx, work)))
+    return ProfileData.of(await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, work)))
 
 
 ROUTES = (

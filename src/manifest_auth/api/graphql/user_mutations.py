@@ -10,7 +10,7 @@ from typing import Any
 
 from manifest_auth import accounts
 from manifest_auth.accounts import Draft, FactorReset, users
-from manifest_auth.accounts.invitations import DeliveredLink
+from manifest_auth.accounts.one_time_links import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql.users import WithLink, role_named
 from manifest_auth.errors import ValidationError

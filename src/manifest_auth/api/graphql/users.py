@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from manifest_auth.accounts import users
-from manifest_auth.accounts.users import User, email_changes
-from manifest_auth.accounts.users.email_changes import EmailChange
+from manifest_auth.accounts import email_changes, users
+from manifest_auth.accounts.email_changes import EmailChange
+from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.batch_loading import Loader
 from manifest_auth.api.graphql.lists import ListOf

@@ -8,9 +8,8 @@ import msgspec
 from msgspec.structs import replace
 
 from manifest_auth import providers, sessions, tenants
-from manifest_auth.accounts import users
-from manifest_auth.accounts.factors import Kind, recovery_codes
-from manifest_auth.accounts.users import email_changes
+from manifest_auth.accounts import email_changes, users
+from manifest_auth.accounts.factors import Kind, one_time_codes
 from manifest_auth.audit import Event, about
 from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
@@ -127,7 +126,7 @@ def _managers(unit: TenantUnit, events: Iterable[Happened], own: int) -> dict[st
 def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeView:
     user, me = users.get(unit, ctx.user.user_id), ctx.user
     before = (since.since, Event.SIGNED_IN.value)  # the sign-in of the last time itself is nothing new
-    managers, left = _managers(unit, since.events, me.user_id), recovery_codes.left(unit, user.id)
+    managers, left = _managers(unit, since.events, me.user_id), one_time_codes.codes_left(unit, user.id)
     events = _together(_event(one, me.actor, managers, left) for one in since.events if (one.at, one.event) != before)
     return HomeView(
         name=f"{user.first_name} {user.last_name}".strip(),

@@ -6,9 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from manifest_auth.accounts import profile, users
-from manifest_auth.accounts.profile import ProfileChange
-from manifest_auth.accounts.users import email_changes
+from manifest_auth.accounts import accounts, email_changes, users
+from manifest_auth.accounts.accounts import ProfileChange
 from manifest_auth.http import Answer
 from manifest_auth.pages import languages, said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
@@ -55,7 +54,7 @@ async def _again_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> Vi
 async def _save_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
     form = call.fields
     given = ProfileChange(first_name=form.first_name, last_name=form.last_name, title=form.title)
-    await ctx.store.write(lambda unit: profile.change_own(unit, ctx, given))
+    await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, given))
     return said.after(ctx, PROFILE_PATH, "profile")
 
 
@@ -150,7 +149,7 @@ async def _again_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> 
 async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
     """This browser's own choice, which comes first, follows it."""
     wanted = call.fields.language
-    await ctx.store.write(lambda unit: profile.change_own(unit, ctx, ProfileChange(language=wanted or None)))
+    await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, ProfileChange(language=wanted or None)))
     return said.after(ctx, LANGUAGE_PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))
 
 

@@ -11,8 +11,7 @@ from msgspec import Meta
 from manifest_auth import tenants
 from manifest_auth.accounts import badges, shared_devices, users
 from manifest_auth.accounts.badges import NewBadge
-from manifest_auth.accounts.shared_devices import NewEnrolment, SharedDevice
-from manifest_auth.accounts.shared_devices.device_rows import seen_after
+from manifest_auth.accounts.shared_devices import NewEnrolment, SharedDevice, seen_after
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations.reset_badge_pin import TemporaryPin, reset_badge_pin

@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import accounts, providers, sessions, tenants
-from manifest_auth.accounts import rank, users
+from manifest_auth.accounts import email_changes, rank, users
 from manifest_auth.accounts.factors import Kind
-from manifest_auth.accounts.users import User, email_changes
+from manifest_auth.accounts.users import User
 from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import manage_users

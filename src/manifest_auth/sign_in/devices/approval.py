@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import device_apps, users
-from manifest_auth.accounts.readers import reader
+from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, Forbidden, NotFound, existing

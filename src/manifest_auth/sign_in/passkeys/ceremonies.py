@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from manifest_auth import tenants
-from manifest_auth.accounts import factor_notices, factors
+from manifest_auth.accounts import factors, mail_queue
 from manifest_auth.accounts.factors import Kind, passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.users import User
@@ -57,7 +57,7 @@ def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asse
         return True
     if passkey_rows.get(unit, user.id, row.id) is not None:
         queue = ctx.services.mail_queue
-        factor_notices.tell(unit, ctx, queue, user, Event.PASSKEY_COUNTER_REGRESSED, passkey=row.id)
+        mail_queue.tell(unit, ctx, queue, user, Event.PASSKEY_COUNTER_REGRESSED, passkey=row.id)
     return False
 
 
@@ -142,7 +142,7 @@ def add(
     relying_party.keep(unit, party.id)
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.PASSKEY, ctx.now, but=but)
     detail = {"passkey": row.id, "name": row.name, "provider": provider or ""}
-    factor_notices.tell(bound, ctx, services.mail_queue, user, Event.PASSKEY_ADDED, **detail)
+    mail_queue.tell(bound, ctx, services.mail_queue, user, Event.PASSKEY_ADDED, **detail)
     return Added(row, codes)
 
 

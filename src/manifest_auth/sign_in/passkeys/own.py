@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import factor_notices, factors, users
+from manifest_auth.accounts import factors, mail_queue, users
 from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.users import User
@@ -122,6 +122,6 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
         factors.check_removable(gate.usable(bound, ctx, user), user.roles, tenants.settings_of(tenant.settings))
         factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
         queue = ctx.services.mail_queue
-        factor_notices.tell(bound, ctx, queue, user, Event.PASSKEY_REMOVED, passkey=passkey_id)
+        mail_queue.tell(bound, ctx, queue, user, Event.PASSKEY_REMOVED, passkey=passkey_id)
 
     await ctx.services.store.write(work)

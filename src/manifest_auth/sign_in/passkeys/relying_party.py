@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from manifest_auth.accounts.factors import passkey_rows, used_challenges
+from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.settings import (
@@ -130,7 +130,7 @@ def why_not_valid(ctx: RequestContext, purpose: Purpose, holder: str, challenge:
 
 def use_challenge(unit: SystemUnit | TenantUnit, challenge: str) -> bool:
     """Uses a challenge that counts: of concurrent calls, one gets True."""
-    return used_challenges.use_up(unit, challenge, _end_of(challenge))
+    return passkey_rows.use_up(unit, challenge, _end_of(challenge))
 
 
 def _end_of(challenge: str) -> int:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers
-from manifest_auth.accounts import credential_voiding, factor_notices, one_time_links, users
+from manifest_auth.accounts import credential_voiding, mail_queue, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
@@ -89,7 +89,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     user = group_roles.grant(unit, ctx, provider, identity, address, mapped)
     if identity.untold:
         detail = {"provider": provider.id, "of": person.subject}
-        factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.CHANGED_PROVIDER_USED, **detail)
+        mail_queue.tell(unit, ctx, ctx.services.mail_queue, user, Event.CHANGED_PROVIDER_USED, **detail)
     for alias in aliases:
         providers.link(unit, provider.id, alias, user.id, LinkedBy.DIRECTORY, address, 0, ctx.now)
     if not user.roles and user.deactivated_at is None:
@@ -133,7 +133,7 @@ def _first_time(
     identity = providers.link(unit, provider.id, person.subject, user.id, how, address, granted, ctx.now)
     detail = {"provider": provider.id, "how": how.value, "of": person.subject}
     if _is_told(provider, how):
-        factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.IDENTITY_LINKED, **detail)
+        mail_queue.tell(unit, ctx, ctx.services.mail_queue, user, Event.IDENTITY_LINKED, **detail)
     else:
         audit.record(unit, ctx, Event.IDENTITY_LINKED, f"user:{user.id}", **detail)
     return identity

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import factor_notices, factors, users
-from manifest_auth.accounts.factors import Kind, challenges, passkey_rows, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts import factors, mail_queue, users
+from manifest_auth.accounts.factors import Kind, challenges, one_time_codes, passkey_rows, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
+from manifest_auth.accounts.factors.one_time_codes import Totp
 from manifest_auth.accounts.factors.passkey_rows import Passkey
-from manifest_auth.accounts.factors.totp import Totp
 from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
@@ -78,11 +78,11 @@ def confirm(
         return _passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
     if answer.otp is None or not pending.totp:
         return Judged(None), ()
-    if not totp.add(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
+    if not one_time_codes.add_totp(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
         return Judged(None), ()
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
     event = Event.SECOND_FACTOR_ENROLLED
-    factor_notices.tell(bound, ctx, services.mail_queue, user, event, factor="totp")
+    mail_queue.tell(bound, ctx, services.mail_queue, user, event, factor="totp")
     return Judged("otp"), codes or _new_codes(bound, ctx, user)
 
 
@@ -99,7 +99,7 @@ def _passkey(
 
 def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
     """For who enrols in place of passkeys that work no more, which happens where no code is left."""
-    return recovery_codes.make(unit, ctx.services.random, user.id, ctx.now)
+    return one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
 
 
 # A signed-in user's own second factors: what there is, the authenticator app, recovery codes, trusted browsers.
@@ -145,9 +145,9 @@ async def look_at_factors(ctx: RequestContext) -> Own:
         user = users.get(unit, ctx.user.user_id)
         is_required = tenants.is_required(settings, user.roles)
         return Own(
-            totp=totp.find(unit, user.id),
+            totp=one_time_codes.find_totp(unit, user.id),
             passkeys=passkey_rows.list_all(unit, user.id),
-            codes_left=recovery_codes.left(unit, user.id),
+            codes_left=one_time_codes.codes_left(unit, user.id),
             trusted=trusted_browsers.list_all(unit, user.id, rules.trusted_days, ctx.now) if rules.trusted_days else [],
             is_required=is_required,
             due_at=due_at(settings, user),
@@ -168,7 +168,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
 
     def work(unit: TenantUnit) -> tuple[str, str]:
         user = users.get(unit, caller.user_id, lock=True)
-        totp.begin(unit, ctx.services.sealer, user.id, caller.session_id, secret, ctx.now)
+        one_time_codes.begin_totp(unit, ctx.services.sealer, user.id, caller.session_id, secret, ctx.now)
         audit.record(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"user:{user.id}", factor="totp")
         return user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
 
@@ -181,7 +181,7 @@ async def waiting_app(ctx: RequestContext) -> NewApp | None:
 
     def work(unit: TenantUnit) -> tuple[str, str, str]:
         user = users.get(unit, ctx.user.user_id)
-        secret = totp.waiting(unit, ctx.services.sealer, user.id, ctx.user.session_id)
+        secret = one_time_codes.waiting_totp(unit, ctx.services.sealer, user.id, ctx.user.session_id)
         return secret, user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
 
     secret, email, client = await ctx.store.read(work)
@@ -197,13 +197,13 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     def work(unit: TenantUnit, user: User) -> tuple[str, ...]:
         services = ctx.services
         replaces = bool(user.factors & Kind.TOTP)
-        if not totp.confirm(unit, services.sealer, user.id, ctx.user.session_id, code, ctx.now):
+        if not one_time_codes.confirm_totp(unit, services.sealer, user.id, ctx.user.session_id, code, ctx.now):
             raise ValidationError(details=[("otp", "Not the code that the app shows now")])
         but = ctx.user.session_id
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
         gate.enrolled(unit, ctx, "otp")
         event = Event.SECOND_FACTOR_ENROLLED
-        factor_notices.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
+        mail_queue.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
         return codes
 
     return await _locked(ctx, work)
@@ -216,14 +216,14 @@ async def remove_totp(ctx: RequestContext) -> None:
     settings = tenants.settings_of(ctx.user.tenant_settings)
 
     def work(unit: TenantUnit, user: User) -> None:
-        if not totp.drop(unit, user.id):
+        if not one_time_codes.drop_totp(unit, user.id):
             raise NotFound()
         if not user.factors & Kind.TOTP:
             return
         factors.check_removable(gate.usable(unit, ctx, user) & ~Kind.TOTP, user.roles, settings)
         factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
         event = Event.SECOND_FACTOR_REMOVED
-        factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")
+        mail_queue.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")
 
     await _locked(ctx, work)
 
@@ -236,8 +236,8 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
     def work(unit: TenantUnit, user: User) -> tuple[str, ...]:
         if not user.factors:
             raise Conflict("Recovery codes need a second factor: set one up first")
-        codes = recovery_codes.make(unit, ctx.services.random, user.id, ctx.now)
-        factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.RECOVERY_CODES_MADE)
+        codes = one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
+        mail_queue.tell(unit, ctx, ctx.services.mail_queue, user, Event.RECOVERY_CODES_MADE)
         return codes
 
     return await _locked(ctx, work)

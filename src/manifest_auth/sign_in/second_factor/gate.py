@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
-from manifest_auth.accounts.factors import Kind, challenges, passkey_rows, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.factors import Kind, challenges, one_time_codes, passkey_rows, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Asked, Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import InvalidToken, MfaRequired, ValidationError
@@ -127,14 +127,14 @@ def answers(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...
     found = {
         "otp": bool(works & Kind.TOTP),
         "passkey": bool(works & Kind.PASSKEY),
-        "recoveryCode": bool(recovery_codes.left(unit, user.id)),
+        "recoveryCode": bool(one_time_codes.codes_left(unit, user.id)),
     }
     return tuple(name for name, is_there in found.items() if is_there)
 
 
 def answers_by_use(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
     """The same, with the factor that was used last at first."""
-    found = totp.find(unit, user.id) if user.factors & Kind.TOTP else None
+    found = one_time_codes.find_totp(unit, user.id) if user.factors & Kind.TOTP else None
     owned = passkey_rows.list_all(unit, user.id) if user.factors & Kind.PASSKEY else []
     used = {
         "otp": (found.last_used_at if found else None) or 0,

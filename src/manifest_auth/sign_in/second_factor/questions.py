@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from manifest_auth import tenants
 from manifest_auth.accounts import users
-from manifest_auth.accounts.factors import challenges, recovery_codes, totp
+from manifest_auth.accounts.factors import challenges, one_time_codes
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
-from manifest_auth.accounts.readers import reader
+from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import AccountDisabled, InvalidToken, Replay, TokenExpired, ValidationError
 from manifest_auth.protocols import totp as protocol
@@ -197,17 +197,17 @@ class Judged(NamedTuple):
 def judge(unit: TenantUnit, ctx: RequestContext, user: User, answer: Answer) -> Judged:
     """Checks an answer with a code, and marks the code as used. A passkey is judged by :mod:`..passkeys.ceremonies`."""
     if answer.otp is not None:
-        found = totp.use(unit, ctx.services.sealer, user.id, answer.otp, ctx.now)
+        found = one_time_codes.use_totp(unit, ctx.services.sealer, user.id, answer.otp, ctx.now)
         return Judged("otp" if found.is_right else None, found.replay)
     if answer.recovery_code is not None:
-        used = recovery_codes.use(unit, user.id, answer.recovery_code, ctx.now)
+        used = one_time_codes.use_code(unit, user.id, answer.recovery_code, ctx.now)
         return Judged("recovery" if used.is_right else None, used.replay)
     return Judged(None)
 
 
 # E-mails to a user about answers with a second factor: a recovery code was used, codes were wrong.
 #
-# What changes the factors themselves is told by :mod:`manifest_auth.accounts.factor_notices`.
+# What changes the factors themselves is told by :mod:`manifest_auth.accounts.mail_queue`.
 
 
 #: So many wrong codes behind a right password, without a day between two of them, are told to the user.
@@ -216,7 +216,7 @@ TOLD_AFTER = 5
 
 def recovery_code_used(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User) -> None:
     """Says that a code was used, from where, and how many are left."""
-    left = recovery_codes.left(unit, user.id)
+    left = one_time_codes.codes_left(unit, user.id)
     email = mail.recovery_code_used(reader(user, tenant), ctx.address, left)
     _add(unit, ctx, user, email, "recovery_code_used")
 

@@ -14,7 +14,7 @@ def _table(name: str, *parts: Any) -> Table:
     return Table(name, metadata, tenant(), *parts, info=OWNED, sqlite_strict=True)
 
 
-user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/totp.py
+user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/one_time_codes.py
     "user_totps",
     *row_of("users", "user_id", is_key=True),
     sealed("secret", "user_totps/{tenant_id}/{user_id}/secret", nullable=True),  # null: no app counts yet

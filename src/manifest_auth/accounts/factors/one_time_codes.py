@@ -1,19 +1,26 @@
-"""A user's authenticator app: its sealed secret, and the time step that was used last.
+"""One-time codes of users: the authenticator app (TOTP) with its sealed secret, and ten recovery codes.
 
 A code works once: no code of its step or an earlier one is accepted again (RFC 6238, section 5.2).
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Column, bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, Replay
-from manifest_auth.protocols import totp
+from manifest_auth.protocols import totp as protocol
+from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.store import TenantUnit, tenant_scoped
-from manifest_auth.store.tables import sealed_for, user_totps
+from manifest_auth.store.tables import recovery_codes, sealed_for, user_totps
+
+# A user's authenticator app: its sealed secret, and the time step that was used last.
+#
+# A code works once: no code of its step or an earlier one is accepted again (RFC 6238, section 5.2).
+
 
 _F = user_totps.c
 
@@ -31,7 +38,7 @@ class Totp(NamedTuple):
     last_used_at: int | None
 
 
-class Check(NamedTuple):
+class TotpCheck(NamedTuple):
     """``replay``: the code was right, and used before."""
 
     is_right: bool
@@ -68,13 +75,13 @@ _DROP_NEW = tenant_scoped(
 )
 
 
-def find(unit: TenantUnit, user_id: int) -> Totp | None:
+def find_totp(unit: TenantUnit, user_id: int) -> Totp | None:
     """The app that counts; None where there is none, or none that a code has confirmed."""
     found = unit.first(_FIND, of_user=user_id)
     return found if found is not None and found.secret is not None else None
 
 
-def begin(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, secret: str, now: int) -> None:
+def begin_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, secret: str, now: int) -> None:
     """Stores a new secret, in base32, that counts from its first right code in that session on; the app that counts
     until then still does. One that waits already is replaced."""
     sealed = _sealed(unit, sealer, _F.next_secret, user_id, secret)
@@ -83,7 +90,7 @@ def begin(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, secre
         unit.change(_ADD, user_id=user_id, **values, created_at=now, last_step=0)
 
 
-def waiting(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str) -> str:
+def waiting_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str) -> str:
     """The secret, in base32, that the session made and that waits for its first code; empty for none, and where no key
     opens it."""
     found = unit.first(_FIND, of_user=user_id)
@@ -92,25 +99,25 @@ def waiting(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str) -> 
     return _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
 
 
-def confirm(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, code: str, now: int) -> bool:
+def confirm_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, code: str, now: int) -> bool:
     """Whether the code is the first right one of a secret that the session made, which counts from then on, in place of
     the one before. The user is locked. Raises Conflict where none waits."""
     found = unit.first(_FIND, of_user=user_id)
     if found is None or found.next_secret is None or found.next_session_id != session_id:
         raise Conflict("There is no authenticator app that waits for its first code")
     secret = _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
-    step = totp.step_of(secret, code, now) if secret else 0
+    step = protocol.step_of(secret, code, now) if secret else 0
     if not step:
         return False
     sealed = _sealed(unit, sealer, _F.secret, user_id, secret)
     return unit.change(_CONFIRM, of_user=user_id, before=found.next_secret, new=sealed, step=step, now=now) == 1
 
 
-def add(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: str, now: int) -> bool:
+def add_totp(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: str, now: int) -> bool:
     """Stores a secret that its first code confirms at once. False for a wrong code; then nothing is stored."""
-    step = totp.step_of(secret, code, now)
+    step = protocol.step_of(secret, code, now)
     if step:
-        drop(unit, user_id)
+        drop_totp(unit, user_id)
         sealed = _sealed(unit, sealer, _F.secret, user_id, secret)
         unit.change(
             _ADD,
@@ -124,31 +131,31 @@ def add(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: str, 
     return bool(step)
 
 
-def use(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> Check:
+def use_totp(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> TotpCheck:
     """Checks a code and marks its time step as used: of concurrent uses of one code, one is right."""
-    found = find(unit, user_id)
+    found = find_totp(unit, user_id)
     if found is None or found.secret is None:
-        return Check(False)
+        return TotpCheck(False)
     secret = _opened(unit, sealer, _F.secret, user_id, found.secret)
-    step = totp.step_of(secret, code, now) if secret else 0
+    step = protocol.step_of(secret, code, now) if secret else 0
     if not step:
-        return Check(False)
+        return TotpCheck(False)
     used = unit.change(_USE, of_user=user_id, step=step, now=now) == 1
-    return Check(used, None if used else "totp")
+    return TotpCheck(used, None if used else "totp")
 
 
-def drop(unit: TenantUnit, user_id: int) -> bool:
+def drop_totp(unit: TenantUnit, user_id: int) -> bool:
     """Removes the app, confirmed or not. False when there was none."""
     return unit.change(_DROP, of_user=user_id) == 1
 
 
-def drop_since(unit: TenantUnit, user_id: int, since: int) -> bool:
+def drop_totp_since(unit: TenantUnit, user_id: int, since: int) -> bool:
     """Removes the app where it counts ``since`` a time (milliseconds) or later, and a secret that waits for its first
     code. False when no app was removed that counted."""
-    before = find(unit, user_id)
+    before = find_totp(unit, user_id)
     unit.change(_BEGIN, of_user=user_id, new=None, session=None)
     unit.change(_DROP_NEW, of_user=user_id, since=since)
-    return before is not None and find(unit, user_id) is None
+    return before is not None and find_totp(unit, user_id) is None
 
 
 def _sealed(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int, secret: str) -> bytes:
@@ -162,3 +169,63 @@ def _opened(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int,
         return sealer.open(sealed, sealed_for(column, tenant_id=unit.tenant_id, user_id=user_id)).decode()
     except CannotOpen:
         return ""
+
+
+# A user's recovery codes: ten, each of which works once in place of the second factor.
+#
+# A code has 120 random bits, more than the 112 from which on NIST SP 800-63B-4 (section 3.1.2.2) asks for no slow
+# hash: a plain SHA-256 protects it, and no key has to be kept for it (docs/decisions/0041-second-factors.md).
+
+
+_R = recovery_codes.c
+_OWN = _R.user_id == bindparam("of_user")
+_ADD_CODE = tenant_scoped(
+    insert(recovery_codes).values({name: bindparam(name) for name in ("user_id", "key", "created_at")})
+)
+_USE_CODE = tenant_scoped(
+    update(recovery_codes)
+    .where(_OWN, _R.key == bindparam("of_key"), _R.used_at.is_(None))
+    .values(used_at=bindparam("now"))
+)
+_FIND_CODE = tenant_scoped(select(_R.key).where(_OWN, _R.key == bindparam("of_key")), str)
+_LEFT = tenant_scoped(select(func.count()).select_from(recovery_codes).where(_OWN, _R.used_at.is_(None)), int)
+_DROP_CODES = tenant_scoped(delete(recovery_codes).where(_OWN, _R.created_at >= bindparam("since")))
+
+
+class CodeCheck(NamedTuple):
+    """``replay``: the code was right, and used before."""
+
+    is_right: bool
+    replay: Replay | None = None
+
+
+def make_codes(unit: TenantUnit, random: Random, user_id: int, now: int) -> tuple[str, ...]:
+    """Ten new codes, to be shown once, which void all former ones."""
+    drop_codes(unit, user_id)
+    codes = protocol.new_codes(random)
+    for code in codes:
+        unit.change(_ADD_CODE, user_id=user_id, key=_key(unit, user_id, code), created_at=now)
+    return codes
+
+
+def use_code(unit: TenantUnit, user_id: int, code: str, now: int) -> CodeCheck:
+    """Checks a code and marks it as used: of concurrent uses, one is right."""
+    key = _key(unit, user_id, code)
+    if unit.change(_USE_CODE, of_user=user_id, of_key=key, now=now) == 1:
+        return CodeCheck(True)
+    return CodeCheck(False, "recovery_code" if unit.first(_FIND_CODE, of_user=user_id, of_key=key) else None)
+
+
+def codes_left(unit: TenantUnit, user_id: int) -> int:
+    """How many codes were not used yet."""
+    return unit.one(_LEFT, of_user=user_id)
+
+
+def drop_codes(unit: TenantUnit, user_id: int, *, since: int = 0) -> bool:
+    """Voids all codes that were made ``since`` a time (milliseconds). False when there were none."""
+    return unit.change(_DROP_CODES, of_user=user_id, since=since) > 0
+
+
+def _key(unit: TenantUnit, user_id: int, code: str) -> str:
+    text = f"{unit.tenant_id}:{user_id}:{protocol.normal(code)}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,319 @@
+"""E-mails to users: recipient and language, notices about their factors, and the queue of all outgoing e-mails.
+
+Owns ``queued_mails``. An e-mail is sent at once after the commit, and retried later where the mail server did not
+accept it; what it refuses for good is not retried. One process at a time tries a row: it advances the row's next
+attempt first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import Acting, Request
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.logs import FilteringBoundLogger
+from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, Email, Mail, Reader
+from manifest_auth.runtime.sealing import CannotOpen, Sealer
+from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import queued_mails, sealed_for
+from manifest_auth.store.tables import tenants as tenants_table
+from manifest_auth.tenants import Tenant
+from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import LANGUAGES
+
+# Rows of the e-mail queue.
+#
+# One process at a time tries a row: it advances the row's next attempt first.
+
+
+LEASE_MS = 15_000  # for the first attempt, by the process that queued the e-mail
+LIFE_MS = 3_600_000
+_FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
+_OF_ONE_CLIENT = 2  # in one batch, so that one client's failing e-mails do not delay others
+
+
+class MailRow(NamedTuple):
+    """``mail``: sealed."""
+
+    tenant_id: int
+    id: str
+    purpose: str
+    subject: str
+    mail: bytes
+    tries: int
+    created_at: int
+    next_try_at: int
+    expires_at: int
+
+
+class _Ended(NamedTuple):
+    """An e-mail that is not tried any more, as the trail tells of it."""
+
+    subject: str
+    purpose: str
+    tries: int
+    created_at: int
+
+
+_C = queued_mails.c
+_ADD = tenant_scoped(
+    insert(queued_mails).values({name: bindparam(name) for name in MailRow._fields if name != "tenant_id"})
+)
+_AS_SEEN = (_C.id == bindparam("of_id"), _C.next_try_at == bindparam("seen"))
+_TAKE = tenant_scoped(update(queued_mails).where(*_AS_SEEN).values(next_try_at=bindparam("until"), tries=_C.tries + 1))
+_ENDED = tuple(_C[name] for name in _Ended._fields)
+_GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN).returning(*_ENDED), _Ended)
+_END = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")).returning(*_ENDED), _Ended)
+_DROP = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")))
+_place = func.row_number().over(partition_by=_C.tenant_id, order_by=_C.next_try_at).label("place")
+_ready = (  # e-mails of a suspended client wait until it is restored, or they expire
+    select(*(_C[name] for name in MailRow._fields), _place)
+    .join(tenants_table, tenants_table.c.id == _C.tenant_id)
+    .where(
+        _C.next_try_at <= bindparam("now"),
+        or_(tenants_table.c.suspended_at.is_(None), _C.expires_at <= bindparam("now")),
+    )
+    .subquery()
+)
+_DUE = cross_tenant(
+    select(*(_ready.c[name] for name in MailRow._fields))
+    .where(_ready.c.place <= _OF_ONE_CLIENT)
+    .order_by(_ready.c.next_try_at)
+    .limit(bindparam("limit")),
+    MailRow,
+    because="e-mails of all clients are retried",
+)
+_REFUSED = cross_tenant(
+    select(func.count()).select_from(queued_mails).where(_C.tries > 1),
+    int,
+    because="system admins see whether e-mails go out",
+)
+
+
+def add(unit: TenantUnit, row: MailRow) -> None:
+    unit.change(_ADD, **{name: value for name, value in row._asdict().items() if name != "tenant_id"})
+
+
+def due(unit: SystemUnit, now: int, limit: int) -> list[MailRow]:
+    """E-mails whose next attempt is due, a few of each client."""
+    return unit.all(_DUE, now=now, limit=limit)
+
+
+def not_accepted(unit: SystemUnit) -> int:
+    """How many e-mails wait that the mail server did not accept at the first attempt."""
+    return unit.first(_REFUSED) or 0
+
+
+def take(unit: TenantUnit, row: MailRow, now: int) -> bool:
+    """Reserves the row for this process until the next attempt. False when another process was first."""
+    pause = min(_FIRST_PAUSE_MS << min(row.tries - 1, 10), _LONGEST_PAUSE_MS)
+    return unit.change(_TAKE, of_id=row.id, seen=row.next_try_at, until=now + pause) == 1
+
+
+def give_up(unit: TenantUnit, row: MailRow, now: int) -> None:
+    """Deletes an expired e-mail, and records that it was not delivered."""
+    _record(unit, unit.first(_GIVE_UP, of_id=row.id, seen=row.next_try_at), now)
+
+
+def refused(unit: TenantUnit, key: str, code: int, now: int) -> None:
+    """Deletes an e-mail that the mail server refused for good, and records that, with its reply code."""
+    _record(unit, unit.first(_END, of_id=key), now, refused=code)
+
+
+def _record(unit: TenantUnit, ended: _Ended | None, now: int, **more: int) -> None:
+    """``ended``: None where another process was first."""
+    if ended is not None:
+        detail = {"purpose": ended.purpose, "tries": ended.tries, "since": when(ended.created_at), **more}
+        audit.record(unit, Origin(now, "system", "", "mail-queue"), Event.MAIL_FAILED, ended.subject, **detail)
+
+
+def drop(unit: TenantUnit, key: str) -> None:
+    """Deletes an e-mail that the mail server accepted."""
+    unit.change(_DROP, of_id=key)
+
+
+def row_name(tenant_id: int, key: str) -> str:
+    """The name that the e-mail of a row is sealed for, so that it opens in no other row."""
+    return sealed_for(_C.mail, tenant_id=tenant_id, id=key)
+
+
+# The queue of e-mails: sent at once after the commit, and retried later where the mail server did not accept them.
+#
+# What the mail server refuses for good is not retried.
+
+
+EVERY_S = 5.0
+#: The longest first attempt; it ends before other processes may take the e-mail.
+FIRST_S = 10.0
+BATCH = 8
+assert FIRST_S * 1000 < LEASE_MS
+
+
+class Queued(NamedTuple):
+    """A stored e-mail and its content."""
+
+    tenant_id: int
+    id: str
+    email: Email
+
+
+class MailQueue:
+    """Adds e-mails to the queue, and sends them."""
+
+    def __init__(
+        self, mail: Mail, store: Store, sealer: Sealer, clock: Clock, random: Random, log: FilteringBoundLogger
+    ) -> None:
+        self._mail, self._store, self._sealer = mail, store, sealer
+        self._clock, self._random, self._log = clock, random, log
+        self._sending: dict[str, asyncio.Task[bool]] = {}  # by id, for as long as someone may wait for it
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether a mail server is configured."""
+        return self._mail.is_set_up
+
+    def add(
+        self, unit: TenantUnit, acting: Acting, email: Email, purpose: str, subject: str, *, useful_ms: int = LIFE_MS
+    ) -> Queued | None:
+        """Queues an e-mail in the transaction of its cause, and sends it after the commit. None: no mail is set up.
+
+        ``purpose``: label for the audit trail; ``subject``: like ``user:5``; ``useful_ms``: how long to retry, at most
+        an hour. If this process dies first, another one sends the e-mail.
+        """
+        if not self.is_set_up:
+            return None
+        now, key = self._clock.now_ms(), self._random.text(16)
+        sealed = self._sealer.seal(orjson.dumps(email._asdict()), row_name(unit.tenant_id, key))
+        expires_at = now + min(useful_ms, LIFE_MS)
+        add(
+            unit,
+            MailRow(
+                tenant_id=unit.tenant_id,
+                id=key,
+                purpose=purpose,
+                subject=subject,
+                mail=sealed,
+                tries=1,
+                created_at=now,
+                next_try_at=now + LEASE_MS,
+                expires_at=expires_at,
+            ),
+        )
+        queued, request_id = Queued(unit.tenant_id, key, email), acting.origin.request_id
+        unit.after_commit(lambda: self._send(queued, request_id))
+        return queued
+
+    async def delivered(self, request: Request, queued: Queued | None) -> bool:
+        """Whether the mail server accepted a committed e-mail while the caller waited: some seconds for all e-mails of
+        one request together. A slower one continues in the background; a failed one is retried later."""
+        task = self._sending.get(queued.id) if queued is not None else None
+        if task is None:
+            return False
+        if request.mail_until is None:
+            request.mail_until = self._mail.deadline()
+        left = request.mail_until - asyncio.get_running_loop().time()
+        await asyncio.wait([task], timeout=max(0.0, left))
+        return _is_taken(task)
+
+    def _send(self, queued: Queued, request_id: str) -> None:
+        task = self._mail.in_background(self._try(queued, FIRST_S, request_id))
+        self._sending[queued.id] = task
+        asyncio.get_running_loop().call_later(FIRST_S, self._sending.pop, queued.id, None)
+
+    async def _try(self, mail: Queued, seconds: float, request_id: str) -> bool:
+        failed = await self._mail.send(mail.email, self._mail.deadline(seconds), request_id, mail.id)
+        store, now = self._store.of(mail.tenant_id), self._clock.now_ms()
+        if failed is None:
+            await store.write_quickly(lambda unit: drop(unit, mail.id))
+        elif failed.refused:
+            await store.write(lambda unit: refused(unit, mail.id, failed.refused, now))
+        return failed is None
+
+    async def run(self) -> None:
+        """Retries until cancelled. It is a separate task, so that a hanging mail server does not delay other background
+        jobs."""
+        while True:
+            try:
+                await self.sweep()
+            except StoreUnavailable as error:
+                self._log.info("mail_queue_failed", error=str(error))
+            except Exception:  # noqa: BLE001 - logged, and the queue continues
+                self._log.exception("mail_queue_failed")
+            await asyncio.sleep(EVERY_S)
+
+    async def sweep(self) -> None:
+        """Sends all due e-mails once, and drops expired ones. Raises StoreUnavailable."""
+        while True:
+            now = await self._store.now_ms(self._clock)
+            if not (found := await self._store.read(lambda unit: due(unit, now, BATCH))):  # noqa: B023 - at once
+                return
+            await asyncio.gather(*(self._try_again(row, now) for row in found))
+
+    async def _try_again(self, row: MailRow, now: int) -> None:
+        store = self._store.of(row.tenant_id)
+        if row.expires_at <= now:
+            await store.write(lambda unit: give_up(unit, row, now))
+            return
+        if await store.write_quickly(lambda unit: take(unit, row, now)):
+            # Sealed with another secret key, which may be restored within the hour.
+            with contextlib.suppress(CannotOpen):
+                await self._try(self._opened(row), BACKGROUND_BUDGET_S, "mail-queue")
+
+    def _opened(self, row: MailRow) -> Queued:
+        members = orjson.loads(self._sealer.open(row.mail, row_name(row.tenant_id, row.id)))
+        return Queued(row.tenant_id, row.id, Email(**members))
+
+
+def _is_taken(task: asyncio.Task[bool]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None and task.result()
+
+
+# Recipient and language of an e-mail to a user.
+
+
+def reader(user: User, tenant: Tenant, email: str = "") -> Reader:
+    """The user, in the language that the user chose, else the client's default, else English. ``email``: another
+    address than the current one."""
+    wanted = (user.language, tenants.settings_of(tenant.settings).language)
+    return Reader(email or user.email, next((tag for tag in wanted if tag in LANGUAGES), "en"), tenant.name)
+
+
+# Records what happens to a user's factors, badges, PIN and identities, and tells the user by email.
+#
+# Both in one call, so that none is left out.
+
+
+_EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
+    Event.SECOND_FACTOR_ENROLLED: mail.app_added,
+    Event.SECOND_FACTOR_REMOVED: mail.app_removed,
+    Event.RECOVERY_CODES_MADE: mail.recovery_codes_made,
+    Event.PASSKEY_ADDED: mail.passkey_added,
+    Event.PASSKEY_REMOVED: mail.passkey_removed,
+    Event.PASSKEY_COUNTER_REGRESSED: mail.passkey_copied,
+    Event.SECOND_FACTOR_RESET: lambda to, _address: mail.factors_reset(to),
+    Event.BADGE_ISSUED: lambda to, _address: mail.badge_issued(to),
+    Event.BADGE_PIN_RESET: lambda to, _address: mail.pin_reset(to),
+    Event.BADGE_PIN_SET: mail.pin_set,
+    Event.IDENTITY_LINKED: mail.identity_linked,
+    Event.CHANGED_PROVIDER_USED: mail.changed_provider_used,
+}
+
+
+def tell(unit: TenantUnit, acting: Acting, queue: MailQueue, user: User, event: Event, **detail: Any) -> None:
+    """Records one of the events above, and queues its e-mail to the user's address. ``detail``: of the event."""
+    subject = f"user:{user.id}"
+    audit.record(unit, acting, event, subject, **detail)
+    if not queue.is_set_up:
+        return
+    email = _EMAILS[event](reader(user, tenants.get(unit, unit.tenant_id)), acting.origin.address)
+    queue.add(unit, acting, email, event.value, subject)

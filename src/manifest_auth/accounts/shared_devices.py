@@ -1,0 +1,276 @@
+"""Devices that belong to a client and that people share, and the codes with which they are enrolled.
+
+Owns ``enrolled_devices`` and ``device_enrolments``. Never opens a session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, select, update
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import rank
+from manifest_auth.audit import Act, Event
+from manifest_auth.context import Acting, Request
+from manifest_auth.errors import Conflict, NotFound, existing
+from manifest_auth.permissions import Permission
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import DAY, MINUTE
+from manifest_auth.sessions import device_sessions
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import device_enrolments, enrolled_devices
+from manifest_auth.store.tables import tenants as tenants_table
+from manifest_auth.tenants import step_up
+from manifest_auth.text import fields, scan_codes
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.scan_codes import ScanKind
+
+# Rows of shared devices: added, found by their token, listed, removed.
+#
+# A token has 256 random bits; the store has its SHA-256. A device that no one used for 90 days is no longer known.
+
+
+UNUSED_MS: Final = 90 * DAY * 1000
+TOUCH_EVERY_MS: Final = 60_000
+
+
+class SharedDevice(NamedTuple):
+    """``enrolled_by``: the actor who made its code. Times in milliseconds."""
+
+    id: str
+    name: str
+    place: str
+    enrolled_at: int
+    enrolled_by: str
+    seen_at: int
+    removed_at: int | None
+
+
+class FoundDevice(NamedTuple):
+    """A device that is known by its token, of a client that is not suspended. ``client``: its identifier."""
+
+    id: str
+    tenant_id: int
+    client: str
+    name: str
+
+
+_D, _T = enrolled_devices.c, tenants_table.c
+_DEVICE = select(*(_D[name] for name in SharedDevice._fields))
+_SEEN_AFTER = bindparam("seen_after", type_=BigInteger())
+_KNOWN = (_D.removed_at.is_(None), _D.seen_at > _SEEN_AFTER)
+_BY_TOKEN = cross_tenant(
+    select(_D.id, _D.tenant_id, _T.identifier.label("client"), _D.name)
+    .select_from(enrolled_devices.join(tenants_table, _T.id == _D.tenant_id))
+    .where(_D.token == bindparam("token"), *_KNOWN, _T.suspended_at.is_(None)),
+    FoundDevice,
+    because="a device shows its token and nothing else; the token names the tenant",
+)
+_LOCK = tenant_scoped(_DEVICE.where(_D.id == bindparam("of_id"), *_KNOWN).with_for_update(), SharedDevice)
+_COUNT_DEVICES = tenant_scoped(select(func.count()).select_from(enrolled_devices).where(*_KNOWN), int)
+_NEW_DEVICE = ("id", "name", "place", "token", "enrolled_at", "enrolled_by", "seen_at")
+_ADD_DEVICE = tenant_scoped(insert(enrolled_devices).values({name: bindparam(name) for name in _NEW_DEVICE}))
+_REMOVE = tenant_scoped(update(enrolled_devices).where(_D.id == bindparam("of_id")).values(removed_at=bindparam("now")))
+_SEEN = tenant_scoped(
+    update(enrolled_devices)
+    .where(_D.id == bindparam("of_id"), _D.seen_at < bindparam("before"))
+    .values(seen_at=bindparam("now"))
+)
+#: The devices that are known. Filters take ``like``; every read takes ``seen_after`` (:func:`seen_after`).
+LISTING = Listing(
+    _DEVICE.where(*_KNOWN),
+    SharedDevice,
+    key=_D.id,
+    sorts={"ENROLLED": _D.enrolled_at},
+    filters={"search": func.lower(_D.name + " " + _D.place).like(bindparam("like"), escape="\\")},
+)
+
+
+def seen_after(now: int) -> int:
+    """A device that was not seen after that is no longer known."""
+    return now - UNUSED_MS
+
+
+def find_by_token(unit: SystemUnit, token: str, now: int) -> FoundDevice | None:
+    """The device of a token; None for one that is unknown, removed, unused for too long, or of a suspended client."""
+    return unit.first(_BY_TOKEN, token=token_hash(token), seen_after=seen_after(now))
+
+
+def lock_devices(unit: TenantUnit, device_id: str, now: int) -> SharedDevice | None:
+    """A device that is known, locked until the transaction ends."""
+    return unit.first(_LOCK, of_id=device_id, seen_after=seen_after(now))
+
+
+def count_devices(unit: TenantUnit, now: int) -> int:
+    """How many devices are known."""
+    return unit.one(_COUNT_DEVICES, seen_after=seen_after(now))
+
+
+def add_device(unit: TenantUnit, device: SharedDevice, token: str) -> None:
+    known = {name: getattr(device, name) for name in _NEW_DEVICE if name != "token"}
+    unit.change(_ADD_DEVICE, token=token_hash(token), **known)
+
+
+def delete_device(unit: TenantUnit, device_id: str, now: int) -> None:
+    unit.change(_REMOVE, of_id=device_id, now=now)
+
+
+def seen(unit: TenantUnit, device_id: str, now: int) -> None:
+    """Stores that the device showed itself, at most once a minute."""
+    unit.change(_SEEN, of_id=device_id, before=now - TOUCH_EVERY_MS, now=now)
+
+
+def token_hash(token: str) -> str:
+    """What the store keeps of a token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# Codes that enrol one device each: to scan, or to type together with the client's identifier.
+#
+# They work for ten minutes.
+
+
+LIFE_S: Final = 10 * MINUTE
+
+
+class Enrolment(NamedTuple):
+    """``created_by``: the actor, as in the audit trail. Times in milliseconds."""
+
+    id: str
+    name: str
+    place: str
+    created_at: int
+    created_by: str
+    expires_at: int
+
+
+class NewEnrolment(NamedTuple):
+    """``code``: to scan; ``letters``: to type. Neither is stored."""
+
+    enrolment: Enrolment
+    code: str
+    letters: str
+
+
+_E = device_enrolments.c
+_ALL = select(*(_E[name] for name in Enrolment._fields))
+_OPEN = (_E.used_at.is_(None), _E.expires_at > bindparam("now", type_=BigInteger))
+_LIST = tenant_scoped(_ALL.where(*_OPEN).order_by(_E.created_at, _E.id), Enrolment)
+_COUNT_OPEN = tenant_scoped(select(func.count()).select_from(device_enrolments).where(*_OPEN), int)
+_BY_CODE = tenant_scoped(_ALL.where(_E.code == bindparam("code"), *_OPEN), Enrolment)
+_BY_LETTERS = tenant_scoped(_ALL.where(_E.typed == bindparam("typed"), *_OPEN), Enrolment)
+_NEW = (*Enrolment._fields, "code", "typed")
+_ADD = tenant_scoped(insert(device_enrolments).values({name: bindparam(name) for name in _NEW}))
+_USE = tenant_scoped(
+    update(device_enrolments).where(_E.id == bindparam("of_id"), *_OPEN).values(used_at=bindparam("at"))
+)
+_DROP = tenant_scoped(delete(device_enrolments).where(_E.id == bindparam("of_id"), *_OPEN))
+
+
+def add_enrolment(unit: TenantUnit, enrolment: Enrolment, code_hash: str, letters: str) -> None:
+    """``letters``: as :func:`manifest_auth.text.scan_codes.random_letters` made them."""
+    unit.change(_ADD, code=code_hash, typed=_mac(unit, letters), **enrolment._asdict())
+
+
+def list_open(unit: TenantUnit, now: int) -> list[Enrolment]:
+    """Those whose code still works, oldest first."""
+    return unit.all(_LIST, now=now)
+
+
+def count_open(unit: TenantUnit, now: int) -> int:
+    return unit.one(_COUNT_OPEN, now=now)
+
+
+def find_enrolment(unit: TenantUnit, now: int, *, code_hash: str = "", letters: str = "") -> Enrolment | None:
+    """The one with this code, or with these letters, where it still works."""
+    if code_hash:
+        return unit.first(_BY_CODE, code=code_hash, now=now)
+    return unit.first(_BY_LETTERS, typed=_mac(unit, letters), now=now)
+
+
+def use_enrolment(unit: TenantUnit, enrolment_id: str, now: int) -> bool:
+    """Uses it up: of concurrent calls, one gets True."""
+    return unit.change(_USE, of_id=enrolment_id, now=now, at=now) == 1
+
+
+def delete_enrolment(unit: TenantUnit, enrolment_id: str, now: int) -> bool:
+    """Takes a code back. False when it worked no more."""
+    return unit.change(_DROP, of_id=enrolment_id, now=now) == 1
+
+
+def _mac(unit: TenantUnit, letters: str) -> str:
+    """Ten letters have 43 bits: a plain hash of them could be reversed."""
+    return unit.macs.make(f"enrolment\0{unit.tenant_id}\0{letters}".encode("utf-8", "surrogatepass"))
+
+
+# Operations on shared devices: begin to enrol one, enrol it, remove it.
+
+
+#: Devices of one client, those to come among them.
+MOST: Final = 10_000
+LETTERS: Final = 10
+
+
+def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, place: str) -> NewEnrolment:
+    """A code that enrols one device within ten minutes. ``place``: where it stands, may be empty. Raises Forbidden,
+    ValidationError, ReauthenticationRequired, Conflict where badges are switched off or there are too many devices."""
+    step_up.check(who, Act.DEVICES)
+    step_up.not_for_machines(who)
+    name, place = fields.SHARED_DEVICE_NAME.check(name, "name"), fields.PLACE.check(place, "place")
+    tenant, now = tenants.get(unit, unit.tenant_id), who.now
+    if not tenants.settings_of(tenant.settings).badge.enabled:
+        raise Conflict(_("The client's rules let no one sign in with a badge"))
+    if count_devices(unit, now) + count_open(unit, now) >= MOST:
+        raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
+    code = scan_codes.make_scan_code(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
+    typed = scan_codes.random_letters(random.bytes, LETTERS)
+    made = Enrolment(
+        id=random.text(12), name=name, place=place, created_at=now, created_by=who.caller.actor,
+        expires_at=now + LIFE_S * 1000,
+    )  # fmt: skip
+    add_enrolment(unit, made, scan_codes.hash_of_scan_code(code), typed)
+    audit.record(unit, who, Event.DEVICE_ENROLMENT_BEGUN, f"enrolment:{made.id}", name=name, place=place)
+    return NewEnrolment(made, code, typed)
+
+
+def list_enrolments(unit: TenantUnit, now: int) -> list[Enrolment]:
+    """Codes that still work, oldest first."""
+    return list_open(unit, now)
+
+
+def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
+    """Takes a code back. Raises NotFound."""
+    step_up.not_for_machines(who)
+    if not delete_enrolment(unit, enrolment_id, who.now):
+        raise NotFound()
+    audit.record(unit, who, Event.DEVICE_ENROLMENT_DROPPED, f"enrolment:{enrolment_id}")
+
+
+def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, token: str) -> SharedDevice | None:
+    """The device that a code was made for, with its new ``token``. None where the code was used meanwhile, or its maker
+    may make none any more."""
+    now = acting.origin.at
+    if not rank.still_may(unit, found.created_by, Permission.SETTINGS_MANAGE):
+        return None
+    if not use_enrolment(unit, found.id, now):
+        return None
+    device = SharedDevice(
+        id=random.text(12), name=found.name, place=found.place, enrolled_at=now, enrolled_by=found.created_by,
+        seen_at=now, removed_at=None,
+    )  # fmt: skip
+    add_device(unit, device, token)
+    detail = {"name": device.name, "place": device.place, "by": found.created_by}
+    audit.record(unit, acting, Event.DEVICE_ENROLLED, f"device:{device.id}", **detail)
+    return device
+
+
+def remove(unit: TenantUnit, who: Request, device_id: str) -> None:
+    """Removes a device for good: its token and its session end at once. Raises NotFound, Forbidden."""
+    step_up.not_for_machines(who)
+    device = existing(lock_devices(unit, device_id, who.now))
+    delete_device(unit, device.id, who.now)
+    ended = device_sessions.end_of_device(unit, device.id, "device_removed", who.now)
+    detail = {"name": device.name, "place": device.place, "sessions_ended": ended}
+    audit.record(unit, who, Event.DEVICE_REMOVED, f"device:{device.id}", **detail)
