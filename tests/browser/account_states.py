@@ -71,7 +71,7 @@ def _leaving(setup: Setup, browser: Chromium) -> None:
         press(browser, button)
 
 
-def _at(path: str, *roles: str) -> Callable[[Setup, Chromium], None]:
+def at(path: str, *roles: str) -> Callable[[Setup, Chromium], None]:
     def go(setup: Setup, browser: Chromium) -> None:
         email = new_person(setup, *roles)
         elsewhere(setup, email)
@@ -84,7 +84,7 @@ def _at(path: str, *roles: str) -> Callable[[Setup, Chromium], None]:
 
 def _then(path: str, *steps: Callable[[Chromium], None]) -> Callable[[Setup, Chromium], None]:
     def go(setup: Setup, browser: Chromium) -> None:
-        _at(path)(setup, browser)
+        at(path)(setup, browser)
         for step in steps:
             step(browser)
 
@@ -130,45 +130,43 @@ def _changed(element: str, value: str) -> Callable[[Chromium], None]:
     return step
 
 
-#: Name → how a person gets there.
+#: Name → how a person gets there. A page that no list names has a state at its address (`all_parts.py`).
 STATES: dict[str, Callable[[Setup, Chromium], None]] = {
-    "GET /account": _at("/account"),
-    "GET /account manager": _at("/account", "Admin"),
-    "GET /account/profile": _at("/account/profile"),
+    "GET /account": at("/account"),
+    "GET /account manager": at("/account", "Admin"),
+    "GET /account/profile": at("/account/profile"),
     "GET /account/profile saved": _then("/account/profile", _typed("title", "Head"), _pressed()),
     "POST /account/profile": _then("/account/profile", _typed("firstName", "a\u200bb"), _pressed()),
-    "GET /account/email": _at("/account/email"),
+    "GET /account/email": at("/account/email"),
     "GET /account/email pending": _then(
         "/account/email", _typed("newEmail", "n@acme.example"), _typed("currentPassword", DEMO_PASSWORD), _pressed()
     ),
     "POST /account/email": _then("/account/email", _pressed()),
-    "GET /account/password": _at("/account/password"),
     "POST /account/password": _then(
         "/account/password", _typed("currentPassword", "wrong"), _typed("newPassword", "x"), _pressed()
     ),
-    "GET /account/second-factor": _at("/account/second-factor"),
+    "GET /account/second-factor": at("/account/second-factor"),
     "GET /account/second-factor app": _then("/account/second-factor", _pressed("main form .primary")),
     "POST /account/second-factor": _then(
         "/account/second-factor", _pressed("main form .primary"), _typed("otp", "nonsense"), _pressed()
     ),
-    "GET /account/codes none": _at("/account/codes"),
-    "GET /account/devices none": _at("/account/devices"),
-    "GET /account/passkeys off": _at("/account/passkeys"),
-    "GET /reauthenticate": _at("/reauthenticate?returnTo=/account/codes"),
+    "GET /account/codes none": at("/account/codes"),
+    "GET /account/devices none": at("/account/devices"),
+    "GET /account/passkeys off": at("/account/passkeys"),
+    "GET /reauthenticate": at("/reauthenticate?returnTo=/account/codes"),
     "POST /reauthenticate": _then("/reauthenticate?returnTo=/account/codes", _pressed()),
-    "GET /account/badge none": _at("/account/badge", "Author"),
+    "GET /account/badge none": at("/account/badge", "Author"),
     "GET /account/badge": _badged,
     "POST /account/badge": _no_pin,
-    "GET /account/sessions": _at("/account/sessions"),
+    "GET /account/sessions": at("/account/sessions"),
     "GET /account/sessions alone": _then("/account/sessions", _pressed("main .danger")),
     "POST /account/sessions": _then(
         "/account/sessions", _changed("tbody input[name=id]", "gone"), _pressed("tbody button")
     ),
-    "GET /account/identities": _at("/account/identities"),
+    "GET /account/identities": at("/account/identities"),
     "GET /account/identities linked": _linked,
     "GET /account/identities/provider": _leaving,
     "POST /account/identities": _then("/account/identities", _pressed(".offers form:has(input[value=okta]) button")),
-    "GET /account/language": _at("/account/language"),
     "POST /account/language": _then("/account/language", _changed("#language-none", "xx"), _pressed()),
     "GET /forgot mails": lambda setup, browser: open_(browser, f"{setup.server.base}/forgot"),
     "GET /forgot sent": lambda setup, browser: _forgot(setup, browser, "someone@nowhere.example"),

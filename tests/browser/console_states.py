@@ -223,17 +223,13 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /console/users nothing": _at("/users?q=nothing-is-found"),
     "GET /console/users/{id}": _at("/users/{user}"),
     "POST /console/users/{id} link": _reset,
-    "GET /console/invite": _at("/invite"),
     "POST /console/invite some": _invited,
     "POST /console/invite": _not_invited,
-    "GET /console/service-accounts": _at("/service-accounts"),
-    "GET /console/service-accounts/new": _at("/service-accounts/new"),
     "POST /console/service-accounts/new": _no_machine,
     "GET /console/service-accounts/{id}": _at("/service-accounts/{machine}"),
     "GET /console/service-accounts/{id} to rotate": _rotating,
     "POST /console/service-accounts/{id} rotated": _rotated,
     "POST /console/service-accounts/{id}": _no_days,
-    "GET /console/devices": _at("/devices"),
     "POST /console/devices": _no_app,
     "GET /console/devices/shared": _at("/devices/shared"),
     "GET /console/devices/shared nothing": _at("/devices/shared?q=nothing-is-found"),
@@ -242,18 +238,14 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /console/users/{id}/badge": _at("/users/{user}/badge"),
     "POST /console/users/{id}/badge": _badge("temporary"),
     "POST /console/users/{id}/badge PIN": _badge("pin"),
-    "GET /console/rules": _at("/rules"),
     "POST /console/rules previewed": _previewed,
     "POST /console/rules": wrong_rule,
-    "GET /console/domains": _at("/domains"),
     "POST /console/domains looked at": _looked,
     "POST /console/domains": _no_domain,
-    "GET /console/branding": _at("/branding"),
     "POST /console/branding previewed": _colour,
     "GET /console/audit": _at("/audit"),
     "GET /console/audit no such user": _no_person,
     "GET /console/audit details": _details,
-    "GET /console/usage": _at("/usage"),
 }
 
 
@@ -265,5 +257,10 @@ def _admins(go: Callable[[Setup, Chromium], None]) -> Callable[[Setup, Chromium]
     return let_in_first
 
 
-#: Name → how an Admin gets there.
+def at(path: str) -> Callable[[Setup, Chromium], None]:
+    """Return the state of an address below ``/console``, opened by an Admin."""
+    return _admins(_at(path))
+
+
+#: Name → how an Admin gets there. A page that no list names has a state at its address (`all_parts.py`).
 STATES = {name: _admins(go) for name, go in _PAGES.items()}

@@ -95,14 +95,13 @@ def _no_key(setup: Setup, browser: Chromium) -> None:
 
 
 _ACCOUNT = "form:has([name=act][value={}]) .primary"
-#: Name → how a person gets there. Each route that shows something has one at least.
+#: Name → how a person gets there. A page that no list names has a state at its address (`all_parts.py`).
 STATES: dict[str, Go] = {
     "GET /installation/sign-in": lambda setup, browser: open_(browser, f"{setup.server.base}{ROOT}"),
     "GET /installation/sign-in out": _out,
     "POST /installation/sign-in": _wrong,
     "POST /installation/sign-in code": _factor,
     "POST /installation/sign-in/code": _wrong_code,
-    "GET /installation": at(""),
     "GET /installation/clients": at("/clients"),
     "GET /installation/clients nothing": at("/clients?q=nothing-is-found"),
     "POST /installation/clients": filled("/clients", "#make ~ form .primary", identifier="No good", name="x"),
@@ -120,16 +119,11 @@ STATES: dict[str, Go] = {
     "GET /installation/keys": opened("/keys"),
     "GET /installation/keys rotated": filled("/keys", "form:has(#purpose) .button"),
     "POST /installation/keys": _no_key,
-    "GET /installation/throttles": at("/throttles"),
     "POST /installation/throttles": filled("/throttles", "#clear ~ form .primary", address="nowhere"),
-    "GET /installation/health": at("/health"),
-    "GET /installation/backups": at("/backups"),
     "GET /installation/audit": opened("/audit"),
     "GET /installation/audit nothing": at("/audit?from=2001-01-01&to=2001-01-01"),
     "GET /installation/audit wrong": at("/audit?client=nowhere"),
-    "GET /installation/settings": at("/settings"),
     "POST /installation/settings": filled("/settings", "main form .primary", adminAddresses="10.0.0.0/8"),
-    "GET /installation/account": at("/account"),
     "POST /installation/account": filled("/account", _ACCOUNT.format("password"), currentPassword="x", newPassword="x"),
     "POST /installation/account begun": filled("/account", _ACCOUNT.format("add"), factorPassword=DEMO_PASSWORD),
 }

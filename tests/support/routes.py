@@ -12,6 +12,7 @@ import orjson
 from manifest_auth import app, http
 from manifest_auth.api import all_routes, power_apps_connector
 from manifest_auth.http import Access, openapi
+from manifest_auth.permissions import Permission
 from manifest_auth.protocols.microsoft import CLOUDS
 
 #: Values that can be something and are nothing.
@@ -20,7 +21,8 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 class Route(NamedTuple):
     """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or
-    of a page's query. ``template``: of a page that it can show; ``is_form``: the body is a form, not JSON."""
+    of a page's query. ``template``: of a page that it can show; ``is_form``: the body is a form, not JSON;
+    ``permission``: that a page asks for."""
 
     method: str
     path: str
@@ -30,6 +32,7 @@ class Route(NamedTuple):
     members: tuple[str, ...]
     template: str = ""
     is_form: bool = False
+    permission: Permission | None = None
 
 
 def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
@@ -47,6 +50,7 @@ def _plain(one: http.Route) -> Route:
         _members(read),
         one.template,
         one.form is not None,
+        one.permission,
     )
 
 

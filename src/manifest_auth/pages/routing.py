@@ -251,7 +251,7 @@ def page(
     template: str,
     summary: str,
     *,
-    audience: Audience = Audience.EVERYONE,
+    audience: Audience | None = None,
     permission: Permission | None = None,
     again: Handler | None = None,
     english: bool = False,
@@ -268,6 +268,7 @@ def page(
     has another address."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
+    audience = audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
     own = _Page(
         method=method,
         path=path,
@@ -277,7 +278,7 @@ def page(
         fields=None if fields is type(None) else fields,
         permission=permission,
         again=again,
-        english=english,
+        english=english or permission is not None,
         upload=upload,
         upload_into=upload_into,
         form_at=form_at or path,
