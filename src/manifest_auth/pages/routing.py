@@ -48,6 +48,7 @@ MOST_FIELDS = 100
 SIGN_IN = ways.SIGN_IN
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
+_CONSOLES = ("/console", admin_console.PATH)
 _CALL = "page"  # where a request keeps its call, for the page that shows a refusal
 #: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
 _NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound)
@@ -74,7 +75,6 @@ class _Page:
     fields: type[msgspec.Struct] | None
     permission: Permission | None
     again: Handler | None
-    english: bool
     upload: str
     upload_into: str
     form_at: str
@@ -102,7 +102,7 @@ class _Page:
             fields=None,
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
-            language="en" if self.english else _language(head, settings, user, texts.get("lang", "")),
+            language="en" if self._is_english else _language(head, settings, user, texts.get("lang", "")),
             form_cookie=cookie or marks.new_form_cookie(ctx),
             user=user,
             admin=admin,
@@ -131,6 +131,11 @@ class _Page:
             shown.headers = (*shown.headers, *page_call.headers)
             return shown
         return await self._render(ctx, page_call, shown)
+
+    @property
+    def _is_english(self) -> bool:
+        """Whether it is a page of a console, which has no other language."""
+        return self.path.startswith(_CONSOLES)
 
     @property
     def _is_of_the_installation(self) -> bool:
@@ -190,7 +195,7 @@ class _Page:
     async def _page_of(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
         way = errors.Way(admin_console.PATH, "Go to the overview") if self._is_of_the_installation else None
         named = errors.parameters_of(self.fields) if self.method == "GET" else ()
-        return await errors.page_of(ctx, refusal, head, english=self.english, way=way, parameters=named)
+        return await errors.page_of(ctx, refusal, head, english=self._is_english, way=way, parameters=named)
 
     async def _render(
         self, ctx: RequestContext, call: PageCall[Any], view: View, refusal: Refusal | None = None
@@ -254,18 +259,17 @@ def page(
     audience: Audience | None = None,
     permission: Permission | None = None,
     again: Handler | None = None,
-    english: bool = False,
     upload: str = "",
     upload_bytes: int = 0,
     upload_into: str = "",
     form_at: str = "",
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
-    query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
-    ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
-    language. ``upload``: the field of a form that may have a file, of so many bytes at most; ``upload_into``: the field
-    whose text such a file is. ``form_at``: the page that shows the form of a POST, or the link to a file, where that
-    has another address."""
+    query or form. ``template``: that shows it. ``permission``: of the signed-in users for whom it is; to all others it
+    is not there. ``audience``: of a page without one, everyone by default. ``again``: for a POST, shows the form once
+    more when it was refused. ``upload``: the field of a form that may have a file, of so many bytes at most;
+    ``upload_into``: the field whose text such a file is. ``form_at``: the page that shows the form of a POST, or the
+    link to a file, where that has another address."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     audience = audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
@@ -278,7 +282,6 @@ def page(
         fields=None if fields is type(None) else fields,
         permission=permission,
         again=again,
-        english=english or permission is not None,
         upload=upload,
         upload_into=upload_into,
         form_at=form_at or path,

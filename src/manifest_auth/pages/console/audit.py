@@ -19,7 +19,7 @@ from manifest_auth.http import Answer
 from manifest_auth.operations import export_audit
 from manifest_auth.pages.call import PageCall, View, found
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -323,8 +323,14 @@ async def _export(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Ans
 
 
 ROUTES = (
-    page("GET", PATH, _show, "console/audit.html", "The audit trail", audience=Audience.SIGNED_IN,
-         permission=Permission.AUDIT_READ, english=True),
-    page("GET", f"{PATH}/export", _export, "", "The audit trail as a file", audience=Audience.SIGNED_IN,
-         permission=Permission.AUDIT_READ, english=True, form_at=PATH),
-)  # fmt: skip
+    page("GET", PATH, _show, "console/audit.html", "The audit trail", permission=Permission.AUDIT_READ),
+    page(
+        "GET",
+        f"{PATH}/export",
+        _export,
+        "",
+        "The audit trail as a file",
+        permission=Permission.AUDIT_READ,
+        form_at=PATH,
+    ),
+)

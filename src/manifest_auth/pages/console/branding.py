@@ -15,7 +15,7 @@ from manifest_auth.operations import branding, client_settings
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -167,11 +167,31 @@ _ACTS: dict[str, Callable[[RequestContext, PageCall[BrandingForm]], Awaitable[st
 }
 _TEMPLATE = "console/branding.html"
 ROUTES = (
-    page("GET", f"{PATH}/colours", _colours, "", "How pages show a colour, for the preview while it is chosen",
-         audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True),
-    page("GET", PATH, _show, _TEMPLATE, "Name, colour and logo of a client's pages", audience=Audience.SIGNED_IN,
-         permission=Permission.SETTINGS_MANAGE, english=True),
-    page("POST", PATH, _act, _TEMPLATE, "Preview or change what a client's pages look like",
-         audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True, again=_again,
-         upload="logo", upload_bytes=MOST_BYTES),
-)  # fmt: skip
+    page(
+        "GET",
+        f"{PATH}/colours",
+        _colours,
+        "",
+        "How pages show a colour, for the preview while it is chosen",
+        permission=Permission.SETTINGS_MANAGE,
+    ),
+    page(
+        "GET",
+        PATH,
+        _show,
+        _TEMPLATE,
+        "Name, colour and logo of a client's pages",
+        permission=Permission.SETTINGS_MANAGE,
+    ),
+    page(
+        "POST",
+        PATH,
+        _act,
+        _TEMPLATE,
+        "Preview or change what a client's pages look like",
+        permission=Permission.SETTINGS_MANAGE,
+        again=_again,
+        upload="logo",
+        upload_bytes=MOST_BYTES,
+    ),
+)

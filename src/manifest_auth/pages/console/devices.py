@@ -13,7 +13,7 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import said, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -86,8 +86,14 @@ async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[No
 
 
 ROUTES = (
-    page("GET", PATH, _show, TEMPLATE, "A client's apps for devices", audience=Audience.SIGNED_IN,
-         permission=Permission.SETTINGS_MANAGE, english=True),
-    page("POST", PATH, _act, TEMPLATE, "Make or remove an app for devices", audience=Audience.SIGNED_IN,
-         permission=Permission.SETTINGS_MANAGE, english=True, again=_again),
-)  # fmt: skip
+    page("GET", PATH, _show, TEMPLATE, "A client's apps for devices", permission=Permission.SETTINGS_MANAGE),
+    page(
+        "POST",
+        PATH,
+        _act,
+        TEMPLATE,
+        "Make or remove an app for devices",
+        permission=Permission.SETTINGS_MANAGE,
+        again=_again,
+    ),
+)

@@ -13,7 +13,7 @@ from manifest_auth.operations.domains import watch
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows, directory_proof
@@ -202,8 +202,14 @@ _ACTS: dict[str, Callable[[RequestContext, PageCall[DomainsForm], DomainsForm], 
 }
 _TEMPLATE = "console/domains.html"
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "Claimed domains and directories", audience=Audience.SIGNED_IN,
-         permission=Permission.SETTINGS_MANAGE, english=True),
-    page("POST", PATH, _act, _TEMPLATE, "Claim, prove and release domains and directories",
-         audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True, again=_again),
-)  # fmt: skip
+    page("GET", PATH, _show, _TEMPLATE, "Claimed domains and directories", permission=Permission.SETTINGS_MANAGE),
+    page(
+        "POST",
+        PATH,
+        _act,
+        _TEMPLATE,
+        "Claim, prove and release domains and directories",
+        permission=Permission.SETTINGS_MANAGE,
+        again=_again,
+    ),
+)

@@ -14,7 +14,7 @@ from manifest_auth.operations import manage_users
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -134,8 +134,14 @@ def _draft(text: str, roles: int) -> Draft:
 
 _TEMPLATE = "console/invite.html"
 ROUTES = (
-    page("GET", PATH, _ask, _TEMPLATE, "Invite users", audience=Audience.SIGNED_IN,
-         permission=Permission.USERS_MANAGE, english=True),
-    page("POST", PATH, _invite, _TEMPLATE, "Invite one user or up to 50", audience=Audience.SIGNED_IN,
-         permission=Permission.USERS_MANAGE, english=True, again=_again),
-)  # fmt: skip
+    page("GET", PATH, _ask, _TEMPLATE, "Invite users", permission=Permission.USERS_MANAGE),
+    page(
+        "POST",
+        PATH,
+        _invite,
+        _TEMPLATE,
+        "Invite one user or up to 50",
+        permission=Permission.USERS_MANAGE,
+        again=_again,
+    ),
+)

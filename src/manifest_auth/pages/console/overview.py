@@ -18,7 +18,7 @@ from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import AuditEventView, event_views
 from manifest_auth.pages.console.frame import Attention
 from manifest_auth.pages.console.provider_views import path_of
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -219,9 +219,7 @@ ROUTES = (
         _show_overview,
         "console/overview.html",
         "Whether everything is well with a client",
-        audience=Audience.SIGNED_IN,
         permission=Permission.SETTINGS_MANAGE,
-        english=True,
     ),
     page(
         "GET",
@@ -229,8 +227,6 @@ ROUTES = (
         _show_usage,
         "console/usage.html",
         "Seats, users and sessions of a client",
-        audience=Audience.SIGNED_IN,
         permission=Permission.SETTINGS_MANAGE,
-        english=True,
     ),
 )

@@ -20,7 +20,7 @@ from manifest_auth.pages.console import frame, provider_forms
 from manifest_auth.pages.console.provider_forms import TheirsForm
 from manifest_auth.pages.console.provider_presets import fitting
 from manifest_auth.pages.console.provider_views import Head, path_of, steps_of
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
@@ -29,7 +29,7 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.text.models import convert
 
 #: A page for those who manage the settings.
-settings_page = partial(page, audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True)
+settings_page = partial(page, permission=Permission.SETTINGS_MANAGE)
 
 
 class Loaded(NamedTuple):

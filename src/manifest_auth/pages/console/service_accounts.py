@@ -27,7 +27,7 @@ from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import Names, SentencePart
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission, Role, permissions_in, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
@@ -410,29 +410,16 @@ ROUTES = (
         _list,
         "console/service_accounts.html",
         "Machines that call the API",
-        audience=Audience.SIGNED_IN,
         permission=Permission.USERS_MANAGE,
-        english=True,
     ),
-    page(
-        "GET",
-        NEW,
-        _ask,
-        _NEW,
-        "A new service account",
-        audience=Audience.SIGNED_IN,
-        permission=Permission.USERS_MANAGE,
-        english=True,
-    ),
+    page("GET", NEW, _ask, _NEW, "A new service account", permission=Permission.USERS_MANAGE),
     page(
         "POST",
         NEW,
         _create,
         _NEW,
         "Create a service account",
-        audience=Audience.SIGNED_IN,
         permission=Permission.USERS_MANAGE,
-        english=True,
         again=_again_accounts,
     ),
     page(
@@ -441,9 +428,7 @@ ROUTES = (
         _show,
         _TEMPLATE,
         "One service account, with its live keys",
-        audience=Audience.SIGNED_IN,
         permission=Permission.USERS_MANAGE,
-        english=True,
     ),
     page(
         "POST",
@@ -451,9 +436,7 @@ ROUTES = (
         _act,
         _TEMPLATE,
         "Change a service account; make, rotate and revoke its keys",
-        audience=Audience.SIGNED_IN,
         permission=Permission.USERS_MANAGE,
-        english=True,
         again=_again_account,
     ),
 )

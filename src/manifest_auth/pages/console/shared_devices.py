@@ -18,7 +18,7 @@ from manifest_auth.operations.reset_badge_pin import TemporaryPin, reset_badge_p
 from manifest_auth.pages import qr, said
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
@@ -266,14 +266,7 @@ _DEVICES_TEMPLATE = "console/shared_devices.html"
 
 ROUTES = (
     page(
-        "GET",
-        BADGE_PATH,
-        _show_badge,
-        _BADGE_TEMPLATE,
-        "A user's badges and PIN",
-        audience=Audience.SIGNED_IN,
-        permission=Permission.USERS_MANAGE,
-        english=True,
+        "GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN", permission=Permission.USERS_MANAGE
     ),
     page(
         "POST",
@@ -281,9 +274,7 @@ ROUTES = (
         _act_badge,
         _BADGE_TEMPLATE,
         "Issue or end a badge, give a temporary PIN",
-        audience=Audience.SIGNED_IN,
         permission=Permission.USERS_MANAGE,
-        english=True,
         again=_again_badge,
     ),
     page(
@@ -292,9 +283,7 @@ ROUTES = (
         _show_devices,
         _DEVICES_TEMPLATE,
         "Devices of the client",
-        audience=Audience.SIGNED_IN,
         permission=Permission.SETTINGS_MANAGE,
-        english=True,
     ),
     page(
         "POST",
@@ -302,9 +291,7 @@ ROUTES = (
         _act_devices,
         _DEVICES_TEMPLATE,
         "Enrol or remove a device",
-        audience=Audience.SIGNED_IN,
         permission=Permission.SETTINGS_MANAGE,
-        english=True,
         again=_again_devices,
     ),
 )

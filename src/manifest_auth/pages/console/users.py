@@ -20,7 +20,7 @@ from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission, Role, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
@@ -390,35 +390,9 @@ def _row(user: User, own: int) -> UserRow:
 
 
 ROUTES = (
+    page("GET", USER_PATH, _show, _TEMPLATE, "One user", permission=Permission.USERS_MANAGE),
     page(
-        "GET",
-        USER_PATH,
-        _show,
-        _TEMPLATE,
-        "One user",
-        audience=Audience.SIGNED_IN,
-        permission=Permission.USERS_MANAGE,
-        english=True,
+        "POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", permission=Permission.USERS_MANAGE, again=_again
     ),
-    page(
-        "POST",
-        USER_PATH,
-        _act,
-        _TEMPLATE,
-        "Change a user's account",
-        audience=Audience.SIGNED_IN,
-        permission=Permission.USERS_MANAGE,
-        english=True,
-        again=_again,
-    ),
-    page(
-        "GET",
-        USERS_PATH,
-        _list,
-        "console/users.html",
-        "Who may sign in",
-        audience=Audience.SIGNED_IN,
-        permission=Permission.USERS_MANAGE,
-        english=True,
-    ),
+    page("GET", USERS_PATH, _list, "console/users.html", "Who may sign in", permission=Permission.USERS_MANAGE),
 )

@@ -198,7 +198,14 @@ _ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str | View]]]
     "remove": _remove,
 }
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "A system admin's own account", audience=Audience.SYSTEM_ADMIN, english=True),
-    page("POST", PATH, _act, _TEMPLATE, "Change the own password, second factor or sessions",
-         audience=Audience.SYSTEM_ADMIN, english=True, again=_again),
-)  # fmt: skip
+    page("GET", PATH, _show, _TEMPLATE, "A system admin's own account", audience=Audience.SYSTEM_ADMIN),
+    page(
+        "POST",
+        PATH,
+        _act,
+        _TEMPLATE,
+        "Change the own password, second factor or sessions",
+        audience=Audience.SYSTEM_ADMIN,
+        again=_again,
+    ),
+)

@@ -158,7 +158,14 @@ _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] 
     "end": ("ended", _end),
 }
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "Those who run this server", audience=Audience.SYSTEM_ADMIN, english=True),
-    page("POST", PATH, _act, _TEMPLATE, "Make, disable, enable or reset a system admin",
-         audience=Audience.SYSTEM_ADMIN, english=True, again=_again),
-)  # fmt: skip
+    page("GET", PATH, _show, _TEMPLATE, "Those who run this server", audience=Audience.SYSTEM_ADMIN),
+    page(
+        "POST",
+        PATH,
+        _act,
+        _TEMPLATE,
+        "Make, disable, enable or reset a system admin",
+        audience=Audience.SYSTEM_ADMIN,
+        again=_again,
+    ),
+)

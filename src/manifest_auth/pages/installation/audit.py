@@ -207,6 +207,12 @@ async def _view(
 
 
 ROUTES = (
-    page("GET", PATH, _show, "installation/audit.html", "The audit trail of this server and of all clients",
-         audience=Audience.SYSTEM_ADMIN, english=True),
-)  # fmt: skip
+    page(
+        "GET",
+        PATH,
+        _show,
+        "installation/audit.html",
+        "The audit trail of this server and of all clients",
+        audience=Audience.SYSTEM_ADMIN,
+    ),
+)

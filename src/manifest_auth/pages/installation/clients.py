@@ -377,7 +377,6 @@ ROUTES = (
         _CLIENTS_TEMPLATE,
         "The clients of this server",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
     ),
     page(
         "POST",
@@ -386,12 +385,9 @@ ROUTES = (
         _CLIENTS_TEMPLATE,
         "Make a client",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
         again=_again_clients,
     ),
-    page(
-        "GET", CLIENT_PATH, _show_client, _CLIENT_TEMPLATE, "One client", audience=Audience.SYSTEM_ADMIN, english=True
-    ),
+    page("GET", CLIENT_PATH, _show_client, _CLIENT_TEMPLATE, "One client", audience=Audience.SYSTEM_ADMIN),
     page(
         "POST",
         CLIENT_PATH,
@@ -399,18 +395,9 @@ ROUTES = (
         _CLIENT_TEMPLATE,
         "Rename, suspend, restore or delete a client, invite an Admin",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
         again=_again_client,
     ),
-    page(
-        "GET",
-        RULES_PATH,
-        _show_rules,
-        _RULES_TEMPLATE,
-        "The rules of one client",
-        audience=Audience.SYSTEM_ADMIN,
-        english=True,
-    ),
+    page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The rules of one client", audience=Audience.SYSTEM_ADMIN),
     page(
         "POST",
         RULES_PATH,
@@ -418,7 +405,6 @@ ROUTES = (
         _RULES_TEMPLATE,
         "Preview or save the rules of one client",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
         again=_again_rules,
     ),
 )

@@ -176,7 +176,6 @@ ROUTES = (
         "installation/health.html",
         "What is wrong with this server, and what to do",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
     ),
     page(
         "GET",
@@ -185,7 +184,6 @@ ROUTES = (
         "installation/backups.html",
         "The last backup, and how one is made",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
     ),
     page(
         "GET",
@@ -194,16 +192,6 @@ ROUTES = (
         _TEMPLATE,
         "Who has to wait after too many attempts",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
     ),
-    page(
-        "POST",
-        THROTTLES_PATH,
-        _clear,
-        _TEMPLATE,
-        "Let them try again",
-        audience=Audience.SYSTEM_ADMIN,
-        english=True,
-        again=_again,
-    ),
+    page("POST", THROTTLES_PATH, _clear, _TEMPLATE, "Let them try again", audience=Audience.SYSTEM_ADMIN, again=_again),
 )

@@ -165,6 +165,12 @@ def _licence_in_words(standing: InstallationStanding) -> str:
 
 
 ROUTES = (
-    page("GET", frame.OVERVIEW, _show, "installation/overview.html", "Whether everything is well, and who did what",
-         audience=Audience.SYSTEM_ADMIN, english=True),
-)  # fmt: skip
+    page(
+        "GET",
+        frame.OVERVIEW,
+        _show,
+        "installation/overview.html",
+        "Whether everything is well, and who did what",
+        audience=Audience.SYSTEM_ADMIN,
+    ),
+)

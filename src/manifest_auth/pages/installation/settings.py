@@ -291,7 +291,6 @@ ROUTES = (
         _SETTINGS_TEMPLATE,
         "What is asked of system admins",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
     ),
     page(
         "POST",
@@ -300,7 +299,6 @@ ROUTES = (
         _SETTINGS_TEMPLATE,
         "Require a second factor, list addresses",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
         again=_again_settings,
     ),
     page(
@@ -310,7 +308,6 @@ ROUTES = (
         _LICENCE_TEMPLATE,
         "The licence of this server",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
     ),
     page(
         "POST",
@@ -319,15 +316,12 @@ ROUTES = (
         _LICENCE_TEMPLATE,
         "Install a licence key",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
         again=_again_licence,
         upload="licenseFile",
         upload_bytes=_LONGEST,
         upload_into="licenseKey",
     ),
-    page(
-        "GET", KEYS_PATH, _show_keys, _KEYS_TEMPLATE, "The signing keys", audience=Audience.SYSTEM_ADMIN, english=True
-    ),
+    page("GET", KEYS_PATH, _show_keys, _KEYS_TEMPLATE, "The signing keys", audience=Audience.SYSTEM_ADMIN),
     page(
         "POST",
         KEYS_PATH,
@@ -335,7 +329,6 @@ ROUTES = (
         _KEYS_TEMPLATE,
         "Rotate signing keys, or retire one",
         audience=Audience.SYSTEM_ADMIN,
-        english=True,
         again=_again_keys,
     ),
 )

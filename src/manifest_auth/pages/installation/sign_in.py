@@ -186,41 +186,10 @@ async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) ->
 
 
 ROUTES = (
-    page("GET", PATH, _show_sign_in, _SIGN_IN_TEMPLATE, "A system admin signs in", english=True),
-    page(
-        "POST",
-        PATH,
-        _sign_in,
-        _SIGN_IN_TEMPLATE,
-        "User name and password of a system admin",
-        english=True,
-        again=_again_sign_in,
-    ),
-    page(
-        "POST",
-        CODE,
-        _code,
-        _CODE_TEMPLATE,
-        "The code of a system admin's second factor",
-        english=True,
-        again=_code_again,
-    ),
-    page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages", english=True),
-    page(
-        "GET",
-        SETUP,
-        _show_setup,
-        _SETUP_TEMPLATE,
-        "Asks for the setup code, while there is no system admin",
-        english=True,
-    ),
-    page(
-        "POST",
-        SETUP,
-        _set_up,
-        _SETUP_TEMPLATE,
-        "Make the first system admin, and sign in",
-        english=True,
-        again=_again_setup,
-    ),
+    page("GET", PATH, _show_sign_in, _SIGN_IN_TEMPLATE, "A system admin signs in"),
+    page("POST", PATH, _sign_in, _SIGN_IN_TEMPLATE, "User name and password of a system admin", again=_again_sign_in),
+    page("POST", CODE, _code, _CODE_TEMPLATE, "The code of a system admin's second factor", again=_code_again),
+    page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages"),
+    page("GET", SETUP, _show_setup, _SETUP_TEMPLATE, "Asks for the setup code, while there is no system admin"),
+    page("POST", SETUP, _set_up, _SETUP_TEMPLATE, "Make the first system admin, and sign in", again=_again_setup),
 )
