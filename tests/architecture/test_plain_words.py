@@ -14,7 +14,7 @@ from tests.architecture.links import ROOT
 _WORDS = re.compile(r"\b(house|room|floor|corridor|whoever|somebody)\b", re.IGNORECASE)
 #: File: words that it uses in their plain English meaning.
 _PLAIN: dict[str, set[str]] = {
-    "src/manifest_auth/pages/console/provider_rules.py": {"room"},
+    "src/manifest_auth/pages/console/provider_views.py": {"room"},
     "tests/browser/test_console.py": {"floor"},
     "tests/http/pages/test_whom_to_ask.py": {"room"},
 }

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from manifest_auth.pages.console.provider_fields import FIELDS, following
+from manifest_auth.pages.console.provider_kinds import FIELDS, following
 from manifest_auth.providers import KindSettings
 from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS

@@ -44,7 +44,7 @@ from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
 from manifest_auth.api.graphql import routes as graphql_routes
-from manifest_auth.pages import brand_files
+from manifest_auth.pages import brands
 
 ROUTES = (
     *client_auth.ROUTES,
@@ -92,5 +92,5 @@ ROUTES = (
     *operational_routes.ROUTES,
     *description_routes.ROUTES,
     *docs_site.ROUTES,
-    *brand_files.ROUTES,
+    *brands.ROUTES,
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from manifest_auth.pages import asset_files, everywhere
-from manifest_auth.pages.account import home, identities, passkeys, profile, reauthenticate, sessions
-from manifest_auth.pages.account import password as account_password
+from manifest_auth.pages import asset_files, common_routes
+from manifest_auth.pages import devices as _devices
+from manifest_auth.pages.account import home, identities, passkeys, password, profile, reauthenticate, sessions
 from manifest_auth.pages.account import second_factor as account_second_factor
 from manifest_auth.pages.console import audit as console_audit
 from manifest_auth.pages.console import (
@@ -12,7 +12,6 @@ from manifest_auth.pages.console import (
     domains,
     invite,
     provider,
-    provider_acts,
     providers,
     rules,
     service_accounts,
@@ -21,37 +20,27 @@ from manifest_auth.pages.console import (
 )
 from manifest_auth.pages.console import devices as console_devices
 from manifest_auth.pages.console import overview as console_overview
-from manifest_auth.pages.devices import by_code, explained, pairing
 from manifest_auth.pages.installation import account as installation_account
 from manifest_auth.pages.installation import admins, clients, health, settings
 from manifest_auth.pages.installation import audit as installation_audit
 from manifest_auth.pages.installation import overview as installation_overview
 from manifest_auth.pages.installation import sign_in as installation_sign_in
-from manifest_auth.pages.sign_in import codes, ending, enrol, forgot, out, passkey, start, welcome
-from manifest_auth.pages.sign_in import password as sign_in_password
+from manifest_auth.pages.sign_in import done, one_time_links, start
 from manifest_auth.pages.sign_in import second_factor as sign_in_second_factor
 
 ROUTES = (
-    *everywhere.ROUTES,
+    *common_routes.ROUTES,
     *start.ROUTES,
-    *sign_in_password.ROUTES,
-    *passkey.ROUTES,
     *sign_in_second_factor.ROUTES,
-    *enrol.ROUTES,
-    *codes.ROUTES,
-    *ending.ROUTES,
-    *out.ROUTES,
-    *forgot.ROUTES,
-    *welcome.ROUTES,
+    *done.ROUTES,
+    *one_time_links.ROUTES,
     *home.ROUTES,
     *profile.ROUTES,
-    *account_password.ROUTES,
+    *password.ROUTES,
     *account_second_factor.ROUTES,
     *passkeys.ROUTES,
     *sessions.ROUTES,
-    *pairing.ROUTES,
-    *by_code.ROUTES,
-    *explained.ROUTES,
+    *_devices.ROUTES,
     *identities.ROUTES,
     *reauthenticate.ROUTES,
     *console_overview.ROUTES,
@@ -61,7 +50,6 @@ ROUTES = (
     *service_accounts.ROUTES,
     *providers.ROUTES,
     *provider.ROUTES,
-    *provider_acts.ROUTES,
     *console_devices.ROUTES,
     *domains.ROUTES,
     *rules.ROUTES,

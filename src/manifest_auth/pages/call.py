@@ -22,7 +22,7 @@ class Problem(NamedTuple):
     text: str
 
 
-class Refused(NamedTuple):
+class FormRefusal(NamedTuple):
     """Why a form was refused. ``retry_after``: seconds, 0 where waiting does not help; ``retry_at``: that moment, in
     milliseconds since 1970."""
 
@@ -71,7 +71,7 @@ class View:
 
 
 @dataclass(slots=True)
-class Proof:
+class AdminProof:
     """What a form on a page of the installation brings along of its system admin. ``password`` and ``otp``: None where
     they were not asked for; ``others``: all other fields, as they came; ``is_wrong``: it was looked at, and refused."""
 
@@ -98,7 +98,7 @@ class PageCall(Generic[F]):
     form_cookie: str
     user: Principal | None
     admin: AdminCaller | None = None
-    proof: Proof | None = None
+    proof: AdminProof | None = None
     upload: bytes = b""
     headers: list[Header] = field(default_factory=list)  # for the answer, whatever it shows
 

@@ -10,13 +10,14 @@ import asyncio
 import gc
 import threading
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Header, cookies, public_origin, refusal_headers
 from manifest_auth.http.answers import HTML
-from manifest_auth.pages import asset_files, brands, languages, security, template_words, words
+from manifest_auth.pages import asset_files, brands, languages, security, words
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Entry, entries, section_of
 from manifest_auth.services import RequestContext
@@ -25,6 +26,43 @@ from manifest_auth.text.languages import catalogue
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
+    from markupsafe import Markup
+
+
+# The functions ``_`` and ``ngettext`` that templates call for their words.
+
+
+_KEPT = 4096  # more than all pages say
+
+
+class Translate(Protocol):
+    def __call__(self, message: str, /, **values: object) -> Markup: ...
+
+
+class TranslateMany(Protocol):
+    def __call__(self, singular: str, plural: str, count: int, /, **values: object) -> Markup: ...
+
+
+@cache
+def translations(language: str) -> tuple[Translate, TranslateMany]:
+    """``_`` and ``ngettext`` of the language. Messages are constants and may hold markup; values are escaped.
+    ``%(num)s`` is the count."""
+    from markupsafe import Markup
+
+    t = catalogue(language)
+
+    @lru_cache(_KEPT)
+    def constant(message: str) -> Markup:
+        return Markup(t.gettext(message)) % {}  # noqa: S704 - a message of the catalogue
+
+    def one(message: str, /, **values: object) -> Markup:
+        return Markup(t.gettext(message)) % values if values else constant(message)  # noqa: S704 - as above
+
+    def several(singular: str, plural: str, count: int, /, **values: object) -> Markup:
+        return Markup(t.ngettext(singular, plural, count)) % {"num": count, **values}  # noqa: S704 - as above
+
+    return one, several
+
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -65,7 +103,7 @@ async def render(
         status = refusal.status
         headers.extend(refusal_headers(refusal))
     t = catalogue(language)
-    one, several = template_words.functions(language)
+    one, several = translations(language)
     brand = await brands.with_logo(ctx, view.brand)
     text = template.render(
         view=view.model,

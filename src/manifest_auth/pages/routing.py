@@ -28,14 +28,24 @@ from manifest_auth.errors import (
     Unauthenticated,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, host_name, identification, parse_form
-from manifest_auth.http import cookies as marks
+from manifest_auth.http import (
+    AUTH_LIMIT,
+    Access,
+    Answer,
+    Call,
+    Head,
+    Route,
+    cookies,
+    host_name,
+    identification,
+    parse_form,
+)
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, step_up, words
+from manifest_auth.pages import errors, languages, multipart, rendering, security, step_up, words
 from manifest_auth.pages.call import PageCall, View, found, see_other
-from manifest_auth.pages.refusals import NoFormCookie
-from manifest_auth.pages.sign_in import step, ways
+from manifest_auth.pages.sign_in import step
+from manifest_auth.pages.words import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
@@ -45,7 +55,7 @@ from manifest_auth.text.models import from_texts
 
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
 MOST_FIELDS = 100
-SIGN_IN = ways.SIGN_IN
+SIGN_IN = step.SIGN_IN
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
 _CONSOLES = ("/console", admin_console.PATH)
@@ -94,7 +104,7 @@ class _Page:
             admin = await _system_admin(ctx, head)
         else:
             user = await _signed_in(ctx, head)
-        cookie = marks.shown_form_cookie(head, settings)
+        cookie = cookies.shown_form_cookie(head, settings)
         texts = {} if self.method != "GET" else query_values(call.query)
         query = call.query.decode("latin-1")
         page_call: PageCall[Any] = PageCall(
@@ -103,7 +113,7 @@ class _Page:
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
             language="en" if self._is_english else _language(head, settings, user, texts.get("lang", "")),
-            form_cookie=cookie or marks.new_form_cookie(ctx),
+            form_cookie=cookie or cookies.new_form_cookie(ctx),
             user=user,
             admin=admin,
         )
@@ -121,8 +131,8 @@ class _Page:
             raise NotFound(reason=f"needs {self.permission.value}")
         ctx.loaded[_CALL] = page_call
         if self.method == "POST" and self.audience is Audience.SYSTEM_ADMIN:
-            page_call.proof = proof.taken(texts)
-            await proof.check(ctx, page_call.proof)
+            page_call.proof = step_up.proof_of(texts)
+            await step_up.check_proof(ctx, page_call.proof)
         if self.fields is not None:
             page_call.fields = _as_typed(self.fields, texts)
             page_call.fields = (_checked if self.method == "POST" else from_texts)(texts, self.fields)
@@ -178,7 +188,7 @@ class _Page:
             if isinstance(refusal, InvalidToken):  # put out by another system admin meanwhile
                 return see_other(ADMIN_SIGN_IN)
             if isinstance(refusal, ReauthenticationRequired) or call.proof.is_wrong:
-                asking = await proof.view(ctx, call)
+                asking = await step_up.proof_view(ctx, call)
                 return await self._render(ctx, call, asking, refusal if call.proof.is_wrong else None)
         if call is not None and call.user is not None and isinstance(refusal, ReauthenticationRequired):
             return step_up.asked_first(self._back(call))

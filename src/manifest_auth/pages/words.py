@@ -8,12 +8,44 @@ from __future__ import annotations
 import gettext
 from typing import NamedTuple
 
-from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, MfaRequired, Refusal, ValidationError
-from manifest_auth.pages.call import Problem, Refused
-from manifest_auth.pages.refusals import NoFormCookie, PasskeyOfAnother, StepEnded, StepExpired, UnknownClient
+from manifest_auth.errors import (
+    Conflict,
+    Forbidden,
+    InvalidCredentials,
+    InvalidToken,
+    MfaRequired,
+    NotFound,
+    Refusal,
+    TokenExpired,
+    ValidationError,
+)
+from manifest_auth.pages.call import FormRefusal, Problem
 from manifest_auth.services import RequestContext
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import shown
+
+# Refusals that pages alone have: of known kinds, with words of their own.
+
+
+class NoFormCookie(ValidationError):
+    """The browser keeps no cookies, or the page was open for longer than its cookie lives."""
+
+
+class UnknownClient(NotFound):
+    """No client has that identifier. It is said in words: identifiers are no secret."""
+
+
+class StepEnded(InvalidToken):
+    """A sign-in cannot go on with its second factor: too many wrong answers, or the account was changed meanwhile."""
+
+
+class StepExpired(TokenExpired):
+    """The second factor was not shown in time."""
+
+
+class PasskeyOfAnother(InvalidCredentials):
+    """A passkey that belongs to another client than the one that is named."""
+
 
 _S = 60
 
@@ -117,16 +149,16 @@ NOT_SO = _("Too long, or not of the right form")
 _SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
 
 
-def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> Refused:
+def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> FormRefusal:
     """The sentences above a form that was refused, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
     if isinstance(refusal, (ValidationError, Forbidden, InvalidCredentials, MfaRequired)) and refusal.details:
-        return Refused(tuple(Problem(field, shown(text, t)) for field, text in refusal.details), wait, at)
+        return FormRefusal(tuple(Problem(field, shown(text, t)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
     specific = isinstance(refusal, _SAYS_WHY) and refusal.message != refusal.sentence
     said = shown(refusal.message if specific or text is None else text, t)
-    return Refused((Problem(refusal.field, said),), wait, at)
+    return FormRefusal((Problem(refusal.field, said),), wait, at)
 
 
 def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:

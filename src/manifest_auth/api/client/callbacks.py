@@ -12,8 +12,8 @@ from manifest_auth.api.client.single_sign_on import END_REFUSALS, clear_flow_coo
 from manifest_auth.errors import MfaRequired
 from manifest_auth.http import Access, Answer, Call, Route
 from manifest_auth.http.cookies import browser_of
-from manifest_auth.pages.sign_in import failed, step
-from manifest_auth.pages.sign_in.failed import Tried
+from manifest_auth.pages.sign_in import provider_errors, step
+from manifest_auth.pages.sign_in.provider_errors import Tried
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.code_flow import CallbackParams
 from manifest_auth.sign_in.providers.kind import Kind
@@ -48,7 +48,7 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
         async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer[None]:
             callback_address = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
             returned = callback_params(call, callback_address)
-            failed.note(ctx, Tried(call.path.get("client", ""), call.path.get("provider", ""), returned.state))
+            provider_errors.note(ctx, Tried(call.path.get("client", ""), call.path.get("provider", ""), returned.state))
             try:
                 flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(ctx, call.head))
             except MfaRequired as due:
@@ -56,7 +56,7 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
             return redirect_outcome(ctx, outcome, 302, clear_flow_cookie(ctx, flow, cross_site=kind.cross_site))
 
         yield Route("GET", path, end, Access.OPEN, summary, status=302, redirects=(303,), query=CallbackQuery,
-                    refusals=END_REFUSALS, refused=failed.page_or_envelope,
+                    refusals=END_REFUSALS, refused=provider_errors.page_or_envelope,
                     operation=f"end{shared}{kind.name.capitalize()}SignIn")  # fmt: skip
 
 

@@ -46,9 +46,8 @@ from manifest_auth.http.cookies import browser_of, cookies_of
 from manifest_auth.http.routes import query_values
 from manifest_auth.pages.errors import parameters_of
 from manifest_auth.pages.routing import SIGN_IN
-from manifest_auth.pages.sign_in import failed, step
-from manifest_auth.pages.sign_in import state as page_state
-from manifest_auth.pages.sign_in.failed import Tried
+from manifest_auth.pages.sign_in import provider_errors, step
+from manifest_auth.pages.sign_in.provider_errors import Tried
 from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes
@@ -162,7 +161,7 @@ async def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest |
 
 
 async def _start_request_of_page(ctx: RequestContext, call: Call[Any], q: StartQuery) -> StartRequest | None:
-    state = await page_state.unseal(ctx, cookies.shown_form_cookie(call.head, ctx.services.settings), q.s)
+    state = await step.unseal_state(ctx, cookies.shown_form_cookie(call.head, ctx.services.settings), q.s)
     if state is None or (q.client and state.client not in ("", q.client)):
         return None
     return StartRequest(
@@ -203,7 +202,7 @@ def _start(kind: Kind[Any, Any]) -> Route:
     async def begin(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         if (answer := _redirect_to_public_address(ctx, call, kind.start)) is not None:
             return answer
-        failed.note(ctx, Tried(call.parameters.client, call.parameters.provider))
+        provider_errors.note(ctx, Tried(call.parameters.client, call.parameters.provider))
         asked = await _start_request(ctx, call)
         if asked is None:
             return redirect(f"{SIGN_IN}?s=old")
@@ -231,7 +230,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
         if not form.SAMLResponse:
             raise ValidationError(details=[("SAMLResponse", _("Required"))])
         received = ReceivedResponse(form.SAMLResponse, form.RelayState, client)
-        failed.note(ctx, Tried(client or "", "", received.relay_state))
+        provider_errors.note(ctx, Tried(client or "", "", received.relay_state))
         try:
             flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(ctx, call.head))
         except MfaRequired as due:
@@ -282,7 +281,7 @@ async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverDa
 
 
 _BASE = "/api/client/auth"
-_START_REFUSED = partial(failed.page_or_envelope, parameters=parameters_of(StartQuery))
+_START_REFUSED = partial(provider_errors.page_or_envelope, parameters=parameters_of(StartQuery))
 _START_REFUSALS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
 END_REFUSALS = (ValidationError, SsoFailed, AccountDisabled, MfaRequired, ProviderUnavailable)
 ROUTES = (
@@ -293,7 +292,7 @@ ROUTES = (
           "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
           limit=SAML_LIMIT, raw=True, ignore_unknown=True, also_form=SamlForm, redirects=(303,), query=ClientQuery,
           refusals=(*END_REFUSALS, RateLimited, Overloaded),
-          refused=failed.page_or_envelope, operation="signInWithSaml"),
+          refused=provider_errors.page_or_envelope, operation="signInWithSaml"),
     Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "This server's SAML metadata for a "
                                                                                  "client",
           query=MetadataQuery, sends=("application/samlmetadata+xml",), refusals=(ValidationError, NotFound),

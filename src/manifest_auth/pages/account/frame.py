@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from manifest_auth.pages import brands, said
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
@@ -57,7 +57,7 @@ FACTORS = {
     "trusted": _("Trusted browser"),
 }
 
-#: By the word of :mod:`..said`.
+#: By the word of :mod:`..flash`.
 SAID = {
     "profile": _("Your profile is saved."),
     "language": _("Your language is saved."),
@@ -114,4 +114,4 @@ async def shown(ctx: RequestContext, work: Callable[[TenantUnit], AccountView]) 
 
 def just_done(ctx: RequestContext, call: PageCall[Any]) -> str:
     """The sentence about the change that led to this page, for :attr:`AccountView.said`; empty: none did."""
-    return said.sentence(ctx, call, SAID)
+    return flash.sentence(ctx, call, SAID)

@@ -9,13 +9,13 @@ from msgspec import Meta
 
 from manifest_auth.accounts import users
 from manifest_auth.http import Answer, flow_cookie
-from manifest_auth.pages import brands, said
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.pages.sign_in import state as states
-from manifest_auth.pages.sign_in.state import State
+from manifest_auth.pages.sign_in import step
+from manifest_auth.pages.sign_in.step import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities, linking
 from manifest_auth.sign_in.linking import Started
@@ -43,12 +43,12 @@ def to_provider(ctx: RequestContext, call: PageCall[Any], started: Started) -> A
     """The browser leaves for the provider, bound to what was begun there."""
     begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
-    s = states.seal(ctx, _of_this(call), State(return_to=started.address))
+    s = step.seal_state(ctx, _of_this(call), State(return_to=started.address))
     return see_other(f"{PROVIDER_PATH}?s={s}", (cookie,))
 
 
 async def _to_provider_page(ctx: RequestContext, call: PageCall[ProviderQuery]) -> View | Answer[None]:
-    state = await states.unseal(ctx, _of_this(call), call.fields.s)
+    state = await step.unseal_state(ctx, _of_this(call), call.fields.s)
     if state is None:
         return see_other(_IDENTITIES)
     return View(ToProviderView(state.return_to), brand=brands.of_user(ctx.user))
@@ -139,7 +139,7 @@ async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Ans
     form = call.fields
     if form.unlink:
         await ctx.store.write(lambda unit: identities.unlink_own(unit, ctx, form.unlink))
-        return said.after(ctx, PATH, "unlinked")
+        return flash.after(ctx, PATH, "unlinked")
     require(link=form.link)
     started = await linking.begin(ctx, form.link, PATH)
     return to_provider(ctx, call, started)

@@ -9,12 +9,12 @@ import msgspec
 from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import brands, said
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.account.frame import AccountView, just_done
 from manifest_auth.pages.account.second_factor import codes_of
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.pages.sign_in import passkey
+from manifest_auth.pages.sign_in import start
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import own as passkeys
@@ -40,7 +40,7 @@ class PasskeyForm(msgspec.Struct, frozen=True):
     act: Literal["add", "rename", "remove"] = "add"
     id: Id = ""
     name: Name = ""
-    credential: passkey.Credential = ""
+    credential: start.Credential = ""
 
 
 class PasskeyView(msgspec.Struct, frozen=True):
@@ -115,7 +115,7 @@ async def _list(ctx: RequestContext, done: str = "") -> View:
         is_off=is_off,
         is_allowed=is_allowed,
         may_add=is_allowed and not is_off and len(found.passkeys) < passkey_rows.MOST,
-        accepted=passkey.as_json(accepted) if accepted is not None else "",
+        accepted=start.passkey_json(accepted) if accepted is not None else "",
     )
     return View(view, brand=brands.of_user(ctx.user))
 
@@ -123,7 +123,7 @@ async def _list(ctx: RequestContext, done: str = "") -> View:
 async def _add_page(ctx: RequestContext, call: PageCall[Any], name: str = "") -> View:
     """Raises as :func:`manifest_auth.sign_in.passkeys.own.begin`."""
     call.here = f"{PATH}?way=new"
-    view = AddView(name=name, options=passkey.as_json(await passkeys.begin(ctx)))
+    view = AddView(name=name, options=start.passkey_json(await passkeys.begin(ctx)))
     return View(view, template=ADD, brand=brands.of_user(ctx.user))
 
 
@@ -143,19 +143,19 @@ async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | An
     name = form.name.strip()
     if form.act == "remove":
         await passkeys.remove(ctx, form.id)
-        return said.after(ctx, PATH, "passkey-removed")
+        return flash.after(ctx, PATH, "passkey-removed")
     if form.act == "rename":
         require(name=name)
         await passkeys.rename(ctx, form.id, name)
-        return said.after(ctx, PATH, "passkey-renamed")
+        return flash.after(ctx, PATH, "passkey-renamed")
     try:
-        added = await passkeys.add(ctx, passkey.read(form.credential), name)
+        added = await passkeys.add(ctx, start.read_passkey(form.credential), name)
     except ValidationError as refusal:
         if any(field in ("", "credential") for field, _ in refusal.details):
-            raise ValidationError(details=[("", passkey.NOT_MADE)], reason=refusal.reason) from None
+            raise ValidationError(details=[("", start.NOT_MADE)], reason=refusal.reason) from None
         raise
     codes = added.recovery_codes
-    return codes_of(ctx, codes, PATH) if codes else said.after(ctx, PATH, "passkey")
+    return codes_of(ctx, codes, PATH) if codes else flash.after(ctx, PATH, "passkey")
 
 
 ROUTES = (

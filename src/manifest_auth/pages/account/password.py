@@ -9,7 +9,7 @@ import msgspec
 from manifest_auth import tenants
 from manifest_auth.accounts import users
 from manifest_auth.http import Answer
-from manifest_auth.pages import brands, said
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
@@ -74,7 +74,7 @@ async def _change(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | A
     form = call.fields
     require(currentPassword=form.current_password, newPassword=form.new_password)
     await session_lifecycle.change_password(ctx, form.current_password, form.new_password)
-    return said.after(ctx, PATH, "password")
+    return flash.after(ctx, PATH, "password")
 
 
 # ``/account/badge``: one's badges, and a PIN of one's own.
@@ -134,7 +134,7 @@ async def _view(ctx: RequestContext, done: str = "") -> View:
 async def _set(ctx: RequestContext, call: PageCall[PinForm]) -> View | Answer[None]:
     require(pin=call.fields.pin)
     await own_badge.set_pin(ctx, call.fields.pin)
-    return said.after(ctx, PIN_PATH, "pin")
+    return flash.after(ctx, PIN_PATH, "pin")
 
 
 ROUTES = (

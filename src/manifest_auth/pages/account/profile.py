@@ -9,7 +9,7 @@ import msgspec
 from manifest_auth.accounts import accounts, email_changes, users
 from manifest_auth.accounts.accounts import ProfileChange
 from manifest_auth.http import Answer
-from manifest_auth.pages import languages, said
+from manifest_auth.pages import flash, languages
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
@@ -55,7 +55,7 @@ async def _save_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> Vie
     form = call.fields
     given = ProfileChange(first_name=form.first_name, last_name=form.last_name, title=form.title)
     await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, given))
-    return said.after(ctx, PROFILE_PATH, "profile")
+    return flash.after(ctx, PROFILE_PATH, "profile")
 
 
 # ``/account/email``: asks for another address, which takes effect when its mailbox confirms.
@@ -111,7 +111,7 @@ async def _ask(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[
     form = call.fields
     require(newEmail=form.new_email, currentPassword=form.current_password)
     await email_change.start_own(ctx, form.new_email, form.current_password)
-    return said.after(ctx, EMAIL_PATH, "email")
+    return flash.after(ctx, EMAIL_PATH, "email")
 
 
 # ``/account/language``: of one's pages and e-mails, in every browser.
@@ -150,7 +150,7 @@ async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> V
     """This browser's own choice, which comes first, follows it."""
     wanted = call.fields.language
     await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, ProfileChange(language=wanted or None)))
-    return said.after(ctx, LANGUAGE_PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))
+    return flash.after(ctx, LANGUAGE_PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))
 
 
 ROUTES = (

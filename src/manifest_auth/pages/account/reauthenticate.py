@@ -16,8 +16,8 @@ from manifest_auth.pages import step_up as way_there
 from manifest_auth.pages.account import identities
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.pages.sign_in import passkey
-from manifest_auth.pages.sign_in.second_factor import WRONG, Code
+from manifest_auth.pages.sign_in import start
+from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.reauthentication import ProviderWay
@@ -45,11 +45,11 @@ class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
     current_password: fields.TypedPassword = ""
     otp: Code = ""
     recovery_code: Code = ""
-    credential: passkey.Credential = ""
+    credential: start.Credential = ""
     provider: Annotated[str, Meta(max_length=63)] = ""
 
 
-class Other(msgspec.Struct, frozen=True):
+class OtherWay(msgspec.Struct, frozen=True):
     way: Way
     href: str
 
@@ -61,7 +61,7 @@ class ProofView(msgspec.Struct, frozen=True):
     email: str
     return_to: str
     way: Way
-    others: tuple[Other, ...]
+    others: tuple[OtherWay, ...]
     needs_password: bool
     options: str
     providers: tuple[ProviderWay, ...]
@@ -95,9 +95,9 @@ async def _view(ctx: RequestContext, call: PageCall[Any], return_to: str, asked:
         email=caller.email,
         return_to=back,
         way=way,
-        others=tuple(Other(one, way_there.address(back, one)) for one in ways if one != way),
+        others=tuple(OtherWay(one, way_there.address(back, one)) for one in ways if one != way),
         needs_password=way == "password" or (is_code and not step_up.has_recent_first(caller, ctx.now)),
-        options=passkey.as_json(await reauthentication.options(ctx)) if way == "passkey" else "",
+        options=start.passkey_json(await reauthentication.options(ctx)) if way == "passkey" else "",
         providers=await reauthentication.at_providers(ctx) if way == "provider" else (),
         code_follows=bool(caller.factors),
     )
@@ -114,8 +114,8 @@ async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answe
     try:
         await reauthentication.reauthenticate(ctx, password, given, browser_of(ctx, call.head))
     except InvalidCredentials as refusal:
-        if refusal.details and form.way in WRONG:
-            details = [("" if form.way == "passkey" else form.way, WRONG[form.way])]
+        if refusal.details and form.way in FACTOR_WRONG:
+            details = [("" if form.way == "passkey" else form.way, FACTOR_WRONG[form.way])]
             raise InvalidCredentials(details=details, reason=refusal.reason, replay=refusal.replay) from None
         raise
     except ReauthenticationRequired:  # the proof at the provider became old meanwhile
@@ -126,7 +126,7 @@ async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answe
 def _given(ctx: RequestContext, form: ProofForm) -> tuple[str | None, Given]:
     """Password and answer that were typed; those that are not asked for are left out. Raises ValidationError."""
     if form.way == "passkey":
-        return None, Given(passkey=passkey.read(form.credential))
+        return None, Given(passkey=start.read_passkey(form.credential))
     wanted: dict[str, str] = {}
     typed = form.current_password or None
     if form.way == "password" or (step_up.uses_password(ctx.user) and not step_up.has_recent_first(ctx.user, ctx.now)):

@@ -10,12 +10,12 @@ from msgspec import Meta
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import app_keys, brands, said
+from manifest_auth.pages import brands, flash, qr_codes
 from manifest_auth.pages.account.frame import AccountView, just_done
-from manifest_auth.pages.app_keys import AppKey
 from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.qr_codes import AppKey
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.pages.sign_in.enrol import WRONG
+from manifest_auth.pages.sign_in.second_factor import ENROL_WRONG
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import enrollment
 
@@ -107,7 +107,7 @@ async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
     if waiting is None:
         return see_other(FACTOR_PATH)
     call.here = _WAITING
-    key = await app_keys.shown(waiting.secret, waiting.uri, call.language)
+    key = await qr_codes.app_key(waiting.secret, waiting.uri, call.language)
     view = AppView(email=ctx.user.email, key=key, replaces=found.totp is not None)
     return View(view, template=APP, brand=brands.of_user(ctx.user))
 
@@ -119,14 +119,14 @@ async def _change(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Ans
         return see_other(_WAITING)
     if form.act == "remove":
         await enrollment.remove_totp(ctx)
-        return said.after(ctx, FACTOR_PATH, "app-removed")
+        return flash.after(ctx, FACTOR_PATH, "app-removed")
     code = form.otp.strip()
     require(otp=code)
     try:
         codes = await enrollment.confirm_totp(ctx, code)
     except ValidationError as refusal:
-        raise ValidationError(details=[("otp", WRONG)], reason=refusal.reason) from None
-    return codes_of(ctx, codes, FACTOR_PATH) if codes else said.after(ctx, FACTOR_PATH, "app")
+        raise ValidationError(details=[("otp", ENROL_WRONG)], reason=refusal.reason) from None
+    return codes_of(ctx, codes, FACTOR_PATH) if codes else flash.after(ctx, FACTOR_PATH, "app")
 
 
 # ``/account/codes``: how many recovery codes are left, and new ones.

@@ -11,7 +11,7 @@ from manifest_auth import tenants
 from manifest_auth.accounts import device_apps
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, session_cookie
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, see_other
@@ -93,12 +93,12 @@ async def _end_sessions(ctx: RequestContext, call: PageCall[EndSessionForm]) -> 
     wanted = call.fields.id
     if not wanted:
         await session_lifecycle.sign_out_others(ctx)
-        return said.after(ctx, SESSIONS_PATH, "sessions")
+        return flash.after(ctx, SESSIONS_PATH, "sessions")
     with contextlib.suppress(SessionOver):  # the button was pressed twice
         await session_lifecycle.end_one(ctx, wanted)
     if wanted == ctx.user.session_id:
         return see_other("/sign-out", (session_cookie("", 0, ctx.services.settings),))
-    return said.after(ctx, SESSIONS_PATH, "session")
+    return flash.after(ctx, SESSIONS_PATH, "session")
 
 
 # ``/account/devices``: devices that hold a session, and browsers that are not asked for the second factor for a while.
@@ -191,10 +191,10 @@ async def _end_devices(ctx: RequestContext, call: PageCall[EndDeviceForm]) -> Vi
     if form.session:
         with contextlib.suppress(NotFound):  # the button was pressed twice
             await session_lifecycle.end_one(ctx, form.session)
-        return said.after(ctx, DEVICES_PATH, "device-ended")
+        return flash.after(ctx, DEVICES_PATH, "device-ended")
     with contextlib.suppress(NotFound):
         await enrollment.end_trust(ctx, form.id or None)
-    return said.after(ctx, DEVICES_PATH, "trust" if form.id else "all-trust")
+    return flash.after(ctx, DEVICES_PATH, "trust" if form.id else "all-trust")
 
 
 ROUTES = (

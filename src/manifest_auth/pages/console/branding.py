@@ -12,7 +12,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Answer
 from manifest_auth.http.answers import JSON
 from manifest_auth.operations import branding, client_settings
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
@@ -78,7 +78,7 @@ class BrandingView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done = said.sentence(ctx, call, DONE)
+    done = flash.sentence(ctx, call, DONE)
     return await frame.shown(ctx, lambda unit: _view(unit, None, done=done))
 
 
@@ -122,7 +122,7 @@ async def _act(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | Answ
     if act is None:
         raise ValidationError(reason="no such act")
     outcome = await act(ctx, call)
-    return said.after(ctx, PATH, outcome) if isinstance(outcome, str) else outcome
+    return flash.after(ctx, PATH, outcome) if isinstance(outcome, str) else outcome
 
 
 def _change(form: BrandingForm) -> TenantSettingsChange:

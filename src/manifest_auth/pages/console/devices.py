@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth.accounts import device_apps
 from manifest_auth.errors import NotFound, ReauthenticationRequired
 from manifest_auth.http import Answer
-from manifest_auth.pages import said, step_up
+from manifest_auth.pages import flash, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
@@ -60,7 +60,7 @@ async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "", name: 
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _list(ctx, call, said.sentence(ctx, call, DONE))
+    return await _list(ctx, call, flash.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
@@ -81,8 +81,8 @@ async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[No
     except ReauthenticationRequired:
         return step_up.asked_first(PATH)
     except NotFound:  # the button was pressed twice
-        return said.after(ctx, PATH, "app-removed")
-    return said.after(ctx, PATH, form.act)
+        return flash.after(ctx, PATH, "app-removed")
+    return flash.after(ctx, PATH, form.act)
 
 
 ROUTES = (

@@ -10,7 +10,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.operations import claim_directory
 from manifest_auth.operations.domains import watch
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
@@ -90,7 +90,7 @@ class DomainsView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, done=said.sentence(ctx, call, DONE))
+    return await _view(ctx, done=flash.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answer[None]:
@@ -148,7 +148,7 @@ async def _act(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answe
     if act is None:
         raise ValidationError(reason="no such act")
     outcome = await act(ctx, call, call.fields)
-    return said.after(ctx, PATH, outcome) if isinstance(outcome, str) else outcome
+    return flash.after(ctx, PATH, outcome) if isinstance(outcome, str) else outcome
 
 
 async def _claim(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:

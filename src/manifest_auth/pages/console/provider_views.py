@@ -1,19 +1,128 @@
-"""View models of the provider pages."""
+"""View models of the provider pages, and the way between their forms and the members of a body."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from manifest_auth.errors import ValidationError
 from manifest_auth.operations.providers.recently import Recently
-from manifest_auth.pages.console.provider_forms import Shown
-from manifest_auth.pages.console.provider_presets import Preset
+from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.protocols.oidc import Finding as Found
+from manifest_auth.providers.settings import Rules
 from manifest_auth.sign_in.providers.provider_tries import Tried
+from manifest_auth.tenants.claims import Claim
+
+# Between the texts of a provider's form and the members of a body.
+
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+if TYPE_CHECKING:
+
+    class TheirsForm(msgspec.Struct, frozen=True):
+        """All fields of all kinds, each a text; empty: not filled in."""
+
+        preset: str = ""
+        name: str = ""
+        displayName: str = ""
+else:
+    _FORM_NAMES = {field.attribute: field.path for fields in FIELDS.values() for field in fields}
+    TheirsForm = msgspec.defstruct(
+        "TheirsForm",
+        [("preset", str, ""), ("name", str, ""), ("displayName", str, ""), *((name, str, "") for name in _FORM_NAMES)],
+        rename=_FORM_NAMES,
+        frozen=True,
+        module=__name__,
+    )
+
+
+class FieldView(NamedTuple):
+    """A field as the template shows it. ``is_kept``: a secret that is stored, and is not shown."""
+
+    field: Field
+    value: str
+    is_kept: bool = False
+
+
+def body_of_form(kind: str, form: TheirsForm, metadata: str = "") -> dict[str, Any]:
+    """The members of a body that the form gives. Left out: empty secrets, and what metadata gives in place of fields.
+    ``metadata``: fetched, in place of what was pasted."""
+    given = {field.path: getattr(form, field.attribute) for field in FIELDS[kind]}
+    if metadata:
+        given["saml.metadata"] = metadata
+    has_metadata = bool(given.get("saml.metadata", "").strip())
+    members: dict[str, Any] = {}
+    for field in FIELDS[kind]:
+        text = given[field.path]
+        is_empty = field.input in ("secret", "prose") and not text.strip()
+        if not (is_empty or field.is_asked_only or (field.is_imported and has_metadata)):
+            _put(members, field.path, _member(field, text))
+    return members
+
+
+def shown(kind: str, values: Mapping[str, Any], *, has_secret: bool) -> tuple[FieldView, ...]:
+    """The fields with the members that are stored. ``values``: of a body."""
+    found = []
+    for field in FIELDS[kind]:
+        value = _text(field, _get(values, field.path))
+        found.append(FieldView(field, value, field.input == "secret" and has_secret))
+    return tuple(found)
+
+
+def shown_again(kind: str, form: TheirsForm, *, has_secret: bool) -> tuple[FieldView, ...]:
+    """The fields as they were typed; never a secret."""
+    return tuple(
+        FieldView(field, "", has_secret)
+        if field.input == "secret"
+        else FieldView(field, getattr(form, field.attribute))
+        for field in FIELDS[kind]
+    )
+
+
+def _member(field: Field, text: str) -> Any:
+    if field.input == "flag":
+        return bool(text)
+    if field.input == "lines":
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    if field.input == "words":
+        return text.split()
+    if field.input == "certificates":
+        return list(_certificates(text))
+    return text if field.input == "prose" else text.strip()
+
+
+def _certificates(text: str) -> Iterator[str]:
+    """PEM blocks, and else a certificate in each line."""
+    yield from _PEM.findall(text)
+    yield from (line.strip() for line in _PEM.sub("", text).splitlines() if line.strip())
+
+
+def _text(field: Field, value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else ""
+    if isinstance(value, list | tuple):
+        return (" " if field.input == "words" else "\n").join(value)
+    return value if isinstance(value, str) else ""
+
+
+def _put(members: dict[str, Any], path: str, value: Any) -> None:
+    first, _, rest = path.partition(".")
+    if rest:
+        _put(members.setdefault(first, {}), rest, value)
+    else:
+        members[first] = value
+
+
+def _get(members: Mapping[str, Any], path: str) -> Any:
+    first, _, rest = path.partition(".")
+    found = members.get(first)
+    return _get(found, rest) if rest and isinstance(found, Mapping) else found
+
 
 LIST = "/console/providers"
 NEW = f"{LIST}/new"
@@ -59,7 +168,7 @@ class Head(msgspec.Struct, frozen=True):
         return self.steps[number] if number < len(self.steps) else None
 
 
-class Row(NamedTuple):
+class ProviderRow(NamedTuple):
     name: str
     display_name: str
     preset: Preset
@@ -71,7 +180,7 @@ class Row(NamedTuple):
 
 
 class ListView(msgspec.Struct, frozen=True):
-    rows: tuple[Row, ...]
+    rows: tuple[ProviderRow, ...]
 
 
 class ChooseView(msgspec.Struct, frozen=True):
@@ -106,8 +215,8 @@ class TheirsView(msgspec.Struct, frozen=True):
     head: Head
     action: str
     display_name: str
-    fields: tuple[Shown, ...]
-    more: tuple[Shown, ...]
+    fields: tuple[FieldView, ...]
+    more: tuple[FieldView, ...]
     hidden: tuple[tuple[str, str], ...] = ()
     certificates: tuple[Certificate, ...] = ()
 
@@ -268,3 +377,116 @@ def _moment(seconds: str) -> int:
     """Milliseconds of a number that can be a time; 0: it cannot."""
     number = float(seconds) if re.fullmatch(r"\d{1,10}(?:\.\d+)?", seconds) else 0.0
     return int(number * 1000)
+
+
+# Between the form of who gets in and the members of a body: for each role the groups that give it.
+
+
+MOST_DOMAINS = 50  # in the form, which may have a hundred fields
+
+
+def _attributes() -> dict[str, str]:
+    """Names of the form's fields, by those of the model's attributes."""
+    own = ("createUsers", "groupSeparator", "returnAddresses", "secondFactor", "amr", "acr", "stepUpWithoutTime")
+    names = {name: name for name in own}
+    for role in Role:
+        names |= {groups_of(role): groups_field(role.value), everyone_of(role): everyone_field(role.value)}
+    return names | {f"domain{number}": f"domain{number}" for number in range(MOST_DOMAINS)}
+
+
+def groups_of(role: Role) -> str:
+    return f"groups_{role.name}"
+
+
+def everyone_of(role: Role) -> str:
+    return f"everyone_{role.name}"
+
+
+def groups_field(role: str) -> str:
+    return f"groups.{role.replace(' ', '-')}"
+
+
+def everyone_field(role: str) -> str:
+    return f"everyone.{role.replace(' ', '-')}"
+
+
+if TYPE_CHECKING:
+
+    class RulesForm(msgspec.Struct, frozen=True):
+        """Each field a text; a box that is not checked is empty."""
+
+        createUsers: str = ""
+        groupSeparator: str = ""
+        returnAddresses: str = ""
+        secondFactor: str = ""
+        amr: str = ""
+        acr: str = ""
+        stepUpWithoutTime: str = ""
+else:
+    _RULES_NAMES = _attributes()
+    RulesForm = msgspec.defstruct(
+        "RulesForm", [(name, str, "") for name in _RULES_NAMES], rename=_RULES_NAMES, frozen=True, module=__name__
+    )
+
+
+def body_of_rules(form: RulesForm, shown: Iterable[str], listed: Iterable[str]) -> dict[str, Any]:
+    """The members of a body. ``shown``: domains that the form offered; ``listed``: those of the provider, of which
+    others than the shown ones stay. Raises ValidationError for a domain that is in neither."""
+    groups: dict[str, list[str]] = {}
+    for role in Role:
+        for line in getattr(form, groups_of(role)).splitlines():
+            if line.strip():
+                groups.setdefault(line.strip(), []).append(role.value)
+    chosen = [domain for number in range(MOST_DOMAINS) if (domain := getattr(form, f"domain{number}"))]
+    shown, listed = set(shown), tuple(listed)
+    if foreign := [domain for domain in chosen if domain not in shown and domain not in listed]:
+        raise ValidationError(details=[("domains", f"{foreign[0][:253]} is not proved for this client")])
+    kept = [domain for domain in listed if domain in chosen or domain not in shown]
+    return {
+        "createUsers": bool(form.createUsers),
+        "groupRoles": [{"group": group, "roles": roles} for group, roles in groups.items()],
+        "defaultRoles": [role.value for role in Role if getattr(form, everyone_of(role))],
+        "groupSeparator": form.groupSeparator,
+        "returnAddresses": _lines(form.returnAddresses),
+        "domains": list(dict.fromkeys([*kept, *chosen])),
+        "secondFactor": form.secondFactor or "trust",
+        "amr": _lines(form.amr),
+        "acr": _lines(form.acr),
+        "stepUpWithoutTime": bool(form.stepUpWithoutTime),
+    }
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def factor_rule(rules: Rules) -> FactorRule:
+    """What the form shows of the rule for the second factor."""
+    return FactorRule(rules.second_factor, "\n".join(rules.amr), "\n".join(rules.acr), rules.step_up_without_time)
+
+
+def typed_factor_rule(form: RulesForm) -> FactorRule:
+    """The same, as it was typed."""
+    return FactorRule(form.secondFactor, form.amr, form.acr, bool(form.stepUpWithoutTime))
+
+
+def typed_roles(form: RulesForm) -> tuple[RoleRow, ...]:
+    """The rows as they were typed."""
+    return tuple(
+        RoleRow(role.value, getattr(form, groups_of(role)), bool(getattr(form, everyone_of(role)))) for role in Role
+    )
+
+
+def domain_rows(claims: Iterable[Claim], listed: tuple[str, ...]) -> tuple[DomainRow, ...]:
+    """Domains that are proved, and those that the provider has already."""
+    offered = [claim for claim in claims if claim.counts or claim.domain in listed][:MOST_DOMAINS]
+    return tuple(
+        DomainRow(f"domain{number}", claim.domain, claim.domain in listed, claim.counts)
+        for number, claim in enumerate(offered)
+    )
+
+
+def typed_domains(rows: tuple[DomainRow, ...], form: RulesForm) -> tuple[DomainRow, ...]:
+    """The rows with the ticks of the submitted form."""
+    chosen = {getattr(form, f"domain{number}") for number in range(MOST_DOMAINS)}
+    return tuple(row._replace(is_listed=row.domain in chosen) for row in rows)

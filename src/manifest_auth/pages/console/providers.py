@@ -14,10 +14,9 @@ from manifest_auth.operations.providers.models import ProviderBody
 from manifest_auth.operations.providers.recently import Recently, recently
 from manifest_auth.operations.providers.save import prepare
 from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.console import provider_forms
-from manifest_auth.pages.console.provider_forms import TheirsForm
-from manifest_auth.pages.console.provider_load import at_fields, settings_page, theirs, view
-from manifest_auth.pages.console.provider_presets import BY_KEY, PRESETS, Preset, fitting
+from manifest_auth.pages.console import provider_views
+from manifest_auth.pages.console.provider import at_fields, settings_page, theirs, view
+from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset, fitting
 from manifest_auth.pages.console.provider_views import (
     LIST,
     NEW,
@@ -25,7 +24,8 @@ from manifest_auth.pages.console.provider_views import (
     Head,
     ListView,
     OursView,
-    Row,
+    ProviderRow,
+    TheirsForm,
     TheirsView,
     new_steps,
     our_values,
@@ -46,7 +46,7 @@ async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     found = await ctx.store.read(providers.list_all)
     known = await recently(ctx) if found else {}
     rows = tuple(
-        Row(
+        ProviderRow(
             name=one.name,
             display_name=one.display_name,
             preset=fitting(one.kind, one.issuer),
@@ -73,7 +73,7 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
         providers.check_provider_name(name)
     if asked.step == "theirs":
         values = _beginning(preset)
-        shown = provider_forms.shown(preset.kind, values, has_secret=False)
+        shown = provider_views.shown(preset.kind, values, has_secret=False)
         display_name = ctx.user.client_name if preset.is_generic else preset.title
         return await view(ctx, _theirs(preset, name, display_name, shown), "console/provider_theirs.html")
     ours = our_values(preset, KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name))
@@ -92,7 +92,7 @@ async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answe
 
 async def _make_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
     form, preset = call.fields, _preset(call.fields.preset)
-    shown = provider_forms.shown_again(preset.kind, form, has_secret=False)
+    shown = provider_views.shown_again(preset.kind, form, has_secret=False)
     return await view(ctx, _theirs(preset, form.name, form.displayName, shown))
 
 
@@ -121,7 +121,7 @@ def _head(preset: Preset, name: str, step: str) -> Head:
     return Head(name=name, display_name=preset.title, preset=preset, path=NEW, steps=steps, current=step, is_new=True)
 
 
-def _theirs(preset: Preset, name: str, display_name: str, shown: tuple[provider_forms.Shown, ...]) -> TheirsView:
+def _theirs(preset: Preset, name: str, display_name: str, shown: tuple[provider_views.FieldView, ...]) -> TheirsView:
     return TheirsView(
         head=_head(preset, name, "theirs"),
         action=NEW,

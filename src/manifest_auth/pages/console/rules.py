@@ -15,7 +15,7 @@ from manifest_auth.accounts import rank
 from manifest_auth.errors import ReauthenticationRequired, Refusal, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_settings, rule_effects
-from manifest_auth.pages import said, sealed, step_up
+from manifest_auth.pages import flash, security, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
@@ -327,17 +327,17 @@ class _Draft(msgspec.Struct, frozen=True):
 def draft_address(ctx: RequestContext, call: PageCall[Any], path: str, fields: dict[str, str]) -> str:
     """Of the page with its form as it was typed. ``path``: of the page, which takes the draft as ``draft``."""
     raw = msgspec.json.encode(_Draft({name: text for name, text in fields.items() if text}, ctx.now))
-    found = f"{path}?draft={sealed.seal(ctx, _holder(call, path), zlib.compress(raw, 9))}"
+    found = f"{path}?draft={security.seal(ctx, _holder(call, path), zlib.compress(raw, 9))}"
     return found if len(found) <= _LONGEST else path
 
 
 async def fields_of(ctx: RequestContext, call: PageCall[Any], path: str, draft: str) -> dict[str, str] | None:
     """What was typed; None for a draft that is not this browser's, or older than an hour."""
-    packed = await sealed.unseal(ctx, _holder(call, path), draft) if draft else None
+    packed = await security.unseal(ctx, _holder(call, path), draft) if draft else None
     if packed is None:
         return None
     found = msgspec.json.decode(zlib.decompressobj().decompress(packed, _MOST_BYTES), type=_Draft)
-    return found.fields if sealed.is_fresh(found.made_at, ctx.now) else None
+    return found.fields if security.is_fresh(found.made_at, ctx.now) else None
 
 
 def _holder(call: PageCall[Any], path: str) -> str:
@@ -357,7 +357,7 @@ async def _show(ctx: RequestContext, call: PageCall[RulesQuery]) -> View | Answe
     typed = await fields_of(ctx, call, PATH, call.fields.draft)
     if typed is not None:
         return await _previewed(ctx, msgspec.convert(typed, RulesForm))
-    done = said.sentence(ctx, call, DONE)
+    done = flash.sentence(ctx, call, DONE)
     return await frame.shown(ctx, lambda unit: view(unit, ctx, None, done))
 
 
@@ -381,7 +381,7 @@ async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[
     except ReauthenticationRequired:
         return step_up.asked_first(draft_address(ctx, call, PATH, msgspec.to_builtins(call.fields)))
     if preview is None:
-        return said.after(ctx, PATH, "saved")
+        return flash.after(ctx, PATH, "saved")
     return await frame.shown(ctx, lambda unit: preview)
 
 

@@ -22,7 +22,7 @@ from manifest_auth.accounts.service_accounts import (
 )
 from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import Names, SentencePart
@@ -153,7 +153,7 @@ class NewView(msgspec.Struct, frozen=True):
 
 
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done, most = said.sentence(ctx, call, ACCOUNTS_DONE), service_accounts.MOST
+    done, most = flash.sentence(ctx, call, ACCOUNTS_DONE), service_accounts.MOST
 
     def work(unit: TenantUnit) -> ListView:
         accounts, _ = service_accounts.LISTING.read(unit, most, "", "ID", Filters())
@@ -199,7 +199,7 @@ async def _accounts_view(ctx: RequestContext, typed: AccountForm, ticked: int) -
 async def _create(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
     draft = Draft(**call.fields.given())
     made = await ctx.store.write(lambda unit: service_accounts.create(unit, ctx, draft))
-    return said.after(ctx, f"{ACCOUNTS_PATH}/{made.id}", "created")
+    return flash.after(ctx, f"{ACCOUNTS_PATH}/{made.id}", "created")
 
 
 _NEW = "console/service_account_new.html"
@@ -234,7 +234,7 @@ class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):
     confirm_name: str = ""
 
 
-class Once(msgspec.Struct, frozen=True):
+class OneTimeSecret(msgspec.Struct, frozen=True):
     """A new secret, shown this once. ``old_ends_at``: of the one that it replaces, milliseconds, 0 for none."""
 
     kind: str
@@ -266,7 +266,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[SecretRow, ...]
     confirm_name: str = ""
     done: str = ""
-    once: Once | None = None
+    once: OneTimeSecret | None = None
     overlaps: tuple[tuple[int, str], ...] = _OVERLAPS
     default_overlap: int = DEFAULT_OVERLAP_H
     most_days: int = MOST_DAYS
@@ -276,7 +276,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _account_view(ctx, frame.number_in(call), done=said.sentence(ctx, call, ACCOUNT_DONE))
+    return await _account_view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, ACCOUNT_DONE))
 
 
 async def _again_account(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[None]:
@@ -284,7 +284,12 @@ async def _again_account(ctx: RequestContext, call: PageCall[ActForm]) -> View |
 
 
 async def _account_view(
-    ctx: RequestContext, account_id: int, *, typed: ActForm | None = None, done: str = "", once: Once | None = None
+    ctx: RequestContext,
+    account_id: int,
+    *,
+    typed: ActForm | None = None,
+    done: str = "",
+    once: OneTimeSecret | None = None,
 ) -> View:
     act = typed.act if typed is not None else ""
 
@@ -327,9 +332,9 @@ async def _act(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[No
     if act is None:
         raise ValidationError(reason="no such act")
     outcome = await act(ctx, account_id, call.fields)
-    if isinstance(outcome, Once):  # it cannot be shown again, so no redirect comes before it
+    if isinstance(outcome, OneTimeSecret):  # it cannot be shown again, so no redirect comes before it
         return await _account_view(ctx, account_id, once=outcome)
-    return said.after(ctx, ACCOUNTS_PATH if outcome == "deleted" else ACCOUNT_PATH.format(id=account_id), outcome)
+    return flash.after(ctx, ACCOUNTS_PATH if outcome == "deleted" else ACCOUNT_PATH.format(id=account_id), outcome)
 
 
 async def _change(ctx: RequestContext, account_id: int, form: ActForm) -> str:
@@ -356,17 +361,17 @@ async def _delete(ctx: RequestContext, account_id: int, form: ActForm) -> str:
     return "deleted"
 
 
-async def _make(ctx: RequestContext, account_id: int, form: ActForm) -> Once:
+async def _make(ctx: RequestContext, account_id: int, form: ActForm) -> OneTimeSecret:
     kind, random, label = _kind(form), ctx.services.random, form.label.strip()
 
     def work(unit: TenantUnit) -> NewSecret:
         return service_accounts.make_secret(unit, ctx, random, account_id, kind, label, form.expires_in_days)
 
     made = await ctx.store.write(work)
-    return Once(form.kind, made.text, made.secret.ends_at)
+    return OneTimeSecret(form.kind, made.text, made.secret.ends_at)
 
 
-async def _rotate(ctx: RequestContext, account_id: int, form: ActForm) -> Once:
+async def _rotate(ctx: RequestContext, account_id: int, form: ActForm) -> OneTimeSecret:
     kind, random = _kind(form), ctx.services.random
 
     def work(unit: TenantUnit) -> tuple[NewSecret, int]:
@@ -375,7 +380,7 @@ async def _rotate(ctx: RequestContext, account_id: int, form: ActForm) -> Once:
         return made, next((one.ends_at for one in live if one.id == form.secret), ctx.now)
 
     made, old_ends_at = await ctx.store.write(work)
-    return Once(form.kind, made.text, made.secret.ends_at, old_ends_at)
+    return OneTimeSecret(form.kind, made.text, made.secret.ends_at, old_ends_at)
 
 
 async def _revoke(ctx: RequestContext, account_id: int, form: ActForm) -> str:
@@ -391,7 +396,7 @@ def _kind(form: ActForm) -> SecretKind:
 
 
 #: Each returns a word of what was done, or the secret that is to be shown once.
-_ACTS: dict[str, Callable[[RequestContext, int, ActForm], Awaitable[str | Once]]] = {
+_ACTS: dict[str, Callable[[RequestContext, int, ActForm], Awaitable[str | OneTimeSecret]]] = {
     "change": _change,
     "disable": _disable,
     "enable": _enable,

@@ -15,7 +15,7 @@ from manifest_auth.accounts.shared_devices import NewEnrolment, SharedDevice, se
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations.reset_badge_pin import TemporaryPin, reset_badge_pin
-from manifest_auth.pages import qr, said
+from manifest_auth.pages import flash, qr_codes
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
@@ -76,7 +76,7 @@ class PrintView(msgspec.Struct, frozen=True):
 
 
 async def _show_badge(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _badge_view(ctx, frame.number_in(call), done=said.sentence(ctx, call, BADGE_DONE))
+    return await _badge_view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, BADGE_DONE))
 
 
 async def _again_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | Answer[None]:
@@ -118,7 +118,7 @@ async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | A
         raise ValidationError(reason="no such act")
     with contextlib.suppress(NotFound):  # the button was pressed twice
         await ctx.store.write(lambda unit: badges.end_badge(unit, ctx, user_id, form.id))
-    return said.after(ctx, BADGE_PATH.format(id=user_id), "ended")
+    return flash.after(ctx, BADGE_PATH.format(id=user_id), "ended")
 
 
 async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
@@ -128,7 +128,7 @@ async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
         return badges.issue_badge(unit, ctx, tools, user_id, "temporary" if is_temporary else "standard")
 
     made = await ctx.store.write(work)
-    drawn = await qr.code(made.text, "QR code of the badge")
+    drawn = await qr_codes.qr_code(made.text, "QR code of the badge")
     shown = PrintView(BADGE_PATH.format(id=user_id), made.badge.kind, made.badge.ends_at, drawn)
     found = await frame.shown(ctx, lambda unit: shown)
     found.template = _PRINT
@@ -159,7 +159,7 @@ class DevicesForm(msgspec.Struct, frozen=True):
     place: Annotated[str, Meta(max_length=200)] = ""
 
 
-class Code(msgspec.Struct, frozen=True):
+class EnrolmentCode(msgspec.Struct, frozen=True):
     """A new code, shown this once. ``typed``: letters in groups; ``qr``: markup. Time in milliseconds."""
 
     name: str
@@ -191,11 +191,11 @@ class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
     first: str = ""
     next: str = ""
     done: str = ""
-    code: Code | None = None
+    code: EnrolmentCode | None = None
 
 
 async def _show_devices(ctx: RequestContext, call: PageCall[DevicesQuery]) -> View | Answer[None]:
-    return await _devices_view(ctx, call.fields, done=said.sentence(ctx, call, DEVICES_DONE))
+    return await _devices_view(ctx, call.fields, done=flash.sentence(ctx, call, DEVICES_DONE))
 
 
 async def _again_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
@@ -208,7 +208,7 @@ async def _devices_view(
     *,
     typed: DevicesForm | None = None,
     done: str = "",
-    code: Code | None = None,
+    code: EnrolmentCode | None = None,
 ) -> View:
     def work(unit: TenantUnit) -> DevicesView:
         filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q.strip())
@@ -247,18 +247,18 @@ async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View
     end = shared_devices.remove if form.act == "remove" else shared_devices.drop_enrolment
     with contextlib.suppress(NotFound):  # the button was pressed twice
         await ctx.store.write(lambda unit: end(unit, ctx, form.id))
-    return said.after(ctx, DEVICES_PATH, "removed" if form.act == "remove" else "dropped")
+    return flash.after(ctx, DEVICES_PATH, "removed" if form.act == "remove" else "dropped")
 
 
-async def _enrol(ctx: RequestContext, form: DevicesForm) -> Code:
+async def _enrol(ctx: RequestContext, form: DevicesForm) -> EnrolmentCode:
     name, place, random = form.name.strip(), form.place.strip(), ctx.services.random
 
     def work(unit: TenantUnit) -> NewEnrolment:
         return shared_devices.begin_enrolment(unit, ctx, random, name, place)
 
     made = await ctx.store.write(work)
-    drawn = await qr.code(made.code, "QR code that enrols the device")
-    return Code(name, place, drawn, grouped_letters(made.letters, 5), made.enrolment.expires_at)
+    drawn = await qr_codes.qr_code(made.code, "QR code that enrols the device")
+    return EnrolmentCode(name, place, drawn, grouped_letters(made.letters, 5), made.enrolment.expires_at)
 
 
 _DEVICES_TEMPLATE = "console/shared_devices.html"

@@ -16,7 +16,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import manage_users
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
@@ -154,7 +154,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, frame.number_in(call), done=said.sentence(ctx, call, DONE))
+    return await _view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
@@ -215,7 +215,7 @@ async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[N
         raise ValidationError(reason="no such act")
     outcome = await act(ctx, user_id, call.fields)
     if outcome in DONE:
-        return said.after(ctx, USER_PATH.format(id=user_id), outcome)
+        return flash.after(ctx, USER_PATH.format(id=user_id), outcome)
     return await _view(ctx, user_id, link=outcome)  # it cannot be shown again, so no redirect comes before it
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.errors import InvalidCredentials, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import proof, qr, said
+from manifest_auth.pages import flash, qr_codes, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
 from manifest_auth.services import RequestContext
@@ -84,7 +84,7 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, said.sentence(ctx, call, DONE))
+    return await _view(ctx, flash.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
@@ -126,7 +126,7 @@ async def new_factor(ctx: RequestContext, secret: str) -> NewFactor:
     """What the page shows of a secret of the caller's. ``secret``: base32."""
     host = urlsplit(ctx.services.settings.public_url).hostname or ""
     uri = second_factor.address(secret, ctx.admin.username, host)
-    return NewFactor(secret, uri, await qr.code(uri, "QR code with the key for your authenticator app"))
+    return NewFactor(secret, uri, await qr_codes.qr_code(uri, "QR code with the key for your authenticator app"))
 
 
 def _named(user_agent: str) -> str:
@@ -139,7 +139,7 @@ async def _act(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answe
     if act is None:
         raise ValidationError(reason="no such act")
     done = await act(ctx, call.fields)
-    return done if isinstance(done, View) else said.after(ctx, PATH, done)
+    return done if isinstance(done, View) else flash.after(ctx, PATH, done)
 
 
 async def _password(ctx: RequestContext, form: AccountForm) -> str:
@@ -147,7 +147,7 @@ async def _password(ctx: RequestContext, form: AccountForm) -> str:
     try:
         await admin_own_account.change_password(ctx, shown, form.new_password)
     except InvalidCredentials as refusal:
-        raise proof.beside(refusal, "currentPassword", "otp") from None
+        raise step_up.beside_proof(refusal, "currentPassword", "otp") from None
     return "password"
 
 
@@ -185,7 +185,7 @@ async def _with_proof(form: AccountForm, work: Callable[[Credentials], Awaitable
     try:
         return await work(Credentials(form.factor_password, form.factor_otp.strip() or None))
     except InvalidCredentials as refusal:
-        raise proof.beside(refusal, "factorPassword", "factorOtp") from None
+        raise step_up.beside_proof(refusal, "factorPassword", "factorOtp") from None
 
 
 #: Each returns a word of :data:`DONE`, or what is to be shown once.

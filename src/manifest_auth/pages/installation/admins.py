@@ -14,7 +14,7 @@ from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import system_admins
 from manifest_auth.operations.system_admins import MadeAdmin
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
@@ -78,7 +78,7 @@ class AdminsView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[AdminsQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields, done=said.sentence(ctx, call, DONE))
+    return await _view(ctx, call.fields, done=flash.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
@@ -133,7 +133,7 @@ async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[
         raise ValidationError(reason="no such act")
     admin_id = _id(form)
     await ctx.services.store.write(lambda unit: act[1](unit, ctx, admin_id))
-    return said.after(ctx, PATH, act[0])
+    return flash.after(ctx, PATH, act[0])
 
 
 def _id(form: AdminForm) -> int:

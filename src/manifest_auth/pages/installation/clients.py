@@ -14,7 +14,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_lifecycle, client_settings
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import rules as rules_form
 from manifest_auth.pages.console.frame import address
@@ -109,7 +109,7 @@ async def _make_client(ctx: RequestContext, call: PageCall[NewClientForm]) -> Vi
     made = await ctx.services.store.write(
         lambda unit: client_lifecycle.create(unit, ctx, form.identifier.strip(), form.name.strip(), settings)
     )
-    return said.after(ctx, address(f"{CLIENTS_PATH}/{made.identifier}", show="users"), "made")
+    return flash.after(ctx, address(f"{CLIENTS_PATH}/{made.identifier}", show="users"), "made")
 
 
 # Parts that all pages of one client of the installation show: which client it is, and its tabs.
@@ -211,7 +211,7 @@ class ClientView(msgspec.Struct, frozen=True):
 
 
 async def _show_client(ctx: RequestContext, call: PageCall[ClientQuery]) -> View | Answer[None]:
-    return await _client_view(ctx, call.path["client"], call.fields, done=said.sentence(ctx, call, CLIENT_DONE))
+    return await _client_view(ctx, call.path["client"], call.fields, done=flash.sentence(ctx, call, CLIENT_DONE))
 
 
 async def _again_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
@@ -273,7 +273,7 @@ async def _act_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View |
     act = _ACTS.get(form.act)
     if act is None:
         raise ValidationError(reason="no such act")
-    return said.after(ctx, CLIENT_PATH.format(client=name), await act(ctx, name, form))
+    return flash.after(ctx, CLIENT_PATH.format(client=name), await act(ctx, name, form))
 
 
 async def _change(
@@ -318,7 +318,7 @@ async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | An
 
     delivered = await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work))
     if delivered.link is None:
-        return said.after(ctx, address(CLIENT_PATH.format(client=name), show="users"), "invited")
+        return flash.after(ctx, address(CLIENT_PATH.format(client=name), show="users"), "invited")
     return await _client_view(ctx, name, ClientQuery(show="users"), link=delivered.link)
 
 
@@ -343,7 +343,7 @@ class ClientRulesView(msgspec.Struct, frozen=True):
 
 
 async def _show_rules(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _rules_view(ctx, call.path["client"], None, said.sentence(ctx, call, DONE))
+    return await _rules_view(ctx, call.path["client"], None, flash.sentence(ctx, call, DONE))
 
 
 async def _again_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -365,7 +365,7 @@ async def _act_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | A
     name = call.path["client"]
     preview = await rules_form.act(ctx, call.fields, lambda unit: tenants.get_named(unit, name).id)
     if preview is None:
-        return said.after(ctx, RULES_PATH.format(client=name), "saved")
+        return flash.after(ctx, RULES_PATH.format(client=name), "saved")
     return await _rules_view(ctx, name, call.fields, preview=preview)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manifest_auth.accounts.admins import console
 from manifest_auth.http import Answer, Header, cookies, host_cookie
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import see_other
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import is_own_page
@@ -24,7 +24,7 @@ def signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> An
         session_cookie(ctx, cookie),
         cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings),
     )
-    return said.after(ctx, path, done, headers) if done else see_other(path, headers)
+    return flash.after(ctx, path, done, headers) if done else see_other(path, headers)
 
 
 def session_cookie(ctx: RequestContext, cookie: str) -> Header:

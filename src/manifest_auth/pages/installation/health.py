@@ -13,7 +13,7 @@ from manifest_auth.errors import Overloaded
 from manifest_auth.http import Answer
 from manifest_auth.operations import clear_throttles, last_backup
 from manifest_auth.operations.last_backup import DAY_MS, OLD_MS
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
@@ -132,7 +132,7 @@ class ThrottlesView(msgspec.Struct, frozen=True):
 
 
 async def _show_throttles(ctx: RequestContext, call: PageCall[ThrottlesQuery]) -> View | Answer[None]:
-    cleared = said.word(ctx, call)
+    cleared = flash.word(ctx, call)
     return await _view(ctx, call.fields, ClearForm(), int(cleared) if cleared.isascii() and cleared.isdigit() else None)
 
 
@@ -165,7 +165,7 @@ async def _clear(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answe
         named = {name: value for name in _NAMES if (value := getattr(form, name).strip())}
         clear_throttles.check(named)
         cleared = await ctx.services.store.write(lambda unit: clear_throttles.clear(unit, ctx, named))
-    return said.after(ctx, THROTTLES_PATH, str(cleared))
+    return flash.after(ctx, THROTTLES_PATH, str(cleared))
 
 
 ROUTES = (

@@ -13,7 +13,7 @@ from manifest_auth.licence import State
 from manifest_auth.operations import installation_standing
 from manifest_auth.operations.installation_standing import InstallationStanding
 from manifest_auth.operations.last_backup import OLD_MS
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Attention
 from manifest_auth.pages.installation import frame
@@ -47,7 +47,7 @@ class OverviewView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done, standing = said.sentence(ctx, call, _DONE), await installation_standing.read(ctx)
+    done, standing = flash.sentence(ctx, call, _DONE), await installation_standing.read(ctx)
     found, _ = await audit.page_across(ctx.services.store, EventFilter(), _READ)
     concerns = tuple(_concerns(ctx, standing))
 

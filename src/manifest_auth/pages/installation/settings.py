@@ -13,7 +13,7 @@ from manifest_auth.http import Answer
 from manifest_auth.licence import Overview, State
 from manifest_auth.operations import installation_settings, licence_watch, signing_keys
 from manifest_auth.operations.installation_settings import InstallationSettings
-from manifest_auth.pages import said
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
@@ -53,7 +53,7 @@ class SettingsView(msgspec.Struct, frozen=True):
 
 async def _show_settings(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     settled = await ctx.services.store.read(installation_settings.read)
-    return _settings_view(ctx, settled, bool(said.word(ctx, call)))
+    return _settings_view(ctx, settled, bool(flash.word(ctx, call)))
 
 
 async def _again_settings(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
@@ -82,7 +82,7 @@ async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | A
     stored = installation_settings.stored_form(", ".join(form.admin_addresses.replace(",", " ").split()))
     required = bool(form.second_factor_required)
     await ctx.services.store.write(lambda unit: installation_settings.change(unit, ctx, required, stored))
-    return said.after(ctx, SETTINGS_PATH, "saved")
+    return flash.after(ctx, SETTINGS_PATH, "saved")
 
 
 # ``/installation/licence``: the licence of this server, and a new key for it.
@@ -134,7 +134,7 @@ class LicenceView(msgspec.Struct, frozen=True):
 
 
 async def _show_licence(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return View(_licence_view(ctx, await ctx.services.licence.overview(), bool(said.word(ctx, call))))
+    return View(_licence_view(ctx, await ctx.services.licence.overview(), bool(flash.word(ctx, call))))
 
 
 async def _again_licence(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
@@ -177,7 +177,7 @@ async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | A
     if not call.fields.license_key.strip():
         raise ValidationError(details=[("licenseKey", "Paste the key that you got, or choose its file")])
     await licence_watch.install(ctx, call.fields.license_key)
-    return said.after(ctx, LICENCE_PATH, "installed")
+    return flash.after(ctx, LICENCE_PATH, "installed")
 
 
 # ``/installation/keys``: the keys that sign tokens and forms.
@@ -239,7 +239,7 @@ class KeysView(msgspec.Struct, frozen=True):
 
 
 async def _show_keys(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | Answer[None]:
-    return await _keys_view(ctx, call.fields, said.sentence(ctx, call, DONE))
+    return await _keys_view(ctx, call.fields, flash.sentence(ctx, call, DONE))
 
 
 async def _again_keys(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[None]:
@@ -276,11 +276,11 @@ async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[No
     form = call.fields
     if form.act == "rotate" and form.purpose in _PURPOSES:
         await signing_keys.rotate_now(ctx, [Purpose(form.purpose)] if form.purpose else tuple(Purpose))
-        return said.after(ctx, KEYS_PATH, "rotated")
+        return flash.after(ctx, KEYS_PATH, "rotated")
     if form.act not in ("retire", "at-once"):
         raise ValidationError(reason="no such act")
     await signing_keys.retire_now(ctx, form.key, at_once=form.act == "at-once")
-    return said.after(ctx, KEYS_PATH, "at-once" if form.act == "at-once" else "retired")
+    return flash.after(ctx, KEYS_PATH, "at-once" if form.act == "at-once" else "retired")
 
 
 ROUTES = (

@@ -1,4 +1,4 @@
-"""``/sign-in/second-factor``: the second factor of a sign-in whose first proof was right."""
+"""``/sign-in/second-factor`` and ``/sign-in/enrol``: the second factor of a sign-in, asked for or set up."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from manifest_auth.accounts.factors import challenges
 from manifest_auth.errors import InvalidCredentials, InvalidToken, MfaRequired, TokenExpired
 from manifest_auth.http import Answer
 from manifest_auth.http.cookies import browser_of
-from manifest_auth.pages import brands
+from manifest_auth.pages import brands, qr_codes
 from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.qr_codes import AppKey
 from manifest_auth.pages.routing import page
-from manifest_auth.pages.sign_in import ending, passkey, step, ways
-from manifest_auth.pages.sign_in import state as states
+from manifest_auth.pages.sign_in import done, start, step
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import continuing, questions
+from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
 from manifest_auth.sign_in.second_factor.questions import Answer as Given
 from manifest_auth.sign_in.second_factor.questions import Question
+from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
+
+# ``/sign-in/second-factor``: the second factor of a sign-in whose first proof was right.
+
 
 TEMPLATE = "sign_in/second_factor.html"
 Way = Literal["otp", "passkey", "recoveryCode"]
 Code = Annotated[str, Meta(max_length=64)]
-WRONG: dict[Way, str] = {
+FACTOR_WRONG: dict[Way, str] = {
     "otp": _("This code is not right, or was used before. Wait for the next one that your app shows, and enter that."),
-    "passkey": passkey.NOT_ACCEPTED,
+    "passkey": start.NOT_ACCEPTED,
     "recoveryCode": _("This recovery code is not right, or was used before."),
 }
 
@@ -43,11 +48,11 @@ class FactorForm(msgspec.Struct, frozen=True, rename="camel"):
     way: Way = "otp"
     otp: Code = ""
     recovery_code: Code = ""
-    credential: passkey.Credential = ""
+    credential: start.Credential = ""
     trust: Literal["", "on"] = ""
 
 
-class Other(msgspec.Struct, frozen=True):
+class OtherWay(msgspec.Struct, frozen=True):
     """Another way to answer. ``href``: of the page that asks for it."""
 
     way: Way
@@ -62,20 +67,20 @@ class FactorView(msgspec.Struct, frozen=True):
     s: str
     way: Way | Literal[""]
     email: str
-    others: tuple[Other, ...]
+    others: tuple[OtherWay, ...]
     trusted_days: int
     trust: bool
     options: str
     again: str
 
 
-async def _show(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
+async def _show_factor(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
     try:
         question = await questions.look_at_question(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     if question.enrols:
-        return see_other(ways.address(step.ENROL, states.seal(ctx, call.form_cookie, step.state_of(question))))
+        return see_other(step.way_address(step.ENROL, step.seal_state(ctx, call.form_cookie, step.state_of(question))))
     return await _view(ctx, call, question, call.fields.way)
 
 
@@ -83,30 +88,30 @@ async def _view(
     ctx: RequestContext, call: PageCall[Any], question: Question, way: Way | Literal[""], *, trust: bool = False
 ) -> View:
     """``way``: that is asked for, if it can answer; else the factor that was used last."""
-    s = states.seal(ctx, call.form_cookie, step.state_of(question))
-    here = ways.address(step.SECOND_FACTOR, s)
-    there = [member for member in question.members if member in WRONG]
+    s = step.seal_state(ctx, call.form_cookie, step.state_of(question))
+    here = step.way_address(step.SECOND_FACTOR, s)
+    there = [member for member in question.members if member in FACTOR_WRONG]
     first: Way | Literal[""] = way if way in there else next(iter(there), "")
     call.here = f"{here}&way={first}" if first else here
     view = FactorView(
         s=s,
         way=first,
         email=question.user.email,
-        others=tuple(Other(other, f"{here}&way={other}") for other in there if other != first),
+        others=tuple(OtherWay(other, f"{here}&way={other}") for other in there if other != first),
         trusted_days=question.trusted_days,
         trust=trust,
         options=await _options(ctx, call) if first == "passkey" else "",
-        again=ways.address(ways.SIGN_IN, s),
+        again=step.way_address(step.SIGN_IN, s),
     )
     return View(view, brand=brands.of_client(question.tenant))
 
 
 async def _options(ctx: RequestContext, call: PageCall[Any]) -> str:
     """What the browser needs to answer with a passkey. The challenge stays in its cookie: no script asks."""
-    return passkey.as_json(await questions.to_answer(ctx, step.shown(ctx, call.head)))
+    return start.passkey_json(await questions.to_answer(ctx, step.shown(ctx, call.head)))
 
 
-async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
+async def _again_factor(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
     try:
         question = await questions.look_at_question(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
@@ -117,7 +122,7 @@ async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answ
 def _given(form: FactorForm) -> Given:
     """The answer that was typed. Raises ValidationError for none."""
     if form.way == "passkey":
-        return Given(passkey=passkey.read(form.credential))
+        return Given(passkey=start.read_passkey(form.credential))
     typed = (form.otp if form.way == "otp" else form.recovery_code).strip()
     require(**{form.way: typed})
     return Given(otp=typed) if form.way == "otp" else Given(recovery_code=typed)
@@ -132,16 +137,154 @@ async def _answer(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Ans
         finished = await continuing.continue_sign_in(ctx, challenge, given, browser, trust=bool(form.trust))
     except MfaRequired as wrong:
         raise InvalidCredentials(
-            details=[("" if form.way == "passkey" else form.way, WRONG[form.way])],
+            details=[("" if form.way == "passkey" else form.way, FACTOR_WRONG[form.way])],
             reason=wrong.reason,
             replay=wrong.replay,
         ) from None
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, form.s)
-    return await ending.after_step(ctx, call.form_cookie, finished)
+    return await done.after_step(ctx, call.form_cookie, finished)
+
+
+# ``/sign-in/enrol``: sets up the second factor that a client requires, before a sign-in goes on.
+
+
+WHY = "sign_in/enrol.html"
+APP = "sign_in/enrol_app.html"
+PASSKEY = "sign_in/enrol_passkey.html"
+ENROL_WRONG = _(
+    "This code is not right. Check that your app has the key of this page, and enter the code that it shows now."
+)
+
+
+class EnrolQuery(msgspec.Struct, frozen=True):
+    """``way``: ``passkey`` to make one."""
+
+    s: Annotated[str, Meta(max_length=8000)] = ""
+    way: Literal["", "passkey"] = ""
+
+
+class EnrolForm(msgspec.Struct, frozen=True):
+    """``act``: ``totp`` begins with an authenticator app, ``confirm`` brings its first code, ``passkey`` a new passkey
+    by the name of ``name``."""
+
+    s: Annotated[str, Meta(max_length=8000)] = ""
+    act: Literal["totp", "confirm", "passkey"] = "confirm"
+    otp: Annotated[str, Meta(max_length=64)] = ""
+    credential: start.Credential = ""
+    name: Annotated[str, fields.PASSKEY_NAME.typed] = ""
+    trust: Literal["", "on"] = ""
+
+
+class WhyView(msgspec.Struct, frozen=True):
+    """``totp``: whether an authenticator app may be set up; ``passkey``: where a passkey is made, empty for nowhere."""
+
+    s: str
+    email: str
+    totp: bool
+    passkey: str
+    again: str
+
+
+class PasskeyView(msgspec.Struct, frozen=True):
+    """A passkey is to be made. ``options``: for the browser, as JSON; ``other``: address of another way, empty for
+    none."""
+
+    s: str
+    name: str
+    options: str
+    trusted_days: int
+    trust: bool
+    other: str
+    again: str
+
+
+class AppView(msgspec.Struct, frozen=True):
+    """An app that waits for its first code. ``passkey``: where a passkey is made instead, empty for nowhere."""
+
+    s: str
+    email: str
+    key: AppKey
+    trusted_days: int
+    trust: bool
+    passkey: str
+    again: str
+
+
+async def _show_enrol(ctx: RequestContext, call: PageCall[EnrolQuery]) -> View | Answer[None]:
+    return await _page(ctx, call, EnrolForm(), call.fields.way == "passkey")
+
+
+async def _again_enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answer[None]:
+    return await _page(ctx, call, call.fields, call.fields.act == "passkey")
+
+
+async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_passkey: bool) -> View | Answer[None]:
+    try:
+        challenge = step.shown(ctx, call.head)
+        question = await questions.look_at_question(ctx, challenge)
+    except (InvalidToken, TokenExpired) as refusal:
+        return await step.over(ctx, call, refusal, call.fields.s)
+    s = step.seal_state(ctx, call.form_cookie, step.state_of(question))
+    if not question.enrols:
+        return see_other(step.way_address(step.SECOND_FACTOR, s))
+    call.here = step.way_address(step.ENROL, s)
+    brand, again = brands.of_client(question.tenant), step.way_address(step.SIGN_IN, s)
+    there = f"{call.here}&way=passkey" if "passkey" in question.methods else ""
+    if there and by_passkey:
+        options = start.passkey_json(await questions.to_enrol(ctx, challenge))
+        other = call.here if "totp" in question.methods else ""
+        call.here = there
+        making = PasskeyView(
+            s=s,
+            name=typed.name,
+            options=options,
+            trusted_days=question.trusted_days,
+            trust=bool(typed.trust),
+            other=other,
+            again=again,
+        )
+        return View(making, template=PASSKEY, brand=brand)
+    if question.app is None:
+        return View(WhyView(s, question.user.email, "totp" in question.methods, there, again), brand=brand)
+    shown = AppView(
+        s=s,
+        email=question.user.email,
+        key=await qr_codes.app_key(*question.app, call.language or brand.language),
+        trusted_days=question.trusted_days,
+        trust=bool(typed.trust),
+        passkey=there,
+        again=again,
+    )
+    return View(shown, template=APP, brand=brand)
+
+
+async def _enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answer[None]:
+    form = call.fields
+    try:
+        challenge = step.shown(ctx, call.head)
+        if form.act == "totp":
+            await enrollment.enrol_totp(ctx, challenge)
+            path = step.way_address(step.ENROL, form.s) if form.s else step.ENROL
+            return see_other(path, (step.cookie(ctx, challenge, challenges.ENROL_S),))
+        if form.act == "passkey":
+            given = Given(new_passkey=start.read_passkey(form.credential, start.NOT_MADE), name=form.name.strip())
+        else:
+            require(otp=form.otp.strip())
+            given = Given(otp=form.otp.strip())
+        browser = browser_of(ctx, call.head)
+        finished = await continuing.continue_sign_in(ctx, challenge, given, browser, trust=bool(form.trust))
+    except MfaRequired as wrong:
+        problem = ("", start.NOT_MADE) if form.act == "passkey" else ("otp", ENROL_WRONG)
+        raise InvalidCredentials(details=[problem], reason=wrong.reason, replay=wrong.replay) from None
+    except (InvalidToken, TokenExpired) as refusal:
+        return await step.over(ctx, call, refusal, form.s)
+    return await done.after_step(ctx, call.form_cookie, finished)
 
 
 ROUTES = (
-    page("GET", step.SECOND_FACTOR, _show, TEMPLATE, "Asks for the second factor of a sign-in"),
-    page("POST", step.SECOND_FACTOR, _answer, TEMPLATE, "Go on with the second factor", again=_again),
+    page("GET", step.SECOND_FACTOR, _show_factor, TEMPLATE, "Asks for the second factor of a sign-in"),
+    page("POST", step.SECOND_FACTOR, _answer, TEMPLATE, "Go on with the second factor", again=_again_factor),
+    page("GET", step.ENROL, _show_enrol, WHY, "Why a second factor has to be set up, and how"),
+    page("POST", step.ENROL, _enrol, WHY, "Set a second factor up, and go on with its first code", again=_again_enrol),
 )

@@ -1,27 +1,185 @@
-"""The step between the first proof and the session: the cookie that holds its challenge, and the way to its page.
-
-The challenge stands in the cookie alone, never in an address or a field.
-"""
+"""The state of a sign-in under way, its client and methods, and the step between the first proof and the session."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
+import msgspec
+
+from manifest_auth import providers, tenants
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import InvalidToken, MfaRequired, TokenExpired
 from manifest_auth.http import Answer, Head, Header, cookies, host_cookie, host_name
-from manifest_auth.pages import brands, errors
+from manifest_auth.pages import brands, errors, security
 from manifest_auth.pages.call import PageCall, see_other
-from manifest_auth.pages.refusals import StepEnded, StepExpired
-from manifest_auth.pages.sign_in import state as states
-from manifest_auth.pages.sign_in import ways
-from manifest_auth.pages.sign_in.state import State
+from manifest_auth.pages.words import StepEnded, StepExpired, UnknownClient
+from manifest_auth.runtime.mail import Removed
+from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import return_addresses
+from manifest_auth.sign_in.providers import home_realm_discovery
+from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.second_factor import questions
 from manifest_auth.sign_in.second_factor.questions import Question
+from manifest_auth.tenants import Tenant
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
+
+# State of a sign-in under way on pages: encrypted, bound to the browser, valid for an hour, and kept by the browser.
+#
+# It stands in a hidden field, or in the query after a form was posted. It opens nothing, and anonymous callers leave no
+# row behind.
+
+
+class State(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``client``: identifier of the client that is meant, empty for none yet; ``email``: as typed; ``return_to``: as
+    asked for, checked where it came in, and again where the sign-in ends; ``invitation_id``: of an open invitation, the
+    token of which was shown; ``anew``: someone who is signed in wants another account; ``code``: a one-time code that
+    waits to be handed over; ``due``: the password is older than the client's rules have it; ``factor_due_at``: from
+    when on a second factor is required, 0 for none; ``provider_id``: of the provider whose return addresses count too;
+    ``recovery_codes``: shown on the way; ``done``: what a one-time link did; ``removed``, ``manages``: of an undone
+    change of address; ``made_at``: milliseconds since 1970, like ``factor_due_at``."""
+
+    client: str = ""
+    email: str = ""
+    return_to: str = ""
+    response: Literal["cookie", "code"] = "cookie"
+    challenge: str = ""
+    invitation_id: int | None = None
+    anew: bool = False
+    code: str = ""
+    due: bool = False
+    factor_due_at: int = 0
+    provider_id: int | None = None
+    recovery_codes: tuple[str, ...] = ()
+    done: Literal["", "confirmed", "undone", "undone-resets"] = ""
+    removed: Removed | None = None
+    manages: bool = False
+    made_at: int = 0
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(State).decode
+
+
+def seal_state(ctx: RequestContext, form_cookie: str, state: State) -> str:
+    """As text for an address or a field."""
+    return security.seal(ctx, form_cookie, _encode(msgspec.structs.replace(state, made_at=ctx.now)))
+
+
+async def unseal_state(ctx: RequestContext, form_cookie: str, text: str) -> State | None:
+    """None for one that was changed, is another browser's, or is older than an hour."""
+    opened = await security.unseal(ctx, form_cookie, text)
+    state = _decode(opened) if opened is not None else None
+    return state if state is not None and security.is_fresh(state.made_at, ctx.now) else None
+
+
+# Client and sign-in methods of a sign-in, as the sign-in pages show them.
+
+
+SIGN_IN = "/sign-in"
+
+
+class Way(NamedTuple):
+    """A link to a provider."""
+
+    href: str
+    name: str
+
+
+class SignInView(msgspec.Struct, frozen=True):
+    """``client``: its name, empty while none is known; ``fixed``: the e-mail address was typed a page before;
+    ``password``: whether it is asked for here; ``passkey``: whether one signs in here; ``unknown``: credential id of a
+    passkey that nobody has any more; ``fresh``: the flow was begun anew, since what came was old or not ours;
+    ``s``: the state for the form; ``change``, ``forgot``: addresses of links."""
+
+    client: str
+    s: str
+    email: str = ""
+    fixed: bool = False
+    password: bool = True
+    passkey: bool = False
+    unknown: str = ""
+    ways: tuple[Way, ...] = ()
+    fresh: bool = False
+    change: str = ""
+    forgot: str = ""
+
+
+async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
+    """The client that is meant. Raises UnknownClient."""
+    if not state.client:
+        return None
+    found = await ctx.services.store.read(lambda unit: tenants.find(unit, state.client))
+    if found is None:
+        raise UnknownClient(reason=f"no client {state.client[:63]!r}")
+    return found
+
+
+def end_of(settings: str, state: State, roles: int = 0, more: tuple[str, ...] = ()) -> str:
+    """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known; ``more``:
+    addresses of the provider. Raises ValidationError."""
+    listed = tenants.return_addresses_for(tenants.settings_of(settings), roles)
+    return return_addresses.choose((*more, *listed), state.return_to, state.response)
+
+
+async def of_provider(ctx: RequestContext, tenant_id: int, provider_id: int | None) -> tuple[str, ...]:
+    """The return addresses of the provider that a sign-in came through, in addition to the client's."""
+    if provider_id is None:
+        return ()
+    tenant = ctx.services.store.of(tenant_id)
+    found = await tenant.read(lambda unit: providers.find_by_id(unit, provider_id))
+    return tuple(found.rules.return_addresses) if found is not None and found.disabled_at is None else ()
+
+
+def way_address(path: str, s: str) -> str:
+    """A page's address with what the sign-in knows."""
+    return f"{path}?s={s}"
+
+
+async def view_of(
+    ctx: RequestContext, call: PageCall[Any], state: State, tenant: Tenant | None, *, fresh: bool = False
+) -> SignInView:
+    """With a client: all of its ways in on one page. Without: the e-mail address first, then the password."""
+    s = seal_state(ctx, call.form_cookie, state)
+    others = seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, email="", client=""))
+    passkey = not why_no_passkeys(ctx.services.settings)
+    if tenant is None:
+        return SignInView(
+            client="",
+            s=s,
+            email=state.email,
+            fixed=bool(state.email),
+            password=bool(state.email),
+            passkey=passkey,
+            fresh=fresh,
+            change=way_address("/sign-in", others),
+            forgot=way_address("/forgot", s),
+        )
+    found = await home_realm_discovery.discover(ctx, state.email, tenant.identifier)
+    ways = (
+        (start_address(ctx, tenant.identifier, way.kind, way.name), way.display_name or way.name)
+        for way in found.providers
+    )
+    return SignInView(
+        client=tenants.shown_name(tenant),
+        s=s,
+        email=state.email,
+        password=found.password,
+        passkey=passkey and tenants.passkeys_sign_in(tenants.settings_of(tenant.settings)),
+        ways=tuple(Way(f"{href}&s={quote(s)}", name) for href, name in ways if href),
+        fresh=fresh,
+        change=way_address("/sign-in", others),
+        forgot=way_address("/forgot", s),
+    )
+
+
+# The step between the first proof and the session: the cookie that holds its challenge, and the way to its page.
+#
+# The challenge stands in the cookie alone, never in an address or a field.
+
 
 SECOND_FACTOR, ENROL = "/sign-in/second-factor", "/sign-in/enrol"
 _COOKIE = "step"
@@ -36,7 +194,7 @@ async def begin(
     state = state_of(await questions.look_at_question(ctx, due.challenge))
     await ctx.services.keys.ensure_current()
     path = ENROL if due.methods else SECOND_FACTOR
-    address = ways.address(path, states.seal(ctx, form_cookie, state))
+    address = way_address(path, seal_state(ctx, form_cookie, state))
     return see_other(address, (cookie(ctx, due.challenge, due.expires_in), *headers))
 
 
@@ -76,11 +234,11 @@ def state_of(question: Question) -> State:
 
 async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken | TokenExpired, s: str) -> Answer[None]:
     """The page that says so, and begins again. ``s``: of the sign-in, if it is known."""
-    state = await states.unseal(ctx, call.form_cookie, s) if s else None
-    tenant = await ways.client_of(ctx, state) if state is not None else None
+    state = await unseal_state(ctx, call.form_cookie, s) if s else None
+    tenant = await client_of(ctx, state) if state is not None else None
     brand = brands.of_client(tenant)
     t = catalogue(call.language or brand.language)
-    again = ways.address(ways.SIGN_IN, states.seal(ctx, call.form_cookie, state)) if state is not None else ways.SIGN_IN
+    again = way_address(SIGN_IN, seal_state(ctx, call.form_cookie, state)) if state is not None else SIGN_IN
     kind = StepExpired if isinstance(refusal, TokenExpired) else StepEnded
     shown_as = kind(reason=refusal.reason, replay=refusal.replay)
     way = errors.Way(again, t.gettext(_BEGIN_AGAIN))

@@ -1,8 +1,4 @@
-"""``/sign-in/done``: where a sign-in ends.
-
-A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects: a
-foreign address is reached from a page of this server, by a refresh or a link.
-"""
+"""``/sign-in/done``, ``/sign-in/codes`` and ``/sign-out``: the end of a sign-in, and of a session."""
 
 from __future__ import annotations
 
@@ -13,22 +9,27 @@ from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Answer, Header, cookies, host_cookie
+from manifest_auth.http import Answer, Header, cookies, host_cookie, host_name, session_cookie
 from manifest_auth.http.cookies import browser_of, cookies_of, trust_cookie
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
-from manifest_auth.pages.sign_in import state as states
-from manifest_auth.pages.sign_in import step, ways
-from manifest_auth.pages.sign_in.state import State
+from manifest_auth.pages.sign_in import step
+from manifest_auth.pages.sign_in.step import State
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import exchange_codes, return_addresses
+from manifest_auth.sign_in import exchange_codes, return_addresses, session_lifecycle
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.continuing import Finished
 
-PATH = f"{SIGN_IN}/done"
-TEMPLATE = "sign_in/done.html"
+# ``/sign-in/done``: where a sign-in ends.
+#
+# A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects: a
+# foreign address is reached from a page of this server, by a refresh or a link.
+
+
+ENDING_PATH = f"{SIGN_IN}/done"
+ENDING_TEMPLATE = "sign_in/done.html"
 CONTINUE = "sign_in/continue.html"
 DUE = "sign_in/due.html"
 FACTOR_DUE = "sign_in/factor_due.html"
@@ -82,11 +83,11 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Con
     user = ctx.user
     anew = msgspec.structs.replace(state, anew=True)
     return ContinueView(
-        s=states.seal(ctx, call.form_cookie, state),
+        s=step.seal_state(ctx, call.form_cookie, state),
         name=f"{user.first_name} {user.last_name}".strip() or user.email,
         email=user.email,
         client=brands.of_user(user).name,
-        other=ways.address(SIGN_IN, states.seal(ctx, call.form_cookie, anew)),
+        other=step.way_address(SIGN_IN, step.seal_state(ctx, call.form_cookie, anew)),
     )
 
 
@@ -94,7 +95,7 @@ def end_for(settings: str, roles: int, state: State, more: tuple[str, ...] = ())
     """Where it ends, by the list as it is now; what is not on it any more ends at the account. ``more``: addresses of
     the provider."""
     try:
-        return ways.end_of(settings, state, roles, more)
+        return step.end_of(settings, state, roles, more)
     except ValidationError:
         return return_addresses.ACCOUNT
 
@@ -122,7 +123,7 @@ async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) 
     """After a right second factor: what the first proof would have led to, had none been due. Raises ValidationError
     where an app's address was taken off the list meanwhile."""
     tenant, pending = finished.account.tenant, finished.pending
-    more = await ways.of_provider(ctx, tenant.id, finished.provider_id)
+    more = await step.of_provider(ctx, tenant.id, finished.provider_id)
     over = (step.cookie(ctx, "", 0),)
     if finished.signed_in is not None:
         state = State(return_to=pending.return_to, provider_id=finished.provider_id)
@@ -137,21 +138,21 @@ async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) 
         provider_id=finished.provider_id,
         recovery_codes=finished.recovery_codes,
     )
-    end = ways.end_of(tenant.settings, state, finished.account.user.roles, more)
+    end = step.end_of(tenant.settings, state, finished.account.user.roles, more)
     headers = (*trust_cookie(ctx, tenant, finished.trust), *over)
     return on_to(ctx, form_cookie, msgspec.structs.replace(state, return_to=end), headers)
 
 
 def on_to(ctx: RequestContext, form_cookie: str, state: State, headers: tuple[Header, ...] = ()) -> Answer[None]:
     """On to the end of a sign-in, ``state.return_to``, past what is to be shown on the way."""
-    sealed = states.seal(ctx, form_cookie, state)
+    sealed = step.seal_state(ctx, form_cookie, state)
     if state.recovery_codes:
         codes = host_cookie(CODES_COOKIE, sealed, _CODES_S, ctx.services.settings)
         return see_other(CODES, (codes, *headers))
     shows_nothing = not (state.due or state.factor_due_at or state.code)
     if shows_nothing and return_addresses.is_own_path(state.return_to):
         return see_other(state.return_to, headers)
-    return see_other(ways.address(PATH, sealed), headers)
+    return see_other(step.way_address(ENDING_PATH, sealed), headers)
 
 
 def handed_over(ctx: RequestContext, form_cookie: str, state: State, client: str, end: str, code: str) -> Answer[None]:
@@ -161,22 +162,22 @@ def handed_over(ctx: RequestContext, form_cookie: str, state: State, client: str
     return on_to(ctx, form_cookie, ends)
 
 
-async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer[None]:
-    state = await states.unseal(ctx, call.form_cookie, call.fields.s) or State()
+async def _show_ending(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer[None]:
+    state = await step.unseal_state(ctx, call.form_cookie, call.fields.s) or State()
     if state.code:
-        tenant = await ways.client_of(ctx, state)
-        more = await ways.of_provider(ctx, tenant.id, state.provider_id) if tenant is not None else ()
-        end = ways.end_of(tenant.settings if tenant is not None else "{}", state, more=more)
+        tenant = await step.client_of(ctx, state)
+        more = await step.of_provider(ctx, tenant.id, state.provider_id) if tenant is not None else ()
+        end = step.end_of(tenant.settings if tenant is not None else "{}", state, more=more)
         address = f"{end}{'&' if '?' in end else '?'}code={state.code}"
         return View(DoneView(address, return_addresses.is_web(end)), brand=brands.of_client(tenant))
     if call.user is None:
         return see_other(SIGN_IN)
-    more = await ways.of_provider(ctx, call.user.tenant_id, state.provider_id)
+    more = await step.of_provider(ctx, call.user.tenant_id, state.provider_id)
     end = end_for(call.user.tenant_settings, call.user.roles, state, more)
     brand = brands.of_user(call.user)
     if state.factor_due_at:
         later = msgspec.structs.replace(state, factor_due_at=0)
-        address = ways.address(PATH, states.seal(ctx, call.form_cookie, later)) if state.due else end
+        address = step.way_address(ENDING_PATH, step.seal_state(ctx, call.form_cookie, later)) if state.due else end
         methods = gate.methods_of(ctx, tenants.settings_of(call.user.tenant_settings))
         return View(FactorDueView(address, state.factor_due_at, methods), template=FACTOR_DUE, brand=brand)
     if state.due:
@@ -188,21 +189,79 @@ async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer
 
 async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View | Answer[None]:
     """The press of "Continue as …": no code is ever given without one, since apps may share a scheme."""
-    user, state = call.user, await states.unseal(ctx, call.form_cookie, call.fields.s)
+    user, state = call.user, await step.unseal_state(ctx, call.form_cookie, call.fields.s)
     if user is None or state is None:
-        return see_other(SIGN_IN if state is None else ways.address(SIGN_IN, call.fields.s))
+        return see_other(SIGN_IN if state is None else step.way_address(SIGN_IN, call.fields.s))
     if state.response == "code":
-        end = ways.end_of(user.tenant_settings, state, user.roles)
+        end = step.end_of(user.tenant_settings, state, user.roles)
         code = await exchange_codes.of_session(ctx, browser_of(ctx, call.head).trust, state.challenge)
         if code is None:
             anew = msgspec.structs.replace(state, client=user.client, email=user.email, anew=True)
-            return see_other(ways.address(SIGN_IN, states.seal(ctx, call.form_cookie, anew)))
+            return see_other(step.way_address(SIGN_IN, step.seal_state(ctx, call.form_cookie, anew)))
         return handed_over(ctx, call.form_cookie, state, user.client, end, code)
     end = end_for(user.tenant_settings, user.roles, state)
     return on_to(ctx, call.form_cookie, State(return_to=end, response=state.response))
 
 
+# ``/sign-in/codes``: the recovery codes of a first factor, shown on the way to where the sign-in ends.
+#
+# They come in a cookie, sealed and bound to the browser, which ends when they are stored, or after ten minutes.
+
+
+CODES_TEMPLATE = "sign_in/codes.html"
+
+
+class CodesView(msgspec.Struct, frozen=True):
+    codes: tuple[str, ...]
+
+
+async def _waiting(ctx: RequestContext, call: PageCall[None]) -> State | None:
+    """What the cookie holds, for the one who has just signed in; for an app no session begins here."""
+    text = call.head.cookie(host_name(CODES_COOKIE, ctx.services.settings)) or ""
+    state = await step.unseal_state(ctx, call.form_cookie, text)
+    return state if state is not None and (state.code or call.user is not None) else None
+
+
+async def _show_codes(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    state = await _waiting(ctx, call)
+    if state is None:
+        return see_other("/")
+    return View(CodesView(state.recovery_codes), brand=brands.of_client(await step.client_of(ctx, state)))
+
+
+async def _go_on(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    state = await _waiting(ctx, call)
+    if state is None:
+        return see_other("/")
+    if state.code and (tenant := await step.client_of(ctx, state)) is not None:
+        await exchange_codes.hand_out(ctx, tenant.id, state.code)
+    ended = (host_cookie(CODES_COOKIE, "", 0, ctx.services.settings),)
+    return on_to(ctx, call.form_cookie, msgspec.structs.replace(state, recovery_codes=()), ended)
+
+
+# ``/sign-out``: asks, ends the session, and says so.
+
+
+OUT_PATH = "/sign-out"
+
+
+async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return View(brand=brands.of_user(call.user))
+
+
+async def _end(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    settings = ctx.services.settings
+    if call.user is not None:
+        await session_lifecycle.sign_out(ctx)
+    headers = (session_cookie("", 0, settings), cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings))
+    return see_other(OUT_PATH, headers)
+
+
 ROUTES = (
-    page("GET", PATH, _show, TEMPLATE, "Where a sign-in ends, at another address"),
-    page("POST", PATH, _continue, TEMPLATE, "Go on with the session that is there"),
+    page("GET", ENDING_PATH, _show_ending, ENDING_TEMPLATE, "Where a sign-in ends, at another address"),
+    page("POST", ENDING_PATH, _continue, ENDING_TEMPLATE, "Go on with the session that is there"),
+    page("GET", CODES, _show_codes, CODES_TEMPLATE, "New recovery codes, on the way to where a sign-in ends"),
+    page("POST", CODES, _go_on, CODES_TEMPLATE, "They are stored: on to where the sign-in ends"),
+    page("GET", OUT_PATH, _ask, "sign_in/out.html", "Asks whether to sign out"),
+    page("POST", OUT_PATH, _end, "sign_in/out.html", "End this session", again=_ask),
 )

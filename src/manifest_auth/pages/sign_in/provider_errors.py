@@ -33,7 +33,7 @@ class Tried(NamedTuple):
     state: str = ""
 
 
-class _Found(NamedTuple):
+class _FailedSignIn(NamedTuple):
     tenant: Tenant
     provider: Provider | None
     others: list[Provider]
@@ -61,10 +61,10 @@ async def page_or_envelope(
     return await _page(ctx, refusal, head, found)
 
 
-async def _find(ctx: RequestContext, tried: Tried) -> _Found | None:
+async def _find(ctx: RequestContext, tried: Tried) -> _FailedSignIn | None:
     """Client and provider, by the sign-in that is under way, else by their names."""
 
-    def work(unit: SystemUnit) -> _Found | None:
+    def work(unit: SystemUnit) -> _FailedSignIn | None:
         flow = sign_in_flows.find_by_state(unit, tried.state, ctx.now) if tried.state else None
         tenant = tenants.get(unit, flow.tenant_id) if flow else tenants.find(unit, tried.client)
         if tenant is None:
@@ -72,7 +72,7 @@ async def _find(ctx: RequestContext, tried: Tried) -> _Found | None:
         listed = providers.list_all(unit.of(tenant.id))
         own = next((p for p in listed if (p.id == flow.provider_id if flow else p.name == tried.provider)), None)
         others = [p for p in listed if p.disabled_at is None and p is not own and KINDS[p.kind].start]
-        return _Found(tenant, own, others, flow.return_to if flow and flow.response == "cookie" else "")
+        return _FailedSignIn(tenant, own, others, flow.return_to if flow and flow.response == "cookie" else "")
 
     try:
         return await ctx.services.store.read(work)
@@ -80,7 +80,7 @@ async def _find(ctx: RequestContext, tried: Tried) -> _Found | None:
         return None
 
 
-async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Found) -> Answer[None]:
+async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _FailedSignIn) -> Answer[None]:
     brand, client = brands.of_client(found.tenant), found.tenant.identifier
     t = _words(ctx, head, brand)
     asked = {"client": client, **({"returnTo": found.return_to} if found.return_to else {})}

@@ -1,8 +1,4 @@
-"""``/welcome``: where one-time links lead: to choose a password or go on at a provider, to confirm or undo an address.
-
-The token stands behind ``#`` in the link, which the browser sends to nobody; a module posts it. Without scripts a field
-takes the code that the e-mail prints.
-"""
+"""``/forgot`` and ``/welcome``: one-time links by e-mail, and the pages where they lead."""
 
 from __future__ import annotations
 
@@ -15,23 +11,93 @@ from msgspec import Meta
 from manifest_auth import tenants
 from manifest_auth.accounts.one_time_links import PAGE, Purpose
 from manifest_auth.accounts.password_rules import MOST
-from manifest_auth.errors import InvalidToken
+from manifest_auth.errors import InvalidToken, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
-from manifest_auth.pages.sign_in import ending, ways
-from manifest_auth.pages.sign_in import state as states
-from manifest_auth.pages.sign_in.state import State
-from manifest_auth.pages.sign_in.ways import Way
+from manifest_auth.pages.sign_in import done, step
+from manifest_auth.pages.sign_in.step import State, Way
 from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import email_change, set_password
+from manifest_auth.sign_in import email_change, password_reset, set_password
+from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import LinkInfo
 from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
+
+# ``/forgot``: a link for a new password, by e-mail.
+#
+# The answer is always the same.
+
+
+PATH = "/forgot"
+TEMPLATE = "sign_in/forgot.html"
+
+
+class ForgotQuery(msgspec.Struct, frozen=True):
+    """``sent``: 1 after the form was posted."""
+
+    s: Annotated[str, Meta(max_length=8000)] = ""
+    sent: str = ""
+
+
+class ForgotForm(msgspec.Struct, frozen=True):
+    s: str = ""
+    email: fields.TypedEmail = ""
+
+
+class ForgotView(msgspec.Struct, frozen=True):
+    """``mails``: whether this server can send e-mails at all; ``back``: address of the sign-in."""
+
+    s: str
+    email: str
+    mails: bool
+    sent: bool
+    back: str
+
+
+async def _form(ctx: RequestContext, call: PageCall[Any], s: str, email: str | None, *, sent: bool = False) -> View:
+    state = await step.unseal_state(ctx, call.form_cookie, s) or State()
+    tenant = await step.client_of(ctx, state)
+    fresh = step.seal_state(ctx, call.form_cookie, state)
+    view = ForgotView(
+        s=fresh,
+        email=state.email if email is None else email,
+        mails=ctx.services.mail.is_set_up,
+        sent=sent,
+        back=step.way_address("/sign-in", fresh),
+    )
+    call.here = step.way_address(PATH, fresh) + ("&sent=1" if sent else "")
+    return View(view, brand=brands.of_client(tenant))
+
+
+async def _show_forgot(ctx: RequestContext, call: PageCall[ForgotQuery]) -> View | Answer[None]:
+    return await _form(ctx, call, call.fields.s, None, sent=bool(call.fields.sent))
+
+
+async def _again_forgot(ctx: RequestContext, call: PageCall[ForgotForm]) -> View | Answer[None]:
+    return await _form(ctx, call, call.fields.s, call.fields.email)
+
+
+async def _forgot(ctx: RequestContext, call: PageCall[ForgotForm]) -> View | Answer[None]:
+    form = call.fields
+    state = await step.unseal_state(ctx, call.form_cookie, form.s) or State()
+    if len(form.email) < 3 or "@" not in form.email:
+        raise ValidationError(details=[("email", _("Not a valid e-mail address"))])
+    await password_reset.forgot(ctx, Claim(form.email, state.client or None, browser_of(ctx, call.head).devices))
+    s = step.seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, email=form.email))
+    return see_other(f"{step.way_address(PATH, s)}&sent=1")
+
+
+# ``/welcome``: where one-time links lead: to choose a password or go on at a provider, to confirm or undo an address.
+#
+# The token stands behind ``#`` in the link, which the browser sends to nobody; a module posts it. Without scripts a
+# field takes the code that the e-mail prints.
+
 
 CODE = "sign_in/welcome_code.html"
 CHOOSE = "sign_in/welcome_choose.html"
@@ -91,17 +157,17 @@ class DoneView(msgspec.Struct, frozen=True):
     also: tuple[str, ...] = ()
 
 
-async def _show(ctx: RequestContext, call: PageCall[WelcomeQuery]) -> View | Answer[None]:
-    state = await states.unseal(ctx, call.form_cookie, call.fields.s) if call.fields.s else None
+async def _show_welcome(ctx: RequestContext, call: PageCall[WelcomeQuery]) -> View | Answer[None]:
+    state = await step.unseal_state(ctx, call.form_cookie, call.fields.s) if call.fields.s else None
     if state is not None and state.done:
-        brand = brands.of_client(await ways.client_of(ctx, state))
+        brand = brands.of_client(await step.client_of(ctx, state))
         also = _also(state, call.language or brand.language)
         return View(DoneView(state.done, state.email, also), template=DONE, brand=brand)
     call.here = PAGE
     return View(CodeView("", ctx.services.mail.is_set_up))
 
 
-async def _again(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
+async def _again_welcome(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
     call.here = PAGE
     try:
         return await _what_for(ctx, call)
@@ -128,8 +194,8 @@ async def _change_email(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Ans
         email = await email_change.confirm(ctx, token)
         return _done(ctx, call, State(client=client, done="confirmed", email=email))
     undone = await email_change.undo(ctx, token)
-    done: Literal["undone", "undone-resets"] = "undone-resets" if undone.resets else "undone"
-    state = State(client=client, done=done, email=undone.email, removed=undone.removed, manages=undone.manages)
+    outcome: Literal["undone", "undone-resets"] = "undone-resets" if undone.resets else "undone"
+    state = State(client=client, done=outcome, email=undone.email, removed=undone.removed, manages=undone.manages)
     return _done(ctx, call, state)
 
 
@@ -155,7 +221,7 @@ async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
 def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: LinkInfo) -> ChooseView:
     found, client = looked.found, looked.found.tenant.identifier
     state = State(client=client, email=found.user.email, anew=True)
-    invited = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, invitation_id=found.link.id))
+    invited = step.seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, invitation_id=found.link.id))
     starts = ((start_address(ctx, client, way.kind, way.name), way.display_name or way.name) for way in looked.ways)
     rules = tenants.password_rules(tenants.settings_of(found.tenant.settings), found.user.factors)
     return ChooseView(
@@ -168,7 +234,7 @@ def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: L
         min_length=rules.min_length,
         character_classes=rules.character_classes,
         ways=tuple(Way(f"{href}&s={quote(invited)}", name) for href, name in starts if href),
-        sign_in=ways.address("/sign-in", states.seal(ctx, call.form_cookie, state)),
+        sign_in=step.way_address("/sign-in", step.seal_state(ctx, call.form_cookie, state)),
     )
 
 
@@ -178,14 +244,16 @@ async def _choose(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Answer[No
     looked = await set_password.look(ctx, form.token)
     credentials = set_password.Credentials(looked.found.purpose, form.token, form.password, "password")
     signed_in = await set_password.choose_password(ctx, credentials, browser_of(ctx, call.head))
-    return ending.signed_in_here(ctx, State(), signed_in)
+    return done.signed_in_here(ctx, State(), signed_in)
 
 
 def _done(ctx: RequestContext, call: PageCall[Any], state: State) -> Answer[None]:
-    return see_other(ways.address(PAGE, states.seal(ctx, call.form_cookie, state)))
+    return see_other(step.way_address(PAGE, step.seal_state(ctx, call.form_cookie, state)))
 
 
 ROUTES = (
-    page("GET", PAGE, _show, CODE, "Where one-time links lead"),
-    page("POST", PAGE, _post, CODE, "What a one-time link is good for, and doing it", again=_again),
+    page("GET", PATH, _show_forgot, TEMPLATE, "Ask for a new password"),
+    page("POST", PATH, _forgot, TEMPLATE, "Have a link for a new password mailed", again=_again_forgot),
+    page("GET", PAGE, _show_welcome, CODE, "Where one-time links lead"),
+    page("POST", PAGE, _post, CODE, "What a one-time link is good for, and doing it", again=_again_welcome),
 )

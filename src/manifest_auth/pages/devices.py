@@ -1,0 +1,279 @@
+"""Pages on which users approve devices, by the code that a device shows or by one that it scans."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.pages import flash, qr_codes, step_up
+from manifest_auth.pages.account import frame
+from manifest_auth.pages.account.frame import ROLES, AccountView, RoleWords, shown
+from manifest_auth.pages.account.sessions import DEVICES_PATH as DEVICES
+from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.devices import approval
+from manifest_auth.sign_in.devices.approval import AskingDevice, ShownCode
+from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
+
+# ``/pair``: where someone ends who scans the code of a pairing with a phone and not with the device.
+
+
+EXPLAINED_PATH = "/pair"
+
+
+async def _explain(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return View()
+
+
+# A device that waits, as pages show it.
+
+
+class DeviceView(msgspec.Struct, frozen=True):
+    """``name``: as the device calls itself, may be empty; ``is_near``: in the same network; ``must_be_near``: else it
+    is refused. Times in milliseconds since 1970: of its request, and of the end of the session that it would get."""
+
+    app: str
+    name: str
+    address: str
+    is_near: bool
+    must_be_near: bool
+    asked_at: int
+    ends_at: int
+    roles: tuple[RoleWords, ...]
+
+
+def device_view(device: AskingDevice) -> DeviceView:
+    return DeviceView(
+        app=device.app,
+        name=device.name,
+        address=device.address,
+        is_near=device.same_network,
+        must_be_near=device.network_needed,
+        asked_at=device.asked_at,
+        ends_at=device.ends_at,
+        roles=tuple(ROLES[role] for role in device.roles),
+    )
+
+
+# ``/device`` and ``/device/confirm``: a person types the code that a device shows, looks, and lets it in or not.
+#
+# A code in the address, as the device's own QR code has it, is shown and not used: the person first says that it is the
+# one on their device.
+
+
+CODE_PATH, CONFIRM = "/device", "/device/confirm"
+_TEMPLATE, _CONFIRM = "devices/code.html", "devices/confirm.html"
+_UNKNOWN = _("No device shows this code")
+Code = Annotated[str, Meta(max_length=40)]
+
+
+class CodeFields(msgspec.Struct, frozen=True):
+    """As the device shows it, in any spelling."""
+
+    user_code: Code = ""
+
+
+class ConfirmForm(msgspec.Struct, frozen=True):
+    act: Literal["approve", "deny"] = "deny"
+    user_code: Code = ""
+
+
+class CodeCodeView(AccountView, frozen=True, kw_only=True):
+    """``code``: from the address, in groups, to be confirmed; ``is_on``: the client lets devices in so."""
+
+    code: str
+    is_on: bool
+    scans: bool
+
+
+class ConfirmView(AccountView, frozen=True, kw_only=True):
+    code: str
+    device: DeviceView
+
+
+def _grouped(typed: str) -> str:
+    """The code in groups, in the letters of codes alone; it goes into an address."""
+    return grouped_letters("".join(letter for letter in plain_letters(typed) if letter in ALPHABET)[:20])
+
+
+async def _ask(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
+    rules, code = approval.rules_of(ctx), _grouped(call.fields.user_code)
+    done = flash.sentence(ctx, call, frame.SAID)
+    return await shown(ctx, lambda unit: CodeCodeView(said=done, code=code, is_on=rules.code, scans=rules.scan))
+
+
+async def _look(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
+    code = _grouped(call.fields.user_code)
+    require(user_code=code)
+    try:
+        await approval.look(ctx, code)
+    except NotFound:
+        raise ValidationError(details=[("user_code", _UNKNOWN)]) from None
+    return see_other(f"{CONFIRM}?user_code={code}")
+
+
+async def _show_code(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
+    code = _grouped(call.fields.user_code)
+    try:
+        device = device_view(await approval.look(ctx, code))
+    except NotFound:
+        return see_other(CODE_PATH)
+    return await shown(ctx, lambda unit: ConfirmView(code=code, device=device))
+
+
+async def _again(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
+    code = _grouped(call.fields.user_code)
+    device = device_view(await approval.look(ctx, code))
+    return await shown(ctx, lambda unit: ConfirmView(code=code, device=device))
+
+
+async def _decide(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
+    code, approves = _grouped(call.fields.user_code), call.fields.act == "approve"
+    try:
+        await (approval.approve if approves else approval.deny)(ctx, code)
+    except ReauthenticationRequired:
+        return step_up.asked_first(f"{CONFIRM}?user_code={code}")
+    except NotFound:
+        return see_other(CODE_PATH)
+    return flash.after(ctx, DEVICES, "device-in" if approves else "device-refused")
+
+
+# ``/account/devices/pair``: shows a code for a device to scan, then asks for the number that the device shows.
+
+
+PAIRING_PATH = f"{DEVICES}/pair"
+_START, _CODE, _STATE = "devices/pair.html", "devices/pair_code.html", "devices/pair_state.html"
+_TITLE = _("QR code for your device to scan")
+_DIGITS = _("Two digits, as the device shows them")
+Id = Annotated[str, Meta(max_length=40, pattern="^[A-Za-z0-9_-]*$")]
+
+
+class PairQuery(msgspec.Struct, frozen=True):
+    """``pairing``: the one that is under way."""
+
+    pairing: Id = ""
+
+
+class PairForm(msgspec.Struct, frozen=True):
+    act: Literal["begin", "renew", "approve", "deny"] = "begin"
+    pairing: Id = ""
+    match: Annotated[str, Meta(max_length=8)] = ""
+
+
+class StartView(AccountView, frozen=True, kw_only=True):
+    """``is_on``: the client lets devices in so; ``by_code``: by the code that a device shows."""
+
+    is_on: bool
+    by_code: bool
+
+
+class PairingCodeView(AccountView, frozen=True, kw_only=True):
+    """``qr``: as markup; ``typed``: the letters in its place; ``ends_at``: milliseconds."""
+
+    pairing: str
+    qr: str
+    typed: str
+    client: str
+    ends_at: int
+
+
+class StateView(AccountView, frozen=True, kw_only=True):
+    """``device``: that scanned the code; None: none has."""
+
+    pairing: str
+    state: approval.State
+    device: DeviceView | None
+
+
+async def _show_pairing(ctx: RequestContext, call: PageCall[PairQuery]) -> View | Answer[None]:
+    if call.fields.pairing:
+        return await _state(ctx, call, call.fields.pairing)
+    return await _start(ctx)
+
+
+async def _start(ctx: RequestContext) -> View:
+    rules = approval.rules_of(ctx)
+    return await shown(ctx, lambda unit: StartView(is_on=rules.scan, by_code=rules.code))
+
+
+async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View:
+    found = await approval.look_at_pairing(ctx, pairing)
+    device = None if found.device is None else device_view(found.device)
+    call.here = _address(pairing)
+    view = await shown(ctx, lambda unit: StateView(pairing=pairing, state=found.state, device=device))
+    view.template = _STATE
+    return view
+
+
+async def _code(ctx: RequestContext, call: PageCall[Any], code: ShownCode) -> View:
+    """The code, in the one answer that has it."""
+    drawn = await qr_codes.qr_code(code.qr, catalogue(call.language).gettext(_TITLE))
+    call.here = PAIRING_PATH
+    model = PairingCodeView(pairing=code.id, qr=drawn, typed=code.typed, client=ctx.user.client, ends_at=code.ends_at)
+    view = await shown(ctx, lambda unit: model)
+    view.template = _CODE
+    return view
+
+
+async def _act(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
+    try:
+        return await _acted(ctx, call)
+    except ReauthenticationRequired:
+        return step_up.asked_first(_address(call.fields.pairing) if call.fields.pairing else PAIRING_PATH)
+
+
+async def _acted(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
+    form = call.fields
+    if form.act == "begin":
+        return await _code(ctx, call, await approval.begin_pairing(ctx))
+    if form.act == "renew":
+        return await _code(ctx, call, await approval.renew_pairing(ctx, form.pairing))
+    if form.act == "deny":
+        await approval.deny_pairing(ctx, form.pairing)
+        return flash.after(ctx, DEVICES, "device-refused")
+    match = form.match.strip()
+    if not (len(match) == 2 and match.isascii() and match.isdigit()):
+        raise ValidationError(details=[("match", _DIGITS)])
+    await approval.approve_pairing(ctx, form.pairing, match)
+    return see_other(_address(form.pairing))
+
+
+def _address(pairing: str) -> str:
+    return f"{PAIRING_PATH}?pairing={pairing}"
+
+
+ROUTES = (
+    page("GET", EXPLAINED_PATH, _explain, "devices/explained.html", "What a scanned code is for"),
+    page("GET", CODE_PATH, _ask, _TEMPLATE, "Enter the code that a device shows", audience=Audience.SIGNED_IN),
+    page(
+        "POST", CODE_PATH, _look, _TEMPLATE, "Look which device shows a code", audience=Audience.SIGNED_IN, again=_ask
+    ),
+    page("GET", CONFIRM, _show_code, _CONFIRM, "The device that shows a code", audience=Audience.SIGNED_IN),
+    page(
+        "POST", CONFIRM, _decide, _CONFIRM, "Let the device in, or refuse it", audience=Audience.SIGNED_IN, again=_again
+    ),
+    page(
+        "GET",
+        PAIRING_PATH,
+        _show_pairing,
+        _START,
+        "Let a device in by a code that it scans",
+        audience=Audience.SIGNED_IN,
+    ),
+    page(
+        "POST",
+        PAIRING_PATH,
+        _act,
+        _START,
+        "Show the code, another one, or decide",
+        audience=Audience.SIGNED_IN,
+        again=_show_pairing,
+    ),
+)
