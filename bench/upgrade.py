@@ -1,6 +1,7 @@
-"""``python -m bench.upgrade --schema NUMBER [--users COUNT]``: fills a store of an earlier schema and upgrades it.
+"""``python -m bench.upgrade [--users COUNT] [--schema NUMBER]``: fills a store of a schema and upgrades it.
 
-Each user has two sessions; half of the users are of one client. ``MANIFEST_DATABASE_URL`` names an empty store.
+Each user has two sessions; half of the users are of one client. ``MANIFEST_DATABASE_URL`` names an empty store. Today's
+schema is upgraded to that of ``tests/releases/next_release.py``.
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import tempfile
 import time
+from pathlib import Path
 
+import pytest
 from alembic import command
 from sqlalchemy import Connection, text
 
 from manifest_auth.cli.command import Progress
 from manifest_auth.store import migrate
+from tests.releases import next_release
 from tests.store import old_stores
 from tests.support.secret_keys import the_keys
 
@@ -59,6 +64,8 @@ async def main(given: argparse.Namespace) -> float:
     """How many seconds the upgrade took."""
     url = os.environ["MANIFEST_DATABASE_URL"]
     await old_stores.within(url, lambda connection: _fill(connection, given.schema, given.users))
+    if given.schema == migrate.HEAD:
+        next_release.learn(Path(tempfile.mkdtemp()), pytest.MonkeyPatch())
     began = time.monotonic()
     with Progress() as progress:
         await migrate.upgrade(url, the_keys, progress)
@@ -68,6 +75,6 @@ async def main(given: argparse.Namespace) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
-    parser.add_argument("--schema", required=True)
+    parser.add_argument("--schema", default=migrate.HEAD)
     took = asyncio.run(main(parser.parse_args()))
     print(f"upgraded to {migrate.HEAD} in {took:.1f} s")

@@ -41,7 +41,7 @@ def all_providers(unit: SystemUnit) -> list[tuple[str, Provider]]:
 
 # ``provider callbacks``: the callback addresses of all providers.
 #
-# It also lists the clients that must register one after an upgrade.
+# It also lists the clients that must register one.
 
 
 async def show_callbacks(given: argparse.Namespace) -> None:

@@ -131,7 +131,6 @@ async def test_a_marked_provider_that_announces_iss_has_the_shared_address(app: 
 
 
 async def test_a_marked_provider_that_announces_no_iss_has_its_own(app: App, op: Op) -> None:
-    """As a store that was upgraded leaves it: no one has to switch anything."""
     op.without_iss = True
     client = await new_client(app)
     made = await add_oidc(app, op, client, MARKED)

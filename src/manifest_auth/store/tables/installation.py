@@ -68,7 +68,7 @@ admin_sessions = Table(
     time("refresh_changed_at"),
     Column("cookie_hash", Text),  # SHA-256 of the cookie's value; null: the session has tokens and no cookie
     time("cookie_seen_at", nullable=True),
-    time("proved_at", nullable=True),  # when password and code were verified last; null: before it was stored
+    time("proved_at", nullable=True),  # when password and code were verified last
     Index(None, "admin_id"),
     Index(None, "ends_at"),
     Index(None, "cookie_hash", unique=True),
