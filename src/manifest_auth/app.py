@@ -47,8 +47,7 @@ from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
-from manifest_auth.store.migrate import HEAD, find_schema, is_new, upgrade
-from manifest_auth.store.upgrade_steps import Progress
+from manifest_auth.store.migrate import HEAD, Progress, find_schema, is_new, upgrade
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets

@@ -14,7 +14,7 @@ import pytest
 from manifest_auth.errors import NotFound
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, postgres_beat
-from manifest_auth.store.belief import MOST
+from manifest_auth.store.cache_validity import MOST
 from manifest_auth.store.postgres import MOST_ANNOUNCED, PostgresStore
 from tests.support.application import running
 from tests.support.postgres import Databases, Postgres, database_of

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifest_auth.store import RESET, Announcement
-from manifest_auth.store.belief import BELIEF_S, Belief
+from manifest_auth.store.cache_validity import VALID_S, CacheValidity
 
 KEYS = "abc"
 A_MOMENT = 0.02
@@ -30,7 +30,7 @@ class Installation:
         self.rows: dict[int, tuple[int, str]] = {}  # committed: by id, with the transaction
         self.changed_at: dict[str, list[float]] = {key: [] for key in KEYS}  # when changes were committed
         self.has_node = False
-        self.belief = Belief(lambda: self.now)
+        self.belief = CacheValidity(lambda: self.now)
         self.sent: tuple[float, int] | None = None  # a beat under way, and what it asks for
         self.answer: tuple[int, bool, dict[int, Announcement]] | None = None
         self.memory: dict[str, int] = {}  # how many changes of the key had been committed when it was read
@@ -46,7 +46,7 @@ class Installation:
         if self.belief.holds():
             for key, changes in self.memory.items():
                 for at in self.changed_at[key][changes:]:
-                    assert self.now < at + BELIEF_S or math.isclose(self.now, at + BELIEF_S)
+                    assert self.now < at + VALID_S or math.isclose(self.now, at + VALID_S)
 
     def announce(self) -> None:
         self.running[self.next_xid] = {}
@@ -126,14 +126,14 @@ def test_nothing_is_remembered_for_longer_in_any_order(random: Random) -> None:
 
 
 def test_lower_numbers_of_transactions_are_another_servers() -> None:
-    belief = Belief(lambda: 0.5)
+    belief = CacheValidity(lambda: 0.5)
     assert belief.take(70, True, {}, 0.4) == ("start", [RESET])
     assert belief.take(70, True, {}, 0.4) == (None, [])
     assert belief.take(69, True, {}, 0.4) == ("server", [RESET])
 
 
 def test_nothing_holds_before_the_first_beat_or_after_one_that_failed() -> None:
-    belief = Belief(lambda: 0.5)
+    belief = CacheValidity(lambda: 0.5)
     assert not belief.holds()
     belief.take(70, True, {}, 0.4)
     assert belief.holds()

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from sqlalchemy import func, select
 
-from manifest_auth.store import StoreUnavailable, cross_tenant, ddl_locks, migrate, open_store
+from manifest_auth.store import StoreUnavailable, cross_tenant, migrate, open_store
 from manifest_auth.store.tables import sessions, users
 from tests.releases import next_release
 from tests.support.postgres import Databases
@@ -82,7 +82,7 @@ async def test_what_a_change_of_two_tables_got_in_the_way_of_is_asked_again(post
 
 
 async def test_at_the_end_it_says_who_holds_the_lock(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ddl_locks, "TRIES", 2)
+    monkeypatch.setattr(migrate, "TRIES", 2)
     holder = await asyncpg.connect(url, server_settings={"application_name": "report"})
     try:
         await holder.execute("BEGIN")

@@ -9,8 +9,7 @@ import pytest
 
 from manifest_auth.errors import NotFound
 from manifest_auth.store import StoreUnavailable, postgres_connections
-from manifest_auth.store.postgres_connect import NoLogin
-from manifest_auth.store.postgres_connections import SPARED, Connections
+from manifest_auth.store.postgres_connections import SPARED, Connections, NoLogin
 
 
 class Raw:

@@ -13,8 +13,8 @@ from sqlalchemy import bindparam, select
 
 from manifest_auth.errors import InvalidCredentials
 from manifest_auth.store import Store, StoreUnavailable, SystemUnit, global_, migrate
-from manifest_auth.store import postgres_connect as module
-from manifest_auth.store.postgres_connect import LIMITS, connect
+from manifest_auth.store import postgres_connections as module
+from manifest_auth.store.postgres_connections import LIMITS, connect
 from manifest_auth.store.tables import installation
 from tests.store.test_units_of_work import ADD, FIND, found
 from tests.support.postgres import Databases, Postgres, database_of

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.store import migrate, upgrade_steps
-from manifest_auth.store.upgrade_steps import Progress, told_again
+from manifest_auth.store import migrate
+from manifest_auth.store.migrate import Progress, told_again
 from tests.releases import next_release
 from tests.support.secret_keys import the_keys
 
 
 def test_the_newest_step_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upgrade_steps, "_PAUSE_S", 0.001)
+    monkeypatch.setattr(migrate, "_PAUSE_S", 0.001)
     told: list[tuple[str, int, int]] = []
     often = threading.Event()
 

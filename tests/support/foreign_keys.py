@@ -28,7 +28,7 @@ async def without_keys(url: str, work: Callable[[SystemUnit], T]) -> T:
     from sqlalchemy.util.concurrency import greenlet_spawn
 
     from manifest_auth.store.postgres import PostgresConnection
-    from manifest_auth.store.postgres_connect import connect
+    from manifest_auth.store.postgres_connections import connect
 
     remote = await connect(url)
     try:

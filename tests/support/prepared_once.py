@@ -16,7 +16,7 @@ from manifest_auth.pages import rendering
 from manifest_auth.protocols.saml import metadata
 from manifest_auth.runtime.hashing import builds, hasher
 from manifest_auth.runtime.hashing.hasher import HashPool, _Worker
-from manifest_auth.store import postgres_connect
+from manifest_auth.store import postgres_connections
 from tests.support.statements import every_statement
 
 #: Keys of SAML providers, each made in a tenth of a second of a processor; few modules need more.
@@ -29,7 +29,7 @@ def prepare() -> None:
     app.freeze_garbage = lambda: None  # the loaded modules are not all that lives on here
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
     vars(hasher).update(NICE=0)  # a test that waits for a hash does nothing else meanwhile
-    vars(postgres_connect).update(LOGIN_S=30.0)  # others may fill the processors
+    vars(postgres_connections).update(LOGIN_S=30.0)  # others may fill the processors
     vars(metadata).update(rsa=keys)
     if find_spec("sniffio") is None:  # httpx2 looks for it on the disk at every request
         sys.modules["sniffio"] = None  # type: ignore[assignment]

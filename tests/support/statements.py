@@ -14,7 +14,7 @@ import pytest
 
 import manifest_auth
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.store.belief import Belief
+from manifest_auth.store.cache_validity import CacheValidity
 from manifest_auth.store.postgres import PostgresConnection
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
@@ -94,7 +94,7 @@ def statements_of_units() -> Iterator[list[str]]:
 
 def beats_are_in_time(patch: pytest.MonkeyPatch) -> None:
     """From now on what this process remembers counts, also where a beat of PostgreSQL comes late."""
-    patch.setattr(Belief, "holds", lambda _: True)
+    patch.setattr(CacheValidity, "holds", lambda _: True)
 
 
 def look_ups(patch: pytest.MonkeyPatch, app: App) -> list[dict[str, Any]]:

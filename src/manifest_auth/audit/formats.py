@@ -16,7 +16,7 @@ from manifest_auth.audit.catalogue import Event
 from manifest_auth.audit.chains import BEFORE_ALL, MOST, Link, links_after, names_of
 from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, EventFilter, FoundEvent, Position, page
 from manifest_auth.errors import ValidationError
-from manifest_auth.store import Store, SystemUnit, TenantStore, cursors, tenant_scoped
+from manifest_auth.store import Store, SystemUnit, TenantStore, listing, tenant_scoped
 from manifest_auth.store.tables import audit_events
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import EARLIEST, LATEST, parse_time, when
@@ -311,9 +311,9 @@ def events_data(found: list[FoundEvent], goes_on: Position | None, order: str) -
 
 def cursor(position: Position | None, order: str) -> str | None:
     """The cursor of a position; None for none."""
-    return None if position is None else cursors.write("audit_events", order, *position)
+    return None if position is None else listing.write_cursor("audit_events", order, *position)
 
 
 def position_of(text: str, order: str) -> Position | None:
     """The position of a cursor. Raises ValidationError for one of another list or order."""
-    return Position._make(cursors.read(text, "audit_events", order, int, int, int)) if text else None
+    return Position._make(listing.read_cursor(text, "audit_events", order, int, int, int)) if text else None

@@ -124,7 +124,7 @@ def _write(
 
 
 def _add_files(
-    archive: tarfile.TarFile, place: Path, rows: list[sqlite_copy.Row], members: dict[str, Member], lost: list[str],
+    archive: tarfile.TarFile, place: Path, rows: list[sqlite_copy.FileRow], members: dict[str, Member], lost: list[str],
     progress: Progress,
 ) -> None:  # fmt: skip
     for number, row in enumerate(rows):

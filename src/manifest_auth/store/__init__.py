@@ -7,11 +7,22 @@ or SQL text, and knows no rule of the product.
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import installation_values
-from manifest_auth.store.cursors import After
-from manifest_auth.store.listing import Filters, Listing, among, among_pairs, numbers, pairs, texts
-from manifest_auth.store.row_lists import cell, row_list, rows
-from manifest_auth.store.statement_checks import NO_SERVICE
+from manifest_auth.store.batched_reads import LookUps
+from manifest_auth.store.listing import (
+    After,
+    Filters,
+    Listing,
+    among,
+    among_pairs,
+    cell,
+    numbers,
+    pairs,
+    row_list,
+    rows,
+    texts,
+)
 from manifest_auth.store.statements import (
+    NO_SERVICE,
     CrossTenant,
     Global,
     TenantScoped,
@@ -23,7 +34,6 @@ from manifest_auth.store.statements import (
     upsert,
 )
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
-from manifest_auth.store.together import LookUps
 from manifest_auth.store.unit import RESET, Announcement, SystemUnit, TenantUnit
 
 

@@ -9,22 +9,78 @@ sort and filters has its own statement, so that a store can use the matching ind
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
-from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, Text, bindparam, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import NULLTYPE
 
-from manifest_auth.store import cursors
-from manifest_auth.store.cursors import After
-from manifest_auth.store.statement_checks import UnscopedStatement
-from manifest_auth.store.statements import Global, TenantScoped, global_, tenant_scoped
+from manifest_auth.errors import ValidationError
+from manifest_auth.store.statements import Global, TenantScoped, UnscopedStatement, global_, tenant_scoped
 from manifest_auth.store.unit import SystemUnit, TenantUnit
+from manifest_auth.text import base64url
 from manifest_auth.text.canonical import like
+
+# Cursors of lists, opaque to callers: one format for all lists of REST and GraphQL.
+#
+# A cursor contains the sort value and the id of the last row of its page, so it works even if that row was changed or
+# deleted. It names its list and order, and is refused for any other.
+
+
+_VERSION = 1
+_LONGEST = 4096
+_MOST = 2**63
+
+
+class After(NamedTuple):
+    """The start of a page: after the row with this sort value and id."""
+
+    value: Any
+    id: Any
+
+
+def write_cursor(of: str, order: str, *place: Any) -> str:
+    """A cursor. ``of``: the list; ``order``: the name of its order; ``place``: the values of the last row."""
+    return base64url.encode(orjson.dumps([_VERSION, of, order, *place]))
+
+
+def read_cursor(text: str, of: str, order: str, *kinds: type) -> list[Any]:
+    """The values of a cursor. ``kinds``: ``int`` or ``str`` for each of them. Raises ValidationError for a cursor of
+    another list or order."""
+    try:
+        found = orjson.loads(base64url.decode(text)) if len(text) <= _LONGEST else None
+    except ValueError:
+        found = None
+    place = found[3:] if isinstance(found, list) and found[:3] == [_VERSION, of, order] else []
+    if len(place) != len(kinds) or not all(map(_is, place, kinds)):
+        raise ValidationError(details=[("after", "Not a cursor of this list and order")])
+    return place
+
+
+def _is(value: object, kind: type) -> bool:
+    """Whether the stores accept the value: no NUL in a text, no number beyond 64 bits."""
+    if type(value) is not kind:
+        return False
+    return "\0" not in value if isinstance(value, str) else -_MOST <= value < _MOST  # type: ignore[operator]  # an int here
+
 
 R = TypeVar("R")
 
@@ -105,7 +161,7 @@ class Listing(Generic[R]):
     def _cursor(self, order: str, last: Any) -> str:
         """A row has the sort value under the column's name, and the key as ``id``."""
         sort = self.sorts[order.removesuffix("_DESC")]
-        return cursors.write(self.name, order, last.id if sort is self._key else getattr(last, sort.name), last.id)
+        return write_cursor(self.name, order, last.id if sort is self._key else getattr(last, sort.name), last.id)
 
     def after(self, cursor: str, order: str) -> After | None:
         """The start of a page; None for an empty text. Where the list is ordered by a numeric id, a plain number is
@@ -116,7 +172,7 @@ class Listing(Generic[R]):
         if sort is self._key and _kind(sort) is int and cursor.isascii() and cursor.isdecimal() and len(cursor) < 20:
             number = min(int(cursor), 2**63 - 1)
             return After(number, number)
-        return After._make(cursors.read(cursor, self.name, order, _kind(sort), _kind(self._key)))
+        return After._make(read_cursor(cursor, self.name, order, _kind(sort), _kind(self._key)))
 
     def total(self, unit: TenantUnit | SystemUnit, filters: Filters) -> int:
         """The number of rows on all pages; reads all of them."""
@@ -279,3 +335,38 @@ def among_pairs(one: Column[Any], other: Column[Any], name: str) -> ColumnElemen
 def pairs(values: Any) -> str:
     """The value of a parameter of :func:`among_pairs`."""
     return f"[{','.join(f'[{int(one)},{int(other)}]' for one, other in values)}]"
+
+
+# Lists of rows as one parameter of a statement, so that both stores can cache it as prepared.
+#
+# An INSERT … SELECT from the list writes any number of rows in one round trip, and may have a condition on each row.
+
+
+class _parameter_rows(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    inherit_cache = True
+    name = "given"
+
+
+@compiles(_parameter_rows)
+def _rows_in_sqlite(element: _parameter_rows, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_parameter_rows, "postgresql")
+def _rows_in_postgres(element: _parameter_rows, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_array_elements(CAST({compiler.process(element.clauses, **options)} AS JSON))"
+
+
+def row_list(name: str) -> TableValuedAlias:
+    """The rows of the parameter ``name``, see :func:`rows`, to select from."""
+    return _parameter_rows(bindparam(name, type_=Text())).table_valued("value", name=f"given_{name}")
+
+
+def cell(source: TableValuedAlias, position: int, column: Column[Any]) -> ColumnElement[Any]:
+    """The cell at this position of each row, with the type of the column."""
+    return cast(source.c.value.op("->>")(literal_column(str(int(position)))), column.type)
+
+
+def rows(values: Iterable[Sequence[Any]]) -> str:
+    """The value of a parameter of :func:`row_list`."""
+    return orjson.dumps([list(row) for row in values]).decode()

@@ -8,13 +8,15 @@ needs, are loaded only when there is something to do.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, create_engine, delete, event, insert, text
 from sqlalchemy.pool import NullPool
@@ -22,13 +24,94 @@ from sqlalchemy.pool import NullPool
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.runtime.sealing import Sealer, SecretKeys
-from manifest_auth.store.ddl_locks import LOCK_TIMEOUT, with_short_locks
 from manifest_auth.store.store import StoreUnavailable
 from manifest_auth.store.tables import schema_state
-from manifest_auth.store.upgrade_steps import Progress, told_again
 
 if TYPE_CHECKING:
     import sqlite3
+
+
+# Runs an upgrade's transaction so that it never makes those wait for long who use its tables.
+#
+# PostgreSQL queues every later reader of a table behind a statement that waits to change it. So such a statement waits
+# two seconds at most; then the transaction is rolled back, those behind it go on, and it is tried again.
+
+
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+TRIES = 30
+PAUSE_S = 0.5
+_LOCKED = ("55P03", "40P01")  # lock_not_available, deadlock_detected
+#: Who keeps the holder of the advisory lock $1 waiting.
+_BLOCKER = """
+SELECT a.pid, a.usename, a.application_name, a.client_addr
+FROM pg_locks l, unnest(pg_blocking_pids(l.pid)) blocking(pid) JOIN pg_stat_activity a ON a.pid = blocking.pid
+WHERE l.locktype = 'advisory' AND l.objid = $1 AND l.granted LIMIT 1"""
+
+
+async def with_short_locks(once: Callable[[], Awaitable[bool]], url: str, key: int) -> bool:
+    """What ``once`` answers: one transaction with :data:`LOCK_TIMEOUT` under the advisory lock ``key``. Raises
+    StoreUnavailable with who holds the lock, when that never ends."""
+    from sqlalchemy.exc import DBAPIError
+
+    for tries_left in reversed(range(TRIES)):
+        holder: list[str] = []
+        watch = None if tries_left else asyncio.create_task(_watch(url, key, holder))
+        try:
+            return await once()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") not in _LOCKED:
+                raise
+            if not tries_left:
+                by = holder[0] if holder else "another connection"
+                raise StoreUnavailable(
+                    f"the upgrade needs a lock on a table that {by} holds; end that, and start again"
+                ) from error
+        finally:
+            if watch is not None:
+                watch.cancel()
+        await asyncio.sleep(PAUSE_S)
+    raise AssertionError("unreachable")
+
+
+async def _watch(url: str, key: int, holder: list[str]) -> None:
+    """Puts the connection that the upgrade waits for into ``holder``."""
+    from manifest_auth.store.postgres_connections import connected
+
+    async with connected(url) as raw:
+        while not holder:
+            if row := await raw.fetchrow(_BLOCKER, key):
+                program, address = row["application_name"] or "a program", row["client_addr"] or "this machine"
+                holder.append(f"{program} (process {row['pid']}, user {row['usename']}, from {address})")
+            await asyncio.sleep(0.2)
+
+
+# Tells what an upgrade of the schema does, also while one statement takes minutes.
+
+
+#: Gets what is done, how many parts of it are done, and of how many.
+Progress = Callable[[str, int, int], None]
+_PAUSE_S: Final = 0.5
+
+
+@contextlib.contextmanager
+def told_again(schema: str, progress: Progress) -> Iterator[Progress]:
+    """``with told_again("0013", progress) as step: step("users", 3, 30)``. A thread tells the newest step again and
+    again: ``progress`` itself decides what of it is shown."""
+    steps, over = list[tuple[str, int, int]](), threading.Event()
+
+    def tell() -> None:
+        while not over.wait(_PAUSE_S):
+            if steps:
+                progress(*steps[-1])
+
+    thread = threading.Thread(target=tell, name="upgrade-steps", daemon=True)
+    thread.start()
+    try:
+        yield lambda what, done, of: steps.append((f"upgrading the schema to {schema}: {what}", done, of))
+    finally:
+        over.set()
+        thread.join()
+
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _FILES = {path.name[1:5]: path.stem for path in sorted((_MIGRATIONS / "versions").glob("v????_*.py"))}
@@ -78,7 +161,7 @@ async def find_schema(url: str) -> Schema | None:
     """The schema of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
     if not url.startswith("sqlite:"):
         return await _schema_on_postgres(url)
-    from manifest_auth.store.sqlite_file import opened
+    from manifest_auth.store.sqlite_copy import opened
 
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():
@@ -92,7 +175,7 @@ def is_new(url: str) -> bool:
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():
         return True
-    from manifest_auth.store.sqlite_file import opened
+    from manifest_auth.store.sqlite_copy import opened
 
     with opened(path.absolute().as_uri()) as store:
         return schema_of(store) is None
@@ -111,7 +194,7 @@ def schema_of(store: sqlite3.Connection) -> Schema | None:
 async def _schema_on_postgres(url: str) -> Schema | None:
     import asyncpg
 
-    from manifest_auth.store.postgres_connect import connected
+    from manifest_auth.store.postgres_connections import connected
 
     async with connected(url) as raw:
         for query in (_SCHEMA, _VERSION):
@@ -148,7 +231,7 @@ async def upgrade(
             else:
                 changed = await _upgrade_postgres(url, keys, step)
     if may_change and not url.startswith("sqlite:"):
-        from manifest_auth.store.postgres_connect import limit_role
+        from manifest_auth.store.postgres_connections import limit_role
 
         await limit_role(url)
     return changed
@@ -157,7 +240,7 @@ async def upgrade(
 async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys], step: Progress) -> bool:
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    from manifest_auth.store.postgres_connect import LIMITS, LOCK, connect
+    from manifest_auth.store.postgres_connections import LIMITS, LOCK, connect
 
     # The driver parses the address, as in the store: it knows parameters like `sslmode` that SQLAlchemy does not.
     engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool)

@@ -21,10 +21,9 @@ from manifest_auth.errors import Conflict
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store.belief import Belief
+from manifest_auth.store.cache_validity import CacheValidity
 from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, NOW, SWEEP, Beats
-from manifest_auth.store.postgres_connect import BROKEN, connect
-from manifest_auth.store.postgres_connections import Connections
+from manifest_auth.store.postgres_connections import BROKEN, Connections, connect
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Connection, SystemUnit
@@ -146,7 +145,7 @@ class PostgresStore(Store):
     def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
         self._connections = Connections(lambda: connect(url), max(LEAST_CONNECTIONS, pool_size))
-        self._belief = Belief()
+        self._validity = CacheValidity()
         self._beats: Beats | None = None
 
     async def open(self) -> None:
@@ -157,7 +156,7 @@ class PostgresStore(Store):
         self._connections.is_knocked_at = True
         metrics, state = BeatMetrics(self._metrics.registry), lambda: self.state
         self._beats = Beats(
-            self._belief, direct_url, self._connections, self._deliver, state, metrics, log, wakes=wakes
+            self._validity, direct_url, self._connections, self._deliver, state, metrics, log, wakes=wakes
         )
 
     async def close(self) -> None:
@@ -238,7 +237,7 @@ class PostgresStore(Store):
         return await raw.fetchval(question)
 
     def version(self) -> object | None:
-        return True if self._belief.holds() else None
+        return True if self._validity.holds() else None
 
     async def server_clock(self) -> int:
         return int(await self._answer(f"SELECT {NOW}"))

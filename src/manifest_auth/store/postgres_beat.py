@@ -18,10 +18,9 @@ from manifest_auth import __version__
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics
-from manifest_auth.store.belief import BELIEF_S, MOST, Belief, boot_time
+from manifest_auth.store.cache_validity import MOST, VALID_S, CacheValidity, boot_time
 from manifest_auth.store.migrate import HEAD
-from manifest_auth.store.postgres_connect import FAILURES, connected, means_gone
-from manifest_auth.store.postgres_connections import Connections
+from manifest_auth.store.postgres_connections import FAILURES, Connections, connected, means_gone
 from manifest_auth.store.unit import Announcement
 
 EVERY_S = 0.25
@@ -63,7 +62,7 @@ class Beats:
 
     def __init__(
         self,
-        belief: Belief,
+        validity: CacheValidity,
         url: str,
         server: Connections,
         deliver: Callable[[Sequence[Announcement]], None],
@@ -73,7 +72,7 @@ class Beats:
         *,
         wakes: bool,
     ) -> None:
-        self._belief, self._url, self._server, self._deliver, self._state = belief, url, server, deliver, state
+        self._validity, self._url, self._server, self._deliver, self._state = validity, url, server, deliver, state
         self._unanswered = 0  # connections on which no beat was answered, since one was
         self._metrics, self._log, self._wakes, self._clock = metrics, log, wakes, Clock()
         self.node_id = Random().text(9)
@@ -137,11 +136,11 @@ class Beats:
 
     async def _beat(self, raw: Any) -> None:
         sent_at, sent_ms = boot_time(), self._clock.now_ms()
-        rows = await self._asked(raw, _BEAT, self._belief.since, self._state(), self.skew_ms, self.node_id)
+        rows = await self._asked(raw, _BEAT, self._validity.since, self._state(), self.skew_ms, self.node_id)
         oldest, has_row, server_ms = rows[0][:3]
         announced = {row[3]: Announcement(row[4], row[5]) for row in rows if row[3] is not None}
-        # No other code runs between what is dropped and the new end of the belief.
-        why, news = self._belief.take(oldest, has_row > 0, announced, sent_at)
+        # No other code runs between what is dropped and the new end of its validity.
+        why, news = self._validity.take(oldest, has_row > 0, announced, sent_at)
         self._deliver(news)
         self._unanswered = 0
         self._server.found()
@@ -156,7 +155,7 @@ class Beats:
         self._metrics.current.set(1)
         if self._lapse is not None:
             self._lapse.cancel()
-        self._lapse = asyncio.get_running_loop().call_later(BELIEF_S - took, self._lapsed)
+        self._lapse = asyncio.get_running_loop().call_later(VALID_S - took, self._lapsed)
         if not has_row:
             named = (socket.gethostname(), os.getpid(), __version__, HEAD)
             await self._asked(raw, _ENTER, self.node_id, *named, self._state())
@@ -172,7 +171,7 @@ class Beats:
     def _lapsed(self) -> None:
         if self._lapse is not None:
             self._lapse.cancel()
-        self._belief.end()
+        self._validity.end()
         self._metrics.current.set(0)
 
     def _tell_skew(self, skew_ms: int) -> None:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from manifest_auth.store.migrate import Schema, schema_of
-from manifest_auth.store.sqlite_file import opened
 from manifest_auth.store.store import StoreUnavailable
+
+
+@contextlib.contextmanager
+def opened(address: str) -> Iterator[sqlite3.Connection]:
+    """A connection to the file of this URI. Raises :class:`StoreUnavailable`, also for what fails within the block."""
+    try:
+        raw = sqlite3.connect(address, uri=True, isolation_level=None)
+        try:
+            yield raw
+        finally:
+            raw.close()
+    except (sqlite3.Error, ValueError) as error:  # ValueError: there is no schema version
+        path = address.removeprefix("file://").partition("?")[0]
+        raise StoreUnavailable(f"{path}: {error}") from error
+
 
 PAGES = 256  # in a step of some milliseconds, after which progress is reported
 
@@ -20,7 +36,7 @@ class Head(NamedTuple):
     hash: str
 
 
-class Row(NamedTuple):
+class FileRow(NamedTuple):
     """An uploaded file, by its row."""
 
     key: str
@@ -83,11 +99,11 @@ def contents(store: Path) -> Contents:
         return Contents(schema, rows, {str(tenant): Head(number, text) for tenant, number, text in heads})
 
 
-def files(store: Path) -> list[Row]:
+def files(store: Path) -> list[FileRow]:
     """The uploaded files of a copy. Raises :class:`StoreUnavailable`."""
     with opened(f"{store.absolute().as_uri()}?mode=ro") as found:
         rows = found.execute("SELECT key, size, sha256, used_at IS NOT NULL FROM files ORDER BY key")
-        return [Row(key, size, sha256, bool(used)) for key, size, sha256, used in rows]
+        return [FileRow(key, size, sha256, bool(used)) for key, size, sha256, used in rows]
 
 
 def end_sessions(store: Path) -> int:

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth.runtime.metrics import Announced
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store.statement_checks import TENANT, UnscopedStatement
-from manifest_auth.store.statements import CrossTenant, Global, Statement, TenantScoped
+from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped, UnscopedStatement
 
 R = TypeVar("R")
 

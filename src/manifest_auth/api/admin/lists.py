@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from manifest_auth.http import Items, Paging
-from manifest_auth.store import Filters, Listing, SystemUnit, TenantUnit, cursors
+from manifest_auth.store import Filters, Listing, SystemUnit, TenantUnit
+from manifest_auth.store.listing import read_cursor, write_cursor
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Items[Any])
@@ -50,7 +51,7 @@ def part(
     """A page of a short list that is read whole, and the cursor of the next one. ``of``: makes the wire model of a row;
     ``name``: of the list; ``place``: by which its rows are ordered, a number and then a text. Raises ValidationError
     for a cursor of another list."""
-    after = tuple(cursors.read(asked.after, name, "", int, str)) if asked.after else None
+    after = tuple(read_cursor(asked.after, name, "", int, str)) if asked.after else None
     rest = sorted((row for row in rows if after is None or place(row) > after), key=place)
     found, goes_on = rest[: asked.first], len(rest) > asked.first
-    return tuple(map(of, found)), cursors.write(name, "", *place(found[-1])) if goes_on else None
+    return tuple(map(of, found)), write_cursor(name, "", *place(found[-1])) if goes_on else None

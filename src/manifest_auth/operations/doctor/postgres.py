@@ -5,7 +5,7 @@ from __future__ import annotations
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.store.postgres_connect import FAILURES, Raw, connected, limits_out_of_bounds
+from manifest_auth.store.postgres_connections import FAILURES, Raw, connected, limits_out_of_bounds
 from manifest_auth.store.tables import metadata
 
 _SERVER = "SELECT pg_postmaster_start_time() AS began, oid FROM pg_database WHERE datname = current_database()"

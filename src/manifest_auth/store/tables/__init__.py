@@ -9,17 +9,18 @@ with what they name (:func:`.columns.row_of`): no row can point at another tenan
 stands in a table of the installation. Secrets looked up by their hash have an index without the tenant, not unique.
 """
 
-from manifest_auth.store.tables.accounts import known_origins, password_history, sessions, users
-from manifest_auth.store.tables.audit import audit_anchors, audit_events, audit_heads
-from manifest_auth.store.tables.branding import client_logos
-from manifest_auth.store.tables.claims import (
-    directory_claims,
-    directory_owners,
-    directory_proofs,
-    domain_claims,
-    domain_owners,
-    provider_names,
+from manifest_auth.store.tables.accounts import (
+    email_changes,
+    known_origins,
+    password_history,
+    queued_mails,
+    service_accounts,
+    service_secrets,
+    sessions,
+    used_assertions,
+    users,
 )
+from manifest_auth.store.tables.audit import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables.columns import metadata, sealed_for
 from manifest_auth.store.tables.devices import (
     badge_pins,
@@ -31,6 +32,8 @@ from manifest_auth.store.tables.devices import (
     pairings,
 )
 from manifest_auth.store.tables.factors import (
+    admin_recovery_codes,
+    admin_second_factors,
     passkey_handles,
     passkey_owners,
     passkeys,
@@ -42,8 +45,10 @@ from manifest_auth.store.tables.factors import (
 )
 from manifest_auth.store.tables.installation import (
     admin_sessions,
+    client_logos,
     installation,
     licences,
+    nodes,
     revoked_licences,
     schema_state,
     seats_taken,
@@ -52,24 +57,26 @@ from manifest_auth.store.tables.installation import (
     tenants,
     throttles,
 )
-from manifest_auth.store.tables.machines import service_accounts, service_secrets, used_assertions
-from manifest_auth.store.tables.mailing import email_changes, queued_mails
-from manifest_auth.store.tables.nodes import nodes
 from manifest_auth.store.tables.providers import (
+    directory_claims,
+    directory_owners,
+    directory_proofs,
+    domain_claims,
+    domain_owners,
     former_identities,
     identities,
     invitations,
     kept_tokens,
     provider_domains,
+    provider_names,
     providers,
     refused_tokens,
     seen_assertions,
     sign_in_codes,
     sign_in_flows,
 )
-from manifest_auth.store.tables.quotas import file_totals, uploads
-from manifest_auth.store.tables.second_factor import admin_recovery_codes, admin_second_factors
 from manifest_auth.store.tables.work import (
+    file_totals,
     files,
     job_assignments,
     job_events,
@@ -80,6 +87,7 @@ from manifest_auth.store.tables.work import (
     template_steps,
     template_versions,
     templates,
+    uploads,
 )
 
 TENANT_OWNED = frozenset(t for t in metadata.tables.values() if t.info.get("owner") == "tenant")

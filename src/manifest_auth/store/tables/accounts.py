@@ -1,10 +1,20 @@
-"""Tables of a tenant's users and their sessions."""
+"""Tables of a tenant's users, service accounts, sessions and e-mails."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, partial_index, row_of, tenant, time
+from manifest_auth.store.tables.columns import (
+    OWNED,
+    BigInt,
+    metadata,
+    numbered,
+    partial_index,
+    row_of,
+    sealed,
+    tenant,
+    time,
+)
 
 users = Table(
     "users",
@@ -106,6 +116,114 @@ known_origins = Table(  # devices and addresses from which a user signed in befo
     time("seen_at"),
     Index(None, "seen_at"),
     Index(None, "tenant_id", "origin"),  # read when anonymous callers have to wait
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+
+# Tables of service accounts: what they have beside their row of ``users``, their secrets, and assertions used up.
+
+
+service_accounts = Table(  # the row of `users` has name, roles, and whether it is disabled
+    "service_accounts",
+    metadata,
+    tenant(),
+    *row_of("users", "user_id", is_key=True),
+    Column("description", Text, nullable=False),
+    Column("scopes", Integer),  # bit mask, see permissions.Permission; null: all that the roles allow
+    Column("addresses", Text, nullable=False),  # networks, separated by commas; empty: any
+    Column("may_introspect", Integer, nullable=False),
+    Column("jwks", Text),  # JSON (RFC 7517): public keys of its assertions
+    Column("created_by", Text, nullable=False),  # the actor, as in the audit trail
+    time("deleted_at", nullable=True),
+    # The audit trail has one event an hour of its use, and one of tokens for it, each with how many were left out.
+    time("use_recorded_at", nullable=True),
+    Column("uses_kept_back", BigInt, nullable=False, server_default="0"),
+    time("issue_recorded_at", nullable=True),
+    Column("issues_kept_back", BigInt, nullable=False, server_default="0"),
+    Index(None, "user_id"),  # a client id of OAuth names the account alone
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+service_secrets = Table(  # API keys and client secrets
+    "service_secrets",
+    metadata,
+    tenant(),
+    Column("id", Text, primary_key=True),  # 96 random bits
+    *row_of("service_accounts", "user_id", "user_id"),
+    Column("kind", Text, nullable=False),  # `key` or `sec`, as in the secret
+    Column("label", Text, nullable=False),
+    Column("hash", Text, nullable=False),  # SHA-256 of the secret, which has 256 random bits
+    Column("hint", Text, nullable=False),  # its last four characters
+    Column("days", Integer, nullable=False),  # how long it was made for
+    time("created_at"),
+    Column("created_by", Text, nullable=False),
+    time("ends_at"),
+    time("ended_at", nullable=True),  # revoked, or found to be over
+    Column("rotated_to", Text),  # the one that takes its place
+    Column("notices", Integer, nullable=False, server_default="0"),  # how many e-mails said that it ends
+    time("last_used_at", nullable=True),
+    Column("last_address", Text, nullable=False, server_default=""),
+    Index(None, "hash"),
+    Index(None, "tenant_id", "user_id"),
+    Index(None, "ends_at"),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+used_assertions = Table(  # `jti` of assertions (RFC 7523), each good for once on all nodes
+    "used_assertions",
+    metadata,
+    tenant(),
+    Column("key", Text, primary_key=True),  # SHA-256 of account and `jti`
+    time("expires_at"),
+    Index(None, "expires_at"),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+
+# Tables of queued e-mails, and of changes of users' e-mail addresses.
+
+
+queued_mails = Table(  # written in the transaction of the act, deleted when the mail server accepts the e-mail
+    "queued_mails",
+    metadata,
+    tenant(),
+    Column("id", Text, primary_key=True),  # 128 random bits
+    Column("purpose", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # the subject, as in the audit trail: `user:5`
+    sealed("mail", "queued_mails/{tenant_id}/{id}/mail"),  # JSON: recipient, subject, text
+    Column("tries", Integer, nullable=False),
+    time("created_at"),
+    time("next_try_at"),  # advanced by the sending process
+    time("expires_at"),  # given up from then on
+    Index(None, "next_try_at"),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+email_changes = Table(  # a new address takes effect when its mailbox confirms it, and can be undone from the old one
+    "email_changes",
+    metadata,
+    tenant(),
+    Column("key", Text, primary_key=True),  # SHA-256 of the token that went to the new address
+    *row_of("users", "user_id"),
+    Column("old_email", Text, nullable=False),
+    time("old_proved_at", nullable=True),  # when the old address was verified, if it was
+    Column("new_email", Text, nullable=False),
+    Column("started_by", Text, nullable=False),  # the actor, as in the audit trail
+    Column("undo_key", Text),  # SHA-256 of the token that went to the old address
+    time("created_at"),
+    time("expires_at"),  # of the confirmation
+    time("confirmed_at", nullable=True),
+    time("closed_at", nullable=True),  # can be neither confirmed nor undone from then on
+    time("undo_expires_at", nullable=True),
+    Index(None, "key"),
+    Index(None, "undo_key"),
+    Index(None, "tenant_id", "user_id"),
+    Index(None, "expires_at"),
     info=OWNED,
     sqlite_strict=True,
 )

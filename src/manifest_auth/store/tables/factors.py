@@ -1,10 +1,20 @@
-"""Tables of the users' second factors: authenticator apps, passkeys, recovery codes, trusted browsers, challenges."""
+"""Tables of second factors: of users, with trusted browsers and challenges, and of system admins."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, row_of, sealed, tenant, time
 
@@ -111,5 +121,26 @@ used_passkey_challenges = Table(  # challenges of anonymous callers that a right
     Column("key", Text, primary_key=True),  # SHA-256
     time("expires_at"),
     Index(None, "expires_at"),
+    sqlite_strict=True,
+)
+
+
+admin_second_factors = Table(  # TOTP (RFC 6238), see accounts/admins/second_factor.py
+    "admin_second_factors",
+    metadata,
+    Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
+    sealed("secret", "admin_second_factors/{admin_id}/secret"),
+    time("created_at"),
+    time("confirmed_at", nullable=True),  # required at sign-in from then on
+    Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
+    sqlite_strict=True,
+)
+
+admin_recovery_codes = Table(
+    "admin_recovery_codes",
+    metadata,
+    Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),  # SHA-256 of admin and code
+    time("used_at", nullable=True),
     sqlite_strict=True,
 )

@@ -1,10 +1,10 @@
-"""Tables of the installation: values, keys, system admins, licence, throttles, and clients."""
+"""Tables of the installation: values, keys, system admins, licence, throttles, nodes, and clients with their logos."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, column, table
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, column, table
 
-from manifest_auth.store.tables.columns import BigInt, id_column, metadata, sealed, time
+from manifest_auth.store.tables.columns import OWNED, BigInt, id_column, metadata, sealed, tenant, time
 
 installation = Table(  # values of the whole installation: its id, whether --demo filled it
     "installation",
@@ -123,3 +123,49 @@ revoked_licences = Table(  # ids that an installed licence revoked; they are nev
 # A view: how many active users have which roles, over all clients. It belongs to the installation and contains only
 # numbers, so a tenant's unit of work may read it: seats are counted in the transaction that adds a user.
 seats_taken = table("seats_taken", column("roles", Integer), column("users", Integer))
+
+
+# Logos of clients, which are too large for the clients' settings.
+
+
+client_logos = Table(
+    "client_logos",
+    metadata,
+    tenant(),
+    Column("hash", Text, nullable=False),  # first 16 hex digits of the SHA-256 of ``png``: part of its address
+    Column("png", LargeBinary, nullable=False),
+    Column("width", Integer, nullable=False),  # pixels
+    Column("height", Integer, nullable=False),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+# Tables of what nodes tell each other; on SQLite they stay empty, since there the log's index tells of commits.
+
+announcements = Table(  # what caches must drop, written in the transaction of the change and kept for 20 minutes
+    "announcements",
+    metadata,
+    id_column(),
+    Column("xid", BigInt, nullable=False),  # the transaction; all below the oldest one that still runs are decided
+    Column("client", BigInt, nullable=False),  # 0: of the installation
+    time("at"),  # by the server's clock
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Index(None, "xid"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
+nodes = Table(  # the web processes that run; times are by the server's clock
+    "nodes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    time("started_at"),
+    time("seen_at"),  # of the last beat
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("schema", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("skew_ms", BigInt, nullable=False),  # how far the process's clock is ahead of the server's
+)

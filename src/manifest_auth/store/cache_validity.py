@@ -15,7 +15,7 @@ from manifest_auth.runtime.metrics import Reset
 from manifest_auth.store.unit import RESET, Announcement
 
 #: How long memory may be used after the sending of the last good beat, seconds.
-BELIEF_S = 0.8
+VALID_S = 0.8
 #: An answer with more announcements is not read.
 MOST = 5000
 #: Above all transactions.
@@ -26,7 +26,7 @@ _NONE = 2**63 - 1
 boot_time: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
-class Belief:
+class CacheValidity:
     """Of one process. ``now``: a clock in seconds."""
 
     def __init__(self, now: Callable[[], float] = boot_time) -> None:
@@ -37,7 +37,7 @@ class Belief:
         self.since = _NONE
 
     def holds(self) -> bool:
-        """Whether all that was announced until :data:`BELIEF_S` ago has been dropped."""
+        """Whether all that was announced until :data:`VALID_S` ago has been dropped."""
         return self._now() < self._until
 
     def end(self) -> None:
@@ -58,7 +58,7 @@ class Belief:
             "gap": not self.holds(),
         }
         known, self._shown = self._shown, announced
-        self.since, self._until = oldest, sent_at + BELIEF_S
+        self.since, self._until = oldest, sent_at + VALID_S
         if why := next((why for why, holds in reasons.items() if holds), None):
             return why, [RESET]
         return None, [announcement for number, announcement in announced.items() if number not in known]
