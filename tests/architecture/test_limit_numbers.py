@@ -39,7 +39,7 @@ LIMITS = {
     "protocols.saml.document": {"LARGEST": 256 * KIB, "SKEW_MS": 60_000},
     "sessions.principals": {"MOST": 100_000},
     "sign_in.exchange_codes": {"LIFE_MS": 60_000},
-    "sign_in.providers.entra_verify": {"KEEP_MS": 5 * 60_000},
+    "sign_in.providers.entra": {"KEEP_MS": 5 * 60_000},
     "throttle.limits": {"FLOW_LIFE_S": 600},
     "sessions.tokens.access": {
         "MAX_LENGTH": 8 * KIB,

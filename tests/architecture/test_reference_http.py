@@ -16,8 +16,8 @@ from manifest_auth.errors import REFUSALS
 from manifest_auth.http import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, openapi
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import TOUCH_EVERY_MS
-from manifest_auth.sign_in.admin_challenge import LIFE_S as CHALLENGE_S
-from manifest_auth.sign_in.providers.entra_verify import KEEP_MS
+from manifest_auth.sign_in.admin_sign_in import LIFE_S as CHALLENGE_S
+from manifest_auth.sign_in.providers.entra import KEEP_MS
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text.strict_json import MAX_DEPTH
 from manifest_auth.throttle.limits import FLOW_LIFE_S

@@ -31,7 +31,7 @@ PLACES = {
 NO_SIGN_IN = {
     "protocols/saml/metadata.py",
     "protocols/microsoft/tokens.py",
-    "sign_in/providers/home_realm_discovery.py",
+    "sign_in/providers/kinds.py",
     "sign_in/providers/entra_bearer.py",
     "sign_in/passkeys/ceremonies.py",
     "api/client/one_time_links.py",

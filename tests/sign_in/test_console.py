@@ -24,8 +24,8 @@ from manifest_auth.errors import (
 )
 from manifest_auth.operations import client_lifecycle, installation_settings, licence_watch, signing_keys
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import admin_own_account, admin_sign_in, console
-from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.sign_in import admin_accounts, admin_sign_in
+from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.store import SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions
 from tests.support.accounts import new_client
@@ -51,13 +51,13 @@ def request(app: App) -> RequestContext:
 
 async def opened(of: SystemAdmin, otp: str | None = None, shown: str | None = None) -> str:
     """The cookie of a new session."""
-    return (await console.sign_in(request(of.app), of.username, PASSWORD, otp, shown)).cookie
+    return (await admin_sign_in.sign_in_to_console(request(of.app), of.username, PASSWORD, otp, shown)).cookie
 
 
 async def signed_in(app: App, cookie: str | None) -> RequestContext:
     """A request with the cookie."""
     ctx = request(app)
-    ctx.caller = await console.identify(ctx, cookie)
+    ctx.caller = await admin_sign_in.identify(ctx, cookie)
     return ctx
 
 
@@ -149,12 +149,12 @@ async def test_it_stands_in_the_trail_as_any_sign_in(me: SystemAdmin) -> None:
 async def test_a_wrong_password_opens_nothing_and_is_counted(me: SystemAdmin) -> None:
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
-            await console.sign_in(request(me.app), me.username, "wrong-password-here")
+            await admin_sign_in.sign_in_to_console(request(me.app), me.username, "wrong-password-here")
     with pytest.raises(RateLimited):
-        await console.sign_in(request(me.app), me.username, "wrong-password-here")
+        await admin_sign_in.sign_in_to_console(request(me.app), me.username, "wrong-password-here")
     ctx = RequestContext(me.app.services, "r", "198.51.100.7", "")
     with pytest.raises(InvalidCredentials):
-        await console.sign_in(ctx, "nobody-at-all", PASSWORD)
+        await admin_sign_in.sign_in_to_console(ctx, "nobody-at-all", PASSWORD)
 
 
 async def test_where_there_is_a_second_factor_a_code_is_needed_at_once_or_afterwards(me: SystemAdmin) -> None:
@@ -162,11 +162,11 @@ async def test_where_there_is_a_second_factor_a_code_is_needed_at_once_or_afterw
     with pytest.raises(MfaRequired) as due:
         await opened(me)
     with pytest.raises(MfaRequired):
-        await console.continue_sign_in(request(me.app), due.value.challenge, phone.wrong())
-    gone_on = await console.continue_sign_in(request(me.app), due.value.challenge, phone.code())
+        await admin_sign_in.continue_console_sign_in(request(me.app), due.value.challenge, phone.wrong())
+    gone_on = await admin_sign_in.continue_console_sign_in(request(me.app), due.value.challenge, phone.code())
     assert (await signed_in(me.app, gone_on.cookie)).admin.admin_id == me.id
     with pytest.raises(InvalidToken):
-        await console.continue_sign_in(request(me.app), due.value.challenge, phone.code(1))
+        await admin_sign_in.continue_console_sign_in(request(me.app), due.value.challenge, phone.code(1))
     me.app.clock.advance(60)
     await signed_in(me.app, await opened(me, phone.code()))
 
@@ -220,10 +220,10 @@ async def test_what_decides_needs_password_and_code_of_the_last_ten_minutes(me: 
     with pytest.raises(ReauthenticationRequired):
         await act(await signed_in(app, cookie), client, other.id)
     with pytest.raises(InvalidCredentials):
-        await admin_own_account.reauthenticate(await signed_in(app, cookie), Credentials("wrong-password-here", None))
+        await admin_accounts.reauthenticate(await signed_in(app, cookie), Credentials("wrong-password-here", None))
     with pytest.raises(ReauthenticationRequired):
         await act(await signed_in(app, cookie), client, other.id)
-    await admin_own_account.reauthenticate(await signed_in(app, cookie), Credentials(PASSWORD, None))
+    await admin_accounts.reauthenticate(await signed_in(app, cookie), Credentials(PASSWORD, None))
     app.clock.advance(10 * MINUTE - 1)
     try:
         await act(await signed_in(app, cookie), client, other.id)
@@ -236,9 +236,9 @@ async def test_the_code_too_is_asked_for_again(me: SystemAdmin) -> None:
     ctx = await signed_in(me.app, await opened(me, phone.code()))
     me.app.clock.advance(30)
     with pytest.raises(InvalidCredentials) as wrong:
-        await admin_own_account.reauthenticate(ctx, Credentials(PASSWORD, None))
+        await admin_accounts.reauthenticate(ctx, Credentials(PASSWORD, None))
     assert [field for field, _ in wrong.value.details] == ["otp"]
-    await admin_own_account.reauthenticate(ctx, Credentials(PASSWORD, phone.code()))
+    await admin_accounts.reauthenticate(ctx, Credentials(PASSWORD, phone.code()))
 
 
 async def test_the_command_line_is_not_asked(app: App) -> None:

@@ -17,7 +17,7 @@ from manifest_auth.audit import Origin
 from manifest_auth.errors import Conflict, InvalidCredentials, NotFound, RateLimited, Refusal, ValidationError
 from manifest_auth.runtime.settings import load
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in import console, first_run
+from manifest_auth.sign_in import admin_accounts, admin_sign_in
 from manifest_auth.store import global_, tenant_scoped
 from manifest_auth.store.tables import admin_sessions, audit_events, installation, system_admins, throttles
 from manifest_auth.text.scan_codes import ALPHABET, random_letters
@@ -55,7 +55,7 @@ def request(services: Services, address: str = ADDRESS) -> RequestContext:
 
 
 async def code_of(services: Services) -> str:
-    told = await first_run.at_start(services)
+    told = await admin_accounts.setup_code_at_start(services)
     assert told is not None
     assert told.code is not None
     return told.code
@@ -86,15 +86,15 @@ async def test_every_letter_comes_about_as_often_as_the_others(services: Service
 
 async def test_it_makes_the_first_admin_who_then_signs_in(services: Services) -> None:
     code = await code_of(services)
-    assert await first_run.is_open(request(services))
-    number = await first_run.set_up(request(services), code.lower().replace("-", " "), "Ada", PASSWORD)
+    assert await admin_accounts.is_setup_open(request(services))
+    number = await admin_accounts.set_up(request(services), code.lower().replace("-", " "), "Ada", PASSWORD)
     assert await usernames(services) == ["Ada"]
     assert (await trail(services))[-1] == ("admin_created", "anonymous")
-    opened_session = await console.sign_in(request(services), "ada", PASSWORD)
+    opened_session = await admin_sign_in.sign_in_to_console(request(services), "ada", PASSWORD)
     assert opened_session.admin.id == number
-    assert not await first_run.is_open(request(services))
+    assert not await admin_accounts.is_setup_open(request(services))
     with pytest.raises(NotFound):
-        await first_run.set_up(request(services), code, "Eve", PASSWORD)
+        await admin_accounts.set_up(request(services), code, "Eve", PASSWORD)
 
 
 async def test_of_twenty_who_come_at_once_one_makes_an_admin(services: Services) -> None:
@@ -103,7 +103,7 @@ async def test_of_twenty_who_come_at_once_one_makes_an_admin(services: Services)
     async def attempt(number: int) -> Refusal | None:
         ctx = request(services, f"198.51.100.{number}")
         try:
-            await first_run.set_up(ctx, code, f"admin-{number}", PASSWORD)
+            await admin_accounts.set_up(ctx, code, f"admin-{number}", PASSWORD)
         except Refusal as refusal:
             return refusal
         return None
@@ -118,7 +118,7 @@ async def test_of_twenty_who_come_at_once_one_makes_an_admin(services: Services)
 async def test_a_wrong_code_makes_none_and_is_recorded(services: Services, shown: str) -> None:
     await code_of(services)
     with pytest.raises(InvalidCredentials) as refused:
-        await first_run.set_up(request(services), shown, "Eve", PASSWORD)
+        await admin_accounts.set_up(request(services), shown, "Eve", PASSWORD)
     assert [field for field, _ in refused.value.details] == ["code"]
     assert await usernames(services) == []
     assert (await trail(services))[-1] == ("setup_code_failed", "anonymous")
@@ -126,7 +126,7 @@ async def test_a_wrong_code_makes_none_and_is_recorded(services: Services, shown
 
 async def test_without_a_code_none_is_made(services: Services) -> None:
     with pytest.raises(InvalidCredentials):
-        await first_run.set_up(request(services), "", "Eve", PASSWORD)
+        await admin_accounts.set_up(request(services), "", "Eve", PASSWORD)
 
 
 async def test_a_code_is_good_for_an_hour(services: Services) -> None:
@@ -135,23 +135,23 @@ async def test_a_code_is_good_for_an_hour(services: Services) -> None:
     assert isinstance(clock, FrozenClock)
     clock.advance(3600)
     with pytest.raises(InvalidCredentials):
-        await first_run.set_up(request(services), code, "Late", PASSWORD)
+        await admin_accounts.set_up(request(services), code, "Late", PASSWORD)
     newer = await code_of(services)
     clock.advance(3599)
-    await first_run.set_up(request(services), newer, "Early", PASSWORD)
+    await admin_accounts.set_up(request(services), newer, "Early", PASSWORD)
 
 
 async def test_a_second_start_prints_no_other_and_the_command_voids_the_one_before(services: Services) -> None:
     code = await code_of(services)
-    again = await first_run.at_start(services)
+    again = await admin_accounts.setup_code_at_start(services)
     assert again is not None
     assert again.code is None
     origin = Origin(services.clock.now_ms(), "system", "", "command-line")
-    newer = (await first_run.new_code(services, origin)).code
+    newer = (await admin_accounts.new_setup_code(services, origin)).code
     assert newer is not None
     with pytest.raises(InvalidCredentials):
-        await first_run.set_up(request(services), code, "Ada", PASSWORD)
-    await first_run.set_up(request(services), newer, "Ada", PASSWORD)
+        await admin_accounts.set_up(request(services), code, "Ada", PASSWORD)
+    await admin_accounts.set_up(request(services), newer, "Ada", PASSWORD)
 
 
 async def test_after_an_admin_was_made_in_another_way_there_is_no_code(services: Services) -> None:
@@ -159,10 +159,10 @@ async def test_after_an_admin_was_made_in_another_way_there_is_no_code(services:
     stored = await services.hasher.hash(PASSWORD)
     await services.store.write(lambda unit: admins.create(unit, "root", stored, services.clock.now_ms()))
     with pytest.raises(NotFound):
-        await first_run.set_up(request(services), code, "Eve", PASSWORD)
-    assert await first_run.at_start(services) is None
+        await admin_accounts.set_up(request(services), code, "Eve", PASSWORD)
+    assert await admin_accounts.setup_code_at_start(services) is None
     with pytest.raises(Conflict):
-        await first_run.new_code(services, Origin(services.clock.now_ms(), "system", "", "command-line"))
+        await admin_accounts.new_setup_code(services, Origin(services.clock.now_ms(), "system", "", "command-line"))
     assert await usernames(services) == ["root"]
 
 
@@ -177,16 +177,16 @@ async def test_name_and_password_follow_the_rules_and_the_code_stays_good(
 ) -> None:
     code = await code_of(services)
     with pytest.raises(ValidationError) as refused:
-        await first_run.set_up(request(services), code, username, password)
+        await admin_accounts.set_up(request(services), code, username, password)
     assert [name for name, _ in refused.value.details] == [field]
-    await first_run.set_up(request(services), code, "Ada", PASSWORD)
+    await admin_accounts.set_up(request(services), code, "Ada", PASSWORD)
 
 
 async def test_guesses_wait_and_keep_nobody_else_out(services: Services) -> None:
     code = await code_of(services)
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
-            await first_run.set_up(request(services), "BCDF-GHJK-LMNP-QRST", "Eve", PASSWORD)
+            await admin_accounts.set_up(request(services), "BCDF-GHJK-LMNP-QRST", "Eve", PASSWORD)
     with pytest.raises(RateLimited):  # right or wrong looks alike
-        await first_run.set_up(request(services), code, "Eve", PASSWORD)
-    await first_run.set_up(request(services, "198.51.100.1"), code, "Ada", PASSWORD)
+        await admin_accounts.set_up(request(services), code, "Eve", PASSWORD)
+    await admin_accounts.set_up(request(services, "198.51.100.1"), code, "Ada", PASSWORD)

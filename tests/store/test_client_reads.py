@@ -28,7 +28,7 @@ ALL_OF_A_CLIENT = {
     "accounts.users.credentials": {"_WITH_PASSWORD"},  # stops at the first
     "accounts.users.roles": {"ACTIVE_ADMINS"},
     "accounts.users.users": {"_WITHOUT_FACTOR"},
-    "audit.retention": {"_OLDEST"},  # stops at the first
+    "audit.upkeep": {"_OLDEST"},  # stops at the first
     "operations.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
     "operations.delete_clients": {"_ORDER"},  # of the installation's chain, newest first
     "operations.usage": {"_SESSIONS", "_USERS"},
@@ -57,7 +57,7 @@ ALL_OF_A_CLIENT = {
         "_VOID_PROVIDERS_CHALLENGES",
         "_VOID_PROVIDERS_GRANTS",
     },
-    "sign_in.decoy_hashes": {"_PICK", "_PICK_MORE"},  # its first and last id: both stop at one
+    "sign_in.password_checks": {"_PICK", "_PICK_MORE"},  # its first and last id: both stop at one
     "tenants.claims.directories": {"_COUNT"},
     "tenants.claims.domain_rows": {"_COUNT"},
     "work.uploads": {"_UNDER_WAY"},  # sixteen at most

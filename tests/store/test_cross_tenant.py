@@ -43,7 +43,7 @@ CROSS_TENANT = {
     "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
     "sessions/principal.py": 3,  # by session id, of one or several, by cookie: it names the session, that the tenant
     "sessions/service_tokens.py": 2,  # a hash of a secret, and a token, name the account, that the tenant
-    "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
+    "sign_in/directory_proof.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
     "tenants/claims/all_claims.py": 1,  # the operator settles claims of all clients
     "work/files.py": 1,  # files that no one recorded anywhere, whatever tenant they belong to

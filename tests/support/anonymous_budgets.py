@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.sign_in import response_limits
+from manifest_auth.sign_in.providers import saml_responses
 from manifest_auth.throttle import limits
 
 #: How long a budget of audit events lasts, in seconds.
@@ -25,4 +25,4 @@ def few_beginnings(patch: pytest.MonkeyPatch, free: int) -> None:
 
 def few_responses(patch: pytest.MonkeyPatch, free: int) -> None:
     """So many SAML responses may be wrong before the next one waits."""
-    patch.setattr(response_limits, "RESPONSES", response_limits.RESPONSES._replace(free=free))
+    patch.setattr(saml_responses, "RESPONSES", saml_responses.RESPONSES._replace(free=free))

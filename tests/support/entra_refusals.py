@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.sign_in.providers import entra_failures
+from manifest_auth.sign_in.providers import entra_bearer
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from tests.support.application import App
 
 
-def _failures(app: App) -> entra_failures.Failures:
+def _failures(app: App) -> entra_bearer.Failures:
     assert isinstance(app.services.entra, EntraTokens)
     return app.services.entra._failures
 
@@ -26,4 +26,4 @@ def refusals_remembered(app: App) -> int:
 
 def few_refusals_remembered(patch: pytest.MonkeyPatch, most: int) -> None:
     """So many, and no more."""
-    patch.setattr(entra_failures, "MOST_REFUSED", most)
+    patch.setattr(entra_bearer, "MOST_REFUSED", most)

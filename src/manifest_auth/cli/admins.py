@@ -14,8 +14,8 @@ from manifest_auth.cli.command import CommandRefused, origin_of, started
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import Services
-from manifest_auth.sign_in import first_run
-from manifest_auth.sign_in.first_run import SetupCode
+from manifest_auth.sign_in import admin_accounts
+from manifest_auth.sign_in.admin_accounts import SetupCode
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import when
 from manifest_auth.throttle import throttle
@@ -35,7 +35,7 @@ async def _setup_code(_given: argparse.Namespace) -> None:
     if not console.is_served(loaded):
         raise CommandRefused(f"pages of the installation need https, or a loopback address: {_OTHERWISE}")
     async with started(loaded) as services:
-        print(_text(loaded, await first_run.new_code(services, origin_of(services))))
+        print(_text(loaded, await admin_accounts.new_setup_code(services, origin_of(services))))
 
 
 async def at_start(services: Services, *, on_terminal: bool) -> str | None:
@@ -43,7 +43,7 @@ async def at_start(services: Services, *, on_terminal: bool) -> str | None:
     error, as a journal does, keeps it for others."""
     if not console.is_served(services.settings) or not await services.store.read(accounts.is_first_needed):
         return None
-    if on_terminal and (code := await first_run.at_start(services)):
+    if on_terminal and (code := await admin_accounts.setup_code_at_start(services)):
         return f"{_NONE_YET} {_text(services.settings, code)}"
     return f"{_NONE_YET} manifest-auth setup-code prints a code for {_page(services.settings)}. {_OTHERWISE}"
 

@@ -8,9 +8,9 @@ from manifest_auth.http.answers import Header
 from manifest_auth.http.head import Head
 from manifest_auth.runtime.settings import DAY, Settings, public_origin
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import device_cookies as device_markers
+from manifest_auth.sign_in import browser_identity as device_markers
+from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url
 
@@ -121,7 +121,7 @@ def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
     """The cookies that came along with a sign-in."""
     settings = ctx.services.settings
     device, trust = (head.cookie(host_name(name, settings)) for name in (DEVICE, TRUST))
-    return BrowserCookies(head.cookie(SESSION), device_markers.read(device), trust)
+    return BrowserCookies(head.cookie(SESSION), device_markers.read_device_cookie(device), trust)
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:

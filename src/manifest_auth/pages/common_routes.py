@@ -16,7 +16,7 @@ from manifest_auth.pages.installation.sign_in import SETUP
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import first_run
+from manifest_auth.sign_in import admin_accounts
 from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_page
 from manifest_auth.text.languages import Language
 
@@ -30,7 +30,7 @@ class LanguageForm(msgspec.Struct, frozen=True):
 
 async def _start(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     """A server without a system admin leads to the page that makes the first one."""
-    if call.user is None and await first_run.is_open(ctx):
+    if call.user is None and await admin_accounts.is_setup_open(ctx):
         return found(SETUP)
     return found(ACCOUNT if call.user is not None else SIGN_IN)
 

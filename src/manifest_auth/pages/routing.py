@@ -49,7 +49,7 @@ from manifest_auth.pages.words import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import console
+from manifest_auth.sign_in import admin_sign_in
 from manifest_auth.sign_in.return_addresses import is_own_page, is_own_path
 from manifest_auth.text.models import from_texts
 
@@ -253,7 +253,9 @@ async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
 async def _system_admin(ctx: RequestContext, head: Head) -> AdminCaller | None:
     """The system admin of the console's cookie, who is then the request's caller; None for no one."""
     try:
-        ctx.caller = await console.identify(ctx, head.cookie(host_name(admin_console.COOKIE, ctx.services.settings)))
+        ctx.caller = await admin_sign_in.identify(
+            ctx, head.cookie(host_name(admin_console.COOKIE, ctx.services.settings))
+        )
     except (Unauthenticated, InvalidToken, TokenExpired):
         return None
     return ctx.caller

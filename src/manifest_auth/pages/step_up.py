@@ -14,8 +14,8 @@ from manifest_auth.errors import InvalidCredentials, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import AdminProof, PageCall, View, see_other
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import admin_own_account
-from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.sign_in import admin_accounts
+from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_path
 
 # The way from a page whose act needs a recent proof to the page that asks for one, and back.
@@ -75,7 +75,7 @@ async def check_proof(ctx: RequestContext, shown: AdminProof) -> None:
     if not shown.password:
         raise ValidationError(details=[(PASSWORD, "Enter your password")])
     try:
-        await admin_own_account.reauthenticate(ctx, Credentials(shown.password, shown.otp or None))
+        await admin_accounts.reauthenticate(ctx, Credentials(shown.password, shown.otp or None))
     except InvalidCredentials as refusal:
         raise beside_proof(refusal, PASSWORD, OTP) from None
     shown.is_wrong = False

@@ -1,25 +1,89 @@
-"""Sign-in, refresh and sign-out of system admins: the same rules as for users, with tables and keys of their own."""
+"""Sign-in, refresh and sign-out of system admins, by token and to the pages of the installation."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeVar
 
+import orjson
+
 from manifest_auth import audit
 from manifest_auth.accounts import admins
-from manifest_auth.accounts.admins import Admin
+from manifest_auth.accounts.admins import Admin, console
 from manifest_auth.audit import Event
-from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, MfaRequired, Overloaded
+from manifest_auth.context import AdminCaller
+from manifest_auth.errors import (
+    AccountDisabled,
+    InvalidCredentials,
+    InvalidToken,
+    MfaRequired,
+    Overloaded,
+    TokenExpired,
+    Unauthenticated,
+)
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.settings import MINUTE
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
-from manifest_auth.sign_in import admin_challenge
-from manifest_auth.sign_in.admin_own_account import check_code
+from manifest_auth.sign_in.admin_accounts import check_code
 from manifest_auth.sign_in.completion import PasswordReplaced
 from manifest_auth.sign_in.sign_in_metrics import counts, counts_refreshes
 from manifest_auth.store import SystemUnit
+from manifest_auth.text import base64url
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
+
+# The challenge of ``MFA_REQUIRED``: it continues a system admin's sign-in after the right password, with a code.
+#
+# The challenge is a sealed text that names the admin; no row stores it. It ends after :data:`LIFE_S` seconds, with the
+# next sign-in and with a new password. Without a code it opens nothing.
+
+LIFE_S = 5 * MINUTE
+_SEALED_FOR = "admin_sign_in/challenge"
+
+
+class Challenge(NamedTuple):
+    """``proof``: SHA-256 of the password hash that matched; ``since``: time of the previous sign-in; ``until``: when
+    the challenge expires, milliseconds."""
+
+    admin_id: int
+    username: str
+    proof: str
+    since: int | None
+    until: int
+
+
+def issue_challenge(ctx: RequestContext, admin: Admin) -> str:
+    """A new challenge for an admin whose password was just verified."""
+    made = Challenge(*_state(admin), ctx.now + LIFE_S * 1000)
+    return base64url.encode(ctx.services.sealer.seal(orjson.dumps(list(made)), _SEALED_FOR))
+
+
+def take_challenge(ctx: RequestContext, text: str) -> Challenge:
+    """Reads a challenge. Raises InvalidToken for a text that this server did not issue, TokenExpired."""
+    try:
+        found = Challenge(*orjson.loads(ctx.services.sealer.open(base64url.decode(text), _SEALED_FOR)))
+    except (ValueError, CannotOpen):
+        raise InvalidToken(reason="no challenge of ours") from None
+    if found.until <= ctx.now:
+        raise TokenExpired()
+    return found
+
+
+def check_challenge(challenge: Challenge, admin: Admin) -> None:
+    """Raises InvalidToken if the challenge was used, or if the admin's password was changed since it was issued."""
+    if challenge[:-1] != _state(admin):
+        raise InvalidToken(reason="the challenge is over")
+
+
+def _state(admin: Admin) -> tuple[int, str, str, int | None]:
+    proof = hashlib.sha256(admin.password_hash.encode()).hexdigest()
+    return admin.id, admin.username, proof, admin.last_sign_in_at
+
+
+# Sign-in, refresh and sign-out of system admins: the same rules as for users, with tables and keys of their own.
 
 METHOD: Literal["admin"] = "admin"
 T = TypeVar("T")
@@ -68,14 +132,14 @@ async def prove_code(ctx: RequestContext, text: str, otp: str, make_result: Make
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
     """
-    presented = admin_challenge.take(ctx, text)
+    presented = take_challenge(ctx, text)
     found, counters = await _find_and_count(ctx, presented.username)
     if found is None:
         raise InvalidToken(reason="the challenge is over")
 
     def work(unit: SystemUnit) -> T:
         fresh = admins.get_locked(unit, found.id)
-        admin_challenge.check(presented, fresh)
+        check_challenge(presented, fresh)
         return make_result(unit, ctx, _complete(unit, ctx, counters, fresh, otp, text))
 
     return await ctx.services.store.write(work)
@@ -168,8 +232,8 @@ def _complete(
     try:
         factor = check_code(unit, ctx, admin, otp)
     except InvalidCredentials as due:
-        text = issued or admin_challenge.issue(ctx, admin)
-        left_s = (admin_challenge.take(ctx, text).until - ctx.now) // 1000
+        text = issued or issue_challenge(ctx, admin)
+        left_s = (take_challenge(ctx, text).until - ctx.now) // 1000
         raise MfaRequired(text, due.details, due.reason, due.replay, expires_in=left_s) from None
     throttle.succeeded(unit, counters)
     session_id, refresh_id, ends_at = admins.open_session(
@@ -240,3 +304,65 @@ async def sign_out(ctx: RequestContext) -> None:
         audit.record_installation(unit, ctx, Event.SIGNED_OUT, subject, session=admin.session_id)
 
     await ctx.services.store.write(work)
+
+
+# Sign-in of system admins to the pages of the installation, with a cookie that is valid for these pages only.
+#
+# The session has no tokens, so it is not valid for ``/api/admin``, which reads bearer tokens only, and a page of
+# another site cannot make a browser act there. The cookie is ``SameSite=Strict`` and expires after half an hour without
+# use.
+
+_MOST_COOKIE = 256
+
+
+class Opened(NamedTuple):
+    """``cookie``: 256 random bits, stored only as a hash."""
+
+    admin: Admin
+    cookie: str
+
+
+async def sign_in_to_console(
+    ctx: RequestContext, username: str, password: str, otp: str | None = None, shown: str | None = None
+) -> Opened:
+    """Signs in with a password. ``otp``: a code of the second factor, if the admin has one. ``shown``: the cookie of
+    the request; its session ends and is never reused.
+
+    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
+    """
+    return await prove(ctx, username, password, otp, _cookie_of_session(shown))
+
+
+async def continue_console_sign_in(ctx: RequestContext, challenge: str, otp: str, shown: str | None = None) -> Opened:
+    """Finishes a sign-in after MfaRequired. Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired,
+    RateLimited."""
+    return await prove_code(ctx, challenge, otp, _cookie_of_session(shown))
+
+
+def _cookie_of_session(shown: str | None) -> MakeResult[Opened]:
+    def make_result(unit: SystemUnit, ctx: RequestContext, session: Session) -> Opened:
+        if shown and (old := console.find(unit, shown)) is not None:
+            admins.end(unit, old.session_id, "replaced", ctx.now)
+        cookie = ctx.services.random.text(32)
+        console.begin(unit, session.id, cookie, ctx.now, min(session.ends_at, ctx.now + console.MOST_S * 1000))
+        return Opened(session.admin, cookie)
+
+    return make_result
+
+
+async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:
+    """The system admin of a request for a page, by the value of the cookie; renews its idle time. Raises
+    Unauthenticated, InvalidToken, TokenExpired."""
+    if cookie is None:
+        raise Unauthenticated()
+    if not cookie or len(cookie) > _MOST_COOKIE:
+        raise InvalidToken(reason="admin cookie: shape")
+    now, store = ctx.now, ctx.services.store
+    session = await console.look_up(store, cookie)
+    if session is None or session.ended_at is not None or session.disabled_at is not None:
+        raise InvalidToken(reason="admin cookie: session or admin is not alive")
+    if not session.is_alive(now):
+        raise TokenExpired(reason="admin cookie: too old, or idle for too long")
+    if console.is_to_touch(session, now):
+        await store.write_quickly(lambda unit: console.touch(unit, session.session_id, now))
+    return session.caller

@@ -1,12 +1,4 @@
-"""Sign-in with badge and PIN on a device of the client: count, verify, complete.
-
-Whatever is wrong about badge and PIN has one answer, and takes one hash. An entry is counted before it is judged: the
-throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
-copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a session
-has. A lasting badge works only with a PIN that its user set in the account: who issued the badge may have given a
-temporary PIN too, and may have replaced it at a device. What is temporary works as long as its giver may manage the
-user.
-"""
+"""Sign-in with badge and PIN on a device of the client, and a signed-in user's own badge and PIN."""
 
 from __future__ import annotations
 
@@ -28,12 +20,21 @@ from manifest_auth.sessions import Hold, device_sessions
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.sign_in_metrics import counts
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import BadgeRules
 from manifest_auth.text import scan_codes
 from manifest_auth.text.scan_codes import ScanKind
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import DAY_MS, Counter, Policy, Wait
+
+# Sign-in with badge and PIN on a device of the client: count, verify, complete.
+#
+# Whatever is wrong about badge and PIN has one answer, and takes one hash. An entry is counted before it is judged: the
+# throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
+# copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a
+# session has. A lasting badge works only with a PIN that its user set in the account: who issued the badge may have
+# given a temporary PIN too, and may have replaced it at a device. What is temporary works as long as its giver may
+# manage the user.
 
 ENTRY_POINT: Final[EntryPoint] = "badge"
 _WRONG = "Invalid badge or PIN"
@@ -51,7 +52,7 @@ MOST_ON_DEVICE: Final = 30
 _HOUR_MS = HOUR * 1000
 
 
-class Shown(NamedTuple):
+class BadgeShown(NamedTuple):
     """What a device sends. ``badge``: the text of its QR code; ``new_pin``: in place of a temporary one."""
 
     token: str
@@ -80,7 +81,7 @@ class _Fresh(NamedTuple):
 
 
 @counts(BADGE)
-async def sign_in(ctx: RequestContext, shown: Shown) -> SignedIn:
+async def sign_in(ctx: RequestContext, shown: BadgeShown) -> SignedIn:
     """Opens a session of the badge's user on the device, and ends the one that the device had. Raises InvalidToken for
     a device that is not known, InvalidCredentials, AccountDisabled, RateLimited, Overloaded. Where the PIN was right,
     raises ValidationError if a new one is missing or not accepted, and Forbidden if the badge needs the user's own."""
@@ -107,7 +108,7 @@ async def sign_in(ctx: RequestContext, shown: Shown) -> SignedIn:
     return await completion.run(ctx, BADGE, lambda unit: _complete(unit, ctx, attempt, badge, pin, fresh))
 
 
-def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
+def _count(unit: SystemUnit, ctx: RequestContext, shown: BadgeShown) -> _Attempt:
     """Looks for device, badge and PIN, and counts the entry for all three."""
     device, now = shared_devices.find_by_token(unit, shown.token, ctx.now), ctx.now
     if device is None:
@@ -180,7 +181,7 @@ def _check_own(badge: Badge, pin: Pin) -> None:
         raise Forbidden("This badge needs a PIN that you set in your account", reason="badge: not the user's own PIN")
 
 
-async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: Shown) -> _Fresh | None:
+async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: BadgeShown) -> _Fresh | None:
     """The new PIN in place of one as a manager gave it; None for any other. Raises ValidationError, Overloaded."""
     new = shown.new_pin
     if not pin.given:
@@ -235,3 +236,40 @@ def _complete(
         password_due=False,
         session_id=opened.session_id,
     )
+
+
+# A signed-in user's own badge and PIN: what there is, and a new PIN.
+
+
+class OwnBadge(NamedTuple):
+    """``is_on``: the client lets people sign in so; ``has_role``: the caller has a role for it; ``least``: digits of a
+    PIN."""
+
+    badges: list[Badge]
+    pin: Pin | None
+    is_on: bool
+    has_role: bool
+    least: int
+
+
+async def look_at_own(ctx: RequestContext) -> OwnBadge:
+    """The caller's live badges and the PIN."""
+    rules = tenants.settings_of(ctx.user.tenant_settings).badge
+
+    def work(unit: TenantUnit) -> OwnBadge:
+        me = users.get(unit, ctx.user.user_id)
+        live = badges.list_live(unit, me.id, ctx.now)
+        return OwnBadge(live, pins.find(unit, me.id), rules.enabled, bool(me.roles & BADGE_ROLES), rules.pin_length)
+
+    return await ctx.store.read(work)
+
+
+async def set_pin(ctx: RequestContext, pin: str) -> None:
+    """Sets the caller's PIN, which ends the caller's sessions by badge. Raises ValidationError, Conflict where the
+    client or the caller's roles allow no badge, ReauthenticationRequired, Overloaded."""
+    await ctx.store.write(lambda unit: badges.check_own(unit, ctx))
+    pins.check(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
+    prepared = pins.prepare(ctx.services.random, pin)
+    hashed = await ctx.services.hasher.hash(prepared.text)
+    sealer, queue = ctx.services.sealer, ctx.services.mail_queue
+    await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, sealer, queue, prepared, hashed))

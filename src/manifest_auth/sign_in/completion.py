@@ -19,8 +19,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Hold, device_sessions, tokens
 from manifest_auth.sessions.sessions import SessionProof, Way
 from manifest_auth.sessions.tokens import TokenPair
-from manifest_auth.sign_in import device_cookies
-from manifest_auth.sign_in.identity import BrowserCookies, Identity
+from manifest_auth.sign_in import browser_identity
+from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -122,7 +122,7 @@ def open_session(
 ) -> SignedIn:
     """Opens the session of a checked account, and ends the one of the browser's cookie."""
     services, (tenant, user, proof, due_at) = ctx.services, account
-    bound, device = unit.of(tenant.id), device_cookies.after_sign_in(ctx, account.user.id, browser.devices)
+    bound, device = unit.of(tenant.id), browser_identity.after_sign_in(ctx, account.user.id, browser.devices)
     if browser.cookie:
         sessions.end_by_cookie(unit, browser.cookie, ctx.now)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)

@@ -1,13 +1,11 @@
-"""A client proves that a Microsoft directory is its own: an administrator of the directory signs in there.
-
-It is the code flow at the directory's own authority, as for any sign-in with Microsoft. The proof is the verified ID
-token and the roles in it. The redirect of Microsoft's admin consent page proves nothing: anyone can write that address.
-"""
+"""A client proves that a Microsoft directory is its own: an administrator of the directory signs in there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.audit import Act
@@ -16,18 +14,113 @@ from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.protocols import microsoft, oidc
 from manifest_auth.protocols.microsoft import Accepted, Cloud
 from manifest_auth.protocols.oidc import Redeemed
-from manifest_auth.providers import Provider
+from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import StartedFlow
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
+from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import directory_flows
 from manifest_auth.sign_in.providers.code_flow import CallbackParams, authorization_of
 from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.sign_in.providers.provider_flow import return_address
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import directory_proofs, sealed_for
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.tenants.claims import directories, directory_administrators
 from manifest_auth.text.languages import marked as _
+
+# Pending sign-ins of a directory's administrator, for the proof that a directory is the client's.
+#
+# A row is used once, and bound to the browser and to the session that started it.
+
+LIFE_S = 600
+_USED = ""
+_COOKIE = "directory"  # how the name of its cookie begins
+
+
+class Flow(NamedTuple):
+    """A stored row. ``provider_id``: the provider whose application is used; None: the operator's application."""
+
+    key: str
+    tenant_id: int
+    directory: str
+    browser: str
+    session_id: str
+    provider_id: int | None
+    secrets: bytes
+    return_to: str
+
+    @property
+    def is_used(self) -> bool:
+        return self.browser == _USED
+
+    @property
+    def cookie(self) -> str:
+        return sign_in_flows.cookie_name(_COOKIE, self.key)
+
+    def is_from(self, browser: str | None) -> bool:
+        """Whether the browser brought the cookie back."""
+        return sign_in_flows.is_hash_of(self.browser, browser)
+
+
+_C = directory_proofs.c
+_BY_KEY = cross_tenant(
+    select(*(_C[name] for name in Flow._fields)).where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")),
+    Flow,
+    because="the answer of Microsoft names the sign-in that it belongs to, and that the tenant",
+)
+_ADD = tenant_scoped(
+    insert(directory_proofs).values(
+        {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
+    )
+)
+_TAKE = tenant_scoped(
+    update(directory_proofs).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED)
+)
+
+
+def begin_flow(
+    unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str
+) -> StartedFlow:
+    """Stores a flow for the caller's session, good for ten minutes; returns its secrets.
+
+    ``directory``: GUID; ``provider_id`` None: the operator's application; ``return_to``: a listed address.
+    """
+    begun = sign_in_flows.new_values(ctx.services.random, _COOKIE)
+    unit.change(
+        _ADD,
+        key=begun.key,
+        directory=directory,
+        browser=sign_in_flows.hash_of(begun.browser),
+        session_id=ctx.user.session_id,
+        provider_id=provider_id,
+        secrets=sign_in_flows.seal(ctx.services.sealer, begun, _row(begun.key)),
+        return_to=return_to,
+        expires_at=ctx.now + LIFE_S * 1000,
+    )
+    return begun
+
+
+def find_flow(unit: SystemUnit, state: str, now: int) -> Flow | None:
+    return unit.first(_BY_KEY, key=sign_in_flows.hash_of(state), now=now)
+
+
+def take_flow(unit: TenantUnit, flow: Flow) -> bool:
+    """Marks the flow as used. False when it was used before."""
+    return unit.change(_TAKE, of_key=flow.key) == 1
+
+
+def open_flow_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:
+    """Nonce and PKCE verifier. Raises CannotOpen."""
+    return sign_in_flows.unseal(sealer, flow.secrets, _row(flow.key))
+
+
+def _row(key: str) -> str:
+    return sealed_for(_C.secrets, key=key)
+
+
+# It is the code flow at the directory's own authority, as for any sign-in with Microsoft. The proof is the verified ID
+# token and the roles in it. The redirect of Microsoft's admin consent page proves nothing: anyone can write that
+# address.
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
@@ -85,17 +178,13 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
     except oidc.OidcRefused as error:
         raise SsoFailed(error.sentence, reason=error.reason) from error
     provider_id = application.provider.id if application.provider is not None else None
-    begun = await ctx.store.write_quickly(
-        lambda unit: directory_flows.begin(unit, ctx, directory, provider_id, address)
-    )
+    begun = await ctx.store.write_quickly(lambda unit: begin_flow(unit, ctx, directory, provider_id, address))
     authorization = authorization_of(begun, callback_of(ctx), prompt="select_account")
     location = ctx.services.oidc.authorization_address(found, registration, authorization)
     return Started(location, begun, tenant, registration.client_id)
 
 
-async def end(
-    ctx: RequestContext, returned: CallbackParams, cookie_of: Callable[[str], str | None]
-) -> directory_flows.Flow:
+async def end(ctx: RequestContext, returned: CallbackParams, cookie_of: Callable[[str], str | None]) -> Flow:
     """Verifies the answer and stores the proof. Raises SsoFailed, Conflict, ProviderUnavailable."""
     flow = await _open(ctx, returned.state, cookie_of)
     try:
@@ -108,21 +197,21 @@ async def end(
     return flow
 
 
-async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
+async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> Flow:
     """The flow that an answer belongs to, marked as used. Nothing is marked before state and browser are verified."""
-    flow = await ctx.services.store.read(lambda unit: directory_flows.find(unit, state, ctx.now))
+    flow = await ctx.services.store.read(lambda unit: find_flow(unit, state, ctx.now))
     if flow is None:
         raise SsoFailed(reason="directory: state: unknown or expired")
     if flow.is_used:
         raise SsoFailed(reason="directory: state: used before", replay="oidc_state")
     if not flow.is_from(cookie_of(flow.cookie)):
         raise SsoFailed(reason="directory: state: of another browser")
-    if not await ctx.services.store.of(flow.tenant_id).write_quickly(lambda unit: directory_flows.take(unit, flow)):
+    if not await ctx.services.store.of(flow.tenant_id).write_quickly(lambda unit: take_flow(unit, flow)):
         raise SsoFailed(reason="directory: state: used meanwhile", replay="oidc_state")
     return flow
 
 
-async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, returned: CallbackParams) -> tuple[str, str]:
+async def _administrator(ctx: RequestContext, flow: Flow, returned: CallbackParams) -> tuple[str, str]:
     """``oid`` of the person who signed in, and the role by which that person administers the directory. Raises
     SsoFailed, ProviderUnavailable."""
     if returned.error or not returned.code:
@@ -135,7 +224,7 @@ async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, return
     if claim is None:
         raise SsoFailed(_RELEASED, reason="the claim was released meanwhile")
     registration = _registration(ctx, claim, application)
-    nonce, verifier = directory_flows.open_secrets(ctx.services.sealer, flow)
+    nonce, verifier = open_flow_secrets(ctx.services.sealer, flow)
     if not oidc.Callback(callback_of(ctx), iss_required=False).matches(
         returned.callback_address, returned.iss, lambda: registration.issuer
     ):
@@ -189,7 +278,7 @@ async def _wids_of_access_token(
     return checked.everything.get("wids") if is_theirs and checked.expires_at * 1000 > ctx.now else None
 
 
-def _prove(unit: SystemUnit, ctx: RequestContext, flow: directory_flows.Flow, person: str, role: str) -> None:
+def _prove(unit: SystemUnit, ctx: RequestContext, flow: Flow, person: str, role: str) -> None:
     session = sessions.read(unit, flow.session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
         raise SsoFailed(_("You are not signed in any more"), reason="the session that began the proof has ended")
@@ -202,7 +291,7 @@ def _prove(unit: SystemUnit, ctx: RequestContext, flow: directory_flows.Flow, pe
     directories.prove(bound, who, flow.directory, person=person, role=role)
 
 
-def _record(unit: TenantUnit, ctx: RequestContext, flow: directory_flows.Flow, why: str) -> None:
+def _record(unit: TenantUnit, ctx: RequestContext, flow: Flow, why: str) -> None:
     subject = f"directory:{flow.directory}"
     ctx.services.anonymous_limits.record(
         unit, ctx, audit.Event.SIGN_IN_REFUSED, subject, method="directory", why=why[:500]
@@ -219,7 +308,7 @@ def _application(unit: TenantUnit, ctx: RequestContext, directory: str) -> _Appl
     raise Conflict(_NO_APPLICATION)
 
 
-def _same_application(unit: TenantUnit, ctx: RequestContext, flow: directory_flows.Flow) -> _Application:
+def _same_application(unit: TenantUnit, ctx: RequestContext, flow: Flow) -> _Application:
     """The application that the flow started with. Raises SsoFailed."""
     provider = providers.find_by_id(unit, flow.provider_id) if flow.provider_id is not None else None
     found = _of_provider(ctx, provider, flow.directory) if provider is not None else _operators(ctx)

@@ -28,8 +28,8 @@ from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import SessionProof, ways_of
 from manifest_auth.sign_in import completion
+from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import Account
-from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.providers import provider_factors
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.sign_in_metrics import counts

@@ -1,7 +1,7 @@
 """Sign-in with e-mail and password: throttle, verify, complete.
 
 Exactly one password hash is computed for each attempt that the throttle lets through: a stored one, or a decoy for an
-account that does not exist or has no password (:mod:`.decoy_hashes`).
+account that does not exist or has no password (:func:`.password_checks.pick_decoy`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials, MfaRequired, Overloaded
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, decoy_hashes, device_cookies, exchange_codes
+from manifest_auth.sign_in import browser_identity, completion, exchange_codes, password_checks
+from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.exchange_codes import Coded
-from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -150,9 +150,9 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
     user_id, account = user.id if user else 0, _account(tenant, claim.email)
-    device = device_cookies.of_user(ctx, user_id, claim.devices)
+    device = browser_identity.device_of_user(ctx, user_id, claim.devices)
     looked_for = origins.looked_for(user_id, device, ctx.address)
-    known, decoy = decoy_hashes.pick(unit, ctx, tenant.id if tenant else None, account, looked_for)
+    known, decoy = password_checks.pick_decoy(unit, ctx, tenant.id if tenant else None, account, looked_for)
     counters = throttle.counters(entry_point, account, ctx.address, known)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
     if wait:
@@ -167,7 +167,7 @@ def counters_of(
     unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, devices: tuple[str, ...]
 ) -> Counters:
     """The counters of an attempt of this user with a password, from this request's address and device."""
-    device = device_cookies.of_user(ctx, user.id, devices)
+    device = browser_identity.device_of_user(ctx, user.id, devices)
     known = origins.known(unit.of(tenant.id), user.id, device, ctx.address)
     return throttle.counters(ENTRY_POINT, _account(tenant, user.email), ctx.address, known)
 

@@ -23,12 +23,12 @@ from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, Way
-from manifest_auth.sign_in import current_password, device_cookies
-from manifest_auth.sign_in.current_password import Proved
-from manifest_auth.sign_in.identity import BrowserCookies
-from manifest_auth.sign_in.linking import Started
+from manifest_auth.sign_in import browser_identity, password_checks
+from manifest_auth.sign_in.browser_identity import BrowserCookies
+from manifest_auth.sign_in.identities import Started
 from manifest_auth.sign_in.passkeys import ceremonies, relying_party
-from manifest_auth.sign_in.providers import entra_bearer, provider_reauthentication
+from manifest_auth.sign_in.password_checks import Proved
+from manifest_auth.sign_in.providers import entra_bearer, provider_factors
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.sign_in.second_factor import questions
@@ -70,7 +70,7 @@ async def reauthenticate(
         await webauthn.load()
     counters = await _count(ctx, browser) if member else None
     failed = Event.REAUTHENTICATION_FAILED
-    proved = await current_password.prove(ctx, typed, failed) if typed is not None else None
+    proved = await password_checks.prove_current(ctx, typed, failed) if typed is not None else None
 
     def work(unit: SystemUnit) -> Reauthenticated:
         done = _verified(unit, ctx, answer, member, counters, proved)
@@ -115,7 +115,9 @@ async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
     def work(unit: SystemUnit) -> Counters | Wait:
         bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
         user = users.get(bound, caller.user_id)
-        known = origins.known(bound, user.id, device_cookies.of_user(ctx, user.id, browser.devices), ctx.address)
+        known = origins.known(
+            bound, user.id, browser_identity.device_of_user(ctx, user.id, browser.devices), ctx.address
+        )
         counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
         wait = ctx.services.throttle.count(unit, counters, ctx.now)
         if wait:
@@ -213,7 +215,7 @@ async def at_providers(ctx: RequestContext) -> tuple[ProviderWay, ...]:
     """Where :func:`begin_at_provider` may start."""
 
     def work(unit: TenantUnit) -> tuple[ProviderWay, ...]:
-        usable = provider_reauthentication.usable_by(unit, ctx.user.user_id)
+        usable = provider_factors.usable_by(unit, ctx.user.user_id)
         return tuple(ProviderWay(one.name, one.display_name or one.name) for one in usable if KINDS[one.kind].start)
 
     return await ctx.store.read(work)
@@ -229,9 +231,9 @@ async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> S
 
     def work(unit: SystemUnit) -> ProviderChoice:
         bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
-        provider: Provider = provider_reauthentication.choose(bound, ctx, name)
+        provider: Provider = provider_factors.choose_provider(bound, ctx, name)
         address = return_address(tenant, provider, return_to, roles=caller.roles)
-        return ProviderChoice(tenant, provider, provider_reauthentication.request_of(ctx, address))
+        return ProviderChoice(tenant, provider, provider_factors.request_of(ctx, address))
 
     chosen = await ctx.services.store.read(work)
     kind = KINDS[chosen.provider.kind]

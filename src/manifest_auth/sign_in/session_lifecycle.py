@@ -14,7 +14,7 @@ from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import Chain, ListedSession, tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
 from manifest_auth.sessions.tokens.refresh import Decision, decide
-from manifest_auth.sign_in import current_password, idle_end, new_password
+from manifest_auth.sign_in import password_checks, token_callers
 from manifest_auth.sign_in.providers import entra_bearer
 from manifest_auth.sign_in.sign_in_metrics import counts_refreshes
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -37,7 +37,7 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     presented = await tokens.read_refresh(services.tokens, tokens.Purpose.REFRESH, text, now)
     refreshed = await _at_once(ctx, presented) or await _decided(ctx, presented)
     principal = refreshed.principal
-    await idle_end.note_use(ctx, principal)
+    await token_callers.note_use(ctx, principal)
     lengths = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), services.settings)
     holder = tokens.Subject(presented.session_id, principal.user_id, principal.client, principal.ends_at)
     kind = tokens.users_kind(services.tokens, lengths.refresh_s)
@@ -205,12 +205,12 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     """
     step_up.check(ctx, Act.PASSWORD)
     services, caller = ctx.services, ctx.user
-    proved = await current_password.prove(ctx, current)
+    proved = await password_checks.prove_current(ctx, current)
     user = proved.user
     try:
         if new == current:
             raise ValidationError(details=[("newPassword", _("Must differ from the current one"))])
-        fresh = await new_password.hash_of(ctx, user, new, "newPassword")
+        fresh = await password_checks.hash_of_new(ctx, user, new, "newPassword")
     except ValidationError:
         await services.store.write_quickly(proved.was_right)
         raise

@@ -1,9 +1,4 @@
-"""Setting a password with a one-time link: the first one by an invitation, a new one by a reset.
-
-The user is signed in afterwards, and all existing sessions end: one of them may be the reason for the reset. All links
-that do not work get the same answer; the log has the reason. A link is used up in the transaction that sets the
-password; a password that the rules refuse leaves it open.
-"""
+"""Setting a password with a one-time link: by an invitation, or after "forgot password"."""
 
 from __future__ import annotations
 
@@ -13,22 +8,80 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import credential_voiding, email_changes, one_time_links, users
 from manifest_auth.accounts.factors.challenges import Pending
+from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.one_time_links import Link, Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidToken
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, new_password
+from manifest_auth.sign_in import completion, password, password_checks
+from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import Account, SignedIn
-from manifest_auth.sign_in.identity import BrowserCookies, Identity
+from manifest_auth.sign_in.password import Attempt, Claim
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
+from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
+
+# "Forgot password": a reset link is mailed to the account's address, if there is such an account.
+#
+# The answer is sent before the account is examined, so that it is the same, and as fast, for every address. Requests
+# are throttled like sign-ins, with separate counters: they neither block a sign-in nor reset its counters. A reset
+# replaces a password and never creates one: an account without a password gets no link.
+
+ENTRY_POINT: EntryPoint = "forgot"
+
+
+async def forgot(ctx: RequestContext, claim: Claim) -> None:
+    """Mails a link in the background. Raises RateLimited."""
+    services = ctx.services
+    attempt = await services.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, ENTRY_POINT))
+    if attempt.wait is not None:
+        raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
+    services.mail.in_background(_send(ctx, attempt))
+
+
+async def _send(ctx: RequestContext, attempt: Attempt) -> None:
+    services, tenant, user = ctx.services, attempt.tenant, attempt.user
+    if not ctx.services.mail.is_set_up:
+        _not_sent(ctx, "no mail server is set up")
+        return
+    if tenant is None or user is None or tenant.suspended_at is not None:
+        _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
+        return
+    token = ctx.services.random.text(24)
+
+    def work(unit: TenantUnit) -> bool:
+        now_user = users.get(unit, user.id, lock=True)
+        if now_user.deactivated_at is not None or now_user.password_hash is None:
+            return False
+        # It goes to the account's own address, so it counts as made by the user.
+        maker = f"user:{user.id}"
+        expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
+        audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
+        address = one_time_links.address(services.settings.public_url, token)
+        email = mail.reset(reader(now_user, tenant), mail.Link(address, one_time_links.LIFE_S[Purpose.RESET]))
+        services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
+        return True
+
+    if not await services.store.of(tenant.id).write(work):
+        _not_sent(ctx, "the account is deactivated or has no password")
+
+
+def _not_sent(ctx: RequestContext, reason: str) -> None:
+    ctx.services.log.info("reset_not_mailed", request_id=ctx.request_id, reason=reason)
+
+
+# The user is signed in afterwards, and all existing sessions end: one of them may be the reason for the reset. All
+# links that do not work get the same answer; the log has the reason. A link is used up in the transaction that sets the
+# password; a password that the rules refuse leaves it open.
 
 T = TypeVar("T")
 
@@ -132,7 +185,7 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
     if found.why_no_password:
         raise Conflict(found.why_no_password)
     counters = await _count(ctx, found)
-    fresh = await new_password.hash_of(ctx, found.user, credentials.password, credentials.field)
+    fresh = await password_checks.hash_of_new(ctx, found.user, credentials.password, credentials.field)
 
     def work(unit: SystemUnit) -> SignedIn:
         now_found = find(unit, ctx, credentials.token, credentials.purpose, lock=True)

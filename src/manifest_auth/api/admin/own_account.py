@@ -15,8 +15,8 @@ from manifest_auth.api.admin.auth import Otp
 from manifest_auth.errors import Conflict, InvalidCredentials, Overloaded, RateLimited
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire, or_none
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import admin_own_account
-from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.sign_in import admin_accounts
+from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
@@ -76,14 +76,12 @@ def _proof(body: ProofBody) -> Credentials:
 
 async def _password(ctx: RequestContext, call: Call[AdminPasswordBody]) -> OwnNothing:
     body = call.body
-    await admin_own_account.change_password(
-        ctx, Credentials(body.current_password, or_none(body.otp)), body.new_password
-    )
+    await admin_accounts.change_password(ctx, Credentials(body.current_password, or_none(body.otp)), body.new_password)
     return OwnNothing()
 
 
 async def _reauthenticate(ctx: RequestContext, call: Call[ProofBody]) -> ProvedData:
-    return ProvedData(when(await admin_own_account.reauthenticate(ctx, _proof(call.body))))
+    return ProvedData(when(await admin_accounts.reauthenticate(ctx, _proof(call.body))))
 
 
 async def _read(ctx: RequestContext, call: Call[None]) -> SecondFactorData:
@@ -96,21 +94,21 @@ async def _read(ctx: RequestContext, call: Call[None]) -> SecondFactorData:
 
 
 async def _enrol(ctx: RequestContext, call: Call[ProofBody]) -> SecretData:
-    secret = await admin_own_account.enrol(ctx, _proof(call.body))
+    secret = await admin_accounts.enrol(ctx, _proof(call.body))
     host = urlsplit(ctx.services.settings.public_url).hostname or ""
     return SecretData(secret, second_factor.address(secret, ctx.admin.username, host))
 
 
 async def _confirm(ctx: RequestContext, call: Call[FirstCodeBody]) -> RecoveryCodesData:
-    return RecoveryCodesData(await admin_own_account.confirm(ctx, call.body.password, call.body.otp))
+    return RecoveryCodesData(await admin_accounts.confirm(ctx, call.body.password, call.body.otp))
 
 
 async def _codes(ctx: RequestContext, call: Call[ProofBody]) -> RecoveryCodesData:
-    return RecoveryCodesData(await admin_own_account.new_codes(ctx, _proof(call.body)))
+    return RecoveryCodesData(await admin_accounts.new_codes(ctx, _proof(call.body)))
 
 
 async def _remove(ctx: RequestContext, call: Call[ProofBody]) -> OwnNothing:
-    await admin_own_account.remove(ctx, _proof(call.body))
+    await admin_accounts.remove(ctx, _proof(call.body))
     return OwnNothing()
 
 

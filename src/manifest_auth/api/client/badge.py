@@ -20,7 +20,8 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import badge, device_enrolment, own_badge
+from manifest_auth.sign_in import badge, device_enrolment
+from manifest_auth.sign_in.badge import set_pin
 
 Pin = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -55,12 +56,12 @@ async def _enrol(ctx: RequestContext, call: Call[EnrolDeviceBody]) -> EnrolledDe
 async def _sign_in(ctx: RequestContext, call: Call[BadgeBody]) -> Answer[SignInData]:
     body = call.body
     return signed_in_answer(
-        ctx, await badge.sign_in(ctx, badge.Shown(body.device_token, body.badge, body.pin, body.new_pin))
+        ctx, await badge.sign_in(ctx, badge.BadgeShown(body.device_token, body.badge, body.pin, body.new_pin))
     )
 
 
 async def _set_pin(ctx: RequestContext, call: Call[OwnPinBody]) -> Nothing:
-    await own_badge.set_pin(ctx, call.body.pin)
+    await set_pin(ctx, call.body.pin)
     return Nothing()
 
 

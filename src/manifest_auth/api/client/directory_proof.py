@@ -12,7 +12,7 @@ from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFai
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire, flow_cookie, ok, redirect
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import directory_flows, directory_proof
+from manifest_auth.sign_in import directory_proof
 
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,7 +36,7 @@ async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer[ProveData
     directory = call.path["directory"].lower()
     started = await directory_proof.begin(ctx, directory, call.body.return_to)
     begun, settings = started.begun, ctx.services.settings
-    cookie = flow_cookie(begun.cookie, begun.browser, directory_flows.LIFE_S, settings, cross_site=False)
+    cookie = flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False)
     data = ProveData(started.location, started.tenant.identifier, started.tenant.name, directory, started.application)
     return ok(data, headers=(cookie,))
 

@@ -20,8 +20,8 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Items, Paging, Route, Time, Wire, ok
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import identities, linking
-from manifest_auth.sign_in.providers import entra_verify
+from manifest_auth.sign_in import identities
+from manifest_auth.sign_in.providers import entra
 from manifest_auth.store import Filters, TenantUnit
 
 
@@ -83,12 +83,12 @@ async def _list(ctx: RequestContext, call: Call[None]) -> IdentitiesData:
 
 
 async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
-    started = await linking.begin(ctx, call.body.provider, call.body.return_to)
+    started = await identities.begin_linking(ctx, call.body.provider, call.body.return_to)
     return ok(LinkData(started.address), headers=(set_flow_cookie(ctx, started.begun, cross_site=started.cross_site),))
 
 
 async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Linked:
-    await entra_verify.link(ctx, call.body.provider, call.body.token)
+    await entra.link(ctx, call.body.provider, call.body.token)
     return Linked()
 
 

@@ -26,7 +26,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wi
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import email_change, password_reset, set_password
+from manifest_auth.sign_in import email_change, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import LinkInfo
@@ -148,7 +148,7 @@ async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer[SignInDat
 
 async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
     client = ctx.client_hint.resolve(call.body.client)
-    await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(ctx, call.head).devices))
+    await set_password.forgot(ctx, Claim(call.body.email, client, browser_of(ctx, call.head).devices))
     return Nothing()
 
 

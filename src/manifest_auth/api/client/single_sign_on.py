@@ -51,7 +51,7 @@ from manifest_auth.pages.sign_in.provider_errors import Tried
 from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes
-from manifest_auth.sign_in.providers import home_realm_discovery, saml, saml_settings
+from manifest_auth.sign_in.providers import kinds, saml, saml_requests
 from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS, start_address
 from manifest_auth.sign_in.providers.provider_choice import StartRequest, choose
@@ -272,7 +272,7 @@ async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[Sig
 
 async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverData:
     client = ctx.client_hint.resolve(call.parameters.client)
-    found = await home_realm_discovery.discover(ctx, call.body.email, client)
+    found = await kinds.discover(ctx, call.body.email, client)
     ways = tuple(
         WireWayIn.of(way, client_id=way.client, url=start_address(ctx, way.client, way.kind, way.name))
         for way in found.providers
@@ -288,12 +288,12 @@ ROUTES = (
     Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "How an e-mail address can sign in",
           limit=AUTH_LIMIT, query=ClientQuery, operation="discoverProviders"),
     *(_start(kind) for kind in KINDS.values() if kind.start),
-    Route("POST", saml_settings.START, _saml_response, Access.OPEN,
+    Route("POST", saml_requests.START, _saml_response, Access.OPEN,
           "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
           limit=SAML_LIMIT, raw=True, ignore_unknown=True, also_form=SamlForm, redirects=(303,), query=ClientQuery,
           refusals=(*END_REFUSALS, RateLimited, Overloaded),
           refused=provider_errors.page_or_envelope, operation="signInWithSaml"),
-    Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "This server's SAML metadata for a "
+    Route("GET", f"{saml_requests.START}/metadata", _saml_metadata, Access.OPEN, "This server's SAML metadata for a "
                                                                                  "client",
           query=MetadataQuery, sends=("application/samlmetadata+xml",), refusals=(ValidationError, NotFound),
           operation="getSamlMetadata"),

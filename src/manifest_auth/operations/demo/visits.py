@@ -12,7 +12,7 @@ from manifest_auth import sessions
 from manifest_auth.context import ANONYMOUS, Caller
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in import completion, session_lifecycle
-from manifest_auth.sign_in.identity import BrowserCookies, Identity
+from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.password import METHOD
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, actor_of

@@ -17,8 +17,8 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in import step
 from manifest_auth.pages.sign_in.step import State
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import identities, linking
-from manifest_auth.sign_in.linking import Started
+from manifest_auth.sign_in import identities
+from manifest_auth.sign_in.identities import Started, begin_linking, offered
 from manifest_auth.store import TenantUnit
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
@@ -119,7 +119,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesVi
         ),
         offers=tuple(
             OfferView(one.name, one.display_name or one.name, frame.method(one.kind))
-            for one in linking.offered(unit)
+            for one in offered(unit)
             if one.name not in linked
         ),
         has_password=users.get(unit, ctx.user.user_id).password_hash is not None,
@@ -141,7 +141,7 @@ async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Ans
         await ctx.store.write(lambda unit: identities.unlink_own(unit, ctx, form.unlink))
         return flash.after(ctx, PATH, "unlinked")
     require(link=form.link)
-    started = await linking.begin(ctx, form.link, PATH)
+    started = await begin_linking(ctx, form.link, PATH)
     return to_provider(ctx, call, started)
 
 

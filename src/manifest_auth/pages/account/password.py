@@ -14,7 +14,7 @@ from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, own_badge, session_lifecycle
+from manifest_auth.sign_in import badge, completion, session_lifecycle
 from manifest_auth.store import TenantUnit
 
 # ``/account/password``: another password, with the current one.
@@ -116,7 +116,7 @@ async def _again_pin(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[
 
 
 async def _view(ctx: RequestContext, done: str = "") -> View:
-    found = await own_badge.look(ctx)
+    found = await badge.look_at_own(ctx)
     pin, state = found.pin, "none"
     if pin is not None:
         state = "dead" if pin.dead_at else "temporary" if pin.temporary_until else "lasting"
@@ -133,7 +133,7 @@ async def _view(ctx: RequestContext, done: str = "") -> View:
 
 async def _set(ctx: RequestContext, call: PageCall[PinForm]) -> View | Answer[None]:
     require(pin=call.fields.pin)
-    await own_badge.set_pin(ctx, call.fields.pin)
+    await badge.set_pin(ctx, call.fields.pin)
     return flash.after(ctx, PIN_PATH, "pin")
 
 

@@ -16,7 +16,7 @@ from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import directory_flows, directory_proof
+from manifest_auth.sign_in import directory_proof
 from manifest_auth.sign_in.directory_proof import Started
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.tenants import claims
@@ -187,7 +187,7 @@ async def _prove(ctx: RequestContext, call: PageCall[DomainsForm], form: Domains
     what is spoken for there."""
     started: Started = await directory_proof.begin(ctx, form.directory.lower(), PATH)
     begun, settings = started.begun, ctx.services.settings
-    call.headers.append(flow_cookie(begun.cookie, begun.browser, directory_flows.LIFE_S, settings, cross_site=False))
+    call.headers.append(flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False))
     proof = DomainProof(started.location, started.tenant.name, form.directory.lower(), started.application)
     return await _view(ctx, proof=proof)
 

@@ -16,8 +16,8 @@ from manifest_auth.pages import flash, qr_codes, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import admin_own_account
-from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.sign_in import admin_accounts
+from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
@@ -145,26 +145,26 @@ async def _act(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answe
 async def _password(ctx: RequestContext, form: AccountForm) -> str:
     shown = Credentials(form.current_password, form.otp.strip() or None)
     try:
-        await admin_own_account.change_password(ctx, shown, form.new_password)
+        await admin_accounts.change_password(ctx, shown, form.new_password)
     except InvalidCredentials as refusal:
         raise step_up.beside_proof(refusal, "currentPassword", "otp") from None
     return "password"
 
 
 async def _end(ctx: RequestContext, form: AccountForm) -> str:
-    await admin_own_account.end_other_sessions(ctx)
+    await admin_accounts.end_other_sessions(ctx)
     return "ended"
 
 
 async def _add(ctx: RequestContext, form: AccountForm) -> View:
     """The secret is shown this once, so no redirect comes before it."""
-    return await _view(ctx, secret=await _with_proof(form, lambda shown: admin_own_account.enrol(ctx, shown)))
+    return await _view(ctx, secret=await _with_proof(form, lambda shown: admin_accounts.enrol(ctx, shown)))
 
 
 async def _confirm(ctx: RequestContext, form: AccountForm) -> View:
     try:
         codes = await _with_proof(
-            form, lambda shown: admin_own_account.confirm(ctx, shown.password, form.factor_otp.strip())
+            form, lambda shown: admin_accounts.confirm(ctx, shown.password, form.factor_otp.strip())
         )
     except ValidationError as refusal:
         details = [("factorOtp" if field == "otp" else field, sentence) for field, sentence in refusal.details]
@@ -173,11 +173,11 @@ async def _confirm(ctx: RequestContext, form: AccountForm) -> View:
 
 
 async def _codes(ctx: RequestContext, form: AccountForm) -> View:
-    return await _view(ctx, codes=await _with_proof(form, lambda shown: admin_own_account.new_codes(ctx, shown)))
+    return await _view(ctx, codes=await _with_proof(form, lambda shown: admin_accounts.new_codes(ctx, shown)))
 
 
 async def _remove(ctx: RequestContext, form: AccountForm) -> str:
-    await _with_proof(form, lambda shown: admin_own_account.remove(ctx, shown))
+    await _with_proof(form, lambda shown: admin_accounts.remove(ctx, shown))
     return "removed"
 
 

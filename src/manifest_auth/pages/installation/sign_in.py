@@ -23,8 +23,8 @@ from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import account, frame
 from manifest_auth.pages.routing import ADMIN_SIGN_IN, page
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import admin_own_account, admin_sign_in, console, first_run
-from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.sign_in import admin_accounts, admin_sign_in
+from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
 
@@ -56,7 +56,7 @@ class SignInForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CodeForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``challenge``: says that the password was right, see :mod:`manifest_auth.sign_in.admin_challenge`."""
+    """``challenge``: says that the password was right, see :mod:`manifest_auth.sign_in.admin_sign_in`."""
 
     challenge: Annotated[str, Meta(max_length=2000)] = ""
     otp: Text = ""
@@ -83,7 +83,7 @@ async def _show_sign_in(ctx: RequestContext, call: PageCall[SignInQuery]) -> Vie
     asked = call.fields
     if call.admin is not None:
         return see_other(frame.coming_back_to(asked.return_to))
-    if await first_run.is_open(ctx):
+    if await admin_accounts.is_setup_open(ctx):
         return see_other(SETUP)
     return View(SignInView("", frame.coming_back_to(asked.return_to), bool(asked.out), bool(asked.late)))
 
@@ -99,7 +99,7 @@ async def _sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | An
     if missing:
         raise ValidationError(details=missing)
     try:
-        opened = await console.sign_in(ctx, form.username, form.password, None, _shown(ctx, call))
+        opened = await admin_sign_in.sign_in_to_console(ctx, form.username, form.password, None, _shown(ctx, call))
     except MfaRequired as due:
         return View(CodeView(due.challenge, frame.coming_back_to(form.return_to)), template=_CODE_TEMPLATE)
     except InvalidCredentials as refusal:
@@ -114,7 +114,7 @@ async def _code_again(ctx: RequestContext, call: PageCall[CodeForm]) -> View | A
 async def _code(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[None]:
     form = call.fields
     try:
-        opened = await console.continue_sign_in(ctx, form.challenge, form.otp.strip(), _shown(ctx, call))
+        opened = await admin_sign_in.continue_console_sign_in(ctx, form.challenge, form.otp.strip(), _shown(ctx, call))
     except MfaRequired as wrong:
         raise InvalidCredentials(details=[("otp", _WRONG_CODE)], reason=wrong.reason, replay=wrong.replay) from None
     except (InvalidToken, TokenExpired):
@@ -157,16 +157,16 @@ async def _again_setup(ctx: RequestContext, call: PageCall[SetupForm]) -> View |
 
 async def _view(ctx: RequestContext, form: SetupForm) -> View:
     """Raises NotFound once there is a system admin."""
-    if not await first_run.is_open(ctx):
+    if not await admin_accounts.is_setup_open(ctx):
         raise NotFound()
     return View(SetupView(form.username, PasswordRules().min_length))
 
 
 async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:
     form = call.fields
-    await first_run.set_up(ctx, form.code, form.username, form.password)
+    await admin_accounts.set_up(ctx, form.code, form.username, form.password)
     try:
-        opened = await console.sign_in(ctx, form.username, form.password)
+        opened = await admin_sign_in.sign_in_to_console(ctx, form.username, form.password)
     except Refusal:  # the account is there, and signs in by its own page
         return see_other(PATH)
     try:
@@ -178,8 +178,8 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
 async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> View:
     """The secret of a second factor, which takes effect with its first code. It is shown this once, so no redirect
     comes before it."""
-    ctx.caller = call.admin = await console.identify(ctx, cookie)
-    secret = await admin_own_account.enrol(ctx, Credentials(call.fields.password, None))
+    ctx.caller = call.admin = await admin_sign_in.identify(ctx, cookie)
+    secret = await admin_accounts.enrol(ctx, Credentials(call.fields.password, None))
     shown = await account.new_factor(ctx, secret)
     call.form_cookie = cookies.new_form_cookie(ctx)  # forms from before the sign-in are void
     return View(shown, headers=(frame.session_cookie(ctx, cookie),), template=_FACTOR_TEMPLATE)

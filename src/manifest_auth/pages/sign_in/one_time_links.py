@@ -21,7 +21,7 @@ from manifest_auth.pages.sign_in import done, step
 from manifest_auth.pages.sign_in.step import State, Way
 from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import email_change, password_reset, set_password
+from manifest_auth.sign_in import email_change, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import LinkInfo
@@ -88,7 +88,7 @@ async def _forgot(ctx: RequestContext, call: PageCall[ForgotForm]) -> View | Ans
     state = await step.unseal_state(ctx, call.form_cookie, form.s) or State()
     if len(form.email) < 3 or "@" not in form.email:
         raise ValidationError(details=[("email", _("Not a valid e-mail address"))])
-    await password_reset.forgot(ctx, Claim(form.email, state.client or None, browser_of(ctx, call.head).devices))
+    await set_password.forgot(ctx, Claim(form.email, state.client or None, browser_of(ctx, call.head).devices))
     s = step.seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, email=form.email))
     return see_other(f"{step.way_address(PATH, s)}&sent=1")
 

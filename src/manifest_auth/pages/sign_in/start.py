@@ -22,7 +22,7 @@ from manifest_auth.sign_in import exchange_codes, password
 from manifest_auth.sign_in.passkeys import sign_in as passkeys
 from manifest_auth.sign_in.passkeys.sign_in import PasskeyAnswer
 from manifest_auth.sign_in.password import Claim, Credentials
-from manifest_auth.sign_in.providers import home_realm_discovery
+from manifest_auth.sign_in.providers import kinds
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_email
@@ -120,7 +120,7 @@ async def _email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answe
         return see_other(step.way_address(SIGN_IN, "old"))
     require(email=form.email)
     check_email(form.email)
-    ways_in = await home_realm_discovery.discover(ctx, form.email, None)
+    ways_in = await kinds.discover(ctx, form.email, None)
     state = msgspec.structs.replace(state, email=form.email, client=ways_in.client, anew=True)
     path = SIGN_IN if ways_in.client else PASSWORD
     return see_other(step.way_address(path, step.seal_state(ctx, call.form_cookie, state)))

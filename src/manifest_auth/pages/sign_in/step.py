@@ -19,7 +19,7 @@ from manifest_auth.runtime.mail import Removed
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import return_addresses
-from manifest_auth.sign_in.providers import home_realm_discovery
+from manifest_auth.sign_in.providers import kinds
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.second_factor import questions
 from manifest_auth.sign_in.second_factor.questions import Question
@@ -158,7 +158,7 @@ async def view_of(
             change=way_address("/sign-in", others),
             forgot=way_address("/forgot", s),
         )
-    found = await home_realm_discovery.discover(ctx, state.email, tenant.identifier)
+    found = await kinds.discover(ctx, state.email, tenant.identifier)
     ways = (
         (start_address(ctx, tenant.identifier, way.kind, way.name), way.display_name or way.name)
         for way in found.providers

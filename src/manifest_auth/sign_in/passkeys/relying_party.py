@@ -16,7 +16,7 @@ from manifest_auth.runtime.settings import (
     why_no_passkeys,
 )
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.device_cookies import macs_of
+from manifest_auth.sign_in.browser_identity import macs_of
 from manifest_auth.store import Store, SystemUnit, TenantUnit, installation_values
 from manifest_auth.text import base64url
 

@@ -18,9 +18,9 @@ from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA
 from manifest_auth.sign_in import completion, exchange_codes
+from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.exchange_codes import Coded
-from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.passkeys import ceremonies, relying_party
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit

@@ -1,9 +1,4 @@
-"""The user that a provider's person is, and their roles.
-
-A person is (provider, subject). A new person is linked to an account by an open invitation, by the signed-in user's
-consent, or by an e-mail address: only where its domain is proved to be the client's, and the provider lists the domain
-and has verified the address. Otherwise an account is created, where the provider may. An address alone links nothing.
-"""
+"""The user that a provider's person is, how the person authenticated there, and their roles."""
 
 from __future__ import annotations
 
@@ -21,12 +16,52 @@ from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Identity, Issuer, LinkedBy, Provider, ProviderEmail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
-from manifest_auth.sign_in.providers.proof import Proof
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_email, clean_name, email_domain
 from manifest_auth.text.languages import marked as _
+
+# Authentication of a person as the provider reports it: methods, context and time.
+
+_LAST_S = 253_402_300_800  # the year 10000
+
+
+class ProviderProof(NamedTuple):
+    """How the provider authenticated the person: ``amr``, ``acr`` and ``auth_time`` (OpenID Connect Core, section 2),
+    or authentication context and instant (SAML core, section 2.7.2); empty where it does not say. ``at``: the same
+    time in milliseconds, None where it does not say; ``acrs``: authentication contexts of Entra ID."""
+
+    amr: tuple[str, ...] = ()
+    acr: str = ""
+    auth_time: str = ""
+    at: int | None = None
+    acrs: tuple[str, ...] = ()
+
+
+def proof_of(claims: Mapping[str, Any]) -> ProviderProof:
+    """The proof of verified claims. Values of other types count as absent."""
+    amr, acr, acrs, at = (claims.get(name) for name in ("amr", "acr", "acrs", "auth_time"))
+    number: float | None = at if isinstance(at, int | float) and not isinstance(at, bool) else None
+    return ProviderProof(
+        _texts(amr),
+        acr if isinstance(acr, str) else "",
+        "" if number is None else str(number),
+        int(number * 1000) if number is not None and 0 < number < _LAST_S else None,  # a float may be infinite
+        (acrs,) if isinstance(acrs, str) else _texts(acrs),
+    )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+# The user that a provider's person is, and their roles.
+#
+# A person is (provider, subject). A new person is linked to an account by an open invitation, by the signed-in user's
+# consent, or by an e-mail address: only where its domain is proved to be the client's, and the provider lists the
+# domain and has verified the address. Otherwise an account is created, where the provider may. An address alone links
+# nothing.
 
 _LONGEST_SUBJECT = 512
 _MOST_SHOWN, _SHOWN_LENGTH = 10, 40
@@ -56,7 +91,7 @@ class Person(NamedTuple):
     subjects_in: str = ""  # within what the subject is one person, where that is not the provider's issuer
     aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
     claims: Mapping[str, Any] = MappingProxyType({})  # the claims or attributes that arrived
-    proof: Proof = Proof()
+    proof: ProviderProof = ProviderProof()
 
 
 class LinkGrant(NamedTuple):

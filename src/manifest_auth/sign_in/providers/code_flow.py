@@ -20,8 +20,8 @@ from manifest_auth.providers.sign_in_flows import TRY, Flow, StartedFlow
 from manifest_auth.runtime.outgoing import NotPublic, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals
+from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.early_refusals import START_AGAIN
-from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import provider_factors, provider_flow, provider_tries
 from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice

@@ -20,7 +20,7 @@ from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.identity import BrowserCookies
+from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.providers import code_flow, microsoft, provider_flow
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.code_flow import CallbackParams

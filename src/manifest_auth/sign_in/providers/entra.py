@@ -1,20 +1,44 @@
-"""Settings of providers whose apps, such as Power Apps, call with an Entra ID access token.
-
-No sign-in page belongs to them; :mod:`.entra_verify` verifies the tokens.
-"""
+"""Entra ID access tokens that apps send: settings of their providers, and verification of a token."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Annotated, ClassVar
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from msgspec import Meta
 
-from manifest_auth.errors import ValidationError
-from manifest_auth.protocols.microsoft import GUID, Accepted, Cloud, diagnose
+from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Act, Event
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    ProviderUnavailable,
+    SsoFailed,
+    TokenExpired,
+    ValidationError,
+)
+from manifest_auth.protocols import microsoft
+from manifest_auth.protocols.microsoft import (
+    GUID,
+    Accepted,
+    Claims,
+    Cloud,
+    MicrosoftRefused,
+    Profile,
+    Throttled,
+    diagnose,
+)
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
+from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import ExternalCaller
+from manifest_auth.sign_in import completion
+from manifest_auth.sign_in.providers import account_matching, provider_flow
+from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.sign_in.providers.microsoft import (
     CloudName,
     Guid,
@@ -22,10 +46,19 @@ from manifest_auth.sign_in.providers.microsoft import (
     MicrosoftSettings,
     TrustEmail,
     cloud_of,
+    person_of,
 )
 from manifest_auth.sign_in.providers.oidc import are_scopes
+from manifest_auth.sign_in.sign_in_metrics import counts
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import step_up
 from manifest_auth.text.json_schema import matching
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
+
+# Settings of providers whose apps, such as Power Apps, call with an Entra ID access token.
+#
+# No sign-in page belongs to them; :func:`verify` verifies the tokens.
 
 
 class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
@@ -133,3 +166,275 @@ async def _application(
         yield Finding("note", "The client secret is used for nothing while askGraph is off.")
     if not own.scopes:
         yield Finding("note", "Tokens for our application count with any of its scopes: entra.scopes is empty.")
+
+
+# Verification of Entra ID access tokens: whether one is genuine, which provider it is for, and which user it names.
+#
+# The app and the person that a token names count only once the token is known to be genuine: Graph verifies tokens for
+# Graph, the directory's keys verify tokens for this server's application. A token that Graph accepts is not enough: any
+# app that a person signed in to has one, so the app must be listed.
+
+T = TypeVar("T")
+METHOD = EntraSettings.kind
+KEEP_MS = 5 * 60_000
+MOST_PROVIDERS = 50
+
+
+class NoMatchingProvider(InvalidToken):
+    """A token of a known directory that fits none of its providers; counted as a failure."""
+
+
+class NotGenuine(NoMatchingProvider):
+    """Microsoft did not issue this token; no setting of a client changes that."""
+
+
+class _Fitting(NamedTuple):
+    """A provider whose settings fit the token's claims. ``is_named``: the request names its client, or names none."""
+
+    provider: Provider
+    settings: EntraSettings
+    accepted: Accepted
+    claims: Claims
+    is_named: bool
+
+
+class _Candidates(NamedTuple):
+    """Providers that a token fits, at least one. ``claims``: see :class:`ExternalCaller`."""
+
+    fitting: list[_Fitting]
+    claims: int | None
+
+
+class EntraVerdict(NamedTuple):
+    """``ends_at``: when the token itself ends, milliseconds."""
+
+    external: ExternalCaller
+    ends_at: int
+
+
+async def verify(ctx: RequestContext, token: str, named: str | None, until: float) -> EntraVerdict:
+    """The verdict on a token. ``named``: the client that the request names, if any; ``until``: deadline of all calls,
+    as time of the event loop.
+
+    The token is verified first: until then no answer depends on what the token claims. Raises NoMatchingProvider,
+    NotGenuine, InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable.
+    """
+    found = await _fitting(ctx, token, named)
+    if len(found.fitting) == 1:
+        await _check_not_signed_out(ctx, token, found.fitting[0])
+    profile = await _check_genuine(ctx, token, found.fitting[0], until)
+    fitting = await _only(ctx, found.fitting)
+    if len(found.fitting) > 1:
+        await _check_not_signed_out(ctx, token, fitting)
+    person = await _person(ctx, token, fitting, profile, until)
+    if not fitting.is_named:
+        raise Forbidden(reason="X-Client-ID disagrees with the token")
+
+    def work(unit: SystemUnit) -> ExternalCaller:
+        return _sign_in(unit, ctx, fitting, person, token)._replace(claims=found.claims)
+
+    external = await provider_flow.retry_conflicts(lambda: ctx.services.store.write_quickly(work))
+    return EntraVerdict(external, int(fitting.claims.expires_at * 1000))
+
+
+@counts(METHOD, "linked")
+async def link(ctx: RequestContext, name: str, token: str) -> None:
+    """Links the person of a token to the caller, who is signed in with a session; sending the token is the consent.
+    ``name``: of the provider. Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled,
+    ProviderUnavailable, ReauthenticationRequired.
+    """
+    step_up.check(ctx, Act.IDENTITIES)
+    session_id = ctx.user.session_id
+    provider = await ctx.store.read(lambda unit: providers.get(unit, name))
+    if provider.kind != METHOD:
+        raise Conflict("Identities of this provider are not linked with a token")
+    if provider.disabled_at is not None:
+        raise SsoFailed(_("This way to sign in is switched off"), reason="provider is switched off")
+    try:
+        fitting = _fit(ctx, provider, microsoft.read(token) or {}, is_named=True)
+        await _check_not_signed_out(ctx, token, fitting)
+        until = ctx.services.outgoing.deadline(provider.tenant_id).at
+        person = await _person(ctx, token, fitting, await _check_genuine(ctx, token, fitting, until), until)
+    except (MicrosoftRefused, InvalidToken, TokenExpired) as error:
+        # Not InvalidToken: the caller's session token is still valid.
+        raise SsoFailed(reason=f"link: {error}") from error
+
+    def work(unit: SystemUnit) -> None:
+        ticket = provider_flow.consent(unit, ctx, provider, session_id)
+        _match(unit.of(provider.tenant_id), ctx, provider, person, ticket)
+
+    await provider_flow.retry_conflicts(lambda: ctx.services.store.write_quickly(work))
+
+
+async def _fitting(ctx: RequestContext, token: str, named: str | None) -> _Candidates:
+    """The providers that a token fits; those of the client that the request names, if any fits. Raises
+    NoMatchingProvider, InvalidToken."""
+    payload = microsoft.read(token) or {}
+    directory_id = microsoft.directory_of(payload)
+    found, claims = await ctx.services.store.read(lambda unit: _providers(unit, directory_id, named))
+    reasons: set[str] = set()
+    fitting: list[_Fitting] = []
+    for provider, is_named in found:
+        try:
+            fitting.append(_fit(ctx, provider, payload, is_named=is_named))
+        except (
+            MicrosoftRefused,
+            SsoFailed,
+        ) as error:  # a provider whose cloud is gone must not affect another client's
+            reasons.add(str(error))
+    if not found:
+        raise InvalidToken(reason="entra: the directory is bound to no client, or no claim on it counts")
+    if not fitting:
+        raise NoMatchingProvider(reason=f"entra: {'; '.join(sorted(reasons))}")
+    return _Candidates([one for one in fitting if one.is_named] or fitting[:1], claims if named is None else None)
+
+
+async def _only(ctx: RequestContext, fitting: list[_Fitting]) -> _Fitting:
+    """The one provider that is meant. Raises InvalidToken where several fit."""
+    if len(fitting) > 1:
+        fitting = await ctx.services.store.read(lambda unit: _not_suspended(unit, fitting)) or fitting
+    if len(fitting) > 1:
+        raise InvalidToken(reason="entra: several providers accept it: X-Client-ID must name a client that has one")
+    return fitting[0]
+
+
+def _fit(ctx: RequestContext, provider: Provider, payload: Mapping[str, Any], *, is_named: bool) -> _Fitting:
+    """Checks the token's claims by a provider's settings. Raises Refused, and SsoFailed when the installation no longer
+    has the provider's cloud."""
+    settings = provider.own(EntraSettings)
+    accepted = accepted_by(ctx, settings)
+    return _Fitting(provider, settings, accepted, microsoft.check(payload, accepted, ctx.now), is_named)
+
+
+async def _check_not_signed_out(ctx: RequestContext, token: str, fitting: _Fitting) -> None:
+    """Raises InvalidToken."""
+    tenant_id = fitting.provider.tenant_id
+    key = sessions.external_key(METHOD, tenant_id, token)
+    if await ctx.services.store.of(tenant_id).read(lambda unit: sessions.is_refused(unit, key)):
+        raise InvalidToken(reason="entra: the token was signed out")
+
+
+def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> tuple[list[tuple[Provider, bool]], int]:
+    """The directory's enabled providers, each with whether the request means it: all of the client that the request
+    names; else those of clients that have proved the directory. Where a client is named, the latter only show that the
+    token belongs to another client. Second: a stamp that changes when the claims on the directory change."""
+    if not directory_id:
+        return [], 0
+    counting = providers.find_by_directory(unit, METHOD, directory_id, MOST_PROVIDERS)
+    others = [(provider, named is None) for provider in counting]
+    tenant = tenants.find(unit, named) if named is not None else None
+    own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
+    mine = [
+        (provider, True)
+        for provider in own
+        if provider.kind == METHOD and provider.issuer == directory_id and provider.disabled_at is None
+    ]
+    return [*mine, *others], sessions.claims_stamp(unit, directory_id)
+
+
+def _not_suspended(unit: SystemUnit, several: list[_Fitting]) -> list[_Fitting]:
+    """Those whose client is not suspended: a suspended client must not block the token at another client."""
+    return [one for one in several if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
+
+
+async def _check_genuine(ctx: RequestContext, token: str, fitting: _Fitting, until: float) -> Profile | None:
+    """Verifies that Microsoft issued the token; the person's profile, where Graph was called. Where several providers
+    fit, any of them will do.
+
+    Raises NotGenuine, TokenExpired, ProviderUnavailable.
+    """
+    calls, cloud, claims = ctx.services.microsoft, fitting.accepted.cloud, fitting.claims
+    deadline = Deadline(fitting.provider.tenant_id, until)
+    is_over = claims.expires_at * 1000 <= ctx.now
+    if cloud.is_graph(claims.audience):
+        if is_over:  # Graph can no longer verify it
+            raise TokenExpired(reason="entra: token for Graph")
+        profile = await _ask_microsoft(calls.profile(token, cloud, deadline), NotGenuine)
+        if profile.id != claims.person:
+            raise NotGenuine(reason="entra: oid: Graph names another person")
+        return profile
+    await _ask_microsoft(calls.verify(token, claims, cloud, deadline), NotGenuine)
+    if is_over:
+        raise TokenExpired(reason="entra: token for our application")
+    return None
+
+
+async def _ask_microsoft(calling_provider: Awaitable[T], refused: type[InvalidToken] = InvalidToken) -> T:
+    """The result of a call to Microsoft. Raises ``refused``, ProviderUnavailable."""
+    try:
+        return await calling_provider
+    except Throttled as error:
+        raise ProviderUnavailable(reason=str(error), retry_after=error.seconds) from error
+    except Unreachable as error:
+        raise ProviderUnavailable(reason=str(error)) from error
+    except MicrosoftRefused as error:
+        raise refused(reason=f"entra: {error}") from error
+
+
+async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: Profile | None, until: float) -> Person:
+    """The person of a genuine token. ``profile``: from Graph, where it was called already. Raises InvalidToken,
+    AccountDisabled, SsoFailed, ProviderUnavailable."""
+    claims, settings = fitting.claims, fitting.settings
+    if profile is None and settings.ask_graph:
+        profile = await _ask_microsoft(_on_behalf(ctx, token, fitting, Deadline(fitting.provider.tenant_id, until)))
+        if profile.id != claims.person:
+            raise InvalidToken(reason="entra: oid: Graph names another person")
+    if profile is not None and profile.is_guest and not settings.guests:
+        # The token need not say so: `acct` and `idp` are optional.
+        raise InvalidToken(reason="entra: Graph: a guest")
+    if profile is not None and profile.is_disabled:
+        why = "Graph says that the account is disabled"
+        store = ctx.services.store.of(fitting.provider.tenant_id)
+        await store.write(lambda unit: provider_flow.record(unit, ctx, fitting.provider, AccountDisabled(reason=why)))
+        raise AccountDisabled(reason=f"entra: {why}")
+    return person_of(claims.everything, settings, profile)
+
+
+async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadline: Deadline) -> Profile:
+    """The profile from Graph of the caller of a genuine token for this server's application. Raises Unreachable, and
+    SsoFailed: an expired secret or a missing consent is not the caller's fault."""
+    calls, cloud, settings = ctx.services.microsoft, fitting.accepted.cloud, fitting.settings
+    secret = providers.open_secrets(ctx.services.sealer, fitting.provider).client_secret or ""
+    try:
+        exchanged = await calls.on_behalf_of(token, settings.directory, settings.client_id, secret, cloud, deadline)
+        return await calls.profile(exchanged, cloud, deadline)
+    except MicrosoftRefused as error:
+        refusal = SsoFailed(reason=f"entra: {error}")
+        store = ctx.services.store.of(fitting.provider.tenant_id)
+        await store.write(lambda unit: provider_flow.record(unit, ctx, fitting.provider, refusal))
+        raise refusal from error
+
+
+def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: Person, token: str) -> ExternalCaller:
+    provider = fitting.provider
+    bound = unit.of(provider.tenant_id)
+    if tenants.get(unit, provider.tenant_id).suspended_at is not None:
+        suspended = AccountDisabled(reason=provider_flow.SUSPENDED)
+        provider_flow.record(bound, ctx, provider, suspended)
+        raise suspended
+    user = _match(bound, ctx, provider, person, LinkGrant())
+    completion.active_account(unit, ctx, provider.tenant_id, user.id, METHOD)
+    key = sessions.external_key(METHOD, provider.tenant_id, token)
+    audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", method=METHOD, provider=provider.id, session=key[:22])
+    identity = providers.find_identity(bound, provider.id, person.subject)
+    assert identity is not None
+    until = min(int(fitting.claims.expires_at * 1000), ctx.now + KEEP_MS)
+    return ExternalCaller(
+        key=key,
+        method=METHOD,
+        tenant_id=provider.tenant_id,
+        identity_id=identity.id,
+        provider_changed_at=provider.changed_at,
+        verified_at=ctx.now,
+        until=until,
+        claims=None,
+    )
+
+
+def _match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: LinkGrant) -> User:
+    """The user; a refusal is recorded."""
+    try:
+        return account_matching.match(unit, ctx, provider, person, ticket)
+    except SsoFailed as refusal:
+        provider_flow.record(unit, ctx, provider, refusal)
+        raise

@@ -1,39 +1,133 @@
-"""Entra ID access tokens as bearer tokens: Power Apps and other apps call with a token that Microsoft issued.
-
-A token is verified once (:mod:`.entra_verify`), and the verdict is cached until the token expires, at most five
-minutes. User and permissions are read on every request, as for this server's own tokens.
-"""
+"""Entra ID access tokens as bearer tokens: remembered, and limited where they fail."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from manifest_auth import audit, sessions
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
-from manifest_auth.errors import AccountDisabled, InvalidToken
+from manifest_auth.errors import AccountDisabled, InvalidToken, ProviderUnavailable
 from manifest_auth.protocols import microsoft
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import entra_verify
-from manifest_auth.sign_in.providers.entra_failures import Failures, Key
-from manifest_auth.sign_in.providers.entra_verify import METHOD, Verdict
+from manifest_auth.sign_in.providers import entra
+from manifest_auth.sign_in.providers.entra import METHOD, EntraVerdict, NoMatchingProvider, NotGenuine
 from manifest_auth.sign_in.sign_in_metrics import counted
 from manifest_auth.store import TenantUnit
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counter, Policy, Wait
+
+# Limits for failing Entra ID bearer tokens: each is verified once, a few at a time, and with growing pauses.
+#
+# Failures are counted by address and directory after verification, so valid tokens are never delayed by their number.
+# Only :data:`AT_ONCE` tokens of one address and directory are verified at a time, which limits what a flood costs
+# before it is counted.
+
+
+#: No ceiling, and short pauses: many users may share an address, such as that of a cloud that runs their apps.
+FAILURES = Policy(free=30, longest_ms=10_000, memory_ms=600_000, ceiling=None)
+AT_ONCE = 16
+REFUSED_MS = 60_000
+MOST_REFUSED = 20_000
+
+#: Key of a cached verdict: the token's SHA-256, and the client that the request names.
+Key = tuple[bytes, str | None]
+
+
+class _RefusedToken(NamedTuple):
+    until: int
+    reason: str
+
+
+class Failures:
+    """The failures of one process. A token that is not genuine is remembered: no setting of this server changes
+    that."""
+
+    def __init__(self) -> None:
+        self._refused: dict[Key, _RefusedToken] = {}
+        self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
+
+    async def guarded(
+        self, ctx: RequestContext, key: Key, directory: str, verify: Callable[[float], Awaitable[EntraVerdict]]
+    ) -> EntraVerdict:
+        """The verdict of ``verify``, which gets its deadline as time of the event loop.
+
+        Raises as that does, InvalidToken, RateLimited and ProviderUnavailable.
+        """
+        self._check(key, ctx.now)
+        counters = counters_of(ctx.address, directory)
+        until = asyncio.get_running_loop().time() + ctx.services.settings.provider_timeout
+        turn = self._turns.setdefault((counters[0].key, key[1]), asyncio.Semaphore(AT_ONCE))
+        try:
+            async with asyncio.timeout_at(until):
+                await turn.acquire()
+        except TimeoutError:
+            raise ProviderUnavailable(reason="entra: no turn in time among the tokens of this address") from None
+        try:
+            await _check_pause(ctx, counters)
+            return await verify(until)
+        except NoMatchingProvider as failure:
+            if isinstance(failure, NotGenuine):
+                self._remember(key, failure.reason, ctx.now)
+            await _count(ctx, counters)
+            raise
+        finally:
+            turn.release()
+
+    def _check(self, key: Key, now: int) -> None:
+        refused = self._refused.get(key)
+        if refused is not None and refused.until > now:
+            raise InvalidToken(reason=f"{refused.reason}; found a moment ago")
+
+    def _remember(self, key: Key, reason: str, now: int) -> None:
+        self._refused.pop(key, None)
+        while len(self._refused) >= MOST_REFUSED:
+            del self._refused[next(iter(self._refused))]
+        self._refused[key] = _RefusedToken(now + REFUSED_MS, reason)
+
+
+def counters_of(address: str, directory: str) -> tuple[Counter, ...]:
+    """The counters of an address for one directory, the one of its narrowest network first."""
+    return throttle.by_address(FAILURES, lambda network: throttle.key_of("entra", network, directory), address)
+
+
+async def _check_pause(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
+    """Raises RateLimited."""
+    if not ctx.services.throttle.is_on:
+        return
+    look = ctx.services.store.read(lambda unit: [throttle.blocked(unit, counter, ctx.now) for counter in counters])
+    if waits := [blocked.ms for blocked in await look if blocked is not None]:
+        raise ctx.services.throttle.refusal("entra", Wait(max(waits), "origin"))
+
+
+async def _count(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
+    if ctx.services.throttle.is_on:
+        ordered = throttle.in_order(counters)
+        await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))
+
+
+# Entra ID access tokens as bearer tokens: Power Apps and other apps call with a token that Microsoft issued.
+#
+# A token is verified once (:mod:`.entra`), and the verdict is cached until the token expires, at most five
+# minutes. User and permissions are read on every request, as for this server's own tokens.
 
 __all__ = ["METHOD", "EntraTokens", "sign_out"]
 
 MOST = 20_000
 MOST_TEXTS = 2000
-REFUSED_MS = 2 * 86_400_000  # how long a token stays signed out at least: a day longer than Microsoft's tokens live
+SIGNED_OUT_MS = 2 * 86_400_000  # how long a token stays signed out at least: a day longer than Microsoft's tokens live
 
 
 class EntraTokens:
     """The cached verdicts of one process."""
 
     def __init__(self) -> None:
-        self._verdicts: dict[Key, Verdict] = {}
-        self._under_way: dict[Key, asyncio.Task[Verdict]] = {}
+        self._verdicts: dict[Key, EntraVerdict] = {}
+        self._under_way: dict[Key, asyncio.Task[EntraVerdict]] = {}
         self._failures = Failures()
         # SHA-256 of the tokens accepted last: without processor support, hashing takes as long as the rest of the
         # check.
@@ -70,7 +164,7 @@ class EntraTokens:
         known = list(self._verdicts.values())
         return max((verdict.ends_at for verdict in known if verdict.external.key == session_id), default=0)
 
-    async def _judge_once(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
+    async def _judge_once(self, ctx: RequestContext, token: str, key: Key) -> EntraVerdict:
         """Verifies a token once: concurrent requests with the same token wait for the first one's verdict."""
         task = self._under_way.get(key)
         if task is None:
@@ -86,13 +180,11 @@ class EntraTokens:
         self._digests[token] = key[0]
         return verdict
 
-    async def _verify(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
+    async def _verify(self, ctx: RequestContext, token: str, key: Key) -> EntraVerdict:
         directory = microsoft.directory_of(microsoft.read(token) or {})
-        return await self._failures.guarded(
-            ctx, key, directory, lambda until: entra_verify.verify(ctx, token, key[1], until)
-        )
+        return await self._failures.guarded(ctx, key, directory, lambda until: entra.verify(ctx, token, key[1], until))
 
-    def _forget(self, key: Key, done: asyncio.Task[Verdict]) -> None:
+    def _forget(self, key: Key, done: asyncio.Task[EntraVerdict]) -> None:
         del self._under_way[key]
         if not done.cancelled():
             done.exception()  # read, though all callers may be gone
@@ -111,6 +203,6 @@ def _alive(principal: Principal, now: int) -> Principal:
 def sign_out(unit: TenantUnit, ctx: RequestContext) -> None:
     """Refuses the caller's token until it expires, on every node."""
     key = ctx.user.session_id
-    until = max(ctx.services.entra.end_of(key), ctx.now + REFUSED_MS)
+    until = max(ctx.services.entra.end_of(key), ctx.now + SIGNED_OUT_MS)
     sessions.refuse_external_token(unit, key, ctx.now, until)
     audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{ctx.user.user_id}", session=key[:22])

@@ -18,7 +18,7 @@ from manifest_auth.providers import KindSettings, Provider, Secrets
 from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in.identity import BrowserCookies
+from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
 

@@ -16,7 +16,7 @@ from manifest_auth.protocols.microsoft import GUID, Cloud, Clouds, Profile, diag
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Directory, KindSettings, Provider
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in.providers import account_matching, proof
+from manifest_auth.sign_in.providers import account_matching
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.kind import Kind, R
 from manifest_auth.text.canonical import EMAIL_SHAPE, email_key
@@ -154,7 +154,7 @@ def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: P
         first_name=names[0],
         last_name=names[1],
         claims=claims,
-        proof=proof.proof_of(claims),
+        proof=account_matching.proof_of(claims),
         groups=account_matching.groups_of(claims, settings.group_claim),
         directory=settings.directory,
     )

@@ -22,8 +22,8 @@ from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in.identity import BrowserCookies
-from manifest_auth.sign_in.providers import account_matching, code_flow, proof, provider_flow
+from manifest_auth.sign_in.browser_identity import BrowserCookies
+from manifest_auth.sign_in.providers import account_matching, code_flow, provider_flow
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.code_flow import CallbackParams
 from manifest_auth.sign_in.providers.kind import Callback, CallbackState, CookieOf, Kind, OurselvesData, SignInStart
@@ -232,7 +232,7 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
         groups=account_matching.groups_of(claims, settings.group_claim),
         subjects_in=settings.subjects_in,
         claims=claims,
-        proof=proof.proof_of(claims),
+        proof=account_matching.proof_of(claims),
     )
 
 

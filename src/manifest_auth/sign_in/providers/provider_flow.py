@@ -22,16 +22,11 @@ from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
 from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
+from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY, START_AGAIN
 from manifest_auth.sign_in.exchange_codes import Coded
-from manifest_auth.sign_in.identity import BrowserCookies
-from manifest_auth.sign_in.providers import (
-    account_matching,
-    provider_factors,
-    provider_reauthentication,
-    provider_tries,
-)
+from manifest_auth.sign_in.providers import account_matching, provider_factors, provider_tries
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
@@ -152,7 +147,7 @@ async def complete(
         return Outcome.of_try(flow)
     if flow is not None and flow.is_reauthentication:
         listed = partial(_is_listed, provider=provider, address=flow.return_to)
-        await provider_reauthentication.complete(ctx, provider, person, flow, use, listed)
+        await provider_factors.complete_reauthentication(ctx, provider, person, flow, use, listed)
         return Outcome(return_to, is_proof=True)
     arrival = _Arrival(
         ctx=ctx, provider=provider, person=person, browser=browser, flow=flow, return_to=return_to, use=use, also=also

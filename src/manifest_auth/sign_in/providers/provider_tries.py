@@ -22,11 +22,10 @@ from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
-from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import account_matching, provider_factors
-from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
-from manifest_auth.sign_in.providers.proof import Proof
+from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person, ProviderProof
 from manifest_auth.sign_in.providers.provider_factors import FactorVerdict
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text.languages import marked as _
@@ -194,7 +193,7 @@ def result_of(unit: TenantUnit, ctx: RequestContext, provider: Provider, session
     return None if found is None else msgspec.json.decode(found, type=Tried)
 
 
-def _proof(proof: Proof) -> dict[str, Any]:
+def _proof(proof: ProviderProof) -> dict[str, Any]:
     methods = tuple(method[:_LONGEST] for method in proof.amr[:_MOST])
     return {"amr": methods, "acr": proof.acr[:_LONGEST], "auth_time": proof.auth_time[:_LONGEST]}
 

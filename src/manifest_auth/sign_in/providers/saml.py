@@ -23,7 +23,7 @@ from manifest_auth.providers import Provider, Secrets
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in.identity import BrowserCookies
+from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.providers import saml_requests, saml_responses
 from manifest_auth.sign_in.providers.kind import (
     CertificateData,
@@ -34,8 +34,8 @@ from manifest_auth.sign_in.providers.kind import (
     optional,
 )
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
+from manifest_auth.sign_in.providers.saml_requests import START, Attributes, SamlSettings, acs, entity_id
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
-from manifest_auth.sign_in.providers.saml_settings import START, Attributes, SamlSettings, acs, entity_id
 from manifest_auth.text.canonical import when
 from manifest_auth.text.models import ErrorCollector
 
@@ -122,7 +122,7 @@ class _Saml(Kind[SamlSettings, ReceivedResponse]):
         yield await _sign_on(outgoing, provider.tenant_id, own)
 
     async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
-        return await saml_requests.begin(ctx, chosen)
+        return await saml_requests.begin_saml(ctx, chosen)
 
     async def _end(
         self, ctx: RequestContext, returned: ReceivedResponse, cookie_of: CookieOf, browser: BrowserCookies

@@ -1,28 +1,109 @@
-"""Requests of this server to SAML providers (SAML 2.0 profiles, section 4.1).
-
-A posted request has a page with its own address, which only the browser that started the sign-in may open: the answer
-to a POST can name an address, but carry no page.
-"""
+"""Settings of SAML providers, this server's addresses for them, and its requests to them."""
 
 from __future__ import annotations
 
 import base64
+from typing import Annotated, ClassVar, Literal, Self
+
+import msgspec
+from msgspec import Meta
 
 from manifest_auth import providers, tenants
-from manifest_auth.errors import Conflict, SsoFailed
-from manifest_auth.providers import Provider, sign_in_flows
+from manifest_auth.errors import Conflict, SsoFailed, ValidationError
+from manifest_auth.providers import KindSettings, Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import provider_factors, provider_flow
 from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice
-from manifest_auth.sign_in.providers.saml_settings import START, SamlSettings, acs, entity_id
 from manifest_auth.store import SystemUnit
+from manifest_auth.text.canonical import check_web_address
+from manifest_auth.text.models import ErrorCollector
+
+# Settings of a SAML provider, and this server's addresses for such providers.
+
+START = "/api/client/auth/okta-saml"
+
+Name = Annotated[str, Meta(max_length=256)]
+
+
+class Attributes(msgspec.Struct, frozen=True, rename="camel"):
+    """Names of SAML attributes. Empty: the usual ones are tried."""
+
+    email: Name = ""
+    first_name: Name = ""
+    last_name: Name = ""
+    groups: Name = ""
+    subject: Annotated[str, Meta(max_length=256, description="Identifies the person in place of NameID.")] = ""
+
+
+class SamlSettings(KindSettings, frozen=True, rename="camel"):
+    """A SAML identity provider and its pinned certificates."""
+
+    kind: ClassVar[str] = "saml"
+    unique: ClassVar[str] = "entity id"
+
+    entity_id: Annotated[str, Meta(min_length=1, max_length=1024)]
+    certificates: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, max_length=10, description="Signing certificates, base64; any of them may have signed."),
+    ]
+    redirect_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-Redirect binding.")] = ""
+    post_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-POST binding.")] = ""
+    binding: Annotated[Literal["redirect", "post"], Meta(description="How requests are sent.")] = "redirect"
+    sign_requests: bool = False
+    allow_idp_initiated: Annotated[
+        bool, Meta(description="Responses without a request of this server are accepted.")
+    ] = True
+    expired_certificates: Annotated[
+        Literal["refuse", "accept"], Meta(description="Whether a pinned certificate counts past its end.")
+    ] = "refuse"
+    attributes: Attributes = Attributes()
+
+    @property
+    def identifier(self) -> str:
+        return self.entity_id
+
+    def addresses(self) -> list[tuple[str, str]]:
+        """Names and addresses of the configured bindings."""
+        both = (("redirectUrl", self.redirect_url), ("postUrl", self.post_url))
+        return [(name, address) for name, address in both if address]
+
+    def check(self) -> None:
+        with ErrorCollector() as each:
+            for name, address in self.addresses():
+                with each:
+                    check_web_address(address, f"saml.{name}")
+            needed = "postUrl" if self.binding == "post" else "redirectUrl"
+            with each:
+                if not (self.post_url if self.binding == "post" else self.redirect_url):
+                    raise ValidationError(details=[(f"saml.{needed}", "Needed for this binding")])
+
+    def check_change(self, before: Self) -> None:
+        if before.entity_id != self.entity_id:
+            raise ValidationError(details=[("saml.entityId", "Another provider's: make a new provider for it")])
+
+
+def entity_id(ctx: RequestContext, client: str) -> str:
+    """This server's entity id for the providers of a client: the address of its metadata."""
+    return f"{ctx.services.settings.public_url.rstrip('/')}{START}/metadata?client={client}"
+
+
+def acs(ctx: RequestContext, client: str = "") -> str:
+    """This server's assertion consumer service address. ``client``: appended for a provider that encrypts, so that its
+    unsolicited responses name the client."""
+    return ctx.services.settings.public_url.rstrip("/") + START + (f"?client={client}" if client else "")
+
+
+# Requests of this server to SAML providers (SAML 2.0 profiles, section 4.1).
+#
+# A posted request has a page with its own address, which only the browser that started the sign-in may open: the answer
+# to a POST can name an address, but carry no page.
 
 FORM = f"{START}/form"
 
 
-async def begin(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart:
+async def begin_saml(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart:
     """The address to go to, and for the POST binding a page that posts the request. Raises RateLimited, and Conflict
     where an identity is to be linked at a provider without a redirect address."""
     own, is_link = chosen.provider.own(SamlSettings), chosen.request.is_link

@@ -1,15 +1,14 @@
-"""Responses of SAML providers (SAML 2.0 profiles, section 4.1).
-
-The unverified content of a response only picks the provider whose pinned keys verify it: by the request that it
-answers, else the client that was named, else the audience, or the Destination where the audience is encrypted.
-Everything else is read from verified bytes alone, and every failure gets the same answer.
-"""
+"""Responses of SAML providers (SAML 2.0 profiles, section 4.1): counted, verified once, and read as a person."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import bindparam
 
 from manifest_auth import providers, tenants
 from manifest_auth.audit import Event
@@ -17,20 +16,161 @@ from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import early_refusals, response_limits
+from manifest_auth.sign_in import early_refusals
+from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.early_refusals import START_AGAIN, ClientRefusal
-from manifest_auth.sign_in.identity import BrowserCookies
-from manifest_auth.sign_in.providers import assertion_replays, provider_flow, provider_tries
+from manifest_auth.sign_in.providers import provider_flow, provider_tries
+from manifest_auth.sign_in.providers.account_matching import Person, ProviderProof
 from manifest_auth.sign_in.providers.kind import CookieOf
 from manifest_auth.sign_in.providers.provider_flow import Outcome
-from manifest_auth.sign_in.providers.saml_person import person_of
-from manifest_auth.sign_in.providers.saml_settings import SamlSettings, acs, entity_id
-from manifest_auth.sign_in.response_limits import CountedResponse
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.sign_in.providers.saml_requests import SamlSettings, acs, entity_id
+from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
+from manifest_auth.store.tables import seen_assertions
 from manifest_auth.tenants import Tenant
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.limits import ENTRY_POINT, FLOW_LIFE_S
+from manifest_auth.throttle.throttle import Counter, Pause, Wait
+from manifest_auth.throttle.throttle import Policy as ThrottlePolicy
 
-if TYPE_CHECKING:  # imported with the first response: it loads libraries that few installations use
+if TYPE_CHECKING:
     from manifest_auth.protocols.saml import Assertion, Policy, UnverifiedResponse
+
+
+# Rate limits for SAML responses, which anyone can send and which cost time to verify.
+#
+# Each counts as a failure of its address until :meth:`CountedResponse.succeeded`. While an address has to wait, a
+# browser that started the sign-in here has a few attempts of its own, so that an attacker behind the same address does
+# not block it; the number of sign-ins that may start is limited as well.
+
+
+#: Responses from one address, at all clients.
+RESPONSES = ThrottlePolicy(free=200, longest_ms=5_000, memory_ms=60 * 60_000, ceiling=None)
+#: Responses to one sign-in that started here, beyond those of its address.
+ANSWERS = ThrottlePolicy(free=3, longest_ms=60_000, memory_ms=FLOW_LIFE_S * 1000, ceiling=None)
+
+
+class CountedResponse(NamedTuple):
+    """A response that may be verified, and the counters that counted it."""
+
+    counters: list[Counter]
+
+    def succeeded(self, unit: TenantUnit) -> None:
+        """Takes the failure back, once the response was verified and used for the first time."""
+        for counter in self.counters:
+            throttle.decrement(unit, counter.key)
+
+
+async def take_response(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> CountedResponse:
+    """Counts a response before it is read. ``state``: of the sign-in that it claims to answer; ``cookie_of``: a
+    cookie's value by its name. Raises RateLimited."""
+    if not ctx.services.throttle.is_on:
+        return CountedResponse([])
+    taken = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, state, cookie_of))
+    if isinstance(taken, CountedResponse):
+        return taken
+    raise ctx.services.throttle.refusal(ENTRY_POINT, Wait(taken.ms, "address"))
+
+
+def _count(
+    unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]
+) -> CountedResponse | Pause:
+    counters = throttle.in_order(throttle.by_address(RESPONSES, lambda network: _key("from", network), ctx.address))
+    blocked = throttle.count_each(unit, counters, ctx.now)
+    if blocked is None:
+        return CountedResponse(counters)
+    flow = sign_in_flows.find_by_state(unit, state, ctx.now) if state else None
+    if flow is None or flow.is_used or not flow.is_from(cookie_of(flow.cookie)):
+        return blocked
+    own = [Counter(_key("to", flow.key), ANSWERS)]
+    return throttle.count_each(unit, own, ctx.now) or CountedResponse(own)
+
+
+def _key(*parts: str) -> str:
+    return throttle.key_of("responses", *parts)
+
+
+# Ids of used SAML assertions, shared by all nodes: an assertion works once (SAML 2.0 profiles, section 4.1.4.5).
+
+_REMEMBER = tenant_scoped(
+    upsert(seen_assertions)
+    .values(key=bindparam("key"), expires_at=bindparam("expires_at"))
+    .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
+)
+
+
+def remember_assertion(unit: TenantUnit, issuer: str, assertion_id: str, until: int) -> bool:
+    """Stores an assertion as used until ``until`` (milliseconds). False when it was used before."""
+    key = hashlib.sha256(f"{issuer}\0{assertion_id}".encode()).hexdigest()
+    return unit.change(_REMEMBER, key=key, expires_at=until) == 1
+
+
+# The person of a SAML assertion: which attributes hold subject, e-mail address, names and groups.
+
+_EMAIL = (
+    "email", "Email", "mail", "emailAddress", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+    "urn:oid:0.9.2342.19200300.100.1.3", "urn:oid:1.2.840.113549.1.9.1",
+)  # fmt: skip
+_FIRST = (
+    "firstName", "FirstName", "first_name", "givenName", "given_name", "urn:oid:2.5.4.42",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname",
+)  # fmt: skip
+_LAST = (
+    "lastName", "LastName", "last_name", "sn", "surname", "family_name", "urn:oid:2.5.4.4",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname",
+)  # fmt: skip
+_GROUPS = (
+    "groups", "Groups", "group", "memberOf", "roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups",
+    "http://schemas.xmlsoap.org/claims/Group",
+)  # fmt: skip
+_TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+
+
+def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
+    """The person of a verified assertion. Raises SsoFailed when it has no permanent subject."""
+    attributes, names = assertion.attributes, settings.attributes
+    subject = assertion.name_id
+    if names.subject:
+        subject = _first(attributes, (names.subject,))
+    elif assertion.name_id_format == _TRANSIENT:
+        raise SsoFailed(reason="NameID is transient, and no attribute is set to identify the person by")
+    if not subject:
+        raise SsoFailed(reason="the assertion names no subject")
+    email = _first(attributes, (names.email,) if names.email else _EMAIL)
+    if not email and not names.email and "@" in assertion.name_id:
+        email = assertion.name_id
+    return Person(
+        subject=subject,
+        email=email or None,
+        email_verified=True,  # account_matching checks whether the provider may vouch for the domain
+        first_name=_first(attributes, (names.first_name,) if names.first_name else _FIRST),
+        last_name=_first(attributes, (names.last_name,) if names.last_name else _LAST),
+        groups=_all(attributes, (names.groups,) if names.groups else _GROUPS),
+        claims=attributes,
+        proof=ProviderProof(
+            (), assertion.authn_context or "", assertion.authn_instant or "", _time(assertion.authn_instant)
+        ),
+    )
+
+
+def _time(instant: str | None) -> int | None:
+    from manifest_auth.protocols import saml
+
+    return saml.read_time(instant) if instant else None
+
+
+def _all(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> tuple[str, ...]:
+    return next((attributes[name] for name in names if name in attributes), ())
+
+
+def _first(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> str:
+    return next((value for name in names for value in attributes.get(name, ()) if value), "")
+
+
+# Responses of SAML providers (SAML 2.0 profiles, section 4.1).
+#
+# The unverified content of a response only picks the provider whose pinned keys verify it: by the request that it
+# answers, else the client that was named, else the audience, or the Destination where the audience is encrypted.
+# Everything else is read from verified bytes alone, and every failure gets the same answer.
 
 
 class ReceivedResponse(NamedTuple):
@@ -59,7 +199,7 @@ async def finish(
 async def _finish(
     ctx: RequestContext, received: ReceivedResponse, cookie_of: CookieOf, browser: BrowserCookies
 ) -> tuple[Flow | None, Outcome]:
-    taken = await response_limits.take(ctx, received.relay_state, cookie_of)
+    taken = await take_response(ctx, received.relay_state, cookie_of)
     await ctx.services.saml_thread.run(_load)
     from manifest_auth.protocols import saml
 
@@ -105,7 +245,7 @@ async def _complete(
             return
         if flow is not None and not sign_in_flows.take(unit, flow):
             raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
-        if not assertion_replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
+        if not remember_assertion(unit, settings.entity_id, assertion.id, assertion.remember_until):
             detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
             ctx.services.anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
             raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")

@@ -14,9 +14,9 @@ from manifest_auth.protocols import webauthn
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, Way, ways_of
-from manifest_auth.sign_in import completion, device_cookies, exchange_codes, password, set_password
+from manifest_auth.sign_in import browser_identity, completion, exchange_codes, password, set_password
+from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import Account, SignedIn
-from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.sign_in.password import Credentials
 from manifest_auth.sign_in.second_factor import enrollment, gate, questions
@@ -116,7 +116,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
     is locked first, in the same order as where the answer is judged."""
     challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
-    known = origins.known(bound, user.id, device_cookies.of_user(ctx, user.id, browser.devices), ctx.address)
+    known = origins.known(bound, user.id, browser_identity.device_of_user(ctx, user.id, browser.devices), ctx.address)
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
     attempt = _Attempt(challenge=challenge, tenant=tenant, user=user, counters=counters)
     if wait := ctx.services.throttle.count(unit, counters, ctx.now):

@@ -13,7 +13,7 @@ from manifest_auth.errors import InvalidToken, MfaRequired, ValidationError
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, SessionProof, Way
-from manifest_auth.sign_in.identity import Identity
+from manifest_auth.sign_in.browser_identity import Identity
 from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import TenantUnit

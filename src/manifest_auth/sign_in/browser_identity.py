@@ -1,0 +1,88 @@
+"""Identity that a sign-in method proved, and the cookies of the browser: by one of them the throttle recognises it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from manifest_auth.runtime.sealing import Macs
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions.sessions import Way
+
+# Results of a sign-in method, and the cookies that came with the attempt.
+
+
+class Identity(NamedTuple):
+    """``proof``: the password hash that matched, which must still be the user's; ``provider_id``: the provider that
+    vouched; ``amr``: what was proved (RFC 8176), ``authenticated_at``: when, milliseconds, None where a provider does
+    not say; ``needs_factor``: False only where a factor was proved or asked for already, or the provider answers for
+    it."""
+
+    method: str
+    user_id: int
+    amr: tuple[Way, ...]
+    proof: str | None = None
+    provider_id: int | None = None
+    authenticated_at: int | None = None
+    needs_factor: bool = True
+
+
+class BrowserCookies(NamedTuple):
+    """Cookies that came with an attempt: of a session, of a trusted browser, and the markers of a device in which users
+    signed in before."""
+
+    cookie: str | None
+    devices: tuple[str, ...]
+    trust: str | None = None
+
+
+# The cookie by which the throttle recognises a browser in which a user signed in before.
+#
+# It holds a marker for each of the last users of the browser, of all clients. A marker counts for the user to whom this
+# server gave it and for no one else: an attacker who could set a chosen value in a victim's browser, one of an own
+# account for instance, could otherwise guess passwords from the victim's own origin. So a marker carries a MAC with the
+# user's number.
+
+MOST = 6  # markers of one browser
+_RANDOM = 22  # 128 bits in base64url
+_MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}[0-9a-f]{{64}}\Z")
+_BETWEEN = "."
+
+
+class OwnDeviceCookie(NamedTuple):
+    """A user's marker, and the cookie that the browser is to keep; None: the one that it has."""
+
+    marker: str
+    cookie: str | None
+
+
+def read_device_cookie(value: str | None) -> tuple[str, ...]:
+    """The markers in a cookie, the newest first."""
+    return tuple(part for part in (value or "").split(_BETWEEN, MOST)[:MOST] if _MARKER.match(part))
+
+
+def device_of_user(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> str | None:
+    """The marker that was given to the user."""
+    macs = macs_of(ctx)
+    own = (one for one in markers if macs.is_valid(_message(one[:_RANDOM], user_id), one[_RANDOM:]))
+    return next(own, None)
+
+
+def after_sign_in(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> OwnDeviceCookie:
+    """The marker of a user who has signed in, a new one where the browser has none of theirs."""
+    if given := device_of_user(ctx, user_id, markers):
+        return OwnDeviceCookie(given, None)
+    random = ctx.services.random.text(16)
+    marker = random + macs_of(ctx).make(_message(random, user_id))
+    return OwnDeviceCookie(marker, _BETWEEN.join((marker, *markers)[:MOST]))
+
+
+def _message(random: str, user_id: int) -> bytes:
+    return f"device\0{random}\0{user_id}".encode()
+
+
+def macs_of(ctx: RequestContext) -> Macs:
+    """The MACs of this installation's secret keys, for what a browser keeps."""
+    macs = ctx.services.store.macs
+    assert macs is not None, "the server's store has them"
+    return macs
