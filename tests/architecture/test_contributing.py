@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from manifest_auth.permissions import Role
 from manifest_auth.sign_in.providers.kind import Kind
 from tests.architecture.links import ROOT
 
@@ -22,11 +23,15 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 DEV = (ROOT / "dev").read_text("utf-8")
 
 
-def _blocks(heading: str) -> list[str]:
-    """The blocks of Python code of a part."""
+def _part(heading: str) -> str:
     part = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     assert part, heading
-    return re.findall(r"^```python\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
+    return part
+
+
+def _blocks(heading: str) -> list[str]:
+    """The blocks of Python code and of templates of a part."""
+    return re.findall(r"^```(?:python|html)\n(.*?)^```", _part(heading), re.MULTILINE | re.DOTALL)
 
 
 def test_its_commands_are_those_of_dev() -> None:
@@ -40,7 +45,7 @@ def test_its_commands_are_those_of_dev() -> None:
     [
         name
         for name in re.findall(r"`?((?:src|tests|docs)/[\w/-]+\.(?:py|md))\b", TEXT)
-        if not re.search(r"example\.py|test_now\.py|v0013", name)
+        if not re.search(r"example\.py|test_now\.py|contact\.py|v0013", name)
     ],
 )
 def test_a_file_that_it_names_is_there(name: str) -> None:
@@ -72,6 +77,14 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
     "Add an e-mail": [
         ("src/manifest_auth/runtime/mail/emails.py", r"^def email_confirm\("),
         ("tests/runtime/mail/test_emails.py", r'^    "domain_failing": '),
+    ],
+    "Add a page": [
+        ("src/manifest_auth/pages/console/contact.py", _NEW),
+        ("src/manifest_auth/pages/templates/console/contact.html", _NEW),
+        ("src/manifest_auth/pages/all_pages.py", r"^    domains,"),
+        ("src/manifest_auth/pages/all_pages.py", r"^    \*console_audit\.ROUTES,"),
+        ("src/manifest_auth/pages/console/frame.py", r'^    _Section\(Permission\.\w+, "/console/audit"'),
+        ("tests/http/pages/console/test_contact.py", _NEW),
     ],
     "Add a kind of provider": [
         ("src/manifest_auth/sign_in/providers/example.py", _NEW),
@@ -112,6 +125,8 @@ def _ruff(name: str, text: str, *arguments: str) -> str:
 @pytest.mark.parametrize("recipe", _PLACES)
 def test_the_examples_of_a_recipe_are_clean_where_they_belong(recipe: str) -> None:
     for name, text in _with_examples(recipe).items():
+        if not name.endswith(".py"):
+            continue
         unsorted = "--extend-ignore=I001" if name.endswith(("client/files.py", "kinds.py")) else "--extend-select=I001"
         undefined = "--extend-ignore=F821" if name.endswith("kinds.py") else "--extend-select=F821"
         assert _ruff(name, text, "check", unsorted, undefined) == ""
@@ -139,22 +154,43 @@ def test_the_example_of_a_kind_is_one() -> None:
     ],
 )
 def test_the_example_needs_nothing_else(tmp_path: Path, recipe: str, module: str) -> None:
-    changed = {Path(name).relative_to("src"): text for name, text in _with_examples(recipe).items()}
-    own = {Path()}.union(*(name.parents for name in changed))  # folders; all others are those of the project
-    for folder in own:
-        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        for found in (ROOT / "src" / folder).iterdir():
-            name = folder / found.name
-            if name not in own | changed.keys() and found.name != "__pycache__":
-                (tmp_path / name).symlink_to(found)
-    for name, text in changed.items():
-        (tmp_path / name).write_text(text.replace("import dynamics,", "import dynamics, example,"), "utf-8")
-    command = [sys.executable, "-m", f"tests.architecture.{module}"]
-    path = f"{tmp_path}:{ROOT}"
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
-    )
+    _make_tree(tmp_path, recipe)
+    done = _run(tmp_path, "-m", f"tests.architecture.{module}")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_passes_the_tests_of_its_recipe(tmp_path: Path) -> None:
+    """Those that the recipe names, and those of every page, as far as they are about this one."""
+    _make_tree(tmp_path, "Add a page")
+    [named] = re.findall(r"^\./dev unit (.*)$", _part("Add a page"), re.MULTILINE)
+    walking = ("tests/http/pages/test_forged_forms.py", "tests/http/pages/test_hostile_everywhere.py")
+    mine = "(contact or menu or every_page or a_form or template) and sqlite or every_page_has_a_state"
+    options = ("-p", "no:cacheprovider", "-m", "not endurance", "-k", mine)
+    done = _run(tmp_path, "-m", "pytest", *options, *named.split(), *walking, "tests/browser/test_looks.py")
+    assert done.returncode == 0, done.stdout
+    passed = int(re.findall(r"(\d+) passed", done.stdout)[0])
+    assert passed >= 2 + 2 * len(Role), done.stdout
+
+
+def _make_tree(folder: Path, recipe: str) -> None:
+    """Make a tree of the project with the examples of a recipe in it; all other files are links."""
+    changed = {Path(name): text for name, text in _with_examples(recipe).items()}
+    own = {Path()}.union(*(name.parents for name in changed))
+    for part in own:
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        for found in (ROOT / part).iterdir():
+            name = part / found.name
+            if name not in own | changed.keys() and found.name not in ("__pycache__", ".git"):
+                (folder / name).symlink_to(found)
+    for name, text in changed.items():
+        (folder / name).write_text(text.replace("import dynamics,", "import dynamics, example,"), "utf-8")
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["PYTHONPATH"] = f"{folder / 'src'}:{folder}"
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_workflow_calls_the_one_script() -> None:
