@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypedDict, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from msgspec import UNSET, UnsetType
 
 from manifest_auth import audit, providers, sessions
 from manifest_auth.accounts import credential_voiding, email_changes, factors, mail_queue, one_time_links, rank, users
@@ -21,19 +24,18 @@ from manifest_auth.text import fields
 from manifest_auth.text.languages import Language
 from manifest_auth.text.models import ErrorCollector
 
-#: The members that :func:`change` may change.
-CHANGEABLE = tuple(users.FIELDS)
-
 
 class Draft(NamedTuple):
-    """The data of a new user. ``roles``: a bit mask."""
+    """The data of a new user. ``roles``: a bit mask; ``given``: other members of :data:`users.FIELDS`."""
 
     email: str
     roles: int
-    first_name: str = ""
-    last_name: str = ""
-    title: str = ""
-    description: str = ""
+    given: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What a password must not be made of."""
+        return (self.email, self.given.get("first_name", ""), self.given.get("last_name", ""))
 
 
 class UserWithAccessLink(NamedTuple):
@@ -57,7 +59,7 @@ def check(draft: Draft) -> None:
         with each:
             check_roles(draft.roles)
         with each:
-            users.check({name: getattr(draft, name) for name in users.FIELDS})
+            users.check({"email": draft.email, **draft.given})
 
 
 def add(
@@ -68,14 +70,17 @@ def add(
     step_up.check_gain(who, draft.roles)
     check(draft)
     rank.check_grants(unit, who, 0, draft.roles)
-    user = users.create(unit, tools.seats, **draft._asdict(), password_hash=password_hash, now=who.origin.at)
+    user = users.create(
+        unit, tools.seats, email=draft.email, roles=draft.roles, password_hash=password_hash, now=who.origin.at,
+        **draft.given,
+    )  # fmt: skip
     detail = {"email": user.email, "roles": role_names(user.roles)}
     audit.record(unit, who, Event.USER_CREATED, f"user:{user.id}", **detail)
     return user
 
 
 def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, given: Mapping[str, str]) -> User:
-    """Changes the ``given`` members (:data:`CHANGEABLE`). A new address takes effect when its mailbox confirms it;
+    """Changes the ``given`` members of :data:`users.FIELDS`. A new address takes effect when its mailbox confirms it;
     where no mail is set up, at once: it is then not verified, and links that were sent to the old one close. Raises
     NotFound, Forbidden, ValidationError, ReauthenticationRequired for an address, RateLimited, Conflict when it is
     taken."""
@@ -92,14 +97,13 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
             given = {name: value for name, value in given.items() if name != "email"}
     elif "email" in given and rank.manager(unit, who).is_admin:
         email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the present address
-    before = {name: getattr(user, name) for name in CHANGEABLE}
-    after = users.change(unit, user, **{**before, **given})
+    after = users.change(unit, user, **given)
     if after.email != user.email:
         one_time_links.close(unit, user.id, who.now)
         email_changes.add_done(unit, user, after.email, tools.random.text(24), who.caller.actor, who.now)
     if given or started is None:
-        changed = {name: value for name, value in given.items() if value != before[name]}
-        detail = {"before": {name: before[name] for name in changed}, "after": changed}
+        changed = {name: value for name, value in given.items() if value != getattr(user, name)}
+        detail = {"before": {name: getattr(user, name) for name in changed}, "after": changed}
         audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
     return after
 
@@ -226,29 +230,18 @@ def reset_factors(
 # Never the address or a role.
 
 
-_NAMES = ("first_name", "last_name", "title")
-
-
-class ProfileChange(TypedDict, total=False):
-    """Members that are left out stay. ``language`` None: none is chosen."""
-
-    first_name: str
-    last_name: str
-    title: str
-    language: Language | None
-
-
-def change_own(unit: TenantUnit, who: Request, given: ProfileChange) -> User:
-    """The caller's account afterwards. Raises ValidationError, Forbidden for a device."""
+def change_own(
+    unit: TenantUnit, who: Request, given: Mapping[str, str], language: Language | UnsetType | None = UNSET
+) -> User:
+    """Changes the ``given`` members of :data:`users.OWN`, and the ``language``; None: none is chosen. Returns the
+    caller's account afterwards. Raises ValidationError, Forbidden for a device."""
     step_up.not_for_devices(who)
     user = users.get(unit, who.user.user_id, lock=True)
-    names: dict[str, str] = {name: getattr(user, name) for name in _NAMES}
-    names |= {name: text for name, text in cast("dict[str, str]", given).items() if name in _NAMES}
-    after = users.change(unit, user, email=user.email, description=user.description, **names)
-    if "language" in given:
-        users.set_language(unit, user.id, given["language"])
-        after = after._replace(language=given["language"])
-    changed = [name for name in given if getattr(user, name) != getattr(after, name)]
+    after = users.change(unit, user, **{name: given[name] for name in users.OWN if name in given})
+    if language is not UNSET:
+        users.set_language(unit, user.id, language)
+        after = after._replace(language=language)
+    changed = [name for name in (*users.OWN, "language") if getattr(user, name) != getattr(after, name)]
     if changed:
         detail: dict[str, Any] = {
             "before": {name: getattr(user, name) for name in changed},

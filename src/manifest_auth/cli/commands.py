@@ -170,11 +170,10 @@ async def user_create(given: argparse.Namespace) -> None:
     roles = mask_of([Role(name) for name in given.role])
     async with started(hashing=True) as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
-        words = (given.email, given.first_name, given.last_name, *tenants.known_words(tenant))
+        draft = Draft(given.email, roles, {name: getattr(given, name) for name in users.DETAILS})
+        words = (*draft.words, *tenants.known_words(tenant))
         rules = tenants.password_rules(tenants.settings_of(tenant.settings), 0)
         stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
-
-        draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
         store = services.store.of(tenant.id)
         adding = store.write(lambda unit: add(unit, origin_of(services), services.account_tools, draft, stored))
         made = await _record_missing_seat(services, tenant.id, adding)

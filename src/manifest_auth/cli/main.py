@@ -12,6 +12,7 @@ import sys
 from typing import NoReturn
 
 from manifest_auth import __commit__, __version__
+from manifest_auth.accounts import users
 from manifest_auth.cli import admins, commands
 from manifest_auth.cli.command import given_path
 from manifest_auth.errors import Refusal
@@ -83,9 +84,8 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     create.add_argument("--client", required=True, help="identifier of the client")
     roles = [role.value for role in Role]
     create.add_argument("--role", required=True, action="append", choices=roles, help="repeatable")
-    create.add_argument("--first-name", default="")
-    create.add_argument("--last-name", default="")
-    create.add_argument("--title", default="")
+    for name in users.DETAILS:
+        create.add_argument(f"--{name.replace('_', '-')}", default="")
     _password(create)
     create.set_defaults(run=commands.user_create)
     link = user.add_parser("link", help="print a one-time link for a user, for when e-mail does not work")

@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from manifest_auth.accounts import users
 from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Header, cookies, public_origin, refusal_headers
 from manifest_auth.http.answers import HTML
@@ -159,6 +160,7 @@ def environment() -> Environment:
     made.globals["asset"] = asset_files.address
     made.globals["section_of"] = section_of
     made.globals["fields"] = fields
+    made.globals["user_details"] = users.DETAILS
     made.filters["iso"] = _iso
     made.filters["utc"] = _utc
     made.filters["utc_time"] = _utc_time

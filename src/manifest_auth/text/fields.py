@@ -6,9 +6,12 @@ labels, hints and ``maxlength``. So a text that one interface refuses is refused
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_type_hints
 
-from msgspec import Meta
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.text import canonical
@@ -16,6 +19,9 @@ from manifest_auth.text.json_schema import BUT_LINES, CONTROLS, matching
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import at_least, at_most
 
+M = TypeVar("M", bound=msgspec.Struct)
+#: Members of a model that :func:`with_details` puts in.
+Details = Mapping[str, str]
 _BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u2800"  # the blank Braille pattern
 
 
@@ -24,6 +30,7 @@ class Field(NamedTuple):
 
     ``most``, ``least``: characters; with a ``least`` of 1 or more the text must not be blank. ``kind``: ``prose`` can
     have several lines. ``label`` and ``hint``: for forms, translated where they are shown. ``about``: for the API.
+    ``autocomplete``: of a form that users fill in about themselves.
     """
 
     most: int
@@ -32,6 +39,7 @@ class Field(NamedTuple):
     hint: str = ""
     about: str | None = None
     kind: Literal["line", "prose", "email"] = "line"
+    autocomplete: str = "off"
 
     def check(self, text: str, member: str) -> str:
         """Return the text unchanged.
@@ -68,10 +76,67 @@ class Field(NamedTuple):
         return {"pattern": rf"^[^{none}]*[^\s{none}][^{none}]*$" if self.least else f"^[^{none}]*$"}
 
 
+def declared_in(row: type) -> dict[str, Field]:
+    """The members of a row that are annotated with a field, and the field of each."""
+    noted = {name: getattr(kind, "__metadata__", ()) for name, kind in get_type_hints(row, include_extras=True).items()}
+    return {name: note for name, notes in noted.items() for note in notes if isinstance(note, Field)}
+
+
+def wire_name(name: str) -> str:
+    """The name of a row's member on the wire and in forms: ``first_name`` is ``firstName``."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
+
+
+class Input(Enum):
+    """What a model takes for its ``details``: ``BODY`` texts within the bounds, ``CHANGE`` as well, ``FORM`` any text,
+    which the domain checks. Members that are left out: empty, of a ``CHANGE`` not among the details."""
+
+    BODY = "body"
+    CHANGE = "change"
+    FORM = "form"
+
+
+def with_details(declared: Mapping[str, Field], given: Input | None = None) -> Callable[[type[M]], type[M]]:
+    """Makes a model whose member ``details`` is a member for each declared one, which stand in its place. ``given``:
+    None for a model that is only shown. Its ``details`` reads them: those that were given, by the names of the row."""
+    kinds: dict[str, tuple[Any, ...]] = dict.fromkeys(declared, (str,))
+    for name, field in declared.items():
+        if given is Input.CHANGE:
+            kinds[name] = (Union[Annotated[str, field.meta], UnsetType], UNSET)  # noqa: UP007 - types are values
+        elif given:
+            kinds[name] = (str if given is Input.FORM else Annotated[str, field.meta], "")
+
+    def details(self: msgspec.Struct) -> dict[str, str]:
+        return {name: text for name in declared if (text := getattr(self, name)) is not UNSET}
+
+    def made(model: type[M]) -> type[M]:
+        members: list[tuple[Any, ...]] = []
+        for one in msgspec.structs.fields(model):
+            if one.name == "details":
+                members += ((name, *kind) for name, kind in kinds.items())
+            else:
+                members.append((one.name, one.type) if one.required else (one.name, one.type, one.default))
+        own = {name: it for name, it in vars(model).items() if name == "__doc__" or not name.startswith("__")}
+        namespace = {name: it for name, it in own.items() if name not in model.__struct_fields__}
+        return msgspec.defstruct(  # type: ignore[return-value]  # as the model is declared
+            model.__name__, members, bases=model.__bases__, namespace={**namespace, "details": property(details)},
+            module=model.__module__, rename="camel", frozen=True,
+        )  # fmt: skip
+
+    return made
+
+
 # Accounts
-FIRST_NAME = Field(100, 0, _("First name"))
-LAST_NAME = Field(100, 0, _("Last name"))
-TITLE = Field(100, 0, _("Title"), _('Your position, like "Head of maintenance". May stay empty.'))
+FIRST_NAME = Field(100, 0, _("First name"), autocomplete="given-name")
+LAST_NAME = Field(100, 0, _("Last name"), autocomplete="family-name")
+TITLE = Field(
+    100,
+    0,
+    _("Title"),
+    _('Your position, like "Head of maintenance". May stay empty.'),
+    autocomplete="organization-title",
+)
 EMAIL = Field(254, 3, _("E-mail address"), kind="email")
 DESCRIPTION = Field(2000, 0, kind="prose")
 PASSWORD = Field(256, 1, _("Password"))
@@ -115,9 +180,6 @@ EVENT_NAME = Field(100, 0)
 CODE = Field(64)
 IDENTIFIER = Field(63)
 
-FirstName = Annotated[str, FIRST_NAME.meta]
-LastName = Annotated[str, LAST_NAME.meta]
-Title = Annotated[str, TITLE.meta]
 Email = Annotated[str, EMAIL.meta]
 Password = Annotated[str, PASSWORD.meta]
 Token = Annotated[str, TOKEN.meta]

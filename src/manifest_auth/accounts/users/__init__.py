@@ -7,9 +7,11 @@ Never computes a hash, never opens a session, and never checks ranks.
 
 from manifest_auth.accounts.users.roles import VoidAccount, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.accounts.users.users import (
+    DETAILS,
     EVERY_KIND,
     FIELDS,
     LISTING,
+    OWN,
     User,
     change,
     check,

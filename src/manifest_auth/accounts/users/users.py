@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from sqlalchemy import Integer, Text, bindparam, case, delete, func, insert, or_, select, update
 
@@ -28,22 +28,25 @@ from manifest_auth.text.models import ErrorCollector
 
 class User(NamedTuple):
     """``email_proved_at``: when a link in an e-mail to this address was followed; None: never. ``language``: chosen by
-    the user; None: none."""
+    the user; None: none.
+
+    A member with a field is one that people enter: statements, bodies, forms and the command line read it here.
+    """
 
     id: int
     tenant_id: int
-    email: str
+    email: Annotated[str, fields.EMAIL]
     email_key: str  # lists are ordered by it
-    first_name: str
-    last_name: str
-    title: str
+    first_name: Annotated[str, fields.FIRST_NAME]
+    last_name: Annotated[str, fields.LAST_NAME]
+    title: Annotated[str, fields.TITLE]
     roles: int
     password_hash: str | None
     password_changed_at: int | None
     created_at: int
     deactivated_at: int | None
     last_sign_in_at: int | None
-    description: str
+    description: Annotated[str, fields.DESCRIPTION]
     email_proved_at: int | None
     language: str | None  # that the user chose
     factors: int = 0  # bit mask of second factors, see accounts/factors
@@ -90,22 +93,15 @@ LISTING = Listing(_ALL, User, key=_C.id, sorts=_SORTS, filters=_FILTERS)
 EVERY_KIND = Listing(
     _ALL, User, key=_C.id, sorts=_SORTS, filters={**_FILTERS, "service": _C.kind == SERVICE}, every_kind=True
 )
-_NEW = (
-    "email", "email_key", "first_name", "last_name", "title", "description", "roles", "password_hash",
-    "password_changed_at",
-)  # fmt: skip
-_ADD = tenant_scoped(
-    insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), int
-)
-#: The members that people enter: their names on the wire, and what they may be.
-FIELDS: Final = {
-    "email": ("email", fields.EMAIL),
-    "first_name": ("firstName", fields.FIRST_NAME),
-    "last_name": ("lastName", fields.LAST_NAME),
-    "title": ("title", fields.TITLE),
-    "description": ("description", fields.DESCRIPTION),
-}
-_CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description", "email_proved_at")
+#: The members that people enter, and what they may be.
+FIELDS: Final = fields.declared_in(User)
+#: Those that follow no rule of their own: interfaces show and change them one like the other.
+DETAILS: Final = {name: field for name, field in FIELDS.items() if name not in ("email", "description")}
+#: Of these, the ones that users enter about themselves.
+OWN: Final = {name: DETAILS[name] for name in ("first_name", "last_name", "title")}
+_NEW = (*FIELDS, "email_key", "roles", "password_hash", "password_changed_at", "created_at")
+_ADD = tenant_scoped(insert(users).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
+_CHANGED = (*FIELDS, "email_key", "email_proved_at")
 _CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
@@ -181,70 +177,41 @@ def create(
     counter: SeatCounter,
     *,
     email: str,
-    first_name: str,
-    last_name: str,
-    title: str,
     roles: int,
     password_hash: str | None,
     now: int,
-    description: str = "",
+    **given: str,
 ) -> User:
-    """Creates a user. ``counter``: counts the licence's seats. Raises ValidationError, Conflict when the address is
-    taken in this tenant, NoSeat."""
-    names = {"first_name": first_name, "last_name": last_name, "title": title, "description": description}
-    check({"email": email, **names})
+    """Creates a user. ``counter``: counts the licence's seats; ``given``: other members of :data:`FIELDS`. Raises
+    ValidationError, Conflict when the address is taken in this tenant, NoSeat."""
+    entered = {**dict.fromkeys(FIELDS, ""), **given, "email": email}
+    check(entered)
     counter.seat(unit, 0, roles)  # first, so that a transaction that waits for it holds no other lock
     _check_free(unit, email)
-    changed_at = now if password_hash else None
     added = unit.one(
         _ADD,
-        email=email,
+        **entered,
         email_key=email_key(email),
-        first_name=first_name,
-        last_name=last_name,
-        title=title,
-        description=description,
         roles=roles,
         password_hash=password_hash,
-        password_changed_at=changed_at,
+        password_changed_at=now if password_hash else None,
         created_at=now,
     )
     return get(unit, added)
 
 
-def change(
-    unit: TenantUnit,
-    user: User,
-    *,
-    email: str,
-    first_name: str,
-    last_name: str,
-    title: str,
-    description: str | None = None,
-) -> User:
-    """Changes address and names; a new address is not verified. Raises ValidationError, Conflict when it is taken in
-    this tenant."""
-    about = user.description if description is None else description
-    given = {"email": email, "first_name": first_name, "last_name": last_name, "title": title, "description": about}
+def change(unit: TenantUnit, user: User, **given: str) -> User:
+    """Changes the ``given`` members of :data:`FIELDS`; a new address is not verified. Raises ValidationError, Conflict
+    when it is taken in this tenant."""
     check({name: text for name, text in given.items() if text != getattr(user, name)})
-    proved_at = user.email_proved_at if email == user.email else None
-    if email != user.email:
-        _check_free(unit, email, but=user.id)
-        user = user._replace(email=email, email_key=email_key(email))
-    unit.change(
-        _CHANGE,
-        id=user.id,
-        new_email=email,
-        new_email_key=user.email_key,
-        new_first_name=first_name,
-        new_last_name=last_name,
-        new_title=title,
-        new_description=about,
-        new_email_proved_at=proved_at,
-    )
+    changes: dict[str, Any] = dict(given)
+    after = user._replace(**changes)
+    if after.email != user.email:
+        _check_free(unit, after.email, but=user.id)
+        after = after._replace(email_key=email_key(after.email), email_proved_at=None)
+    unit.change(_CHANGE, id=user.id, **{f"new_{name}": getattr(after, name) for name in _CHANGED})
     unit.announce("user", user.id)
-    changed = user._replace(first_name=first_name, last_name=last_name, title=title, description=about)
-    return changed._replace(email_proved_at=proved_at)
+    return after
 
 
 def _check_free(unit: TenantUnit, email: str, but: int = 0) -> None:
@@ -272,8 +239,7 @@ def check(given: Mapping[str, str]) -> None:
     with ErrorCollector() as each:
         for name, text in given.items():
             with each:
-                member, field = FIELDS[name]
-                field.check(text, member)
+                FIELDS[name].check(text, fields.wire_name(name))
 
 
 _SET_PASSWORD = tenant_scoped(
@@ -317,8 +283,7 @@ def with_password(unit: TenantUnit, before: int) -> int:
 
 def set_email(unit: TenantUnit, user: User, email: str, now: int) -> User:
     """Sets an address that its mailbox just confirmed. Raises Conflict when it is taken in this tenant."""
-    names = {"first_name": user.first_name, "last_name": user.last_name, "title": user.title}
-    return prove_email(unit, change(unit, user, email=email, **names), now)
+    return prove_email(unit, change(unit, user, email=email), now)
 
 
 def prove_email(unit: TenantUnit, user: User, now: int) -> User:

@@ -23,12 +23,14 @@ from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.text import fields
+from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.json_schema import at_most_one
 from manifest_auth.text.models import ErrorCollector
 
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
 
+@with_details(users.DETAILS, Input.BODY)
 class UserBody(msgspec.Struct, frozen=True, rename="camel"):
     """``password`` and ``passwordHash`` exclude each other; without either the user has no password yet."""
 
@@ -36,9 +38,7 @@ class UserBody(msgspec.Struct, frozen=True, rename="camel"):
 
     email: fields.Email
     roles: Roles
-    first_name: fields.FirstName = ""
-    last_name: fields.LastName = ""
-    title: fields.Title = ""
+    details: Details
     password: fields.Password | UnsetType = UNSET
     password_hash: (
         Annotated[
@@ -51,13 +51,12 @@ class UserBody(msgspec.Struct, frozen=True, rename="camel"):
     ) = UNSET
 
 
-class UserChange(msgspec.Struct, frozen=True, rename="camel"):
+@with_details(users.DETAILS, Input.CHANGE)
+class UserChange(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Members that are left out stay as they are."""
 
     email: fields.Email | UnsetType = UNSET
-    first_name: fields.FirstName | UnsetType = UNSET
-    last_name: fields.LastName | UnsetType = UNSET
-    title: fields.Title | UnsetType = UNSET
+    details: Details
 
 
 class RolesBody(msgspec.Struct, frozen=True):
@@ -77,6 +76,7 @@ class UsersQuery(Page, frozen=True):
     ] = ""
 
 
+@with_details(users.DETAILS)
 class UserData(Wire, frozen=True):
     """``emailProvedAt``: when the user followed a link from the address's mailbox. ``pendingEmail``: a new address that
     waits for its mailbox to confirm it."""
@@ -85,9 +85,7 @@ class UserData(Wire, frozen=True):
     email: str
     email_proved_at: Time | None
     pending_email: str | None
-    first_name: str
-    last_name: str
-    title: str
+    details: Details
     roles: tuple[str, ...]
     has_password: bool
     created_at: Time
@@ -129,7 +127,7 @@ def _user(user: User, pending: str | None) -> UserData:
 async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
     body, services = call.body, ctx.services
     tenant = await services.store.read(lambda unit: tenants.get_named(unit, call.path["client"]))
-    draft = Draft(body.email, mask_of(body.roles), body.first_name, body.last_name, body.title)
+    draft = Draft(body.email, mask_of(body.roles), body.details)
     stored: str | None = None
     with ErrorCollector() as each:
         with each:
@@ -140,7 +138,7 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
                 or_none(body.password),
                 or_none(body.password_hash),
                 tenants.password_rules(tenants.settings_of(tenant.settings), 0),
-                (body.email, body.first_name, body.last_name, *tenants.known_words(tenant)),
+                (*draft.words, *tenants.known_words(tenant)),
             )
     bound = services.store.of(tenant.id)
     return _user(await bound.write(lambda unit: accounts.add(unit, ctx, services.account_tools, draft, stored)), None)
@@ -165,7 +163,7 @@ async def _get(ctx: RequestContext, call: Call[None]) -> UserData:
 
 async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
     body, user_id = call.body, call.id("user")
-    changes = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    changes = body.details if body.email is UNSET else {"email": body.email, **body.details}
 
     def work(unit: TenantUnit) -> UserData:
         return _data(unit, ctx, [accounts.change(unit, ctx, ctx.services.account_tools, user_id, changes)])[0]

@@ -18,12 +18,15 @@ from manifest_auth.operations import manage_users
 from manifest_auth.operations.manage_users import Entered
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
+from manifest_auth.text.fields import wire_name
 from manifest_auth.text.models import ErrorCollector
+
+_WIRE = {name: wire_name(name) for name in users.FIELDS}
 
 
 def _given(members: dict[str, Any]) -> dict[str, str]:
     """The members of an input that are given; null counts as left out."""
-    return {name: members[wire] for name, (wire, _) in users.FIELDS.items() if members.get(wire) is not None}
+    return {name: members[wire] for name, wire in _WIRE.items() if members.get(wire) is not None}
 
 
 def _roles(names: Sequence[str]) -> int:
@@ -41,7 +44,7 @@ def _draft(members: dict[str, Any]) -> Draft:
         with each:
             roles = _roles(members["roles"])
             accounts.check_roles(roles)
-    return Draft(roles=roles, **found)
+    return Draft(found.pop("email"), roles, found)
 
 
 def _with_link(entered: Entered) -> User:

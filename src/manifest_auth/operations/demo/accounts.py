@@ -7,7 +7,7 @@ from manifest_auth.accounts import Draft
 from manifest_auth.accounts.admins import management
 from manifest_auth.audit import Origin
 from manifest_auth.operations import client_lifecycle
-from manifest_auth.permissions import Role, mask_of
+from manifest_auth.permissions import Role
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
@@ -41,7 +41,8 @@ def write(unit: SystemUnit, services: Services, hashes: dict[str, str]) -> None:
         bound = unit.of(client_lifecycle.create(unit, origin, identifier, name, TenantSettings()).id)
         for client, email, role in users():
             if client == identifier:
-                draft = Draft(email, mask_of([role]), *_NAMES[role], title=role.value)
+                first, last = _NAMES[role]
+                draft = Draft(email, role.bit, {"first_name": first, "last_name": last, "title": role.value})
                 accounts.add(bound, origin, services.account_tools, draft, hashes[email])
         # Otherwise no e-mail address could link an account when a provider is tried out: these domains are not in DNS.
         domains.vouch(bound, origin, f"{identifier}.example", "a made-up name of the demo", services.random)

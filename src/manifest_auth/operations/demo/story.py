@@ -191,7 +191,8 @@ class _Story:
 
     async def _invite(self, admin: Visit, first: str, last: str, role: Role) -> int:
         """A new user's id. The link is shown to the Admin: no e-mail of the demo ever leaves the machine."""
-        tools, draft = self._services.account_tools, Draft(f"{first.lower()}@globex.example", role.bit, first, last)
+        names = {"first_name": first, "last_name": last}
+        tools, draft = self._services.account_tools, Draft(f"{first.lower()}@globex.example", role.bit, names)
 
         def work(unit: TenantUnit, ctx: RequestContext) -> int:
             user = accounts.add(unit, ctx, tools, draft)

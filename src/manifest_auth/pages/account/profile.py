@@ -7,7 +7,6 @@ from typing import Literal
 import msgspec
 
 from manifest_auth.accounts import accounts, email_changes, users
-from manifest_auth.accounts.accounts import ProfileChange
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, languages
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
@@ -16,6 +15,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.languages import Language
 
 # ``/account/profile``: one's own names and title.
@@ -25,16 +25,13 @@ PROFILE_PATH = "/account/profile"
 PROFILE_TEMPLATE = "account/profile.html"
 
 
+@with_details(users.OWN, Input.FORM)
 class ProfileForm(msgspec.Struct, frozen=True, rename="camel"):
-    first_name: str = ""
-    last_name: str = ""
-    title: str = ""
+    details: Details
 
 
 class ProfileView(AccountView, frozen=True, kw_only=True):
-    first_name: str
-    last_name: str
-    title: str
+    details: Details
 
 
 async def _show_profile(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -42,19 +39,17 @@ async def _show_profile(ctx: RequestContext, call: PageCall[None]) -> View | Ans
 
     def work(unit: TenantUnit) -> ProfileView:
         user = users.get(unit, ctx.user.user_id)
-        return ProfileView(said=done, first_name=user.first_name, last_name=user.last_name, title=user.title)
+        return ProfileView(said=done, details={name: getattr(user, name) for name in users.OWN})
 
     return await shown(ctx, work)
 
 
 async def _again_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
-    return await shown(ctx, lambda unit: ProfileView(**msgspec.structs.asdict(call.fields)))
+    return await shown(ctx, lambda unit: ProfileView(details=call.fields.details))
 
 
 async def _save_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
-    form = call.fields
-    given = ProfileChange(first_name=form.first_name, last_name=form.last_name, title=form.title)
-    await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, given))
+    await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, call.fields.details))
     return flash.after(ctx, PROFILE_PATH, "profile")
 
 
@@ -149,7 +144,7 @@ async def _again_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> 
 async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
     """This browser's own choice, which comes first, follows it."""
     wanted = call.fields.language
-    await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, ProfileChange(language=wanted or None)))
+    await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, {}, wanted or None))
     return flash.after(ctx, LANGUAGE_PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))
 
 

@@ -129,7 +129,8 @@ def _draft(text: str, roles: int) -> Draft:
     if found is None:
         return Draft(text.rstrip(",;").strip(), roles)
     first, _, last = found["name"].strip().strip('"').rpartition(" ")
-    return Draft(found["email"].strip(), roles, first or last, last if first else "")
+    names = {"first_name": first or last, "last_name": last if first else ""}
+    return Draft(found["email"].strip(), roles, names)
 
 
 _TEMPLATE = "console/invite.html"

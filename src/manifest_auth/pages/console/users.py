@@ -26,6 +26,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.text.fields import Details, Input, with_details
 
 # Open sessions and identities of one user, as the user's page lists them.
 
@@ -106,14 +107,13 @@ DONE = {
 _FACTORS = {Kind.TOTP: "Authenticator app", Kind.PASSKEY: "Passkey"}
 
 
+@with_details(users.DETAILS, Input.FORM)
 class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     """``act``: which of the page's forms; ``session``, ``identity``: which one it is about; ``reason``: of a reset of
     factors."""
 
+    details: Details
     act: str = ""
-    first_name: str = ""
-    last_name: str = ""
-    title: str = ""
     email: str = ""
     session: str = ""
     identity: str = ""
@@ -127,7 +127,8 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     name: str
-    user: UserForm
+    details: Details
+    entered_email: str
     email: str
     pending_email: str
     is_proved: bool
@@ -173,10 +174,12 @@ async def _view(
             why_not = refusal.message
         settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
         ticked = typed.roles if typed is not None and typed.act == "roles" else user.roles
+        edited = typed if typed is not None and typed.act == "details" else None
         return UserView(
             path=USER_PATH.format(id=user.id),
             name=f"{user.first_name} {user.last_name}".strip() or user.email,
-            user=typed if typed is not None and typed.act == "details" else _form(user),
+            details=edited.details if edited else {name: getattr(user, name) for name in users.DETAILS},
+            entered_email=edited.email if edited else user.email,
             email=user.email,
             pending_email=email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id) or "",
             is_proved=user.email_proved_at is not None,
@@ -205,10 +208,6 @@ async def _view(
     return await frame.shown(ctx, work)
 
 
-def _form(user: User) -> UserForm:
-    return UserForm(first_name=user.first_name, last_name=user.last_name, title=user.title, email=user.email)
-
-
 async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
     user_id, act = frame.number_in(call), _ACTS.get(call.fields.act)
     if act is None:
@@ -220,7 +219,7 @@ async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[N
 
 
 async def _details(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    given = {"first_name": form.first_name, "last_name": form.last_name, "title": form.title}
+    given = dict(form.details)
     before = await ctx.store.read(lambda unit: users.get(unit, user_id))
     if form.email.strip() != before.email:
         given["email"] = form.email.strip()
@@ -333,7 +332,6 @@ class UserRow(msgspec.Struct, frozen=True):
     id: int
     name: str
     email: str
-    title: str
     roles: tuple[str, ...]
     is_active: bool
     is_invited: bool
@@ -379,7 +377,6 @@ def _row(user: User, own: int) -> UserRow:
         id=user.id,
         name=f"{user.first_name} {user.last_name}".strip(),
         email=user.email,
-        title=user.title,
         roles=role_names(user.roles),
         is_active=user.deactivated_at is None,
         is_invited=user.never_came,

@@ -21,7 +21,7 @@ from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.permissions import Role, mask_of, role_names
+from manifest_auth.permissions import Role, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings
@@ -310,7 +310,8 @@ async def _delete(ctx: RequestContext, name: str, form: ClientForm) -> str:
 async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | Answer[None]:
     """An Admin of the client. The link is shown once where no mail is set up, so no redirect comes before it."""
     tools = ctx.services.account_tools
-    draft = Draft(form.email.strip(), mask_of([Role.ADMIN]), form.first_name.strip(), form.last_name.strip(), "")
+    names = {"first_name": form.first_name.strip(), "last_name": form.last_name.strip()}
+    draft = Draft(form.email.strip(), Role.ADMIN.bit, names)
 
     def work(unit: SystemUnit) -> NewLink:
         bound = unit.of(tenants.get_named(unit, name).id)

@@ -252,7 +252,6 @@ def _create(
             email=person.email,
             first_name=clean_name(person.first_name, fields.FIRST_NAME.most),
             last_name=clean_name(person.last_name, fields.LAST_NAME.most),
-            title="",
             roles=roles,
             password_hash=None,
             now=ctx.now,
