@@ -66,9 +66,11 @@ def _fits(schema: Schema, value: Any) -> bool:
 
 
 def _fits_all(schema: Schema, value: Any) -> bool:
-    """Whether the value has all of this: the keywords that stand below ``not``."""
-    known = {"required", "anyOf", "not", "maxProperties", "exclusiveMinimum", "exclusiveMaximum"}
+    """Whether the value has all of this: the keywords that stand below ``not``. ``properties`` name members there, and
+    say nothing of them."""
+    known = {"required", "properties", "anyOf", "not", "maxProperties", "exclusiveMinimum", "exclusiveMaximum"}
     assert schema.keys() <= known, schema
+    assert not any(schema.get("properties", {}).values()), schema
     return (
         all(name in value for name in schema.get("required", ()))
         and ("anyOf" not in schema or any(_fits_all(one, value) for one in schema["anyOf"]))
