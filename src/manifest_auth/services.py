@@ -32,7 +32,7 @@ from manifest_auth.sessions.tokens import KeyRing, ServiceTokens, TokenTools, Ve
 from manifest_auth.store import Store, TenantStore
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
-from manifest_auth.tenants.client_hint import ClientHint
+from manifest_auth.tenants.tenants import ClientHint
 from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
 
 ExternalKey = tuple[bytes, str | None]

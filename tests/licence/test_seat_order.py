@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifest_auth.errors import NoSeat
-from manifest_auth.licence import Seats, seats
+from manifest_auth.licence import Seats, gate
 
 NUMBERS = st.builds(Seats, *[st.integers(0, 4)] * 3)
 NONE = 3  # the place of a user without any seat
@@ -33,10 +33,10 @@ def test_one_more_may_come_where_all_find_a_seat_then_and_nowhere_else(granted: 
         return
     then = Seats(*(number + (place == n) for n, number in enumerate(_numbers(used))))
     if seated(granted, then):
-        seats.check(granted, used, NONE, place)
+        gate.check(granted, used, NONE, place)
     else:
         with pytest.raises(NoSeat):
-            seats.check(granted, used, NONE, place)
+            gate.check(granted, used, NONE, place)
 
 
 @given(granted=NUMBERS, used=NUMBERS, before=st.integers(0, 2), after=st.integers(0, 2))
@@ -45,15 +45,15 @@ def test_who_is_there_may_move_where_all_find_a_seat_then(granted: Seats, used: 
         return
     then = Seats(*(number - (before == n) + (after == n) for n, number in enumerate(_numbers(used))))
     if seated(granted, then):
-        seats.check(granted, used, before, after)
+        gate.check(granted, used, before, after)
     else:
         with pytest.raises(NoSeat):
-            seats.check(granted, used, before, after)
+            gate.check(granted, used, before, after)
 
 
 @given(granted=NUMBERS, used=NUMBERS)
 def test_more_are_said_to_be_there_than_seats_where_one_finds_none(granted: Seats, used: Seats) -> None:
-    assert (seats.overdrawn(granted, used) == []) == seated(granted, used)
+    assert (gate.overdrawn(granted, used) == []) == seated(granted, used)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_more_are_said_to_be_there_than_seats_where_one_finds_none(granted: Seat
 def test_a_seat_that_serves_a_user_of_a_lesser_type_is_taken(granted: Seats, used: Seats, place: int) -> None:
     assert seated(granted, used)
     with pytest.raises(NoSeat):
-        seats.check(granted, used, NONE, place)
+        gate.check(granted, used, NONE, place)

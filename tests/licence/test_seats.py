@@ -13,7 +13,8 @@ from manifest_auth import accounts
 from manifest_auth.accounts import Draft
 from manifest_auth.audit import Origin
 from manifest_auth.errors import NoSeat
-from manifest_auth.licence import ALLOWED, Gate, Seats, free, seats
+from manifest_auth.licence import ALLOWED, Gate, Seats, free
+from manifest_auth.licence import gate as seats
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import open_store

@@ -23,11 +23,10 @@ ALL_OF_A_CLIENT = {
         "_DROP_OLDER",
     },  # few: no more than sign-ins of 30 days
     "accounts.service_accounts.rows": {"_COUNT"},
-    "accounts.shared_devices.device_rows": {"_COUNT"},  # 10,000 at most, counted for a new code
-    "accounts.shared_devices.enrolments": {"_COUNT", "_LIST"},  # codes live for ten minutes
-    "accounts.users.credentials": {"_WITH_PASSWORD"},  # stops at the first
+    # Devices: 10,000 at most, counted for a new code; codes live for ten minutes.
+    "accounts.shared_devices": {"_COUNT_DEVICES", "_COUNT_OPEN", "_LIST"},
     "accounts.users.roles": {"ACTIVE_ADMINS"},
-    "accounts.users.users": {"_WITHOUT_FACTOR"},
+    "accounts.users.users": {"_WITHOUT_FACTOR", "_WITH_PASSWORD"},  # the latter stops at the first
     "audit.upkeep": {"_OLDEST"},  # stops at the first
     "operations.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
     "operations.delete_clients": {"_ORDER"},  # of the installation's chain, newest first
@@ -59,8 +58,8 @@ ALL_OF_A_CLIENT = {
     },
     "sign_in.password_checks": {"_PICK", "_PICK_MORE"},  # its first and last id: both stop at one
     "tenants.claims.directories": {"_COUNT"},
-    "tenants.claims.domain_rows": {"_COUNT"},
-    "work.uploads": {"_UNDER_WAY"},  # sixteen at most
+    "tenants.claims.domains": {"_COUNT"},
+    "work.files": {"_UNDER_WAY"},  # sixteen at most
 }
 
 

@@ -31,7 +31,9 @@ CROSS_TENANT = {
     "audit/upkeep.py": 2,  # the installation's key signs the ends of all chains; retention looks at all chains in turn
     # E-mails that were not taken are sent again, and counted, whatever tenant they belong to.
     "accounts/mail_queue.py": 2,
-    "work/uploads.py": 1,  # uploads of killed processes, whatever tenant they belong to
+    # Uploads of killed processes, whatever tenant they belong to; files that no one recorded anywhere, whatever
+    # tenant they belong to.
+    "work/files.py": 2,
     "operations/counts.py": 2,  # a system admin is told how many users and sessions there are
     "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
@@ -46,7 +48,6 @@ CROSS_TENANT = {
     "sign_in/directory_proof.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
     "tenants/claims/all_claims.py": 1,  # the operator settles claims of all clients
-    "work/files.py": 1,  # files that no one recorded anywhere, whatever tenant they belong to
 }
 
 

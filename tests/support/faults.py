@@ -68,7 +68,7 @@ def logos_cannot_be_read(patch: pytest.MonkeyPatch) -> None:
     def broken(_unit: object) -> None:
         raise StoreUnavailable("gone")
 
-    patch.setattr("manifest_auth.tenants.logos.find", broken)
+    patch.setattr("manifest_auth.tenants.brand_assets.find", broken)
 
 
 def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *methods: str) -> None:

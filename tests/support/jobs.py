@@ -111,7 +111,7 @@ async def a_file(team: Team) -> int:
     row: dict[str, Any] = {"key": key, "name": "gauge.jpg", "media_type": "image/jpeg", "size": 3, "sha256": "0" * 64}
 
     def add(unit: TenantUnit) -> int:
-        from manifest_auth.work import uploads  # not in the release before, whose stores these tests fill too
+        from manifest_auth.work import files as uploads  # not in the release before, whose stores these tests fill too
 
         uploads.reserve(unit, by, key=key, declared=3, largest=3, quota=2**30, expires_at=by.at + 1)
         return files.add(unit, by, **row, quota=2**30).id

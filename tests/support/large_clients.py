@@ -10,10 +10,10 @@ from sqlalchemy import insert, select
 from manifest_auth.store import TenantScoped, TenantUnit, cell, row_list, tenant_scoped
 from manifest_auth.store import rows as list_of
 from manifest_auth.store.tables import job_events, job_records
-from manifest_auth.work import Actor, assignments, job_operations, job_steps, jobs, records, template_operations
+from manifest_auth.work import Actor, assignments, job_operations, jobs, records, template_operations
 from manifest_auth.work.job_rules import value_of
-from manifest_auth.work.steps import NewStep
 from manifest_auth.work.templates import Template
+from manifest_auth.work.versions import NewStep
 from tests.support import work_items
 from tests.support.jobs import a_file, within
 from tests.support.team import Team
@@ -37,7 +37,7 @@ async def busy_people(team: Team, count: int) -> None:
             assignments.assign(unit, by, job.id, user.user_id)
         job_operations.start(unit, other, job.id)
         records.add(unit, other, job.id, 1, value_of(text="closed"))
-        job_steps.complete(unit, third, job.id, 1)
+        records.complete_step(unit, third, job.id, 1)
         records.add(unit, third, job.id, 2, value_of(file_id=file_id))
         work_items.next_version(unit, other, template.id)
 
@@ -60,7 +60,7 @@ async def many_jobs(team: Team, count: int) -> None:
                 assignments.assign(unit, by, job.id, user.id)
             job_operations.start(unit, by, job.id)
             records.add(unit, by, job.id, 1, value_of(text="closed"))
-            job_steps.complete(unit, by, job.id, 1)
+            records.complete_step(unit, by, job.id, 1)
             records.add(unit, Actor(admin.id, by.at), job.id, 2, value_of(file_id=file_id))
         for template in templates:
             work_items.next_version(unit, by, template.id)

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from manifest_auth import cli
 from manifest_auth.operations.demo import picture
-from manifest_auth.tenants.claims import domain_names
+from manifest_auth.tenants.claims import dns_lookup
 
 _OTHERS = (
     "alembic.command",
@@ -33,7 +33,7 @@ _OTHERS = (
 _COMMANDS = [f"manifest_auth.cli.{each.name}" for each in pkgutil.iter_modules(cli.__path__)]
 for _name in (*_OTHERS, *(name for name in _COMMANDS if "reference" not in name)):  # those only write docs
     import_module(_name)
-domain_names._suffixes()
+dns_lookup._suffixes()
 vars(picture).update(gauge=cache(picture.gauge))
 picture.gauge()
 gc.collect()

@@ -10,10 +10,9 @@ from manifest_auth.permissions import Role, mask_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, job_operations, template_operations, templates
 from manifest_auth.work.jobs import Job
-from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.templates import Template
-from manifest_auth.work.versions import Version
+from manifest_auth.work.versions import NewStep, Version
 
 _numbers = itertools.count(1)
 STEPS = (

@@ -11,7 +11,7 @@ from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import Store, TenantUnit
-from manifest_auth.work import Actor, assignments, job_log, job_steps, jobs, records, templates
+from manifest_auth.work import Actor, assignments, jobs, records, templates
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
 from tests.support import work_items
@@ -41,7 +41,7 @@ class WorkRace(NamedTuple):
                 made = assignments.assign(unit, self.one, made.id, self.one.user_id)
             for number in range(1, steps + 1):
                 records.add(unit, self.one, made.id, number, VALUE)
-                made = job_steps.complete(unit, self.one, made.id, number)
+                made = records.complete_step(unit, self.one, made.id, number)
             return made
 
         made: Job = await self.write(make)
@@ -74,11 +74,11 @@ class WorkRace(NamedTuple):
 
         def read(unit: TenantUnit) -> Job:
             job = jobs.get(unit, job_id)
-            log = job_log.numbered(unit, [job_id], 0, 1000)
+            log = jobs.numbered_log(unit, [job_id], 0, 1000)
             kept = records.numbered(unit, [job_id], 0, 1000)
             assert [entry.number for entry in log] == list(range(1, job.events + 1))
             assert [record.number for record in kept] == list(range(1, job.records + 1))
-            assert [c.number for c in job_steps.of_jobs(unit, [job_id])] == list(range(1, job.done + 1))
+            assert [c.number for c in records.steps_of_jobs(unit, [job_id])] == list(range(1, job.done + 1))
             shown: dict[str, Any] = {"status": "UNASSIGNED", "assignedUserIds": [], "name": "Valve check"}
             for entry in log:
                 for name, change in json.loads(entry.detail).items():

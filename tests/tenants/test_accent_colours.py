@@ -9,14 +9,14 @@ from functools import cache
 
 import pytest
 
-from manifest_auth.tenants import accent_colours
+from manifest_auth.tenants import brand_assets
 
 LEAST = 4.5
 LIGHT, DARK = ("#ffffff", "#f6f5f2", "#fbfaf8"), ("#13141a", "#1c1e26", "#22252e")  # grounds of the pages' stylesheet
 EVERY = ["#" + "".join(digit * 2 for digit in digits) for digits in itertools.product("0123456789abcdef", repeat=3)]
 
 
-palette_of = cache(accent_colours.palette_of)
+palette_of = cache(brand_assets.palette_of)
 
 
 def parts(colour: str) -> list[float]:
@@ -71,4 +71,4 @@ def test_a_colour_that_can_be_read_stays_as_it_is_and_others_keep_their_hue() ->
 
 @pytest.mark.parametrize(("one", "other", "ratio"), [("#000000", "#ffffff", 21), ("#777777", "#ffffff", 4.48)])
 def test_contrast_is_that_of_the_standard(one: str, other: str, ratio: float) -> None:
-    assert accent_colours.contrast(one, other) == pytest.approx(ratio, abs=0.005) == accent_colours.contrast(other, one)
+    assert brand_assets.contrast(one, other) == pytest.approx(ratio, abs=0.005) == brand_assets.contrast(other, one)

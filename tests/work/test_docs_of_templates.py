@@ -9,7 +9,7 @@ from graphql import parse, validate
 
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.text import fields
-from manifest_auth.work import steps
+from manifest_auth.work import versions
 from manifest_auth.work.template_rules import TRANSITIONS, TemplateMove
 from tests.architecture.links import ROOT
 
@@ -49,7 +49,7 @@ def test_the_limits_are_told_as_they_are() -> None:
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\d|\d", told[0])]
     assert numbers == [
         1, fields.WORK_NAME.most, fields.WORK_DESCRIPTION.most, fields.COMMENT.most,
-        steps.MOST_STEPS, 1, fields.STEP_TITLE.most, fields.INSTRUCTIONS.most,
+        versions.MOST_STEPS, 1, fields.STEP_TITLE.most, fields.INSTRUCTIONS.most,
     ]  # fmt: skip
 
 

@@ -28,7 +28,8 @@ from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
-from manifest_auth.work import Actor, assignments, job_log, job_operations, job_steps, jobs, records
+from manifest_auth.work import Actor, assignments, job_operations, jobs, records
+from manifest_auth.work import records as job_steps
 from manifest_auth.work.job_rules import Priority, value_of
 from tests.support import work_items
 from tests.support.sync_store import SyncStore
@@ -186,7 +187,7 @@ class Story(RuleBasedStateMachine):
     def complete_step(self, job: Model, who: int, step: int) -> None:
         fits = job.is_next(step) and (step not in EVIDENCE or any(of == step for of, _, _ in job.records))
         refusal = None if fits else Conflict if 1 <= step <= STEPS else NotFound
-        self.act(who, refusal, job_steps.complete, job.id, step)
+        self.act(who, refusal, job_steps.complete_step, job.id, step)
         if refusal is None:
             job.done.append(self.workers[who])
             job.logs("STEP_COMPLETED", self.workers[who], step)
@@ -233,13 +234,13 @@ def compare(unit: TenantUnit, model: Model) -> None:
     assert (job.name, Priority(job.priority).name, job.status) == (model.name, model.priority, model.status)
     assert (job.done, job.records, job.events) == (len(model.done), len(model.records), len(model.log))
     assert [a.user_id for a in assignments.of_jobs(unit, [job.id])] == model.assigned
-    found = job_steps.of_jobs(unit, [job.id])
+    found = job_steps.steps_of_jobs(unit, [job.id])
     assert [(c.number, c.completed_by) for c in found] == list(enumerate(model.done, 1))
     kept = records.numbered(unit, [job.id], 0, 1000)
     values = [(r.step, r.value if r.text is None else r.text, r.recorded_by) for r in kept]
     assert values == model.records
     assert [r.number for r in kept] == list(range(1, len(kept) + 1))
-    log = job_log.numbered(unit, [job.id], 0, 1000)
+    log = jobs.numbered_log(unit, [job.id], 0, 1000)
     assert [entry.number for entry in log] == list(range(1, len(log) + 1))
     assert [(e.move, e.step, e.by, json.loads(e.detail)) for e in log] == model.log
     times = (job.started_at, job.completed_at, job.canceled_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.errors import Conflict
-from manifest_auth.work import assignments, job_operations, job_steps, jobs, records
+from manifest_auth.work import assignments, job_operations, jobs, records
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
 from tests.support.work_race import VALUE, WorkRace, conflicts, does
@@ -16,7 +16,7 @@ ROUNDS = 5
 async def test_a_step_is_completed_once(race: WorkRace) -> None:
     for _ in range(ROUNDS):
         job = await race.job(started=True)
-        outcomes = await race.at_once(*(does(job_steps.complete, by, job.id, 1) for by in (race.one, race.two)))
+        outcomes = await race.at_once(*(does(records.complete_step, by, job.id, 1) for by in (race.one, race.two)))
         assert len(conflicts(outcomes)) == 1
         assert (await race.whole(job.id)).done == 1
 
@@ -38,7 +38,7 @@ async def test_nothing_is_recorded_for_a_step_once_it_is_completed(race: WorkRac
         await race.write(does(records.add, race.one, job.id, 2, VALUE))
         recorded, completed = await race.at_once(
             does(records.add, race.one, job.id, 2, VALUE),
-            does(job_steps.complete, race.two, job.id, 2),
+            does(records.complete_step, race.two, job.id, 2),
         )
         after = await race.whole(job.id)
         assert isinstance(completed, Job)

@@ -9,14 +9,14 @@ import pytest
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import Store, TenantUnit, rows
-from manifest_auth.work import Actor, steps, template_log, template_operations, versions
-from manifest_auth.work.steps import NewStep
+from manifest_auth.work import Actor, template_operations, templates, versions
 from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.template_rules import VersionStatus
+from manifest_auth.work.versions import NewStep
 from tests.store.conftest import Pair
 from tests.support import work_items
 
-Everything = tuple[VersionSnapshot, list[steps.Step], list[versions.Version], list[template_log.Event]]
+Everything = tuple[VersionSnapshot, list[versions.Step], list[versions.Version], list[templates.Event]]
 
 
 def everything(unit: TenantUnit, version_id: int) -> Everything:
@@ -25,9 +25,9 @@ def everything(unit: TenantUnit, version_id: int) -> Everything:
     ids = [seen.template.id]
     return (
         seen,
-        steps.of_versions(unit, [version_id]),
+        versions.steps_of(unit, [version_id]),
         versions.numbered(unit, ids, 0, 100),
-        template_log.numbered(unit, ids, 0, 100),
+        templates.numbered_log(unit, ids, 0, 100),
     )
 
 
@@ -56,7 +56,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
 }
 #: What the statements refuse, even when the caller believes that the version is a draft.
 WRITES: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
-    "other steps": lambda unit, by, seen: steps.put(unit, seen.version.id, [NewStep("New")]),
+    "other steps": lambda unit, by, seen: versions.put_steps(unit, seen.version.id, [NewStep("New")]),
     "another status": lambda unit, by, seen: versions.change(
         unit, seen.version, seen.version._replace(status=VersionStatus.DRAFT)
     ),
@@ -91,8 +91,8 @@ async def test_the_statements_reach_no_row_of_it(store: Store, pair: Pair, state
     tenant = store.of(pair[0])
     before = await tenant.read(lambda unit: everything(unit, seen.version.id))
     for statement, values in (
-        (steps._CLEAR, {}),
-        (steps._PUT, {"steps": rows([(9, "New", "", 0)])}),
+        (versions._CLEAR, {}),
+        (versions._PUT, {"steps": rows([(9, "New", "", 0)])}),
     ):
         done = await tenant.write(lambda unit, s=statement, v=values: unit.change(s, id=seen.version.id, **v))  # type: ignore[misc]
         assert done == 0
@@ -110,7 +110,7 @@ async def test_the_next_version_begins_with_its_steps_and_leaves_them(store: Sto
 
     def go_on(unit: TenantUnit) -> versions.Version:
         draft = template_operations.add_version(unit, by, published)
-        assert [s[1:] for s in steps.of_versions(unit, [draft.id])] == [s[1:] for s in before[1]]
+        assert [s[1:] for s in versions.steps_of(unit, [draft.id])] == [s[1:] for s in before[1]]
         return template_operations.edit(
             unit, by, template_operations.read_snapshot(unit, draft.id), 1, [NewStep("Other")]
         )
@@ -118,4 +118,4 @@ async def test_the_next_version_begins_with_its_steps_and_leaves_them(store: Sto
     draft = await tenant.write(go_on)
     after = await tenant.read(lambda unit: everything(unit, published.version.id))
     assert (after[0].version, after[1]) == (before[0].version, before[1])
-    assert [step.title for step in await tenant.read(lambda unit: steps.of_versions(unit, [draft.id]))] == ["Other"]
+    assert [step.title for step in await tenant.read(lambda unit: versions.steps_of(unit, [draft.id]))] == ["Other"]

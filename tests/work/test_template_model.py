@@ -21,9 +21,10 @@ from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.text import canonical
-from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
-from manifest_auth.work.steps import NewStep
+from manifest_auth.work import Actor, template_operations, templates, versions
+from manifest_auth.work import versions as steps
 from manifest_auth.work.template_operations import VersionSnapshot
+from manifest_auth.work.versions import NewStep
 from tests.support import work_items
 from tests.support.sync_store import SyncStore
 
@@ -240,7 +241,7 @@ def compare(unit: TenantUnit, model: Model) -> None:
     assert (row.name, row.description, row.archived_at) == (model.name, model.description, model.archived_at)
     assert (row.versions, row.events) == (len(model.versions), len(model.log))
     assert (row.created_at, row.changed_at) == (model.log[0][4], model.log[-1][4])
-    log = template_log.numbered(unit, [model.id], 0, 1000)
+    log = templates.numbered_log(unit, [model.id], 0, 1000)
     assert [entry.number for entry in log] == list(range(1, len(log) + 1))
     assert [(e.move, e.version, e.comment, e.by, e.at) for e in log] == model.log
     kept = versions.numbered(unit, [model.id], 0, 1000)
@@ -249,7 +250,7 @@ def compare(unit: TenantUnit, model: Model) -> None:
         shown = (version.created_by, version.status, version.revision, version.published_at)
         assert shown == (expected.created_by, expected.status, expected.revision, expected.published_at)
         written = [
-            NewStep(s.title, s.instructions, bool(s.requires_evidence)) for s in steps.of_versions(unit, [version.id])
+            NewStep(s.title, s.instructions, bool(s.requires_evidence)) for s in steps.steps_of(unit, [version.id])
         ]
         assert written == expected.steps
     published = [v.id for v in kept if v.status == "PUBLISHED"]

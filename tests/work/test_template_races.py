@@ -11,9 +11,9 @@ from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import Store, TenantUnit
-from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
-from manifest_auth.work.steps import NewStep
+from manifest_auth.work import Actor, template_operations, templates, versions
 from manifest_auth.work.template_operations import VersionSnapshot
+from manifest_auth.work.versions import NewStep
 from tests.store.conftest import Pair
 from tests.support import work_items
 from tests.support.stores import on_postgres
@@ -79,7 +79,7 @@ class TemplateRace(NamedTuple):
 
         def read(unit: TenantUnit) -> VersionSnapshot:
             after = template_operations.read_snapshot(unit, before.version.id)
-            log = template_log.numbered(unit, [after.template.id], before.template.events, 100)
+            log = templates.numbered_log(unit, [after.template.id], before.template.events, 100)
             assert {entry.by for entry in log} == {self.people[winner]}
             assert len(log) == after.template.events - before.template.events > 0
             assert after.template.changed_at == 10 + winner
@@ -143,7 +143,7 @@ async def test_the_steps_are_the_winners(race: TemplateRace) -> None:
     for _ in range(ROUNDS):
         before = await race.template("DRAFT")
         winner, after = await race.check(before, await race.at_once(before, *[edit] * 4))
-        read = await race.stores[0].of(race.tenant_id).read(lambda unit: steps.of_versions(unit, [before.version.id]))  # noqa: B023
+        read = await race.stores[0].of(race.tenant_id).read(lambda unit: versions.steps_of(unit, [before.version.id]))  # noqa: B023
         assert [step.title for step in read] == [f"by {race.people[winner]}"]
         assert after.version.revision == 2
 
@@ -164,6 +164,6 @@ async def test_a_version_is_published_once_and_retires_one(race: TemplateRace) -
     log = (
         await race.stores[0]
         .of(race.tenant_id)
-        .read(lambda unit: template_log.numbered(unit, [before.template.id], 0, 100))
+        .read(lambda unit: templates.numbered_log(unit, [before.template.id], 0, 100))
     )
     assert [(e.move, e.version) for e in log][-2:] == [("PUBLISHED", 2), ("RETIRED", 1)]

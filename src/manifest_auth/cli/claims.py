@@ -7,7 +7,7 @@ from typing import Any
 
 from manifest_auth.cli.command import CommandRefused, client_named, origin_of, started
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants.claims import directories, domain_rows, domains
+from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
 
 
@@ -103,7 +103,7 @@ async def _release(given: argparse.Namespace) -> None:
 
         def work(unit: SystemUnit) -> None:
             tenant_id = client_named(unit, given.client).id
-            if domain_rows.find(unit.of(tenant_id), given.domain) is None:
+            if domains.find(unit.of(tenant_id), given.domain) is None:
                 raise CommandRefused(f"client {given.client} does not claim {given.domain}")
             domains.release(unit, tenant_id, origin_of(services), given.domain)
 

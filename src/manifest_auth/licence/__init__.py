@@ -4,7 +4,18 @@ Owns ``licences``, ``revoked_licences`` and ``seats_taken``. Never counts seats 
 and never uses the network.
 """
 
-from manifest_auth.licence.gate import Gate, Overview, State, warning
+from manifest_auth.licence.gate import (
+    ALLOWED,
+    UNCOUNTED,
+    Gate,
+    Overview,
+    SeatCounter,
+    State,
+    free,
+    install_licence,
+    overdrawn,
+    warning,
+)
 from manifest_auth.licence.licence import (
     GRACE_DAYS,
     MAX_SEATS,
@@ -17,5 +28,3 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
-from manifest_auth.licence.licence_events import install_licence
-from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, SeatCounter, free, overdrawn

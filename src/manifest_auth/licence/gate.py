@@ -1,25 +1,122 @@
-"""The licence gate of on-premise mode.
-
-It checks the state of the licence before every route for users, and free seats in the transaction that adds or
-changes a user.
-"""
+"""Licence gate of on-premise mode, seats, and the audit events of licences."""
 
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import bindparam, case, select, update
 
-from manifest_auth.errors import LicenseExpired, LicenseInvalid, LicenseRequired
-from manifest_auth.licence import seats
+from manifest_auth import audit
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import Acting
+from manifest_auth.errors import LicenseExpired, LicenseInvalid, LicenseRequired, NoSeat
 from manifest_auth.licence.licence import DAY_MS, BadLicence, Licence, Seats, public_key, verify
+from manifest_auth.permissions import Role, roles_of
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, TenantUnit, global_, installation_values, upsert
-from manifest_auth.store.tables import licences, revoked_licences
+from manifest_auth.store.tables import licences, revoked_licences, seats_taken
 from manifest_auth.text.canonical import when
+
+# Seats: which licence type allows which roles, and whether one is left (docs/decisions/0027-seats.md).
+#
+# Every active user with a role takes a seat, of all clients together. A type includes the types after it, so a free
+# seat of a greater type can serve for a lesser one.
+
+
+#: The licence types, the greatest first, with the roles that each allows.
+ALLOWED: dict[str, frozenset[Role]] = {
+    "full": frozenset(Role),
+    "operate": frozenset({Role.OPERATOR, Role.VIEWER}),
+    "connect": frozenset({Role.VIEWER}),
+}
+TYPES = tuple(ALLOWED)
+_NO_SEAT = len(TYPES)
+
+
+class SeatCounter(Protocol):
+    """Counts seats where users are added or changed: the installation's gate, or :data:`UNCOUNTED`."""
+
+    def seat(self, unit: TenantUnit, before: int, after: int) -> None:
+        """Checks for the seat that the roles ``after`` need in place of those ``before``, both bit masks; 0: no user,
+        or a deactivated one. Raises NoSeat, LicenseRequired, LicenseExpired."""
+
+
+class _Uncounted:
+    def seat(self, unit: TenantUnit, before: int, after: int) -> None:
+        """Allows every seat."""
+
+
+#: For code that fills an unused store: the demo, tests.
+UNCOUNTED: SeatCounter = _Uncounted()
+
+
+class _Taken(NamedTuple):
+    roles: int
+    users: int
+
+
+# A view: numbers of the whole installation, without any client's rows.
+_TAKEN = global_(select(seats_taken.c.roles, seats_taken.c.users), _Taken)
+
+
+@lru_cache(maxsize=1 << len(Role))
+def type_index(roles: int) -> int:
+    """The index in :data:`TYPES` of the least type that allows all roles of a mask; ``len(TYPES)`` for no role."""
+    current = set(roles_of(roles))
+    return max(n for n, allowed in enumerate(ALLOWED.values()) if current <= allowed) if current else _NO_SEAT
+
+
+def taken(unit: TenantUnit | SystemUnit) -> Seats:
+    """The number of users of the installation by the least type that each needs."""
+    counts = [0] * (_NO_SEAT + 1)
+    for row in unit.all(_TAKEN):
+        counts[type_index(row.roles)] += row.users
+    return Seats(*counts[:_NO_SEAT])
+
+
+def free(granted: Seats, used: Seats) -> Seats:
+    """How many users of each type could be added, if no other type is: seats of greater types serve for lesser ones."""
+    left = [have - need for have, need in zip(_summed(granted), _summed(used), strict=True)]
+    return Seats(*(max(0, min(left[n:])) for n in range(len(TYPES))))
+
+
+def overdrawn(granted: Seats, used: Seats) -> list[str]:
+    """The types with more users than seats, greater types included."""
+    pairs = zip(TYPES, _summed(granted), _summed(used), strict=True)
+    return [kind for kind, have, need in pairs if need > have]
+
+
+def check(granted: Seats, used: Seats, before: int, after: int) -> None:
+    """Checks whether a user may change from one type index to another, ``len(TYPES)`` being none. Raises NoSeat.
+
+    Checks only types that get more users: where a smaller licence has fewer seats than users, existing users may still
+    change to a lesser type.
+    """
+    have, need = _summed(granted), _summed(used)
+    for n in range(after, before):
+        if need[n] + 1 > have[n]:
+            names = " or ".join(TYPES[: n + 1])
+            raise NoSeat(
+                f"The licence has no free seat for these roles: {need[n]} of {have[n]} seats of type {names} are taken"
+            )
+
+
+def _summed(seats: Seats) -> list[int]:
+    """Seats of each type, including the greater ones."""
+    return list(accumulate((seats.full, seats.operate, seats.connect)))
+
+
+# The licence gate of on-premise mode.
+#
+# It checks the state of the licence before every route for users, and free seats in the transaction that adds or
+# changes a user.
+
 
 _NUMBER = "id"  # the installation value that a licence may be bound to
 _ANNOUNCED = Announcement("installation", "licence")
@@ -128,17 +225,17 @@ class Gate:
         return warning(await self.status(), self._clock.now_ms())
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """See :class:`.seats.SeatCounter`. Reads nothing where no licence is needed, or no greater seat than before."""
+        """See :class:`SeatCounter`. Reads nothing where no licence is needed, or no greater seat than before."""
         if not self._needed:
             return
-        old, new = seats.type_index(before), seats.type_index(after)
+        old, new = type_index(before), type_index(after)
         if new >= old:
             return
         row = unit.first(_LOCK)
         status = LicenceStatus(State.MISSING) if row is None else self._status_of(row, self._clock.now_ms())
         _require(status)
         assert status.licence is not None
-        seats.check(status.licence.seats, seats.taken(unit), old, new)
+        check(status.licence.seats, taken(unit), old, new)
 
     async def status(self, *, fresh: bool = False) -> LicenceStatus:
         """The state of the installed licence, at most a second old."""
@@ -161,7 +258,7 @@ class Gate:
                 return Overview(LicenceStatus(State.NOT_NEEDED), None, number)
             row = unit.first(_FIND)
             status = LicenceStatus(State.MISSING) if row is None else self._status_of(row, self._clock.now_ms())
-            return Overview(status, seats.taken(unit), number)
+            return Overview(status, taken(unit), number)
 
         return await self._store.read(work)
 
@@ -238,3 +335,57 @@ def warning(status: LicenceStatus, now: int) -> str:
         return f"license expires at {when(licence.expires_ms)}"
     ended = "ended" if status.state is State.EXPIRED else "ends"
     return f"license expired at {when(licence.expires_ms)}; access {ended} at {when(licence.ends_ms)}"
+
+
+# Audit events of licences: installed, refused, changed state.
+#
+# Changes of state, such as grace, expiry, or a clock that was set back, are recorded once for all nodes.
+
+
+_NAME = "license_state"
+_QUIET = (State.VALID.value, State.MISSING.value)  # the initial states, which are not recorded
+
+
+async def record_change(store: Store, status: LicenceStatus, now: int) -> None:
+    """Records a change of the licence's state since the last recorded one."""
+    text = f"{status.state.value}{' set-back' if status.is_set_back else ''}"
+    recorded = await installation_values.look_up(store, _NAME)
+    if text != (recorded or "") and (recorded is not None or text not in _QUIET):
+        await store.write(lambda unit: _record_change(unit, status, text, now))
+
+
+def _record_change(unit: SystemUnit, status: LicenceStatus, text: str, now: int) -> None:
+    before = installation_values.lock(unit, _NAME) or State.VALID.value  # a second node finds it recorded
+    if before == text:
+        return
+    installation_values.put(unit, _NAME, text)
+    detail: dict[str, Any] = {
+        "license": status.licence.id if status.licence else None,
+        "before": {"state": before.partition(" ")[0], "clockSetBack": before.endswith("set-back")},
+        "after": {"state": status.state.value, "clockSetBack": status.is_set_back},
+    }
+    audit.record_installation(unit, Origin(now, "system", "", "licence"), Event.LICENSE_STATE_CHANGED, **detail)
+
+
+def install_licence(unit: SystemUnit, gate: Gate, by: Acting, text: str) -> None:
+    """Installs a key, and records success or refusal. Raises LicenseInvalid."""
+    try:
+        made, replaced = gate.install(unit, text, by.origin.at)
+    except LicenseInvalid as refusal:
+        audit.record_installation(unit, by, Event.LICENSE_REFUSED, why=refusal.reason)
+        refusal.keeps_writes = True  # nothing but the audit event was written
+        raise
+    detail = {
+        "license": made.id,
+        "replaces": replaced,
+        "customer": made.customer,
+        "seats": msgspec.to_builtins(made.seats),
+        "features": made.features,
+        "issued": when(made.issued_at * 1000),
+        "expires": when(made.expires_ms),
+        "graceDays": made.grace_days,
+        "installation": made.installation,
+        "revokes": made.revokes,
+        "resetsClock": made.resets_clock,
+    }
+    audit.record_installation(unit, by, Event.LICENSE_INSTALLED, **detail)

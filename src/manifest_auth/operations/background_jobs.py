@@ -15,7 +15,7 @@ from manifest_auth.operations.sweep_expired import sweep_expired
 from manifest_auth.runtime.files import drop_older, upload_folder
 from manifest_auth.services import Services
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.work import files, uploads
+from manifest_auth.work import files
 
 EVERY_S = 20.0
 GO_ON_S = 5.0  # where more rows had expired than one round could delete
@@ -28,9 +28,9 @@ async def sweep_files(services: Services) -> None:
     """Deletes files that were uploaded a day ago and not recorded in a job, and uploads that were broken off by the end
     of their process: the row first, so that no row is left without its bytes."""
     now = await services.store.now_ms(services.clock)
-    while abandoned := await services.store.read(lambda unit: uploads.abandoned(unit, now)):
+    while abandoned := await services.store.read(lambda unit: files.abandoned(unit, now)):
         for upload in abandoned:
-            if await services.store.of(upload.tenant_id).write(lambda unit: uploads.release(unit, upload.key)):  # noqa: B023 - at once
+            if await services.store.of(upload.tenant_id).write(lambda unit: files.release(unit, upload.key)):  # noqa: B023 - at once
                 await services.files.drop(upload.key)
                 services.metrics.swept("uploads", 1)
     before = now - UNUSED_MS

@@ -14,8 +14,8 @@ from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants import Tenant, accent_colours, logos, png
-from manifest_auth.tenants.logos import Logo
+from manifest_auth.tenants import Tenant, brand_assets, png
+from manifest_auth.tenants.brand_assets import Logo
 
 
 class Brand(NamedTuple):
@@ -30,7 +30,7 @@ class Brand(NamedTuple):
 
 def brand_of(unit: TenantUnit, tenant: Tenant) -> Brand:
     """The branding of ``tenant``, whose unit this is."""
-    logo, sheet = logos.find(unit), stylesheet_of(tenant.identifier, tenant.settings)
+    logo, sheet = brand_assets.find(unit), stylesheet_of(tenant.identifier, tenant.settings)
     name = tenants.shown_name(tenant)
     if logo is None:
         return Brand(name, None, 0, 0, sheet)
@@ -40,7 +40,7 @@ def brand_of(unit: TenantUnit, tenant: Tenant) -> Brand:
 def stylesheet_of(client: str, settings: str) -> str | None:
     """The path of the stylesheet with a client's colour; None without one. ``settings``: as stored."""
     accent = tenants.settings_of(settings).branding.accent
-    return f"{_base(client)}{accent_colours.stylesheet(accent).hash}.css" if accent else None
+    return f"{_base(client)}{brand_assets.stylesheet(accent).hash}.css" if accent else None
 
 
 def logo_address(client: str, logo: Logo) -> str:
@@ -59,8 +59,8 @@ def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
     except png.InvalidPng as error:
         raise ValidationError(details=[("logo", str(error))]) from None
     rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
-    before = logos.find(unit)
-    after = logos.put(unit, picture)
+    before = brand_assets.find(unit)
+    after = brand_assets.put(unit, picture)
     _record(unit, ctx, before, after)
     return after
 
@@ -68,8 +68,8 @@ def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
 def drop_logo(unit: TenantUnit, ctx: RequestContext) -> None:
     """Deletes the logo. Raises NotFound when there is none, and Forbidden."""
     rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
-    before = logos.find(unit)
-    if not logos.drop(unit):
+    before = brand_assets.find(unit)
+    if not brand_assets.drop(unit):
         raise NotFound()
     _record(unit, ctx, before, None)
 

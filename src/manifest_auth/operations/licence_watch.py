@@ -8,9 +8,8 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.audit import Act
-from manifest_auth.licence.gate import Overview
+from manifest_auth.licence.gate import Overview, install_licence, record_change
 from manifest_auth.licence.licence import DAY_MS, Seats
-from manifest_auth.licence.licence_events import install_licence, record_change
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.tenants import step_up
 

@@ -8,8 +8,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import BigInteger, bindparam, func, select
 
-from manifest_auth.licence import seats
-from manifest_auth.licence.licence import Seats
+from manifest_auth.licence import Seats, gate
 from manifest_auth.runtime.settings import DAY, MINUTE
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.principal import ENDS_AT
@@ -79,23 +78,23 @@ async def of_client(ctx: RequestContext) -> Usage:
 
 async def _granted(ctx: RequestContext) -> Seats | None:
     """The seats of the licence in force; None where none is needed."""
-    gate = ctx.services.licence
-    if not gate.is_needed:
+    licence_gate = ctx.services.licence
+    if not licence_gate.is_needed:
         return None
-    licence = (await gate.status()).licence
+    licence = (await licence_gate.status()).licence
     return licence.seats if licence is not None else Seats(0, 0, 0)
 
 
 def _count(unit: TenantUnit, granted: Seats | None, now: int) -> Usage:
     groups = unit.all(_USERS, since=now - ACTIVE_MS)
-    counts = [0] * (len(seats.TYPES) + 1)
+    counts = [0] * (len(gate.TYPES) + 1)
     for group in groups:
-        counts[seats.type_index(group.roles)] += group.users
+        counts[gate.type_index(group.roles)] += group.users
     return Usage(
         users=sum(group.users for group in groups),
         active_users=sum(group.active for group in groups),
         open_sessions=unit.one(_SESSIONS, now=now),
-        seats=Seats(*counts[: len(seats.TYPES)]),
-        free=None if granted is None else seats.free(granted, seats.taken(unit)),
+        seats=Seats(*counts[: len(gate.TYPES)]),
+        free=None if granted is None else gate.free(granted, gate.taken(unit)),
         counted_at=now,
     )

@@ -12,7 +12,7 @@ from manifest_auth.operations import branding
 from manifest_auth.pages.call import PRODUCT, Brand
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant, accent_colours, logos
+from manifest_auth.tenants import Tenant, brand_assets
 
 
 def of_client(tenant: Tenant | None) -> Brand:
@@ -44,7 +44,7 @@ async def with_logo(ctx: RequestContext, brand: Brand) -> Brand:
 
 
 def _logo(unit: TenantUnit, client: str) -> str:
-    logo = logos.find(unit)
+    logo = brand_assets.find(unit)
     return "" if logo is None else branding.logo_address(client, logo)
 
 
@@ -81,10 +81,10 @@ async def _file(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     def read(unit: SystemUnit) -> tuple[str, bytes]:
         tenant = tenants.get_named(unit, call.path["client"])
         if kind == "png":
-            found = logos.bytes_of(unit.of(tenant.id))
+            found = brand_assets.bytes_of(unit.of(tenant.id))
         else:
             accent = tenants.settings_of(tenant.settings).branding.accent
-            sheet = accent_colours.stylesheet(accent) if accent else None
+            sheet = brand_assets.stylesheet(accent) if accent else None
             found = (sheet.hash, sheet.text) if sheet is not None else None
         if found is None:
             raise NotFound()

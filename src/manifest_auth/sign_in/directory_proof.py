@@ -25,7 +25,7 @@ from manifest_auth.sign_in.providers.provider_flow import return_address
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import directory_proofs, sealed_for
 from manifest_auth.tenants import Tenant, step_up
-from manifest_auth.tenants.claims import directories, directory_administrators
+from manifest_auth.tenants.claims import directories
 from manifest_auth.text.languages import marked as _
 
 # Pending sign-ins of a directory's administrator, for the proof that a directory is the client's.
@@ -235,7 +235,7 @@ async def _administrator(ctx: RequestContext, flow: Flow, returned: CallbackPara
         redeemed = await ctx.services.oidc.redeem_tokens(registration, answer, frozenset(), deadline)
         directory = microsoft.directory_of(redeemed.claims)
         if directory != claim.directory:
-            raise SsoFailed(directory_administrators.OTHER_DIRECTORY, reason=f"tid: {directory or 'missing'}")
+            raise SsoFailed(directories.OTHER_DIRECTORY, reason=f"tid: {directory or 'missing'}")
         person = redeemed.claims.get("oid")
         if not isinstance(person, str) or not microsoft.GUID.match(person.lower()):
             raise SsoFailed(oidc.SETUP_ERROR, reason="oid: missing")
@@ -246,7 +246,7 @@ async def _administrator(ctx: RequestContext, flow: Flow, returned: CallbackPara
         raise ProviderUnavailable(reason=str(error)) from error
     except oidc.OidcRefused as error:
         raise SsoFailed(error.sentence, reason=error.reason) from error
-    return person.lower(), directory_administrators.role_of(wids)
+    return person.lower(), directories.role_of(wids)
 
 
 async def _wids_of_access_token(

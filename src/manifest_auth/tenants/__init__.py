@@ -6,16 +6,20 @@ Knows no users, and never decides who may change a client.
 """
 
 from manifest_auth.tenants.device_rules import BadgeRules
-from manifest_auth.tenants.listed_addresses import apply_change, origins_for, return_addresses_for
-from manifest_auth.tenants.origin_index import OriginIndex
-from manifest_auth.tenants.second_factor_policy import (
+from manifest_auth.tenants.effective_settings import (
+    admin_only_members,
+    check,
+    check_lengths,
     due_from,
+    installation_lengths,
     is_required,
+    lengths_of,
     passkeys_sign_in,
     password_rules,
     required_roles,
 )
-from manifest_auth.tenants.session_lengths import installation_lengths, lengths_of
+from manifest_auth.tenants.listed_addresses import apply_change, origins_for, return_addresses_for
+from manifest_auth.tenants.origin_index import OriginIndex
 from manifest_auth.tenants.settings import (
     LEAVES,
     BrandingChange,
@@ -25,7 +29,6 @@ from manifest_auth.tenants.settings import (
     TenantSettingsChange,
     settings_of,
 )
-from manifest_auth.tenants.settings_checks import admin_only_members, check, check_lengths
 from manifest_auth.tenants.tenants import (
     LISTING,
     Tenant,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.permissions import Role
-from manifest_auth.tenants.second_factor_policy import following_length
+from manifest_auth.tenants.effective_settings import following_length
 from manifest_auth.tenants.settings import StoredSettings, TenantSettingsChange, Unconfirmed, merge
 
 

@@ -1,19 +1,22 @@
-"""Rows of tenants (clients, on the wire): look-up, list, create, change, suspend, delete."""
+"""Tenants (clients, on the wire): the one that a request names, and their rows: create, change, suspend, delete."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 
-from manifest_auth.errors import Conflict, ValidationError, existing
+from manifest_auth.errors import Conflict, Forbidden, ValidationError, existing
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants import origin_index
+from manifest_auth.tenants.effective_settings import check
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
-from manifest_auth.tenants.settings_checks import check
 from manifest_auth.text.canonical import SLUG
+
+# Rows of tenants (clients, on the wire): look-up, list, create, change, suspend, delete.
 
 
 class Tenant(NamedTuple):
@@ -204,3 +207,41 @@ def shown_name(tenant: Tenant) -> str:
 def known_words(tenant: Tenant) -> tuple[str, ...]:
     """What an attacker knows of the client: no password is made of it."""
     return tenant.identifier, tenant.name, settings_of(tenant.settings).branding.name
+
+
+# The client that a request names: in ``X-Client-ID``, by its host, or in its body or query.
+
+
+class ClientHint(NamedTuple):
+    """``header``: ``X-Client-ID``; ``host``: the ``Host`` header; ``public_url``: this server's address."""
+
+    header: str | None
+    host: str | None
+    public_url: str
+
+    @property
+    def client(self) -> str | None:
+        """The client of the header, else of the host."""
+        return self.subdomain if self.header is None else self.header.strip()
+
+    @property
+    def subdomain(self) -> str | None:
+        """The label before the public host name, where the host is such a subdomain."""
+        public = urlsplit(self.public_url).hostname or ""
+        name, _, port = (self.host or "").rpartition(":")
+        name = (name if port.isdigit() else self.host or "").lower()
+        label = name.removesuffix(f".{public}")
+        return label if public and label != name and "." not in label else None
+
+    def resolve(self, given: str) -> str | None:
+        """The client of a body or query (``given``), else :attr:`client`. Raises ValidationError when the two
+        differ."""
+        other = self.client
+        if given and other is not None and given != other:
+            raise ValidationError(details=[("client", "Another client is named by header or host")])
+        return given or other
+
+    def check(self, client: str, tenant_id: int, credential: str) -> None:
+        """Checks that the header, by identifier or number, agrees with the client of a credential. Raises Forbidden."""
+        if self.header is not None and self.header != client and self.header != str(tenant_id):
+            raise Forbidden(reason=f"X-Client-ID disagrees with the {credential}")

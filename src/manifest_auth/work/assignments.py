@@ -14,9 +14,8 @@ from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import job_assignments
 from manifest_auth.work import job_rules, jobs
 from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
-from manifest_auth.work.job_log import LogDetails
 from manifest_auth.work.job_rules import JobMove
-from manifest_auth.work.jobs import Job
+from manifest_auth.work.jobs import Job, LogDetails
 
 
 class Assignment(NamedTuple):

@@ -1,20 +1,100 @@
-"""Rows of uploaded evidence files.
-
-The bytes are in the file storage.
-"""
+"""Files of evidence: their rows, and uploads, each of which reserves its size in the client's quota."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from manifest_auth.errors import Overloaded, PayloadTooLarge, existing
+from manifest_auth.errors import Overloaded, PayloadTooLarge, RateLimited, existing
 from manifest_auth.store import SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped, upsert
 from manifest_auth.store.tables import file_totals, files
-from manifest_auth.work import uploads
+from manifest_auth.store.tables import uploads as uploads_table
 from manifest_auth.work.actor import Actor
+
+# Files on their way: each reserves its size in the client's quota before a byte of it is taken.
+#
+# A row names the key of the bytes before they are stored, so that a process that is killed leaves none that no row
+# names: what is not complete when the longest upload of its size would be is dropped, row and bytes.
+
+
+QUOTA_EXCEEDED = "The client's files would exceed their quota"
+#: Uploads at once, over all processes.
+OF_USER: Final = 4
+OF_CLIENT: Final = 16
+_AGAIN_S = 5
+_BLOCK = 4096  # bytes that a file takes on a disk at least
+
+
+class _UnderWay(NamedTuple):
+    user_id: int
+    size: int
+
+
+class Abandoned(NamedTuple):
+    """An upload that can no longer be complete."""
+
+    tenant_id: int
+    key: str
+
+
+_U, _TENANT = uploads_table.c, file_totals.c
+_none = upsert(file_totals).values(bytes=0)
+#: The client's total. The row is locked, so that uploads of a client are judged one after the other.
+_TOTAL = tenant_scoped(
+    _none.on_conflict_do_update(index_elements=["tenant_id"], set_={"bytes": _TENANT.bytes}).returning(_TENANT.bytes),
+    int,
+)
+_UNDER_WAY = tenant_scoped(select(_U.user_id, _U.size).where(_U.expires_at > bindparam("now")), _UnderWay)
+_RESERVE = tenant_scoped(
+    insert(uploads_table).values({name: bindparam(name) for name in ("key", "user_id", "size", "expires_at")})
+)
+_RELEASE = tenant_scoped(delete(uploads_table).where(_U.key == bindparam("of_key")))
+_ABANDONED = cross_tenant(
+    select(_U.tenant_id, _U.key).where(_U.expires_at < bindparam("before")).limit(100),
+    Abandoned,
+    because="abandoned uploads of all tenants are dropped",
+)
+
+
+def count_bytes(size: int) -> int:
+    """How much a file of so many bytes counts: files of a byte each would fill a disk and leave the quota as it is."""
+    return max(size, _BLOCK)
+
+
+def reserve(
+    unit: TenantUnit, by: Actor, *, key: str, declared: int | None, largest: int, quota: int, expires_at: int
+) -> int:
+    """Reserves ``declared`` bytes; of an upload that declares nothing all that it may take, ``largest`` at most. The
+    number of bytes that may come. Raises RateLimited, PayloadTooLarge."""
+    total = unit.one(_TOTAL)
+    under_way = unit.all(_UNDER_WAY, now=by.at)
+    of_user = sum(one.user_id == by.user_id for one in under_way)
+    if of_user >= OF_USER or len(under_way) >= OF_CLIENT:
+        raise RateLimited("Too many files are uploaded at once, try again shortly", retry_after=_AGAIN_S)
+    left = quota - total - sum(count_bytes(one.size) for one in under_way)
+    size = min(largest, left) if declared is None else declared
+    if count_bytes(size) > left:
+        raise PayloadTooLarge(QUOTA_EXCEEDED)
+    unit.change(_RESERVE, key=key, user_id=by.user_id, size=size, expires_at=expires_at)
+    return size
+
+
+def release(unit: TenantUnit, key: str) -> bool:
+    """Takes a reservation back. False: there is none any more."""
+    return bool(unit.change(_RELEASE, of_key=key))
+
+
+def abandoned(unit: SystemUnit, before: int) -> list[Abandoned]:
+    """Some uploads whose time was over."""
+    return unit.all(_ABANDONED, before=before)
+
+
+# Rows of uploaded evidence files.
+#
+# The bytes are in the file storage.
+
 
 PATH = "/api/client/files"
 
@@ -77,11 +157,11 @@ def add(
 ) -> File:
     """Adds the row of a file whose bytes are stored, in place of its reservation, and counts it in the tenant's total.
     Raises PayloadTooLarge, and Overloaded where the reservation had expired: its bytes may be dropped already."""
-    if not uploads.release(unit, key):
+    if not release(unit, key):
         raise Overloaded("The upload took too long", retry_after=1, reason="upload: its reservation had expired")
-    counted = uploads.counted(size)
+    counted = count_bytes(size)
     if counted > quota or not unit.change(_COUNT, size=counted, quota=quota):
-        raise PayloadTooLarge(uploads.QUOTA_EXCEEDED)
+        raise PayloadTooLarge(QUOTA_EXCEEDED)
     added = unit.one(
         _ADD, key=key, name=name, media_type=media_type, size=size, sha256=sha256, uploaded_by=by.user_id,
         uploaded_at=by.at,
@@ -99,7 +179,7 @@ def drop_unused(unit: TenantUnit, file_id: int) -> bool:
     dropped = unit.first(_DROP, id=file_id)
     if dropped is None:
         return False
-    unit.change(_FREE, size=uploads.counted(dropped))
+    unit.change(_FREE, size=count_bytes(dropped))
     return True
 
 

@@ -12,11 +12,10 @@ from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import templates
 from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector
-from manifest_auth.work import assignments, job_rules, jobs, steps, versions
+from manifest_auth.work import assignments, job_rules, jobs, versions
 from manifest_auth.work.actor import Actor
-from manifest_auth.work.job_log import LogDetails
 from manifest_auth.work.job_rules import MOST_ASSIGNED, JobMove, JobStatus, Priority
-from manifest_auth.work.jobs import Job
+from manifest_auth.work.jobs import Job, LogDetails
 
 #: As for templates, since a job may have the template's name.
 
@@ -63,7 +62,7 @@ def add(
     version = versions.find_published(unit, template.id)
     if version is None:
         raise Conflict("The template has no published version")
-    state = job_rules.created(steps.count(unit, version.id))
+    state = job_rules.created(versions.count_steps(unit, version.id))
     job = Job(
         id=0,
         template_id=template.id,

@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, existing
-from manifest_auth.store import Listing, TenantUnit, tenant_condition, tenant_scoped
-from manifest_auth.store.tables import job_assignments, jobs
-from manifest_auth.work import job_log
-from manifest_auth.work.actor import Actor
-from manifest_auth.work.job_log import PLAIN, LogDetails
+from manifest_auth.store import Listing, TenantUnit, numbers, tenant_condition, tenant_scoped
+from manifest_auth.store.tables import job_assignments, job_events, jobs
+from manifest_auth.work.actor import Actor, check_row_count, numbered_rows
 from manifest_auth.work.job_rules import JobMove, JobStatus, Priority, State
+
+# The history of jobs: an entry for each move, numbered from 1 by the counter in the job's row.
+#
+# Entries are never changed.
+
+
+class Event(NamedTuple):
+    """An entry. ``detail``: JSON; ``before`` and ``after`` by the wire name of each changed member."""
+
+    job_id: int
+    number: int
+    move: str
+    step: int | None
+    comment: str
+    detail: str
+    by: int
+    at: int
+
+
+class LogDetails(NamedTuple):
+    """The rest of an entry besides actor, time and move. ``changes``: before and after, by wire name."""
+
+    step: int | None = None
+    comment: str = ""
+    changes: Mapping[str, tuple[Any, Any]] = {}
+
+
+PLAIN = LogDetails()
+_LOG = job_events.c
+_APPEND = tenant_scoped(insert(job_events).values({name: bindparam(name) for name in Event._fields}))
+_NUMBERED = numbered_rows(select(*(_LOG[name] for name in Event._fields)), _LOG.job_id, Event)
+
+
+def append_to_log(unit: TenantUnit, by: Actor, job_id: int, number: int, move: JobMove, details: LogDetails) -> None:
+    """Adds an entry. Raises Conflict when its number is taken."""
+    detail = {name: {"before": before, "after": after} for name, (before, after) in details.changes.items()}
+    unit.change(
+        _APPEND,
+        job_id=job_id,
+        number=number,
+        move=move.value,
+        step=details.step,
+        comment=details.comment,
+        detail=orjson.dumps(detail).decode(),
+        by=by.user_id,
+        at=by.at,
+    )
+
+
+def numbered_log(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Event]:
+    """At most ``first`` entries of each job after the number ``after``, in order. Raises ValidationError for too many
+    rows."""
+    return check_row_count(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))
 
 
 class Job(NamedTuple):
@@ -92,7 +145,7 @@ def insert_new(unit: TenantUnit, by: Actor, job: Job) -> Job:
     """Adds a row, and the first entry of its history. The database assigns the id."""
     added = unit.one(_ADD, name_key=job.name.lower(), **job._asdict())
     made = job._replace(id=added)
-    job_log.append(unit, by, made.id, made.events, JobMove.CREATED, PLAIN)
+    append_to_log(unit, by, made.id, made.events, JobMove.CREATED, PLAIN)
     return made
 
 
@@ -109,7 +162,7 @@ def move(
     after = job._replace(status=state.status.value, done=state.done, events=job.events + 1, **members)
     changes = {**_changes(job, after), **details.changes}
     after = save(unit, by, job, after)
-    job_log.append(unit, by, job.id, after.events, kind, details._replace(changes=changes))
+    append_to_log(unit, by, job.id, after.events, kind, details._replace(changes=changes))
     return after
 
 

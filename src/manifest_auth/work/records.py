@@ -1,4 +1,4 @@
-"""Records of jobs: numbered from 1 by the counter in the job's row, never changed or removed."""
+"""Records of jobs, numbered from 1 and never changed or removed, and completed steps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select
 
-from manifest_auth.store import TenantUnit, among_pairs, numbers, pairs, tenant_scoped
-from manifest_auth.store.tables import job_records
+from manifest_auth.store import TenantUnit, among, among_pairs, numbers, pairs, tenant_scoped
+from manifest_auth.store.tables import job_records, job_steps, template_steps
 from manifest_auth.work import files, job_rules, jobs
 from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count, numbered_rows
-from manifest_auth.work.job_rules import Value
+from manifest_auth.work.job_rules import JobMove, Value
+from manifest_auth.work.jobs import Job, LogDetails
+
+# Records of jobs: numbered from 1 by the counter in the job's row, never changed or removed.
 
 
 class Record(NamedTuple):
@@ -81,3 +84,47 @@ def of_steps(unit: TenantUnit, keys: Sequence[tuple[int, int]]) -> list[Record]:
     return sorted(
         check_row_count(unit.all(_OF_STEPS, keys=pairs(keys))), key=lambda record: (record.job_id, record.number)
     )
+
+
+# Completed steps of jobs.
+#
+# Steps are completed in order.
+
+
+class Completion(NamedTuple):
+    """``number``: of the step."""
+
+    job_id: int
+    number: int
+    completed_by: int
+    completed_at: int
+
+
+_STEP, _S = job_steps.c, template_steps.c
+_COMPLETE = tenant_scoped(insert(job_steps).values({name: bindparam(name) for name in Completion._fields}))
+_OF = tenant_scoped(
+    select(*(_STEP[name] for name in Completion._fields))
+    .where(among(_STEP.job_id, "ids"))
+    .order_by(_STEP.job_id, _STEP.number)
+    .limit(MOST_ROWS + 1),
+    Completion,
+)
+_RULE = tenant_scoped(
+    select(_S.requires_evidence).where(_S.version_id == bindparam("version"), _S.number == bindparam("number")), int
+)
+
+
+def complete_step(unit: TenantUnit, by: Actor, job_id: int, number: int) -> Job:
+    """Completes a step. Raises NotFound for job or step, Conflict for a job that is not in progress, another step, or
+    missing evidence."""
+    job = jobs.get(unit, job_id, lock=True)
+    needs_evidence = unit.first(_RULE, version=job.version_id, number=number)
+    is_evident = not needs_evidence or count(unit, job.id, number) > 0
+    state = job_rules.step_completed(jobs.state_of(job), number, is_evident=is_evident)
+    unit.change(_COMPLETE, job_id=job.id, number=number, completed_by=by.user_id, completed_at=by.at)
+    return jobs.move(unit, by, job, JobMove.STEP_COMPLETED, state, LogDetails(step=number))
+
+
+def steps_of_jobs(unit: TenantUnit, job_ids: Sequence[int]) -> list[Completion]:
+    """The completed steps of these jobs, in order. Raises ValidationError for too many rows."""
+    return check_row_count(unit.all(_OF, ids=numbers(job_ids)))

@@ -14,13 +14,11 @@ from manifest_auth.errors import Conflict
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector
-from manifest_auth.work import steps, template_rules, templates, versions
+from manifest_auth.work import template_rules, templates, versions
 from manifest_auth.work.actor import Actor
-from manifest_auth.work.steps import NewStep
-from manifest_auth.work.template_log import Entry
 from manifest_auth.work.template_rules import TemplateMove, VersionStatus
-from manifest_auth.work.templates import Template
-from manifest_auth.work.versions import Version
+from manifest_auth.work.templates import Entry, Template
+from manifest_auth.work.versions import NewStep, Version
 
 
 class VersionSnapshot(NamedTuple):
@@ -51,10 +49,10 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str = "", of: Seque
         with each:
             fields.WORK_DESCRIPTION.check(description, "description")
         with each:
-            steps.check(of)
+            versions.check_steps(of)
     template = templates.add(unit, by, name, description, Entry(TemplateMove.CREATED, 1))
     draft = versions.add(unit, by, template.id, 1)
-    steps.put(unit, draft.id, of)
+    versions.put_steps(unit, draft.id, of)
     return template
 
 
@@ -89,16 +87,16 @@ def add_version(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Version:
     entry = Entry(TemplateMove.VERSION_ADDED, number)
     templates.move(unit, by, template, template._replace(versions=number), entry)
     draft = versions.add(unit, by, template.id, number)
-    before = steps.of_versions(unit, [latest.id])
-    steps.put(unit, draft.id, [NewStep(s.title, s.instructions, bool(s.requires_evidence)) for s in before])
+    before = versions.steps_of(unit, [latest.id])
+    versions.put_steps(unit, draft.id, [NewStep(s.title, s.instructions, bool(s.requires_evidence)) for s in before])
     return draft
 
 
 def edit(unit: TenantUnit, by: Actor, seen: VersionSnapshot, revision: int, to: Sequence[NewStep]) -> Version:
     """Replaces a draft's steps. ``revision``: of the draft that was edited. Raises ValidationError, Conflict."""
-    steps.check(to)
+    versions.check_steps(to)
     changed = _moved(unit, by, seen, TemplateMove.EDITED, revision=revision)
-    steps.put(unit, changed.id, to)
+    versions.put_steps(unit, changed.id, to)
     return changed
 
 
@@ -108,7 +106,7 @@ def submit(
     """Draft to submitted. As for the other moves, ``revision`` is optional: the one that the caller read; a version
     that was edited since is refused. Raises ValidationError, Conflict."""
     moved = _moved(unit, by, seen, TemplateMove.SUBMITTED, comment, revision)
-    template_rules.check_submission(steps.count(unit, moved.id))
+    template_rules.check_submission(versions.count_steps(unit, moved.id))
     return moved
 
 

@@ -9,10 +9,59 @@ from sqlalchemy import Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, existing
 from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
-from manifest_auth.store.tables import template_versions, templates
-from manifest_auth.work import template_log
-from manifest_auth.work.actor import Actor
-from manifest_auth.work.template_log import Entry
+from manifest_auth.store.tables import template_events, template_versions, templates
+from manifest_auth.work.actor import Actor, check_row_count, numbered_rows
+from manifest_auth.work.template_rules import TemplateMove
+
+# The history of templates and their versions: actor, time, move and comment.
+#
+# Entries are never changed.
+
+
+class Entry(NamedTuple):
+    """A new entry. ``version``: number of the version."""
+
+    move: TemplateMove
+    version: int | None = None
+    comment: str = ""
+
+
+class Event(NamedTuple):
+    """A stored entry. ``version``: number of the version."""
+
+    template_id: int
+    number: int
+    move: str
+    version: int | None
+    comment: str
+    by: int
+    at: int
+
+
+_LOG = template_events.c
+_NUMBERED = numbered_rows(select(*(_LOG[name] for name in Event._fields)), _LOG.template_id, Event)
+_APPEND = tenant_scoped(insert(template_events).values({name: bindparam(name) for name in Event._fields}))
+
+
+def append_to_log(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: Sequence[Entry]) -> None:
+    """Adds entries after the number ``after``; the caller has increased the counter in the template's row."""
+    for number, entry in enumerate(entries, after + 1):
+        event = Event(
+            template_id=template_id,
+            number=number,
+            move=entry.move,
+            version=entry.version,
+            comment=entry.comment,
+            by=by.user_id,
+            at=by.at,
+        )
+        unit.change(_APPEND, **event._asdict())
+
+
+def numbered_log(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Event]:
+    """At most ``first`` entries of each template after the number ``after``, in order. Raises ValidationError for too
+    many rows."""
+    return check_row_count(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
 
 
 class Template(NamedTuple):
@@ -98,7 +147,7 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entr
         archived_at=None,
     )
     added = unit.one(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
-    template_log.append(unit, by, added, 0, entries)
+    append_to_log(unit, by, added, 0, entries)
     return made._replace(id=added)
 
 
@@ -110,7 +159,7 @@ def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entrie
     values = {f"new_{name}": value for name, value in _stored(changed).items()}
     if unit.change(_MOVE, of=seen.id, seen=seen.events, **values) != 1:
         raise Conflict(_MOVED_ON)
-    template_log.append(unit, by, seen.id, seen.events, entries)
+    append_to_log(unit, by, seen.id, seen.events, entries)
     return changed
 
 

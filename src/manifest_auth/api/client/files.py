@@ -36,7 +36,7 @@ from manifest_auth.runtime.settings import MAX_FILE
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.text import fields
-from manifest_auth.work import files, uploads
+from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
 from manifest_auth.work.files import PATH, File
 
@@ -106,17 +106,17 @@ async def _reserve(ctx: RequestContext, head: Head, key: str) -> _Limit:
         raise PayloadTooLarge
     longest_s = RECEIVE_TIMEOUT_S + (declared or settings.file_limit) / LEAST_RATE + _STORING_S
     size = await ctx.store.write(
-        lambda unit: uploads.reserve(
+        lambda unit: files.reserve(
             unit, by, key=key, declared=declared, largest=settings.file_limit, quota=settings.upload_quota,
             expires_at=by.at + int(longest_s * 1000),
         )
     )  # fmt: skip
-    return _Limit(size, PayloadTooLarge.sentence if size == settings.file_limit else uploads.QUOTA_EXCEEDED)
+    return _Limit(size, PayloadTooLarge.sentence if size == settings.file_limit else files.QUOTA_EXCEEDED)
 
 
 async def _release(ctx: RequestContext, key: str) -> None:
     with contextlib.suppress(StoreUnavailable):  # it expires
-        await ctx.store.write(lambda unit: uploads.release(unit, key))
+        await ctx.store.write(lambda unit: files.release(unit, key))
 
 
 async def _add(ctx: RequestContext, arrived: _Received, key: str, name: str, media_type: str) -> File:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from manifest_auth.api.graphql.batch_loading import Loader, Part, parts
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import assignments, files, job_log, job_steps, records
+from manifest_auth.work import assignments, files, jobs, records
 from manifest_auth.work.files import File
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
-from manifest_auth.work.steps import Step
+from manifest_auth.work.versions import Step
 
 
 class JobStep(NamedTuple):
@@ -19,7 +19,7 @@ class JobStep(NamedTuple):
 
     job: Job
     step: Step
-    completion: job_steps.Completion | None
+    completion: records.Completion | None
 
 
 def _read_assigned(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, list[int]]:
@@ -29,9 +29,9 @@ def _read_assigned(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, list[i
     return found
 
 
-def _read_completions(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, dict[int, job_steps.Completion]]:
-    found: dict[int, dict[int, job_steps.Completion]] = {}
-    for one in job_steps.of_jobs(unit, job_ids):
+def _read_completions(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, dict[int, records.Completion]]:
+    found: dict[int, dict[int, records.Completion]] = {}
+    for one in records.steps_of_jobs(unit, job_ids):
         found.setdefault(one.job_id, {})[one.number] = one
     return found
 
@@ -49,8 +49,8 @@ def _read_of_steps(unit: TenantUnit, keys: Sequence[StepKey]) -> dict[StepKey, l
 
 #: By job: ids of the assigned users, and completed steps by number. By step: its records. Files by id.
 ASSIGNED: Loader[int, list[int]] = Loader(_read_assigned, missing=())
-COMPLETIONS: Loader[int, dict[int, job_steps.Completion]] = Loader(_read_completions, missing={})
+COMPLETIONS: Loader[int, dict[int, records.Completion]] = Loader(_read_completions, missing={})
 STEP_RECORDS: Loader[StepKey, list[Record]] = Loader(_read_of_steps, missing=())
 RECORDS: Loader[Part, list[Record]] = Loader(parts(records.numbered, lambda row: row.job_id), missing=())
-JOB_HISTORY: Loader[Part, list[job_log.Event]] = Loader(parts(job_log.numbered, lambda row: row.job_id), missing=())
+JOB_HISTORY: Loader[Part, list[jobs.Event]] = Loader(parts(jobs.numbered_log, lambda row: row.job_id), missing=())
 FILES: Loader[int, File] = Loader(lambda unit, ids: {row.id: row for row in files.get_many(unit, ids)})

@@ -25,7 +25,7 @@ from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.work import actor_of, assignments, job_operations, job_rules, job_steps, jobs, records
+from manifest_auth.work import actor_of, assignments, job_operations, job_rules, jobs, records
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
 
@@ -151,7 +151,7 @@ async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dic
 
 
 async def _complete_step(_root: Any, info: Any, jobId: int, stepNumber: int) -> Job:
-    return await _write(info.context, job_steps.complete, jobId, stepNumber)
+    return await _write(info.context, records.complete_step, jobId, stepNumber)
 
 
 async def _complete(_root: Any, info: Any, id: int) -> Job:

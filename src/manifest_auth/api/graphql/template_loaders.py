@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from manifest_auth.api.graphql.batch_loading import Loader, Part, parts
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import steps, template_log, templates, versions
-from manifest_auth.work.steps import Step
+from manifest_auth.work import templates, versions
 from manifest_auth.work.templates import Template
-from manifest_auth.work.versions import Version
+from manifest_auth.work.versions import Step, Version
 
 
 def _read_steps(unit: TenantUnit, version_ids: Sequence[int]) -> dict[int, list[Step]]:
     found: dict[int, list[Step]] = {}
-    for step in steps.of_versions(unit, version_ids):
+    for step in versions.steps_of(unit, version_ids):
         found.setdefault(step.version_id, []).append(step)
     return found
 
@@ -30,6 +29,6 @@ LATEST: Loader[int, Version] = Loader(lambda unit, ids: _by_template(versions.la
 PUBLISHED: Loader[int, Version] = Loader(lambda unit, ids: _by_template(versions.published_of(unit, ids)))
 STEPS: Loader[int, list[Step]] = Loader(_read_steps, missing=())
 NUMBERED: Loader[Part, list[Version]] = Loader(parts(versions.numbered, lambda row: row.template_id), missing=())
-HISTORY: Loader[Part, list[template_log.Event]] = Loader(
-    parts(template_log.numbered, lambda row: row.template_id), missing=()
+HISTORY: Loader[Part, list[templates.Event]] = Loader(
+    parts(templates.numbered_log, lambda row: row.template_id), missing=()
 )

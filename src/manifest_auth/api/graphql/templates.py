@@ -23,7 +23,7 @@ from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.work import Actor, actor_of, template_operations, templates, versions
-from manifest_auth.work import steps as work_steps
+from manifest_auth.work import versions as work_steps
 
 _PER_PAGE = 20
 

@@ -10,7 +10,7 @@ from typing import Any
 from manifest_auth.operations.demo import picture
 from manifest_auth.operations.demo.visits import Visit
 from manifest_auth.services import Services
-from manifest_auth.work import files, job_operations, job_steps, records, uploads
+from manifest_auth.work import files, job_operations, records
 from manifest_auth.work.job_rules import Priority, value_of
 
 
@@ -32,7 +32,7 @@ async def step(by: Visit, job_id: int, number: int, *recorded: dict[str, Any]) -
     """Records these values for a step, and completes it."""
     for given in recorded:
         await record(by, job_id, number, **given)
-    await by.work(lambda unit, actor: job_steps.complete(unit, actor, job_id, number))
+    await by.work(lambda unit, actor: records.complete_step(unit, actor, job_id, number))
 
 
 async def record(by: Visit, job_id: int, number: int, **given: Any) -> None:
@@ -52,7 +52,7 @@ async def upload(services: Services, by: Visit) -> int:
     data, key, quota = picture.gauge(), services.random.bytes(20).hex(), services.settings.upload_quota
     size = len(data)
     await by.work(
-        lambda unit, actor: uploads.reserve(
+        lambda unit, actor: files.reserve(
             unit, actor, key=key, declared=size, largest=size, quota=quota, expires_at=actor.at + 1
         )
     )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from manifest_auth.operations.demo.visits import Visit
 from manifest_auth.work import template_operations, templates
-from manifest_auth.work.steps import NewStep
+from manifest_auth.work.versions import NewStep
 
 PUMP = (
     NewStep("Close the inlet valve", "Turn clockwise until it stops, then hang the lock on it."),

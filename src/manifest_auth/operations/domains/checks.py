@@ -13,17 +13,9 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.operations.domains import notices
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants.claims import domain_rows
+from manifest_auth.tenants.claims import domains
 from manifest_auth.tenants.claims.dns_lookup import DnsVerdict
-from manifest_auth.tenants.claims.domain_rows import (
-    DNS,
-    FAILING,
-    LAPSED,
-    LAPSES_MS,
-    PROVED,
-    VOUCHED,
-    Claim,
-)
+from manifest_auth.tenants.claims.domains import DNS, FAILING, LAPSED, LAPSES_MS, PROVED, VOUCHED, Claim
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one more when it lapses
@@ -42,7 +34,7 @@ class _Case(NamedTuple):
         audit.record(self.unit.of(tenant_id), self.who, event, f"domain:{self.claim.domain}", **detail)
 
     def put(self, **changes: object) -> Claim:
-        return domain_rows.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]  # callers name columns
+        return domains.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]  # callers name columns
 
     def next_check(self, failing_since: int | None = None) -> int:
         """About a day from now, with a random spread of two hours either way; earlier where a notice or the lapse is
@@ -56,8 +48,8 @@ def apply_verdict(
     unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: DnsVerdict
 ) -> Claim | None:
     """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim; None: it is gone."""
-    owner = domain_rows.owner_of(unit, domain, lock=True)
-    claim = domain_rows.find(unit.of(tenant_id), domain, lock=True)
+    owner = domains.owner_of(unit, domain, lock=True)
+    claim = domains.find(unit.of(tenant_id), domain, lock=True)
     if claim is None:
         return None
     if claim.proof == VOUCHED:
@@ -70,7 +62,7 @@ def apply_verdict(
 
 def _record_found(case: _Case) -> Claim:
     claim, own = case.claim, case.unit.of(case.claim.tenant_id)
-    if domain_rows.own(own, claim.domain) != claim.tenant_id:
+    if domains.own(own, claim.domain) != claim.tenant_id:
         return _contest(case)
     if case.owner is None:
         case.record(claim.tenant_id, Event.DOMAIN_MOVED if claim.contested else Event.DOMAIN_PROVED, how=DNS)
@@ -88,9 +80,9 @@ def _contest(case: _Case) -> Claim:
     """The record of a claim exists, but another client owns the domain. Checked every hour, so that the claim counts
     soon after the domain is free."""
     claim = case.claim
-    owner = domain_rows.owner_of(case.unit, claim.domain)
+    owner = domains.owner_of(case.unit, claim.domain)
     assert owner is not None
-    domain_rows.mark_contested(case.unit.of(owner), claim.domain, True)
+    domains.mark_contested(case.unit.of(owner), claim.domain, True)
     if not claim.contested:
         for tenant_id in sorted((claim.tenant_id, owner)):
             case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
@@ -104,7 +96,7 @@ def _missing_at_owner(case: _Case) -> Claim:
     since = claim.failing_since if claim.failing_since is not None else now
     unit = case.unit.of(claim.tenant_id)
     if now >= since + LAPSES_MS:
-        domain_rows.disown(unit, claim.domain)
+        domains.disown(unit, claim.domain)
         case.record(claim.tenant_id, Event.DOMAIN_LAPSED)
         after = case.put(state=LAPSED, proof=None, contested=0, notices=0, next_check_at=None)
         notices.lapsed(unit, case.services, case.who, claim)
@@ -126,5 +118,5 @@ def _missing(case: _Case) -> Claim:
     if case.who.at < since + LAPSES_MS:
         return case.put(failing_since=since, next_check_at=case.who.at + HOUR_MS)
     if case.owner is not None:
-        domain_rows.mark_contested(case.unit.of(case.owner), claim.domain, False)
+        domains.mark_contested(case.unit.of(case.owner), claim.domain, False)
     return case.put(contested=0, failing_since=None, next_check_at=None)

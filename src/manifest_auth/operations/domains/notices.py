@@ -12,8 +12,8 @@ from manifest_auth.runtime.mail import Email, Reader
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants.claims.domain_names import record_of
-from manifest_auth.tenants.claims.domain_rows import LAPSES_MS, Claim
+from manifest_auth.tenants.claims.dns_lookup import record_of
+from manifest_auth.tenants.claims.domains import LAPSES_MS, Claim
 from manifest_auth.text.canonical import when
 
 _PURPOSE = "domain"

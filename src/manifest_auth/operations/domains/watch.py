@@ -14,10 +14,9 @@ from manifest_auth.operations.domains.checks import DAY_MS
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_claims, provider_domains
-from manifest_auth.tenants.claims import domain_rows, domains
-from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, DnsVerdict
-from manifest_auth.tenants.claims.domain_names import record_of
-from manifest_auth.tenants.claims.domain_rows import PENDING, VOUCHED, Claim
+from manifest_auth.tenants.claims import domains
+from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, DnsVerdict, record_of
+from manifest_auth.tenants.claims.domains import PENDING, VOUCHED, Claim
 
 PENDING_MS: Final = 30 * DAY_MS
 EVERY_S: Final = 20.0
@@ -63,7 +62,7 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
 
     def begin(unit: TenantUnit) -> Claim:
         found = domains.get(unit, domain, lock=True)
-        if not domain_rows.mark_checked(unit, domain, ctx.now, LOOKUP_INTERVAL_MS):
+        if not domains.mark_checked(unit, domain, ctx.now, LOOKUP_INTERVAL_MS):
             wait = (found.checked_at or 0) + LOOKUP_INTERVAL_MS - ctx.now
             raise RateLimited(retry_after=max(1, -(-wait // 1000)), keeps_writes=False)
         return found
@@ -108,7 +107,7 @@ async def _check(services: Services, key: _Key) -> bool:
 
     def take(unit: TenantUnit) -> Claim | None:
         if unit.change(_TAKE, domain=key.domain, now=now, later=now + DAY_MS):
-            return domain_rows.find(unit, key.domain)
+            return domains.find(unit, key.domain)
         return None  # another process was first, or it was vouched for or released
 
     claim = await own.write(take)
@@ -137,7 +136,7 @@ async def drop_old(services: Services) -> None:
 
 
 def _drop(unit: SystemUnit, services: Services, key: _Key, before: int) -> None:
-    found = domain_rows.find(unit.of(key.tenant_id), key.domain, lock=True)
+    found = domains.find(unit.of(key.tenant_id), key.domain, lock=True)
     if found is not None and found.state == PENDING and not found.contested and found.claimed_at < before:
         domains.release(unit, key.tenant_id, system(services), key.domain)
 

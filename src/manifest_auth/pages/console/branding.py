@@ -19,7 +19,7 @@ from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import BrandingChange, TenantSettingsChange, accent_colours
+from manifest_auth.tenants import BrandingChange, TenantSettingsChange, brand_assets
 from manifest_auth.tenants.png import MOST_BYTES
 
 PATH = "/console/branding"
@@ -107,7 +107,7 @@ def _view(unit: TenantUnit, typed: BrandingForm | None, *, done: str = "", is_pr
 def _sample(accent: str) -> Sample:
     if not _ACCENT.match(accent):
         return _USUAL
-    found = accent_colours.palette_of(accent)
+    found = brand_assets.palette_of(accent)
     light, dark = (Look(found.accent, found.on_accent, link) for link in (found.link, found.link_on_dark))
     return Sample(light, dark)
 

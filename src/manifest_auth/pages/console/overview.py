@@ -22,7 +22,7 @@ from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants.claims.domain_rows import FAILING, LAPSED, PENDING
+from manifest_auth.tenants.claims.domains import FAILING, LAPSED, PENDING
 
 _READ, _LISTED = 100, 6
 _COMING_AND_GOING = {

@@ -5,8 +5,7 @@ has no effect until it counts: until it is proved, or the operator vouched for i
 Never decides what a provider may do with a claim.
 """
 
-from manifest_auth.tenants.claims import directories, directory_administrators, domains, pinned_names
+from manifest_auth.tenants.claims import directories, domains, pinned_names
 from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
-from manifest_auth.tenants.claims.dns_lookup import DomainRecords
-from manifest_auth.tenants.claims.domain_names import record_of
-from manifest_auth.tenants.claims.domain_rows import PENDING, Claim, domain_counts
+from manifest_auth.tenants.claims.dns_lookup import DomainRecords, record_of
+from manifest_auth.tenants.claims.domains import PENDING, Claim, domain_counts

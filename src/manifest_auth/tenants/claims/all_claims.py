@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Table, Text, bindparam, literal, or_,
 
 from manifest_auth.store import CrossTenant, SystemUnit, cross_tenant
 from manifest_auth.store.tables import directory_claims, domain_claims, tenants
-from manifest_auth.tenants.claims.domain_rows import PENDING
+from manifest_auth.tenants.claims.domains import PENDING
 
 _PAGE = 500
 

@@ -1,25 +1,66 @@
-"""Looks up the TXT record that proves a domain, at name servers.
-
-Over TCP, since an attacker who does not see the question can forge an answer over UDP. Any doubt proves nothing: an
-alias, a failure, servers that disagree, too many records.
-"""
+"""DNS records that prove e-mail domains: names that can be claimed, and the look-up at name servers."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from manifest_auth.errors import Conflict, RateLimited
+from manifest_auth.errors import Conflict, RateLimited, ValidationError
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, dns_servers
-from manifest_auth.tenants.claims.domain_names import Record
+from manifest_auth.text.canonical import DOMAIN
 
 if TYPE_CHECKING:
     from dns.message import Message
+    from publicsuffixlist import PublicSuffixList
 
     from manifest_auth.runtime.logs import FilteringBoundLogger
+
+
+# Names that can be claimed as an e-mail domain, and the DNS record that proves a claim.
+
+
+_LABEL = "_manifest-auth-challenge"
+_VALUE = "manifest-domain-verification="
+
+
+class Record(NamedTuple):
+    """A TXT record."""
+
+    name: str
+    value: str
+
+
+def record_of(domain: str, token: str) -> Record:
+    """The record that proves a claim. The token belongs to one claim, so the record proves no other."""
+    return Record(f"{_LABEL}.{domain}", f"{_VALUE}{token}")
+
+
+def check(domain: str, field: str = "domain") -> str:
+    """The domain. Raises ValidationError for an invalid one, and for a public suffix: the owner of ``co.uk`` would
+    speak for every company below it."""
+    if not DOMAIN.match(domain) or domain.rpartition(".")[2].isdigit():
+        raise ValidationError(details=[(field, "Must be a domain in lower case, like acme.example")])
+    if _suffixes().is_public(domain):
+        raise ValidationError(details=[(field, "A public suffix: names below it belong to others")])
+    return domain
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList  # a large list, needed only where a domain is claimed
+
+    return PublicSuffixList()  # ICANN's part and the private one, as bundled with the library
+
+
+# Looks up the TXT record that proves a domain, at name servers.
+#
+# Over TCP, since an attacker who does not see the question can forge an answer over UDP. Any doubt proves nothing: an
+# alias, a failure, servers that disagree, too many records.
+
 
 QUERY_S, ALL_SERVERS_S = 3.0, 5.0
 LOOKUP_INTERVAL_MS: Final = 10_000  # between two look-ups of one name that a client requests

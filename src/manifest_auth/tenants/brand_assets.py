@@ -1,9 +1,4 @@
-"""A client's accent colour on pages, with enough contrast for text, links and focus rings (WCAG 2.2, 1.4.3).
-
-Every colour is accepted. Text on it is black or white, whichever contrasts more, which is at least 4.58:1. Links and
-focus rings use the colour with its lightness changed until the contrast with the page is 4.5:1, separately for light
-and dark pages.
-"""
+"""Branding of a client: an accent colour with enough contrast (WCAG 2.2, 1.4.3), and a logo."""
 
 from __future__ import annotations
 
@@ -11,6 +6,19 @@ import colorsys
 import hashlib
 from functools import lru_cache
 from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, select
+
+from manifest_auth.store import TenantUnit, tenant_scoped, upsert
+from manifest_auth.store.tables import client_logos
+from manifest_auth.tenants.png import Png
+
+# A client's accent colour on pages, with enough contrast for text, links and focus rings (WCAG 2.2, 1.4.3).
+#
+# Every colour is accepted. Text on it is black or white, whichever contrasts more, which is at least 4.58:1. Links and
+# focus rings use the colour with its lightness changed until the contrast with the page is 4.5:1, separately for light
+# and dark pages.
+
 
 LEAST = 4.5
 #: Backgrounds of links: the darkest of light pages, the lightest of dark pages (``pages/assets``).
@@ -81,3 +89,53 @@ def _rgb(colour: str) -> Rgb:
 def _luminance(colour: Rgb) -> float:
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (p / 255 for p in colour))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+# A client's logo, stored as the bytes that are served.
+#
+# Owns ``client_logos``.
+
+
+_L = client_logos.c
+
+
+class Logo(NamedTuple):
+    """``hash``: part of its address; ``width`` and ``height``: pixels."""
+
+    hash: str
+    width: int
+    height: int
+
+
+_LOGO = tenant_scoped(select(*(_L[name] for name in Logo._fields)), Logo)
+_PNG = tenant_scoped(select(_L.hash, _L.png))
+_MEMBERS = ("hash", "png", "width", "height")
+_PUT = tenant_scoped(
+    upsert(client_logos)
+    .values({name: bindparam(name) for name in _MEMBERS})
+    .on_conflict_do_update(index_elements=["tenant_id"], set_={name: bindparam(name) for name in _MEMBERS})
+)
+_DROP = tenant_scoped(delete(client_logos))
+
+
+def find(unit: TenantUnit) -> Logo | None:
+    """The logo without its bytes; None without a logo."""
+    return unit.first(_LOGO)
+
+
+def bytes_of(unit: TenantUnit) -> tuple[str, bytes] | None:
+    """Hash and bytes of the logo; None without a logo."""
+    found = unit.first(_PNG)
+    return None if found is None else (found[0], bytes(found[1]))
+
+
+def put(unit: TenantUnit, png: Png) -> Logo:
+    """Stores a logo. Replaces an earlier one."""
+    logo = Logo(hashlib.sha256(png.data).hexdigest()[:16], png.width, png.height)
+    unit.change(_PUT, hash=logo.hash, png=png.data, width=png.width, height=png.height)
+    return logo
+
+
+def drop(unit: TenantUnit) -> bool:
+    """Deletes the logo. False when there was none."""
+    return unit.change(_DROP) == 1

@@ -1,0 +1,174 @@
+"""Effective settings of a client: required second factors, lengths of sessions, and checks beside its types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.permissions import Role, mask_of
+from manifest_auth.runtime.settings import DAY, Settings
+from manifest_auth.tenants import device_rules
+from manifest_auth.tenants.settings import ACCENT, LEAST_S, LEAVES, PasswordRules, SessionLengths, TenantSettings
+from manifest_auth.text import fields
+from manifest_auth.text.canonical import ORIGIN, check_return_address, is_loopback_host
+
+# A client's policy of second factors: of whom one is required, and from when on.
+
+
+S = TypeVar("S", bound=TenantSettings)
+ALONE, WITH_FACTOR = 15, 8
+_NO_GRACE = Role.ADMIN.bit | Role.USER_ADMIN.bit
+
+
+def is_required(settings: TenantSettings, roles: int) -> bool:
+    """Whether a user with these roles (a bit mask) must have a second factor."""
+    return bool(required_roles(settings) & roles)
+
+
+def required_roles(settings: TenantSettings) -> int:
+    """The roles whose users must have a second factor, a bit mask. Every user has a role."""
+    rules = settings.second_factor
+    return {"required": mask_of(list(Role)), "roles": mask_of(list(rules.roles))}.get(rules.policy, 0)
+
+
+def default_length(settings: TenantSettings) -> int:
+    """The least length of passwords where a client says nothing: shorter where a second factor is required of all (NIST
+    SP 800-63B-4, section 3.1.1.2)."""
+    return WITH_FACTOR if settings.second_factor.policy == "required" else ALONE
+
+
+def password_rules(settings: TenantSettings, factors: int) -> PasswordRules:
+    """The rules for the next password of one account. ``factors``: its mark; 0: it has no second factor. Where one is
+    required of all, a shorter length counts from the first factor on: until then the password signs in alone."""
+    rules = settings.password
+    if factors or settings.second_factor.policy != "required" or rules.min_length >= ALONE:
+        return rules
+    return msgspec.structs.replace(rules, min_length=ALONE)
+
+
+def following_length(before: S, after: S) -> S:
+    """``after`` with the length that is its default, where ``before`` had its own default."""
+    if before.password.min_length != default_length(before):
+        return after
+    password = msgspec.structs.replace(after.password, min_length=default_length(after))
+    return msgspec.structs.replace(after, password=password)
+
+
+def due_from(settings: TenantSettings, roles: int, found_at: int) -> int:
+    """From when on sign-in asks to enrol one. ``found_at``: the first sign-in that found it due. Milliseconds."""
+    days = 0 if roles & _NO_GRACE else settings.second_factor.grace_days
+    return found_at + days * DAY * 1000
+
+
+def passkeys_sign_in(settings: TenantSettings) -> bool:
+    """Whether a passkey alone signs in. Off where passwords are, unless a client turns it on: else a leaver could come
+    in past the company's provider."""
+    return settings.password_sign_in if settings.passkey_sign_in is None else settings.passkey_sign_in
+
+
+# Lengths of sessions: the installation's values, or shorter ones from a client's settings.
+
+
+class Lengths(NamedTuple):
+    """Seconds: a cookie without use, a session in total, a refresh token."""
+
+    idle_s: int
+    most_s: int
+    refresh_s: int
+
+
+def installation_lengths(installation: Settings) -> Lengths:
+    """The installation's values."""
+    return Lengths(installation.session_idle_ttl, installation.session_max_ttl, installation.refresh_token_ttl)
+
+
+def lengths_of(settings: TenantSettings, installation: Settings) -> Lengths:
+    """A client's values, limited by the installation's."""
+    return _limited(settings.sessions, installation_lengths(installation))
+
+
+@lru_cache(maxsize=1024)  # each request with a cookie asks
+def _limited(own: SessionLengths, most: Lengths) -> Lengths:
+    asked = (own.idle_seconds, own.max_seconds, own.refresh_seconds)
+    return Lengths(*(min(mine or limit, limit) for mine, limit in zip(asked, most, strict=True)))
+
+
+# Rules for a client's settings that their types cannot express, and which changes only an Admin may make.
+
+
+_IMPLIED = {"http": 80, "https": 443}
+_LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
+
+
+def check(settings: TenantSettings, under: str = "") -> None:
+    """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError that names all
+    that are wrong."""
+    wrong = [(f"{under}{field}", text) for field, text in _wrong(settings)]
+    if wrong:
+        raise ValidationError(details=wrong)
+
+
+def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
+    for number, origin in enumerate(settings.allowed_origins):
+        if text := _wrong_with_origin(origin):
+            yield f"allowedOrigins[{number}]", text
+    for number, address in enumerate(settings.return_addresses):
+        yield from _refused(check_return_address, address, f"returnAddresses[{number}]")
+    for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
+        if 0 < seconds < LEAST_S:
+            yield f"sessions.{name}", f"Must be 0 or at least {LEAST_S}"
+    if settings.second_factor.policy == "roles" and not settings.second_factor.roles:
+        yield "secondFactor.roles", "Name one role at least"
+    yield from device_rules.wrong(settings.pairing)
+    yield from _refused(fields.CONTACT.check, settings.contact, "contact")
+    if settings.contact and not any(map(str.isalnum, settings.contact)):
+        yield "contact", "Say whom to ask, in words or numbers, or leave it empty"
+    yield from _refused(fields.BRAND_NAME.check, settings.branding.name, "branding.name")
+    if settings.branding.accent and not ACCENT.match(settings.branding.accent):
+        yield "branding.accent", "Must be #rrggbb in lower case, or empty"
+
+
+def _refused(check_one: Callable[..., object], *arguments: object, **options: object) -> tuple[tuple[str, str], ...]:
+    """What a check says that raises ValidationError."""
+    try:
+        check_one(*arguments, **options)
+    except ValidationError as error:
+        return tuple((field, str(text)) for field, text in error.details)  # only consoles show it, in English
+    return ()
+
+
+def _wrong_with_origin(origin: str) -> str:
+    """What is wrong with it as the value of an ``Origin`` header (RFC 6454, section 6.2); empty: nothing."""
+    parts = ORIGIN.match(origin)
+    if parts is None:
+        return "Must be scheme://host[:port], lower case"
+    scheme, host, port = parts.groups()
+    if port and (int(port) > 65535 or int(port) == _IMPLIED[scheme]):
+        return f"Must have a port up to 65535, and none where it is {_IMPLIED[scheme]}, which browsers leave out"
+    if scheme == "http" and not is_loopback_host(host.strip("[]")):
+        return "Must begin with https://, except on this machine (localhost, 127.0.0.1, [::1])"
+    return ""
+
+
+def check_lengths(sessions: SessionLengths, most: Lengths, under: str = "") -> None:
+    """Raises ValidationError for each length above the installation's (``most``)."""
+    lengths = zip(_LENGTHS, _seconds(sessions), most, strict=True)
+    wrong = [
+        (f"{under}sessions.{name}", f"Must be at most {limit}") for name, seconds, limit in lengths if seconds > limit
+    ]
+    if wrong:
+        raise ValidationError(details=wrong)
+
+
+def _seconds(sessions: SessionLengths) -> tuple[int, int, int]:
+    return sessions.idle_seconds, sessions.max_seconds, sessions.refresh_seconds
+
+
+def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[str]:
+    """The changed members that only an Admin may change so: they weaken the protection of Admins' own accounts, or
+    decide whether Admins can sign in with a password."""
+    return [leaf.name for leaf in LEAVES if leaf.rule.weaker(leaf.change(before, after))]
