@@ -103,10 +103,10 @@ def test_while_a_watchdog_waits_it_says_that_it_is_alive(tmp_path: Path, manager
 
 _STANDS_STILL = """
 import asyncio, multiprocessing, os, sys, time
-from manifest_auth.runtime import systemd
+from manifest_auth.runtime import os_process
 
 async def stand_still():
-    watched = asyncio.create_task(systemd.watched())
+    watched = asyncio.create_task(os_process.watched())
     await asyncio.sleep(0)
     time.sleep(100)
 

@@ -75,8 +75,8 @@ from manifest_auth.store.tables.providers import (
     sign_in_codes,
     sign_in_flows,
 )
+from manifest_auth.store.tables.quotas import file_totals, uploads
 from manifest_auth.store.tables.work import (
-    file_totals,
     files,
     job_assignments,
     job_events,
@@ -87,7 +87,6 @@ from manifest_auth.store.tables.work import (
     template_steps,
     template_versions,
     templates,
-    uploads,
 )
 
 TENANT_OWNED = frozenset(t for t in metadata.tables.values() if t.info.get("owner") == "tenant")
