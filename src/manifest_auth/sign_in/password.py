@@ -117,7 +117,14 @@ async def _verify(ctx: RequestContext, credentials: Credentials, attempt: Attemp
         ctx.services.hasher, ctx.services.store, attempt.counters, stored, credentials.password, attempt.decoy
     )
     if proof.matches and attempt.user is not None and attempt.tenant is not None and stored is not None:
-        return Proved(attempt.tenant, attempt.user, attempt.counters, credentials, stored, proof.outdated)
+        return Proved(
+            tenant=attempt.tenant,
+            user=attempt.user,
+            counters=attempt.counters,
+            credentials=credentials,
+            stored=stored,
+            outdated=proof.outdated,
+        )
     await ctx.services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, credentials))
     raise InvalidCredentials()
 
