@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -161,19 +162,17 @@ def environment() -> Environment:
     made.globals["section_of"] = section_of
     made.globals["fields"] = fields
     made.globals["user_details"] = users.DETAILS
-    made.filters["iso"] = _iso
-    made.filters["utc"] = _utc
-    made.filters["utc_time"] = _utc_time
+    made.filters["iso"] = _in("%Y-%m-%dT%H:%M:%SZ")
+    made.filters["utc"] = _in("%Y-%m-%d %H:%M UTC")
+    made.filters["utc_time"] = _in("%H:%M:%S UTC")
     return made
 
 
-def _iso(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _in(form: str) -> Callable[[int | str], str]:
+    """A filter that writes a time in this form. It takes milliseconds, or the text of a read model."""
 
+    def shown(time: int | str) -> str:
+        at = datetime.fromtimestamp(time / 1000, UTC) if isinstance(time, int) else datetime.fromisoformat(time)
+        return at.strftime(form)
 
-def _utc(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _utc_time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S UTC")
+    return shown

@@ -12,14 +12,12 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, or_none
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Wire, or_none
 from manifest_auth.operations import signing_keys
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import ListedKey, Purpose
+from manifest_auth.sessions.tokens import KeyData, Purpose, PurposeName
 from manifest_auth.store import Filters
-
-PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]
 
 
 class KeysQuery(Paging, frozen=True):
@@ -40,18 +38,6 @@ class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
     at_once: bool = False
 
 
-class KeyData(Wire, frozen=True):
-    """``state``: `signing`; `verifying`, only for what it signed before; `expired`."""
-
-    id: str
-    purpose: PurposeName
-    algorithm: str
-    state: Literal["signing", "verifying", "expired"]
-    created_at: Time
-    retired_at: Time | None
-    expires_at: Time | None
-
-
 class KeysData(Items[KeyData], frozen=True): ...
 
 
@@ -59,29 +45,11 @@ class KeysRotated(Wire, frozen=True):
     rotated: tuple[PurposeName, ...]
 
 
-#: Algorithms of keys that sign no JWT.
-_ALGORITHMS = {
-    "refresh": tokens.REFRESH_ALGORITHM,
-    "admin-refresh": tokens.REFRESH_ALGORITHM,
-    "forms": "HMAC-SHA-256",
-    "page-state": "AES-256-GCM",
-}
-
-
-def _data(ctx: RequestContext, key: ListedKey) -> KeyData:
-    over = key.expires_at is not None and key.expires_at <= ctx.now
-    return KeyData.of(
-        key,
-        algorithm=_ALGORITHMS.get(key.purpose, key.algorithm),
-        state="expired" if over else "signing" if key.retired_at is None else "verifying",
-    )
-
-
 async def _list(ctx: RequestContext, call: Call[None]) -> KeysData:
     asked: KeysQuery = call.parameters
     filters = Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now)
     return await ctx.services.store.read(
-        lambda unit: lists.page(KeysData, lambda key: _data(ctx, key), unit, tokens.LISTING, asked, filters)
+        lambda unit: lists.page(KeysData, lambda key: KeyData.at(key, ctx.now), unit, tokens.LISTING, asked, filters)
     )
 
 
@@ -93,7 +61,7 @@ async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> KeysRotated:
 
 
 async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
-    return _data(ctx, await signing_keys.retire_now(ctx, call.path["key"], at_once=call.body.at_once))
+    return KeyData.at(await signing_keys.retire_now(ctx, call.path["key"], at_once=call.body.at_once), ctx.now)
 
 
 _BASE = "/api/admin/keys"

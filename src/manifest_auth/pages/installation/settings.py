@@ -20,7 +20,7 @@ from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import ListedKey, Purpose
+from manifest_auth.sessions.tokens import KeyData, ListedKey, Purpose
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
 
@@ -219,20 +219,10 @@ class KeyForm(msgspec.Struct, frozen=True):
     key: Text = ""
 
 
-class KeyRow(msgspec.Struct, frozen=True):
-    """``state``: signing, verifying or expired; ``until``: when it ends, milliseconds, 0 while it signs."""
-
-    id: str
-    purpose: str
-    state: str
-    created_at: int
-    until: int
-
-
 class KeysView(msgspec.Struct, frozen=True):
-    rows: tuple[KeyRow, ...]
+    rows: tuple[KeyData, ...]
     purpose: str
-    purposes: tuple[tuple[str, str], ...]
+    purposes: dict[str, str]
     done: str
     first: str
     next: str
@@ -256,20 +246,14 @@ async def _keys_view(ctx: RequestContext, asked: KeysQuery, done: str = "") -> V
     found, goes_on = await ctx.services.store.read(read)
     return View(
         KeysView(
-            rows=tuple(_row(ctx, one) for one in found),
+            rows=tuple(KeyData.at(one, ctx.now) for one in found),
             purpose=purpose,
-            purposes=tuple(_PURPOSES.items()),
+            purposes=_PURPOSES,
             done=done,
             first=address(KEYS_PATH, purpose=purpose) if asked.after else "",
             next=address(KEYS_PATH, purpose=purpose, after=goes_on) if goes_on else "",
         )
     )
-
-
-def _row(ctx: RequestContext, one: ListedKey) -> KeyRow:
-    over = one.expires_at is not None and one.expires_at <= ctx.now
-    state = "expired" if over else "signing" if one.retired_at is None else "verifying"
-    return KeyRow(one.id, _PURPOSES.get(one.purpose, one.purpose), state, one.created_at, one.expires_at or 0)
 
 
 async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[None]:

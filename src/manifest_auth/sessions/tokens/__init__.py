@@ -20,9 +20,11 @@ from manifest_auth.sessions.tokens.issue import (
 from manifest_auth.sessions.tokens.keys import (
     LISTING,
     Algorithm,
+    KeyData,
     KeyRing,
     ListedKey,
     Purpose,
+    PurposeName,
     access_algorithm,
     find_key,
     find_listed_key,

@@ -16,8 +16,10 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import DAY, HOUR, Settings
+from manifest_auth.sessions.tokens.refresh import ALGORITHM
 from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
+from manifest_auth.text.wire import Time, Wire
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey  # imported only for ES256
@@ -37,6 +39,16 @@ class Purpose(enum.Enum):
     SERVICE = "service"  # tokens of service accounts, always ES256
     FORMS = "forms"  # marks of pages' forms
     PAGE_STATE = "page-state"  # what a sign-in under way on pages knows, encrypted
+
+
+PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]
+#: Algorithms of keys that sign no JWT.
+_NO_JWT = {
+    "refresh": ALGORITHM,
+    "admin-refresh": ALGORITHM,
+    "forms": "HMAC-SHA-256",
+    "page-state": "AES-256-GCM",
+}
 
 
 class KeyRow(NamedTuple):
@@ -395,6 +407,25 @@ class ListedKey(NamedTuple):
     created_at: int
     retired_at: int | None
     expires_at: int | None
+
+
+class KeyData(Wire, frozen=True):
+    """``state``: `signing`; `verifying`, only for what it signed before; `expired`."""
+
+    id: str
+    purpose: PurposeName
+    algorithm: str
+    state: Literal["signing", "verifying", "expired"]
+    created_at: Time
+    retired_at: Time | None
+    expires_at: Time | None
+
+    @classmethod
+    def at(cls, key: ListedKey, now: int) -> KeyData:
+        """The key as it is ``now``, milliseconds."""
+        over = key.expires_at is not None and key.expires_at <= now
+        state = "expired" if over else "signing" if key.retired_at is None else "verifying"
+        return cls.of(key, algorithm=_NO_JWT.get(key.purpose, key.algorithm), state=state)
 
 
 _ALL_LISTED = select(*(_K[name] for name in ListedKey._fields))
