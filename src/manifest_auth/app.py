@@ -17,8 +17,6 @@ from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.accounts.mail_queue import MailQueue
 from manifest_auth.api import description_routes
-from manifest_auth.api.all_routes import ROUTES
-from manifest_auth.api.oauth import where_no_route_is
 from manifest_auth.audit.events import Refusals
 from manifest_auth.http import Route, RouteTable
 from manifest_auth.http.pipeline import Pipeline
@@ -27,6 +25,7 @@ from manifest_auth.operations import background_jobs, last_backup, signing_keys
 from manifest_auth.operations.domains import watch
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
+from manifest_auth.routes import ROUTES, where_no_route_is
 from manifest_auth.runtime import logs, os_process
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random

@@ -7,10 +7,10 @@ import re
 import msgspec
 import pytest
 
+from manifest_auth import routes
 from manifest_auth.accounts.email_changes import CONFIRM_S, UNDO_S
 from manifest_auth.accounts.one_time_links import LIFE_S, Purpose
 from manifest_auth.accounts.password_rules import MOST
-from manifest_auth.api import all_routes
 from manifest_auth.cli.reference_routes import MisplacedRoute, fill
 from manifest_auth.errors import REFUSALS
 from manifest_auth.http import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, openapi
@@ -25,7 +25,7 @@ from tests.architecture.docs_pages import text_of
 
 PROSE = text_of("reference/http.md")
 TEXT = fill(PROSE)
-ROUTES = [route for route in all_routes.ROUTES if route.access is not Access.PAGE]
+ROUTES = [route for route in routes.ROUTES if route.access is not Access.PAGE]
 
 
 def _entries() -> dict[tuple[str, str], str]:

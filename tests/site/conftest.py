@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from manifest_auth.api import docs_site
 from manifest_auth.app import Application, build_services
+from manifest_auth.http import docs_site
 from manifest_auth.runtime.settings import load
 from tests.architecture.links import ROOT
 from tests.browser.driver import Chromium

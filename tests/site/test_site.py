@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from manifest_auth.api import docs_site
+from manifest_auth.http import docs_site
 from tests.browser.driver import Chromium
 from tests.support.application import App
 

@@ -10,8 +10,8 @@ from unittest import mock
 
 import pytest
 
-from manifest_auth.api.client import sign_in_answer
 from manifest_auth.errors import Overloaded
+from manifest_auth.http import sign_in_answer
 from manifest_auth.runtime.files import FilesUnavailable
 from manifest_auth.runtime.hashing import HashProof
 from manifest_auth.runtime.hashing.hasher import HashPool

@@ -13,8 +13,7 @@ from functools import partial
 
 import orjson
 
-from manifest_auth.api import docs_site
-from manifest_auth.http import Access, Answer, Call, Header, Route
+from manifest_auth.http import Access, Answer, Call, Header, Route, docs_site
 from manifest_auth.http.answers import Document
 from manifest_auth.protocols.microsoft import Cloud
 from manifest_auth.services import RequestContext

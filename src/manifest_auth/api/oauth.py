@@ -26,7 +26,6 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Head, Header, Route, refusal_headers
 from manifest_auth.http.body import check_form_type, parse_form
-from manifest_auth.pages import errors
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth.metadata import (
@@ -34,7 +33,6 @@ from manifest_auth.protocols.oauth.metadata import (
     INTROSPECTION,
     PAIRING,
     PATH,
-    PREFIX,
     REVOCATION,
     TOKEN,
 )
@@ -261,13 +259,6 @@ async def _ask_by_scan(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     asked = await device_grant.by_scan(ctx, app, fields)
     shown = PairingAnswer(asked.device_code, asked.digits, device_grant.BY_SCAN_S, device_grant.BY_SCAN_INTERVAL_S)
     return _answer(_encode(shown))
-
-
-async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:
-    """The answer to an address or a method that nothing serves: below ``/oauth2`` in the shape of its errors."""
-    if path.startswith(PREFIX):
-        return await refused(ctx, refusal, head)
-    return await errors.where_no_route_is(ctx, refusal, head, path)
 
 
 async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:

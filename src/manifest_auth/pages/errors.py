@@ -15,11 +15,12 @@ from manifest_auth.errors import (
     InvalidToken,
     LicenseExpired,
     LicenseRequired,
+    NotFound,
     Refusal,
     TokenExpired,
     Unauthenticated,
 )
-from manifest_auth.http import Answer, Head, identification, refuse
+from manifest_auth.http import Answer, Head, docs_site, identification, refuse
 from manifest_auth.http.head import prefers_html
 from manifest_auth.pages import brands, languages, rendering, words
 from manifest_auth.pages.call import Brand, PageCall, View
@@ -137,3 +138,11 @@ async def page_or_envelope(ctx: RequestContext, refusal: Refusal, head: Head) ->
     if prefers_html(head.accept):
         return await page_of(ctx, refusal, head)
     return refuse(refusal, ctx.request_id)
+
+
+async def of_docs_site(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+    """A page for a browser, which says how the site is built where it is not there; the envelope for a program."""
+    if docs_site.is_there() or not isinstance(refusal, NotFound) or not prefers_html(head.accept):
+        return await page_or_envelope(ctx, refusal, head)
+    advice = "In a copy of the source, ./dev docs builds them. The same pages are texts in its folder docs."
+    return await page_of(ctx, refusal, head, english=True, title="The docs are not built here", advice=advice)

@@ -9,7 +9,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import sessions
 from manifest_auth.api.admin import lists
-from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,
@@ -37,6 +36,7 @@ from manifest_auth.http import (
     session_cookie,
 )
 from manifest_auth.http.cookies import browser_of
+from manifest_auth.http.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession

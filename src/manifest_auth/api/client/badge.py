@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.auth import Nothing
-from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -19,6 +18,7 @@ from manifest_auth.errors import (
     RateLimited,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire
+from manifest_auth.http.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import badge, device_enrolment
 from manifest_auth.sign_in.badge import set_pin

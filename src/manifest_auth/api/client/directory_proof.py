@@ -7,9 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.callbacks import CallbackQuery, callback_params
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire, flow_cookie, ok, redirect
+from manifest_auth.http.sign_in_answer import CallbackQuery, callback_params
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof

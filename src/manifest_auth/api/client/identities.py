@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from manifest_auth import providers
 from manifest_auth.api.admin import lists
-from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -19,6 +18,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Items, Paging, Route, Time, Wire, ok
+from manifest_auth.http.sign_in_answer import set_flow_cookie
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.sign_in.providers import entra

@@ -13,7 +13,6 @@ from msgspec import Meta
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.api.client.identities import LinkData
 from manifest_auth.api.client.one_time_links import Token
-from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     Forbidden,
     InvalidToken,
@@ -24,6 +23,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok, page
 from manifest_auth.http.cookies import browser_of
+from manifest_auth.http.sign_in_answer import set_flow_cookie
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals, set_password

@@ -11,7 +11,6 @@ from manifest_auth import tenants
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.api.client.auth import Nothing
-from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -24,6 +23,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire
 from manifest_auth.http.cookies import browser_of
+from manifest_auth.http.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, set_password

@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts.factors.passkey_rows import Passkey
-from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -21,6 +20,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
 from manifest_auth.http.cookies import browser_of, form_cookie_line, new_form_cookie, shown_form_cookie
+from manifest_auth.http.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.protocols import webauthn
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import own, sign_in

@@ -10,7 +10,6 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.api.client.identities import LinkData
 from manifest_auth.api.client.passkeys import Credential, OptionsData
 from manifest_auth.api.client.second_factor import Code
-from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     Conflict,
     InvalidCredentials,
@@ -24,6 +23,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok, or_none
 from manifest_auth.http.cookies import browser_of
+from manifest_auth.http.sign_in_answer import set_flow_cookie
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.second_factor.questions import Answer as Given

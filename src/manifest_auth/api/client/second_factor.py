@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
-from manifest_auth.api.client.single_sign_on import redirect_outcome
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -21,6 +19,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire
 from manifest_auth.http.cookies import browser_of, trust_cookie
+from manifest_auth.http.sign_in_answer import SignInData, redirect_outcome, signed_in_answer
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.second_factor import continuing, enrollment, questions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.api import description_routes, docs_site, oauth, operational_routes
+from manifest_auth.api import description_routes, oauth, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -27,7 +27,6 @@ from manifest_auth.api.admin import users as admin_users
 from manifest_auth.api.client import audit as client_audit
 from manifest_auth.api.client import auth as client_auth
 from manifest_auth.api.client import badge as client_badge
-from manifest_auth.api.client import callbacks as client_callbacks
 from manifest_auth.api.client import device_pairing as client_device_pairing
 from manifest_auth.api.client import directory_proof as client_directory_proof
 from manifest_auth.api.client import email_changes as client_email_changes
@@ -44,12 +43,17 @@ from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
 from manifest_auth.api.graphql import routes as graphql_routes
-from manifest_auth.pages import brands
+from manifest_auth.errors import Refusal
+from manifest_auth.http import Answer, Head, docs_site
+from manifest_auth.pages import brands, errors
+from manifest_auth.pages.sign_in import single_sign_on as browser_single_sign_on
+from manifest_auth.protocols.oauth.metadata import PREFIX
+from manifest_auth.services import RequestContext
 
 ROUTES = (
     *client_auth.ROUTES,
     *client_single_sign_on.ROUTES,
-    *client_callbacks.ROUTES,
+    *browser_single_sign_on.ROUTES,
     *client_identities.ROUTES,
     *client_one_time_links.ROUTES,
     *client_link_start.ROUTES,
@@ -91,6 +95,13 @@ ROUTES = (
     *oauth.ROUTES,
     *operational_routes.ROUTES,
     *description_routes.ROUTES,
-    *docs_site.ROUTES,
+    *docs_site.routes(errors.of_docs_site),
     *brands.ROUTES,
 )
+
+
+async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:
+    """The answer to an address or a method that nothing serves: below ``/oauth2`` in the shape of its errors."""
+    if path.startswith(PREFIX):
+        return await oauth.refused(ctx, refusal, head)
+    return await errors.where_no_route_is(ctx, refusal, head, path)

@@ -1,4 +1,4 @@
-"""The docs as a site at ``/docs/``, where the program has it: ``./dev docs`` builds it into a folder beside this file.
+"""The docs as a site at ``/docs/``, where the program has it: ``./dev docs`` builds it into ``api/site``.
 
 A request names a file of the list that was made with the site, or it is refused: no path of a request reaches the disk.
 """
@@ -6,6 +6,7 @@ A request names a file of the list that was made with the site, or it is refused
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -14,11 +15,9 @@ import msgspec
 from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import Access, Answer, Call, Head, Header, Route
 from manifest_auth.http.answers import VARY_ENCODING, Document
-from manifest_auth.http.head import prefers_html
-from manifest_auth.pages import errors
 from manifest_auth.services import RequestContext
 
-FOLDER = Path(__file__).parent / "site"
+FOLDER = Path(__file__).parents[1] / "api" / "site"
 PATH = "/docs/"
 START = "index.html"
 #: Folders within folders that a file of the site may lie in.
@@ -80,19 +79,7 @@ async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return found.answer(call.head, ((b"content-type", kind), *headers), site.policy)
 
 
-async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A page for a browser, which says how the site is built where it is not there; the envelope for a program."""
-    if is_there() or not isinstance(refusal, NotFound) or not prefers_html(head.accept):
-        return await errors.page_or_envelope(ctx, refusal, head)
-    advice = "In a copy of the source, ./dev docs builds them. The same pages are texts in its folder docs."
-    return await errors.page_of(ctx, refusal, head, english=True, title="The docs are not built here", advice=advice)
-
-
-def _route(path: str) -> Route:
-    return Route("GET", path, _show, Access.PAGE, "The docs as a site", refused=_refused)
-
-
-ROUTES = (
-    _route(PATH),
-    *(_route(PATH + "/".join(f"{{part{number}}}" for number in range(depth))) for depth in range(1, _DEPTH + 1)),
-)
+def routes(refused: Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]) -> tuple[Route, ...]:
+    """``refused``: answers a refusal, with a page or the envelope."""
+    paths = (PATH, *(PATH + "/".join(f"{{part{number}}}" for number in range(depth)) for depth in range(1, _DEPTH + 1)))
+    return tuple(Route("GET", path, _show, Access.PAGE, "The docs as a site", refused=refused) for path in paths)
