@@ -11,7 +11,7 @@ import pytest
 
 KIB = 1024
 LIMITS = {
-    "api.graphql.arguments": {"MOST": 100},
+    "api.graphql.lists": {"MOST": 100},
     "api.graphql.limits": {
         "MAX_LENGTH": 32 * KIB,
         "MAX_TOKENS": 2000,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.api.graphql import cost, execution
+from manifest_auth.api.graphql import execution, limits
 from manifest_auth.audit import query
 from manifest_auth.operations.providers import delete as provider_delete
 
@@ -37,5 +37,5 @@ def provider_deletion_breaks(patch: pytest.MonkeyPatch, at: int) -> None:
 
 def graphql_without_limits(patch: pytest.MonkeyPatch) -> None:
     """A document may cost and take as much as it likes."""
-    patch.setattr(cost, "MAX_COST", 10**7)
+    patch.setattr(limits, "MAX_COST", 10**7)
     patch.setattr(execution, "DEADLINE_S", 60.0)

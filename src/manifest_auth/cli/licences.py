@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from manifest_auth import licence
-from manifest_auth.api.admin.licence import wire
+from manifest_auth.api.admin.installation import wire
 from manifest_auth.cli.command import CommandRefused, origin_of, started
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.runtime import settings

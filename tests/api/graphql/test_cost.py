@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, parse
 
-from manifest_auth.api.graphql import cost, execution, wire
+from manifest_auth.api.graphql import execution, limits, wire
 from manifest_auth.api.graphql.schema import SCHEMA
 from tests.support.application import App
 
@@ -37,8 +37,8 @@ COSTS = [
 
 
 def counted(text: str, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr(cost, "MAX_COST", most)
-    cost.check(SCHEMA, parse(text), None, variables)
+    monkeypatch.setattr(limits, "MAX_COST", most)
+    limits.check_cost(SCHEMA, parse(text), None, variables)
 
 
 @pytest.mark.parametrize(("text", "variables", "expected"), COSTS)
@@ -51,11 +51,11 @@ def test_a_document_costs_its_fields_times_the_items(
 
 
 def test_only_the_operation_that_is_asked_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "MAX_COST", 2)
+    monkeypatch.setattr(limits, "MAX_COST", 2)
     document = parse("query A { me { id } } query B { users { id } }")
-    cost.check(SCHEMA, document, "A", {})
+    limits.check_cost(SCHEMA, document, "A", {})
     with pytest.raises(GraphQLError):
-        cost.check(SCHEMA, document, "B", {})
+        limits.check_cost(SCHEMA, document, "B", {})
 
 
 DEAR = """query($n: Int) { jobs(first: $n) { id steps { number title records { number text } } } }"""
@@ -74,5 +74,5 @@ async def test_what_costs_too_much_is_refused_before_it_runs(app: App, monkeypat
     assert reply.status == 400
     [error] = reply.json["errors"]
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
-    assert str(cost.MAX_COST) in error["message"]
+    assert str(limits.MAX_COST) in error["message"]
     assert set(reply.json) == {"errors"}

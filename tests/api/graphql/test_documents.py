@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from graphql import parse
 
-from manifest_auth.api.graphql import documents
-from manifest_auth.api.graphql.documents import Documents
+from manifest_auth.api.graphql import execution
+from manifest_auth.api.graphql.execution import Documents
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(query)
         return parse(query, **options)
 
-    monkeypatch.setattr(documents, "parse", counting)
+    monkeypatch.setattr(execution, "parse", counting)
     return seen
 
 
@@ -32,7 +32,7 @@ def test_a_document_is_prepared_once(parsed: list[str]) -> None:
 
 
 def test_documents_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MAX_CACHED", 10)
+    monkeypatch.setattr(execution, "MAX_CACHED", 10)
     known = Documents(introspects=False)
     for number in range(50):
         assert not known.prepare(f"{{ a{number}: me {{ id }} }}").errors
@@ -41,7 +41,7 @@ def test_documents_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_documents_are_bounded_in_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MAX_CACHED_TEXT", 1000)
+    monkeypatch.setattr(execution, "MAX_CACHED_TEXT", 1000)
     known = Documents(introspects=False)
     for number in range(100):
         known.prepare(f"{{ a{number}: me {{ id }} }} #" + "x" * (number % 7) * 20)
@@ -50,12 +50,12 @@ def test_documents_are_bounded_in_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_bounds_keep_a_process_small() -> None:
-    assert documents.MAX_CACHED_TEXT <= 256 * 1024
-    assert documents.MAX_CACHED_LENGTH * 8 <= documents.MAX_CACHED_TEXT
+    assert execution.MAX_CACHED_TEXT <= 256 * 1024
+    assert execution.MAX_CACHED_LENGTH * 8 <= execution.MAX_CACHED_TEXT
 
 
 def test_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch, parsed: list[str]) -> None:
-    monkeypatch.setattr(documents, "MAX_CACHED", 2)
+    monkeypatch.setattr(execution, "MAX_CACHED", 2)
     known = Documents(introspects=False)
     texts = [f"{{ a{n}: me {{ id }} }}" for n in range(3)]
     for text in texts:
@@ -68,7 +68,7 @@ def test_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch, parsed: list[str
     assert parsed == [texts[0]]
 
 
-@pytest.mark.parametrize("query", ["{", "{ nothing }", "{ me }", "{ me { id } } #" + "x" * documents.MAX_CACHED_LENGTH])
+@pytest.mark.parametrize("query", ["{", "{ nothing }", "{ me }", "{ me { id } } #" + "x" * execution.MAX_CACHED_LENGTH])
 def test_rubbish_and_giants_are_not_remembered(query: str) -> None:
     known = Documents(introspects=False)
     known.prepare(query)

@@ -11,7 +11,7 @@ import pytest
 from graphql import GraphQLObjectType, get_named_type
 from sqlalchemy import Column, bindparam, select, update
 
-from manifest_auth.api.graphql import cost
+from manifest_auth.api.graphql import limits
 from manifest_auth.store import SystemUnit, cross_tenant
 from manifest_auth.store.tables import TENANT_OWNED, work
 from tests.store import rows
@@ -56,7 +56,7 @@ async def lived(app: App) -> tuple[Team, Things]:
 
 async def everything_below(lived: tuple[Team, Things], way: str, monkeypatch: pytest.MonkeyPatch) -> Reply:
     """The answer to a field, some levels deep; its cost does not matter here."""
-    monkeypatch.setattr(cost, "MAX_COST", 10**6)
+    monkeypatch.setattr(limits, "MAX_COST", 10**6)
     team, have = lived
     kind = get_named_type(operations()[way][1].type)
     assert isinstance(kind, GraphQLObjectType)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import execute, validate
 
-from manifest_auth.api.graphql import documents, execution, limits, plan
+from manifest_auth.api.graphql import execution, limits, plan
 from tests.support.application import App
 from tests.support.rules import rule
 
@@ -31,7 +31,7 @@ class Calls:
             self.resolved += 1
             return short(*arguments)
 
-        monkeypatch.setattr(documents, "validate", validating)
+        monkeypatch.setattr(execution, "validate", validating)
         monkeypatch.setattr(execution, "execute", executing)
         monkeypatch.setattr(plan, "run", planned)
 
@@ -123,7 +123,7 @@ async def test_fragments_that_spread_themselves_are_refused(app: App, calls: Cal
     token = (await app.sign_in(client="acme")).data["token"]
     reply = await app.graphql(CYCLES[name], token)
     assert set(reply.json) == {"errors"}
-    assert len(reply.json["errors"]) <= documents.MAX_ERRORS + 1
+    assert len(reply.json["errors"]) <= execution.MAX_ERRORS + 1
     assert calls.resolved == 0
 
 
@@ -131,7 +131,7 @@ async def test_fragments_that_spread_themselves_are_refused(app: App, calls: Cal
 async def test_validation_stops_after_few_errors(app: App, calls: Calls) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     reply = await app.graphql("{ me { " + " ".join(f"unknown{i}" for i in range(200)) + " } }", token)
-    assert len(reply.json["errors"]) <= documents.MAX_ERRORS + 1
+    assert len(reply.json["errors"]) <= execution.MAX_ERRORS + 1
     assert (calls.validated, calls.resolved) == (1, 0)
 
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from manifest_auth.api.graphql import limits
-from manifest_auth.api.graphql.documents import Documents
+from manifest_auth.api.graphql.execution import Documents
 from manifest_auth.errors import ValidationError
 from tests.support.application import App
 

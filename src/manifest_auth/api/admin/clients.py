@@ -1,22 +1,32 @@
-"""``/api/admin/clients``: system admins create, find, change, suspend, restore and delete clients."""
+"""Routes for clients, their branding, and the sessions of their users, for system admins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import tenants
-from manifest_auth.api.admin import lists
+from manifest_auth import accounts, sessions, tenants
+from manifest_auth.accounts import users
+from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
-from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
-from manifest_auth.operations import client_lifecycle, client_settings
+from manifest_auth.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from manifest_auth.http import Access, Call, Items, Page, Paging, Route, Time, Wire, or_none
+from manifest_auth.operations import branding, client_lifecycle, client_settings
+from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettingsChange
+from manifest_auth.tenants.png import MOST_BYTES
 from manifest_auth.text import fields
 from manifest_auth.text.json_schema import IDENTIFIER
 from manifest_auth.text.models import ErrorCollector
@@ -72,7 +82,7 @@ class ClientsQuery(Page, frozen=True):
 class ClientsData(Items[ClientData], frozen=True): ...
 
 
-def _data(tenant: Tenant) -> ClientData:
+def _client_data(tenant: Tenant) -> ClientData:
     return ClientData.of(tenant, settings=tenants.settings_of(tenant.settings))
 
 
@@ -84,30 +94,30 @@ async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
             client_lifecycle.check(body.identifier, body.name, settings)
         with each:
             client_settings.check(ctx, settings, _MEMBER)
-    return _data(
+    return _client_data(
         await ctx.services.store.write(
             lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, settings)
         )
     )
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> ClientsData:
+async def _list_clients(ctx: RequestContext, call: Call[None]) -> ClientsData:
     asked: ClientsQuery = call.parameters
     filters = Filters(asked.state).search(asked.q)
     return await ctx.services.store.read(
-        lambda unit: lists.page(ClientsData, _data, unit, tenants.LISTING, asked, filters)
+        lambda unit: lists.page(ClientsData, _client_data, unit, tenants.LISTING, asked, filters)
     )
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> ClientData:
-    return _data(await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"])))
+    return _client_data(await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"])))
 
 
 async def _write(
     ctx: RequestContext, call: Call[Any], work: Callable[[SystemUnit, RequestContext, Tenant], Tenant]
 ) -> ClientData:
     """Runs ``work`` with the client of the path, locked; the client as it is afterwards."""
-    return _data(
+    return _client_data(
         await ctx.services.store.write(
             lambda unit: work(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
         )
@@ -133,10 +143,10 @@ async def _delete(ctx: RequestContext, call: Call[None]) -> ClientData:
     return await _write(ctx, call, client_lifecycle.start_deletion)
 
 
-_BASE = "/api/admin/clients"
-ROUTES = (
-    Route("POST", _BASE, _create, Access.ADMIN, "Create a client", status=201, refusals=(Conflict,)),
-    Route("GET", _BASE, _list, Access.ADMIN, "List and search clients", query=ClientsQuery),
+_CLIENT_BASE = "/api/admin/clients"
+CLIENT_ROUTES = (
+    Route("POST", _CLIENT_BASE, _create, Access.ADMIN, "Create a client", status=201, refusals=(Conflict,)),
+    Route("GET", _CLIENT_BASE, _list_clients, Access.ADMIN, "List and search clients", query=ClientsQuery),
     Route("GET", OF_CLIENT, _get, Access.ADMIN, "One client, by number or identifier", refusals=(NotFound,)),
     Route("PATCH", OF_CLIENT, _change, Access.ADMIN, "Change a client's name or settings", refusals=(NotFound,)),
     Route("POST", f"{OF_CLIENT}/suspend", _suspend, Access.ADMIN, "Suspend a client: its users are refused at once",
@@ -148,3 +158,166 @@ ROUTES = (
           "Suspend a client, and delete it for good after the time in which this can be taken back",
           refusals=(NotFound, Conflict)),
 )  # fmt: skip
+
+
+# ``/api/admin/clients/{client}/sessions``: system admins list and end the sessions of a client's users.
+#
+# The routes for one user also exist below ``/api/client/users``, for the client's own Admin and User Admin.
+
+
+class SessionsQuery(Paging, frozen=True):
+    """Query parameters of the list."""
+
+    q: Annotated[str, Meta(max_length=200, description="Only those whose address or browser contains this.")] = ""
+    sort: Annotated[Literal["CREATED", "CREATED_DESC", "ID", "ID_DESC"], Meta(description="Order.")] = "CREATED_DESC"
+    state: Annotated[Literal["open", "over", "all"], Meta(description="Only those.")] = "open"
+    method: Annotated[str, Meta(max_length=40, description="Only sessions of this sign-in method.")] = ""
+
+
+class ClientSessionData(Wire, frozen=True):
+    """``appId``, ``label``: of a device's session, the app that holds it and the device's name; else null."""
+
+    id: str
+    user_id: int
+    email: str
+    method: str
+    created_at: Time
+    ends_at: Time
+    last_used_at: Time
+    ended_at: Time | None
+    end_reason: str | None
+    address: str
+    user_agent: str
+    app_id: str | None
+    label: str | None
+
+
+class ClientSessionsData(Items[ClientSessionData], frozen=True): ...
+
+
+class ClientSessionsEnded(Wire, frozen=True):
+    ended: int
+
+
+def _page(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: int | None) -> ClientSessionsData:
+    filters = Filters(
+        None if asked.state == "all" else asked.state, "user" if user_id else None, "method" if asked.method else None,
+        now=ctx.now, of_user=user_id, of_method=asked.method,
+    ).search(asked.q)  # fmt: skip
+    rows, next_cursor = lists.read(unit, sessions.LISTING, asked, filters)
+    emails = {user.id: user.email for user in users.get_many(unit, [row.user_id for row in rows])}
+    items = tuple(ClientSessionData.of(row, email=emails[row.user_id]) for row in rows)
+    return ClientSessionsData(items, next_cursor)
+
+
+async def _list_sessions(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
+    return await client_scope.read(ctx, call, lambda unit: _page(ctx, unit, call.parameters, None))
+
+
+async def _list_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
+    user_id = call.id("user")
+    return await client_scope.read(
+        ctx, call, lambda unit: _page(ctx, unit, call.parameters, accounts.get_readable(unit, ctx, user_id).id)
+    )
+
+
+async def _end_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
+    user_id = call.id("user")
+    return ClientSessionsEnded(
+        await client_scope.write(ctx, call, lambda unit: accounts.end_sessions(unit, ctx, user_id))
+    )
+
+
+async def _end_one_of_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
+    user_id, session_id = call.id("user"), call.path["session"]
+    await client_scope.write(ctx, call, lambda unit: accounts.end_session(unit, ctx, user_id, session_id))
+    return ClientSessionsEnded(1)
+
+
+async def _end_all(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
+    def work(unit: SystemUnit) -> int:
+        return client_lifecycle.end_sessions(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
+
+    return ClientSessionsEnded(await ctx.services.store.write(work))
+
+
+async def _end(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
+    session_id = call.path["session"]
+    await client_scope.write(ctx, call, lambda unit: client_lifecycle.end_session(unit, ctx, session_id))
+    return ClientSessionsEnded(1)
+
+
+def _of_user(path: str, access: Access) -> tuple[Route, ...]:
+    refusals = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
+    return (
+        Route("GET", path, _list_users, access, "List a user's sessions", query=SessionsQuery, refusals=refusals),
+        Route("DELETE", path, _end_users, access, "End all sessions of a user", refusals=refusals),
+        Route("DELETE", f"{path}/{{session}}", _end_one_of_users, access, "End one session of a user",
+              refusals=refusals),
+    )  # fmt: skip
+
+
+_SESSION_BASE = f"{OF_CLIENT}/sessions"
+SESSION_ROUTES = (
+    Route("GET", _SESSION_BASE, _list_sessions, Access.ADMIN, "List a client's sessions", query=SessionsQuery,
+          refusals=(NotFound,)),
+    Route("DELETE", _SESSION_BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
+    Route("DELETE", f"{_SESSION_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client",
+          refusals=(NotFound,)),
+    *client_scope.for_admins_and_users(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
+)  # fmt: skip
+
+
+class BrandData(Wire, frozen=True):
+    """``name``: as pages show it. ``logo``, with its size in pixels, and ``stylesheet``: addresses below the public
+    one, null where there is none; they change with their content."""
+
+    name: str
+    logo: str | None
+    width: int
+    height: int
+    stylesheet: str | None
+
+
+def _brand_data(unit: TenantUnit) -> BrandData:
+    return BrandData.of(branding.brand_of(unit, tenants.get(unit, unit.tenant_id)))
+
+
+async def _read(ctx: RequestContext, call: Call[None]) -> BrandData:
+    return await client_scope.read(ctx, call, _brand_data)
+
+
+async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandData:
+    if (call.head.content_type or "").strip().lower() != "image/png":
+        raise UnsupportedMediaType("A logo is image/png")
+    if call.head.content_encoding not in (None, "", "identity"):
+        raise UnsupportedMediaType("Content-Encoding is not supported")
+    data = b"".join([part async for part in call.body])
+
+    def work(unit: TenantUnit) -> BrandData:
+        branding.put_logo(unit, ctx, data)
+        return _brand_data(unit)
+
+    return await client_scope.write(ctx, call, work)
+
+
+async def _drop(ctx: RequestContext, call: Call[None]) -> BrandData:
+    def work(unit: TenantUnit) -> BrandData:
+        branding.drop_logo(unit, ctx)
+        return _brand_data(unit)
+
+    return await client_scope.write(ctx, call, work)
+
+
+def _routes(path: str, access: Access) -> tuple[Route, ...]:
+    refusals = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
+    logo = f"{path}/logo"
+    return (
+        Route("GET", path, _read, access, "Get a client's branding", refusals=refusals),
+        Route("PUT", logo, _put, access, "Set a client's logo; the body is the PNG", streams=True, takes=("image/png",),
+              limit=MOST_BYTES, refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType)),
+        Route("DELETE", logo, _drop, access, "Delete a client's logo", refusals=refusals),
+    )  # fmt: skip
+
+
+BRAND_ROUTES = client_scope.for_admins_and_users(_routes, "/branding", Permission.SETTINGS_MANAGE)

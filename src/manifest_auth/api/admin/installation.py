@@ -1,23 +1,38 @@
-"""``/api/admin/status`` and ``/api/admin/settings``: the installation's status, and settings that can be changed."""
+"""Routes of the installation for system admins: its status and settings, signing keys, licence and throttles."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import __version__
-from manifest_auth.errors import Conflict, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
-from manifest_auth.operations import counts, installation_settings, last_backup
+from manifest_auth import __version__, licence
+from manifest_auth.api.admin import lists
+from manifest_auth.errors import Conflict, LicenseInvalid, NotFound, ValidationError
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, or_none
+from manifest_auth.licence import Overview, Seats
+from manifest_auth.operations import (
+    clear_throttles,
+    counts,
+    installation_settings,
+    last_backup,
+    licence_watch,
+    signing_keys,
+)
 from manifest_auth.operations.counts import CountsData
 from manifest_auth.operations.installation_settings import InstallationSettings
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import tokens
+from manifest_auth.sessions.tokens import KeyData, Purpose, PurposeName
+from manifest_auth.store import Filters
 from manifest_auth.store.migrate import HEAD
-from manifest_auth.text.canonical import when
+from manifest_auth.text import fields
+from manifest_auth.text.canonical import ADDRESS, when
+from manifest_auth.text.json_schema import having, matching, none_of
 from manifest_auth.text.models import ErrorCollector
+from manifest_auth.throttle import throttle
 
 
 class StatusData(Wire, frozen=True):
@@ -102,7 +117,7 @@ def _data(ctx: RequestContext, settled: InstallationSettings) -> InstallationDat
     return InstallationData(*settled, **environment)
 
 
-async def _read(ctx: RequestContext, call: Call[None]) -> InstallationData:
+async def _read_settings(ctx: RequestContext, call: Call[None]) -> InstallationData:
     return _data(ctx, await ctx.services.store.read(installation_settings.read))
 
 
@@ -132,11 +147,223 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
     return given.get("second_factor_required"), stored
 
 
-ROUTES = (
+INSTALLATION_ROUTES = (
     Route("GET", "/api/admin/status", _status, Access.ADMIN,
           "Status of the installation: release, store, licence, counts"),
-    Route("GET", "/api/admin/settings", _read, Access.ADMIN, "The installation's settings"),
+    Route("GET", "/api/admin/settings", _read_settings, Access.ADMIN, "The installation's settings"),
     Route("PATCH", "/api/admin/settings", _change, Access.ADMIN,
           "Change whether system admins need a second factor, and from which networks they may call",
           limit=AUTH_LIMIT, refusals=(Conflict,)),
+)  # fmt: skip
+
+
+# ``/api/admin/keys``: system admins list, rotate and retire the signing keys.
+#
+# Secrets are never returned.
+
+
+class KeysQuery(Paging, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "CREATED_DESC"
+    purpose: Annotated[Literal["", PurposeName], Meta(description="Only keys for that.")] = ""
+    state: Annotated[Literal["", "signing", "verifying", "expired"], Meta(description="Only those.")] = ""
+
+
+class RotateBody(msgspec.Struct, frozen=True):
+    purpose: Annotated[PurposeName, Meta(description="Left out: all.")] | UnsetType = UNSET
+
+
+class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
+    """``atOnce``: tokens that the key signed are void from now on; for a key that may be stolen."""
+
+    at_once: bool = False
+
+
+class KeysData(Items[KeyData], frozen=True): ...
+
+
+class KeysRotated(Wire, frozen=True):
+    rotated: tuple[PurposeName, ...]
+
+
+async def _list_keys(ctx: RequestContext, call: Call[None]) -> KeysData:
+    asked: KeysQuery = call.parameters
+    filters = Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now)
+    return await ctx.services.store.read(
+        lambda unit: lists.page(KeysData, lambda key: KeyData.at(key, ctx.now), unit, tokens.LISTING, asked, filters)
+    )
+
+
+async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> KeysRotated:
+    purpose = or_none(call.body.purpose)
+    purposes: tuple[PurposeName, ...] = get_args(PurposeName) if purpose is None else (purpose,)
+    await signing_keys.rotate_now(ctx, [Purpose(name) for name in purposes])
+    return KeysRotated(purposes)
+
+
+async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
+    return KeyData.at(await signing_keys.retire_now(ctx, call.path["key"], at_once=call.body.at_once), ctx.now)
+
+
+_KEY_BASE = "/api/admin/keys"
+KEY_ROUTES = (
+    Route("GET", _KEY_BASE, _list_keys, Access.ADMIN, "List signing keys, without their secrets", query=KeysQuery),
+    Route("POST", f"{_KEY_BASE}/rotate", _rotate, Access.ADMIN,
+          "Sign with new keys; the old ones verify what they signed",
+          limit=AUTH_LIMIT),
+    Route("POST", f"{_KEY_BASE}/{{key}}/retire", _retire, Access.ADMIN,
+          "Retire a key: it signs no more, and with `atOnce` verifies no more", limit=AUTH_LIMIT,
+          refusals=(NotFound, Conflict)),
+)  # fmt: skip
+
+
+class LicenceBody(msgspec.Struct, frozen=True, rename="camel"):
+    """Every invalid key gets the same answer, so only the body's limit bounds its length."""
+
+    license_key: Annotated[str, Meta(min_length=1)]
+
+
+class SeatsData(Wire, frozen=True):
+    """Numbers of users, by licence type."""
+
+    full: int
+    operate: int
+    connect: int
+
+
+class LicenceData(Wire, frozen=True):
+    """``seatsUsed``: active users of all clients, by the type that each needs at least; ``seatsFree``: how many users
+    of each type could be added, if no other type is. ``installationId``: the vendor may bind a licence to it."""
+
+    state: Literal["not-needed", "missing", "valid", "grace", "expired"]
+    customer: str | None
+    license_id: str | None
+    seats: SeatsData | None
+    seats_used: SeatsData | None
+    seats_free: SeatsData | None
+    features: tuple[str, ...] | None
+    issued_at: str | None
+    expires_at: str | None
+    grace_ends_at: str | None
+    installation_id: str
+    warning: str | None
+
+
+def wire(overview: Overview, now: int) -> LicenceData:
+    """The licence's state as on the wire. ``now``: milliseconds."""
+    status, used = overview.status, overview.used
+    current = status.licence
+    warning = licence.warning(status, now)
+    if status.is_set_back:
+        warning = "; ".join(filter(None, (warning, "the clock is behind the newest time that this server recorded")))
+    return LicenceData(
+        state=status.state.value,
+        customer=current.customer if current else None,
+        license_id=current.id if current else None,
+        seats=_seats(current.seats if current else None),
+        seats_used=_seats(used),
+        seats_free=_seats(licence.free(current.seats, used) if current and used is not None else None),
+        features=current.features if current else None,
+        issued_at=when(current.issued_at * 1000) if current else None,
+        expires_at=when(current.expires_ms) if current else None,
+        grace_ends_at=when(current.ends_ms) if current else None,
+        installation_id=overview.installation,
+        warning=warning or None,
+    )
+
+
+def _seats(seats: Seats | None) -> SeatsData | None:
+    return SeatsData.of(seats) if seats is not None else None
+
+
+async def _install(ctx: RequestContext, call: Call[LicenceBody]) -> LicenceData:
+    return wire(await licence_watch.install(ctx, call.body.license_key), ctx.now)
+
+
+async def _read_licence(ctx: RequestContext, call: Call[None]) -> LicenceData:
+    return wire(await ctx.services.licence.overview(), ctx.now)
+
+
+_PATH = "/api/admin/license-on-prem"
+LICENCE_ROUTES = (
+    Route(
+        "POST",
+        _PATH,
+        _install,
+        Access.ADMIN,
+        "Install an on-premise licence key",
+        ignore_unknown=True,
+        refusals=(LicenseInvalid,),
+        operation="adminInstallLicense",
+    ),
+    Route("GET", _PATH, _read_licence, Access.ADMIN, "The state of the licence", operation="adminGetLicense"),
+)
+
+
+class ThrottlesQuery(Paging, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[
+        Literal["ID", "ID_DESC", "ALLOWED", "ALLOWED_DESC", "FAILURES", "FAILURES_DESC"], Meta(description="Order.")
+    ] = "ALLOWED_DESC"
+
+
+class ClearBody(msgspec.Struct, frozen=True):
+    """What to clear: an account of a client (`client` and `email`), a system admin (`username`), an `address`, or the
+    attempts on an account from an address."""
+
+    MORE_SCHEMA: ClassVar = {
+        "dependentRequired": {"client": ["email"], "email": ["client"]},
+        **none_of(having("username", "email"), {"maxProperties": 0}),
+    }
+
+    client: Annotated[str, Meta(min_length=1, max_length=63)] | UnsetType = UNSET
+    email: fields.Email | UnsetType = UNSET
+    username: Annotated[str, fields.USERNAME.meta] | UnsetType = UNSET
+    address: Annotated[str, Meta(min_length=2, max_length=45, extra_json_schema=matching(ADDRESS))] | UnsetType = UNSET
+
+
+class ThrottleData(Wire, frozen=True):
+    """A counter that blocks attempts now. ``id`` is a hash: account and address are not stored."""
+
+    id: str
+    failures: int
+    allowed_at: Time
+    updated_at: Time
+
+
+class ThrottlesData(Items[ThrottleData], frozen=True): ...
+
+
+class Cleared(Wire, frozen=True):
+    cleared: int
+
+
+async def _list_throttles(ctx: RequestContext, call: Call[None]) -> ThrottlesData:
+    asked: ThrottlesQuery = call.parameters
+    filters = Filters(now=ctx.now)
+    return await ctx.services.store.read(
+        lambda unit: lists.page(ThrottlesData, ThrottleData.of, unit, throttle.LISTING, asked, filters)
+    )
+
+
+async def _clear_all(ctx: RequestContext, call: Call[None]) -> Cleared:
+    return Cleared(await ctx.services.store.write(lambda unit: clear_throttles.clear_all(unit, ctx)))
+
+
+async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Cleared:
+    named = {f: str(v) for f in call.body.__struct_fields__ if (v := getattr(call.body, f)) is not UNSET}
+    clear_throttles.check(named)
+    return Cleared(await ctx.services.store.write(lambda unit: clear_throttles.clear(unit, ctx, named)))
+
+
+_THROTTLE_BASE = "/api/admin/throttles"
+THROTTLE_ROUTES = (
+    Route("GET", _THROTTLE_BASE, _list_throttles, Access.ADMIN, "Counters that block attempts now",
+          query=ThrottlesQuery),
+    Route("DELETE", _THROTTLE_BASE, _clear_all, Access.ADMIN, "Clear all counters of the throttle"),
+    Route("POST", f"{_THROTTLE_BASE}/clear", _clear, Access.ADMIN, "Clear the counters of an account or an address",
+          limit=AUTH_LIMIT,
+          refusals=(NotFound,)),
 )  # fmt: skip

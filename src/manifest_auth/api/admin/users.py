@@ -1,8 +1,4 @@
-"""``/api/admin/clients/{client}/users``: system admins create, list, change and deactivate a client's users.
-
-The work runs in a unit of work that is bound to the client, so a user of another client is ``NOT_FOUND``, exactly like
-one that never existed.
-"""
+"""Routes for the users of a client and their identities, invitations and factors, for those who manage them."""
 
 from __future__ import annotations
 
@@ -12,20 +8,36 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import accounts, tenants
+from manifest_auth import accounts, providers, tenants
 from manifest_auth.accounts import Draft, UserWithAccessLink, email_changes, password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
-from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
-from manifest_auth.permissions import Role, mask_of, role_names
+from manifest_auth.api.client.identities import IdentityData, Unlinked
+from manifest_auth.errors import (
+    Conflict,
+    LicenseExpired,
+    LicenseRequired,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    ValidationError,
+)
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Route, Time, Wire, or_none
+from manifest_auth.permissions import Permission, Role, mask_of, role_names
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.json_schema import at_most_one
 from manifest_auth.text.models import ErrorCollector
+
+# ``/api/admin/clients/{client}/users``: system admins create, list, change and deactivate a client's users.
+#
+# The work runs in a unit of work that is bound to the client, so a user of another client is ``NOT_FOUND``, exactly
+# like one that never existed.
+
 
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
@@ -144,7 +156,7 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
     return _user(await bound.write(lambda unit: accounts.add(unit, ctx, services.account_tools, draft, stored)), None)
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> UsersData:
+async def _list_users(ctx: RequestContext, call: Call[None]) -> UsersData:
     asked: UsersQuery = call.parameters
     role = Role(asked.role).bit if asked.role else 0
     filters = Filters(asked.state, "role" if role else None, role=role).search(asked.q)
@@ -219,10 +231,10 @@ async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
 _BASE = f"{OF_CLIENT}/users"
 _ONE = f"{_BASE}/{{user}}"
 _SEATS = (LicenseRequired, LicenseExpired)  # on-premise: a user who needs a seat needs a valid licence
-ROUTES = (
+USER_ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a user of a client", status=201,
           refusals=(NotFound, Conflict, Overloaded, *_SEATS)),
-    Route("GET", _BASE, _list, Access.ADMIN, "List and search a client's users", query=UsersQuery,
+    Route("GET", _BASE, _list_users, Access.ADMIN, "List and search a client's users", query=UsersQuery,
           refusals=(NotFound,)),
     Route("GET", _ONE, _get, Access.ADMIN, "One user of a client", refusals=(NotFound,)),
     Route("PATCH", _ONE, _change, Access.ADMIN, "Change a user's names or address",
@@ -236,3 +248,104 @@ ROUTES = (
     Route("POST", f"{_ONE}/password-reset", _reset, Access.ADMIN, "A one-time link for a user who needs a new password",
           status=201, refusals=(NotFound, Conflict, RateLimited)),
 )  # fmt: skip
+
+
+# Identities, invitations and reset factors of a client's users, for system admins and the client's own managers.
+#
+# All can give access to the account, so only an Admin or a system admin changes them for an Admin's account.
+
+
+class FactorResetBody(msgspec.Struct, frozen=True):
+    reason: Annotated[str, fields.REASON.meta]
+
+
+class FactorResetData(Wire, frozen=True):
+    """``factors``: how many were taken away; ``sessions``: how many ended."""
+
+    factors: int
+    sessions: int
+
+
+class InvitationData(Wire, frozen=True):
+    """``link``: where the user chooses a first password or a provider; ``token``: the same, as ``invitation=`` for the
+    address that starts a sign-in at a provider. Returned once; both null where mail is set up. ``sent``: whether the
+    mail server accepted the e-mail with the link; delivery is retried for an hour."""
+
+    token: str | None
+    link: str | None
+    sent: bool
+    expires_at: Time
+
+
+class Confirmed(Wire, frozen=True): ...
+
+
+class IdentitiesQuery(Page, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "ID"
+    how: Annotated[
+        Literal["", "created", "created-unvouched", "invitation", "consent", "directory", "domain"],
+        Meta(description="Only identities that were linked in this way."),
+    ] = ""
+
+
+class UserIdentitiesData(Items[IdentityData], frozen=True): ...
+
+
+async def _list_identities(ctx: RequestContext, call: Call[None]) -> UserIdentitiesData:
+    asked: IdentitiesQuery = call.parameters
+
+    def work(unit: TenantUnit) -> UserIdentitiesData:
+        user = users.get(unit, call.id("user"))
+        filters = Filters("how" if asked.how else None, of_user=user.id, of_how=asked.how).search(asked.q)
+        return lists.page(UserIdentitiesData, IdentityData.of, unit, providers.IDENTITIES, asked, filters)
+
+    return await client_scope.read(ctx, call, work)
+
+
+async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
+    await client_scope.write(ctx, call, lambda unit: identities.unlink(unit, ctx, call.id("user"), call.id("identity")))
+    return Unlinked()
+
+
+async def _confirm(ctx: RequestContext, call: Call[None]) -> Confirmed:
+    await client_scope.write(
+        ctx, call, lambda unit: identities.confirm(unit, ctx, call.id("user"), call.id("identity"))
+    )
+    return Confirmed()
+
+
+async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
+    user_id, tools = call.id("user"), ctx.services.account_tools
+    made = await client_scope.write(ctx, call, lambda unit: accounts.invite(unit, ctx, tools, user_id))
+    return InvitationData.of(await accounts.deliver_link(ctx, tools, made))
+
+
+async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> FactorResetData:
+    tools, user_id, reason = ctx.services.account_tools, call.id("user"), call.body.reason
+    done = await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
+    return FactorResetData(done.factors, done.sessions)
+
+
+def _routes(base: str, access: Access) -> tuple[Route, ...]:
+    return (
+        Route("GET", f"{base}/identities", _list_identities, access, "A user's identities at providers",
+              query=IdentitiesQuery,
+              refusals=(NotFound,)),
+        Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
+              "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,)),
+        Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, access,
+              "Confirm as an Admin that an identity is the user's, so that its groups may grant the role Admin",
+              refusals=(NotFound,)),
+        Route("POST", f"{base}/invitation", _invite, access,
+              "Invite the user to sign in with a first password or a provider", status=201,
+              refusals=(NotFound, Conflict, RateLimited),
+              operation="adminInviteClientUser" if access is Access.ADMIN else "inviteUser"),
+        Route("POST", f"{base}/factors/reset", _reset_factors, access,
+              "Take a user's second factors away; all of the user's sessions end",
+              limit=AUTH_LIMIT, refusals=(NotFound, ValidationError)),
+    )  # fmt: skip
+
+
+IDENTITY_ROUTES = client_scope.for_admins_and_users(_routes, "/users/{user}", Permission.USERS_MANAGE)

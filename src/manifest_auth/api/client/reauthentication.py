@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.api.client.identities import LinkData
 from manifest_auth.api.client.passkeys import Credential, OptionsData
-from manifest_auth.api.client.second_factor import Code
+from manifest_auth.api.client.second_factors import Code
 from manifest_auth.errors import (
     Conflict,
     InvalidCredentials,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from manifest_auth import audit
-from manifest_auth.api.graphql import arguments, lists
+from manifest_auth.api.graphql import lists
 from manifest_auth.api.graphql.lists import Paged
 from manifest_auth.audit import (
     NEWEST_FIRST,
@@ -63,13 +63,13 @@ def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
             event_named(filters.get("event", ""), "filter.event")
         if "userId" in filters:
             with each:
-                filters["user"] = user_named(arguments.number(filters.pop("userId"), "filter.userId"))
+                filters["user"] = user_named(lists.number(filters.pop("userId"), "filter.userId"))
     return EventFilter(**filters, order=order)
 
 
 async def _asked(ctx: RequestContext, given: dict[str, Any]) -> _Asked:
     """Raises ValidationError."""
-    first, order = arguments.size(given.get("first")), _ORDERS[given.get("order") or "NEWEST"]
+    first, order = lists.size(given.get("first")), _ORDERS[given.get("order") or "NEWEST"]
     event_filter, text = _event_filter(given, order), given.get("after") or ""
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         return _Asked(event_filter, first, position_of(text, order))

@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from manifest_auth.api.graphql import arguments, lists
-from manifest_auth.api.graphql.batch_loading import loaded
-from manifest_auth.api.graphql.job_loaders import (
+from manifest_auth.api.graphql import lists
+from manifest_auth.api.graphql.batch_loading import (
     ASSIGNED,
     COMPLETIONS,
     FILES,
     JOB_HISTORY,
+    PUBLISHED,
     RECORDS,
     STEP_RECORDS,
+    STEPS,
+    TEMPLATES,
+    VERSIONS,
     JobStep,
+    loaded,
 )
 from manifest_auth.api.graphql.lists import ListOf
-from manifest_auth.api.graphql.template_loaders import PUBLISHED, STEPS, TEMPLATES, VERSIONS
 from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
@@ -40,7 +43,7 @@ def _filters(given: dict[str, Any]) -> Filters:
         values["priority"] = job_rules.Priority[given["priority"]].value
     if "assetId" in given:
         fields.ASSET._replace(least=0).check(given["assetId"], "assetId")
-    return Filters(*values, **values).search(arguments.search(given))
+    return Filters(*values, **values).search(lists.search(given))
 
 
 _LIST = ListOf(jobs.LISTING, _filters)
@@ -73,12 +76,12 @@ async def _current_step(job: Job, info: Any) -> JobStep | None:
 
 
 async def _records(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
-    part = job.id, arguments.start(after), arguments.size(first, _PER_PAGE)
+    part = job.id, lists.start(after), lists.size(first, _PER_PAGE)
     return await RECORDS.load(info.context, part)
 
 
 async def _history(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
-    part = job.id, arguments.start(after), arguments.size(first, _PER_PAGE)
+    part = job.id, lists.start(after), lists.size(first, _PER_PAGE)
     return await JOB_HISTORY.load(info.context, part)
 
 
@@ -111,7 +114,7 @@ async def _write(ctx: RequestContext, operation: Callable[..., jobs.Job], *given
 
 
 def _details(given: dict[str, Any]) -> dict[str, Any]:
-    found = arguments.members(given)
+    found = lists.members(given)
     if "priority" in found:
         found["priority"] = job_rules.Priority[found["priority"]]
     return found

@@ -1,10 +1,4 @@
-"""Limits of GraphQL requests: on the body, on the document's text, and on the parsed document.
-
-The first two are checked before parsing, the third before validation and execution, with fragments followed.
-
-The walk visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
-more than the limit. A fragment that spreads itself is left to validation, which refuses it.
-"""
+"""Limits of GraphQL requests: on the body, on the document's text, on the parsed document, and on its cost."""
 
 from __future__ import annotations
 
@@ -17,12 +11,28 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
     InlineFragmentNode,
+    IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    get_operation_ast,
 )
 
+from manifest_auth.api.graphql.lists import MOST
 from manifest_auth.errors import ValidationError
+
+# Limits of GraphQL requests: on the body, on the document's text, and on the parsed document.
+#
+# The first two are checked before parsing, the third before validation and execution, with fragments followed.
+#
+# The walk visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
+# more than the limit. A fragment that spreads itself is left to validation, which refuses it.
+
 
 MAX_VALUES = 2000  # in the variables; the largest useful input, the steps of a version, has 800
 MAX_LENGTH = 32 * 1024  # characters; long texts belong in variables
@@ -85,7 +95,7 @@ def check_text(text: str) -> GraphQLError | None:
     return None
 
 
-def check(document: DocumentNode) -> GraphQLError | None:
+def check_limits(document: DocumentNode) -> GraphQLError | None:
     """The error of the first limit that the document exceeds, or None. Unused fragments count too, since validation
     reads them before it refuses them."""
     if len(document.definitions) > MAX_DEFINITIONS:
@@ -169,3 +179,70 @@ def _field(field: FieldNode, counts: _Counts, names: set[str]) -> None:
         if counts.repeats > MAX_REPEATS:
             raise GraphQLError(f"More than {MAX_REPEATS} fields asked for again")
     names.add(name)
+
+
+# The cost limit of documents: the number of fields that can be resolved, with lists at the requested size.
+#
+# A field counts one, a possibly long text its ``@weight`` from the schema, and the selection below a field counts once
+# for each item: ``first``, or ``@size``. Fragments are followed. The cost is computed with the request's variables,
+# before execution.
+
+
+MAX_COST = 10_000
+
+
+def check_cost(schema: GraphQLSchema, document: DocumentNode, operation: str | None, variables: dict[str, Any]) -> None:
+    """Computes the cost of a validated document's operation. Raises GraphQLError above :data:`MAX_COST`."""
+    found = get_operation_ast(document, operation)
+    root = schema.get_root_type(found.operation) if found else None
+    if found is None or root is None:
+        return
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    defaults = {d.variable.name.value: d.default_value for d in found.variable_definitions or ()}
+    wanted = {
+        name: int(default.value) for name, default in defaults.items() if isinstance(default, IntValueNode)
+    } | variables
+    cost = _Counter(schema, fragments, wanted).of(root, found.selection_set)
+    if cost > MAX_COST:
+        raise GraphQLError(f"The document costs {cost}, more than {MAX_COST}: ask for fewer fields or smaller pages")
+
+
+class _Counter:
+    def __init__(
+        self, schema: GraphQLSchema, fragments: dict[str, FragmentDefinitionNode], variables: dict[str, Any]
+    ) -> None:
+        self._schema, self._fragments, self._variables = schema, fragments, variables
+
+    def of(self, kind: GraphQLObjectType, selections: SelectionSetNode) -> int:
+        cost = 0
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                field = kind.fields.get(node.name.value)
+                cost += field.extensions.get("weight", 1) if field is not None else 1
+                if field is not None and node.selection_set is not None:
+                    below = get_named_type(field.type)
+                    assert isinstance(below, GraphQLObjectType)
+                    cost += self._items(node, field) * self.of(below, node.selection_set)
+            elif isinstance(node, FragmentSpreadNode):
+                cost += self.of(kind, self._fragments[node.name.value].selection_set)
+            elif isinstance(node, InlineFragmentNode):
+                cost += self.of(kind, node.selection_set)
+        return cost
+
+    def _items(self, node: FieldNode, field: GraphQLField) -> int:
+        """How many items the field can have. An invalid number counts as the maximum; the resolver refuses it later."""
+        argument = field.args.get("first")
+        if argument is None:
+            size: int = field.extensions.get("size", 1)
+            return size
+        node_of = argument.ast_node.default_value if argument.ast_node else None
+        usual = int(node_of.value) if isinstance(node_of, IntValueNode) else MOST
+        wanted: Any = usual
+        for one in node.arguments or ():
+            if one.name.value == "first":
+                if isinstance(one.value, IntValueNode):
+                    wanted = int(one.value.value)
+                elif isinstance(one.value, VariableNode):
+                    wanted = self._variables.get(one.value.name.value)
+                    wanted = usual if wanted is None else wanted
+        return wanted if type(wanted) is int and 1 <= wanted <= MOST else MOST

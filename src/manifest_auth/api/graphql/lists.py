@@ -1,17 +1,71 @@
-"""Resolvers of lists and their page types.
-
-The total of a page is counted only where it is selected.
-"""
+"""Lists in GraphQL: their arguments, resolvers and page types."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from manifest_auth.api.graphql import arguments
+from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, Listing
 from manifest_auth.text.models import ErrorCollector
+
+# Arguments that many fields share: page sizes, cursors, search texts.
+#
+# Null counts as left out, since clients send null for variables that they did not set.
+
+
+FIRST = 50
+MOST = 100
+SEARCH_LIMIT = 200
+_MAX_ID = 2**31 - 1
+
+
+def snake_case(name: str) -> str:
+    """The row's name of a wire member: ``assetId`` becomes ``asset_id``."""
+    return re.sub("([A-Z])", r"_\1", name).lower()
+
+
+def members(given: dict[str, Any]) -> dict[str, Any]:
+    """An input as keyword arguments of an operation, by the rows' names; null counts as left out."""
+    return {snake_case(name): value for name, value in given.items() if value is not None}
+
+
+def size(first: int | None, usual: int = FIRST) -> int:
+    """The page size: ``first`` of a list, or ``usual``. Raises ValidationError unless it is 1 to ``MOST``."""
+    wanted = usual if first is None else first
+    if not 1 <= wanted <= MOST:
+        raise ValidationError(details=[("first", f"Must be 1 to {MOST}")])
+    return wanted
+
+
+def start(after: int | None) -> int:
+    """The checked ``after`` of a numbered list. Raises ValidationError."""
+    if after is not None and after < 0:
+        raise ValidationError(details=[("after", "Must not be negative")])
+    return after or 0
+
+
+def search(given: dict[str, Any]) -> str:
+    """The search text of a filter; empty: none. Raises ValidationError."""
+    text: str = given.get("search", "")
+    if len(text) > SEARCH_LIMIT or "\0" in text:
+        raise ValidationError(details=[("search", f"At most {SEARCH_LIMIT} characters, without NUL")])
+    return text
+
+
+def number(value: int, field: str) -> int:
+    """A checked id or number. Raises ValidationError."""
+    if not 0 < value <= _MAX_ID:
+        raise ValidationError(details=[(field, "Must be positive")])
+    return value
+
+
+# Resolvers of lists and their page types.
+#
+# The total of a page is counted only where it is selected.
+
 
 R = TypeVar("R")
 
@@ -66,7 +120,7 @@ class ListOf(Generic[R]):
         first, filters = 0, Filters()
         with ErrorCollector() as each:
             with each:
-                first = arguments.size(given.get("first"))
+                first = size(given.get("first"))
             with each:
                 filters = self._narrowed(given)
         return _Asked(first, given.get("after") or "", given.get("sort") or "ID"), filters

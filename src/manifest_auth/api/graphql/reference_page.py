@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graphql import GraphQLField, GraphQLObjectType
 
-from manifest_auth.api.graphql import arguments, cost, execution, limits
+from manifest_auth.api.graphql import execution, limits, lists
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.permissions import HOLDERS, Permission, Role
 from manifest_auth.work import MOST_ROWS
@@ -59,8 +59,8 @@ Permissions of several roles add up. `me {{ permissions }}` tells a caller in ad
 def graphql_page() -> str:
     """The page of the docs, as Markdown."""
     intro = _INTRO.format(
-        usual=arguments.FIRST,
-        most=arguments.MOST,
+        usual=lists.FIRST,
+        most=lists.MOST,
         length=f"{limits.MAX_LENGTH:,}",
         tokens=f"{limits.MAX_TOKENS:,}",
         depth=limits.MAX_DEPTH,
@@ -74,7 +74,7 @@ def graphql_page() -> str:
         directives=limits.MAX_DIRECTIVES,
         repeats=limits.MAX_REPEATS,
         rows=f"{MOST_ROWS:,}",
-        cost=f"{cost.MAX_COST:,}",
+        cost=f"{limits.MAX_COST:,}",
         deadline=f"{execution.DEADLINE_S:g}",
     )
     text = (Path(__file__).parent / "schema.graphql").read_text("utf-8")

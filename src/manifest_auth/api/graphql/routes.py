@@ -1,19 +1,57 @@
-"""The routes of GraphQL.
-
-:mod:`.execution` runs queries. A thread imports it with the first query: schema, engine and resolvers take 8 MB and
-about 120 ms, which must delay neither the start nor other requests.
-"""
+"""Routes of GraphQL, and the page at ``/explorer``."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
+import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from manifest_auth.api.graphql.wire import PATH, refused
-from manifest_auth.http import BODY_LIMIT, NO_STORE, Access, Answer, Call, Header, Route
+from manifest_auth.errors import NotFound
+from manifest_auth.http import BODY_LIMIT, NO_STORE, Access, Answer, Call, Header, Route, page
 from manifest_auth.services import RequestContext
+
+# The page at ``/explorer``, to try queries and read the schema in a browser, without internet.
+#
+# It exists where introspection is on, and calls the same routes as every caller, with the visitor's rights.
+
+
+_PAGE = (Path(__file__).parent / "explorer.html").read_bytes()
+
+
+def _digest(tag: bytes) -> str:
+    found = re.search(rb"<%b>(.*?)</%b>" % (tag, tag), _PAGE, re.DOTALL)
+    assert found is not None
+    return f"'sha256-{base64.b64encode(hashlib.sha256(found[1]).digest()).decode()}'"
+
+
+POLICY = (
+    f"default-src 'none'; script-src {_digest(b'script')}; style-src {_digest(b'style')}; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer[None]:
+    if not ctx.services.settings.introspects:
+        raise NotFound()
+    return page(_PAGE, POLICY)
+
+
+EXPLORER_ROUTES = (
+    Route("GET", "/explorer", _explorer, Access.OPEN, "Try GraphQL in a browser; where introspection is on",
+          refusals=(NotFound,), sends=("text/html",)),
+)  # fmt: skip
+
+
+# The routes of GraphQL.
+#
+# :mod:`.execution` runs queries. A thread imports it with the first query: schema, engine and resolvers take 8 MB and
+# about 120 ms, which must delay neither the start nor other requests.
+
 
 _Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer[None]]]
 _SCHEMA = Path(__file__).parent / "schema.graphql"
@@ -49,7 +87,7 @@ async def _schema(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return Answer(200, await asyncio.to_thread(_SCHEMA.read_bytes), (_SDL, NO_STORE))
 
 
-ROUTES = (
+GRAPHQL_ROUTES = (
     Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused,
           enveloped=False, operation="graphql"),
     Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused,

@@ -28,8 +28,8 @@ from graphql import (
     is_introspection_type,
 )
 
-from manifest_auth.api.graphql import audit, jobs, templates, user_mutations, users
-from manifest_auth.api.graphql.arguments import snake_case
+from manifest_auth.api.graphql import audit, jobs, templates, users
+from manifest_auth.api.graphql.lists import snake_case
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -40,8 +40,8 @@ Resolver = Callable[..., Any]
 
 #: By type and field, like ``Query.users``.
 RESOLVERS: dict[str, Resolver] = {
-    **users.RESOLVERS,
-    **user_mutations.RESOLVERS,
+    **users.USER_RESOLVERS,
+    **users.MUTATION_RESOLVERS,
     **templates.RESOLVERS,
     **jobs.RESOLVERS,
     **audit.RESOLVERS,

@@ -8,17 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from manifest_auth.api.graphql import arguments, lists
-from manifest_auth.api.graphql.batch_loading import loaded
+from manifest_auth.api.graphql import lists
+from manifest_auth.api.graphql.batch_loading import HISTORY, LATEST, NUMBERED, PUBLISHED, STEPS, TEMPLATES, loaded
 from manifest_auth.api.graphql.lists import ListOf
-from manifest_auth.api.graphql.template_loaders import (
-    HISTORY,
-    LATEST,
-    NUMBERED,
-    PUBLISHED,
-    STEPS,
-    TEMPLATES,
-)
 from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
@@ -31,7 +23,7 @@ _PER_PAGE = 20
 def _filters(given: dict[str, Any]) -> Filters:
     shelf = {True: "archived", False: "open", None: None}[given.get("isArchived")]
     status = given.get("status")
-    return Filters("status" if status else None, shelf, status=status).search(arguments.search(given))
+    return Filters("status" if status else None, shelf, status=status).search(lists.search(given))
 
 
 _LIST = ListOf(templates.LISTING, _filters)
@@ -48,12 +40,12 @@ async def _version(_root: Any, info: Any, id: int) -> versions.Version:
 
 
 async def _versions(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
-    part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
+    part = template.id, lists.start(after), lists.size(first, _PER_PAGE)
     return await NUMBERED.load(info.context, part)
 
 
 async def _history(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
-    part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
+    part = template.id, lists.start(after), lists.size(first, _PER_PAGE)
     return await HISTORY.load(info.context, part)
 
 
@@ -66,7 +58,7 @@ def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:
     ctx: RequestContext = info.context
-    given = arguments.members(input)
+    given = lists.members(input)
     steps = _new_steps(given.pop("steps", None))
     return await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), of=steps, **given))
 
@@ -80,7 +72,7 @@ async def _on_template(
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Any:
-    given = arguments.members(input)
+    given = lists.members(input)
     return await _on_template(
         info.context, id, lambda unit, by, seen: template_operations.rename(unit, by, seen, **given)
     )

@@ -1,22 +1,27 @@
-"""Queries on users: the caller (``me``), the users of the client, and roles."""
+"""Queries and mutations on users, the caller (``me``), and roles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from manifest_auth.accounts import email_changes, users
+from manifest_auth import accounts
+from manifest_auth.accounts import Draft, FactorReset, email_changes, users
 from manifest_auth.accounts.email_changes import EmailChange
+from manifest_auth.accounts.one_time_links import DeliveredLink
 from manifest_auth.accounts.users import User
-from manifest_auth.api.graphql import arguments, lists
+from manifest_auth.api.graphql import lists
 from manifest_auth.api.graphql.batch_loading import Loader
 from manifest_auth.api.graphql.lists import ListOf
 from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
-from manifest_auth.permissions import Role, permission_names, roles_of
+from manifest_auth.operations import manage_users
+from manifest_auth.operations.manage_users import Entered
+from manifest_auth.permissions import Role, mask_of, permission_names, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, Listing, TenantUnit
-from manifest_auth.text.models import one_of
+from manifest_auth.text.fields import wire_name
+from manifest_auth.text.models import ErrorCollector, one_of
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
@@ -77,7 +82,7 @@ def role_named(name: str, field: str = "role") -> Role:
 
 
 def _filters(given: dict[str, Any]) -> Filters:
-    text, role = arguments.search(given), role_named(given["role"]).bit if "role" in given else 0
+    text, role = lists.search(given), role_named(given["role"]).bit if "role" in given else 0
     activity = {True: "active", False: "inactive", None: None}[given.get("isActive")]
     service = "service" if given.get("kind") == "SERVICE" else None
     return Filters("role" if role else None, activity, service, role=role).search(text)
@@ -99,7 +104,7 @@ def _client(me: Principal, _info: Any) -> dict[str, Any]:
     return {"id": me.tenant_id, "identifier": me.client, "name": me.client_name}
 
 
-def _roles(holder: User | Principal, _info: Any) -> list[dict[str, Any]]:
+def _user_roles(holder: User | Principal, _info: Any) -> list[dict[str, Any]]:
     return [_ROLE[role] for role in roles_of(holder.roles)]
 
 
@@ -108,7 +113,7 @@ async def _user(_root: Any, info: Any, id: int) -> User:
     return await ctx.store.read(lambda unit: users.get(unit, id))
 
 
-RESOLVERS: dict[str, Callable[..., Any]] = {
+USER_RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.me": _me,
     "Query.roles": lambda _root, _info: [_ROLE[role] for role in Role],
     "Query.users": _LIST.items,
@@ -116,13 +121,111 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.user": _user,
     "Me.id": lambda me, _info: me.user_id,
     "Me.pendingEmail": _own_pending_email,
-    "Me.roles": _roles,
+    "Me.roles": _user_roles,
     "Me.permissions": lambda me, _info: permission_names(me.roles, me.scopes),
     "Me.client": _client,
     "User.pendingEmail": _pending_email,
     "User.kind": lambda user, _info: user.kind.upper(),
-    "User.roles": _roles,
+    "User.roles": _user_roles,
     "User.isActive": lambda user, _info: user.deactivated_at is None,
     "User.link": lambda user, _info: user.link if isinstance(user, WithLink) else None,
     "UserPage.total": lists.total,
+}
+
+
+# Mutations on users.
+#
+# Each calls one function of ``accounts``, which checks ranks; the schema states the permission.
+
+
+_WIRE = {name: wire_name(name) for name in users.FIELDS}
+
+
+def _given(members: dict[str, Any]) -> dict[str, str]:
+    """The members of an input that are given; null counts as left out."""
+    return {name: members[wire] for name, wire in _WIRE.items() if members.get(wire) is not None}
+
+
+def _entered_roles(names: Sequence[str]) -> int:
+    """The bit mask of named roles. Raises ValidationError."""
+    if len(names) > len(Role):
+        raise ValidationError(details=[("roles", f"At most {len(Role)}")])
+    return mask_of([role_named(name, "roles") for name in names])
+
+
+def _draft(members: dict[str, Any]) -> Draft:
+    found, roles = _given(members), 0
+    with ErrorCollector() as each:
+        with each:
+            users.check(found)
+        with each:
+            roles = _entered_roles(members["roles"])
+            accounts.check_roles(roles)
+    return Draft(found.pop("email"), roles, found)
+
+
+def _with_link(entered: Entered) -> User:
+    """The user, with the link that a new Admin may need."""
+    if entered.link is None:
+        return entered.user
+    user = WithLink(*entered.user)
+    user.link = entered.link
+    return user
+
+
+async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> DeliveredLink:
+    return await manage_users.invite(info.context, _draft(input))
+
+
+async def _renew(_root: Any, info: Any, userId: int) -> DeliveredLink:
+    return await manage_users.renew_invitation(info.context, userId)
+
+
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:
+    ctx: RequestContext = info.context
+    draft = _draft(input)
+    return await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
+
+
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:
+    return await manage_users.change(info.context, id, _given(input))
+
+
+async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:
+    return _with_link(await manage_users.set_roles(info.context, userId, _entered_roles(roles)))
+
+
+async def _deactivate(_root: Any, info: Any, id: int) -> User:
+    ctx: RequestContext = info.context
+    return await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id))
+
+
+async def _restore(_root: Any, info: Any, id: int) -> User:
+    return _with_link(await manage_users.restore(info.context, id))
+
+
+async def _end_sessions(_root: Any, info: Any, userId: int) -> int:
+    ctx: RequestContext = info.context
+    return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
+
+
+async def _reset(_root: Any, info: Any, userId: int) -> DeliveredLink:
+    return await manage_users.start_reset(info.context, userId)
+
+
+async def _reset_factors(_root: Any, info: Any, userId: int, reason: str) -> FactorReset:
+    return await manage_users.reset_factors(info.context, userId, reason)
+
+
+MUTATION_RESOLVERS: dict[str, Callable[..., Any]] = {
+    "Mutation.inviteUser": _invite,
+    "Mutation.renewInvitation": _renew,
+    "Mutation.addUser": _add,
+    "Mutation.updateUser": _update,
+    "Mutation.setUserRoles": _set_roles,
+    "Mutation.deactivateUser": _deactivate,
+    "Mutation.restoreUser": _restore,
+    "Mutation.endUserSessions": _end_sessions,
+    "Mutation.resetUserPassword": _reset,
+    "Mutation.resetUserFactors": _reset_factors,
 }

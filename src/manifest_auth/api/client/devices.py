@@ -1,4 +1,4 @@
-"""``/api/client/auth/devices``: a user lets a device in, by the code that it shows or by one that it scans."""
+"""Devices: enrolment, sign-in with badge and PIN, and pairing by a code."""
 
 from __future__ import annotations
 
@@ -8,12 +8,78 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.api.client.auth import Nothing
-from manifest_auth.errors import Conflict, Forbidden, NotFound, RateLimited
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    Forbidden,
+    InvalidCredentials,
+    InvalidToken,
+    NotFound,
+    Overloaded,
+    RateLimited,
+)
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire
+from manifest_auth.http.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import badge, device_enrolment
+from manifest_auth.sign_in.badge import set_pin
 from manifest_auth.sign_in.devices import approval
 from manifest_auth.sign_in.devices.approval import AskingDevice, ShownCode
 from manifest_auth.text.canonical import when
+
+Pin = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class EnrolDeviceBody(msgspec.Struct, frozen=True):
+    code: Annotated[str, Meta(min_length=1, max_length=200, description="That was scanned, or letters typed.")]
+
+
+class EnrolledDeviceData(Wire, frozen=True):
+    """``deviceToken``: the device keeps it. Returned once."""
+
+    device_id: str
+    device_token: str
+    client: str
+
+
+class BadgeBody(msgspec.Struct, frozen=True, rename="camel"):
+    device_token: Annotated[str, Meta(min_length=1, max_length=200)]
+    badge: Annotated[str, Meta(min_length=1, max_length=200, description="What the badge shows.")]
+    pin: Pin
+    new_pin: Annotated[str, Meta(min_length=1, max_length=64, description="In place of a temporary one.")] | None = None
+
+
+class OwnPinBody(msgspec.Struct, frozen=True):
+    pin: Pin
+
+
+async def _enrol(ctx: RequestContext, call: Call[EnrolDeviceBody]) -> EnrolledDeviceData:
+    return EnrolledDeviceData(*await device_enrolment.enrol(ctx, call.body.code))
+
+
+async def _sign_in(ctx: RequestContext, call: Call[BadgeBody]) -> Answer[SignInData]:
+    body = call.body
+    return signed_in_answer(
+        ctx, await badge.sign_in(ctx, badge.BadgeShown(body.device_token, body.badge, body.pin, body.new_pin))
+    )
+
+
+async def _set_pin(ctx: RequestContext, call: Call[OwnPinBody]) -> Nothing:
+    await set_pin(ctx, call.body.pin)
+    return Nothing()
+
+
+_BADGE_BASE = "/api/client/auth"
+BADGE_ROUTES = (
+    Route("POST", f"{_BADGE_BASE}/devices/enrol", _enrol, Access.OPEN, "A device enrols itself with a code",
+          limit=AUTH_LIMIT, refusals=(InvalidToken, Forbidden, RateLimited)),
+    Route("POST", f"{_BADGE_BASE}/badge", _sign_in, Access.OPEN, "Sign in on an enrolled device with badge and PIN",
+          limit=AUTH_LIMIT,
+          refusals=(InvalidToken, InvalidCredentials, AccountDisabled, Forbidden, RateLimited, Overloaded)),
+    Route("POST", f"{_BADGE_BASE}/badge-pin", _set_pin, Access.CLIENT, "Set your PIN; ends your sessions by badge",
+          limit=AUTH_LIMIT, refusals=(Conflict, Overloaded)),
+)  # fmt: skip
+
 
 UserCode = Annotated[
     str, Meta(min_length=1, max_length=20, description="As the device shows it; case, blanks, hyphens do not matter.")
@@ -106,17 +172,19 @@ async def _deny_pairing(ctx: RequestContext, call: Call[None]) -> Nothing:
     return Nothing()
 
 
-_BASE = "/api/client/auth/devices"
-_PAIRING = f"{_BASE}/pairings/{{id}}"
+_PAIRING_BASE = "/api/client/auth/devices"
+_PAIRING = f"{_PAIRING_BASE}/pairings/{{id}}"
 _BY_CODE = (NotFound, Conflict, RateLimited)
-ROUTES = (
-    Route("POST", f"{_BASE}/lookup", _lookup, Access.CLIENT, "Which device shows a code", limit=AUTH_LIMIT,
+PAIRING_ROUTES = (
+    Route("POST", f"{_PAIRING_BASE}/lookup", _lookup, Access.CLIENT, "Which device shows a code", limit=AUTH_LIMIT,
           refusals=_BY_CODE),
-    Route("POST", f"{_BASE}/approve", _approve, Access.CLIENT, "Let the device in that shows a code",
+    Route("POST", f"{_PAIRING_BASE}/approve", _approve, Access.CLIENT, "Let the device in that shows a code",
           limit=AUTH_LIMIT, refusals=(*_BY_CODE, Forbidden)),
-    Route("POST", f"{_BASE}/deny", _deny, Access.CLIENT, "Refuse the device that shows a code", limit=AUTH_LIMIT,
+    Route("POST", f"{_PAIRING_BASE}/deny", _deny, Access.CLIENT, "Refuse the device that shows a code",
+          limit=AUTH_LIMIT,
           refusals=_BY_CODE),
-    Route("POST", f"{_BASE}/pairings", _begin, Access.CLIENT, "Begin to let a device in by a code that it scans",
+    Route("POST", f"{_PAIRING_BASE}/pairings", _begin, Access.CLIENT,
+          "Begin to let a device in by a code that it scans",
           status=201, limit=AUTH_LIMIT, refusals=(Forbidden, Conflict)),
     Route("GET", _PAIRING, _look, Access.CLIENT, "How a pairing stands", refusals=(NotFound,)),
     Route("POST", f"{_PAIRING}/renew", _renew, Access.CLIENT, "Another code for a pairing, good for a minute",

@@ -1,0 +1,337 @@
+"""Routes for the claims of clients: e-mail domains, Microsoft directories, and names of providers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from manifest_auth import tenants
+from manifest_auth.api.admin import client_scope, lists
+from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
+from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.errors import Conflict, NotFound, RateLimited, ValidationError
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
+from manifest_auth.operations import claim_directory
+from manifest_auth.operations.domains import watch
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.tenants import claims
+from manifest_auth.tenants.claims import Claim, directories, domains, pinned_names
+from manifest_auth.text import fields
+from manifest_auth.text.canonical import DOMAIN
+from manifest_auth.text.json_schema import GUID_IN_ANY_CASE, matching
+
+# Routes for a client's e-mail domains: claim, prove, release, and vouch.
+#
+# System admins call them under ``/api/admin/clients/{client}/domains``, the client's own Admin and User Admin under
+# ``/api/client/domains``. System admins alone may vouch.
+
+
+State = Literal["pending", "proved", "failing", "lapsed"]
+
+
+class DomainsQuery(Page, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["ID", "ID_DESC"], Meta(description="Order, by the domain.")] = "ID"
+    state: Annotated[Literal["", "pending", "proved", "failing", "lapsed"], Meta(description="Only those.")] = ""
+
+
+class DomainBody(msgspec.Struct, frozen=True):
+    domain: Annotated[
+        str,
+        Meta(
+            min_length=4,
+            max_length=189,
+            description="In lower case, like `acme.example`.",
+            extra_json_schema=matching(DOMAIN),
+        ),
+    ]
+
+
+class VouchBody(msgspec.Struct, frozen=True):
+    reason: Annotated[str, fields.CLAIM_REASON.meta, Meta(description="How you know; recorded in the audit trail.")]
+
+
+class RecordData(Wire, frozen=True):
+    """The TXT record that proves the claim."""
+
+    name: str
+    type: Literal["TXT"]
+    value: str
+
+
+class DomainData(Wire, frozen=True):
+    """A claim. It counts while it is `proved` or `failing`. ``message``: why it is not proved, if known."""
+
+    domain: str
+    state: State
+    proof: Literal["dns", "vouched"] | None
+    by: str
+    record: RecordData
+    proved_at: Time | None
+    checked_at: Time | None
+    failing_since: Time | None
+    lapses_at: Time | None
+    contested: bool
+    message: str | UnsetType = UNSET
+
+
+class DomainsData(Items[DomainData], frozen=True): ...
+
+
+def wire(claim: Claim, why: str = "") -> DomainData:
+    """``why``: what the check that just ran did not find."""
+    message = domains.CLAIMED_ELSEWHERE if claim.contested and not claim.counts else why
+    record = RecordData.of(claims.record_of(claim.domain, claim.token), type="TXT")
+    return DomainData.of(claim, by=claim.claimed_by, record=record, message=message or UNSET)
+
+
+async def _claim_domain(ctx: RequestContext, call: Call[DomainBody]) -> DomainData:
+    random = ctx.services.random
+    return wire(await client_scope.write(ctx, call, lambda own: domains.claim(own, ctx, call.body.domain, random)))
+
+
+async def _list_domains(ctx: RequestContext, call: Call[None]) -> DomainsData:
+    asked: DomainsQuery = call.parameters
+    filters = Filters("state" if asked.state else None, in_state=asked.state).search(asked.q)
+    return await client_scope.read(
+        ctx, call, lambda own: lists.page(DomainsData, wire, own, domains.LISTING, asked, filters)
+    )
+
+
+async def _get_domain(ctx: RequestContext, call: Call[None]) -> DomainData:
+    return wire(await client_scope.read(ctx, call, lambda own: domains.get(own, call.path["domain"])))
+
+
+async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
+    def work(unit: SystemUnit) -> None:
+        domains.release(unit, client_of(unit, ctx, call)[0].tenant_id, ctx, call.path["domain"])
+
+    await ctx.services.store.write(work)
+    return Deleted()
+
+
+async def _check(ctx: RequestContext, call: Call[None]) -> DomainData:
+    tenant_id = await client_scope.read(ctx, call, lambda own: own.tenant_id)
+    return wire(*await watch.check_now(ctx, tenant_id, call.path["domain"]))
+
+
+async def _vouch_domain(ctx: RequestContext, call: Call[VouchBody]) -> DomainData:
+    domain, reason, random = call.path["domain"], call.body.reason, ctx.services.random
+    return wire(await client_scope.write(ctx, call, lambda own: domains.vouch(own, ctx, domain, reason, random)))
+
+
+def _domain_routes(base: str, access: Access) -> tuple[Route, ...]:
+    one = f"{base}/{{domain}}"
+    return (
+        Route("POST", base, _claim_domain, access, "Claim an e-mail domain; a DNS record proves it", status=201,
+              refusals=(NotFound, Conflict)),
+        Route("GET", base, _list_domains, access, "Domains that a client claims", query=DomainsQuery,
+              refusals=(NotFound,)),
+        Route("GET", one, _get_domain, access, "One claimed domain, with the record that proves it",
+              refusals=(NotFound,)),
+        Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,)),
+        Route("POST", f"{one}/check", _check, access, "Check the record now, once in ten seconds",
+              refusals=(NotFound, Conflict, RateLimited)),
+    )  # fmt: skip
+
+
+DOMAIN_ROUTES = (
+    *client_scope.for_admins_and_users(_domain_routes, "/domains", Permission.SETTINGS_MANAGE),
+    Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch_domain, Access.ADMIN,
+          "Vouch for a domain: it counts without checks, until it is released", refusals=(NotFound, Conflict)),
+)  # fmt: skip
+
+
+# Microsoft directories that a client claims, for system admins and for the client's own Admin and User Admin.
+#
+# Only system admins vouch for a claim, and grant a directory to a second client.
+
+
+CloudName = Annotated[
+    Literal["", "global", "us-gov", "us-dod", "china", "custom"],
+    Meta(description="Microsoft cloud; empty: the installation's."),
+]
+Reason = Annotated[str, fields.CLAIM_REASON.meta]
+
+
+class DirectoryBody(msgspec.Struct, frozen=True):
+    directory: Annotated[
+        str,
+        Meta(
+            min_length=36,
+            max_length=36,
+            description="Directory (tenant) id, a GUID.",
+            extra_json_schema=GUID_IN_ANY_CASE,
+        ),
+    ]
+    cloud: CloudName = ""
+
+
+class ReasonBody(msgspec.Struct, frozen=True):
+    reason: Reason
+
+
+class DirectoryData(Wire, frozen=True):
+    """``proof``: how the claim was proved, null while it is not; ``provedBy``: ``oid`` of the administrator."""
+
+    directory: str
+    cloud: str
+    state: Literal["pending", "proved"]
+    proof: Literal["sign-in", "vouched", "granted"] | None
+    by: str
+    reason: str
+    proved_by: str
+    claimed_at: Time
+    proved_at: Time | None
+
+
+class DirectoriesData(Items[DirectoryData], frozen=True): ...
+
+
+class DirectoriesQuery(Page, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["DIRECTORY", "DIRECTORY_DESC", "CLAIMED", "CLAIMED_DESC"], Meta(description="Order.")] = (
+        "DIRECTORY"
+    )
+    state: Annotated[Literal["", "pending", "proved"], Meta(description="Only those.")] = ""
+
+
+class DirectoryNothing(Wire, frozen=True): ...
+
+
+def _data(claim: directories.Claim) -> DirectoryData:
+    return DirectoryData.of(claim, by=claim.claimed_by)
+
+
+def _directory(call: Call[Any]) -> str:
+    return call.path["directory"].lower()
+
+
+async def _claim_directory(ctx: RequestContext, call: Call[DirectoryBody]) -> DirectoryData:
+    body = call.body
+    return _data(
+        await client_scope.write(ctx, call, lambda unit: claim_directory.claim(unit, ctx, body.directory, body.cloud))
+    )
+
+
+async def _list_directories(ctx: RequestContext, call: Call[None]) -> DirectoriesData:
+    asked: DirectoriesQuery = call.parameters
+    filters = Filters("state" if asked.state else None, of_state=asked.state).search(asked.q)
+    return await client_scope.read(
+        ctx, call, lambda unit: lists.page(DirectoriesData, _data, unit, directories.LISTING, asked, filters)
+    )
+
+
+async def _get_directory(ctx: RequestContext, call: Call[None]) -> DirectoryData:
+    return _data(await client_scope.read(ctx, call, lambda unit: directories.get(unit, _directory(call))))
+
+
+async def _release(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
+    await client_scope.write(ctx, call, lambda unit: claim_directory.release(unit, ctx, _directory(call)))
+    return DirectoryNothing()
+
+
+async def _vouch_directory(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
+    directory, reason = _directory(call), call.body.reason
+    return _data(await client_scope.write(ctx, call, lambda u: directories.vouch(u, ctx, directory, reason)))
+
+
+async def _grant(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
+    reason, directory = call.body.reason, _directory(call)
+
+    def work(unit: SystemUnit) -> directories.Claim:
+        owner_id = directories.owner(unit, directory)
+        cloud = directories.get(unit.of(owner_id), directory).cloud if owner_id is not None else ""
+        return directories.grant(
+            unit.of(tenants.get_named(unit, call.path["client"]).id), ctx, directory, reason, cloud
+        )
+
+    return _data(await ctx.services.store.write(work))
+
+
+async def _revoke(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
+    await client_scope.write(ctx, call, lambda unit: directories.revoke(unit, ctx, _directory(call)))
+    return DirectoryNothing()
+
+
+def _directory_routes(base: str, access: Access) -> tuple[Route, ...]:
+    one = f"{base}/{{directory}}"
+    return (
+        Route("POST", base, _claim_directory, access, "Claim a Microsoft directory", status=201,
+              refusals=(ValidationError, NotFound, Conflict)),
+        Route("GET", base, _list_directories, access, "A client's Microsoft directories", query=DirectoriesQuery,
+              refusals=(NotFound,)),
+        Route("GET", one, _get_directory, access, "One Microsoft directory", refusals=(NotFound,)),
+        Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound, Conflict)),
+    )  # fmt: skip
+
+
+_GRANT = "/api/admin/directories/{directory}/clients/{client}"
+DIRECTORY_ROUTES = (
+    *client_scope.for_admins_and_users(_directory_routes, "/directories", Permission.SETTINGS_MANAGE),
+    Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch_directory, Access.ADMIN,
+          "Vouch that a Microsoft directory is the client's: its claim counts from now on",
+          refusals=(ValidationError, NotFound, Conflict)),
+    Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
+          refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient"),
+    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,),
+          operation="adminRevokeDirectoryFromClient"),
+)  # fmt: skip
+
+
+class PinBody(msgspec.Struct, frozen=True):
+    client: Annotated[str, Meta(min_length=1, max_length=63, description="Identifier or number of the client.")]
+
+
+class PinData(Wire, frozen=True):
+    name: str
+    client: str
+
+
+class PinsData(Items[PinData], frozen=True): ...
+
+
+class PinsQuery(Page, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["NAME", "NAME_DESC"], Meta(description="Order.")] = "NAME"
+
+
+class Unpinned(Wire, frozen=True): ...
+
+
+async def _list_pins(ctx: RequestContext, call: Call[None]) -> PinsData:
+    asked: PinsQuery = call.parameters
+    filters = Filters().search(asked.q)
+    return await ctx.services.store.read(
+        lambda unit: lists.page(PinsData, PinData.of, unit, pinned_names.LISTING, asked, filters)
+    )
+
+
+async def _pin(ctx: RequestContext, call: Call[PinBody]) -> PinData:
+    def work(unit: SystemUnit) -> pinned_names.Pin:
+        return pinned_names.pin(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
+
+    return PinData.of(await ctx.services.store.write(work))
+
+
+async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
+    await ctx.services.store.write(lambda unit: pinned_names.unpin(unit, ctx, call.path["name"]))
+    return Unpinned()
+
+
+_BASE = "/api/admin/provider-names"
+PIN_ROUTES = (
+    Route("GET", _BASE, _list_pins, Access.ADMIN, "Provider names that are pinned to a client",
+          query=PinsQuery),
+    Route("PUT", f"{_BASE}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
+          refusals=(ValidationError, NotFound)),
+    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name",
+          refusals=(NotFound,)),
+)  # fmt: skip

@@ -1,0 +1,309 @@
+"""Routes for shared devices, for badges and PINs, and for the apps of devices."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts import badges, device_apps, shared_devices
+from manifest_auth.accounts.badges import Badge, NewBadge, Overview
+from manifest_auth.accounts.device_apps import DeviceApp
+from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, seen_after
+from manifest_auth.api.admin import client_scope, lists
+from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Paging, Route, Time, Wire
+from manifest_auth.operations.reset_badge_pin import reset_badge_pin
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.store import Filters
+from manifest_auth.text import fields, scan_codes
+from manifest_auth.text.canonical import when
+
+# Routes for devices that belong to a client, and for the codes with which they are enrolled.
+#
+# System admins call them under ``/api/admin/clients/{client}/devices``, the client's own Admin and User Admin under
+# ``/api/client/devices``. A code is in the answer to the request that makes it, and in no other.
+
+
+Place = Annotated[str, fields.PLACE.meta]
+
+
+class EnrolmentBody(msgspec.Struct, frozen=True):
+    """``place``: where the device stands."""
+
+    name: Annotated[str, fields.SHARED_DEVICE_NAME.meta]
+    place: Place = ""
+
+
+class SharedDevicesQuery(Page, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["ENROLLED", "ENROLLED_DESC"], Meta(description="Order.")] = "ENROLLED_DESC"
+
+
+class SharedDeviceData(Wire, frozen=True):
+    id: str
+    name: str
+    place: str
+    enrolled_at: Time
+    enrolled_by: str
+    seen_at: Time
+
+
+class SharedDevicesData(Items[SharedDeviceData], frozen=True): ...
+
+
+class EnrolmentData(Wire, frozen=True):
+    id: str
+    name: str
+    place: str
+    created_at: Time
+    created_by: str
+    expires_at: Time
+
+
+class EnrolmentsData(Items[EnrolmentData], frozen=True): ...
+
+
+class NewEnrolmentData(Wire, frozen=True):
+    """``code``: to scan, ``qr``: the same as SVG; ``typed``: letters in its place, which need the client's identifier
+    in `X-Client-ID`. Returned once."""
+
+    id: str
+    code: str
+    qr: str
+    typed: str
+    expires_at: Time
+
+
+async def _list_shared_devices(ctx: RequestContext, call: Call[None]) -> SharedDevicesData:
+    asked: SharedDevicesQuery = call.parameters
+    filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q)
+    listing = shared_devices.LISTING
+    return await client_scope.read(
+        ctx, call, lambda own: lists.page(SharedDevicesData, SharedDeviceData.of, own, listing, asked, filters)
+    )
+
+
+async def _remove_shared_device(ctx: RequestContext, call: Call[None]) -> Deleted:
+    await client_scope.write(ctx, call, lambda own: shared_devices.remove(own, ctx, call.path["device"]))
+    return Deleted()
+
+
+async def _enrolments(ctx: RequestContext, call: Call[None]) -> EnrolmentsData:
+    found = await client_scope.read(ctx, call, lambda own: shared_devices.list_enrolments(own, ctx.now))
+    return EnrolmentsData(
+        *lists.part(found, EnrolmentData.of, call.parameters, "device_enrolments", _shared_device_place)
+    )
+
+
+def _shared_device_place(enrolment: Enrolment) -> tuple[int, str]:
+    return enrolment.created_at, enrolment.id
+
+
+async def _begin(ctx: RequestContext, call: Call[EnrolmentBody]) -> NewEnrolmentData:
+    body, random = call.body, ctx.services.random
+    made: NewEnrolment = await client_scope.write(
+        ctx, call, lambda own: shared_devices.begin_enrolment(own, ctx, random, body.name, body.place)
+    )
+    drawn = await scan_codes.qr_svg(made.code, "QR code that enrols a device")
+    return NewEnrolmentData(made.enrolment.id, made.code, drawn, made.letters, when(made.enrolment.expires_at))
+
+
+async def _drop(ctx: RequestContext, call: Call[None]) -> Deleted:
+    await client_scope.write(ctx, call, lambda own: shared_devices.drop_enrolment(own, ctx, call.path["enrolment"]))
+    return Deleted()
+
+
+def _shared_device_routes(base: str, access: Access) -> tuple[Route, ...]:
+    codes = f"{base}/enrolments"  # before the devices, whose ids stand in the same place
+    return (
+        Route("GET", codes, _enrolments, access, "Codes that still enrol a device", query=Paging,
+              refusals=(NotFound,)),
+        Route("POST", codes, _begin, access, "A code that enrols one device within ten minutes; it is returned once",
+              status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+        Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Take a code back", refusals=(NotFound,)),
+        Route("GET", base, _list_shared_devices, access, "A client's enrolled devices", query=SharedDevicesQuery,
+              refusals=(NotFound,)),
+        Route("DELETE", f"{base}/{{device}}", _remove_shared_device, access, "Remove a device; ends its session",
+              refusals=(NotFound,)),
+    )  # fmt: skip
+
+
+SHARED_DEVICE_ROUTES = client_scope.for_admins_and_users(_shared_device_routes, "/devices", Permission.SETTINGS_MANAGE)
+
+
+# Routes for the badges and PINs of users, for system admins and for the client's own Admin and User Admin.
+#
+# What a badge shows, and a temporary PIN, is in the answer to the request that makes it, and in no other.
+
+
+Kind = Annotated[
+    Literal["standard", "temporary"],
+    Meta(description="`standard`: for 365 days, `temporary`: for 12 hours beside it; a user has one of each."),
+]
+
+
+class NewBadgeBody(msgspec.Struct, frozen=True):
+    kind: Kind
+
+
+class BadgeData(Wire, frozen=True):
+    id: str
+    kind: str
+    issued_at: Time
+    issued_by: str
+    ends_at: Time
+    last_used_at: Time | None
+
+
+class BadgePinData(Wire, frozen=True):
+    """``temporaryUntil``: when a PIN ends that a manager gave, or that replaced such a PIN at a device; it works only
+    with a temporary badge. Null for a PIN that the user set in the account. ``deadAt``: since when it signs no one in,
+    after ten wrong ones in a row."""
+
+    set_at: Time
+    temporary_until: Time | None
+    dead_at: Time | None
+
+
+class BadgesData(Wire, frozen=True):
+    """``items``: live badges; ``pin``: null where there is none."""
+
+    items: tuple[BadgeData, ...]
+    next_cursor: str | None
+    pin: BadgePinData | None
+
+
+class NewBadgeData(Wire, frozen=True):
+    """``badge``: what it shows, and ``qr`` the same as SVG. Returned once."""
+
+    id: str
+    kind: str
+    ends_at: Time
+    badge: str
+    qr: str
+
+
+class TemporaryPinData(Wire, frozen=True):
+    """``pin``: the next sign-in replaces it. Returned once."""
+
+    pin: str
+    ends_at: Time
+
+
+async def _list_badges(ctx: RequestContext, call: Call[None]) -> BadgesData:
+    user_id = call.id("user")
+    found: Overview = await client_scope.read(ctx, call, lambda own: badges.look(own, ctx, user_id))
+    pin = None if found.pin is None else BadgePinData.of(found.pin)
+    return BadgesData(*lists.part(found.badges, BadgeData.of, call.parameters, "badges", _badge_place), pin)
+
+
+def _badge_place(badge: Badge) -> tuple[int, str]:
+    return badge.issued_at, badge.id
+
+
+async def _issue(ctx: RequestContext, call: Call[NewBadgeBody]) -> NewBadgeData:
+    user_id, kind, tools = call.id("user"), call.body.kind, ctx.services.account_tools
+    made: NewBadge = await client_scope.write(ctx, call, lambda own: badges.issue_badge(own, ctx, tools, user_id, kind))
+    drawn = await scan_codes.qr_svg(made.text, "QR code of the badge")
+    return NewBadgeData(made.badge.id, kind, when(made.badge.ends_at), made.text, drawn)
+
+
+async def _end(ctx: RequestContext, call: Call[None]) -> Deleted:
+    user_id, badge_id = call.id("user"), call.path["badge"]
+    await client_scope.write(ctx, call, lambda own: badges.end_badge(own, ctx, user_id, badge_id))
+    return Deleted()
+
+
+async def _reset_pin(ctx: RequestContext, call: Call[None]) -> TemporaryPinData:
+    tenant_id = await client_scope.read(ctx, call, lambda own: own.tenant_id)
+    made = await reset_badge_pin(ctx, ctx.services.store.of(tenant_id), call.id("user"))
+    return TemporaryPinData(made.pin, when(made.ends_at))
+
+
+def _badge_routes(base: str, access: Access) -> tuple[Route, ...]:
+    found = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
+    changed = (*found, Conflict)
+    return (
+        Route("GET", f"{base}/badges", _list_badges, access, "A user's badges and PIN", query=Paging, refusals=found),
+        Route("POST", f"{base}/badges", _issue, access, "Issue a badge; what it shows is returned once", status=201,
+              limit=AUTH_LIMIT, refusals=changed),
+        Route("DELETE", f"{base}/badges/{{badge}}", _end, access, "End a badge, and the user's sessions by badge",
+              refusals=found),
+        Route("POST", f"{base}/badge-pin", _reset_pin, access, "Give a user a temporary PIN; it is returned once",
+              status=201, refusals=(*changed, Overloaded)),
+    )  # fmt: skip
+
+
+BADGE_ROUTES = client_scope.for_admins_and_users(_badge_routes, "/users/{user}", Permission.USERS_MANAGE)
+
+
+# Routes for the apps of devices, public OAuth clients of a tenant.
+#
+# System admins call them under ``/api/admin/clients/{client}/device-apps``, the client's own Admin and User Admin under
+# ``/api/client/device-apps``.
+
+
+class DeviceAppBody(msgspec.Struct, frozen=True):
+    name: Annotated[str, fields.APP_NAME.meta]
+
+
+class DeviceAppData(Wire, frozen=True):
+    """``id``: the client id; ``createdAt``: null for the app that every client has."""
+
+    id: str
+    name: str
+    created_at: Time | None
+
+
+class DeviceAppsData(Items[DeviceAppData], frozen=True): ...
+
+
+class DeviceAppRemoved(Wire, frozen=True):
+    """``ended``: how many sessions of its devices."""
+
+    ended: int
+
+
+async def _list_device_apps(ctx: RequestContext, call: Call[None]) -> DeviceAppsData:
+    found = await client_scope.read(ctx, call, device_apps.list_all)
+    return DeviceAppsData(*lists.part(found, DeviceAppData.of, call.parameters, "device_apps", _device_app_place))
+
+
+def _device_app_place(app: DeviceApp) -> tuple[int, str]:
+    return app.created_at or 0, app.id
+
+
+async def _create(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
+    random, name = ctx.services.random, call.body.name
+    return DeviceAppData.of(await client_scope.write(ctx, call, lambda own: device_apps.create(own, ctx, random, name)))
+
+
+async def _rename(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
+    app, name = call.path["app"], call.body.name
+    return DeviceAppData.of(await client_scope.write(ctx, call, lambda own: device_apps.rename(own, ctx, app, name)))
+
+
+async def _remove_device_app(ctx: RequestContext, call: Call[None]) -> DeviceAppRemoved:
+    app = call.path["app"]
+    return DeviceAppRemoved(await client_scope.write(ctx, call, lambda own: device_apps.remove(own, ctx, app)))
+
+
+def _device_app_routes(base: str, access: Access) -> tuple[Route, ...]:
+    one = f"{base}/{{app}}"
+    also = (NotFound, Conflict, Forbidden) if access is Access.CLIENT else (NotFound, Conflict)
+    return (
+        Route("GET", base, _list_device_apps, access, "A client's device apps", query=Paging, refusals=(NotFound,)),
+        Route("POST", base, _create, access, "Make a device app", status=201, refusals=also),
+        Route("PATCH", one, _rename, access, "Give a device app another name", refusals=also),
+        Route(
+            "DELETE", one, _remove_device_app, access, "Remove a device app; its devices are signed out", refusals=also
+        ),
+    )
+
+
+DEVICE_APP_ROUTES = client_scope.for_admins_and_users(_device_app_routes, "/device-apps", Permission.SETTINGS_MANAGE)
