@@ -18,11 +18,11 @@ from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.accounts.mail_queue import MailQueue
 from manifest_auth.api import description_routes
 from manifest_auth.audit.events import Refusals
+from manifest_auth.clients import domain_checks
 from manifest_auth.http import Route, RouteTable
 from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate
-from manifest_auth.operations import background_jobs, last_backup, signing_keys
-from manifest_auth.operations.domains import watch
+from manifest_auth.maintenance import background_jobs, last_backup, signing_keys
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.routes import ROUTES, where_no_route_is
@@ -217,7 +217,7 @@ class Application:
             jobs = [
                 asyncio.create_task(background_jobs.run(self.services), name="sweeping"),
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
-                asyncio.create_task(watch.run(self.services), name="domain-checks"),
+                asyncio.create_task(domain_checks.run(self.services), name="domain-checks"),
                 asyncio.create_task(os_process.watched(), name="watchdog"),
             ]
             await relying_party.log_state(store, settings, self.services.log)

@@ -13,8 +13,8 @@ from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
-from manifest_auth.operations.delete_clients import sweep_clients
-from manifest_auth.operations.lost_key import replace_lost
+from manifest_auth.clients.client_lifecycle import sweep_clients
+from manifest_auth.maintenance.reencrypt import replace_lost
 from tests.http.passwords import test_imported_hashes as imported
 from tests.support import second_factors
 from tests.support.accounts import keys_of, new_user

@@ -9,7 +9,7 @@ import pytest
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, upkeep
-from manifest_auth.operations.background_jobs import sweep_audit
+from manifest_auth.maintenance.background_jobs import sweep_audit
 from manifest_auth.store import Store
 from tests.audit.conftest import Chain, begun
 from tests.support.accounts import new_client, new_user

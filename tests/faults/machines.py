@@ -23,7 +23,7 @@ PROGRAMS = ("strace",)
 #: A node with background jobs that come each second, so that a test sees them.
 _BUSY = """
 import sys
-from manifest_auth.operations import background_jobs
+from manifest_auth.maintenance import background_jobs
 background_jobs.EVERY_S = 1.0
 from manifest_auth.cli.main import main
 main(sys.argv[1:])

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from manifest_auth.app import build_services, opened
-from manifest_auth.operations import demo
+from manifest_auth.maintenance import demo
 from manifest_auth.runtime.settings import load
 from tests.kills import actors
 from tests.kills.crowd import Crowd

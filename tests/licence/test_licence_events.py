@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.operations.licence_watch import watch
+from manifest_auth.maintenance.licence_watch import watch
 from tests.licence.seat_attempts import fit
 from tests.licence.vendor import DAY, install, key, on_premise
 from tests.support.accounts import trail

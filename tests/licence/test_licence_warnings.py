@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.licence import Seats
-from manifest_auth.operations.licence_watch import watch
+from manifest_auth.maintenance.licence_watch import watch
 from tests.licence.seat_attempts import shown
 from tests.licence.vendor import DAY, PATH, install, key
 from tests.support.application import App

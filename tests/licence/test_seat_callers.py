@@ -73,4 +73,4 @@ def test_only_what_fills_an_empty_store_is_let_off() -> None:
     using = {
         path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if "UNCOUNTED" in path.read_text("utf-8")
     }
-    assert using - {"licence/__init__.py", "licence/gate.py"} == {"operations/demo/filling.py"}
+    assert using - {"licence/__init__.py", "licence/gate.py"} == {"maintenance/demo/filling.py"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.operations.backup import back_up
+from manifest_auth.maintenance.backup import back_up
 from tests.operations.used_installation import make, quiet, settings_of
 
 

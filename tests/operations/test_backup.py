@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations import backup
-from manifest_auth.operations.archive import MANIFEST, NotPossible
-from manifest_auth.operations.backup import back_up
-from manifest_auth.operations.restore import restore
+from manifest_auth.maintenance import backup
+from manifest_auth.maintenance.archive import MANIFEST, NotPossible
+from manifest_auth.maintenance.backup import back_up
+from manifest_auth.maintenance.restore import restore
 from manifest_auth.runtime.files import path_of
 from manifest_auth.store import sqlite_copy
 from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations import archive_read, backup
-from manifest_auth.operations.archive import MANIFEST, MOST_FILES, MOST_MANIFEST, NotPossible
-from manifest_auth.operations.restore import restore
+from manifest_auth.maintenance import archive as archive_read
+from manifest_auth.maintenance import backup
+from manifest_auth.maintenance.archive import MANIFEST, MOST_FILES, MOST_MANIFEST, NotPossible
+from manifest_auth.maintenance.restore import restore
 from manifest_auth.store import migrate
 from tests.operations.used_installation import KEYS, quiet, settings_of
 

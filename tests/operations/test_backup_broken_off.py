@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations import backup
-from manifest_auth.operations.archive import NotPossible
-from manifest_auth.operations.backup import back_up
-from manifest_auth.operations.restore import restore
+from manifest_auth.maintenance import backup
+from manifest_auth.maintenance.archive import NotPossible
+from manifest_auth.maintenance.backup import back_up
+from manifest_auth.maintenance.restore import restore
 from manifest_auth.runtime.files import path_of
 from manifest_auth.runtime.temp_folder import own_folder
 from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
@@ -113,7 +113,7 @@ def test_a_backup_that_is_ended_leaves_nothing_or_the_next_one_clears_it(
     number: signal.Signals, made: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(made / "data", tmp_path / "data")
-    hold = "import manifest_auth.operations.backup as b, time, sys\n"
+    hold = "import manifest_auth.maintenance.backup as b, time, sys\n"
     hold += "b._write = lambda *_: (print('now', flush=True), time.sleep(60))\n"
     hold += "from manifest_auth.cli.main import main; main(['backup', 'saved.tar'])"
     running = subprocess.Popen(

@@ -13,8 +13,8 @@ from sqlalchemy import bindparam, select, update
 
 from manifest_auth import audit
 from manifest_auth.audit import upkeep
-from manifest_auth.operations import delete_clients
-from manifest_auth.operations.delete_clients import sweep_clients
+from manifest_auth.clients import client_lifecycle
+from manifest_auth.clients.client_lifecycle import sweep_clients
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files, tenants
 from tests.store.rows import add, everything
@@ -204,8 +204,8 @@ async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
     await app.services.store.write(work)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
-    monkeypatch.setattr(delete_clients, "MOST", 100)
-    monkeypatch.setattr(delete_clients, "ROUND_S", -1.0)  # no time: one step a round
+    monkeypatch.setattr(client_lifecycle, "MOST", 100)
+    monkeypatch.setattr(client_lifecycle, "ROUND_S", -1.0)  # no time: one step a round
     counts = [sum((await left(app, made["id"])).values())]
     while counts[-1]:
         await sweep(app)
@@ -221,7 +221,7 @@ async def test_its_trail_is_provable_while_it_goes(root: SystemAdmin, monkeypatc
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
     monkeypatch.setattr(upkeep, "BATCH", 6)
-    monkeypatch.setattr(delete_clients, "ROUND_S", -1.0)
+    monkeypatch.setattr(client_lifecycle, "ROUND_S", -1.0)
     seen = set()
     while "audit_heads" in await left(app, made["id"]):
         verdict = await audit.verify(app.services.store, made["id"], lambda _: None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.operations.doctor import storage
+from manifest_auth.maintenance.doctor import storage
 from manifest_auth.runtime.settings import load
 from manifest_auth.store.migrate import HEAD
 from tests.releases import next_release

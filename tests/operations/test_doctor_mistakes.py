@@ -15,10 +15,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from manifest_auth.operations.doctor import clock, examine
-from manifest_auth.operations.doctor import run as doctor_run
-from manifest_auth.operations.doctor.address import address
-from manifest_auth.operations.doctor.storage import unusable
+from manifest_auth.maintenance.doctor import environment as clock
+from manifest_auth.maintenance.doctor import examine
+from manifest_auth.maintenance.doctor import run as doctor_run
+from manifest_auth.maintenance.doctor.environment import address
+from manifest_auth.maintenance.doctor.storage import unusable
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.test_dns import certificate

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations.doctor import postgres as doctor
+from manifest_auth.maintenance.doctor import postgres as doctor
 from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.store import StoreUnavailable, migrate
 from tests.support.pgbouncer import PgBouncer

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, update
 
-from manifest_auth.operations import reencrypt
-from manifest_auth.operations.doctor import sealed_values
-from manifest_auth.operations.doctor.sealed_values import sealed_findings
-from manifest_auth.operations.reencrypt import SEALED, Sealed
+from manifest_auth.maintenance import reencrypt
+from manifest_auth.maintenance.doctor import storage
+from manifest_auth.maintenance.doctor.storage import sealed_findings
+from manifest_auth.maintenance.reencrypt import SEALED, Sealed
 from manifest_auth.runtime import logs
 from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import providers as providers_table
@@ -59,9 +59,9 @@ async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.Monke
         [(level, text)] = await sealed_findings(store, sealer, unseen)
         assert level == "bad"
         assert text.startswith(f"sealed values: no secret key opens {part.column.table.name}/")
-        assert text.count(f"/{part.column.name}") == sealed_values.NAMED
+        assert text.count(f"/{part.column.name}") == storage.NAMED
         assert " and 2 more; add the key that sealed it after the others" in text
-        assert sealed_values._LOST[part.name] in text
+        assert storage._LOST[part.name] in text
     finally:
         await clear(app, part)
 
@@ -70,8 +70,8 @@ async def test_it_ends_in_time_and_says_what_it_did_not_see(app: App, monkeypatc
     monkeypatch.setattr(reencrypt, "STEP", 1)
     monkeypatch.setattr(reencrypt, "SEALED", tuple(Sealed(one.column) for one in SEALED))
     shown: list[int] = []
-    moments = iter([0.0, 0.0, sealed_values.SECONDS])
-    monkeypatch.setattr(sealed_values, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    moments = iter([0.0, 0.0, storage.SECONDS])
+    monkeypatch.setattr(storage, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     [(level, text)] = await sealed_findings(
         app.services.store, app.services.sealer, lambda _, count: shown.append(count)
     )

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from manifest_auth.operations import files_place
+from manifest_auth.maintenance import files_place
 from tests.faults import disk
 from tests.processes.test_operability import ask, sign_in, told
 from tests.support.application import running

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.operations.backup import back_up
-from manifest_auth.operations.reencrypt import reencrypt
-from manifest_auth.operations.restore import restore
+from manifest_auth.maintenance.backup import back_up
+from manifest_auth.maintenance.reencrypt import reencrypt
+from manifest_auth.maintenance.restore import restore
 from manifest_auth.runtime.sealing import Macs, SecretKeys
 from tests.operations.used_installation import quiet, settings_of
 from tests.support.application import App, running

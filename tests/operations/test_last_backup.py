@@ -14,8 +14,8 @@ from sqlalchemy import bindparam, insert
 
 from manifest_auth.audit import Origin
 from manifest_auth.cli.main import main
-from manifest_auth.operations import background_jobs, last_backup
-from manifest_auth.operations.backup_log import record_backup
+from manifest_auth.maintenance import background_jobs, last_backup
+from manifest_auth.maintenance.backup import record_backup
 from manifest_auth.store import StoreUnavailable, global_
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import installation

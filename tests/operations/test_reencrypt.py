@@ -13,8 +13,8 @@ from manifest_auth import audit
 from manifest_auth import audit as trail
 from manifest_auth.accounts import admins
 from manifest_auth.audit import Event, Origin
-from manifest_auth.operations import reencrypt as reencrypting
-from manifest_auth.operations.reencrypt import SEALED, Report, Sealed, reencrypt
+from manifest_auth.maintenance import reencrypt as reencrypting
+from manifest_auth.maintenance.reencrypt import SEALED, Report, Sealed, reencrypt
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Macs, Sealer, SecretKeys
 from manifest_auth.store import cross_tenant

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.operations.restore import restore
+from manifest_auth.maintenance.restore import restore
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer, SecretKeys, add_newest_key
 from tests.operations.used_installation import quiet, settings_of

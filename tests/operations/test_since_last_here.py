@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.audit import Event
-from manifest_auth.operations import since_last_here
-from manifest_auth.operations.since_last_here import SinceLastHere
+from manifest_auth.clients import audit_views
+from manifest_auth.clients.audit_views import SinceLastHere
 from manifest_auth.services import RequestContext
 from tests.support.application import App
 from tests.support.continued import child_of, id_of, signed_in
@@ -26,7 +26,7 @@ OF_NO_USE = {
 async def look(app: App, cookie: str) -> SinceLastHere:
     principal = await app.services.principals.by_cookie(cookie)
     assert principal is not None
-    return await since_last_here.look(RequestContext(app.services, "r", "192.0.2.1", "", principal))
+    return await audit_views.look(RequestContext(app.services, "r", "192.0.2.1", "", principal))
 
 
 async def test_the_first_session_has_nothing_to_tell(app: App) -> None:
@@ -74,7 +74,7 @@ async def test_a_session_of_an_app_is_no_sign_in_of_its_own(app: App) -> None:
     principal = await app.services.principals.by_session(await id_of(app, child["token"]))
     assert principal is not None
     ctx = RequestContext(app.services, "r", "192.0.2.1", "", principal)
-    assert (await since_last_here.look(ctx)).since == began[1]
+    assert (await audit_views.look(ctx)).since == began[1]
 
 
 async def test_a_long_trail_is_not_searched_without_end(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ async def test_a_long_trail_is_not_searched_without_end(app: App, monkeypatch: p
         await app.sign_in(own.clerk.email, "wrong-password-here", client=own.identifier)
     mine = (await app.sign_in(own.client_admin.email, client=own.identifier)).cookie("session")
     monkeypatch.setattr("manifest_auth.audit.query.STEP", 1)
-    monkeypatch.setattr(since_last_here, "_STEPS", 2)
+    monkeypatch.setattr(audit_views, "_STEPS", 2)
     assert (await look(app, mine)).is_all is False
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, bindparam, func, insert, select, update
 
-from manifest_auth.operations import background_jobs
-from manifest_auth.operations import sweep_expired as expiring
-from manifest_auth.operations.sweep_expired import EXPIRING, Expiring, sweep_expired
+from manifest_auth.maintenance import background_jobs
+from manifest_auth.maintenance import sweep_expired as expiring
+from manifest_auth.maintenance.sweep_expired import EXPIRING, Expiring, sweep_expired
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import SystemUnit, cross_tenant, global_, open_store
 from manifest_auth.store.tables import known_origins, sessions, throttles

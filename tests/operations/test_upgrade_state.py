@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from manifest_auth import __version__
-from manifest_auth.operations.upgrade_state import SILENT_MS
+from manifest_auth.maintenance.upgrade_state import SILENT_MS
 from manifest_auth.store import migrate
 from manifest_auth.store.tables import nodes
 from tests.releases import next_release

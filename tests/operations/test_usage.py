@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from manifest_auth.clients import client_standing
+from manifest_auth.clients.client_standing import Usage
 from manifest_auth.licence.licence import Seats
-from manifest_auth.operations import usage
-from manifest_auth.operations.usage import Usage
 from manifest_auth.services import RequestContext
 from tests.support.accounts import act_on
 from tests.support.application import App
@@ -16,7 +16,7 @@ async def used(own: OwnClient) -> Usage:
     services = own.app.services
     principal = await services.principals.by_cookie(own.client_admin.cookie)
     assert principal is not None
-    return await usage.of_client(RequestContext(services, "r", "192.0.2.1", "", principal))
+    return await client_standing.of_client(RequestContext(services, "r", "192.0.2.1", "", principal))
 
 
 async def test_users_sessions_and_seats_of_the_client_are_counted(app: App) -> None:

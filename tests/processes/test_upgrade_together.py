@@ -15,8 +15,8 @@ import pytest
 
 from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
-from manifest_auth.operations import demo
-from manifest_auth.operations.demo import filling
+from manifest_auth.maintenance import demo
+from manifest_auth.maintenance.demo import filling
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import KEY_FILE, keys_of_a_start
 from manifest_auth.runtime.settings import load

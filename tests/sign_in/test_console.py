@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from manifest_auth import tenants
 from manifest_auth.accounts.admins import management
+from manifest_auth.clients import client_lifecycle
 from manifest_auth.context import Origin
 from manifest_auth.errors import (
     AccountDisabled,
@@ -22,7 +23,7 @@ from manifest_auth.errors import (
     TokenExpired,
     Unauthenticated,
 )
-from manifest_auth.operations import client_lifecycle, installation_settings, licence_watch, signing_keys
+from manifest_auth.maintenance import installation_state, licence_watch, signing_keys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_accounts, admin_sign_in
 from manifest_auth.sign_in.admin_accounts import Credentials
@@ -206,7 +207,9 @@ def _deciding() -> dict[str, Callable[[RequestContext, str, int], Awaitable[Any]
             ctx, lambda u: management.reset_password(u, ctx, admin, "hash")
         ),
         "rotate keys": lambda ctx, *_: _write(ctx, lambda u: signing_keys.rotate(u, ctx, ctx.services.keys)),
-        "narrow the addresses": lambda ctx, *_: _write(ctx, lambda u: installation_settings.change(u, ctx, None, "")),
+        "narrow the addresses": lambda ctx, *_: _write(
+            ctx, lambda u: installation_state.change_settings(u, ctx, None, "")
+        ),
         "install a licence": install,
     }
 

@@ -28,9 +28,9 @@ ALL_OF_A_CLIENT = {
     "accounts.users.roles": {"ACTIVE_ADMINS"},
     "accounts.users.users": {"_WITHOUT_FACTOR", "_WITH_PASSWORD"},  # the latter stops at the first
     "audit.upkeep": {"_OLDEST"},  # stops at the first
-    "operations.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
-    "operations.delete_clients": {"_ORDER"},  # of the installation's chain, newest first
-    "operations.usage": {"_SESSIONS", "_USERS"},
+    "clients.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
+    "clients.client_lifecycle": {"_ORDER"},  # of the installation's chain, newest first
+    "clients.client_standing": {"_SESSIONS", "_USERS"},
     # A client has 50 providers at most.
     "providers.identities": {
         "_COUNT",

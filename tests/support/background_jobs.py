@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from unittest import mock
 
 from manifest_auth.accounts import mail_queue
-from manifest_auth.operations import background_jobs, delete_clients, secret_ends
-from manifest_auth.operations import sweep_expired as expired
-from manifest_auth.operations.domains import watch
+from manifest_auth.clients import client_lifecycle, domain_checks, secret_expiry
+from manifest_auth.maintenance import background_jobs
+from manifest_auth.maintenance import sweep_expired as expired
 from tests.support.application import App
 
 
@@ -21,7 +21,7 @@ async def sweep_expired(app: App) -> None:
 
 async def sweep_clients(app: App) -> None:
     """Clients whose deletion is due go."""
-    await delete_clients.sweep_clients(app.services)
+    await client_lifecycle.sweep_clients(app.services)
 
 
 async def sweep_files(app: App) -> None:
@@ -36,17 +36,17 @@ async def sweep_broken_uploads(app: App) -> None:
 
 async def watch_secrets(app: App) -> None:
     """Looks at the secrets of machines that are about to end."""
-    await secret_ends.watch(app.services)
+    await secret_expiry.watch(app.services)
 
 
 async def check_domains(app: App) -> int:
     """Looks at the records that are due; how many that were."""
-    return await watch.check_due(app.services)
+    return await domain_checks.check_due(app.services)
 
 
 async def drop_old_domains(app: App) -> None:
     """Claims that were never proved go."""
-    await watch.drop_old(app.services)
+    await domain_checks.drop_old(app.services)
 
 
 async def days_later(app: App, days: float) -> int:
@@ -63,7 +63,7 @@ async def runs_nothing(*_: object) -> None:
 @contextlib.contextmanager
 def domain_checks_stand_still() -> Iterator[None]:
     """Applications that start meanwhile look at no domain's record by themselves."""
-    with mock.patch.object(watch, "run", runs_nothing):
+    with mock.patch.object(domain_checks, "run", runs_nothing):
         yield
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from manifest_auth.api.graphql import execution, limits
 from manifest_auth.audit import query
-from manifest_auth.operations.providers import delete as provider_delete
+from manifest_auth.clients.providers import changes as provider_delete
 
 
 def audit_search(patch: pytest.MonkeyPatch, size: int, most: int | None = None) -> None:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from manifest_auth.cli.command import CommandRefused, Progress, given_path, origin_at
-from manifest_auth.operations.archive import FILES, KEY, NotPossible
-from manifest_auth.operations.backup import back_up
-from manifest_auth.operations.backup_log import record_backup
-from manifest_auth.operations.restore import RestoreProof, restore
+from manifest_auth.maintenance.archive import FILES, KEY, NotPossible
+from manifest_auth.maintenance.backup import back_up, record_backup
+from manifest_auth.maintenance.restore import RestoreProof, restore
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import StoreUnavailable

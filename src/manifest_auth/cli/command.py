@@ -13,7 +13,7 @@ from types import TracebackType
 from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
 from manifest_auth.context import Origin
-from manifest_auth.operations import signing_keys
+from manifest_auth.maintenance import signing_keys
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.runtime.settings import Settings

@@ -27,9 +27,9 @@ from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli import admins
 from manifest_auth.cli.command import CommandRefused, Progress, client_named, origin_of, started
+from manifest_auth.clients import client_lifecycle
 from manifest_auth.errors import NoSeat
 from manifest_auth.http.uvicorn_server import inherited_address
-from manifest_auth.operations import client_lifecycle
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.runtime import running, settings
 from manifest_auth.runtime.clock import Clock
@@ -58,7 +58,7 @@ def serve(given: argparse.Namespace) -> None:
     os.environ |= {variable(name): value for name, value in given_here.items()}
     loaded = settings.load()
     if given.demo:
-        from manifest_auth.operations import demo
+        from manifest_auth.maintenance import demo
 
         demo.check_allowed(loaded)
     check_listener(loaded)
@@ -112,7 +112,7 @@ async def _check_start(loaded: Settings) -> None:
 
 
 async def _demo(loaded: Settings) -> None:
-    from manifest_auth.operations import demo
+    from manifest_auth.maintenance import demo
 
     try:
         clock = None if await demo.is_filled(build_services(loaded)) else demo.PastClock(Clock())

@@ -9,9 +9,9 @@ from typing import Any
 
 from manifest_auth.cli.command import Progress, started
 from manifest_auth.cli.providers import AT_ONCE, all_providers
-from manifest_auth.operations.doctor import Finding, examine
-from manifest_auth.operations.doctor.storage import settings_file
-from manifest_auth.operations.providers.diagnose import diagnose
+from manifest_auth.clients.providers.diagnosis import diagnose
+from manifest_auth.maintenance.doctor import Finding, examine
+from manifest_auth.maintenance.doctor.storage import settings_file
 from manifest_auth.providers import Provider
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import CannotOpen

@@ -8,9 +8,8 @@ from typing import Any, get_args
 from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.cli.command import CommandRefused, Progress, origin_at, origin_of, started
-from manifest_auth.operations import signing_keys, upgrade_state
-from manifest_auth.operations.lost_key import replace_lost
-from manifest_auth.operations.reencrypt import Report, reencrypt
+from manifest_auth.maintenance import signing_keys, upgrade_state
+from manifest_auth.maintenance.reencrypt import Report, reencrypt, replace_lost
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Macs, Sealer, add_newest_key, keys_of_a_start, secret_keys

@@ -11,10 +11,10 @@ import msgspec
 
 from manifest_auth import providers, tenants
 from manifest_auth.cli.command import CommandRefused, Progress, client_named, given_path, origin_of, started
+from manifest_auth.clients.providers.changes import prepare
+from manifest_auth.clients.providers.diagnosis import diagnose
+from manifest_auth.clients.providers.models import ProviderBody, provider_data
 from manifest_auth.http import parse
-from manifest_auth.operations.providers.diagnose import diagnose
-from manifest_auth.operations.providers.models import ProviderBody, provider_data
-from manifest_auth.operations.providers.save import prepare
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext, Services

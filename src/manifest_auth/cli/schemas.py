@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from manifest_auth.cli.command import CommandRefused, Progress
-from manifest_auth.operations import upgrade_state
+from manifest_auth.maintenance import upgrade_state
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import SecretKeys, keys_of_a_start

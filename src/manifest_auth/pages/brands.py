@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from manifest_auth import tenants
+from manifest_auth.clients import branding
 from manifest_auth.context import Principal
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Answer, Call, Route
-from manifest_auth.operations import branding
 from manifest_auth.pages.call import PRODUCT, Brand
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit

@@ -15,7 +15,7 @@ from manifest_auth.accounts.admins import management
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound, Overloaded
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
-from manifest_auth.operations import system_admins
+from manifest_auth.maintenance import system_admins
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields

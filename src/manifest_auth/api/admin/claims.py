@@ -11,10 +11,9 @@ from manifest_auth import tenants
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
 from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.clients import claim_directory, domain_checks
 from manifest_auth.errors import Conflict, NotFound, RateLimited, ValidationError
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
-from manifest_auth.operations import claim_directory
-from manifest_auth.operations.domains import watch
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
@@ -117,7 +116,7 @@ async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
 
 async def _check(ctx: RequestContext, call: Call[None]) -> DomainData:
     tenant_id = await client_scope.read(ctx, call, lambda own: own.tenant_id)
-    return wire(*await watch.check_now(ctx, tenant_id, call.path["domain"]))
+    return wire(*await domain_checks.check_now(ctx, tenant_id, call.path["domain"]))
 
 
 async def _vouch_domain(ctx: RequestContext, call: Call[VouchBody]) -> DomainData:

@@ -12,6 +12,7 @@ from manifest_auth import accounts, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
+from manifest_auth.clients import branding, client_lifecycle, client_settings
 from manifest_auth.errors import (
     Conflict,
     Forbidden,
@@ -21,7 +22,6 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import Access, Call, Items, Page, Paging, Route, Time, Wire, or_none
-from manifest_auth.operations import branding, client_lifecycle, client_settings
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit

@@ -13,9 +13,9 @@ from manifest_auth.accounts.device_apps import DeviceApp
 from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, seen_after
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.clients.badge_pins import reset_badge_pin
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Paging, Route, Time, Wire
-from manifest_auth.operations.reset_badge_pin import reset_badge_pin
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters

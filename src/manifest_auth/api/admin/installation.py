@@ -12,16 +12,8 @@ from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, LicenseInvalid, NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, or_none
 from manifest_auth.licence import Overview, Seats
-from manifest_auth.operations import (
-    clear_throttles,
-    counts,
-    installation_settings,
-    last_backup,
-    licence_watch,
-    signing_keys,
-)
-from manifest_auth.operations.counts import CountsData
-from manifest_auth.operations.installation_settings import InstallationSettings
+from manifest_auth.maintenance import clear_throttles, installation_state, last_backup, licence_watch, signing_keys
+from manifest_auth.maintenance.installation_state import CountsData, InstallationSettings
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
@@ -93,7 +85,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     status = await services.licence.status()
     backup = await last_backup.read_time(services.store)
     services.metrics.backed_up(backup or 0)  # otherwise updated every 20 seconds
-    counted = await services.store.read(lambda unit: counts.read(unit, ctx.now))
+    counted = await services.store.read(lambda unit: installation_state.read_counts(unit, ctx.now))
     return StatusData(
         version=__version__,
         schema=HEAD,  # of this program; the store's may be newer
@@ -118,13 +110,14 @@ def _data(ctx: RequestContext, settled: InstallationSettings) -> InstallationDat
 
 
 async def _read_settings(ctx: RequestContext, call: Call[None]) -> InstallationData:
-    return _data(ctx, await ctx.services.store.read(installation_settings.read))
+    return _data(ctx, await ctx.services.store.read(installation_state.read_settings))
 
 
 async def _change(ctx: RequestContext, call: Call[InstallationBody]) -> InstallationData:
     required, networks = _asked(ctx, call.body)
     return _data(
-        ctx, await ctx.services.store.write(lambda unit: installation_settings.change(unit, ctx, required, networks))
+        ctx,
+        await ctx.services.store.write(lambda unit: installation_state.change_settings(unit, ctx, required, networks)),
     )
 
 
@@ -143,7 +136,7 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
                     raise ValidationError(details=[(wire, f"Is set in the environment: {variable(setting)}")])
         if networks is not None:
             with each:
-                stored = installation_settings.stored_form(networks)
+                stored = installation_state.stored_form(networks)
     return given.get("second_factor_required"), stored
 
 

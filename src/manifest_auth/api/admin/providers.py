@@ -15,11 +15,9 @@ from msgspec import Meta
 from manifest_auth import accounts, providers
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import client_of
-from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Access, Call, Page, Route, Wire
-from manifest_auth.operations.providers.delete import delete
-from manifest_auth.operations.providers.diagnose import diagnose, verdict
-from manifest_auth.operations.providers.models import (
+from manifest_auth.clients.providers.changes import change, delete, draft_of, prepare, prepare_key, switch
+from manifest_auth.clients.providers.diagnosis import diagnose, verdict
+from manifest_auth.clients.providers.models import (
     ExaminedData,
     FindingData,
     KindName,
@@ -29,7 +27,8 @@ from manifest_auth.operations.providers.models import (
     ProvidersData,
     provider_data,
 )
-from manifest_auth.operations.providers.save import change, draft_of, prepare, prepare_key, switch
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.http import Access, Call, Page, Route, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext

@@ -16,9 +16,9 @@ from manifest_auth.audit import (
     page,
     position_of,
 )
+from manifest_auth.clients import audit_views
 from manifest_auth.errors import ReauthenticationRequired, ValidationError
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream
-from manifest_auth.operations import export_audit
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 
@@ -41,10 +41,10 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
 
 async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     query: ExportQuery = call.parameters
-    parts = await export_audit.start(ctx, query, query.form)
+    parts = await audit_views.start(ctx, query, query.form)
     headers = (
         (b"content-type", _TYPES[query.form]),
-        (b"content-disposition", f'attachment; filename="{export_audit.file_name(ctx, query.form)}"'.encode()),
+        (b"content-disposition", f'attachment; filename="{audit_views.file_name(ctx, query.form)}"'.encode()),
         NO_STORE,
     )
     return stream(parts, None, headers, _POLICY)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from manifest_auth import tenants
+from manifest_auth.clients import client_settings
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.http import Access, Call, Route
-from manifest_auth.operations import client_settings
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit

@@ -13,10 +13,10 @@ from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql import lists
 from manifest_auth.api.graphql.batch_loading import Loader
 from manifest_auth.api.graphql.lists import ListOf
+from manifest_auth.clients import manage_users
+from manifest_auth.clients.manage_users import Entered
 from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
-from manifest_auth.operations import manage_users
-from manifest_auth.operations.manage_users import Entered
 from manifest_auth.permissions import Role, mask_of, permission_names, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, Listing, TenantUnit

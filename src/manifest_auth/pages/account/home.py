@@ -11,10 +11,10 @@ from manifest_auth import providers, sessions, tenants
 from manifest_auth.accounts import email_changes, users
 from manifest_auth.accounts.factors import Kind, one_time_codes
 from manifest_auth.audit import Event, about
+from manifest_auth.clients import audit_views
+from manifest_auth.clients.audit_views import Happened, SinceLastHere
 from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
-from manifest_auth.operations import since_last_here
-from manifest_auth.operations.since_last_here import Happened, SinceLastHere
 from manifest_auth.pages import brands, languages
 from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, RoleWords, shown
@@ -112,7 +112,7 @@ def _together(events: Iterable[EventView]) -> tuple[EventView, ...]:
 
 
 async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    since = await since_last_here.look(ctx)
+    since = await audit_views.look(ctx)
     return await shown(ctx, lambda unit: _view(unit, ctx, since))
 
 

@@ -14,9 +14,9 @@ from manifest_auth import audit, providers
 from manifest_auth.accounts import users
 from manifest_auth.audit import AuditFilters, Event, EventFilter, FoundEvent, about, label
 from manifest_auth.audit.chains import Link
+from manifest_auth.clients import audit_views
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import export_audit
 from manifest_auth.pages.call import PageCall, View, found
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
@@ -313,7 +313,7 @@ async def _export(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Ans
     filters, form = await _filters(ctx, call.fields), call.fields.format
     if form not in ("csv", "jsonl"):
         raise ValidationError(details=[("format", "Must be csv or jsonl")])
-    export_audit.check(ctx)  # a refusal at that address is no page
+    audit_views.check(ctx)  # a refusal at that address is no page
     chosen = {
         "format": form, "order": "oldest", "event": filters.event, "from": filters.since, "to": filters.until,
     }  # fmt: skip

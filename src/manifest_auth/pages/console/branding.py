@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from manifest_auth import tenants
+from manifest_auth.clients import branding, client_settings
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Answer
 from manifest_auth.http.answers import JSON
-from manifest_auth.operations import branding, client_settings
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame

@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from manifest_auth.clients import claim_directory, domain_checks
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie
-from manifest_auth.operations import claim_directory
-from manifest_auth.operations.domains import watch
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
@@ -158,7 +157,7 @@ async def _claim(ctx: RequestContext, call: PageCall[DomainsForm], form: Domains
 
 
 async def _check(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str | View:
-    claim, why = await watch.check_now(ctx, ctx.user.tenant_id, form.domain)
+    claim, why = await domain_checks.check_now(ctx, ctx.user.tenant_id, form.domain)
     if claim.counts and not why:
         return "proved"
     return await _view(

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from manifest_auth.accounts import Draft, rank
+from manifest_auth.clients import manage_users
 from manifest_auth.errors import Conflict, Forbidden, Overloaded, RateLimited, Refusal, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import manage_users
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes

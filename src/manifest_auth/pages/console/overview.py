@@ -8,11 +8,10 @@ import msgspec
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, EventFilter
+from manifest_auth.clients import client_standing
+from manifest_auth.clients.client_standing import ClientStanding, Usage
+from manifest_auth.clients.providers.recent_activity import RecentActivity, recent_activity
 from manifest_auth.http import Answer
-from manifest_auth.operations import client_standing, usage
-from manifest_auth.operations.client_standing import ClientStanding
-from manifest_auth.operations.providers.recently import Recently, recently
-from manifest_auth.operations.usage import Usage
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import AuditEventView, event_views
@@ -47,8 +46,8 @@ class OverviewView(msgspec.Struct, frozen=True):
 
 
 async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    standing, used = await client_standing.read(ctx), await usage.of_client(ctx)
-    known = await recently(ctx) if standing.providers else {}
+    standing, used = await client_standing.read(ctx), await client_standing.of_client(ctx)
+    known = await recent_activity(ctx) if standing.providers else {}
     sees_trail = Permission.AUDIT_READ in permissions_of(ctx.user.roles)
     found = (await audit.page(ctx.store, EventFilter(), _READ))[0] if sees_trail else []
     concerns = sorted(_concerns(standing, known), key=lambda one: not one.is_bad)
@@ -69,7 +68,7 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
     return await frame.shown(ctx, work)
 
 
-def _concerns(standing: ClientStanding, known: dict[int, Recently]) -> Iterator[Attention]:
+def _concerns(standing: ClientStanding, known: dict[int, RecentActivity]) -> Iterator[Attention]:
     yield from _licence(standing)
     for claim in standing.claims:
         if claim.contested:
@@ -101,7 +100,7 @@ def _licence(standing: ClientStanding) -> Iterator[Attention]:
         yield Attention(False, "All seats of the licence are taken", "No one new is let in until one is free.")
 
 
-def _providers(standing: ClientStanding, known: dict[int, Recently]) -> Iterator[Attention]:
+def _providers(standing: ClientStanding, known: dict[int, RecentActivity]) -> Iterator[Attention]:
     for one in standing.providers:
         if not one.opens:
             yield Attention(
@@ -111,7 +110,7 @@ def _providers(standing: ClientStanding, known: dict[int, Recently]) -> Iterator
             )  # fmt: skip
         elif not one.is_on:
             yield Attention(False, f"{one.title} is switched off", "No one signs in there.", "/console/providers")
-        elif known.get(one.id, Recently()).lets_no_one_in:
+        elif known.get(one.id, RecentActivity()).lets_no_one_in:
             yield Attention(
                 True, f"{one.title} fails people", "The last sign-in there failed at the provider. Test it.",
                 path_of(one.name),
@@ -195,7 +194,7 @@ class UsageView(msgspec.Struct, frozen=True):
 
 
 async def _show_usage(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    found = await usage.of_client(ctx)
+    found = await client_standing.of_client(ctx)
     taken = msgspec.structs.asdict(found.seats)
     free = None if found.free is None else msgspec.structs.asdict(found.free)
     view = UsageView(

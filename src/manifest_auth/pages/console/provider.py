@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from manifest_auth import accounts, providers
+from manifest_auth.clients.providers import diagnosis
+from manifest_auth.clients.providers.changes import change, delete, draft_of, prepare_key, switch
+from manifest_auth.clients.providers.diagnosis import diagnose, verdict
+from manifest_auth.clients.providers.models import ProviderChange, provider_data
+from manifest_auth.clients.providers.recent_activity import RecentActivity, recent_activity
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie, redirect
 from manifest_auth.http import page as with_policy
-from manifest_auth.operations.providers import metadata, trying
-from manifest_auth.operations.providers.delete import delete
-from manifest_auth.operations.providers.diagnose import diagnose, verdict
-from manifest_auth.operations.providers.models import ProviderChange, provider_data
-from manifest_auth.operations.providers.recently import Recently, recently
-from manifest_auth.operations.providers.save import change, draft_of, prepare_key, switch
 from manifest_auth.pages import flash, security
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.console import frame, provider_views
@@ -122,8 +121,8 @@ async def save(ctx: RequestContext, name: str, members: dict[str, Any]) -> None:
 
 async def theirs(ctx: RequestContext, kind: str, form: TheirsForm) -> dict[str, Any]:
     """The members that the form of the second step gives, with metadata from its address. Raises ValidationError."""
-    address = getattr(form, metadata.MEMBER.replace(".", "_")).strip()
-    document = await metadata.fetch(ctx, address, by_admin=accounts.is_admin(ctx)) if address else ""
+    address = getattr(form, diagnosis.MEMBER.replace(".", "_")).strip()
+    document = await diagnosis.fetch(ctx, address, by_admin=accounts.is_admin(ctx)) if address else ""
     name = {"displayName": form.displayName.strip()} if form.displayName.strip() else {}
     return {**name, **provider_views.body_of_form(kind, form, document)}
 
@@ -172,7 +171,7 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
     overview = OverviewView(
         head=head,
         start=found.data.start_url or "",
-        recently=(await recently(ctx)).get(found.provider.id, Recently()),
+        recently=(await recent_activity(ctx)).get(found.provider.id, RecentActivity()),
         domains=rules.domains,
         create_users=rules.create_users,
         default_roles=tuple(role.value for role in rules.default_roles),
@@ -280,18 +279,18 @@ async def _test_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
 
 
 async def _try_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return await view(ctx, try_view(head, await trying.result(ctx, found.provider)), "console/provider_try.html")
+    return await view(ctx, try_view(head, await diagnosis.result(ctx, found.provider)), "console/provider_try.html")
 
 
 async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    tried = await trying.result(ctx, found.provider) or await _last_try(ctx, found.provider.id)
+    tried = await diagnosis.result(ctx, found.provider) or await _last_try(ctx, found.provider.id)
     model = LiveView(head, found.data.start_url or "", tried, found.provider.rules.domains)
     return await view(ctx, model, "console/provider_live.html")
 
 
 async def _last_try(ctx: RequestContext, provider_id: int) -> Tried | None:
-    """As the trail has it, where this session has none. Only an Admin sees why it failed: see :mod:`.trying`."""
-    last = (await recently(ctx)).get(provider_id, Recently())
+    """As the trail has it, where this session has none. Only an Admin sees why it failed: see :mod:`.diagnosis`."""
+    last = (await recent_activity(ctx)).get(provider_id, RecentActivity())
     if not last.tried_at:
         return None
     why = last.try_why if accounts.is_admin(ctx) or not last.try_why else "Only an Admin sees why."
@@ -338,7 +337,7 @@ async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[N
     if not security.is_followed_here(ctx, call.head):
         await load(ctx, name)
         return found(back)
-    started = await trying.begin(ctx, name, back)
+    started = await diagnosis.begin(ctx, name, back)
     if isinstance(started, Tried):
         one = await load(ctx, name)
         return await view(ctx, try_view(one.head("try"), started))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from manifest_auth.clients.providers.recent_activity import RecentActivity
 from manifest_auth.errors import ValidationError
-from manifest_auth.operations.providers.recently import Recently
 from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.protocols.oidc import Finding as Found
@@ -176,7 +176,7 @@ class ProviderRow(NamedTuple):
     is_on: bool
     reaches_admins: bool
     domains: tuple[str, ...]
-    recently: Recently
+    recently: RecentActivity
 
 
 class ListView(msgspec.Struct, frozen=True):
@@ -312,7 +312,7 @@ class LiveView(msgspec.Struct, frozen=True):
 class OverviewView(msgspec.Struct, frozen=True):
     head: Head
     start: str
-    recently: Recently
+    recently: RecentActivity
     domains: tuple[str, ...]
     create_users: bool
     default_roles: tuple[str, ...]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth import accounts, providers
+from manifest_auth.clients.providers.changes import prepare
+from manifest_auth.clients.providers.models import ProviderBody
+from manifest_auth.clients.providers.recent_activity import RecentActivity, recent_activity
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer
-from manifest_auth.operations.providers.models import ProviderBody
-from manifest_auth.operations.providers.recently import Recently, recently
-from manifest_auth.operations.providers.save import prepare
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.console import provider_views
 from manifest_auth.pages.console.provider import at_fields, settings_page, theirs, view
@@ -44,7 +44,7 @@ class NewQuery(msgspec.Struct, frozen=True):
 
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     found = await ctx.store.read(providers.list_all)
-    known = await recently(ctx) if found else {}
+    known = await recent_activity(ctx) if found else {}
     rows = tuple(
         ProviderRow(
             name=one.name,
@@ -54,7 +54,7 @@ async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
             is_on=one.disabled_at is None,
             reaches_admins=bool(one.reaches_admins),
             domains=one.rules.domains,
-            recently=known.get(one.id, Recently()),
+            recently=known.get(one.id, RecentActivity()),
         )
         for one in found
     )

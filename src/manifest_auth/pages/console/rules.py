@@ -12,9 +12,9 @@ from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts import rank
+from manifest_auth.clients import client_settings
 from manifest_auth.errors import ReauthenticationRequired, Refusal, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import client_settings, rule_effects
 from manifest_auth.pages import flash, security, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
@@ -163,7 +163,7 @@ def _save(unit: SystemUnit, ctx: RequestContext, form: RulesForm, client: int) -
 def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesView:
     old = _stored(unit)
     new = client_settings.checked(unit, ctx, old, _change(form, old, _is_admin(unit, ctx)))
-    said = tuple(_changes(old, new, rule_effects.count(unit, ctx, old, new)))
+    said = tuple(_changes(old, new, client_settings.count(unit, ctx, old, new)))
     sent = tuple((name, text) for name, text in msgspec.to_builtins(form).items() if text and name != "act")
     return msgspec.structs.replace(view(unit, ctx, form), changes=said, hidden=sent)
 

@@ -12,9 +12,9 @@ from manifest_auth import tenants
 from manifest_auth.accounts import badges, shared_devices, users
 from manifest_auth.accounts.badges import NewBadge
 from manifest_auth.accounts.shared_devices import NewEnrolment, SharedDevice, seen_after
+from manifest_auth.clients.badge_pins import TemporaryPin, reset_badge_pin
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations.reset_badge_pin import TemporaryPin, reset_badge_pin
 from manifest_auth.pages import flash, qr_codes
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame

@@ -13,9 +13,9 @@ from manifest_auth import accounts, providers, sessions, tenants
 from manifest_auth.accounts import email_changes, rank, users
 from manifest_auth.accounts.factors import Kind
 from manifest_auth.accounts.users import User
+from manifest_auth.clients import manage_users
 from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import manage_users
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.console import frame

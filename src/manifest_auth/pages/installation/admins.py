@@ -12,8 +12,8 @@ from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.accounts.admins.management import AdminRow
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import system_admins
-from manifest_auth.operations.system_admins import MadeAdmin
+from manifest_auth.maintenance import system_admins
+from manifest_auth.maintenance.system_admins import MadeAdmin
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address

@@ -11,9 +11,9 @@ from msgspec import Meta
 from manifest_auth import accounts, providers, tenants
 from manifest_auth.accounts import Draft, NewLink, users
 from manifest_auth.accounts.users import User
+from manifest_auth.clients import client_lifecycle, client_settings
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import rules as rules_form

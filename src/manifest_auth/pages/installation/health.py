@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from manifest_auth.errors import Overloaded
 from manifest_auth.http import Answer
-from manifest_auth.operations import clear_throttles, last_backup
-from manifest_auth.operations.last_backup import DAY_MS, OLD_MS
+from manifest_auth.maintenance import clear_throttles, last_backup
+from manifest_auth.maintenance.last_backup import DAY_MS, OLD_MS
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
@@ -62,8 +62,8 @@ async def _show_health(ctx: RequestContext, call: PageCall[None]) -> View | Answ
 
 
 async def _findings(ctx: RequestContext) -> list[tuple[str, str]]:
-    await asyncio.to_thread(import_module, "manifest_auth.operations.doctor")
-    from manifest_auth.operations.doctor import examine
+    await asyncio.to_thread(import_module, "manifest_auth.maintenance.doctor")
+    from manifest_auth.maintenance.doctor import examine
 
     return [(one.level, one.text) async for one in examine(ctx.services.settings, sealed_s=_SEALED_S)]
 

@@ -10,9 +10,9 @@ from manifest_auth import audit, licence
 from manifest_auth.audit import INSTALLATION, Event, EventFilter, FoundEvent
 from manifest_auth.http import Answer
 from manifest_auth.licence import State
-from manifest_auth.operations import installation_standing
-from manifest_auth.operations.installation_standing import InstallationStanding
-from manifest_auth.operations.last_backup import OLD_MS
+from manifest_auth.maintenance import installation_state
+from manifest_auth.maintenance.installation_state import InstallationStanding
+from manifest_auth.maintenance.last_backup import OLD_MS
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Attention
@@ -47,7 +47,7 @@ class OverviewView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done, standing = flash.sentence(ctx, call, _DONE), await installation_standing.read(ctx)
+    done, standing = flash.sentence(ctx, call, _DONE), await installation_state.read_standing(ctx)
     found, _ = await audit.page_across(ctx.services.store, EventFilter(), _READ)
     concerns = tuple(_concerns(ctx, standing))
 

@@ -11,8 +11,8 @@ from manifest_auth import licence
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.licence import Overview, State
-from manifest_auth.operations import installation_settings, licence_watch, signing_keys
-from manifest_auth.operations.installation_settings import InstallationSettings
+from manifest_auth.maintenance import installation_state, licence_watch, signing_keys
+from manifest_auth.maintenance.installation_state import InstallationSettings
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
@@ -52,7 +52,7 @@ class SettingsView(msgspec.Struct, frozen=True):
 
 
 async def _show_settings(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    settled = await ctx.services.store.read(installation_settings.read)
+    settled = await ctx.services.store.read(installation_state.read_settings)
     return _settings_view(ctx, settled, bool(flash.word(ctx, call)))
 
 
@@ -79,9 +79,9 @@ def _settings_view(ctx: RequestContext, settled: InstallationSettings, done: boo
 
 async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
     form = call.fields
-    stored = installation_settings.stored_form(", ".join(form.admin_addresses.replace(",", " ").split()))
+    stored = installation_state.stored_form(", ".join(form.admin_addresses.replace(",", " ").split()))
     required = bool(form.second_factor_required)
-    await ctx.services.store.write(lambda unit: installation_settings.change(unit, ctx, required, stored))
+    await ctx.services.store.write(lambda unit: installation_state.change_settings(unit, ctx, required, stored))
     return flash.after(ctx, SETTINGS_PATH, "saved")
 
 

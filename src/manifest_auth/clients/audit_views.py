@@ -1,0 +1,120 @@
+"""Views of the audit trail: a client's as a file, and what happened in one's own account since the last sign-in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import bindparam, func, select
+
+from manifest_auth import audit
+from manifest_auth.accounts import users
+from manifest_auth.audit import Act, AuditFilters, Event, EventFilter, Format
+from manifest_auth.context import Principal
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit, tenant_scoped
+from manifest_auth.store.tables import sessions
+from manifest_auth.tenants import step_up
+from manifest_auth.text.canonical import when
+
+# Exports the audit trail of the caller's client as a file.
+#
+# The export is recorded before the first byte is sent.
+
+
+def check(ctx: RequestContext) -> None:
+    """Raises ReauthenticationRequired for a caller who has to prove anew who they are."""
+    step_up.check(ctx, Act.EXPORT)
+
+
+async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> AsyncIterator[bytes]:
+    """The bytes of a file with the events until now. Raises ValidationError,
+    ReauthenticationRequired."""
+    check(ctx)
+    now, asked = ctx.now, audit.event_filter(filters)
+    asked = asked._replace(until=min(asked.until, now + 1))  # the file must not grow while it is written
+    chosen = {name: value for name, value in asked.texts.items() if value}
+    chosen |= {name: value for name, value in (("from", filters.since), ("to", filters.until)) if value}
+    subject = f"client:{ctx.user.tenant_id}"
+    await ctx.store.write(
+        lambda unit: audit.record(unit, ctx, Event.AUDIT_EXPORTED, subject, format=form, filters=chosen)
+    )
+    return audit.download(ctx.store, asked, form, lambda named: _emails(ctx, named))
+
+
+async def _emails(ctx: RequestContext, named: set[str]) -> dict[str, str]:
+    ids = [int(rest) for one in named if (rest := one.removeprefix("user:")) != one and rest.isdigit()]
+    return await ctx.store.read(lambda unit: {f"user:{one.id}": one.email for one in users.get_many(unit, ids)})
+
+
+def file_name(ctx: RequestContext, form: Format) -> str:
+    """The name of the file."""
+    return f"audit-{ctx.user.client}-{when(ctx.now)[:10]}.{form}"
+
+
+# Events of the caller's own account since the sign-in before this one, from the audit trail.
+
+
+MOST = 50
+_STEPS = 10  # of the search, each of thousands of the client's events: a page is not to wait for more
+
+
+class Happened(NamedTuple):
+    """``at``: milliseconds; ``actor``: as the trail names one; ``detail``: of the event."""
+
+    at: int
+    event: str
+    actor: str
+    address: str
+    detail: dict[str, Any]
+
+
+class SinceLastHere(NamedTuple):
+    """``since``: when the session before this one began; None: this is the first that is known, and events are listed
+    from its beginning on. ``events``: the newest first. ``is_all``: False where there may be earlier ones."""
+
+    since: int | None
+    events: list[Happened]
+    is_all: bool
+
+
+_BEFORE = tenant_scoped(
+    select(func.max(sessions.c.created_at)).where(
+        sessions.c.user_id == bindparam("of_user"),
+        sessions.c.id != bindparam("but"),
+        sessions.c.created_at <= bindparam("began"),
+        sessions.c.parent_id.is_(None),  # which are as old as what they came from
+    ),
+    int,
+)
+
+
+async def look(ctx: RequestContext) -> SinceLastHere:
+    """What happened to the caller's account since the sign-in before this one."""
+    user = ctx.user
+    since, asked, (found, goes_on) = await ctx.store.read(lambda unit: _begin(unit, user))
+    if goes_on is not None and len(found) < MOST:
+        more, goes_on = await audit.page(ctx.store, asked, MOST - len(found), goes_on, steps=_STEPS - 1)
+        found += more
+    links = [audit.readable(one.link).link for one in found]
+    events = [
+        Happened(link.at, link.event, link.actor, link.address, orjson.loads(link.detail))
+        for link in links
+        if audit.about(link.event).account
+    ]
+    others = [event for event in events if _opened(event) != user.session_id]
+    return SinceLastHere(since, others, goes_on is None)
+
+
+def _begin(unit: TenantUnit, user: Principal) -> tuple[int | None, EventFilter, audit.Page]:
+    since: int | None = unit.first(
+        _BEFORE, of_user=user.user_id, but=user.session_id, began=user.created_at - user.has_parent
+    )
+    asked = EventFilter(subject=user.actor, since=user.created_at if since is None else since)
+    return since, asked, audit.first_step(unit, asked, MOST)
+
+
+def _opened(event: Happened) -> str:
+    """The session that a sign-in opened; empty for all else."""
+    return str(event.detail.get("session", "")) if event.event == Event.SIGNED_IN.value else ""

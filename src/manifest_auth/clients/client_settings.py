@@ -1,0 +1,128 @@
+"""Changes a client's settings: one rule for system admins and for the client's own Admin and User Admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.accounts import rank, users
+from manifest_auth.accounts.factors import trusted_browsers
+from manifest_auth.audit import Act, Event
+from manifest_auth.clients import admins_way_in
+from manifest_auth.errors import Conflict, Forbidden
+from manifest_auth.permissions import Permission
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.services import RequestContext
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange, step_up
+from manifest_auth.tenants.rules import Effects
+from manifest_auth.text import fields
+from manifest_auth.text.models import ErrorCollector
+
+_LAST_WAY = "No Admin could sign in any longer: no provider that is switched on reaches Admins"
+
+
+def change(
+    unit: SystemUnit,
+    ctx: RequestContext,
+    before: Tenant,
+    name: str | None,
+    change: TenantSettingsChange | None,
+    under: str = "",
+) -> Tenant:
+    """Changes name and settings. ``before``: locked. None leaves a value as it is. ``under``: prefix of the names of
+    members in a refusal. A session that is older than a new, shorter length ends at once, and so does the trust of a
+    browser.
+
+    Raises ValidationError, ReauthenticationRequired, Forbidden for a change that only an Admin may make, Conflict where
+    no Admin could sign in after it.
+    """
+    bound, old = unit.of(before.id), tenants.settings_of(before.settings)
+    named, new = before.name, old
+    with ErrorCollector() as each:
+        if name is not None:
+            with each:
+                named = fields.CLIENT_NAME.check(name, "name")
+        if change is not None:
+            with each:
+                new = checked(bound, ctx, old, change, under)
+    step_up.check(ctx, Act.RULES, needed=msgspec.structs.replace(new, branding=old.branding) != old)
+    after = tenants.change(unit, before, named, new)
+    most = tenants.lengths_of(new, ctx.services.settings).most_s
+    shortened = 0
+    if most < tenants.lengths_of(old, ctx.services.settings).most_s:
+        shortened = sessions.shorten(bound, most)
+    if new.second_factor.trusted_days < old.second_factor.trusted_days:
+        trusted_browsers.end_older(bound, new.second_factor.trusted_days, ctx.now)
+    _record(bound, ctx, before, after, shortened)
+    return after
+
+
+def check(ctx: RequestContext, settings: TenantSettings, under: str) -> None:
+    """Checks the settings of a new client. Raises ValidationError."""
+    tenants.check_lengths(settings.sessions, tenants.installation_lengths(ctx.services.settings), under)
+
+
+def checked(
+    unit: TenantUnit, ctx: RequestContext, old: StoredSettings, change: TenantSettingsChange, under: str = ""
+) -> StoredSettings:
+    """The settings after a change by the caller; nothing is stored. Raises as :func:`change` does."""
+    by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
+    new = tenants.apply_change(old, change, by_admin=by.is_admin)
+    with ErrorCollector() as each:
+        with each:
+            tenants.check(new, under)
+        if new.sessions != old.sessions:
+            with each:
+                tenants.check_lengths(new.sessions, tenants.installation_lengths(ctx.services.settings), under)
+    if not by.is_admin and (members := tenants.admin_only_members(old, new)):
+        raise Forbidden(
+            "Only an Admin changes what protects Admins",
+            details=[(f"{under}{name}", "Only an Admin changes it so") for name in members],
+        )
+    if by.user_id is not None and admins_way_in.ends(unit, old, new):
+        member = "passwordSignIn" if old.password_sign_in and not new.password_sign_in else "passkeySignIn"
+        raise Conflict(_LAST_WAY, details=[(f"{under}{member}", _LAST_WAY)])
+    return new
+
+
+def _record(unit: TenantUnit, ctx: RequestContext, before: Tenant, after: Tenant, shortened: int) -> None:
+    old, new = tenants.settings_of(before.settings), tenants.settings_of(after.settings)
+    subject = f"client:{after.id}"
+    if old.branding != new.branding:
+        looks = {"before": _branding(old), "after": _branding(new)}
+        audit.record(unit, ctx, Event.BRANDING_CHANGED, subject, **looks)
+        if after.name == before.name and msgspec.structs.replace(new, branding=old.branding) == old:
+            return
+    detail: dict[str, Any] = {"before": [before.name, before.settings], "after": [after.name, after.settings]}
+    if shortened:
+        detail["sessions_shortened"] = shortened
+    audit.record(unit, ctx, Event.CLIENT_CHANGED, subject, **detail)
+
+
+def _branding(settings: StoredSettings) -> dict[str, str]:
+    return {"name": settings.branding.name, "accent": settings.branding.accent}
+
+
+# Counts of the users and sessions that a change of a client's rules concerns, made before it is saved.
+
+
+def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: StoredSettings) -> Effects:
+    """How many sessions and users the change from ``old`` to ``new`` concerns. Changes nothing.
+
+    ``old``: as stored now.
+    """
+    installation, now = ctx.services.settings, ctx.now
+    was, most = (tenants.lengths_of(one, installation).most_s for one in (old, new))
+    age = new.password.max_age_days
+    days, days_then = (one.second_factor.trusted_days for one in (old, new))
+    return Effects(
+        sessions_ended=sessions.older(unit, most, now) if most < was else 0,
+        with_password=users.with_password(unit, now) if old.password_sign_in and not new.password_sign_in else 0,
+        due=users.with_password(unit, now - age * DAY * 1000) if age and age != old.password.max_age_days else 0,
+        to_enrol=users.without_factor(unit, tenants.required_roles(new), but=tenants.required_roles(old)),
+        trust_ended=trusted_browsers.ending(unit, days, days_then, now) if days_then < days else 0,
+        locks_admins_out=admins_way_in.ends(unit, old, new),
+    )

@@ -1,0 +1,185 @@
+"""State of a client and its usage, for its managers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import BigInteger, bindparam, func, select
+
+from manifest_auth import licence, providers, tenants
+from manifest_auth.accounts import users
+from manifest_auth.licence import Overview, Seats, State, gate
+from manifest_auth.permissions import Role
+from manifest_auth.providers import Provider
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.settings import DAY, MINUTE
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions.principal import ENDS_AT
+from manifest_auth.store import Filters, Store, TenantUnit, tenant_scoped
+from manifest_auth.store.tables import sessions
+from manifest_auth.store.tables import users as users_table
+from manifest_auth.tenants.claims import Claim, directories, domains
+
+# The state of a client, and what its administrators have to settle, as of now.
+
+
+class ProviderStanding(NamedTuple):
+    """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin
+    saved it last."""
+
+    id: int
+    name: str
+    title: str
+    is_on: bool
+    opens: bool
+    reaches_admins: bool
+
+
+class ClientStanding(NamedTuple):
+    """``claims``: all that the client has on domains; ``waiting_directories``: that nobody proved yet;
+    ``unconfirmed``: addresses that count for no Admin yet; ``admins``: how many can act, two standing for more."""
+
+    claims: list[Claim]
+    waiting_directories: list[str]
+    providers: list[ProviderStanding]
+    unconfirmed: int
+    admins: int
+    sends_mail: bool
+    licence: Overview
+    licence_warning: str
+
+    @property
+    def seats_free(self) -> Seats | None:
+        """None where no licence is asked for, or none is installed."""
+        held, used = self.licence.status.licence, self.licence.used
+        return licence.free(held.seats, used) if held is not None and used is not None else None
+
+    @property
+    def is_licence_over(self) -> bool:
+        return self.licence.status.state in (State.MISSING, State.GRACE, State.EXPIRED)
+
+
+async def read(ctx: RequestContext) -> ClientStanding:
+    """The state of the caller's client."""
+    overview = await ctx.services.licence.overview()
+    return await ctx.store.read(lambda unit: _read(unit, ctx, overview))
+
+
+def _read(unit: TenantUnit, ctx: RequestContext, overview: Overview) -> ClientStanding:
+    settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
+    every_claim, _ = domains.LISTING.read(unit, 100, "", "ID", Filters())
+    waiting, _ = directories.LISTING.read(unit, 100, "", "DIRECTORY", Filters("state", of_state=directories.PENDING))
+    admins, _ = users.LISTING.read(unit, 2, "", "ID", Filters("role", "active", role=Role.ADMIN.bit))
+    return ClientStanding(
+        claims=every_claim,
+        waiting_directories=[one.directory for one in waiting],
+        providers=[_provider(ctx, one) for one in providers.list_all(unit)],
+        unconfirmed=len(settings.unconfirmed.allowed_origins) + len(settings.unconfirmed.return_addresses),
+        admins=len(admins),
+        sends_mail=ctx.services.mail_queue.is_set_up,
+        licence=overview,
+        licence_warning=licence.warning(overview.status, ctx.now),
+    )
+
+
+def _provider(ctx: RequestContext, provider: Provider) -> ProviderStanding:
+    try:
+        providers.open_secrets(ctx.services.sealer, provider)
+        opens = True
+    except CannotOpen:
+        opens = False
+    is_on, reaches = provider.disabled_at is None, bool(provider.reaches_admins)
+    title = provider.display_name or provider.name
+    return ProviderStanding(
+        id=provider.id, name=provider.name, title=title, is_on=is_on, opens=opens, reaches_admins=reaches
+    )
+
+
+# Usage of a client for its managers: seats by license type, users who signed in lately, open sessions.
+
+
+FRESH_MS, ACTIVE_MS = 5 * MINUTE * 1000, 30 * DAY * 1000
+_MOST = 1000  # clients that one process remembers
+
+
+class Usage(NamedTuple):
+    """``seats``: the client's active users by the licence type that each needs. ``free``: what the installation's
+    licence has left of each, None where none is needed. ``active_users``: of ``users``, those who signed in within 30
+    days. ``counted_at``: milliseconds."""
+
+    users: int
+    active_users: int
+    open_sessions: int
+    seats: Seats
+    free: Seats | None
+    counted_at: int
+
+
+class _Group(NamedTuple):
+    roles: int
+    users: int
+    active: int
+
+
+class _Counted:
+    """What one process counted, by client; one count at a time."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.by_client: dict[int, Usage] = {}
+
+
+_COUNTED: WeakKeyDictionary[Store, _Counted] = WeakKeyDictionary()
+_U, _S = users_table.c, sessions.c
+_SINCE = bindparam("since", type_=BigInteger())
+_USERS = tenant_scoped(
+    select(_U.roles, func.count(), func.count().filter(_U.last_sign_in_at >= _SINCE))
+    .where(_U.deactivated_at.is_(None))
+    .group_by(_U.roles),
+    _Group,
+)
+_SESSIONS = tenant_scoped(
+    select(func.count()).select_from(sessions).where(_S.ended_at.is_(None), bindparam("now") < ENDS_AT), int
+)
+
+
+async def of_client(ctx: RequestContext) -> Usage:
+    """The usage of the caller's client; counted at most once in five minutes by each process."""
+    counted = _COUNTED.setdefault(ctx.services.store, _Counted())
+    tenant_id, now = ctx.user.tenant_id, ctx.now
+    async with counted.lock:
+        found = counted.by_client.get(tenant_id)
+        if found is None or not 0 <= now - found.counted_at < FRESH_MS:
+            granted = await _granted(ctx)
+            found = await ctx.store.read(lambda unit: _count(unit, granted, now))
+            counted.by_client.pop(tenant_id, None)
+            counted.by_client[tenant_id] = found
+            if len(counted.by_client) > _MOST:
+                counted.by_client.pop(next(iter(counted.by_client)))
+    return found
+
+
+async def _granted(ctx: RequestContext) -> Seats | None:
+    """The seats of the licence in force; None where none is needed."""
+    licence_gate = ctx.services.licence
+    if not licence_gate.is_needed:
+        return None
+    licence = (await licence_gate.status()).licence
+    return licence.seats if licence is not None else Seats(0, 0, 0)
+
+
+def _count(unit: TenantUnit, granted: Seats | None, now: int) -> Usage:
+    groups = unit.all(_USERS, since=now - ACTIVE_MS)
+    counts = [0] * (len(gate.TYPES) + 1)
+    for group in groups:
+        counts[gate.type_index(group.roles)] += group.users
+    return Usage(
+        users=sum(group.users for group in groups),
+        active_users=sum(group.active for group in groups),
+        open_sessions=unit.one(_SESSIONS, now=now),
+        seats=Seats(*counts[: len(gate.TYPES)]),
+        free=None if granted is None else gate.free(granted, gate.taken(unit)),
+        counted_at=now,
+    )

@@ -1,0 +1,256 @@
+"""Checks of claims on domains: a DNS record is looked up on a request, and once a day, and its result applied."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, exists, select, update
+
+from manifest_auth import audit
+from manifest_auth.audit import Event, Origin
+from manifest_auth.clients import notices
+from manifest_auth.errors import RateLimited, existing
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import domain_claims, provider_domains
+from manifest_auth.tenants.claims import domains
+from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, DnsVerdict, record_of
+from manifest_auth.tenants.claims.domains import DNS, FAILING, LAPSED, LAPSES_MS, PENDING, PROVED, VOUCHED, Claim
+
+# Applies the result of a DNS check to a claim on a domain.
+#
+# The DNS verdict is an argument, and its consequences are written in one transaction. A claim keeps the domain while
+# its record is seen, and loses it only after two weeks without, so that an hour of forged or broken DNS has no
+# effect.
+
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one more when it lapses
+
+
+class _Case(NamedTuple):
+    """One check: the claim before it, and the owner of the domain."""
+
+    unit: SystemUnit
+    who: Origin
+    services: Services
+    claim: Claim
+    owner: int | None
+
+    def record(self, tenant_id: int, event: Event, **detail: object) -> None:
+        audit.record(self.unit.of(tenant_id), self.who, event, f"domain:{self.claim.domain}", **detail)
+
+    def put(self, **changes: object) -> Claim:
+        return domains.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]  # callers name columns
+
+    def next_check(self, failing_since: int | None = None) -> int:
+        """About a day from now, with a random spread of two hours either way; earlier where a notice or the lapse is
+        due."""
+        usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.services.random.bytes(4)) % (4 * HOUR_MS)
+        due = [failing_since + after for after in (*NOTICES_MS, LAPSES_MS)] if failing_since is not None else []
+        return min([usual, *(at for at in due if at > self.who.at)])
+
+
+def apply_verdict(
+    unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: DnsVerdict
+) -> Claim | None:
+    """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim; None: it is gone."""
+    owner = domains.owner_of(unit, domain, lock=True)
+    claim = domains.find(unit.of(tenant_id), domain, lock=True)
+    if claim is None:
+        return None
+    if claim.proof == VOUCHED:
+        return claim
+    case = _Case(unit, who, services, claim, owner)
+    if verdict.proved:
+        return _record_found(case)
+    return _missing_at_owner(case) if owner == tenant_id else _missing(case)
+
+
+def _record_found(case: _Case) -> Claim:
+    claim, own = case.claim, case.unit.of(case.claim.tenant_id)
+    if domains.own(own, claim.domain) != claim.tenant_id:
+        return _contest(case)
+    if case.owner is None:
+        case.record(claim.tenant_id, Event.DOMAIN_MOVED if claim.contested else Event.DOMAIN_PROVED, how=DNS)
+    elif claim.state != PROVED or claim.proof != DNS:
+        case.record(claim.tenant_id, Event.DOMAIN_PROVED, how=DNS, before=[claim.state, claim.proof])
+    contested = claim.contested if case.owner is not None else 0
+    proved_at = claim.proved_at if claim.proof == DNS and case.owner is not None else case.who.at
+    return case.put(
+        state=PROVED, proof=DNS, contested=contested, proved_at=proved_at, failing_since=None, notices=0,
+        next_check_at=case.next_check(),
+    )  # fmt: skip
+
+
+def _contest(case: _Case) -> Claim:
+    """The record of a claim exists, but another client owns the domain. Checked every hour, so that the claim counts
+    soon after the domain is free."""
+    claim = case.claim
+    owner = domains.owner_of(case.unit, claim.domain)
+    assert owner is not None
+    domains.mark_contested(case.unit.of(owner), claim.domain, True)
+    if not claim.contested:
+        for tenant_id in sorted((claim.tenant_id, owner)):
+            case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
+        if case.services.domain_records.should_notify(claim.domain, claim.tenant_id):
+            notices.contested(case.unit, case.services, case.who, claim.domain, owner, claim.tenant_id)
+    return case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
+
+
+def _missing_at_owner(case: _Case) -> Claim:
+    claim, now = case.claim, case.who.at
+    since = claim.failing_since if claim.failing_since is not None else now
+    unit = case.unit.of(claim.tenant_id)
+    if now >= since + LAPSES_MS:
+        domains.disown(unit, claim.domain)
+        case.record(claim.tenant_id, Event.DOMAIN_LAPSED)
+        after = case.put(state=LAPSED, proof=None, contested=0, notices=0, next_check_at=None)
+        notices.lapsed(unit, case.services, case.who, claim)
+        return after
+    if claim.state != FAILING:
+        case.record(claim.tenant_id, Event.DOMAIN_FAILING)
+    due = sum(now >= since + after for after in NOTICES_MS)
+    if due > claim.notices:
+        notices.failing(unit, case.services, case.who, claim, since + LAPSES_MS)
+    return case.put(state=FAILING, failing_since=since, notices=due, next_check_at=case.next_check(since))
+
+
+def _missing(case: _Case) -> Claim:
+    """The record of a claim that does not count is missing. A contest ends after two weeks without the record."""
+    claim = case.claim
+    if not claim.contested:
+        return claim
+    since = claim.failing_since if claim.failing_since is not None else case.who.at
+    if case.who.at < since + LAPSES_MS:
+        return case.put(failing_since=since, next_check_at=case.who.at + HOUR_MS)
+    if case.owner is not None:
+        domains.mark_contested(case.unit.of(case.owner), claim.domain, False)
+    return case.put(contested=0, failing_since=None, next_check_at=None)
+
+
+PENDING_MS: Final = 30 * DAY_MS
+EVERY_S: Final = 20.0
+AT_ONCE: Final = 8
+_MOST = 200  # in a round
+
+
+class _Key(NamedTuple):
+    tenant_id: int
+    domain: str
+
+
+_C, _D = domain_claims.c, provider_domains.c
+_NOW = bindparam("now", type_=BigInteger())
+_DUE = cross_tenant(
+    select(_C.tenant_id, _C.domain).where(_C.next_check_at <= _NOW).order_by(_C.next_check_at).limit(_MOST),
+    _Key,
+    because="records of all clients' domains are checked once a day",
+)
+_TAKE = tenant_scoped(
+    update(domain_claims)
+    .where(_C.domain == bindparam("domain"), _C.next_check_at <= _NOW)
+    .values(next_check_at=bindparam("later"), checked_at=_NOW)
+)
+_NAMED = exists().where(_D.tenant_id == _C.tenant_id, _D.domain == _C.domain)
+_OLD = cross_tenant(
+    select(_C.tenant_id, _C.domain)
+    .where(_C.state == PENDING, _C.contested == 0, _C.claimed_at < bindparam("before", type_=BigInteger()), ~_NAMED)
+    .limit(_MOST),
+    _Key,
+    because="unproved claims of all clients expire, unless a provider lists the domain",
+)
+
+
+async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[Claim, str]:
+    """The claim after a check of its record, and why it is not proved. Claims that the operator vouched for are not
+    checked. Raises NotFound, RateLimited, and Conflict where DNS is off."""
+    services, own = ctx.services, ctx.services.store.of(tenant_id)
+    claim = await own.read(lambda unit: domains.get(unit, domain))
+    if claim.proof == VOUCHED:
+        return claim, ""
+    services.domain_records.check_on()
+
+    def begin(unit: TenantUnit) -> Claim:
+        found = domains.get(unit, domain, lock=True)
+        if not domains.mark_checked(unit, domain, ctx.now, LOOKUP_INTERVAL_MS):
+            wait = (found.checked_at or 0) + LOOKUP_INTERVAL_MS - ctx.now
+            raise RateLimited(retry_after=max(1, -(-wait // 1000)), keeps_writes=False)
+        return found
+
+    claim = await own.write(begin)
+    verdict = await services.domain_records.look_up(record_of(domain, claim.token), tenant_id)
+    checked = existing(await _apply_verdict(services, ctx.origin, tenant_id, domain, verdict))
+    return checked, verdict.why
+
+
+async def run(services: Services) -> None:
+    """Checks due claims until cancelled. After a store failure, the next round tries again."""
+    while True:
+        try:
+            await drop_old(services)
+            await check_due(services)
+        except StoreUnavailable as error:
+            services.log.info("domain_checks_failed", error=str(error))
+        except Exception:
+            services.log.exception("domain_checks_failed")
+        await asyncio.sleep(EVERY_S)
+
+
+async def check_due(services: Services) -> int:
+    """One round; the number of checked records."""
+    if not services.domain_records.is_on:
+        return 0
+    now = services.clock.now_ms()
+    due = await services.store.read(lambda unit: unit.all(_DUE, now=now))
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(key: _Key) -> bool:
+        async with places:
+            return await _check(services, key)
+
+    return sum(await asyncio.gather(*(one(key) for key in due)))
+
+
+async def _check(services: Services, key: _Key) -> bool:
+    """Checks one claim; False when another process did."""
+    now, own = services.clock.now_ms(), services.store.of(key.tenant_id)
+
+    def take(unit: TenantUnit) -> Claim | None:
+        if unit.change(_TAKE, domain=key.domain, now=now, later=now + DAY_MS):
+            return domains.find(unit, key.domain)
+        return None  # another process was first, or it was vouched for or released
+
+    claim = await own.write(take)
+    if claim is None:
+        return False
+    verdict = await services.domain_records.look_up_in_turn(record_of(key.domain, claim.token))
+    await _apply_verdict(services, system(services), key.tenant_id, key.domain, verdict)
+    return True
+
+
+async def _apply_verdict(
+    services: Services, who: Origin, tenant_id: int, domain: str, verdict: DnsVerdict
+) -> Claim | None:
+    return await services.store.write(lambda unit: apply_verdict(unit, services, who, tenant_id, domain, verdict))
+
+
+async def drop_old(services: Services) -> None:
+    """Removes claims that were pending for too long."""
+    before = await services.store.now_ms(services.clock) - PENDING_MS
+    old = await services.store.read(lambda unit: unit.all(_OLD, before=before))
+    for key in old:
+        await services.store.write(lambda unit: _drop(unit, services, key, before))  # noqa: B023 - awaited at once
+    services.metrics.swept("domain_claims", len(old))
+
+
+def _drop(unit: SystemUnit, services: Services, key: _Key, before: int) -> None:
+    found = domains.find(unit.of(key.tenant_id), key.domain, lock=True)
+    if found is not None and found.state == PENDING and not found.contested and found.claimed_at < before:
+        domains.release(unit, key.tenant_id, system(services), key.domain)
+
+
+def system(services: Services) -> Origin:
+    """The server as the actor in the audit trail."""
+    return Origin(services.clock.now_ms(), "system", "", "domain-check")

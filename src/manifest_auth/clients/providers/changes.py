@@ -1,0 +1,288 @@
+"""Changes of providers: created, changed, switched, deleted, each recorded in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from manifest_auth import audit, providers, sessions
+from manifest_auth.audit import Act, Event, Origin
+from manifest_auth.clients import admins_way_in
+from manifest_auth.context import AdminCaller
+from manifest_auth.errors import Conflict, Forbidden, ValidationError
+from manifest_auth.permissions import Role
+from manifest_auth.providers import Issuer, Provider, Secrets, Settings
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in.providers import group_roles, kinds
+from manifest_auth.sign_in.providers.kinds import KINDS, settings_of
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import step_up
+from manifest_auth.tenants.claims import directories, domains
+from manifest_auth.text import fields
+from manifest_auth.text.models import ErrorCollector, convert
+
+_KEPT_KEYS = 2  # the current key and the previous one: providers need time to switch to the new certificate
+
+#: Creates the provider in a transaction of the client. Arguments: unit, actor, whether the actor ranks as an Admin.
+#: Raises ValidationError, Conflict.
+Make = Callable[[TenantUnit, RequestContext | Origin, bool], Provider]
+
+
+class Draft(NamedTuple):
+    """A parsed body. ``members``: to merge; ``has_secret``: whether it sets the client secret; ``vouch``: vouch for the
+    provider's claims."""
+
+    members: dict[str, Any]
+    has_secret: bool
+    secret: str | None
+    vouch: bool
+
+    @property
+    def is_about_people(self) -> bool:
+        """Whether it sets anything that decides which users people are, or nothing at all, which confirms the present
+        settings. A display name or client secret alone confirms nothing."""
+        settles = any(value != {} for name, value in self.members.items() if name not in ("name", "displayName"))
+        return settles or not (self.members or self.has_secret)
+
+
+def draft_of(body: msgspec.Struct) -> Draft:
+    """Parses a body; kinds convert members such as metadata. Raises ValidationError."""
+    members: dict[str, Any] = msgspec.to_builtins(body)
+    vouch = members.pop("vouch", False)
+    members.pop("enabled", None)  # of a new one, see :func:`prepare`
+    secret, has_secret = None, False
+    for name in KINDS.keys() & members.keys():
+        has_secret = has_secret or "clientSecret" in members[name]
+        secret = members[name].pop("clientSecret", secret)
+        members[name] = KINDS[name].read(members[name])
+    return Draft(members, has_secret, secret, vouch)
+
+
+def merged(before: Provider | None, draft: Draft) -> Settings:
+    """The settings with the draft merged in. Raises ValidationError."""
+    members = {k: v for k, v in draft.members.items() if k not in ("name", "displayName")}
+    stored = kinds.settings_of(before) if before is not None else None
+    kept: dict[str, Any] = msgspec.to_builtins(stored) if stored is not None else {}
+    settings = convert(_merge(kept, members), kinds.Settings)
+    settings.check()
+    if stored is not None:
+        settings.own.check_change(stored.own)
+    return settings
+
+
+async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
+    """Validates a body, and makes the key that SAML needs, outside of a transaction. ``client``: its identifier. Raises
+    ValidationError."""
+    step_up.check(ctx, Act.PROVIDERS)
+    name: str = body.name
+    shown = "" if body.display_name is msgspec.UNSET else body.display_name
+    draft, settings, display_name = None, None, ""
+    with ErrorCollector() as each:
+        with each:
+            providers.check_provider_name(name)
+        with each:
+            display_name = fields.DISPLAY_NAME.check(shown or name, "displayName")
+        with each:
+            draft = draft_of(body)
+            settings = merged(None, draft)
+            KINDS[settings.own.kind].check_here(ctx.services, settings.own)
+    assert draft is not None
+    assert settings is not None
+    kind = KINDS[settings.own.kind]
+    pair = await kind.new_key(ctx, _key_name(client, name))
+    secrets = _with_key(Secrets(client_secret=draft.secret), pair) if pair else Secrets(client_secret=draft.secret)
+
+    def make(unit: TenantUnit, who: RequestContext | Origin, by_admin: bool) -> Provider:
+        sealer = ctx.services.sealer
+        made = providers.create(unit, sealer, name, display_name, settings, secrets, by_admin=by_admin, now=ctx.now)
+        detail: dict[str, Any] = {"name": name, "settings": made.settings}
+        if not body.enabled:
+            made = providers.switch(unit, made, on=False, by_admin=by_admin, now=ctx.now)
+            detail["on"] = False
+        audit.record(unit, who, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
+        _claim(unit, ctx.services, who, made, vouch=draft.vouch)
+        return made
+
+    return make
+
+
+def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by_admin: bool) -> Provider:
+    """Changes a provider. ``by_admin``: the caller ranks as an Admin. Raises NotFound, ValidationError, Conflict,
+    Forbidden."""
+    step_up.check(ctx, Act.PROVIDERS)
+    services = ctx.services
+    before = providers.get(unit, name, lock=True)
+    secrets = providers.open_secrets(services.sealer, before)
+    settings, display_name = None, ""
+    with ErrorCollector() as each:
+        with each:
+            shown = draft.members.get("displayName") or before.display_name
+            display_name = fields.DISPLAY_NAME.check(shown, "displayName")
+        with each:
+            settings = merged(before, draft)
+            KINDS[before.kind].check_here(services, settings.own)
+    assert settings is not None
+    is_same = settings == settings_of(before)
+    if not by_admin and (draft.has_secret or not is_same):
+        admins_way_in.check_stays(unit, ctx, before, still_reaches=is_same)
+    confirms = by_admin and draft.is_about_people
+    after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
+    elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
+    if secrets.client_secret is not None and elsewhere and not draft.has_secret:
+        # Otherwise a User Admin, who cannot read the secret, could point the provider to an own server and receive it.
+        raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
+    if draft.has_secret:
+        fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
+        after = providers.replace_secrets(unit, services.sealer, after, fresh)
+    detail = {
+        "before": [before.display_name, before.settings],
+        "after": [after.display_name, after.settings],
+        "secret_changed": draft.has_secret,
+    }
+    audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{after.id}", **detail)
+    _claim(unit, services, ctx, after, vouch=draft.vouch)
+    return after
+
+
+def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_admin: bool) -> Provider:
+    """Switches a provider on, which voids what it proved before, or off, which ends its sessions. Raises NotFound,
+    Conflict, Forbidden."""
+    step_up.check(ctx, Act.PROVIDERS)
+    if on:  # before the lock, which an exchange takes last
+        sessions.void_pending_of_provider(unit, providers.get(unit, name).id)
+    provider = providers.get(unit, name, lock=True)
+    audit.check_is_open(unit, ctx, may_end=not on)
+    if (provider.disabled_at is None) == on:
+        raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
+    if not on:
+        admins_way_in.check_stays(unit, ctx, provider)
+    after = providers.switch(unit, provider, on=on, by_admin=by_admin, now=ctx.now)
+    ended = 0 if on else sessions.end_provider(unit, provider.id, "provider_switched_off", ctx.now)
+    event = Event.PROVIDER_SWITCHED_ON if on else Event.PROVIDER_SWITCHED_OFF
+    detail = {"before": {"on": not on}, "after": {"on": on}, "sessions_ended": ended}
+    audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **detail)
+    return after
+
+
+async def prepare_key(
+    ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool
+) -> Callable[[TenantUnit], Provider]:
+    """Makes a new key outside of a transaction; returns the function that stores it. Raises Conflict for a kind without
+    a key."""
+    step_up.check(ctx, Act.PROVIDERS)
+    pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
+    if pair is None:
+        raise Conflict("Only SAML providers have a key of this server")
+
+    def rotate(unit: TenantUnit) -> Provider:
+        now = providers.get(unit, provider.name, lock=True)
+        if not by_admin:
+            admins_way_in.check_stays(unit, ctx, now, still_reaches=True)
+        fresh = _with_key(providers.open_secrets(ctx.services.sealer, now), pair)
+        audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{now.id}", key="rotated")
+        return providers.replace_secrets(unit, ctx.services.sealer, now, fresh)
+
+    return rotate
+
+
+def _key_name(client: str, provider: str) -> str:
+    return f"{client} {provider}"[:60]
+
+
+def _with_key(secrets: Secrets, pair: tuple[str, str]) -> Secrets:
+    key, certificate = pair
+    return msgspec.structs.replace(
+        secrets,
+        keys=(key, *secrets.keys)[:_KEPT_KEYS],
+        certificates=(certificate, *secrets.certificates)[:_KEPT_KEYS],
+    )
+
+
+def _claim(
+    unit: TenantUnit, services: Services, who: RequestContext | Origin, provider: Provider, *, vouch: bool
+) -> None:
+    """Adds the claims of a saved provider for its client: its domains and its Microsoft directory.
+
+    Claims alone do not count. ``vouch``: a system admin, or the operator at the command line, vouches for them at the
+    same time. Raises ValidationError for a name that cannot be claimed, Conflict for one of another owner, and
+    Forbidden for other callers that vouch.
+    """
+    if vouch and isinstance(who, RequestContext) and not isinstance(who.caller, AdminCaller):
+        raise Forbidden("Only a system admin vouches")
+    named = list(dict.fromkeys(provider.rules.domains))
+    domains.claim_all(unit, who, named, services.random)
+    if vouch:
+        for number, domain in enumerate(named):
+            reason = f"saved with the provider {provider.name}"
+            domains.vouch(unit, who, domain, reason, services.random, f"domains[{number}]")
+    directory = settings_of(provider).own.microsoft_directory(services.microsoft.clouds)
+    if directory is not None:
+        directories.check(directory.id, f"{provider.kind}.directory")
+        if vouch:
+            why = "vouched for when its provider was saved"
+            directories.vouch(unit, who, directory.id, why, directory.cloud)
+        else:
+            directories.claim(unit, who, directory.id, directory.cloud)
+
+
+def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    both = dict(kept)
+    for name, value in given.items():
+        before = both.get(name)
+        both[name] = _merge(before, value) if isinstance(value, dict) and isinstance(before, dict) else value
+    return both
+
+
+# Deletes a provider with its sessions, its identities, and the roles that its groups granted.
+#
+# A provider that granted roles to many users is deleted in steps, each in its own transaction. It is switched off
+# first, so that no user signs in any more; repeating an interrupted deletion continues it.
+
+
+STEP = 100  # identities in one transaction
+
+
+async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit], name: str, *, by_admin: bool) -> None:
+    """Deletes the provider. ``client``: returns the client's unit; ``by_admin``: the caller ranks as an Admin. Raises
+    NotFound, Forbidden for a User Admin where its groups granted the role Admin, which only an Admin removes, and what
+    :func:`.admins_way_in.check_stays` does."""
+
+    step_up.check(ctx, Act.PROVIDERS)
+    await ctx.services.store.read(lambda unit: audit.check_is_open(client(unit), ctx, may_end=True))
+
+    def work(unit: SystemUnit) -> bool:
+        bound = client(unit)
+        return _step(bound, ctx, providers.get(bound, name, lock=True), by_admin=by_admin)
+
+    while not await ctx.services.store.write(work):
+        pass
+
+
+def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin: bool) -> bool:
+    """Does one step; True when the provider is deleted."""
+    if not by_admin and providers.granting_identities(unit, provider.id, 1, Role.ADMIN.bit):
+        raise Forbidden("Only an Admin deletes a provider whose groups gave the role Admin")
+    admins_way_in.check_stays(unit, ctx, provider)
+    ended = sessions.end_provider(unit, provider.id, "provider_deleted", ctx.now)
+    given = providers.granting_identities(unit, provider.id, STEP + 1)
+    is_last = len(given) <= STEP
+    if not is_last and provider.disabled_at is None:
+        providers.switch(unit, provider, on=False, by_admin=by_admin, now=ctx.now)
+        change = {"before": {"on": True}, "after": {"on": False}, "sessions_ended": ended}
+        event = Event.PROVIDER_SWITCHED_OFF
+        audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **change)
+        return False
+    issuer = Issuer(provider.kind, settings_of(provider).own.subjects_in)
+    group_roles.unlink_all(unit, ctx, given[:STEP], issuer)
+    if is_last:
+        providers.remove(unit, provider, issuer)
+        before = {
+            "displayName": provider.display_name,
+            "on": provider.disabled_at is None,
+            "settings": provider.settings,
+        }
+        members = {"name": provider.name, "before": before, "sessions_ended": ended}
+        audit.record(unit, ctx, Event.PROVIDER_DELETED, f"provider:{provider.id}", **members)
+    return is_last

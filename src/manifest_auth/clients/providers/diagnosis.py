@@ -1,0 +1,143 @@
+"""Tests a provider and reports the findings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, NamedTuple
+
+from manifest_auth import accounts, providers, tenants
+from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed, ValidationError
+from manifest_auth.protocols.oidc import Finding
+from manifest_auth.providers import Provider, sign_in_flows
+from manifest_auth.providers.sign_in_flows import TRY, FlowRequest
+from manifest_auth.runtime.outgoing import LimitedOutgoing, NoPublicAddress, Outgoing, Unreachable
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers import provider_tries
+from manifest_auth.sign_in.providers.kind import SignInStart
+from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.sign_in.providers.provider_flow import ProviderChoice
+from manifest_auth.sign_in.providers.provider_tries import Tried
+from manifest_auth.store import SystemUnit
+from manifest_auth.text.canonical import check_web_address
+
+
+async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool) -> AsyncIterator[Finding]:
+    """Yields the findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
+    ``by_admin``: the caller ranks as an Admin; for others no address is called that is not public, since a test must
+    not be a scan of the operator's network."""
+    try:
+        async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
+            async for found in _diagnose(ctx, client, provider, outgoing):
+                yield found
+    except NoPublicAddress as error:
+        yield Finding("unknown", f"{error}. Only an Admin can test a server that is not on the public Internet.")
+
+
+def verdict(findings: Sequence[Finding]) -> bool | None:
+    """Whether people can sign in, by the findings of a test; None where it cannot be told."""
+    levels = {finding.level for finding in findings}
+    return False if "bad" in levels else None if "unknown" in levels else True
+
+
+@contextlib.asynccontextmanager
+async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
+    """Calls on behalf of who sets a provider up; they raise NoPublicAddress where only an Admin may call."""
+    services = ctx.services
+    outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
+    try:
+        yield outgoing
+    finally:
+        if outgoing is not services.outgoing:
+            await outgoing.close()
+
+
+async def _diagnose(ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing) -> AsyncIterator[Finding]:
+    if provider.disabled_at is not None:
+        yield Finding("note", "The provider is switched off here")
+    if not provider.reaches_admins:
+        yield Finding("note", "A User Admin changed it last: it opens no Admin's account until an Admin saves it")
+    async for found in KINDS[provider.kind].diagnose(ctx, client, provider, outgoing):
+        yield found
+    rules = provider.rules
+    if rules.second_factor == "claims" and not (rules.amr or rules.acr):
+        yield Finding(
+            "note", "No claim is accepted as a second factor: amr and acr are empty, so we ask every time", "rules"
+        )
+    if not rules.group_roles and not rules.default_roles and rules.create_users:
+        yield Finding("bad", "It creates users but gives no role: give roles by group, or to everyone", "rules")
+
+
+# A SAML provider's metadata document, fetched from the address that the provider publishes it at.
+
+
+MEMBER: Final = "saml.metadataUrl"
+LONGEST: Final = 512 * 1024
+
+
+async def fetch(ctx: RequestContext, address: str, *, by_admin: bool) -> str:
+    """The document as text; its signature is not looked at, and nothing is stored. ``by_admin``: as for
+    :func:`.diagnose`. Raises ValidationError that names :data:`MEMBER`."""
+    check_web_address(address, MEMBER)
+    try:
+        async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
+            outgoing.check(address)
+            reply = await outgoing.get(address, deadline=outgoing.deadline(ctx.user.tenant_id), call="metadata")
+    except ValueError as error:
+        raise _refused(f"The address {error}") from error
+    except NoPublicAddress as error:
+        raise _refused(f"{error}. Only an Admin can fetch it, or paste the document instead") from None
+    except Unreachable as error:
+        raise _refused(f"The document cannot be fetched: {error}") from error
+    if reply.status != 200:
+        raise _refused(f"The address answers with status {reply.status}, and no document")
+    if len(reply.body) > LONGEST:
+        raise _refused(f"The document is longer than {LONGEST // 1024} KiB")
+    try:
+        return reply.body.decode()
+    except UnicodeDecodeError as error:
+        raise _refused("The document is not UTF-8") from error
+
+
+def _refused(sentence: str) -> ValidationError:
+    return ValidationError(details=[(MEMBER, sentence)])
+
+
+# A manager starts to try a provider; see :mod:`manifest_auth.sign_in.providers.provider_tries`.
+
+
+class Started(NamedTuple):
+    """``cross_site``: the browser returns with a form post of the provider's page."""
+
+    start: SignInStart
+    cross_site: bool
+
+
+async def begin(ctx: RequestContext, name: str, return_to: str) -> Started | Tried:
+    """Starts a try of the caller's session, which replaces its previous one; answers a result where it fails at once.
+    ``return_to``: our page that shows the result. Raises NotFound, and Conflict where no one signs in at the
+    provider."""
+    user = ctx.user
+
+    def look(unit: SystemUnit) -> ProviderChoice:
+        provider = providers.get(unit.of(user.tenant_id), name)
+        request = FlowRequest(return_to, response=TRY, link_session_id=user.session_id)
+        return ProviderChoice(tenants.get(unit, user.tenant_id), provider, request)
+
+    chosen = await ctx.services.store.read(look)
+    kind = KINDS[chosen.provider.kind]
+    if not kind.start:
+        raise Conflict("No one signs in at this provider: apps send its tokens")
+    provider = chosen.provider
+    await ctx.store.write(lambda unit: sign_in_flows.delete_try(unit, provider.id, user.session_id))
+    try:
+        return Started(await kind.begin(ctx, chosen, user.email), kind.cross_site)
+    except (SsoFailed, ProviderUnavailable) as refusal:
+        failed = provider_tries.refused(ctx, refusal, is_admin=accounts.is_admin(ctx))
+        await ctx.store.write(lambda unit: provider_tries.record(unit, ctx, provider, failed))
+        return failed
+
+
+async def result(ctx: RequestContext, provider: Provider) -> Tried | None:
+    """The result of the last try of the provider by the caller's session."""
+    return await ctx.store.read(lambda unit: provider_tries.result_of(unit, ctx, provider, ctx.user.session_id))

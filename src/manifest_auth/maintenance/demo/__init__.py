@@ -1,0 +1,9 @@
+"""``serve --demo``: fills an empty store with two clients and a fortnight of their work, and prints how to sign in.
+
+Refuses a store with other data, and a public address that other machines can reach. Everything is made by the
+operations of the server, with a clock that starts 14 days ago: so the audit trail is genuine. Passwords are random and
+printed once, or ``MANIFEST_DEMO_PASSWORD`` for all.
+"""
+
+from manifest_auth.maintenance.demo.filling import NotEmpty, check_allowed, fill, is_filled, welcome, welcome_again
+from manifest_auth.maintenance.demo.people import PastClock

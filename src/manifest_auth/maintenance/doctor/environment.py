@@ -1,0 +1,240 @@
+"""``doctor``: checks the public address, the clock, claims, the licence, passkeys, and the server that runs."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import bindparam, func, select
+
+from manifest_auth.audit import INSTALLATION, NEWEST_FIRST, EventFilter, page_across
+from manifest_auth.licence import Gate, State, free, overdrawn, warning
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.runtime.running import differing
+from manifest_auth.runtime.settings import Settings, SettingsError, admin_networks, is_loopback_host, proxy_networks
+from manifest_auth.sign_in.passkeys import relying_party
+from manifest_auth.store import Store, global_
+from manifest_auth.store.tables import nodes
+from manifest_auth.tenants.claims import ClaimOverview, list_all_claims
+from manifest_auth.text.canonical import when
+
+# ``doctor``: checks whether the public address is safe, and which server answers there.
+
+
+_ALIVE = {"success": True, "data": {"status": "alive"}}
+_LEAST_PREFIX = {4: 8, 6: 16}  # a single organisation may have 10.0.0.0/8, or an IPv6 /16 or smaller
+_NO_SERVER = (502, 503, 504)
+
+
+async def address(settings: Settings) -> list[tuple[str, str]]:
+    """Levels and texts of the findings. An https address is called once, with the time limit of calls to providers."""
+    url = settings.public_url
+    if settings.secure_cookies:
+        found = [await _reachable(settings)]
+        if not settings.trusted_proxies:
+            advice = "name the proxy's address in it, 127.0.0.1 for one on this machine"
+            found.append(("bad", "proxy: MANIFEST_TRUSTED_PROXIES is empty, and https ends at a proxy: every caller "
+                                 "seems to come from its address: throttles count all as one, and every device seems "
+                                 f"to be in the network of its user; {advice}"))  # fmt: skip
+        return [*found, *_too_wide(settings), *_proxy_among_admins(settings)]
+    if settings.is_loopback and not is_loopback_host(settings.host):
+        return [("bad", f"public address: {url} is for this machine, and others reach the listener on {settings.host}: "
+                        "/metrics and introspection are open to them. Set MANIFEST_PUBLIC_URL to https://…; serve "
+                        "starts only with MANIFEST_INSECURE_PUBLIC_URL=allowed")]  # fmt: skip
+    if settings.is_loopback:
+        return [("note", f"public address: {url} reaches this machine only")]
+    return [("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
+                    "and set MANIFEST_PUBLIC_URL to https://…")]  # fmt: skip
+
+
+def _too_wide(settings: Settings) -> list[tuple[str, str]]:
+    """Findings for proxy networks that are larger than any single organisation's."""
+    wide = [str(one) for one in proxy_networks(settings) if one.prefixlen < _LEAST_PREFIX[one.version]]
+    if not wide:
+        return []
+    return [("bad", f"proxy: MANIFEST_TRUSTED_PROXIES holds {', '.join(wide)}: callers from there can forge their "
+                    "address, and throttles have no effect. Name your proxies")]  # fmt: skip
+
+
+def _proxy_among_admins(settings: Settings) -> list[tuple[str, str]]:
+    """A finding for proxies that are also admin addresses: a request without X-Forwarded-For counts as from the
+    proxy."""
+    proxies, admins = proxy_networks(settings), admin_networks(settings)
+    if not any(one.version == other.version and one.overlaps(other) for one in proxies for other in admins):
+        return []
+    return [("note", "proxy: MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES; what one sends "
+                     "without X-Forwarded-For passes. Leave them out")]  # fmt: skip
+
+
+async def _reachable(settings: Settings) -> tuple[str, str]:
+    """Calls the public address. A failure is only a note: the server may not run yet, and not every network routes back
+    to itself."""
+    name = f"public address: {settings.public_url}"
+    # The operator's own address may be private.
+    outgoing = Outgoing(msgspec.structs.replace(settings, outgoing_private="on"))
+    try:
+        reply = await outgoing.get(f"{settings.public_url}/healthz", deadline=outgoing.deadline(INSTALLATION))
+    except Unreachable as error:
+        if "TLS: " in str(error):
+            return "bad", f"{name}: browsers will refuse it ({error}); fix the proxy's certificate"
+        return "note", f"{name} is not reached from here ({error}); check name, firewall and proxy"
+    finally:
+        await outgoing.close()
+    if _is_alive(reply):
+        return "ok", f"{name} leads to a running server"
+    if reply.status in _NO_SERVER:
+        return (
+            "note",
+            f"{name}: its proxy reaches no server (status {reply.status}); start it, or check the proxy's target",
+        )
+    return "bad", f"{name}: something else answers there (status {reply.status}); check the proxy's target"
+
+
+def _is_alive(reply: Reply) -> bool:
+    try:
+        return reply.status == 200 and reply.json() == _ALIVE
+    except ValueError:
+        return False
+
+
+# ``doctor``: claims on domains and directories that the operator has to decide about.
+
+
+_MOST = 20  # lines
+
+
+async def claim_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
+    """Levels and texts of the findings."""
+    every = await store.read(lambda unit: list(list_all_claims(unit, to_settle=True)))
+    found = [claim for claim in every if settings.domain_proof == "vouch" or _is_the_operators(claim)]
+    if not found:
+        return [("ok", "claims: none waits for the operator")]
+    results = [("note", f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
+    left = len(found) - _MOST
+    return [*results, ("note", f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else results
+
+
+def _is_the_operators(claim: ClaimOverview) -> bool:
+    """Whether the operator, not the client, has to act."""
+    return claim.contested == 1 or claim.claimed_by == "system"
+
+
+def _sentence(claim: ClaimOverview) -> str:
+    name, what = f"{claim.kind} {claim.what} of client {claim.client}", f"{claim.what} --client {claim.client}"
+    if claim.contested:
+        release = f"manifest-auth {claim.kind} release {what}"
+        return f"{name} is {claim.state}, and another client claims it too; the wrong one of them goes with: {release}"
+    keep = f"manifest-auth {claim.kind} vouch {what} --reason …"
+    return f"{name} is not proved, so it does not count; if you know that it belongs to them: {keep}"
+
+
+# ``doctor``: checks the clock against fixed dates, PostgreSQL's clock, those of other nodes, and the audit trail.
+
+
+_EARLIEST_MS = 1_767_225_600_000  # 2026-01-01: a clock before that is wrong
+_LATEST_MS = 2_398_377_600_000  # 2046-01-01: a clock after that is wrong too
+_APART_MS = 30_000  # more cannot be network delay or a busy machine
+_ALIVE_MS = 60_000
+_SET = "set it, better by NTP"
+_N = nodes.c
+_SKEWED = global_(
+    select(_N.host, _N.pid, _N.skew_ms)
+    .where(func.abs(_N.skew_ms) > _APART_MS, _N.seen_at > bindparam("since"))
+    .order_by(_N.host, _N.pid)
+)
+
+
+def plausible(now: int) -> tuple[str, str]:
+    """Level and text for the comparison with fixed dates. ``now``: what the clock says, milliseconds."""
+    if now < _EARLIEST_MS:
+        return "bad", f"clock: it is set to the past; tokens will be refused; {_SET}"
+    if now > _LATEST_MS:
+        return "bad", f"clock: it is set to the far future; everything has expired; {_SET}"
+    return "ok", "clock: plausible"
+
+
+async def compared(store: Store, now: int) -> list[tuple[str, str]]:
+    """Level and text for the comparison with the store; none when all agree."""
+    database_clock = await store.server_clock()
+    if database_clock is not None and abs(now - database_clock) > _APART_MS:
+        return [("bad", f"clock: it is {_apart(now - database_clock)}; set both, better by NTP")]
+    since = 0 if database_clock is None else database_clock - _ALIVE_MS
+    if skewed := await store.read(lambda unit: unit.all(_SKEWED, since=since)):
+        told = (f"that of {host} (process {pid}) is {_apart(skew)}" for host, pid, skew in skewed)
+        return [("bad", f"clock: {text}; {_SET}") for text in told]
+    newest, _ = await page_across(store, EventFilter(order=NEWEST_FIRST), 1)
+    if newest and newest[0].link.at > now + _APART_MS:
+        at = when(newest[0].link.at)
+        return [("bad", f"clock: it is behind {at}, when the newest event of the audit trail was recorded; {_SET}")]
+    return []
+
+
+def _apart(skew_ms: int) -> str:
+    return f"{abs(skew_ms) // 1000} s {'behind' if skew_ms < 0 else 'ahead of'} PostgreSQL's"
+
+
+# ``doctor``: the state of an on-premise licence and its seats.
+
+
+_INSTALL = "install one: manifest-auth license install"
+_BEHIND = "set it, better by NTP, or, if it is right, ask for a licence that resets the clock (docs/on-premise.md)"
+_LEVELS = {State.VALID: "ok", State.GRACE: "note", State.EXPIRED: "bad", State.MISSING: "bad"}
+
+
+async def licence_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
+    """Levels and texts of the findings; none in hosted mode."""
+    clock = Clock()
+    try:
+        gate = Gate(settings, store, clock)
+    except SettingsError as error:
+        return [("bad", f"licence: {error}")]
+    if not gate.is_needed:
+        return []
+    found = await gate.overview()
+    status, current, used = found.status, found.status.licence, found.used
+    if current is None or used is None:
+        return [("bad", f"licence: none is installed, so no user can sign in; {_INSTALL}")]
+    text = warning(status, clock.now_ms())
+    level = "note" if text and status.state is State.VALID else _LEVELS[status.state]
+    results = [(level, f"licence: {text}; {_INSTALL}" if text else f"licence: {current.id}, valid")]
+    if over := overdrawn(current.seats, used):
+        results.append(("note", f"seats: more are taken than granted ({', '.join(over)}); no user can be added"))
+    elif not any(msgspec.structs.astuple(free(current.seats, used))):
+        results.append(("note", "seats: all are taken; no user can be added"))
+    if status.is_set_back:
+        results.append(("bad", f"clock: it is behind the newest time that was seen here; {_BEHIND}"))
+    return results
+
+
+# ``doctor``: whether passkeys work at the public address, and whether it voids those that were made.
+
+
+async def passkey_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
+    """Levels and texts of the findings."""
+    now = await relying_party.look_at_passkeys(store, settings)
+    found = []
+    if now.void:
+        made_for = now.kept if now.rp_id != now.kept else "another name"
+        found.append(("bad", f"passkeys: {now.void} were made for {made_for} and do not work at {settings.public_url}: "
+                             "put MANIFEST_PUBLIC_URL back, or their owners have to add new ones"))  # fmt: skip
+    if now.why_off:
+        return [*found, ("note", f"passkeys: off, since {now.why_off}")]
+    if settings.passkey_rp_id and settings.passkey_rp_id != now.rp_id:
+        found.append(("note", f"passkeys: MANIFEST_PASSKEY_RP_ID is not used; the first passkey was made for "
+                              f"{now.kept}, and all belong to that"))  # fmt: skip
+    return found or [("ok", f"passkeys: they belong to {now.rp_id}")]
+
+
+# ``doctor``: whether the server that runs has the same settings.
+
+
+def running_findings(settings: Settings) -> list[tuple[str, str]]:
+    """Levels and texts of the findings; none where no server runs with this data folder."""
+    try:
+        found = differing(settings)
+    except SettingsError:  # the secret key, of which another finding tells
+        return []
+    names = sorted({name for each in found for name in each})
+    if names:
+        return [("note", f"settings: the server that runs here has another value of {', '.join(names)}; restart it, or "
+                         "run this with its settings")]  # fmt: skip
+    return [("ok", "settings: those of the server that runs here")] if found else []

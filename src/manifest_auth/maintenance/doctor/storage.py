@@ -1,0 +1,248 @@
+"""``doctor``: checks folders, disk space, the SQLite file, writing, and whether keys open all sealed values."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from manifest_auth.maintenance import files_place, reencrypt
+from manifest_auth.maintenance.reencrypt import Sealed
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.files import FilesUnavailable, folder_of, open_storage
+from manifest_auth.runtime.os_process import user_name
+from manifest_auth.runtime.sealing import CannotOpen, Sealer
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.store import Store, StoreUnavailable, SystemUnit, installation_values, sqlite_copy
+from manifest_auth.store.tables import sealed_for
+
+# ``doctor``: file modes and owners of the data folders, free disk space, and the integrity of the SQLite file.
+
+
+SCARCE, TOO_LITTLE = 1024, 200  # MiB
+
+
+def unusable(settings: Settings) -> str:
+    """Why this user cannot use the data folder, and the remedy; empty when the user can use or create it."""
+    folder, me = Path(settings.data_dir).absolute(), user_name(os.getuid())
+    try:
+        if not folder.exists():
+            there = next(path for path in folder.parents if path.exists())
+            if os.access(there, os.W_OK | os.X_OK):
+                return ""
+            return f"{folder} does not exist, and {me} may not create it; run: install -d -m 700 -o {me} {folder}"
+        if not folder.is_dir():
+            return f"{folder} is not a folder; see MANIFEST_DATA_DIR"
+        owner = folder.stat().st_uid
+    except OSError as error:
+        return f"{me} cannot access {folder} ({error.strerror}); run this as its owner, or move it"
+    if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return ""
+    if owner == os.getuid():
+        return f"{folder} cannot be written; see its mode, and whether it is mounted read-only"
+    return f"{folder} belongs to {user_name(owner)}; run this as {user_name(owner)}, or: chown -R {me} {folder}"
+
+
+def storage_findings(settings: Settings) -> list[tuple[str, str]]:
+    """Levels and texts of the findings; none for folders that do not exist yet."""
+    store = None if settings.on_postgres else Path(settings.database.removeprefix("sqlite:///"))
+    folders = [Path(settings.data_dir), folder_of(settings), store.parent if store else None]
+    there = [path for path in dict.fromkeys(f for f in folders if f is not None) if path.is_dir()]
+    found = [finding for folder in there for finding in _folder(folder)]
+    if store is not None and store.exists():
+        found += _file(store)
+    if there and not found:
+        found.append(("ok", "file modes: no other user of this machine can access the data folder"))
+    return found + _disk_space(there)
+
+
+async def integrity(settings: Settings) -> list[tuple[str, str]]:
+    """Checks the SQLite file. PostgreSQL checks its files itself."""
+    path = Path(settings.database.removeprefix("sqlite:///"))
+    damaged = await asyncio.to_thread(sqlite_copy.damage, path, quick=True)
+    if damaged:
+        return [
+            ("bad", f"integrity: {path} is damaged ({damaged[0]}); stop the server, keep the file, restore a backup")
+        ]
+    return [("ok", "integrity: quick_check finds the store whole")]
+
+
+def _folder(path: Path) -> list[tuple[str, str]]:
+    found = path.stat()
+    if found.st_uid != os.getuid():
+        return _bad(f"{path} belongs to {user_name(found.st_uid)}; run this as {user_name(found.st_uid)}, or: "
+                    f"chown -R {user_name(os.getuid())} {path}")  # fmt: skip
+    if found.st_mode & stat.S_IRWXO:
+        return _bad(f"every user of this machine can access {path}; run: chmod 700 {path}")
+    if found.st_mode & stat.S_IRWXG:
+        may = "can change" if found.st_mode & stat.S_IWGRP else "can access"
+        return _bad(f"its group {may} {path}; run: chmod 700 {path}")
+    return []
+
+
+def settings_file(path: Path) -> list[tuple[str, str]]:
+    """Of the file that ``--env-file`` names, which holds passwords and keys."""
+    if path.stat().st_mode & stat.S_IRWXO:
+        return _bad(f"every user of this machine can access {path}; run: chmod o= {path}")
+    return []
+
+
+def _file(path: Path) -> list[tuple[str, str]]:
+    found = path.stat()
+    if found.st_uid != os.getuid():
+        return _bad(f"{path} belongs to {user_name(found.st_uid)}; run this as {user_name(found.st_uid)}, or: "
+                    f"chown {user_name(os.getuid())} {path}")  # fmt: skip
+    into = path.absolute().parent.stat().st_mode
+    for group, way, reads in (
+        ("every user of this machine", stat.S_IXOTH, stat.S_IRWXO),
+        ("its group", stat.S_IXGRP, stat.S_IRWXG),
+    ):
+        if into & way and found.st_mode & reads:
+            return _bad(f"{group} can read {path} and all password hashes; run: chmod 600 {path}*")
+    return []
+
+
+def _bad(text: str) -> list[tuple[str, str]]:
+    return [("bad", f"file modes: {text}")]
+
+
+def _disk_space(folders: list[Path]) -> list[tuple[str, str]]:
+    disks = {path.stat().st_dev: path for path in reversed(folders)}
+    found = []
+    for path in disks.values():
+        free = shutil.disk_usage(path).free // 2**20
+        advice = "; free space: on a full disk nothing can be stored and no user can sign in" if free < SCARCE else ""
+        level = "bad" if free < TOO_LITTLE else "note" if advice else "ok"
+        found.append((level, f"disk: {free} MiB are free under {path}{advice}"))
+    return found
+
+
+# ``doctor``: writes a little into the store and into the place of uploaded files, as a server would.
+
+
+_PROBE = "doctor"
+Findings = list[tuple[str, str]]
+
+
+async def store_writes(store: Store) -> Findings:
+    """Commits a value and deletes it again."""
+
+    def work(unit: SystemUnit) -> None:
+        installation_values.put(unit, _PROBE, Random().text(9))
+
+    try:
+        await store.write(work)
+        await store.write(lambda unit: installation_values.take(unit, _PROBE))
+    except StoreUnavailable as error:
+        return [("bad", f"writes: the store takes none, so nobody can sign in: {error}; free space where its disk is "
+                        "full, and see which rights are missing")]  # fmt: skip
+    return [("ok", "writes: the store takes them")]
+
+
+async def file_writes(settings: Settings, store: Store) -> Findings:
+    """Stores a file, reads it and deletes it; and looks for the one that a server made. Nothing where all is well."""
+    folder, mark = folder_of(settings), await files_place.mark_of(store)
+    if folder is not None and not folder.exists():
+        if not settings.files and mark is None:
+            return []  # the first server makes it
+        return [("bad", f"files: {folder} does not exist; mount it, or make it: install -d -m 700 {folder}")]
+    if folder is not None and folder.stat().st_uid != os.getuid():
+        return []  # what this user wrote there the server could not use
+    storage = open_storage(settings)
+    try:
+        probe = await files_place.put(storage)
+        is_kept = await files_place.holds(storage, probe)
+        await storage.drop(probe)
+    except (FilesUnavailable, OSError) as error:
+        return [("bad", f"files: none can be stored: {error}; see MANIFEST_FILES")]
+    if not is_kept:
+        return [("bad", "files: what is stored is not what is read; see MANIFEST_FILES")]
+    if mark is not None and not await files_place.holds(storage, mark):
+        return [("bad", f"files: {folder or settings.files}: {files_place.ELSEWHERE}")]
+    return []
+
+
+# ``doctor``: checks whether the secret keys open all sealed values, and names the remedy where they do not.
+
+
+SECONDS = 20.0  # an operator waits for this; `keys reencrypt` checks the rest
+NAMED = 10  # rows named for each column; the others are counted
+_PUT_BACK = "add the key that sealed it after the others (docs/operations/backup.md, Secret key)"
+#: The remedy where that key is lost.
+_LOST = {
+    "signing_keys.secret": "without it, run manifest-auth keys lost",
+    "providers.secrets": "without it, run manifest-auth keys lost, and enter the provider's secret again",
+    "admin_second_factors.secret": "without it another system admin resets the second factor",
+    "user_totps.secret": "without it, those users use a recovery code, or a manager resets their factors",
+    "user_totps.next_secret": "without it, those users begin to set their authenticator app up again",
+    "sign_in_challenges.secrets": "without it, those users have to start their sign-in again",
+    "sign_in_flows.secrets": "without it, those users have to start their sign-in again",
+    "badge_pins.pepper": "without it, those users need a new PIN",
+    "directory_proofs.secrets": "without it, those proofs of a directory have to start again",
+    "kept_tokens.tokens": "without it, those users have to sign in again",
+    "queued_mails.mail": "without it, those e-mails expire within the hour; request their links again",
+}
+
+
+class _ColumnWalk:
+    """The progress of the check of one column."""
+
+    def __init__(self, part: Sealed) -> None:
+        self.part = part
+        self.seen, self.is_over = 0, False
+        self.lost: list[str] = []
+        self._after: dict[str, Any] | None = None
+
+    async def step(self, store: Store, sealer: Sealer) -> None:
+        """Checks the next rows: read in their own unit of work, opened outside of it."""
+        part, after = self.part, self._after
+        statement, values = (part.first, {}) if after is None else (part.next, after)
+        found = [
+            dict(zip(part.columns, row, strict=True))
+            for row in await store.read(lambda unit: unit.all(statement, **values))
+        ]
+        for row in found:
+            name = sealed_for(part.column, **row)
+            try:
+                sealer.open(row[part.column.name], name)
+            except CannotOpen:
+                self.lost.append(name)
+        self.seen += len(found)
+        self.is_over = len(found) < reencrypt.STEP
+        if found:
+            self._after = part.key_of(found[-1], "after")
+
+
+async def sealed_findings(
+    store: Store, sealer: Sealer, show: Callable[[str, int], None], seconds: float = SECONDS
+) -> list[tuple[str, str]]:
+    """Levels and texts of the findings. Reads only, a step of each column in turn, for at most ``seconds``;
+    ``show`` gets the number of checked values."""
+    walks = [_ColumnWalk(part) for part in reencrypt.SEALED]
+    until = time.monotonic() + seconds
+    while (going := [walk for walk in walks if not walk.is_over]) and time.monotonic() < until:
+        for walk in going:
+            await walk.step(store, sealer)
+        show("opening sealed values", sum(walk.seen for walk in walks))
+    seen, lost = sum(walk.seen for walk in walks), sum(len(walk.lost) for walk in walks)
+    if seen and lost == seen:
+        return [("bad", "signing keys: the secret key is not the one that this store was made with; restore "
+                        "it, or see docs/operations/backup.md, Lost secret key")]  # fmt: skip
+    found = [("bad", _text(walk)) for walk in walks if walk.lost]
+    if unseen := [walk.part.name for walk in walks if not walk.is_over]:
+        advice = "`keys reencrypt` checks all and names those that do not open"
+        found.append(("note", f"sealed values: {seen} were checked; of {', '.join(unseen)} not all; {advice}"))
+    elif not lost:
+        found.append(("ok", f"signing keys: the secret key opens them and all else that is sealed, {seen} values"))
+    return found
+
+
+def _text(walk: _ColumnWalk) -> str:
+    more = f" and {len(walk.lost) - NAMED} more" if len(walk.lost) > NAMED else ""
+    otherwise = _LOST.get(walk.part.name, "without it, that value is lost")
+    return f"sealed values: no secret key opens {', '.join(walk.lost[:NAMED])}{more}; {_PUT_BACK}; {otherwise}"

@@ -1,0 +1,197 @@
+"""Settings, state and counts of the installation, for its system admins."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, func, select
+
+from manifest_auth import audit
+from manifest_auth.accounts import mail_queue
+from manifest_auth.accounts.admins import management, second_factor
+from manifest_auth.audit import Act, Event
+from manifest_auth.context import Request
+from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.licence import Overview
+from manifest_auth.maintenance import last_backup
+from manifest_auth.runtime.settings import is_listed, networks_of
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sessions.principal import ENDS_AT
+from manifest_auth.store import SystemUnit, cross_tenant, global_
+from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
+from manifest_auth.tenants import step_up
+
+if TYPE_CHECKING:
+    from manifest_auth.maintenance.doctor import Finding
+
+
+# Changes the settings of the installation, for system admins.
+#
+# They are: whether system admins need a second factor, and the networks of the admin routes.
+
+
+_NAMES = ("secondFactorRequired", "adminAddresses")  # of the members, in the audit trail
+
+
+class InstallationSettings(NamedTuple):
+    """``admin_addresses``: networks that may call the admin routes, comma separated; empty: all."""
+
+    second_factor_required: bool
+    admin_addresses: str
+
+
+def read_settings(unit: SystemUnit) -> InstallationSettings:
+    return InstallationSettings(second_factor.is_required(unit), management.addresses(unit))
+
+
+def stored_form(addresses: str) -> str:
+    """Networks, as :func:`change_settings` takes them. Raises ValidationError."""
+    try:
+        return management.normalised(addresses.strip())
+    except ValueError as error:
+        raise ValidationError(details=[("adminAddresses", str(error))]) from None
+
+
+def change_settings(
+    unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None
+) -> InstallationSettings:
+    """Changes the settings; None leaves a value. Raises InvalidToken, ReauthenticationRequired, and Conflict for a
+    change that would lock out the acting admin."""
+    step_up.check(ctx, Act.INSTALLATION)
+    management.lock_active_admins(unit, ctx)
+    before = read_settings(unit)
+    if required is not None and required != before.second_factor_required:
+        if required and not second_factor.has_one(unit, ctx.admin.admin_id):
+            raise Conflict("Enrol a second factor yourself first")
+        second_factor.require(unit, required)
+    if addresses is not None and addresses != before.admin_addresses:
+        if addresses and not is_listed(ctx.address, networks_of(addresses)):
+            raise Conflict(f"Your own address ({ctx.address}) is not in these networks: you would be locked out")
+        management.set_addresses(unit, addresses)
+    after = read_settings(unit)
+    pairs = zip(_NAMES, before, after, strict=True)
+    if changes := {name: {"before": was, "after": now} for name, was, now in pairs if was != now}:
+        audit.record_installation(unit, ctx, Event.INSTALLATION_CHANGED, "", **changes)
+    return after
+
+
+# Numbers of clients, users, sessions and admins of the installation, for system admins.
+
+
+class CountsData(msgspec.Struct, frozen=True, rename="camel"):
+    clients: int
+    suspended_clients: int
+    clients_to_delete: int
+    users: int
+    active_users: int
+    open_sessions: int
+    system_admins: int
+    admin_sessions: int
+
+
+class _One(NamedTuple):
+    rows: int
+
+
+class _Two(NamedTuple):
+    rows: int
+    active: int
+
+
+class _Clients(NamedTuple):
+    rows: int
+    suspended: int
+    to_delete: int
+
+
+def _where(condition: Any) -> Any:
+    return func.count().filter(condition)
+
+
+_WHY = "system admins see the numbers of the whole installation"
+_SUSPENDED, _TO_DELETE = _where(tenants.c.suspended_at.is_not(None)), _where(tenants.c.delete_at.is_not(None))
+_CLIENTS = global_(select(func.count(), _SUSPENDED, _TO_DELETE).select_from(tenants), _Clients)
+_USERS = cross_tenant(
+    select(func.count(), _where(users.c.deactivated_at.is_(None))).select_from(users), _Two, because=_WHY
+)
+_SESSIONS = cross_tenant(
+    select(func.count()).select_from(sessions).where(sessions.c.ended_at.is_(None), bindparam("now") < ENDS_AT),
+    _One,
+    because=_WHY,
+)
+_ADMINS = global_(select(_where(system_admins.c.disabled_at.is_(None))).select_from(system_admins), _One)
+_ADMIN_SESSIONS = global_(
+    select(func.count())
+    .select_from(admin_sessions)
+    .where(admin_sessions.c.ended_at.is_(None), admin_sessions.c.ends_at > bindparam("now")),
+    _One,
+)
+
+
+def read_counts(unit: SystemUnit, now: int) -> CountsData:
+    """The numbers as of ``now``, milliseconds."""
+    [clients], [people], [admins] = unit.all(_CLIENTS), unit.all(_USERS), unit.all(_ADMINS)
+    [opened], [of_admins] = unit.all(_SESSIONS, now=now), unit.all(_ADMIN_SESSIONS, now=now)
+    return CountsData(
+        clients=clients.rows,
+        suspended_clients=clients.suspended,
+        clients_to_delete=clients.to_delete,
+        users=people.rows,
+        active_users=people.active,
+        open_sessions=opened.rows,
+        system_admins=admins.rows,
+        admin_sessions=of_admins.rows,
+    )
+
+
+# State of the installation for its system admins: what is known without the long checks of ``doctor``.
+
+
+class InstallationStanding(NamedTuple):
+    """``findings``: notes and what is bad, of the quick checks; ``backup_at``: milliseconds, None for none;
+    ``has_factor``: the caller has a second factor; ``mails_waiting``: that the mail server did not accept at first."""
+
+    findings: tuple[Finding, ...]
+    licence: Overview
+    backup_at: int | None
+    counts: CountsData
+    has_factor: bool
+    mails_waiting: int
+
+
+async def read_standing(ctx: RequestContext) -> InstallationStanding:
+    """The state of the installation, for the system admin who calls."""
+    services, me = ctx.services, ctx.admin.admin_id
+
+    def work(unit: SystemUnit) -> tuple[CountsData, bool, int]:
+        return read_counts(unit, ctx.now), second_factor.is_enrolled(unit, me), mail_queue.not_accepted(unit)
+
+    counted, has_factor, waiting = await services.store.read(work)
+    return InstallationStanding(
+        findings=await _quick_findings(services),
+        licence=await services.licence.overview(),
+        backup_at=await last_backup.read_time(services.store),
+        counts=counted,
+        has_factor=has_factor,
+        mails_waiting=waiting,
+    )
+
+
+async def _quick_findings(services: Services) -> tuple[Finding, ...]:
+    """Those of ``doctor`` that cost little. Its modules are loaded with the first use: no start waits for them."""
+    await asyncio.to_thread(import_module, "manifest_auth.maintenance.doctor")
+    from manifest_auth.maintenance.doctor import Finding, environment, storage
+
+    settings, store, now = services.settings, services.store, services.clock.now_ms()
+    found = [
+        environment.plausible(now),
+        *await environment.compared(store, now),
+        *await asyncio.to_thread(storage.storage_findings, settings),
+        *await environment.claim_findings(settings, store),
+    ]
+    if settings.rate_limits == "off":
+        found.append(("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it"))
+    return tuple(Finding(*one) for one in found if one[0] != "ok")

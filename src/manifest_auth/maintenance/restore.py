@@ -1,0 +1,191 @@
+"""Restores a backup into an empty installation, and verifies that it is what was backed up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from manifest_auth.maintenance.archive import FILES, KEY, STORE, Archive, Manifest, Member, NotPossible, Progress
+from manifest_auth.maintenance.backup import ON_POSTGRES
+from manifest_auth.maintenance.files_place import FILES_MARK
+from manifest_auth.maintenance.last_backup import RESTORED
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.files import folder_of, path_of
+from manifest_auth.runtime.os_process import who_runs_this
+from manifest_auth.runtime.sealing import KEY_FILE
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.temp_folder import sync
+from manifest_auth.store import sqlite_copy
+
+
+class RestoreProof(NamedTuple):
+    """The result of a restore."""
+
+    manifest: Manifest
+    ended_sessions: int
+    needs_key: bool
+
+
+class _Paths(NamedTuple):
+    """The final paths of an installation's parts, and the temporary paths of unpacked ones: on the same file system as
+    each final path, which may be a mount point. ``verified_store``: the store's name while the other parts are moved;
+    if it exists later, the restore was interrupted, since the store is moved last."""
+
+    store: Path
+    unpacked_store: Path
+    verified_store: Path
+    key: Path
+    unpacked_key: Path
+    files: Path | None
+    unpacked_files: Path
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that receive files."""
+        return [self.store.parent, self.key.parent, *([self.files] if self.files else [])]
+
+
+def _paths(settings: Settings) -> _Paths:
+    def beside(path: Path, how: str) -> Path:
+        return path.with_name(f".{path.name}.{how}")
+
+    store, key = Path(settings.database.removeprefix("sqlite:///")), Path(settings.data_dir) / KEY_FILE
+    files = folder_of(settings)
+    waits = (files or key.parent) / ".restoring"
+    return _Paths(
+        store=store,
+        unpacked_store=beside(store, "restoring"),
+        verified_store=beside(store, "proved"),
+        key=key,
+        unpacked_key=beside(key, "restoring"),
+        files=files,
+        unpacked_files=waits,
+    )
+
+
+def restore(settings: Settings, source: Path, progress: Progress, *, end_sessions: bool = False) -> RestoreProof:
+    """Unpacks, verifies hashes, schema, integrity and row counts, and only then moves everything into place.
+
+    Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing was changed. The next restore removes
+    what a killed one left.
+    """
+    if settings.on_postgres:
+        raise NotPossible(ON_POSTGRES)
+    paths = _paths(settings)
+    for path in (paths.store, Path(f"{paths.store}-wal"), Path(f"{paths.store}-shm")):
+        if path.exists():
+            raise NotPossible(f"{path} exists already: a backup is only restored into an empty installation")
+    with source.open("rb") as raw:
+        archive = Archive(raw, progress)
+        manifest = archive.manifest
+        manifest.contents.schema.check("the backup's schema")
+        with _unpacking(paths):
+            _unpack(archive, paths, progress)
+            ended = sqlite_copy.end_sessions(paths.unpacked_store) if end_sessions else None
+            detail = {"at": Clock().now_ms(), "backup_of": manifest.made_at, "sessions_ended": ended, **who_runs_this()}
+            sqlite_copy.write_value(paths.unpacked_store, RESTORED, json.dumps(detail))
+            sqlite_copy.drop_value(paths.unpacked_store, FILES_MARK)
+            _move_into_place(paths)
+    return RestoreProof(manifest, ended or 0, settings.secret_key is None and not paths.key.exists())
+
+
+@contextlib.contextmanager
+def _unpacking(paths: _Paths) -> Iterator[None]:
+    """Removes temporary files: of an earlier, killed restore before, and of this one after."""
+    new = [path for path in paths.folders if not path.exists()]
+    for path in new:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _set_owner(path, path.parent)
+    _clear(paths)
+    try:
+        if paths.files is not None and any(path.name != "lost+found" for path in paths.files.iterdir()):
+            raise NotPossible(f"{paths.files} is not empty: a backup is only restored into an empty installation")
+        yield
+    finally:
+        _clear(paths)
+        for path in reversed(new):
+            with contextlib.suppress(OSError):
+                path.rmdir()  # if it stayed empty
+
+
+def _clear(paths: _Paths) -> None:
+    if paths.verified_store.exists() and not paths.store.exists():
+        _undo(paths)
+    for path in (paths.unpacked_store, paths.unpacked_key, paths.verified_store):
+        path.unlink(missing_ok=True)
+    if paths.unpacked_files.exists():
+        shutil.rmtree(paths.unpacked_files)
+
+
+def _undo(paths: _Paths) -> None:
+    """Removes the files and the key that an interrupted restore had moved, and nothing else."""
+    if paths.files is not None:
+        for row in sqlite_copy.files(paths.verified_store):
+            path = path_of(paths.files, row.key)
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()  # it is empty, or missing
+    if paths.unpacked_key.exists() and paths.key.exists() and paths.key.samefile(paths.unpacked_key):
+        paths.key.unlink()
+
+
+def _unpack(archive: Archive, paths: _Paths, progress: Progress) -> None:
+    archive.put(STORE, paths.unpacked_store)
+    progress("checking the store", 0, None)
+    _verify(archive.manifest, paths.unpacked_store)
+    if KEY in archive.manifest.members:
+        archive.put(KEY, paths.unpacked_key)
+        if paths.key.exists() and paths.key.read_bytes() != paths.unpacked_key.read_bytes():
+            raise NotPossible(f"{paths.key} exists already and is another key")
+    names = [name for name in archive.manifest.members if name.startswith(f"{FILES}/")]
+    if names and paths.files is None:
+        raise NotPossible("the backup holds uploaded files, and MANIFEST_FILES names no folder to put them into")
+    for number, name in enumerate(names):
+        progress("unpacking uploaded files", number, len(names))
+        archive.put(name, paths.unpacked_files / name.removeprefix(f"{FILES}/"))
+
+
+def _verify(manifest: Manifest, store: Path) -> None:
+    if found := sqlite_copy.damage(store):
+        raise NotPossible(f"integrity_check: {found[0]}")
+    if sqlite_copy.contents(store) != manifest.contents:
+        raise NotPossible("schema, counts of rows or heads of audit chains are not those of the manifest")
+    if manifest.files == "here":
+        there = {name.rpartition("/")[2]: member for name, member in manifest.members.items()}
+        for row in sqlite_copy.files(store):
+            named = row.key in manifest.lost or (not row.is_used and row.key not in there)
+            if not named and there.get(row.key) != Member(row.size, row.sha256):
+                raise NotPossible(f"the uploaded file {row.key} is not in the backup as the store names it")
+
+
+def _move_into_place(paths: _Paths) -> None:
+    """Moves the parts; each step is synced to the disk before the next one starts. The folders' owners get the
+    files."""
+    _set_owner(paths.unpacked_store, paths.store.parent)
+    paths.unpacked_store.rename(paths.verified_store)
+    sync(paths.store.parent)
+    if paths.files is not None and paths.unpacked_files.exists():
+        for path in paths.unpacked_files.rglob("*"):
+            _set_owner(path, paths.files)
+        for shelf in list(paths.unpacked_files.iterdir()):
+            sync(shelf)
+            shelf.rename(paths.files / shelf.name)
+        sync(paths.files)
+    if paths.unpacked_key.exists() and not paths.key.exists():
+        _set_owner(paths.unpacked_key, paths.key.parent)
+        os.link(paths.unpacked_key, paths.key)  # a hard link: an interrupted restore recognises its own key
+        sync(paths.key.parent)
+    paths.verified_store.rename(paths.store)
+    sync(paths.store.parent)
+
+
+def _set_owner(path: Path, like: Path) -> None:
+    """When root restores, the files get the owner of the folder, so that the server's user can read them."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

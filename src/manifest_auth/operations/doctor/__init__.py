@@ -1,6 +1,0 @@
-"""``manifest-auth doctor``: one module for each area; :mod:`.run` calls them all.
-
-Never changes anything, and never prints a secret.
-"""
-
-from manifest_auth.operations.doctor.run import Finding, examine
