@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from manifest_auth import licence
-from manifest_auth.api.admin.installation import wire
 from manifest_auth.cli.command import CommandRefused, origin_of, started
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.runtime import settings
@@ -131,5 +130,5 @@ async def _status(_given: argparse.Namespace) -> None:
 
 
 def _show(services: Services, found: licence.Overview) -> None:
-    shown = msgspec.to_builtins(wire(found, services.clock.now_ms()))
+    shown = msgspec.to_builtins(licence.LicenceData.at(found, services.clock.now_ms()))
     print(msgspec.json.format(msgspec.json.encode({k: v for k, v in shown.items() if v is not None})).decode())

@@ -51,12 +51,6 @@ class ClientStanding(NamedTuple):
     licence_warning: str
 
     @property
-    def seats_free(self) -> Seats | None:
-        """None where no licence is asked for, or none is installed."""
-        held, used = self.licence.status.licence, self.licence.used
-        return licence.free(held.seats, used) if held is not None and used is not None else None
-
-    @property
     def is_licence_over(self) -> bool:
         return self.licence.status.state in (State.MISSING, State.GRACE, State.EXPIRED)
 

@@ -8,6 +8,7 @@ from manifest_auth.licence.gate import (
     ALLOWED,
     UNCOUNTED,
     Gate,
+    LicenceData,
     Overview,
     SeatCounter,
     State,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -22,6 +22,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, TenantUnit, global_, installation_values, upsert
 from manifest_auth.store.tables import licences, revoked_licences, seats_taken
 from manifest_auth.text.canonical import when
+from manifest_auth.text.wire import Wire
 
 # Seats: which licence type allows which roles, and whether one is left (docs/decisions/0027-seats.md).
 #
@@ -190,6 +191,62 @@ class Overview(NamedTuple):
     status: LicenceStatus
     used: Seats | None
     installation: str
+
+    @property
+    def free(self) -> Seats | None:
+        """What :func:`free` says; None where no licence is needed, or none is installed."""
+        current = self.status.licence
+        return free(current.seats, self.used) if current is not None and self.used is not None else None
+
+
+class SeatsData(Wire, frozen=True):
+    """Numbers of users, by licence type."""
+
+    full: int
+    operate: int
+    connect: int
+
+
+class LicenceData(Wire, frozen=True):
+    """``seatsUsed``: active users of all clients, by the type that each needs at least; ``seatsFree``: how many users
+    of each type could be added, if no other type is. ``installationId``: the vendor may bind a licence to it."""
+
+    state: Literal["not-needed", "missing", "valid", "grace", "expired"]
+    customer: str | None
+    license_id: str | None
+    seats: SeatsData | None
+    seats_used: SeatsData | None
+    seats_free: SeatsData | None
+    features: tuple[str, ...] | None
+    issued_at: str | None
+    expires_at: str | None
+    grace_ends_at: str | None
+    installation_id: str
+    warning: str | None
+
+    @classmethod
+    def at(cls, overview: Overview, now: int) -> LicenceData:
+        """The licence's state ``now``, milliseconds."""
+        status, current = overview.status, overview.status.licence
+        warned = warning(status, now)
+        if status.is_set_back:
+            warned = "; ".join(filter(None, (warned, "the clock is behind the newest time that this server recorded")))
+        counted = (current.seats if current else None, overview.used, overview.free)
+        seats, seats_used, seats_free = (SeatsData.of(each) if each else None for each in counted)
+        return cls(
+            state=status.state.value,
+            customer=current.customer if current else None,
+            license_id=current.id if current else None,
+            seats=seats,
+            seats_used=seats_used,
+            seats_free=seats_free,
+            features=current.features if current else None,
+            issued_at=when(current.issued_at * 1000) if current else None,
+            expires_at=when(current.expires_ms) if current else None,
+            grace_ends_at=when(current.ends_ms) if current else None,
+            installation_id=overview.installation,
+            warning=warned or None,
+        )
 
 
 class Gate:

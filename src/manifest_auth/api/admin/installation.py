@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar, Literal, get_args
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import __version__, licence
+from manifest_auth import __version__
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, LicenseInvalid, NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, or_none
-from manifest_auth.licence import Overview, Seats
+from manifest_auth.licence import LicenceData
 from manifest_auth.maintenance import clear_throttles, installation_state, last_backup, licence_watch, signing_keys
 from manifest_auth.maintenance.installation_state import CountsData, InstallationSettings
 from manifest_auth.runtime.settings import variable
@@ -217,65 +217,12 @@ class LicenceBody(msgspec.Struct, frozen=True, rename="camel"):
     license_key: Annotated[str, Meta(min_length=1)]
 
 
-class SeatsData(Wire, frozen=True):
-    """Numbers of users, by licence type."""
-
-    full: int
-    operate: int
-    connect: int
-
-
-class LicenceData(Wire, frozen=True):
-    """``seatsUsed``: active users of all clients, by the type that each needs at least; ``seatsFree``: how many users
-    of each type could be added, if no other type is. ``installationId``: the vendor may bind a licence to it."""
-
-    state: Literal["not-needed", "missing", "valid", "grace", "expired"]
-    customer: str | None
-    license_id: str | None
-    seats: SeatsData | None
-    seats_used: SeatsData | None
-    seats_free: SeatsData | None
-    features: tuple[str, ...] | None
-    issued_at: str | None
-    expires_at: str | None
-    grace_ends_at: str | None
-    installation_id: str
-    warning: str | None
-
-
-def wire(overview: Overview, now: int) -> LicenceData:
-    """The licence's state as on the wire. ``now``: milliseconds."""
-    status, used = overview.status, overview.used
-    current = status.licence
-    warning = licence.warning(status, now)
-    if status.is_set_back:
-        warning = "; ".join(filter(None, (warning, "the clock is behind the newest time that this server recorded")))
-    return LicenceData(
-        state=status.state.value,
-        customer=current.customer if current else None,
-        license_id=current.id if current else None,
-        seats=_seats(current.seats if current else None),
-        seats_used=_seats(used),
-        seats_free=_seats(licence.free(current.seats, used) if current and used is not None else None),
-        features=current.features if current else None,
-        issued_at=when(current.issued_at * 1000) if current else None,
-        expires_at=when(current.expires_ms) if current else None,
-        grace_ends_at=when(current.ends_ms) if current else None,
-        installation_id=overview.installation,
-        warning=warning or None,
-    )
-
-
-def _seats(seats: Seats | None) -> SeatsData | None:
-    return SeatsData.of(seats) if seats is not None else None
-
-
 async def _install(ctx: RequestContext, call: Call[LicenceBody]) -> LicenceData:
-    return wire(await licence_watch.install(ctx, call.body.license_key), ctx.now)
+    return LicenceData.at(await licence_watch.install(ctx, call.body.license_key), ctx.now)
 
 
 async def _read_licence(ctx: RequestContext, call: Call[None]) -> LicenceData:
-    return wire(await ctx.services.licence.overview(), ctx.now)
+    return LicenceData.at(await ctx.services.licence.overview(), ctx.now)
 
 
 _PATH = "/api/admin/license-on-prem"

@@ -95,7 +95,7 @@ def _licence(standing: ClientStanding) -> Iterator[Attention]:
     if standing.licence_warning:
         said = standing.licence_warning[:1].upper() + standing.licence_warning[1:]
         yield Attention(standing.is_licence_over, said, "Ask the people who run this server to renew it.")
-    free = standing.seats_free
+    free = standing.licence.free
     if free is not None and not any(msgspec.structs.astuple(free)):
         yield Attention(False, "All seats of the licence are taken", "No one new is let in until one is free.")
 
@@ -158,7 +158,7 @@ def _figures(standing: ClientStanding, used: Usage) -> Iterator[tuple[str, str, 
     yield str(used.users), "active account" if used.users == 1 else "active accounts", "/console/users?state=active"
     yield str(used.active_users), "signed in within 30 days", "/console/usage"
     yield str(used.open_sessions), "open session" if used.open_sessions == 1 else "open sessions", "/console/usage"
-    free = standing.seats_free
+    free = standing.licence.free
     if free is not None:
         yield str(free.full), "full seat free" if free.full == 1 else "full seats free", "/console/usage"
 
@@ -173,41 +173,15 @@ _WORDS = {
 }
 
 
-class SeatRow(msgspec.Struct, frozen=True):
-    """``free``: how many more the installation's licence has; None where none is needed."""
-
-    name: str
-    roles: str
-    taken: int
-    free: int | None
-
-
 class UsageView(msgspec.Struct, frozen=True):
-    """``counted_at``: milliseconds."""
+    """``kinds``: names of the licence types, and the roles that need them."""
 
-    users: int
-    active_users: int
-    open_sessions: int
-    rows: tuple[SeatRow, ...]
-    is_licensed: bool
-    counted_at: int
+    usage: Usage
+    kinds: dict[str, tuple[str, str]]
 
 
 async def _show_usage(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    found = await client_standing.of_client(ctx)
-    taken = msgspec.structs.asdict(found.seats)
-    free = None if found.free is None else msgspec.structs.asdict(found.free)
-    view = UsageView(
-        users=found.users,
-        active_users=found.active_users,
-        open_sessions=found.open_sessions,
-        rows=tuple(
-            SeatRow(name, roles, taken[kind], None if free is None else free[kind])
-            for kind, (name, roles) in _WORDS.items()
-        ),
-        is_licensed=free is not None,
-        counted_at=found.counted_at,
-    )
+    view = UsageView(await client_standing.of_client(ctx), _WORDS)
     return await frame.shown(ctx, lambda unit: view)
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth import licence
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.licence import Overview, State
+from manifest_auth.licence import LicenceData, Overview, State
 from manifest_auth.maintenance import installation_state, licence_watch, signing_keys
 from manifest_auth.maintenance.installation_state import InstallationSettings
 from manifest_auth.pages import flash
@@ -106,30 +106,15 @@ class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
     license_key: Annotated[str, Meta(max_length=_LONGEST)] = ""
 
 
-class SeatRow(msgspec.Struct, frozen=True):
-    kind: str
-    granted: int
-    taken: int
-    free: int
-
-
 class LicenceView(msgspec.Struct, frozen=True):
-    """``badge``: its kind; times in milliseconds, 0 for none."""
+    """``badge``: its kind; ``warning``: without what ``is_set_back`` says."""
 
+    licence: LicenceData
     done: bool
-    is_needed: bool
     state: str
     badge: str
     warning: str
     is_set_back: bool
-    customer: str
-    number: str
-    issued_at: int
-    expires_at: int
-    ends_at: int
-    features: tuple[str, ...]
-    seats: tuple[SeatRow, ...]
-    installation: str
     typed: str
 
 
@@ -142,35 +127,17 @@ async def _again_licence(ctx: RequestContext, call: PageCall[LicenceForm]) -> Vi
 
 
 def _licence_view(ctx: RequestContext, overview: Overview, done: bool = False, typed: str = "") -> LicenceView:
-    status, current = overview.status, overview.status.licence
-    state, badge = _STATES[status.state]
-    warned = licence.warning(status, ctx.now)
+    state, badge = _STATES[overview.status.state]
+    warned = licence.warning(overview.status, ctx.now)
     return LicenceView(
+        licence=LicenceData.at(overview, ctx.now),
         done=done,
-        is_needed=status.state is not State.NOT_NEEDED,
         state=state,
         badge=badge,
         warning=warned[:1].upper() + warned[1:],
-        is_set_back=status.is_set_back,
-        customer=current.customer if current else "",
-        number=current.id if current else "",
-        issued_at=current.issued_at * 1000 if current else 0,
-        expires_at=current.expires_ms if current else 0,
-        ends_at=current.ends_ms if current else 0,
-        features=current.features if current else (),
-        seats=_seats(overview),
-        installation=overview.installation,
+        is_set_back=overview.status.is_set_back,
         typed=typed,
     )
-
-
-def _seats(overview: Overview) -> tuple[SeatRow, ...]:
-    current, used = overview.status.licence, overview.used
-    if current is None or used is None:
-        return ()
-    counted = (current.seats, used, licence.free(current.seats, used))
-    granted, taken, left = (msgspec.structs.asdict(one) for one in counted)
-    return tuple(SeatRow(kind.capitalize(), granted[kind], taken[kind], left[kind]) for kind in granted)
 
 
 async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
