@@ -30,8 +30,8 @@ def _part(heading: str) -> str:
 
 
 def _blocks(heading: str) -> list[str]:
-    """The blocks of Python code and of templates of a part."""
-    return re.findall(r"^```(?:python|html)\n(.*?)^```", _part(heading), re.MULTILINE | re.DOTALL)
+    """The blocks of Python code, of templates and of the schema of GraphQL of a part."""
+    return re.findall(r"^```(?:python|html|graphql)\n(.*?)^```", _part(heading), re.MULTILINE | re.DOTALL)
 
 
 def test_its_commands_are_those_of_dev() -> None:
@@ -53,6 +53,7 @@ def test_a_file_that_it_names_is_there(name: str) -> None:
 
 
 _NEW = ""  # the example is the whole file
+_EVERY = "(?#every)"  # the example goes into every such place
 #: The examples of each recipe in their order: the file that each goes into, and the pattern that it stands before.
 _PLACES: dict[str, list[tuple[str, str]]] = {
     "Add a route": [
@@ -67,6 +68,16 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
     "Add a rule of a client": [
         ("src/manifest_auth/tenants/settings.py", r"^_STRENGTH = "),
         ("src/manifest_auth/tenants/settings.py", r"^    branding: Branding = "),
+    ],
+    "Add a field to a user": [
+        ("src/manifest_auth/text/fields.py", r"^EMAIL = "),
+        ("src/manifest_auth/accounts/users/users.py", r"(?<=^    title: Annotated\[str, fields\.TITLE\]\n)"),
+        ("src/manifest_auth/store/tables/accounts.py", r'(?<=^    Column\("title", Text, nullable=False\),\n)'),
+        ("src/manifest_auth/store/migrations/versions/v0013_departments.py", _NEW),
+        ("src/manifest_auth/api/graphql/schema.graphql", r'^  "A person, or a service account: a machine'),
+        ("src/manifest_auth/api/graphql/schema.graphql", _EVERY + r'^  "A text about the user, in at'),
+        ("tests/http/admin/test_users.py", r'^ +"lastSignInAt", "emailProvedAt"'),
+        ("tests/http/admin/test_users.py", r"^async def test_a_user_without_a_password"),
     ],
     "Add an audit event": [
         ("src/manifest_auth/audit/catalogue.py", r"^    SIGNED_IN = "),
@@ -108,11 +119,14 @@ def _with_examples(recipe: str) -> dict[str, str]:
             files[name] = block
             continue
         text = files.get(name) or (ROOT / name).read_text("utf-8")
-        found = re.search(place, text, re.MULTILINE)
-        assert found, (name, place)
-        end = found.end() if place.startswith(_REPLACED) else found.start()
-        gap = "\n\n" if block.startswith(("class ", "def ")) else ""
-        files[name] = text[: found.start()] + block + gap + text[end:]
+        block += "\n\n" if block.startswith(("class ", "def ", "async def ")) else ""
+
+        def example(found: re.Match[str], block: str = block, place: str = place) -> str:
+            return block if place.startswith(_REPLACED) else block + found[0]
+
+        count = 0 if place.startswith(_EVERY) else 1
+        files[name], times = re.subn(place, example, text, count=count, flags=re.MULTILINE)
+        assert times, (name, place)
     return files
 
 
@@ -150,6 +164,7 @@ def test_the_example_of_a_kind_is_one() -> None:
     [
         ("Add a kind of provider", "new_kind"),
         ("Add a rule of a client", "new_rule"),
+        ("Add a field to a user", "new_field"),
         ("Add a migration", "new_revision"),
     ],
 )
@@ -157,6 +172,15 @@ def test_the_example_needs_nothing_else(tmp_path: Path, recipe: str, module: str
     _make_tree(tmp_path, recipe)
     done = _run(tmp_path, "-m", f"tests.architecture.{module}")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_field_of_a_user_changes_few_files_and_passes_its_test(tmp_path: Path) -> None:
+    changed = [name for name in _with_examples("Add a field to a user") if name.startswith("src/")]
+    assert len(changed) == 5
+    _make_tree(tmp_path, "Add a field to a user")
+    mine = ("-k", "(department or new_user) and sqlite", "tests/http/admin/test_users.py")
+    done = _run(tmp_path, "-m", "pytest", "-p", "no:cacheprovider", *mine)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_page_passes_the_tests_of_its_recipe(tmp_path: Path) -> None:
