@@ -13,7 +13,7 @@ from manifest_auth import audit, tenants
 from manifest_auth.accounts import mail_queue, pins, rank, users
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.mail_queue import MailQueue
-from manifest_auth.accounts.pins import Pin, Prepared
+from manifest_auth.accounts.pins import BadgePinData, Pin, Prepared
 from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
@@ -128,7 +128,7 @@ class Overview(NamedTuple):
     may."""
 
     badges: list[Badge]
-    pin: Pin | None
+    pin: BadgePinData | None
     why_not: str
 
 
@@ -151,7 +151,7 @@ def _why_not(settings: TenantSettings, user: User) -> str:
 def look(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> Overview:
     """A user's badges and PIN. Raises NotFound, Forbidden."""
     user = rank.get_readable(unit, who, user_id)
-    live, pin = list_live(unit, user.id, who.origin.at), pins.find(unit, user.id)
+    live, pin = list_live(unit, user.id, who.origin.at), pins.show(unit, user.id)
     return Overview(live, pin, _why_not(_settings(unit), user))
 
 

@@ -18,6 +18,7 @@ from manifest_auth.store import TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import badge_pins, sealed_for
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import at_least, at_most
+from manifest_auth.text.wire import Time, Wire
 
 # A user's PIN: Argon2id over an HMAC under a key of its own, which is sealed in the store.
 #
@@ -50,6 +51,16 @@ class Pin(NamedTuple):
     def is_usable(self, now: int) -> bool:
         """Whether a right entry may sign in."""
         return self.dead_at is None and (self.temporary_until is None or self.temporary_until > now)
+
+
+class BadgePinData(Wire, frozen=True):
+    """``temporaryUntil``: when a PIN ends that a manager gave, or that replaced such a PIN at a device; it works only
+    with a temporary badge. Null for a PIN that the user set in the account. ``deadAt``: since when it signs no one in,
+    after ten wrong ones in a row."""
+
+    set_at: Time
+    temporary_until: Time | None
+    dead_at: Time | None
 
 
 class Prepared(NamedTuple):
@@ -110,6 +121,12 @@ def put(
     values = {"hash": hashed, "set_at": now, "temporary_until": temporary_until, "given_by": given_by}
     pepper = sealer.seal(prepared.pepper, _row(unit, user_id))
     unit.change(_PUT, user_id=user_id, pepper=pepper, given=int(given), **values)
+
+
+def show(unit: TenantUnit, user_id: int) -> BadgePinData | None:
+    """The user's PIN, dead or not, as people see it."""
+    pin = find(unit, user_id)
+    return None if pin is None else BadgePinData.of(pin)
 
 
 def find(unit: TenantUnit, user_id: int, *, lock: bool = False) -> Pin | None:

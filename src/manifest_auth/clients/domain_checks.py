@@ -15,7 +15,7 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_claims, provider_domains
 from manifest_auth.tenants.claims import domains
-from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, DnsVerdict, record_of
+from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, DnsVerdict
 from manifest_auth.tenants.claims.domains import DNS, FAILING, LAPSED, LAPSES_MS, PENDING, PROVED, VOUCHED, Claim
 
 # Applies the result of a DNS check to a claim on a domain.
@@ -180,7 +180,7 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
         return found
 
     claim = await own.write(begin)
-    verdict = await services.domain_records.look_up(record_of(domain, claim.token), tenant_id)
+    verdict = await services.domain_records.look_up(claim.record, tenant_id)
     checked = existing(await _apply_verdict(services, ctx.origin, tenant_id, domain, verdict))
     return checked, verdict.why
 
@@ -225,7 +225,7 @@ async def _check(services: Services, key: _Key) -> bool:
     claim = await own.write(take)
     if claim is None:
         return False
-    verdict = await services.domain_records.look_up_in_turn(record_of(key.domain, claim.token))
+    verdict = await services.domain_records.look_up_in_turn(claim.record)
     await _apply_verdict(services, system(services), key.tenant_id, key.domain, verdict)
     return True
 

@@ -15,7 +15,6 @@ from manifest_auth.runtime.mail import Email, Reader
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants.claims.dns_lookup import record_of
 from manifest_auth.tenants.claims.domains import LAPSES_MS, Claim
 from manifest_auth.text.canonical import when
 
@@ -52,14 +51,14 @@ def notify_admins(
 
 def failing(unit: TenantUnit, services: Services, who: Origin, claim: Claim, lapses_at: int) -> None:
     """Queues the e-mail that the domain's record is missing. ``lapses_at``: milliseconds."""
-    name, value = record_of(claim.domain, claim.token)
+    name, value = claim.record
     day = when(lapses_at)[:10]
     notify_admins(unit, services, who, claim.domain, lambda to: mail.domain_failing(to, claim.domain, name, value, day))
 
 
 def lapsed(unit: TenantUnit, services: Services, who: Origin, claim: Claim) -> None:
     """Queues the e-mail that the domain counts no longer."""
-    name, value = record_of(claim.domain, claim.token)
+    name, value = claim.record
     notify_admins(
         unit, services, who, claim.domain, lambda to: mail.domain_lapsed(to, claim.domain, name, value, _LAPSES_DAYS)
     )

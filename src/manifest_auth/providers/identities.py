@@ -58,6 +58,11 @@ class IdentityRow(NamedTuple):
     created_at: int
     last_sign_in_at: int
 
+    @property
+    def title(self) -> str:
+        """The provider, as people call it."""
+        return self.display_name or self.provider
+
 
 class OtherIdentity(NamedTuple):
     """The user of a subject at another provider."""

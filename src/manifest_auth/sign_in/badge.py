@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import badges, mail_queue, pins, shared_devices, users
 from manifest_auth.accounts.badges import BADGE_ROLES, Badge, givers_still_may
-from manifest_auth.accounts.pins import Pin, Prepared
+from manifest_auth.accounts.pins import BadgePinData, Pin, Prepared
 from manifest_auth.accounts.shared_devices import FoundDevice
 from manifest_auth.audit import Event
 from manifest_auth.context import BADGE
@@ -246,7 +246,7 @@ class OwnBadge(NamedTuple):
     PIN."""
 
     badges: list[Badge]
-    pin: Pin | None
+    pin: BadgePinData | None
     is_on: bool
     has_role: bool
     least: int
@@ -259,7 +259,7 @@ async def look_at_own(ctx: RequestContext) -> OwnBadge:
     def work(unit: TenantUnit) -> OwnBadge:
         me = users.get(unit, ctx.user.user_id)
         live = badges.list_live(unit, me.id, ctx.now)
-        return OwnBadge(live, pins.find(unit, me.id), rules.enabled, bool(me.roles & BADGE_ROLES), rules.pin_length)
+        return OwnBadge(live, pins.show(unit, me.id), rules.enabled, bool(me.roles & BADGE_ROLES), rules.pin_length)
 
     return await ctx.store.read(work)
 

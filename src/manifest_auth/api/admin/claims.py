@@ -17,7 +17,6 @@ from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
-from manifest_auth.tenants import claims
 from manifest_auth.tenants.claims import Claim, directories, domains, pinned_names
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import DOMAIN
@@ -84,9 +83,8 @@ class DomainsData(Items[DomainData], frozen=True): ...
 
 def wire(claim: Claim, why: str = "") -> DomainData:
     """``why``: what the check that just ran did not find."""
-    message = domains.CLAIMED_ELSEWHERE if claim.contested and not claim.counts else why
-    record = RecordData.of(claims.record_of(claim.domain, claim.token), type="TXT")
-    return DomainData.of(claim, by=claim.claimed_by, record=record, message=message or UNSET)
+    record = RecordData.of(claim.record, type="TXT")
+    return DomainData.of(claim, by=claim.claimed_by, record=record, message=claim.why_not_proved(why) or UNSET)
 
 
 async def _claim_domain(ctx: RequestContext, call: Call[DomainBody]) -> DomainData:

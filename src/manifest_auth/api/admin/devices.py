@@ -10,6 +10,7 @@ from msgspec import Meta
 from manifest_auth.accounts import badges, device_apps, shared_devices
 from manifest_auth.accounts.badges import Badge, NewBadge, Overview
 from manifest_auth.accounts.device_apps import DeviceApp
+from manifest_auth.accounts.pins import BadgePinData
 from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, seen_after
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
@@ -160,16 +161,6 @@ class BadgeData(Wire, frozen=True):
     last_used_at: Time | None
 
 
-class BadgePinData(Wire, frozen=True):
-    """``temporaryUntil``: when a PIN ends that a manager gave, or that replaced such a PIN at a device; it works only
-    with a temporary badge. Null for a PIN that the user set in the account. ``deadAt``: since when it signs no one in,
-    after ten wrong ones in a row."""
-
-    set_at: Time
-    temporary_until: Time | None
-    dead_at: Time | None
-
-
 class BadgesData(Wire, frozen=True):
     """``items``: live badges; ``pin``: null where there is none."""
 
@@ -198,8 +189,7 @@ class TemporaryPinData(Wire, frozen=True):
 async def _list_badges(ctx: RequestContext, call: Call[None]) -> BadgesData:
     user_id = call.id("user")
     found: Overview = await client_scope.read(ctx, call, lambda own: badges.look(own, ctx, user_id))
-    pin = None if found.pin is None else BadgePinData.of(found.pin)
-    return BadgesData(*lists.part(found.badges, BadgeData.of, call.parameters, "badges", _badge_place), pin)
+    return BadgesData(*lists.part(found.badges, BadgeData.of, call.parameters, "badges", _badge_place), found.pin)
 
 
 def _badge_place(badge: Badge) -> tuple[int, str]:

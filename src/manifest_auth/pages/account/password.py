@@ -15,6 +15,7 @@ from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import badge, completion, session_lifecycle
+from manifest_auth.sign_in.badge import OwnBadge
 from manifest_auth.store import TenantUnit
 
 # ``/account/password``: another password, with the current one.
@@ -88,23 +89,11 @@ class PinForm(msgspec.Struct, frozen=True):
     pin: str = ""
 
 
-class BadgeRow(msgspec.Struct, frozen=True):
-    """A live badge. Times in milliseconds, 0 for never."""
-
-    is_temporary: bool
-    ends_at: int
-    last_used_at: int
-
-
 class OwnBadgeView(AccountView, frozen=True, kw_only=True):
-    """``may``: the client and the user's roles allow it; ``pin_state``: none, lasting, temporary or dead; ``least``:
-    digits of a PIN. Time in milliseconds, 0 for never."""
+    """``may``: the client and the user's roles allow it."""
 
     may: bool
-    badges: tuple[BadgeRow, ...]
-    pin_state: str
-    set_at: int
-    least: int
+    own: OwnBadge
 
 
 async def _show_pin(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -117,17 +106,7 @@ async def _again_pin(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[
 
 async def _view(ctx: RequestContext, done: str = "") -> View:
     found = await badge.look_at_own(ctx)
-    pin, state = found.pin, "none"
-    if pin is not None:
-        state = "dead" if pin.dead_at else "temporary" if pin.temporary_until else "lasting"
-    view = OwnBadgeView(
-        said=done,
-        may=found.is_on and found.has_role,
-        badges=tuple(BadgeRow(one.kind == "temporary", one.ends_at, one.last_used_at or 0) for one in found.badges),
-        pin_state=state,
-        set_at=pin.set_at if pin is not None else 0,
-        least=found.least,
-    )
+    view = OwnBadgeView(said=done, may=found.is_on and found.has_role, own=found)
     return View(view, brand=brands.of_user(ctx.user))
 
 

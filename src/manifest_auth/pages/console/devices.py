@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import device_apps
+from manifest_auth.accounts.device_apps import DeviceApp
 from manifest_auth.errors import NotFound, ReauthenticationRequired
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, step_up
@@ -34,29 +35,15 @@ class AppForm(msgspec.Struct, frozen=True):
     name: Annotated[str, Meta(max_length=200)] = ""
 
 
-class AppView(msgspec.Struct, frozen=True):
-    """``is_own``: every client has it, and it stays; ``made_at``: milliseconds, 0 for that one."""
-
-    id: str
-    name: str
-    is_own: bool
-    made_at: int
-
-
 class DevicesView(msgspec.Struct, frozen=True):
-    apps: tuple[AppView, ...]
+    apps: list[DeviceApp]
     done: str
     name: str = ""
     most: int = device_apps.MOST
 
 
 async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "", name: str = "") -> View:
-    def work(unit: TenantUnit) -> DevicesView:
-        found = device_apps.list_all(unit)
-        apps = tuple(AppView(app.id, app.name, app.created_at is None, app.created_at or 0) for app in found)
-        return DevicesView(apps, done, name)
-
-    return await frame.shown(ctx, work)
+    return await frame.shown(ctx, lambda unit: DevicesView(device_apps.list_all(unit), done, name))
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:

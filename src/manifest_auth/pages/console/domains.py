@@ -41,30 +41,6 @@ class DomainsForm(msgspec.Struct, frozen=True):
     cloud: str = ""
 
 
-class DomainRow(msgspec.Struct, frozen=True):
-    """``record_name`` and ``record_value``: of the TXT record that proves the claim. Times: milliseconds, 0 for none.
-    ``is_vouched``: it counts on the operator's word, and is not looked at."""
-
-    domain: str
-    state: str
-    record_name: str
-    record_value: str
-    is_vouched: bool
-    is_contested: bool
-    counts: bool
-    checked_at: int
-    lapses_at: int
-    proved_at: int
-
-
-class DirectoryRow(msgspec.Struct, frozen=True):
-    directory: str
-    cloud: str
-    is_proved: bool
-    proof: str
-    proved_at: int
-
-
 class DomainProof(msgspec.Struct, frozen=True):
     """Where an administrator of a directory goes, and what they speak for there."""
 
@@ -78,8 +54,8 @@ class DomainsView(msgspec.Struct, frozen=True):
     """``looked``: the domain whose record was looked for just now, and ``why`` that proved nothing; ``is_looking``:
     this installation asks name servers."""
 
-    domains: tuple[DomainRow, ...]
-    directories: tuple[DirectoryRow, ...]
+    domains: list[claims.Claim]
+    directories: list[directories.Claim]
     is_looking: bool
     typed: DomainsForm
     done: str = ""
@@ -109,8 +85,8 @@ async def _view(
         rows, _ = domains.LISTING.read(unit, _MOST, "", "ID", Filters())
         claimed, _ = directories.LISTING.read(unit, _MOST, "", "DIRECTORY", Filters())
         return DomainsView(
-            domains=tuple(map(_domain, rows)),
-            directories=tuple(map(_directory, claimed)),
+            domains=rows,
+            directories=claimed,
             is_looking=ctx.services.domain_records.is_on,
             typed=typed or DomainsForm(),
             done=done,
@@ -120,26 +96,6 @@ async def _view(
         )
 
     return await frame.shown(ctx, work)
-
-
-def _domain(claim: claims.Claim) -> DomainRow:
-    record = claims.record_of(claim.domain, claim.token)
-    return DomainRow(
-        domain=claim.domain,
-        state=claim.state,
-        record_name=record.name,
-        record_value=record.value,
-        is_vouched=claim.proof == "vouched",
-        is_contested=bool(claim.contested),
-        counts=claim.counts,
-        checked_at=claim.checked_at or 0,
-        lapses_at=claim.lapses_at or 0,
-        proved_at=claim.proved_at or 0,
-    )
-
-
-def _directory(claim: directories.Claim) -> DirectoryRow:
-    return DirectoryRow(claim.directory, claim.cloud, claim.counts, claim.proof or "", claim.proved_at or 0)
 
 
 async def _act(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answer[None]:
@@ -160,9 +116,7 @@ async def _check(ctx: RequestContext, call: PageCall[DomainsForm], form: Domains
     claim, why = await domain_checks.check_now(ctx, ctx.user.tenant_id, form.domain)
     if claim.counts and not why:
         return "proved"
-    return await _view(
-        ctx, looked=claim.domain, why=domains.CLAIMED_ELSEWHERE if claim.contested and not claim.counts else why
-    )
+    return await _view(ctx, looked=claim.domain, why=claim.why_not_proved(why))
 
 
 async def _release(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:

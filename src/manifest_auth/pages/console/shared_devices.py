@@ -10,8 +10,9 @@ from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts import badges, shared_devices, users
-from manifest_auth.accounts.badges import NewBadge
-from manifest_auth.accounts.shared_devices import NewEnrolment, SharedDevice, seen_after
+from manifest_auth.accounts.badges import Badge, NewBadge
+from manifest_auth.accounts.pins import BadgePinData
+from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, SharedDevice, seen_after
 from manifest_auth.clients.badge_pins import TemporaryPin, reset_badge_pin
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
@@ -40,27 +41,16 @@ class BadgeForm(msgspec.Struct, frozen=True):
     id: fields.TypedToken = ""
 
 
-class BadgeRow(msgspec.Struct, frozen=True):
-    """A live badge. Times in milliseconds, 0 for never."""
-
-    id: str
-    kind: str
-    issued_at: int
-    ends_at: int
-    last_used_at: int
-
-
 class BadgeView(msgspec.Struct, frozen=True, kw_only=True):
-    """``why_not``: why nothing is issued, empty where something is; ``pin_state``: none, lasting, temporary or dead;
-    ``pin``: shown this once. Times in milliseconds, 0 for never."""
+    """``why_not``: why nothing is issued, empty where something is; ``own_pin``: what is known of the
+    user's; ``pin``: a new one, shown this once. Time in milliseconds, 0 for none."""
 
     path: str
     user_path: str
     name: str
     why_not: str
-    badges: tuple[BadgeRow, ...]
-    pin_state: str
-    pin_at: int
+    badges: list[Badge]
+    own_pin: BadgePinData | None
     pin: str = ""
     pin_ends_at: int = 0
     done: str = ""
@@ -86,20 +76,13 @@ async def _again_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View |
 async def _badge_view(ctx: RequestContext, user_id: int, *, done: str = "", made: TemporaryPin | None = None) -> View:
     def work(unit: TenantUnit) -> BadgeView:
         found, user = badges.look(unit, ctx, user_id), users.get(unit, user_id)
-        state, at = "none", 0
-        if (pin := found.pin) is not None:
-            state = "dead" if pin.dead_at else "temporary" if pin.temporary_until else "lasting"
-            at = pin.dead_at or pin.temporary_until or pin.set_at
         return BadgeView(
             path=BADGE_PATH.format(id=user.id),
             user_path=f"/console/users/{user.id}",
             name=f"{user.first_name} {user.last_name}".strip() or user.email,
             why_not=found.why_not,
-            badges=tuple(
-                BadgeRow(one.id, one.kind, one.issued_at, one.ends_at, one.last_used_at or 0) for one in found.badges
-            ),
-            pin_state=state,
-            pin_at=at,
+            badges=found.badges,
+            own_pin=found.pin,
             pin=made.pin if made is not None else "",
             pin_ends_at=made.ends_at if made is not None else 0,
             done=done,
@@ -169,23 +152,13 @@ class EnrolmentCode(msgspec.Struct, frozen=True):
     expires_at: int
 
 
-class SharedDeviceRow(msgspec.Struct, frozen=True):
-    """A device, or a code that still works: then ``at`` is when it ends. Times in milliseconds."""
-
-    id: str
-    name: str
-    place: str
-    at: int
-    seen_at: int = 0
-
-
 class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
     """``is_on``: the client's rules let people sign in with a badge; ``next``, ``first``: addresses, empty for none."""
 
     client: str
     is_on: bool
-    devices: tuple[SharedDeviceRow, ...]
-    codes: tuple[SharedDeviceRow, ...]
+    devices: list[SharedDevice]
+    codes: list[Enrolment]
     typed: DevicesForm
     q: str = ""
     first: str = ""
@@ -216,11 +189,8 @@ async def _devices_view(
         return DevicesView(
             client=ctx.user.client,
             is_on=tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).badge.enabled,
-            devices=tuple(map(_row, rows)),
-            codes=tuple(
-                SharedDeviceRow(one.id, one.name, one.place, one.expires_at)
-                for one in shared_devices.list_enrolments(unit, ctx.now)
-            ),
+            devices=rows,
+            codes=shared_devices.list_enrolments(unit, ctx.now),
             typed=typed or DevicesForm(),
             q=asked.q,
             first=frame.address(DEVICES_PATH, q=asked.q) if asked.after else "",
@@ -230,10 +200,6 @@ async def _devices_view(
         )
 
     return await frame.shown(ctx, work)
-
-
-def _row(one: SharedDevice) -> SharedDeviceRow:
-    return SharedDeviceRow(one.id, one.name, one.place, one.enrolled_at, one.seen_at)
 
 
 async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:

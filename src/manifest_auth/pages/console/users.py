@@ -22,72 +22,18 @@ from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission, Role, role_names
+from manifest_auth.providers.identities import IdentityRow
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import SessionOver
+from manifest_auth.sessions import ListedSession, SessionOver
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text.fields import Details, Input, with_details
-
-# Open sessions and identities of one user, as the user's page lists them.
-
-
-_SESSIONS = 20
-
-
-class Session(msgspec.Struct, frozen=True):
-    id: str
-    method: str
-    address: str
-    browser: str
-    created_at: int
-    last_used_at: int
-
-
-class Identity(msgspec.Struct, frozen=True):
-    id: int
-    provider: str
-    subject: str
-    email: str
-    is_vouched: bool
-    is_confirmed: bool
-    last_sign_in_at: int
-
-
-def sessions_of(unit: TenantUnit, ctx: RequestContext, user_id: int) -> tuple[Session, ...]:
-    filters = Filters("open", "user", now=ctx.now, of_user=user_id)
-    rows, _ = sessions.LISTING.read(unit, _SESSIONS, "", "CREATED_DESC", filters)
-    return tuple(
-        Session(
-            id=row.id,
-            method=row.method,
-            address=row.address,
-            browser=row.label or row.user_agent,
-            created_at=row.created_at,
-            last_used_at=row.last_used_at,
-        )
-        for row in rows
-    )
-
-
-def identities_of(unit: TenantUnit, user_id: int) -> tuple[Identity, ...]:
-    return tuple(
-        Identity(
-            id=row.id,
-            provider=row.display_name or row.provider,
-            subject=row.subject,
-            email=row.email,
-            is_vouched=bool(row.vouched),
-            is_confirmed=row.confirmed_at is not None,
-            last_sign_in_at=row.last_sign_in_at,
-        )
-        for row in providers.list_identities(unit, user_id)
-    )
-
 
 # ``/console/users/{id}``: one user, and what those who manage users do with the account.
 
 
 USER_PATH = "/console/users/{id}"
+_SESSIONS = 20
 DONE = {
     "details": "The details are saved.",
     "email": "The new address waits until its mailbox confirms it.",
@@ -148,8 +94,8 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     last_sign_in_at: int
     why_not: str
-    sessions: tuple[Session, ...] | None
-    identities: tuple[Identity, ...]
+    sessions: list[ListedSession] | None
+    identities: list[IdentityRow]
     done: str = ""
     link: str = ""
 
@@ -199,8 +145,8 @@ async def _view(
             created_at=user.created_at,
             last_sign_in_at=user.last_sign_in_at or 0,
             why_not=why_not,
-            sessions=None if why_not else sessions_of(unit, ctx, user.id),
-            identities=identities_of(unit, user.id),
+            sessions=None if why_not else sessions.list_open(unit, user.id, ctx.now, _SESSIONS),
+            identities=providers.list_identities(unit, user.id),
             done=done,
             link=link,
         )

@@ -17,6 +17,7 @@ from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant
 from manifest_auth.store.tables import domain_claims, domain_owners
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import dns_lookup
+from manifest_auth.tenants.claims.dns_lookup import Record, record_of
 from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector
 
@@ -58,9 +59,18 @@ class Claim(NamedTuple):
         return self.failing_since + LAPSES_MS if self.state == FAILING and self.failing_since is not None else None
 
     @property
+    def record(self) -> Record:
+        """The TXT record that proves the claim."""
+        return record_of(self.domain, self.token)
+
+    @property
     def id(self) -> str:
         """The key that lists are ordered by."""
         return self.domain
+
+    def why_not_proved(self, found: str = "") -> str:
+        """``found``: what the check that just ran did not find."""
+        return CLAIMED_ELSEWHERE if self.contested and not self.counts else found
 
 
 _C, _O = domain_claims.c, domain_owners.c
