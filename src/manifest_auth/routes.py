@@ -25,7 +25,6 @@ from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import reauthentication as client_reauthentication
 from manifest_auth.api.client import second_factors as client_second_factors
 from manifest_auth.api.client import settings as client_settings
-from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.errors import Refusal
 from manifest_auth.http import Answer, Head, docs_site
@@ -36,9 +35,9 @@ from manifest_auth.services import RequestContext
 
 ROUTES = (
     *client_auth.ROUTES,
-    *client_single_sign_on.ROUTES,
+    *client_identities.SIGN_IN_ROUTES,
     *browser_single_sign_on.ROUTES,
-    *client_identities.ROUTES,
+    *client_identities.IDENTITY_ROUTES,
     *client_one_time_links.LINK_ROUTES,
     *client_one_time_links.START_ROUTES,
     *client_profile.EMAIL_ROUTES,

@@ -28,7 +28,7 @@ from graphql import (
     is_introspection_type,
 )
 
-from manifest_auth.api.graphql import audit, jobs, templates, users
+from manifest_auth.api.graphql import audit, users, work
 from manifest_auth.api.graphql.lists import snake_case
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission
@@ -42,8 +42,8 @@ Resolver = Callable[..., Any]
 RESOLVERS: dict[str, Resolver] = {
     **users.USER_RESOLVERS,
     **users.MUTATION_RESOLVERS,
-    **templates.RESOLVERS,
-    **jobs.RESOLVERS,
+    **work.TEMPLATE_RESOLVERS,
+    **work.JOB_RESOLVERS,
     **audit.RESOLVERS,
 }
 

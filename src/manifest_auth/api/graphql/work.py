@@ -1,7 +1,4 @@
-"""Queries and mutations on jobs: steps, records, history.
-
-The rules are in ``work.job_rules``.
-"""
+"""Queries and mutations on templates, their versions and steps, and on jobs and their records."""
 
 from __future__ import annotations
 
@@ -13,7 +10,10 @@ from manifest_auth.api.graphql.batch_loading import (
     ASSIGNED,
     COMPLETIONS,
     FILES,
+    HISTORY,
     JOB_HISTORY,
+    LATEST,
+    NUMBERED,
     PUBLISHED,
     RECORDS,
     STEP_RECORDS,
@@ -28,16 +28,185 @@ from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.work import actor_of, assignments, job_operations, job_rules, jobs, records
+from manifest_auth.work import (
+    Actor,
+    actor_of,
+    assignments,
+    job_operations,
+    job_rules,
+    jobs,
+    records,
+    template_operations,
+    templates,
+    versions,
+)
+from manifest_auth.work import versions as work_steps
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
 
+# Queries and mutations on templates, their versions, steps and history.
+#
+# The rules are in ``work.template_operations``.
+
+
 _PER_PAGE = 20
+
+
+def _template_filters(given: dict[str, Any]) -> Filters:
+    shelf = {True: "archived", False: "open", None: None}[given.get("isArchived")]
+    status = given.get("status")
+    return Filters("status" if status else None, shelf, status=status).search(lists.search(given))
+
+
+_TEMPLATE_LIST = ListOf(templates.LISTING, _template_filters)
+
+
+async def _template(_root: Any, info: Any, id: int) -> templates.Template:
+    ctx: RequestContext = info.context
+    return await ctx.store.read(lambda unit: templates.get(unit, id))
+
+
+async def _version(_root: Any, info: Any, id: int) -> versions.Version:
+    ctx: RequestContext = info.context
+    return await ctx.store.read(lambda unit: versions.get(unit, id))
+
+
+async def _versions(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
+    part = template.id, lists.start(after), lists.size(first, _PER_PAGE)
+    return await NUMBERED.load(info.context, part)
+
+
+async def _template_history(
+    template: templates.Template, info: Any, first: int | None = None, after: int | None = None
+) -> Any:
+    part = template.id, lists.start(after), lists.size(first, _PER_PAGE)
+    return await HISTORY.load(info.context, part)
+
+
+def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
+    return [
+        work_steps.NewStep(step["title"], step.get("instructions") or "", bool(step.get("requiresEvidence")))
+        for step in given or ()
+    ]
+
+
+async def _add_template(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:
+    ctx: RequestContext = info.context
+    given = lists.members(input)
+    steps = _new_steps(given.pop("steps", None))
+    return await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), of=steps, **given))
+
+
+async def _on_template(
+    ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, templates.Template], templates.Template]
+) -> Any:
+    """Runs ``act`` on the template as it was when the request came; a change in between makes it a CONFLICT."""
+    seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
+    return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
+
+
+async def _update_template(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Any:
+    given = lists.members(input)
+    return await _on_template(
+        info.context, id, lambda unit, by, seen: template_operations.rename(unit, by, seen, **given)
+    )
+
+
+async def _archive(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:
+    return await _on_template(
+        info.context, id, lambda unit, by, seen: template_operations.archive(unit, by, seen, comment or "")
+    )
+
+
+async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:
+    return await _on_template(
+        info.context, id, lambda unit, by, seen: template_operations.restore(unit, by, seen, comment or "")
+    )
+
+
+async def _on_version(
+    ctx: RequestContext,
+    see: Callable[[TenantUnit], template_operations.VersionSnapshot],
+    act: Callable[[TenantUnit, Actor, template_operations.VersionSnapshot], versions.Version],
+) -> versions.Version:
+    """As :func:`_on_template`, for a version."""
+    seen = await ctx.store.read(see)
+    return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
+
+
+async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:
+    return await _on_version(
+        info.context, lambda unit: template_operations.read_latest(unit, templateId), template_operations.add_version
+    )
+
+
+async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versions.Version:
+    revision, steps = input["revision"], _new_steps(input["steps"])
+    return await _on_version(
+        info.context,
+        lambda unit: template_operations.read_snapshot(unit, id),
+        lambda unit, by, seen: template_operations.edit(unit, by, seen, revision, steps),
+    )
+
+
+def _move(operation: Callable[..., versions.Version]) -> Callable[..., Any]:
+    """The resolver of a change of state that takes a comment and a revision."""
+
+    async def resolve(
+        _root: Any,
+        info: Any,
+        id: int,
+        comment: str | None = None,
+        revision: int | None = None,
+    ) -> versions.Version:
+        return await _on_version(
+            info.context,
+            lambda unit: template_operations.read_snapshot(unit, id),
+            lambda unit, by, seen: operation(unit, by, seen, comment or "", revision),
+        )
+
+    return resolve
+
+
+TEMPLATE_RESOLVERS: dict[str, Callable[..., Any]] = {
+    "Query.templates": _TEMPLATE_LIST.items,
+    "Query.templatesPage": _TEMPLATE_LIST.page,
+    "Query.template": _template,
+    "Query.templateVersion": _version,
+    "TemplatePage.total": lists.total,
+    "Template.isArchived": lambda template, _info: template.archived_at is not None,
+    "Template.createdBy": loaded(USERS, "created_by"),
+    "Template.latestVersion": loaded(LATEST, "id"),
+    "Template.publishedVersion": loaded(PUBLISHED, "id"),
+    "Template.versions": _versions,
+    "Template.history": _template_history,
+    "TemplateVersion.template": loaded(TEMPLATES, "template_id"),
+    "TemplateVersion.steps": loaded(STEPS, "id"),
+    "TemplateVersion.createdBy": loaded(USERS, "created_by"),
+    "TemplateEvent.by": loaded(USERS, "by"),
+    "Mutation.addTemplate": _add_template,
+    "Mutation.updateTemplate": _update_template,
+    "Mutation.addTemplateVersion": _add_version,
+    "Mutation.updateTemplateVersion": _edit,
+    "Mutation.submitTemplateVersion": _move(template_operations.submit),
+    "Mutation.approveTemplateVersion": _move(template_operations.approve),
+    "Mutation.rejectTemplateVersion": _move(template_operations.reject),
+    "Mutation.publishTemplateVersion": _move(template_operations.publish),
+    "Mutation.archiveTemplate": _archive,
+    "Mutation.restoreTemplate": _restore,
+}
+
+
+# Queries and mutations on jobs: steps, records, history.
+#
+# The rules are in ``work.job_rules``.
+
+
 #: Members of ``JobFilter`` that are compared for equality, with the names of the condition and its parameter.
 _SAME = {"status": "status", "templateId": "template", "assetId": "asset", "assignedUserId": "assigned"}
 
 
-def _filters(given: dict[str, Any]) -> Filters:
+def _job_filters(given: dict[str, Any]) -> Filters:
     values = {name: given[wire] for wire, name in _SAME.items() if wire in given}
     if "priority" in given:
         values["priority"] = job_rules.Priority[given["priority"]].value
@@ -46,7 +215,7 @@ def _filters(given: dict[str, Any]) -> Filters:
     return Filters(*values, **values).search(lists.search(given))
 
 
-_LIST = ListOf(jobs.LISTING, _filters)
+_JOB_LIST = ListOf(jobs.LISTING, _job_filters)
 
 
 async def _job(_root: Any, info: Any, id: int) -> Job:
@@ -80,7 +249,7 @@ async def _records(job: Job, info: Any, first: int | None = None, after: int | N
     return await RECORDS.load(info.context, part)
 
 
-async def _history(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
+async def _job_history(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = job.id, lists.start(after), lists.size(first, _PER_PAGE)
     return await JOB_HISTORY.load(info.context, part)
 
@@ -120,11 +289,11 @@ def _details(given: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Job:
+async def _add_job(_root: Any, info: Any, input: dict[str, Any]) -> Job:
     return await _write(info.context, job_operations.add, **_details(input))
 
 
-async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Job:
+async def _update_job(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Job:
     return await _write(info.context, job_operations.change, id, **_details(input))
 
 
@@ -165,9 +334,9 @@ async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) ->
     return await _write(info.context, job_operations.cancel, id, comment or "")
 
 
-RESOLVERS: dict[str, Callable[..., Any]] = {
-    "Query.jobs": _LIST.items,
-    "Query.jobsPage": _LIST.page,
+JOB_RESOLVERS: dict[str, Callable[..., Any]] = {
+    "Query.jobs": _JOB_LIST.items,
+    "Query.jobsPage": _JOB_LIST.page,
     "Query.job": _job,
     "JobPage.total": lists.total,
     "Job.priority": lambda job, _info: job_rules.Priority(job.priority).name,
@@ -178,7 +347,7 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Job.steps": _steps,
     "Job.currentStep": _current_step,
     "Job.records": _records,
-    "Job.history": _history,
+    "Job.history": _job_history,
     "Job.createdBy": loaded(USERS, "created_by"),
     "JobStep.number": _of_step("number"),
     "JobStep.title": _of_step("title"),
@@ -199,8 +368,8 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "File.uploadedBy": loaded(USERS, "uploaded_by"),
     "JobEvent.stepNumber": lambda event, _info: event.step,
     "JobEvent.by": loaded(USERS, "by"),
-    "Mutation.addJob": _add,
-    "Mutation.updateJob": _update,
+    "Mutation.addJob": _add_job,
+    "Mutation.updateJob": _update_job,
     "Mutation.assignUserToJob": _assign,
     "Mutation.unassignUserFromJob": _unassign,
     "Mutation.startJob": _start,
