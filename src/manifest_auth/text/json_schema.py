@@ -1,6 +1,6 @@
-"""What JSON Schema can say of texts that functions check, for the description of bodies and parameters.
+"""JSON Schemas of texts that functions check, for the description of bodies and parameters.
 
-It describes and checks nothing: the checks say in plain words what is wrong, and know more than a pattern does.
+They check nothing: the functions say in plain words what is wrong, and know more than a pattern does.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def convert(value: Any, model: type[B], *, ignore_unknown: bool = False) -> B:
         failed: msgspec.ValidationError | None = error
     else:
         failed = None
-    found = _Found(strict=True)
+    found = _WrongMembers(strict=True)
     if failed is not None:
         found.wrong(value, model, "")
     if not ignore_unknown:
@@ -151,12 +151,12 @@ def from_texts(values: dict[str, str], model: type[B]) -> B:
     try:
         return msgspec.convert(values, model, strict=False)
     except msgspec.ValidationError as error:
-        found = _Found(strict=False)
+        found = _WrongMembers(strict=False)
         found.wrong(values, model, "")
         raise ValidationError(details=found.details or [_told(error, model, strict=False)]) from None
 
 
-class _Found:
+class _WrongMembers:
     """The wrong members of one value: by path, and what is wrong."""
 
     def __init__(self, *, strict: bool) -> None:
