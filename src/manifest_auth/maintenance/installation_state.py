@@ -17,12 +17,13 @@ from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.licence import Overview
 from manifest_auth.maintenance import last_backup
-from manifest_auth.runtime.settings import is_listed, networks_of
+from manifest_auth.runtime.settings import Settings, is_listed, networks_of
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions.principal import ENDS_AT
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
 from manifest_auth.tenants import step_up
+from manifest_auth.text.wire import Wire
 
 if TYPE_CHECKING:
     from manifest_auth.maintenance.doctor import Finding
@@ -41,6 +42,29 @@ class InstallationSettings(NamedTuple):
 
     second_factor_required: bool
     admin_addresses: str
+
+
+#: The settings of the environment, by the member of :class:`InstallationData`.
+ENVIRONMENT = {
+    "environment_admin_addresses": "admin_addresses",
+    "client_deletion_days": "client_deletion_days",
+    "client_deletion_audit": "client_deletion_audit",
+}
+
+
+class InstallationData(Wire, frozen=True):
+    """``adminAddresses``: set by system admins. ``environmentAdminAddresses``, which applies as well,
+    ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment."""
+
+    second_factor_required: bool
+    admin_addresses: str
+    environment_admin_addresses: str
+    client_deletion_days: int
+    client_deletion_audit: str
+
+    @classmethod
+    def with_environment(cls, settled: InstallationSettings, settings: Settings) -> InstallationData:
+        return cls(*settled, **{name: getattr(settings, setting) for name, setting in ENVIRONMENT.items()})
 
 
 def read_settings(unit: SystemUnit) -> InstallationSettings:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth.accounts import password_rules
 from manifest_auth.accounts.admins import admins, management
-from manifest_auth.accounts.admins.management import AdminRow
+from manifest_auth.accounts.admins.management import AdminData, AdminRow
 from manifest_auth.audit import Act
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules, step_up
 from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.wire import Wire
 
 _PASSWORD_BYTES = 18  # 24 characters, 144 bits
 
 
-class MadeAdmin(NamedTuple):
-    """``password``: the random one, which no one is shown again; None where it was chosen."""
+class AdminMadeData(Wire, frozen=True):
+    """``password``: the random one, returned only here; null where the body had one."""
 
-    admin: AdminRow
+    admin: AdminData
     password: str | None
 
 
-async def create(ctx: RequestContext, username: str, password: str | None = None) -> MadeAdmin:
+async def create(ctx: RequestContext, username: str, password: str | None = None) -> AdminMadeData:
     """A new system admin. Raises ValidationError, Conflict when the name is taken, Overloaded, InvalidToken,
     ReauthenticationRequired."""
     step_up.check(ctx, Act.ADMINS)
@@ -40,10 +39,10 @@ async def create(ctx: RequestContext, username: str, password: str | None = None
         management.lock_active_admins(unit, ctx)
         return management.get_listed(unit, management.create(unit, ctx, username, stored))
 
-    return MadeAdmin(await ctx.services.store.write(work), made)
+    return AdminMadeData(AdminData.of(await ctx.services.store.write(work)), made)
 
 
-async def reset_password(ctx: RequestContext, admin_id: int) -> MadeAdmin:
+async def reset_password(ctx: RequestContext, admin_id: int) -> AdminMadeData:
     """A random password for another system admin, whose sessions end. Raises NotFound, Conflict, Overloaded,
     InvalidToken, ReauthenticationRequired."""
     step_up.check(ctx, Act.ADMINS)
@@ -55,4 +54,4 @@ async def reset_password(ctx: RequestContext, admin_id: int) -> MadeAdmin:
         management.reset_password(unit, ctx, admin_id, stored)
         return management.get_listed(unit, admin_id)
 
-    return MadeAdmin(await ctx.services.store.write(work), made)
+    return AdminMadeData(AdminData.of(await ctx.services.store.write(work)), made)

@@ -25,6 +25,7 @@ from manifest_auth.pages.console.frame import Entry, entries, section_of
 from manifest_auth.services import RequestContext
 from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
+from manifest_auth.text.user_agents import browser_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -162,6 +163,7 @@ def environment() -> Environment:
     made.globals["section_of"] = section_of
     made.globals["fields"] = fields
     made.globals["user_details"] = users.DETAILS
+    made.filters["browser"] = lambda user_agent: " on ".join(filter(None, browser_of(user_agent)))
     made.filters["iso"] = _in("%Y-%m-%dT%H:%M:%SZ")
     made.filters["utc"] = _in("%Y-%m-%d %H:%M UTC")
     made.filters["utc_time"] = _in("%H:%M:%S UTC")

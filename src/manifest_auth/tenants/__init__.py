@@ -31,6 +31,7 @@ from manifest_auth.tenants.settings import (
 )
 from manifest_auth.tenants.tenants import (
     LISTING,
+    ClientData,
     Tenant,
     change,
     check_identifier,

@@ -15,6 +15,7 @@ from manifest_auth.tenants import origin_index
 from manifest_auth.tenants.effective_settings import check
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
 from manifest_auth.text.canonical import SLUG
+from manifest_auth.text.wire import Time, Wire
 
 # Rows of tenants (clients, on the wire): look-up, list, create, change, suspend, delete.
 
@@ -27,6 +28,20 @@ class Tenant(NamedTuple):
     created_at: int
     suspended_at: int | None
     delete_at: int | None = None  # when it is deleted for good, unless restored before
+
+
+class ClientData(Wire, frozen=True):
+    id: int
+    identifier: str
+    name: str
+    settings: StoredSettings
+    created_at: Time
+    suspended_at: Time | None
+    delete_at: Time | None
+
+    @classmethod
+    def of_tenant(cls, tenant: Tenant) -> ClientData:
+        return cls.of(tenant, settings=settings_of(tenant.settings))
 
 
 _C = tenants.c

@@ -18,6 +18,7 @@ from manifest_auth.runtime.settings import Network, Settings, admin_networks, is
 from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.tenants import step_up
+from manifest_auth.text.wire import Time, Wire
 
 # Management of system admins by other system admins: list, create, disable, enable, reset.
 #
@@ -42,6 +43,15 @@ class AdminRow(NamedTuple):
     def username_key(self) -> str:
         """The key that lists are ordered by."""
         return self.username.casefold()
+
+
+class AdminData(Wire, frozen=True):
+    id: int
+    username: str
+    second_factor: bool
+    created_at: Time
+    disabled_at: Time | None
+    last_sign_in_at: Time | None
 
 
 class OwnSession(NamedTuple):

@@ -12,10 +12,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.accounts.admins import management
+from manifest_auth.accounts.admins.management import AdminData
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound, Overloaded
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
+from manifest_auth.http import Access, Call, Items, Page, Route, Wire, or_none
 from manifest_auth.maintenance import system_admins
+from manifest_auth.maintenance.system_admins import AdminMadeData
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
@@ -35,23 +37,7 @@ class AdminsQuery(Page, frozen=True):
     state: Annotated[Literal["", "active", "disabled"], Meta(description="Only those.")] = ""
 
 
-class AdminData(Wire, frozen=True):
-    id: int
-    username: str
-    second_factor: bool
-    created_at: Time
-    disabled_at: Time | None
-    last_sign_in_at: Time | None
-
-
 class AdminsData(Items[AdminData], frozen=True): ...
-
-
-class AdminMadeData(Wire, frozen=True):
-    """``password``: the random one, returned only here; null where the body had one."""
-
-    admin: AdminData
-    password: str | None
 
 
 class AdminSessionsEnded(Wire, frozen=True):
@@ -72,8 +58,7 @@ async def _get(ctx: RequestContext, call: Call[None]) -> AdminData:
 
 
 async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
-    made = await system_admins.create(ctx, call.body.username, or_none(call.body.password))
-    return AdminMadeData(AdminData.of(made.admin), made.password)
+    return await system_admins.create(ctx, call.body.username, or_none(call.body.password))
 
 
 async def _write(
@@ -100,8 +85,7 @@ async def _enable(ctx: RequestContext, call: Call[None]) -> AdminData:
 
 
 async def _reset_password(ctx: RequestContext, call: Call[None]) -> AdminMadeData:
-    made = await system_admins.reset_password(ctx, call.id("admin"))
-    return AdminMadeData(AdminData.of(made.admin), made.password)
+    return await system_admins.reset_password(ctx, call.id("admin"))
 
 
 async def _reset_second_factor(ctx: RequestContext, call: Call[None]) -> AdminData:

@@ -25,7 +25,7 @@ from manifest_auth.http import Access, Call, Items, Page, Paging, Route, Time, W
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
-from manifest_auth.tenants import StoredSettings, Tenant, TenantSettingsChange
+from manifest_auth.tenants import ClientData, StoredSettings, Tenant, TenantSettingsChange
 from manifest_auth.tenants.png import MOST_BYTES
 from manifest_auth.text import fields
 from manifest_auth.text.json_schema import IDENTIFIER
@@ -57,16 +57,6 @@ class ClientChange(msgspec.Struct, frozen=True):
     settings: TenantSettingsChange | UnsetType = UNSET
 
 
-class ClientData(Wire, frozen=True):
-    id: int
-    identifier: str
-    name: str
-    settings: StoredSettings
-    created_at: Time
-    suspended_at: Time | None
-    delete_at: Time | None
-
-
 class ClientsQuery(Page, frozen=True):
     """Query parameters of the list."""
 
@@ -82,10 +72,6 @@ class ClientsQuery(Page, frozen=True):
 class ClientsData(Items[ClientData], frozen=True): ...
 
 
-def _client_data(tenant: Tenant) -> ClientData:
-    return ClientData.of(tenant, settings=tenants.settings_of(tenant.settings))
-
-
 async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
     body = call.body
     settings = tenants.apply_change(StoredSettings(), body.settings, by_admin=True)
@@ -94,7 +80,7 @@ async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
             client_lifecycle.check(body.identifier, body.name, settings)
         with each:
             client_settings.check(ctx, settings, _MEMBER)
-    return _client_data(
+    return ClientData.of_tenant(
         await ctx.services.store.write(
             lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, settings)
         )
@@ -105,19 +91,21 @@ async def _list_clients(ctx: RequestContext, call: Call[None]) -> ClientsData:
     asked: ClientsQuery = call.parameters
     filters = Filters(asked.state).search(asked.q)
     return await ctx.services.store.read(
-        lambda unit: lists.page(ClientsData, _client_data, unit, tenants.LISTING, asked, filters)
+        lambda unit: lists.page(ClientsData, ClientData.of_tenant, unit, tenants.LISTING, asked, filters)
     )
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> ClientData:
-    return _client_data(await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"])))
+    return ClientData.of_tenant(
+        await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"]))
+    )
 
 
 async def _write(
     ctx: RequestContext, call: Call[Any], work: Callable[[SystemUnit, RequestContext, Tenant], Tenant]
 ) -> ClientData:
     """Runs ``work`` with the client of the path, locked; the client as it is afterwards."""
-    return _client_data(
+    return ClientData.of_tenant(
         await ctx.services.store.write(
             lambda unit: work(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
         )

@@ -13,7 +13,7 @@ from manifest_auth.errors import Conflict, LicenseInvalid, NotFound, ValidationE
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, or_none
 from manifest_auth.licence import LicenceData
 from manifest_auth.maintenance import clear_throttles, installation_state, last_backup, licence_watch, signing_keys
-from manifest_auth.maintenance.installation_state import CountsData, InstallationSettings
+from manifest_auth.maintenance.installation_state import ENVIRONMENT, CountsData, InstallationData
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
@@ -62,24 +62,6 @@ class InstallationBody(msgspec.Struct, frozen=True, rename="camel"):
     client_deletion_audit: Annotated[str, _READ] | UnsetType = UNSET
 
 
-class InstallationData(Wire, frozen=True):
-    """``adminAddresses``: set by system admins. ``environmentAdminAddresses``, which applies as well,
-    ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment."""
-
-    second_factor_required: bool
-    admin_addresses: str
-    environment_admin_addresses: str
-    client_deletion_days: int
-    client_deletion_audit: str
-
-
-_ENVIRONMENT = {
-    "environment_admin_addresses": "admin_addresses",
-    "client_deletion_days": "client_deletion_days",
-    "client_deletion_audit": "client_deletion_audit",
-}
-
-
 async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     services, settings = ctx.services, ctx.services.settings
     status = await services.licence.status()
@@ -104,21 +86,18 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     )
 
 
-def _data(ctx: RequestContext, settled: InstallationSettings) -> InstallationData:
-    environment = {name: getattr(ctx.services.settings, setting) for name, setting in _ENVIRONMENT.items()}
-    return InstallationData(*settled, **environment)
-
-
 async def _read_settings(ctx: RequestContext, call: Call[None]) -> InstallationData:
-    return _data(ctx, await ctx.services.store.read(installation_state.read_settings))
+    return InstallationData.with_environment(
+        await ctx.services.store.read(installation_state.read_settings), ctx.services.settings
+    )
 
 
 async def _change(ctx: RequestContext, call: Call[InstallationBody]) -> InstallationData:
     required, networks = _asked(ctx, call.body)
-    return _data(
-        ctx,
-        await ctx.services.store.write(lambda unit: installation_state.change_settings(unit, ctx, required, networks)),
+    settled = await ctx.services.store.write(
+        lambda unit: installation_state.change_settings(unit, ctx, required, networks)
     )
+    return InstallationData.with_environment(settled, ctx.services.settings)
 
 
 def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, str | None]:
@@ -129,7 +108,7 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
         raise ValidationError("Name a setting to change: secondFactorRequired or adminAddresses")
     networks, stored = given.get("admin_addresses"), None
     with ErrorCollector() as each:
-        for name, setting in _ENVIRONMENT.items():
+        for name, setting in ENVIRONMENT.items():
             with each:
                 if name in given and given[name] != getattr(ctx.services.settings, setting):
                     wire = InstallationBody.__struct_encode_fields__[InstallationBody.__struct_fields__.index(name)]

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts.admins import management, second_factor
+from manifest_auth.accounts.admins.management import OwnSession
 from manifest_auth.errors import InvalidCredentials, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, qr_codes, step_up
@@ -21,7 +22,6 @@ from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
-from manifest_auth.text.user_agents import browser_of
 
 PATH = ADMIN_ACCOUNT
 _TEMPLATE = "installation/account.html"
@@ -47,17 +47,6 @@ class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
     secret: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z2-7]*$")] = ""
 
 
-class SessionRow(msgspec.Struct, frozen=True):
-    """Times in milliseconds. ``is_console``: by a cookie, on these pages."""
-
-    address: str
-    browser: str
-    created_at: int
-    last_used_at: int
-    is_this: bool
-    is_console: bool
-
-
 class NewFactor(msgspec.Struct, frozen=True):
     """A second factor that waits for its first code. ``uri``: what an app on this device opens; ``qr``: the same as
     markup, for the camera of another."""
@@ -80,7 +69,8 @@ class AccountView(msgspec.Struct, frozen=True):
     done: str
     new: NewFactor | None
     codes: tuple[str, ...]
-    sessions: tuple[SessionRow, ...]
+    sessions: tuple[OwnSession, ...]
+    this_session: str
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -106,17 +96,8 @@ async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tu
             done=done,
             new=new,
             codes=codes,
-            sessions=tuple(
-                SessionRow(
-                    address=one.address,
-                    browser=_named(one.user_agent),
-                    created_at=one.created_at,
-                    last_used_at=one.last_used_at,
-                    is_this=one.id == me.session_id,
-                    is_console=one.cookie_hash is not None,
-                )
-                for one in management.open_sessions(unit, me.admin_id, ctx.now)
-            ),
+            sessions=tuple(management.open_sessions(unit, me.admin_id, ctx.now)),
+            this_session=me.session_id,
         )
 
     return View(await ctx.services.store.read(read))
@@ -127,11 +108,6 @@ async def new_factor(ctx: RequestContext, secret: str) -> NewFactor:
     host = urlsplit(ctx.services.settings.public_url).hostname or ""
     uri = second_factor.address(secret, ctx.admin.username, host)
     return NewFactor(secret, uri, await qr_codes.qr_code(uri, "QR code with the key for your authenticator app"))
-
-
-def _named(user_agent: str) -> str:
-    name, system = browser_of(user_agent)
-    return " on ".join(filter(None, (name, system))) or "A program that does not say its name"
 
 
 async def _act(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts.admins import management, second_factor
-from manifest_auth.accounts.admins.management import AdminRow
+from manifest_auth.accounts.admins.management import AdminData
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.maintenance import system_admins
-from manifest_auth.maintenance.system_admins import MadeAdmin
+from manifest_auth.maintenance.system_admins import AdminMadeData
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
@@ -49,22 +49,11 @@ class AdminForm(msgspec.Struct, frozen=True):
     username: Text = ""
 
 
-class AdminView(msgspec.Struct, frozen=True):
-    """Times in milliseconds, 0 for never."""
-
-    id: int
-    username: str
-    is_self: bool
-    is_active: bool
-    has_factor: bool
-    created_at: int
-    last_sign_in_at: int
-
-
 class AdminsView(msgspec.Struct, frozen=True):
-    """``password``: a new one of ``whose``, to be shown this once; empty for none."""
+    """``me``: the id of who looks; ``made``: an admin with a new password, to be shown this once; None for none."""
 
-    rows: tuple[AdminView, ...]
+    rows: tuple[AdminData, ...]
+    me: int
     query: AdminsQuery
     states: tuple[tuple[str, str], ...]
     is_narrowed: bool
@@ -73,8 +62,7 @@ class AdminsView(msgspec.Struct, frozen=True):
     first: str
     next: str
     username: str
-    whose: str
-    password: str
+    made: AdminMadeData | None
 
 
 async def _show(ctx: RequestContext, call: PageCall[AdminsQuery]) -> View | Answer[None]:
@@ -86,7 +74,7 @@ async def _again(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answe
 
 
 async def _view(
-    ctx: RequestContext, asked: AdminsQuery, username: str = "", made: MadeAdmin | None = None, done: str = ""
+    ctx: RequestContext, asked: AdminsQuery, username: str = "", made: AdminMadeData | None = None, done: str = ""
 ) -> View:
     state = frame.one_of(asked.state, _STATES)
     filters = Filters(state).search(asked.q.strip().casefold())
@@ -94,7 +82,8 @@ async def _view(
     def read(unit: SystemUnit) -> AdminsView:
         found, goes_on = management.LISTING.read(unit, _SIZE, asked.after, "USERNAME", filters)
         return AdminsView(
-            rows=tuple(_row(ctx, one) for one in found),
+            rows=tuple(map(AdminData.of, found)),
+            me=ctx.admin.admin_id,
             query=msgspec.structs.replace(asked, state=state),
             states=tuple(_STATES.items()),
             is_narrowed=bool(asked.q or state),
@@ -103,23 +92,10 @@ async def _view(
             first=address(PATH, q=asked.q, state=state) if asked.after else "",
             next=address(PATH, q=asked.q, state=state, after=goes_on) if goes_on else "",
             username=username,
-            whose=made.admin.username if made else "",
-            password=(made.password or "") if made else "",
+            made=made,
         )
 
     return View(await ctx.services.store.read(read))
-
-
-def _row(ctx: RequestContext, one: AdminRow) -> AdminView:
-    return AdminView(
-        id=one.id,
-        username=one.username,
-        is_self=one.id == ctx.admin.admin_id,
-        is_active=one.disabled_at is None,
-        has_factor=bool(one.second_factor),
-        created_at=one.created_at,
-        last_sign_in_at=one.last_sign_in_at or 0,
-    )
 
 
 async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:

@@ -24,7 +24,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant, TenantSettings
+from manifest_auth.tenants import ClientData, Tenant, TenantSettings
 
 CLIENTS_PATH = f"{frame.OVERVIEW}/clients"
 _SIZE = 50
@@ -46,18 +46,8 @@ class NewClientForm(msgspec.Struct, frozen=True):
     name: Text = ""
 
 
-class ClientRow(msgspec.Struct, frozen=True):
-    """``delete_at``: milliseconds, 0 for a client that is not marked for deletion."""
-
-    identifier: str
-    name: str
-    created_at: int
-    is_suspended: bool
-    delete_at: int
-
-
 class ClientsView(msgspec.Struct, frozen=True):
-    rows: tuple[ClientRow, ...]
+    rows: tuple[ClientData, ...]
     query: ClientsQuery
     states: tuple[tuple[str, str], ...]
     sorts: tuple[tuple[str, str], ...]
@@ -65,12 +55,6 @@ class ClientsView(msgspec.Struct, frozen=True):
     first: str
     next: str
     made: NewClientForm
-
-
-def row_of(tenant: Tenant) -> ClientRow:
-    return ClientRow(
-        tenant.identifier, tenant.name, tenant.created_at, tenant.suspended_at is not None, tenant.delete_at or 0
-    )
 
 
 async def _show_clients(ctx: RequestContext, call: PageCall[ClientsQuery]) -> View | Answer[None]:
@@ -92,7 +76,7 @@ async def _clients_view(ctx: RequestContext, asked: ClientsQuery, made: NewClien
     chosen = {"q": asked.q, "state": state, "sort": asked.sort}
     return View(
         ClientsView(
-            rows=tuple(map(row_of, found)),
+            rows=tuple(map(ClientData.of_tenant, found)),
             query=msgspec.structs.replace(asked, state=state, sort=sort),
             states=tuple(_STATES.items()),
             sorts=tuple(_SORTS.items()),
@@ -124,7 +108,7 @@ class ClientFrame(msgspec.Struct, frozen=True):
     """``tab``: the address of the part that is shown; ``tabs``: addresses and texts of all."""
 
     path: str
-    client: ClientRow
+    client: ClientData
     tab: str
     tabs: tuple[tuple[str, str], ...]
 
@@ -134,7 +118,7 @@ def frame_of(tenant: Tenant, tab: str) -> ClientFrame:
     path = CLIENT_PATH.format(client=tenant.identifier)
     tabs = [(address(path, show=one), text) for one, text in TABS.items()]
     tabs.append((RULES_PATH.format(client=tenant.identifier), "Rules"))
-    return ClientFrame(path, row_of(tenant), tab, tuple(tabs))
+    return ClientFrame(path, ClientData.of_tenant(tenant), tab, tuple(tabs))
 
 
 # ``/installation/clients/{identifier}``: one client, as those see it who run the server.

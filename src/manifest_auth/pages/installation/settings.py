@@ -12,7 +12,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.licence import LicenceData, Overview, State
 from manifest_auth.maintenance import installation_state, licence_watch, signing_keys
-from manifest_auth.maintenance.installation_state import InstallationSettings
+from manifest_auth.maintenance.installation_state import InstallationData, InstallationSettings
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
@@ -39,15 +39,9 @@ class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SettingsView(msgspec.Struct, frozen=True):
-    """``limit``: networks that the environment names, empty for all."""
-
+    settings: InstallationData
     done: bool
-    required: bool
-    addresses: str
     own_address: str
-    limit: str
-    deletion_days: int
-    keeps_trail: bool
     public_url: str
 
 
@@ -64,16 +58,7 @@ async def _again_settings(ctx: RequestContext, call: PageCall[SettingsForm]) -> 
 def _settings_view(ctx: RequestContext, settled: InstallationSettings, done: bool = False) -> View:
     settings = ctx.services.settings
     return View(
-        SettingsView(
-            done=done,
-            required=settled.second_factor_required,
-            addresses=settled.admin_addresses,
-            own_address=ctx.address,
-            limit=settings.admin_addresses,
-            deletion_days=settings.client_deletion_days,
-            keeps_trail=settings.client_deletion_audit == "keep",
-            public_url=settings.public_url,
-        )
+        SettingsView(InstallationData.with_environment(settled, settings), done, ctx.address, settings.public_url)
     )
 
 
