@@ -11,7 +11,7 @@ from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationE
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, qr_codes, step_up
 from manifest_auth.pages.account import frame
-from manifest_auth.pages.account.frame import ROLES, AccountView, RoleWords, shown
+from manifest_auth.pages.account.frame import AccountView, shown
 from manifest_auth.pages.account.sessions import DEVICES_PATH as DEVICES
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
@@ -30,36 +30,6 @@ EXPLAINED_PATH = "/pair"
 
 async def _explain(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     return View()
-
-
-# A device that waits, as pages show it.
-
-
-class DeviceView(msgspec.Struct, frozen=True):
-    """``name``: as the device calls itself, may be empty; ``is_near``: in the same network; ``must_be_near``: else it
-    is refused. Times in milliseconds since 1970: of its request, and of the end of the session that it would get."""
-
-    app: str
-    name: str
-    address: str
-    is_near: bool
-    must_be_near: bool
-    asked_at: int
-    ends_at: int
-    roles: tuple[RoleWords, ...]
-
-
-def device_view(device: AskingDevice) -> DeviceView:
-    return DeviceView(
-        app=device.app,
-        name=device.name,
-        address=device.address,
-        is_near=device.same_network,
-        must_be_near=device.network_needed,
-        asked_at=device.asked_at,
-        ends_at=device.ends_at,
-        roles=tuple(ROLES[role] for role in device.roles),
-    )
 
 
 # ``/device`` and ``/device/confirm``: a person types the code that a device shows, looks, and lets it in or not.
@@ -95,7 +65,7 @@ class CodeCodeView(AccountView, frozen=True, kw_only=True):
 
 class ConfirmView(AccountView, frozen=True, kw_only=True):
     code: str
-    device: DeviceView
+    device: AskingDevice
 
 
 def _grouped(typed: str) -> str:
@@ -122,7 +92,7 @@ async def _look(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answe
 async def _show_code(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
     code = _grouped(call.fields.user_code)
     try:
-        device = device_view(await approval.look(ctx, code))
+        device = await approval.look(ctx, code)
     except NotFound:
         return see_other(CODE_PATH)
     return await shown(ctx, lambda unit: ConfirmView(code=code, device=device))
@@ -130,7 +100,7 @@ async def _show_code(ctx: RequestContext, call: PageCall[CodeFields]) -> View | 
 
 async def _again(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
     code = _grouped(call.fields.user_code)
-    device = device_view(await approval.look(ctx, code))
+    device = await approval.look(ctx, code)
     return await shown(ctx, lambda unit: ConfirmView(code=code, device=device))
 
 
@@ -189,7 +159,7 @@ class StateView(AccountView, frozen=True, kw_only=True):
 
     pairing: str
     state: approval.State
-    device: DeviceView | None
+    device: AskingDevice | None
 
 
 async def _show_pairing(ctx: RequestContext, call: PageCall[PairQuery]) -> View | Answer[None]:
@@ -205,9 +175,8 @@ async def _start(ctx: RequestContext) -> View:
 
 async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View:
     found = await approval.look_at_pairing(ctx, pairing)
-    device = None if found.device is None else device_view(found.device)
     call.here = _address(pairing)
-    view = await shown(ctx, lambda unit: StateView(pairing=pairing, state=found.state, device=device))
+    view = await shown(ctx, lambda unit: StateView(pairing=pairing, state=found.state, device=found.device))
     view.template = _STATE
     return view
 

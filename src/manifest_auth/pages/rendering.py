@@ -20,6 +20,7 @@ from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Header, cookies, public_origin, refusal_headers
 from manifest_auth.http.answers import HTML
 from manifest_auth.pages import asset_files, brands, languages, security, words
+from manifest_auth.pages.account import frame as words_of_account
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Entry, entries, section_of
 from manifest_auth.services import RequestContext
@@ -164,6 +165,10 @@ def environment() -> Environment:
     made.globals["fields"] = fields
     made.globals["user_details"] = users.DETAILS
     made.filters["browser"] = lambda user_agent: " on ".join(filter(None, browser_of(user_agent)))
+    made.filters["browser_names"] = browser_of
+    made.filters["method"] = words_of_account.method
+    made.filters["ways"] = words_of_account.ways
+    made.filters["role_words"] = words_of_account.ROLES.__getitem__
     made.filters["iso"] = _in("%Y-%m-%dT%H:%M:%SZ")
     made.filters["utc"] = _in("%Y-%m-%d %H:%M UTC")
     made.filters["utc_time"] = _in("%H:%M:%S UTC")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,10 +11,10 @@ from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import ListedSession
+from manifest_auth.sessions.sessions import ways_of
 from manifest_auth.store import TenantUnit
-from manifest_auth.text.languages import Words
 from manifest_auth.text.languages import marked as _
-from manifest_auth.text.user_agents import browser_of
 
 # Words of the account pages for roles, sign-in methods, and browsers.
 
@@ -80,17 +80,10 @@ SAID = {
 }
 
 
-def browser(t: Words, user_agent: str) -> str:
-    """A browser in words: "Firefox on Windows"."""
-    name, system = browser_of(user_agent)
-    if name and system:
-        return t.gettext("%(browser)s on %(system)s") % {"browser": name, "system": system}
-    return name or system or t.gettext("Unknown browser")
-
-
-def ways(name: str, amr: Iterable[str]) -> tuple[str, ...]:
+def ways(session: ListedSession) -> tuple[str, ...]:
     """How a session was signed in: the method, and what was proved besides, as messages of the catalogue."""
-    return (method(name), *(FACTORS[way] for way in amr if way in FACTORS and way != name))
+    proved = (FACTORS[way] for way in ways_of(session.amr) if way in FACTORS and way != session.method)
+    return (method(session.method), *proved)
 
 
 def method(name: str) -> str:

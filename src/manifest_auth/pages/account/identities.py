@@ -10,7 +10,6 @@ from msgspec import Meta
 from manifest_auth.accounts import users
 from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.pages import brands, flash
-from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
@@ -18,7 +17,7 @@ from manifest_auth.pages.sign_in import step
 from manifest_auth.pages.sign_in.step import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
-from manifest_auth.sign_in.identities import Started, begin_linking, offered
+from manifest_auth.sign_in.identities import Own, Started, begin_linking, offered
 from manifest_auth.store import TenantUnit
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
@@ -71,20 +70,6 @@ class ChangeForm(msgspec.Struct, frozen=True):
     unlink: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
-class IdentityView(msgspec.Struct, frozen=True):
-    """Times in milliseconds since 1970. ``provider``: as people call it; ``kind``, ``why_it_stays``: messages of the
-    catalogue; ``is_new``: linked just now."""
-
-    id: int
-    provider: str
-    kind: str
-    email: str
-    linked_at: int
-    used_at: int
-    why_it_stays: str
-    is_new: bool
-
-
 class OfferView(msgspec.Struct, frozen=True):
     name: str
     provider: str
@@ -92,9 +77,11 @@ class OfferView(msgspec.Struct, frozen=True):
 
 
 class IdentitiesView(AccountView, frozen=True, kw_only=True):
-    """``offers``: providers at which the user has no identity yet; ``has_password``: beside all that is listed."""
+    """``new_since``: identities that were linked later, in milliseconds, are new; ``offers``: providers at which the
+    user has no identity yet; ``has_password``: beside all that is listed."""
 
-    identities: tuple[IdentityView, ...]
+    identities: list[Own]
+    new_since: int
     offers: tuple[OfferView, ...]
     has_password: bool
 
@@ -104,21 +91,10 @@ def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesVi
     linked = {one.row.provider for one in own}
     return IdentitiesView(
         said=done,
-        identities=tuple(
-            IdentityView(
-                id=row.id,
-                provider=row.display_name or row.provider,
-                kind=frame.method(row.kind),
-                email=row.email,
-                linked_at=row.created_at,
-                used_at=row.last_sign_in_at,
-                why_it_stays=why,
-                is_new=ctx.now - row.created_at < _NEW_MS,
-            )
-            for row, why in own
-        ),
+        identities=own,
+        new_since=ctx.now - _NEW_MS,
         offers=tuple(
-            OfferView(one.name, one.display_name or one.name, frame.method(one.kind))
+            OfferView(one.name, one.display_name or one.name, one.kind)
             for one in offered(unit)
             if one.name not in linked
         ),

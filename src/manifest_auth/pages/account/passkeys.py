@@ -19,6 +19,7 @@ from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import own as passkeys
 from manifest_auth.sign_in.second_factor import enrollment
+from manifest_auth.sign_in.second_factor.enrollment import Own
 from manifest_auth.text import fields
 
 PATH = "/account/passkeys"
@@ -43,27 +44,12 @@ class PasskeyForm(msgspec.Struct, frozen=True):
     credential: start.Credential = ""
 
 
-class PasskeyView(msgspec.Struct, frozen=True):
-    """Times in milliseconds since 1970; ``used_at``: 0 for never. ``is_synced``: copied to other devices; ``is_void``:
-    made for a former address; ``stays``: it is the last factor that works, and one is required."""
-
-    id: str
-    name: str
-    made_at: int
-    used_at: int
-    is_synced: bool
-    is_void: bool
-    stays: bool
-
-
 class PasskeysView(AccountView, frozen=True, kw_only=True):
-    """``is_off``: browsers make none at this address; ``may_add``: the client lets its users have them, and there may
-    be one more; ``accepted``: those that work, for the browser, as JSON; empty for nothing to say."""
+    """``is_off``: browsers make none at this address; ``accepted``: those that work, for the browser, as JSON; empty
+    for nothing to say."""
 
-    passkeys: tuple[PasskeyView, ...]
+    own: Own
     is_off: bool
-    is_allowed: bool
-    may_add: bool
     accepted: str
     most: int = passkey_rows.MOST
 
@@ -95,26 +81,11 @@ async def _again(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Ans
 
 
 async def _list(ctx: RequestContext, done: str = "") -> View:
-    found, is_off = await enrollment.look_at_factors(ctx), bool(why_no_passkeys(ctx.services.settings))
-    accepted = await passkeys.accepted(ctx)
-    is_allowed = "passkey" in found.methods
+    found, accepted = await enrollment.look_at_factors(ctx), await passkeys.accepted(ctx)
     view = PasskeysView(
         said=done,
-        passkeys=tuple(
-            PasskeyView(
-                id=row.id,
-                name=row.name,
-                made_at=row.created_at,
-                used_at=row.last_used_at or 0,
-                is_synced=bool(row.backup_state),
-                is_void=not is_off and row.rp_id != found.rp_id,
-                stays=found.stays(row.id),
-            )
-            for row in found.passkeys
-        ),
-        is_off=is_off,
-        is_allowed=is_allowed,
-        may_add=is_allowed and not is_off and len(found.passkeys) < passkey_rows.MOST,
+        own=found,
+        is_off=bool(why_no_passkeys(ctx.services.settings)),
         accepted=start.passkey_json(accepted) if accepted is not None else "",
     )
     return View(view, brand=brands.of_user(ctx.user))

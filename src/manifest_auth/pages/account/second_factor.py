@@ -18,6 +18,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in.second_factor import ENROL_WRONG
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import enrollment
+from manifest_auth.sign_in.second_factor.enrollment import Own
 
 # New recovery codes on a page of the account, shown in the answer that makes them and never again.
 
@@ -55,18 +56,8 @@ class FactorForm(msgspec.Struct, frozen=True):
     otp: Annotated[str, Meta(max_length=64)] = ""
 
 
-class FactorView(AccountView, frozen=True, kw_only=True):
-    """Times in milliseconds since 1970, 0 for never. ``has_app``: one counts; ``may_add``: the client lets its users
-    have one; ``stays``: it is the last factor, and one is required; ``due_at``: from when on sign-in asks for one."""
-
-    has_app: bool
-    set_up_at: int
-    used_at: int
-    may_add: bool
-    stays: bool
-    due_at: int
-    passkeys: int
-    codes_left: int
+class FactorsView(AccountView, frozen=True, kw_only=True):
+    own: Own
 
 
 class AppView(AccountView, frozen=True, kw_only=True):
@@ -86,19 +77,7 @@ async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answ
 
 
 async def _overview(ctx: RequestContext, done: str = "") -> View:
-    found = await enrollment.look_at_factors(ctx)
-    app = found.totp
-    view = FactorView(
-        said=done,
-        has_app=app is not None,
-        set_up_at=app.created_at if app is not None else 0,
-        used_at=(app.last_used_at or 0) if app is not None else 0,
-        may_add="totp" in found.methods,
-        stays=found.stays(),
-        due_at=found.due_at or 0,
-        passkeys=len(found.passkeys),
-        codes_left=found.codes_left,
-    )
+    view = FactorsView(said=done, own=await enrollment.look_at_factors(ctx))
     return View(view, brand=brands.of_user(ctx.user))
 
 
@@ -134,22 +113,10 @@ async def _change(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Ans
 
 CODES_PATH = "/account/codes"
 CODES_TEMPLATE = "account/codes.html"
-_FEW = 3
-
-
-class CodesView(AccountView, frozen=True, kw_only=True):
-    """``has_factor``: there are codes only beside one; ``are_few``: it is time for new ones."""
-
-    has_factor: bool
-    left: int
-    are_few: bool
 
 
 async def _show_codes(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    found = await enrollment.look_at_factors(ctx)
-    has_factor, left = bool(found.totp or found.passkeys), found.codes_left
-    view = CodesView(has_factor=has_factor, left=left, are_few=has_factor and left < _FEW)
-    return View(view, brand=brands.of_user(ctx.user))
+    return await _overview(ctx)
 
 
 async def _make(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:

@@ -9,21 +9,19 @@ import msgspec
 
 from manifest_auth import tenants
 from manifest_auth.accounts import device_apps
+from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, session_cookie
 from manifest_auth.pages import flash
-from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession, SessionOver
-from manifest_auth.sessions.sessions import ways_of
 from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.text.languages import catalogue
 
 # ``/account/sessions``: where one is signed in.
 #
@@ -40,44 +38,19 @@ class EndSessionForm(msgspec.Struct, frozen=True):
     id: fields.TypedToken = ""
 
 
-class SessionView(msgspec.Struct, frozen=True):
-    """Times in milliseconds since 1970. ``browser``: in words; ``ways``: messages of the catalogue."""
-
-    id: str
-    browser: str
-    ways: tuple[str, ...]
-    address: str
-    begun_at: int
-    used_at: int
-    ends_at: int
-    is_this: bool
-
-
 class SessionsView(AccountView, frozen=True, kw_only=True):
     """``this``: None where it is not among the newest ``most``, which are listed."""
 
-    this: SessionView | None
-    others: tuple[SessionView, ...]
+    this: ListedSession | None
+    others: list[ListedSession]
     most: int = session_lifecycle.LIST_LIMIT
 
 
 async def _sessions_list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> View:
-    t, own = catalogue(call.language), ctx.user.session_id
-    listed = [
-        SessionView(
-            id=row.id,
-            browser=row.label or frame.browser(t, row.user_agent),
-            ways=frame.ways(row.method, ways_of(row.amr)),
-            address=row.address,
-            begun_at=row.created_at,
-            used_at=row.last_used_at,
-            ends_at=row.ends_at,
-            is_this=row.id == own,
-        )
-        for row in await session_lifecycle.list_sessions(ctx)
-    ]
-    others = sorted((one for one in listed if not one.is_this), key=lambda one: -one.used_at)
-    view = SessionsView(said=done, this=next((one for one in listed if one.is_this), None), others=tuple(others))
+    listed, own = await session_lifecycle.list_sessions(ctx), ctx.user.session_id
+    this = next((one for one in listed if one.id == own), None)
+    others = sorted((one for one in listed if one.id != own), key=lambda one: -one.last_used_at)
+    view = SessionsView(said=done, this=this, others=others)
     return await shown(ctx, lambda unit: view)
 
 
@@ -118,64 +91,34 @@ class EndDeviceForm(msgspec.Struct, frozen=True):
     session: Id = ""
 
 
-class BrowserView(msgspec.Struct, frozen=True):
-    """Times in milliseconds since 1970. ``browser``: in words."""
-
-    id: str
-    browser: str
-    address: str
-    since: int
-    ends_at: int
-
-
-class OwnDevice(msgspec.Struct, frozen=True):
-    """Times in milliseconds since 1970. ``name``: as the device calls itself, else its app."""
-
-    session: str
-    name: str
-    app: str
-    address: str
-    since: int
-    ends_at: int
-
-
 class DevicesView(AccountView, frozen=True, kw_only=True):
-    """``days``: for how long the client lets a browser be trusted; 0: it does not. ``may_pair``: the client lets
-    devices in by scanning; ``by_code``: by the code that they show."""
+    """``apps``: names of device apps by id; ``days``: for how long the client lets a browser be trusted; 0: it does
+    not. ``may_pair``: the client lets devices in by scanning; ``by_code``: by the code that they show."""
 
-    devices: tuple[OwnDevice, ...]
+    devices: list[ListedSession]
+    apps: dict[str, str]
     may_pair: bool
     by_code: bool
-    browsers: tuple[BrowserView, ...]
+    browsers: list[TrustedBrowser]
     days: int
 
 
 async def _devices_list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> View:
-    t, found = catalogue(call.language), await enrollment.look_at_factors(ctx)
-    settings, rows = tenants.settings_of(ctx.user.tenant_settings), await session_lifecycle.list_sessions(ctx)
+    found, rows = await enrollment.look_at_factors(ctx), await session_lifecycle.list_sessions(ctx)
+    settings = tenants.settings_of(ctx.user.tenant_settings)
 
     def work(unit: TenantUnit) -> DevicesView:
-        names = device_apps.names(unit)
         return DevicesView(
             said=done,
-            devices=tuple(_device(row, names) for row in rows if row.app_id is not None),
+            devices=[row for row in rows if row.app_id is not None],
+            apps=device_apps.names(unit),
             may_pair=settings.pairing.scan,
             by_code=settings.pairing.code,
-            browsers=tuple(
-                BrowserView(row.id, frame.browser(t, row.user_agent), row.address, row.created_at, row.ends_at)
-                for row in found.trusted
-            ),
+            browsers=found.trusted,
             days=settings.second_factor.trusted_days,
         )
 
     return await shown(ctx, work)
-
-
-def _device(row: ListedSession, names: dict[str, str]) -> OwnDevice:
-    app = names.get(row.app_id or "", row.app_id or "")
-    return OwnDevice(
-        session=row.id, name=row.label or app, app=app, address=row.address, since=row.created_at, ends_at=row.ends_at
-    )
 
 
 async def _show_devices(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
