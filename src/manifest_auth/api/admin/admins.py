@@ -6,7 +6,7 @@ The last active one cannot be disabled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -15,7 +15,7 @@ from manifest_auth.accounts.admins import management
 from manifest_auth.accounts.admins.management import AdminData
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound, Overloaded
-from manifest_auth.http import Access, Call, Items, Page, Route, Wire, or_none
+from manifest_auth.http import Access, Call, Items, Route, Wire, or_none
 from manifest_auth.maintenance import system_admins
 from manifest_auth.maintenance.system_admins import AdminMadeData
 from manifest_auth.services import RequestContext
@@ -30,13 +30,6 @@ class AdminBody(msgspec.Struct, frozen=True):
     ) = UNSET
 
 
-class AdminsQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["ID", "ID_DESC", "USERNAME", "USERNAME_DESC"], Meta(description="Order.")] = "ID"
-    state: Annotated[Literal["", "active", "disabled"], Meta(description="Only those.")] = ""
-
-
 class AdminsData(Items[AdminData], frozen=True): ...
 
 
@@ -45,7 +38,7 @@ class AdminSessionsEnded(Wire, frozen=True):
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> AdminsData:
-    asked: AdminsQuery = call.parameters
+    asked = call.parameters
     filters = Filters(asked.state).search(asked.q.casefold())
     return await ctx.services.store.read(
         lambda unit: lists.page(AdminsData, AdminData.of, unit, management.LISTING, asked, filters)
@@ -100,7 +93,8 @@ async def _end_sessions(ctx: RequestContext, call: Call[None]) -> AdminSessionsE
 _BASE = "/api/admin/admins"
 _ONE = f"{_BASE}/{{admin}}"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.ADMIN, "List and search system admins", query=AdminsQuery),
+    Route("GET", _BASE, _list, Access.ADMIN, "List and search system admins",
+          query=lists.query(management.LISTING.sorts, "ID", state=("active", "disabled"))),
     Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded)),
     Route("GET", _ONE, _get, Access.ADMIN, "One system admin", refusals=(NotFound,)),
     Route("POST", f"{_ONE}/disable", _disable, Access.ADMIN,

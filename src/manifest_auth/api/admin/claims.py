@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -13,7 +13,7 @@ from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.clients import claim_directory, domain_checks
 from manifest_auth.errors import Conflict, NotFound, RateLimited, ValidationError
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
+from manifest_auth.http import Access, Call, Items, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
@@ -29,13 +29,6 @@ from manifest_auth.text.json_schema import GUID_IN_ANY_CASE, matching
 
 
 State = Literal["pending", "proved", "failing", "lapsed"]
-
-
-class DomainsQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["ID", "ID_DESC"], Meta(description="Order, by the domain.")] = "ID"
-    state: Annotated[Literal["", "pending", "proved", "failing", "lapsed"], Meta(description="Only those.")] = ""
 
 
 class DomainBody(msgspec.Struct, frozen=True):
@@ -93,7 +86,7 @@ async def _claim_domain(ctx: RequestContext, call: Call[DomainBody]) -> DomainDa
 
 
 async def _list_domains(ctx: RequestContext, call: Call[None]) -> DomainsData:
-    asked: DomainsQuery = call.parameters
+    asked = call.parameters
     filters = Filters("state" if asked.state else None, in_state=asked.state).search(asked.q)
     return await client_scope.read(
         ctx, call, lambda own: lists.page(DomainsData, wire, own, domains.LISTING, asked, filters)
@@ -127,7 +120,8 @@ def _domain_routes(base: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("POST", base, _claim_domain, access, "Claim an e-mail domain; a DNS record proves it", status=201,
               refusals=(NotFound, Conflict)),
-        Route("GET", base, _list_domains, access, "Domains that a client claims", query=DomainsQuery,
+        Route("GET", base, _list_domains, access, "Domains that a client claims",
+              query=lists.query(domains.LISTING.sorts, "ID", about="Order, by the domain.", state=get_args(State)),
               refusals=(NotFound,)),
         Route("GET", one, _get_domain, access, "One claimed domain, with the record that proves it",
               refusals=(NotFound,)),
@@ -190,15 +184,6 @@ class DirectoryData(Wire, frozen=True):
 class DirectoriesData(Items[DirectoryData], frozen=True): ...
 
 
-class DirectoriesQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["DIRECTORY", "DIRECTORY_DESC", "CLAIMED", "CLAIMED_DESC"], Meta(description="Order.")] = (
-        "DIRECTORY"
-    )
-    state: Annotated[Literal["", "pending", "proved"], Meta(description="Only those.")] = ""
-
-
 class DirectoryNothing(Wire, frozen=True): ...
 
 
@@ -218,7 +203,7 @@ async def _claim_directory(ctx: RequestContext, call: Call[DirectoryBody]) -> Di
 
 
 async def _list_directories(ctx: RequestContext, call: Call[None]) -> DirectoriesData:
-    asked: DirectoriesQuery = call.parameters
+    asked = call.parameters
     filters = Filters("state" if asked.state else None, of_state=asked.state).search(asked.q)
     return await client_scope.read(
         ctx, call, lambda unit: lists.page(DirectoriesData, _data, unit, directories.LISTING, asked, filters)
@@ -262,7 +247,8 @@ def _directory_routes(base: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("POST", base, _claim_directory, access, "Claim a Microsoft directory", status=201,
               refusals=(ValidationError, NotFound, Conflict)),
-        Route("GET", base, _list_directories, access, "A client's Microsoft directories", query=DirectoriesQuery,
+        Route("GET", base, _list_directories, access, "A client's Microsoft directories",
+              query=lists.query(directories.LISTING.sorts, "DIRECTORY", state=("pending", "proved")),
               refusals=(NotFound,)),
         Route("GET", one, _get_directory, access, "One Microsoft directory", refusals=(NotFound,)),
         Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound, Conflict)),
@@ -294,17 +280,11 @@ class PinData(Wire, frozen=True):
 class PinsData(Items[PinData], frozen=True): ...
 
 
-class PinsQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["NAME", "NAME_DESC"], Meta(description="Order.")] = "NAME"
-
-
 class Unpinned(Wire, frozen=True): ...
 
 
 async def _list_pins(ctx: RequestContext, call: Call[None]) -> PinsData:
-    asked: PinsQuery = call.parameters
+    asked = call.parameters
     filters = Filters().search(asked.q)
     return await ctx.services.store.read(
         lambda unit: lists.page(PinsData, PinData.of, unit, pinned_names.LISTING, asked, filters)
@@ -326,7 +306,7 @@ async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
 _BASE = "/api/admin/provider-names"
 PIN_ROUTES = (
     Route("GET", _BASE, _list_pins, Access.ADMIN, "Provider names that are pinned to a client",
-          query=PinsQuery),
+          query=lists.query(pinned_names.LISTING.sorts, "NAME")),
     Route("PUT", f"{_BASE}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
           refusals=(ValidationError, NotFound)),
     Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name",

@@ -21,7 +21,7 @@ from manifest_auth.errors import (
     UnsupportedMediaType,
     ValidationError,
 )
-from manifest_auth.http import Access, Call, Items, Page, Paging, Route, Time, Wire, or_none
+from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire, or_none
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
@@ -57,16 +57,9 @@ class ClientChange(msgspec.Struct, frozen=True):
     settings: TenantSettingsChange | UnsetType = UNSET
 
 
-class ClientsQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[
-        Literal["ID", "ID_DESC", "IDENTIFIER", "IDENTIFIER_DESC", "NAME", "NAME_DESC", "CREATED", "CREATED_DESC"],
-        Meta(description="Order."),
-    ] = "ID"
-    state: Annotated[
-        Literal["", "active", "suspended", "deleted"], Meta(description="Only those; `deleted`: marked for deletion.")
-    ] = ""
+_States = Annotated[
+    Literal["", "active", "suspended", "deleted"], Meta(description="Only those; `deleted`: marked for deletion.")
+]
 
 
 class ClientsData(Items[ClientData], frozen=True): ...
@@ -88,7 +81,7 @@ async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
 
 
 async def _list_clients(ctx: RequestContext, call: Call[None]) -> ClientsData:
-    asked: ClientsQuery = call.parameters
+    asked = call.parameters
     filters = Filters(asked.state).search(asked.q)
     return await ctx.services.store.read(
         lambda unit: lists.page(ClientsData, ClientData.of_tenant, unit, tenants.LISTING, asked, filters)
@@ -134,7 +127,8 @@ async def _delete(ctx: RequestContext, call: Call[None]) -> ClientData:
 _CLIENT_BASE = "/api/admin/clients"
 CLIENT_ROUTES = (
     Route("POST", _CLIENT_BASE, _create, Access.ADMIN, "Create a client", status=201, refusals=(Conflict,)),
-    Route("GET", _CLIENT_BASE, _list_clients, Access.ADMIN, "List and search clients", query=ClientsQuery),
+    Route("GET", _CLIENT_BASE, _list_clients, Access.ADMIN, "List and search clients",
+          query=lists.query(tenants.LISTING.sorts, "ID", state=_States)),
     Route("GET", OF_CLIENT, _get, Access.ADMIN, "One client, by number or identifier", refusals=(NotFound,)),
     Route("PATCH", OF_CLIENT, _change, Access.ADMIN, "Change a client's name or settings", refusals=(NotFound,)),
     Route("POST", f"{OF_CLIENT}/suspend", _suspend, Access.ADMIN, "Suspend a client: its users are refused at once",

@@ -16,7 +16,7 @@ from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.clients.badge_pins import reset_badge_pin
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Paging, Route, Time, Wire
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters
@@ -37,12 +37,6 @@ class EnrolmentBody(msgspec.Struct, frozen=True):
 
     name: Annotated[str, fields.SHARED_DEVICE_NAME.meta]
     place: Place = ""
-
-
-class SharedDevicesQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["ENROLLED", "ENROLLED_DESC"], Meta(description="Order.")] = "ENROLLED_DESC"
 
 
 class SharedDeviceData(Wire, frozen=True):
@@ -81,7 +75,7 @@ class NewEnrolmentData(Wire, frozen=True):
 
 
 async def _list_shared_devices(ctx: RequestContext, call: Call[None]) -> SharedDevicesData:
-    asked: SharedDevicesQuery = call.parameters
+    asked = call.parameters
     filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q)
     listing = shared_devices.LISTING
     return await client_scope.read(
@@ -127,7 +121,8 @@ def _shared_device_routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("POST", codes, _begin, access, "A code that enrols one device within ten minutes; it is returned once",
               status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
         Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Take a code back", refusals=(NotFound,)),
-        Route("GET", base, _list_shared_devices, access, "A client's enrolled devices", query=SharedDevicesQuery,
+        Route("GET", base, _list_shared_devices, access, "A client's enrolled devices",
+              query=lists.query(shared_devices.LISTING.sorts, "ENROLLED_DESC"),
               refusals=(NotFound,)),
         Route("DELETE", f"{base}/{{device}}", _remove_shared_device, access, "Remove a device; ends its session",
               refusals=(NotFound,)),

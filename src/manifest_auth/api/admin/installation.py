@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import __version__
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, LicenseInvalid, NotFound, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, or_none
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Route, Time, Wire, or_none
 from manifest_auth.licence import LicenceData
 from manifest_auth.maintenance import clear_throttles, installation_state, last_backup, licence_watch, signing_keys
 from manifest_auth.maintenance.installation_state import ENVIRONMENT, CountsData, InstallationData
@@ -134,12 +134,10 @@ INSTALLATION_ROUTES = (
 # Secrets are never returned.
 
 
-class KeysQuery(Paging, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "CREATED_DESC"
-    purpose: Annotated[Literal["", PurposeName], Meta(description="Only keys for that.")] = ""
-    state: Annotated[Literal["", "signing", "verifying", "expired"], Meta(description="Only those.")] = ""
+_Purpose = Annotated[Literal["", PurposeName], Meta(description="Only keys for that.")]
+_KEYS = lists.query(
+    tokens.LISTING.sorts, "CREATED_DESC", q=False, purpose=_Purpose, state=("signing", "verifying", "expired")
+)
 
 
 class RotateBody(msgspec.Struct, frozen=True):
@@ -160,7 +158,7 @@ class KeysRotated(Wire, frozen=True):
 
 
 async def _list_keys(ctx: RequestContext, call: Call[None]) -> KeysData:
-    asked: KeysQuery = call.parameters
+    asked = call.parameters
     filters = Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now)
     return await ctx.services.store.read(
         lambda unit: lists.page(KeysData, lambda key: KeyData.at(key, ctx.now), unit, tokens.LISTING, asked, filters)
@@ -180,7 +178,7 @@ async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
 
 _KEY_BASE = "/api/admin/keys"
 KEY_ROUTES = (
-    Route("GET", _KEY_BASE, _list_keys, Access.ADMIN, "List signing keys, without their secrets", query=KeysQuery),
+    Route("GET", _KEY_BASE, _list_keys, Access.ADMIN, "List signing keys, without their secrets", query=_KEYS),
     Route("POST", f"{_KEY_BASE}/rotate", _rotate, Access.ADMIN,
           "Sign with new keys; the old ones verify what they signed",
           limit=AUTH_LIMIT),
@@ -220,14 +218,6 @@ LICENCE_ROUTES = (
 )
 
 
-class ThrottlesQuery(Paging, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[
-        Literal["ID", "ID_DESC", "ALLOWED", "ALLOWED_DESC", "FAILURES", "FAILURES_DESC"], Meta(description="Order.")
-    ] = "ALLOWED_DESC"
-
-
 class ClearBody(msgspec.Struct, frozen=True):
     """What to clear: an account of a client (`client` and `email`), a system admin (`username`), an `address`, or the
     attempts on an account from an address."""
@@ -260,7 +250,7 @@ class Cleared(Wire, frozen=True):
 
 
 async def _list_throttles(ctx: RequestContext, call: Call[None]) -> ThrottlesData:
-    asked: ThrottlesQuery = call.parameters
+    asked = call.parameters
     filters = Filters(now=ctx.now)
     return await ctx.services.store.read(
         lambda unit: lists.page(ThrottlesData, ThrottleData.of, unit, throttle.LISTING, asked, filters)
@@ -280,7 +270,7 @@ async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Cleared:
 _THROTTLE_BASE = "/api/admin/throttles"
 THROTTLE_ROUTES = (
     Route("GET", _THROTTLE_BASE, _list_throttles, Access.ADMIN, "Counters that block attempts now",
-          query=ThrottlesQuery),
+          query=lists.query(throttle.LISTING.sorts, "ALLOWED_DESC", q=False)),
     Route("DELETE", _THROTTLE_BASE, _clear_all, Access.ADMIN, "Clear all counters of the throttle"),
     Route("POST", f"{_THROTTLE_BASE}/clear", _clear, Access.ADMIN, "Clear the counters of an account or an address",
           limit=AUTH_LIMIT,

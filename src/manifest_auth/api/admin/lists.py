@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
-from manifest_auth.http import Items, Paging
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.http import Items, Page, Paging
 from manifest_auth.store import Filters, Listing, SystemUnit, TenantUnit
 from manifest_auth.store.listing import read_cursor, write_cursor
 
@@ -23,6 +26,23 @@ class ListQuery(Protocol):
     def after(self) -> str: ...
     @property
     def sort(self) -> Any: ...
+
+
+def query(
+    sorts: Iterable[str], sort: str, *, q: bool = True, about: str = "", **only: tuple[str, ...] | Any
+) -> type[msgspec.Struct]:
+    """The query parameters of a list. ``sorts``: of its listing; ``sort``: the order unless another is asked for;
+    ``q``: it can be searched; ``about``: describes the order; ``only``: other parameters, as the values that they may
+    have or as types."""
+    orders = tuple(order for name in sorts for order in (name, f"{name}_DESC"))
+    members: list[tuple[str, Any, str]] = [("sort", _one_of(orders, about or "Order."), sort)]
+    for name, values in only.items():
+        members.append((name, _one_of(("", *values), "Only those.") if isinstance(values, tuple) else values, ""))
+    return msgspec.defstruct("ListQuery", members, bases=(Page if q else Paging,), frozen=True)
+
+
+def _one_of(values: tuple[str, ...], description: str) -> Any:
+    return Annotated[Literal[values], Meta(description=description)]
 
 
 def read(

@@ -28,7 +28,7 @@ from manifest_auth.clients.providers.models import (
     provider_data,
 )
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Access, Call, Page, Route, Wire
+from manifest_auth.http import Access, Call, Route, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
@@ -37,12 +37,12 @@ from manifest_auth.store import Filters, SystemUnit, TenantUnit
 T = TypeVar("T")
 
 
-class ProvidersQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["ID", "ID_DESC", "NAME", "NAME_DESC"], Meta(description="Order.")] = "ID"
-    kind: Annotated[KindName, Meta(description="Only those.")] = ""
-    state: Annotated[Literal["", "on", "off"], Meta(description="Only providers in this state.")] = ""
+_QUERY = lists.query(
+    providers.LISTING.sorts,
+    "ID",
+    kind=Annotated[KindName, Meta(description="Only those.")],
+    state=Annotated[Literal["", "on", "off"], Meta(description="Only providers in this state.")],
+)
 
 
 class Deleted(Wire, frozen=True): ...
@@ -72,7 +72,7 @@ async def _create(ctx: RequestContext, call: Call[Any]) -> msgspec.Struct:
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
-    asked: ProvidersQuery = call.parameters
+    asked = call.parameters
     filters = Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(asked.q)
     read = await _read(ctx, call, lambda unit: lists.read(unit, providers.LISTING, asked, filters))
     (rows, next_cursor), client = read
@@ -123,7 +123,7 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("POST", base, _create, access, "Create an identity provider", body=ProviderBody, status=201,
               refusals=conflict, data=ProviderData),
-        Route("GET", base, _list, access, "A client's identity providers", data=ProvidersData, query=ProvidersQuery,
+        Route("GET", base, _list, access, "A client's identity providers", data=ProvidersData, query=_QUERY,
               refusals=found),
         Route("GET", one, _get, access, "One identity provider", refusals=found, data=ProviderData),
         Route("PATCH", one, _change, access, "Change an identity provider; members that are left out stay",

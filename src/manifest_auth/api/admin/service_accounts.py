@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -19,7 +19,7 @@ from manifest_auth.accounts.service_accounts.management import (
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
+from manifest_auth.http import Access, Call, Items, Route, Time, Wire
 from manifest_auth.permissions import Permission, Role, mask_of, permissions_in, role_names
 from manifest_auth.protocols.oauth.authentication import ALGORITHMS
 from manifest_auth.services import RequestContext
@@ -73,13 +73,6 @@ class Jwks(msgspec.Struct, frozen=True):
     """A key set, with at most 5 keys."""
 
     keys: Annotated[list[Jwk], Meta(min_length=1, max_length=5)]
-
-
-class ServiceAccountsQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["ID", "ID_DESC"], Meta(description="Order.")] = "ID"
-    state: Annotated[Literal["", "active", "inactive"], Meta(description="Only those.")] = ""
 
 
 class ServiceAccountBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -220,7 +213,7 @@ async def _create(ctx: RequestContext, call: Call[ServiceAccountBody]) -> Servic
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> ServiceAccountsData:
-    asked: ServiceAccountsQuery = call.parameters
+    asked = call.parameters
     filters = Filters(asked.state).search(asked.q)
 
     def work(own: TenantUnit) -> ServiceAccountsData:
@@ -320,7 +313,8 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
     found, conflict = (NotFound,), (NotFound, Conflict)
     return (
         Route("POST", base, _create, access, "Create a service account", status=201, refusals=conflict),
-        Route("GET", base, _list, access, "A client's service accounts", query=ServiceAccountsQuery, refusals=found),
+        Route("GET", base, _list, access, "A client's service accounts",
+              query=lists.query(service_accounts.LISTING.sorts, "ID", state=("active", "inactive")), refusals=found),
         Route("GET", one, _get, access, "One service account, with its live keys", refusals=found),
         Route("PATCH", one, _change, access, "Change a service account; members that are left out stay",
               refusals=conflict),

@@ -280,21 +280,17 @@ class InvitationData(Wire, frozen=True):
 class Confirmed(Wire, frozen=True): ...
 
 
-class IdentitiesQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "ID"
-    how: Annotated[
-        Literal["", "created", "created-unvouched", "invitation", "consent", "directory", "domain"],
-        Meta(description="Only identities that were linked in this way."),
-    ] = ""
+_How = Annotated[
+    Literal["", "created", "created-unvouched", "invitation", "consent", "directory", "domain"],
+    Meta(description="Only identities that were linked in this way."),
+]
 
 
 class UserIdentitiesData(Items[IdentityData], frozen=True): ...
 
 
 async def _list_identities(ctx: RequestContext, call: Call[None]) -> UserIdentitiesData:
-    asked: IdentitiesQuery = call.parameters
+    asked = call.parameters
 
     def work(unit: TenantUnit) -> UserIdentitiesData:
         user = users.get(unit, call.id("user"))
@@ -331,7 +327,7 @@ async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> Fa
 def _routes(base: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("GET", f"{base}/identities", _list_identities, access, "A user's identities at providers",
-              query=IdentitiesQuery,
+              query=lists.query(providers.IDENTITIES.sorts, "ID", how=_How),
               refusals=(NotFound,)),
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
               "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -27,7 +27,6 @@ from manifest_auth.http import (
     Answer,
     Call,
     Items,
-    Paging,
     Route,
     Time,
     TopLevelTokens,
@@ -134,12 +133,6 @@ class WireSession(Wire, frozen=True):
     app_id: str | None
     label: str | None
     current: bool
-
-
-class OwnSessionsQuery(Paging, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["CREATED", "CREATED_DESC"], Meta(description="Order.")] = "CREATED_DESC"
 
 
 class SessionsData(Items[WireSession], frozen=True): ...
@@ -249,7 +242,8 @@ ROUTES = (
           limit=AUTH_LIMIT, operation="signOutAll"),
     Route("POST", f"{_BASE}/sign-out-others", _sign_out_others, Access.CLIENT, "End all of your sessions but this one",
           limit=AUTH_LIMIT, operation="signOutOthers"),
-    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions", query=OwnSessionsQuery),
+    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions",
+          query=lists.query(["CREATED"], "CREATED_DESC", q=False)),
     Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of your sessions",
           limit=AUTH_LIMIT, refusals=(NotFound,)),
     Route("POST", f"{_BASE}/password", _change_password, Access.CLIENT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -26,7 +26,6 @@ from manifest_auth.http import (
     Call,
     Header,
     Items,
-    Paging,
     Route,
     Time,
     Wire,
@@ -79,12 +78,6 @@ class IdentityData(Wire, frozen=True):
     last_sign_in_at: Time
 
 
-class OwnIdentitiesQuery(Paging, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "ID"
-
-
 class IdentitiesData(Items[IdentityData], frozen=True): ...
 
 
@@ -119,7 +112,8 @@ async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
 
 _IDENTITY_BASE = "/api/client/auth/identities"
 IDENTITY_ROUTES = (
-    Route("GET", _IDENTITY_BASE, _list, Access.CLIENT, "Your identities at providers", query=OwnIdentitiesQuery),
+    Route("GET", _IDENTITY_BASE, _list, Access.CLIENT, "Your identities at providers",
+          query=lists.query(providers.IDENTITIES.sorts, "ID", q=False)),
     Route("POST", _IDENTITY_BASE, _link, Access.CLIENT,
           "Link another identity to your account: the address to send the "
                                                "browser to",
