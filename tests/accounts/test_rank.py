@@ -34,9 +34,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
     "restore": lambda unit, ctx, user: accounts.restore(unit, ctx, ctx.services.account_tools, user),
     "end_sessions": lambda unit, ctx, user: accounts.end_sessions(unit, ctx, user),
     "invite": lambda unit, ctx, user: accounts.invite(unit, ctx, ctx.services.account_tools, user),
-    "start_reset": lambda unit, ctx, user: accounts.start_reset(
-        unit, ctx, ctx.services.account_tools, user, by_password=True
-    ),
+    "start_reset": lambda unit, ctx, user: accounts.start_reset(unit, ctx, ctx.services.account_tools, user),
     "managed": lambda unit, ctx, user: accounts.get_managed(unit, ctx, user),
 }
 

@@ -16,9 +16,10 @@ from manifest_auth.accounts.accounts import (
     deactivate,
     end_session,
     end_sessions,
+    invite_new,
     reset_factors,
     restore,
     set_roles,
 )
-from manifest_auth.accounts.one_time_links import NewLink, deliver_link, invite, make_link, start_reset
+from manifest_auth.accounts.one_time_links import NewLink, invite, make_link, sent, start_reset
 from manifest_auth.accounts.rank import check_is_admin, get_managed, get_readable, is_admin

@@ -39,11 +39,15 @@ class Draft(NamedTuple):
 
 
 class UserWithAccessLink(NamedTuple):
-    """The user. ``new_link``: a link for a new Admin who has no other way to sign in, to be delivered after the
-    commit."""
+    """The user. ``new_link``: a link for a new Admin who has no other way to sign in."""
 
     user: User
     new_link: NewLink | None
+
+    @property
+    def link(self) -> str | None:
+        """The link to pass on; None where it was mailed, or none is needed."""
+        return self.new_link.link if self.new_link is not None else None
 
 
 def _gain_path(who: RequestOrOrigin) -> str:
@@ -77,6 +81,11 @@ def add(
     detail = {"email": user.email, "roles": role_names(user.roles)}
     audit.record(unit, who, Event.USER_CREATED, f"user:{user.id}", **detail)
     return user
+
+
+def invite_new(unit: TenantUnit, who: Request, tools: AccountTools, draft: Draft) -> NewLink:
+    """Creates a user, and a link for the first sign-in. Raises as :func:`add` and :func:`.one_time_links.invite`."""
+    return one_time_links.invite(unit, who, tools, add(unit, who, tools, draft).id)
 
 
 def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, given: Mapping[str, str]) -> User:

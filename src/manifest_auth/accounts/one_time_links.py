@@ -153,24 +153,16 @@ _EMAILS = {Purpose.INVITATION: mail.invitation, Purpose.RESET: mail.reset}
 
 
 class NewLink(NamedTuple):
-    """A stored link. ``token``, which is not stored: None where it is mailed, as ``queued``."""
-
-    user: User
-    purpose: Purpose
-    token: str | None
-    expires_at: int
-    queued: Queued | None
-
-
-class DeliveredLink(NamedTuple):
-    """The result for the administrator. ``token`` and ``link``: None where mail is set up; ``sent``: whether the mail
-    server accepted the e-mail, which is otherwise retried for an hour."""
+    """A stored link, for the administrator. ``token``, which is not stored, and ``link``: None where it is mailed, as
+    ``queued``; ``sent``: whether the mail server accepted the e-mail while the caller waited (:func:`sent`). It is
+    otherwise retried for an hour."""
 
     user: User
     token: str | None
     link: str | None
     expires_at: int
-    sent: bool
+    queued: Queued | None
+    sent: bool = False
 
 
 def invite(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int) -> NewLink:
@@ -181,13 +173,13 @@ def invite(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int
     return make_link(unit, request, tools, user, Purpose.INVITATION)
 
 
-def start_reset(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int, *, by_password: bool) -> NewLink:
-    """A link to set a new password; an earlier one closes. The old password works until then. ``by_password``: whether
-    the client allows passwords. Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
+def start_reset(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int) -> NewLink:
+    """A link to set a new password; an earlier one closes. The old password works until then. Raises NotFound,
+    Forbidden, Conflict where the client allows no passwords, ReauthenticationRequired."""
     own = "Change your own password with the current one"
     step_up.check(request, Act.OTHERS_PASSWORDS)
     user = rank.get_managed(unit, request, user_id, own=own)
-    if not by_password:
+    if not _by_password(unit):
         raise Conflict("Passwords are not used in this client")
     return make_link(unit, request, tools, user, Purpose.RESET)
 
@@ -220,13 +212,13 @@ def make_link(
     change = {"before": {"openLinks": closed}, "after": {"openLinks": 1}}
     event = Event.USER_INVITED if purpose is Purpose.INVITATION else Event.PASSWORD_RESET_STARTED
     audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), shown=shown, **change)
+    link = address(tools.settings.public_url, token)
     if shown:
-        return NewLink(user, purpose, token, expires_at, None)
-    link = mail.Link(address(tools.settings.public_url, token), life_s)
+        return NewLink(user, token, link, expires_at, None)
     to = reader(user, tenants.get(unit, unit.tenant_id))
-    email = (mail.access_link if is_only_access else _EMAILS[purpose])(to, link)
+    email = (mail.access_link if is_only_access else _EMAILS[purpose])(to, mail.Link(link, life_s))
     queued = tools.mail_queue.add(unit, who, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
-    return NewLink(user, purpose, None, expires_at, queued)
+    return NewLink(user, None, None, expires_at, queued)
 
 
 def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User) -> None:
@@ -242,12 +234,14 @@ def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User) 
 def access_link(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user: User) -> NewLink:
     """A link for a new Admin who has no other way to sign in: to set a new password or, where the client allows no
     passwords, to sign in through a provider. Granting the role includes the right to do this."""
-    by_password = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).password_sign_in
-    return make_link(unit, who, tools, user, Purpose.RESET if by_password else Purpose.INVITATION, is_only_access=True)
+    purpose = Purpose.RESET if _by_password(unit) else Purpose.INVITATION
+    return make_link(unit, who, tools, user, purpose, is_only_access=True)
 
 
-async def deliver_link(request: Request, tools: AccountTools, new_link: NewLink) -> DeliveredLink:
-    """Sends the link, or returns it where no mail is set up. No transaction is open meanwhile."""
-    sent = await tools.mail_queue.delivered(request, new_link.queued)
-    link = address(tools.settings.public_url, new_link.token) if new_link.token else None
-    return DeliveredLink(new_link.user, new_link.token, link, new_link.expires_at, sent)
+def _by_password(unit: TenantUnit) -> bool:
+    return tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).password_sign_in
+
+
+async def sent(request: Request, tools: AccountTools, new_link: NewLink) -> NewLink:
+    """The link of a committed transaction, after some seconds at most for its e-mail."""
+    return new_link._replace(sent=await tools.mail_queue.delivered(request, new_link.queued))

@@ -21,7 +21,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import Draft, UserWithAccessLink, add, deliver_link, password_rules, set_roles, users
+from manifest_auth.accounts import Draft, UserWithAccessLink, add, password_rules, sent, set_roles, users
 from manifest_auth.accounts.admins import management
 from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event
@@ -195,10 +195,9 @@ async def user_roles(given: argparse.Namespace) -> None:
         changed = await _record_missing_seat(services, tenant.id, services.store.of(tenant.id).write(work))
         print(f"User {given.email} has the roles {', '.join(role_names(changed.user.roles))}.")
         if changed.new_link is not None:
-            delivered = await deliver_link(
-                RequestContext(services, "command-line", "", ""), services.account_tools, changed.new_link
-            )
-            where = delivered.link or "in an e-mail to the user"
+            request = RequestContext(services, "command-line", "", "")
+            await sent(request, services.account_tools, changed.new_link)  # before this process ends
+            where = changed.link or "in an e-mail to the user"
             print(f"The old credentials of the account are void. The new link, valid for 72 hours: {where}")
 
 

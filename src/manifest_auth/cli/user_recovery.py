@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import FactorReset, one_time_links, users
+from manifest_auth.accounts import FactorReset, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.cli.command import CommandRefused, client_named, origin_of, started
 from manifest_auth.store import TenantUnit
@@ -29,7 +29,7 @@ async def user_link(given: argparse.Namespace) -> None:
             )
 
         made = await services.store.of(tenant.id).write(work)
-        print(one_time_links.address(services.settings.public_url, made.token or ""))
+        print(made.link)
         print(f"Works once, until {when(made.expires_at)}. It opens the account: give it to {given.email} only.")
 
 

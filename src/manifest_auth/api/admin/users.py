@@ -27,7 +27,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Route, Tim
 from manifest_auth.permissions import Permission, Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
-from manifest_auth.store import Filters, SystemUnit, TenantUnit
+from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.json_schema import at_most_one
@@ -186,18 +186,15 @@ async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
 async def _admit(
     ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], UserWithAccessLink]
 ) -> AdmittedData:
-    """Runs ``act``, which may make the user an Admin, and delivers the link that a new Admin may need."""
+    """Runs ``act``, which may make the user an Admin, who may need a link."""
     user_id = call.id("user")
 
-    def work(unit: TenantUnit) -> tuple[UserData, accounts.NewLink | None]:
+    def work(unit: TenantUnit) -> AdmittedData:
         admitted = act(unit, user_id)
-        return _data(unit, ctx, [admitted.user])[0], admitted.new_link
+        [shown] = _data(unit, ctx, [admitted.user])
+        return AdmittedData(**msgspec.structs.asdict(shown), link=admitted.link)
 
-    shown, new_link = await client_scope.write(ctx, call, work)
-    link = (
-        (await accounts.deliver_link(ctx, ctx.services.account_tools, new_link)).link if new_link is not None else None
-    )
-    return AdmittedData(**msgspec.structs.asdict(shown), link=link)
+    return await client_scope.write(ctx, call, work)
 
 
 async def _set_roles(ctx: RequestContext, call: Call[RolesBody]) -> AdmittedData:
@@ -219,13 +216,8 @@ async def _restore(ctx: RequestContext, call: Call[None]) -> AdmittedData:
 
 async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
     user_id, tools = call.id("user"), ctx.services.account_tools
-
-    def work(unit: SystemUnit) -> accounts.NewLink:
-        tenant = tenants.get_named(unit, call.path["client"])
-        by_password = tenants.settings_of(tenant.settings).password_sign_in
-        return accounts.start_reset(unit.of(tenant.id), ctx, tools, user_id, by_password=by_password)
-
-    return ResetData.of(await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work)))
+    made = await client_scope.write(ctx, call, lambda unit: accounts.start_reset(unit, ctx, tools, user_id))
+    return ResetData.of(await accounts.sent(ctx, tools, made))
 
 
 _BASE = f"{OF_CLIENT}/users"
@@ -315,7 +307,7 @@ async def _confirm(ctx: RequestContext, call: Call[None]) -> Confirmed:
 async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
     user_id, tools = call.id("user"), ctx.services.account_tools
     made = await client_scope.write(ctx, call, lambda unit: accounts.invite(unit, ctx, tools, user_id))
-    return InvitationData.of(await accounts.deliver_link(ctx, tools, made))
+    return InvitationData.of(await accounts.sent(ctx, tools, made))
 
 
 async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> FactorResetData:

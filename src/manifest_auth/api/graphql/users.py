@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from manifest_auth import accounts
-from manifest_auth.accounts import Draft, FactorReset, email_changes, users
+from manifest_auth.accounts import Draft, FactorReset, NewLink, UserWithAccessLink, email_changes, users
 from manifest_auth.accounts.email_changes import EmailChange
-from manifest_auth.accounts.one_time_links import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql import lists
 from manifest_auth.api.graphql.batch_loading import Loader
 from manifest_auth.api.graphql.lists import ListOf
-from manifest_auth.clients import manage_users
-from manifest_auth.clients.manage_users import Entered
 from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of, permission_names, roles_of
@@ -23,6 +20,7 @@ from manifest_auth.store import Filters, Listing, TenantUnit
 from manifest_auth.text.fields import wire_name
 from manifest_auth.text.models import ErrorCollector, one_of
 
+T = TypeVar("T")
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
     Role.USER_ADMIN: "User management within the organization",
@@ -164,35 +162,44 @@ def _draft(members: dict[str, Any]) -> Draft:
     return Draft(found.pop("email"), roles, found)
 
 
-def _with_link(entered: Entered) -> User:
+def _act(info: Any, work: Callable[..., T], *given: Any) -> Awaitable[T]:
+    """One act of ``accounts`` on the caller's client, in one transaction."""
+    ctx: RequestContext = info.context
+    return ctx.store.write(lambda unit: work(unit, ctx, ctx.services.account_tools, *given))
+
+
+async def _admitted(admitted: Awaitable[UserWithAccessLink]) -> User:
     """The user, with the link that a new Admin may need."""
-    if entered.link is None:
-        return entered.user
-    user = WithLink(*entered.user)
-    user.link = entered.link
+    done = await admitted
+    if done.link is None:
+        return done.user
+    user = WithLink(*done.user)
+    user.link = done.link
     return user
 
 
-async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> DeliveredLink:
-    return await manage_users.invite(info.context, _draft(input))
+async def _linked(info: Any, made: Awaitable[NewLink]) -> NewLink:
+    return await accounts.sent(info.context, info.context.services.account_tools, await made)
 
 
-async def _renew(_root: Any, info: Any, userId: int) -> DeliveredLink:
-    return await manage_users.renew_invitation(info.context, userId)
+async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> NewLink:
+    return await _linked(info, _act(info, accounts.invite_new, _draft(input)))
+
+
+async def _renew(_root: Any, info: Any, userId: int) -> NewLink:
+    return await _linked(info, _act(info, accounts.invite, userId))
 
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:
-    ctx: RequestContext = info.context
-    draft = _draft(input)
-    return await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
+    return await _act(info, accounts.add, _draft(input))
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:
-    return await manage_users.change(info.context, id, _given(input))
+    return await _act(info, accounts.change, id, _given(input))
 
 
 async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:
-    return _with_link(await manage_users.set_roles(info.context, userId, _entered_roles(roles)))
+    return await _admitted(_act(info, accounts.set_roles, userId, _entered_roles(roles)))
 
 
 async def _deactivate(_root: Any, info: Any, id: int) -> User:
@@ -201,7 +208,7 @@ async def _deactivate(_root: Any, info: Any, id: int) -> User:
 
 
 async def _restore(_root: Any, info: Any, id: int) -> User:
-    return _with_link(await manage_users.restore(info.context, id))
+    return await _admitted(_act(info, accounts.restore, id))
 
 
 async def _end_sessions(_root: Any, info: Any, userId: int) -> int:
@@ -209,12 +216,12 @@ async def _end_sessions(_root: Any, info: Any, userId: int) -> int:
     return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
 
 
-async def _reset(_root: Any, info: Any, userId: int) -> DeliveredLink:
-    return await manage_users.start_reset(info.context, userId)
+async def _reset(_root: Any, info: Any, userId: int) -> NewLink:
+    return await _linked(info, _act(info, accounts.start_reset, userId))
 
 
 async def _reset_factors(_root: Any, info: Any, userId: int, reason: str) -> FactorReset:
-    return await manage_users.reset_factors(info.context, userId, reason)
+    return await _act(info, accounts.reset_factors, userId, reason)
 
 
 MUTATION_RESOLVERS: dict[str, Callable[..., Any]] = {

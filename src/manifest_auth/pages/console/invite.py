@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from manifest_auth import accounts
 from manifest_auth.accounts import Draft, rank
-from manifest_auth.clients import manage_users
 from manifest_auth.errors import Conflict, Forbidden, Overloaded, RateLimited, Refusal, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
@@ -104,7 +104,9 @@ async def _only(ctx: RequestContext, line: _Line) -> Outcome:
 
 
 async def _one(ctx: RequestContext, line: _Line) -> Outcome:
-    handed = await manage_users.invite(ctx, line.draft)
+    tools = ctx.services.account_tools
+    made = await ctx.store.write(lambda unit: accounts.invite_new(unit, ctx, tools, line.draft))
+    handed = await accounts.sent(ctx, tools, made)
     said = "By e-mail" if handed.sent else "The e-mail could not be sent yet; it is tried again for an hour"
     if handed.link:
         said = "Pass this link on"

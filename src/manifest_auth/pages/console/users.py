@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth import accounts, providers, sessions, tenants
-from manifest_auth.accounts import email_changes, rank, users
+from manifest_auth.accounts import AccountTools, NewLink, UserWithAccessLink, email_changes, rank, users
 from manifest_auth.accounts.factors import Kind
 from manifest_auth.accounts.users import User
-from manifest_auth.clients import manage_users
 from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash
@@ -34,20 +33,6 @@ from manifest_auth.text.fields import Details, Input, with_details
 
 USER_PATH = "/console/users/{id}"
 _SESSIONS = 20
-DONE = {
-    "details": "The details are saved.",
-    "email": "The new address waits until its mailbox confirms it.",
-    "roles": "The roles are set. They count from the next request on.",
-    "deactivated": "The account is deactivated, and its sessions have ended.",
-    "restored": "The user may sign in again.",
-    "reset": "A link to choose a new password is on its way by e-mail.",
-    "invited": "A new invitation is on its way by e-mail.",
-    "session": "The session has ended.",
-    "sessions": "All sessions have ended.",
-    "unlinked": "The identity is unlinked, and the user's sessions have ended.",
-    "confirmed": "The identity is confirmed.",
-    "factors": "The second factors are gone, and all sessions have ended.",
-}
 
 
 _FACTORS = {Kind.TOTP: "Authenticator app", Kind.PASSKEY: "Passkey"}
@@ -101,7 +86,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, DONE))
+    return await _view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, USER_DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
@@ -155,71 +140,32 @@ async def _view(
 
 
 async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
-    user_id, act = frame.number_in(call), _ACTS.get(call.fields.act)
+    user_id, form, act = frame.number_in(call), call.fields, _ACTS.get(call.fields.act)
     if act is None:
         raise ValidationError(reason="no such act")
-    outcome = await act(ctx, user_id, call.fields)
-    if outcome in DONE:
-        return flash.after(ctx, USER_PATH.format(id=user_id), outcome)
-    return await _view(ctx, user_id, link=outcome)  # it cannot be shown again, so no redirect comes before it
+    made = await ctx.store.write(lambda unit: act.work(unit, ctx, ctx.services.account_tools, user_id, form))
+    if isinstance(made, UserWithAccessLink | NewLink) and made.link:
+        return await _view(ctx, user_id, link=made.link)  # it cannot be shown again, so no redirect comes before it
+    return flash.after(ctx, USER_PATH.format(id=user_id), made if isinstance(made, str) else form.act)
 
 
-async def _details(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+def _change(unit: TenantUnit, ctx: RequestContext, tools: AccountTools, user_id: int, form: UserForm) -> str:
     given = dict(form.details)
-    before = await ctx.store.read(lambda unit: users.get(unit, user_id))
-    if form.email.strip() != before.email:
+    if form.email.strip() != users.get(unit, user_id).email:
         given["email"] = form.email.strip()
-    after = await manage_users.change(ctx, user_id, given)
+    after = accounts.change(unit, ctx, tools, user_id, given)
     return "email" if given.get("email", after.email) != after.email else "details"
 
 
-async def _roles(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    return (await manage_users.set_roles(ctx, user_id, form.roles)).link or "roles"
-
-
-async def _deactivate(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, user_id))
-    return "deactivated"
-
-
-async def _restore(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    return (await manage_users.restore(ctx, user_id)).link or "restored"
-
-
-async def _reset(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    return (await manage_users.start_reset(ctx, user_id)).link or "reset"
-
-
-async def _invite(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    return (await manage_users.renew_invitation(ctx, user_id)).link or "invited"
-
-
-async def _end_session(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+def _end_session(unit: TenantUnit, ctx: RequestContext, tools: AccountTools, user_id: int, form: UserForm) -> None:
     with contextlib.suppress(SessionOver):  # the button was pressed twice
-        await ctx.store.write(lambda unit: accounts.end_session(unit, ctx, user_id, form.session))
-    return "session"
+        accounts.end_session(unit, ctx, user_id, form.session)
 
 
-async def _end_sessions(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, user_id))
-    return "sessions"
-
-
-async def _unlink(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    await ctx.store.write(lambda unit: identities.unlink(unit, ctx, user_id, _number(form.identity)))
-    return "unlinked"
-
-
-async def _confirm(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    await ctx.store.write(lambda unit: identities.confirm(unit, ctx, user_id, _number(form.identity)))
-    return "confirmed"
-
-
-async def _reset_factors(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+def _reset_factors(unit: TenantUnit, ctx: RequestContext, tools: AccountTools, user_id: int, form: UserForm) -> None:
     reason = form.reason.strip()
     require(reason=reason)
-    await manage_users.reset_factors(ctx, user_id, reason)
-    return "factors"
+    accounts.reset_factors(unit, ctx, tools, user_id, reason)
 
 
 def _number(text: str) -> int:
@@ -228,19 +174,53 @@ def _number(text: str) -> int:
     return int(text)
 
 
-#: Each returns a word of :data:`DONE`, or the link that is to be shown once.
-_ACTS: dict[str, Callable[[RequestContext, int, UserForm], Awaitable[str]]] = {
-    "details": _details,
-    "roles": _roles,
-    "deactivate": _deactivate,
-    "restore": _restore,
-    "reset": _reset,
-    "invite": _invite,
-    "end-session": _end_session,
-    "end-sessions": _end_sessions,
-    "unlink": _unlink,
-    "confirm": _confirm,
-    "reset-factors": _reset_factors,
+class UserAct(NamedTuple):
+    """A form of the page. ``done``: the sentence after it; ``work``: in one transaction. It returns a link that is
+    shown once, or the word of another sentence, or what is not looked at."""
+
+    done: str
+    work: Callable[[TenantUnit, RequestContext, AccountTools, int, UserForm], object]
+
+
+_ACTS = {
+    "details": UserAct("The details are saved.", _change),
+    "roles": UserAct(
+        "The roles are set. They count from the next request on.",
+        lambda unit, ctx, tools, user, form: accounts.set_roles(unit, ctx, tools, user, form.roles),
+    ),
+    "deactivate": UserAct(
+        "The account is deactivated, and its sessions have ended.",
+        lambda unit, ctx, _tools, user, _form: accounts.deactivate(unit, ctx, user),
+    ),
+    "restore": UserAct(
+        "The user may sign in again.",
+        lambda unit, ctx, tools, user, _form: accounts.restore(unit, ctx, tools, user),
+    ),
+    "reset": UserAct(
+        "A link to choose a new password is on its way by e-mail.",
+        lambda unit, ctx, tools, user, _form: accounts.start_reset(unit, ctx, tools, user),
+    ),
+    "invite": UserAct(
+        "A new invitation is on its way by e-mail.",
+        lambda unit, ctx, tools, user, _form: accounts.invite(unit, ctx, tools, user),
+    ),
+    "end-session": UserAct("The session has ended.", _end_session),
+    "end-sessions": UserAct(
+        "All sessions have ended.",
+        lambda unit, ctx, _tools, user, _form: accounts.end_sessions(unit, ctx, user),
+    ),
+    "unlink": UserAct(
+        "The identity is unlinked, and the user's sessions have ended.",
+        lambda unit, ctx, _tools, user, form: identities.unlink(unit, ctx, user, _number(form.identity)),
+    ),
+    "confirm": UserAct(
+        "The identity is confirmed.",
+        lambda unit, ctx, _tools, user, form: identities.confirm(unit, ctx, user, _number(form.identity)),
+    ),
+    "reset-factors": UserAct("The second factors are gone, and all sessions have ended.", _reset_factors),
+}
+USER_DONE = {"email": "The new address waits until its mailbox confirms it."} | {
+    name: act.done for name, act in _ACTS.items()
 }
 _TEMPLATE = "console/user.html"
 

@@ -299,12 +299,12 @@ async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | An
 
     def work(unit: SystemUnit) -> NewLink:
         bound = unit.of(tenants.get_named(unit, name).id)
-        return accounts.invite(bound, ctx, tools, accounts.add(bound, ctx, tools, draft).id)
+        return accounts.invite_new(bound, ctx, tools, draft)
 
-    delivered = await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work))
-    if delivered.link is None:
+    made = await ctx.services.store.write(work)
+    if made.link is None:
         return flash.after(ctx, address(CLIENT_PATH.format(client=name), show="users"), "invited")
-    return await _client_view(ctx, name, ClientQuery(show="users"), link=delivered.link)
+    return await _client_view(ctx, name, ClientQuery(show="users"), link=made.link)
 
 
 #: Each returns a word of :data:`CLIENT_DONE`.
