@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Annotated, Any, Final, NamedTuple, NoReturn
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import BigInteger, bindparam, func, insert, select, update
 
 from manifest_auth.errors import ValidationError, existing
 from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped, upsert
 from manifest_auth.store.tables import service_secrets, used_assertions
 from manifest_auth.text import base64url
+from manifest_auth.text.canonical import when
+from manifest_auth.text.json_schema import one_of
 from manifest_auth.text.machine_secrets import SecretKind
+from manifest_auth.text.wire import Time, Wire
 
 # Rows of API keys and client secrets: added, found, listed, ended.
 #
@@ -54,6 +58,25 @@ class Secret(NamedTuple):
     def session_id(self) -> str:
         """Under which callers with it are remembered, and forgotten (``sessions/principals.py``)."""
         return f"key:{self.id}"
+
+
+class LiveSecretData(Wire, frozen=True):
+    """A live API key or client secret, without the secret. ``hint``: its last four characters; ``rotatedTo``: the id of
+    the one that takes its place."""
+
+    id: str
+    label: str
+    hint: str
+    created_at: Time
+    created_by: str
+    expires_at: Time
+    last_used_at: Time | None
+    last_address: str
+    rotated_to: str | None
+
+    @classmethod
+    def of_row(cls, secret: Secret) -> LiveSecretData:
+        return cls.of(secret, expires_at=when(secret.ends_at))
 
 
 _S = service_secrets.c
@@ -157,6 +180,27 @@ _MIN_BITS, _MAX_BITS = 2048, 8192
 _MEMBERS = {"EC": ("crv", "x", "y"), "RSA": ("n", "e")}
 _ALGORITHMS = {"EC": ("ES256",), "RSA": ("PS256", "RS256")}
 _MAX_KID = 200
+_Text = Annotated[str, Meta(max_length=2000)]
+
+
+class Jwk(msgspec.Struct, frozen=True):
+    """A public key (RFC 7517) for ES256, PS256 or RS256."""
+
+    kty: Annotated[str, Meta(description="`EC` or `RSA`.", extra_json_schema=one_of("EC", "RSA"))]
+    kid: Annotated[str, Meta(min_length=1, max_length=200, description="By which assertions name the key.")]
+    alg: Annotated[_Text, Meta(extra_json_schema=one_of("ES256", "PS256", "RS256"))] | UnsetType = UNSET
+    use: Annotated[_Text, Meta(extra_json_schema=one_of("sig"))] | UnsetType = UNSET
+    crv: _Text | UnsetType = UNSET
+    x: _Text | UnsetType = UNSET
+    y: _Text | UnsetType = UNSET
+    n: _Text | UnsetType = UNSET
+    e: _Text | UnsetType = UNSET
+
+
+class Jwks(msgspec.Struct, frozen=True):
+    """A key set, with at most 5 keys."""
+
+    keys: Annotated[list[Jwk], Meta(min_length=1, max_length=5)]
 
 
 def checked_key_set(jwks: Mapping[str, Any] | None) -> str | None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy import BigInteger, bindparam, func, insert, or_, select, update
 
 from manifest_auth import audit
+from manifest_auth.accounts.service_accounts.credentials import Jwks, LiveSecretData, Secret
 from manifest_auth.audit import Event
 from manifest_auth.context import SERVICE, Acting
 from manifest_auth.errors import Conflict, ValidationError, existing
+from manifest_auth.permissions import permissions_in, role_names
 from manifest_auth.store import Listing, Store, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import service_accounts, service_secrets, tenants, users
-from manifest_auth.text.canonical import SERVICE_DOMAIN, SLUG
+from manifest_auth.text.canonical import SERVICE_DOMAIN, SLUG, when
+from manifest_auth.text.machine_secrets import SecretKind
+from manifest_auth.text.wire import Time, Wire
 
 # Rows of service accounts: added, found, listed, changed.
 #
@@ -44,6 +50,46 @@ class ServiceAccount(NamedTuple):
     def subject(self) -> str:
         """As the audit trail names it."""
         return f"service:{self.id}"
+
+
+class ServiceAccountData(Wire, frozen=True):
+    """``oauthClientId``: its name at `/oauth2/token`; ``createdBy``: who made it, which changes nothing for it."""
+
+    id: int
+    oauth_client_id: str
+    name: str
+    description: str
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...] | None
+    addresses: tuple[str, ...]
+    may_introspect: bool
+    jwks: Jwks | None
+    created_by: str
+    created_at: Time
+    disabled_at: Time | None
+    keys: tuple[LiveSecretData, ...]
+    secrets: tuple[LiveSecretData, ...]
+
+    @classmethod
+    def of_row(cls, account: ServiceAccount, live: Iterable[Secret]) -> ServiceAccountData:
+        """``live``: secrets, of other accounts too."""
+        scopes = None if account.scopes is None else tuple(one.value for one in permissions_in(account.scopes))
+        own = [one for one in live if one.user_id == account.id]
+        keys, secrets = (
+            tuple(LiveSecretData.of_row(one) for one in own if one.kind == kind.value)
+            for kind in (SecretKind.API_KEY, SecretKind.CLIENT_SECRET)
+        )
+        return cls.of(
+            account,
+            oauth_client_id=f"svc_{account.id}",
+            roles=role_names(account.roles),
+            scopes=scopes,
+            addresses=tuple(account.addresses.split(",")) if account.addresses else (),
+            jwks=None if account.jwks is None else msgspec.json.decode(account.jwks, type=Jwks),
+            disabled_at=None if account.deactivated_at is None else when(account.deactivated_at),
+            keys=keys,
+            secrets=secrets,
+        )
 
 
 _U = users.c

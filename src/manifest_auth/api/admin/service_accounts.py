@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.accounts import service_accounts
-from manifest_auth.accounts.service_accounts import Draft, NewSecret, Secret, ServiceAccount
+from manifest_auth.accounts.service_accounts import Draft, Jwks, NewSecret, ServiceAccount, ServiceAccountData
 from manifest_auth.accounts.service_accounts.management import (
     DEFAULT_DAYS,
     DEFAULT_OVERLAP_H,
@@ -20,8 +20,7 @@ from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Items, Route, Time, Wire
-from manifest_auth.permissions import Permission, Role, mask_of, permissions_in, role_names
-from manifest_auth.protocols.oauth.authentication import ALGORITHMS
+from manifest_auth.permissions import Permission, Role, mask_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
@@ -52,27 +51,6 @@ Addresses = Annotated[
     Meta(max_length=50, description="Networks that it may call from, like `192.0.2.0/24`; none: any."),
 ]
 MayIntrospect = Annotated[bool, Meta(description="Whether it may ask what tokens of this client are good for.")]
-_Text = Annotated[str, Meta(max_length=2000)]
-
-
-class Jwk(msgspec.Struct, frozen=True):
-    """A public key (RFC 7517) for ES256, PS256 or RS256."""
-
-    kty: Annotated[str, Meta(description="`EC` or `RSA`.", extra_json_schema=one_of("EC", "RSA"))]
-    kid: Annotated[str, Meta(min_length=1, max_length=200, description="By which assertions name the key.")]
-    alg: Annotated[_Text, Meta(extra_json_schema=one_of(*ALGORITHMS))] | UnsetType = UNSET
-    use: Annotated[_Text, Meta(extra_json_schema=one_of("sig"))] | UnsetType = UNSET
-    crv: _Text | UnsetType = UNSET
-    x: _Text | UnsetType = UNSET
-    y: _Text | UnsetType = UNSET
-    n: _Text | UnsetType = UNSET
-    e: _Text | UnsetType = UNSET
-
-
-class Jwks(msgspec.Struct, frozen=True):
-    """A key set, with at most 5 keys."""
-
-    keys: Annotated[list[Jwk], Meta(min_length=1, max_length=5)]
 
 
 class ServiceAccountBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -108,40 +86,6 @@ class RotateSecretBody(msgspec.Struct, frozen=True, rename="camel"):
     ] = DEFAULT_OVERLAP_H
 
 
-class LiveSecretData(Wire, frozen=True):
-    """A live API key or client secret, without the secret. ``hint``: its last four characters; ``rotatedTo``: the id of
-    the one that takes its place."""
-
-    id: str
-    label: str
-    hint: str
-    created_at: Time
-    created_by: str
-    expires_at: Time
-    last_used_at: Time | None
-    last_address: str
-    rotated_to: str | None
-
-
-class ServiceAccountData(Wire, frozen=True):
-    """``oauthClientId``: its name at `/oauth2/token`; ``createdBy``: who made it, which changes nothing for it."""
-
-    id: int
-    oauth_client_id: str
-    name: str
-    description: str
-    roles: tuple[str, ...]
-    scopes: tuple[str, ...] | None
-    addresses: tuple[str, ...]
-    may_introspect: bool
-    jwks: Jwks | None
-    created_by: str
-    created_at: Time
-    disabled_at: Time | None
-    keys: tuple[LiveSecretData, ...]
-    secrets: tuple[LiveSecretData, ...]
-
-
 class ServiceAccountsData(Items[ServiceAccountData], frozen=True): ...
 
 
@@ -168,30 +112,8 @@ class NewClientSecretData(Wire, frozen=True):
 # under ``/api/client/service-accounts``. A secret is in the answer to the request that makes it, and in no other.
 
 
-def _secret(secret: Secret) -> LiveSecretData:
-    return LiveSecretData.of(secret, expires_at=when(secret.ends_at))
-
-
-def _data(account: ServiceAccount, live: list[Secret]) -> ServiceAccountData:
-    def of_kind(kind: SecretKind) -> tuple[LiveSecretData, ...]:
-        return tuple(_secret(one) for one in live if (one.user_id, one.kind) == (account.id, kind.value))
-
-    scopes = None if account.scopes is None else tuple(one.value for one in permissions_in(account.scopes))
-    return ServiceAccountData.of(
-        account,
-        oauth_client_id=f"svc_{account.id}",
-        roles=role_names(account.roles),
-        scopes=scopes,
-        addresses=tuple(account.addresses.split(",")) if account.addresses else (),
-        jwks=None if account.jwks is None else msgspec.json.decode(account.jwks, type=Jwks),
-        disabled_at=None if account.deactivated_at is None else when(account.deactivated_at),
-        keys=of_kind(SecretKind.API_KEY),
-        secrets=of_kind(SecretKind.CLIENT_SECRET),
-    )
-
-
 def _read(unit: TenantUnit, ctx: RequestContext, account: ServiceAccount) -> ServiceAccountData:
-    return _data(account, service_accounts.live_secrets(unit, [account.id], ctx.now))
+    return ServiceAccountData.of_row(account, service_accounts.live_secrets(unit, [account.id], ctx.now))
 
 
 def _given(body: ServiceAccountBody | ServiceAccountChange) -> dict[str, Any]:
@@ -209,7 +131,8 @@ def _given(body: ServiceAccountBody | ServiceAccountChange) -> dict[str, Any]:
 
 async def _create(ctx: RequestContext, call: Call[ServiceAccountBody]) -> ServiceAccountData:
     draft = Draft(**_given(call.body))
-    return _data(await client_scope.write(ctx, call, lambda own: service_accounts.create(own, ctx, draft)), [])
+    made = await client_scope.write(ctx, call, lambda own: service_accounts.create(own, ctx, draft))
+    return ServiceAccountData.of_row(made, ())
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> ServiceAccountsData:
@@ -219,7 +142,9 @@ async def _list(ctx: RequestContext, call: Call[None]) -> ServiceAccountsData:
     def work(own: TenantUnit) -> ServiceAccountsData:
         rows, next_cursor = lists.read(own, service_accounts.LISTING, asked, filters)
         live = service_accounts.live_secrets(own, [row.id for row in rows], ctx.now)
-        return ServiceAccountsData(items=tuple(_data(row, live) for row in rows), next_cursor=next_cursor)
+        return ServiceAccountsData(
+            items=tuple(ServiceAccountData.of_row(row, live) for row in rows), next_cursor=next_cursor
+        )
 
     return await client_scope.read(ctx, call, work)
 

@@ -17,8 +17,8 @@ from manifest_auth.accounts.service_accounts import (
     NOTICE_DAYS,
     Draft,
     NewSecret,
-    Secret,
     ServiceAccount,
+    ServiceAccountData,
 )
 from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.http import Answer
@@ -28,10 +28,11 @@ from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import Names, SentencePart
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission, Role, permissions_in, role_names
+from manifest_auth.permissions import Permission, Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
+from manifest_auth.text.canonical import when
 from manifest_auth.text.machine_secrets import SecretKind
 
 # Service accounts and their secrets as pages of the console show them, and the fields of their forms.
@@ -63,21 +64,6 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
         }
 
 
-class SecretRow(msgspec.Struct, frozen=True):
-    """A live key or client secret, without the secret. ``ends_soon``: Admins have got an e-mail about it, or soon do;
-    ``is_replaced``: another has its place. Times: milliseconds, 0 for never."""
-
-    id: str
-    label: str
-    hint: str
-    created_at: int
-    ends_at: int
-    ends_soon: bool
-    is_replaced: bool
-    last_used_at: int
-    last_address: str
-
-
 def typed_of(account: ServiceAccount) -> AccountForm:
     """What the form of an account holds before something is typed; its roles are boxes (:func:`boxes_for`)."""
     keys = "" if account.jwks is None else msgspec.json.format(account.jwks, indent=2)
@@ -97,25 +83,6 @@ def boxes_for(unit: TenantUnit, ctx: RequestContext, ticked: int) -> tuple[RoleB
     return tuple(box for box in offered if offers_all or box.name != Role.USER_ADMIN.value)
 
 
-def rows_of(live: list[Secret], kind: SecretKind, now: int) -> tuple[SecretRow, ...]:
-    """The secrets of one kind, in their order."""
-    return tuple(
-        SecretRow(
-            id=one.id,
-            label=one.label,
-            hint=one.hint,
-            created_at=one.created_at,
-            ends_at=one.ends_at,
-            ends_soon=one.ends_at - now <= NOTICE_DAYS[0] * _DAY_MS,
-            is_replaced=one.rotated_to is not None,
-            last_used_at=one.last_used_at or 0,
-            last_address=one.last_address,
-        )
-        for one in live
-        if one.kind == kind.value
-    )
-
-
 # ``/console/service-accounts``: machines that call the API, and a new one.
 
 
@@ -124,23 +91,8 @@ NEW = f"{ACCOUNTS_PATH}/new"
 ACCOUNTS_DONE = {"deleted": "The service account is deleted, with its keys."}
 
 
-class ServiceAccountRow(msgspec.Struct, frozen=True):
-    """``keys``, ``secrets``: how many live; ``ends_at``: the nearest end of them; ``last_used_at``: of any of them.
-    Times: milliseconds, 0 for none."""
-
-    id: int
-    name: str
-    description: str
-    roles: tuple[str, ...]
-    is_active: bool
-    keys: int
-    secrets: int
-    ends_at: int
-    last_used_at: int
-
-
 class ListView(msgspec.Struct, frozen=True):
-    rows: tuple[ServiceAccountRow, ...]
+    rows: tuple[ServiceAccountData, ...]
     most: int
     done: str
 
@@ -158,26 +110,9 @@ async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     def work(unit: TenantUnit) -> ListView:
         accounts, _ = service_accounts.LISTING.read(unit, most, "", "ID", Filters())
         live = service_accounts.live_secrets(unit, [one.id for one in accounts], ctx.now)
-        return ListView(
-            tuple(_row(one, [key for key in live if key.user_id == one.id]) for one in accounts), most, done
-        )
+        return ListView(tuple(ServiceAccountData.of_row(one, live) for one in accounts), most, done)
 
     return await frame.shown(ctx, work)
-
-
-def _row(account: ServiceAccount, live: list[Secret]) -> ServiceAccountRow:
-    keys = sum(one.kind == SecretKind.API_KEY.value for one in live)
-    return ServiceAccountRow(
-        id=account.id,
-        name=account.name,
-        description=account.description,
-        roles=role_names(account.roles),
-        is_active=account.deactivated_at is None,
-        keys=keys,
-        secrets=len(live) - keys,
-        ends_at=min((one.ends_at for one in live), default=0),
-        last_used_at=max((one.last_used_at or 0 for one in live), default=0),
-    )
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -244,26 +179,17 @@ class OneTimeSecret(msgspec.Struct, frozen=True):
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
-    """``why_not``: why who looks gives it nothing, empty where they may; ``scopes``: None: all that the roles allow;
-    ``typed``: what its forms hold. Times in milliseconds."""
+    """``soon``: a time as in the account; a secret that expires until then expires soon. ``why_not``: why who looks
+    gives the account nothing, empty where they may; ``typed``: what its forms hold."""
 
     path: str
-    id: int
-    name: str
-    description: str
-    roles: tuple[str, ...]
-    scopes: tuple[str, ...] | None
-    addresses: tuple[str, ...]
-    may_introspect: bool
-    is_active: bool
-    created_at: int
+    account: ServiceAccountData
+    soon: str
     created_by: SentencePart
     why_not: str
     boxes: tuple[RoleBox, ...]
     typed: ActForm | AccountForm
     new: ActForm
-    keys: tuple[SecretRow, ...]
-    secrets: tuple[SecretRow, ...]
     confirm_name: str = ""
     done: str = ""
     once: OneTimeSecret | None = None
@@ -303,22 +229,13 @@ async def _account_view(
         changed = typed if typed is not None and act == "change" else None
         return AccountView(
             path=ACCOUNT_PATH.format(id=account.id),
-            id=account.id,
-            name=account.name,
-            description=account.description,
-            roles=role_names(account.roles),
-            scopes=None if account.scopes is None else tuple(one.value for one in permissions_in(account.scopes)),
-            addresses=tuple(account.addresses.split(",")) if account.addresses else (),
-            may_introspect=bool(account.may_introspect),
-            is_active=account.deactivated_at is None,
-            created_at=account.created_at,
+            account=ServiceAccountData.of_row(account, live),
+            soon=when(ctx.now + NOTICE_DAYS[0] * _DAY_MS),
             created_by=Names(unit, actors=[account.created_by]).part(account.created_by, {}),
             why_not=why_not,
             boxes=boxes_for(unit, ctx, changed.roles if changed else account.roles),
             typed=changed or typed_of(account),
             new=typed if typed is not None and act == "make" else ActForm(kind="key"),
-            keys=rows_of(live, SecretKind.API_KEY, ctx.now),
-            secrets=rows_of(live, SecretKind.CLIENT_SECRET, ctx.now),
             confirm_name=typed.confirm_name if typed is not None else "",
             done=done,
             once=once,
