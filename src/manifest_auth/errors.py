@@ -10,7 +10,7 @@ ended session, an audit event.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NewType, TypeVar
+from typing import ClassVar, Literal, NamedTuple, NewType, TypeVar
 
 T = TypeVar("T")
 #: A text of the code's own, in English. Programs get it so; pages translate it (:mod:`.text.languages`).
@@ -24,6 +24,31 @@ Replay = Literal[
 
 
 _LONGEST_LOGGED = 500
+
+
+class Reason(NamedTuple):
+    """Why a sign-in fails, for the log and a client's audit trail, and what its administrator can do about it.
+
+    Declare each as a constant of the module that raises it: a page of the docs lists all of them.
+
+    - ``text``: with ``…`` in place of a value.
+    - ``cause``, ``cure``: Markdown for the docs.
+    """
+
+    text: str
+    cause: str
+    cure: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def also(self, text: str) -> Reason:
+        """Return another text with the same cause and cure."""
+        return self._replace(text=text)
+
+    def with_(self, value: object) -> Reason:
+        """Return the reason with the value in place of ``…``."""
+        return self.also(self.text.replace("…", str(value), 1))
 
 
 class Refusal(Exception):
@@ -112,9 +137,9 @@ class AccountDisabled(Refusal):
     )
     keeps_writes = True
 
-    def __init__(self, message: str | None = None, *, reason: str = "", client: str = "") -> None:
+    def __init__(self, message: str | None = None, *, reason: Reason | None = None, client: str = "") -> None:
         """``client``: the client's identifier, only after a valid proof: a page then shows whom to contact."""
-        super().__init__(message, reason=reason)
+        super().__init__(message, reason=reason.text if reason is not None else "")
         self.client = client
 
 
@@ -233,9 +258,10 @@ class SsoFailed(Refusal):
     when = "The provider's assertion or code was refused, or gives this user no account here; the log has the reason."
     keeps_writes = True
 
-    def __init__(self, message: Marked | None = None, *, reason: str = "", replay: Replay | None = None) -> None:
+    def __init__(self, message: Marked | None = None, *, reason: Reason, replay: Replay | None = None) -> None:
         """``message``: our own words, since pages show it. What a provider says reaches only the log."""
-        super().__init__(message, reason=reason, replay=replay)
+        super().__init__(message, reason=reason.text, replay=replay)
+        self.why = reason
 
 
 class ProviderUnavailable(Refusal):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar,
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.protocols.microsoft import Clouds
 from manifest_auth.text.canonical import DOMAIN, check_return_address
@@ -202,6 +202,13 @@ def _read(text: str, model: type[Any]) -> Any:
     return msgspec.json.decode(text, type=model)
 
 
+_OTHER_KIND = Reason(
+    "the provider is of another kind",
+    cause="the start or callback address of another kind of provider",
+    cure="the address that `startUrl` shows",
+)
+
+
 @cache
 def _stored_model(model: type[KindSettings]) -> type[msgspec.Struct]:
     return msgspec.defstruct("Stored", [("own", model, msgspec.field(name=model.kind))])
@@ -215,7 +222,7 @@ def settings_of(text: str, model: type[R]) -> R:
 def own_settings_of(text: str, kind: str, model: type[S]) -> S:
     """The settings of the kind. Raises SsoFailed where the stored ``kind`` is another one."""
     if kind != model.kind:
-        raise SsoFailed(reason="the provider is of another kind")
+        raise SsoFailed(reason=_OTHER_KIND)
     return cast("S", _read(text, _stored_model(model)).own)
 
 

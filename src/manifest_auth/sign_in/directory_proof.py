@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.audit import Act
-from manifest_auth.errors import Conflict, Marked, ProviderUnavailable, SsoFailed
+from manifest_auth.errors import Conflict, Marked, ProviderUnavailable, Reason, SsoFailed
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.protocols import microsoft, oidc
 from manifest_auth.protocols.microsoft import Accepted, Cloud
@@ -19,8 +19,10 @@ from manifest_auth.providers.sign_in_flows import StartedFlow
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.early_refusals import OTHER_BROWSER, STATE_TAKEN, STATE_UNKNOWN, STATE_USED
 from manifest_auth.sign_in.providers.code_flow import CallbackParams, authorization_of
 from manifest_auth.sign_in.providers.kinds import own_settings_of
+from manifest_auth.sign_in.providers.microsoft import OID, OTHER_DIRECTORY
 from manifest_auth.sign_in.providers.provider_flow import return_address
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import directory_proofs, sealed_for
@@ -33,6 +35,16 @@ from manifest_auth.text.languages import marked as _
 # A row is used once, and bound to the browser and to the session that started it.
 
 LIFE_S = 600
+_DIRECTORY = Reason(
+    "directory: …",
+    cause="the proof of a directory was begun in another browser or more than ten minutes ago, or what it began with "
+    "is gone",
+    cure="begin the [proof](../domains.md#prove-one) again",
+)
+_CLAIM_RELEASED = _DIRECTORY.also("the claim was released meanwhile")
+_SESSION_ENDED = _DIRECTORY.also("the session that began the proof has ended")
+_NO_MANAGER = _DIRECTORY.also("who began the proof has lost settings:manage")
+_OTHER_APPLICATION = _DIRECTORY.also("the application that the proof began with is there no more")
 _USED = ""
 _COOKIE = "directory"  # how the name of its cookie begins
 
@@ -201,13 +213,13 @@ async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str 
     """The flow that an answer belongs to, marked as used. Nothing is marked before state and browser are verified."""
     flow = await ctx.services.store.read(lambda unit: find_flow(unit, state, ctx.now))
     if flow is None:
-        raise SsoFailed(reason="directory: state: unknown or expired")
+        raise SsoFailed(reason=_DIRECTORY.with_(STATE_UNKNOWN))
     if flow.is_used:
-        raise SsoFailed(reason="directory: state: used before", replay="oidc_state")
+        raise SsoFailed(reason=_DIRECTORY.with_(STATE_USED), replay="oidc_state")
     if not flow.is_from(cookie_of(flow.cookie)):
-        raise SsoFailed(reason="directory: state: of another browser")
+        raise SsoFailed(reason=_DIRECTORY.with_(OTHER_BROWSER))
     if not await ctx.services.store.of(flow.tenant_id).write_quickly(lambda unit: take_flow(unit, flow)):
-        raise SsoFailed(reason="directory: state: used meanwhile", replay="oidc_state")
+        raise SsoFailed(reason=_DIRECTORY.with_(STATE_TAKEN), replay="oidc_state")
     return flow
 
 
@@ -215,30 +227,30 @@ async def _administrator(ctx: RequestContext, flow: Flow, returned: CallbackPara
     """``oid`` of the person who signed in, and the role by which that person administers the directory. Raises
     SsoFailed, ProviderUnavailable."""
     if returned.error or not returned.code:
-        why = oidc.with_number(returned.error[:100] or "no code", returned.description)
-        raise SsoFailed(oidc.sentence_for(returned.error), reason=f"redirect: {why}")
+        why = oidc.redirect_reason(returned.error, returned.description)
+        raise SsoFailed(oidc.sentence_for(returned.error), reason=why)
     store = ctx.services.store.of(flow.tenant_id)
     claim, application = await store.read(
         lambda unit: (directories.find(unit, flow.directory), _same_application(unit, ctx, flow))
     )
     if claim is None:
-        raise SsoFailed(_RELEASED, reason="the claim was released meanwhile")
+        raise SsoFailed(_RELEASED, reason=_CLAIM_RELEASED)
     registration = _registration(ctx, claim, application)
     nonce, verifier = open_flow_secrets(ctx.services.sealer, flow)
     if not oidc.Callback(callback_of(ctx), iss_required=False).matches(
         returned.callback_address, returned.iss, lambda: registration.issuer
     ):
-        raise SsoFailed(reason="the answer came to another callback address")
+        raise SsoFailed(reason=oidc.ELSEWHERE)
     answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx))
     deadline = ctx.services.outgoing.deadline(flow.tenant_id)
     try:
         redeemed = await ctx.services.oidc.redeem_tokens(registration, answer, frozenset(), deadline)
         directory = microsoft.directory_of(redeemed.claims)
         if directory != claim.directory:
-            raise SsoFailed(directories.OTHER_DIRECTORY, reason=f"tid: {directory or 'missing'}")
+            raise SsoFailed(directories.OTHER_DIRECTORY, reason=OTHER_DIRECTORY.with_(directory or "missing"))
         person = redeemed.claims.get("oid")
         if not isinstance(person, str) or not microsoft.GUID.match(person.lower()):
-            raise SsoFailed(oidc.SETUP_ERROR, reason="oid: missing")
+            raise SsoFailed(oidc.SETUP_ERROR, reason=OID)
         wids = [redeemed.claims.get("wids")]
         if not isinstance(wids[0], list):
             wids = [await _wids_of_access_token(ctx, claim, registration, redeemed, deadline)]
@@ -281,12 +293,12 @@ async def _wids_of_access_token(
 def _prove(unit: SystemUnit, ctx: RequestContext, flow: Flow, person: str, role: str) -> None:
     session = sessions.read(unit, flow.session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
-        raise SsoFailed(_("You are not signed in any more"), reason="the session that began the proof has ended")
+        raise SsoFailed(_("You are not signed in any more"), reason=_SESSION_ENDED)
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
-        raise SsoFailed(_("You may not do this any more"), reason="who began the proof has lost settings:manage")
+        raise SsoFailed(_("You may not do this any more"), reason=_NO_MANAGER)
     bound = unit.of(flow.tenant_id)
     if directories.find(bound, flow.directory) is None:
-        raise SsoFailed(_RELEASED, reason="the claim was released meanwhile")
+        raise SsoFailed(_RELEASED, reason=_CLAIM_RELEASED)
     who = ctx.origin._replace(actor=f"user:{session.user_id}")
     directories.prove(bound, who, flow.directory, person=person, role=role)
 
@@ -313,7 +325,7 @@ def _same_application(unit: TenantUnit, ctx: RequestContext, flow: Flow) -> _App
     provider = providers.find_by_id(unit, flow.provider_id) if flow.provider_id is not None else None
     found = _of_provider(ctx, provider, flow.directory) if provider is not None else _operators(ctx)
     if found is None or (found.provider is None) != (flow.provider_id is None):
-        raise SsoFailed(reason="the application that the proof began with is there no more")
+        raise SsoFailed(reason=_OTHER_APPLICATION)
     return found
 
 
@@ -341,4 +353,4 @@ def _cloud(ctx: RequestContext, claim: directories.Claim) -> Cloud:
     try:
         return ctx.services.microsoft.clouds.get(claim.cloud)
     except ValueError as error:
-        raise SsoFailed(reason=f"directory: {error}") from error
+        raise SsoFailed(reason=_DIRECTORY.with_(error)) from error

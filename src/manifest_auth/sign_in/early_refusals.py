@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from manifest_auth.audit import Event
-from manifest_auth.errors import AccountDisabled, Marked, Refusal
+from manifest_auth.errors import AccountDisabled, Marked, Reason, Refusal
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.languages import marked as _
@@ -17,6 +17,30 @@ from manifest_auth.text.languages import marked as _
 T = TypeVar("T")
 LONGEST_WHY = 1000
 START_AGAIN = _("This sign-in is over, start again")
+
+# Reasons that several flows raise.
+STATE_UNKNOWN = Reason(
+    "state: unknown or expired",
+    cause="more than ten minutes at the provider, the back button, a bookmark of the callback",
+    cure="start again at `startUrl`",
+)
+STATE_USED = STATE_UNKNOWN.also("state: used before")
+STATE_TAKEN = STATE_UNKNOWN.also("state: used meanwhile")
+OTHER_BROWSER = Reason(
+    "state: of another browser",
+    cause="the cookie did not come back: another browser or host name than at the start, or cookies are blocked. SAML "
+    "needs https, since its cookie must be `Secure`",
+    cure="start at the public address; https",
+)
+SWITCHED_OFF = Reason("provider is switched off", cause="just that", cure="switch it on; start again")
+CHANGED = SWITCHED_OFF.also("the provider was switched off, changed or deleted meanwhile")
+SUSPENDED = Reason("the client is suspended", cause="a system admin suspended the client", cure="restore the client")
+NO_CLIENT = Reason(
+    "no such client",
+    cause="a name that is not known here, or none where several fit",
+    cure="`client` and `provider` of the start; a system admin [pins the name](../domains.md#names-of-providers)",
+)
+UNLISTED = Reason("the return address was taken off the list meanwhile", cause="just that", cure="`returnAddresses`")
 
 
 def other_browser(ctx: RequestContext) -> Marked:

@@ -22,7 +22,7 @@ from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Event
-from manifest_auth.errors import InvalidToken, Marked, SsoFailed, ValidationError
+from manifest_auth.errors import InvalidToken, Marked, Reason, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
@@ -42,6 +42,11 @@ METHOD: Method = "code"
 LIFE_MS = 60_000
 _WAIT_MS = 30 * 60_000
 _OVER = Marked("The code is not valid any more")  # English alone: only programs get it
+_REFUSED = Reason(
+    "one-time code: …",
+    cause="a code shown twice, after 60 seconds, without its verifier, or after the end of the session that gave it",
+    cure="the app exchanges at once, once; also `sign_in_code_reused` in the audit trail",
+)
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
 
 
@@ -194,7 +199,7 @@ def _exchange(
         ctx.services.anonymous_limits.record(
             tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=session_id
         )
-        raise SsoFailed(_OVER, reason="one-time code: shown a second time", replay="one_time_code")
+        raise SsoFailed(_OVER, reason=_REFUSED.with_("shown a second time"), replay="one_time_code")
     ctx.client_hint.check(tenants.get(unit, found.tenant_id).identifier, found.tenant_id, "one-time code")
     # Marked as used before any check: a sender who is refused is not the app that asked for the code.
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
@@ -203,9 +208,10 @@ def _exchange(
         parent = sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id, ctx.now)
         why = "" if parent is not None else "the session that gave it has ended"
     if why:
-        detail = {"method": found.method, "provider": found.provider_id, "why": f"one-time code: {why}"}
+        refusal = SsoFailed(_OVER, reason=_REFUSED.with_(why))
+        detail = {"method": found.method, "provider": found.provider_id, "why": refusal.reason}
         audit.record(tenant, ctx, Event.SIGN_IN_FAILED, f"user:{found.user_id}", **detail)
-        raise SsoFailed(_OVER, reason=f"one-time code: {why}")
+        raise refusal
     if parent is not None:
         signed_in = completion.continue_session(unit, ctx, parent)
     else:  # the browser was asked for a second factor before the code was given
@@ -227,7 +233,7 @@ def _get_locked(unit: SystemUnit, ctx: RequestContext, code: str) -> tuple[Tenan
         users.get(tenant, found.user_id, lock=True)
         found = tenant.first(_LOCK, key=found.key, now=ctx.now)
     if found is None:
-        raise SsoFailed(_OVER, reason="one-time code: unknown or expired")
+        raise SsoFailed(_OVER, reason=_REFUSED.with_("unknown or expired"))
     return tenant, found
 
 

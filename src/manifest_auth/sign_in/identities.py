@@ -12,6 +12,7 @@ from manifest_auth.providers import LinkedBy, Provider
 from manifest_auth.providers.identities import IdentityRow
 from manifest_auth.providers.sign_in_flows import FlowRequest, StartedFlow
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.early_refusals import SWITCHED_OFF
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
@@ -120,7 +121,7 @@ async def begin_linking(ctx: RequestContext, name: str, return_to: str) -> Start
     def work(unit: SystemUnit) -> ProviderChoice:
         provider = providers.get(unit.of(user.tenant_id), name)
         if provider.disabled_at is not None:
-            raise SsoFailed(_("This way to sign in is switched off"), reason="provider is switched off")
+            raise SsoFailed(_("This way to sign in is switched off"), reason=SWITCHED_OFF)
         tenant = tenants.get(unit, user.tenant_id)
         address = return_address(tenant, provider, return_to, roles=user.roles)
         return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))

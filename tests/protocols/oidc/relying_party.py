@@ -98,7 +98,7 @@ class RelyingParty:
         with pytest.raises(OidcRefused) as refused:
             await self.shown(make)
         assert refused.value.sentence is None  # one answer for all of them
-        return refused.value.reason
+        return refused.value.reason.text
 
     async def refused_claims(self, **changes: Any) -> str:
         """Why a token with these claims is refused, though signed as it should be."""

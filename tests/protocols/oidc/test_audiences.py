@@ -20,7 +20,7 @@ async def outcome(rp: RelyingParty, audiences: tuple[str, ...], **claims: Any) -
     try:
         await rp.redeem(answer, audiences=audiences)
     except OidcRefused as refused:
-        return refused.reason if refused.sentence is None else f"told to anyone: {refused.sentence}"
+        return refused.reason.text if refused.sentence is None else f"told to anyone: {refused.sentence}"
     finally:
         rp.op.id_token = None
     return ""

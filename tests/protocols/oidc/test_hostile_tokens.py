@@ -239,7 +239,7 @@ async def test_a_token_that_is_not_shaped_like_one_is_refused(rp: RelyingParty, 
 @pytest.mark.parametrize("token", [None, 1, [], {}, True])
 async def test_a_token_that_is_no_text_is_refused(rp: RelyingParty, token: Any) -> None:
     rp.op.token["id_token"] = token
-    assert "three segments" in (await rp.refusal()).reason
+    assert "three segments" in (await rp.refusal()).reason.text
 
 
 TEXTS = {

@@ -78,7 +78,7 @@ async def test_a_refusal_that_may_be_about_the_client_is_tried_in_the_other_way(
 
 async def test_a_method_that_is_set_is_the_only_one_that_is_tried(rp: RelyingParty) -> None:
     rp.op.methods = (POST,)
-    assert "invalid_client" in (await rp.refusal(authentication="basic")).reason
+    assert "invalid_client" in (await rp.refusal(authentication="basic")).reason.text
     assert used(rp) == ["basic"]
 
 
@@ -98,7 +98,7 @@ async def test_any_secret_arrives_as_it_is(rp: RelyingParty, secret: str) -> Non
 
 async def test_a_wrong_secret_is_refused_with_a_sentence_about_the_set_up(rp: RelyingParty) -> None:
     refused = await rp.refusal(client_secret="wrong")
-    assert "invalid_client" in refused.reason
+    assert "invalid_client" in refused.reason.text
     assert "not set up correctly" in (refused.sentence or "")
 
 
@@ -109,7 +109,7 @@ ERRORS = ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_req
 async def test_an_error_becomes_a_sentence_of_ours(rp: RelyingParty, error: str) -> None:
     rp.op.token_error = error
     refused = await rp.refusal()
-    assert error in refused.reason
+    assert error in refused.reason.text
     assert refused.sentence == sentence_for(error)
 
 
@@ -117,19 +117,19 @@ async def test_an_error_becomes_a_sentence_of_ours(rp: RelyingParty, error: str)
 async def test_a_providers_own_text_goes_nowhere(rp: RelyingParty, error: Any) -> None:
     rp.op.answers["token"] = Answer.json({"error": error, "error_description": "<b>words</b>"}, 400)
     refused = await rp.refusal()
-    assert refused.reason == "token endpoint answered 400: no error code"
+    assert refused.reason.text == "token endpoint answered 400: no error code"
     assert refused.sentence == sentence_for("")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 async def test_a_refusal_without_a_body_is_a_refusal(rp: RelyingParty, status: int) -> None:
     rp.op.answers["token"] = Answer(status, {"Content-Type": "text/html"}, b"<html>")
-    assert str(status) in (await rp.refusal()).reason
+    assert str(status) in (await rp.refusal()).reason.text
 
 
 async def test_an_error_with_status_200_is_an_error(rp: RelyingParty) -> None:
     rp.op.answers["token"] = Answer.json({"error": "invalid_grant"})
-    assert "invalid_grant" in (await rp.refusal()).reason
+    assert "invalid_grant" in (await rp.refusal()).reason.text
 
 
 @pytest.mark.parametrize(
@@ -156,15 +156,15 @@ async def test_what_is_no_answer_is_the_providers_fault(rp: RelyingParty, answer
 @pytest.mark.parametrize("kind", [None, "", "DPoP", "mac", 1, ["bearer"]])
 async def test_a_token_that_is_no_bearer_token_is_refused(rp: RelyingParty, kind: Any) -> None:
     rp.op.token["token_type"] = kind
-    assert "token_type" in (await rp.refusal()).reason
+    assert "token_type" in (await rp.refusal()).reason.text
 
 
 @pytest.mark.parametrize("token", [None, "", 1, "a b", "a\r\nX: y", "ü", "a" * 20_000])
 async def test_an_access_token_that_no_header_can_carry_is_refused(rp: RelyingParty, token: Any) -> None:
     rp.op.token["access_token"] = token
-    assert "access token" in (await rp.refusal(frozenset({"groups"}))).reason
+    assert "access token" in (await rp.refusal(frozenset({"groups"}))).reason.text
 
 
 async def test_tokens_without_an_id_token_are_refused(rp: RelyingParty) -> None:
     rp.op.token["id_token"] = None
-    assert "ID token" in (await rp.refusal()).reason
+    assert "ID token" in (await rp.refusal()).reason.text

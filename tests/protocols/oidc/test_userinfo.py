@@ -85,7 +85,7 @@ async def test_a_provider_without_userinfo_has_nothing_to_add(rp: RelyingParty) 
 async def test_userinfo_about_someone_else_is_refused(rp: RelyingParty, sub: Any) -> None:
     rp.op.userinfo = {"sub": sub, "email": "eve@evil.example"}
     rp.op.only_in_userinfo = {"email"}
-    assert "another user" in (await rp.refusal(EMAIL)).reason
+    assert "another user" in (await rp.refusal(EMAIL)).reason.text
 
 
 REFUSED = {
@@ -105,7 +105,7 @@ REFUSED = {
 @pytest.mark.parametrize(("answer", "reason"), REFUSED.values(), ids=REFUSED.keys())
 async def test_userinfo_that_cannot_be_used_is_refused(rp: RelyingParty, answer: Answer, reason: str) -> None:
     rp.op.answers["userinfo"] = answer
-    assert reason in (await rp.refusal(frozenset({"groups"}))).reason
+    assert reason in (await rp.refusal(frozenset({"groups"}))).reason.text
     await rp.sign_in(EMAIL)  # a person who needs nothing of it is not refused
 
 
@@ -164,7 +164,7 @@ async def test_signed_userinfo_must_be_by_the_provider_for_us_about_the_person(
 ) -> None:
     rp.op.only_in_userinfo = {"email"}
     rp.op.answers["userinfo"] = as_jwt(rp, **claims)
-    assert reason in (await rp.refusal(EMAIL)).reason
+    assert reason in (await rp.refusal(EMAIL)).reason.text
 
 
 @pytest.mark.parametrize("how", ["foreign key", "none", "HS256", "another algorithm"])
@@ -175,4 +175,4 @@ async def test_userinfo_that_the_provider_did_not_sign_is_refused(rp: RelyingPar
     else:
         alg = {"another algorithm": "ES384"}.get(how, how)
         rp.op.answers["userinfo"] = as_jwt(rp, header=rp.header(alg=alg))
-    assert (await rp.refusal(EMAIL)).reason.startswith("userinfo: s")
+    assert (await rp.refusal(EMAIL)).reason.text.startswith("userinfo: s")

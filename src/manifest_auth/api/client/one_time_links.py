@@ -35,7 +35,7 @@ from manifest_auth.sign_in import early_refusals, email_change, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers import saml_requests
 from manifest_auth.sign_in.providers.kinds import KINDS, start_address
-from manifest_auth.sign_in.providers.provider_choice import StartRequest, choose
+from manifest_auth.sign_in.providers.provider_choice import NO_PROVIDER, StartRequest, choose
 from manifest_auth.sign_in.set_password import LinkInfo
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant
@@ -213,7 +213,7 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]
     ctx.client_hint.check(tenant.identifier, tenant.id, "link")
     kind = KINDS[provider.kind] if provider is not None else None
     if provider is None or kind is None or not kind.start:
-        missing = NotFound(reason="no such provider for an invited person")
+        missing = NotFound(reason=f"{NO_PROVIDER} for an invited person")
         raise await early_refusals.refuse(ctx, "link", tenant.id, None, missing)
     asked = StartRequest(
         provider=provider.name,

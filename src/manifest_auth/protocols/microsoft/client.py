@@ -76,7 +76,7 @@ class Microsoft:
                     raise
                 oidc.verifying_key(signed, oidc.keys_of_issuer(newer, *issuers))
         except oidc.OidcRefused as error:
-            raise MicrosoftRefused(error.reason) from error
+            raise MicrosoftRefused(error.reason.text) from error
 
     async def profile(self, token: str, cloud: Cloud, deadline: Deadline) -> Profile:
         """Graph ``/me`` with a token: only Graph can verify a token for Graph."""

@@ -9,6 +9,7 @@ from manifest_auth.protocols.oidc.client import Client
 from manifest_auth.protocols.oidc.diagnose import CallbackState, Finding
 from manifest_auth.protocols.oidc.discovery import Key, address_of, fetch_keys, keys_of_issuer, read_key_set
 from manifest_auth.protocols.oidc.messages import (
+    ELSEWHERE,
     SETUP_ERROR,
     Answer,
     Authorization,
@@ -17,6 +18,7 @@ from manifest_auth.protocols.oidc.messages import (
     OidcRefused,
     Redeemed,
     Registration,
+    redirect_reason,
     sentence_for,
     with_number,
 )

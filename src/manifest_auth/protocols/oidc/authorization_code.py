@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from manifest_auth.protocols.oidc.messages import (
+    TOKEN_ENDPOINT,
     Answer,
     Authorization,
     Discovered,
@@ -75,13 +76,13 @@ class TokenEndpoint:
         error = error_of(reply)
         if error is not None:
             said = object_of(reply).get("error_description")
-            raise refused_by_provider(f"token endpoint answered {reply.status}", error, said)
+            raise refused_by_provider(reply.status, error, said)
         body = _read(reply)
         access_token, kind = body.get("access_token"), body.get("token_type")
         if not isinstance(kind, str) or kind.lower() != "bearer":
-            raise OidcRefused("token endpoint: token_type is not bearer")
+            raise OidcRefused(TOKEN_ENDPOINT.with_("token_type is not bearer"))
         if not isinstance(access_token, str) or not _TOKEN.match(access_token):
-            raise OidcRefused("token endpoint: no access token")
+            raise OidcRefused(TOKEN_ENDPOINT.with_("no access token"))
         refresh_token = body.get("refresh_token")
         return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
 

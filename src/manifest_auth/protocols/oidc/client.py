@@ -124,7 +124,7 @@ class Client:
             signed = person_claims.signed(reply, found.algorithms)
             await self._key_of(signed, found, deadline)
         except OidcRefused as error:
-            raise OidcRefused(f"userinfo: {error.reason.removeprefix('ID token: ')}") from None
+            raise OidcRefused(person_claims.USERINFO.with_(error.reason.text.removeprefix("ID token: "))) from None
         claims = person_claims.read_userinfo(signed.payload)
         person_claims.check_signed(claims, found.issuer, registration.client_id, registration.audiences)
         return claims

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from manifest_auth.errors import Reason
 from manifest_auth.protocols.oidc.messages import SETUP_ERROR, Discovered, OidcRefused
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable, split
 from manifest_auth.text.base64url import decode
@@ -133,6 +134,14 @@ def _imported(public: dict[str, Any], kind: str) -> RSAKey | ECKey | OKPKey:
 # Discovery documents of providers (OpenID Connect Discovery 1.0, sections 3 and 4).
 
 WELL_KNOWN = "/.well-known/openid-configuration"
+_ISSUER = Reason(
+    "discovery: the issuer is …",
+    cause="slash at the end, another domain, another realm",
+    cure="copy the issuer from the description",
+)
+_FAULTS = Reason(
+    "discovery: …", cause="an endpoint in the provider's description is missing or may not be called", cure="`test`"
+)
 
 
 def address_of(issuer: str) -> str:
@@ -157,10 +166,10 @@ async def fetch_document(outgoing: Outgoing, address: str, deadline: Deadline) -
 def read_document(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> Discovered:
     """The used members. Raises Refused for another issuer (section 4.3), or an address that may not be used."""
     if document.get("issuer") != issuer:
-        reason = f"discovery: the issuer is {str(document.get('issuer'))[:200]}, configured is {issuer}"
-        raise OidcRefused(reason, SETUP_ERROR)
+        differs = f"{str(document.get('issuer'))[:200]}, configured is {issuer}"
+        raise OidcRefused(_ISSUER.with_(differs), SETUP_ERROR)
     if faults := bad_endpoints(outgoing, document):
-        raise OidcRefused(f"discovery: {'; '.join(faults)}", SETUP_ERROR)
+        raise OidcRefused(_FAULTS.with_("; ".join(faults)), SETUP_ERROR)
     return Discovered(
         issuer=issuer,
         authorization_endpoint=document["authorization_endpoint"],

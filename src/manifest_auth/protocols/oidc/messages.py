@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from manifest_auth.errors import Marked
+from manifest_auth.errors import Marked, Reason
 from manifest_auth.text.languages import marked as _
 
 
@@ -106,11 +106,34 @@ _NUMBER = re.compile(r"AADSTS\d{4,9}\b")
 _CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,80}\Z")  # RFC 6749, section 4.1.2.1
 
 
+ELSEWHERE = Reason(
+    "the answer came to another callback address",
+    cause="the answer is another provider's: it came to another's address, or its `iss` names another issuer or is "
+    "missing though it is announced",
+    cure="an attack; or a switch at the provider suppresses `iss`; or the wrong `issuer`",
+)
+_DENIED = Reason(
+    "redirect: access_denied",
+    cause="the person cancelled, or is not assigned to the application there",
+    cure="assign the person",
+)
+_REDIRECT = Reason("redirect: …", cause="the provider refused, with its error code", cure="what the code says")
+_INVALID_CLIENT = Reason(
+    "token endpoint answered 401: invalid_client",
+    cause="client id or secret; a secret that expired",
+    cure="set a new `clientSecret`",
+)
+_ANSWERED = Reason(
+    "token endpoint answered …", cause="the provider does not redeem the code", cure="`test`; what the code says"
+)
+TOKEN_ENDPOINT = _ANSWERED.also("token endpoint: …")
+
+
 class OidcRefused(Exception):
     """The provider's answer is not accepted. ``reason``: for the log; ``sentence``: for the user, or None."""
 
-    def __init__(self, reason: str, sentence: Marked | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: Reason, sentence: Marked | None = None) -> None:
+        super().__init__(reason.text)
         self.reason, self.sentence = reason, sentence
 
 
@@ -125,10 +148,17 @@ def with_number(code: str, description: object) -> str:
     return f"{code} {found[0]}" if found else code
 
 
-def refused_by_provider(where: str, error: object, description: object = None) -> OidcRefused:
-    """A refusal by the provider itself, with its error code for the log."""
+def redirect_reason(error: str, description: object) -> Reason:
+    """Why the provider sent the browser back without a code."""
+    text = f"redirect: {with_number(error[:100] or 'no code', description)}"
+    return (_DENIED if error == "access_denied" else _REDIRECT).also(text)
+
+
+def refused_by_provider(status: int, error: object, description: object = None) -> OidcRefused:
+    """A refusal by the provider's token endpoint, with its error code for the log."""
     code = error if isinstance(error, str) and _CODE.match(error) else "no error code"
-    return OidcRefused(f"{where}: {with_number(code, description)}", sentence_for(code))
+    text = f"token endpoint answered {status}: {with_number(code, description)}"
+    return OidcRefused((_INVALID_CLIENT if code == "invalid_client" else _ANSWERED).also(text), sentence_for(code))
 
 
 # The callback address of a sign-in, and whether an answer belongs to it.

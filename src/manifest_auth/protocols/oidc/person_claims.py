@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import Any, NamedTuple, TypeGuard
 
+from manifest_auth.errors import Reason
 from manifest_auth.protocols.oidc.discovery import Key
 from manifest_auth.protocols.oidc.messages import OidcRefused
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable, parse
@@ -48,6 +49,30 @@ class Signed(NamedTuple):
     signature: bytes
 
 
+_ALSO_FOR = Reason(
+    "ID token: aud: also for …",
+    cause="the token is for another application besides",
+    cure="nothing, or `audiences` where you trust that application",
+)
+_ALGORITHM = Reason(
+    "ID token: signed with …",
+    cause="HS256 or `none`, or an algorithm that the description does not list",
+    cure="RS256 or better at the provider",
+)
+_ID_TOKEN = Reason(
+    "ID token: …",
+    cause="a claim (`aud`, `azp`, `iss`, `nonce`, `exp`, `iat`, …) is not as it must be: a token for another user, or "
+    "issued more than a minute ahead of our clock, or expired for a minute; or its key or shape",
+    cure="NTP on this server; client id",
+)
+_USERINFO_SAYS = Reason(
+    "userinfo …",
+    cause="the provider does not tell address or groups, which the ID token lacks",
+    cure="`scopes`; what the provider gives this application",
+)
+USERINFO = _USERINFO_SAYS.also("userinfo: …")
+
+
 class NoKey(OidcRefused):
     """None of the known keys verifies the token: it is forged, or signed with a newer key."""
 
@@ -55,25 +80,24 @@ class NoKey(OidcRefused):
 def read_token(token: object, algorithms: tuple[str, ...]) -> Signed:
     """The parts of a token. Raises Refused for its shape, its type, and an algorithm that is not in ``algorithms``."""
     if not isinstance(token, str) or len(token) > MAX_LENGTH or not _COMPACT.match(token):
-        raise OidcRefused("ID token: not three segments of at most 16 KiB")
+        raise OidcRefused(_ID_TOKEN.with_("not three segments of at most 16 KiB"))
     text, _, signature = token.rpartition(".")
     coded, _, payload = text.partition(".")
     try:
         header = parse(decode(coded))
         signed = Signed("", None, text.encode(), decode(payload), decode(signature))
     except ValueError as error:
-        raise OidcRefused(f"ID token: {error}") from None
+        raise OidcRefused(_ID_TOKEN.with_(error)) from None
     if not isinstance(header, dict) or {"crit", "b64"} & header.keys():
-        raise OidcRefused("ID token: header")
+        raise OidcRefused(_ID_TOKEN.with_("header"))
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
-        raise OidcRefused(
-            f"ID token: signed with {str(algorithm)[:20]!r}, which the provider does not announce or we refuse"
-        )
+        told = f"{str(algorithm)[:20]!r}, which the provider does not announce or we refuse"
+        raise OidcRefused(_ALGORITHM.with_(told))
     if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in _TYPES:
-        raise OidcRefused(f"ID token: of type {str(header['typ'])[:20]!r}")
+        raise OidcRefused(_ID_TOKEN.with_(f"of type {str(header['typ'])[:20]!r}"))
     if "kid" in header and not isinstance(kid, str):
-        raise OidcRefused("ID token: kid is no text")
+        raise OidcRefused(_ID_TOKEN.with_("kid is no text"))
     return signed._replace(algorithm=algorithm, kid=kid)
 
 
@@ -83,11 +107,11 @@ def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
     fitting = [key for key in usable if signed.kid in (None, key.kid)]
     fitting = fitting or [key for key in usable if key.kid is None]  # keys may lack a kid (RFC 7517, 4.5)
     if not fitting:
-        raise NoKey("ID token: its key is not among the provider's")
+        raise NoKey(_ID_TOKEN.with_("its key is not among the provider's"))
     for key in fitting[:_MOST_TRIED]:
         if key.verifies(signed.algorithm, signed.text, signed.signature):
             return key
-    raise NoKey("ID token: signature")
+    raise NoKey(_ID_TOKEN.with_("signature"))
 
 
 def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
@@ -95,9 +119,9 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
     try:
         claims = parse(signed.payload)
     except ValueError as error:
-        raise OidcRefused(f"ID token: claims: {error}") from None
+        raise OidcRefused(_ID_TOKEN.with_(f"claims: {error}")) from None
     if not isinstance(claims, dict):
-        raise OidcRefused("ID token: claims: no object")
+        raise OidcRefused(_ID_TOKEN.with_("claims: no object"))
     checks = {
         "iss": claims.get("iss") == expected.issuer,
         "aud": is_for(claims.get("aud"), expected.client_id),
@@ -107,16 +131,17 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
         **_times(claims, expected.now_ms / 1000),
     }
     if wrong := [name for name, is_right in checks.items() if not is_right]:
-        raise OidcRefused(f"ID token: {', '.join(wrong)}")
+        raise OidcRefused(_ID_TOKEN.with_(", ".join(wrong)))
     if foreign := foreign_audiences(claims["aud"], expected.client_id, expected.audiences):
-        raise OidcRefused(f"ID token: aud: also for {foreign[0][:100]!r}, which is not among the provider's audiences")
+        told = f"{foreign[0][:100]!r}, which is not among the provider's audiences"
+        raise OidcRefused(_ALSO_FOR.with_(told))
     return claims
 
 
 def check_access_token(claims: dict[str, Any], algorithm: str, key: Key, access_token: str) -> None:
     """Checks ``at_hash``, if present (section 3.1.3.6). Raises Refused when the two tokens were not issued together."""
     if "at_hash" in claims and claims["at_hash"] != _half_hash(algorithm, key, access_token.encode()):
-        raise OidcRefused("ID token: at_hash")
+        raise OidcRefused(_ID_TOKEN.with_("at_hash"))
 
 
 def is_subject(sub: object) -> bool:
@@ -174,7 +199,7 @@ async def fetch_userinfo(outgoing: Outgoing, address: str, access_token: str, de
     if reply.status >= 500:
         raise Unreachable(f"userinfo answered {reply.status}")
     if reply.status != 200:
-        raise OidcRefused(f"userinfo answered {reply.status}")
+        raise OidcRefused(_USERINFO_SAYS.with_(f"answered {reply.status}"))
     return reply
 
 
@@ -193,25 +218,25 @@ def read_userinfo(body: bytes) -> dict[str, Any]:
     try:
         found = parse(body.removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
-        raise OidcRefused(f"userinfo: {error}") from None
+        raise OidcRefused(USERINFO.with_(error)) from None
     if not isinstance(found, dict):
-        raise OidcRefused("userinfo is no object")
+        raise OidcRefused(_USERINFO_SAYS.with_("is no object"))
     return found
 
 
 def check_userinfo(claims: dict[str, Any], sub: str) -> None:
     """Raises Refused for the claims of another user (section 5.3.2)."""
     if claims.get("sub") != sub:
-        raise OidcRefused("userinfo is about another user")
+        raise OidcRefused(_USERINFO_SAYS.with_("is about another user"))
 
 
 def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: tuple[str, ...]) -> None:
     """Checks issuer and audience of a signed answer (section 5.3.2). Raises Refused."""
     audience = claims.get("aud")
     if claims.get("iss") != issuer or not is_for(audience, client_id):
-        raise OidcRefused("userinfo: signed by or for another party")
+        raise OidcRefused(USERINFO.with_("signed by or for another party"))
     if foreign_audiences(claims["aud"], client_id, trusted):
-        raise OidcRefused("userinfo: signed by or for another party")
+        raise OidcRefused(USERINFO.with_("signed by or for another party"))
 
 
 def merged(token_claims: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:

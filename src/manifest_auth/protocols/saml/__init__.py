@@ -9,7 +9,7 @@ open requests), never reads the clock, never uses HTTP, and never tells a sender
 :class:`Assertion`. Importing this package loads lxml and signxml, so functions import it where they need it.
 """
 
-from manifest_auth.protocols.saml.document import NotBase64, SamlRefused, read_time
+from manifest_auth.protocols.saml.document import RESPONSE, NotBase64, SamlRefused, read_time
 from manifest_auth.protocols.saml.metadata import (
     CertificateFacts,
     Metadata,

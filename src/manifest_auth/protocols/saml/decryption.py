@@ -26,12 +26,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
 
+from manifest_auth.errors import Reason
 from manifest_auth.protocols.saml import document
-from manifest_auth.protocols.saml.document import DS, MORE, XENC, XENC11, SamlRefused, ds, quoted, xenc
+from manifest_auth.protocols.saml.document import DS, MORE, XENC, XENC11, InvalidSaml, SamlRefused, ds, quoted, xenc
 from manifest_auth.protocols.saml.shape import only_child
 from manifest_auth.protocols.saml.signatures import base64_of
 
-UNREADABLE: Final = "the encrypted assertion cannot be read with our keys"
+UNREADABLE: Final = Reason(
+    "response: the encrypted assertion cannot be read with our keys",
+    cause="encrypted for an old or foreign certificate",
+    cure="give the provider our newest certificate",
+)
 
 #: Algorithm address to the name of the mode and the bytes of the key.
 _CIPHERS: Final = (
@@ -62,7 +67,7 @@ def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree
     Raises :class:`SamlRefused`: with a reason for unsupported algorithms, with :data:`UNREADABLE` for other failures.
     """
     if not private_keys:
-        raise SamlRefused("the assertion is encrypted and the provider has no decryption key")
+        raise InvalidSaml("the assertion is encrypted and the provider has no decryption key")
     data = only_child(encrypted, xenc("EncryptedData"))
     mode, size = _cipher(data)
     value = _value(data)
@@ -93,14 +98,14 @@ def _encrypted_keys(encrypted: etree._Element, data: etree._Element) -> list[etr
         named = {reference.get("URI") for reference in references}
         found = [key for key in beside if f"#{key.get('Id')}" in named]
     if not 0 < len(found) <= _MOST_KEYS or len(inside) + len(beside) > _MOST_KEYS:
-        raise SamlRefused(f"{len(found)} encrypted keys for the assertion")
+        raise InvalidSaml(f"{len(found)} encrypted keys for the assertion")
     return found
 
 
 def _cipher(data: etree._Element) -> tuple[str, int]:
     address = only_child(data, xenc("EncryptionMethod")).get("Algorithm", "")
     if address not in _CIPHERS:
-        raise SamlRefused(f"cipher {quoted(address)} is not allowed")
+        raise InvalidSaml(f"cipher {quoted(address)} is not allowed")
     return _CIPHERS[address]
 
 
@@ -112,7 +117,7 @@ def _padding(key: etree._Element) -> padding.OAEP:
     """The OAEP padding that an EncryptedKey names; SHA-1 by default (XML Encryption 5.5.2)."""
     method = only_child(key, xenc("EncryptionMethod"))
     if method.get("Algorithm") not in _TRANSPORTS:
-        raise SamlRefused(f"key transport {quoted(method.get('Algorithm'))} is not allowed")
+        raise InvalidSaml(f"key transport {quoted(method.get('Algorithm'))} is not allowed")
     digest = _named(method, ds("DigestMethod"), _DIGESTS, hashes.SHA1)
     mask = _named(method, f"{{{XENC11}}}MGF", _MASKS, hashes.SHA1)
     if method.get("Algorithm") == _TRANSPORTS[0]:
@@ -131,7 +136,7 @@ def _named(
     if found is None:
         return usual
     if found.get("Algorithm") not in allowed:
-        raise SamlRefused(f"key transport with {quoted(found.get('Algorithm'))} is not allowed")
+        raise InvalidSaml(f"key transport with {quoted(found.get('Algorithm'))} is not allowed")
     return allowed[found.get("Algorithm", "")]
 
 

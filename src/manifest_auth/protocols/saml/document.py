@@ -10,18 +10,36 @@ from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
+from manifest_auth.errors import Reason
+
 _LONGEST = 200
+_PREFIX = "response: "
+RESPONSE = Reason(
+    f"{_PREFIX}…",
+    cause="the response is not as SAML 2.0 and [our rules](generic.md#saml) have it",
+    cure="what the rest says; the provider's settings",
+)
 
 
 class SamlRefused(Exception):
-    """A response, a document or a certificate is refused. The text is the reason, for the log.
+    """A response is refused. The text is that of the reason, without its prefix; the sender never sees it."""
 
-    Only reasons about metadata and certificates are shown to an administrator; the sender of a response never sees the
-    reason.
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.text.removeprefix(_PREFIX))
+        self.reason = reason
+
+
+class InvalidSaml(SamlRefused):
+    """A response, a document or a certificate breaks a rule of SAML or of this package.
+
+    Only texts about metadata and certificates are shown, to an administrator.
     """
 
+    def __init__(self, text: str) -> None:
+        super().__init__(RESPONSE.with_(text))
 
-class NotBase64(SamlRefused):
+
+class NotBase64(InvalidSaml):
     """The input is not base64: an error of the request, which the sender may see."""
 
 
@@ -97,12 +115,12 @@ def read_time(text: str) -> int:
     """Milliseconds since 1970. A time without zone is UTC, as SAML core says. Raises :class:`SamlRefused`."""
     found = _TIME.fullmatch(text.strip(" \t\r\n"))
     if found is None:
-        raise SamlRefused(f"not a time: {quoted(text)}")
+        raise InvalidSaml(f"not a time: {quoted(text)}")
     seconds, fraction, sign, hours, minutes = found.groups()
     try:
         at = datetime.fromisoformat(f"{seconds}+00:00")
     except ValueError:
-        raise SamlRefused(f"not a time: {quoted(text)}") from None
+        raise InvalidSaml(f"not a time: {quoted(text)}") from None
     ms = (at - _EPOCH) // timedelta(milliseconds=1) + int(((fraction or "") + "000")[:3])
     if sign is None:
         return ms
@@ -176,7 +194,7 @@ def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._
     wrapped = b"<in" + namespaces.encode() + b">" + clear + b"</in>"
     wrapper = _parsed(_plain(wrapped, LARGEST, comments=False))
     if len(wrapper) != 1 or wrapper.text or wrapper[0].tail:
-        raise SamlRefused("not exactly one element")
+        raise InvalidSaml("not exactly one element")
     _check(wrapper[0])
     return standalone(wrapper[0])
 
@@ -189,7 +207,7 @@ def standalone(element: etree._Element) -> etree._Element:
 def text_of(element: etree._Element) -> str:
     """The text of an element that has one text node and nothing else. Raises :class:`SamlRefused`."""
     if len(element):
-        raise SamlRefused(f"{quoted(local(element))} holds more than text")
+        raise InvalidSaml(f"{quoted(local(element))} holds more than text")
     return element.text or ""
 
 
@@ -223,26 +241,26 @@ def _plain(document: bytes, largest: int, comments: bool) -> bytes:
     comment, CDATA section and processing instruction, and a split at ``<`` every tag.
     """
     if len(document) > largest:
-        raise SamlRefused(f"larger than {largest} bytes")
+        raise InvalidSaml(f"larger than {largest} bytes")
     document = document.removeprefix(_BOM)
     try:
         document.decode("utf-8")
     except UnicodeDecodeError:
-        raise SamlRefused("not UTF-8") from None
+        raise InvalidSaml("not UTF-8") from None
     start = _DECLARATION.match(document)
     body = document[start.end() if start else 0 :]
     if start and any(name.lower() != b"utf-8" for name in _ENCODING.findall(start.group())):
-        raise SamlRefused("another encoding than UTF-8 is declared")
+        raise InvalidSaml("another encoding than UTF-8 is declared")
     if b"<?" in body:
-        raise SamlRefused("processing instruction")
+        raise InvalidSaml("processing instruction")
     if re.search(rb"<!(?!--)" if comments else rb"<!", body):
-        raise SamlRefused("DOCTYPE, comment or CDATA section")
+        raise InvalidSaml("DOCTYPE, comment or CDATA section")
     if body.count(b"<") > _MOST_TAGS:
-        raise SamlRefused("too many elements")
+        raise InvalidSaml("too many elements")
     if body.count(b"xmlns") > _MOST_DECLARATIONS or any(
         tag.count(b"xmlns") > _MOST_DECLARATIONS_OF_ONE for tag in body.split(b"<")
     ):
-        raise SamlRefused("too many namespace declarations")
+        raise InvalidSaml("too many namespace declarations")
     return document
 
 
@@ -250,7 +268,7 @@ def _parsed(document: bytes) -> etree._Element:
     try:
         return etree.fromstring(document, parser())
     except etree.LxmlError as error:
-        raise SamlRefused(f"not well-formed: {quoted(str(error))}") from None
+        raise InvalidSaml(f"not well-formed: {quoted(str(error))}") from None
 
 
 def _check(root: etree._Element) -> None:
@@ -262,28 +280,28 @@ def _check(root: etree._Element) -> None:
         if event == "start":
             depth += 1
             if depth > _DEEPEST:
-                raise SamlRefused("nested too deeply")
+                raise InvalidSaml("nested too deeply")
             if len(item.attrib) > _MOST_ATTRIBUTES:
-                raise SamlRefused("too many attributes")
+                raise InvalidSaml("too many attributes")
         elif event == "end":
             depth -= 1
         elif item not in declared:
             declared.add(item)
             _declare(bound, *item)
             if len(declared) > _MOST_DIFFERENT_DECLARATIONS:
-                raise SamlRefused("too many different namespace declarations")
+                raise InvalidSaml("too many different namespace declarations")
 
 
 def _declare(bound: dict[str, str], prefix: str, uri: str) -> None:
     """Checks the declaration of a prefix. Relative namespaces make canonicalisation fail or differ (CVE-2025-66568)."""
     if uri in _FORBIDDEN:
-        raise SamlRefused(f"namespace {quoted(uri)}")
+        raise InvalidSaml(f"namespace {quoted(uri)}")
     if uri and not _ABSOLUTE.fullmatch(uri):
-        raise SamlRefused(f"namespace {quoted(uri)} is relative or too long")
+        raise InvalidSaml(f"namespace {quoted(uri)} is relative or too long")
     if not prefix:  # Entra ID and ADFS change the default namespace from element to element
         return
     before = bound.setdefault(prefix, uri)
     if before != uri and (before in _PROTECTED or uri in _PROTECTED) and not _NUMBERED.fullmatch(prefix):
-        raise SamlRefused(f"prefix {quoted(prefix)} has two meanings")
+        raise InvalidSaml(f"prefix {quoted(prefix)} has two meanings")
     if _CUSTOMARY.get(prefix, uri) != uri:
-        raise SamlRefused(f"prefix {quoted(prefix)} has a foreign meaning")
+        raise InvalidSaml(f"prefix {quoted(prefix)} has a foreign meaning")

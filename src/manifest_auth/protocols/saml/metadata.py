@@ -26,6 +26,7 @@ from manifest_auth.protocols.saml.document import (
     PROTOCOL,
     XENC,
     XENC11,
+    InvalidSaml,
     SamlRefused,
     ds,
     metadata,
@@ -61,26 +62,26 @@ def read_certificate(text: str) -> bytes:
     2048 bits, curves other than P-256, P-384 and P-521, and all other kinds.
     """
     if len(text) > _LONGEST:
-        raise SamlRefused("This is too long to be a certificate.")
+        raise InvalidSaml("This is too long to be a certificate.")
     blocks = _PEM.findall(text)
     if len(blocks) > 1:
-        raise SamlRefused("This holds several certificates or keys; give one at a time.")
+        raise InvalidSaml("This holds several certificates or keys; give one at a time.")
     if blocks and blocks[0][0] != "CERTIFICATE":
-        raise SamlRefused(f"This is no certificate but a {blocks[0][0].lower()}.")
+        raise InvalidSaml(f"This is no certificate but a {blocks[0][0].lower()}.")
     body = "".join((blocks[0][1] if blocks else text).split())
     try:
         der = base64.b64decode(body, validate=True)
         certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
     except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
-        raise SamlRefused("This is no X.509 certificate in PEM or base64.") from None
+        raise InvalidSaml("This is no X.509 certificate in PEM or base64.") from None
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size not in _RSA_BITS:
-            raise SamlRefused(f"The certificate's RSA key has {key.key_size} bits; 2048 to 8192 are allowed.")
+            raise InvalidSaml(f"The certificate's RSA key has {key.key_size} bits; 2048 to 8192 are allowed.")
     elif not isinstance(key, ec.EllipticCurvePublicKey):
-        raise SamlRefused("The certificate's key is neither RSA nor elliptic curve (ECDSA).")
+        raise InvalidSaml("The certificate's key is neither RSA nor elliptic curve (ECDSA).")
     elif key.curve.name not in _CURVES:
-        raise SamlRefused(f"The certificate's curve {key.curve.name} is not allowed; P-256, P-384 and P-521 are.")
+        raise InvalidSaml(f"The certificate's curve {key.curve.name} is not allowed; P-256, P-384 and P-521 are.")
     return der
 
 
@@ -154,7 +155,7 @@ def read_metadata(content: bytes) -> Metadata:
         root = document.parse(content, largest=_LARGEST, comments=True)
         return _read(root)
     except SamlRefused as reason:
-        raise SamlRefused(f"This metadata cannot be used: {str(reason).rstrip('.')}.") from None
+        raise InvalidSaml(f"This metadata cannot be used: {str(reason).rstrip('.')}.") from None
 
 
 def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_requests: bool) -> bytes:
@@ -183,17 +184,17 @@ def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_r
 
 def _read(root: etree._Element) -> Metadata:
     if root.tag not in (metadata("EntityDescriptor"), metadata("EntitiesDescriptor")):
-        raise SamlRefused(f"it is no SAML 2.0 metadata but {quoted(str(root.tag))}")
+        raise InvalidSaml(f"it is no SAML 2.0 metadata but {quoted(str(root.tag))}")
     found = [one for one in root.iter(_DESCRIPTOR) if PROTOCOL in one.get("protocolSupportEnumeration", "").split()]
     if len(found) != 1:
-        raise SamlRefused(f"it describes {len(found)} SAML 2.0 identity providers instead of one")
+        raise InvalidSaml(f"it describes {len(found)} SAML 2.0 identity providers instead of one")
     entity = found[0].getparent()
     entity_id = "" if entity is None else entity.get("entityID", "").strip()
     if not 0 < len(entity_id) <= _LONGEST_ENTITY_ID:
-        raise SamlRefused("the provider's entityID is missing or too long")
+        raise InvalidSaml("the provider's entityID is missing or too long")
     redirect, post = (_address(found[0], binding) for binding in (HTTP_REDIRECT, HTTP_POST))
     if redirect is None and post is None:
-        raise SamlRefused("it names no SingleSignOnService with HTTP-Redirect or HTTP-POST")
+        raise InvalidSaml("it names no SingleSignOnService with HTTP-Redirect or HTTP-POST")
     wants = found[0].get("WantAuthnRequestsSigned", "").strip() in ("true", "1")
     return Metadata(entity_id, redirect, post, _certificates(found[0]), wants)
 
@@ -218,7 +219,7 @@ def check_address(address: str) -> None:
     is_plain = all("!" <= letter <= "~" and letter not in "\"'<>\\`" for letter in address)
     is_secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     if not is_plain or not _HOST.fullmatch(host) or not is_secure or parts.fragment or "@" in parts.netloc:
-        raise SamlRefused(f"{quoted(address)} is no https address")
+        raise InvalidSaml(f"{quoted(address)} is no https address")
 
 
 def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
@@ -231,5 +232,5 @@ def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
                 if text is not None:
                     found[read_certificate(document.text_of(text))] = None
     if not found:
-        raise SamlRefused("it holds no signing certificate")
+        raise InvalidSaml("it holds no signing certificate")
     return tuple(found)

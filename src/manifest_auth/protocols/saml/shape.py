@@ -14,8 +14,8 @@ from manifest_auth.protocols.saml.document import (
     DS,
     PROTOCOL,
     XENC,
+    InvalidSaml,
     NotBase64,
-    SamlRefused,
     assertion,
     ds,
     local,
@@ -91,13 +91,13 @@ _PLACES: dict[str, set[str]] = {
 
 
 def check_root(root: etree._Element) -> None:
-    """Checks that the root is a Response. Raises :class:`SamlRefused`."""
+    """Checks that the root is a Response. Raises :class:`InvalidSaml`."""
     if root.tag != protocol("Response"):
-        raise SamlRefused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
+        raise InvalidSaml(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
 
 
 def check_response(root: etree._Element) -> None:
-    """Checks root, children, IDs and places of a whole response. Raises :class:`SamlRefused`."""
+    """Checks root, children, IDs and places of a whole response. Raises :class:`InvalidSaml`."""
     check_root(root)
     _check_children(root, _OF_RESPONSE)
     for name in ("Issuer", "Extensions"):
@@ -111,28 +111,28 @@ def check_response(root: etree._Element) -> None:
 def check_assertion(root: etree._Element) -> None:
     """As :func:`check_response`, for an assertion as its own document: a decrypted or verified one."""
     if root.tag != assertion("Assertion"):
-        raise SamlRefused(f"not a SAML 2.0 assertion but {quoted(str(root.tag))}")
+        raise InvalidSaml(f"not a SAML 2.0 assertion but {quoted(str(root.tag))}")
     if sum(1 for _ in root.iter(*_ASSERTIONS)) != 1:
-        raise SamlRefused("an assertion in the assertion")
+        raise InvalidSaml("an assertion in the assertion")
     _check_everywhere(root)
     _check_signed(root)
 
 
 def the_assertion(response: etree._Element) -> etree._Element:
-    """The one Assertion or EncryptedAssertion of a whole response, a child of it. Raises :class:`SamlRefused`."""
+    """The one Assertion or EncryptedAssertion of a whole response, a child of it. Raises :class:`InvalidSaml`."""
     found = list(response.iter(*_ASSERTIONS))
     if len(found) != 1:
-        raise SamlRefused(f"{len(found)} assertions instead of one")
+        raise InvalidSaml(f"{len(found)} assertions instead of one")
     if found[0].getparent() is not response:
-        raise SamlRefused("the assertion is no child of the response")
+        raise InvalidSaml("the assertion is no child of the response")
     return found[0]
 
 
 def only_child(parent: etree._Element, name: str) -> etree._Element:
-    """The one child of that qualified name. Raises :class:`SamlRefused` for none and for several."""
+    """The one child of that qualified name. Raises :class:`InvalidSaml` for none and for several."""
     found = parent.findall(name)
     if len(found) != 1:
-        raise SamlRefused(f"{len(found)} of {quoted(name.rpartition('}')[2])} in {quoted(local(parent))}")
+        raise InvalidSaml(f"{len(found)} of {quoted(name.rpartition('}')[2])} in {quoted(local(parent))}")
     return found[0]
 
 
@@ -146,10 +146,10 @@ def _check_signed(element: etree._Element) -> None:
     if local(element) == "Assertion":
         _check_children(element, _OF_ASSERTION)
     if not _ID.fullmatch(element.get("ID", "")):
-        raise SamlRefused(f"{quoted(local(element))} has no proper ID")
+        raise InvalidSaml(f"{quoted(local(element))} has no proper ID")
     signatures = element.findall(ds("Signature"))
     if len(signatures) > 1:
-        raise SamlRefused("two signatures on one element")
+        raise InvalidSaml("two signatures on one element")
     for signature in signatures:
         check_signature(signature, element.get("ID", ""))
 
@@ -157,12 +157,12 @@ def _check_signed(element: etree._Element) -> None:
 def _check_children(parent: etree._Element, allowed: set[str]) -> None:
     for child in parent:
         if child.tag not in allowed:
-            raise SamlRefused(f"{quoted(str(child.tag))} in {quoted(local(parent))}")
+            raise InvalidSaml(f"{quoted(str(child.tag))} in {quoted(local(parent))}")
 
 
 def _at_most_one(parent: etree._Element, name: str) -> None:
     if sum(local(child) == name for child in parent) > 1:
-        raise SamlRefused(f"several {quoted(name)}")
+        raise InvalidSaml(f"several {quoted(name)}")
 
 
 def _check_everywhere(root: etree._Element) -> None:
@@ -172,15 +172,15 @@ def _check_everywhere(root: etree._Element) -> None:
         for name, value in element.attrib.items():
             if str(name).rpartition("}")[2].lower() == "id":
                 if str(value) in seen:
-                    raise SamlRefused(f"ID {quoted(str(value))} is given twice")
+                    raise InvalidSaml(f"ID {quoted(str(value))} is given twice")
                 seen.add(str(value))
         tag = str(element.tag)
         namespace, _, name = tag.rpartition("}")
         if _RESERVED.get(name, namespace[1:]) != namespace[1:]:
-            raise SamlRefused(f"{quoted(tag)} in a foreign namespace")
+            raise InvalidSaml(f"{quoted(tag)} in a foreign namespace")
         parent = element.getparent()
         if tag in _PLACES and (parent is not None) and parent.tag not in _PLACES[tag]:
-            raise SamlRefused(f"{quoted(name)} in {quoted(local(parent))}")
+            raise InvalidSaml(f"{quoted(name)} in {quoted(local(parent))}")
 
 
 # Reads a response before verification, to find its provider.
@@ -206,10 +206,10 @@ class UnverifiedResponse(NamedTuple):
 def read_response(encoded: str) -> UnverifiedResponse:
     """Reads the response of a form field or JSON member: base64 with line breaks, at most 256 KiB.
 
-    Raises :class:`NotBase64`, and :class:`SamlRefused` for other errors.
+    Raises :class:`NotBase64`, and :class:`InvalidSaml` for other errors.
     """
     if len(encoded) > _LONGEST_TEXT:
-        raise SamlRefused("the response is too large")
+        raise InvalidSaml("the response is too large")
     try:
         raw = encoded.translate({10: None, 13: None}).encode("ascii")
         content = binascii.a2b_base64(raw, strict_mode=True)

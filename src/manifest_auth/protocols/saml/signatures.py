@@ -16,6 +16,7 @@ from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import SignXMLException
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
+from manifest_auth.errors import Reason
 from manifest_auth.protocols.saml import document
 from manifest_auth.protocols.saml.document import (
     DS,
@@ -23,6 +24,7 @@ from manifest_auth.protocols.saml.document import (
     EXCLUSIVE,
     MORE,
     XENC,
+    InvalidSaml,
     SamlRefused,
     ds,
     local,
@@ -56,9 +58,9 @@ def check_signature(signature: etree._Element, target: str) -> None:
         [ds("SignedInfo"), ds("SignatureValue")],
         [ds("SignedInfo"), ds("SignatureValue"), ds("KeyInfo")],
     ):
-        raise SamlRefused("a signature is not one SignedInfo, one SignatureValue and at most one KeyInfo")
+        raise InvalidSaml("a signature is not one SignedInfo, one SignatureValue and at most one KeyInfo")
     if not 0 < len(base64_of(parts[1])) <= _LONGEST_VALUE:
-        raise SamlRefused("the SignatureValue has an impossible length")
+        raise InvalidSaml("the SignatureValue has an impossible length")
     canonicalization, method, reference = _exactly(
         parts[0], "CanonicalizationMethod", "SignatureMethod", "Reference", attributes=()
     )
@@ -78,14 +80,14 @@ def base64_of(element: etree._Element) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        raise SamlRefused(f"{quoted(local(element))} is not base64") from None
+        raise InvalidSaml(f"{quoted(local(element))} is not base64") from None
 
 
 def _check_reference(reference: etree._Element, target: str) -> None:
     """Checks that the URI is ``#`` and the ID of the parent, not empty or external (CVE-2024-45409: a digest of another
     element)."""
     if reference.get("URI") != f"#{target}":
-        raise SamlRefused(f"the signature is about {quoted(reference.get('URI'))}, not about its parent")
+        raise InvalidSaml(f"the signature is about {quoted(reference.get('URI'))}, not about its parent")
     transforms, digest_method, digest_value = _exactly(
         reference, "Transforms", "DigestMethod", "DigestValue", attributes=("URI",)
     )
@@ -97,40 +99,45 @@ def _check_reference(reference: etree._Element, target: str) -> None:
     _check_algorithm(digest_method, DIGESTS)
     _exactly(digest_method, attributes=("Algorithm",))
     if len(base64_of(digest_value)) != DIGESTS[digest_method.get("Algorithm", "")]:
-        raise SamlRefused("the DigestValue has an impossible length")
+        raise InvalidSaml("the DigestValue has an impossible length")
 
 
 def _check_algorithm(element: etree._Element, allowed: set[str] | dict[str, int] | dict[str, str]) -> None:
     if element.get("Algorithm") not in allowed:
-        raise SamlRefused(f"{quoted(local(element))} {quoted(element.get('Algorithm'))} is not allowed")
+        raise InvalidSaml(f"{quoted(local(element))} {quoted(element.get('Algorithm'))} is not allowed")
 
 
 def _check_prefixes(method: etree._Element) -> None:
     """Exclusive canonicalisation may have one InclusiveNamespaces with a list of prefixes, nothing else."""
     if set(method.attrib) != {"Algorithm"} or len(method) > 1:
-        raise SamlRefused(f"{quoted(local(method))} has members that it must not have")
+        raise InvalidSaml(f"{quoted(local(method))} has members that it must not have")
     for inclusive in method:
         prefixes = inclusive.get("PrefixList", "").split()
         if inclusive.tag != f"{{{EXCLUSIVE}}}InclusiveNamespaces" or set(inclusive.attrib) - {"PrefixList"}:
-            raise SamlRefused(f"{quoted(local(inclusive))} in {quoted(local(method))}")
+            raise InvalidSaml(f"{quoted(local(inclusive))} in {quoted(local(method))}")
         if len(inclusive) or len(prefixes) > _MOST_PREFIXES:
-            raise SamlRefused("a PrefixList is too long or not alone")
+            raise InvalidSaml("a PrefixList is too long or not alone")
 
 
 def _exactly(parent: etree._Element, *names: str, attributes: tuple[str, ...]) -> list[etree._Element]:
     """The children, which must have these names of XML Signature, in this order, without text between them."""
     children = list(parent)
     if [child.tag for child in children] != [f"{{{DS}}}{name}" for name in names]:
-        raise SamlRefused(f"{quoted(local(parent))} does not hold exactly {', '.join(names) or 'nothing'}")
+        raise InvalidSaml(f"{quoted(local(parent))} does not hold exactly {', '.join(names) or 'nothing'}")
     if set(parent.attrib) - {*attributes, "Id"}:
-        raise SamlRefused(f"{quoted(local(parent))} has attributes that it must not have")
+        raise InvalidSaml(f"{quoted(local(parent))} has attributes that it must not have")
     if children and any(text and text.strip() for text in (parent.text, *(child.tail for child in children))):
-        raise SamlRefused(f"{quoted(local(parent))} holds text")
+        raise InvalidSaml(f"{quoted(local(parent))} holds text")
     return children
 
 
 # Later code reads only the verified bytes, parsed again.
 
+_NOT_SIGNED = Reason(
+    "response: no pinned certificate signed it: …",
+    cause="the provider signs with a new key, or the certificate expired",
+    cure="pin the new certificate beside the old one",
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _METHODS = frozenset(SignatureMethod(address) for address in METHODS)
 _DIGESTS = frozenset(DigestAlgorithm(address) for address in DIGESTS)
@@ -165,7 +172,7 @@ def verified(
                 reasons.append(f"{type(error).__name__} {quoted(str(error))}")
                 continue
             return _reread(signed, element)
-    raise SamlRefused(f"no pinned certificate signed it: {'; '.join(reasons) or f'none with a key of kind {kind}'}")
+    raise SamlRefused(_NOT_SIGNED.with_("; ".join(reasons) or f"none with a key of kind {kind}"))
 
 
 def _signed_bytes(copy: etree._Element, certificate: x509.Certificate, now_ms: int, accept_expired: bool) -> bytes:
@@ -196,7 +203,7 @@ def _reread(signed: bytes, element: etree._Element) -> etree._Element:
     (CVE-2025-66568)."""
     root = document.parse(signed, largest=4 * document.LARGEST)  # canonical forms repeat namespace declarations
     if root.tag != element.tag or root.get("ID") != element.get("ID"):
-        raise SamlRefused("the signed bytes are another element")
+        raise InvalidSaml("the signed bytes are another element")
     return root
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from manifest_auth.errors import Reason
 from manifest_auth.protocols.saml import document, shape, signatures
 from manifest_auth.protocols.saml.decryption import UNREADABLE, decrypted
 from manifest_auth.protocols.saml.document import (
@@ -13,6 +14,7 @@ from manifest_auth.protocols.saml.document import (
     BEARER,
     ENTITY_FORMAT,
     SUCCESS,
+    InvalidSaml,
     SamlRefused,
     assertion,
     protocol,
@@ -24,6 +26,40 @@ from manifest_auth.protocols.saml.shape import UnverifiedResponse, only_child
 # Checks of the SAML Response around the assertion (SAML profiles 4.1.4.3).
 #
 # Checked are status, destination, issuer, time and InResponseTo.
+
+
+_ANSWERED = Reason(
+    "response: the provider answered …", cause="the provider refused, in its own words", cure="what it says"
+)
+_DESTINATION = Reason(
+    "response: Destination is …",
+    cause="the ACS address at the provider is another one",
+    cure="`serviceProvider.acsUrl`",
+)
+_RECIPIENT = _DESTINATION.also("response: Recipient is …")
+_FUTURE = Reason(
+    "response: issued in the future: …",
+    cause="the provider's clock is more than a minute ahead of ours, or the response is old: by itself, or since the "
+    "provider's clock is behind",
+    cure="NTP",
+)
+_NOT_BEFORE = _FUTURE.also("response: not valid before …")
+_EXPIRED = _FUTURE.also("response: expired at …")
+_IN_RESPONSE_TO = Reason(
+    "response: InResponseTo is …",
+    cause="it answers another request than that of this sign-in, or claims to answer one where we sent none",
+    cure="start again; see [generic](generic.md#saml)",
+)
+_AUDIENCE = Reason(
+    "response: Audience is …",
+    cause="the audience at the provider is not our entity id for this client",
+    cure="`serviceProvider.entityId`, with `?client=acme`",
+)
+_UNSOLICITED = Reason(
+    "response: unsolicited, and the provider does not allow that",
+    cause="begun at the provider, and `allowIdpInitiated` is off",
+    cure="switch it on, or start here",
+)
 
 
 class Expected(NamedTuple):
@@ -45,7 +81,7 @@ def check_status(response: etree._Element) -> None:
     codes = [one.get("Value", "").rpartition(":")[2] for one in status.iter(protocol("StatusCode"))][:4]
     messages = [text_of(one) for one in status.findall(protocol("StatusMessage"))][:1]
     said = f", {quoted(messages[0].strip())}" if messages else ""
-    raise SamlRefused(f"the provider answered {quoted(' / '.join(codes))}{said}")
+    raise SamlRefused(_ANSWERED.with_(f"{quoted(' / '.join(codes))}{said}"))
 
 
 def check_envelope(response: etree._Element, expected: Expected, is_signed: bool) -> None:
@@ -57,7 +93,7 @@ def check_envelope(response: etree._Element, expected: Expected, is_signed: bool
     check_version_and_time(response, expected.now_ms)
     destination = response.get("Destination")
     if destination != expected.acs and (is_signed or destination is not None):
-        raise SamlRefused(f"Destination is {quoted(destination)}")
+        raise SamlRefused(_DESTINATION.with_(quoted(destination)))
     if response.find(assertion("Issuer")) is not None:
         check_issuer(response, expected.issuer)
     check_answers(response, expected.request_id)
@@ -66,9 +102,9 @@ def check_envelope(response: etree._Element, expected: Expected, is_signed: bool
 def check_version_and_time(element: etree._Element, now_ms: int) -> None:
     """Checks version 2.0 and that IssueInstant is not in the future, of a Response or an Assertion."""
     if element.get("Version") != "2.0":
-        raise SamlRefused(f"Version is {quoted(element.get('Version'))}")
+        raise InvalidSaml(f"Version is {quoted(element.get('Version'))}")
     if document.is_future(element.get("IssueInstant", ""), now_ms):
-        raise SamlRefused(f"issued in the future: {quoted(element.get('IssueInstant'))}")
+        raise SamlRefused(_FUTURE.with_(quoted(element.get("IssueInstant"))))
 
 
 def check_issuer(element: etree._Element, issuer: str) -> None:
@@ -76,14 +112,14 @@ def check_issuer(element: etree._Element, issuer: str) -> None:
     4.1.4.2)."""
     found = only_child(element, assertion("Issuer"))
     if found.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT or text_of(found).strip() != issuer:
-        raise SamlRefused(f"Issuer is {quoted(text_of(found))}")
+        raise InvalidSaml(f"Issuer is {quoted(text_of(found))}")
 
 
 def check_answers(element: etree._Element, request_id: str | None) -> None:
     """Checks that InResponseTo is the open request, or absent without one: a captured answer must not pass as
     unsolicited."""
     if element.get("InResponseTo") != request_id:
-        raise SamlRefused(f"InResponseTo is {quoted(element.get('InResponseTo'))}, not {quoted(request_id)}")
+        raise SamlRefused(_IN_RESPONSE_TO.with_(f"{quoted(element.get('InResponseTo'))}, not {quoted(request_id)}"))
 
 
 def read_attributes(element: etree._Element) -> dict[str, tuple[str, ...]]:
@@ -98,7 +134,7 @@ def read_attributes(element: etree._Element) -> dict[str, tuple[str, ...]]:
         for attribute in statement.findall(assertion("Attribute")):
             name = attribute.get("Name")
             if not name:
-                raise SamlRefused("an Attribute has no Name")
+                raise InvalidSaml("an Attribute has no Name")
             named[name] = named.get(name, ()) + _values(attribute)
             friendly.setdefault(attribute.get("FriendlyName") or name, name)
     return {**{alias: named[name] for alias, name in friendly.items()}, **named}
@@ -172,11 +208,11 @@ def _check_conditions(conditions: etree._Element, expected: Expected) -> list[in
             restrictions += 1
             audiences = [text_of(one).strip() for one in condition.findall(assertion("Audience"))]
             if expected.audience not in audiences:
-                raise SamlRefused(f"Audience is {quoted(', '.join(audiences))}")
+                raise SamlRefused(_AUDIENCE.with_(quoted(", ".join(audiences))))
         elif condition.tag not in _HARMLESS:
-            raise SamlRefused(f"unknown condition {quoted(str(condition.tag))}")
+            raise InvalidSaml(f"unknown condition {quoted(str(condition.tag))}")
     if not restrictions:
-        raise SamlRefused("no AudienceRestriction")
+        raise InvalidSaml("no AudienceRestriction")
     end = conditions.get("NotOnOrAfter")
     return [] if end is None else [document.read_time(end)]
 
@@ -193,7 +229,7 @@ def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
         except SamlRefused as reason:
             reasons.append(str(reason))
     if not ends:
-        raise SamlRefused(f"no bearer confirmation fits: {'; '.join(reasons[:4]) or 'there is none'}")
+        raise InvalidSaml(f"no bearer confirmation fits: {'; '.join(reasons[:4]) or 'there is none'}")
     return max(ends)
 
 
@@ -203,10 +239,10 @@ def _check_confirmation(confirmation: etree._Element, expected: Expected) -> int
     NotBefore is not allowed; if a provider sends it, it is checked rather than refused.
     """
     if confirmation.get("Method") != BEARER:
-        raise SamlRefused(f"Method is {quoted(confirmation.get('Method'))}")
+        raise InvalidSaml(f"Method is {quoted(confirmation.get('Method'))}")
     data = only_child(confirmation, assertion("SubjectConfirmationData"))
     if data.get("Recipient") != expected.acs:
-        raise SamlRefused(f"Recipient is {quoted(data.get('Recipient'))}")
+        raise SamlRefused(_RECIPIENT.with_(quoted(data.get("Recipient"))))
     check_answers(data, expected.request_id)
     _check_window(data, expected.now_ms)
     return document.read_time(data.get("NotOnOrAfter", ""))
@@ -215,9 +251,9 @@ def _check_confirmation(confirmation: etree._Element, expected: Expected) -> int
 def _check_window(element: etree._Element, now_ms: int) -> None:
     since, until = element.get("NotBefore"), element.get("NotOnOrAfter")
     if since is not None and document.is_future(since, now_ms):
-        raise SamlRefused(f"not valid before {quoted(since)}")
+        raise SamlRefused(_NOT_BEFORE.with_(quoted(since)))
     if until is not None and document.is_past(until, now_ms):
-        raise SamlRefused(f"expired at {quoted(until)}")
+        raise SamlRefused(_EXPIRED.with_(quoted(until)))
 
 
 def _read_name_id(subject: etree._Element) -> tuple[str, str]:
@@ -230,7 +266,7 @@ def _read_name_id(subject: etree._Element) -> tuple[str, str]:
     name_id = only_child(subject, assertion("NameID"))
     text = text_of(name_id).strip()
     if not 0 < len(text) <= _LONGEST_NAME_ID:
-        raise SamlRefused("NameID is empty or too long")
+        raise InvalidSaml("NameID is empty or too long")
     return text, name_id.get("Format", "")
 
 
@@ -239,13 +275,13 @@ def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, st
     one, or when a session ended."""
     statements = element.findall(assertion("AuthnStatement"))
     if not statements:
-        raise SamlRefused("no AuthnStatement")
+        raise InvalidSaml("no AuthnStatement")
     for statement in statements:
         until = statement.get("SessionNotOnOrAfter")
         if until is not None and document.is_past(until, now_ms):
-            raise SamlRefused(f"the session at the provider ended at {quoted(until)}")
+            raise InvalidSaml(f"the session at the provider ended at {quoted(until)}")
         if document.is_future(statement.get("AuthnInstant", ""), now_ms):
-            raise SamlRefused(f"authenticated in the future: {quoted(statement.get('AuthnInstant'))}")
+            raise InvalidSaml(f"authenticated in the future: {quoted(statement.get('AuthnInstant'))}")
     first = statements[0]
     contexts = [text_of(one).strip() for one in first.iter(assertion("AuthnContextClassRef"))]
     return first.get("SessionIndex"), first.get("AuthnInstant"), next(iter(contexts), None)
@@ -283,7 +319,7 @@ def verify(unverified: UnverifiedResponse, policy: Policy, request_id: str | Non
     shape.check_response(response)
     check_status(response)
     if request_id is None and not policy.allow_idp_initiated:
-        raise SamlRefused("unsolicited, and the provider does not allow that")
+        raise SamlRefused(_UNSOLICITED)
     content = shape.the_assertion(response)
     is_vouched_for = shape.is_signed(response)
     if is_vouched_for:
@@ -299,7 +335,7 @@ def verify(unverified: UnverifiedResponse, policy: Policy, request_id: str | Non
         shape.check_assertion(content)
         is_vouched_for = True
     if not is_vouched_for:
-        raise SamlRefused("nothing is signed")
+        raise InvalidSaml("nothing is signed")
     return read_assertion(content, expected)
 
 

@@ -11,11 +11,13 @@ from manifest_auth.accounts import credential_voiding, mail_queue, one_time_link
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import Conflict, Marked, NoSeat, Replay, SsoFailed, ValidationError
+from manifest_auth.errors import Conflict, Marked, NoSeat, Reason, Replay, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Identity, Issuer, LinkedBy, Provider, ProviderEmail
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.early_refusals import CHANGED
 from manifest_auth.sign_in.providers import group_roles
+from manifest_auth.sign_in.providers.group_roles import RANK
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.text import fields
@@ -76,6 +78,87 @@ _NO_ADDRESS = _("The identity provider gives no valid e-mail address")
 _NO_ROLE = _("Your account at the identity provider gives you no role here")
 _NO_GROUPS = _("Your account at the identity provider is in more groups than it tells us")
 
+_NOT_VOUCHED = Reason(
+    "an account has this address, and the provider does not vouch for it",
+    cause="the domain is not in `domains`, or the address is not verified there",
+    cure="`domains`; verify it; or an invitation",
+)
+_NOT_PROVED = Reason(
+    "an account has this address, and nothing vouches for it: the domain is not proved for this client",
+    cause="the domain is claimed, and not [proved](../domains.md) for this client",
+    cure="its DNS record; the operator vouches; or an invitation",
+)
+_OTHER_SUBJECT = Reason(
+    "the account with this address belongs to another subject of the provider",
+    cause="the address passed to another person, or the person was made anew at the provider. The server knows the "
+    "subjects of a provider that was deleted, too",
+    cure="invite the person, or give the new one another address",
+)
+_OTHER_OF_ISSUER = _OTHER_SUBJECT.also("the account with this address belongs to another subject of its issuer")
+_OTHER_PROVIDER = Reason(
+    "the account with this address belongs to a person of another provider",
+    cause="another provider of the client vouched for the address, or an Admin confirmed its person: nobody knows "
+    "whether it is the same one",
+    cure="sign in with the other provider and link this one; or an invitation",
+)
+_ADMIN_ALONE = Reason(
+    "the groups give the role Admin alone, and no Admin confirmed the identity",
+    cause="the provider does not vouch for the user's address in a domain that counts",
+    cure="confirm the identity, see [rank](README.md#rank)",
+)
+_CREATED_UNVOUCHED = Reason(
+    "the account with this address was made without anybody vouching for the address",
+    cause="an account made just in time with an address that was not verified: it may be another person's",
+    cure="an Admin checks whose account it is; an invitation",
+)
+_NOT_CREATED = Reason(
+    "unknown person, and the provider creates no users",
+    cause="the person is not linked yet",
+    cure="invitation, or `createUsers`",
+)
+_FOREIGN_DOMAIN = Reason(
+    "unknown person of a foreign domain",
+    cause="the address is not of a domain in `domains`",
+    cure="`domains`, or an invitation",
+)
+_ADDRESS_INVALID = Reason(
+    "unknown person without a valid e-mail address",
+    cause="an account needs a valid address, and names that fit",
+    cure="what the provider tells of people",
+)
+_CANNOT_BE_MADE = _ADDRESS_INVALID.also("no account can be made: …")
+_SUBJECT = Reason(
+    "the subject has …", cause="a subject of more than 512 characters, or none", cure="another claim as subject"
+)
+_LINKED_ELSEWHERE = Reason(
+    "the identity belongs to another user",
+    cause="the identity that is to be linked is another user's already",
+    cure="unlink it there first",
+)
+_ALIAS_ELSEWHERE = Reason(
+    "another subject of this person belongs to another user",
+    cause="Dynamics: the user in Dataverse was given to another person",
+    cure="unlink the old identity",
+)
+INVITATION_OVER = Reason(
+    "the invitation is used up or expired",
+    cause="a second use, more than 72 hours, or closed by another address or a deactivation",
+    cure="invite again; the newest counts",
+)
+_INVITATION_TAKEN = INVITATION_OVER.also("the invitation was used meanwhile")
+_INVITED_TO_ADMIN = RANK.also("an Admin's account by now, and a User Admin invited to it")
+_TOO_MANY_GROUPS = Reason(
+    "the provider does not say which groups: too many for its token",
+    cause="Entra ID sends none above 200",
+    cure="*Groups assigned to the application* [there](entra-id.md#openid-connect)",
+)
+_NO_GROUP = Reason(
+    "no group gives a role; …",
+    cause="no group arrived, or none is in the table; the reason goes on with the groups and the names of the claims "
+    "or attributes that did arrive",
+    cure="look at the group claim at the provider; `groupRoles`, `defaultRoles`",
+)
+
 
 class Person(NamedTuple):
     """A person as the provider describes them. ``email_verified``: None where the provider does not say; ``groups``:
@@ -106,7 +189,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     faster."""
     person = _usable(person)
     if person.groups is None and provider.rules.group_roles:  # an empty list instead would remove roles
-        raise _refused("the provider does not say which groups: too many for its token", _NO_GROUPS)
+        raise _refused(_TOO_MANY_GROUPS, _NO_GROUPS)
     identity = providers.find_identity(unit, provider.id, person.subject)
     mapped = provider.rules.roles_of(person.groups or ())
     # For a new person the lock is exclusive: a second answer about that person waits, and then finds what the first
@@ -119,7 +202,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     if identity is None:
         identity = _first_time(unit, ctx, provider, person, ticket, mapped)
     elif ticket.consenting_user_id not in (None, identity.user_id):
-        raise _refused("the identity belongs to another user", _("This identity belongs to another account"))
+        raise _refused(_LINKED_ELSEWHERE, _("This identity belongs to another account"))
     address = _address(provider, person)
     user = group_roles.grant(unit, ctx, provider, identity, address, mapped)
     if identity.untold:
@@ -129,7 +212,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
         providers.link(unit, provider.id, alias, user.id, LinkedBy.DIRECTORY, address, 0, ctx.now)
     if not user.roles and user.deactivated_at is None:
         if mapped & Role.ADMIN.bit:
-            raise _refused("the groups give the role Admin alone, and no Admin confirmed the identity", _NO_ROLE)
+            raise _refused(_ADMIN_ALONE, _NO_ROLE)
         raise _refused(_no_role(person), _NO_ROLE)
     return user
 
@@ -138,7 +221,7 @@ def _lock_provider(unit: TenantUnit, provider: Provider, *, alone: bool) -> None
     """Locks the provider. A change of the provider during the sign-in is either seen here, or ends the new session."""
     now = providers.find_by_id(unit, provider.id, shared=not alone, lock=alone)
     if now is None or now.disabled_at is not None or now.changed_at != provider.changed_at:
-        raise _refused("the provider was switched off, changed or deleted meanwhile")
+        raise _refused(CHANGED)
 
 
 def _new_aliases(unit: TenantUnit, provider: Provider, person: Person, identity: Identity | None) -> list[str]:
@@ -147,7 +230,7 @@ def _new_aliases(unit: TenantUnit, provider: Provider, person: Person, identity:
     found = {alias: providers.find_identity(unit, provider.id, alias) for alias in person.aliases}
     user_id = identity.user_id if identity is not None else None
     if any(known is not None and known.user_id != user_id for known in found.values()):
-        raise _refused("another subject of this person belongs to another user")
+        raise _refused(_ALIAS_ELSEWHERE)
     return [alias for alias, known in found.items() if known is None]
 
 
@@ -200,20 +283,19 @@ def _find_account(
     if found is None:
         return None, LinkedBy.DOMAIN
     if not (_speaks_for_domain(provider, person) and person.email_verified):
-        raise _refused("an account has this address, and the provider does not vouch for it", _NO_ACCOUNT)
+        raise _refused(_NOT_VOUCHED, _NO_ACCOUNT)
     if not _domain_is_proved(unit, person):
-        why = "an account has this address, and nothing vouches for it: the domain is not proved for this client"
-        raise _refused(why, _NO_ACCOUNT)
+        raise _refused(_NOT_PROVED, _NO_ACCOUNT)
     if providers.was_created_unvouched(unit, found.id):
-        raise _refused("the account with this address was made without anybody vouching for the address")
+        raise _refused(_CREATED_UNVOUCHED)
     if providers.has_subject(unit, provider.id, found.id):
-        raise _refused("the account with this address belongs to another subject of the provider", _NO_ACCOUNT)
+        raise _refused(_OTHER_SUBJECT, _NO_ACCOUNT)
     issuer = Issuer(provider.kind, person.subjects_in or provider.issuer)
     known = providers.subjects_at(unit, found.id, issuer)
     if known and person.subject not in known:
-        raise _refused("the account with this address belongs to another subject of its issuer", _NO_ACCOUNT)
+        raise _refused(_OTHER_OF_ISSUER, _NO_ACCOUNT)
     if not known and providers.has_proved(unit, found.id, found.email, claims.domain_counts):
-        raise _refused("the account with this address belongs to a person of another provider", _NO_ACCOUNT)
+        raise _refused(_OTHER_PROVIDER, _NO_ACCOUNT)
     return found, LinkedBy.DOMAIN
 
 
@@ -222,14 +304,14 @@ def _invited(unit: TenantUnit, ctx: RequestContext, provider: Provider, invitati
     invitation = one_time_links.find_by_id(unit, invitation_id)
     if invitation is None or not invitation.is_open(Purpose.INVITATION, ctx.now):
         used = invitation is not None and invitation.used_at is not None
-        raise _refused("the invitation is used up or expired", sentence, "one_time_link" if used else None)
+        raise _refused(INVITATION_OVER, sentence, "one_time_link" if used else None)
     user = users.get(unit, invitation.user_id, lock=True)
     group_roles.check_rank(provider, user.roles)
     if user.roles & Role.ADMIN.bit and not credential_voiding.is_admin_actor(unit, invitation.invited_by):
-        raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
+        raise _refused(_INVITED_TO_ADMIN, sentence)
     group_roles.check_seat(unit, ctx, user, mapped)  # before the invitation is used up
     if not one_time_links.use(unit, invitation, ctx.now):
-        raise _refused("the invitation was used meanwhile", sentence, "one_time_link")
+        raise _refused(_INVITATION_TAKEN, sentence, "one_time_link")
     return users.prove_email(unit, user, ctx.now) if invitation.emailed else user
 
 
@@ -238,11 +320,11 @@ def _create(
 ) -> tuple[User, LinkedBy]:
     rules = provider.rules
     if not rules.create_users:
-        raise _refused("unknown person, and the provider creates no users", _NO_ACCOUNT)
+        raise _refused(_NOT_CREATED, _NO_ACCOUNT)
     if not person.email:
-        raise _refused("unknown person without a valid e-mail address", _NO_ADDRESS)
+        raise _refused(_ADDRESS_INVALID, _NO_ADDRESS)
     if rules.domains and not _speaks_for_domain(provider, person):
-        raise _refused("unknown person of a foreign domain", _NO_ACCOUNT)
+        raise _refused(_FOREIGN_DOMAIN, _NO_ACCOUNT)
     if not roles:
         raise _refused(_no_role(person), _NO_ROLE)
     try:
@@ -257,7 +339,7 @@ def _create(
             now=ctx.now,
         )
     except ValidationError as error:
-        raise _refused(f"no account can be made: {error}") from error
+        raise _refused(_CANNOT_BE_MADE.with_(error)) from error
     except NoSeat as error:
         raise group_roles.no_seat(error) from error
     is_vouched = person.email_verified and _speaks_for_domain(provider, person) and _domain_is_proved(unit, person)
@@ -304,11 +386,11 @@ def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
-def _no_role(person: Person) -> str:
+def _no_role(person: Person) -> Reason:
     """The reason, with the groups and claim names that arrived, for those who configure the groups; no other values."""
     groups = ", ".join(_quoted(person.groups or ())) or "none"
     claims = ", ".join(_quoted(tuple(name for name in person.claims if name not in _PROTOCOL))) or "none"
-    return f"no group gives a role; groups: {groups}; claims: {claims}"
+    return _NO_GROUP.with_(f"groups: {groups}; claims: {claims}")
 
 
 def _quoted(texts: tuple[str, ...]) -> list[str]:
@@ -321,12 +403,12 @@ def _usable(person: Person) -> Person:
     """The person, without an invalid address. Raises SsoFailed for a subject that is empty or too long for the
     index."""
     if not 0 < len(person.subject) <= _LONGEST_SUBJECT:
-        raise _refused(f"the subject has {len(person.subject)} characters")
+        raise _refused(_SUBJECT.with_(f"{len(person.subject)} characters"))
     try:
         return person._replace(email=check_email(person.email) if person.email else None)
     except ValidationError:
         return person._replace(email=None)
 
 
-def _refused(reason: str, sentence: Marked | None = None, replay: Replay | None = None) -> SsoFailed:
+def _refused(reason: Reason, sentence: Marked | None = None, replay: Replay | None = None) -> SsoFailed:
     return SsoFailed(sentence, reason=reason, replay=replay)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from manifest_auth import providers
-from manifest_auth.errors import ProviderUnavailable, Refusal, SsoFailed
+from manifest_auth.errors import ProviderUnavailable, Reason, Refusal, SsoFailed
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Throttled
 from manifest_auth.protocols.oidc import CallbackAddresses
@@ -21,14 +21,26 @@ from manifest_auth.runtime.outgoing import NotPublic, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals
 from manifest_auth.sign_in.browser_identity import BrowserCookies
-from manifest_auth.sign_in.early_refusals import START_AGAIN
+from manifest_auth.sign_in.early_refusals import (
+    OTHER_BROWSER,
+    START_AGAIN,
+    STATE_TAKEN,
+    STATE_UNKNOWN,
+    STATE_USED,
+    SWITCHED_OFF,
+)
 from manifest_auth.sign_in.providers import provider_factors, provider_flow, provider_tries
 from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.text import base64url
 
-_ELSEWHERE = "the answer came to another callback address"
-_WITHHELD = "unreachable: a test by an Admin says why"
+_UNREACHABLE = Reason(
+    "unreachable: …",
+    cause="the provider was down, slow, redirected, or at an address that may not be called; where a User Admin saved "
+    "it last, only a test by an Admin says which",
+    cure="`test`; [`MANIFEST_OUTGOING_PRIVATE`](../settings.md)",
+)
+_WITHHELD = "a test by an Admin says why"
 
 
 class CallbackParams(NamedTuple):
@@ -70,7 +82,7 @@ async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreach
     """Records why a person could not be sent to the provider; the refusal, to raise. A try has an event of its own."""
     provider = chosen.provider
     refusal: Refusal = ProviderUnavailable(reason=f"discovery: {error}")
-    told: Refusal = ProviderUnavailable(reason=_WITHHELD)
+    told: Refusal = ProviderUnavailable(reason=_UNREACHABLE.with_(_WITHHELD).text)
     if not _is_withheld(ctx, provider, error):
         if isinstance(error, oidc.OidcRefused):
             refusal = SsoFailed(error.sentence, reason=error.reason)
@@ -109,8 +121,8 @@ async def calling_provider(ctx: RequestContext, provider: Provider) -> AsyncIter
     try:
         yield
     except Unreachable as error:
-        why = _WITHHELD if _is_withheld(ctx, provider, error) else f"unreachable: {error}"
-        await provider_flow.refuse(ctx, provider, why)
+        why = _WITHHELD if _is_withheld(ctx, provider, error) else error
+        await provider_flow.refuse(ctx, provider, _UNREACHABLE.with_(why))
         wait = error.seconds if isinstance(error, Throttled) else None
         raise ProviderUnavailable(reason=str(error), retry_after=wait) from error
     except oidc.OidcRefused as error:
@@ -133,11 +145,10 @@ async def end_code_flow(
     async def judged() -> Outcome:
         await _check_address(ctx, flow, provider, issuer_of, returned)
         if provider.disabled_at is not None and not flow.is_try:
-            raise await provider_flow.refuse(ctx, provider, "provider is switched off")
+            raise await provider_flow.refuse(ctx, provider, SWITCHED_OFF)
         if returned.error or not returned.code:
-            sentence = oidc.sentence_for(returned.error)
-            why = oidc.with_number(returned.error[:100] or "no code", returned.description)
-            raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
+            why = oidc.redirect_reason(returned.error, returned.description)
+            raise await provider_flow.refuse(ctx, provider, why, oidc.sentence_for(returned.error))
         return await judge(flow, provider)
 
     return flow, await provider_tries.recorded(ctx, flow, provider, browser, judged, Outcome.of_try(flow))
@@ -158,20 +169,20 @@ async def _open_flow(
     services = ctx.services
     flow = await services.store.read(lambda unit: sign_in_flows.find_by_state(unit, returned.state, ctx.now))
     if flow is None:
-        raise SsoFailed(START_AGAIN, reason="state: unknown or expired")
+        raise SsoFailed(START_AGAIN, reason=STATE_UNKNOWN)
     owner = (flow.tenant_id, flow.provider_id)
     if flow.is_used:
-        refusal = SsoFailed(START_AGAIN, reason="state: used before", replay="oidc_state")
+        refusal = SsoFailed(START_AGAIN, reason=STATE_USED, replay="oidc_state")
         raise await early_refusals.refuse(ctx, method, *owner, refusal)
     if not flow.is_from(cookie_of(flow.cookie)):
-        refusal = SsoFailed(early_refusals.other_browser(ctx), reason="state: of another browser")
+        refusal = SsoFailed(early_refusals.other_browser(ctx), reason=OTHER_BROWSER)
         raise await early_refusals.refuse(ctx, method, *owner, refusal)
     bound = services.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
     if not flow.is_try:  # of a try it is a result
         await _check_address(ctx, flow, provider, issuer_of, returned)
     if not await bound.write_quickly(lambda unit: sign_in_flows.take(unit, flow)):
-        refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
+        refusal = SsoFailed(START_AGAIN, reason=STATE_TAKEN, replay="oidc_state")
         raise await early_refusals.refuse(ctx, method, *owner, refusal)
     return flow, provider
 
@@ -185,4 +196,4 @@ async def _check_address(
 ) -> None:
     """Raises SsoFailed for an answer at another callback address, or of another issuer."""
     if not flow.callback.matches(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
-        raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
+        raise await provider_flow.refuse(ctx, provider, oidc.ELSEWHERE)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers
-from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Cloud, MicrosoftRefused, NoMember, Organization, diagnose
 from manifest_auth.protocols.oidc import Finding
@@ -25,7 +25,14 @@ from manifest_auth.sign_in.providers import code_flow, microsoft, provider_flow
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.code_flow import CallbackParams
 from manifest_auth.sign_in.providers.kind import Callback, CookieOf, OurselvesData, SignInStart
-from manifest_auth.sign_in.providers.microsoft import CloudName, Guid, MicrosoftKind, MicrosoftSettings, TrustEmail
+from manifest_auth.sign_in.providers.microsoft import (
+    OTHER_DIRECTORY,
+    CloudName,
+    Guid,
+    MicrosoftKind,
+    MicrosoftSettings,
+    TrustEmail,
+)
 from manifest_auth.sign_in.providers.oidc import Audiences
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.store import TenantUnit
@@ -35,6 +42,16 @@ from manifest_auth.text.languages import marked as _
 START = "/api/client/auth/ms-dynamics"
 CALLBACK = f"{START}/callback"
 _NO_MEMBER = _("You are not a user of the organisation in Dynamics")
+_NOT_A_USER = Reason(
+    "dataverse answered 403: …",
+    cause="the person is no user of the environment, or has no security role there",
+    cure="[add the person](dynamics.md#1-in-entra)",
+)
+_DATAVERSE = Reason(
+    "dataverse answered …",
+    cause="the token is not for this environment, or Dataverse names no user for it",
+    cure="`organization`, exactly as *Environment URL*",
+)
 
 
 class DynamicsSettings(MicrosoftSettings, frozen=True, rename="camel"):
@@ -130,14 +147,14 @@ async def _ask(
         try:
             redeemed = await services.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
             if redeemed.claims.get("tid") != settings.directory:
-                raise MicrosoftRefused("tid: of another directory")
+                raise SsoFailed(reason=OTHER_DIRECTORY.with_("of another directory"))
             person = microsoft.person_of(redeemed.claims, settings)
             found = await services.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
         except SsoFailed as error:
-            raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SETUP_ERROR) from error
+            raise await provider_flow.refuse(ctx, provider, error.why, oidc.SETUP_ERROR) from error
         except MicrosoftRefused as error:
-            sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SETUP_ERROR
-            raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
+            why, sentence = (_NOT_A_USER, _NO_MEMBER) if isinstance(error, NoMember) else (_DATAVERSE, oidc.SETUP_ERROR)
+            raise await provider_flow.refuse(ctx, provider, why.also(str(error)), sentence) from error
     stored = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
     return person._replace(aliases=(_alias(found),)), stored
 

@@ -16,6 +16,7 @@ from manifest_auth.errors import (
     Forbidden,
     InvalidToken,
     ProviderUnavailable,
+    Reason,
     SsoFailed,
     TokenExpired,
     ValidationError,
@@ -37,6 +38,7 @@ from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ExternalCaller
 from manifest_auth.sign_in import completion
+from manifest_auth.sign_in.early_refusals import SUSPENDED, SWITCHED_OFF
 from manifest_auth.sign_in.providers import account_matching, provider_flow
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.sign_in.providers.microsoft import (
@@ -59,6 +61,14 @@ from manifest_auth.text.models import ErrorCollector
 # Settings of providers whose apps, such as Power Apps, call with an Entra ID access token.
 #
 # No sign-in page belongs to them; :func:`verify` verifies the tokens.
+
+_ENTRA = Reason(
+    "entra: …",
+    cause="a token of Entra ID that is not accepted, or its exchange for one for Graph was refused",
+    cure="[Power Apps](power-apps.md#when-it-fails)",
+)
+_LINK = _ENTRA.also("link: …")
+_GRAPH = _ENTRA.also("Graph …")
 
 
 class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
@@ -249,7 +259,7 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
     if provider.kind != METHOD:
         raise Conflict("Identities of this provider are not linked with a token")
     if provider.disabled_at is not None:
-        raise SsoFailed(_("This way to sign in is switched off"), reason="provider is switched off")
+        raise SsoFailed(_("This way to sign in is switched off"), reason=SWITCHED_OFF)
     try:
         fitting = _fit(ctx, provider, microsoft.read(token) or {}, is_named=True)
         await _check_not_signed_out(ctx, token, fitting)
@@ -257,7 +267,7 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
         person = await _person(ctx, token, fitting, await _check_genuine(ctx, token, fitting, until), until)
     except (MicrosoftRefused, InvalidToken, TokenExpired) as error:
         # Not InvalidToken: the caller's session token is still valid.
-        raise SsoFailed(reason=f"link: {error}") from error
+        raise SsoFailed(reason=_LINK.with_(error)) from error
 
     def work(unit: SystemUnit) -> None:
         ticket = provider_flow.consent(unit, ctx, provider, session_id)
@@ -383,10 +393,10 @@ async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: P
         # The token need not say so: `acct` and `idp` are optional.
         raise InvalidToken(reason="entra: Graph: a guest")
     if profile is not None and profile.is_disabled:
-        why = "Graph says that the account is disabled"
+        why = _GRAPH.with_("says that the account is disabled")
         store = ctx.services.store.of(fitting.provider.tenant_id)
         await store.write(lambda unit: provider_flow.record(unit, ctx, fitting.provider, AccountDisabled(reason=why)))
-        raise AccountDisabled(reason=f"entra: {why}")
+        raise AccountDisabled(reason=_ENTRA.with_(why))
     return person_of(claims.everything, settings, profile)
 
 
@@ -399,7 +409,7 @@ async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadlin
         exchanged = await calls.on_behalf_of(token, settings.directory, settings.client_id, secret, cloud, deadline)
         return await calls.profile(exchanged, cloud, deadline)
     except MicrosoftRefused as error:
-        refusal = SsoFailed(reason=f"entra: {error}")
+        refusal = SsoFailed(reason=_ENTRA.with_(error))
         store = ctx.services.store.of(fitting.provider.tenant_id)
         await store.write(lambda unit: provider_flow.record(unit, ctx, fitting.provider, refusal))
         raise refusal from error
@@ -409,7 +419,7 @@ def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: P
     provider = fitting.provider
     bound = unit.of(provider.tenant_id)
     if tenants.get(unit, provider.tenant_id).suspended_at is not None:
-        suspended = AccountDisabled(reason=provider_flow.SUSPENDED)
+        suspended = AccountDisabled(reason=SUSPENDED)
         provider_flow.record(bound, ctx, provider, suspended)
         raise suspended
     user = _match(bound, ctx, provider, person, LinkGrant())

@@ -12,7 +12,7 @@ from manifest_auth import audit, providers
 from manifest_auth.accounts import credential_voiding, users
 from manifest_auth.accounts.users import User, VoidAccount
 from manifest_auth.audit import Event
-from manifest_auth.errors import NoSeat, SsoFailed
+from manifest_auth.errors import NoSeat, Reason, SsoFailed
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import GrantingIdentity, Identity, Issuer, Provider, ProviderEmail, Unlinked
 from manifest_auth.services import RequestContext
@@ -21,6 +21,12 @@ from manifest_auth.tenants import claims
 from manifest_auth.text.languages import marked as _
 
 _NO_SEAT = _("This installation's licence has no free seat for you; an administrator can free one")
+RANK = Reason(
+    "an Admin's account, and the provider was last changed by a User Admin",
+    cause="see [rank](README.md#rank)",
+    cure="an Admin saves the provider, or invites",
+)
+_FULL = Reason("no seat: …", cause="the licence has no free seat of that kind", cure="[seats](../on-premise.md#seats)")
 
 
 def check_rank(provider: Provider, roles: int) -> None:
@@ -28,7 +34,7 @@ def check_rank(provider: Provider, roles: int) -> None:
     people are (docs/decisions/0018-providers-and-rank.md). Runs before any write, since a refusal keeps earlier
     writes."""
     if roles & Role.ADMIN.bit and not provider.reaches_admins:
-        raise SsoFailed(reason="an Admin's account, and the provider was last changed by a User Admin")
+        raise SsoFailed(reason=RANK)
 
 
 def grant(
@@ -123,7 +129,7 @@ def check_seat(unit: TenantUnit, ctx: RequestContext, user: User, mapped: int) -
 
 def no_seat(error: NoSeat) -> SsoFailed:
     """The refusal for a person who signs in, without the number of seats."""
-    return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
+    return SsoFailed(_NO_SEAT, reason=_FULL.with_(error.message))
 
 
 def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[GrantingIdentity], deleted: Issuer) -> None:

@@ -71,14 +71,6 @@ class CallbackState(NamedTuple):
     act: str = ""
 
 
-class Reason(NamedTuple):
-    """Why a sign-in was refused. ``why``: how the reason begins, one or several, specific ones first."""
-
-    why: tuple[str, ...]
-    cause: str
-    cure: str
-
-
 class SignInStart(NamedTuple):
     """How a sign-in continues: at ``address``, or, where the response can carry one, with a ``page`` and its content
     security policy."""
@@ -101,8 +93,7 @@ class Kind(ABC, Generic[S, R]):
     ``start``: the path that starts a sign-in, empty for kinds without one; ``summary``: of that route; ``usual_name``:
     the provider's name where a start names neither client nor provider; ``callbacks``: paths with ``state`` and
     ``code``; ``cross_site``: browsers return by a form of the provider's page, so the cookie must be sent cross-site;
-    ``members``: of a body, in addition to the settings or in place of some; ``reasons``: those of this kind alone, in
-    addition to :mod:`..refusal_reasons`.
+    ``members``: of a body, in addition to the settings or in place of some.
     """
 
     settings: type[S]
@@ -111,7 +102,6 @@ class Kind(ABC, Generic[S, R]):
     usual_name: str | None = None
     callbacks: tuple[Callback, ...] = ()
     cross_site = False
-    reasons: tuple[Reason, ...] = ()
     members: Mapping[str, Any] = {"client_secret": _SECRET}
 
     def __init__(self) -> None:

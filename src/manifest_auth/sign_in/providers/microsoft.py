@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from msgspec import Meta
 
 from manifest_auth import providers
-from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.protocols.microsoft import GUID, Cloud, Clouds, Profile, diagnose
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Directory, KindSettings, Provider
@@ -113,12 +113,25 @@ class MicrosoftKind(Kind[M, R]):
         raise NotImplementedError
 
 
+OTHER_DIRECTORY = Reason(
+    "tid: …", cause="the account is another directory's", cure="sign in with one of the right directory"
+)
+OID = Reason(
+    "oid: missing", cause="an ID token without the scope `profile`, or no person's", cure="the app registration"
+)
+_CLOUD = Reason(
+    "unknown cloud …",
+    cause="the installation no longer has the provider's Microsoft cloud",
+    cure="`cloud`; [clouds](microsoft-clouds.md)",
+)
+
+
 def cloud_of(ctx: RequestContext, settings: MicrosoftSettings) -> Cloud:
     """The cloud of a provider. Raises SsoFailed when the installation no longer has it."""
     try:
         return ctx.services.microsoft.clouds.get(settings.cloud)
     except ValueError as error:
-        raise SsoFailed(reason=str(error)) from error
+        raise SsoFailed(reason=_CLOUD.also(str(error))) from error
 
 
 def subject_of(directory: str, person: str) -> str:
@@ -135,7 +148,7 @@ def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: P
     """
     person = claims.get("oid")
     if not isinstance(person, str) or not GUID.match(person.lower()):
-        raise SsoFailed(reason="oid: missing; the app registration must ask for the scope profile")
+        raise SsoFailed(reason=OID.also("oid: missing; the app registration must ask for the scope profile"))
     email, told = _email(claims, profile), claims.get("email")
     is_told = email is not None and isinstance(told, str) and email_key(told) == email_key(email)
     verified = is_told and claims.get("xms_edov") in (True, 1, "1", "true")

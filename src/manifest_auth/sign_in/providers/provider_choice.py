@@ -12,15 +12,21 @@ from manifest_auth.providers import Provider
 from manifest_auth.providers.sign_in_flows import FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals, exchange_codes
-from manifest_auth.sign_in.early_refusals import ClientRefusal
+from manifest_auth.sign_in.early_refusals import NO_CLIENT, SUSPENDED, SWITCHED_OFF, ClientRefusal
+from manifest_auth.sign_in.providers.account_matching import INVITATION_OVER
 from manifest_auth.sign_in.providers.kind import Kind
-from manifest_auth.sign_in.providers.provider_flow import SUSPENDED, ProviderChoice, return_address
+from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.sign_in.return_addresses import is_web
 from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.claims import pinned_names
 from manifest_auth.text.languages import marked as _
+
+_NOT_PINNED = NO_CLIENT.also("no client named, and the provider's name is not pinned")
+_NONE = NO_CLIENT.also("the client has no such provider")
+NO_PROVIDER = NO_CLIENT.also("no such provider")
+_INVITATION = INVITATION_OVER.also("invitation: unknown, used or expired")
 
 
 class StartRequest(NamedTuple):
@@ -55,17 +61,15 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
         raise ClientRefusal(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
-        off = SsoFailed(_("This way to sign in is switched off"), reason="provider is switched off")
+        off = SsoFailed(_("This way to sign in is switched off"), reason=SWITCHED_OFF)
         raise ClientRefusal(tenant.id, found.id, off)
     bound = unit.of(tenant.id)
     is_invited = bool(asked.invitation) or asked.invitation_id is not None
     invitation = _invitation(bound, asked)
     if is_invited and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
         replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
-        why = "invitation: unknown, used or expired"
-        raise ClientRefusal(
-            tenant.id, found.id, SsoFailed(_("The invitation is not open any more"), reason=why, replay=replay)
-        )
+        over = SsoFailed(_("The invitation is not open any more"), reason=_INVITATION, replay=replay)
+        raise ClientRefusal(tenant.id, found.id, over)
     return_to = return_address(tenant, found, asked.return_to, asked.response)
     is_apps = asked.response == "code" and not is_web(return_to)
     challenge = exchange_codes.check_challenge(asked.challenge, is_needed=is_apps)
@@ -92,12 +96,12 @@ def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tena
     if asked.client is not None:
         named = tenants.find(unit, asked.client)
         if named is None:
-            raise NotFound(reason="no such client")
+            raise NotFound(reason=NO_CLIENT.text)
         return named
     name = asked.provider or kind.usual_name
     meant = pinned_names.client_of(unit, name) if name is not None else None
     if meant is None and asked.provider is not None:
-        raise NotFound(reason="no client named, and the provider's name is not pinned")
+        raise NotFound(reason=_NOT_PINNED.text)
     if meant is None:
         raise ValidationError(details=[("client", _("Required"))])
     return meant
@@ -110,8 +114,8 @@ def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
             raise ValidationError(details=[("provider", "Required: the client has several")])
         if fitting:
             return fitting[0]
-        raise NotFound(reason="the client has no such provider")
+        raise NotFound(reason=_NONE.text)
     found = providers.find(unit, name)
     if found is None or found.kind != kind:
-        raise NotFound(reason="no such provider")
+        raise NotFound(reason=NO_PROVIDER.text)
     return found

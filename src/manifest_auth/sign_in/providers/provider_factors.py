@@ -10,7 +10,7 @@ import msgspec
 from manifest_auth import audit, providers, sessions
 from manifest_auth.audit import Event
 from manifest_auth.context import RECENT_MS, Principal
-from manifest_auth.errors import Conflict, NotFound, SsoFailed
+from manifest_auth.errors import Conflict, NotFound, Reason, SsoFailed
 from manifest_auth.permissions import Role
 from manifest_auth.protocols.oidc import Authorization
 from manifest_auth.providers import Provider
@@ -19,8 +19,9 @@ from manifest_auth.providers.sign_in_flows import REAUTHENTICATE, Flow, FlowRequ
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, Way
 from manifest_auth.sign_in.browser_identity import Identity
-from manifest_auth.sign_in.early_refusals import LONGEST_WHY
+from manifest_auth.sign_in.early_refusals import CHANGED, LONGEST_WHY, UNLISTED
 from manifest_auth.sign_in.providers.account_matching import Person, ProviderProof
+from manifest_auth.sign_in.providers.group_roles import RANK
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text.languages import marked as _
 
@@ -87,6 +88,24 @@ def asking(authorization: Authorization, rules: Rules, *, of_microsoft: bool) ->
 
 _OTHER = _("You signed in as another person")
 _NOT_NOW = _("The provider did not ask you to sign in again")
+_OTHER_SUBJECT = Reason(
+    "reauthentication: of another subject",
+    cause="the person signed in at the provider as someone else, or signed out here meanwhile",
+    cure="prove again, with the same account",
+)
+_ENDED = _OTHER_SUBJECT.also("the session has ended meanwhile")
+_ENDED_BEFORE = _OTHER_SUBJECT.also("the session that asked for a proof has ended")
+_NO_IDENTITY = _OTHER_SUBJECT.also("no identity at such a provider")
+_NO_TIME = Reason(
+    "reauthentication: the provider sent no time",
+    cause="`auth_time`, or the instant of the assertion, is missing",
+    cure="have the provider send it; else `stepUpWithoutTime`",
+)
+_TOO_LONG_AGO = Reason(
+    "reauthentication: authenticated too long ago",
+    cause="the provider took an earlier sign-in: more than ten minutes old",
+    cure="a provider that heeds `max_age` and `prompt=login`",
+)
 
 
 async def complete_reauthentication(
@@ -107,10 +126,10 @@ async def complete_reauthentication(
             use(bound)
         session = sessions.read(unit, flow.link_session_id or "")
         if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
-            raise SsoFailed(_("You are not signed in any more"), reason="the session that asked for a proof has ended")
+            raise SsoFailed(_("You are not signed in any more"), reason=_ENDED_BEFORE)
         why = _why_not(bound, ctx, provider, person, session)
         if not why and not is_listed(unit, session.roles):
-            why = SsoFailed(reason="the return address was taken off the list meanwhile")
+            why = SsoFailed(reason=UNLISTED)
         who = ctx.origin._replace(actor=session.actor)
         detail = {"session": session.session_id, "provider": provider.id}
         if why is not None:
@@ -121,7 +140,7 @@ async def complete_reauthentication(
         at = min(person.proof.at, ctx.now) if person.proof.at is not None else ctx.now
         ways = ways_of(provider.rules, person.proof)
         if not sessions.proved_again(bound, session.session_id, session.user_id, ways, at):
-            raise SsoFailed(_("You are not signed in any more"), reason="the session has ended meanwhile")
+            raise SsoFailed(_("You are not signed in any more"), reason=_ENDED)
         audit.record(bound, who, Event.REAUTHENTICATED, session.actor, **detail, amr=list(ways))
 
     await ctx.services.store.write(work)
@@ -133,17 +152,17 @@ def _why_not(
     """Why the answer proves nothing about the session's user; None: it does."""
     now = providers.find_by_id(unit, provider.id, shared=True)
     if now is None or now.disabled_at is not None or now.changed_at != provider.changed_at:
-        return SsoFailed(reason="the provider was switched off, changed or deleted meanwhile")
+        return SsoFailed(reason=CHANGED)
     identity = providers.find_identity(unit, provider.id, person.subject)
     if identity is None or identity.user_id != session.user_id:
-        return SsoFailed(_OTHER, reason="reauthentication: of another subject")
+        return SsoFailed(_OTHER, reason=_OTHER_SUBJECT)
     if session.roles & Role.ADMIN.bit and not now.reaches_admins:
-        return SsoFailed(reason="an Admin's account, and the provider was last changed by a User Admin")
+        return SsoFailed(reason=RANK)
     if person.proof.at is None:
         is_enough = now.rules.step_up_without_time
-        return None if is_enough else SsoFailed(_NOT_NOW, reason="reauthentication: the provider sent no time")
+        return None if is_enough else SsoFailed(_NOT_NOW, reason=_NO_TIME)
     if ctx.now - person.proof.at >= RECENT_MS:
-        return SsoFailed(_NOT_NOW, reason="reauthentication: authenticated too long ago")
+        return SsoFailed(_NOT_NOW, reason=_TOO_LONG_AGO)
     return None
 
 
@@ -158,7 +177,7 @@ def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provide
     Conflict where there are several."""
     usable = [one for one in usable_by(unit, ctx.user.user_id) if name in ("", one.name)]
     if not usable:
-        raise NotFound(reason="no identity at such a provider")
+        raise NotFound(reason=_NO_IDENTITY.text)
     if len(usable) > 1:
         raise Conflict("Name the provider: you have identities at several")
     return usable[0]

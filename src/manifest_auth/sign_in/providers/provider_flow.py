@@ -15,7 +15,16 @@ from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import AccountDisabled, Conflict, Marked, MfaRequired, Refusal, SsoFailed, ValidationError
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    Marked,
+    MfaRequired,
+    Reason,
+    Refusal,
+    SsoFailed,
+    ValidationError,
+)
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
@@ -24,7 +33,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.early_refusals import LONGEST_WHY, START_AGAIN
+from manifest_auth.sign_in.early_refusals import LONGEST_WHY, START_AGAIN, SUSPENDED, UNLISTED
 from manifest_auth.sign_in.exchange_codes import Coded
 from manifest_auth.sign_in.providers import account_matching, provider_factors, provider_tries
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
@@ -35,7 +44,26 @@ from manifest_auth.throttle import limits, throttle
 
 T = TypeVar("T")
 _MORE_ATTEMPTS = 3
-SUSPENDED = "the client is suspended"
+_UNCONFIRMED = Reason(
+    "no Admin has saved the return address, which a User Admin added",
+    cause="the user is an Admin, and the address is `unconfirmed`",
+    cure="an Admin saves `returnAddresses` as it is, or takes the address off",
+)
+_RELAY_STATE = Reason(
+    "RelayState: … is not a listed return address",
+    cause="the provider sends an address that is not listed",
+    cure="list it, or send none",
+)
+_LINK_ENDED = Reason(
+    "the session that asked for the link has ended",
+    cause="the person signed out before coming back",
+    cure="sign in, and link again",
+)
+_LINK_TOO_OLD = Reason(
+    "the proof of who asked for the link is too old",
+    cause="the person came back more than ten minutes after they proved who they are",
+    cure="link again, and confirm who you are when asked",
+)
 
 
 class ProviderChoice(NamedTuple):
@@ -109,7 +137,7 @@ def unsolicited_return_address(tenant: Tenant, provider: Provider, asked: str) -
     try:
         return return_address(tenant, provider, asked)
     except ValidationError as error:
-        raise SsoFailed(reason=f"RelayState: {asked[:200]!r} is not a listed return address") from error
+        raise SsoFailed(reason=_RELAY_STATE.with_(repr(asked[:200]))) from error
 
 
 class _Arrival(NamedTuple):
@@ -178,12 +206,12 @@ def _match(unit: SystemUnit, arrival: _Arrival) -> int:
             record(bound, ctx, provider, suspended)
             raise suspended
         if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider, 0), flow.return_to):
-            raise SsoFailed(reason="the return address was taken off the list meanwhile")
+            raise SsoFailed(reason=UNLISTED)
         user = account_matching.match(bound, ctx, provider, arrival.person, _link_grant(unit, ctx, provider, flow))
         if arrival.return_to and not return_addresses.is_allowed(
             _listed(tenant, provider, user.roles), arrival.return_to
         ):
-            raise SsoFailed(reason="no Admin has saved the return address, which a User Admin added")
+            raise SsoFailed(reason=_UNCONFIRMED)
     except SsoFailed as refusal:
         record(bound, ctx, provider, refusal, proved=True)
         raise
@@ -238,9 +266,9 @@ def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_i
         users.get(unit.of(session.tenant_id), session.user_id, lock=True)
         session = sessions.read(unit, session_id)  # again, now that nothing ends it before the link is there
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
-        raise SsoFailed(_("You are not signed in any more"), reason="the session that asked for the link has ended")
+        raise SsoFailed(_("You are not signed in any more"), reason=_LINK_ENDED)
     if not step_up.has_proved(session, Act.IDENTITIES, ctx.now):
-        raise SsoFailed(START_AGAIN, reason="the proof of who asked for the link is too old")
+        raise SsoFailed(START_AGAIN, reason=_LINK_TOO_OLD)
     return LinkGrant(session.user_id, None)
 
 
@@ -253,7 +281,7 @@ def record(
     ctx.services.anonymous_limits.record(unit, ctx, event, "", proved=proved, **detail)
 
 
-async def refuse(ctx: RequestContext, provider: Provider, reason: str, sentence: Marked | None = None) -> SsoFailed:
+async def refuse(ctx: RequestContext, provider: Provider, reason: Reason, sentence: Marked | None = None) -> SsoFailed:
     """Records a refusal outside completion; returns it, for the caller to raise."""
     refusal = SsoFailed(sentence, reason=reason)
     bound = ctx.services.store.of(provider.tenant_id)

@@ -17,7 +17,7 @@ from manifest_auth import audit, providers, sessions
 from manifest_auth.accounts import users
 from manifest_auth.audit import Event
 from manifest_auth.context import Acting, Principal
-from manifest_auth.errors import AccountDisabled, ProviderUnavailable, Refusal, SsoFailed
+from manifest_auth.errors import AccountDisabled, ProviderUnavailable, Reason, Refusal, SsoFailed
 from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
@@ -32,6 +32,13 @@ from manifest_auth.text.languages import marked as _
 
 T = TypeVar("T")
 _MOST, _LONGEST = 100, 500
+_ENDED = Reason(
+    "try: the session has ended",
+    cause="who tries the provider in the console signed out meanwhile, or is signed in as someone else",
+    cure="try again, in the session that started it",
+)
+_OTHER_SESSION = _ENDED.also("try: of another session")
+_NO_MANAGER = _ENDED.also("try: settings:manage was lost")
 #: Values of one sign-in, which no page shows.
 _WITHHELD = frozenset({"nonce", "at_hash", "c_hash", "jti", "sid"})
 
@@ -154,12 +161,12 @@ def _manager(unit: SystemUnit, ctx: RequestContext, flow: Flow, browser: Browser
     the flow's own cookie identifies the browser, and only the session sees the result. Raises SsoFailed."""
     session = sessions.read(unit, flow.link_session_id or "")
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
-        raise SsoFailed(_("You are not signed in any more"), reason="try: the session has ended")
+        raise SsoFailed(_("You are not signed in any more"), reason=_ENDED)
     shown = None if browser.cookie is None else sessions.read_by_cookie(unit, browser.cookie)
     if browser.cookie is not None and (shown is None or shown.session_id != session.session_id):
-        raise SsoFailed(_("Another session of this browser started this"), reason="try: of another session")
+        raise SsoFailed(_("Another session of this browser started this"), reason=_OTHER_SESSION)
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
-        raise SsoFailed(_("You may not do this any more"), reason="try: settings:manage was lost")
+        raise SsoFailed(_("You may not do this any more"), reason=_NO_MANAGER)
     return session
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers, tenants
-from manifest_auth.errors import Conflict, SsoFailed, ValidationError
+from manifest_auth.errors import Conflict, Reason, SsoFailed, ValidationError
 from manifest_auth.providers import KindSettings, Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
@@ -23,6 +23,13 @@ from manifest_auth.text.models import ErrorCollector
 # Settings of a SAML provider, and this server's addresses for such providers.
 
 START = "/api/client/auth/okta-saml"
+_NO_REQUEST = Reason(
+    "no open request of this browser",
+    cause="the page that posts our request was opened in another browser, too late, or for a provider whose binding is "
+    "another one",
+    cure="start again",
+)
+_NO_POST = _NO_REQUEST.also("the provider takes no posted requests")
 
 Name = Annotated[str, Meta(max_length=256)]
 
@@ -128,13 +135,13 @@ async def page_of(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple
     def work(unit: SystemUnit) -> tuple[Flow, Provider, str]:
         flow = sign_in_flows.find_by_state(unit, state, ctx.now)
         if flow is None or not flow.is_from(cookie_of(flow.cookie)):
-            raise SsoFailed(reason="no open request of this browser")
+            raise SsoFailed(reason=_NO_REQUEST)
         provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
         return flow, provider, tenants.get(unit, flow.tenant_id).identifier
 
     flow, provider, client = await ctx.services.store.read(work)
     if flow.request_id is None or not provider.own(SamlSettings).post_url:
-        raise SsoFailed(reason="the provider takes no posted requests")
+        raise SsoFailed(reason=_NO_POST)
     return _page(ctx, provider, client, flow.request_id, state, force=flow.is_reauthentication)
 
 

@@ -12,13 +12,13 @@ from sqlalchemy import bindparam
 
 from manifest_auth import providers, tenants
 from manifest_auth.audit import Event
-from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals
 from manifest_auth.sign_in.browser_identity import BrowserCookies
-from manifest_auth.sign_in.early_refusals import START_AGAIN, ClientRefusal
+from manifest_auth.sign_in.early_refusals import NO_CLIENT, OTHER_BROWSER, START_AGAIN, SWITCHED_OFF, ClientRefusal
 from manifest_auth.sign_in.providers import provider_flow, provider_tries
 from manifest_auth.sign_in.providers.account_matching import Person, ProviderProof
 from manifest_auth.sign_in.providers.kind import CookieOf
@@ -122,6 +122,37 @@ _GROUPS = (
     "groups", "Groups", "group", "memberOf", "roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups",
     "http://schemas.xmlsoap.org/claims/Group",
 )  # fmt: skip
+_TRANSIENT_NAME = Reason(
+    "NameID is transient, and no attribute is set to identify the person by",
+    cause="the name changes at each sign-in",
+    cure="another NameID format, or `attributes.subject`",
+)
+_NO_SUBJECT = Reason(
+    "the assertion names no subject",
+    cause="no NameID (ADFS sends none unless configured to), or `attributes.subject` is empty for the person",
+    cure="send one, or set `attributes.subject`",
+)
+_IN_RESPONSE_TO = Reason(
+    "InResponseTo: …",
+    cause="answered twice, too late, in another sign-in, or an unsolicited response that claims to be an answer",
+    cure="start again; see [generic](generic.md#saml)",
+)
+_NO_IN_RESPONSE_TO = _IN_RESPONSE_TO.also("InResponseTo is missing, though we asked")
+_ANSWERED_BEFORE = _IN_RESPONSE_TO.also("the request was answered before")
+_OTHER_CLIENT = _IN_RESPONSE_TO.also("the request was another client's")
+_OTHER_SIGN_IN = _IN_RESPONSE_TO.also("RelayState: of another sign-in")
+_OTHER_BROWSER = OTHER_BROWSER.also("the request was another browser's")
+_NAMED_CLIENT = NO_CLIENT.also("the client that was named does not exist")
+_NO_PROVIDER = Reason(
+    "response: no provider with this issuer and audience",
+    cause="`entityId` here is not the provider's `Issuer`, or the audience names no client of ours",
+    cure="both names",
+)
+_REPLAY = Reason(
+    "replay: the assertion was used before",
+    cause="the page was loaded again, or another person has a copy",
+    cure="start again; also `assertion_replayed` in the audit trail",
+)
 _TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 
@@ -132,9 +163,9 @@ def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
     if names.subject:
         subject = _first(attributes, (names.subject,))
     elif assertion.name_id_format == _TRANSIENT:
-        raise SsoFailed(reason="NameID is transient, and no attribute is set to identify the person by")
+        raise SsoFailed(reason=_TRANSIENT_NAME)
     if not subject:
-        raise SsoFailed(reason="the assertion names no subject")
+        raise SsoFailed(reason=_NO_SUBJECT)
     email = _first(attributes, (names.email,) if names.email else _EMAIL)
     if not email and not names.email and "@" in assertion.name_id:
         email = assertion.name_id
@@ -210,7 +241,7 @@ async def _finish(
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
     except saml.SamlRefused as error:
-        raise SsoFailed(reason=f"response: {error}") from error
+        raise SsoFailed(reason=error.reason) from error
     flow = found[0].flow  # one that was asked for may be from one provider alone
 
     async def judged() -> Outcome:
@@ -235,20 +266,20 @@ async def _complete(
         person = person_of(assertion, settings)
         return_to = flow.return_to if flow else await _unsolicited_return_address(ctx, provider, received.relay_state)
     except SsoFailed as refusal:
-        raise await provider_flow.refuse(ctx, provider, refusal.reason) from refusal
+        raise await provider_flow.refuse(ctx, provider, refusal.why) from refusal
     if provider.disabled_at is not None and not (flow is not None and flow.is_try):
-        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
+        raise await provider_flow.refuse(ctx, provider, SWITCHED_OFF)
 
     def use(unit: TenantUnit) -> None:
         if flow is not None and flow.is_try:  # with its row goes the only request that the assertion answers
             taken.succeeded(unit)
             return
         if flow is not None and not sign_in_flows.take(unit, flow):
-            raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
+            raise SsoFailed(START_AGAIN, reason=_ANSWERED_BEFORE, replay="saml_response")
         if not remember_assertion(unit, settings.entity_id, assertion.id, assertion.remember_until):
             detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
             ctx.services.anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
-            raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")
+            raise SsoFailed(START_AGAIN, reason=_REPLAY, replay="saml_assertion")
         taken.succeeded(unit)
 
     return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
@@ -267,11 +298,11 @@ def _candidates(
     if received.client is not None:
         named = tenants.find(unit, received.client)
         if named is None:
-            raise SsoFailed(reason="the client that was named does not exist")
+            raise SsoFailed(reason=_NAMED_CLIENT)
     if shown.in_response_to is not None:
         flow = sign_in_flows.find_by_request(unit, shown.in_response_to, ctx.now)
         if flow is None:
-            unknown = SsoFailed(START_AGAIN, reason="InResponseTo: no open request of ours")
+            unknown = SsoFailed(START_AGAIN, reason=_IN_RESPONSE_TO.with_("no open request of ours"))
             raise _with_client(unit, ctx, named, shown, unknown)
         if refusal := _mismatch(ctx, received, named, flow, cookie_of(flow.cookie)):
             raise ClientRefusal(flow.tenant_id, flow.provider_id, refusal)
@@ -279,7 +310,7 @@ def _candidates(
         return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
     asked = sign_in_flows.find_by_state(unit, received.relay_state, ctx.now) if received.relay_state else None
     if asked is not None and not asked.is_used:
-        refusal = SsoFailed(reason="InResponseTo is missing, though we asked")
+        refusal = SsoFailed(reason=_NO_IN_RESPONSE_TO)
         raise ClientRefusal(asked.tenant_id, asked.provider_id, refusal)
     issuer = shown.issuer or ""
     candidates = []
@@ -291,9 +322,7 @@ def _candidates(
         if tenant is not None and fitting is not None:
             candidates.append(_Candidate(fitting, tenant.identifier, None))
     if not candidates:
-        raise _with_client(
-            unit, ctx, named, shown, SsoFailed(reason="response: no provider with this issuer and audience")
-        )
+        raise _with_client(unit, ctx, named, shown, SsoFailed(reason=_NO_PROVIDER))
     return candidates
 
 
@@ -325,14 +354,13 @@ def _mismatch(
 ) -> SsoFailed | None:
     """Why a response does not answer this request; None: it does."""
     if flow.is_used:
-        reason = "InResponseTo: the request was answered before"
-        return SsoFailed(START_AGAIN, reason=reason, replay="saml_response")
+        return SsoFailed(START_AGAIN, reason=_IN_RESPONSE_TO.with_(_ANSWERED_BEFORE), replay="saml_response")
     if named is not None and named.id != flow.tenant_id:
-        return SsoFailed(reason="the request was another client's")
+        return SsoFailed(reason=_OTHER_CLIENT)
     if received.relay_state and not sign_in_flows.has_state(flow, received.relay_state):
-        return SsoFailed(reason="RelayState: of another sign-in")
+        return SsoFailed(reason=_OTHER_SIGN_IN)
     if not flow.is_from(cookie):
-        return SsoFailed(early_refusals.other_browser(ctx), reason="the request was another browser's")
+        return SsoFailed(early_refusals.other_browser(ctx), reason=_OTHER_BROWSER)
     return None
 
 
@@ -341,7 +369,7 @@ async def _verify(
 ) -> tuple[_Candidate, Assertion]:
     from manifest_auth.protocols import saml
 
-    reasons = []
+    reasons: list[saml.SamlRefused] = []
     for candidate in found:
         try:
             request_id = candidate.flow.request_id if candidate.flow else None
@@ -351,10 +379,10 @@ async def _verify(
             verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
             return candidate, await ctx.services.saml_thread.run(verifying)
         except saml.SamlRefused as error:
-            reasons.append(str(error))
+            reasons.append(error)
     if len(found) == 1:
-        raise await provider_flow.refuse(ctx, found[0].provider, f"response: {reasons[0]}")
-    raise SsoFailed(reason="response: " + "; ".join(reasons))
+        raise await provider_flow.refuse(ctx, found[0].provider, reasons[0].reason)
+    raise SsoFailed(reason=saml.RESPONSE.with_("; ".join(map(str, reasons))))
 
 
 async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, relay_state: str) -> str:

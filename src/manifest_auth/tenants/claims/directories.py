@@ -16,7 +16,7 @@ from sqlalchemy import func as sql
 from manifest_auth import audit, tenants
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
-from manifest_auth.errors import Conflict, Marked, NotFound, SsoFailed, ValidationError, existing
+from manifest_auth.errors import Conflict, Marked, NotFound, Reason, SsoFailed, ValidationError, existing
 from manifest_auth.protocols.microsoft import CONSUMERS, GUID
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import directory_claims, directory_owners
@@ -217,6 +217,11 @@ ROLES = {
     "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3": "Application Administrator",
 }
 # English alone: programs get these, and no page shows them.
+_WIDS = Reason(
+    "wids: …",
+    cause="who signed in may not speak for the directory, or Microsoft does not say so",
+    cure="[prove a directory](../domains.md#prove-one)",
+)
 OTHER_DIRECTORY = Marked("You signed in to another directory than the one that is claimed")
 ROLES_MISSING = Marked(
     "Microsoft did not say which roles you have: set groupMembershipClaims to DirectoryRole or All in the "
@@ -230,9 +235,9 @@ def role_of(claims: Iterable[Any]) -> str:
     has none. Raises SsoFailed, with the remedy."""
     lists = [wids for wids in claims if isinstance(wids, list)]
     if not lists:
-        raise SsoFailed(ROLES_MISSING, reason="wids: missing")
+        raise SsoFailed(ROLES_MISSING, reason=_WIDS.with_("missing"))
     own = {wid.lower() for wids in lists for wid in wids if isinstance(wid, str)}
     for wid, name in ROLES.items():
         if wid in own:
             return name
-    raise SsoFailed(NO_ROLE, reason="wids: none of the three roles")
+    raise SsoFailed(NO_ROLE, reason=_WIDS.with_("none of the three roles"))
