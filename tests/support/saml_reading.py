@@ -26,12 +26,12 @@ def threads_of_reading(patch: pytest.MonkeyPatch) -> list[str]:
 
         def work(*given: Any) -> Any:
             where = "the loop" if threading.current_thread() is threading.main_thread() else "a thread"
-            seen.append(f"{name} in {where}")
+            seen.append(f"{name.removesuffix('_response')} in {where}")
             return original(*given)
 
         patch.setattr(saml, name, work)
 
-    watched("read")
+    watched("read_response")
     watched("verify")
     return seen
 
@@ -44,5 +44,5 @@ def reading_waits(patch: pytest.MonkeyPatch) -> threading.Event:
         assert go_on.wait(30)
         return original(encoded)
 
-    patch.setattr(saml, "read", slow)
+    patch.setattr(saml, "read_response", slow)
     return go_on
