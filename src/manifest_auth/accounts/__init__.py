@@ -7,7 +7,7 @@ the command line call the same functions. Owns ``invitations``. Never signs a us
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.accounts import (
     Draft,
-    FactorReset,
+    FactorResetData,
     UserWithAccessLink,
     add,
     change,

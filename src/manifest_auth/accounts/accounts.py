@@ -23,6 +23,7 @@ from manifest_auth.tenants import step_up
 from manifest_auth.text import fields
 from manifest_auth.text.languages import Language
 from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.wire import Wire
 
 
 class Draft(NamedTuple):
@@ -208,8 +209,8 @@ def _check_own_sessions(who: Request, user: User) -> None:
 _OWN = "You cannot reset your own second factors; remove them in your account, or ask another manager"
 
 
-class FactorReset(NamedTuple):
-    """How many factors were taken away, and how many sessions ended."""
+class FactorResetData(Wire, frozen=True):
+    """``factors``: how many were taken away; ``sessions``: how many ended."""
 
     factors: int
     sessions: int
@@ -217,7 +218,7 @@ class FactorReset(NamedTuple):
 
 def reset_factors(
     unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user_id: int, reason: str
-) -> FactorReset:
+) -> FactorResetData:
     """Takes authenticator app, passkeys, recovery codes and trusted browsers away, ends all sessions and the sign-ins
     that wait for a factor, and closes open reset links and changes of the e-mail address. ``reason``: for the audit
     trail. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired."""
@@ -231,7 +232,7 @@ def reset_factors(
         unit, who, tools.mail_queue, user, Event.SECOND_FACTOR_RESET,
         reason=reason, factors=dropped.factors, sessions_ended=dropped.sessions, links_closed=closed,
     )  # fmt: skip
-    return FactorReset(dropped.factors, dropped.sessions)
+    return FactorResetData(dropped.factors, dropped.sessions)
 
 
 # Changes of one's own account that need no proof: names, title, language.

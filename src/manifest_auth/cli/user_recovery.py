@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import FactorReset, users
+from manifest_auth.accounts import FactorResetData, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.cli.command import CommandRefused, client_named, origin_of, started
 from manifest_auth.store import TenantUnit
@@ -38,7 +38,7 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
-        def work(unit: TenantUnit) -> FactorReset:
+        def work(unit: TenantUnit) -> FactorResetData:
             found = users.find_by_email(unit, given.email)
             if found is None:
                 raise CommandRefused(f"{given.client} has no user {given.email}")

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth.accounts import badges, pins
 from manifest_auth.runtime.clock import Random
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantStore
+from manifest_auth.text.canonical import when
+from manifest_auth.text.wire import Time, Wire
 
 
-class TemporaryPin(NamedTuple):
-    """``ends_at``: milliseconds."""
+class TemporaryPinData(Wire, frozen=True):
+    """``pin``: the next sign-in replaces it. Returned once."""
 
     pin: str
-    ends_at: int
+    ends_at: Time
 
 
-async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int) -> TemporaryPin:
+async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int) -> TemporaryPinData:
     """As :func:`manifest_auth.accounts.badges.reset_pin`, for a user of the store's client. Raises Overloaded too."""
     least = await store.write(lambda unit: badges.check_reset(unit, ctx, user_id))
     pin = _random_pin(ctx.services.random, least)
@@ -25,7 +25,7 @@ async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int)
     hashed = await ctx.services.hasher.hash(prepared.text)
     sealer, queue = ctx.services.sealer, ctx.services.mail_queue
     ends_at = await store.write(lambda unit: badges.reset_pin(unit, ctx, sealer, queue, user_id, prepared, hashed))
-    return TemporaryPin(pin, ends_at)
+    return TemporaryPinData(pin, when(ends_at))
 
 
 def _random_pin(random: Random, digits: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from manifest_auth import tenants
 from manifest_auth.accounts import shared_devices
@@ -15,6 +15,7 @@ from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import scan_codes
 from manifest_auth.text.scan_codes import ScanKind
+from manifest_auth.text.wire import Wire
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Pause, Policy, Wait
 
@@ -24,15 +25,15 @@ _SPAN_S: Final = 10 * MINUTE
 MOST_WRONG: Final = 10
 
 
-class Enrolled(NamedTuple):
-    """``token``: the device keeps it, and the store only its hash; ``client``: the identifier."""
+class EnrolledDeviceData(Wire, frozen=True):
+    """``deviceToken``: the device keeps it. Returned once."""
 
     device_id: str
-    token: str
+    device_token: str
     client: str
 
 
-async def enrol(ctx: RequestContext, text: str) -> Enrolled:
+async def enrol(ctx: RequestContext, text: str) -> EnrolledDeviceData:
     """Enrols the device that shows a code. Letters are good only with the client's identifier in ``X-Client-ID``.
     Raises InvalidToken for a code that is unknown, used or over, all alike; Forbidden where the header names another
     client; RateLimited."""
@@ -43,7 +44,7 @@ async def enrol(ctx: RequestContext, text: str) -> Enrolled:
     return done
 
 
-def _enrol(unit: SystemUnit, ctx: RequestContext, text: str, token: str) -> Enrolled | Pause:
+def _enrol(unit: SystemUnit, ctx: RequestContext, text: str, token: str) -> EnrolledDeviceData | Pause:
     counters = _counters(ctx)
     if counters and (pause := throttle.count_each(unit, counters, ctx.now)):
         return pause
@@ -55,7 +56,7 @@ def _enrol(unit: SystemUnit, ctx: RequestContext, text: str, token: str) -> Enro
         raise InvalidToken(reason="enrolment: unknown, used or over", keeps_writes=True)
     for counter in counters:
         throttle.undo(unit, counter.key)
-    return Enrolled(device.id, token, tenant.identifier)
+    return EnrolledDeviceData(device.id, token, tenant.identifier)
 
 
 def _find(unit: SystemUnit, ctx: RequestContext, text: str) -> tuple[Tenant | None, Enrolment | None]:

@@ -56,17 +56,14 @@ class WireAdmin(Wire, frozen=True):
     username: str
 
 
-class AdminSignInData(Wire, frozen=True):
-    token: str
-    refresh_token: str
-    expires_in: int
-    admin: WireAdmin
-
-
 class AdminRefreshData(Wire, frozen=True):
     token: str
     refresh_token: str
     expires_in: int
+
+
+class AdminSignInData(AdminRefreshData, frozen=True):
+    admin: WireAdmin
 
 
 class AdminMeData(Wire, frozen=True):

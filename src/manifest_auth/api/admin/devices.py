@@ -14,7 +14,7 @@ from manifest_auth.accounts.pins import BadgePinData
 from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, seen_after
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
-from manifest_auth.clients.badge_pins import reset_badge_pin
+from manifest_auth.clients.badge_pins import TemporaryPinData, reset_badge_pin
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.permissions import Permission
@@ -174,13 +174,6 @@ class NewBadgeData(Wire, frozen=True):
     qr: str
 
 
-class TemporaryPinData(Wire, frozen=True):
-    """``pin``: the next sign-in replaces it. Returned once."""
-
-    pin: str
-    ends_at: Time
-
-
 async def _list_badges(ctx: RequestContext, call: Call[None]) -> BadgesData:
     user_id = call.id("user")
     found: Overview = await client_scope.read(ctx, call, lambda own: badges.look(own, ctx, user_id))
@@ -206,8 +199,7 @@ async def _end(ctx: RequestContext, call: Call[None]) -> Deleted:
 
 async def _reset_pin(ctx: RequestContext, call: Call[None]) -> TemporaryPinData:
     tenant_id = await client_scope.read(ctx, call, lambda own: own.tenant_id)
-    made = await reset_badge_pin(ctx, ctx.services.store.of(tenant_id), call.id("user"))
-    return TemporaryPinData(made.pin, when(made.ends_at))
+    return await reset_badge_pin(ctx, ctx.services.store.of(tenant_id), call.id("user"))
 
 
 def _badge_routes(base: str, access: Access) -> tuple[Route, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import accounts, providers, tenants
-from manifest_auth.accounts import Draft, UserWithAccessLink, email_changes, password_rules, users
+from manifest_auth.accounts import Draft, FactorResetData, UserWithAccessLink, email_changes, password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
@@ -251,13 +251,6 @@ class FactorResetBody(msgspec.Struct, frozen=True):
     reason: Annotated[str, fields.REASON.meta]
 
 
-class FactorResetData(Wire, frozen=True):
-    """``factors``: how many were taken away; ``sessions``: how many ended."""
-
-    factors: int
-    sessions: int
-
-
 class InvitationData(Wire, frozen=True):
     """``link``: where the user chooses a first password or a provider; ``token``: the same, as ``invitation=`` for the
     address that starts a sign-in at a provider. Returned once; both null where mail is set up. ``sent``: whether the
@@ -312,8 +305,7 @@ async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
 
 async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> FactorResetData:
     tools, user_id, reason = ctx.services.account_tools, call.id("user"), call.body.reason
-    done = await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
-    return FactorResetData(done.factors, done.sessions)
+    return await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
 
 
 def _routes(base: str, access: Access) -> tuple[Route, ...]:

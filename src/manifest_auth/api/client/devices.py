@@ -23,6 +23,7 @@ from manifest_auth.http.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import badge, device_enrolment
 from manifest_auth.sign_in.badge import set_pin
+from manifest_auth.sign_in.device_enrolment import EnrolledDeviceData
 from manifest_auth.sign_in.devices import approval
 from manifest_auth.sign_in.devices.approval import AskingDevice, ShownCode
 from manifest_auth.text.canonical import when
@@ -32,14 +33,6 @@ Pin = Annotated[str, Meta(min_length=1, max_length=64)]
 
 class EnrolDeviceBody(msgspec.Struct, frozen=True):
     code: Annotated[str, Meta(min_length=1, max_length=200, description="That was scanned, or letters typed.")]
-
-
-class EnrolledDeviceData(Wire, frozen=True):
-    """``deviceToken``: the device keeps it. Returned once."""
-
-    device_id: str
-    device_token: str
-    client: str
 
 
 class BadgeBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -54,7 +47,7 @@ class OwnPinBody(msgspec.Struct, frozen=True):
 
 
 async def _enrol(ctx: RequestContext, call: Call[EnrolDeviceBody]) -> EnrolledDeviceData:
-    return EnrolledDeviceData(*await device_enrolment.enrol(ctx, call.body.code))
+    return await device_enrolment.enrol(ctx, call.body.code)
 
 
 async def _sign_in(ctx: RequestContext, call: Call[BadgeBody]) -> Answer[SignInData]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from manifest_auth import accounts
-from manifest_auth.accounts import Draft, FactorReset, NewLink, UserWithAccessLink, email_changes, users
+from manifest_auth.accounts import Draft, FactorResetData, NewLink, UserWithAccessLink, email_changes, users
 from manifest_auth.accounts.email_changes import EmailChange
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql import lists
@@ -220,7 +220,7 @@ async def _reset(_root: Any, info: Any, userId: int) -> NewLink:
     return await _linked(info, _act(info, accounts.start_reset, userId))
 
 
-async def _reset_factors(_root: Any, info: Any, userId: int, reason: str) -> FactorReset:
+async def _reset_factors(_root: Any, info: Any, userId: int, reason: str) -> FactorResetData:
     return await _act(info, accounts.reset_factors, userId, reason)
 
 

@@ -49,6 +49,22 @@ class Finding(NamedTuple):
     level: str
     text: str
 
+    @property
+    def area(self) -> str:
+        """What it is about, in a word or two, as pages show it."""
+        return _sentence(self.text.partition(": ")[0])
+
+    @property
+    def advice(self) -> str:
+        """The rest of the text."""
+        return _sentence(self.text.partition(": ")[2])
+
+
+def _sentence(text: str) -> str:
+    """With a capital letter, unless it begins with what is no word."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
+
 
 def _no_progress(_what: str, _done: int) -> None:
     """Ignores progress."""

@@ -24,7 +24,8 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants.claims.domains import FAILING, LAPSED, PENDING
 
 _READ, _LISTED = 100, 6
-_COMING_AND_GOING = {
+#: Events of sign-ins and sessions; all others are changes.
+COMING_AND_GOING = {
     event.value
     for event in (
         Event.SIGNED_IN, Event.SIGNED_OUT, Event.SIGNED_OUT_ALL, Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED,
@@ -53,8 +54,8 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
     concerns = sorted(_concerns(standing, known), key=lambda one: not one.is_bad)
 
     def work(unit: TenantUnit) -> OverviewView:
-        came = [one for one in found if one.link.event in _COMING_AND_GOING][:_LISTED]
-        changed = [one for one in found if one.link.event not in _COMING_AND_GOING][:_LISTED]
+        came = [one for one in found if one.link.event in COMING_AND_GOING][:_LISTED]
+        changed = [one for one in found if one.link.event not in COMING_AND_GOING][:_LISTED]
         return OverviewView(
             client=ctx.user.client_name,
             bad=tuple(one for one in concerns if one.is_bad),

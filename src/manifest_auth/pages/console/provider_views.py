@@ -12,7 +12,7 @@ from manifest_auth.clients.providers.recent_activity import RecentActivity
 from manifest_auth.errors import ValidationError
 from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.protocols.oidc import Finding as Found
+from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers.settings import Rules
 from manifest_auth.sign_in.providers.provider_tries import Tried
 from manifest_auth.tenants.claims import Claim
@@ -260,22 +260,12 @@ class RulesView(msgspec.Struct, frozen=True):
     factor: FactorRule | None
 
 
-class Finding(NamedTuple):
-    """``step``: of the wizard, where it is mended."""
-
-    level: str
-    text: str
-    step: str
-
-
 _WORST_FIRST = ("bad", "unknown", "note", "ok")
-_MENDED_AT = {"settings": "theirs", "rules": "rules"}
 
 
-def findings_of(found: Iterable[Found]) -> tuple[Finding, ...]:
+def findings_of(found: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings of a test, what is wrong first."""
-    each = (Finding(one.level, one.text, _MENDED_AT[one.about]) for one in found)
-    return tuple(sorted(each, key=lambda one: _WORST_FIRST.index(one.level)))
+    return tuple(sorted(found, key=lambda one: _WORST_FIRST.index(one.level)))
 
 
 class TestView(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from manifest_auth.accounts import badges, shared_devices, users
 from manifest_auth.accounts.badges import Badge, NewBadge
 from manifest_auth.accounts.pins import BadgePinData
 from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, SharedDevice, seen_after
-from manifest_auth.clients.badge_pins import TemporaryPin, reset_badge_pin
+from manifest_auth.clients.badge_pins import TemporaryPinData, reset_badge_pin
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, qr_codes
@@ -43,7 +43,7 @@ class BadgeForm(msgspec.Struct, frozen=True):
 
 class BadgeView(msgspec.Struct, frozen=True, kw_only=True):
     """``why_not``: why nothing is issued, empty where something is; ``own_pin``: what is known of the
-    user's; ``pin``: a new one, shown this once. Time in milliseconds, 0 for none."""
+    user's; ``made``: a new one, shown this once."""
 
     path: str
     user_path: str
@@ -51,8 +51,7 @@ class BadgeView(msgspec.Struct, frozen=True, kw_only=True):
     why_not: str
     badges: list[Badge]
     own_pin: BadgePinData | None
-    pin: str = ""
-    pin_ends_at: int = 0
+    made: TemporaryPinData | None = None
     done: str = ""
 
 
@@ -73,7 +72,9 @@ async def _again_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View |
     return await _badge_view(ctx, frame.number_in(call))
 
 
-async def _badge_view(ctx: RequestContext, user_id: int, *, done: str = "", made: TemporaryPin | None = None) -> View:
+async def _badge_view(
+    ctx: RequestContext, user_id: int, *, done: str = "", made: TemporaryPinData | None = None
+) -> View:
     def work(unit: TenantUnit) -> BadgeView:
         found, user = badges.look(unit, ctx, user_id), users.get(unit, user_id)
         return BadgeView(
@@ -83,8 +84,7 @@ async def _badge_view(ctx: RequestContext, user_id: int, *, done: str = "", made
             why_not=found.why_not,
             badges=found.badges,
             own_pin=found.pin,
-            pin=made.pin if made is not None else "",
-            pin_ends_at=made.ends_at if made is not None else 0,
+            made=made,
             done=done,
         )
 

@@ -42,12 +42,6 @@ def signed_out(ctx: RequestContext, path: str) -> Answer[None]:
     return see_other(path, headers)
 
 
-def sentence(text: str) -> str:
-    """With a capital letter, unless it begins with what is no word."""
-    first = text.partition(" ")[0]
-    return text[:1].upper() + text[1:] if first.isalpha() else text
-
-
 def one_of(asked: str, known: dict[str, str]) -> str:
     """``asked`` if it is among the known choices, else the first of them."""
     return asked if asked in known else next(iter(known))

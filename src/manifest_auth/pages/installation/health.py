@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,9 @@ from manifest_auth.text import fields
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import BlockedCounter
 
+if TYPE_CHECKING:
+    from manifest_auth.maintenance.doctor import Finding
+
 # ``/installation/health``: what ``doctor`` finds, each with what to do.
 
 
@@ -32,19 +35,11 @@ _SEALED_S = 5.0  # a person waits for it; the command line takes more
 _looking: set[int] = set()  # the one look of this process that is under way
 
 
-class Line(msgspec.Struct, frozen=True):
-    """``level``: ``ok``, ``note`` or ``bad``; ``area``: what it is about, in a word or two."""
-
-    level: str
-    area: str
-    text: str
-
-
 class HealthView(msgspec.Struct, frozen=True):
     """``to_read``: what is wrong, and notes; ``well``: the rest."""
 
-    to_read: tuple[Line, ...]
-    well: tuple[Line, ...]
+    to_read: tuple[Finding, ...]
+    well: tuple[Finding, ...]
     bad: int
     notes: int
 
@@ -54,23 +49,18 @@ async def _show_health(ctx: RequestContext, call: PageCall[None]) -> View | Answ
         raise Overloaded(retry_after=5, reason="another look is under way")
     _looking.add(1)
     try:
-        lines = [_line(level, text) for level, text in await _findings(ctx)]
+        lines = await _findings(ctx)
     finally:
         _looking.clear()
     bad, notes, well = (tuple(one for one in lines if one.level == level) for level in ("bad", "note", "ok"))
     return View(HealthView((*bad, *notes), well, len(bad), len(notes)))
 
 
-async def _findings(ctx: RequestContext) -> list[tuple[str, str]]:
+async def _findings(ctx: RequestContext) -> list[Finding]:
     await asyncio.to_thread(import_module, "manifest_auth.maintenance.doctor")
     from manifest_auth.maintenance.doctor import examine
 
-    return [(one.level, one.text) async for one in examine(ctx.services.settings, sealed_s=_SEALED_S)]
-
-
-def _line(level: str, text: str) -> Line:
-    area, _, rest = text.partition(": ")
-    return Line(level, frame.sentence(area), frame.sentence(rest))
+    return [one async for one in examine(ctx.services.settings, sealed_s=_SEALED_S)]
 
 
 # ``/installation/backups``: when the last one was made, and the commands that make one.

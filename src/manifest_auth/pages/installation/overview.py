@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from manifest_auth import audit, licence
-from manifest_auth.audit import INSTALLATION, Event, EventFilter, FoundEvent
+from manifest_auth.audit import INSTALLATION, EventFilter, FoundEvent
 from manifest_auth.http import Answer
 from manifest_auth.licence import State
 from manifest_auth.maintenance import installation_state
@@ -16,6 +16,7 @@ from manifest_auth.maintenance.last_backup import OLD_MS
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Attention
+from manifest_auth.pages.console.overview import COMING_AND_GOING
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.installation.audit import AuditEventView, event_views
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
@@ -23,13 +24,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 
 _READ, _LISTED = 200, 7
-_COMING_AND_GOING = frozenset(
-    event.value
-    for event in (
-        Event.SIGNED_IN, Event.SIGNED_OUT, Event.SIGNED_OUT_ALL, Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED,
-        Event.THROTTLED, Event.PASSWORD_REHASHED, Event.EVENTS_LEFT_OUT, Event.SESSION_ENDED,
-    )
-)  # fmt: skip
 _DONE = {"set-up": "You are the first system admin. Add a second factor next, then make your first client."}
 
 
@@ -67,7 +61,7 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
 
 
 def _is_a_sign_in(one: FoundEvent) -> bool:
-    return one.link.event in _COMING_AND_GOING
+    return one.link.event in COMING_AND_GOING
 
 
 def _is_ours(one: FoundEvent) -> bool:
@@ -88,9 +82,8 @@ def _concerns(ctx: RequestContext, standing: InstallationStanding) -> Iterator[A
             f"{frame.OVERVIEW}/health",
         )  # fmt: skip
     for finding in standing.findings:
-        area, _, text = finding.text.partition(": ")
         yield Attention(
-            finding.level == "bad", frame.sentence(area), frame.sentence(text),
+            finding.level == "bad", finding.area, finding.advice,
             f"{frame.OVERVIEW}/health",
         )  # fmt: skip
     yield from _backup(ctx, standing)
