@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.text import scan_codes
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
@@ -29,15 +28,6 @@ async def qr_code(text: str, title: str) -> Markup:
 _TITLE = _("QR code with the key for your authenticator app")
 
 
-class AppKey(msgspec.Struct, frozen=True):
-    """``secret``: in groups of four; ``uri``: what an app on this device opens; ``qr``: the same as markup."""
-
-    secret: str
-    uri: str
-    qr: str
-
-
-async def app_key(secret: str, uri: str, language: str) -> AppKey:
-    """The key in its three forms. ``secret``: base32; ``uri``: its ``otpauth://`` address."""
-    drawn = await qr_code(uri, catalogue(language).gettext(_TITLE))
-    return AppKey(" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)), uri, drawn)
+async def app_key(secret: str, uri: str, language: str) -> TotpSecretData:
+    """The key in its three forms, ``qr`` as markup. ``secret``: base32; ``uri``: its ``otpauth://`` address."""
+    return TotpSecretData(secret, uri, await qr_code(uri, catalogue(language).gettext(_TITLE)))

@@ -26,6 +26,7 @@ from manifest_auth.http.sign_in_answer import SignInData, redirect_outcome, sign
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
+from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.sign_in.second_factor.questions import Answer as Given
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
@@ -79,7 +80,8 @@ async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[Any
 async def _enrol(ctx: RequestContext, call: Call[EnrolBody]) -> EnrolData:
     if call.body.method == "passkey":
         return EnrolData(public_key=await questions.to_enrol(ctx, call.body.challenge))
-    return EnrolData(*await enrollment.enrol_totp(ctx, call.body.challenge))
+    app = await enrollment.enrol_totp(ctx, call.body.challenge)
+    return EnrolData(app.secret, app.uri, app.qr)
 
 
 _CHALLENGE_BASE = "/api/client/auth/sign-in"
@@ -128,14 +130,6 @@ class FactorsData(Wire, frozen=True):
     policy: PolicyData
 
 
-class TotpSecretData(Wire, frozen=True):
-    """``secret``: base32; ``uri``: the same as `otpauth://` address; ``qr``: that address as SVG. Returned once."""
-
-    secret: str
-    uri: str
-    qr: str
-
-
 class FactorCodesData(Wire, frozen=True):
     """``recoveryCodes``: ten after the first factor and after new ones were asked for, else none. Returned once."""
 
@@ -154,7 +148,7 @@ async def _look(ctx: RequestContext, call: Call[None]) -> FactorsData:
 
 
 async def _begin(ctx: RequestContext, call: Call[None]) -> TotpSecretData:
-    return TotpSecretData(*await enrollment.begin_totp(ctx))
+    return await enrollment.begin_totp(ctx)
 
 
 async def _confirm(ctx: RequestContext, call: Call[TotpConfirmBody]) -> FactorCodesData:

@@ -13,12 +13,11 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, qr_codes
 from manifest_auth.pages.account.frame import AccountView, just_done
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.qr_codes import AppKey
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in.second_factor import ENROL_WRONG
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import enrollment
-from manifest_auth.sign_in.second_factor.enrollment import Own
+from manifest_auth.sign_in.second_factor.enrollment import Own, TotpSecretData
 
 # New recovery codes on a page of the account, shown in the answer that makes them and never again.
 
@@ -62,7 +61,7 @@ class FactorsView(AccountView, frozen=True, kw_only=True):
 
 class AppView(AccountView, frozen=True, kw_only=True):
     email: str
-    key: AppKey
+    key: TotpSecretData
     replaces: bool
 
 

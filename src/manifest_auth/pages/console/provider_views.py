@@ -10,9 +10,10 @@ import msgspec
 
 from manifest_auth.clients.providers.recent_activity import RecentActivity
 from manifest_auth.errors import ValidationError
-from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset
+from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset, fitting
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.protocols.oidc import Finding
+from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
 from manifest_auth.sign_in.providers.provider_tries import Tried
 from manifest_auth.tenants.claims import Claim
@@ -168,19 +169,15 @@ class Head(msgspec.Struct, frozen=True):
         return self.steps[number] if number < len(self.steps) else None
 
 
-class ProviderRow(NamedTuple):
-    name: str
-    display_name: str
-    preset: Preset
-    path: str
-    is_on: bool
-    reaches_admins: bool
-    domains: tuple[str, ...]
-    recently: RecentActivity
-
-
 class ListView(msgspec.Struct, frozen=True):
-    rows: tuple[ProviderRow, ...]
+    providers: list[Provider]
+    activity: dict[int, RecentActivity]
+
+    def preset(self, provider: Provider) -> Preset:
+        return fitting(provider.kind, provider.issuer)
+
+    def recently(self, provider: Provider) -> RecentActivity:
+        return self.activity.get(provider.id, RecentActivity())
 
 
 class ChooseView(msgspec.Struct, frozen=True):

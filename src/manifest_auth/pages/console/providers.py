@@ -10,13 +10,13 @@ import msgspec
 from manifest_auth import accounts, providers
 from manifest_auth.clients.providers.changes import prepare
 from manifest_auth.clients.providers.models import ProviderBody
-from manifest_auth.clients.providers.recent_activity import RecentActivity, recent_activity
+from manifest_auth.clients.providers.recent_activity import recent_activity
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.console import provider_views
 from manifest_auth.pages.console.provider import at_fields, settings_page, theirs, view
-from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset, fitting
+from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset
 from manifest_auth.pages.console.provider_views import (
     LIST,
     NEW,
@@ -24,7 +24,6 @@ from manifest_auth.pages.console.provider_views import (
     Head,
     ListView,
     OursView,
-    ProviderRow,
     TheirsForm,
     TheirsView,
     new_steps,
@@ -45,20 +44,7 @@ class NewQuery(msgspec.Struct, frozen=True):
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     found = await ctx.store.read(providers.list_all)
     known = await recent_activity(ctx) if found else {}
-    rows = tuple(
-        ProviderRow(
-            name=one.name,
-            display_name=one.display_name,
-            preset=fitting(one.kind, one.issuer),
-            path=path_of(one.name),
-            is_on=one.disabled_at is None,
-            reaches_admins=bool(one.reaches_admins),
-            domains=one.rules.domains,
-            recently=known.get(one.id, RecentActivity()),
-        )
-        for one in found
-    )
-    return await view(ctx, ListView(rows))
+    return await view(ctx, ListView(found, known))
 
 
 async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[None]:

@@ -24,7 +24,6 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.text.scan_codes import grouped_letters
 
 # ``/console/users/{id}/badge``: a user's badges and PIN, and a badge to print.
 
@@ -142,18 +141,9 @@ class DevicesForm(msgspec.Struct, frozen=True):
     place: Annotated[str, Meta(max_length=200)] = ""
 
 
-class EnrolmentCode(msgspec.Struct, frozen=True):
-    """A new code, shown this once. ``typed``: letters in groups; ``qr``: markup. Time in milliseconds."""
-
-    name: str
-    place: str
-    qr: str
-    typed: str
-    expires_at: int
-
-
 class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
-    """``is_on``: the client's rules let people sign in with a badge; ``next``, ``first``: addresses, empty for none."""
+    """``is_on``: the client's rules let people sign in with a badge; ``next``, ``first``: addresses, empty for none;
+    ``new``: a code that is shown this once, with its ``qr`` as markup."""
 
     client: str
     is_on: bool
@@ -164,7 +154,8 @@ class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
     first: str = ""
     next: str = ""
     done: str = ""
-    code: EnrolmentCode | None = None
+    new: NewEnrolment | None = None
+    qr: str = ""
 
 
 async def _show_devices(ctx: RequestContext, call: PageCall[DevicesQuery]) -> View | Answer[None]:
@@ -181,7 +172,8 @@ async def _devices_view(
     *,
     typed: DevicesForm | None = None,
     done: str = "",
-    code: EnrolmentCode | None = None,
+    new: NewEnrolment | None = None,
+    qr: str = "",
 ) -> View:
     def work(unit: TenantUnit) -> DevicesView:
         filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q.strip())
@@ -196,7 +188,8 @@ async def _devices_view(
             first=frame.address(DEVICES_PATH, q=asked.q) if asked.after else "",
             next=frame.address(DEVICES_PATH, q=asked.q, after=cursor) if cursor else "",
             done=done,
-            code=code,
+            new=new,
+            qr=qr,
         )
 
     return await frame.shown(ctx, work)
@@ -205,9 +198,9 @@ async def _devices_view(
 async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "enrol":
-        return await _devices_view(
-            ctx, DevicesQuery(), code=await _enrol(ctx, form)
-        )  # shown once: no redirect comes before
+        made = await _enrol(ctx, form)  # shown once: no redirect comes before
+        drawn = await qr_codes.qr_code(made.code, "QR code that enrols the device")
+        return await _devices_view(ctx, DevicesQuery(), new=made, qr=drawn)
     if form.act not in ("remove", "drop"):
         raise ValidationError(reason="no such act")
     end = shared_devices.remove if form.act == "remove" else shared_devices.drop_enrolment
@@ -216,15 +209,13 @@ async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View
     return flash.after(ctx, DEVICES_PATH, "removed" if form.act == "remove" else "dropped")
 
 
-async def _enrol(ctx: RequestContext, form: DevicesForm) -> EnrolmentCode:
+async def _enrol(ctx: RequestContext, form: DevicesForm) -> NewEnrolment:
     name, place, random = form.name.strip(), form.place.strip(), ctx.services.random
 
     def work(unit: TenantUnit) -> NewEnrolment:
         return shared_devices.begin_enrolment(unit, ctx, random, name, place)
 
-    made = await ctx.store.write(work)
-    drawn = await qr_codes.qr_code(made.code, "QR code that enrols the device")
-    return EnrolmentCode(name, place, drawn, grouped_letters(made.letters, 5), made.enrolment.expires_at)
+    return await ctx.store.write(work)
 
 
 _DEVICES_TEMPLATE = "console/shared_devices.html"

@@ -19,6 +19,7 @@ from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_accounts
 from manifest_auth.sign_in.admin_accounts import Credentials
+from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
@@ -47,15 +48,6 @@ class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
     secret: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z2-7]*$")] = ""
 
 
-class NewFactor(msgspec.Struct, frozen=True):
-    """A second factor that waits for its first code. ``uri``: what an app on this device opens; ``qr``: the same as
-    markup, for the camera of another."""
-
-    secret: str
-    uri: str
-    qr: str
-
-
 class AccountView(msgspec.Struct, frozen=True):
     """``new``: a second factor that is being added, None for none; ``codes``: recovery codes, to be shown this
     once."""
@@ -67,7 +59,7 @@ class AccountView(msgspec.Struct, frozen=True):
     codes_left: int
     min_length: int
     done: str
-    new: NewFactor | None
+    new: TotpSecretData | None
     codes: tuple[str, ...]
     sessions: tuple[OwnSession, ...]
     this_session: str
@@ -103,11 +95,11 @@ async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tu
     return View(await ctx.services.store.read(read))
 
 
-async def new_factor(ctx: RequestContext, secret: str) -> NewFactor:
-    """What the page shows of a secret of the caller's. ``secret``: base32."""
+async def new_factor(ctx: RequestContext, secret: str) -> TotpSecretData:
+    """What the page shows of a secret of the caller's; ``qr`` is markup. ``secret``: base32."""
     host = urlsplit(ctx.services.settings.public_url).hostname or ""
     uri = second_factor.address(secret, ctx.admin.username, host)
-    return NewFactor(secret, uri, await qr_codes.qr_code(uri, "QR code with the key for your authenticator app"))
+    return TotpSecretData(secret, uri, await qr_codes.qr_code(uri, "QR code with the key for your authenticator app"))
 
 
 async def _act(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:

@@ -22,6 +22,7 @@ from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Role, role_names
+from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import ClientData, Tenant, TenantSettings
@@ -167,14 +168,6 @@ class UserRow(msgspec.Struct, frozen=True):
     last_sign_in_at: int
 
 
-class ProviderRow(msgspec.Struct, frozen=True):
-    name: str
-    shown_as: str
-    kind: str
-    issuer: str
-    is_on: bool
-
-
 class ClientView(msgspec.Struct, frozen=True):
     """``show``: which part of the client; ``users`` and ``providers``: empty where they are not shown. ``link``: to be
     shown this once, empty for none."""
@@ -187,7 +180,7 @@ class ClientView(msgspec.Struct, frozen=True):
     q: str
     first: str
     next: str
-    providers: tuple[ProviderRow, ...]
+    providers: list[Provider]
     link: str
     mails: bool
     days: int
@@ -212,7 +205,6 @@ async def _client_view(
         tenant = tenants.get_named(unit, name)
         bound, path = unit.of(tenant.id), CLIENT_PATH.format(client=tenant.identifier)
         rows, goes_on = _users(bound, asked) if tab == "users" else ([], None)
-        found = providers.list_all(bound) if tab == "providers" else []
         return ClientView(
             frame=frame_of(tenant, address(path, show=tab)),
             show=tab,
@@ -222,9 +214,7 @@ async def _client_view(
             q=asked.q,
             first=address(path, show=tab, q=asked.q) if asked.after else "",
             next=address(path, show=tab, q=asked.q, after=goes_on) if goes_on else "",
-            providers=tuple(
-                ProviderRow(one.name, one.display_name, one.kind, one.issuer, one.disabled_at is None) for one in found
-            ),
+            providers=providers.list_all(bound) if tab == "providers" else [],
             link=link,
             mails=ctx.services.mail.is_set_up,
             days=settings.client_deletion_days,

@@ -13,11 +13,11 @@ from manifest_auth.http import Answer
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands, qr_codes
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.qr_codes import AppKey
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import done, start, step
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
+from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.sign_in.second_factor.questions import Answer as Given
 from manifest_auth.sign_in.second_factor.questions import Question
 from manifest_auth.text import fields
@@ -204,7 +204,7 @@ class AppView(msgspec.Struct, frozen=True):
 
     s: str
     email: str
-    key: AppKey
+    key: TotpSecretData
     trusted_days: int
     trust: bool
     passkey: str

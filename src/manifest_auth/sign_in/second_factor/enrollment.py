@@ -24,30 +24,31 @@ from manifest_auth.sign_in.second_factor.questions import Answer, Judged, open_c
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings, step_up
 from manifest_auth.text import scan_codes
+from manifest_auth.text.wire import Wire
 
 # A new secret for an authenticator app, in the three forms that people need: text, address, QR code.
 
 _TITLE = "QR code for the authenticator app"
 
 
-class NewApp(NamedTuple):
-    """``secret``: base32; ``uri``: the same as ``otpauth://`` address; ``qr``: that address as SVG."""
+class TotpSecretData(Wire, frozen=True):
+    """``secret``: base32; ``uri``: the same as `otpauth://` address; ``qr``: that address as SVG. Returned once."""
 
     secret: str
     uri: str
     qr: str
 
 
-async def new_app_of(secret: str, email: str, client: str) -> NewApp:
+async def new_app_of(secret: str, email: str, client: str) -> TotpSecretData:
     """The forms of a secret. ``email``, ``client``: under which names the app lists it."""
     uri = protocol.address(secret, email, client)
-    return NewApp(secret, uri, await scan_codes.qr_svg(uri, _TITLE))
+    return TotpSecretData(secret, uri, await scan_codes.qr_svg(uri, _TITLE))
 
 
 # Enrols the second factor that a sign-in finds due: begins it, and adds it with the answer that confirms it.
 
 
-async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
+async def enrol_totp(ctx: RequestContext, text: str) -> TotpSecretData:
     """A new secret for a sign-in that has to enrol a factor; it counts with its first right code. Raises InvalidToken,
     TokenExpired, ValidationError where the client does not allow it."""
 
@@ -158,7 +159,7 @@ async def look_at_factors(ctx: RequestContext) -> Own:
     return await ctx.store.read(work)
 
 
-async def begin_totp(ctx: RequestContext) -> NewApp:
+async def begin_totp(ctx: RequestContext) -> TotpSecretData:
     """A new secret, which counts from its first right code on (:func:`confirm_totp`). The app that counts until then
     still does. Raises ValidationError where the client does not let users enrol one."""
     step_up.check(ctx, Act.FACTORS)
@@ -175,7 +176,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
     return await new_app_of(secret, *await ctx.store.write(work))
 
 
-async def waiting_app(ctx: RequestContext) -> NewApp | None:
+async def waiting_app(ctx: RequestContext) -> TotpSecretData | None:
     """The secret that waits for its first code; None where none does. Raises ReauthenticationRequired."""
     step_up.check(ctx, Act.FACTORS)
 
