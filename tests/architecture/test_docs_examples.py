@@ -19,7 +19,7 @@ from msgspec import inspect
 
 from manifest_auth.api import power_apps_connector
 from manifest_auth.api.graphql.schema import SCHEMA
-from manifest_auth.app import page_routes
+from manifest_auth.app import ROUTES, page_routes
 from manifest_auth.cli.main import parser
 from manifest_auth.clients.providers.changes import draft_of, merged
 from manifest_auth.clients.providers.models import ProviderBody
@@ -28,7 +28,6 @@ from manifest_auth.http import RouteTable
 from manifest_auth.pages.sign_in.single_sign_on import StartQuery
 from manifest_auth.pages.sign_in.start import SignInQuery
 from manifest_auth.protocols.microsoft import CLOUDS
-from manifest_auth.routes import ROUTES
 from manifest_auth.sign_in.providers import dynamics
 from manifest_auth.sign_in.providers.dynamics import DynamicsSettings
 from manifest_auth.sign_in.providers.entra import EntraSettings

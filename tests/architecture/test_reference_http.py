@@ -7,7 +7,7 @@ import re
 import msgspec
 import pytest
 
-from manifest_auth import routes
+from manifest_auth import app
 from manifest_auth.accounts.email_changes import CONFIRM_S, UNDO_S
 from manifest_auth.accounts.one_time_links import LIFE_S, Purpose
 from manifest_auth.accounts.password_rules import MOST
@@ -25,7 +25,7 @@ from tests.architecture.docs_pages import text_of
 
 PROSE = text_of("reference/http.md")
 TEXT = fill(PROSE)
-ROUTES = [route for route in routes.ROUTES if route.access is not Access.PAGE]
+ROUTES = [route for route in app.ROUTES if route.access is not Access.PAGE]
 
 
 def _entries() -> dict[tuple[str, str], str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from manifest_auth.app import ROUTES
 from manifest_auth.licence import Licence
-from manifest_auth.routes import ROUTES
 from tests.licence.vendor import DAY, PATH, install, key, state
 from tests.support.application import App
 from tests.support.routes import filled

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from manifest_auth.app import ROUTES
 from manifest_auth.http import openapi
-from manifest_auth.routes import ROUTES
 from tests.interop.providers import install
 
 PROGRAMS = ("node", "npm")

@@ -11,7 +11,7 @@ import pyotp
 import pytest
 from joserfc.jwk import ECKey
 
-from manifest_auth.routes import ROUTES
+from manifest_auth.app import ROUTES
 from tests.processes.node_client import AUTH, Node
 from tests.support.server import DEMO_PASSWORD, start, stop
 

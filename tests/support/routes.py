@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from manifest_auth import app, http, routes
+from manifest_auth import app, http
 from manifest_auth.api import power_apps_connector
 from manifest_auth.http import Access, openapi
 from manifest_auth.permissions import Permission
@@ -55,7 +55,7 @@ def _plain(one: http.Route) -> Route:
 
 
 def _listed(*, pages: bool) -> list[Route]:
-    return [_plain(one) for one in (*routes.ROUTES, *app.page_routes()) if (one.access is Access.PAGE) is pages]
+    return [_plain(one) for one in (*app.ROUTES, *app.page_routes()) if (one.access is Access.PAGE) is pages]
 
 
 #: What programs call.
@@ -71,14 +71,14 @@ def filled(pattern: str, **values: object) -> str:
 
 def openapi_document() -> Any:
     """The description of all routes."""
-    return orjson.loads(orjson.dumps(openapi.build(routes.ROUTES)))
+    return orjson.loads(orjson.dumps(openapi.build(app.ROUTES)))
 
 
 def connector_of_everything() -> Any:
     """The custom connector, if an app called every route that answers with success."""
     every = [
         dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", access=Access.CLIENT)
-        for number, route in enumerate(routes.ROUTES)
+        for number, route in enumerate(app.ROUTES)
         if route.status < 300
     ]
     return orjson.loads(orjson.dumps(power_apps_connector.build(every, "https://auth.example.com", CLOUDS["global"])))

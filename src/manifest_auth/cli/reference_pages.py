@@ -7,10 +7,9 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 from msgspec import inspect
 
-from manifest_auth.app import page_routes
+from manifest_auth.app import ROUTES, page_routes
 from manifest_auth.errors import REFUSALS, Refusal
 from manifest_auth.http import Access, Route
-from manifest_auth.routes import ROUTES
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE, Settings, variable
 
 _ERRORS = """\

@@ -14,10 +14,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from manifest_auth.app import ROUTES
 from manifest_auth.http import Access, Route, openapi
 from manifest_auth.http.body import FORM
 from manifest_auth.permissions import HOLDERS, Permission, Role
-from manifest_auth.routes import ROUTES
 
 # Formats JSON Schemas for ``docs/reference/http.md``, like ``{name: text 1..200, size?: number}``.
 

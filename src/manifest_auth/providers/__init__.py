@@ -52,6 +52,7 @@ from manifest_auth.providers.providers import (
 )
 from manifest_auth.providers.settings import (
     Directory,
+    GroupClaim,
     KindSettings,
     Secrets,
     Settings,

@@ -25,6 +25,7 @@ PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 _RESERVED = frozenset({"new"})  # stands in place of a name where one is made
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000, extra_json_schema=RETURN_ADDRESS)]
+GroupClaim = Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")]
 #: One value of ``amr`` or ``acr``. Blanks separate values in a request (OpenID Connect Core, section 3.1.2.1).
 ProofValue = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")]
 

@@ -1,6 +1,6 @@
-"""What the servers of a data folder were started with, so that ``doctor`` can tell where its own settings differ.
+"""Notes of the settings that servers of a data folder run with, so that ``doctor`` can tell where its own differ.
 
-A server keeps a note there for as long as it lives, with a MAC of each setting: no value can be read from it.
+A server keeps a note for as long as it lives, with a MAC of each setting: no value can be read from it.
 """
 
 from __future__ import annotations

@@ -161,8 +161,6 @@ async def find_schema(url: str) -> Schema | None:
     """The schema of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
     if not url.startswith("sqlite:"):
         return await _schema_on_postgres(url)
-    from manifest_auth.store.sqlite_copy import opened
-
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():
         return None
@@ -175,10 +173,24 @@ def is_new(url: str) -> bool:
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():
         return True
-    from manifest_auth.store.sqlite_copy import opened
-
     with opened(path.absolute().as_uri()) as store:
         return schema_of(store) is None
+
+
+@contextlib.contextmanager
+def opened(address: str) -> Iterator[sqlite3.Connection]:
+    """A connection to the file of this URI. Raises :class:`StoreUnavailable`, also for what fails within the block."""
+    import sqlite3
+
+    try:
+        raw = sqlite3.connect(address, uri=True, isolation_level=None)
+        try:
+            yield raw
+        finally:
+            raw.close()
+    except (sqlite3.Error, ValueError) as error:  # ValueError: there is no schema version
+        path = address.removeprefix("file://").partition("?")[0]
+        raise StoreUnavailable(f"{path}: {error}") from error
 
 
 def schema_of(store: sqlite3.Connection) -> Schema | None:

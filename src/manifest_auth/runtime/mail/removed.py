@@ -1,4 +1,4 @@
-"""What was taken from an account whose former address was restored, in sentences of an email and of a page.
+"""Sentences of an email and of a page on what was taken from an account whose former address was restored.
 
 No input or output.
 """

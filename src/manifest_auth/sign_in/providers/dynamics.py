@@ -17,7 +17,7 @@ from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Cloud, MicrosoftRefused, NoMember, Organization, diagnose
 from manifest_auth.protocols.oidc import Finding
-from manifest_auth.providers import Provider, sign_in_flows
+from manifest_auth.providers import GroupClaim, Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.browser_identity import BrowserCookies
@@ -64,7 +64,7 @@ class DynamicsSettings(MicrosoftSettings, frozen=True, rename="camel"):
         str, Meta(min_length=1, max_length=300, description="Like `https://contoso.crm.dynamics.com`.")
     ]
     cloud: CloudName = ""
-    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
+    group_claim: GroupClaim = "groups"
     trust_email: TrustEmail = False
     audiences: Audiences = ()
     keep_tokens: Annotated[bool, Meta(description="Microsoft's tokens are stored, encrypted.")] = False

@@ -33,7 +33,7 @@ from manifest_auth.protocols.microsoft import (
     diagnose,
 )
 from manifest_auth.protocols.oidc import Finding
-from manifest_auth.providers import Provider
+from manifest_auth.providers import GroupClaim, Provider
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ExternalCaller
@@ -100,7 +100,7 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
         bool, Meta(description="Graph is asked on behalf of the caller for the profile and the account's state.")
     ] = False
     guests: Annotated[bool, Meta(description="Guests of the directory may call.")] = False
-    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
+    group_claim: GroupClaim = "groups"
     trust_email: TrustEmail = False
 
     def check(self) -> None:

@@ -17,7 +17,7 @@ from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import CONSUMERS, Clouds
 from manifest_auth.protocols.oidc import CallbackAddresses, Finding
-from manifest_auth.providers import Directory, KindSettings, Provider, Secrets, sign_in_flows
+from manifest_auth.providers import Directory, GroupClaim, KindSettings, Provider, Secrets, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.sealing import CannotOpen
@@ -56,7 +56,7 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
         Literal["auto", "basic", "post", "none"],
         Meta(description="How the client secret is sent; `auto`: as the provider announces."),
     ] = "auto"
-    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
+    group_claim: GroupClaim = "groups"
     trust_email: Annotated[
         bool,
         Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all."),

@@ -41,7 +41,7 @@ class Attributes(msgspec.Struct, frozen=True, rename="camel"):
     first_name: Name = ""
     last_name: Name = ""
     groups: Name = ""
-    subject: Annotated[str, Meta(max_length=256, description="Identifies the person in place of NameID.")] = ""
+    subject: Annotated[Name, Meta(description="Identifies the person in place of NameID.")] = ""
 
 
 class SamlSettings(KindSettings, frozen=True, rename="camel"):
