@@ -37,4 +37,4 @@ from manifest_auth.http.routes import (
     Route,
     RouteTable,
 )
-from manifest_auth.text.wire import Items, Time, TopLevelTokens, Wire, or_none
+from manifest_auth.text.wire import Items, Time, TopLevelTokens, Wire, items_of, or_none

@@ -6,7 +6,7 @@ import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.text.json_schema import CURSOR
 from manifest_auth.text.models import MOST, from_texts
+from manifest_auth.text.wire import Items, items_of
 
 B = TypeVar("B")
 
@@ -178,6 +179,8 @@ class Route:
 
 
 def _model(hint: Any) -> type[msgspec.Struct] | None:
+    if get_origin(hint) is Items:
+        return items_of(*get_args(hint))
     kind = next(iter(get_args(hint)), hint)
     return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
@@ -50,6 +51,15 @@ class Items(Wire, Generic[D], frozen=True):
 
     items: tuple[D, ...]
     next_cursor: str | None
+
+
+@cache
+def items_of(item: type, name: str = "") -> type[msgspec.Struct]:
+    """``Items[KeyData]`` as a model of its own, named for OpenAPI: ``KeysData``, unless it has another name."""
+    noun = item.__name__.removeprefix("Wire").removesuffix("Data")
+    plural = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
+    members = [("items", tuple[item, ...]), ("next_cursor", str | None)]  # type: ignore[valid-type]
+    return msgspec.defstruct(name or f"{plural}Data", members, bases=(Wire,), rename="camel", frozen=True)
 
 
 @cache

@@ -30,18 +30,15 @@ class AdminBody(msgspec.Struct, frozen=True):
     ) = UNSET
 
 
-class AdminsData(Items[AdminData], frozen=True): ...
-
-
 class AdminSessionsEnded(Wire, frozen=True):
     ended: int
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> AdminsData:
+async def _list(ctx: RequestContext, call: Call[None]) -> Items[AdminData]:
     asked = call.parameters
     filters = Filters(asked.state).search(asked.q.casefold())
     return await ctx.services.store.read(
-        lambda unit: lists.page(AdminsData, AdminData.of, unit, management.LISTING, asked, filters)
+        lambda unit: lists.page(AdminData.of, unit, management.LISTING, asked, filters)
     )
 
 

@@ -71,9 +71,6 @@ class DomainData(Wire, frozen=True):
     message: str | UnsetType = UNSET
 
 
-class DomainsData(Items[DomainData], frozen=True): ...
-
-
 def wire(claim: Claim, why: str = "") -> DomainData:
     """``why``: what the check that just ran did not find."""
     record = RecordData.of(claim.record, type="TXT")
@@ -85,12 +82,10 @@ async def _claim_domain(ctx: RequestContext, call: Call[DomainBody]) -> DomainDa
     return wire(await client_scope.write(ctx, call, lambda own: domains.claim(own, ctx, call.body.domain, random)))
 
 
-async def _list_domains(ctx: RequestContext, call: Call[None]) -> DomainsData:
+async def _list_domains(ctx: RequestContext, call: Call[None]) -> Items[DomainData]:
     asked = call.parameters
     filters = Filters("state" if asked.state else None, in_state=asked.state).search(asked.q)
-    return await client_scope.read(
-        ctx, call, lambda own: lists.page(DomainsData, wire, own, domains.LISTING, asked, filters)
-    )
+    return await client_scope.read(ctx, call, lambda own: lists.page(wire, own, domains.LISTING, asked, filters))
 
 
 async def _get_domain(ctx: RequestContext, call: Call[None]) -> DomainData:
@@ -181,9 +176,6 @@ class DirectoryData(Wire, frozen=True):
     proved_at: Time | None
 
 
-class DirectoriesData(Items[DirectoryData], frozen=True): ...
-
-
 class DirectoryNothing(Wire, frozen=True): ...
 
 
@@ -202,12 +194,10 @@ async def _claim_directory(ctx: RequestContext, call: Call[DirectoryBody]) -> Di
     )
 
 
-async def _list_directories(ctx: RequestContext, call: Call[None]) -> DirectoriesData:
+async def _list_directories(ctx: RequestContext, call: Call[None]) -> Items[DirectoryData]:
     asked = call.parameters
     filters = Filters("state" if asked.state else None, of_state=asked.state).search(asked.q)
-    return await client_scope.read(
-        ctx, call, lambda unit: lists.page(DirectoriesData, _data, unit, directories.LISTING, asked, filters)
-    )
+    return await client_scope.read(ctx, call, lambda unit: lists.page(_data, unit, directories.LISTING, asked, filters))
 
 
 async def _get_directory(ctx: RequestContext, call: Call[None]) -> DirectoryData:
@@ -277,17 +267,14 @@ class PinData(Wire, frozen=True):
     client: str
 
 
-class PinsData(Items[PinData], frozen=True): ...
-
-
 class Unpinned(Wire, frozen=True): ...
 
 
-async def _list_pins(ctx: RequestContext, call: Call[None]) -> PinsData:
+async def _list_pins(ctx: RequestContext, call: Call[None]) -> Items[PinData]:
     asked = call.parameters
     filters = Filters().search(asked.q)
     return await ctx.services.store.read(
-        lambda unit: lists.page(PinsData, PinData.of, unit, pinned_names.LISTING, asked, filters)
+        lambda unit: lists.page(PinData.of, unit, pinned_names.LISTING, asked, filters)
     )
 
 

@@ -62,9 +62,6 @@ _States = Annotated[
 ]
 
 
-class ClientsData(Items[ClientData], frozen=True): ...
-
-
 async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
     body = call.body
     settings = tenants.apply_change(StoredSettings(), body.settings, by_admin=True)
@@ -80,11 +77,11 @@ async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
     )
 
 
-async def _list_clients(ctx: RequestContext, call: Call[None]) -> ClientsData:
+async def _list_clients(ctx: RequestContext, call: Call[None]) -> Items[ClientData]:
     asked = call.parameters
     filters = Filters(asked.state).search(asked.q)
     return await ctx.services.store.read(
-        lambda unit: lists.page(ClientsData, ClientData.of_tenant, unit, tenants.LISTING, asked, filters)
+        lambda unit: lists.page(ClientData.of_tenant, unit, tenants.LISTING, asked, filters)
     )
 
 
@@ -174,14 +171,11 @@ class ClientSessionData(Wire, frozen=True):
     label: str | None
 
 
-class ClientSessionsData(Items[ClientSessionData], frozen=True): ...
-
-
 class ClientSessionsEnded(Wire, frozen=True):
     ended: int
 
 
-def _page(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: int | None) -> ClientSessionsData:
+def _page(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: int | None) -> Items[ClientSessionData]:
     filters = Filters(
         None if asked.state == "all" else asked.state, "user" if user_id else None, "method" if asked.method else None,
         now=ctx.now, of_user=user_id, of_method=asked.method,
@@ -189,14 +183,14 @@ def _page(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: 
     rows, next_cursor = lists.read(unit, sessions.LISTING, asked, filters)
     emails = {user.id: user.email for user in users.get_many(unit, [row.user_id for row in rows])}
     items = tuple(ClientSessionData.of(row, email=emails[row.user_id]) for row in rows)
-    return ClientSessionsData(items, next_cursor)
+    return Items(items, next_cursor)
 
 
-async def _list_sessions(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
+async def _list_sessions(ctx: RequestContext, call: Call[None]) -> Items[ClientSessionData]:
     return await client_scope.read(ctx, call, lambda unit: _page(ctx, unit, call.parameters, None))
 
 
-async def _list_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
+async def _list_users(ctx: RequestContext, call: Call[None]) -> Items[ClientSessionData]:
     user_id = call.id("user")
     return await client_scope.read(
         ctx, call, lambda unit: _page(ctx, unit, call.parameters, accounts.get_readable(unit, ctx, user_id).id)

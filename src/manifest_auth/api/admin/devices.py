@@ -48,9 +48,6 @@ class SharedDeviceData(Wire, frozen=True):
     seen_at: Time
 
 
-class SharedDevicesData(Items[SharedDeviceData], frozen=True): ...
-
-
 class EnrolmentData(Wire, frozen=True):
     id: str
     name: str
@@ -58,9 +55,6 @@ class EnrolmentData(Wire, frozen=True):
     created_at: Time
     created_by: str
     expires_at: Time
-
-
-class EnrolmentsData(Items[EnrolmentData], frozen=True): ...
 
 
 class NewEnrolmentData(Wire, frozen=True):
@@ -74,13 +68,11 @@ class NewEnrolmentData(Wire, frozen=True):
     expires_at: Time
 
 
-async def _list_shared_devices(ctx: RequestContext, call: Call[None]) -> SharedDevicesData:
+async def _list_shared_devices(ctx: RequestContext, call: Call[None]) -> Items[SharedDeviceData]:
     asked = call.parameters
     filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q)
     listing = shared_devices.LISTING
-    return await client_scope.read(
-        ctx, call, lambda own: lists.page(SharedDevicesData, SharedDeviceData.of, own, listing, asked, filters)
-    )
+    return await client_scope.read(ctx, call, lambda own: lists.page(SharedDeviceData.of, own, listing, asked, filters))
 
 
 async def _remove_shared_device(ctx: RequestContext, call: Call[None]) -> Deleted:
@@ -88,11 +80,9 @@ async def _remove_shared_device(ctx: RequestContext, call: Call[None]) -> Delete
     return Deleted()
 
 
-async def _enrolments(ctx: RequestContext, call: Call[None]) -> EnrolmentsData:
+async def _enrolments(ctx: RequestContext, call: Call[None]) -> Items[EnrolmentData]:
     found = await client_scope.read(ctx, call, lambda own: shared_devices.list_enrolments(own, ctx.now))
-    return EnrolmentsData(
-        *lists.part(found, EnrolmentData.of, call.parameters, "device_enrolments", _shared_device_place)
-    )
+    return lists.part(found, EnrolmentData.of, call.parameters, "device_enrolments", _shared_device_place)
 
 
 def _shared_device_place(enrolment: Enrolment) -> tuple[int, str]:
@@ -177,7 +167,8 @@ class NewBadgeData(Wire, frozen=True):
 async def _list_badges(ctx: RequestContext, call: Call[None]) -> BadgesData:
     user_id = call.id("user")
     found: Overview = await client_scope.read(ctx, call, lambda own: badges.look(own, ctx, user_id))
-    return BadgesData(*lists.part(found.badges, BadgeData.of, call.parameters, "badges", _badge_place), found.pin)
+    shown = lists.part(found.badges, BadgeData.of, call.parameters, "badges", _badge_place)
+    return BadgesData(shown.items, shown.next_cursor, found.pin)
 
 
 def _badge_place(badge: Badge) -> tuple[int, str]:
@@ -237,18 +228,15 @@ class DeviceAppData(Wire, frozen=True):
     created_at: Time | None
 
 
-class DeviceAppsData(Items[DeviceAppData], frozen=True): ...
-
-
 class DeviceAppRemoved(Wire, frozen=True):
     """``ended``: how many sessions of its devices."""
 
     ended: int
 
 
-async def _list_device_apps(ctx: RequestContext, call: Call[None]) -> DeviceAppsData:
+async def _list_device_apps(ctx: RequestContext, call: Call[None]) -> Items[DeviceAppData]:
     found = await client_scope.read(ctx, call, device_apps.list_all)
-    return DeviceAppsData(*lists.part(found, DeviceAppData.of, call.parameters, "device_apps", _device_app_place))
+    return lists.part(found, DeviceAppData.of, call.parameters, "device_apps", _device_app_place)
 
 
 def _device_app_place(app: DeviceApp) -> tuple[int, str]:

@@ -150,18 +150,15 @@ class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
     at_once: bool = False
 
 
-class KeysData(Items[KeyData], frozen=True): ...
-
-
 class KeysRotated(Wire, frozen=True):
     rotated: tuple[PurposeName, ...]
 
 
-async def _list_keys(ctx: RequestContext, call: Call[None]) -> KeysData:
+async def _list_keys(ctx: RequestContext, call: Call[None]) -> Items[KeyData]:
     asked = call.parameters
     filters = Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now)
     return await ctx.services.store.read(
-        lambda unit: lists.page(KeysData, lambda key: KeyData.at(key, ctx.now), unit, tokens.LISTING, asked, filters)
+        lambda unit: lists.page(lambda key: KeyData.at(key, ctx.now), unit, tokens.LISTING, asked, filters)
     )
 
 
@@ -242,18 +239,15 @@ class ThrottleData(Wire, frozen=True):
     updated_at: Time
 
 
-class ThrottlesData(Items[ThrottleData], frozen=True): ...
-
-
 class Cleared(Wire, frozen=True):
     cleared: int
 
 
-async def _list_throttles(ctx: RequestContext, call: Call[None]) -> ThrottlesData:
+async def _list_throttles(ctx: RequestContext, call: Call[None]) -> Items[ThrottleData]:
     asked = call.parameters
     filters = Filters(now=ctx.now)
     return await ctx.services.store.read(
-        lambda unit: lists.page(ThrottlesData, ThrottleData.of, unit, throttle.LISTING, asked, filters)
+        lambda unit: lists.page(ThrottleData.of, unit, throttle.LISTING, asked, filters)
     )
 
 

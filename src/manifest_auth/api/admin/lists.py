@@ -13,7 +13,7 @@ from manifest_auth.store import Filters, Listing, SystemUnit, TenantUnit
 from manifest_auth.store.listing import read_cursor, write_cursor
 
 R = TypeVar("R")
-M = TypeVar("M", bound=Items[Any])
+M = TypeVar("M")
 
 
 class ListQuery(Protocol):
@@ -53,25 +53,24 @@ def read(
 
 
 def page(
-    model: type[M],
-    of: Callable[[R], Any],
+    of: Callable[[R], M],
     unit: TenantUnit | SystemUnit,
     listing: Listing[R],
     asked: ListQuery,
     filters: Filters,
-) -> M:
-    """As :func:`read`, as the wire model; ``of``: makes the wire model of a row."""
+) -> Items[M]:
+    """As :func:`read`; ``of``: makes the wire model of a row."""
     rows, next_cursor = read(unit, listing, asked, filters)
-    return model(items=tuple(map(of, rows)), next_cursor=next_cursor)
+    return Items(tuple(map(of, rows)), next_cursor)
 
 
 def part(
-    rows: Sequence[R], of: Callable[[R], Any], asked: Paging, name: str, place: Callable[[R], tuple[int, str]]
-) -> tuple[tuple[Any, ...], str | None]:
-    """A page of a short list that is read whole, and the cursor of the next one. ``of``: makes the wire model of a row;
+    rows: Sequence[R], of: Callable[[R], M], asked: Paging, name: str, place: Callable[[R], tuple[int, str]]
+) -> Items[M]:
+    """A page of a short list that is read whole. ``of``: makes the wire model of a row;
     ``name``: of the list; ``place``: by which its rows are ordered, a number and then a text. Raises ValidationError
     for a cursor of another list."""
     after = tuple(read_cursor(asked.after, name, "", int, str)) if asked.after else None
     rest = sorted((row for row in rows if after is None or place(row) > after), key=place)
     found, goes_on = rest[: asked.first], len(rest) > asked.first
-    return tuple(map(of, found)), write_cursor(name, "", *place(found[-1])) if goes_on else None
+    return Items(tuple(map(of, found)), write_cursor(name, "", *place(found[-1])) if goes_on else None)

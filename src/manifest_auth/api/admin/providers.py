@@ -24,11 +24,10 @@ from manifest_auth.clients.providers.models import (
     ProviderBody,
     ProviderChange,
     ProviderData,
-    ProvidersData,
     provider_data,
 )
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Access, Call, Route, Wire
+from manifest_auth.http import Access, Call, Items, Route, Wire, items_of
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
@@ -76,7 +75,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
     filters = Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(asked.q)
     read = await _read(ctx, call, lambda unit: lists.read(unit, providers.LISTING, asked, filters))
     (rows, next_cursor), client = read
-    return ProvidersData(items=tuple(provider_data(ctx, client, row) for row in rows), next_cursor=next_cursor)
+    return Items(items=tuple(provider_data(ctx, client, row) for row in rows), next_cursor=next_cursor)
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
@@ -123,7 +122,7 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("POST", base, _create, access, "Create an identity provider", body=ProviderBody, status=201,
               refusals=conflict, data=ProviderData),
-        Route("GET", base, _list, access, "A client's identity providers", data=ProvidersData, query=_QUERY,
+        Route("GET", base, _list, access, "A client's identity providers", data=items_of(ProviderData), query=_QUERY,
               refusals=found),
         Route("GET", one, _get, access, "One identity provider", refusals=found, data=ProviderData),
         Route("PATCH", one, _change, access, "Change an identity provider; members that are left out stay",

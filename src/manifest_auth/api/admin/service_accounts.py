@@ -86,9 +86,6 @@ class RotateSecretBody(msgspec.Struct, frozen=True, rename="camel"):
     ] = DEFAULT_OVERLAP_H
 
 
-class ServiceAccountsData(Items[ServiceAccountData], frozen=True): ...
-
-
 class NewApiKeyData(Wire, frozen=True):
     """``key``: shown here and never again."""
 
@@ -135,16 +132,14 @@ async def _create(ctx: RequestContext, call: Call[ServiceAccountBody]) -> Servic
     return ServiceAccountData.of_row(made, ())
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> ServiceAccountsData:
+async def _list(ctx: RequestContext, call: Call[None]) -> Items[ServiceAccountData]:
     asked = call.parameters
     filters = Filters(asked.state).search(asked.q)
 
-    def work(own: TenantUnit) -> ServiceAccountsData:
+    def work(own: TenantUnit) -> Items[ServiceAccountData]:
         rows, next_cursor = lists.read(own, service_accounts.LISTING, asked, filters)
         live = service_accounts.live_secrets(own, [row.id for row in rows], ctx.now)
-        return ServiceAccountsData(
-            items=tuple(ServiceAccountData.of_row(row, live) for row in rows), next_cursor=next_cursor
-        )
+        return Items(items=tuple(ServiceAccountData.of_row(row, live) for row in rows), next_cursor=next_cursor)
 
     return await client_scope.read(ctx, call, work)
 

@@ -23,7 +23,7 @@ from manifest_auth.errors import (
     RateLimited,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Route, Time, Wire, or_none
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Route, Time, Wire, items_of, or_none
 from manifest_auth.permissions import Permission, Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
@@ -112,9 +112,6 @@ class AdmittedData(UserData, frozen=True):
     link: str | None
 
 
-class UsersData(Items[UserData], frozen=True): ...
-
-
 class ResetData(Wire, frozen=True):
     """``link``: where the user chooses a new password; null where mail is set up. ``sent``: whether the mail server
     accepted the e-mail with the link; delivery is retried for an hour."""
@@ -156,14 +153,14 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
     return _user(await bound.write(lambda unit: accounts.add(unit, ctx, services.account_tools, draft, stored)), None)
 
 
-async def _list_users(ctx: RequestContext, call: Call[None]) -> UsersData:
+async def _list_users(ctx: RequestContext, call: Call[None]) -> Items[UserData]:
     asked: UsersQuery = call.parameters
     role = Role(asked.role).bit if asked.role else 0
     filters = Filters(asked.state, "role" if role else None, role=role).search(asked.q)
 
-    def work(unit: TenantUnit) -> UsersData:
+    def work(unit: TenantUnit) -> Items[UserData]:
         rows, next_cursor = lists.read(unit, users.LISTING, asked, filters)
-        return UsersData(_data(unit, ctx, rows), next_cursor)
+        return Items(_data(unit, ctx, rows), next_cursor)
 
     return await client_scope.read(ctx, call, work)
 
@@ -271,16 +268,13 @@ _How = Annotated[
 ]
 
 
-class UserIdentitiesData(Items[IdentityData], frozen=True): ...
-
-
-async def _list_identities(ctx: RequestContext, call: Call[None]) -> UserIdentitiesData:
+async def _list_identities(ctx: RequestContext, call: Call[None]) -> Items[IdentityData]:
     asked = call.parameters
 
-    def work(unit: TenantUnit) -> UserIdentitiesData:
+    def work(unit: TenantUnit) -> Items[IdentityData]:
         user = users.get(unit, call.id("user"))
         filters = Filters("how" if asked.how else None, of_user=user.id, of_how=asked.how).search(asked.q)
-        return lists.page(UserIdentitiesData, IdentityData.of, unit, providers.IDENTITIES, asked, filters)
+        return lists.page(IdentityData.of, unit, providers.IDENTITIES, asked, filters)
 
     return await client_scope.read(ctx, call, work)
 
@@ -312,6 +306,7 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("GET", f"{base}/identities", _list_identities, access, "A user's identities at providers",
               query=lists.query(providers.IDENTITIES.sorts, "ID", how=_How),
+              data=items_of(IdentityData, "UserIdentitiesData"),
               refusals=(NotFound,)),
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
               "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,)),

@@ -135,9 +135,6 @@ class WireSession(Wire, frozen=True):
     current: bool
 
 
-class SessionsData(Items[WireSession], frozen=True): ...
-
-
 class EndedData(Wire, frozen=True):
     ended: int
 
@@ -175,14 +172,14 @@ async def _sign_out_others(ctx: RequestContext, call: Call[None]) -> EndedData:
     return EndedData(await session_lifecycle.sign_out_others(ctx))
 
 
-async def _sessions(ctx: RequestContext, call: Call[None]) -> SessionsData:
+async def _sessions(ctx: RequestContext, call: Call[None]) -> Items[WireSession]:
     own, of = ctx.user.session_id, sessions.open_ones_of(ctx.user.user_id, ctx.now)
 
     def shown(row: ListedSession) -> WireSession:
         return WireSession.of(row, amr=ways_of(row.amr), current=row.id == own)
 
-    def work(unit: TenantUnit) -> SessionsData:
-        return lists.page(SessionsData, shown, unit, sessions.LISTING, call.parameters, of)
+    def work(unit: TenantUnit) -> Items[WireSession]:
+        return lists.page(shown, unit, sessions.LISTING, call.parameters, of)
 
     return await ctx.store.read(work)
 

@@ -78,19 +78,16 @@ class IdentityData(Wire, frozen=True):
     last_sign_in_at: Time
 
 
-class IdentitiesData(Items[IdentityData], frozen=True): ...
-
-
 class Unlinked(Wire, frozen=True): ...
 
 
 class Linked(Wire, frozen=True): ...
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> IdentitiesData:
-    def work(unit: TenantUnit) -> IdentitiesData:
+async def _list(ctx: RequestContext, call: Call[None]) -> Items[IdentityData]:
+    def work(unit: TenantUnit) -> Items[IdentityData]:
         own = Filters(of_user=ctx.user.user_id)
-        return lists.page(IdentitiesData, IdentityData.of, unit, providers.IDENTITIES, call.parameters, own)
+        return lists.page(IdentityData.of, unit, providers.IDENTITIES, call.parameters, own)
 
     return await ctx.store.read(work)
 

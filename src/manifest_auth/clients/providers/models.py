@@ -77,13 +77,6 @@ ProviderData = msgspec.defstruct(
     kw_only=True,
     module=__name__,
 )
-ProvidersData = msgspec.defstruct(
-    "ProvidersData",
-    [("items", tuple[ProviderData, ...]), ("next_cursor", str | None)],  # type: ignore[valid-type]  # a model made above
-    rename="camel",
-    frozen=True,
-    module=__name__,
-)
 
 
 class FindingData(msgspec.Struct, frozen=True):
