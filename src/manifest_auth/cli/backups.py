@@ -60,8 +60,10 @@ def _backup(given: argparse.Namespace) -> int:
         raise CommandRefused(str(error)) from error
     files = sum(name.startswith(f"{FILES}/") for name in manifest.members)
     size = given.file.stat().st_size
-    print(f"{given.file}: {size:,} bytes, schema {manifest.schema}, {sum(manifest.rows.values()):,} rows in "
-          f"{len(manifest.rows)} tables, audit chains: {len(manifest.chains)}.")  # fmt: skip
+    print(
+        f"{given.file}: {size:,} bytes, schema {manifest.schema}, {sum(manifest.rows.values()):,} rows in "
+        f"{len(manifest.rows)} tables, audit chains: {len(manifest.chains)}."
+    )
     if manifest.files == "here":
         print(f"Uploaded files in it: {files}.")
     else:
@@ -120,8 +122,10 @@ def _restore(given: argparse.Namespace) -> None:
     else:
         print("Sessions that ended since then are open again; --end-sessions would have ended all sessions.")
     if proof.needs_key:
-        print(f"Put the secret key into {Path(loaded.data_dir) / KEY} before the first start; then run "
-              "manifest-auth doctor.")  # fmt: skip
+        print(
+            f"Put the secret key into {Path(loaded.data_dir) / KEY} before the first start; then run "
+            "manifest-auth doctor."
+        )
 
 
 def _print_result(proof: RestoreProof, place: str) -> None:

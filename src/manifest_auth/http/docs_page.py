@@ -55,8 +55,10 @@ def _anchor(group: str) -> str:
 
 
 def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
-    parts = [f"<details><summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> — "
-             f"{html.escape(operation['summary'])}</summary>"]  # fmt: skip
+    parts = [
+        f"<details><summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> — "
+        f"{html.escape(operation['summary'])}</summary>"
+    ]
     keys = [name for choice in operation.get("security", []) for name in choice]
     parts.append(f"<p>Credential: {html.escape(' or '.join(keys) or 'none')}</p>")
     for parameter in operation.get("parameters", []):

@@ -319,18 +319,21 @@ _SUBJECTS = tenant_scoped(
     select(_C.subject)
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
     .where(
-        _C.user_id == bindparam("of_user"), providers.c.issuer == bindparam("of_issuer"),
-        or_(providers.c.kind == bindparam("of_kind"), providers.c.kind == bindparam("or_kind")), not_(IS_ALIAS),
+        _C.user_id == bindparam("of_user"),
+        providers.c.issuer == bindparam("of_issuer"),
+        or_(providers.c.kind == bindparam("of_kind"), providers.c.kind == bindparam("or_kind")),
+        not_(IS_ALIAS),
     ),
     str,
-)  # fmt: skip
+)
 _FORMER_SUBJECTS = tenant_scoped(
     select(_F.subject).where(
-        _F.user_id == bindparam("of_user"), _F.issuer == bindparam("of_issuer"),
+        _F.user_id == bindparam("of_user"),
+        _F.issuer == bindparam("of_issuer"),
         or_(_F.kind == bindparam("of_kind"), _F.kind == bindparam("or_kind")),
     ),
     str,
-)  # fmt: skip
+)
 
 
 class Issuer(NamedTuple):

@@ -201,7 +201,7 @@ def begin(
     random: Random,
     sealer: Sealer,
     now: int,
-) -> StartedFlow:  # fmt: skip
+) -> StartedFlow:
     """Stores a new flow. ``callback``: where an OpenID provider answers; None: a SAML request is sent, and an OpenID
     answer does not match."""
     begun = new_values(random, "sso")

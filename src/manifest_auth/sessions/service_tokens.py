@@ -26,15 +26,14 @@ def select_machine(**columns: Any) -> Select[Any]:
         "scopes": _A.scopes, "addresses": _A.addresses, **columns,
     }  # fmt: skip
     return (
-        select_principal(
-            tenant_id=_U.tenant_id, user_id=_U.id, **of_credential
-        )
+        select_principal(tenant_id=_U.tenant_id, user_id=_U.id, **of_credential)
         .select_from(
-            users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id))
-            .join(tenants, _T.id == _U.tenant_id)
+            users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id)).join(
+                tenants, _T.id == _U.tenant_id
+            )
         )
         .where(_U.kind == SERVICE)
-    )  # fmt: skip
+    )
 
 
 _OF_SECRET = select_machine(

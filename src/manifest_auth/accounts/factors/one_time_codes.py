@@ -58,10 +58,13 @@ _CONFIRM = tenant_scoped(
     update(user_totps)
     .where(_F.user_id == bindparam("of_user"), _F.next_secret == bindparam("before"))
     .values(
-        secret=bindparam("new"), next_secret=None, created_at=bindparam("now"), last_step=bindparam("step"),
+        secret=bindparam("new"),
+        next_secret=None,
+        created_at=bindparam("now"),
+        last_step=bindparam("step"),
         last_used_at=None,
     )
-)  # fmt: skip
+)
 _USE = tenant_scoped(
     update(user_totps)
     .where(_F.user_id == bindparam("of_user"), _F.secret.is_not(None), _F.last_step < bindparam("step"))

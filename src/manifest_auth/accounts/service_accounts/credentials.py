@@ -89,8 +89,7 @@ _OF_MANY = tenant_scoped(
 _COUNT = tenant_scoped(select(func.count()).select_from(service_secrets).where(*_OF, *_LIVES), int)
 _GET = tenant_scoped(ALL.where(*_OF, *_LIVES, _S.id == bindparam("of_id")), Secret)
 _FIND = tenant_scoped(ALL.where(_S.id == bindparam("of_id")).with_for_update(), Secret)
-_NEW = ("id", "user_id", "kind", "label", "hash", "hint", "days", "created_at", "created_by", "ends_at",
-        "notices")  # fmt: skip
+_NEW = ("id", "user_id", "kind", "label", "hash", "hint", "days", "created_at", "created_by", "ends_at", "notices")
 _ADD = tenant_scoped(insert(service_secrets).values({name: bindparam(name) for name in _NEW}))
 _END = tenant_scoped(
     update(service_secrets)

@@ -136,11 +136,11 @@ _ADD = tenant_scoped(
 )
 _IS_IT = (_U.id == bindparam("of_id"), _U.kind == SERVICE)
 _CHANGE_USER = tenant_scoped(
-    update(users).where(*_IS_IT).values(
-        {name: bindparam(f"new_{name}") for name in ("email", "email_key", "first_name", "roles")}
-    ),
+    update(users)
+    .where(*_IS_IT)
+    .values({name: bindparam(f"new_{name}") for name in ("email", "email_key", "first_name", "roles")}),
     every_kind=True,
-)  # fmt: skip
+)
 _CHANGE = tenant_scoped(
     update(service_accounts)
     .where(_A.user_id == bindparam("of_id"))
@@ -235,18 +235,17 @@ class OAuthAccount(NamedTuple):
 
 
 _BY_CLIENT_ID = cross_tenant(
-    select(
-        _U.id, _U.tenant_id, _T.identifier, _U.roles, _A.scopes, _A.addresses, _A.may_introspect, _A.jwks
-    )
+    select(_U.id, _U.tenant_id, _T.identifier, _U.roles, _A.scopes, _A.addresses, _A.may_introspect, _A.jwks)
     .select_from(
-        users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id))
-        .join(tenants, _T.id == _U.tenant_id)
+        users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id)).join(
+            tenants, _T.id == _U.tenant_id
+        )
     )
     .where(_A.user_id == bindparam("id"), _U.kind == SERVICE, _U.deactivated_at.is_(None), _T.suspended_at.is_(None)),
     OAuthAccount,
     because="the client id names the service account, and that the tenant",
     every_kind=True,
-)  # fmt: skip
+)
 
 
 async def find_oauth_account(store: Store, account_id: int) -> OAuthAccount | None:
@@ -275,9 +274,10 @@ class _Hourly:
         one = _A.user_id == bindparam("of_id")
         self.left_out = tenant_scoped(select(_A[kept_back]).where(one), int)
         self.begin = tenant_scoped(
-            update(service_accounts).where(one, or_(_A[at].is_(None), _A[at] <= _BEFORE))
+            update(service_accounts)
+            .where(one, or_(_A[at].is_(None), _A[at] <= _BEFORE))
             .values({at: bindparam("now"), kept_back: 0})
-        )  # fmt: skip
+        )
         self.leave_out = tenant_scoped(update(service_accounts).where(one).values({kept_back: _A[kept_back] + 1}))
 
 

@@ -228,9 +228,10 @@ def _of_user(path: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("GET", path, _list_users, access, "List a user's sessions", query=SessionsQuery, refusals=refusals),
         Route("DELETE", path, _end_users, access, "End all sessions of a user", refusals=refusals),
-        Route("DELETE", f"{path}/{{session}}", _end_one_of_users, access, "End one session of a user",
-              refusals=refusals),
-    )  # fmt: skip
+        Route(
+            "DELETE", f"{path}/{{session}}", _end_one_of_users, access, "End one session of a user", refusals=refusals
+        ),
+    )
 
 
 _SESSION_BASE = f"{OF_CLIENT}/sessions"

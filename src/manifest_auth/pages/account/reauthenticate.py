@@ -142,6 +142,7 @@ def _given(ctx: RequestContext, form: ProofForm) -> tuple[str | None, Given]:
 
 ROUTES = (
     page("GET", way_there.PATH, _show, TEMPLATE, "Asks for a recent proof of who one is", audience=Audience.SIGNED_IN),
-    page("POST", way_there.PATH, _prove, TEMPLATE, "Proves it, and goes back", audience=Audience.SIGNED_IN,
-         again=_show),
-)  # fmt: skip
+    page(
+        "POST", way_there.PATH, _prove, TEMPLATE, "Proves it, and goes back", audience=Audience.SIGNED_IN, again=_show
+    ),
+)

@@ -74,20 +74,26 @@ def _concerns(standing: ClientStanding, known: dict[int, RecentActivity]) -> Ite
     for claim in standing.claims:
         if claim.contested:
             yield Attention(
-                True, f"Another client claims {claim.domain} too",
+                True,
+                f"Another client claims {claim.domain} too",
                 "Leave your record in the DNS where it is. If the domain is yours, ask the people who run this server.",
                 "/console/domains",
-            )  # fmt: skip
+            )
         elif claim.state == FAILING:
             yield Attention(
-                True, f"The record of {claim.domain} is missing", "Put it back into the DNS before the domain lapses.",
-                "/console/domains", until=claim.lapses_at or 0,
-            )  # fmt: skip
+                True,
+                f"The record of {claim.domain} is missing",
+                "Put it back into the DNS before the domain lapses.",
+                "/console/domains",
+                until=claim.lapses_at or 0,
+            )
         elif claim.state == LAPSED:
             yield Attention(
-                True, f"{claim.domain} lapsed", "People who are new are not linked by their address any more.",
+                True,
+                f"{claim.domain} lapsed",
+                "People who are new are not linked by their address any more.",
                 "/console/domains",
-            )  # fmt: skip
+            )
     yield from _providers(standing, known)
     yield from _to_do(standing)
 
@@ -105,48 +111,59 @@ def _providers(standing: ClientStanding, known: dict[int, RecentActivity]) -> It
     for one in standing.providers:
         if not one.opens:
             yield Attention(
-                True, f"The secrets of {one.title} cannot be opened",
+                True,
+                f"The secrets of {one.title} cannot be opened",
                 "No one signs in there. Ask the people who run this server, or enter the secrets again.",
                 "/console/providers",
-            )  # fmt: skip
+            )
         elif not one.is_on:
             yield Attention(False, f"{one.title} is switched off", "No one signs in there.", "/console/providers")
         elif known.get(one.id, RecentActivity()).lets_no_one_in:
             yield Attention(
-                True, f"{one.title} fails people", "The last sign-in there failed at the provider. Test it.",
+                True,
+                f"{one.title} fails people",
+                "The last sign-in there failed at the provider. Test it.",
                 path_of(one.name),
-            )  # fmt: skip
+            )
         elif not one.reaches_admins:
             yield Attention(
-                False, f"{one.title} opens no Admin's account",
-                "A User Admin changed it last. An Admin looks at it and saves it.", "/console/providers",
-            )  # fmt: skip
+                False,
+                f"{one.title} opens no Admin's account",
+                "A User Admin changed it last. An Admin looks at it and saves it.",
+                "/console/providers",
+            )
 
 
 def _to_do(standing: ClientStanding) -> Iterator[Attention]:
     if standing.unconfirmed:
         yield Attention(
-            False, "Addresses wait for an Admin",
+            False,
+            "Addresses wait for an Admin",
             "A User Admin added them; they count for no Admin's session until an Admin confirms them.",
             "/console/rules",
-        )  # fmt: skip
+        )
     waiting = [claim.domain for claim in standing.claims if claim.state == PENDING and not claim.contested]
     if waiting:
         yield Attention(
-            False, f"Not proved yet: {', '.join(waiting[:3])}{' and more' if len(waiting) > 3 else ''}",
-            "Put the record into the DNS, then have it looked at.", "/console/domains",
-        )  # fmt: skip
+            False,
+            f"Not proved yet: {', '.join(waiting[:3])}{' and more' if len(waiting) > 3 else ''}",
+            "Put the record into the DNS, then have it looked at.",
+            "/console/domains",
+        )
     if found := standing.waiting_directories:
         yield Attention(
-            False, f"Microsoft directory not proved yet: {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}",
-            "An administrator of the directory signs in once.", "/console/domains",
-        )  # fmt: skip
+            False,
+            f"Microsoft directory not proved yet: {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}",
+            "An administrator of the directory signs in once.",
+            "/console/domains",
+        )
     if standing.admins < 2:
         yield Attention(
-            False, "There is one Admin alone",
+            False,
+            "There is one Admin alone",
             "If that account cannot be used, no one here can change what protects Admins. Make a second one.",
             "/console/users",
-        )  # fmt: skip
+        )
     if not standing.sends_mail:
         yield Attention(
             False,

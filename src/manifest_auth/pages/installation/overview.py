@@ -72,20 +72,24 @@ def _concerns(ctx: RequestContext, standing: InstallationStanding) -> Iterator[A
     yield from _licence(ctx, standing)
     if ctx.services.jobs_failed_at:
         yield Attention(
-            True, "Background work of this server fails",
+            True,
+            "Background work of this server fails",
             "Expired rows are not deleted, and keys not refreshed. The server's log says why.",
-        )  # fmt: skip
+        )
     if standing.mails_waiting:
         yield Attention(
-            True, "The mail server does not accept e-mails",
+            True,
+            "The mail server does not accept e-mails",
             f"{standing.mails_waiting} wait to be sent again. Check the mail server.",
             f"{frame.OVERVIEW}/health",
-        )  # fmt: skip
+        )
     for finding in standing.findings:
         yield Attention(
-            finding.level == "bad", finding.area, finding.advice,
+            finding.level == "bad",
+            finding.area,
+            finding.advice,
             f"{frame.OVERVIEW}/health",
-        )  # fmt: skip
+        )
     yield from _backup(ctx, standing)
     yield from _to_do(ctx, standing)
 
@@ -116,30 +120,42 @@ def _to_do(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Atte
     counted = standing.counts
     if not standing.has_factor:
         yield Attention(
-            False, "You have no second factor", "With your password alone anyone could run this installation.",
-            ADMIN_ACCOUNT, "Add one",
-        )  # fmt: skip
+            False,
+            "You have no second factor",
+            "With your password alone anyone could run this installation.",
+            ADMIN_ACCOUNT,
+            "Add one",
+        )
     if counted.system_admins < 2:
         yield Attention(
-            False, "You are the only system admin", "If you lose your password, the command line is the only way back.",
-            f"{frame.OVERVIEW}/admins", "Add one",
-        )  # fmt: skip
+            False,
+            "You are the only system admin",
+            "If you lose your password, the command line is the only way back.",
+            f"{frame.OVERVIEW}/admins",
+            "Add one",
+        )
     if not counted.clients:
         yield Attention(
-            False, "There is no client yet", "Users belong to clients: make the first one.",
-            f"{frame.OVERVIEW}/clients", "Make one",
-        )  # fmt: skip
+            False,
+            "There is no client yet",
+            "Users belong to clients: make the first one.",
+            f"{frame.OVERVIEW}/clients",
+            "Make one",
+        )
     if counted.clients_to_delete:
         many = counted.clients_to_delete != 1
         yield Attention(
-            False, f"{counted.clients_to_delete} clients wait for deletion" if many else "A client waits for deletion",
-            "Until then it can be taken back.", f"{frame.OVERVIEW}/clients?state=deleted",
-        )  # fmt: skip
+            False,
+            f"{counted.clients_to_delete} clients wait for deletion" if many else "A client waits for deletion",
+            "Until then it can be taken back.",
+            f"{frame.OVERVIEW}/clients?state=deleted",
+        )
     if not ctx.services.mail.is_set_up:
         yield Attention(
-            False, "This server sends no e-mails",
+            False,
+            "This server sends no e-mails",
             "Invitations and links for a new password are shown once, and passed on by hand.",
-        )  # fmt: skip
+        )
 
 
 def _figures(standing: InstallationStanding) -> Iterator[tuple[int, str, str]]:

@@ -64,10 +64,13 @@ CLOUDS: dict[str, Cloud] = {
     "us-gov": Cloud(_US_LOGIN, "https://graph.microsoft.us", _US_LOGIN, _STS, rf"{_NAME}\.crm\.microsoftdynamics\.us"),
     "us-dod": Cloud(_US_LOGIN, "https://dod-graph.microsoft.us", _US_LOGIN, _STS, rf"{_NAME}\.crm\.appsplatform\.us"),
     "china": Cloud(
-        _CN_LOGIN, "https://microsoftgraph.chinacloudapi.cn", _CN_LOGIN, "https://sts.chinacloudapi.cn",
+        _CN_LOGIN,
+        "https://microsoftgraph.chinacloudapi.cn",
+        _CN_LOGIN,
+        "https://sts.chinacloudapi.cn",
         rf"{_NAME}\.crm\.dynamics\.cn",
     ),
-}  # fmt: skip
+}
 
 
 def read_custom(text: str) -> Cloud:

@@ -115,8 +115,9 @@ def _read(entry: dict[str, Any]) -> Key | None:
         jose = _imported({"kty": entry["kty"], **public}, kind)
     except (ValueError, JoseError):  # a point not on its curve, invalid base64
         return None
-    kid, algorithm, issuer = (member if isinstance(member := entry.get(name), str) else None
-                              for name in ("kid", "alg", "issuer"))  # fmt: skip
+    kid, algorithm, issuer = (
+        member if isinstance(member := entry.get(name), str) else None for name in ("kid", "alg", "issuer")
+    )
     return Key(kid, kind, algorithm, jose, issuer)
 
 

@@ -182,8 +182,11 @@ async def _found(ctx: RequestContext, user_code: str) -> Grant:
 
 State = Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
 _OF_GRANT: dict[str, State] = {
-    grants.PENDING: "claimed", grants.APPROVED: "approved", grants.DENIED: "denied", grants.USED: "done",
-}  # fmt: skip
+    grants.PENDING: "claimed",
+    grants.APPROVED: "approved",
+    grants.DENIED: "denied",
+    grants.USED: "done",
+}
 
 
 class ShownCode(NamedTuple):
