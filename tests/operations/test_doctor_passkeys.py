@@ -9,6 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from manifest_auth.maintenance.doctor.environment import passkey_findings
+from manifest_auth.maintenance.doctor.finding import Finding
 from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.sign_in.passkeys import relying_party
 from tests.support.application import App, running
@@ -27,7 +28,7 @@ def _settings(public_url: str, **others: str) -> Settings:
     return load({"MANIFEST_PUBLIC_URL": public_url, **others})
 
 
-async def _found(app: App, settings: Settings) -> list[tuple[str, str]]:
+async def _found(app: App, settings: Settings) -> list[Finding]:
     return await passkey_findings(settings, app.services.store)
 
 

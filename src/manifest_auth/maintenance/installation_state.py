@@ -207,7 +207,8 @@ async def read_standing(ctx: RequestContext) -> InstallationStanding:
 async def _quick_findings(services: Services) -> tuple[Finding, ...]:
     """Those of ``doctor`` that cost little. Its modules are loaded with the first use: no start waits for them."""
     await asyncio.to_thread(import_module, "manifest_auth.maintenance.doctor")
-    from manifest_auth.maintenance.doctor import Finding, environment, storage
+    from manifest_auth.maintenance.doctor import environment, storage
+    from manifest_auth.maintenance.doctor.finding import bad
 
     settings, store, now = services.settings, services.store, services.clock.now_ms()
     found = [
@@ -217,5 +218,5 @@ async def _quick_findings(services: Services) -> tuple[Finding, ...]:
         *await environment.claim_findings(settings, store),
     ]
     if settings.rate_limits == "off":
-        found.append(("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it"))
-    return tuple(Finding(*one) for one in found if one[0] != "ok")
+        found.append(bad("throttle: MANIFEST_RATE_LIMITS is off; unset it"))
+    return tuple(one for one in found if one.level != "ok")

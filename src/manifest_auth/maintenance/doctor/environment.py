@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, func, select
 
 from manifest_auth.audit import INSTALLATION, NEWEST_FIRST, EventFilter, page_across
 from manifest_auth.licence import Gate, State, free, overdrawn, warning
+from manifest_auth.maintenance.doctor.finding import Finding, bad, note, ok
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
 from manifest_auth.runtime.running import differing
@@ -25,47 +26,67 @@ _LEAST_PREFIX = {4: 8, 6: 16}  # a single organisation may have 10.0.0.0/8, or a
 _NO_SERVER = (502, 503, 504)
 
 
-async def address(settings: Settings) -> list[tuple[str, str]]:
+async def address(settings: Settings) -> list[Finding]:
     """Levels and texts of the findings. An https address is called once, with the time limit of calls to providers."""
     url = settings.public_url
     if settings.secure_cookies:
         found = [await _reachable(settings)]
         if not settings.trusted_proxies:
             advice = "name the proxy's address in it, 127.0.0.1 for one on this machine"
-            found.append(("bad", "proxy: MANIFEST_TRUSTED_PROXIES is empty, and https ends at a proxy: every caller "
-                                 "seems to come from its address: throttles count all as one, and every device seems "
-                                 f"to be in the network of its user; {advice}"))  # fmt: skip
+            found.append(
+                bad(
+                    "proxy: MANIFEST_TRUSTED_PROXIES is empty, and https ends at a proxy: every caller "
+                    "seems to come from its address: throttles count all as one, and every device seems "
+                    f"to be in the network of its user; {advice}"
+                )
+            )
         return [*found, *_too_wide(settings), *_proxy_among_admins(settings)]
     if settings.is_loopback and not is_loopback_host(settings.host):
-        return [("bad", f"public address: {url} is for this machine, and others reach the listener on {settings.host}: "
-                        "/metrics and introspection are open to them. Set MANIFEST_PUBLIC_URL to https://…; serve "
-                        "starts only with MANIFEST_INSECURE_PUBLIC_URL=allowed")]  # fmt: skip
+        return [
+            bad(
+                f"public address: {url} is for this machine, and others reach the listener on {settings.host}: "
+                "/metrics and introspection are open to them. Set MANIFEST_PUBLIC_URL to https://…; serve "
+                "starts only with MANIFEST_INSECURE_PUBLIC_URL=allowed"
+            )
+        ]
     if settings.is_loopback:
-        return [("note", f"public address: {url} reaches this machine only")]
-    return [("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
-                    "and set MANIFEST_PUBLIC_URL to https://…")]  # fmt: skip
+        return [note(f"public address: {url} reaches this machine only")]
+    return [
+        bad(
+            f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
+            "and set MANIFEST_PUBLIC_URL to https://…"
+        )
+    ]
 
 
-def _too_wide(settings: Settings) -> list[tuple[str, str]]:
+def _too_wide(settings: Settings) -> list[Finding]:
     """Findings for proxy networks that are larger than any single organisation's."""
     wide = [str(one) for one in proxy_networks(settings) if one.prefixlen < _LEAST_PREFIX[one.version]]
     if not wide:
         return []
-    return [("bad", f"proxy: MANIFEST_TRUSTED_PROXIES holds {', '.join(wide)}: callers from there can forge their "
-                    "address, and throttles have no effect. Name your proxies")]  # fmt: skip
+    return [
+        bad(
+            f"proxy: MANIFEST_TRUSTED_PROXIES holds {', '.join(wide)}: callers from there can forge their "
+            "address, and throttles have no effect. Name your proxies"
+        )
+    ]
 
 
-def _proxy_among_admins(settings: Settings) -> list[tuple[str, str]]:
+def _proxy_among_admins(settings: Settings) -> list[Finding]:
     """A finding for proxies that are also admin addresses: a request without X-Forwarded-For counts as from the
     proxy."""
     proxies, admins = proxy_networks(settings), admin_networks(settings)
     if not any(one.version == other.version and one.overlaps(other) for one in proxies for other in admins):
         return []
-    return [("note", "proxy: MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES; what one sends "
-                     "without X-Forwarded-For passes. Leave them out")]  # fmt: skip
+    return [
+        note(
+            "proxy: MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES; what one sends "
+            "without X-Forwarded-For passes. Leave them out"
+        )
+    ]
 
 
-async def _reachable(settings: Settings) -> tuple[str, str]:
+async def _reachable(settings: Settings) -> Finding:
     """Calls the public address. A failure is only a note: the server may not run yet, and not every network routes back
     to itself."""
     name = f"public address: {settings.public_url}"
@@ -75,18 +96,17 @@ async def _reachable(settings: Settings) -> tuple[str, str]:
         reply = await outgoing.get(f"{settings.public_url}/healthz", deadline=outgoing.deadline(INSTALLATION))
     except Unreachable as error:
         if "TLS: " in str(error):
-            return "bad", f"{name}: browsers will refuse it ({error}); fix the proxy's certificate"
-        return "note", f"{name} is not reached from here ({error}); check name, firewall and proxy"
+            return bad(f"{name}: browsers will refuse it ({error}); fix the proxy's certificate")
+        return note(f"{name} is not reached from here ({error}); check name, firewall and proxy")
     finally:
         await outgoing.close()
     if _is_alive(reply):
-        return "ok", f"{name} leads to a running server"
+        return ok(f"{name} leads to a running server")
     if reply.status in _NO_SERVER:
-        return (
-            "note",
-            f"{name}: its proxy reaches no server (status {reply.status}); start it, or check the proxy's target",
+        return note(
+            f"{name}: its proxy reaches no server (status {reply.status}); start it, or check the proxy's target"
         )
-    return "bad", f"{name}: something else answers there (status {reply.status}); check the proxy's target"
+    return bad(f"{name}: something else answers there (status {reply.status}); check the proxy's target")
 
 
 def _is_alive(reply: Reply) -> bool:
@@ -102,15 +122,15 @@ def _is_alive(reply: Reply) -> bool:
 _MOST = 20  # lines
 
 
-async def claim_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
+async def claim_findings(settings: Settings, store: Store) -> list[Finding]:
     """Levels and texts of the findings."""
     every = await store.read(lambda unit: list(list_all_claims(unit, to_settle=True)))
     found = [claim for claim in every if settings.domain_proof == "vouch" or _is_the_operators(claim)]
     if not found:
-        return [("ok", "claims: none waits for the operator")]
-    results = [("note", f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
+        return [ok("claims: none waits for the operator")]
+    results = [note(f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
     left = len(found) - _MOST
-    return [*results, ("note", f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else results
+    return [*results, note(f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else results
 
 
 def _is_the_operators(claim: ClaimOverview) -> bool:
@@ -143,28 +163,28 @@ _SKEWED = global_(
 )
 
 
-def plausible(now: int) -> tuple[str, str]:
+def plausible(now: int) -> Finding:
     """Level and text for the comparison with fixed dates. ``now``: what the clock says, milliseconds."""
     if now < _EARLIEST_MS:
-        return "bad", f"clock: it is set to the past; tokens will be refused; {_SET}"
+        return bad(f"clock: it is set to the past; tokens will be refused; {_SET}")
     if now > _LATEST_MS:
-        return "bad", f"clock: it is set to the far future; everything has expired; {_SET}"
-    return "ok", "clock: plausible"
+        return bad(f"clock: it is set to the far future; everything has expired; {_SET}")
+    return ok("clock: plausible")
 
 
-async def compared(store: Store, now: int) -> list[tuple[str, str]]:
+async def compared(store: Store, now: int) -> list[Finding]:
     """Level and text for the comparison with the store; none when all agree."""
     database_clock = await store.server_clock()
     if database_clock is not None and abs(now - database_clock) > _APART_MS:
-        return [("bad", f"clock: it is {_apart(now - database_clock)}; set both, better by NTP")]
+        return [bad(f"clock: it is {_apart(now - database_clock)}; set both, better by NTP")]
     since = 0 if database_clock is None else database_clock - _ALIVE_MS
     if skewed := await store.read(lambda unit: unit.all(_SKEWED, since=since)):
         told = (f"that of {host} (process {pid}) is {_apart(skew)}" for host, pid, skew in skewed)
-        return [("bad", f"clock: {text}; {_SET}") for text in told]
+        return [bad(f"clock: {text}; {_SET}") for text in told]
     newest, _ = await page_across(store, EventFilter(order=NEWEST_FIRST), 1)
     if newest and newest[0].link.at > now + _APART_MS:
         at = when(newest[0].link.at)
-        return [("bad", f"clock: it is behind {at}, when the newest event of the audit trail was recorded; {_SET}")]
+        return [bad(f"clock: it is behind {at}, when the newest event of the audit trail was recorded; {_SET}")]
     return []
 
 
@@ -180,54 +200,62 @@ _BEHIND = "set it, better by NTP, or, if it is right, ask for a licence that res
 _LEVELS = {State.VALID: "ok", State.GRACE: "note", State.EXPIRED: "bad", State.MISSING: "bad"}
 
 
-async def licence_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
+async def licence_findings(settings: Settings, store: Store) -> list[Finding]:
     """Levels and texts of the findings; none in hosted mode."""
     clock = Clock()
     try:
         gate = Gate(settings, store, clock)
     except SettingsError as error:
-        return [("bad", f"licence: {error}")]
+        return [bad(f"licence: {error}")]
     if not gate.is_needed:
         return []
     found = await gate.overview()
     status, current, used = found.status, found.status.licence, found.used
     if current is None or used is None:
-        return [("bad", f"licence: none is installed, so no user can sign in; {_INSTALL}")]
+        return [bad(f"licence: none is installed, so no user can sign in; {_INSTALL}")]
     text = warning(status, clock.now_ms())
     level = "note" if text and status.state is State.VALID else _LEVELS[status.state]
-    results = [(level, f"licence: {text}; {_INSTALL}" if text else f"licence: {current.id}, valid")]
+    results = [Finding(level, f"licence: {text}; {_INSTALL}" if text else f"licence: {current.id}, valid")]
     if over := overdrawn(current.seats, used):
-        results.append(("note", f"seats: more are taken than granted ({', '.join(over)}); no user can be added"))
+        results.append(note(f"seats: more are taken than granted ({', '.join(over)}); no user can be added"))
     elif not any(msgspec.structs.astuple(free(current.seats, used))):
-        results.append(("note", "seats: all are taken; no user can be added"))
+        results.append(note("seats: all are taken; no user can be added"))
     if status.is_set_back:
-        results.append(("bad", f"clock: it is behind the newest time that was seen here; {_BEHIND}"))
+        results.append(bad(f"clock: it is behind the newest time that was seen here; {_BEHIND}"))
     return results
 
 
 # ``doctor``: whether passkeys work at the public address, and whether it voids those that were made.
 
 
-async def passkey_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
+async def passkey_findings(settings: Settings, store: Store) -> list[Finding]:
     """Levels and texts of the findings."""
     now = await relying_party.look_at_passkeys(store, settings)
     found = []
     if now.void:
         made_for = now.kept if now.rp_id != now.kept else "another name"
-        found.append(("bad", f"passkeys: {now.void} were made for {made_for} and do not work at {settings.public_url}: "
-                             "put MANIFEST_PUBLIC_URL back, or their owners have to add new ones"))  # fmt: skip
+        found.append(
+            bad(
+                f"passkeys: {now.void} were made for {made_for} and do not work at {settings.public_url}: "
+                "put MANIFEST_PUBLIC_URL back, or their owners have to add new ones"
+            )
+        )
     if now.why_off:
-        return [*found, ("note", f"passkeys: off, since {now.why_off}")]
+        return [*found, note(f"passkeys: off, since {now.why_off}")]
     if settings.passkey_rp_id and settings.passkey_rp_id != now.rp_id:
-        found.append(("note", f"passkeys: MANIFEST_PASSKEY_RP_ID is not used; the first passkey was made for "
-                              f"{now.kept}, and all belong to that"))  # fmt: skip
-    return found or [("ok", f"passkeys: they belong to {now.rp_id}")]
+        found.append(
+            note(
+                f"passkeys: MANIFEST_PASSKEY_RP_ID is not used; the first passkey was made for "
+                f"{now.kept}, and all belong to that"
+            )
+        )
+    return found or [ok(f"passkeys: they belong to {now.rp_id}")]
 
 
 # ``doctor``: whether the server that runs has the same settings.
 
 
-def running_findings(settings: Settings) -> list[tuple[str, str]]:
+def running_findings(settings: Settings) -> list[Finding]:
     """Levels and texts of the findings; none where no server runs with this data folder."""
     try:
         found = differing(settings)
@@ -235,6 +263,10 @@ def running_findings(settings: Settings) -> list[tuple[str, str]]:
         return []
     names = sorted({name for each in found for name in each})
     if names:
-        return [("note", f"settings: the server that runs here has another value of {', '.join(names)}; restart it, or "
-                         "run this with its settings")]  # fmt: skip
-    return [("ok", "settings: those of the server that runs here")] if found else []
+        return [
+            note(
+                f"settings: the server that runs here has another value of {', '.join(names)}; restart it, or "
+                "run this with its settings"
+            )
+        ]
+    return [ok("settings: those of the server that runs here")] if found else []

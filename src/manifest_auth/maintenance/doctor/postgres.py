@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manifest_auth.maintenance.doctor.finding import Finding, bad, note, ok
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import StoreUnavailable
@@ -18,10 +19,9 @@ WHERE NOT coalesce(has_table_privilege(to_regclass(quote_ident(name)), privilege
 """
 #: A megabyte: more than any table has free within.
 _FILL = "INSERT INTO doctor SELECT repeat('x', 7000) FROM generate_series(1, 150)"
-Findings = list[tuple[str, str]]
 
 
-async def pooler_findings(settings: Settings) -> Findings:
+async def pooler_findings(settings: Settings) -> list[Finding]:
     """What makes every other check fail: a pooler in transaction mode that hands prepared statements on under the names
     that each client chose, so that clients take each other's. Raises StoreUnavailable."""
     async with connected(settings.database) as raw, connected(settings.database) as other:
@@ -30,32 +30,44 @@ async def pooler_findings(settings: Settings) -> Findings:
         for _ in range(_TRIES):  # others may use the pooler meanwhile
             # Without parameters it is not prepared; the answer has the number of rows.
             if await other.execute(f"SELECT FROM pg_prepared_statements WHERE name = '{name}'") != "SELECT 0":
-                return [("bad", "pooler: it does not keep prepared statements apart; set max_prepared_statements = 512 "
-                                "in pgbouncer.ini")]  # fmt: skip
+                return [
+                    bad(
+                        "pooler: it does not keep prepared statements apart; set max_prepared_statements = 512 "
+                        "in pgbouncer.ini"
+                    )
+                ]
     return []
 
 
-async def postgres_findings(settings: Settings) -> Findings:
+async def postgres_findings(settings: Settings) -> list[Finding]:
     """Levels and texts of the findings. Raises StoreUnavailable."""
     async with connected(settings.database) as raw:
         found = await _settings_of(raw)
         if settings.database_direct != settings.database:
             found += await _compared(raw, settings.database_direct)
         elif await raw.is_pooled():
-            found.append(("note", "pooler: one stands before PostgreSQL, and there is no direct address; set "
-                                  "MANIFEST_DATABASE_DIRECT_URL"))  # fmt: skip
-    return found or [("ok", "PostgreSQL: its settings keep what is answered")]
+            found.append(
+                note(
+                    "pooler: one stands before PostgreSQL, and there is no direct address; set "
+                    "MANIFEST_DATABASE_DIRECT_URL"
+                )
+            )
+    return found or [ok("PostgreSQL: its settings keep what is answered")]
 
 
-async def rights_and_space(settings: Settings) -> Findings:
+async def rights_and_space(settings: Settings) -> list[Finding]:
     """Whether this role may use every table as a server does, and whether a table can grow. Raises StoreUnavailable."""
     async with connected(settings.database) as raw:
         lacking = await raw.fetch(_LACKING, [table.name for table in metadata.sorted_tables])
         if lacking:
             listed = ", ".join(f"{privilege} on {name}" for name, privilege in lacking)
             role = await raw.fetchval("SELECT current_user")
-            return [("bad", f"rights: {role} may not: {listed}; run, as the owner of the tables: GRANT SELECT, INSERT, "
-                            f"UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")]  # fmt: skip
+            return [
+                bad(
+                    f"rights: {role} may not: {listed}; run, as the owner of the tables: GRANT SELECT, INSERT, "
+                    f"UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+                )
+            ]
         if not await raw.fetchval("SELECT has_database_privilege(current_database(), 'TEMPORARY')"):
             return []
         try:
@@ -63,39 +75,40 @@ async def rights_and_space(settings: Settings) -> Findings:
                 await raw.execute("CREATE TEMPORARY TABLE doctor (filled text STORAGE PLAIN) ON COMMIT DROP")
                 await raw.execute(_FILL)
         except FAILURES as error:
-            return [("bad", f"disk: PostgreSQL cannot make a table larger, so nobody can sign in: {error}; free space "
-                            "there")]  # fmt: skip
-    return [("ok", "rights: as a server needs them, on every table")]
+            return [
+                bad(f"disk: PostgreSQL cannot make a table larger, so nobody can sign in: {error}; free space there")
+            ]
+    return [ok("rights: as a server needs them, on every table")]
 
 
-async def _settings_of(raw: Raw) -> Findings:
+async def _settings_of(raw: Raw) -> list[Finding]:
     rows = await raw.fetch("SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])", _SETTINGS)
     is_ = {name: value for name, value in rows}  # noqa: C416 - rows of the driver are no tuples
-    bad = [
+    wrong = [
         f"{name} is {value} ms; set it between 1 s and 60 s: `manifest-auth db upgrade` sets 15 s for new sessions, "
         "which a pooler makes after RECONNECT in its console"
         for name, value in (await limits_out_of_bounds(raw)).items()
     ]
     if is_["synchronous_commit"] in ("off", "local"):
-        bad.append(f"synchronous_commit is {is_['synchronous_commit']}: what was answered may be lost; set it to on")
+        wrong.append(f"synchronous_commit is {is_['synchronous_commit']}: what was answered may be lost; set it to on")
     if is_["fsync"] == "off":
-        bad.append("fsync is off: a crash may destroy the database; set it to on")
+        wrong.append("fsync is off: a crash may destroy the database; set it to on")
     attached = await raw.fetchval("SELECT count(*) FROM pg_stat_replication")
     if attached and not is_["synchronous_standby_names"]:
-        bad.append(
+        wrong.append(
             "a standby is attached and synchronous_standby_names is empty: a failover may revive sessions that were "
             "signed out just before; set synchronous_mode of Patroni, or synchronous_standby_names"
         )
     if is_["transaction_read_only"] == "on":
-        bad.append("this server is read-only, as a standby is; MANIFEST_DATABASE_URL must lead to the primary")
-    return [("bad", f"PostgreSQL: {text}") for text in bad]
+        wrong.append("this server is read-only, as a standby is; MANIFEST_DATABASE_URL must lead to the primary")
+    return [bad(f"PostgreSQL: {text}") for text in wrong]
 
 
-async def _compared(raw: Raw, direct: str) -> Findings:
+async def _compared(raw: Raw, direct: str) -> list[Finding]:
     try:
         async with connected(direct) as other:
             if await raw.fetchrow(_SERVER) != await other.fetchrow(_SERVER):
-                return [("bad", "MANIFEST_DATABASE_DIRECT_URL and MANIFEST_DATABASE_URL lead to different databases")]
+                return [bad("MANIFEST_DATABASE_DIRECT_URL and MANIFEST_DATABASE_URL lead to different databases")]
     except StoreUnavailable as error:
-        return [("bad", f"MANIFEST_DATABASE_DIRECT_URL: {error}")]
+        return [bad(f"MANIFEST_DATABASE_DIRECT_URL: {error}")]
     return []

@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.backup import backup_finding
@@ -20,6 +19,7 @@ from manifest_auth.maintenance.doctor.environment import (
     plausible,
     running_findings,
 )
+from manifest_auth.maintenance.doctor.finding import Finding, bad, note, ok
 from manifest_auth.maintenance.doctor.storage import (
     SECONDS,
     file_writes,
@@ -43,29 +43,6 @@ from manifest_auth.store.migrate import HEAD
 _MAIL_SECONDS = 5.0
 
 
-class Finding(NamedTuple):
-    """``level``: ``ok``, ``note`` or ``bad``."""
-
-    level: str
-    text: str
-
-    @property
-    def area(self) -> str:
-        """What it is about, in a word or two, as pages show it."""
-        return _sentence(self.text.partition(": ")[0])
-
-    @property
-    def advice(self) -> str:
-        """The rest of the text."""
-        return _sentence(self.text.partition(": ")[2])
-
-
-def _sentence(text: str) -> str:
-    """With a capital letter, unless it begins with what is no word."""
-    first = text.partition(" ")[0]
-    return text[:1].upper() + text[1:] if first.isalpha() else text
-
-
 def _no_progress(_what: str, _done: int) -> None:
     """Ignores progress."""
 
@@ -75,25 +52,25 @@ async def examine(
 ) -> AsyncIterator[Finding]:
     """Yields the findings, one after the other. Leaves nothing behind. ``show``: gets the progress of long checks;
     ``sealed_s``: seconds for opening what is sealed."""
-    yield Finding(*plausible(Clock().now_ms()))
+    yield plausible(Clock().now_ms())
     why = unusable(settings)
     if why:  # the checks of its contents would fail for this reason alone
-        yield Finding("bad", f"data folder: {why}")
+        yield bad(f"data folder: {why}")
     else:
         for finding in _secret(settings):
             yield finding
-        for level, text in running_findings(settings):
-            yield Finding(level, text)
-    for level, text in await address(settings):
-        yield Finding(level, text)
+        for finding in running_findings(settings):
+            yield finding
+    for finding in await address(settings):
+        yield finding
     if settings.rate_limits == "off":
-        yield Finding("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it")
+        yield bad("throttle: MANIFEST_RATE_LIMITS is off; unset it")
     yield _hashing()
     yield await _mail(settings)
     if not why:
         yield await _files(settings)
-        for level, text in storage_findings(settings):
-            yield Finding(level, text)
+        for finding in storage_findings(settings):
+            yield finding
     elif not settings.on_postgres:
         return
     async for finding in _store(settings, show, sealed_s):
@@ -103,23 +80,25 @@ async def examine(
 def _secret(settings: Settings) -> list[Finding]:
     path = Path(settings.data_dir) / KEY_FILE
     if settings.secret_key is None and not path.exists():
-        return [Finding("note", f"secret key: {path} does not exist")]
+        return [note(f"secret key: {path} does not exist")]
     me = user_name(os.getuid())
     if settings.secret_key is None and not os.access(path, os.R_OK):
-        return [Finding("bad", f"secret key: {path} belongs to {user_name(path.stat().st_uid)}, and {me} cannot read "
-                               f"it; "
-                               f"run: chown {me} {path}")]  # fmt: skip
+        return [
+            bad(
+                f"secret key: {path} belongs to {user_name(path.stat().st_uid)}, and {me} cannot read "
+                f"it; "
+                f"run: chown {me} {path}"
+            )
+        ]
     try:
         secret_keys(settings)
     except SettingsError as error:
-        return [Finding("bad", f"secret key: {error}")]
-    found = [Finding("ok", "secret key: present")]
+        return [bad(f"secret key: {error}")]
+    found = [ok("secret key: present")]
     if settings.secret_key is None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        found.append(Finding("bad", f"secret key: others can read {path}; run: chmod 600 {path}"))
+        found.append(bad(f"secret key: others can read {path}; run: chmod 600 {path}"))
     if settings.secret_key is None and path.stat().st_uid != os.getuid():
-        found.append(
-            Finding("bad", f"secret key: {path} belongs to {user_name(path.stat().st_uid)}; run: chown {me} {path}")
-        )
+        found.append(bad(f"secret key: {path} belongs to {user_name(path.stat().st_uid)}; run: chown {me} {path}"))
     return found
 
 
@@ -127,32 +106,36 @@ def _hashing() -> Finding:
     for build in builds.candidates():
         if builds.works(build):
             if build.name == "wheel":
-                return Finding("note", "hashing: the wheel is used; `python -m manifest_auth.runtime.hashing.compile` "
-                                       "makes a build for this processor, about twice as fast")  # fmt: skip
-            return Finding("ok", f"hashing: {build.name}")
-    return Finding("bad", "hashing: no Argon2 build computes the right answer; reinstall argon2-cffi-bindings")
+                return note(
+                    "hashing: the wheel is used; `python -m manifest_auth.runtime.hashing.compile` "
+                    "makes a build for this processor, about twice as fast"
+                )
+            return ok(f"hashing: {build.name}")
+    return bad("hashing: no Argon2 build computes the right answer; reinstall argon2-cffi-bindings")
 
 
 async def _mail(settings: Settings) -> Finding:
     try:
         server = server_of(settings)
         if server is None:
-            return Finding("note", "mail: no server is set up; one-time links are returned to the administrator")
+            return note("mail: no server is set up; one-time links are returned to the administrator")
         await asyncio.to_thread(check_connection, server, _MAIL_SECONDS)
     except ValueError as error:
-        return Finding("bad", f"mail: {error}")
+        return bad(f"mail: {error}")
     except NotSent as error:
-        return Finding("bad", f"mail: the server of MANIFEST_SMTP_URL does not accept mail ({error}); check its "
-                              f"address, "
-                              "user and password, and whether a firewall lets it out")  # fmt: skip
-    return Finding("ok", f"mail: {server.host}:{server.port} accepts mail")
+        return bad(
+            f"mail: the server of MANIFEST_SMTP_URL does not accept mail ({error}); check its "
+            f"address, "
+            "user and password, and whether a firewall lets it out"
+        )
+    return ok(f"mail: {server.host}:{server.port} accepts mail")
 
 
 async def _files(settings: Settings) -> Finding:
     try:
-        return Finding("ok", f"files: {await open_storage(settings).check()}")
+        return ok(f"files: {await open_storage(settings).check()}")
     except (FilesUnavailable, SettingsError) as error:
-        return Finding("bad", f"files: {error}; see MANIFEST_FILES")
+        return bad(f"files: {error}; see MANIFEST_FILES")
 
 
 async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s: float) -> AsyncIterator[Finding]:
@@ -162,30 +145,28 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
             from manifest_auth.maintenance.doctor.postgres import pooler_findings
 
             if poolers := await pooler_findings(settings):
-                for level, text in poolers:
-                    yield Finding(level, text)
+                for finding in poolers:
+                    yield finding
                 return
         upgraded = await upgrade_state.read(settings)
     except StoreUnavailable as error:
         advice = "check that it runs, and MANIFEST_DATABASE_URL"
         if not settings.on_postgres:
             advice = "see MANIFEST_DATABASE_URL; if the store is damaged, keep the file, and restore a backup"
-        yield Finding("bad", f"store: {error}; {advice}")
+        yield bad(f"store: {error}; {advice}")
         return
     if upgraded is None:
-        yield Finding(
-            "note", f"store: {kind} is empty; the first start makes the tables, and a secret key where none is given"
-        )
+        yield note(f"store: {kind} is empty; the first start makes the tables, and a secret key where none is given")
         return
-    yield Finding("ok", f"store: {kind} can be reached")
+    yield ok(f"store: {kind} can be reached")
     if settings.on_postgres:
         from manifest_auth.maintenance.doctor.postgres import postgres_findings, rights_and_space
 
         found = await postgres_findings(settings)
     else:
         found = await integrity(settings)
-    for level, text in found:
-        yield Finding(level, text)
+    for finding in found:
+        yield finding
     yield Finding({"current": "ok", "refused": "bad"}.get(upgraded.word, "note"), upgraded.told)
     if upgraded.word == "refused" or upgraded.schema.number < HEAD:
         return
@@ -193,30 +174,30 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
     await store.open()
     try:
         if settings.on_postgres:
-            for level, text in await rights_and_space(settings):
-                yield Finding(level, text)
+            for finding in await rights_and_space(settings):
+                yield finding
         results = [
             *await store_writes(store),
             *await file_writes(settings, store),
             *await compared(store, Clock().now_ms()),
-            await backup_finding(store),
+            Finding(*await backup_finding(store)),
             *await licence_findings(settings, store),
         ]
         results += await claim_findings(settings, store)
         results += await passkey_findings(settings, store)
         used = await store.read(tokens.access_algorithm)
         if used and (ignored := signing_keys.ignored_algorithm(settings, used)):
-            results.append(("bad", f"signing keys: {ignored}"))
-        for level, text in results:
-            yield Finding(level, text)
+            results.append(bad(f"signing keys: {ignored}"))
+        for finding in results:
+            yield finding
         sealer = Sealer(secret_keys(settings), Random())
-        for level, text in await sealed_findings(store, sealer, show, sealed_s):
-            yield Finding(level, text)
+        for finding in await sealed_findings(store, sealer, show, sealed_s):
+            yield finding
     except SettingsError as error:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
-            yield Finding("bad", f"secret key: {error}; put back the one that you kept: no backup holds it")
+            yield bad(f"secret key: {error}; put back the one that you kept: no backup holds it")
         # Otherwise the key is invalid, which was reported above.
     except StoreUnavailable as error:
-        yield Finding("bad", f"store: {error}")
+        yield bad(f"store: {error}")
     finally:
         await store.close()

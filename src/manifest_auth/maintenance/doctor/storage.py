@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manifest_auth.maintenance import files_place, reencrypt
+from manifest_auth.maintenance.doctor.finding import Finding, bad, note, ok
 from manifest_auth.maintenance.reencrypt import Sealed
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.files import FilesUnavailable, folder_of, open_storage
@@ -48,7 +49,7 @@ def unusable(settings: Settings) -> str:
     return f"{folder} belongs to {user_name(owner)}; run this as {user_name(owner)}, or: chown -R {me} {folder}"
 
 
-def storage_findings(settings: Settings) -> list[tuple[str, str]]:
+def storage_findings(settings: Settings) -> list[Finding]:
     """Levels and texts of the findings; none for folders that do not exist yet."""
     store = None if settings.on_postgres else Path(settings.database.removeprefix("sqlite:///"))
     folders = [Path(settings.data_dir), folder_of(settings), store.parent if store else None]
@@ -57,26 +58,26 @@ def storage_findings(settings: Settings) -> list[tuple[str, str]]:
     if store is not None and store.exists():
         found += _file(store)
     if there and not found:
-        found.append(("ok", "file modes: no other user of this machine can access the data folder"))
+        found.append(ok("file modes: no other user of this machine can access the data folder"))
     return found + _disk_space(there)
 
 
-async def integrity(settings: Settings) -> list[tuple[str, str]]:
+async def integrity(settings: Settings) -> list[Finding]:
     """Checks the SQLite file. PostgreSQL checks its files itself."""
     path = Path(settings.database.removeprefix("sqlite:///"))
     damaged = await asyncio.to_thread(sqlite_copy.damage, path, quick=True)
     if damaged:
-        return [
-            ("bad", f"integrity: {path} is damaged ({damaged[0]}); stop the server, keep the file, restore a backup")
-        ]
-    return [("ok", "integrity: quick_check finds the store whole")]
+        return [bad(f"integrity: {path} is damaged ({damaged[0]}); stop the server, keep the file, restore a backup")]
+    return [ok("integrity: quick_check finds the store whole")]
 
 
-def _folder(path: Path) -> list[tuple[str, str]]:
+def _folder(path: Path) -> list[Finding]:
     found = path.stat()
     if found.st_uid != os.getuid():
-        return _bad(f"{path} belongs to {user_name(found.st_uid)}; run this as {user_name(found.st_uid)}, or: "
-                    f"chown -R {user_name(os.getuid())} {path}")  # fmt: skip
+        return _bad(
+            f"{path} belongs to {user_name(found.st_uid)}; run this as {user_name(found.st_uid)}, or: "
+            f"chown -R {user_name(os.getuid())} {path}"
+        )
     if found.st_mode & stat.S_IRWXO:
         return _bad(f"every user of this machine can access {path}; run: chmod 700 {path}")
     if found.st_mode & stat.S_IRWXG:
@@ -85,18 +86,20 @@ def _folder(path: Path) -> list[tuple[str, str]]:
     return []
 
 
-def settings_file(path: Path) -> list[tuple[str, str]]:
+def settings_file(path: Path) -> list[Finding]:
     """Of the file that ``--env-file`` names, which holds passwords and keys."""
     if path.stat().st_mode & stat.S_IRWXO:
         return _bad(f"every user of this machine can access {path}; run: chmod o= {path}")
     return []
 
 
-def _file(path: Path) -> list[tuple[str, str]]:
+def _file(path: Path) -> list[Finding]:
     found = path.stat()
     if found.st_uid != os.getuid():
-        return _bad(f"{path} belongs to {user_name(found.st_uid)}; run this as {user_name(found.st_uid)}, or: "
-                    f"chown {user_name(os.getuid())} {path}")  # fmt: skip
+        return _bad(
+            f"{path} belongs to {user_name(found.st_uid)}; run this as {user_name(found.st_uid)}, or: "
+            f"chown {user_name(os.getuid())} {path}"
+        )
     into = path.absolute().parent.stat().st_mode
     for group, way, reads in (
         ("every user of this machine", stat.S_IXOTH, stat.S_IRWXO),
@@ -107,18 +110,18 @@ def _file(path: Path) -> list[tuple[str, str]]:
     return []
 
 
-def _bad(text: str) -> list[tuple[str, str]]:
-    return [("bad", f"file modes: {text}")]
+def _bad(text: str) -> list[Finding]:
+    return [bad(f"file modes: {text}")]
 
 
-def _disk_space(folders: list[Path]) -> list[tuple[str, str]]:
+def _disk_space(folders: list[Path]) -> list[Finding]:
     disks = {path.stat().st_dev: path for path in reversed(folders)}
     found = []
     for path in disks.values():
         free = shutil.disk_usage(path).free // 2**20
         advice = "; free space: on a full disk nothing can be stored and no user can sign in" if free < SCARCE else ""
         level = "bad" if free < TOO_LITTLE else "note" if advice else "ok"
-        found.append((level, f"disk: {free} MiB are free under {path}{advice}"))
+        found.append(Finding(level, f"disk: {free} MiB are free under {path}{advice}"))
     return found
 
 
@@ -126,10 +129,9 @@ def _disk_space(folders: list[Path]) -> list[tuple[str, str]]:
 
 
 _PROBE = "doctor"
-Findings = list[tuple[str, str]]
 
 
-async def store_writes(store: Store) -> Findings:
+async def store_writes(store: Store) -> list[Finding]:
     """Commits a value and deletes it again."""
 
     def work(unit: SystemUnit) -> None:
@@ -139,18 +141,22 @@ async def store_writes(store: Store) -> Findings:
         await store.write(work)
         await store.write(lambda unit: installation_values.take(unit, _PROBE))
     except StoreUnavailable as error:
-        return [("bad", f"writes: the store takes none, so nobody can sign in: {error}; free space where its disk is "
-                        "full, and see which rights are missing")]  # fmt: skip
-    return [("ok", "writes: the store takes them")]
+        return [
+            bad(
+                f"writes: the store takes none, so nobody can sign in: {error}; free space where its disk is "
+                "full, and see which rights are missing"
+            )
+        ]
+    return [ok("writes: the store takes them")]
 
 
-async def file_writes(settings: Settings, store: Store) -> Findings:
+async def file_writes(settings: Settings, store: Store) -> list[Finding]:
     """Stores a file, reads it and deletes it; and looks for the one that a server made. Nothing where all is well."""
     folder, mark = folder_of(settings), await files_place.mark_of(store)
     if folder is not None and not folder.exists():
         if not settings.files and mark is None:
             return []  # the first server makes it
-        return [("bad", f"files: {folder} does not exist; mount it, or make it: install -d -m 700 {folder}")]
+        return [bad(f"files: {folder} does not exist; mount it, or make it: install -d -m 700 {folder}")]
     if folder is not None and folder.stat().st_uid != os.getuid():
         return []  # what this user wrote there the server could not use
     storage = open_storage(settings)
@@ -159,11 +165,11 @@ async def file_writes(settings: Settings, store: Store) -> Findings:
         is_kept = await files_place.holds(storage, probe)
         await storage.drop(probe)
     except (FilesUnavailable, OSError) as error:
-        return [("bad", f"files: none can be stored: {error}; see MANIFEST_FILES")]
+        return [bad(f"files: none can be stored: {error}; see MANIFEST_FILES")]
     if not is_kept:
-        return [("bad", "files: what is stored is not what is read; see MANIFEST_FILES")]
+        return [bad("files: what is stored is not what is read; see MANIFEST_FILES")]
     if mark is not None and not await files_place.holds(storage, mark):
-        return [("bad", f"files: {folder or settings.files}: {files_place.ELSEWHERE}")]
+        return [bad(f"files: {folder or settings.files}: {files_place.ELSEWHERE}")]
     return []
 
 
@@ -220,7 +226,7 @@ class _ColumnWalk:
 
 async def sealed_findings(
     store: Store, sealer: Sealer, show: Callable[[str, int], None], seconds: float = SECONDS
-) -> list[tuple[str, str]]:
+) -> list[Finding]:
     """Levels and texts of the findings. Reads only, a step of each column in turn, for at most ``seconds``;
     ``show`` gets the number of checked values."""
     walks = [_ColumnWalk(part) for part in reencrypt.SEALED]
@@ -231,14 +237,18 @@ async def sealed_findings(
         show("opening sealed values", sum(walk.seen for walk in walks))
     seen, lost = sum(walk.seen for walk in walks), sum(len(walk.lost) for walk in walks)
     if seen and lost == seen:
-        return [("bad", "signing keys: the secret key is not the one that this store was made with; restore "
-                        "it, or see docs/operations/backup.md, Lost secret key")]  # fmt: skip
-    found = [("bad", _text(walk)) for walk in walks if walk.lost]
+        return [
+            bad(
+                "signing keys: the secret key is not the one that this store was made with; restore "
+                "it, or see docs/operations/backup.md, Lost secret key"
+            )
+        ]
+    found = [bad(_text(walk)) for walk in walks if walk.lost]
     if unseen := [walk.part.name for walk in walks if not walk.is_over]:
         advice = "`keys reencrypt` checks all and names those that do not open"
-        found.append(("note", f"sealed values: {seen} were checked; of {', '.join(unseen)} not all; {advice}"))
+        found.append(note(f"sealed values: {seen} were checked; of {', '.join(unseen)} not all; {advice}"))
     elif not lost:
-        found.append(("ok", f"signing keys: the secret key opens them and all else that is sealed, {seen} values"))
+        found.append(ok(f"signing keys: the secret key opens them and all else that is sealed, {seen} values"))
     return found
 
 
