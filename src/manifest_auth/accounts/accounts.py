@@ -76,9 +76,14 @@ def add(
     check(draft)
     rank.check_grants(unit, who, 0, draft.roles)
     user = users.create(
-        unit, tools.seats, email=draft.email, roles=draft.roles, password_hash=password_hash, now=who.origin.at,
+        unit,
+        tools.seats,
+        email=draft.email,
+        roles=draft.roles,
+        password_hash=password_hash,
+        now=who.origin.at,
         **draft.given,
-    )  # fmt: skip
+    )
     detail = {"email": user.email, "roles": role_names(user.roles)}
     audit.record(unit, who, Event.USER_CREATED, f"user:{user.id}", **detail)
     return user

@@ -165,9 +165,15 @@ def issue_badge(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, use
     text = scan_codes.make_scan_code(ScanKind.BADGE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     ends_at = now + LIFE_S[kind] * 1000
     badge = Badge(
-        id=random.text(12), user_id=user.id, kind=kind, issued_at=now, issued_by=who.origin.actor, ends_at=ends_at,
-        ended_at=None, last_used_at=None,
-    )  # fmt: skip
+        id=random.text(12),
+        user_id=user.id,
+        kind=kind,
+        issued_at=now,
+        issued_by=who.origin.actor,
+        ends_at=ends_at,
+        ended_at=None,
+        last_used_at=None,
+    )
     replaced = [one.id for one in list_live(unit, user.id, now) if one.kind == kind]
     add(unit, badge, scan_codes.hash_of_scan_code(text))
     ended = device_sessions.end_by_badge(unit, user.id, "badge_ended", now) if replaced else 0
@@ -201,9 +207,14 @@ def check_reset(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> int:
 
 
 def reset_pin(
-    unit: TenantUnit, who: RequestOrOrigin, sealer: Sealer, queue: MailQueue, user_id: int, prepared: Prepared,
+    unit: TenantUnit,
+    who: RequestOrOrigin,
+    sealer: Sealer,
+    queue: MailQueue,
+    user_id: int,
+    prepared: Prepared,
     hashed: str,
-) -> int:  # fmt: skip
+) -> int:
     """Stores a temporary PIN in place of the one before, which also ends sessions by badge; when it ends, milliseconds.
     Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
     check_reset(unit, who, user_id)

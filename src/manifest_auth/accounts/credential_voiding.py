@@ -64,9 +64,13 @@ def void(
         "identities": unlinked.gone,
     }
     removed = Removed(
-        app=dropped.app, passkeys=dropped.passkeys, recovery_codes=dropped.recovery_codes,
-        identities=unlinked.gone, badges=ended, pin=pin,
-    )  # fmt: skip
+        app=dropped.app,
+        passkeys=dropped.passkeys,
+        recovery_codes=dropped.recovery_codes,
+        identities=unlinked.gone,
+        badges=ended,
+        pin=pin,
+    )
     return Voided(unlinked.kept, unlinked.granted, counts, removed)
 
 

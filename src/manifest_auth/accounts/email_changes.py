@@ -86,11 +86,15 @@ _CONFIRM = tenant_scoped(
 )
 _LATEST = tenant_scoped(
     _ALL.where(
-        _C.user_id == bindparam("of_user"), _C.confirmed_at.is_not(None), _C.closed_at.is_(None),
+        _C.user_id == bindparam("of_user"),
+        _C.confirmed_at.is_not(None),
+        _C.closed_at.is_(None),
         _C.undo_expires_at > bindparam("now"),
-    ).order_by(_C.confirmed_at.desc(), _C.created_at.desc()).limit(1),
+    )
+    .order_by(_C.confirmed_at.desc(), _C.created_at.desc())
+    .limit(1),
     EmailChange,
-)  # fmt: skip
+)
 _DONE = tenant_scoped(
     update(email_changes)
     .where(_C.key == bindparam("of_key"))

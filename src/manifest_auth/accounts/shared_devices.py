@@ -227,9 +227,13 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
     code = scan_codes.make_scan_code(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     typed = scan_codes.random_letters(random.bytes, LETTERS)
     made = Enrolment(
-        id=random.text(12), name=name, place=place, created_at=now, created_by=who.caller.actor,
+        id=random.text(12),
+        name=name,
+        place=place,
+        created_at=now,
+        created_by=who.caller.actor,
         expires_at=now + LIFE_S * 1000,
-    )  # fmt: skip
+    )
     add_enrolment(unit, made, scan_codes.hash_of_scan_code(code), typed)
     audit.record(unit, who, Event.DEVICE_ENROLMENT_BEGUN, f"enrolment:{made.id}", name=name, place=place)
     return NewEnrolment(made, code, typed)
@@ -257,9 +261,14 @@ def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, to
     if not use_enrolment(unit, found.id, now):
         return None
     device = SharedDevice(
-        id=random.text(12), name=found.name, place=found.place, enrolled_at=now, enrolled_by=found.created_by,
-        seen_at=now, removed_at=None,
-    )  # fmt: skip
+        id=random.text(12),
+        name=found.name,
+        place=found.place,
+        enrolled_at=now,
+        enrolled_by=found.created_by,
+        seen_at=now,
+        removed_at=None,
+    )
     add_device(unit, device, token)
     detail = {"name": device.name, "place": device.place, "by": found.created_by}
     audit.record(unit, acting, Event.DEVICE_ENROLLED, f"device:{device.id}", **detail)

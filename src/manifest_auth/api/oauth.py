@@ -267,9 +267,15 @@ async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 _REFUSALS = (
-    InvalidCredentials, ValidationError, PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded,
-    LicenseRequired, LicenseExpired,
-)  # fmt: skip
+    InvalidCredentials,
+    ValidationError,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    RateLimited,
+    Overloaded,
+    LicenseRequired,
+    LicenseExpired,
+)
 ROUTES = (
     Route("POST", TOKEN, _token, Access.OPEN, "Get an access token for a service account", limit=AUTH_LIMIT, raw=True,
           form=TokenForm, plain=TokenAnswer, failure=OAuthFailure, refused=refused, refusals=_REFUSALS,

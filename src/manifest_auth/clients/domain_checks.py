@@ -79,9 +79,14 @@ def _record_found(case: _Case) -> Claim:
     contested = claim.contested if case.owner is not None else 0
     proved_at = claim.proved_at if claim.proof == DNS and case.owner is not None else case.who.at
     return case.put(
-        state=PROVED, proof=DNS, contested=contested, proved_at=proved_at, failing_since=None, notices=0,
+        state=PROVED,
+        proof=DNS,
+        contested=contested,
+        proved_at=proved_at,
+        failing_since=None,
+        notices=0,
         next_check_at=case.next_check(),
-    )  # fmt: skip
+    )
 
 
 def _contest(case: _Case) -> Claim:

@@ -74,9 +74,13 @@ def _step(unit: TenantUnit, services: Services, secret_id: str, now: int) -> Non
         return
     days, day = max(1, (secret.ends_at - now) // _DAY_MS), when(secret.ends_at)[:10]
     to_admins(
-        unit, services, Origin(now, "system", "", "secret-ends"), "machine_secret_ends", account.subject,
+        unit,
+        services,
+        Origin(now, "system", "", "secret-ends"),
+        "machine_secret_ends",
+        account.subject,
         lambda to: mail.machine_secret_ends(to, account.name, secret.hint, day, days),
-    )  # fmt: skip
+    )
 
 
 def _record_end(unit: TenantUnit, secret: Secret, now: int) -> None:

@@ -96,9 +96,14 @@ def _check_space(settings: Settings, source: Path, target: Path) -> None:
 
 
 def _write(
-    settings: Settings, made: io.BufferedWriter, copy: Path, folder: Path, progress: Progress, began: int,
+    settings: Settings,
+    made: io.BufferedWriter,
+    copy: Path,
+    folder: Path,
+    progress: Progress,
+    began: int,
     with_secret_key: bool,
-) -> Manifest:  # fmt: skip
+) -> Manifest:
     found = sqlite_copy.contents(copy)
     found.schema.check()
     members: dict[str, Member] = {}
@@ -130,9 +135,13 @@ def _write(
 
 
 def _add_files(
-    archive: tarfile.TarFile, place: Path, rows: list[sqlite_copy.FileRow], members: dict[str, Member], lost: list[str],
+    archive: tarfile.TarFile,
+    place: Path,
+    rows: list[sqlite_copy.FileRow],
+    members: dict[str, Member],
+    lost: list[str],
     progress: Progress,
-) -> None:  # fmt: skip
+) -> None:
     for number, row in enumerate(rows):
         progress("writing uploaded files", number, len(rows))
         path = path_of(place, row.key)

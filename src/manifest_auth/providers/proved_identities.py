@@ -76,10 +76,15 @@ def is_proved(
 ) -> bool:
     """Whether an identity is proved, by what its provider says now. ``email``: the user's address here."""
     facts = _IdentityFacts(
-        id=identity.id, email=address.email, vouched=int(address.vouched), confirmed_at=identity.confirmed_at,
-        granted=identity.granted, disabled_at=provider.disabled_at, reaches_admins=provider.reaches_admins,
+        id=identity.id,
+        email=address.email,
+        vouched=int(address.vouched),
+        confirmed_at=identity.confirmed_at,
+        granted=identity.granted,
+        disabled_at=provider.disabled_at,
+        reaches_admins=provider.reaches_admins,
         settings=provider.settings,
-    )  # fmt: skip
+    )
     return _is_proved(unit, facts, email, counts)
 
 

@@ -190,9 +190,14 @@ def change(
     # A sign-in that started with the old settings must find another `changed_at`, even within the same millisecond.
     changed_at = max(now, provider.changed_at + 1)
     unit.change(
-        _CHANGE, id=provider.id, new_display_name=display_name, new_issuer=own.identifier, new_settings=text,
-        new_reaches_admins=int(reaches), new_changed_at=changed_at,
-    )  # fmt: skip
+        _CHANGE,
+        id=provider.id,
+        new_display_name=display_name,
+        new_issuer=own.identifier,
+        new_settings=text,
+        new_reaches_admins=int(reaches),
+        new_changed_at=changed_at,
+    )
     unit.change(_CLEAR_DOMAINS, of_provider=provider.id)
     _set_domains(unit, provider.id, settings)
     if own != before.own:

@@ -22,9 +22,14 @@ def select_machine(**columns: Any) -> Select[Any]:
     """A select of service accounts as principals. ``columns``: by name, those of the credential, which replaces a
     session; the caller adds what names the account."""
     of_credential = {
-        "claims": literal(0), "amr": literal(""), "authenticated_at": null(), "keys": null(),
-        "scopes": _A.scopes, "addresses": _A.addresses, **columns,
-    }  # fmt: skip
+        "claims": literal(0),
+        "amr": literal(""),
+        "authenticated_at": null(),
+        "keys": null(),
+        "scopes": _A.scopes,
+        "addresses": _A.addresses,
+        **columns,
+    }
     return (
         select_principal(tenant_id=_U.tenant_id, user_id=_U.id, **of_credential)
         .select_from(

@@ -243,9 +243,15 @@ INHERITED: Final = (
 )  # fmt: skip
 #: Columns that are its own, from the exchange on, and those that are empty then.
 _GIVEN: Final = (
-    "id", "last_used_at", "address", "user_agent", "cookie_hash", "cookie_seen_at", "refresh_current",
+    "id",
+    "last_used_at",
+    "address",
+    "user_agent",
+    "cookie_hash",
+    "cookie_seen_at",
+    "refresh_current",
     "refresh_changed_at",
-)  # fmt: skip
+)
 OWN: Final = (*_GIVEN, "parent_id", "has_children", "ended_at", "end_reason", "refresh_previous", "app_id")
 assert sorted((*INHERITED, *OWN)) == sorted(_S.keys()), "each column of sessions is inherited, or not: list it"
 

@@ -139,10 +139,16 @@ def _counters(device: FoundDevice, badge_hash: str, now: int) -> tuple[Counter, 
     """Of the badge, real or not, and of the device in this hour."""
     left = _HOUR_MS - now % _HOUR_MS
     in_hour = Policy(MOST_ON_DEVICE, longest_ms=0, memory_ms=_HOUR_MS, ceiling=None, pauses_ms=(left,))
-    return tuple(throttle.in_order((
-        Counter(throttle.key_of(ENTRY_POINT, "account", device.tenant_id, badge_hash), OF_BADGE),
-        Counter(throttle.span_key(ENTRY_POINT, "origin", device.tenant_id, device.id, now=now, span_s=HOUR), in_hour),
-    )))  # fmt: skip
+    return tuple(
+        throttle.in_order(
+            (
+                Counter(throttle.key_of(ENTRY_POINT, "account", device.tenant_id, badge_hash), OF_BADGE),
+                Counter(
+                    throttle.span_key(ENTRY_POINT, "origin", device.tenant_id, device.id, now=now, span_s=HOUR), in_hour
+                ),
+            )
+        )
+    )
 
 
 def _subject(badge: Badge | None) -> str:

@@ -127,9 +127,15 @@ def open_session(
         sessions.end_by_cookie(unit, browser.cookie, ctx.now)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     opened = sessions.open_session(
-        bound, ctx, user.id, identity.method, identity.provider_id, proof, random=services.random,
+        bound,
+        ctx,
+        user.id,
+        identity.method,
+        identity.provider_id,
+        proof,
+        random=services.random,
         most_s=lengths.most_s,
-    )  # fmt: skip
+    )
     users.signed_in(bound, user.id, ctx.now)
     origins.remember(bound, user.id, device.marker, ctx.address, ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id, "amr": list(proof.amr)}
@@ -181,9 +187,13 @@ def open_on_device(
     detail: dict[str, Any] = {"method": held.method, "session": opened.session_id, "amr": list(proof.amr), **holder}
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
     return SignedInDevice(
-        user=user, tenant=tenant, session_id=opened.session_id, ends_at=opened.ends_at, refresh_id=opened.refresh_id,
+        user=user,
+        tenant=tenant,
+        session_id=opened.session_id,
+        ends_at=opened.ends_at,
+        refresh_id=opened.refresh_id,
         cookie=opened.cookie,
-    )  # fmt: skip
+    )
 
 
 def pair_of_device(ctx: RequestContext, signed_in: SignedInDevice, parent: str | None = None) -> TokenPair:
@@ -234,8 +244,14 @@ async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], Sig
 
 def log(ctx: RequestContext, signed_in: SignedIn, method: str) -> None:
     """Logs a sign-in, after its commit."""
-    ctx.services.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
-                       user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip
+    ctx.services.log.info(
+        "signed_in",
+        request_id=ctx.request_id,
+        client=signed_in.tenant.identifier,
+        user=signed_in.user.id,
+        method=method,
+        address=ctx.address,
+    )
 
 
 def password_is_due(user: User, settings: str, now: int) -> bool:

@@ -170,9 +170,13 @@ async def of_session(ctx: RequestContext, trust: str | None, challenge: str) -> 
         # Whether the browser is still trusted is judged anew.
         amr = tuple(way for way in ways_of(session.amr) if way != "trusted")
         identity = Identity(
-            session.method, session.user_id, amr, provider_id=through, authenticated_at=session.authenticated_at,
+            session.method,
+            session.user_id,
+            amr,
+            provider_id=through,
+            authenticated_at=session.authenticated_at,
             needs_factor=provider is None or provider_factors.asks_own(provider.rules),
-        )  # fmt: skip
+        )
         tenant, account = completion.active_account(unit, ctx, session.tenant_id, session.user_id, session.method)
         verdict = gate.judge(bound, ctx, tenants.settings_of(tenant.settings), account, identity, trust)
         if verdict.proof is None:
@@ -216,9 +220,13 @@ def _exchange(
         signed_in = completion.continue_session(unit, ctx, parent)
     else:  # the browser was asked for a second factor before the code was given
         identity = Identity(
-            found.method, found.user_id, ways_of(found.amr), provider_id=found.provider_id,
-            authenticated_at=found.authenticated_at, needs_factor=False,
-        )  # fmt: skip
+            found.method,
+            found.user_id,
+            ways_of(found.amr),
+            provider_id=found.provider_id,
+            authenticated_at=found.authenticated_at,
+            needs_factor=False,
+        )
         signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in

@@ -191,16 +191,24 @@ async def _active(ctx: RequestContext, token: str) -> Active | None:
         return _of_machine(principal, issuer)
     principal, verified = await token_callers.of_user(ctx, token)
     return Active(
-        principal=principal, sub=str(principal.user_id), issuer=settings.issuer,
-        audience=AUDIENCE[tokens.Purpose.ACCESS], issued_at=verified.iat, expires_at=verified.exp,
-    )  # fmt: skip
+        principal=principal,
+        sub=str(principal.user_id),
+        issuer=settings.issuer,
+        audience=AUDIENCE[tokens.Purpose.ACCESS],
+        issued_at=verified.iat,
+        expires_at=verified.exp,
+    )
 
 
 def _of_machine(principal: Principal, issuer: str) -> Active:
     return Active(
-        principal=principal, sub=client_id_of(principal.user_id), issuer=issuer, audience=issuer,
-        issued_at=principal.created_at // 1000, expires_at=principal.ends_at // 1000,
-    )  # fmt: skip
+        principal=principal,
+        sub=client_id_of(principal.user_id),
+        issuer=issuer,
+        audience=issuer,
+        issued_at=principal.created_at // 1000,
+        expires_at=principal.ends_at // 1000,
+    )
 
 
 # Revocation (RFC 7009): of the caller's own tokens, and of an API key or client secret by anyone who has it.

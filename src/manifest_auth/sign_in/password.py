@@ -134,9 +134,14 @@ async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _E
     brought up to date."""
     identity = Identity(METHOD, proved.user.id, ("pwd",), proved.stored, authenticated_at=ctx.now)
     work = partial(
-        end, ctx=ctx, tenant_id=proved.tenant.id, identity=identity, browser=proved.credentials.browser,
-        pending=pending, counters=proved.counters,
-    )  # fmt: skip
+        end,
+        ctx=ctx,
+        tenant_id=proved.tenant.id,
+        identity=identity,
+        browser=proved.credentials.browser,
+        pending=pending,
+        counters=proved.counters,
+    )
     try:
         done = await ctx.services.store.write_quickly(work)
     except completion.PasswordReplaced as replaced:

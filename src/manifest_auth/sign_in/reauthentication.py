@@ -131,9 +131,13 @@ async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
 
 
 def _verified(
-    unit: SystemUnit, ctx: RequestContext, answer: Answer, member: str, counters: Counters | None,
+    unit: SystemUnit,
+    ctx: RequestContext,
+    answer: Answer,
+    member: str,
+    counters: Counters | None,
     proved: Proved | None,
-) -> Reauthenticated:  # fmt: skip
+) -> Reauthenticated:
     """Judges the answer, and checks the password again, for the locked user. Raises InvalidCredentials."""
     caller, bound = ctx.user, unit.of(ctx.user.tenant_id)
     user, at = users.get(bound, caller.user_id, lock=True), ctx.now

@@ -87,8 +87,14 @@ async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
         return _Refreshed(principal, services.random.text(12), presented.own)
     ids = await services.store.write_quickly(lambda unit: _rotate(unit, ctx, presented, now))
     if ids is None:
-        services.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
-                          user=principal.user_id, session=presented.session_id, address=ctx.address)  # fmt: skip
+        services.log.warning(
+            "refresh_token_reused",
+            request_id=ctx.request_id,
+            client=principal.client,
+            user=principal.user_id,
+            session=presented.session_id,
+            address=ctx.address,
+        )
         raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
     return _Refreshed(principal, *ids)
 

@@ -199,9 +199,14 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
 
 
 def finish(
-    unit: SystemUnit, ctx: RequestContext, found: OpenLink, fresh: str, account: Account, identity: Identity,
+    unit: SystemUnit,
+    ctx: RequestContext,
+    found: OpenLink,
+    fresh: str,
+    account: Account,
+    identity: Identity,
     browser: BrowserCookies,
-) -> SignedIn:  # fmt: skip
+) -> SignedIn:
     """Uses the link up, sets the password (``fresh``: its hash) and opens the session of a checked account. Raises
     InvalidToken, and Conflict where the link can set no password by now."""
     if found.why_no_password:

@@ -169,6 +169,10 @@ def change_of(model: type[msgspec.Struct], **namespace: Any) -> type[msgspec.Str
             part = change_of(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else kind
             members.append((name, Union[part, UnsetType], UNSET))  # noqa: UP007 - kinds are values
     return msgspec.defstruct(
-        f"{model.__name__}Change", members, rename="camel", frozen=True, module=model.__module__,
+        f"{model.__name__}Change",
+        members,
+        rename="camel",
+        frozen=True,
+        module=model.__module__,
         namespace={"__doc__": f"A change of :class:`{model.__name__}`.", **namespace},
-    )  # fmt: skip
+    )

@@ -120,9 +120,14 @@ def with_details(declared: Mapping[str, Field], given: Input | None = None) -> C
         own = {name: it for name, it in vars(model).items() if name == "__doc__" or not name.startswith("__")}
         namespace = {name: it for name, it in own.items() if name not in model.__struct_fields__}
         return msgspec.defstruct(  # type: ignore[return-value]  # as the model is declared
-            model.__name__, members, bases=model.__bases__, namespace={**namespace, "details": property(details)},
-            module=model.__module__, rename="camel", frozen=True,
-        )  # fmt: skip
+            model.__name__,
+            members,
+            bases=model.__bases__,
+            namespace={**namespace, "details": property(details)},
+            module=model.__module__,
+            rename="camel",
+            frozen=True,
+        )
 
     return made
 

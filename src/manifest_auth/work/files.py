@@ -163,9 +163,15 @@ def add(
     if counted > quota or not unit.change(_COUNT, size=counted, quota=quota):
         raise PayloadTooLarge(QUOTA_EXCEEDED)
     added = unit.one(
-        _ADD, key=key, name=name, media_type=media_type, size=size, sha256=sha256, uploaded_by=by.user_id,
+        _ADD,
+        key=key,
+        name=name,
+        media_type=media_type,
+        size=size,
+        sha256=sha256,
+        uploaded_by=by.user_id,
         uploaded_at=by.at,
-    )  # fmt: skip
+    )
     return get(unit, added)
 
 

@@ -56,9 +56,15 @@ def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days
         unit.change(_DROP_KEY, key=_key(before))
     cookie, now = random.text(32), request.now
     unit.change(
-        _ADD, id=random.text(12), user_id=user_id, key=_key(cookie), user_agent=request.user_agent,
-        address=request.address, created_at=now, ends_at=now + _span(days),
-    )  # fmt: skip
+        _ADD,
+        id=random.text(12),
+        user_id=user_id,
+        key=_key(cookie),
+        user_agent=request.user_agent,
+        address=request.address,
+        created_at=now,
+        ends_at=now + _span(days),
+    )
     return cookie
 
 

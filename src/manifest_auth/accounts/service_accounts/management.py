@@ -135,9 +135,13 @@ def _draft_of(account: ServiceAccount) -> Draft:
     """``jwks`` is left out: it is checked only where a caller gives it."""
     networks = tuple(account.addresses.split(",")) if account.addresses else ()
     return Draft(
-        name=account.name, roles=account.roles, description=account.description, scopes=account.scopes,
-        addresses=networks, may_introspect=bool(account.may_introspect),
-    )  # fmt: skip
+        name=account.name,
+        roles=account.roles,
+        description=account.description,
+        scopes=account.scopes,
+        addresses=networks,
+        may_introspect=bool(account.may_introspect),
+    )
 
 
 def _own(draft: Draft) -> dict[str, Any]:
@@ -214,9 +218,14 @@ def make_secret(
 
 
 def rotate_secret(
-    unit: TenantUnit, who: RequestOrOrigin, random: Random, account_id: int, kind: SecretKind, secret_id: str,
+    unit: TenantUnit,
+    who: RequestOrOrigin,
+    random: Random,
+    account_id: int,
+    kind: SecretKind,
+    secret_id: str,
     overlap_h: int,
-) -> NewSecret:  # fmt: skip
+) -> NewSecret:
     """Makes a secret in place of another, which ends after ``overlap_h`` hours (0 to :data:`MOST_OVERLAP_H`), and not
     later than it would. The new one is good for as many days as the old one was made for. Raises as
     :func:`make_secret`."""
@@ -257,9 +266,14 @@ def end_leaked(unit: TenantUnit, who: Acting, secret_id: str) -> bool:
 
 
 def _add(
-    unit: TenantUnit, who: RequestOrOrigin, random: Random, account: ServiceAccount, kind: SecretKind, label: str,
+    unit: TenantUnit,
+    who: RequestOrOrigin,
+    random: Random,
+    account: ServiceAccount,
+    kind: SecretKind,
+    label: str,
     days: int,
-) -> NewSecret:  # fmt: skip
+) -> NewSecret:
     now = who.origin.at
     if credentials.count(unit, account.id, kind, now) >= MOST_OF[kind]:
         raise Conflict(f"A service account has at most {MOST_OF[kind]} {_NAMES[kind]}: revoke one first")

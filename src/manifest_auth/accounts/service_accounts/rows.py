@@ -95,9 +95,13 @@ class ServiceAccountData(Wire, frozen=True):
 _U = users.c
 _A = service_accounts.c
 _OF_USER = {
-    "id": _U.id, "tenant_id": _U.tenant_id, "name": _U.first_name.label("name"), "roles": _U.roles,
-    "created_at": _U.created_at, "deactivated_at": _U.deactivated_at,
-}  # fmt: skip
+    "id": _U.id,
+    "tenant_id": _U.tenant_id,
+    "name": _U.first_name.label("name"),
+    "roles": _U.roles,
+    "created_at": _U.created_at,
+    "deactivated_at": _U.deactivated_at,
+}
 _OWN = tuple(name for name in ServiceAccount._fields if name not in _OF_USER)
 _ALL = (
     select(*_OF_USER.values(), *(_A[name] for name in _OWN))
@@ -181,9 +185,13 @@ def put(unit: TenantUnit, before: ServiceAccount, after: ServiceAccount) -> None
     email = _address(after.name if after.deleted_at is None else f"{after.name}.{after.id}")
     unit.announce("user", after.id)
     unit.change(
-        _CHANGE_USER, of_id=after.id, new_email=email, new_email_key=email, new_first_name=after.name,
+        _CHANGE_USER,
+        of_id=after.id,
+        new_email=email,
+        new_email_key=email,
+        new_first_name=after.name,
         new_roles=after.roles,
-    )  # fmt: skip
+    )
     unit.change(_CHANGE, of_id=after.id, new_deleted_at=after.deleted_at, **_own_values(after, "new_"))
 
 

@@ -128,9 +128,15 @@ def _domain_routes(base: str, access: Access) -> tuple[Route, ...]:
 
 DOMAIN_ROUTES = (
     *client_scope.for_admins_and_users(_domain_routes, "/domains", Permission.SETTINGS_MANAGE),
-    Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch_domain, Access.ADMIN,
-          "Vouch for a domain: it counts without checks, until it is released", refusals=(NotFound, Conflict)),
-)  # fmt: skip
+    Route(
+        "POST",
+        f"{OF_CLIENT}/domains/{{domain}}/vouch",
+        _vouch_domain,
+        Access.ADMIN,
+        "Vouch for a domain: it counts without checks, until it is released",
+        refusals=(NotFound, Conflict),
+    ),
+)
 
 
 # Microsoft directories that a client claims, for system admins and for the client's own Admin and User Admin.

@@ -177,9 +177,13 @@ class ClientSessionsEnded(Wire, frozen=True):
 
 def _page(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: int | None) -> Items[ClientSessionData]:
     filters = Filters(
-        None if asked.state == "all" else asked.state, "user" if user_id else None, "method" if asked.method else None,
-        now=ctx.now, of_user=user_id, of_method=asked.method,
-    ).search(asked.q)  # fmt: skip
+        None if asked.state == "all" else asked.state,
+        "user" if user_id else None,
+        "method" if asked.method else None,
+        now=ctx.now,
+        of_user=user_id,
+        of_method=asked.method,
+    ).search(asked.q)
     rows, next_cursor = lists.read(unit, sessions.LISTING, asked, filters)
     emails = {user.id: user.email for user in users.get_many(unit, [row.user_id for row in rows])}
     items = tuple(ClientSessionData.of(row, email=emails[row.user_id]) for row in rows)

@@ -107,10 +107,15 @@ async def _reserve(ctx: RequestContext, head: Head, key: str) -> _Limit:
     longest_s = RECEIVE_TIMEOUT_S + (declared or settings.file_limit) / LEAST_RATE + _STORING_S
     size = await ctx.store.write(
         lambda unit: files.reserve(
-            unit, by, key=key, declared=declared, largest=settings.file_limit, quota=settings.upload_quota,
+            unit,
+            by,
+            key=key,
+            declared=declared,
+            largest=settings.file_limit,
+            quota=settings.upload_quota,
             expires_at=by.at + int(longest_s * 1000),
         )
-    )  # fmt: skip
+    )
     return _Limit(size, PayloadTooLarge.sentence if size == settings.file_limit else files.QUOTA_EXCEEDED)
 
 

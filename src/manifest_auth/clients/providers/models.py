@@ -50,9 +50,15 @@ ProviderChange = optional(
 )
 ProviderChange.MORE_SCHEMA = at_most_one(*KINDS)  # type: ignore[attr-defined]  # read by the description
 ProviderBody = msgspec.defstruct(
-    "ProviderBody", [("name", Name), ("enabled", _ENABLED, True)], bases=(ProviderChange,), rename="camel", frozen=True,
-    kw_only=True, module=__name__, namespace={"MORE_SCHEMA": exactly_one(*KINDS)},
-)  # fmt: skip
+    "ProviderBody",
+    [("name", Name), ("enabled", _ENABLED, True)],
+    bases=(ProviderChange,),
+    rename="camel",
+    frozen=True,
+    kw_only=True,
+    module=__name__,
+    namespace={"MORE_SCHEMA": exactly_one(*KINDS)},
+)
 _SETTINGS = [(field.name, field.type, field.default) for field in msgspec.structs.fields(kinds.Settings)]
 ProviderData = msgspec.defstruct(
     "ProviderData",

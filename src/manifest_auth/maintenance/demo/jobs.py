@@ -97,10 +97,16 @@ async def upload(services: Services, by: Visit) -> int:
         await services.files.store(path, key)
     added = await by.work(
         lambda unit, actor: files.add(
-            unit, actor, key=key, name="gauge.png", media_type="image/png", size=size,
-            sha256=hashlib.sha256(data).hexdigest(), quota=quota,
+            unit,
+            actor,
+            key=key,
+            name="gauge.png",
+            media_type="image/png",
+            size=size,
+            sha256=hashlib.sha256(data).hexdigest(),
+            quota=quota,
         )
-    )  # fmt: skip
+    )
     return added.id
 
 

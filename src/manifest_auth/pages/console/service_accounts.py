@@ -152,8 +152,13 @@ ACCOUNT_DONE = {
     "revoked": "It is revoked, and good for nothing any more.",
 }
 _KINDS = {"key": SecretKind.API_KEY, "secret": SecretKind.CLIENT_SECRET}
-_OVERLAPS = ((0, "It ends at once"), (1, "1 hour more"), (DEFAULT_OVERLAP_H, "1 day more"), (72, "3 days more"),
-             (MOST_OVERLAP_H, "7 days more"))  # fmt: skip
+_OVERLAPS = (
+    (0, "It ends at once"),
+    (1, "1 hour more"),
+    (DEFAULT_OVERLAP_H, "1 day more"),
+    (72, "3 days more"),
+    (MOST_OVERLAP_H, "7 days more"),
+)
 
 
 class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):

@@ -186,8 +186,12 @@ async def _view(
     problems: tuple[tuple[str, str], ...] = (),
 ) -> View:
     chosen = {
-        "client": asked.client, "event": asked.event, "admin": asked.admin, "from": asked.since, "to": asked.until,
-    }  # fmt: skip
+        "client": asked.client,
+        "event": asked.event,
+        "admin": asked.admin,
+        "from": asked.since,
+        "to": asked.until,
+    }
 
     def read(unit: SystemUnit) -> TrailView:
         return TrailView(

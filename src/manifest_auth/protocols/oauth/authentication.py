@@ -176,9 +176,14 @@ def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Asser
     if wrong or account is None:
         raise InvalidClient(f"assertion: {', '.join(wrong)}")
     return Assertion(
-        account=account, jti=claims.jti, exp=-int(-claims.exp // 1), algorithm=algorithm, kid=kid,
-        signed=signed.encode(), signature=raw_signature,
-    )  # fmt: skip
+        account=account,
+        jti=claims.jti,
+        exp=-int(-claims.exp // 1),
+        algorithm=algorithm,
+        kid=kid,
+        signed=signed.encode(),
+        signature=raw_signature,
+    )
 
 
 def _header(header: Any) -> tuple[str, str | None]:

@@ -36,9 +36,14 @@ _SCRIPT_HASH: Final = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()
 
 
 def authn_request(
-    request_id: str, issued_at_ms: int, destination: str, issuer: str, acs: str, force: bool = False,
+    request_id: str,
+    issued_at_ms: int,
+    destination: str,
+    issuer: str,
+    acs: str,
+    force: bool = False,
     contexts: tuple[str, ...] = (),
-) -> bytes:  # fmt: skip
+) -> bytes:
     """An unsigned AuthnRequest. ``request_id``: an XML name, which starts with a letter or ``_``.
 
     ``force``: the user must authenticate again; ``contexts``: in one of these ways (SAML core 3.3.2.2.1). There is no

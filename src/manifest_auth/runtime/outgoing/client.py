@@ -107,9 +107,15 @@ class Outgoing:
         self._resolver.close()
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline, call: Call,
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: Deadline,
+        call: Call,
         redirects: bool = False,
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         result: CallResult = "unreachable"
         began = time.perf_counter()
         try:
@@ -179,9 +185,15 @@ class LimitedOutgoing(Outgoing):
         self._inner.check(url)
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline, call: Call,
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: Deadline,
+        call: Call,
         redirects: bool = False,
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         try:
             return await super()._ask(method, url, headers, body, deadline, call, redirects)
         except NotPublic as error:

@@ -159,6 +159,10 @@ class ServiceTokens:
             raise InvalidToken(reason="service token: issuer, audience, subject or times")
         scopes = sum({_BIT.get(name, 0) for name in claims.scope.split(" ")})
         return VerifiedServiceToken(
-            account=account, client=claims.client, scopes=scopes, key=f"service:{claims.jti}", issued_at=claims.iat,
+            account=account,
+            client=claims.client,
+            scopes=scopes,
+            key=f"service:{claims.jti}",
+            issued_at=claims.iat,
             expires_at=claims.exp,
-        )  # fmt: skip
+        )

@@ -221,10 +221,16 @@ async def begin_pairing(ctx: RequestContext) -> ShownCode:
     await services.keys.ensure_current()
     code = _new_code(ctx)
     pairing = Pairing(
-        id=services.random.text(16), user_id=user.user_id, session_id=user.session_id,
-        code=grants.hash_of(code.scanned), typed=_mark(ctx, code), grant_key=None, created_at=now,
-        code_ends_at=now + CODE_MS, expires_at=now + LIFE_MS,
-    )  # fmt: skip
+        id=services.random.text(16),
+        user_id=user.user_id,
+        session_id=user.session_id,
+        code=grants.hash_of(code.scanned),
+        typed=_mark(ctx, code),
+        grant_key=None,
+        created_at=now,
+        code_ends_at=now + CODE_MS,
+        expires_at=now + LIFE_MS,
+    )
 
     def work(unit: TenantUnit) -> None:
         check_may(unit, ctx)

@@ -173,8 +173,14 @@ async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> tuple[To
     signed_in, roles, parent, is_first = outcome
     if is_first:
         services.metrics.signed_in(DEVICE, "ok")
-        services.log.info("signed_in", request_id=ctx.request_id, client=app.client, user=signed_in.user.id,
-                          method=DEVICE, address=ctx.address)  # fmt: skip
+        services.log.info(
+            "signed_in",
+            request_id=ctx.request_id,
+            client=app.client,
+            user=signed_in.user.id,
+            method=DEVICE,
+            address=ctx.address,
+        )
     return completion.pair_of_device(ctx, signed_in, parent), roles
 
 
@@ -216,9 +222,13 @@ def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant)
     if exchange_codes.provider_refusal(bound, grant.provider_id, user_id):
         return "access_denied"
     held = Hold(
-        method=DEVICE, role_cap=cap, ends_at=ends_at, label=grant.device_name, app_id=grant.app_id,
+        method=DEVICE,
+        role_cap=cap,
+        ends_at=ends_at,
+        label=grant.device_name,
+        app_id=grant.app_id,
         provider_id=grant.provider_id,
-    )  # fmt: skip
+    )
     try:
         opened = completion.open_on_device(unit, ctx, tenant_id, user_id, held, "device")
     except AccountDisabled:

@@ -158,11 +158,16 @@ _APPROVE = tenant_scoped(
     update(device_grants)
     .where(*_LIVING, _C.state == PENDING)
     .values(
-        state=APPROVED, user_code=None, user_id=bindparam("by"), role_cap=bindparam("cap"),
-        provider_id=bindparam("provider"), approved_at=bindparam("now"), session_ends_at=bindparam("ends_at"),
+        state=APPROVED,
+        user_code=None,
+        user_id=bindparam("by"),
+        role_cap=bindparam("cap"),
+        provider_id=bindparam("provider"),
+        approved_at=bindparam("now"),
+        session_ends_at=bindparam("ends_at"),
         expires_at=bindparam("until"),
     )
-)  # fmt: skip
+)
 _END = tenant_scoped(update(device_grants).where(*_LIVING, _C.state == PENDING).values(expires_at=bindparam("now")))
 _DENIABLE = or_(_C.state == PENDING, _C.state == APPROVED)
 _DENY = tenant_scoped(update(device_grants).where(*_LIVING, _DENIABLE).values(state=DENIED, user_code=None))

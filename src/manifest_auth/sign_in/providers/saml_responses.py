@@ -107,21 +107,42 @@ def remember_assertion(unit: TenantUnit, issuer: str, assertion_id: str, until: 
 # The person of a SAML assertion: which attributes hold subject, e-mail address, names and groups.
 
 _EMAIL = (
-    "email", "Email", "mail", "emailAddress", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
-    "urn:oid:0.9.2342.19200300.100.1.3", "urn:oid:1.2.840.113549.1.9.1",
-)  # fmt: skip
+    "email",
+    "Email",
+    "mail",
+    "emailAddress",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+    "urn:oid:0.9.2342.19200300.100.1.3",
+    "urn:oid:1.2.840.113549.1.9.1",
+)
 _FIRST = (
-    "firstName", "FirstName", "first_name", "givenName", "given_name", "urn:oid:2.5.4.42",
+    "firstName",
+    "FirstName",
+    "first_name",
+    "givenName",
+    "given_name",
+    "urn:oid:2.5.4.42",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname",
-)  # fmt: skip
+)
 _LAST = (
-    "lastName", "LastName", "last_name", "sn", "surname", "family_name", "urn:oid:2.5.4.4",
+    "lastName",
+    "LastName",
+    "last_name",
+    "sn",
+    "surname",
+    "family_name",
+    "urn:oid:2.5.4.4",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname",
-)  # fmt: skip
+)
 _GROUPS = (
-    "groups", "Groups", "group", "memberOf", "roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups",
+    "groups",
+    "Groups",
+    "group",
+    "memberOf",
+    "roles",
+    "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups",
     "http://schemas.xmlsoap.org/claims/Group",
-)  # fmt: skip
+)
 _TRANSIENT_NAME = Reason(
     "NameID is transient, and no attribute is set to identify the person by",
     cause="the name changes at each sign-in",

@@ -66,9 +66,14 @@ async def enrol_totp(ctx: RequestContext, text: str) -> TotpSecretData:
 
 
 def confirm(
-    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: Challenge,
-    pending: Pending, answer: Answer,
-) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
+    unit: SystemUnit,
+    ctx: RequestContext,
+    tenant: Tenant,
+    user: User,
+    challenge: Challenge,
+    pending: Pending,
+    answer: Answer,
+) -> tuple[Judged, tuple[str, ...]]:
     """Adds the first factor of a locked user that works here, which the answer confirms; how it was judged, and the
     recovery codes. ``pending``: with the secret or challenge of the factor. Raises ValidationError where the client
     does not allow it, InvalidToken."""
@@ -88,9 +93,14 @@ def confirm(
 
 
 def _passkey(
-    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any],
+    unit: SystemUnit,
+    ctx: RequestContext,
+    tenant: Tenant,
+    user: User,
+    pending: Pending,
+    made: dict[str, Any],
     name: str,
-) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
+) -> tuple[Judged, tuple[str, ...]]:
     try:
         added = ceremonies.add(unit, ctx, tenant, user, pending.passkey, made, name)
     except WebauthnRefused as refused:

@@ -89,9 +89,15 @@ def ask(
     """The refusal that asks for a factor, with a new challenge; for the caller to raise."""
     services, amr = ctx.services, " ".join(identity.amr)
     asked = Asked(
-        user_id=user.id, password_hash=user.password_hash, method=identity.method, amr=amr,
-        authenticated_at=identity.authenticated_at, provider_id=identity.provider_id, link_id=link_id, enrols=enrols,
-    )  # fmt: skip
+        user_id=user.id,
+        password_hash=user.password_hash,
+        method=identity.method,
+        amr=amr,
+        authenticated_at=identity.authenticated_at,
+        provider_id=identity.provider_id,
+        link_id=link_id,
+        enrols=enrols,
+    )
     text = challenges.add(unit, services.random, services.sealer, asked, pending, ctx.now)
     life_s = challenges.ENROL_S if enrols else challenges.ANSWER_S
     if enrols:
@@ -101,9 +107,14 @@ def ask(
 
 
 def ask_again(
-    unit: TenantUnit, ctx: RequestContext, settings: StoredSettings, user: User, text: str, challenge: Challenge,
+    unit: TenantUnit,
+    ctx: RequestContext,
+    settings: StoredSettings,
+    user: User,
+    text: str,
+    challenge: Challenge,
     reason: str,
-) -> MfaRequired:  # fmt: skip
+) -> MfaRequired:
     """As :func:`ask`, after a wrong answer: the same challenge, whose life goes on."""
     left_s = max(0, (challenge.expires_at - ctx.now) // 1000)
     if challenge.enrols:

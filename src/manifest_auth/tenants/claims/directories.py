@@ -193,13 +193,24 @@ def _own(unit: TenantUnit, directory: str) -> None:
 
 
 def _set(
-    unit: TenantUnit, directory: str, state: str, proof: str | None, *, reason: str = "", proved_by: str = "",
+    unit: TenantUnit,
+    directory: str,
+    state: str,
+    proof: str | None,
+    *,
+    reason: str = "",
+    proved_by: str = "",
     at: int | None,
-) -> None:  # fmt: skip
+) -> None:
     unit.change(
-        _SET, of_directory=directory, new_state=state, new_proof=proof, new_reason=reason, new_proved_by=proved_by,
+        _SET,
+        of_directory=directory,
+        new_state=state,
+        new_proof=proof,
+        new_reason=reason,
+        new_proved_by=proved_by,
         new_proved_at=at,
-    )  # fmt: skip
+    )
     unit.announce("tenant", unit.tenant_id)  # verdicts on bearer tokens depend on which claims count
 
 

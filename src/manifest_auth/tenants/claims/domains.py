@@ -221,9 +221,15 @@ def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Rando
     if own(unit, domain) != unit.tenant_id:
         raise Conflict(CLAIMED_ELSEWHERE, details=[(field, CLAIMED_ELSEWHERE)])
     after = before._replace(
-        state=PROVED, proof=VOUCHED, reason=reason, contested=0, proved_at=who.origin.at, failing_since=None,
-        notices=0, next_check_at=None,
-    )  # fmt: skip
+        state=PROVED,
+        proof=VOUCHED,
+        reason=reason,
+        contested=0,
+        proved_at=who.origin.at,
+        failing_since=None,
+        notices=0,
+        next_check_at=None,
+    )
     audit.record(
         unit, who, Event.DOMAIN_VOUCHED, f"domain:{domain}", reason=reason, before=[before.state, before.proof]
     )
