@@ -23,6 +23,7 @@ from manifest_auth.pages import asset_files, brands, languages, security, words
 from manifest_auth.pages.account import frame as words_of_account
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Entry, entries, section_of
+from manifest_auth.permissions import role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
@@ -168,6 +169,7 @@ def environment() -> Environment:
     made.filters["browser_names"] = browser_of
     made.filters["method"] = words_of_account.method
     made.filters["ways"] = words_of_account.ways
+    made.filters["role_names"] = role_names
     made.filters["role_words"] = words_of_account.ROLES.__getitem__
     made.filters["iso"] = _in("%Y-%m-%dT%H:%M:%SZ")
     made.filters["utc"] = _in("%Y-%m-%d %H:%M UTC")

@@ -38,7 +38,7 @@ class Totp(NamedTuple):
     last_used_at: int | None
 
 
-class TotpCheck(NamedTuple):
+class CodeCheck(NamedTuple):
     """``replay``: the code was right, and used before."""
 
     is_right: bool
@@ -134,17 +134,17 @@ def add_totp(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: 
     return bool(step)
 
 
-def use_totp(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> TotpCheck:
+def use_totp(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> CodeCheck:
     """Checks a code and marks its time step as used: of concurrent uses of one code, one is right."""
     found = find_totp(unit, user_id)
     if found is None or found.secret is None:
-        return TotpCheck(False)
+        return CodeCheck(False)
     secret = _opened(unit, sealer, _F.secret, user_id, found.secret)
     step = protocol.step_of(secret, code, now) if secret else 0
     if not step:
-        return TotpCheck(False)
+        return CodeCheck(False)
     used = unit.change(_USE, of_user=user_id, step=step, now=now) == 1
-    return TotpCheck(used, None if used else "totp")
+    return CodeCheck(used, None if used else "totp")
 
 
 def drop_totp(unit: TenantUnit, user_id: int) -> bool:
@@ -193,13 +193,6 @@ _USE_CODE = tenant_scoped(
 _FIND_CODE = tenant_scoped(select(_R.key).where(_OWN, _R.key == bindparam("of_key")), str)
 _LEFT = tenant_scoped(select(func.count()).select_from(recovery_codes).where(_OWN, _R.used_at.is_(None)), int)
 _DROP_CODES = tenant_scoped(delete(recovery_codes).where(_OWN, _R.created_at >= bindparam("since")))
-
-
-class CodeCheck(NamedTuple):
-    """``replay``: the code was right, and used before."""
-
-    is_right: bool
-    replay: Replay | None = None
 
 
 def make_codes(unit: TenantUnit, random: Random, user_id: int, now: int) -> tuple[str, ...]:

@@ -54,6 +54,11 @@ class User(NamedTuple):
     kind: str = PERSON  # or SERVICE: of those only :func:`find_caller` and :func:`get_named` know
 
     @property
+    def full_name(self) -> str:
+        """First and last name; empty for a user without one."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+    @property
     def is_admin(self) -> bool:
         """Whether the account is an active Admin's."""
         return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)

@@ -129,7 +129,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeVi
     managers, left = _managers(unit, since.events, me.user_id), one_time_codes.codes_left(unit, user.id)
     events = _together(_event(one, me.actor, managers, left) for one in since.events if (one.at, one.event) != before)
     return HomeView(
-        name=f"{user.first_name} {user.last_name}".strip(),
+        name=user.full_name,
         email=user.email,
         title=user.title,
         client=brands.of_user(me).name,

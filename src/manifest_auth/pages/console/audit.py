@@ -112,7 +112,7 @@ class Names:
             user = self._people.get(int(found[1]))
             if user is None:
                 return SentencePart(f"user {rest}, who is gone", strong=True)
-            name = f"{user.first_name} {user.last_name}".strip() or user.email
+            name = user.full_name or user.email
             return SentencePart(name, f"/console/users/{user.id}", strong=True)
         if found := _SERVICE.match(text):
             account = self._people.get(int(found[1]))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec import Meta
 
 from manifest_auth.http.routes import Call
 from manifest_auth.pages import brands
@@ -60,6 +61,15 @@ _WORDS = {
     Role.OPERATOR: "Run jobs and record data",
     Role.VIEWER: "Read, and change nothing",
 }
+
+
+class ListQuery(msgspec.Struct, frozen=True):
+    """Which part of a list is shown. ``q``: what it contains; ``after``: cursor of the page before."""
+
+    q: Annotated[str, Meta(max_length=300)] = ""
+    state: Annotated[str, Meta(max_length=300)] = ""
+    sort: Annotated[str, Meta(max_length=300)] = ""
+    after: Annotated[str, Meta(max_length=4096)] = ""
 
 
 class RolesForm(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

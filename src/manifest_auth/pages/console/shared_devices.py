@@ -79,7 +79,7 @@ async def _badge_view(
         return BadgeView(
             path=BADGE_PATH.format(id=user.id),
             user_path=f"/console/users/{user.id}",
-            name=f"{user.first_name} {user.last_name}".strip() or user.email,
+            name=user.full_name or user.email,
             why_not=found.why_not,
             badges=found.badges,
             own_pin=found.pin,
@@ -125,13 +125,6 @@ DEVICES_DONE = {"removed": "The device is removed, and its session has ended.", 
 _ON_A_PAGE = 50
 
 
-class DevicesQuery(msgspec.Struct, frozen=True):
-    """``q``: what a device's name or place contains; ``after``: the cursor of the page before."""
-
-    q: Annotated[str, Meta(max_length=200)] = ""
-    after: Annotated[str, Meta(max_length=4096)] = ""
-
-
 class DevicesForm(msgspec.Struct, frozen=True):
     """``act``: ``enrol``, ``remove`` or ``drop``; ``id``: of the device or the code that it is about."""
 
@@ -158,17 +151,17 @@ class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
     qr: str = ""
 
 
-async def _show_devices(ctx: RequestContext, call: PageCall[DevicesQuery]) -> View | Answer[None]:
+async def _show_devices(ctx: RequestContext, call: PageCall[frame.ListQuery]) -> View | Answer[None]:
     return await _devices_view(ctx, call.fields, done=flash.sentence(ctx, call, DEVICES_DONE))
 
 
 async def _again_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
-    return await _devices_view(ctx, DevicesQuery(), typed=call.fields)
+    return await _devices_view(ctx, frame.ListQuery(), typed=call.fields)
 
 
 async def _devices_view(
     ctx: RequestContext,
-    asked: DevicesQuery,
+    asked: frame.ListQuery,
     *,
     typed: DevicesForm | None = None,
     done: str = "",
@@ -200,7 +193,7 @@ async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View
     if form.act == "enrol":
         made = await _enrol(ctx, form)  # shown once: no redirect comes before
         drawn = await qr_codes.qr_code(made.code, "QR code that enrols the device")
-        return await _devices_view(ctx, DevicesQuery(), new=made, qr=drawn)
+        return await _devices_view(ctx, frame.ListQuery(), new=made, qr=drawn)
     if form.act not in ("remove", "drop"):
         raise ValidationError(reason="no such act")
     end = shared_devices.remove if form.act == "remove" else shared_devices.drop_enrolment

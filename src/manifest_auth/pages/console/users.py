@@ -108,7 +108,7 @@ async def _view(
         edited = typed if typed is not None and typed.act == "details" else None
         return UserView(
             path=USER_PATH.format(id=user.id),
-            name=f"{user.first_name} {user.last_name}".strip() or user.email,
+            name=user.full_name or user.email,
             details=edited.details if edited else {name: getattr(user, name) for name in users.DETAILS},
             entered_email=edited.email if edited else user.email,
             email=user.email,
@@ -252,24 +252,11 @@ class UsersQuery(msgspec.Struct, frozen=True):
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
-class UserRow(msgspec.Struct, frozen=True):
-    """``name``: empty for a user without one; ``last_sign_in_at``: milliseconds, 0 for never."""
-
-    id: int
-    name: str
-    email: str
-    roles: tuple[str, ...]
-    is_active: bool
-    is_invited: bool
-    is_self: bool
-    has_factor: bool
-    last_sign_in_at: int
-
-
 class UsersView(msgspec.Struct, frozen=True):
     """``first`` and ``next``: addresses, empty for none."""
 
-    rows: tuple[UserRow, ...]
+    rows: list[User]
+    me: int
     query: UsersQuery
     is_narrowed: bool
     first: str
@@ -288,7 +275,8 @@ async def _list(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Answe
     def work(unit: TenantUnit) -> UsersView:
         rows, goes_on = users.LISTING.read(unit, _SIZE, asked.after, asked.sort, filters)
         return UsersView(
-            rows=tuple(_row(user, ctx.user.user_id) for user in rows),
+            rows=rows,
+            me=ctx.user.user_id,
             query=asked,
             is_narrowed=bool(filters.names),
             first=frame.address(USERS_PATH, **chosen) if asked.after else "",
@@ -296,20 +284,6 @@ async def _list(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Answe
         )
 
     return await frame.shown(ctx, work)
-
-
-def _row(user: User, own: int) -> UserRow:
-    return UserRow(
-        id=user.id,
-        name=f"{user.first_name} {user.last_name}".strip(),
-        email=user.email,
-        roles=role_names(user.roles),
-        is_active=user.deactivated_at is None,
-        is_invited=user.never_came,
-        is_self=user.id == own,
-        has_factor=user.factors != 0,
-        last_sign_in_at=user.last_sign_in_at or 0,
-    )
 
 
 ROUTES = (

@@ -16,7 +16,7 @@ from manifest_auth.maintenance import system_admins
 from manifest_auth.maintenance.system_admins import AdminMadeData
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.console.frame import ListQuery, address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -35,12 +35,6 @@ DONE = {
 Text = Annotated[str, Meta(max_length=300)]
 
 
-class AdminsQuery(msgspec.Struct, frozen=True):
-    q: Text = ""
-    state: Text = ""
-    after: Annotated[str, Meta(max_length=4096)] = ""
-
-
 class AdminForm(msgspec.Struct, frozen=True):
     """``act``: what to do with the system admin of number ``id``, or to make one called ``username``."""
 
@@ -54,7 +48,7 @@ class AdminsView(msgspec.Struct, frozen=True):
 
     rows: tuple[AdminData, ...]
     me: int
-    query: AdminsQuery
+    query: ListQuery
     states: tuple[tuple[str, str], ...]
     is_narrowed: bool
     is_required: bool
@@ -65,16 +59,16 @@ class AdminsView(msgspec.Struct, frozen=True):
     made: AdminMadeData | None
 
 
-async def _show(ctx: RequestContext, call: PageCall[AdminsQuery]) -> View | Answer[None]:
+async def _show(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
     return await _view(ctx, call.fields, done=flash.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
-    return await _view(ctx, AdminsQuery(), call.fields.username)
+    return await _view(ctx, ListQuery(), call.fields.username)
 
 
 async def _view(
-    ctx: RequestContext, asked: AdminsQuery, username: str = "", made: AdminMadeData | None = None, done: str = ""
+    ctx: RequestContext, asked: ListQuery, username: str = "", made: AdminMadeData | None = None, done: str = ""
 ) -> View:
     state = frame.one_of(asked.state, _STATES)
     filters = Filters(state).search(asked.q.strip().casefold())
@@ -101,9 +95,9 @@ async def _view(
 async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "make":
-        return await _view(ctx, AdminsQuery(), made=await system_admins.create(ctx, form.username.strip()))
+        return await _view(ctx, ListQuery(), made=await system_admins.create(ctx, form.username.strip()))
     if form.act == "password":
-        return await _view(ctx, AdminsQuery(), made=await system_admins.reset_password(ctx, _id(form)))
+        return await _view(ctx, ListQuery(), made=await system_admins.reset_password(ctx, _id(form)))
     act = _ACTS.get(form.act)
     if act is None:
         raise ValidationError(reason="no such act")

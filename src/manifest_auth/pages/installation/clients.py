@@ -17,11 +17,11 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import rules as rules_form
-from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.console.frame import ListQuery, address
 from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.permissions import Role, role_names
+from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
@@ -35,13 +35,6 @@ _SORTS = {"NAME": "Name", "IDENTIFIER": "Identifier", "CREATED_DESC": "Newest fi
 Text = Annotated[str, Meta(max_length=300)]
 
 
-class ClientsQuery(msgspec.Struct, frozen=True):
-    q: Text = ""
-    state: Text = ""
-    sort: Text = ""
-    after: Annotated[str, Meta(max_length=4096)] = ""
-
-
 class NewClientForm(msgspec.Struct, frozen=True):
     identifier: Text = ""
     name: Text = ""
@@ -49,7 +42,7 @@ class NewClientForm(msgspec.Struct, frozen=True):
 
 class ClientsView(msgspec.Struct, frozen=True):
     rows: tuple[ClientData, ...]
-    query: ClientsQuery
+    query: ListQuery
     states: tuple[tuple[str, str], ...]
     sorts: tuple[tuple[str, str], ...]
     is_narrowed: bool
@@ -58,15 +51,15 @@ class ClientsView(msgspec.Struct, frozen=True):
     made: NewClientForm
 
 
-async def _show_clients(ctx: RequestContext, call: PageCall[ClientsQuery]) -> View | Answer[None]:
+async def _show_clients(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
     return await _clients_view(ctx, call.fields, NewClientForm())
 
 
 async def _again_clients(ctx: RequestContext, call: PageCall[NewClientForm]) -> View | Answer[None]:
-    return await _clients_view(ctx, ClientsQuery(), call.fields)
+    return await _clients_view(ctx, ListQuery(), call.fields)
 
 
-async def _clients_view(ctx: RequestContext, asked: ClientsQuery, made: NewClientForm) -> View:
+async def _clients_view(ctx: RequestContext, asked: ListQuery, made: NewClientForm) -> View:
     state, sort = frame.one_of(asked.state, _STATES), frame.one_of(asked.sort, _SORTS)
     filters = Filters(state).search(asked.q.strip())
 
@@ -137,12 +130,10 @@ CLIENT_DONE = {
 }
 
 
-class ClientQuery(msgspec.Struct, frozen=True):
-    """``show``: what of the client; ``q``: a part of a user's name or address."""
+class ClientQuery(ListQuery, frozen=True, kw_only=True):
+    """``show``: what of the client."""
 
     show: Text = ""
-    q: Text = ""
-    after: Annotated[str, Meta(max_length=4096)] = ""
 
 
 class ClientForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -156,18 +147,6 @@ class ClientForm(msgspec.Struct, frozen=True, rename="camel"):
     last_name: Text = ""
 
 
-class UserRow(msgspec.Struct, frozen=True):
-    """``last_sign_in_at``: milliseconds, 0 for never."""
-
-    name: str
-    email: str
-    roles: tuple[str, ...]
-    is_active: bool
-    is_invited: bool
-    has_factor: bool
-    last_sign_in_at: int
-
-
 class ClientView(msgspec.Struct, frozen=True):
     """``show``: which part of the client; ``users`` and ``providers``: empty where they are not shown. ``link``: to be
     shown this once, empty for none."""
@@ -176,7 +155,7 @@ class ClientView(msgspec.Struct, frozen=True):
     show: str
     done: str
     form: ClientForm
-    users: tuple[UserRow, ...]
+    users: list[User]
     q: str
     first: str
     next: str
@@ -210,7 +189,7 @@ async def _client_view(
             show=tab,
             done=done,
             form=form or ClientForm(),
-            users=tuple(_user(user) for user in rows),
+            users=rows,
             q=asked.q,
             first=address(path, show=tab, q=asked.q) if asked.after else "",
             next=address(path, show=tab, q=asked.q, after=goes_on) if goes_on else "",
@@ -226,18 +205,6 @@ async def _client_view(
 
 def _users(unit: TenantUnit, asked: ClientQuery) -> tuple[list[User], str | None]:
     return users.LISTING.read(unit, _SIZE, asked.after, "EMAIL", Filters().search(asked.q.strip()))
-
-
-def _user(user: User) -> UserRow:
-    return UserRow(
-        name=f"{user.first_name} {user.last_name}".strip(),
-        email=user.email,
-        roles=tuple(role_names(user.roles)),
-        is_active=user.deactivated_at is None,
-        is_invited=user.never_came,
-        has_factor=user.factors != 0,
-        last_sign_in_at=user.last_sign_in_at or 0,
-    )
 
 
 async def _act_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:

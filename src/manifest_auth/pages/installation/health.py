@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth.errors import Overloaded
 from manifest_auth.http import Answer
@@ -15,7 +14,7 @@ from manifest_auth.maintenance import clear_throttles, last_backup
 from manifest_auth.maintenance.last_backup import DAY_MS, OLD_MS
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.console.frame import ListQuery, address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -96,10 +95,6 @@ _NAMES = ("client", "email", "username", "address")
 Text = fields.TypedEmail
 
 
-class ThrottlesQuery(msgspec.Struct, frozen=True):
-    after: Annotated[str, Meta(max_length=4096)] = ""
-
-
 class ClearForm(msgspec.Struct, frozen=True):
     """``act``: ``all``, or else what the other fields name."""
 
@@ -121,16 +116,16 @@ class ThrottlesView(msgspec.Struct, frozen=True):
     is_on: bool
 
 
-async def _show_throttles(ctx: RequestContext, call: PageCall[ThrottlesQuery]) -> View | Answer[None]:
+async def _show_throttles(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
     cleared = flash.word(ctx, call)
     return await _view(ctx, call.fields, ClearForm(), int(cleared) if cleared.isascii() and cleared.isdigit() else None)
 
 
 async def _again(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answer[None]:
-    return await _view(ctx, ThrottlesQuery(), call.fields)
+    return await _view(ctx, ListQuery(), call.fields)
 
 
-async def _view(ctx: RequestContext, asked: ThrottlesQuery, form: ClearForm, cleared: int | None = None) -> View:
+async def _view(ctx: RequestContext, asked: ListQuery, form: ClearForm, cleared: int | None = None) -> View:
     def read(unit: SystemUnit) -> tuple[list[BlockedCounter], str | None]:
         return throttle.LISTING.read(unit, _SIZE, asked.after, "ALLOWED_DESC", Filters(now=ctx.now))
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.errors import ValidationError
@@ -15,7 +14,7 @@ from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import step
-from manifest_auth.pages.sign_in.step import State
+from manifest_auth.pages.sign_in.step import State, StateQuery
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes, return_addresses, session_lifecycle
 from manifest_auth.sign_in.completion import SignedIn
@@ -36,10 +35,6 @@ FACTOR_DUE = "sign_in/factor_due.html"
 #: Where new recovery codes are shown on the way, and the cookie with them.
 CODES, CODES_COOKIE = f"{SIGN_IN}/codes", "codes"
 _CODES_S = 600
-
-
-class DoneQuery(msgspec.Struct, frozen=True):
-    s: Annotated[str, Meta(max_length=8000)] = ""
 
 
 class ContinueForm(msgspec.Struct, frozen=True):
@@ -162,7 +157,7 @@ def handed_over(ctx: RequestContext, form_cookie: str, state: State, client: str
     return on_to(ctx, form_cookie, ends)
 
 
-async def _show_ending(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer[None]:
+async def _show_ending(ctx: RequestContext, call: PageCall[StateQuery]) -> View | Answer[None]:
     state = await step.unseal_state(ctx, call.form_cookie, call.fields.s) or State()
     if state.code:
         tenant = await step.client_of(ctx, state)

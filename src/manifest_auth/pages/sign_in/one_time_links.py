@@ -18,7 +18,8 @@ from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import done, step
-from manifest_auth.pages.sign_in.step import State, Way
+from manifest_auth.pages.sign_in.start import EmailForm
+from manifest_auth.pages.sign_in.step import State, StateQuery, Way
 from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, set_password
@@ -38,16 +39,10 @@ PATH = "/forgot"
 TEMPLATE = "sign_in/forgot.html"
 
 
-class ForgotQuery(msgspec.Struct, frozen=True):
+class ForgotQuery(StateQuery, frozen=True):
     """``sent``: 1 after the form was posted."""
 
-    s: Annotated[str, Meta(max_length=8000)] = ""
     sent: str = ""
-
-
-class ForgotForm(msgspec.Struct, frozen=True):
-    s: str = ""
-    email: fields.TypedEmail = ""
 
 
 class ForgotView(msgspec.Struct, frozen=True):
@@ -79,11 +74,11 @@ async def _show_forgot(ctx: RequestContext, call: PageCall[ForgotQuery]) -> View
     return await _form(ctx, call, call.fields.s, None, sent=bool(call.fields.sent))
 
 
-async def _again_forgot(ctx: RequestContext, call: PageCall[ForgotForm]) -> View | Answer[None]:
+async def _again_forgot(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
     return await _form(ctx, call, call.fields.s, call.fields.email)
 
 
-async def _forgot(ctx: RequestContext, call: PageCall[ForgotForm]) -> View | Answer[None]:
+async def _forgot(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
     form = call.fields
     state = await step.unseal_state(ctx, call.form_cookie, form.s) or State()
     if len(form.email) < 3 or "@" not in form.email:
@@ -103,10 +98,6 @@ CODE = "sign_in/welcome_code.html"
 CHOOSE = "sign_in/welcome_choose.html"
 ADDRESS = "sign_in/welcome_address.html"
 DONE = "sign_in/welcome_done.html"
-
-
-class WelcomeQuery(msgspec.Struct, frozen=True):
-    s: Annotated[str, Meta(max_length=8000)] = ""
 
 
 class WelcomeForm(msgspec.Struct, frozen=True):
@@ -157,7 +148,7 @@ class DoneView(msgspec.Struct, frozen=True):
     also: tuple[str, ...] = ()
 
 
-async def _show_welcome(ctx: RequestContext, call: PageCall[WelcomeQuery]) -> View | Answer[None]:
+async def _show_welcome(ctx: RequestContext, call: PageCall[StateQuery]) -> View | Answer[None]:
     state = await step.unseal_state(ctx, call.form_cookie, call.fields.s) if call.fields.s else None
     if state is not None and state.done:
         brand = brands.of_client(await step.client_of(ctx, state))

@@ -15,6 +15,7 @@ from manifest_auth.pages import brands, qr_codes
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import done, start, step
+from manifest_auth.pages.sign_in.step import StateQuery
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
 from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
@@ -36,15 +37,13 @@ FACTOR_WRONG: dict[Way, str] = {
 }
 
 
-class FactorQuery(msgspec.Struct, frozen=True):
+class FactorQuery(StateQuery, frozen=True):
     """``way``: that was chosen in place of the usual one."""
 
-    s: Annotated[str, Meta(max_length=8000)] = ""
     way: Way | Literal[""] = ""
 
 
-class FactorForm(msgspec.Struct, frozen=True, rename="camel"):
-    s: Annotated[str, Meta(max_length=8000)] = ""
+class FactorForm(StateQuery, frozen=True, rename="camel"):
     way: Way = "otp"
     otp: Code = ""
     recovery_code: Code = ""
@@ -157,18 +156,16 @@ ENROL_WRONG = _(
 )
 
 
-class EnrolQuery(msgspec.Struct, frozen=True):
+class EnrolQuery(StateQuery, frozen=True):
     """``way``: ``passkey`` to make one."""
 
-    s: Annotated[str, Meta(max_length=8000)] = ""
     way: Literal["", "passkey"] = ""
 
 
-class EnrolForm(msgspec.Struct, frozen=True):
+class EnrolForm(StateQuery, frozen=True):
     """``act``: ``totp`` begins with an authenticator app, ``confirm`` brings its first code, ``passkey`` a new passkey
     by the name of ``name``."""
 
-    s: Annotated[str, Meta(max_length=8000)] = ""
     act: Literal["totp", "confirm", "passkey"] = "confirm"
     otp: Annotated[str, Meta(max_length=64)] = ""
     credential: start.Credential = ""

@@ -15,7 +15,7 @@ from manifest_auth.pages import brands, errors, languages
 from manifest_auth.pages.call import PageCall, View, found, require, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import done, step
-from manifest_auth.pages.sign_in.step import State
+from manifest_auth.pages.sign_in.step import State, StateQuery
 from manifest_auth.pages.words import PasskeyOfAnother
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes, password
@@ -129,17 +129,11 @@ async def _email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answe
 # ``/sign-in/password``: the e-mail address and the password, in one form.
 
 
-class PasswordQuery(msgspec.Struct, frozen=True):
-    s: Annotated[str, Meta(max_length=8000)] = ""
-
-
-class PasswordForm(msgspec.Struct, frozen=True):
-    s: str = ""
-    email: fields.TypedEmail = ""
+class PasswordForm(EmailForm, frozen=True):
     password: fields.TypedPassword = ""
 
 
-async def _show(ctx: RequestContext, call: PageCall[PasswordQuery]) -> View | Answer[None]:
+async def _show(ctx: RequestContext, call: PageCall[StateQuery]) -> View | Answer[None]:
     state = await step.unseal_state(ctx, call.form_cookie, call.fields.s)
     if state is None or not state.email:
         return see_other(step.way_address(SIGN_IN, "old") if state is None else SIGN_IN)
@@ -190,8 +184,7 @@ NOT_MADE = _("The passkey could not be set up. Try again.")
 _THERE = _("Go to its sign-in")
 
 
-class PasskeyForm(msgspec.Struct, frozen=True):
-    s: Annotated[str, Meta(max_length=8000)] = ""
+class PasskeyForm(StateQuery, frozen=True):
     credential: Credential = ""
 
 

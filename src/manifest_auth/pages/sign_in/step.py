@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 
 from manifest_auth import providers, tenants
 from manifest_auth.accounts.factors.challenges import Pending
@@ -31,6 +32,12 @@ from manifest_auth.text.languages import marked as _
 #
 # It stands in a hidden field, or in the query after a form was posted. It opens nothing, and anonymous callers leave no
 # row behind.
+
+
+class StateQuery(msgspec.Struct, frozen=True):
+    """``s``: the sealed :class:`State` of a sign-in."""
+
+    s: Annotated[str, Meta(max_length=8000)] = ""
 
 
 class State(msgspec.Struct, frozen=True, omit_defaults=True):

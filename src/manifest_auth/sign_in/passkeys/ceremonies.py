@@ -97,7 +97,7 @@ def registration_options(
     bound, party = unit.of(tenant.id), relying_party.current(unit, ctx.services.settings)
     _check_room(unit, user)
     handle = passkey_rows.handle(bound, user.id, base64url.encode(ctx.services.random.bytes(_HANDLE_BYTES)))
-    full_name = f"{user.first_name} {user.last_name}".strip() or user.email
+    full_name = user.full_name or user.email
     person = Person(handle, user.email, f"{full_name} ({tenants.shown_name(tenant)})")
     return webauthn.creation(party.id, challenge, person, descriptors(bound, user.id, party))
 
