@@ -20,7 +20,7 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import Identity, Provider, sign_in_flows
-from manifest_auth.runtime.mail import Removed
+from manifest_auth.runtime.mail import RemovedData
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.throttle import origins
@@ -38,7 +38,7 @@ class Voided(NamedTuple):
     kept: Sequence[int]
     granted: int
     counts: dict[str, Any]
-    removed: Removed
+    removed: RemovedData
 
 
 def void(
@@ -63,7 +63,7 @@ def void(
         "pin": pin,
         "identities": unlinked.gone,
     }
-    removed = Removed(
+    removed = RemovedData(
         app=dropped.app,
         passkeys=dropped.passkeys,
         recovery_codes=dropped.recovery_codes,

@@ -5,8 +5,6 @@ Name and colour change with the client's other settings.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import rank
 from manifest_auth.audit import Event
@@ -16,10 +14,12 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import Tenant, brand_assets, png
 from manifest_auth.tenants.brand_assets import Logo
+from manifest_auth.text.wire import Wire
 
 
-class Brand(NamedTuple):
-    """The branding that a page needs. ``logo`` and ``stylesheet``: paths on this server; None: there is none."""
+class BrandData(Wire, frozen=True):
+    """``name``: as pages show it. ``logo``, with its size in pixels, and ``stylesheet``: addresses below the public
+    one, null where there is none; they change with their content."""
 
     name: str
     logo: str | None
@@ -28,13 +28,13 @@ class Brand(NamedTuple):
     stylesheet: str | None
 
 
-def brand_of(unit: TenantUnit, tenant: Tenant) -> Brand:
+def brand_of(unit: TenantUnit, tenant: Tenant) -> BrandData:
     """The branding of ``tenant``, whose unit this is."""
     logo, sheet = brand_assets.find(unit), stylesheet_of(tenant.identifier, tenant.settings)
     name = tenants.shown_name(tenant)
     if logo is None:
-        return Brand(name, None, 0, 0, sheet)
-    return Brand(name, logo_address(tenant.identifier, logo), logo.width, logo.height, sheet)
+        return BrandData(name, None, 0, 0, sheet)
+    return BrandData(name, logo_address(tenant.identifier, logo), logo.width, logo.height, sheet)
 
 
 def stylesheet_of(client: str, settings: str) -> str | None:

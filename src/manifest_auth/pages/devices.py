@@ -17,7 +17,7 @@ from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approval
-from manifest_auth.sign_in.devices.approval import AskingDevice, ShownCode
+from manifest_auth.sign_in.devices.approval import AskingDevice, PairingCodeData
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
@@ -145,13 +145,11 @@ class StartView(AccountView, frozen=True, kw_only=True):
 
 
 class PairingCodeView(AccountView, frozen=True, kw_only=True):
-    """``qr``: as markup; ``typed``: the letters in its place; ``ends_at``: milliseconds."""
+    """``qr``: of the code, as markup."""
 
-    pairing: str
+    code: PairingCodeData
     qr: str
-    typed: str
     client: str
-    ends_at: int
 
 
 class StateView(AccountView, frozen=True, kw_only=True):
@@ -181,11 +179,11 @@ async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View
     return view
 
 
-async def _code(ctx: RequestContext, call: PageCall[Any], code: ShownCode) -> View:
+async def _code(ctx: RequestContext, call: PageCall[Any], code: PairingCodeData) -> View:
     """The code, in the one answer that has it."""
     drawn = await qr_codes.qr_code(code.qr, catalogue(call.language).gettext(_TITLE))
     call.here = PAIRING_PATH
-    model = PairingCodeView(pairing=code.id, qr=drawn, typed=code.typed, client=ctx.user.client, ends_at=code.ends_at)
+    model = PairingCodeView(code=code, qr=drawn, client=ctx.user.client)
     view = await shown(ctx, lambda unit: model)
     view.template = _CODE
     return view

@@ -29,6 +29,7 @@ from manifest_auth.store.tables import directory_proofs, sealed_for
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.tenants.claims import directories
 from manifest_auth.text.languages import marked as _
+from manifest_auth.text.wire import Wire
 
 # Pending sign-ins of a directory's administrator, for the proof that a directory is the client's.
 #
@@ -143,14 +144,22 @@ _NO_APPLICATION = (
 )
 
 
-class Started(NamedTuple):
-    """``location``: where the browser goes; ``begun``: holds its cookie; ``application``: client id of the
-    application."""
+class ProveData(Wire, frozen=True):
+    """``location``: where to send the browser. A page should first show for which client and directory the
+    administrator signs in."""
 
     location: str
-    begun: StartedFlow
-    tenant: Tenant
+    client: str
+    client_name: str
+    directory: str
     application: str
+
+
+class Started(NamedTuple):
+    """``begun``: holds the browser's cookie."""
+
+    data: ProveData
+    begun: StartedFlow
 
 
 class _Application(NamedTuple):
@@ -193,7 +202,7 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
     begun = await ctx.store.write_quickly(lambda unit: begin_flow(unit, ctx, directory, provider_id, address))
     authorization = authorization_of(begun, callback_of(ctx), prompt="select_account")
     location = ctx.services.oidc.authorization_address(found, registration, authorization)
-    return Started(location, begun, tenant, registration.client_id)
+    return Started(ProveData(location, tenant.identifier, tenant.name, directory, registration.client_id), begun)
 
 
 async def end(ctx: RequestContext, returned: CallbackParams, cookie_of: Callable[[str], str | None]) -> Flow:

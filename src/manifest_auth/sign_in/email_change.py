@@ -19,7 +19,7 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, InvalidToken, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.runtime import mail
-from manifest_auth.runtime.mail import Removed
+from manifest_auth.runtime.mail import RemovedData
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password_checks
@@ -59,7 +59,7 @@ class UndoneChange(NamedTuple):
 
     email: str
     resets: bool
-    removed: Removed
+    removed: RemovedData
     manages: bool
 
 

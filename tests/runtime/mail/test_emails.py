@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from manifest_auth.runtime.mail import Email, Link, Reader, Removed, admin_emails, emails
+from manifest_auth.runtime.mail import Email, Link, Reader, RemovedData, admin_emails, emails
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import LANGUAGES
 
 LINK = Link("https://auth.example/welcome#abc-123", 72 * HOUR)
 CLIENT, DOMAIN, NAME, VALUE = "100 % Acme %(x)s", "acme.example", "_manifest.acme.example", "proof=abc"
 READER = Reader("ada@engines.example", "en", CLIENT)
-EVERYTHING = Removed(app=True, passkeys=1, recovery_codes=True, identities=2, badges=1, pin=True)
+EVERYTHING = RemovedData(app=True, passkeys=1, recovery_codes=True, identities=2, badges=1, pin=True)
 #: By the name of its function: an e-mail to a reader.
 MADE: dict[str, Callable[[Reader], Email]] = {
     "invitation": lambda to: emails.invitation(to, LINK),
@@ -110,7 +110,7 @@ def test_how_long_a_link_works_is_said_with_the_plural_of_the_language(language:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_without_a_link_it_says_how_to_sign_in_and_what_was_removed(language: str) -> None:
-    nothing = Removed(app=False, passkeys=0, recovery_codes=False, identities=0, badges=0, pin=False)
+    nothing = RemovedData(app=False, passkeys=0, recovery_codes=False, identities=0, badges=0, pin=False)
     to = READER._replace(language=language)
     short, long = (emails.email_undone(to, None, one, one.app) for one in (nothing, EVERYTHING))
     assert [len(email.text.split("\n\n")) for email in (short, long)] == [3, 12]

@@ -7,7 +7,6 @@ never counts as a recent proof.
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
@@ -16,18 +15,20 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import trusted_browsers
+from manifest_auth.text.canonical import when
+from manifest_auth.text.wire import Time, Wire
 
 MOST = 50  # listed
 _T = trusted_browsers.c
 _NEW = ("id", "user_id", "key", "user_agent", "address", "created_at", "ends_at")
 
 
-class TrustedBrowser(NamedTuple):
+class TrustedData(Wire, frozen=True):
     id: str
     user_agent: str
     address: str
-    created_at: int
-    ends_at: int
+    created_at: Time
+    ends_at: Time
 
 
 _OWN = _T.user_id == bindparam("of_user")
@@ -36,11 +37,10 @@ _HOLDS = (_T.ends_at > bindparam("now"), _T.created_at > bindparam("since"))
 _ADD = tenant_scoped(insert(trusted_browsers).values({name: bindparam(name) for name in _NEW}))
 _FIND = tenant_scoped(select(_T.id).where(_OWN, _T.key == bindparam("key"), *_HOLDS), str)
 _LIST = tenant_scoped(
-    select(*(_T[name] for name in TrustedBrowser._fields))
+    select(*(_T[name] for name in TrustedData.__struct_fields__))
     .where(_OWN, *_HOLDS)
     .order_by(_T.created_at.desc(), _T.id)
-    .limit(MOST),
-    TrustedBrowser,
+    .limit(MOST)
 )
 _COUNT = tenant_scoped(select(func.count()).select_from(trusted_browsers).where(*_HOLDS), int)
 _DROP_KEY = tenant_scoped(delete(trusted_browsers).where(_T.key == bindparam("key")))
@@ -75,10 +75,13 @@ def is_trusted(unit: TenantUnit, user_id: int, cookie: str | None, days: int, no
     return unit.first(_FIND, of_user=user_id, key=_key(cookie), now=now, since=now - _span(days)) is not None
 
 
-def list_all(unit: TenantUnit, user_id: int, days: int, now: int) -> list[TrustedBrowser]:
+def list_all(unit: TenantUnit, user_id: int, days: int, now: int) -> list[TrustedData]:
     """A user's trusted browsers, newest first, each with the end that it has by the rule of today."""
     found = unit.all(_LIST, of_user=user_id, now=now, since=now - _span(days))
-    return [row._replace(ends_at=min(row.ends_at, row.created_at + _span(days))) for row in found]
+    return [
+        TrustedData(one, agent, address, when(since), when(min(ends, since + _span(days))))
+        for one, agent, address, since, ends in found
+    ]
 
 
 def end_one(unit: TenantUnit, user_id: int, trusted_id: str) -> bool:

@@ -13,6 +13,7 @@ from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.clients import branding, client_lifecycle, client_settings
+from manifest_auth.clients.branding import BrandData
 from manifest_auth.errors import (
     Conflict,
     Forbidden,
@@ -249,19 +250,8 @@ SESSION_ROUTES = (
 )  # fmt: skip
 
 
-class BrandData(Wire, frozen=True):
-    """``name``: as pages show it. ``logo``, with its size in pixels, and ``stylesheet``: addresses below the public
-    one, null where there is none; they change with their content."""
-
-    name: str
-    logo: str | None
-    width: int
-    height: int
-    stylesheet: str | None
-
-
 def _brand_data(unit: TenantUnit) -> BrandData:
-    return BrandData.of(branding.brand_of(unit, tenants.get(unit, unit.tenant_id)))
+    return branding.brand_of(unit, tenants.get(unit, unit.tenant_id))
 
 
 async def _read(ctx: RequestContext, call: Call[None]) -> BrandData:

@@ -25,7 +25,7 @@ from manifest_auth.sign_in import badge, device_enrolment
 from manifest_auth.sign_in.badge import set_pin
 from manifest_auth.sign_in.device_enrolment import EnrolledDeviceData
 from manifest_auth.sign_in.devices import approval
-from manifest_auth.sign_in.devices.approval import AskingDevice, ShownCode
+from manifest_auth.sign_in.devices.approval import AskingDevice, PairingCodeData
 from manifest_auth.text.canonical import when
 
 Pin = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -100,16 +100,6 @@ class DeviceData(Wire, frozen=True):
     roles: tuple[str, ...]
 
 
-class PairingCodeData(Wire, frozen=True):
-    """``qr``: the text of the QR code; ``typed``: ten letters in its place, good with the client's identifier;
-    ``expiresAt``: of the code. Shown once."""
-
-    id: str
-    qr: str
-    typed: str
-    expires_at: Time
-
-
 class PairingData(Wire, frozen=True):
     """``device``: that scanned the code; ``expired``: renew the code until ``renewableUntil``, or begin anew."""
 
@@ -121,10 +111,6 @@ class PairingData(Wire, frozen=True):
 
 def _device(found: AskingDevice) -> DeviceData:
     return DeviceData.of(found, roles=tuple(role.value for role in found.roles))
-
-
-def _code(made: ShownCode) -> PairingCodeData:
-    return PairingCodeData(made.id, made.qr, made.typed, when(made.ends_at))
 
 
 async def _lookup(ctx: RequestContext, call: Call[UserCodeBody]) -> DeviceData:
@@ -142,11 +128,11 @@ async def _deny(ctx: RequestContext, call: Call[UserCodeBody]) -> Nothing:
 
 
 async def _begin(ctx: RequestContext, call: Call[None]) -> PairingCodeData:
-    return _code(await approval.begin_pairing(ctx))
+    return await approval.begin_pairing(ctx)
 
 
 async def _renew(ctx: RequestContext, call: Call[None]) -> PairingCodeData:
-    return _code(await approval.renew_pairing(ctx, call.path["id"]))
+    return await approval.renew_pairing(ctx, call.path["id"])
 
 
 async def _look(ctx: RequestContext, call: Call[None]) -> PairingData:

@@ -8,11 +8,12 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire, flow_cookie, ok, redirect
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, flow_cookie, ok, redirect
 from manifest_auth.http.sign_in_answer import CallbackQuery, callback_params
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof
+from manifest_auth.sign_in.directory_proof import ProveData
 
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -21,24 +22,11 @@ class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
     ] = ""
 
 
-class ProveData(Wire, frozen=True):
-    """``location``: where to send the browser. A page should first show for which client and directory the
-    administrator signs in."""
-
-    location: str
-    client: str
-    client_name: str
-    directory: str
-    application: str
-
-
 async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer[ProveData]:
-    directory = call.path["directory"].lower()
-    started = await directory_proof.begin(ctx, directory, call.body.return_to)
+    started = await directory_proof.begin(ctx, call.path["directory"].lower(), call.body.return_to)
     begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False)
-    data = ProveData(started.location, started.tenant.identifier, started.tenant.name, directory, started.application)
-    return ok(data, headers=(cookie,))
+    return ok(started.data, headers=(cookie,))
 
 
 async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:

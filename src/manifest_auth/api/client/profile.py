@@ -19,6 +19,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
+from manifest_auth.runtime.mail import RemovedData
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change
 from manifest_auth.text import fields
@@ -72,18 +73,6 @@ class ConfirmedData(Wire, frozen=True):
     email: str
 
 
-class RemovedData(Wire, frozen=True):
-    """What was added in the 24 hours before the change was requested, or later. ``app``: the authenticator app;
-    ``identities``: how many were unlinked."""
-
-    app: bool
-    passkeys: int
-    recovery_codes: bool
-    identities: int
-    badges: int
-    pin: bool
-
-
 class UndoneData(Wire, frozen=True):
     """``resets``: whether a link to choose a new password was sent to the address; ``removed``: sign-in methods that
     were removed."""
@@ -104,7 +93,7 @@ async def _confirm(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Confirme
 
 async def _undo(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> UndoneData:
     undone = await email_change.undo(ctx, call.body.token)
-    return UndoneData(undone.email, undone.resets, RemovedData(*undone.removed))
+    return UndoneData(undone.email, undone.resets, undone.removed)
 
 
 _BASE = "/api/client/auth/email"

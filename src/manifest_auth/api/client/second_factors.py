@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from manifest_auth.accounts.factors.trusted_browsers import TrustedData
 from manifest_auth.api.client.auth import EndedData, Nothing
 from manifest_auth.api.client.passkeys import WirePasskey, shown
 from manifest_auth.errors import (
@@ -103,14 +104,6 @@ class TotpData(Wire, frozen=True):
     last_used_at: Time | None
 
 
-class TrustedData(Wire, frozen=True):
-    id: str
-    user_agent: str
-    address: str
-    created_at: Time
-    ends_at: Time
-
-
 class PolicyData(Wire, frozen=True):
     """``required``: of the caller; ``dueAt``: from when on sign-in asks to enrol one, null where none is missing;
     ``methods``: what may be enrolled."""
@@ -142,7 +135,7 @@ async def _look(ctx: RequestContext, call: Call[None]) -> FactorsData:
         TotpData.of(found.totp) if found.totp is not None else None,
         tuple(map(shown, found.passkeys)),
         found.codes_left,
-        tuple(TrustedData.of(row) for row in found.trusted),
+        tuple(found.trusted),
         PolicyData(found.is_required, when(found.due_at) if found.due_at is not None else None, found.methods),
     )
 

@@ -17,7 +17,7 @@ from manifest_auth.pages.account import identities
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in import start
-from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code
+from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code, OtherWay
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.reauthentication import ProviderWay
@@ -47,11 +47,6 @@ class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
     recovery_code: Code = ""
     credential: start.Credential = ""
     provider: Annotated[str, Meta(max_length=63)] = ""
-
-
-class OtherWay(msgspec.Struct, frozen=True):
-    way: Way
-    href: str
 
 
 class ProofView(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from manifest_auth import tenants
 from manifest_auth.accounts import device_apps
-from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
+from manifest_auth.accounts.factors.trusted_browsers import TrustedData
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, session_cookie
 from manifest_auth.pages import flash
@@ -99,7 +99,7 @@ class DevicesView(AccountView, frozen=True, kw_only=True):
     apps: dict[str, str]
     may_pair: bool
     by_code: bool
-    browsers: list[TrustedBrowser]
+    browsers: list[TrustedData]
     days: int
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 import orjson
@@ -34,20 +34,14 @@ FIRST_DAY = "1970-01-01"  # from then on: everything
 Day = Annotated[str, Meta(max_length=10)]
 
 
-class Span(NamedTuple):
-    """Bounds as the audit filters take them, empty for none; ``until`` is not part of it."""
-
-    since: str
-    until: str
-
-
-def span_of(first: str, last: str, now: int) -> Span:
-    """From the start of the first to the end of the last day. Raises ValidationError for ``from`` or ``to``."""
+def span_of(first: str, last: str, now: int) -> tuple[str, str]:
+    """Bounds as the audit filters take them, empty for none, from the start of the first to the end of the last day.
+    Raises ValidationError for ``from`` or ``to``."""
     since = _start_of(first, "from") if first else (0 if last else now - _DAY_MS)
     until = _start_of(last, "to") + _DAY_MS if last else 0
     if until and since >= until:
         raise ValidationError(details=[("to", "Must not be before the first day")])
-    return Span(when(since) if since else "", when(until) if until else "")
+    return (when(since) if since else "", when(until) if until else "")
 
 
 def _start_of(text: str, field: str) -> int:
@@ -257,13 +251,8 @@ async def _filters(ctx: RequestContext, asked: TrailQuery) -> AuditFilters:
         if known is None:
             raise ValidationError(details=[("person", "No user here has this e-mail address")])
         user = known.id
-    span = span_of(asked.since, asked.until, ctx.now)
-    return AuditFilters(
-        event=audit.event_named(asked.event, "event"),
-        user=user,
-        since=span.since,
-        until=span.until,
-    )
+    since, until = span_of(asked.since, asked.until, ctx.now)
+    return AuditFilters(event=audit.event_named(asked.event, "event"), user=user, since=since, until=until)
 
 
 async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:

@@ -16,7 +16,7 @@ from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof
-from manifest_auth.sign_in.directory_proof import Started
+from manifest_auth.sign_in.directory_proof import ProveData, Started
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.tenants.claims import directories, domains
@@ -41,15 +41,6 @@ class DomainsForm(msgspec.Struct, frozen=True):
     cloud: str = ""
 
 
-class DomainProof(msgspec.Struct, frozen=True):
-    """Where an administrator of a directory goes, and what they speak for there."""
-
-    location: str
-    client: str
-    directory: str
-    application: str
-
-
 class DomainsView(msgspec.Struct, frozen=True):
     """``looked``: the domain whose record was looked for just now, and ``why`` that proved nothing; ``is_looking``:
     this installation asks name servers."""
@@ -61,7 +52,7 @@ class DomainsView(msgspec.Struct, frozen=True):
     done: str = ""
     looked: str = ""
     why: str = ""
-    proof: DomainProof | None = None
+    proof: ProveData | None = None
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -79,7 +70,7 @@ async def _view(
     done: str = "",
     looked: str = "",
     why: str = "",
-    proof: DomainProof | None = None,
+    proof: ProveData | None = None,
 ) -> View:
     def work(unit: TenantUnit) -> DomainsView:
         rows, _ = domains.LISTING.read(unit, _MOST, "", "ID", Filters())
@@ -141,8 +132,7 @@ async def _prove(ctx: RequestContext, call: PageCall[DomainsForm], form: Domains
     started: Started = await directory_proof.begin(ctx, form.directory.lower(), PATH)
     begun, settings = started.begun, ctx.services.settings
     call.headers.append(flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False))
-    proof = DomainProof(started.location, started.tenant.name, form.directory.lower(), started.application)
-    return await _view(ctx, proof=proof)
+    return await _view(ctx, proof=started.data)
 
 
 _ACTS: dict[str, Callable[[RequestContext, PageCall[DomainsForm], DomainsForm], Awaitable[str | View]]] = {

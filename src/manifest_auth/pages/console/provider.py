@@ -25,7 +25,6 @@ from manifest_auth.pages.console import frame, provider_views
 from manifest_auth.pages.console.provider_kinds import fitting
 from manifest_auth.pages.console.provider_views import (
     LIST,
-    Certificate,
     DeleteView,
     DomainRow,
     Head,
@@ -212,14 +211,13 @@ async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View
 async def _theirs_view(
     ctx: RequestContext, found: Loaded, head: Head, display_name: str, shown: tuple[provider_views.FieldView, ...]
 ) -> View:
-    pinned = tuple(Certificate(one.subject, one.not_after, one.fingerprint) for one in found.data.signing_certificates)
     model = TheirsView(
         head=head,
         action=f"{head.path}/theirs",
         display_name=display_name,
         fields=tuple(one for one in shown if not one.field.is_more),
         more=tuple(one for one in shown if one.field.is_more),
-        certificates=pinned,
+        certificates=found.data.signing_certificates,
     )
     return await view(ctx, model, "console/provider_theirs.html")
 

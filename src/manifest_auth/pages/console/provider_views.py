@@ -15,6 +15,7 @@ from manifest_auth.permissions import Role, role_names
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
+from manifest_auth.sign_in.providers.kind import CertificateData
 from manifest_auth.sign_in.providers.provider_tries import Tried
 from manifest_auth.tenants.claims import Claim
 
@@ -200,12 +201,6 @@ class OursView(msgspec.Struct, frozen=True):
     certificates: tuple[str, ...] = ()
 
 
-class Certificate(NamedTuple):
-    subject: str
-    ends: str
-    fingerprint: str
-
-
 class TheirsView(msgspec.Struct, frozen=True):
     """``action``: where the form goes; ``hidden``: that goes along; ``certificates``: those that are pinned."""
 
@@ -215,7 +210,7 @@ class TheirsView(msgspec.Struct, frozen=True):
     fields: tuple[FieldView, ...]
     more: tuple[FieldView, ...]
     hidden: tuple[tuple[str, str], ...] = ()
-    certificates: tuple[Certificate, ...] = ()
+    certificates: tuple[CertificateData, ...] = ()
 
 
 class RoleRow(NamedTuple):

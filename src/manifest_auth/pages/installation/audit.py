@@ -161,8 +161,8 @@ async def _wanted(ctx: RequestContext, asked: TrailQuery) -> EventFilter:
         if found is None:
             raise ValidationError(details=[("admin", "No system admin has this user name")])
         actor = f"admin:{found.id}"
-    span = span_of(asked.since, asked.until, ctx.now)
-    return audit.event_filter(AuditFilters(event=asked.event, actor=actor, since=span.since, until=span.until))
+    since, until = span_of(asked.since, asked.until, ctx.now)
+    return audit.event_filter(AuditFilters(event=asked.event, actor=actor, since=since, until=until))
 
 
 async def _page(

@@ -54,7 +54,7 @@ class FactorForm(StateQuery, frozen=True, rename="camel"):
 class OtherWay(msgspec.Struct, frozen=True):
     """Another way to answer. ``href``: of the page that asks for it."""
 
-    way: Way
+    way: str
     href: str
 
 

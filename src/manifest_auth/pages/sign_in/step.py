@@ -16,7 +16,7 @@ from manifest_auth.http import Answer, Head, Header, cookies, host_cookie, host_
 from manifest_auth.pages import brands, errors, security
 from manifest_auth.pages.call import PageCall, see_other
 from manifest_auth.pages.words import StepEnded, StepExpired, UnknownClient
-from manifest_auth.runtime.mail import Removed
+from manifest_auth.runtime.mail import RemovedData
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import return_addresses
@@ -62,7 +62,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     provider_id: int | None = None
     recovery_codes: tuple[str, ...] = ()
     done: Literal["", "confirmed", "undone", "undone-resets"] = ""
-    removed: Removed | None = None
+    removed: RemovedData | None = None
     manages: bool = False
     made_at: int = 0
 

@@ -40,6 +40,6 @@ from manifest_auth.runtime.mail.emails import (
     wrong_codes,
 )
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection, server_of
-from manifest_auth.runtime.mail.removed import Removed, after_undoing
+from manifest_auth.runtime.mail.removed import RemovedData, after_undoing
 from manifest_auth.runtime.mail.server import NotSent, Server
 from manifest_auth.runtime.mail.writing import Email, Link, Reader

@@ -7,7 +7,7 @@ in the name of this server.
 
 from __future__ import annotations
 
-from manifest_auth.runtime.mail.removed import Removed, after_undoing
+from manifest_auth.runtime.mail.removed import RemovedData, after_undoing
 from manifest_auth.runtime.mail.writing import Email, Link, Reader, opened, several, write
 from manifest_auth.runtime.mail.writing import sentence as _
 
@@ -118,7 +118,7 @@ def email_changed(to: Reader, link: Link) -> Email:
     )
 
 
-def email_undone(to: Reader, link: Link | None, removed: Removed, manages: bool) -> Email:
+def email_undone(to: Reader, link: Link | None, removed: RemovedData, manages: bool) -> Email:
     """To the old address of a user, which was restored; the password is invalid. ``link``: to choose another one, None
     for a user who gets none; ``manages``: the user manages other users."""
     again, also = _("This is the e-mail address of your account at %(client)s again."), after_undoing(removed, manages)

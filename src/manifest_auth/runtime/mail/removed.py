@@ -5,18 +5,18 @@ No input or output.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth.runtime.mail.writing import Sentence, several
 from manifest_auth.runtime.mail.writing import sentence as _
+from manifest_auth.text.wire import Wire
 
 _REMOVED = _(
     "Sign-in methods were removed because they were added in the 24 hours before the change was requested, or later:"
 )
 
 
-class Removed(NamedTuple):
-    """Sign-in methods that were taken from an account. ``identities``: how many were unlinked."""
+class RemovedData(Wire, frozen=True):
+    """What was added in the 24 hours before the change was requested, or later. ``app``: the authenticator app;
+    ``identities``: how many were unlinked."""
 
     app: bool
     passkeys: int
@@ -26,7 +26,7 @@ class Removed(NamedTuple):
     pin: bool
 
 
-def after_undoing(removed: Removed, manages: bool) -> tuple[Sentence, ...]:
+def after_undoing(removed: RemovedData, manages: bool) -> tuple[Sentence, ...]:
     """What a user has to know whose former address was restored. ``manages``: the user manages other users."""
     passkeys, identities, badges = removed.passkeys, removed.identities, removed.badges
     each = (

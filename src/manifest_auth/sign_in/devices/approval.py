@@ -24,6 +24,7 @@ from manifest_auth.tenants.device_rules import PairingRules, networks
 from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters
+from manifest_auth.text.wire import Time, Wire
 from manifest_auth.throttle.throttle import network_of
 
 # Whether a device and its person are in the same network: closes a code that is sent to someone elsewhere.
@@ -189,13 +190,14 @@ _OF_GRANT: dict[str, State] = {
 }
 
 
-class ShownCode(NamedTuple):
-    """``qr``: the text of the QR code; ``typed``: in groups; ``ends_at``: of the code, milliseconds."""
+class PairingCodeData(Wire, frozen=True):
+    """``qr``: the text of the QR code; ``typed``: ten letters in its place, good with the client's identifier;
+    ``expiresAt``: of the code. Shown once."""
 
     id: str
     qr: str
     typed: str
-    ends_at: int
+    expires_at: Time
 
 
 class PairingState(NamedTuple):
@@ -212,7 +214,7 @@ class _Code(NamedTuple):
     typed: str
 
 
-async def begin_pairing(ctx: RequestContext) -> ShownCode:
+async def begin_pairing(ctx: RequestContext) -> PairingCodeData:
     """Begins a pairing; of four open ones the oldest ends. Raises ReauthenticationRequired, Forbidden, Conflict."""
     step_up.check(ctx, Act.PAIRING)
     services, user, now = ctx.services, ctx.user, ctx.now
@@ -244,7 +246,7 @@ async def begin_pairing(ctx: RequestContext) -> ShownCode:
     return _shown(ctx, pairing.id, code, pairing.code_ends_at)
 
 
-async def renew_pairing(ctx: RequestContext, pairing_id: str) -> ShownCode:
+async def renew_pairing(ctx: RequestContext, pairing_id: str) -> PairingCodeData:
     """Another code for a pairing that no device has claimed. Raises NotFound, Conflict."""
     await ctx.services.keys.ensure_current()
     code, now = _new_code(ctx), ctx.now
@@ -345,8 +347,8 @@ def _mark(ctx: RequestContext, code: _Code) -> str:
     return grants.mark(ctx.services, "pairing", ctx.user.tenant_id, code.typed)
 
 
-def _shown(ctx: RequestContext, pairing_id: str, code: _Code, ends_at: int) -> ShownCode:
+def _shown(ctx: RequestContext, pairing_id: str, code: _Code, ends_at: int) -> PairingCodeData:
     public = ctx.services.settings.public_url.rstrip("/")
-    return ShownCode(
-        pairing_id, f"{public}/pair#{ctx.user.client}.{code.scanned}", grouped_letters(code.typed, 5), ends_at
+    return PairingCodeData(
+        pairing_id, f"{public}/pair#{ctx.user.client}.{code.scanned}", grouped_letters(code.typed, 5), when(ends_at)
     )

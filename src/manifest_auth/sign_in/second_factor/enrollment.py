@@ -11,7 +11,7 @@ from manifest_auth.accounts.factors import Kind, challenges, one_time_codes, pas
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.factors.one_time_codes import Totp
 from manifest_auth.accounts.factors.passkey_rows import Passkey
-from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
+from manifest_auth.accounts.factors.trusted_browsers import TrustedData
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, NotFound, ValidationError
@@ -129,7 +129,7 @@ class Own(NamedTuple):
     totp: Totp | None
     passkeys: list[Passkey]
     codes_left: int
-    trusted: list[TrustedBrowser]
+    trusted: list[TrustedData]
     is_required: bool
     due_at: int | None
     methods: tuple[str, ...]
