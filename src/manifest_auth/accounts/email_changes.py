@@ -18,7 +18,7 @@ from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.settings import DAY
-from manifest_auth.store import SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
+from manifest_auth.store import SystemUnit, TenantUnit, among, columns, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import email_changes
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import email_key, when
@@ -66,9 +66,7 @@ class EmailChange(NamedTuple):
 _C = email_changes.c
 _ALL = select(*(_C[name] for name in EmailChange._fields))
 _PENDING = (_C.confirmed_at.is_(None), _C.closed_at.is_(None), _C.expires_at > bindparam("now"))
-_NEW = (
-    "key", "user_id", "old_email", "old_proved_at", "new_email", "started_by", "created_at", "expires_at",
-)  # fmt: skip
+_NEW = columns("key user_id old_email old_proved_at new_email started_by created_at expires_at")
 _ADD = tenant_scoped(insert(email_changes).values({name: bindparam(name) for name in _NEW}))
 _BY_KEY = tenant_scoped(_ALL.where(_C.key == bindparam("key")), EmailChange)
 _ANYWHERE = cross_tenant(

@@ -13,7 +13,7 @@ from manifest_auth.context import BADGE, Request
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
 from manifest_auth.sessions.sessions import Opened, SessionProof
-from manifest_auth.store import TenantScoped, TenantUnit, tenant_scoped
+from manifest_auth.store import TenantScoped, TenantUnit, columns, tenant_scoped
 from manifest_auth.store.tables import sessions
 
 #: The longest life of a device's session, milliseconds: no older one is open.
@@ -37,11 +37,10 @@ class Hold(NamedTuple):
     provider_id: int | None = None
 
 
-_NEW = (
-    "id", "user_id", "method", "provider_id", "created_at", "ends_at", "device_ends_at", "last_used_at", "address",
-    "user_agent", "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at", "amr", "role_cap", "app_id",
-    "device_id", "label", "idle_s",
-)  # fmt: skip
+_NEW = columns(
+    "id user_id method provider_id created_at ends_at device_ends_at last_used_at address user_agent cookie_hash "
+    "cookie_seen_at refresh_current refresh_changed_at amr role_cap app_id device_id label idle_s"
+)
 _OPEN = tenant_scoped(insert(sessions).values({name: bindparam(name) for name in _NEW}))
 _APP = tenant_scoped(select(_S.app_id).where(_S.id == bindparam("sid")), str)
 _COUNT = tenant_scoped(

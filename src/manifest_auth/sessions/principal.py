@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, case, func, literal, null, select
 
 from manifest_auth.context import Principal
-from manifest_auth.store import Store, SystemUnit, among, cross_tenant
+from manifest_auth.store import Store, SystemUnit, among, columns, cross_tenant
 from manifest_auth.store.tables import installation, sessions, tenants, users
 
 _S, _U, _T = sessions.c, users.c, tenants.c
@@ -44,10 +44,9 @@ def select_principal(**columns: Any) -> Select[Any]:
     return select(*(found[name] for name in Principal._fields))
 
 
-_OF_SESSION = (
-    "tenant_id", "user_id", "method", "created_at", "ended_at", "cookie_seen_at", "amr", "authenticated_at", "role_cap",
-    "idle_s",
-)  # fmt: skip
+_OF_SESSION = columns(
+    "tenant_id user_id method created_at ended_at cookie_seen_at amr authenticated_at role_cap idle_s"
+)
 #: When a session ends. A device's has its end in a column of its own, so that programs which do not know the cap of its
 #: roles take it for over; no statement reads the other column alone.
 ENDS_AT = func.coalesce(_S.device_ends_at, _S.ends_at).label("ends_at")

@@ -9,7 +9,16 @@ from sqlalchemy import BigInteger, Table, Update, and_, bindparam, cast, exists,
 from manifest_auth.context import Principal, Request
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import ENDS_AT, cookie_hash, read
-from manifest_auth.store import Filters, Listing, SystemUnit, TenantStore, TenantUnit, tenant_condition, tenant_scoped
+from manifest_auth.store import (
+    Filters,
+    Listing,
+    SystemUnit,
+    TenantStore,
+    TenantUnit,
+    columns,
+    tenant_condition,
+    tenant_scoped,
+)
 from manifest_auth.store.tables import sessions, tenants, users
 
 # Proofs of a person before a session opens: the methods (RFC 8176), and the time.
@@ -45,10 +54,10 @@ TOUCH_EVERY_MS = 60_000
 _S = sessions.c
 
 
-_NEW = (
-    "id", "user_id", "method", "provider_id", "created_at", "ends_at", "last_used_at", "address", "user_agent",
-    "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at", "amr", "authenticated_at",
-)  # fmt: skip
+_NEW = columns(
+    "id user_id method provider_id created_at ends_at last_used_at address user_agent cookie_hash cookie_seen_at "
+    "refresh_current refresh_changed_at amr authenticated_at"
+)
 _OPEN = tenant_scoped(insert(sessions).values({name: bindparam(name) for name in _NEW}))
 
 
@@ -237,20 +246,13 @@ def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[List
 
 
 #: Columns that a session has of its parent.
-INHERITED: Final = (
-    "tenant_id", "user_id", "method", "provider_id", "created_at", "ends_at", "amr", "authenticated_at", "role_cap",
-    "device_ends_at", "idle_s", "device_id", "label",
-)  # fmt: skip
+INHERITED: Final = columns(
+    "tenant_id user_id method provider_id created_at ends_at amr authenticated_at role_cap device_ends_at idle_s "
+    "device_id label"
+)
 #: Columns that are its own, from the exchange on, and those that are empty then.
-_GIVEN: Final = (
-    "id",
-    "last_used_at",
-    "address",
-    "user_agent",
-    "cookie_hash",
-    "cookie_seen_at",
-    "refresh_current",
-    "refresh_changed_at",
+_GIVEN: Final = columns(
+    "id last_used_at address user_agent cookie_hash cookie_seen_at refresh_current refresh_changed_at"
 )
 OWN: Final = (*_GIVEN, "parent_id", "has_children", "ended_at", "end_reason", "refresh_previous", "app_id")
 assert sorted((*INHERITED, *OWN)) == sorted(_S.keys()), "each column of sessions is inherited, or not: list it"

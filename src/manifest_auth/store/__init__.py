@@ -27,6 +27,7 @@ from manifest_auth.store.statements import (
     Global,
     TenantScoped,
     UnscopedStatement,
+    columns,
     cross_tenant,
     global_,
     tenant_condition,

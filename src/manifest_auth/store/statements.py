@@ -291,6 +291,11 @@ def _row(row: type[R] | None) -> Callable[[Any], Any]:
     return row._make if issubclass(row, tuple) else itemgetter(0)  # type: ignore[attr-defined]  # a NamedTuple
 
 
+def columns(names: str) -> tuple[str, ...]:
+    """Return the names of columns in a text, which blanks separate."""
+    return tuple(names.split())
+
+
 @overload
 def tenant_scoped(source: Source, *, every_kind: bool = False) -> TenantScoped[Any]: ...
 @overload

@@ -16,7 +16,7 @@ from manifest_auth.runtime.settings import HOUR
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.ends import ending
 from manifest_auth.sessions.sessions import advancing
-from manifest_auth.store import SystemUnit, global_, installation_values
+from manifest_auth.store import SystemUnit, columns, global_, installation_values
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
@@ -150,8 +150,9 @@ BY_SESSION = global_(
     .where(_S.id == bindparam("id")),
     AdminSession,
 )  # fmt: skip
-_NEW = ("id", "admin_id", "created_at", "ends_at", "last_used_at", "address", "user_agent", "refresh_current",
-        "refresh_changed_at", "proved_at")  # fmt: skip
+_NEW = columns(
+    "id admin_id created_at ends_at last_used_at address user_agent refresh_current refresh_changed_at proved_at"
+)
 _OPEN = global_(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
 _PROVED = global_(update(admin_sessions).where(_S.id == bindparam("sid")).values(proved_at=bindparam("now")))
 _ADVANCE, _END = global_(advancing(admin_sessions)), global_(ending(admin_sessions))

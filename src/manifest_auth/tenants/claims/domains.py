@@ -13,7 +13,7 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, existing
 from manifest_auth.runtime.clock import Random
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, columns, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import domain_claims, domain_owners
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import dns_lookup
@@ -84,9 +84,7 @@ _ADD = tenant_scoped(
     .values({name: bindparam(name) for name in Claim._fields if name != "tenant_id"})
     .on_conflict_do_nothing(index_elements=["tenant_id", "domain"])
 )
-_CHANGED = (
-    "state", "proof", "contested", "reason", "proved_at", "failing_since", "notices", "next_check_at",
-)  # fmt: skip
+_CHANGED = columns("state proof contested reason proved_at failing_since notices next_check_at")
 _PUT = tenant_scoped(
     update(domain_claims).where(_OF_DOMAIN).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
