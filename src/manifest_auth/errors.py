@@ -18,9 +18,17 @@ Marked = NewType("Marked", str)
 
 #: Credentials that may be replayed: values of a metric's label.
 Replay = Literal[
-    "refresh_token", "admin_refresh_token", "one_time_code", "one_time_link", "oidc_state", "saml_response",
-    "saml_assertion", "totp", "recovery_code", "passkey",
-]  # fmt: skip
+    "refresh_token",
+    "admin_refresh_token",
+    "one_time_code",
+    "one_time_link",
+    "oidc_state",
+    "saml_response",
+    "saml_assertion",
+    "totp",
+    "recovery_code",
+    "passkey",
+]
 
 
 _LONGEST_LOGGED = 500

@@ -234,9 +234,16 @@ def reset_factors(
     closed = one_time_links.close(unit, user.id, now, Purpose.RESET)
     email_changes.close_pending(unit, user.id, now)
     mail_queue.tell(
-        unit, who, tools.mail_queue, user, Event.SECOND_FACTOR_RESET,
-        reason=reason, factors=dropped.factors, sessions_ended=dropped.sessions, links_closed=closed,
-    )  # fmt: skip
+        unit,
+        who,
+        tools.mail_queue,
+        user,
+        Event.SECOND_FACTOR_RESET,
+        reason=reason,
+        factors=dropped.factors,
+        sessions_ended=dropped.sessions,
+        links_closed=closed,
+    )
     return FactorResetData(dropped.factors, dropped.sessions)
 
 

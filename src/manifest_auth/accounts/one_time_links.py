@@ -86,9 +86,16 @@ def _key(token: str) -> str:
 
 
 def make(
-    unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: str, now: int, *, emailed: bool,
+    unit: TenantUnit,
+    user_id: int,
+    purpose: Purpose,
+    token: str,
+    made_by: str,
+    now: int,
+    *,
+    emailed: bool,
     life_s: int | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Stores a link with a random token; earlier ones of the user for the same purpose close. ``emailed``: it is only
     mailed to the user's own address. ``life_s``: lifetime in seconds, in place of the purpose's. Returns when it
     expires, in milliseconds."""

@@ -113,9 +113,17 @@ def entered(unit: TenantUnit, sealer: Sealer, found: Pin, pin: str) -> str | Non
 
 
 def put(
-    unit: TenantUnit, sealer: Sealer, user_id: int, prepared: Prepared, hashed: str, now: int,
-    temporary_until: int | None = None, given_by: str | None = None, *, given: bool = False,
-) -> None:  # fmt: skip
+    unit: TenantUnit,
+    sealer: Sealer,
+    user_id: int,
+    prepared: Prepared,
+    hashed: str,
+    now: int,
+    temporary_until: int | None = None,
+    given_by: str | None = None,
+    *,
+    given: bool = False,
+) -> None:
     """Stores a hashed PIN in place of the one before, dead or not. ``temporary_until``, ``given_by``, ``given``: see
     :class:`Pin`."""
     values = {"hash": hashed, "set_at": now, "temporary_until": temporary_until, "given_by": given_by}

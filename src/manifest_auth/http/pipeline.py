@@ -163,9 +163,17 @@ class Pipeline:
         changes = method not in _READING and (pattern != _GRAPHQL or ctx.mutation is not None)
         if self._log_all or (self._log_changes and changes):
             mutation = {} if ctx.mutation is None else ctx.mutation._asdict()
-            services.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
-                           ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address,
-                           **mutation)  # fmt: skip
+            services.log.info(
+                "request",
+                request_id=ctx.request_id,
+                method=method,
+                route=pattern,
+                status=answer.status,
+                ms=round(seconds * 1000, 2),
+                caller=ctx.caller.actor,
+                address=ctx.address,
+                **mutation,
+            )
 
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
         """Hides the admin API and its pages from addresses that may not use them, so that an attacker does not learn
@@ -215,9 +223,16 @@ class Pipeline:
     ) -> Answer[None]:
         if refusal.replay is not None:
             self._services.metrics.replayed(refusal.replay)
-        self._services.log.info("refused", request_id=ctx.request_id, method=scope["method"], route=pattern,
-                             code=refusal.code, reason=refusal.logged, caller=ctx.caller.actor,
-                             address=ctx.address)  # fmt: skip
+        self._services.log.info(
+            "refused",
+            request_id=ctx.request_id,
+            method=scope["method"],
+            route=pattern,
+            code=refusal.code,
+            reason=refusal.logged,
+            caller=ctx.caller.actor,
+            address=ctx.address,
+        )
         return await self._answer_refusal(ctx, scope, refusal, route, head)
 
     async def _answer_refusal(

@@ -121,10 +121,17 @@ def _write(
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings).texts), "ascii")
             members[KEY] = add(archive, KEY, folder / KEY)
         manifest = Manifest(
-            format=FORMAT, release=__version__, made_at=began, schema=found.schema.number, rows=found.rows,
-            chains=found.chains, files="here" if place is not None else settings.files, lost=lost, members=members,
+            format=FORMAT,
+            release=__version__,
+            made_at=began,
+            schema=found.schema.number,
+            rows=found.rows,
+            chains=found.chains,
+            files="here" if place is not None else settings.files,
+            lost=lost,
+            members=members,
             readable_by=found.schema.readable_by,
-        )  # fmt: skip
+        )
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
         if len(text) > MOST_MANIFEST:
             raise NotPossible(f"the manifest has {len(text):,} bytes, more than {MOST_MANIFEST:,}")

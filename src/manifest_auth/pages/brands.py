@@ -96,6 +96,14 @@ async def _file(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("GET", "/assets/brand/{client}/{file}", _file, Access.OPEN, "A client's logo or colours, for its pages",
-          sends=("image/png", "text/css"), refusals=(NotFound,), operation="getBrandFile"),
-)  # fmt: skip
+    Route(
+        "GET",
+        "/assets/brand/{client}/{file}",
+        _file,
+        Access.OPEN,
+        "A client's logo or colours, for its pages",
+        sends=("image/png", "text/css"),
+        refusals=(NotFound,),
+        operation="getBrandFile",
+    ),
+)

@@ -205,9 +205,17 @@ def link(
     """Links a subject to a user. ``granted``: bit mask of roles that the provider's groups granted. Raises Conflict
     when a concurrent sign-in was faster."""
     added = unit.one(
-        _ADD, provider_id=provider_id, subject=subject, user_id=user_id, how=how.value, email=address.email,
-        vouched=int(address.vouched), granted=granted, created_at=now, last_sign_in_at=now,
-    )  # fmt: skip
+        _ADD,
+        provider_id=provider_id,
+        subject=subject,
+        user_id=user_id,
+        how=how.value,
+        email=address.email,
+        vouched=int(address.vouched),
+        granted=granted,
+        created_at=now,
+        last_sign_in_at=now,
+    )
     return Identity(added, provider_id, subject, user_id, granted)
 
 

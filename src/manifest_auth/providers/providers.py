@@ -146,9 +146,16 @@ def find_with_issuer(unit: TenantUnit, kind: str, issuer: str) -> Provider | Non
 
 
 def create(
-    unit: TenantUnit, sealer: Sealer, name: str, display_name: str, settings: Settings, secrets: Secrets,
-    *, by_admin: bool, now: int,
-) -> Provider:  # fmt: skip
+    unit: TenantUnit,
+    sealer: Sealer,
+    name: str,
+    display_name: str,
+    settings: Settings,
+    secrets: Secrets,
+    *,
+    by_admin: bool,
+    now: int,
+) -> Provider:
     """Creates a provider. ``by_admin``: an Admin or a system admin does, see :func:`change`. Raises ValidationError,
     Conflict, Forbidden."""
     check_provider_name(name)
@@ -163,9 +170,16 @@ def create(
     _check_unique(unit, own, None)
     text = msgspec.json.encode(settings).decode()
     added = unit.one(
-        _ADD, name=name, display_name=display_name, kind=own.kind, issuer=own.identifier, settings=text,
-        reaches_admins=int(by_admin), created_at=now, changed_at=now,
-    )  # fmt: skip
+        _ADD,
+        name=name,
+        display_name=display_name,
+        kind=own.kind,
+        issuer=own.identifier,
+        settings=text,
+        reaches_admins=int(by_admin),
+        created_at=now,
+        changed_at=now,
+    )
     _set_domains(unit, added, settings)
     return replace_secrets(unit, sealer, get_by_id(unit, added), secrets)
 

@@ -32,10 +32,17 @@ _OF_USER = ("email", "first_name", "last_name", "title", "language", "deactivate
 _WHO = {name: _U[name] for name in _OF_USER} | {
     "held_roles": _U.roles.label("held_roles"),
     "has_password": case((_U.password_hash.is_(None), 0), else_=1).label("has_password"),
-    "kind": _U.kind, "scopes": null(), "addresses": literal(""), "role_cap": null(), "idle_s": null(),
+    "kind": _U.kind,
+    "scopes": null(),
+    "addresses": literal(""),
+    "role_cap": null(),
+    "idle_s": null(),
     "has_parent": literal(0),
-    "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
-}  # fmt: skip
+    "client": _T.identifier,
+    "client_name": _T.name,
+    "tenant_settings": _T.settings,
+    "suspended_at": _T.suspended_at,
+}
 
 
 def select_principal(**columns: Any) -> Select[Any]:

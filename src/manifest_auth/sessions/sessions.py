@@ -115,9 +115,16 @@ class Opened(NamedTuple):
 
 
 def open_session(
-    unit: TenantUnit, request: Request, user_id: int, method: str, provider_id: int | None, proof: SessionProof, *,
-    random: Random, most_s: int,
-) -> Opened:  # fmt: skip
+    unit: TenantUnit,
+    request: Request,
+    user_id: int,
+    method: str,
+    provider_id: int | None,
+    proof: SessionProof,
+    *,
+    random: Random,
+    most_s: int,
+) -> Opened:
     """Opens a session with three new random keys; no value from the request is adopted (session fixation)."""
     now = request.now
     opened = Opened(random.text(16), random.text(32), random.text(12), now + most_s * 1000)

@@ -127,8 +127,16 @@ _ADD = tenant_scoped(insert(jobs).values({name: bindparam(name) for name in _INS
 #: Columns that must not have changed since the rules read them.
 _CHECKED = ("status", "done", "records", "events")
 _CHANGED = (
-    "name", "name_key", "asset_id", "priority", *_CHECKED, "changed_at", "started_at", "completed_at", "canceled_at",
-)  # fmt: skip
+    "name",
+    "name_key",
+    "asset_id",
+    "priority",
+    *_CHECKED,
+    "changed_at",
+    "started_at",
+    "completed_at",
+    "canceled_at",
+)
 _SAVE = tenant_scoped(
     update(jobs)
     .where(_C.id == bindparam("of"), *(_C[name] == bindparam(f"old_{name}") for name in _CHECKED))

@@ -46,13 +46,20 @@ class ConsoleSession(NamedTuple):
 
 _BY_COOKIE = global_(
     select(
-        _S.id, _S.admin_id, _A.username, _S.ends_at, _S.ended_at, _A.disabled_at, _S.cookie_seen_at, _S.proved_at,
+        _S.id,
+        _S.admin_id,
+        _A.username,
+        _S.ends_at,
+        _S.ended_at,
+        _A.disabled_at,
+        _S.cookie_seen_at,
+        _S.proved_at,
         and_(IS_REQUIRED, _A.id.not_in(HAS_ONE)).label("limited"),
     )
     .select_from(admin_sessions.join(system_admins, _A.id == _S.admin_id))
     .where(_S.cookie_hash == bindparam("cookie_hash")),
     ConsoleSession,
-)  # fmt: skip
+)
 _BEGIN = global_(
     update(admin_sessions)
     .where(_S.id == bindparam("sid"))

@@ -51,9 +51,16 @@ def create(unit: TenantUnit, who: RequestOrOrigin, draft: Draft) -> ServiceAccou
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     check_may_give(unit, who, draft.roles)
     fresh = ServiceAccount(
-        id=0, tenant_id=unit.tenant_id, name=rows.check_name(draft.name), roles=draft.roles, created_at=who.origin.at,
-        deactivated_at=None, created_by=who.origin.actor, deleted_at=None, **_own(draft),
-    )  # fmt: skip
+        id=0,
+        tenant_id=unit.tenant_id,
+        name=rows.check_name(draft.name),
+        roles=draft.roles,
+        created_at=who.origin.at,
+        deactivated_at=None,
+        created_by=who.origin.actor,
+        deleted_at=None,
+        **_own(draft),
+    )
     made = rows.add(unit, fresh)
     audit.record(unit, who, Event.SERVICE_ACCOUNT_CREATED, made.subject, **_shown(made))
     return made

@@ -28,10 +28,17 @@ _READ, _LISTED = 100, 6
 COMING_AND_GOING = {
     event.value
     for event in (
-        Event.SIGNED_IN, Event.SIGNED_OUT, Event.SIGNED_OUT_ALL, Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED,
-        Event.THROTTLED, Event.PASSWORD_REHASHED, Event.EVENTS_LEFT_OUT, Event.SESSION_ENDED,
+        Event.SIGNED_IN,
+        Event.SIGNED_OUT,
+        Event.SIGNED_OUT_ALL,
+        Event.SIGN_IN_FAILED,
+        Event.SIGN_IN_REFUSED,
+        Event.THROTTLED,
+        Event.PASSWORD_REHASHED,
+        Event.EVENTS_LEFT_OUT,
+        Event.SESSION_ENDED,
     )
-}  # fmt: skip
+}
 
 
 class OverviewView(msgspec.Struct, frozen=True):

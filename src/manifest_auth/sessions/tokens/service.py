@@ -90,9 +90,16 @@ def mint(ring: KeyRing, issuer: str, grant: Grant, now_ms: int) -> str:
 
     key, issued, client_id = ring.signing(Purpose.SERVICE), now_ms // 1000, client_id_of(grant.account)
     claims = Claims(
-        iss=issuer, aud=issuer, sub=client_id, client_id=client_id, client=grant.client, scope=" ".join(grant.scope),
-        iat=issued, exp=issued + grant.seconds, jti=grant.jti,
-    )  # fmt: skip
+        iss=issuer,
+        aud=issuer,
+        sub=client_id,
+        client_id=client_id,
+        client=grant.client,
+        scope=" ".join(grant.scope),
+        iat=issued,
+        exp=issued + grant.seconds,
+        jti=grant.jti,
+    )
     payload = orjson.dumps(msgspec.to_builtins(claims))
     return jws.serialize_compact(dict(_header(key.id)), payload, key.jose, algorithms=[_ALGORITHM])
 

@@ -103,9 +103,16 @@ def registration_options(
 
 
 def add(
-    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str, credential: dict[str, Any],
-    name: str, *, but: str = "",
-) -> Added:  # fmt: skip
+    unit: SystemUnit,
+    ctx: RequestContext,
+    tenant: Tenant,
+    user: User,
+    challenge: str,
+    credential: dict[str, Any],
+    name: str,
+    *,
+    but: str = "",
+) -> Added:
     """Verifies a new passkey of a locked user and stores it; the user's other sessions and all trust end.
     ``challenge``: of the options; ``name``: empty, where the authenticator's own is to be taken; ``but``: the session
     that stays.

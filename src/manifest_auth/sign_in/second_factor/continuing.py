@@ -191,9 +191,16 @@ def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Chall
 
 
 def _finish(
-    unit: SystemUnit, ctx: RequestContext, challenge: Challenge, pending: Pending, way: Way, user: User,
-    browser: BrowserCookies, *, waits: bool,
-) -> Finished:  # fmt: skip
+    unit: SystemUnit,
+    ctx: RequestContext,
+    challenge: Challenge,
+    pending: Pending,
+    way: Way,
+    user: User,
+    browser: BrowserCookies,
+    *,
+    waits: bool,
+) -> Finished:
     """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
     # Both were proved by now; of a provider, only its own time counts. A factor that is new proves nothing.
