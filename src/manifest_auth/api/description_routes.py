@@ -89,7 +89,14 @@ async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 _SENDS = ("application/json",)
 ROUTES = (
     Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description", sends=_SENDS),
-    Route("GET", "/power-apps.json", _connector, Access.OPEN,
-          "Power Apps custom connector, OpenAPI 2.0, to be imported", sends=_SENDS, operation="getPowerAppsConnector"),
+    Route(
+        "GET",
+        "/power-apps.json",
+        _connector,
+        Access.OPEN,
+        "Power Apps custom connector, OpenAPI 2.0, to be imported",
+        sends=_SENDS,
+        operation="getPowerAppsConnector",
+    ),
     Route("GET", "/docs", _docs, Access.OPEN, "This description as a page", sends=("text/html",)),
-)  # fmt: skip
+)

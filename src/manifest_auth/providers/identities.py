@@ -137,12 +137,22 @@ _RESET_VERIFICATION = tenant_scoped(
 _OTHERS = tenant_scoped(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
 _OF_USER = (
     select(
-        _C.id, providers.c.name, providers.c.display_name, providers.c.kind, _C.subject, _C.email, _C.how,
-        _C.vouched, _C.confirmed_at, _C.confirmed_by, _C.created_at, _C.last_sign_in_at,
+        _C.id,
+        providers.c.name,
+        providers.c.display_name,
+        providers.c.kind,
+        _C.subject,
+        _C.email,
+        _C.how,
+        _C.vouched,
+        _C.confirmed_at,
+        _C.confirmed_by,
+        _C.created_at,
+        _C.last_sign_in_at,
     )
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
-)  # fmt: skip
+)
 _LIST = tenant_scoped(_OF_USER.order_by(_C.id).limit(100), IdentityRow)
 #: The identities of one user (``of_user``). Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
 IDENTITIES = Listing(

@@ -103,7 +103,17 @@ def _draw_qr(text: str, title: str) -> str:
     made = io.BytesIO()
     # The lowest level of correction: a screen is not scratched, and fewer modules are larger ones.
     segno.make(text, error="l", micro=False).save(
-        made, kind="svg", xmldecl=False, nl=False, scale=MODULE_PX, border=QUIET_ZONE, unit="px", dark="#000",
-        light="#fff", title=title, svgclass="qr", lineclass=None,
-    )  # fmt: skip
+        made,
+        kind="svg",
+        xmldecl=False,
+        nl=False,
+        scale=MODULE_PX,
+        border=QUIET_ZONE,
+        unit="px",
+        dark="#000",
+        light="#fff",
+        title=title,
+        svgclass="qr",
+        lineclass=None,
+    )
     return '<svg role="img" shape-rendering="crispEdges" ' + made.getvalue().decode().removeprefix("<svg ")

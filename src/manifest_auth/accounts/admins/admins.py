@@ -142,14 +142,23 @@ _ADDRESSES = global_(
 )
 BY_SESSION = global_(
     select(
-        _S.id, _S.admin_id, _A.username, _S.created_at, _S.ends_at, _S.ended_at, _A.disabled_at,
-        _S.refresh_current, _S.refresh_previous, _S.refresh_changed_at,
-        and_(IS_REQUIRED, _A.id.not_in(HAS_ONE)).label("limited"), _S.proved_at,
+        _S.id,
+        _S.admin_id,
+        _A.username,
+        _S.created_at,
+        _S.ends_at,
+        _S.ended_at,
+        _A.disabled_at,
+        _S.refresh_current,
+        _S.refresh_previous,
+        _S.refresh_changed_at,
+        and_(IS_REQUIRED, _A.id.not_in(HAS_ONE)).label("limited"),
+        _S.proved_at,
     )
     .select_from(admin_sessions.join(system_admins, _A.id == _S.admin_id))
     .where(_S.id == bindparam("id")),
     AdminSession,
-)  # fmt: skip
+)
 _NEW = columns(
     "id admin_id created_at ends_at last_used_at address user_agent refresh_current refresh_changed_at proved_at"
 )

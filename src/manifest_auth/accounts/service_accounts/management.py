@@ -286,10 +286,21 @@ def _add(
         raise Conflict(f"A service account has at most {MOST_OF[kind]} {_NAMES[kind]}: revoke one first")
     text = machine_secrets.make(kind, random.bytes(machine_secrets.RANDOM_BYTES))
     secret = Secret(
-        id=random.text(12), user_id=account.id, kind=kind.value, label=label, hint=machine_secrets.hint_of(text),
-        days=days, created_at=now, created_by=who.origin.actor, ends_at=now + days * _DAY_MS, ended_at=None,
-        rotated_to=None, notices=credentials.notices_at(now + days * _DAY_MS, now), last_used_at=None, last_address="",
-    )  # fmt: skip
+        id=random.text(12),
+        user_id=account.id,
+        kind=kind.value,
+        label=label,
+        hint=machine_secrets.hint_of(text),
+        days=days,
+        created_at=now,
+        created_by=who.origin.actor,
+        ends_at=now + days * _DAY_MS,
+        ended_at=None,
+        rotated_to=None,
+        notices=credentials.notices_at(now + days * _DAY_MS, now),
+        last_used_at=None,
+        last_address="",
+    )
     credentials.add(unit, hash=machine_secrets.hash_of(text), **secret._asdict())
     return NewSecret(secret, text)
 

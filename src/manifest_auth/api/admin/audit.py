@@ -31,6 +31,14 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
 
 
 ROUTES = (
-    Route("GET", "/api/admin/audit", _list, Access.ADMIN, "The audit trail of all clients and of the installation",
-          query=AdminAuditQuery, refusals=(NotFound, ValidationError), operation="adminListAuditEvents"),
-)  # fmt: skip
+    Route(
+        "GET",
+        "/api/admin/audit",
+        _list,
+        Access.ADMIN,
+        "The audit trail of all clients and of the installation",
+        query=AdminAuditQuery,
+        refusals=(NotFound, ValidationError),
+        operation="adminListAuditEvents",
+    ),
+)

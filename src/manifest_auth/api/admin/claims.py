@@ -298,10 +298,21 @@ async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
 
 _BASE = "/api/admin/provider-names"
 PIN_ROUTES = (
-    Route("GET", _BASE, _list_pins, Access.ADMIN, "Provider names that are pinned to a client",
-          query=lists.query(pinned_names.LISTING.sorts, "NAME")),
-    Route("PUT", f"{_BASE}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
-          refusals=(ValidationError, NotFound)),
-    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name",
-          refusals=(NotFound,)),
-)  # fmt: skip
+    Route(
+        "GET",
+        _BASE,
+        _list_pins,
+        Access.ADMIN,
+        "Provider names that are pinned to a client",
+        query=lists.query(pinned_names.LISTING.sorts, "NAME"),
+    ),
+    Route(
+        "PUT",
+        f"{_BASE}/{{name}}",
+        _pin,
+        Access.ADMIN,
+        "Pin a provider's name to a client",
+        refusals=(ValidationError, NotFound),
+    ),
+    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name", refusals=(NotFound,)),
+)

@@ -285,10 +285,19 @@ def _routes(path: str, access: Access) -> tuple[Route, ...]:
     logo = f"{path}/logo"
     return (
         Route("GET", path, _read, access, "Get a client's branding", refusals=refusals),
-        Route("PUT", logo, _put, access, "Set a client's logo; the body is the PNG", streams=True, takes=("image/png",),
-              limit=MOST_BYTES, refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType)),
+        Route(
+            "PUT",
+            logo,
+            _put,
+            access,
+            "Set a client's logo; the body is the PNG",
+            streams=True,
+            takes=("image/png",),
+            limit=MOST_BYTES,
+            refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType),
+        ),
         Route("DELETE", logo, _drop, access, "Delete a client's logo", refusals=refusals),
-    )  # fmt: skip
+    )
 
 
 BRAND_ROUTES = client_scope.for_admins_and_users(_routes, "/branding", Permission.SETTINGS_MANAGE)

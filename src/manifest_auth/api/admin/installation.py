@@ -120,13 +120,20 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
 
 
 INSTALLATION_ROUTES = (
-    Route("GET", "/api/admin/status", _status, Access.ADMIN,
-          "Status of the installation: release, store, licence, counts"),
+    Route(
+        "GET", "/api/admin/status", _status, Access.ADMIN, "Status of the installation: release, store, licence, counts"
+    ),
     Route("GET", "/api/admin/settings", _read_settings, Access.ADMIN, "The installation's settings"),
-    Route("PATCH", "/api/admin/settings", _change, Access.ADMIN,
-          "Change whether system admins need a second factor, and from which networks they may call",
-          limit=AUTH_LIMIT, refusals=(Conflict,)),
-)  # fmt: skip
+    Route(
+        "PATCH",
+        "/api/admin/settings",
+        _change,
+        Access.ADMIN,
+        "Change whether system admins need a second factor, and from which networks they may call",
+        limit=AUTH_LIMIT,
+        refusals=(Conflict,),
+    ),
+)
 
 
 # ``/api/admin/keys``: system admins list, rotate and retire the signing keys.
@@ -176,13 +183,24 @@ async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
 _KEY_BASE = "/api/admin/keys"
 KEY_ROUTES = (
     Route("GET", _KEY_BASE, _list_keys, Access.ADMIN, "List signing keys, without their secrets", query=_KEYS),
-    Route("POST", f"{_KEY_BASE}/rotate", _rotate, Access.ADMIN,
-          "Sign with new keys; the old ones verify what they signed",
-          limit=AUTH_LIMIT),
-    Route("POST", f"{_KEY_BASE}/{{key}}/retire", _retire, Access.ADMIN,
-          "Retire a key: it signs no more, and with `atOnce` verifies no more", limit=AUTH_LIMIT,
-          refusals=(NotFound, Conflict)),
-)  # fmt: skip
+    Route(
+        "POST",
+        f"{_KEY_BASE}/rotate",
+        _rotate,
+        Access.ADMIN,
+        "Sign with new keys; the old ones verify what they signed",
+        limit=AUTH_LIMIT,
+    ),
+    Route(
+        "POST",
+        f"{_KEY_BASE}/{{key}}/retire",
+        _retire,
+        Access.ADMIN,
+        "Retire a key: it signs no more, and with `atOnce` verifies no more",
+        limit=AUTH_LIMIT,
+        refusals=(NotFound, Conflict),
+    ),
+)
 
 
 class LicenceBody(msgspec.Struct, frozen=True, rename="camel"):

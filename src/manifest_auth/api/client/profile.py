@@ -49,9 +49,16 @@ async def _change(ctx: RequestContext, call: Call[ProfileBody]) -> ProfileData:
 
 
 PROFILE_ROUTES = (
-    Route("PATCH", "/api/client/auth/me", _change, Access.CLIENT, "Change one's own names, title or language",
-          limit=AUTH_LIMIT, refusals=(ValidationError,)),
-)  # fmt: skip
+    Route(
+        "PATCH",
+        "/api/client/auth/me",
+        _change,
+        Access.CLIENT,
+        "Change one's own names, title or language",
+        limit=AUTH_LIMIT,
+        refusals=(ValidationError,),
+    ),
+)
 
 
 class AddressBody(msgspec.Struct, frozen=True, rename="camel"):

@@ -42,9 +42,16 @@ async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer[None]:
 
 
 EXPLORER_ROUTES = (
-    Route("GET", "/explorer", _explorer, Access.OPEN, "Try GraphQL in a browser; where introspection is on",
-          refusals=(NotFound,), sends=("text/html",)),
-)  # fmt: skip
+    Route(
+        "GET",
+        "/explorer",
+        _explorer,
+        Access.OPEN,
+        "Try GraphQL in a browser; where introspection is on",
+        refusals=(NotFound,),
+        sends=("text/html",),
+    ),
+)
 
 
 # The routes of GraphQL.

@@ -156,9 +156,19 @@ def _start(kind: Kind[Any, Any]) -> Route:
         return page(*beginning.page, headers=headers)
 
     sends = ("text/html",) if kind.cross_site else ()
-    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, sends=sends,
-                 refusals=_START_REFUSALS, refused=_START_REFUSED,
-                 operation=f"start{kind.name.capitalize()}SignIn")  # fmt: skip
+    return Route(
+        "GET",
+        kind.start,
+        begin,
+        Access.OPEN,
+        kind.summary,
+        status=302,
+        query=StartQuery,
+        sends=sends,
+        refusals=_START_REFUSALS,
+        refused=_START_REFUSED,
+        operation=f"start{kind.name.capitalize()}SignIn",
+    )
 
 
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
@@ -202,9 +212,19 @@ def _callbacks(kind: Kind[Any, Any]) -> Iterator[Route]:
                 return await step.begin_after_provider(ctx, due, call.head)
             return redirect_outcome(ctx, outcome, 302, clear_flow_cookie(ctx, flow, cross_site=kind.cross_site))
 
-        yield Route("GET", path, end, Access.OPEN, summary, status=302, redirects=(303,), query=CallbackQuery,
-                    refusals=END_REFUSALS, refused=provider_errors.page_or_envelope,
-                    operation=f"end{shared}{kind.name.capitalize()}SignIn")  # fmt: skip
+        yield Route(
+            "GET",
+            path,
+            end,
+            Access.OPEN,
+            summary,
+            status=302,
+            redirects=(303,),
+            query=CallbackQuery,
+            refusals=END_REFUSALS,
+            refused=provider_errors.page_or_envelope,
+            operation=f"end{shared}{kind.name.capitalize()}SignIn",
+        )
 
 
 _START_REFUSED = partial(provider_errors.page_or_envelope, parameters=parameters_of(StartQuery))

@@ -252,10 +252,21 @@ def _add(unit: TenantUnit, who: Acting, domain: str, random: Random) -> bool:
         raise Conflict(f"A client claims at most {MOST} domains")
     origin = who.origin
     added = Claim(
-        tenant_id=unit.tenant_id, domain=domain, token=new_token(random), state=PENDING, proof=None, contested=0,
-        claimed_by=origin.actor, reason="", claimed_at=origin.at, proved_at=None, checked_at=None, failing_since=None,
-        notices=0, next_check_at=None,
-    )  # fmt: skip
+        tenant_id=unit.tenant_id,
+        domain=domain,
+        token=new_token(random),
+        state=PENDING,
+        proof=None,
+        contested=0,
+        claimed_by=origin.actor,
+        reason="",
+        claimed_at=origin.at,
+        proved_at=None,
+        checked_at=None,
+        failing_since=None,
+        notices=0,
+        next_check_at=None,
+    )
     if not add(unit, added):
         return False
     audit.record(unit, who, Event.DOMAIN_CLAIMED, f"domain:{domain}")
