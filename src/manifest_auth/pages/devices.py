@@ -14,7 +14,7 @@ from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, shown
 from manifest_auth.pages.account.sessions import DEVICES_PATH as DEVICES
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approval
 from manifest_auth.sign_in.devices.approval import AskingDevice, PairingCodeData
@@ -218,29 +218,10 @@ def _address(pairing: str) -> str:
 
 ROUTES = (
     page("GET", EXPLAINED_PATH, _explain, "devices/explained.html", "What a scanned code is for"),
-    page("GET", CODE_PATH, _ask, _TEMPLATE, "Enter the code that a device shows", audience=Audience.SIGNED_IN),
-    page(
-        "POST", CODE_PATH, _look, _TEMPLATE, "Look which device shows a code", audience=Audience.SIGNED_IN, again=_ask
-    ),
-    page("GET", CONFIRM, _show_code, _CONFIRM, "The device that shows a code", audience=Audience.SIGNED_IN),
-    page(
-        "POST", CONFIRM, _decide, _CONFIRM, "Let the device in, or refuse it", audience=Audience.SIGNED_IN, again=_again
-    ),
-    page(
-        "GET",
-        PAIRING_PATH,
-        _show_pairing,
-        _START,
-        "Let a device in by a code that it scans",
-        audience=Audience.SIGNED_IN,
-    ),
-    page(
-        "POST",
-        PAIRING_PATH,
-        _act,
-        _START,
-        "Show the code, another one, or decide",
-        audience=Audience.SIGNED_IN,
-        again=_show_pairing,
-    ),
+    account_page("GET", CODE_PATH, _ask, _TEMPLATE, "Enter the code that a device shows"),
+    account_page("POST", CODE_PATH, _look, _TEMPLATE, "Look which device shows a code", again=_ask),
+    account_page("GET", CONFIRM, _show_code, _CONFIRM, "The device that shows a code"),
+    account_page("POST", CONFIRM, _decide, _CONFIRM, "Let the device in, or refuse it", again=_again),
+    account_page("GET", PAIRING_PATH, _show_pairing, _START, "Let a device in by a code that it scans"),
+    account_page("POST", PAIRING_PATH, _act, _START, "Show the code, another one, or decide", again=_show_pairing),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args, get_type_hints
 from urllib.parse import quote
 
@@ -313,3 +314,10 @@ def page(
         template=template,
         audience=permission.value if permission else audience.value,
     )
+
+
+#: Pages of one audience, or of users with a permission.
+account_page = partial(page, audience=Audience.SIGNED_IN)
+admin_page = partial(page, audience=Audience.SYSTEM_ADMIN)
+settings_page = partial(page, permission=Permission.SETTINGS_MANAGE)
+users_page = partial(page, permission=Permission.USERS_MANAGE)

@@ -19,7 +19,7 @@ from manifest_auth.pages import brands, languages
 from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, RoleWords, shown
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page
 from manifest_auth.permissions import Role, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, session_lifecycle
@@ -152,8 +152,4 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeVi
     )
 
 
-ROUTES = (
-    page(
-        "GET", ACCOUNT, _home, "account/home.html", "Who one is, and what happened since", audience=Audience.SIGNED_IN
-    ),
-)
+ROUTES = (account_page("GET", ACCOUNT, _home, "account/home.html", "Who one is, and what happened since"),)

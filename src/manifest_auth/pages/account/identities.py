@@ -12,7 +12,7 @@ from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.pages import brands, flash
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import step
 from manifest_auth.pages.sign_in.step import State
 from manifest_auth.services import RequestContext
@@ -122,14 +122,7 @@ async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Ans
 
 
 ROUTES = (
-    page(
-        "GET",
-        PROVIDER_PATH,
-        _to_provider_page,
-        "account/leaving.html",
-        "On to the provider",
-        audience=Audience.SIGNED_IN,
-    ),
-    page("GET", PATH, _show, TEMPLATE, "One's identities at providers", audience=Audience.SIGNED_IN),
-    page("POST", PATH, _change, TEMPLATE, "Link another, or unlink one", audience=Audience.SIGNED_IN, again=_again),
+    account_page("GET", PROVIDER_PATH, _to_provider_page, "account/leaving.html", "On to the provider"),
+    account_page("GET", PATH, _show, TEMPLATE, "One's identities at providers"),
+    account_page("POST", PATH, _change, TEMPLATE, "Link another, or unlink one", again=_again),
 )

@@ -13,7 +13,7 @@ from manifest_auth.pages import brands, flash
 from manifest_auth.pages.account.frame import AccountView, just_done
 from manifest_auth.pages.account.second_factor import codes_of
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import start
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
@@ -130,6 +130,6 @@ async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | An
 
 
 ROUTES = (
-    page("GET", PATH, _show, TEMPLATE, "One's passkeys", audience=Audience.SIGNED_IN),
-    page("POST", PATH, _change, TEMPLATE, "Add one, name it, remove it", audience=Audience.SIGNED_IN, again=_again),
+    account_page("GET", PATH, _show, TEMPLATE, "One's passkeys"),
+    account_page("POST", PATH, _change, TEMPLATE, "Add one, name it, remove it", again=_again),
 )

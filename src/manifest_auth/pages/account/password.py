@@ -12,7 +12,7 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import badge, completion, session_lifecycle
 from manifest_auth.sign_in.badge import OwnBadge
@@ -117,10 +117,8 @@ async def _set(ctx: RequestContext, call: PageCall[PinForm]) -> View | Answer[No
 
 
 ROUTES = (
-    page("GET", PATH, _show, TEMPLATE, "One's password", audience=Audience.SIGNED_IN),
-    page(
-        "POST", PATH, _change, TEMPLATE, "Change it; ends the other sessions", audience=Audience.SIGNED_IN, again=_again
-    ),
-    page("GET", PIN_PATH, _show_pin, PIN_TEMPLATE, "One's badges and PIN", audience=Audience.SIGNED_IN),
-    page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set the PIN", audience=Audience.SIGNED_IN, again=_again_pin),
+    account_page("GET", PATH, _show, TEMPLATE, "One's password"),
+    account_page("POST", PATH, _change, TEMPLATE, "Change it; ends the other sessions", again=_again),
+    account_page("GET", PIN_PATH, _show_pin, PIN_TEMPLATE, "One's badges and PIN"),
+    account_page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set the PIN", again=_again_pin),
 )

@@ -11,7 +11,7 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import flash, languages
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change
 from manifest_auth.store import TenantUnit
@@ -149,26 +149,10 @@ async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> V
 
 
 ROUTES = (
-    page("GET", PROFILE_PATH, _show_profile, PROFILE_TEMPLATE, "One's names and title", audience=Audience.SIGNED_IN),
-    page(
-        "POST",
-        PROFILE_PATH,
-        _save_profile,
-        PROFILE_TEMPLATE,
-        "Change them",
-        audience=Audience.SIGNED_IN,
-        again=_again_profile,
-    ),
-    page("GET", EMAIL_PATH, _show_email, EMAIL_TEMPLATE, "One's e-mail address", audience=Audience.SIGNED_IN),
-    page("POST", EMAIL_PATH, _ask, EMAIL_TEMPLATE, "Ask for another", audience=Audience.SIGNED_IN, again=_again_email),
-    page("GET", LANGUAGE_PATH, _show_language, LANGUAGE_TEMPLATE, "One's language", audience=Audience.SIGNED_IN),
-    page(
-        "POST",
-        LANGUAGE_PATH,
-        _save_language,
-        LANGUAGE_TEMPLATE,
-        "Choose it",
-        audience=Audience.SIGNED_IN,
-        again=_again_language,
-    ),
+    account_page("GET", PROFILE_PATH, _show_profile, PROFILE_TEMPLATE, "One's names and title"),
+    account_page("POST", PROFILE_PATH, _save_profile, PROFILE_TEMPLATE, "Change them", again=_again_profile),
+    account_page("GET", EMAIL_PATH, _show_email, EMAIL_TEMPLATE, "One's e-mail address"),
+    account_page("POST", EMAIL_PATH, _ask, EMAIL_TEMPLATE, "Ask for another", again=_again_email),
+    account_page("GET", LANGUAGE_PATH, _show_language, LANGUAGE_TEMPLATE, "One's language"),
+    account_page("POST", LANGUAGE_PATH, _save_language, LANGUAGE_TEMPLATE, "Choose it", again=_again_language),
 )

@@ -15,7 +15,7 @@ from manifest_auth.pages import brands
 from manifest_auth.pages import step_up as way_there
 from manifest_auth.pages.account import identities
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import start
 from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code, OtherWay
 from manifest_auth.services import RequestContext
@@ -136,8 +136,6 @@ def _given(ctx: RequestContext, form: ProofForm) -> tuple[str | None, Given]:
 
 
 ROUTES = (
-    page("GET", way_there.PATH, _show, TEMPLATE, "Asks for a recent proof of who one is", audience=Audience.SIGNED_IN),
-    page(
-        "POST", way_there.PATH, _prove, TEMPLATE, "Proves it, and goes back", audience=Audience.SIGNED_IN, again=_show
-    ),
+    account_page("GET", way_there.PATH, _show, TEMPLATE, "Asks for a recent proof of who one is"),
+    account_page("POST", way_there.PATH, _prove, TEMPLATE, "Proves it, and goes back", again=_show),
 )

@@ -13,7 +13,7 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, qr_codes
 from manifest_auth.pages.account.frame import AccountView, just_done
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in.second_factor import ENROL_WRONG
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import enrollment
@@ -123,24 +123,8 @@ async def _make(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
 
 
 ROUTES = (
-    page("GET", FACTOR_PATH, _show_factor, FACTOR_TEMPLATE, "One's authenticator app", audience=Audience.SIGNED_IN),
-    page(
-        "POST",
-        FACTOR_PATH,
-        _change,
-        FACTOR_TEMPLATE,
-        "Set it up, replace it or remove it",
-        audience=Audience.SIGNED_IN,
-        again=_again,
-    ),
-    page("GET", CODES_PATH, _show_codes, CODES_TEMPLATE, "One's recovery codes", audience=Audience.SIGNED_IN),
-    page(
-        "POST",
-        CODES_PATH,
-        _make,
-        CODES_TEMPLATE,
-        "Make new ones, shown once",
-        audience=Audience.SIGNED_IN,
-        again=_show_codes,
-    ),
+    account_page("GET", FACTOR_PATH, _show_factor, FACTOR_TEMPLATE, "One's authenticator app"),
+    account_page("POST", FACTOR_PATH, _change, FACTOR_TEMPLATE, "Set it up, replace it or remove it", again=_again),
+    account_page("GET", CODES_PATH, _show_codes, CODES_TEMPLATE, "One's recovery codes"),
+    account_page("POST", CODES_PATH, _make, CODES_TEMPLATE, "Make new ones, shown once", again=_show_codes),
 )

@@ -15,7 +15,7 @@ from manifest_auth.http import Answer, session_cookie
 from manifest_auth.pages import flash
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import account_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession, SessionOver
 from manifest_auth.sign_in import session_lifecycle
@@ -141,33 +141,17 @@ async def _end_devices(ctx: RequestContext, call: PageCall[EndDeviceForm]) -> Vi
 
 
 ROUTES = (
-    page(
-        "GET", SESSIONS_PATH, _show_sessions, SESSIONS_TEMPLATE, "Where one is signed in", audience=Audience.SIGNED_IN
+    account_page("GET", SESSIONS_PATH, _show_sessions, SESSIONS_TEMPLATE, "Where one is signed in"),
+    account_page(
+        "POST", SESSIONS_PATH, _end_sessions, SESSIONS_TEMPLATE, "End one session, or all others", again=_again_sessions
     ),
-    page(
-        "POST",
-        SESSIONS_PATH,
-        _end_sessions,
-        SESSIONS_TEMPLATE,
-        "End one session, or all others",
-        audience=Audience.SIGNED_IN,
-        again=_again_sessions,
-    ),
-    page(
-        "GET",
-        DEVICES_PATH,
-        _show_devices,
-        DEVICES_TEMPLATE,
-        "One's devices, and browsers that one trusts",
-        audience=Audience.SIGNED_IN,
-    ),
-    page(
+    account_page("GET", DEVICES_PATH, _show_devices, DEVICES_TEMPLATE, "One's devices, and browsers that one trusts"),
+    account_page(
         "POST",
         DEVICES_PATH,
         _end_devices,
         DEVICES_TEMPLATE,
         "Sign a device out; end the trust of one browser, or of all",
-        audience=Audience.SIGNED_IN,
         again=_again_devices,
     ),
 )

@@ -15,8 +15,7 @@ from manifest_auth.http.answers import JSON
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission
+from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import BrandingChange, TenantSettingsChange, brand_assets
@@ -167,29 +166,16 @@ _ACTS: dict[str, Callable[[RequestContext, PageCall[BrandingForm]], Awaitable[st
 }
 _TEMPLATE = "console/branding.html"
 ROUTES = (
-    page(
-        "GET",
-        f"{PATH}/colours",
-        _colours,
-        "",
-        "How pages show a colour, for the preview while it is chosen",
-        permission=Permission.SETTINGS_MANAGE,
+    settings_page(
+        "GET", f"{PATH}/colours", _colours, "", "How pages show a colour, for the preview while it is chosen"
     ),
-    page(
-        "GET",
-        PATH,
-        _show,
-        _TEMPLATE,
-        "Name, colour and logo of a client's pages",
-        permission=Permission.SETTINGS_MANAGE,
-    ),
-    page(
+    settings_page("GET", PATH, _show, _TEMPLATE, "Name, colour and logo of a client's pages"),
+    settings_page(
         "POST",
         PATH,
         _act,
         _TEMPLATE,
         "Preview or change what a client's pages look like",
-        permission=Permission.SETTINGS_MANAGE,
         again=_again,
         upload="logo",
         upload_bytes=MOST_BYTES,

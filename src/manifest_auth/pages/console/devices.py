@@ -14,8 +14,7 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import flash, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission
+from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
@@ -73,14 +72,6 @@ async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[No
 
 
 ROUTES = (
-    page("GET", PATH, _show, TEMPLATE, "A client's apps for devices", permission=Permission.SETTINGS_MANAGE),
-    page(
-        "POST",
-        PATH,
-        _act,
-        TEMPLATE,
-        "Make or remove an app for devices",
-        permission=Permission.SETTINGS_MANAGE,
-        again=_again,
-    ),
+    settings_page("GET", PATH, _show, TEMPLATE, "A client's apps for devices"),
+    settings_page("POST", PATH, _act, TEMPLATE, "Make or remove an app for devices", again=_again),
 )

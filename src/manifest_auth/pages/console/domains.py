@@ -12,8 +12,7 @@ from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission
+from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof
 from manifest_auth.sign_in.directory_proof import ProveData, Started
@@ -145,14 +144,6 @@ _ACTS: dict[str, Callable[[RequestContext, PageCall[DomainsForm], DomainsForm], 
 }
 _TEMPLATE = "console/domains.html"
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "Claimed domains and directories", permission=Permission.SETTINGS_MANAGE),
-    page(
-        "POST",
-        PATH,
-        _act,
-        _TEMPLATE,
-        "Claim, prove and release domains and directories",
-        permission=Permission.SETTINGS_MANAGE,
-        again=_again,
-    ),
+    settings_page("GET", PATH, _show, _TEMPLATE, "Claimed domains and directories"),
+    settings_page("POST", PATH, _act, _TEMPLATE, "Claim, prove and release domains and directories", again=_again),
 )

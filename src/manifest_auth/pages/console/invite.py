@@ -14,8 +14,8 @@ from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
-from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission, Role
+from manifest_auth.pages.routing import users_page
+from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 
@@ -137,14 +137,6 @@ def _draft(text: str, roles: int) -> Draft:
 
 _TEMPLATE = "console/invite.html"
 ROUTES = (
-    page("GET", PATH, _ask, _TEMPLATE, "Invite users", permission=Permission.USERS_MANAGE),
-    page(
-        "POST",
-        PATH,
-        _invite,
-        _TEMPLATE,
-        "Invite one user or up to 50",
-        permission=Permission.USERS_MANAGE,
-        again=_again,
-    ),
+    users_page("GET", PATH, _ask, _TEMPLATE, "Invite users"),
+    users_page("POST", PATH, _invite, _TEMPLATE, "Invite one user or up to 50", again=_again),
 )

@@ -17,7 +17,7 @@ from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import AuditEventView, event_views
 from manifest_auth.pages.console.frame import Attention
 from manifest_auth.pages.console.provider_views import path_of
-from manifest_auth.pages.routing import page
+from manifest_auth.pages.routing import settings_page
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -211,20 +211,8 @@ async def _show_usage(ctx: RequestContext, call: PageCall[None]) -> View | Answe
 
 
 ROUTES = (
-    page(
-        "GET",
-        frame.OVERVIEW,
-        _show_overview,
-        "console/overview.html",
-        "Whether everything is well with a client",
-        permission=Permission.SETTINGS_MANAGE,
+    settings_page(
+        "GET", frame.OVERVIEW, _show_overview, "console/overview.html", "Whether everything is well with a client"
     ),
-    page(
-        "GET",
-        "/console/usage",
-        _show_usage,
-        "console/usage.html",
-        "Seats, users and sessions of a client",
-        permission=Permission.SETTINGS_MANAGE,
-    ),
+    settings_page("GET", "/console/usage", _show_usage, "console/usage.html", "Seats, users and sessions of a client"),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -43,8 +42,7 @@ from manifest_auth.pages.console.provider_views import (
     steps_of,
     try_view,
 )
-from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission
+from manifest_auth.pages.routing import settings_page
 from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
@@ -58,7 +56,6 @@ from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 
 #: A page for those who manage the settings.
-settings_page = partial(page, permission=Permission.SETTINGS_MANAGE)
 
 
 class Loaded(NamedTuple):

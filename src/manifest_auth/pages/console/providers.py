@@ -15,7 +15,7 @@ from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.console import provider_views
-from manifest_auth.pages.console.provider import at_fields, settings_page, theirs, view
+from manifest_auth.pages.console.provider import at_fields, theirs, view
 from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset
 from manifest_auth.pages.console.provider_views import (
     LIST,
@@ -30,6 +30,7 @@ from manifest_auth.pages.console.provider_views import (
     our_values,
     path_of,
 )
+from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.text.models import convert

@@ -18,7 +18,7 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import flash, security, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import page
+from manifest_auth.pages.routing import settings_page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -387,14 +387,6 @@ async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[
 
 _TEMPLATE = "console/rules.html"
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "A client's own rules", permission=Permission.SETTINGS_MANAGE),
-    page(
-        "POST",
-        PATH,
-        _act,
-        _TEMPLATE,
-        "Preview or save a client's own rules",
-        permission=Permission.SETTINGS_MANAGE,
-        again=_again,
-    ),
+    settings_page("GET", PATH, _show, _TEMPLATE, "A client's own rules"),
+    settings_page("POST", PATH, _act, _TEMPLATE, "Preview or save a client's own rules", again=_again),
 )

@@ -27,8 +27,8 @@ from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import Names, SentencePart
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
-from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission, Role
+from manifest_auth.pages.routing import users_page
+from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
@@ -331,39 +331,16 @@ _TEMPLATE = "console/service_account.html"
 
 
 ROUTES = (
-    page(
-        "GET",
-        ACCOUNTS_PATH,
-        _list,
-        "console/service_accounts.html",
-        "Machines that call the API",
-        permission=Permission.USERS_MANAGE,
-    ),
-    page("GET", NEW, _ask, _NEW, "A new service account", permission=Permission.USERS_MANAGE),
-    page(
-        "POST",
-        NEW,
-        _create,
-        _NEW,
-        "Create a service account",
-        permission=Permission.USERS_MANAGE,
-        again=_again_accounts,
-    ),
-    page(
-        "GET",
-        ACCOUNT_PATH,
-        _show,
-        _TEMPLATE,
-        "One service account, with its live keys",
-        permission=Permission.USERS_MANAGE,
-    ),
-    page(
+    users_page("GET", ACCOUNTS_PATH, _list, "console/service_accounts.html", "Machines that call the API"),
+    users_page("GET", NEW, _ask, _NEW, "A new service account"),
+    users_page("POST", NEW, _create, _NEW, "Create a service account", again=_again_accounts),
+    users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "One service account, with its live keys"),
+    users_page(
         "POST",
         ACCOUNT_PATH,
         _act,
         _TEMPLATE,
         "Change a service account; make, rotate and revoke its keys",
-        permission=Permission.USERS_MANAGE,
         again=_again_account,
     ),
 )

@@ -19,8 +19,7 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import flash, qr_codes
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission
+from manifest_auth.pages.routing import settings_page, users_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
@@ -215,33 +214,17 @@ _DEVICES_TEMPLATE = "console/shared_devices.html"
 
 
 ROUTES = (
-    page(
-        "GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN", permission=Permission.USERS_MANAGE
-    ),
-    page(
+    users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN"),
+    users_page(
         "POST",
         BADGE_PATH,
         _act_badge,
         _BADGE_TEMPLATE,
         "Issue or end a badge, give a temporary PIN",
-        permission=Permission.USERS_MANAGE,
         again=_again_badge,
     ),
-    page(
-        "GET",
-        DEVICES_PATH,
-        _show_devices,
-        _DEVICES_TEMPLATE,
-        "Devices of the client",
-        permission=Permission.SETTINGS_MANAGE,
-    ),
-    page(
-        "POST",
-        DEVICES_PATH,
-        _act_devices,
-        _DEVICES_TEMPLATE,
-        "Enrol or remove a device",
-        permission=Permission.SETTINGS_MANAGE,
-        again=_again_devices,
+    settings_page("GET", DEVICES_PATH, _show_devices, _DEVICES_TEMPLATE, "Devices of the client"),
+    settings_page(
+        "POST", DEVICES_PATH, _act_devices, _DEVICES_TEMPLATE, "Enrol or remove a device", again=_again_devices
     ),
 )

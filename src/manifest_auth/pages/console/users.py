@@ -19,8 +19,8 @@ from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
-from manifest_auth.pages.routing import page
-from manifest_auth.permissions import Permission, Role, role_names
+from manifest_auth.pages.routing import users_page
+from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers.identities import IdentityRow
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession, SessionOver
@@ -287,9 +287,7 @@ async def _list(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Answe
 
 
 ROUTES = (
-    page("GET", USER_PATH, _show, _TEMPLATE, "One user", permission=Permission.USERS_MANAGE),
-    page(
-        "POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", permission=Permission.USERS_MANAGE, again=_again
-    ),
-    page("GET", USERS_PATH, _list, "console/users.html", "Who may sign in", permission=Permission.USERS_MANAGE),
+    users_page("GET", USER_PATH, _show, _TEMPLATE, "One user"),
+    users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", again=_again),
+    users_page("GET", USERS_PATH, _list, "console/users.html", "Who may sign in"),
 )

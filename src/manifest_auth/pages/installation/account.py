@@ -15,7 +15,7 @@ from manifest_auth.errors import InvalidCredentials, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, qr_codes, step_up
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
+from manifest_auth.pages.routing import ADMIN_ACCOUNT, admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_accounts
 from manifest_auth.sign_in.admin_accounts import Credentials
@@ -166,14 +166,6 @@ _ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str | View]]]
     "remove": _remove,
 }
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "A system admin's own account", audience=Audience.SYSTEM_ADMIN),
-    page(
-        "POST",
-        PATH,
-        _act,
-        _TEMPLATE,
-        "Change the own password, second factor or sessions",
-        audience=Audience.SYSTEM_ADMIN,
-        again=_again,
-    ),
+    admin_page("GET", PATH, _show, _TEMPLATE, "A system admin's own account"),
+    admin_page("POST", PATH, _act, _TEMPLATE, "Change the own password, second factor or sessions", again=_again),
 )

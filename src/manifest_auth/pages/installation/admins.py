@@ -18,7 +18,7 @@ from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import ListQuery, address
 from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 
@@ -128,14 +128,6 @@ _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] 
     "end": ("ended", _end),
 }
 ROUTES = (
-    page("GET", PATH, _show, _TEMPLATE, "Those who run this server", audience=Audience.SYSTEM_ADMIN),
-    page(
-        "POST",
-        PATH,
-        _act,
-        _TEMPLATE,
-        "Make, disable, enable or reset a system admin",
-        audience=Audience.SYSTEM_ADMIN,
-        again=_again,
-    ),
+    admin_page("GET", PATH, _show, _TEMPLATE, "Those who run this server"),
+    admin_page("POST", PATH, _act, _TEMPLATE, "Make, disable, enable or reset a system admin", again=_again),
 )

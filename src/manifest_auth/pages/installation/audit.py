@@ -22,7 +22,7 @@ from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.audit import FIRST_DAY, Day, facts_of, span_of
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import fields
@@ -211,12 +211,5 @@ async def _view(
 
 
 ROUTES = (
-    page(
-        "GET",
-        PATH,
-        _show,
-        "installation/audit.html",
-        "The audit trail of this server and of all clients",
-        audience=Audience.SYSTEM_ADMIN,
-    ),
+    admin_page("GET", PATH, _show, "installation/audit.html", "The audit trail of this server and of all clients"),
 )

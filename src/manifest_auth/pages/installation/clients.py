@@ -20,7 +20,7 @@ from manifest_auth.pages.console import rules as rules_form
 from manifest_auth.pages.console.frame import ListQuery, address
 from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
 from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import admin_page
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
@@ -312,41 +312,19 @@ async def _act_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | A
 
 
 ROUTES = (
-    page(
-        "GET",
-        CLIENTS_PATH,
-        _show_clients,
-        _CLIENTS_TEMPLATE,
-        "The clients of this server",
-        audience=Audience.SYSTEM_ADMIN,
-    ),
-    page(
-        "POST",
-        CLIENTS_PATH,
-        _make_client,
-        _CLIENTS_TEMPLATE,
-        "Make a client",
-        audience=Audience.SYSTEM_ADMIN,
-        again=_again_clients,
-    ),
-    page("GET", CLIENT_PATH, _show_client, _CLIENT_TEMPLATE, "One client", audience=Audience.SYSTEM_ADMIN),
-    page(
+    admin_page("GET", CLIENTS_PATH, _show_clients, _CLIENTS_TEMPLATE, "The clients of this server"),
+    admin_page("POST", CLIENTS_PATH, _make_client, _CLIENTS_TEMPLATE, "Make a client", again=_again_clients),
+    admin_page("GET", CLIENT_PATH, _show_client, _CLIENT_TEMPLATE, "One client"),
+    admin_page(
         "POST",
         CLIENT_PATH,
         _act_client,
         _CLIENT_TEMPLATE,
         "Rename, suspend, restore or delete a client, invite an Admin",
-        audience=Audience.SYSTEM_ADMIN,
         again=_again_client,
     ),
-    page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The rules of one client", audience=Audience.SYSTEM_ADMIN),
-    page(
-        "POST",
-        RULES_PATH,
-        _act_rules,
-        _RULES_TEMPLATE,
-        "Preview or save the rules of one client",
-        audience=Audience.SYSTEM_ADMIN,
-        again=_again_rules,
+    admin_page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The rules of one client"),
+    admin_page(
+        "POST", RULES_PATH, _act_rules, _RULES_TEMPLATE, "Preview or save the rules of one client", again=_again_rules
     ),
 )

@@ -16,7 +16,7 @@ from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import ListQuery, address
 from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
@@ -154,29 +154,10 @@ async def _clear(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answe
 
 
 ROUTES = (
-    page(
-        "GET",
-        HEALTH_PATH,
-        _show_health,
-        "installation/health.html",
-        "What is wrong with this server, and what to do",
-        audience=Audience.SYSTEM_ADMIN,
+    admin_page(
+        "GET", HEALTH_PATH, _show_health, "installation/health.html", "What is wrong with this server, and what to do"
     ),
-    page(
-        "GET",
-        BACKUPS_PATH,
-        _show_backups,
-        "installation/backups.html",
-        "The last backup, and how one is made",
-        audience=Audience.SYSTEM_ADMIN,
-    ),
-    page(
-        "GET",
-        THROTTLES_PATH,
-        _show_throttles,
-        _TEMPLATE,
-        "Who has to wait after too many attempts",
-        audience=Audience.SYSTEM_ADMIN,
-    ),
-    page("POST", THROTTLES_PATH, _clear, _TEMPLATE, "Let them try again", audience=Audience.SYSTEM_ADMIN, again=_again),
+    admin_page("GET", BACKUPS_PATH, _show_backups, "installation/backups.html", "The last backup, and how one is made"),
+    admin_page("GET", THROTTLES_PATH, _show_throttles, _TEMPLATE, "Who has to wait after too many attempts"),
+    admin_page("POST", THROTTLES_PATH, _clear, _TEMPLATE, "Let them try again", again=_again),
 )

@@ -19,7 +19,7 @@ from manifest_auth.pages.console.frame import Attention
 from manifest_auth.pages.console.overview import COMING_AND_GOING
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.installation.audit import AuditEventView, event_views
-from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
+from manifest_auth.pages.routing import ADMIN_ACCOUNT, admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 
@@ -174,12 +174,7 @@ def _licence_in_words(standing: InstallationStanding) -> str:
 
 
 ROUTES = (
-    page(
-        "GET",
-        frame.OVERVIEW,
-        _show,
-        "installation/overview.html",
-        "Whether everything is well, and who did what",
-        audience=Audience.SYSTEM_ADMIN,
+    admin_page(
+        "GET", frame.OVERVIEW, _show, "installation/overview.html", "Whether everything is well, and who did what"
     ),
 )

@@ -17,7 +17,7 @@ from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.routing import admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeyData, ListedKey, Purpose
@@ -220,51 +220,27 @@ async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[No
 
 
 ROUTES = (
-    page(
-        "GET",
-        SETTINGS_PATH,
-        _show_settings,
-        _SETTINGS_TEMPLATE,
-        "What is asked of system admins",
-        audience=Audience.SYSTEM_ADMIN,
-    ),
-    page(
+    admin_page("GET", SETTINGS_PATH, _show_settings, _SETTINGS_TEMPLATE, "What is asked of system admins"),
+    admin_page(
         "POST",
         SETTINGS_PATH,
         _change,
         _SETTINGS_TEMPLATE,
         "Require a second factor, list addresses",
-        audience=Audience.SYSTEM_ADMIN,
         again=_again_settings,
     ),
-    page(
-        "GET",
-        LICENCE_PATH,
-        _show_licence,
-        _LICENCE_TEMPLATE,
-        "The licence of this server",
-        audience=Audience.SYSTEM_ADMIN,
-    ),
-    page(
+    admin_page("GET", LICENCE_PATH, _show_licence, _LICENCE_TEMPLATE, "The licence of this server"),
+    admin_page(
         "POST",
         LICENCE_PATH,
         _install,
         _LICENCE_TEMPLATE,
         "Install a licence key",
-        audience=Audience.SYSTEM_ADMIN,
         again=_again_licence,
         upload="licenseFile",
         upload_bytes=_LONGEST,
         upload_into="licenseKey",
     ),
-    page("GET", KEYS_PATH, _show_keys, _KEYS_TEMPLATE, "The signing keys", audience=Audience.SYSTEM_ADMIN),
-    page(
-        "POST",
-        KEYS_PATH,
-        _act,
-        _KEYS_TEMPLATE,
-        "Rotate signing keys, or retire one",
-        audience=Audience.SYSTEM_ADMIN,
-        again=_again_keys,
-    ),
+    admin_page("GET", KEYS_PATH, _show_keys, _KEYS_TEMPLATE, "The signing keys"),
+    admin_page("POST", KEYS_PATH, _act, _KEYS_TEMPLATE, "Rotate signing keys, or retire one", again=_again_keys),
 )
