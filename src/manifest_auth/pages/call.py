@@ -35,6 +35,13 @@ class FormRefusal(NamedTuple):
         return " ".join(problem.text for problem in self.problems if problem.field == name)
 
 
+class Link(NamedTuple):
+    """``text``: in the reader's language; ``href``: empty for a heading between links."""
+
+    href: str
+    text: str
+
+
 class Brand(NamedTuple):
     """Whose page it is. ``stylesheet``: address of the client's own colours; ``logo``: of its picture; both may be
     empty, and a logo of None is looked up where the page is rendered. ``client``: its

@@ -17,7 +17,7 @@ from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approval
-from manifest_auth.sign_in.devices.approval import AskingDevice, PairingCodeData
+from manifest_auth.sign_in.devices.approval import DeviceData, PairingCodeData, PairingData
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
@@ -64,8 +64,11 @@ class CodeCodeView(AccountView, frozen=True, kw_only=True):
 
 
 class ConfirmView(AccountView, frozen=True, kw_only=True):
+    """``must_be_near``: a device in another network is refused."""
+
     code: str
-    device: AskingDevice
+    device: DeviceData
+    must_be_near: bool
 
 
 def _grouped(typed: str) -> str:
@@ -92,16 +95,18 @@ async def _look(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answe
 async def _show_code(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
     code = _grouped(call.fields.user_code)
     try:
-        device = await approval.look(ctx, code)
+        return await _confirm(ctx, code)
     except NotFound:
         return see_other(CODE_PATH)
-    return await shown(ctx, lambda unit: ConfirmView(code=code, device=device))
 
 
 async def _again(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
-    code = _grouped(call.fields.user_code)
-    device = await approval.look(ctx, code)
-    return await shown(ctx, lambda unit: ConfirmView(code=code, device=device))
+    return await _confirm(ctx, _grouped(call.fields.user_code))
+
+
+async def _confirm(ctx: RequestContext, code: str) -> View:
+    device, near = await approval.look(ctx, code), approval.rules_of(ctx).same_network
+    return await shown(ctx, lambda unit: ConfirmView(code=code, device=device, must_be_near=near))
 
 
 async def _decide(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
@@ -153,11 +158,11 @@ class PairingCodeView(AccountView, frozen=True, kw_only=True):
 
 
 class StateView(AccountView, frozen=True, kw_only=True):
-    """``device``: that scanned the code; None: none has."""
+    """``must_be_near``: as in :class:`ConfirmView`."""
 
     pairing: str
-    state: approval.State
-    device: AskingDevice | None
+    found: PairingData
+    must_be_near: bool
 
 
 async def _show_pairing(ctx: RequestContext, call: PageCall[PairQuery]) -> View | Answer[None]:
@@ -172,9 +177,9 @@ async def _start(ctx: RequestContext) -> View:
 
 
 async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View:
-    found = await approval.look_at_pairing(ctx, pairing)
+    found, near = await approval.look_at_pairing(ctx, pairing), approval.rules_of(ctx).same_network
     call.here = _address(pairing)
-    view = await shown(ctx, lambda unit: StateView(pairing=pairing, state=found.state, device=found.device))
+    view = await shown(ctx, lambda unit: StateView(pairing=pairing, found=found, must_be_near=near))
     view.template = _STATE
     return view
 

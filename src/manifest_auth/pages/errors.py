@@ -23,7 +23,7 @@ from manifest_auth.errors import (
 from manifest_auth.http import Answer, Head, docs_site, identification, refuse
 from manifest_auth.http.head import prefers_html
 from manifest_auth.pages import brands, languages, rendering, words
-from manifest_auth.pages.call import Brand, PageCall, View
+from manifest_auth.pages.call import Brand, Link, PageCall, View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.languages import catalogue
@@ -32,21 +32,14 @@ TEMPLATE = "error.html"
 _UNLICENSED = (LicenseExpired, LicenseRequired)
 
 
-class Way(msgspec.Struct, frozen=True):
-    """A link. ``text``: in the reader's language."""
-
-    href: str
-    text: str
-
-
 class ErrorView(msgspec.Struct, frozen=True):
     """``retry_at``: milliseconds, 0 for none; ``others``: ways on beside the first; ``contact``: whom to ask;
     ``wrong``: parameters of the address and what is wrong with each, in English, for the developer of the link."""
 
     title: str
     advice: str
-    way: Way
-    others: tuple[Way, ...] = ()
+    way: Link
+    others: tuple[Link, ...] = ()
     retry_after: int = 0
     retry_at: int = 0
     contact: str = ""
@@ -64,8 +57,8 @@ async def page_of(
     head: Head,
     *,
     english: bool = False,
-    way: Way | None = None,
-    others: tuple[Way, ...] = (),
+    way: Link | None = None,
+    others: tuple[Link, ...] = (),
     title: str = "",
     advice: str = "",
     brand: Brand | None = None,
@@ -82,11 +75,11 @@ async def page_of(
     said = words.sentence_of(refusal, t)
     wait = refusal.retry_after or 0
     if way is None and isinstance(refusal, _UNLICENSED):  # the start page says the same
-        way = Way(admin_console.PATH, t.gettext(words.OPERATOR))
+        way = Link(admin_console.PATH, t.gettext(words.OPERATOR))
     view = ErrorView(
         title=title or said.title,
         advice=advice or said.advice,
-        way=way or Way("/", t.gettext(words.START)),
+        way=way or Link("/", t.gettext(words.START)),
         others=others,
         retry_after=wait,
         retry_at=ctx.now + wait * 1000 if wait else 0,

@@ -21,9 +21,9 @@ from manifest_auth.http import NO_STORE, Answer, Header, cookies, public_origin,
 from manifest_auth.http.answers import HTML
 from manifest_auth.pages import asset_files, brands, languages, security, words
 from manifest_auth.pages.account import frame as words_of_account
-from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.frame import Entry, entries, section_of
-from manifest_auth.permissions import role_names
+from manifest_auth.pages.call import Link, PageCall, View
+from manifest_auth.pages.console.frame import entries, section_of
+from manifest_auth.permissions import Role, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
@@ -76,7 +76,7 @@ class SignedInUser(NamedTuple):
     """What every page may say of who is signed in. ``console``: the console's entries for them, empty for most."""
 
     email: str
-    console: tuple[Entry, ...]
+    console: tuple[Link, ...]
 
 
 class SignedInAdmin(NamedTuple):
@@ -170,7 +170,7 @@ def environment() -> Environment:
     made.filters["method"] = words_of_account.method
     made.filters["ways"] = words_of_account.ways
     made.filters["role_names"] = role_names
-    made.filters["role_words"] = words_of_account.ROLES.__getitem__
+    made.filters["role_words"] = lambda name: words_of_account.ROLES[Role(name)]
     made.filters["iso"] = _in("%Y-%m-%dT%H:%M:%SZ")
     made.filters["utc"] = _in("%Y-%m-%d %H:%M UTC")
     made.filters["utc_time"] = _in("%H:%M:%S UTC")

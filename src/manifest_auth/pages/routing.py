@@ -44,7 +44,7 @@ from manifest_auth.http import (
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
 from manifest_auth.pages import errors, languages, multipart, rendering, security, step_up, words
-from manifest_auth.pages.call import PageCall, View, found, see_other
+from manifest_auth.pages.call import Link, PageCall, View, found, see_other
 from manifest_auth.pages.sign_in import step
 from manifest_auth.pages.words import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
@@ -204,7 +204,7 @@ class _Page:
         return await self._page_of(ctx, refusal, head)
 
     async def _page_of(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-        way = errors.Way(admin_console.PATH, "Go to the overview") if self._is_of_the_installation else None
+        way = Link(admin_console.PATH, "Go to the overview") if self._is_of_the_installation else None
         named = errors.parameters_of(self.fields) if self.method == "GET" else ()
         return await errors.page_of(ctx, refusal, head, english=self._is_english, way=way, parameters=named)
 

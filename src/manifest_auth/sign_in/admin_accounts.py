@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins, password_rules
@@ -234,6 +235,12 @@ async def enrol(ctx: RequestContext, credentials: Credentials) -> str:
         return second_factor.start(unit, services.sealer, services.random, me.id, ctx.now)
 
     return await proven(ctx, credentials, work)
+
+
+def app_address(ctx: RequestContext, secret: str) -> str:
+    """The content of the QR code of the caller's secret for an authenticator app."""
+    host = urlsplit(ctx.services.settings.public_url).hostname or ""
+    return second_factor.address(secret, ctx.admin.username, host)
 
 
 async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -196,8 +195,7 @@ async def _read(ctx: RequestContext, call: Call[None]) -> SecondFactorData:
 
 async def _enrol(ctx: RequestContext, call: Call[ProofBody]) -> SecretData:
     secret = await admin_accounts.enrol(ctx, _proof(call.body))
-    host = urlsplit(ctx.services.settings.public_url).hostname or ""
-    return SecretData(secret, second_factor.address(secret, ctx.admin.username, host))
+    return SecretData(secret, admin_accounts.app_address(ctx, secret))
 
 
 async def _confirm(ctx: RequestContext, call: Call[FirstCodeBody]) -> RecoveryCodesData:

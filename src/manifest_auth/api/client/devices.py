@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from manifest_auth.api.client.auth import Nothing
 from manifest_auth.errors import (
@@ -18,15 +18,14 @@ from manifest_auth.errors import (
     Overloaded,
     RateLimited,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route
 from manifest_auth.http.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import badge, device_enrolment
 from manifest_auth.sign_in.badge import set_pin
 from manifest_auth.sign_in.device_enrolment import EnrolledDeviceData
 from manifest_auth.sign_in.devices import approval
-from manifest_auth.sign_in.devices.approval import AskingDevice, PairingCodeData
-from manifest_auth.text.canonical import when
+from manifest_auth.sign_in.devices.approval import DeviceData, PairingCodeData, PairingData
 
 Pin = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -87,34 +86,8 @@ class MatchBody(msgspec.Struct, frozen=True):
     match: Annotated[str, Meta(min_length=1, max_length=8, description="The two digits that the device shows.")]
 
 
-class DeviceData(Wire, frozen=True):
-    """``name``: as the device calls itself, may be empty; ``roles``: that it would have; ``endsAt``: when it would be
-    signed out."""
-
-    app: str
-    name: str
-    address: str
-    same_network: bool
-    asked_at: Time
-    ends_at: Time
-    roles: tuple[str, ...]
-
-
-class PairingData(Wire, frozen=True):
-    """``device``: that scanned the code; ``expired``: renew the code until ``renewableUntil``, or begin anew."""
-
-    state: Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
-    expires_at: Time
-    renewable_until: Time
-    device: DeviceData | UnsetType = UNSET
-
-
-def _device(found: AskingDevice) -> DeviceData:
-    return DeviceData.of(found, roles=tuple(role.value for role in found.roles))
-
-
 async def _lookup(ctx: RequestContext, call: Call[UserCodeBody]) -> DeviceData:
-    return _device(await approval.look(ctx, call.body.user_code))
+    return await approval.look(ctx, call.body.user_code)
 
 
 async def _approve(ctx: RequestContext, call: Call[UserCodeBody]) -> Nothing:
@@ -136,9 +109,7 @@ async def _renew(ctx: RequestContext, call: Call[None]) -> PairingCodeData:
 
 
 async def _look(ctx: RequestContext, call: Call[None]) -> PairingData:
-    found = await approval.look_at_pairing(ctx, call.path["id"])
-    device = UNSET if found.device is None else _device(found.device)
-    return PairingData(found.state, when(found.ends_at), when(found.renewable_until), device)
+    return await approval.look_at_pairing(ctx, call.path["id"])
 
 
 async def _approve_pairing(ctx: RequestContext, call: Call[MatchBody]) -> Nothing:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from manifest_auth.http.routes import Call
 from manifest_auth.pages import brands
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.call import Link, PageCall, View
 from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -114,13 +114,6 @@ def boxes(ticked: int, *, admin: bool) -> tuple[RoleBox, ...]:
 # Menu of the console: the one list of its entries, each with the permission that its page asks for.
 
 
-class Entry(NamedTuple):
-    """``href``: empty for a heading above those that follow."""
-
-    href: str
-    text: str
-
-
 class _Section(NamedTuple):
     permission: Permission
     href: str
@@ -146,7 +139,7 @@ _SECTIONS = (
 
 
 @lru_cache(maxsize=128)
-def entries(roles: int) -> tuple[Entry, ...]:
+def entries(roles: int) -> tuple[Link, ...]:
     """What the menu lists for a user with those roles (a bit mask), headings among it; empty: nothing is for them."""
     allowed, found, heading = permissions_of(roles), [], ""
     for one in _SECTIONS:
@@ -154,8 +147,8 @@ def entries(roles: int) -> tuple[Entry, ...]:
             continue
         if one.heading != heading:
             heading = one.heading
-            found.append(Entry("", heading))
-        found.append(Entry(one.href, one.text))
+            found.append(Link("", heading))
+        found.append(Link(one.href, one.text))
     return tuple(found)
 
 

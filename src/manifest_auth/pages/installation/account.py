@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -97,8 +96,7 @@ async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tu
 
 async def new_factor(ctx: RequestContext, secret: str) -> TotpSecretData:
     """What the page shows of a secret of the caller's; ``qr`` is markup. ``secret``: base32."""
-    host = urlsplit(ctx.services.settings.public_url).hostname or ""
-    uri = second_factor.address(secret, ctx.admin.username, host)
+    uri = admin_accounts.app_address(ctx, secret)
     return TotpSecretData(secret, uri, await qr_codes.qr_code(uri, "QR code with the key for your authenticator app"))
 
 

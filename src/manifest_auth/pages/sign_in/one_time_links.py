@@ -15,11 +15,11 @@ from manifest_auth.errors import InvalidToken, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands
-from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.call import Link, PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import done, step
 from manifest_auth.pages.sign_in.start import EmailForm
-from manifest_auth.pages.sign_in.step import State, StateQuery, Way
+from manifest_auth.pages.sign_in.step import State, StateQuery
 from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, set_password
@@ -126,7 +126,7 @@ class ChooseView(msgspec.Struct, frozen=True):
     why_not: str
     min_length: int
     character_classes: int
-    ways: tuple[Way, ...]
+    ways: tuple[Link, ...]
     sign_in: str
 
 
@@ -224,7 +224,7 @@ def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: L
         why_not=found.why_no_password,
         min_length=rules.min_length,
         character_classes=rules.character_classes,
-        ways=tuple(Way(f"{href}&s={quote(invited)}", name) for href, name in starts if href),
+        ways=tuple(Link(f"{href}&s={quote(invited)}", name) for href, name in starts if href),
         sign_in=step.way_address("/sign-in", step.seal_state(ctx, call.form_cookie, state)),
     )
 

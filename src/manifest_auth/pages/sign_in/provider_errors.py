@@ -11,8 +11,7 @@ from manifest_auth.errors import AccountDisabled, NotFound, ProviderUnavailable,
 from manifest_auth.http import Answer, Head, refuse
 from manifest_auth.http.head import prefers_html
 from manifest_auth.pages import brands, errors
-from manifest_auth.pages.call import PRODUCT, Brand
-from manifest_auth.pages.errors import Way
+from manifest_auth.pages.call import PRODUCT, Brand, Link
 from manifest_auth.pages.routing import SIGN_IN
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.services import RequestContext
@@ -55,7 +54,7 @@ async def page_or_envelope(
     found = await _find(ctx, tried) if tried is not None and isinstance(refusal, _SAYS_MORE) else None
     if found is None:
         t = _words(ctx, head, PRODUCT)
-        way = Way(SIGN_IN, t.gettext("Go to sign-in"))
+        way = Link(SIGN_IN, t.gettext("Go to sign-in"))
         advice = _advice(refusal, t)
         return await errors.page_of(ctx, refusal, head, way=way, advice=advice, parameters=parameters)
     return await _page(ctx, refusal, head, found)
@@ -84,14 +83,14 @@ async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Faile
     brand, client = brands.of_client(found.tenant), found.tenant.identifier
     t = _words(ctx, head, brand)
     asked = {"client": client, **({"returnTo": found.return_to} if found.return_to else {})}
-    again = Way(f"{SIGN_IN}?{urlencode(asked)}", t.gettext("Try again"))
+    again = Link(f"{SIGN_IN}?{urlencode(asked)}", t.gettext("Try again"))
     others = []
     for provider in found.others:
         href = start_address(ctx, client, provider.kind, provider.name)
         if href and found.tenant.suspended_at is None:
             more = f"&{urlencode({'returnTo': found.return_to})}" if found.return_to else ""
             text = t.gettext("Continue with %(provider)s") % {"provider": provider.display_name or provider.name}
-            others.append(Way(href + more, text))
+            others.append(Link(href + more, text))
     title = ""
     if isinstance(refusal, SsoFailed) and found.provider is not None:
         name = found.provider.display_name or found.provider.name

@@ -12,7 +12,7 @@ from manifest_auth.errors import InvalidCredentials, OtherClient, ValidationErro
 from manifest_auth.http import Answer
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands, errors, languages
-from manifest_auth.pages.call import PageCall, View, found, require, see_other
+from manifest_auth.pages.call import Link, PageCall, View, found, require, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import done, step
 from manifest_auth.pages.sign_in.step import State, StateQuery
@@ -245,7 +245,7 @@ async def _elsewhere(ctx: RequestContext, call: PageCall[Any], refusal: OtherCli
     t = catalogue(call.language or brand.language)
     there = step.way_address(SIGN_IN, step.seal_state(ctx, call.form_cookie, State(client=refusal.client, anew=True)))
     shown = PasskeyOfAnother(reason=refusal.reason)
-    return await errors.page_of(ctx, shown, call.head, way=errors.Way(there, t.gettext(_THERE)), brand=brand)
+    return await errors.page_of(ctx, shown, call.head, way=Link(there, t.gettext(_THERE)), brand=brand)
 
 
 _UNKNOWN = "passkey-unknown"  # where a request keeps the id of one that nobody has any more

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -14,7 +14,7 @@ from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import InvalidToken, MfaRequired, TokenExpired
 from manifest_auth.http import Answer, Head, Header, cookies, host_cookie, host_name
 from manifest_auth.pages import brands, errors, security
-from manifest_auth.pages.call import PageCall, see_other
+from manifest_auth.pages.call import Link, PageCall, see_other
 from manifest_auth.pages.words import StepEnded, StepExpired, UnknownClient
 from manifest_auth.runtime.mail import RemovedData
 from manifest_auth.runtime.settings import why_no_passkeys
@@ -89,13 +89,6 @@ async def unseal_state(ctx: RequestContext, form_cookie: str, text: str) -> Stat
 SIGN_IN = "/sign-in"
 
 
-class Way(NamedTuple):
-    """A link to a provider."""
-
-    href: str
-    name: str
-
-
 class SignInView(msgspec.Struct, frozen=True):
     """``client``: its name, empty while none is known; ``fixed``: the e-mail address was typed a page before;
     ``password``: whether it is asked for here; ``passkey``: whether one signs in here; ``unknown``: credential id of a
@@ -109,7 +102,7 @@ class SignInView(msgspec.Struct, frozen=True):
     password: bool = True
     passkey: bool = False
     unknown: str = ""
-    ways: tuple[Way, ...] = ()
+    ways: tuple[Link, ...] = ()
     fresh: bool = False
     change: str = ""
     forgot: str = ""
@@ -176,7 +169,7 @@ async def view_of(
         email=state.email,
         password=found.password,
         passkey=passkey and tenants.passkeys_sign_in(tenants.settings_of(tenant.settings)),
-        ways=tuple(Way(f"{href}&s={quote(s)}", name) for href, name in ways if href),
+        ways=tuple(Link(f"{href}&s={quote(s)}", name) for href, name in ways if href),
         fresh=fresh,
         change=way_address("/sign-in", others),
         forgot=way_address("/forgot", s),
@@ -248,7 +241,7 @@ async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken |
     again = way_address(SIGN_IN, seal_state(ctx, call.form_cookie, state)) if state is not None else SIGN_IN
     kind = StepExpired if isinstance(refusal, TokenExpired) else StepEnded
     shown_as = kind(reason=refusal.reason, replay=refusal.replay)
-    way = errors.Way(again, t.gettext(_BEGIN_AGAIN))
+    way = Link(again, t.gettext(_BEGIN_AGAIN))
     answer = await errors.page_of(ctx, shown_as, call.head, way=way, brand=brand)
     answer.headers = (*answer.headers, cookie(ctx, "", 0))
     return answer

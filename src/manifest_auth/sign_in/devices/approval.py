@@ -5,13 +5,15 @@ from __future__ import annotations
 import hmac
 from typing import Literal, NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import device_apps, users
 from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, Forbidden, NotFound, existing
-from manifest_auth.permissions import Role, mask_of, roles_of
+from manifest_auth.permissions import mask_of, role_names
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.settings import HOUR, Settings, is_listed, networks_of, plain_address
 from manifest_auth.services import RequestContext
@@ -62,18 +64,17 @@ def check(settings: Settings, rules: PairingRules, device: str, person: str) -> 
 _OVER = _("The device waits no more: begin anew on the device")
 
 
-class AskingDevice(NamedTuple):
-    """A device that waits, as its person sees it. ``name``: as it calls itself, may be empty; ``asked_at``,
-    ``ends_at``: milliseconds, of its request and of the session that it would get; ``roles``: it would have."""
+class DeviceData(Wire, frozen=True):
+    """``name``: as the device calls itself, may be empty; ``roles``: that it would have; ``endsAt``: when it would be
+    signed out."""
 
     app: str
     name: str
     address: str
     same_network: bool
-    network_needed: bool
-    asked_at: int
-    ends_at: int
-    roles: tuple[Role, ...]
+    asked_at: Time
+    ends_at: Time
+    roles: tuple[str, ...]
 
 
 def rules_of(ctx: RequestContext) -> PairingRules:
@@ -81,22 +82,21 @@ def rules_of(ctx: RequestContext) -> PairingRules:
     return tenants.settings_of(ctx.user.tenant_settings).pairing
 
 
-def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> AskingDevice:
+def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> DeviceData:
     """The device of a grant, as the caller sees it."""
     rules, settings = rules_of(ctx), ctx.services.settings
-    return AskingDevice(
+    return DeviceData(
         app=device_apps.names(unit).get(grant.app_id, grant.app_id),
         name=grant.device_name,
         address=grant.address,
         same_network=is_same(settings, rules, grant.address, ctx.address),
-        network_needed=rules.same_network,
-        asked_at=grant.created_at,
-        ends_at=_ends_at(ctx, rules),
-        roles=roles_of(ctx.user.held_roles & mask_of(list(rules.roles))),
+        asked_at=when(grant.created_at),
+        ends_at=when(_ends_at(ctx, rules)),
+        roles=role_names(ctx.user.held_roles & mask_of(list(rules.roles))),
     )
 
 
-async def look(ctx: RequestContext, user_code: str) -> AskingDevice:
+async def look(ctx: RequestContext, user_code: str) -> DeviceData:
     """The device that shows a code. Raises NotFound, Conflict where the client does not let devices in so, RateLimited
     after wrong codes."""
     grant = await _found(ctx, user_code)
@@ -135,7 +135,7 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Non
     through = sessions.provider_of(unit, ctx.user.session_id)
     if not grants.approve(unit, grant, Approval(user.id, cap, ends_at, through), ctx.now):
         raise Conflict(_OVER)
-    given = [role.value for role in roles_of(user.roles & cap)]
+    given = list(role_names(user.roles & cap))
     detail = {"app": grant.app_id, "name": grant.device_name, "device_address": grant.address, "by": how}
     audit.record(unit, ctx, Event.DEVICE_APPROVED, f"user:{user.id}", **detail, roles=given)
     queue = ctx.services.mail_queue
@@ -200,13 +200,13 @@ class PairingCodeData(Wire, frozen=True):
     expires_at: Time
 
 
-class PairingState(NamedTuple):
-    """``device``: that claimed the pairing; ``ends_at``: of the code, ``renewable_until``: of the pairing."""
+class PairingData(Wire, frozen=True):
+    """``device``: that scanned the code; ``expired``: renew the code until ``renewableUntil``, or begin anew."""
 
     state: State
-    device: AskingDevice | None
-    ends_at: int
-    renewable_until: int
+    expires_at: Time
+    renewable_until: Time
+    device: DeviceData | UnsetType = UNSET
 
 
 class _Code(NamedTuple):
@@ -261,14 +261,15 @@ async def renew_pairing(ctx: RequestContext, pairing_id: str) -> PairingCodeData
     return _shown(ctx, pairing_id, code, await ctx.store.write(work))
 
 
-async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingState:
+async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingData:
     """How a pairing stands. Raises NotFound."""
 
-    def work(unit: TenantUnit) -> PairingState:
+    def work(unit: TenantUnit) -> PairingData:
         pairing = _own(unit, ctx, pairing_id)
         grant = _grant_of(unit, pairing)
-        device = None if grant is None else shown(unit, ctx, grant)
-        return PairingState(_state(pairing, grant, ctx.now), device, pairing.code_ends_at, pairing.expires_at)
+        device = UNSET if grant is None else shown(unit, ctx, grant)
+        state = _state(pairing, grant, ctx.now)
+        return PairingData(state, when(pairing.code_ends_at), when(pairing.expires_at), device)
 
     return await ctx.store.read(work)
 
