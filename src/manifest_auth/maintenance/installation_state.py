@@ -116,58 +116,41 @@ class CountsData(msgspec.Struct, frozen=True, rename="camel"):
     admin_sessions: int
 
 
-class _One(NamedTuple):
-    rows: int
-
-
-class _Two(NamedTuple):
-    rows: int
-    active: int
-
-
-class _Clients(NamedTuple):
-    rows: int
-    suspended: int
-    to_delete: int
-
-
 def _where(condition: Any) -> Any:
     return func.count().filter(condition)
 
 
 _WHY = "system admins see the numbers of the whole installation"
 _SUSPENDED, _TO_DELETE = _where(tenants.c.suspended_at.is_not(None)), _where(tenants.c.delete_at.is_not(None))
-_CLIENTS = global_(select(func.count(), _SUSPENDED, _TO_DELETE).select_from(tenants), _Clients)
-_USERS = cross_tenant(
-    select(func.count(), _where(users.c.deactivated_at.is_(None))).select_from(users), _Two, because=_WHY
-)
+_CLIENTS = global_(select(func.count(), _SUSPENDED, _TO_DELETE).select_from(tenants))
+_USERS = cross_tenant(select(func.count(), _where(users.c.deactivated_at.is_(None))).select_from(users), because=_WHY)
 _SESSIONS = cross_tenant(
     select(func.count()).select_from(sessions).where(sessions.c.ended_at.is_(None), bindparam("now") < ENDS_AT),
-    _One,
+    int,
     because=_WHY,
 )
-_ADMINS = global_(select(_where(system_admins.c.disabled_at.is_(None))).select_from(system_admins), _One)
+_ADMINS = global_(select(_where(system_admins.c.disabled_at.is_(None))).select_from(system_admins), int)
 _ADMIN_SESSIONS = global_(
     select(func.count())
     .select_from(admin_sessions)
     .where(admin_sessions.c.ended_at.is_(None), admin_sessions.c.ends_at > bindparam("now")),
-    _One,
+    int,
 )
 
 
 def read_counts(unit: SystemUnit, now: int) -> CountsData:
     """The numbers as of ``now``, milliseconds."""
-    [clients], [people], [admins] = unit.all(_CLIENTS), unit.all(_USERS), unit.all(_ADMINS)
-    [opened], [of_admins] = unit.all(_SESSIONS, now=now), unit.all(_ADMIN_SESSIONS, now=now)
+    clients, suspended, to_delete = unit.one(_CLIENTS)
+    people, active = unit.one(_USERS)
     return CountsData(
-        clients=clients.rows,
-        suspended_clients=clients.suspended,
-        clients_to_delete=clients.to_delete,
-        users=people.rows,
-        active_users=people.active,
-        open_sessions=opened.rows,
-        system_admins=admins.rows,
-        admin_sessions=of_admins.rows,
+        clients=clients,
+        suspended_clients=suspended,
+        clients_to_delete=to_delete,
+        users=people,
+        active_users=active,
+        open_sessions=unit.one(_SESSIONS, now=now),
+        system_admins=unit.one(_ADMINS),
+        admin_sessions=unit.one(_ADMIN_SESSIONS, now=now),
     )
 
 

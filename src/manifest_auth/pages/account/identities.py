@@ -14,7 +14,7 @@ from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import step
-from manifest_auth.pages.sign_in.step import State
+from manifest_auth.pages.sign_in.step import State, StateQuery
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.sign_in.identities import Own, Started, begin_linking, offered
@@ -30,10 +30,6 @@ _IDENTITIES = "/account/identities"
 PROVIDER_PATH = f"{_IDENTITIES}/provider"
 
 
-class ProviderQuery(msgspec.Struct, frozen=True):
-    s: Annotated[str, Meta(max_length=8000)] = ""
-
-
 class ToProviderView(msgspec.Struct, frozen=True):
     address: str
 
@@ -46,7 +42,7 @@ def to_provider(ctx: RequestContext, call: PageCall[Any], started: Started) -> A
     return see_other(f"{PROVIDER_PATH}?s={s}", (cookie,))
 
 
-async def _to_provider_page(ctx: RequestContext, call: PageCall[ProviderQuery]) -> View | Answer[None]:
+async def _to_provider_page(ctx: RequestContext, call: PageCall[StateQuery]) -> View | Answer[None]:
     state = await step.unseal_state(ctx, _of_this(call), call.fields.s)
     if state is None:
         return see_other(_IDENTITIES)

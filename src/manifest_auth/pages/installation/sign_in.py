@@ -70,11 +70,6 @@ class SignInView(msgspec.Struct, frozen=True):
     late: bool = False
 
 
-class CodeView(msgspec.Struct, frozen=True):
-    challenge: str
-    return_to: str
-
-
 def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm]) -> str | None:
     return call.head.cookie(host_name(admin_console.COOKIE, ctx.services.settings))
 
@@ -104,14 +99,14 @@ async def _sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | An
     try:
         opened = await admin_sign_in.sign_in_to_console(ctx, form.username, form.password, None, _shown(ctx, call))
     except MfaRequired as due:
-        return View(CodeView(due.challenge, frame.coming_back_to(form.return_to)), template=_CODE_TEMPLATE)
+        return View(CodeForm(due.challenge, return_to=frame.coming_back_to(form.return_to)), template=_CODE_TEMPLATE)
     except InvalidCredentials as refusal:
         raise InvalidCredentials(details=[("", _WRONG)], reason=refusal.reason) from None
     return frame.signed_in(ctx, opened.cookie, frame.coming_back_to(form.return_to))
 
 
 async def _code_again(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[None]:
-    return View(CodeView(call.fields.challenge, frame.coming_back_to(call.fields.return_to)))
+    return View(CodeForm(call.fields.challenge, return_to=frame.coming_back_to(call.fields.return_to)))
 
 
 async def _code(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[None]:
