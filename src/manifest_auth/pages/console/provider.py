@@ -36,7 +36,6 @@ from manifest_auth.pages.console.provider_views import (
     TheirsForm,
     TheirsView,
     findings_of,
-    our_values,
     path_of,
     role_rows,
     steps_of,
@@ -179,11 +178,7 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
 
 
 async def _ours(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    ourselves = found.data.service_provider
-    certificates = ourselves.certificates or ()
-    return await view(
-        ctx, OursView(head, our_values(head.preset, ourselves), certificates), "console/provider_ours.html"
-    )
+    return await view(ctx, OursView(head, found.data.service_provider), "console/provider_ours.html")
 
 
 async def _theirs(ctx: RequestContext, found: Loaded, head: Head) -> View:

@@ -15,7 +15,7 @@ from manifest_auth.permissions import Role, role_names
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
-from manifest_auth.sign_in.providers.kind import CertificateData
+from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData
 from manifest_auth.sign_in.providers.provider_tries import Tried
 from manifest_auth.tenants.claims import Claim
 
@@ -185,20 +185,15 @@ class ChooseView(msgspec.Struct, frozen=True):
     presets: tuple[Preset, ...]
 
 
-class Value(NamedTuple):
-    """Of ours, to be copied."""
-
-    id: str
-    label: str
-    value: str
-
-
 class OursView(msgspec.Struct, frozen=True):
-    """``certificates``: of our keys, base64, newest first."""
-
     head: Head
-    values: tuple[Value, ...]
-    certificates: tuple[str, ...] = ()
+    ours: OurselvesData
+
+    @property
+    def values(self) -> list[tuple[str, str, str]]:
+        """Names, labels and texts of our values that the preset's provider asks for, and its kind has."""
+        values = ((member, label, getattr(self.ours, member)) for member, label in self.head.preset.ours)
+        return [value for value in values if value[-1]]
 
 
 class TheirsView(msgspec.Struct, frozen=True):
@@ -327,13 +322,6 @@ def new_steps(preset: Preset, name: str, *, signs_in: bool) -> tuple[Step, ...]:
     start = f"{NEW}?preset={preset.key}&name={name}"
     here = {"ours": start, "theirs": f"{start}&step=theirs"}
     return tuple(Step(key, title, here.get(key, "")) for key, title in STEPS if signs_in or key != "try")
-
-
-def our_values(preset: Preset, ourselves: Any) -> tuple[Value, ...]:
-    """Our addresses and names, which the preset's provider asks for, those that its kind has. ``ourselves``: an
-    ``OurselvesData``."""
-    values = ((member, label, getattr(ourselves, member)) for member, label in preset.ours)
-    return tuple(Value(*value) for value in values if value[-1])
 
 
 def role_rows(settings: dict[str, Any]) -> tuple[RoleRow, ...]:

@@ -27,7 +27,6 @@ from manifest_auth.pages.console.provider_views import (
     TheirsForm,
     TheirsView,
     new_steps,
-    our_values,
     path_of,
 )
 from manifest_auth.pages.routing import settings_page
@@ -63,7 +62,7 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
         shown = provider_views.shown(preset.kind, values, has_secret=False)
         display_name = ctx.user.client_name if preset.is_generic else preset.title
         return await view(ctx, _theirs(preset, name, display_name, shown), "console/provider_theirs.html")
-    ours = our_values(preset, KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name))
+    ours = KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name)
     return await view(ctx, OursView(_head(preset, name, "ours"), ours), "console/provider_ours.html")
 
 
