@@ -149,11 +149,6 @@ __all__ = ["INSTALLATION", "chain_after", "chain_named", "names_of"]
 _T = tenants_table.c
 
 
-class _Named(NamedTuple):
-    id: int
-    identifier: str
-
-
 def _next(column: Column[int]) -> CrossTenant[int]:
     """The lowest number after another, by one step in an index. Texts, which SQLite permits, sort after all numbers."""
     query = select(func.min(column)).where(column > bindparam("after"), column <= MOST)
@@ -163,8 +158,8 @@ def _next(column: Column[int]) -> CrossTenant[int]:
 #: A chain may have events without a head, or the reverse; a client may exist without its chain.
 _IN = tuple(_next(table.c.tenant_id) for table in (audit_heads, audit_events, audit_anchors))
 _CLIENTS = global_(select(func.min(_T.id)).where(_T.id > bindparam("after")), int)
-_BY_IDENTIFIER = global_(select(_T.id, _T.identifier).where(_T.identifier == bindparam("identifier")), _Named)
-_NAMES = global_(select(_T.id, _T.identifier).where(among(_T.id, "ids")), _Named)
+_BY_IDENTIFIER = global_(select(_T.id).where(_T.identifier == bindparam("identifier")), int)
+_NAMES = global_(select(_T.id, _T.identifier).where(among(_T.id, "ids")))
 
 
 def chain_after(unit: SystemUnit, chain: int) -> int | None:
@@ -184,12 +179,12 @@ def chain_named(unit: SystemUnit, name: str) -> int:
     found = unit.first(_BY_IDENTIFIER, identifier=name)
     if found is None:
         raise NotFound(f"There is no client {name}")
-    return found.id
+    return found
 
 
 def names_of(unit: SystemUnit | TenantUnit, chains: Sequence[int]) -> dict[int, str]:
     """Identifiers of the clients among those chains."""
-    return {row.id: row.identifier for row in unit.all(_NAMES, ids=numbers(set(chains)))}
+    return dict(unit.all(_NAMES, ids=numbers(set(chains))))
 
 
 # Audit chains that exist, and those that should.

@@ -57,13 +57,8 @@ class _Uncounted:
 UNCOUNTED: SeatCounter = _Uncounted()
 
 
-class _Taken(NamedTuple):
-    roles: int
-    users: int
-
-
 # A view: numbers of the whole installation, without any client's rows.
-_TAKEN = global_(select(seats_taken.c.roles, seats_taken.c.users), _Taken)
+_TAKEN = global_(select(seats_taken.c.roles, seats_taken.c.users))
 
 
 @lru_cache(maxsize=1 << len(Role))
@@ -76,8 +71,8 @@ def type_index(roles: int) -> int:
 def taken(unit: TenantUnit | SystemUnit) -> Seats:
     """The number of users of the installation by the least type that each needs."""
     counts = [0] * (_NO_SEAT + 1)
-    for row in unit.all(_TAKEN):
-        counts[type_index(row.roles)] += row.users
+    for roles, users in unit.all(_TAKEN):
+        counts[type_index(roles)] += users
     return Seats(*counts[:_NO_SEAT])
 
 

@@ -26,12 +26,6 @@ class _Lists(msgspec.Struct, rename="camel"):
     allowed_origins: tuple[str, ...] = ()
 
 
-class _Row(NamedTuple):
-    id: int
-    identifier: str
-    settings: str
-
-
 class _Index(NamedTuple):
     """``stamp``: of the lists that were read; ``of_any``: origins of any client; ``of_client``: by identifier and by
     number."""
@@ -48,7 +42,6 @@ _ACTIVE = global_(
         _C.suspended_at.is_(None),
         or_(_C.settings.like('%"allowedOrigins":["%'), _C.settings.like('%"allowedOrigins": ["%')),
     ),
-    _Row,
 )
 _decode = msgspec.json.Decoder(_Lists).decode
 
@@ -63,10 +56,10 @@ def changed(unit: SystemUnit) -> None:
 def _read(unit: SystemUnit) -> _Index:
     stamp = installation_values.get(unit, _STAMP) or ""
     of_any, of_client = set[str](), dict[str, frozenset[str]]()
-    for row in unit.all(_ACTIVE):
-        listed = frozenset(_decode(row.settings).allowed_origins)
+    for number, identifier, settings in unit.all(_ACTIVE):
+        listed = frozenset(_decode(settings).allowed_origins)
         of_any |= listed
-        of_client[row.identifier] = of_client[str(row.id)] = listed
+        of_client[identifier] = of_client[str(number)] = listed
     return _Index(stamp, frozenset(of_any), of_client)
 
 

@@ -27,11 +27,6 @@ _AGAIN_S = 5
 _BLOCK = 4096  # bytes that a file takes on a disk at least
 
 
-class _UnderWay(NamedTuple):
-    user_id: int
-    size: int
-
-
 class Abandoned(NamedTuple):
     """An upload that can no longer be complete."""
 
@@ -46,7 +41,7 @@ _TOTAL = tenant_scoped(
     _none.on_conflict_do_update(index_elements=["tenant_id"], set_={"bytes": _TENANT.bytes}).returning(_TENANT.bytes),
     int,
 )
-_UNDER_WAY = tenant_scoped(select(_U.user_id, _U.size).where(_U.expires_at > bindparam("now")), _UnderWay)
+_UNDER_WAY = tenant_scoped(select(_U.user_id, _U.size).where(_U.expires_at > bindparam("now")))
 _RESERVE = tenant_scoped(
     insert(uploads_table).values({name: bindparam(name) for name in ("key", "user_id", "size", "expires_at")})
 )
@@ -70,10 +65,10 @@ def reserve(
     number of bytes that may come. Raises RateLimited, PayloadTooLarge."""
     total = unit.one(_TOTAL)
     under_way = unit.all(_UNDER_WAY, now=by.at)
-    of_user = sum(one.user_id == by.user_id for one in under_way)
+    of_user = sum(user_id == by.user_id for user_id, _ in under_way)
     if of_user >= OF_USER or len(under_way) >= OF_CLIENT:
         raise RateLimited("Too many files are uploaded at once, try again shortly", retry_after=_AGAIN_S)
-    left = quota - total - sum(count_bytes(one.size) for one in under_way)
+    left = quota - total - sum(count_bytes(size) for _, size in under_way)
     size = min(largest, left) if declared is None else declared
     if count_bytes(size) > left:
         raise PayloadTooLarge(QUOTA_EXCEEDED)
