@@ -76,15 +76,13 @@ class SentencePart(msgspec.Struct, frozen=True):
 
 
 class AuditEventView(msgspec.Struct, frozen=True):
-    """An event. ``at``: milliseconds, 0 where its row is damaged; ``facts``: names and values of its details."""
+    """An event. ``link``: as stored, its time 0 where its row is damaged; ``facts``: names and values of its
+    details."""
 
-    number: int
-    at: int
+    link: Link
     area: str
     is_bad: bool
     parts: tuple[SentencePart, ...]
-    address: str
-    request_id: str
     facts: tuple[tuple[str, str], ...]
 
 
@@ -143,13 +141,10 @@ def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[AuditEventVi
 def _event_view(link: Link, names: Names) -> AuditEventView:
     detail, event = orjson.loads(link.detail), about(link.event)
     return AuditEventView(
-        number=link.sequence,
-        at=link.at,
+        link=link,
         area=event.area,
         is_bad=event.is_bad,
         parts=tuple(_parts(event.told, link, names, detail)),
-        address=link.address,
-        request_id=link.request_id,
         facts=facts_of(detail),
     )
 

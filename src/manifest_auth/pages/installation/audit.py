@@ -35,20 +35,17 @@ _WORDS = {"system": "The server", "anonymous": "An anonymous caller", "": ""}
 
 
 class AuditEventView(msgspec.Struct, frozen=True):
-    """An event. ``at``: milliseconds, 0 where its row is damaged; ``client``: its identifier, empty for the
+    """An event. ``link``: as stored, its time 0 where its row is damaged; ``client``: its identifier, empty for the
     installation and for a client that is gone; ``where``: the same in words; ``facts``: names and values of its
     details."""
 
-    number: int
-    at: int
+    link: Link
     what: str
     is_bad: bool
     who: str
     whom: str
     client: str
     where: str
-    address: str
-    request_id: str
     facts: tuple[tuple[str, str], ...]
 
 
@@ -81,16 +78,13 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[AuditEve
 
     return tuple(
         AuditEventView(
-            number=link.sequence,
-            at=link.at,
+            link=link,
             what=label(link.event),
             is_bad=about(link.event).is_bad,
             who=name(one, actor(link)),
             whom="" if link.subject in (actor(link), f"client:{one.chain}") else name(one, link.subject),
             client=one.client or "",
             where=one.client or ("This server" if one.chain == INSTALLATION else f"Deleted client {one.chain}"),
-            address=link.address,
-            request_id=link.request_id,
             facts=facts_of(orjson.loads(link.detail)),
         )
         for one, link in events
