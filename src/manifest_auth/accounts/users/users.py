@@ -59,6 +59,10 @@ class User(NamedTuple):
         return f"{self.first_name} {self.last_name}".strip()
 
     @property
+    def has_password(self) -> bool:
+        return self.password_hash is not None
+
+    @property
     def is_admin(self) -> bool:
         """Whether the account is an active Admin's."""
         return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)

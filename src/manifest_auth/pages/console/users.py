@@ -20,7 +20,7 @@ from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import users_page
-from manifest_auth.permissions import Role, role_names
+from manifest_auth.permissions import Role
 from manifest_auth.providers.identities import IdentityRow
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession, SessionOver
@@ -54,30 +54,23 @@ class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
 class UserView(msgspec.Struct, frozen=True, kw_only=True):
     """``why_not``: why nothing is offered here, empty where something is. ``sessions``: None where they are not for who
     looks. ``factors``: second ones, in words; ``may_lack_factor``: none is required of the user. ``link``: shown this
-    once. Times: milliseconds, 0 for never."""
+    once."""
 
+    user: User
     path: str
     name: str
     details: Details
     entered_email: str
-    email: str
     pending_email: str
-    is_proved: bool
-    roles: tuple[str, ...]
     boxes: tuple[RoleBox, ...]
-    is_active: bool
-    is_invited: bool
     is_self: bool
     is_admin: bool
     by_admin: bool
-    has_password: bool
     factors: tuple[str, ...]
     may_lack_factor: bool
     reason: str
     uses_passwords: bool
     mails: bool
-    created_at: int
-    last_sign_in_at: int
     why_not: str
     sessions: list[ListedSession] | None
     identities: list[IdentityRow]
@@ -107,28 +100,21 @@ async def _view(
         ticked = typed.roles if typed is not None and typed.act == "roles" else user.roles
         edited = typed if typed is not None and typed.act == "details" else None
         return UserView(
+            user=user,
             path=USER_PATH.format(id=user.id),
             name=user.full_name or user.email,
             details=edited.details if edited else {name: getattr(user, name) for name in users.DETAILS},
             entered_email=edited.email if edited else user.email,
-            email=user.email,
             pending_email=email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id) or "",
-            is_proved=user.email_proved_at is not None,
-            roles=role_names(user.roles),
             boxes=boxes(ticked, admin=by.is_admin),
-            is_active=user.deactivated_at is None,
-            is_invited=user.never_came,
             is_self=by.user_id == user.id,
             is_admin=bool(user.roles & Role.ADMIN.bit),
             by_admin=by.is_admin,
-            has_password=user.password_hash is not None,
             factors=tuple(words for kind, words in _FACTORS.items() if user.factors & kind),
             may_lack_factor=not tenants.is_required(settings, user.roles),
             reason=typed.reason if typed is not None else "",
             uses_passwords=settings.password_sign_in,
             mails=ctx.services.mail_queue.is_set_up,
-            created_at=user.created_at,
-            last_sign_in_at=user.last_sign_in_at or 0,
             why_not=why_not,
             sessions=None if why_not else sessions.list_open(unit, user.id, ctx.now, _SESSIONS),
             identities=providers.list_identities(unit, user.id),
