@@ -76,7 +76,7 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
         ("src/manifest_auth/store/migrations/versions/v0013_departments.py", _NEW),
         ("src/manifest_auth/api/graphql/schema.graphql", r'^  "A person, or a service account: a machine'),
         ("src/manifest_auth/api/graphql/schema.graphql", _EVERY + r'^  "A text about the user, in at'),
-        ("tests/http/admin/test_users.py", r'^ +"lastSignInAt", "emailProvedAt"'),
+        ("tests/http/admin/test_users.py", r'^    "lastSignInAt",'),
         ("tests/http/admin/test_users.py", r"^async def test_a_user_without_a_password"),
     ],
     "Add an audit event": [
@@ -178,7 +178,8 @@ def test_a_field_of_a_user_changes_few_files_and_passes_its_test(tmp_path: Path)
     changed = [name for name in _with_examples("Add a field to a user") if name.startswith("src/")]
     assert len(changed) == 5
     _make_tree(tmp_path, "Add a field to a user")
-    mine = ("-k", "(department or new_user) and sqlite", "tests/http/admin/test_users.py")
+    files = ("tests/http/admin/test_users.py", "tests/architecture/test_reference_http.py")
+    mine = ("-k", "(department or new_user) and sqlite or an_entry", *files)
     done = _run(tmp_path, "-m", "pytest", "-p", "no:cacheprovider", *mine)
     assert done.returncode == 0, done.stdout
 

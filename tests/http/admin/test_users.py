@@ -13,8 +13,20 @@ from tests.support.rules import rule
 
 BASE = "/api/admin/clients/acme/users"
 GOOD = "granite-otter-47-lantern"
-MEMBERS = {"id", "email", "firstName", "lastName", "title", "roles", "hasPassword", "createdAt", "deactivatedAt",
-           "lastSignInAt", "emailProvedAt", "pendingEmail"}  # fmt: skip
+MEMBERS = {
+    "id",
+    "email",
+    "firstName",
+    "lastName",
+    "title",
+    "roles",
+    "hasPassword",
+    "createdAt",
+    "deactivatedAt",
+    "lastSignInAt",
+    "emailProvedAt",
+    "pendingEmail",
+}
 
 
 async def create(app: App, admin: str, email: str, base: str = BASE, **more: Any) -> dict[str, Any]:
