@@ -24,7 +24,7 @@ from tests.support.statements import every_statement
 _U = users.c
 #: The only statements that reach service accounts, each on purpose.
 EVERY_KIND = {
-    "accounts.service_accounts.oauth_clients._BY_ID",
+    "accounts.service_accounts.rows._BY_CLIENT_ID",
     "accounts.service_accounts.rows._ANY",
     "accounts.service_accounts.rows._BY_ID",
     "accounts.service_accounts.rows._CHANGE_USER",
