@@ -69,7 +69,7 @@ class Attempt(NamedTuple):
 
 class Proved(NamedTuple):
     """A right password of a user who may sign in with one. ``stored``: the hash that it matches; ``outdated``: made by
-    older settings, or by another system."""
+    older settings, or by another system; ``decoy``: as the attempt has it, should the password be removed meanwhile."""
 
     tenant: Tenant
     user: User
@@ -77,6 +77,7 @@ class Proved(NamedTuple):
     credentials: Credentials
     stored: str
     outdated: bool
+    decoy: str | None
 
 
 @counts(METHOD)
@@ -124,6 +125,7 @@ async def _verify(ctx: RequestContext, credentials: Credentials, attempt: Attemp
             credentials=credentials,
             stored=stored,
             outdated=proof.outdated,
+            decoy=attempt.decoy,
         )
     await ctx.services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, credentials))
     raise InvalidCredentials()
@@ -146,7 +148,7 @@ async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _E
         done = await ctx.services.store.write_quickly(work)
     except completion.PasswordReplaced as replaced:
         # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
-        attempt = Attempt(proved.tenant, proved.user, None, proved.counters, None)
+        attempt = Attempt(proved.tenant, proved.user, proved.decoy, proved.counters, None)
         return await _settle(ctx, await _verify(ctx, proved.credentials, attempt, replaced.stored), pending, end)
     except MfaRequired:  # the password was right all the same
         await _rehash(ctx, proved)
