@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.subtests import SubtestReport
 
 from tests.support import prepared_once, programs, required_programs, run_folder
 from tests.support.postgres import POOLED, SHARED, Postgres
@@ -168,6 +169,7 @@ class _Report:
         self._first: float | None = None
         self._files: Counter[str] = Counter()
         self._workers: Counter[str] = Counter()
+        self._cells = 0
         self._failed: dict[str, None] = {}  # in the order in which they failed
         self.left_out: dict[str, int] = {}  # by file, how many tests
 
@@ -188,6 +190,11 @@ class _Report:
         if self._first is None:
             self._first = time.monotonic() - report.duration
         self._last = time.monotonic()
+        if isinstance(report, SubtestReport):  # its time is a part of its test's
+            self._cells += 1
+            if report.failed:
+                self._failed[report.nodeid] = None
+            return
         if report.failed:
             self._failed[report.nodeid] = None
         self._files[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
@@ -199,6 +206,8 @@ class _Report:
             terminalreporter.line(f"left out: {which} programs, or on PostgreSQL; ./dev test runs them")
         for file in self._empty():
             terminalreporter.line(f"{file} ran no test: ./dev test {file}")
+        if self._cells:
+            terminalreporter.line(f"cells of matrices: {self._cells}")
         self._report_times(terminalreporter)
 
     def _report_times(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -136,8 +136,8 @@ class Workers:
     def _report(self, item: pytest.Item, name: str, reports: list[dict[str, Any]]) -> None:
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for told in reports:
-            report = pytest.TestReport._from_json(told)
-            report.worker_id = name  # type: ignore[attr-defined]
+            report = self._session.config.hook.pytest_report_from_serializable(config=item.config, data=told)
+            report.worker_id = name
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
@@ -151,21 +151,27 @@ class Workers:
             item = self._items[left.pop(0)]
             why = f"{name} ended as it ran this test: {process.exitcode}"
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", why, "call")
-            self._report(item, name, [report._to_json()])
+            self._report(item, name, [_told(report, item.config)])
         self._gone(name, file if left else None)
         if self._scheduling.is_work_left:
             self._begin()
 
 
+def _told(report: pytest.TestReport, config: pytest.Config) -> dict[str, Any]:
+    """A report, or that of a subtest, as JSON."""
+    told: dict[str, Any] = config.hook.pytest_report_to_serializable(config=config, report=report)
+    return told
+
+
 class _Telling:
     """The plugin of a worker that says what came of a test."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, config: pytest.Config) -> None:
+        self._connection, self._config = connection, config
         self.reports: list[dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.reports.append(report._to_json())
+        self.reports.append(_told(report, self._config))
 
     def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
         """Without what it is about, which may be anything."""
@@ -194,7 +200,7 @@ def _work(session: pytest.Session, name: str, folder: Path, connection: Connecti
     capturing.start_global_capturing()
     # A test that takes too long shows its stacks to the plugin of this name.
     manager.register(SimpleNamespace(_tw=create_terminal_writer(config, sys.stderr)), "terminalreporter")
-    telling = _Telling(connection)
+    telling = _Telling(connection, config)
     manager.register(telling)
     try:
         while (places := connection.recv()) is not None:

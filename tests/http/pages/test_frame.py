@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
 from tests.support.rules import rule
 from tests.support.visitor import Visitor
@@ -33,7 +34,7 @@ def policy(origin: str) -> str:
     )
 
 
-@pytest.mark.parametrize("route", SHOWN, ids=name)
+@matrix("route", SHOWN, ids=name)
 async def test_a_page_has_its_headers(app: App, route: Route) -> None:
     visitor = await (await Visitor(app).signed_in()).system_admin()
     page = await visitor.get(filled(route.path))
@@ -54,7 +55,7 @@ async def test_a_page_has_its_headers(app: App, route: Route) -> None:
 
 
 @rule("HEADERS")
-@pytest.mark.parametrize("route", SHOWN, ids=name)
+@matrix("route", SHOWN, ids=name)
 async def test_nothing_on_a_page_is_inline_or_from_elsewhere(app: App, route: Route) -> None:
     page = await (await (await Visitor(app).signed_in()).system_admin()).get(filled(route.path))
     if page.status != 200:
@@ -71,10 +72,8 @@ async def test_nothing_on_a_page_is_inline_or_from_elsewhere(app: App, route: Ro
     assert page.tree.get("lang") == "en"
 
 
-@pytest.mark.parametrize("route", GET, ids=name)
-@pytest.mark.parametrize(
-    "host", ["acme.127.0.0.1:8080", "evil.example", "127.0.0.1", "127.0.0.1:8081", "localhost:8080"]
-)
+@matrix("route", GET, ids=name)
+@matrix("host", ["acme.127.0.0.1:8080", "evil.example", "127.0.0.1", "127.0.0.1:8081", "localhost:8080"])
 async def test_another_host_is_sent_to_the_public_one(app: App, route: Route, host: str) -> None:
     if route.path in NO_PAGES:
         return
@@ -86,14 +85,14 @@ async def test_another_host_is_sent_to_the_public_one(app: App, route: Route, ho
     assert "evil" not in page.reply.text
 
 
-@pytest.mark.parametrize("route", POST, ids=name)
+@matrix("route", POST, ids=name)
 async def test_a_post_to_another_host_is_refused(app: App, route: Route) -> None:
     page = await Visitor(app).post(filled(route.path), {}, Host="acme.127.0.0.1:8080")
     assert page.status == 400
     assert "set-cookie" not in page.reply.headers
 
 
-@pytest.mark.parametrize("route", [*SHOWN, *POST], ids=name)
+@matrix("route", [*SHOWN, *POST], ids=name)
 async def test_a_bearer_opens_no_page(app: App, route: Route) -> None:
     token = (await app.sign_in()).data["token"]
     page = await Visitor(app).send(route.method, filled(route.path), Authorization=f"Bearer {token}")
