@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from manifest_auth import __commit__, __version__
-from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.accounts.mail_queue import MailQueue
 from manifest_auth.api import description_routes, oauth, operational_routes
@@ -175,6 +174,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         principals=Principals(store, metrics, clock),
         admin_networks=AdminNetworks(settings, store),
         licence=licence,
+        seats=licence,
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
@@ -188,7 +188,6 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         throttle=throttle,
         anonymous_limits=AnonymousLimits(throttle),
         wrong_secrets=WrongSecrets(throttle, store, clock),
-        account_tools=AccountTools(settings, random, licence, mail_queue, throttle),
         domain_records=DomainRecords(settings, log, clock),
         origin_index=OriginIndex(store),
         refusals=Refusals(clock, store),

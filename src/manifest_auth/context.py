@@ -27,7 +27,7 @@ class Origin(NamedTuple):
 
 
 class Acting(Protocol):
-    """Anything with an origin: a request, or the command line's :class:`Origin` itself."""
+    """Anything with an origin: a request, or the :class:`Origin` itself."""
 
     @property
     def origin(self) -> Origin: ...
@@ -142,6 +142,15 @@ class AdminCaller:
 
 
 @dataclass(slots=True, frozen=True)
+class SystemCaller:
+    """The server itself and its command line: no rule of rank holds for it, and no proof is asked."""
+
+    @property
+    def actor(self) -> str:
+        return "system"
+
+
+@dataclass(slots=True, frozen=True)
 class ServiceClient:
     """A service account that authenticated with the request itself, at ``/oauth2``: it has no session."""
 
@@ -154,8 +163,8 @@ class ServiceClient:
 
 #: How long a proof of who acts is recent, milliseconds.
 RECENT_MS = 10 * 60_000
-Caller = Anonymous | Principal | AdminCaller | ServiceClient
-ANONYMOUS = Anonymous()
+Caller = Anonymous | Principal | AdminCaller | SystemCaller | ServiceClient
+ANONYMOUS, SYSTEM = Anonymous(), SystemCaller()
 
 
 @dataclass(slots=True)

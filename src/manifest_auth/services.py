@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
-from manifest_auth.accounts.mail_queue import MailQueue
+from manifest_auth.accounts.mail_queue import AccountRequest, MailQueue
 from manifest_auth.audit.events import Refusals
-from manifest_auth.context import ANONYMOUS, Caller, Principal, Request
-from manifest_auth.licence import Gate
+from manifest_auth.context import ANONYMOUS, Caller, Principal
+from manifest_auth.licence import Gate, SeatCounter
 from manifest_auth.protocols.microsoft import Microsoft
 from manifest_auth.protocols.oidc import Client as OidcClient
 from manifest_auth.runtime.bounded_thread import BoundedThread
@@ -67,6 +66,7 @@ class Services:
     principals: Principals
     admin_networks: AdminNetworks
     licence: Gate
+    seats: SeatCounter  # the license's, see licence/gate.py
     outgoing: Outgoing
     oidc: OidcClient
     microsoft: Microsoft
@@ -79,7 +79,6 @@ class Services:
     throttle: Throttle
     anonymous_limits: AnonymousLimits
     wrong_secrets: WrongSecrets
-    account_tools: AccountTools
     domain_records: DomainRecords
     origin_index: OriginIndex
     refusals: Refusals
@@ -103,7 +102,7 @@ class Mutation(NamedTuple):
     fields: tuple[str, ...]
 
 
-class RequestContext(Request):
+class RequestContext(AccountRequest):
     """One request, with the services to answer it.
 
     ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: that body or query name, empty where none;
@@ -123,6 +122,7 @@ class RequestContext(Request):
         "renewed_cookie",
         "services",
     )
+    services: Services
 
     def __init__(
         self,

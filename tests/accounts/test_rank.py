@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,7 @@ import pytest
 
 from manifest_auth import accounts
 from manifest_auth.accounts import Draft, rank, users
-from manifest_auth.audit import Origin
-from manifest_auth.context import AdminCaller
+from manifest_auth.context import SYSTEM, AdminCaller
 from manifest_auth.errors import Forbidden
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
@@ -25,16 +25,14 @@ from tests.support.rules import rule
 VIEWER = Role.VIEWER.bit
 #: Every operation, done to the user of that number.
 OPERATIONS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
-    "add": lambda unit, ctx, _: accounts.add(
-        unit, ctx, ctx.services.account_tools, Draft("new@engines.example", VIEWER)
-    ),
-    "change": lambda unit, ctx, user: accounts.change(unit, ctx, ctx.services.account_tools, user, {"title": "x"}),
-    "set_roles": lambda unit, ctx, user: accounts.set_roles(unit, ctx, ctx.services.account_tools, user, VIEWER),
+    "add": lambda unit, ctx, _: accounts.add(unit, ctx, Draft("new@engines.example", VIEWER)),
+    "change": lambda unit, ctx, user: accounts.change(unit, ctx, user, {"title": "x"}),
+    "set_roles": lambda unit, ctx, user: accounts.set_roles(unit, ctx, user, VIEWER),
     "deactivate": lambda unit, ctx, user: accounts.deactivate(unit, ctx, user),
-    "restore": lambda unit, ctx, user: accounts.restore(unit, ctx, ctx.services.account_tools, user),
+    "restore": lambda unit, ctx, user: accounts.restore(unit, ctx, user),
     "end_sessions": lambda unit, ctx, user: accounts.end_sessions(unit, ctx, user),
-    "invite": lambda unit, ctx, user: accounts.invite(unit, ctx, ctx.services.account_tools, user),
-    "start_reset": lambda unit, ctx, user: accounts.start_reset(unit, ctx, ctx.services.account_tools, user),
+    "invite": lambda unit, ctx, user: accounts.invite(unit, ctx, user),
+    "start_reset": lambda unit, ctx, user: accounts.start_reset(unit, ctx, user),
     "managed": lambda unit, ctx, user: accounts.get_managed(unit, ctx, user),
 }
 
@@ -101,11 +99,9 @@ async def test_who_is_no_admin_any_more_makes_none(app: App, ids: dict[str, int]
     ctx, store = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN), app.services.store.of(ids["tenant"])
     draft = Draft("boss-2@engines.example", Role.ADMIN.bit)
     with pytest.raises(Forbidden, match="role Admin"):
-        await store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
+        await store.write(lambda unit: accounts.add(unit, ctx, draft))
     with pytest.raises(Forbidden, match="role Admin"):
-        await store.write(
-            lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, ids["victim"], Role.ADMIN.bit)
-        )
+        await store.write(lambda unit: accounts.set_roles(unit, ctx, ids["victim"], Role.ADMIN.bit))
     assert await store.read(lambda unit: users.find_by_email(unit, draft.email)) is None
 
 
@@ -124,14 +120,13 @@ async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is
 async def test_system_admins_and_the_command_line_stand_above(app: App, ids: dict[str, int]) -> None:
     store = app.services.store.of(ids["tenant"])
     root = AdminCaller("s", 1, "root", proved_at=app.clock.now_ms())
-    admin = RequestContext(app.services, "r", "192.0.2.1", "", root)
-    tools = app.services.account_tools._replace(seats=UNCOUNTED)
-    line = Origin(app.clock.ms, "system", "", "command-line")
-    everybody: tuple[RequestContext | Origin, ...] = (admin, line)
-    for number, who in enumerate(everybody):
+    services = dataclasses.replace(app.services, seats=UNCOUNTED)
+    admin = RequestContext(services, "r", "192.0.2.1", "", root)
+    line = RequestContext(services, "command-line", "", "", SYSTEM)
+    for number, who in enumerate((admin, line)):
         draft = Draft(f"made-{number}@engines.example", Role.ADMIN.bit)
         made = await store.write(
-            lambda unit: accounts.add(unit, who, tools, draft)  # noqa: B023 - awaited at once
+            lambda unit: accounts.add(unit, who, draft)  # noqa: B023 - awaited at once
         )
         assert made.roles == Role.ADMIN.bit
     assert (await store.write(lambda unit: accounts.get_managed(unit, line, ids["admin"]))).id == ids["admin"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 
 from manifest_auth import accounts
 from manifest_auth.accounts import Draft
-from manifest_auth.audit import Origin
+from manifest_auth.context import SYSTEM
 from manifest_auth.errors import NoSeat
 from manifest_auth.licence import ALLOWED, Gate, Seats, free
 from manifest_auth.licence import gate as seats
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.sealing import Macs
+from manifest_auth.services import RequestContext
 from manifest_auth.store import open_store
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.licence.seat_attempts import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
@@ -140,13 +142,10 @@ async def test_twenty_at_once_over_two_processes_do_not_get_past(setup: Microsof
 
         async def create(number: int) -> bool:
             store, gate = (app.services.store, other)[number % 2], gates[number % 2]
-            tools = app.services.account_tools._replace(seats=gate)
-            draft, by = (
-                Draft(f"user-{number}@{client}.example", Role.VIEWER.bit),
-                Origin(app.clock.ms, "system", "", ""),
-            )
+            by = RequestContext(dataclasses.replace(app.services, seats=gate), "", "", "", SYSTEM)
+            draft = Draft(f"user-{number}@{client}.example", Role.VIEWER.bit)
             try:
-                await store.of(tenant).write(lambda unit: accounts.add(unit, by, tools, draft))
+                await store.of(tenant).write(lambda unit: accounts.add(unit, by, draft))
             except NoSeat:
                 return False
             return True

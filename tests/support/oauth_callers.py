@@ -13,8 +13,9 @@ from joserfc.jws import JWSRegistry
 from manifest_auth import tenants
 from manifest_auth.accounts import service_accounts
 from manifest_auth.accounts.service_accounts import Draft
-from manifest_auth.audit import Origin
+from manifest_auth.context import SYSTEM
 from manifest_auth.permissions import Permission, Role, mask_of
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.machine_secrets import PATTERN, SecretKind
@@ -78,7 +79,7 @@ class Machine(NamedTuple):
         """A new API key (``key``) or client secret (``sec``)."""
         random, of_kind = self.app.services.random, SecretKind(kind)
 
-        def make(unit: TenantUnit, who: Origin) -> str:
+        def make(unit: TenantUnit, who: RequestContext) -> str:
             return service_accounts.make_secret(unit, who, random, self.id, of_kind, "test", 90).text
 
         return str(await _write(self.app, self.client, make))
@@ -111,7 +112,7 @@ async def machine(
 
 
 async def _write(app: App, client: str, work: Any) -> Any:
-    who = Origin(app.clock.ms, "system", "", "tests")
+    who = RequestContext(app.services, "tests", "", "", SYSTEM)
     tenant_id = await app.services.store.read(lambda unit: _tenant(unit, client))
     return await app.services.store.of(tenant_id).write(lambda unit: work(unit, who))
 

@@ -4,7 +4,6 @@ Every function takes the acting party, checks ranks, writes and records, in the 
 the command line call the same functions. Owns ``invitations``. Never signs a user in, never chooses a password.
 """
 
-from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.accounts import (
     Draft,
     FactorResetData,

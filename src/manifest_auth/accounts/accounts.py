@@ -10,12 +10,11 @@ from msgspec import UNSET, UnsetType
 
 from manifest_auth import audit, providers, sessions
 from manifest_auth.accounts import credential_voiding, email_changes, factors, mail_queue, one_time_links, rank, users
-from manifest_auth.accounts.account_tools import AccountTools
+from manifest_auth.accounts.mail_queue import AccountRequest
 from manifest_auth.accounts.one_time_links import NewLink, Purpose
-from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Act, Event, Origin
-from manifest_auth.context import AdminCaller, Request
+from manifest_auth.audit import Act, Event
+from manifest_auth.context import AdminCaller, Request, SystemCaller
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.permissions import role_names
 from manifest_auth.store import TenantUnit
@@ -51,9 +50,9 @@ class UserWithAccessLink(NamedTuple):
         return self.new_link.link if self.new_link is not None else None
 
 
-def _gain_path(who: RequestOrOrigin) -> str:
+def _gain_path(who: Request) -> str:
     """How roles are granted, for the audit trail."""
-    if isinstance(who, Origin):
+    if isinstance(who.caller, SystemCaller):
         return "command_line"
     return "admin_plane" if isinstance(who.caller, AdminCaller) else "set_user_roles"
 
@@ -67,9 +66,7 @@ def check(draft: Draft) -> None:
             users.check({"email": draft.email, **draft.given})
 
 
-def add(
-    unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, draft: Draft, password_hash: str | None = None
-) -> User:
+def add(unit: TenantUnit, who: AccountRequest, draft: Draft, password_hash: str | None = None) -> User:
     """Creates a user. ``password_hash``: None for a user without a password. Raises Forbidden, ValidationError,
     Conflict when the address is taken or no seat is left."""
     step_up.check_gain(who, draft.roles)
@@ -77,11 +74,11 @@ def add(
     rank.check_grants(unit, who, 0, draft.roles)
     user = users.create(
         unit,
-        tools.seats,
+        who.services.seats,
         email=draft.email,
         roles=draft.roles,
         password_hash=password_hash,
-        now=who.origin.at,
+        now=who.now,
         **draft.given,
     )
     detail = {"email": user.email, "roles": role_names(user.roles)}
@@ -89,12 +86,12 @@ def add(
     return user
 
 
-def invite_new(unit: TenantUnit, who: Request, tools: AccountTools, draft: Draft) -> NewLink:
+def invite_new(unit: TenantUnit, who: AccountRequest, draft: Draft) -> NewLink:
     """Creates a user, and a link for the first sign-in. Raises as :func:`add` and :func:`.one_time_links.invite`."""
-    return one_time_links.invite(unit, who, tools, add(unit, who, tools, draft).id)
+    return one_time_links.invite(unit, who, add(unit, who, draft).id)
 
 
-def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, given: Mapping[str, str]) -> User:
+def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[str, str]) -> User:
     """Changes the ``given`` members of :data:`users.FIELDS`. A new address takes effect when its mailbox confirms it;
     where no mail is set up, at once: it is then not verified, and links that were sent to the old one close. Raises
     NotFound, Forbidden, ValidationError, ReauthenticationRequired for an address, RateLimited, Conflict when it is
@@ -107,15 +104,15 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
         step_up.check(who, Act.EMAIL)  # who reads the new mailbox can reset the password
         if rank.manager(unit, who).user_id == user.id:
             raise Forbidden("Change your own address with your current password")
-        if tools.mail_queue.is_set_up:
-            started = email_changes.start(unit, who, tools, user, other)
+        if who.services.mail_queue.is_set_up:
+            started = email_changes.start(unit, who, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
     elif "email" in given and rank.manager(unit, who).is_admin:
         email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the present address
     after = users.change(unit, user, **given)
     if after.email != user.email:
         one_time_links.close(unit, user.id, who.now)
-        email_changes.add_done(unit, user, after.email, tools.random.text(24), who.caller.actor, who.now)
+        email_changes.add_done(unit, user, after.email, who.services.random.text(24), who.caller.actor, who.now)
     if given or started is None:
         changed = {name: value for name, value in given.items() if value != getattr(user, name)}
         detail = {"before": {name: getattr(user, name) for name in changed}, "after": changed}
@@ -123,9 +120,7 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
     return after
 
 
-def set_roles(
-    unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user_id: int, roles: int
-) -> UserWithAccessLink:
+def set_roles(unit: TenantUnit, who: AccountRequest, user_id: int, roles: int) -> UserWithAccessLink:
     """Sets a user's roles, from the user's next request on. A user who gains the role Admin has to sign in again.
     Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is left
     for these roles."""
@@ -133,19 +128,17 @@ def set_roles(
     user = rank.get_managed(unit, who, user_id, admins=True, own="You cannot change your own roles")
     rank.check_grants(unit, who, user.roles, roles)
     step_up.check_gain(who, roles & ~user.roles)
-    gain = credential_voiding.AdminGain(who, _gain_path(who), who.origin.actor)
-    after = users.set_roles(unit, tools.seats, user, roles, gain)
+    gain = credential_voiding.AdminGain(who, _gain_path(who), who.caller.actor)
+    after = users.set_roles(unit, who.services.seats, user, roles, gain)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
     audit.record(unit, who, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-    return _with_access_link(unit, who, tools, after, gain)
+    return _with_access_link(unit, who, after, gain)
 
 
 def _with_access_link(
-    unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user: User, gain: credential_voiding.AdminGain
+    unit: TenantUnit, who: AccountRequest, user: User, gain: credential_voiding.AdminGain
 ) -> UserWithAccessLink:
-    return UserWithAccessLink(
-        user, one_time_links.access_link(unit, who, tools, user) if gain.leaves_no_access else None
-    )
+    return UserWithAccessLink(user, one_time_links.access_link(unit, who, user) if gain.leaves_no_access else None)
 
 
 def check_roles(roles: int) -> None:
@@ -169,19 +162,19 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     return user._replace(deactivated_at=who.now)
 
 
-def restore(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int) -> UserWithAccessLink:
+def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAccessLink:
     """Restores a deactivated user. A restored Admin has to sign in again. Raises NotFound, Forbidden, Conflict, also
     when no seat is left."""
     user = rank.get_managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
     step_up.check_gain(who, user.roles)
-    gain = credential_voiding.AdminGain(who, "restored", who.origin.actor)
-    after = users.restore(unit, tools.seats, user, gain)
+    gain = credential_voiding.AdminGain(who, "restored", who.caller.actor)
+    after = users.restore(unit, who.services.seats, user, gain)
     sessions.void_pending(unit, user.id)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
-    return _with_access_link(unit, who, tools, after, gain)
+    return _with_access_link(unit, who, after, gain)
 
 
 def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
@@ -221,22 +214,19 @@ class FactorResetData(Wire, frozen=True):
     sessions: int
 
 
-def reset_factors(
-    unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user_id: int, reason: str
-) -> FactorResetData:
+def reset_factors(unit: TenantUnit, who: AccountRequest, user_id: int, reason: str) -> FactorResetData:
     """Takes authenticator app, passkeys, recovery codes and trusted browsers away, ends all sessions and the sign-ins
     that wait for a factor, and closes open reset links and changes of the e-mail address. ``reason``: for the audit
     trail. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_FACTORS)
     fields.REASON.check(reason, "reason")
-    user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.origin.at
+    user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.now
     dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)
     closed = one_time_links.close(unit, user.id, now, Purpose.RESET)
     email_changes.close_pending(unit, user.id, now)
     mail_queue.tell(
         unit,
         who,
-        tools.mail_queue,
         user,
         Event.SECOND_FACTOR_RESET,
         reason=reason,

@@ -11,16 +11,13 @@ from sqlalchemy import BigInteger, bindparam, insert, select, update
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import mail_queue, pins, rank, users
-from manifest_auth.accounts.account_tools import AccountTools
-from manifest_auth.accounts.mail_queue import MailQueue
+from manifest_auth.accounts.mail_queue import AccountRequest
 from manifest_auth.accounts.pins import BadgePinData, Pin, Prepared
-from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.permissions import Permission, Role
-from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import DAY, HOUR
 from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit, tenant_scoped
@@ -148,18 +145,18 @@ def _why_not(settings: TenantSettings, user: User) -> str:
     return ""
 
 
-def look(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> Overview:
+def look(unit: TenantUnit, who: Request, user_id: int) -> Overview:
     """A user's badges and PIN. Raises NotFound, Forbidden."""
     user = rank.get_readable(unit, who, user_id)
-    live, pin = list_live(unit, user.id, who.origin.at), pins.show(unit, user.id)
+    live, pin = list_live(unit, user.id, who.now), pins.show(unit, user.id)
     return Overview(live, pin, _why_not(_settings(unit), user))
 
 
-def issue_badge(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user_id: int, kind: BadgeKind) -> NewBadge:
+def issue_badge(unit: TenantUnit, who: AccountRequest, user_id: int, kind: BadgeKind) -> NewBadge:
     """A new badge of the user; one of the same kind that lives ends, and with it sessions by badge. Raises NotFound,
     Forbidden, Conflict, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_PASSWORDS)
-    user, now, random = rank.get_managed(unit, who, user_id), who.origin.at, tools.random
+    user, now, random = rank.get_managed(unit, who, user_id), who.now, who.services.random
     tenant = tenants.get(unit, unit.tenant_id)
     check_on(tenants.settings_of(tenant.settings), user)
     text = scan_codes.make_scan_code(ScanKind.BADGE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
@@ -169,7 +166,7 @@ def issue_badge(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, use
         user_id=user.id,
         kind=kind,
         issued_at=now,
-        issued_by=who.origin.actor,
+        issued_by=who.caller.actor,
         ends_at=ends_at,
         ended_at=None,
         last_used_at=None,
@@ -178,13 +175,13 @@ def issue_badge(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, use
     add(unit, badge, scan_codes.hash_of_scan_code(text))
     ended = device_sessions.end_by_badge(unit, user.id, "badge_ended", now) if replaced else 0
     detail = {"badge": badge.id, "kind": kind, "ends": when(ends_at), "in_place_of": replaced, "sessions_ended": ended}
-    mail_queue.tell(unit, who, tools.mail_queue, user, Event.BADGE_ISSUED, **detail)
+    mail_queue.tell(unit, who, user, Event.BADGE_ISSUED, **detail)
     return NewBadge(badge, text)
 
 
-def end_badge(unit: TenantUnit, who: RequestOrOrigin, user_id: int, badge_id: str) -> None:
+def end_badge(unit: TenantUnit, who: Request, user_id: int, badge_id: str) -> None:
     """Ends a badge at once, and the user's sessions by badge. Raises NotFound, Forbidden."""
-    user, now = rank.get_managed(unit, who, user_id), who.origin.at
+    user, now = rank.get_managed(unit, who, user_id), who.now
     if not end(unit, user.id, badge_id, now):
         raise NotFound()
     ended = device_sessions.end_by_badge(unit, user.id, "badge_ended", now)
@@ -197,7 +194,7 @@ def drop_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> tup
     return end_all(unit, user_id, now, since=since), pins.drop(unit, user_id, since=since)
 
 
-def check_reset(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> int:
+def check_reset(unit: TenantUnit, who: Request, user_id: int) -> int:
     """Checks that ``who`` may give the user a temporary PIN; the least number of its digits. Raises as
     :func:`reset_pin`."""
     step_up.check(who, Act.OTHERS_FACTORS)
@@ -206,24 +203,16 @@ def check_reset(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> int:
     return settings.badge.pin_length
 
 
-def reset_pin(
-    unit: TenantUnit,
-    who: RequestOrOrigin,
-    sealer: Sealer,
-    queue: MailQueue,
-    user_id: int,
-    prepared: Prepared,
-    hashed: str,
-) -> int:
+def reset_pin(unit: TenantUnit, who: AccountRequest, user_id: int, prepared: Prepared, hashed: str) -> int:
     """Stores a temporary PIN in place of the one before, which also ends sessions by badge; when it ends, milliseconds.
     Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
     check_reset(unit, who, user_id)
-    user, now = rank.get_managed(unit, who, user_id), who.origin.at
+    user, now = rank.get_managed(unit, who, user_id), who.now
     ends_at = now + pins.TEMPORARY_S * 1000
-    pins.put(unit, sealer, user.id, prepared, hashed, now, ends_at, who.origin.actor, given=True)
+    pins.put(unit, who.services.sealer, user.id, prepared, hashed, now, ends_at, who.caller.actor, given=True)
     ended = device_sessions.end_by_badge(unit, user.id, "pin_reset", now)
     detail = {"ends": when(ends_at), "sessions_ended": ended}
-    mail_queue.tell(unit, who, queue, user, Event.BADGE_PIN_RESET, **detail)
+    mail_queue.tell(unit, who, user, Event.BADGE_PIN_RESET, **detail)
     return ends_at
 
 
@@ -237,15 +226,13 @@ def givers_still_may(unit: TenantUnit, badge: Badge, pin: Pin) -> bool:
     )
 
 
-def set_own_pin(
-    unit: TenantUnit, who: Request, sealer: Sealer, queue: MailQueue, prepared: Prepared, hashed: str
-) -> None:
+def set_own_pin(unit: TenantUnit, who: AccountRequest, prepared: Prepared, hashed: str) -> None:
     """Stores the caller's new PIN in place of the one before, which also ends the caller's sessions by badge.
     Raises Conflict, ReauthenticationRequired."""
     me = check_own(unit, who)
-    pins.put(unit, sealer, me.id, prepared, hashed, who.now)
+    pins.put(unit, who.services.sealer, me.id, prepared, hashed, who.now)
     ended = device_sessions.end_by_badge(unit, me.id, "pin_changed", who.now)
-    mail_queue.tell(unit, who, queue, me, Event.BADGE_PIN_SET, sessions_ended=ended)
+    mail_queue.tell(unit, who, me, Event.BADGE_PIN_SET, sessions_ended=ended)
 
 
 def check_own(unit: TenantUnit, who: Request) -> User:

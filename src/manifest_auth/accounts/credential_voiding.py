@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from manifest_auth import audit, providers
 from manifest_auth.accounts import badges, email_changes, factors, one_time_links, users
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event, Origin
+from manifest_auth.audit import Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import Identity, Provider, sign_in_flows
@@ -80,14 +80,14 @@ class AdminGain:
     :func:`users.restore`. ``path``: how the role is gained; ``by``: the granting actor, as in the audit trail; ``but``:
     an identity that is proved. Raises Conflict where the address is in doubt."""
 
-    who: Request | Origin
+    who: Request
     path: str
     by: str
     but: int = 0
     voided: Voided | None = None
 
     def __call__(self, unit: TenantUnit, user: User) -> None:
-        now = self.who.origin.at
+        now = self.who.now
         if address_is_in_doubt(unit, user, now):
             raise Conflict(IN_DOUBT)
         self.voided = void(unit, user, "became_admin", now, but=self.but, undo_ends=True)

@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, delete, func, insert, literal, select, update
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import rank
-from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.audit import Act, Event
+from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, existing
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.clock import Random
@@ -109,20 +109,20 @@ def names(unit: TenantUnit) -> dict[str, str]:
     return {app.id: app.name for app in list_all(unit)}
 
 
-def create(unit: TenantUnit, who: RequestOrOrigin, random: Random, name: str) -> DeviceApp:
+def create(unit: TenantUnit, who: Request, random: Random, name: str) -> DeviceApp:
     """Makes an app. Raises Forbidden, ReauthenticationRequired, ValidationError, and Conflict where there are too
     many."""
     _check(unit, who)
     named = fields.APP_NAME.check(name, "name")
     if unit.one(_COUNT) >= MOST:
         raise Conflict(f"There are {MOST} apps already: remove one first")
-    made = DeviceApp(MADE + base64.b32encode(random.bytes(10)).decode().lower(), named, who.origin.at)
-    unit.change(_ADD, **made._asdict(), created_by=who.origin.actor)
+    made = DeviceApp(MADE + base64.b32encode(random.bytes(10)).decode().lower(), named, who.now)
+    unit.change(_ADD, **made._asdict(), created_by=who.caller.actor)
     audit.record(unit, who, Event.DEVICE_APP_CREATED, made.subject, name=made.name)
     return made
 
 
-def rename(unit: TenantUnit, who: RequestOrOrigin, app_id: str, name: str) -> DeviceApp:
+def rename(unit: TenantUnit, who: Request, app_id: str, name: str) -> DeviceApp:
     """Gives an app another name. Raises as :func:`create`, and NotFound."""
     _check(unit, who)
     before = _get(unit, app_id)
@@ -133,19 +133,19 @@ def rename(unit: TenantUnit, who: RequestOrOrigin, app_id: str, name: str) -> De
     return after
 
 
-def remove(unit: TenantUnit, who: RequestOrOrigin, app_id: str) -> int:
+def remove(unit: TenantUnit, who: Request, app_id: str) -> int:
     """Removes an app; its devices are signed out. How many sessions ended. Raises Forbidden, ReauthenticationRequired,
     NotFound."""
     _check(unit, who)
     app = _get(unit, app_id)
     unit.change(_DROP_GRANTS, of_id=app_id)
     unit.change(_DROP, of_id=app_id)
-    ended = device_sessions.end_of_app(unit, app_id, "device_app_removed", who.origin.at)
+    ended = device_sessions.end_of_app(unit, app_id, "device_app_removed", who.now)
     audit.record(unit, who, Event.DEVICE_APP_REMOVED, app.subject, name=app.name, sessions_ended=ended)
     return ended
 
 
-def _check(unit: TenantUnit, who: RequestOrOrigin) -> None:
+def _check(unit: TenantUnit, who: Request) -> None:
     step_up.check(who, Act.DEVICES)
     rank.manager(unit, who, Permission.SETTINGS_MANAGE)
 

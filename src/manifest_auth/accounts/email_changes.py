@@ -10,11 +10,9 @@ from sqlalchemy import bindparam, insert, or_, select, update
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import one_time_links, users
-from manifest_auth.accounts.account_tools import AccountTools
-from manifest_auth.accounts.mail_queue import reader
+from manifest_auth.accounts.mail_queue import AccountRequest, reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.settings import DAY
@@ -200,9 +198,7 @@ class Started(NamedTuple):
     expires_at: int
 
 
-def start(
-    unit: TenantUnit, request: Request, tools: AccountTools, user: User, email: str, *, own: bool = False
-) -> Started:
+def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, own: bool = False) -> Started:
     """Queues e-mails to both mailboxes; an earlier pending change closes. Only where mail is set up. ``user``: locked.
     ``own``: requested by the user, whose answer does not reveal that the address is taken; its mailbox is told.
 
@@ -216,22 +212,23 @@ def start(
     taken = other is not None and other.id != user.id
     if taken and not own:
         raise Conflict(_("A user with this e-mail exists"))
-    _count(unit, request, tools, user, email)
-    token, tenant = tools.random.text(24), tenants.get(unit, unit.tenant_id)
+    _count(unit, request, user, email)
+    token, tenant = request.services.random.text(24), tenants.get(unit, unit.tenant_id)
     expires_at = add(unit, user, email, token, request.caller.actor, request.now)
     change = {"before": {"email": user.email}, "after": {"email": email}}
     audit.record(unit, request, Event.EMAIL_CHANGE_STARTED, subject, taken=taken, expires=when(expires_at), **change)
-    link = mail.Link(one_time_links.address(tools.settings.public_url, token), CONFIRM_S)
+    link = mail.Link(one_time_links.address(request.services.settings.public_url, token), CONFIRM_S)
     asking = mail.email_confirm(reader(user, tenant, email), link)
     if other is not None and taken:  # it gets no token, so that change cannot be confirmed
         asking = mail.email_taken(reader(other, tenant))
-    tools.mail_queue.add(unit, request, asking, "email_confirm", subject)
-    tools.mail_queue.add(unit, request, mail.email_asked(reader(user, tenant)), "email_asked", subject)
+    queue = request.services.mail_queue
+    queue.add(unit, request, asking, "email_confirm", subject)
+    queue.add(unit, request, mail.email_asked(reader(user, tenant)), "email_asked", subject)
     return Started(email, expires_at)
 
 
-def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User, email: str) -> None:
-    if not tools.throttle.is_on:
+def _count(unit: TenantUnit, request: AccountRequest, user: User, email: str) -> None:
+    if not request.services.throttle.is_on:
         return
     to = hashlib.sha256(email_key(email).encode()).hexdigest()
     keys = (
@@ -240,4 +237,4 @@ def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User, 
     )
     blocked = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], request.now)
     if blocked is not None:
-        raise tools.throttle.refusal("change", Wait(blocked.ms, "account"))
+        raise request.services.throttle.refusal("change", Wait(blocked.ms, "account"))

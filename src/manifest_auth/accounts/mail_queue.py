@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
@@ -19,17 +19,20 @@ from manifest_auth import audit, tenants
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Acting, Request
+from manifest_auth.licence import SeatCounter
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, Email, Mail, Reader
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import queued_mails, sealed_for
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import Tenant
 from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import LANGUAGES
+from manifest_auth.throttle import Throttle
 
 # Rows of the e-mail queue.
 #
@@ -278,6 +281,24 @@ def _is_taken(task: asyncio.Task[bool]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None and task.result()
 
 
+class AccountServices(Protocol):
+    """The services that account management uses. ``seats``: counts the license's seats."""
+
+    settings: Settings
+    random: Random
+    sealer: Sealer
+    seats: SeatCounter
+    mail_queue: MailQueue
+    throttle: Throttle
+
+
+class AccountRequest(Request):
+    """A request with the services of account management: a :class:`.services.RequestContext`, with all of them."""
+
+    __slots__ = ()
+    services: AccountServices
+
+
 # Recipient and language of an e-mail to a user.
 
 
@@ -309,11 +330,11 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
 }
 
 
-def tell(unit: TenantUnit, acting: Acting, queue: MailQueue, user: User, event: Event, **detail: Any) -> None:
+def tell(unit: TenantUnit, request: AccountRequest, user: User, event: Event, **detail: Any) -> None:
     """Records one of the events above, and queues its e-mail to the user's address. ``detail``: of the event."""
-    subject = f"user:{user.id}"
-    audit.record(unit, acting, event, subject, **detail)
+    subject, queue = f"user:{user.id}", request.services.mail_queue
+    audit.record(unit, request, event, subject, **detail)
     if not queue.is_set_up:
         return
-    email = _EMAILS[event](reader(user, tenants.get(unit, unit.tenant_id)), acting.origin.address)
-    queue.add(unit, acting, email, event.value, subject)
+    email = _EMAILS[event](reader(user, tenants.get(unit, unit.tenant_id)), request.address)
+    queue.add(unit, request, email, event.value, subject)

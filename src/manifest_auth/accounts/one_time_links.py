@@ -10,12 +10,9 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import rank
-from manifest_auth.accounts.account_tools import AccountTools
-from manifest_auth.accounts.mail_queue import Queued, reader
-from manifest_auth.accounts.rank import RequestOrOrigin
+from manifest_auth.accounts.mail_queue import AccountRequest, Queued, reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
-from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
@@ -172,15 +169,15 @@ class NewLink(NamedTuple):
     sent: bool = False
 
 
-def invite(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int) -> NewLink:
+def invite(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
     """A link for a user's first sign-in; an earlier one closes. Raises NotFound, Forbidden, Conflict,
     ReauthenticationRequired."""
     user = rank.get_managed(unit, request, user_id)
     step_up.check_gain(request, user.roles)
-    return make_link(unit, request, tools, user, Purpose.INVITATION)
+    return make_link(unit, request, user, Purpose.INVITATION)
 
 
-def start_reset(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int) -> NewLink:
+def start_reset(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
     """A link to set a new password; an earlier one closes. The old password works until then. Raises NotFound,
     Forbidden, Conflict where the client allows no passwords, ReauthenticationRequired."""
     own = "Change your own password with the current one"
@@ -188,13 +185,12 @@ def start_reset(unit: TenantUnit, request: Request, tools: AccountTools, user_id
     user = rank.get_managed(unit, request, user_id, own=own)
     if not _by_password(unit):
         raise Conflict("Passwords are not used in this client")
-    return make_link(unit, request, tools, user, Purpose.RESET)
+    return make_link(unit, request, user, Purpose.RESET)
 
 
 def make_link(
     unit: TenantUnit,
-    who: RequestOrOrigin,
-    tools: AccountTools,
+    who: AccountRequest,
     user: User,
     purpose: Purpose,
     *,
@@ -206,49 +202,48 @@ def make_link(
     in, so the link lives as long as an invitation. Raises Conflict for a deactivated user."""
     if user.deactivated_at is not None:
         raise Conflict("The user is deactivated")
-    if isinstance(who, Request) and not is_only_access:
-        _count(unit, who, tools, user)
-    origin = who.origin
-    actor, now = origin.actor, origin.at
-    shown = not tools.mail_queue.is_set_up if is_returned is None else is_returned
+    services, actor, now = who.services, who.caller.actor, who.now
+    shown = not services.mail_queue.is_set_up if is_returned is None else is_returned
     if shown:
         step_up.not_for_machines(who)  # the link goes to the mailbox of the user alone
-    token, life_s = tools.random.text(24), LIFE_S[Purpose.INVITATION if is_only_access else purpose]
+    elif not is_only_access:
+        _count(unit, who, user)
+    token, life_s = services.random.text(24), LIFE_S[Purpose.INVITATION if is_only_access else purpose]
     closed = close(unit, user.id, now, purpose)
     expires_at = make(unit, user.id, purpose, token, actor, now, emailed=not shown, life_s=life_s)
     change = {"before": {"openLinks": closed}, "after": {"openLinks": 1}}
     event = Event.USER_INVITED if purpose is Purpose.INVITATION else Event.PASSWORD_RESET_STARTED
     audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), shown=shown, **change)
-    link = address(tools.settings.public_url, token)
+    link = address(services.settings.public_url, token)
     if shown:
         return NewLink(user, token, link, expires_at, None)
     to = reader(user, tenants.get(unit, unit.tenant_id))
     email = (mail.access_link if is_only_access else _EMAILS[purpose])(to, mail.Link(link, life_s))
-    queued = tools.mail_queue.add(unit, who, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
+    queued = services.mail_queue.add(unit, who, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
     return NewLink(user, None, None, expires_at, queued)
 
 
-def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User) -> None:
+def _count(unit: TenantUnit, request: AccountRequest, user: User) -> None:
     """Limits the e-mails to one mailbox. Raises RateLimited."""
-    if not tools.throttle.is_on or not tools.mail_queue.is_set_up:
+    if not request.services.throttle.is_on:
         return
     counter = Counter(throttle.span_key("links", unit.tenant_id, user.id, now=request.now, span_s=DAY), FLOOD)
     blocked = throttle.count_each(unit, [counter], request.now)
     if blocked is not None:
-        raise tools.throttle.refusal("link", Wait(blocked.ms, "account"))
+        raise request.services.throttle.refusal("link", Wait(blocked.ms, "account"))
 
 
-def access_link(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user: User) -> NewLink:
+def access_link(unit: TenantUnit, who: AccountRequest, user: User) -> NewLink:
     """A link for a new Admin who has no other way to sign in: to set a new password or, where the client allows no
     passwords, to sign in through a provider. Granting the role includes the right to do this."""
     purpose = Purpose.RESET if _by_password(unit) else Purpose.INVITATION
-    return make_link(unit, who, tools, user, purpose, is_only_access=True)
+    return make_link(unit, who, user, purpose, is_only_access=True)
 
 
 def _by_password(unit: TenantUnit) -> bool:
     return tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).password_sign_in
 
 
-async def sent(request: Request, tools: AccountTools, new_link: NewLink) -> NewLink:
+async def sent(request: AccountRequest, new_link: NewLink) -> NewLink:
     """The link of a committed transaction, after some seconds at most for its e-mail."""
-    return new_link._replace(sent=await tools.mail_queue.delivered(request, new_link.queued))
+    return new_link._replace(sent=await request.services.mail_queue.delivered(request, new_link.queued))

@@ -14,14 +14,10 @@ from typing import NamedTuple
 
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Origin
-from manifest_auth.context import AdminCaller, Request
+from manifest_auth.context import AdminCaller, Request, SystemCaller
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission, Role, allowed, permissions_of
 from manifest_auth.store import TenantUnit
-
-#: The acting party: a request, or the command line.
-RequestOrOrigin = Request | Origin
 
 
 class Manager(NamedTuple):
@@ -31,9 +27,9 @@ class Manager(NamedTuple):
     is_admin: bool
 
 
-def manager(unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Permission.USERS_MANAGE) -> Manager:
+def manager(unit: TenantUnit, who: Request, permission: Permission = Permission.USERS_MANAGE) -> Manager:
     """The acting party, as of this transaction. Raises Forbidden for a user without ``permission``, or who lost it."""
-    if isinstance(who, Origin) or isinstance(who.caller, AdminCaller):
+    if isinstance(who.caller, AdminCaller | SystemCaller):
         return Manager(None, True)
     me = users.find_caller(unit, who.user)
     if me is None or me.deactivated_at is not None or permission not in allowed(me.roles, who.user.scopes):
@@ -53,7 +49,7 @@ def still_may(unit: TenantUnit, actor: str, permission: Permission, over: User |
     return maker.deactivated_at is None and permission in permissions_of(maker.roles)
 
 
-def get_managed(unit: TenantUnit, who: RequestOrOrigin, user_id: int, *, admins: bool = False, own: str = "") -> User:
+def get_managed(unit: TenantUnit, who: Request, user_id: int, *, admins: bool = False, own: str = "") -> User:
     """The user, locked, whom ``who`` may manage. ``admins``: as for :func:`users.get`. ``own``: the message where users
     may not do this to themselves. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id, lock=True, admins=admins)
@@ -62,14 +58,14 @@ def get_managed(unit: TenantUnit, who: RequestOrOrigin, user_id: int, *, admins:
     return user
 
 
-def get_readable(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> User:
+def get_readable(unit: TenantUnit, who: Request, user_id: int) -> User:
     """The user, not locked, whom ``who`` may manage. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id)
     _checked(unit, who, user)
     return user
 
 
-def _checked(unit: TenantUnit, who: RequestOrOrigin, user: User) -> Manager:
+def _checked(unit: TenantUnit, who: Request, user: User) -> Manager:
     by = manager(unit, who)
     if user.roles & Role.ADMIN.bit and not by.is_admin:
         raise Forbidden("Only an Admin manages an Admin's account")
@@ -77,17 +73,17 @@ def _checked(unit: TenantUnit, who: RequestOrOrigin, user: User) -> Manager:
 
 
 def is_admin(who: Request) -> bool:
-    """Whether the caller ranks as an Admin, as system admins do; as of the start of the request."""
-    return isinstance(who.caller, AdminCaller) or bool(who.user.roles & Role.ADMIN.bit)
+    """Whether the caller ranks as an Admin, as of the start of the request. System admins and the command line do."""
+    return isinstance(who.caller, AdminCaller | SystemCaller) or bool(who.user.roles & Role.ADMIN.bit)
 
 
-def check_is_admin(unit: TenantUnit, who: RequestOrOrigin, sentence: str) -> None:
+def check_is_admin(unit: TenantUnit, who: Request, sentence: str) -> None:
     """Raises Forbidden with ``sentence``, unless an Admin, a system admin or the command line acts."""
     if not manager(unit, who).is_admin:
         raise Forbidden(sentence)
 
 
-def check_grants(unit: TenantUnit, who: RequestOrOrigin, before: int, after: int) -> None:
+def check_grants(unit: TenantUnit, who: Request, before: int, after: int) -> None:
     """Checks whether ``who`` may grant and remove the roles that differ between two bit masks. Raises Forbidden."""
     by = manager(unit, who)
     if (before ^ after) & Role.ADMIN.bit and not by.is_admin:

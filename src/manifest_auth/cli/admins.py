@@ -10,7 +10,7 @@ from manifest_auth.accounts import admins
 from manifest_auth.accounts.admins import admins as accounts
 from manifest_auth.accounts.admins import console, management, second_factor
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import CommandRefused, origin_of, started
+from manifest_auth.cli.command import CommandLine, CommandRefused, started
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import Services
@@ -35,7 +35,7 @@ async def _setup_code(_given: argparse.Namespace) -> None:
     if not console.is_served(loaded):
         raise CommandRefused(f"pages of the installation need https, or a loopback address: {_OTHERWISE}")
     async with started(loaded) as services:
-        print(_text(loaded, await admin_accounts.new_setup_code(services, origin_of(services))))
+        print(_text(loaded, await admin_accounts.new_setup_code(services, CommandLine(services).origin)))
 
 
 async def at_start(services: Services, *, on_terminal: bool) -> str | None:
@@ -90,14 +90,14 @@ async def admin_addresses(given: argparse.Namespace) -> None:
     if wanted == "":
         raise CommandRefused("networks: none is named; --anywhere removes the limit")
     async with started() as services:
-        origin = origin_of(services)
+        by = CommandLine(services)
 
         def work(unit: SystemUnit) -> str:
             before, after = management.addresses(unit), "" if given.anywhere else wanted
             if after is not None and after != before:
                 management.set_addresses(unit, after)
                 change = {"before": before, "after": after}
-                audit.record_installation(unit, origin, Event.INSTALLATION_CHANGED, "", adminAddresses=change)
+                audit.record_installation(unit, by, Event.INSTALLATION_CHANGED, "", adminAddresses=change)
             return management.addresses(unit)
 
         now = await services.store.write(work)
@@ -111,30 +111,30 @@ async def admin_reset(given: argparse.Namespace) -> None:
     async with started(hashing=given.new_password) as services:
         password = services.random.text(18) if given.new_password else None
         stored = await services.hasher.hash(password) if password else None
-        origin = origin_of(services)
+        by = CommandLine(services)
 
         def work(unit: SystemUnit) -> list[str]:
             found = admins.find(unit, given.name)
             if found is None:
                 raise CommandRefused(f"there is no system admin {given.name}")
             admin, subject, done = admins.get_locked(unit, found.id), f"admin:{found.id}", []
-            ended = management.end_all(unit, admin.id, "reset", origin.at)
+            ended = management.end_all(unit, admin.id, "reset", by.now)
             if second_factor.remove(unit, admin.id):
-                audit.record_installation(unit, origin, Event.SECOND_FACTOR_REMOVED, subject, sessions_ended=ended)
+                audit.record_installation(unit, by, Event.SECOND_FACTOR_REMOVED, subject, sessions_ended=ended)
                 done.append("the second factor is gone")
             if stored:
                 management.set_password(unit, admin.id, stored)
-                audit.record_installation(unit, origin, Event.ADMIN_PASSWORD_RESET, subject, sessions_ended=ended)
+                audit.record_installation(unit, by, Event.ADMIN_PASSWORD_RESET, subject, sessions_ended=ended)
                 done.append("the password is a new one")
             if given.enable and admin.disabled_at is not None:
-                management.enable(unit, origin, admin)
+                management.enable(unit, by, admin)
                 done.append("the account is enabled")
             known = admins.addresses_of(unit, admin.id)
             throttle.clear_admin(unit, given.name, known, None)
             for address in known:
                 throttle.clear_address(unit, address)
-            audit.record_installation(unit, origin, Event.THROTTLES_CLEARED, subject)
-            audit.record_installation(unit, origin, Event.SIGNED_OUT_ALL, subject, sessions=ended)
+            audit.record_installation(unit, by, Event.THROTTLES_CLEARED, subject)
+            audit.record_installation(unit, by, Event.SIGNED_OUT_ALL, subject, sessions=ended)
             return [*done, f"{ended} sessions were ended"]
 
         changes = await services.store.write(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth.cli.command import CommandRefused, client_named, origin_of, started
+from manifest_auth.cli.command import CommandLine, CommandRefused, client_named, started
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
@@ -39,7 +39,7 @@ async def vouch_for(given: argparse.Namespace) -> None:
 
         def work(unit: SystemUnit) -> str:
             own = unit.of(client_named(unit, given.client).id)
-            claim = directories.vouch(own, origin_of(services), given.directory, given.reason, given.cloud)
+            claim = directories.vouch(own, CommandLine(services), given.directory, given.reason, given.cloud)
             return claim.directory
 
         print(f"The directory {await services.store.write(work)} is {given.client}'s.")
@@ -54,7 +54,7 @@ async def release_of(given: argparse.Namespace) -> None:
             own = unit.of(client_named(unit, given.client).id)
             if directories.find(own, directory) is None:
                 raise CommandRefused(f"client {given.client} does not claim {directory}")
-            directories.release(own, origin_of(services), directory)
+            directories.release(own, CommandLine(services), directory)
 
         await services.store.write(work)
     print(f"Client {given.client} claims {directory} no more.")
@@ -92,7 +92,7 @@ async def _vouch(given: argparse.Namespace) -> None:
 
         def work(unit: SystemUnit) -> None:
             own = unit.of(client_named(unit, given.client).id)
-            domains.vouch(own, origin_of(services), given.domain, given.reason, services.random)
+            domains.vouch(own, CommandLine(services), given.domain, given.reason, services.random)
 
         await services.store.write(work)
     print(f"Domain {given.domain} counts for client {given.client}, without end.")
@@ -105,7 +105,7 @@ async def _release(given: argparse.Namespace) -> None:
             tenant_id = client_named(unit, given.client).id
             if domains.find(unit.of(tenant_id), given.domain) is None:
                 raise CommandRefused(f"client {given.client} does not claim {given.domain}")
-            domains.release(unit, tenant_id, origin_of(services), given.domain)
+            domains.release(unit, tenant_id, CommandLine(services), given.domain)
 
         await services.store.write(work)
     print(f"Client {given.client} claims {given.domain} no more.")

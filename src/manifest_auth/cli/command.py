@@ -12,12 +12,12 @@ from types import TracebackType
 
 from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
-from manifest_auth.context import Origin
+from manifest_auth.context import SYSTEM, Origin
 from manifest_auth.maintenance import signing_keys
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.services import Services
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -48,13 +48,19 @@ def given_path(text: str) -> Path:
     return Path(os.environ.get("MANIFEST_AUTH_CALLED_FROM", ""), text)
 
 
-def origin_of(services: Services) -> Origin:
-    """The command line as the actor in the audit trail."""
-    return origin_at(services.clock.now_ms())
+class CommandLine(RequestContext):
+    """A command as the acting party: the audit trail names the operator."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, "command-line", "", "", SYSTEM)
+
+    @property
+    def origin(self) -> Origin:
+        return origin_at(self.now)
 
 
 def origin_at(now: int) -> Origin:
-    """As :func:`origin_of`, where no service runs. ``now``: milliseconds."""
+    """The origin of a command where no service runs. ``now``: milliseconds."""
     return Origin(now, "system", "", "command-line", who_runs_this())
 
 

@@ -26,7 +26,7 @@ from manifest_auth.accounts.admins import management
 from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli import admins
-from manifest_auth.cli.command import CommandRefused, Progress, client_named, origin_of, started
+from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, client_named, started
 from manifest_auth.clients import client_lifecycle
 from manifest_auth.errors import NoSeat
 from manifest_auth.http.uvicorn_server import inherited_address
@@ -34,7 +34,7 @@ from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.runtime import running, settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
-from manifest_auth.services import RequestContext, Services
+from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import PasswordRules, TenantSettings
 
@@ -148,7 +148,7 @@ async def admin_create(given: argparse.Namespace) -> None:
         stored = await services.hasher.hash(password)
 
         def work(unit: SystemUnit) -> int:
-            return management.create(unit, origin_of(services), given.name, stored)
+            return management.create(unit, CommandLine(services), given.name, stored)
 
         print(f"System admin {given.name} has number {await services.store.write(work)}.")
 
@@ -158,8 +158,8 @@ async def client_create(given: argparse.Namespace) -> None:
     async with started() as services:
 
         def work(unit: SystemUnit) -> int:
-            origin, name = origin_of(services), given.name or given.identifier
-            return client_lifecycle.create(unit, origin, given.identifier, name, TenantSettings()).id
+            by, name = CommandLine(services), given.name or given.identifier
+            return client_lifecycle.create(unit, by, given.identifier, name, TenantSettings()).id
 
         print(f"Client {given.identifier} has number {await services.store.write(work)}.")
 
@@ -175,7 +175,7 @@ async def user_create(given: argparse.Namespace) -> None:
         rules = tenants.password_rules(tenants.settings_of(tenant.settings), 0)
         stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
         store = services.store.of(tenant.id)
-        adding = store.write(lambda unit: add(unit, origin_of(services), services.account_tools, draft, stored))
+        adding = store.write(lambda unit: add(unit, CommandLine(services), draft, stored))
         made = await _record_missing_seat(services, tenant.id, adding)
         print(f"User {given.email} has number {made.id}.")
 
@@ -190,13 +190,12 @@ async def user_roles(given: argparse.Namespace) -> None:
             user = users.find_by_email(unit, given.email)
             if user is None:
                 raise CommandRefused(f"client {given.client} has no user {given.email}")
-            return set_roles(unit, origin_of(services), services.account_tools, user.id, roles)
+            return set_roles(unit, CommandLine(services), user.id, roles)
 
         changed = await _record_missing_seat(services, tenant.id, services.store.of(tenant.id).write(work))
         print(f"User {given.email} has the roles {', '.join(role_names(changed.user.roles))}.")
         if changed.new_link is not None:
-            request = RequestContext(services, "command-line", "", "")
-            await sent(request, services.account_tools, changed.new_link)  # before this process ends
+            await sent(CommandLine(services), changed.new_link)  # before this process ends
             where = changed.link or "in an e-mail to the user"
             print(f"The old credentials of the account are void. The new link, valid for 72 hours: {where}")
 
@@ -208,7 +207,7 @@ async def _record_missing_seat(services: Services, tenant_id: int, act: Awaitabl
     except NoSeat as refusal:  # the operation was rolled back, so this is another unit of work
         why = refusal.message
         store = services.store.of(tenant_id)
-        await store.write(lambda unit: audit.record(unit, origin_of(services), Event.SEAT_REFUSED, why=why))
+        await store.write(lambda unit: audit.record(unit, CommandLine(services), Event.SEAT_REFUSED, why=why))
         raise
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from manifest_auth.cli.command import Progress, started
+from manifest_auth.cli.command import CommandLine, Progress, started
 from manifest_auth.cli.providers import AT_ONCE, all_providers
 from manifest_auth.clients.providers.diagnosis import diagnose
 from manifest_auth.maintenance.doctor import Finding, examine
@@ -16,7 +16,7 @@ from manifest_auth.providers import Provider
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.services import RequestContext, Services
+from manifest_auth.services import Services
 from manifest_auth.store.migrate import HEAD, find_schema
 
 _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
@@ -67,7 +67,7 @@ async def _providers(loaded: Settings) -> AsyncIterator[Finding]:
 async def _one(services: Services, client: str, provider: Provider) -> list[Finding]:
     name = f"provider {provider.name} of {client}"
     try:
-        ctx = RequestContext(services, "command-line", "", "")
+        ctx = CommandLine(services)
         said = [f async for f in diagnose(ctx, client, provider, by_admin=True) if f.level != "ok"]
     except CannotOpen as error:
         return [Finding("bad", f"{name}: no secret key opens {error}; run doctor without --providers")]

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from manifest_auth import audit
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import CommandRefused, Progress, origin_at, origin_of, started
+from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, origin_at, started
 from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.reencrypt import Report, reencrypt, replace_lost
 from manifest_auth.runtime import settings
@@ -52,7 +52,7 @@ async def rotate(given: argparse.Namespace) -> None:
     purposes = tuple(Purpose)
 
     def work(unit: SystemUnit) -> None:
-        signing_keys.rotate(unit, origin_of(services), services.keys, purposes, given.algorithm)
+        signing_keys.rotate(unit, CommandLine(services), services.keys, purposes, given.algorithm)
 
     async with started() as services:
         await services.store.write(work)
@@ -76,7 +76,7 @@ async def reencrypt_all(given: argparse.Namespace) -> int:
         def work(unit: SystemUnit) -> None:
             done = {name: count for name, count in report.renewed.items() if count}
             event = Event.SECRETS_REENCRYPTED
-            audit.record_installation(unit, origin_of(services), event, renewed=done, lost=report.lost[:100])
+            audit.record_installation(unit, CommandLine(services), event, renewed=done, lost=report.lost[:100])
 
         await services.store.write(work)
     _print_result(report, len(keys.texts) - 1, keys.path is not None)

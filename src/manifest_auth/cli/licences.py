@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from manifest_auth import licence
-from manifest_auth.cli.command import CommandRefused, origin_of, started
+from manifest_auth.cli.command import CommandLine, CommandRefused, started
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
@@ -117,7 +117,7 @@ async def _install(_given: argparse.Namespace) -> None:
     async with started() as services:
         try:
             await services.store.write(
-                lambda unit: licence.install_licence(unit, services.licence, origin_of(services), text)
+                lambda unit: licence.install_licence(unit, services.licence, CommandLine(services), text)
             )
         except LicenseInvalid as refusal:
             raise CommandRefused(f"this licence is not accepted here: {refusal.reason}") from refusal

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from manifest_auth import providers, tenants
-from manifest_auth.cli.command import CommandRefused, Progress, client_named, given_path, origin_of, started
+from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, client_named, given_path, started
 from manifest_auth.clients.providers.changes import prepare
 from manifest_auth.clients.providers.diagnosis import diagnose
 from manifest_auth.clients.providers.models import ProviderBody, provider_data
 from manifest_auth.http import parse
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
-from manifest_auth.services import RequestContext, Services
+from manifest_auth.services import Services
 from manifest_auth.sign_in.providers import oidc
 from manifest_auth.sign_in.providers.kind import CallbackState
 from manifest_auth.sign_in.providers.kinds import KINDS
@@ -66,7 +66,7 @@ async def show_callbacks(given: argparse.Namespace) -> None:
 
 
 async def _state(services: Services, client: str, provider: Provider) -> CallbackState:
-    ctx = RequestContext(services, "command-line", "", "")
+    ctx = CommandLine(services)
     return await KINDS[provider.kind].callback_state(ctx, client, provider)
 
 
@@ -130,12 +130,12 @@ async def add(given: argparse.Namespace) -> None:
         return
     body = convert({**_body(given), **({"vouch": True} if given.vouch else {})}, ProviderBody)
     async with started() as services:
-        ctx = _context(services)
+        ctx = CommandLine(services)
         make = await prepare(ctx, given.client, body)
 
         def work(unit: SystemUnit) -> tuple[str, Provider]:
             tenant = client_named(unit, given.client)
-            return tenant.identifier, make(unit.of(tenant.id), origin_of(services), True)
+            return tenant.identifier, make(unit.of(tenant.id))
 
         made = msgspec.to_builtins(provider_data(ctx, *await services.store.write(work)))
     there = {name: value for name, value in made["serviceProvider"].items() if isinstance(value, str)}
@@ -153,7 +153,7 @@ async def _print_callback(given: argparse.Namespace) -> None:
     providers.check_provider_name(given.name)
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
-        print(oidc.own_callback(_context(services), tenant.identifier, given.name))
+        print(oidc.own_callback(CommandLine(services), tenant.identifier, given.name))
 
 
 async def show_all(given: argparse.Namespace) -> None:
@@ -178,7 +178,7 @@ async def test_provider(given: argparse.Namespace) -> int:
             return tenant.identifier, found
 
         client, provider = await services.store.read(work)
-        async for finding in diagnose(_context(services), client, provider, by_admin=True):
+        async for finding in diagnose(CommandLine(services), client, provider, by_admin=True):
             bad = bad or finding.level == "bad"
             sign = {"ok": "  ok ", "note": " note", "unknown": "  ?  ", "bad": " BAD "}[finding.level]
             print(f"{sign}  {finding.text}", flush=True)
@@ -231,7 +231,3 @@ def _from_file(given: argparse.Namespace) -> dict[str, Any]:
 
 def _secret(given: argparse.Namespace) -> str | None:
     return sys.stdin.readline().rstrip("\r\n") if given.client_secret_stdin else None
-
-
-def _context(services: Services) -> RequestContext:
-    return RequestContext(services, "command-line", "", "")

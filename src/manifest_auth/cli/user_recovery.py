@@ -7,7 +7,7 @@ import argparse
 from manifest_auth import accounts, tenants
 from manifest_auth.accounts import FactorResetData, users
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.cli.command import CommandRefused, client_named, origin_of, started
+from manifest_auth.cli.command import CommandLine, CommandRefused, client_named, started
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import when
 
@@ -24,9 +24,7 @@ async def user_link(given: argparse.Namespace) -> None:
                 raise CommandRefused(f"{given.client} has no user {given.email}")
             user = users.get(unit, found.id, lock=True)
             purpose = Purpose.RESET if user.password_hash and by_password else Purpose.INVITATION
-            return accounts.make_link(
-                unit, origin_of(services), services.account_tools, user, purpose, is_returned=True
-            )
+            return accounts.make_link(unit, CommandLine(services), user, purpose, is_returned=True)
 
         made = await services.store.of(tenant.id).write(work)
         print(made.link)
@@ -46,7 +44,7 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
                 raise CommandRefused(
                     f"{given.email} has no second factor: nothing was taken away, and no session ended"
                 )
-            return accounts.reset_factors(unit, origin_of(services), services.account_tools, found.id, given.reason)
+            return accounts.reset_factors(unit, CommandLine(services), found.id, given.reason)
 
         done = await services.store.of(tenant.id).write(work)
         print(f"{given.email}: second factors taken away: {done.factors}, sessions ended: {done.sessions}.")

@@ -23,8 +23,7 @@ async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int)
     pin = _random_pin(ctx.services.random, least)
     prepared = pins.prepare(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
-    sealer, queue = ctx.services.sealer, ctx.services.mail_queue
-    ends_at = await store.write(lambda unit: badges.reset_pin(unit, ctx, sealer, queue, user_id, prepared, hashed))
+    ends_at = await store.write(lambda unit: badges.reset_pin(unit, ctx, user_id, prepared, hashed))
     return TemporaryPinData(pin, when(ends_at))
 
 

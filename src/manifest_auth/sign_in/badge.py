@@ -222,10 +222,10 @@ def _complete(
         raise InvalidCredentials(_WRONG, reason="badge: ended, or PIN replaced, meanwhile; or no role for a badge")
     device_sessions.end_of_device(bound, device.id, "replaced", now)
     if fresh is not None:
-        sealer, queue = ctx.services.sealer, ctx.services.mail_queue
+        sealer = ctx.services.sealer
         pins.put(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until, pin.given_by)
         detail = {"in_place_of": "temporary", "device": device.id}
-        mail_queue.tell(bound, ctx, queue, user, Event.BADGE_PIN_SET, **detail)
+        mail_queue.tell(bound, ctx, user, Event.BADGE_PIN_SET, **detail)
     badges.used(bound, badge.id, now)
     shared_devices.seen(bound, device.id, now)
     ends_at = now + attempt.rules.hours * _HOUR_MS
@@ -277,5 +277,4 @@ async def set_pin(ctx: RequestContext, pin: str) -> None:
     pins.check(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
     prepared = pins.prepare(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
-    sealer, queue = ctx.services.sealer, ctx.services.mail_queue
-    await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, sealer, queue, prepared, hashed))
+    await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, prepared, hashed))

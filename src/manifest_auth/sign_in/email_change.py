@@ -90,7 +90,7 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
         bound = unit.of(caller.tenant_id)
         now_user = users.get(bound, caller.user_id, lock=True)
         proved.check_again(unit, now_user)
-        return start(bound, ctx, ctx.services.account_tools, now_user, email, own=True)
+        return start(bound, ctx, now_user, email, own=True)
 
     return await ctx.services.store.write(work)
 

@@ -7,12 +7,11 @@ from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.accounts import rank
-from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.accounts.service_accounts import credentials, rows
 from manifest_auth.accounts.service_accounts.credentials import MOST_OF, Secret
 from manifest_auth.accounts.service_accounts.rows import ServiceAccount
 from manifest_auth.audit import Act, Event
-from manifest_auth.context import Acting, Principal, Request
+from manifest_auth.context import Principal, Request
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.permissions import Role, permissions_in, role_names
 from manifest_auth.runtime.clock import Random
@@ -45,7 +44,7 @@ class Draft(NamedTuple):
     jwks: Mapping[str, Any] | None = None
 
 
-def create(unit: TenantUnit, who: RequestOrOrigin, draft: Draft) -> ServiceAccount:
+def create(unit: TenantUnit, who: Request, draft: Draft) -> ServiceAccount:
     """Creates an account. Raises Forbidden, ValidationError, ReauthenticationRequired, Conflict when the name is taken
     or there are too many."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
@@ -55,9 +54,9 @@ def create(unit: TenantUnit, who: RequestOrOrigin, draft: Draft) -> ServiceAccou
         tenant_id=unit.tenant_id,
         name=rows.check_name(draft.name),
         roles=draft.roles,
-        created_at=who.origin.at,
+        created_at=who.now,
         deactivated_at=None,
-        created_by=who.origin.actor,
+        created_by=who.caller.actor,
         deleted_at=None,
         **_own(draft),
     )
@@ -66,7 +65,7 @@ def create(unit: TenantUnit, who: RequestOrOrigin, draft: Draft) -> ServiceAccou
     return made
 
 
-def change(unit: TenantUnit, who: RequestOrOrigin, account_id: int, given: Mapping[str, Any]) -> ServiceAccount:
+def change(unit: TenantUnit, who: Request, account_id: int, given: Mapping[str, Any]) -> ServiceAccount:
     """Changes the ``given`` members of :class:`Draft`, from the next request on. Raises as :func:`create`, and
     NotFound."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
@@ -84,18 +83,18 @@ def change(unit: TenantUnit, who: RequestOrOrigin, account_id: int, given: Mappi
     return after
 
 
-def disable(unit: TenantUnit, who: RequestOrOrigin, account_id: int) -> ServiceAccount:
+def disable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
     """Refuses all credentials of the account at once. Raises NotFound, Forbidden, Conflict."""
     check_manages(unit, who)
     account = rows.get(unit, account_id, lock=True)
     if account.deactivated_at is not None:
         raise Conflict("The service account is disabled already")
-    rows.switch(unit, account.id, who.origin.at)
+    rows.switch(unit, account.id, who.now)
     audit.record(unit, who, Event.SERVICE_ACCOUNT_DISABLED, account.subject)
-    return account._replace(deactivated_at=who.origin.at)
+    return account._replace(deactivated_at=who.now)
 
 
-def enable(unit: TenantUnit, who: RequestOrOrigin, account_id: int) -> ServiceAccount:
+def enable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
     """Lets a disabled account in again. Raises NotFound, Forbidden, ReauthenticationRequired, Conflict."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account = rows.get(unit, account_id, lock=True)
@@ -107,26 +106,26 @@ def enable(unit: TenantUnit, who: RequestOrOrigin, account_id: int) -> ServiceAc
     return account._replace(deactivated_at=None)
 
 
-def delete(unit: TenantUnit, who: RequestOrOrigin, account_id: int) -> None:
+def delete(unit: TenantUnit, who: Request, account_id: int) -> None:
     """Ends an account for good, with all its secrets. What it did stays under its name; the name is free again. Raises
     NotFound, Forbidden, ReauthenticationRequired."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     check_manages(unit, who)
-    account, now = rows.get(unit, account_id, lock=True), who.origin.at
+    account, now = rows.get(unit, account_id, lock=True), who.now
     rows.switch(unit, account.id, account.deactivated_at or now)
     ended = credentials.end_all(unit, account.id, now)
     rows.put(unit, account, account._replace(deleted_at=now, jwks=None))
     audit.record(unit, who, Event.SERVICE_ACCOUNT_DELETED, account.subject, name=account.name, secrets_ended=ended)
 
 
-def check_manages(unit: TenantUnit, who: RequestOrOrigin) -> rank.Manager:
+def check_manages(unit: TenantUnit, who: Request) -> rank.Manager:
     """The acting party, who manages service accounts. Raises Forbidden, also for a machine."""
     if isinstance(who, Request) and isinstance(who.caller, Principal) and who.caller.is_service:
         raise Forbidden(reason="a machine manages no machines")
     return rank.manager(unit, who)
 
 
-def check_may_give(unit: TenantUnit, who: RequestOrOrigin, *roles: int) -> None:
+def check_may_give(unit: TenantUnit, who: Request, *roles: int) -> None:
     """Checks that ``who`` may let a machine have these roles (bit masks). Raises Forbidden, ValidationError."""
     by = check_manages(unit, who)
     for mask in roles:
@@ -210,7 +209,7 @@ class NewSecret(NamedTuple):
 
 
 def make_secret(
-    unit: TenantUnit, who: RequestOrOrigin, random: Random, account_id: int, kind: SecretKind, label: str, days: int
+    unit: TenantUnit, who: Request, random: Random, account_id: int, kind: SecretKind, label: str, days: int
 ) -> NewSecret:
     """Makes a secret, good for ``days`` (1 to :data:`MOST_DAYS`). Raises NotFound, Forbidden, ValidationError,
     ReauthenticationRequired, Conflict when the account has too many."""
@@ -226,7 +225,7 @@ def make_secret(
 
 def rotate_secret(
     unit: TenantUnit,
-    who: RequestOrOrigin,
+    who: Request,
     random: Random,
     account_id: int,
     kind: SecretKind,
@@ -237,7 +236,7 @@ def rotate_secret(
     later than it would. The new one is good for as many days as the old one was made for. Raises as
     :func:`make_secret`."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
-    account, now = rows.get(unit, account_id, lock=True), who.origin.at
+    account, now = rows.get(unit, account_id, lock=True), who.now
     check_may_give(unit, who, account.roles)
     if not 0 <= overlap_h <= MOST_OVERLAP_H:
         raise ValidationError(details=[("overlapHours", f"Must be 0 to {MOST_OVERLAP_H}")])
@@ -252,19 +251,19 @@ def rotate_secret(
     return made
 
 
-def revoke_secret(unit: TenantUnit, who: RequestOrOrigin, account_id: int, kind: SecretKind, secret_id: str) -> None:
+def revoke_secret(unit: TenantUnit, who: Request, account_id: int, kind: SecretKind, secret_id: str) -> None:
     """Ends a secret at once. Raises NotFound, Forbidden."""
     check_manages(unit, who)
-    account, now = rows.get(unit, account_id, lock=True), who.origin.at
+    account, now = rows.get(unit, account_id, lock=True), who.now
     secret = credentials.get(unit, account.id, kind, secret_id, now)
     credentials.end(unit, secret, now)
     audit.record(unit, who, _REVOKED[kind], account.subject, key=secret.id, hint=secret.hint)
 
 
-def end_leaked(unit: TenantUnit, who: Acting, secret_id: str) -> bool:
+def end_leaked(unit: TenantUnit, who: Request, secret_id: str) -> bool:
     """Ends a secret that its holder showed in order to end it; asks no permission. False when it had ended."""
     secret = credentials.find(unit, secret_id)
-    if secret is None or not credentials.end(unit, secret, who.origin.at):
+    if secret is None or not credentials.end(unit, secret, who.now):
         return False
     revoked = _REVOKED[SecretKind(secret.kind)]
     detail = {"key": secret.id, "hint": secret.hint, "by_holder": True}
@@ -274,14 +273,14 @@ def end_leaked(unit: TenantUnit, who: Acting, secret_id: str) -> bool:
 
 def _add(
     unit: TenantUnit,
-    who: RequestOrOrigin,
+    who: Request,
     random: Random,
     account: ServiceAccount,
     kind: SecretKind,
     label: str,
     days: int,
 ) -> NewSecret:
-    now = who.origin.at
+    now = who.now
     if credentials.count(unit, account.id, kind, now) >= MOST_OF[kind]:
         raise Conflict(f"A service account has at most {MOST_OF[kind]} {_NAMES[kind]}: revoke one first")
     text = machine_secrets.make(kind, random.bytes(machine_secrets.RANDOM_BYTES))
@@ -293,7 +292,7 @@ def _add(
         hint=machine_secrets.hint_of(text),
         days=days,
         created_at=now,
-        created_by=who.origin.actor,
+        created_by=who.caller.actor,
         ends_at=now + days * _DAY_MS,
         ended_at=None,
         rotated_to=None,

@@ -176,8 +176,8 @@ def _badge_place(badge: Badge) -> tuple[int, str]:
 
 
 async def _issue(ctx: RequestContext, call: Call[NewBadgeBody]) -> NewBadgeData:
-    user_id, kind, tools = call.id("user"), call.body.kind, ctx.services.account_tools
-    made: NewBadge = await client_scope.write(ctx, call, lambda own: badges.issue_badge(own, ctx, tools, user_id, kind))
+    user_id, kind = call.id("user"), call.body.kind
+    made: NewBadge = await client_scope.write(ctx, call, lambda own: badges.issue_badge(own, ctx, user_id, kind))
     drawn = await scan_codes.qr_svg(made.text, "QR code of the badge")
     return NewBadgeData(made.badge.id, kind, when(made.badge.ends_at), made.text, drawn)
 

@@ -67,7 +67,7 @@ async def _read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit
 async def _create(ctx: RequestContext, call: Call[Any]) -> msgspec.Struct:
     _, client = await _read(ctx, call, lambda unit: None)
     make = await prepare(ctx, client, call.body)
-    return await _write(ctx, call, lambda unit: make(unit, ctx, accounts.is_admin(ctx)))
+    return await _write(ctx, call, make)
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:

@@ -150,7 +150,7 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
                 (*draft.words, *tenants.known_words(tenant)),
             )
     bound = services.store.of(tenant.id)
-    return _user(await bound.write(lambda unit: accounts.add(unit, ctx, services.account_tools, draft, stored)), None)
+    return _user(await bound.write(lambda unit: accounts.add(unit, ctx, draft, stored)), None)
 
 
 async def _list_users(ctx: RequestContext, call: Call[None]) -> Items[UserData]:
@@ -175,7 +175,7 @@ async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
     changes = body.details if body.email is UNSET else {"email": body.email, **body.details}
 
     def work(unit: TenantUnit) -> UserData:
-        return _data(unit, ctx, [accounts.change(unit, ctx, ctx.services.account_tools, user_id, changes)])[0]
+        return _data(unit, ctx, [accounts.change(unit, ctx, user_id, changes)])[0]
 
     return await client_scope.write(ctx, call, work)
 
@@ -195,8 +195,8 @@ async def _admit(
 
 
 async def _set_roles(ctx: RequestContext, call: Call[RolesBody]) -> AdmittedData:
-    tools, roles = ctx.services.account_tools, mask_of(call.body.roles)
-    return await _admit(ctx, call, lambda unit, user: accounts.set_roles(unit, ctx, tools, user, roles))
+    roles = mask_of(call.body.roles)
+    return await _admit(ctx, call, lambda unit, user: accounts.set_roles(unit, ctx, user, roles))
 
 
 async def _deactivate(ctx: RequestContext, call: Call[None]) -> UserData:
@@ -207,14 +207,13 @@ async def _deactivate(ctx: RequestContext, call: Call[None]) -> UserData:
 
 
 async def _restore(ctx: RequestContext, call: Call[None]) -> AdmittedData:
-    tools = ctx.services.account_tools
-    return await _admit(ctx, call, lambda unit, user: accounts.restore(unit, ctx, tools, user))
+    return await _admit(ctx, call, lambda unit, user: accounts.restore(unit, ctx, user))
 
 
 async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
-    user_id, tools = call.id("user"), ctx.services.account_tools
-    made = await client_scope.write(ctx, call, lambda unit: accounts.start_reset(unit, ctx, tools, user_id))
-    return ResetData.of(await accounts.sent(ctx, tools, made))
+    user_id = call.id("user")
+    made = await client_scope.write(ctx, call, lambda unit: accounts.start_reset(unit, ctx, user_id))
+    return ResetData.of(await accounts.sent(ctx, made))
 
 
 _BASE = f"{OF_CLIENT}/users"
@@ -292,14 +291,14 @@ async def _confirm(ctx: RequestContext, call: Call[None]) -> Confirmed:
 
 
 async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
-    user_id, tools = call.id("user"), ctx.services.account_tools
-    made = await client_scope.write(ctx, call, lambda unit: accounts.invite(unit, ctx, tools, user_id))
-    return InvitationData.of(await accounts.sent(ctx, tools, made))
+    user_id = call.id("user")
+    made = await client_scope.write(ctx, call, lambda unit: accounts.invite(unit, ctx, user_id))
+    return InvitationData.of(await accounts.sent(ctx, made))
 
 
 async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> FactorResetData:
-    tools, user_id, reason = ctx.services.account_tools, call.id("user"), call.body.reason
-    return await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
+    user_id, reason = call.id("user"), call.body.reason
+    return await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, user_id, reason))
 
 
 def _routes(base: str, access: Access) -> tuple[Route, ...]:

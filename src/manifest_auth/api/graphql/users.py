@@ -165,7 +165,7 @@ def _draft(members: dict[str, Any]) -> Draft:
 def _act(info: Any, work: Callable[..., T], *given: Any) -> Awaitable[T]:
     """One act of ``accounts`` on the caller's client, in one transaction."""
     ctx: RequestContext = info.context
-    return ctx.store.write(lambda unit: work(unit, ctx, ctx.services.account_tools, *given))
+    return ctx.store.write(lambda unit: work(unit, ctx, *given))
 
 
 async def _admitted(admitted: Awaitable[UserWithAccessLink]) -> User:
@@ -179,7 +179,7 @@ async def _admitted(admitted: Awaitable[UserWithAccessLink]) -> User:
 
 
 async def _linked(info: Any, made: Awaitable[NewLink]) -> NewLink:
-    return await accounts.sent(info.context, info.context.services.account_tools, await made)
+    return await accounts.sent(info.context, await made)
 
 
 async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> NewLink:

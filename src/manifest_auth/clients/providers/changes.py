@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from manifest_auth import audit, providers, sessions
-from manifest_auth.audit import Act, Event, Origin
+from manifest_auth.accounts import rank
+from manifest_auth.audit import Act, Event
 from manifest_auth.clients import admins_way_in
-from manifest_auth.context import AdminCaller
+from manifest_auth.context import AdminCaller, SystemCaller
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Issuer, Provider, Secrets, Settings
-from manifest_auth.services import RequestContext, Services
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles, kinds
 from manifest_auth.sign_in.providers.kinds import KINDS, settings_of
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -25,9 +26,8 @@ from manifest_auth.text.models import ErrorCollector, convert
 
 _KEPT_KEYS = 2  # the current key and the previous one: providers need time to switch to the new certificate
 
-#: Creates the provider in a transaction of the client. Arguments: unit, actor, whether the actor ranks as an Admin.
-#: Raises ValidationError, Conflict.
-Make = Callable[[TenantUnit, RequestContext | Origin, bool], Provider]
+#: Creates the provider in a transaction of the client. Raises ValidationError, Conflict.
+Make = Callable[[TenantUnit], Provider]
 
 
 class Draft(NamedTuple):
@@ -94,15 +94,15 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
     pair = await kind.new_key(ctx, _key_name(client, name))
     secrets = _with_key(Secrets(client_secret=draft.secret), pair) if pair else Secrets(client_secret=draft.secret)
 
-    def make(unit: TenantUnit, who: RequestContext | Origin, by_admin: bool) -> Provider:
-        sealer = ctx.services.sealer
+    def make(unit: TenantUnit) -> Provider:
+        sealer, by_admin = ctx.services.sealer, rank.is_admin(ctx)
         made = providers.create(unit, sealer, name, display_name, settings, secrets, by_admin=by_admin, now=ctx.now)
         detail: dict[str, Any] = {"name": name, "settings": made.settings}
         if not body.enabled:
             made = providers.switch(unit, made, on=False, by_admin=by_admin, now=ctx.now)
             detail["on"] = False
-        audit.record(unit, who, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
-        _claim(unit, ctx.services, who, made, vouch=draft.vouch)
+        audit.record(unit, ctx, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
+        _claim(unit, ctx, made, vouch=draft.vouch)
         return made
 
     return make
@@ -142,7 +142,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
         "secret_changed": draft.has_secret,
     }
     audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{after.id}", **detail)
-    _claim(unit, services, ctx, after, vouch=draft.vouch)
+    _claim(unit, ctx, after, vouch=draft.vouch)
     return after
 
 
@@ -200,31 +200,30 @@ def _with_key(secrets: Secrets, pair: tuple[str, str]) -> Secrets:
     )
 
 
-def _claim(
-    unit: TenantUnit, services: Services, who: RequestContext | Origin, provider: Provider, *, vouch: bool
-) -> None:
+def _claim(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, vouch: bool) -> None:
     """Adds the claims of a saved provider for its client: its domains and its Microsoft directory.
 
     Claims alone do not count. ``vouch``: a system admin, or the operator at the command line, vouches for them at the
     same time. Raises ValidationError for a name that cannot be claimed, Conflict for one of another owner, and
     Forbidden for other callers that vouch.
     """
-    if vouch and isinstance(who, RequestContext) and not isinstance(who.caller, AdminCaller):
+    if vouch and not isinstance(ctx.caller, AdminCaller | SystemCaller):
         raise Forbidden("Only a system admin vouches")
+    services = ctx.services
     named = list(dict.fromkeys(provider.rules.domains))
-    domains.claim_all(unit, who, named, services.random)
+    domains.claim_all(unit, ctx, named, services.random)
     if vouch:
         for number, domain in enumerate(named):
             reason = f"saved with the provider {provider.name}"
-            domains.vouch(unit, who, domain, reason, services.random, f"domains[{number}]")
+            domains.vouch(unit, ctx, domain, reason, services.random, f"domains[{number}]")
     directory = settings_of(provider).own.microsoft_directory(services.microsoft.clouds)
     if directory is not None:
         directories.check(directory.id, f"{provider.kind}.directory")
         if vouch:
             why = "vouched for when its provider was saved"
-            directories.vouch(unit, who, directory.id, why, directory.cloud)
+            directories.vouch(unit, ctx, directory.id, why, directory.cloud)
         else:
-            directories.claim(unit, who, directory.id, directory.cloud)
+            directories.claim(unit, ctx, directory.id, directory.cloud)
 
 
 def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -56,8 +56,7 @@ async def fill(services: Services, progress: Progress = lambda _what, _done, _of
         return None
     clock = services.clock if isinstance(services.clock, PastClock) else PastClock(services.clock)
     # No licence exists yet; from the first start on, the users count.
-    tools = services.account_tools._replace(seats=UNCOUNTED)
-    past = dataclasses.replace(services, clock=clock, account_tools=tools)
+    past = dataclasses.replace(services, clock=clock, seats=UNCOUNTED)
     password = services.settings.demo_password.reveal() if services.settings.demo_password else None
     names = [email for _, email, _ in people.users()] + [people.ADMIN]
     passwords = {name: password or services.random.text(15) for name in names}

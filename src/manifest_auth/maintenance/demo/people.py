@@ -8,9 +8,8 @@ from typing import NamedTuple, TypeVar
 from manifest_auth import accounts, sessions
 from manifest_auth.accounts import Draft
 from manifest_auth.accounts.admins import management
-from manifest_auth.audit import Origin
 from manifest_auth.clients import client_lifecycle
-from manifest_auth.context import ANONYMOUS, Caller
+from manifest_auth.context import ANONYMOUS, SYSTEM, Caller
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import DAY, MINUTE
@@ -49,17 +48,17 @@ def users() -> list[tuple[str, str, Role]]:
 
 def write(unit: SystemUnit, services: Services, hashes: dict[str, str]) -> None:
     """Creates everything. ``hashes``: of the passwords, by account name."""
-    origin = Origin(services.clock.now_ms(), "system", "", "demo")
+    by = RequestContext(services, "demo", "", "", SYSTEM)
     for identifier, name in CLIENTS.items():
-        bound = unit.of(client_lifecycle.create(unit, origin, identifier, name, TenantSettings()).id)
+        bound = unit.of(client_lifecycle.create(unit, by, identifier, name, TenantSettings()).id)
         for client, email, role in users():
             if client == identifier:
                 first, last = _NAMES[role]
                 draft = Draft(email, role.bit, {"first_name": first, "last_name": last, "title": role.value})
-                accounts.add(bound, origin, services.account_tools, draft, hashes[email])
+                accounts.add(bound, by, draft, hashes[email])
         # Otherwise no e-mail address could link an account when a provider is tried out: these domains are not in DNS.
-        domains.vouch(bound, origin, f"{identifier}.example", "a made-up name of the demo", services.random)
-    management.create(unit, origin, ADMIN, hashes[ADMIN])
+        domains.vouch(bound, by, f"{identifier}.example", "a made-up name of the demo", services.random)
+    management.create(unit, by, ADMIN, hashes[ADMIN])
 
 
 # The clock of the demo data: starts a fortnight ago, and is moved forward up to the present.

@@ -177,12 +177,12 @@ class _Story:
         await self._leave(*by)
 
     async def _people_come_and_go(self) -> None:
-        admin, tools = await self._visit("admin@globex.example", people.FIREFOX), self._services.account_tools
+        admin = await self._visit("admin@globex.example", people.FIREFOX)
         gil = await self._invite(admin, "Gil", "Santos", Role.OPERATOR)
         greta = await self._invite(admin, "Greta", "Lindholm", Role.AUTHOR)
         await self._invite(admin, "Hana", "Mori", Role.VIEWER)
         roles = mask_of([Role.AUTHOR, Role.APPROVER])
-        await admin.act(lambda unit, ctx: accounts.set_roles(unit, ctx, tools, greta, roles))
+        await admin.act(lambda unit, ctx: accounts.set_roles(unit, ctx, greta, roles))
         self._clock.move_by(120)
         await admin.act(lambda unit, ctx: accounts.deactivate(unit, ctx, gil))
         await self._leave(admin)
@@ -190,11 +190,11 @@ class _Story:
     async def _invite(self, admin: Visit, first: str, last: str, role: Role) -> int:
         """A new user's id. The link is shown to the Admin: no e-mail of the demo ever leaves the machine."""
         names = {"first_name": first, "last_name": last}
-        tools, draft = self._services.account_tools, Draft(f"{first.lower()}@globex.example", role.bit, names)
+        draft = Draft(f"{first.lower()}@globex.example", role.bit, names)
 
         def work(unit: TenantUnit, ctx: RequestContext) -> int:
-            user = accounts.add(unit, ctx, tools, draft)
-            accounts.make_link(unit, ctx, tools, user, Purpose.INVITATION, is_returned=True)
+            user = accounts.add(unit, ctx, draft)
+            accounts.make_link(unit, ctx, user, Purpose.INVITATION, is_returned=True)
             return user.id
 
         self._clock.move_by(3)
@@ -212,8 +212,8 @@ class _Story:
         self._clock.move_by(90)
         operator, manager = await self._user("operator@acme.example"), await self._visit("user-admin@acme.example")
         await manager.act(lambda unit, ctx: accounts.end_sessions(unit, ctx, operator.id))
-        given, tools = {"description": "Pumps 1 to 9, late shift"}, self._services.account_tools
-        await manager.act(lambda unit, ctx: accounts.change(unit, ctx, tools, operator.id, given))
+        given = {"description": "Pumps 1 to 9, late shift"}
+        await manager.act(lambda unit, ctx: accounts.change(unit, ctx, operator.id, given))
         await self._leave(manager)
 
     async def _work_of_today(self) -> None:

@@ -104,9 +104,8 @@ async def _only(ctx: RequestContext, line: _Line) -> Outcome:
 
 
 async def _one(ctx: RequestContext, line: _Line) -> Outcome:
-    tools = ctx.services.account_tools
-    made = await ctx.store.write(lambda unit: accounts.invite_new(unit, ctx, tools, line.draft))
-    handed = await accounts.sent(ctx, tools, made)
+    made = await ctx.store.write(lambda unit: accounts.invite_new(unit, ctx, line.draft))
+    handed = await accounts.sent(ctx, made)
     said = "By e-mail" if handed.sent else "The e-mail could not be sent yet; it is tried again for an hour"
     if handed.link:
         said = "Pass this link on"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from manifest_auth import accounts, providers
+from manifest_auth import providers
 from manifest_auth.clients.providers.changes import prepare
 from manifest_auth.clients.providers.models import ProviderBody
 from manifest_auth.clients.providers.recent_activity import recent_activity
@@ -71,8 +71,7 @@ async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answe
     members = {"name": form.name, "enabled": False, **preset.rules, **await theirs(ctx, preset.kind, form)}
     with at_fields():
         body = convert(members, ProviderBody)
-        make, by_admin = await prepare(ctx, ctx.user.client, body), accounts.is_admin(ctx)
-        made = await ctx.store.write(lambda unit: make(unit, ctx, by_admin))
+        made = await ctx.store.write(await prepare(ctx, ctx.user.client, body))
     return see_other(f"{path_of(made.name)}?step=rules")
 
 

@@ -103,10 +103,8 @@ async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | A
 
 
 async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
-    tools = ctx.services.account_tools
-
     def work(unit: TenantUnit) -> NewBadge:
-        return badges.issue_badge(unit, ctx, tools, user_id, "temporary" if is_temporary else "standard")
+        return badges.issue_badge(unit, ctx, user_id, "temporary" if is_temporary else "standard")
 
     made = await ctx.store.write(work)
     drawn = await qr_codes.qr_code(made.text, "QR code of the badge")

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import accounts, providers, sessions, tenants
-from manifest_auth.accounts import AccountTools, NewLink, UserWithAccessLink, email_changes, rank, users
+from manifest_auth.accounts import NewLink, UserWithAccessLink, email_changes, rank, users
 from manifest_auth.accounts.factors import Kind
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import Forbidden, NotFound, ValidationError
@@ -129,29 +129,29 @@ async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[N
     user_id, form, act = frame.number_in(call), call.fields, _ACTS.get(call.fields.act)
     if act is None:
         raise ValidationError(reason="no such act")
-    made = await ctx.store.write(lambda unit: act.work(unit, ctx, ctx.services.account_tools, user_id, form))
+    made = await ctx.store.write(lambda unit: act.work(unit, ctx, user_id, form))
     if isinstance(made, UserWithAccessLink | NewLink) and made.link:
         return await _view(ctx, user_id, link=made.link)  # it cannot be shown again, so no redirect comes before it
     return flash.after(ctx, USER_PATH.format(id=user_id), made if isinstance(made, str) else form.act)
 
 
-def _change(unit: TenantUnit, ctx: RequestContext, tools: AccountTools, user_id: int, form: UserForm) -> str:
+def _change(unit: TenantUnit, ctx: RequestContext, user_id: int, form: UserForm) -> str:
     given = dict(form.details)
     if form.email.strip() != users.get(unit, user_id).email:
         given["email"] = form.email.strip()
-    after = accounts.change(unit, ctx, tools, user_id, given)
+    after = accounts.change(unit, ctx, user_id, given)
     return "email" if given.get("email", after.email) != after.email else "details"
 
 
-def _end_session(unit: TenantUnit, ctx: RequestContext, tools: AccountTools, user_id: int, form: UserForm) -> None:
+def _end_session(unit: TenantUnit, ctx: RequestContext, user_id: int, form: UserForm) -> None:
     with contextlib.suppress(SessionOver):  # the button was pressed twice
         accounts.end_session(unit, ctx, user_id, form.session)
 
 
-def _reset_factors(unit: TenantUnit, ctx: RequestContext, tools: AccountTools, user_id: int, form: UserForm) -> None:
+def _reset_factors(unit: TenantUnit, ctx: RequestContext, user_id: int, form: UserForm) -> None:
     reason = form.reason.strip()
     require(reason=reason)
-    accounts.reset_factors(unit, ctx, tools, user_id, reason)
+    accounts.reset_factors(unit, ctx, user_id, reason)
 
 
 def _number(text: str) -> int:
@@ -165,43 +165,43 @@ class UserAct(NamedTuple):
     shown once, or the word of another sentence, or what is not looked at."""
 
     done: str
-    work: Callable[[TenantUnit, RequestContext, AccountTools, int, UserForm], object]
+    work: Callable[[TenantUnit, RequestContext, int, UserForm], object]
 
 
 _ACTS = {
     "details": UserAct("The details are saved.", _change),
     "roles": UserAct(
         "The roles are set. They count from the next request on.",
-        lambda unit, ctx, tools, user, form: accounts.set_roles(unit, ctx, tools, user, form.roles),
+        lambda unit, ctx, user, form: accounts.set_roles(unit, ctx, user, form.roles),
     ),
     "deactivate": UserAct(
         "The account is deactivated, and its sessions have ended.",
-        lambda unit, ctx, _tools, user, _form: accounts.deactivate(unit, ctx, user),
+        lambda unit, ctx, user, _form: accounts.deactivate(unit, ctx, user),
     ),
     "restore": UserAct(
         "The user may sign in again.",
-        lambda unit, ctx, tools, user, _form: accounts.restore(unit, ctx, tools, user),
+        lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user),
     ),
     "reset": UserAct(
         "A link to choose a new password is on its way by e-mail.",
-        lambda unit, ctx, tools, user, _form: accounts.start_reset(unit, ctx, tools, user),
+        lambda unit, ctx, user, _form: accounts.start_reset(unit, ctx, user),
     ),
     "invite": UserAct(
         "A new invitation is on its way by e-mail.",
-        lambda unit, ctx, tools, user, _form: accounts.invite(unit, ctx, tools, user),
+        lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user),
     ),
     "end-session": UserAct("The session has ended.", _end_session),
     "end-sessions": UserAct(
         "All sessions have ended.",
-        lambda unit, ctx, _tools, user, _form: accounts.end_sessions(unit, ctx, user),
+        lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user),
     ),
     "unlink": UserAct(
         "The identity is unlinked, and the user's sessions have ended.",
-        lambda unit, ctx, _tools, user, form: identities.unlink(unit, ctx, user, _number(form.identity)),
+        lambda unit, ctx, user, form: identities.unlink(unit, ctx, user, _number(form.identity)),
     ),
     "confirm": UserAct(
         "The identity is confirmed.",
-        lambda unit, ctx, _tools, user, form: identities.confirm(unit, ctx, user, _number(form.identity)),
+        lambda unit, ctx, user, form: identities.confirm(unit, ctx, user, _number(form.identity)),
     ),
     "reset-factors": UserAct("The second factors are gone, and all sessions have ended.", _reset_factors),
 }

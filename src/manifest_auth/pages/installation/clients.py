@@ -250,13 +250,12 @@ async def _delete(ctx: RequestContext, name: str, form: ClientForm) -> str:
 
 async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | Answer[None]:
     """An Admin of the client. The link is shown once where no mail is set up, so no redirect comes before it."""
-    tools = ctx.services.account_tools
     names = {"first_name": form.first_name.strip(), "last_name": form.last_name.strip()}
     draft = Draft(form.email.strip(), Role.ADMIN.bit, names)
 
     def work(unit: SystemUnit) -> NewLink:
         bound = unit.of(tenants.get_named(unit, name).id)
-        return accounts.invite_new(bound, ctx, tools, draft)
+        return accounts.invite_new(bound, ctx, draft)
 
     made = await ctx.services.store.write(work)
     if made.link is None:

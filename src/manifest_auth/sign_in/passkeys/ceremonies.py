@@ -56,8 +56,7 @@ def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asse
     if passkey_rows.use(unit, row, asserted.counter, int(asserted.backup_state), ctx.now):
         return True
     if passkey_rows.get(unit, user.id, row.id) is not None:
-        queue = ctx.services.mail_queue
-        mail_queue.tell(unit, ctx, queue, user, Event.PASSKEY_COUNTER_REGRESSED, passkey=row.id)
+        mail_queue.tell(unit, ctx, user, Event.PASSKEY_COUNTER_REGRESSED, passkey=row.id)
     return False
 
 
@@ -149,7 +148,7 @@ def add(
     relying_party.keep(unit, party.id)
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.PASSKEY, ctx.now, but=but)
     detail = {"passkey": row.id, "name": row.name, "provider": provider or ""}
-    mail_queue.tell(bound, ctx, services.mail_queue, user, Event.PASSKEY_ADDED, **detail)
+    mail_queue.tell(bound, ctx, user, Event.PASSKEY_ADDED, **detail)
     return Added(row, codes)
 
 

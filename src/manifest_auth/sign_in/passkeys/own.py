@@ -121,7 +121,6 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
         passkey_rows.drop(bound, user.id, passkey_id)
         factors.check_removable(gate.usable(bound, ctx, user), user.roles, tenants.settings_of(tenant.settings))
         factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
-        queue = ctx.services.mail_queue
-        mail_queue.tell(bound, ctx, queue, user, Event.PASSKEY_REMOVED, passkey=passkey_id)
+        mail_queue.tell(bound, ctx, user, Event.PASSKEY_REMOVED, passkey=passkey_id)
 
     await ctx.services.store.write(work)

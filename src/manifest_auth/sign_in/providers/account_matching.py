@@ -207,7 +207,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     user = group_roles.grant(unit, ctx, provider, identity, address, mapped)
     if identity.untold:
         detail = {"provider": provider.id, "of": person.subject}
-        mail_queue.tell(unit, ctx, ctx.services.mail_queue, user, Event.CHANGED_PROVIDER_USED, **detail)
+        mail_queue.tell(unit, ctx, user, Event.CHANGED_PROVIDER_USED, **detail)
     for alias in aliases:
         providers.link(unit, provider.id, alias, user.id, LinkedBy.DIRECTORY, address, 0, ctx.now)
     if not user.roles and user.deactivated_at is None:
@@ -251,7 +251,7 @@ def _first_time(
     identity = providers.link(unit, provider.id, person.subject, user.id, how, address, granted, ctx.now)
     detail = {"provider": provider.id, "how": how.value, "of": person.subject}
     if _is_told(provider, how):
-        mail_queue.tell(unit, ctx, ctx.services.mail_queue, user, Event.IDENTITY_LINKED, **detail)
+        mail_queue.tell(unit, ctx, user, Event.IDENTITY_LINKED, **detail)
     else:
         audit.record(unit, ctx, Event.IDENTITY_LINKED, f"user:{user.id}", **detail)
     return identity

@@ -88,7 +88,7 @@ def confirm(
         return Judged(None), ()
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
     event = Event.SECOND_FACTOR_ENROLLED
-    mail_queue.tell(bound, ctx, services.mail_queue, user, event, factor="totp")
+    mail_queue.tell(bound, ctx, user, event, factor="totp")
     return Judged("otp"), codes or _new_codes(bound, ctx, user)
 
 
@@ -214,7 +214,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
         gate.enrolled(unit, ctx, "otp")
         event = Event.SECOND_FACTOR_ENROLLED
-        mail_queue.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
+        mail_queue.tell(unit, ctx, user, event, factor="totp", replaces=replaces)
         return codes
 
     return await _locked(ctx, work)
@@ -234,7 +234,7 @@ async def remove_totp(ctx: RequestContext) -> None:
         factors.check_removable(gate.usable(unit, ctx, user) & ~Kind.TOTP, user.roles, settings)
         factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
         event = Event.SECOND_FACTOR_REMOVED
-        mail_queue.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")
+        mail_queue.tell(unit, ctx, user, event, factor="totp")
 
     await _locked(ctx, work)
 
@@ -248,7 +248,7 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
         if not user.factors:
             raise Conflict("Recovery codes need a second factor: set one up first")
         codes = one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
-        mail_queue.tell(unit, ctx, ctx.services.mail_queue, user, Event.RECOVERY_CODES_MADE)
+        mail_queue.tell(unit, ctx, user, Event.RECOVERY_CODES_MADE)
         return codes
 
     return await _locked(ctx, work)
