@@ -15,29 +15,29 @@ from typing import Any
 from manifest_auth import __commit__, __version__
 from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.accounts.mail_queue import MailQueue
-from manifest_auth.api import description_routes, oauth, operational_routes
+from manifest_auth.api import audit as admin_audit
+from manifest_auth.api import audit as client_audit
+from manifest_auth.api import oauth, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
-from manifest_auth.api.admin import audit as admin_audit
-from manifest_auth.api.admin import auth as admin_auth
+from manifest_auth.api.admin import admins as admin_auth
 from manifest_auth.api.admin import claims as admin_claims
+from manifest_auth.api.admin import claims as client_directory_proof
 from manifest_auth.api.admin import clients as admin_clients
+from manifest_auth.api.admin import clients as client_settings
 from manifest_auth.api.admin import devices as admin_devices
 from manifest_auth.api.admin import installation as admin_installation
 from manifest_auth.api.admin import providers as admin_providers
 from manifest_auth.api.admin import service_accounts as admin_service_accounts
 from manifest_auth.api.admin import users as admin_users
-from manifest_auth.api.client import audit as client_audit
 from manifest_auth.api.client import auth as client_auth
+from manifest_auth.api.client import auth as client_profile
 from manifest_auth.api.client import devices as client_devices
-from manifest_auth.api.client import directory_proof as client_directory_proof
 from manifest_auth.api.client import files as client_files
 from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import one_time_links as client_one_time_links
-from manifest_auth.api.client import passkeys as client_passkeys
-from manifest_auth.api.client import profile as client_profile
-from manifest_auth.api.client import reauthentication as client_reauthentication
+from manifest_auth.api.client import second_factors as client_passkeys
+from manifest_auth.api.client import second_factors as client_reauthentication
 from manifest_auth.api.client import second_factors as client_second_factors
-from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.audit.events import Refusals
 from manifest_auth.clients import domain_checks
@@ -87,19 +87,19 @@ ROUTES = (
     *client_one_time_links.LINK_ROUTES,
     *client_one_time_links.START_ROUTES,
     *client_profile.EMAIL_ROUTES,
-    *client_directory_proof.ROUTES,
+    *client_directory_proof.PROOF_ROUTES,
     *graphql_routes.GRAPHQL_ROUTES,
     *graphql_routes.EXPLORER_ROUTES,
     *client_files.ROUTES,
-    *client_audit.ROUTES,
+    *client_audit.CLIENT_ROUTES,
     *client_profile.PROFILE_ROUTES,
     *client_second_factors.CHALLENGE_ROUTES,
     *client_second_factors.FACTOR_ROUTES,
-    *client_passkeys.ROUTES,
-    *client_reauthentication.ROUTES,
+    *client_passkeys.PASSKEY_ROUTES,
+    *client_reauthentication.PROOF_ROUTES,
     *client_devices.BADGE_ROUTES,
     *client_devices.PAIRING_ROUTES,
-    *client_settings.ROUTES,
+    *client_settings.SETTINGS_ROUTES,
     *admin_auth.SESSION_ROUTES,
     *admin_clients.CLIENT_ROUTES,
     *admin_users.USER_ROUTES,
@@ -120,10 +120,10 @@ ROUTES = (
     *admin_installation.THROTTLE_ROUTES,
     *admin_installation.INSTALLATION_ROUTES,
     *admin_installation.LICENCE_ROUTES,
-    *admin_audit.ROUTES,
+    *admin_audit.ADMIN_ROUTES,
     *oauth.ROUTES,
-    *operational_routes.ROUTES,
-    *description_routes.ROUTES,
+    *operational_routes.STATE_ROUTES,
+    *operational_routes.DESCRIPTION_ROUTES,
     *docs_site.routes(errors.of_docs_site),
     *brands.ROUTES,
 )
@@ -251,7 +251,7 @@ class Application:
     def __init__(self, services: Services) -> None:
         self.services = services
         table = RouteTable(ROUTES, page_routes)
-        description_routes.describe(table.routes)
+        operational_routes.describe(table.routes)
         self._pipeline = Pipeline(services, table, where_no_route_is)
 
     async def __call__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.http import Head
-from manifest_auth.http.head import client_address
+from manifest_auth.http.request import client_address
 from manifest_auth.runtime.settings import SettingsError, admin_networks, is_listed, load, networks_of
 
 OUT = "203.0.113.9"

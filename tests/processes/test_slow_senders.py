@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from manifest_auth.http import uvicorn_protocol
+from manifest_auth.http import uvicorn_server
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
 
@@ -40,16 +40,16 @@ async def _app(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _connect(monkeypatch: pytest.MonkeyPatch) -> tuple[uvicorn_protocol.BoundedProtocol, _Transport]:
-    monkeypatch.setattr(uvicorn_protocol, "RECEIVE_TIMEOUT_S", 0.1)
-    config = uvicorn.Config(_app, http=uvicorn_protocol.BoundedProtocol, ws="none", lifespan="off", log_config=None)
+def _connect(monkeypatch: pytest.MonkeyPatch) -> tuple[uvicorn_server.BoundedProtocol, _Transport]:
+    monkeypatch.setattr(uvicorn_server, "RECEIVE_TIMEOUT_S", 0.1)
+    config = uvicorn.Config(_app, http=uvicorn_server.BoundedProtocol, ws="none", lifespan="off", log_config=None)
     config.load()
-    protocol, transport = uvicorn_protocol.BoundedProtocol(config, ServerState(), {}), _Transport()
+    protocol, transport = uvicorn_server.BoundedProtocol(config, ServerState(), {}), _Transport()
     protocol.connection_made(transport)
     return protocol, transport
 
 
-def _held(protocol: uvicorn_protocol.BoundedProtocol) -> asyncio.Event:
+def _held(protocol: uvicorn_server.BoundedProtocol) -> asyncio.Event:
     """From now on an answer waits for this."""
     go_on = asyncio.Event()
 
@@ -61,7 +61,7 @@ def _held(protocol: uvicorn_protocol.BoundedProtocol) -> asyncio.Event:
     return go_on
 
 
-async def _until_closed(protocol: uvicorn_protocol.BoundedProtocol, transport: _Transport) -> None:
+async def _until_closed(protocol: uvicorn_server.BoundedProtocol, transport: _Transport) -> None:
     async with asyncio.timeout(60):
         while not transport.closed:
             await asyncio.sleep(0.02)
@@ -85,7 +85,7 @@ async def test_a_connection_that_rests_between_two_requests_is_kept(monkeypatch:
 
 
 async def test_a_connection_that_is_not_used_any_more_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn_protocol, "KEEP_ALIVE_S", 0.2)
+    monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.2)
     protocol, transport = _connect(monkeypatch)
     protocol.data_received(REQUEST + b"abc")
     await _until_closed(protocol, transport)
@@ -93,7 +93,7 @@ async def test_a_connection_that_is_not_used_any_more_is_closed(monkeypatch: pyt
 
 async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection was used before, and its next request takes longer than a connection may rest."""
-    monkeypatch.setattr(uvicorn_protocol, "KEEP_ALIVE_S", 0.1)
+    monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.1)
     protocol, transport = _connect(monkeypatch)
     protocol.data_received(REQUEST + b"abc")
     await asyncio.sleep(0)
@@ -108,7 +108,7 @@ async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_a_connection_whose_request_was_answered_early_is_closed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answered before its body had come, which came afterwards."""
-    monkeypatch.setattr(uvicorn_protocol, "KEEP_ALIVE_S", 0.2)
+    monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.2)
     protocol, transport = _connect(monkeypatch)
 
     async def early(scope: Any, _receive: Any, send: Any) -> None:

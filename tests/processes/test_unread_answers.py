@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from manifest_auth.http import uvicorn_protocol
+from manifest_auth.http import uvicorn_server
 from tests.support.raw_http import HOST, LINE, talk
 from tests.support.rules import rule
 from tests.support.server import Server, served
@@ -118,9 +118,9 @@ async def _large(_scope: Any, _receive: Any, send: Any) -> None:
 @rule("UNREAD-ANSWERS")
 async def test_a_connection_that_takes_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that the server has closed, as far as it is concerned."""
-    monkeypatch.setattr(uvicorn_protocol, "UNREAD_S", 0.5)
+    monkeypatch.setattr(uvicorn_server, "UNREAD_S", 0.5)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(_large, http=uvicorn_protocol.BoundedProtocol, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(_large, http=uvicorn_server.BoundedProtocol, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listener]))
     _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1024)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.http import body
+from manifest_auth.http import request
 from tests.support import in_process
 from tests.support.application import App
 
@@ -59,7 +59,7 @@ class SlowBody:
 
 def narrow_arriving(patch: pytest.MonkeyPatch, size: int) -> None:
     """So many bytes of all bodies that are not complete."""
-    patch.setattr(body, "MOST_ARRIVING", size)
+    patch.setattr(request, "MOST_ARRIVING", size)
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Head, Header, Route, refusal_headers
-from manifest_auth.http.body import check_form_type, parse_form
+from manifest_auth.http.request import check_form_type, parse_form
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth.metadata import (

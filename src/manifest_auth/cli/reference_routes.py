@@ -16,7 +16,7 @@ from typing import Any
 
 from manifest_auth.app import ROUTES
 from manifest_auth.http import Access, Route, openapi
-from manifest_auth.http.body import FORM
+from manifest_auth.http.request import FORM
 from manifest_auth.permissions import HOLDERS, Permission, Role
 
 # Formats JSON Schemas for ``docs/reference/http.md``, like ``{name: text 1..200, size?: number}``.

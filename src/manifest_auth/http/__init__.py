@@ -15,7 +15,6 @@ from manifest_auth.http.answers import (
     refuse,
     stream,
 )
-from manifest_auth.http.body import check_media_type, parse, parse_form
 from manifest_auth.http.cookies import (
     SESSION,
     check_same_site,
@@ -25,7 +24,7 @@ from manifest_auth.http.cookies import (
     public_origin,
     session_cookie,
 )
-from manifest_auth.http.head import Head
+from manifest_auth.http.request import Head, check_media_type, parse, parse_form
 from manifest_auth.http.routes import (
     AUTH_LIMIT,
     BODY_LIMIT,

@@ -16,7 +16,7 @@ from manifest_auth.errors import (
     Refusal,
     TokenExpired,
 )
-from manifest_auth.http.head import Head, weights
+from manifest_auth.http.request import Head, weights
 
 Header = tuple[bytes, bytes]
 

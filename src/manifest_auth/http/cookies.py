@@ -5,7 +5,7 @@ from __future__ import annotations
 from manifest_auth import tenants
 from manifest_auth.errors import Forbidden
 from manifest_auth.http.answers import Header
-from manifest_auth.http.head import Head
+from manifest_auth.http.request import Head
 from manifest_auth.runtime.settings import DAY, Settings, public_origin
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import browser_identity as device_markers

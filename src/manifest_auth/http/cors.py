@@ -11,7 +11,7 @@ from manifest_auth import tenants
 from manifest_auth.context import Principal
 from manifest_auth.http import identification
 from manifest_auth.http.answers import Answer, Header
-from manifest_auth.http.head import Head
+from manifest_auth.http.request import Head
 from manifest_auth.http.routes import Access, Route, is_cross_origin
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.store import StoreUnavailable

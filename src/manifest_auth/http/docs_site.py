@@ -1,21 +1,30 @@
-"""The docs as a site at ``/docs/``, where the program has it: ``./dev docs`` builds it into ``api/site``.
-
-A request names a file of the list that was made with the site, or it is refused: no path of a request reaches the disk.
-"""
+"""The docs as a site at ``/docs/``, and the page at ``/docs``: the OpenAPI description as HTML, without scripts."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import html
+import json
 from collections.abc import Awaitable, Callable
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import Access, Answer, Call, Head, Header, Route
 from manifest_auth.http.answers import VARY_ENCODING, Document
+from manifest_auth.http.request import FORM
 from manifest_auth.services import RequestContext
+
+# The docs as a site at ``/docs/``, where the program has it: ``./dev docs`` builds it into ``api/site``.
+#
+# A request names a file of the list that was made with the site, or it is refused: no path of a request reaches the
+# disk.
+
 
 FOLDER = Path(__file__).parents[1] / "api" / "site"
 PATH = "/docs/"
@@ -83,3 +92,98 @@ def routes(refused: Callable[[RequestContext, Refusal, Head], Awaitable[Answer[N
     """``refused``: answers a refusal, with a page or the envelope."""
     paths = (PATH, *(PATH + "/".join(f"{{part{number}}}" for number in range(depth)) for depth in range(1, _DEPTH + 1)))
     return tuple(Route("GET", path, _show, Access.PAGE, "The docs as a site", refused=refused) for path in paths)
+
+
+# The page at ``/docs``: the OpenAPI description as HTML, without internet access and scripts.
+
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#0a6cbd}
+@media(prefers-color-scheme:dark){:root{--accent:#6cb8f6}}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}
+code,pre{font:14px/1.45 ui-monospace,monospace}
+pre{background:var(--soft);padding:.75rem;overflow:auto;border-radius:.4rem}
+details{border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;padding:.5rem .75rem}
+summary{cursor:pointer}summary b{color:var(--accent);display:inline-block;min-width:4.5rem}
+table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left}
+a{color:var(--accent)}
+""".strip()
+_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+def render(document: dict[str, Any], guides: str = "") -> str:
+    """The page for an OpenAPI document. ``guides``: the address of the docs site, or empty."""
+    groups: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            block = _operation(document, path, method, operation)
+            groups.setdefault(operation["tags"][0], []).append(block)
+    order = [g for g in ("Client", "Admin", "OAuth 2.0", "Operations") if g in groups]
+    body = "".join(f'<h2 id="{_anchor(g)}">{g}</h2>{"".join(groups[g])}' for g in order)
+    links = " · ".join(f'<a href="#{_anchor(g)}">{g}</a>' for g in order)
+    if guides:
+        links += f' · <a href="{guides}">Guides</a>'
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>Manifest Auth API</title><style>{_STYLE}</style></head><body>"
+        f'<h1>Manifest Auth API</h1><p>{links} · <a href="/openapi.json">openapi.json</a></p>'
+        '<p>Answers are <code>{"success": true, "data": …}</code> or '
+        '<code>{"success": false, "error": {"message", "code", "requestId"}}</code>.</p>'
+        f"{body}</body></html>"
+    )
+
+
+def _anchor(group: str) -> str:
+    return group.lower().replace(" ", "-")
+
+
+def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
+    parts = [
+        f"<details><summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> — "
+        f"{html.escape(operation['summary'])}</summary>"
+    ]
+    keys = [name for choice in operation.get("security", []) for name in choice]
+    parts.append(f"<p>Credential: {html.escape(' or '.join(keys) or 'none')}</p>")
+    for parameter in operation.get("parameters", []):
+        text = parameter.get("description", parameter["schema"].get("description", ""))
+        parts.append(f"<p><code>{parameter['name']}</code> ({parameter['in']}) {html.escape(text)}</p>")
+    body = operation.get("requestBody", {}).get("content", {})
+    if files := ", ".join(kind for kind, content in body.items() if content["schema"].get("format") == "binary"):
+        parts.append(f"<p>Body: the bytes of the file, with their Content-Type: {html.escape(files)}</p>")
+    if kind := next((kind for kind in ("application/json", FORM) if kind in body), ""):
+        schema, named = body[kind]["schema"], f": {FORM}" if kind == FORM else ""
+        parts.append(f"<p>Body{named}</p><pre>{_example(document, schema)}</pre>")
+    rows = ""
+    for status, response in operation["responses"].items():
+        rows += f"<tr><td>{status}</td><td>{html.escape(response['description'])}</td></tr>"
+        schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+        if status.startswith("2") and schema:
+            rows += f"<tr><td></td><td><pre>{_example(document, schema)}</pre></td></tr>"
+    parts.append(f"<table><tr><th>Status</th><th>Meaning</th></tr>{rows}</table></details>")
+    return "".join(parts)
+
+
+def _example(document: dict[str, Any], schema: dict[str, Any]) -> str:
+    return html.escape(json.dumps(_value(document, schema), indent=2, ensure_ascii=False))
+
+
+def _value(document: dict[str, Any], schema: dict[str, Any]) -> Any:
+    """An example for a schema, with type names as values."""
+    if "$ref" in schema:
+        return _value(document, document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        return _value(document, schema["anyOf"][0])
+    kind = schema.get("type")
+    if kind == "object":
+        return {name: _value(document, of) for name, of in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [_value(document, schema["items"])] if "items" in schema else []
+    return kind or "any"

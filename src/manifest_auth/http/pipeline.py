@@ -41,8 +41,18 @@ from manifest_auth.http import (
     session_cookie,
 )
 from manifest_auth.http.answers import HSTS, SECURITY, lines
-from manifest_auth.http.body import Message, Receive, check_media_type, parse, parts, read_whole, skip
-from manifest_auth.http.head import client_address, is_host, request_id
+from manifest_auth.http.request import (
+    Message,
+    Receive,
+    check_media_type,
+    client_address,
+    is_host,
+    parse,
+    parts,
+    read_whole,
+    request_id,
+    skip,
+)
 from manifest_auth.http.routes import is_cross_origin
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import proxy_networks
@@ -54,7 +64,7 @@ Send = Callable[[Message], Awaitable[None]]
 #: Answers a refusal for a path without a route.
 Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
 
-#: Extension of the ASGI scope: a function of ``uvicorn_protocol.py`` that sends a complete answer at once.
+#: Extension of the ASGI scope: a function of ``uvicorn_server.py`` that sends a complete answer at once.
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"

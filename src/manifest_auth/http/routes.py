@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.http.answers import Answer, refuse
-from manifest_auth.http.head import Head
+from manifest_auth.http.request import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.text.json_schema import CURSOR

@@ -1,23 +1,378 @@
-"""Runs the application under uvicorn, in one or several web processes."""
+"""Runs the application under uvicorn, with limits on connections, requests and unread answers."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
+from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any, Protocol
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.supervisors import Multiprocess
 
-from manifest_auth.http.uvicorn_protocol import BoundedProtocol, Places
+from manifest_auth.errors import ValidationError
+from manifest_auth.http.answers import SECURITY, Header, lines, refuse
+from manifest_auth.http.pipeline import WHOLE
+from manifest_auth.http.request import LEAST_RATE, RECEIVE_TIMEOUT_S
 from manifest_auth.runtime import logs, os_process
+from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.metrics import all_processes, listen, share
-from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, proxy_networks
+from manifest_auth.runtime.settings import Network, Settings, SettingsError, check_listener, is_listed, proxy_networks
+from manifest_auth.throttle.throttle import network_of
+
+# The HTTP/1.1 protocol of uvicorn with limits on requests and unread answers; invalid HTTP gets the envelope too.
+
+
+# Limits on the connections that a process keeps, in all and from one network.
+#
+# Where no place is left, the connection that was silent for longest gives way: of the new one's network when that
+# network has its share, else of all. Connections with a request under way give way to none. Listed proxies have no
+# share, since all callers come from them.
+
+
+MOST_CONNECTIONS = 4096  # each takes some 20 kB, and more while a request is under way
+_PROXIES = ""  # in place of a network
+
+
+class Connection(Protocol):
+    """``silent_since``: by the clock of the event loop; None while a request is under way."""
+
+    @property
+    def silent_since(self) -> float | None: ...
+
+    def drop(self) -> None:
+        """Closes it at once, whatever was not sent yet."""
+
+
+class Places:
+    """The connections of one process."""
+
+    def __init__(self, proxies: tuple[Network, ...]) -> None:
+        self._proxies = proxies
+        self._taken: dict[Connection, str] = {}
+        self._by_network: dict[str, set[Connection]] = {}
+
+    def take(self, connection: Connection, address: str) -> None:
+        """Gives a new connection a place, or drops it where none is left and none gives way."""
+        network = _PROXIES if is_listed(address, self._proxies) else network_of(address)
+        same, most = self._by_network.get(network, ()), _most()
+        if network != _PROXIES and len(same) >= most // 4:
+            gives_way = _silent_longest(same)
+        elif len(self._taken) >= most:
+            strangers = (one for one, of in self._taken.items() if of != _PROXIES)
+            gives_way = _silent_longest(strangers) or _silent_longest(self._taken)
+        else:
+            self._add(connection, network)
+            return
+        if gives_way is None:
+            connection.drop()
+            return
+        self.leave(gives_way)
+        gives_way.drop()
+        self._add(connection, network)
+
+    def _add(self, connection: Connection, network: str) -> None:
+        self._taken[connection] = network
+        self._by_network.setdefault(network, set()).add(connection)
+
+    def leave(self, connection: Connection) -> None:
+        """Takes back the place of a connection that has ended, if it has one."""
+        network = self._taken.pop(connection, None)
+        if network is not None:
+            self._by_network[network].discard(connection)
+            if not self._by_network[network]:
+                del self._by_network[network]
+
+
+def _most() -> int:
+    """The store, uploads and the log need files too."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
+
+
+def _silent_longest(connections: Iterable[Connection]) -> Connection | None:
+    silent = ((since, one) for one in connections if (since := one.silent_since) is not None)
+    return min(silent, key=lambda pair: pair[0], default=(0.0, None))[1]
+
+
+MAX_HEAD = 32 * 1024  # bytes of request line and headers
+KEEP_ALIVE_S = 75.0  # a connection without a request is kept so long, or some seconds longer
+FIRST_S = 1.0  # for the first request of a new connection when the server stops
+LINGER_S = 2.0  # for the rest of a body whose refusal was sent already
+UNREAD_S = 30.0  # a caller who takes nothing of what is ready for so long loses the connection
+SLICE = 4 * 1024  # bytes that are parsed at once: some requests, of which each takes more memory than it has bytes
+SHARED = 16 * 1024  # bytes from which a body is sent as it is, without a copy for each caller
+_RANDOM = Random()
+
+
+class HeadTooLarge(ValueError):
+    """Request line and headers are longer than ``MAX_HEAD``."""
+
+
+class UnknownVersion(ValueError):
+    """Neither HTTP/1.1 nor HTTP/1.0."""
+
+
+def answer_at_once(
+    cycle: RequestResponseCycle, status: int, headers: Sequence[Header], fixed: bytes, body: bytes
+) -> None:
+    """Sends a complete answer as uvicorn's ``send`` does, but with one write and one check of all headers.
+
+    ``fixed``: further headers, as :func:`.answers.lines` makes them. The pipeline finds this function in the scope
+    (:data:`.pipeline.WHOLE`); other ASGI servers work without it. Raises ValueError when a header contains a line
+    break; then nothing is sent.
+    """
+    if cycle.disconnected or cycle.response_started:
+        return
+    all_headers = (*cycle.default_headers, *headers)
+    head = lines(all_headers)
+    if head.count(b"\n") != len(all_headers) or head.count(b"\r") != len(all_headers):
+        raise ValueError("a header contains a line break")
+    if b"connection: close\r\n" in head:
+        cycle.keep_alive = False
+    elif not cycle.keep_alive:
+        head += b"connection: close\r\n"
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    content = b"" if cycle.scope["method"] == "HEAD" else body
+    if len(content) < SHARED:
+        cycle.transport.write(b"".join((STATUS_LINE[status], head, fixed, b"\r\n", content)))
+    else:
+        cycle.transport.writelines((b"".join((STATUS_LINE[status], head, fixed, b"\r\n")), content))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        protocol = cycle.transport.get_protocol()
+        if cycle.more_body and isinstance(protocol, BoundedProtocol):
+            protocol.linger()
+        else:
+            cycle.transport.close()
+    cycle.on_response()
+
+
+class Flow(FlowControl):
+    """Reads no further while something that arrived is still to be parsed (``unparsed``)."""
+
+    unparsed = memoryview(b"")
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self.unparsed:
+            super().resume_reading()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 protocol with limits on a request's head and time, and refusals in the envelope.
+
+    No answer is begun while the one before is not read, and no request is parsed while another one waits: what a
+    caller sends and does not fetch takes no memory beyond the buffers of one connection.
+
+    llhttp parses strictly: a second or malformed Content-Length, one together with Transfer-Encoding, folded lines,
+    bare line feeds and NUL are refused and the connection is closed (request smuggling).
+    """
+
+    #: Bytes since the last whole request or the last part of a body: of a head, or of what stands around a body.
+    _head_size = 0
+    #: When the current request started, by the loop's clock; None between two requests.
+    _began_at: float | None = None
+    #: Since when no request is under way, by the same clock; None while one is.
+    _rests_since: float | None = None
+    _body_size = 0
+    _watch: Any = None
+    #: The next request, while the answer before it is not read.
+    _held: tuple[RequestResponseCycle, Any] | None = None
+    #: What still arrives is dropped.
+    _lingers = False
+    _is_last = False
+
+    def __init__(self, *given: Any, places: Places | None = None, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._places = Places(()) if places is None else places
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.flow: Flow = Flow(transport)
+        if sys.platform == "linux" and (connection := transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_S * 1000))
+        self._began_at = self.loop.time()
+        self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S, self._check_time)
+        self._places.take(self, self.client[0] if self.client else "")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._watch.cancel()
+        self._places.leave(self)
+        super().connection_lost(exc)
+
+    @property
+    def silent_since(self) -> float | None:
+        if self.cycle is None or self.cycle.response_complete:
+            return self._began_at if self._rests_since is None else self._rests_since
+        return None
+
+    def drop(self) -> None:
+        self.transport.abort()
+
+    def linger(self) -> None:
+        """Closes the connection after its last answer while the request's body is still arriving.
+
+        If it were closed at once, the kernel would answer further data with a reset, which may overtake the answer: a
+        proxy would report 502 instead of 413 (RFC 9112, section 9.6). So arriving data is discarded for a while.
+        """
+        self._drop_input()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+    def shutdown(self) -> None:
+        """Ends the connection when the server stops. A new one still gets its first request answered, which may be on
+        its way: its sender could not know that the server stops."""
+        if self.cycle is not None:
+            super().shutdown()
+            return
+        self._is_last = True
+        self.loop.call_later(FIRST_S, lambda: self.cycle is None and self.transport.close())
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingers:
+            return
+        if len(data) <= SLICE and not (self.pipeline or self._held or self.flow.unparsed):  # nearly always
+            self._parse(data)
+            return
+        self.flow.unparsed = memoryview(bytes(self.flow.unparsed) + data)
+        self._parse_on()
+
+    @property
+    def _is_behind(self) -> bool:
+        return bool(self.pipeline) or self._held is not None
+
+    def _parse_on(self) -> None:
+        """Parses what has arrived until a request waits, and then reads no further."""
+        flow = self.flow
+        while flow.unparsed and not self._is_behind:
+            part, flow.unparsed = flow.unparsed[:SLICE], flow.unparsed[SLICE:]
+            self._parse(part)
+        if flow.unparsed:
+            flow.pause_reading()
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        self._head_size += len(data)
+        super().data_received(data)  # type: ignore[arg-type]  # the parser takes any buffer
+        if self._head_size > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head does not end")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """What follows a request for an upgrade is of the protocol that it asks for, which there is not."""
+        self.flow.unparsed = memoryview(b"")
+        super()._unsupported_upgrade_warning()
+
+    def _drop_input(self) -> None:
+        self._lingers, self.flow.unparsed = True, memoryview(b"")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        held, self._held = self._held, None
+        if held is not None and not self.transport.is_closing():
+            self._start_asgi_task(*held)
+            self._go_on_reading()
+
+    def _go_on_reading(self) -> None:
+        if self._began_at is not None:
+            self._began_at = self.loop.time()  # its sender waited for us
+        self._parse_on()
+        if not self._is_behind:
+            self.flow.resume_reading()
+
+    def _check_time(self) -> None:
+        """Closes the connection of a sender that is too slow, and one that is not used any more. One timer per
+        connection, not per request."""
+        now, allowed = self.loop.time(), RECEIVE_TIMEOUT_S + self._body_size / LEAST_RATE
+        is_slow = self._began_at is not None and not self.flow.read_paused and now - self._began_at >= allowed
+        if is_slow or (self._rests_since is not None and now - self._rests_since >= KEEP_ALIVE_S):
+            self.transport.close()
+            return
+        self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S / 2, self._check_time)
+
+    def on_message_begin(self) -> None:
+        self._body_size, self._rests_since = 0, None
+        self._began_at = self.loop.time()
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        self._head_size = 0
+        self._body_size += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._head_size, self._began_at = 0, None
+        if self.cycle is not None and self.cycle.response_complete:  # answered before its body had come
+            self._rests_since = self.loop.time()
+        super().on_message_complete()
+
+    def on_headers_complete(self) -> None:
+        if self._head_size > MAX_HEAD:  # perhaps of a head and the body behind it
+            lines_size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if len(self.url) + lines_size > MAX_HEAD:
+                raise HeadTooLarge
+        if self.parser.get_http_version() not in ("1.1", "1.0"):  # the parser accepts 0.9 and 2.0
+            raise UnknownVersion
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer for each request, see :meth:`_check_time`."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._began_at is None:
+            self._rests_since = self.loop.time()
+        if self.flow.read_paused:
+            self._go_on_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self.flow.write_paused:
+            self._held = cycle, app
+            self.flow.pause_reading()
+            return
+        cycle.scope["extensions"] = {WHOLE: partial(answer_at_once, cycle)}  # type: ignore[dict-item]  # the extension is ours
+        if self._is_last:
+            cycle.keep_alive = False
+        super()._start_asgi_task(cycle, app)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers invalid HTTP in the envelope.
+
+        Never before the answer to an earlier request of the same connection, for which the caller would take it.
+        """
+        self._drop_input()  # what follows has no beginning
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False  # the answer to the latest valid request is the last one of this connection
+                return
+            if self.pipeline:
+                self.transport.close()
+                return
+        request_id = _RANDOM.text(12)
+        answer = refuse(ValidationError("The request is not valid HTTP"), request_id)
+        head = [b"HTTP/1.1 400 Bad Request\r\n"]
+        for name, value in (*self.server_state.default_headers, *answer.headers, *SECURITY):
+            head += [name, b": ", value, b"\r\n"]
+        head += [b"x-request-id: ", request_id.encode(), b"\r\n", b"content-length: %d\r\n" % len(answer.body)]
+        head += [b"connection: close\r\n\r\n", answer.body]
+        self.transport.write(b"".join(head))
+        self.transport.close()
+
+
+# Runs the application under uvicorn, in one or several web processes.
+
 
 # The listening socket that systemd holds for the server, so that connections wait while it is restarted.
 
@@ -139,7 +494,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # head.py trusts listed proxies only
+        proxy_headers=False,  # request.py trusts listed proxies only
         # One of several processes that is silent for longer is replaced: on a busy machine a start takes some seconds.
         timeout_worker_healthcheck=20,
         timeout_graceful_shutdown=settings.shutdown_grace,

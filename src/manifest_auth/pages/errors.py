@@ -21,7 +21,7 @@ from manifest_auth.errors import (
     Unauthenticated,
 )
 from manifest_auth.http import Answer, Head, docs_site, identification, refuse
-from manifest_auth.http.head import prefers_html
+from manifest_auth.http.request import prefers_html
 from manifest_auth.pages import brands, languages, rendering, words
 from manifest_auth.pages.call import Brand, Link, PageCall, View
 from manifest_auth.services import RequestContext

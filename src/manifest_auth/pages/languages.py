@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manifest_auth.http import Head, Header, host_cookie, host_name
-from manifest_auth.http.head import weights
+from manifest_auth.http.request import weights
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.text.languages import NAMES
 

@@ -41,7 +41,7 @@ from manifest_auth.http import (
     identification,
     parse_form,
 )
-from manifest_auth.http.body import check_form_type
+from manifest_auth.http.request import check_form_type
 from manifest_auth.http.routes import query_values
 from manifest_auth.pages import errors, languages, multipart, rendering, security, step_up, words
 from manifest_auth.pages.call import Link, PageCall, View, found, see_other

@@ -1,7 +1,4 @@
-"""``/api/admin/admins``: system admins create, list, disable, enable and reset each other.
-
-The last active one cannot be disabled.
-"""
+"""System admins: their sign-in, own password and second factor, and how they manage each other."""
 
 from __future__ import annotations
 
@@ -11,16 +8,244 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth.accounts.admins import management
+from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.accounts.admins.management import AdminData
 from manifest_auth.api.admin import lists
-from manifest_auth.errors import Conflict, NotFound, Overloaded
-from manifest_auth.http import Access, Call, Items, Route, Wire, or_none
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    InvalidCredentials,
+    InvalidToken,
+    MfaRequired,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    TokenExpired,
+)
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Items, Route, Time, TopLevelTokens, Wire, ok, or_none
 from manifest_auth.maintenance import system_admins
 from manifest_auth.maintenance.system_admins import AdminMadeData
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import admin_accounts, admin_sign_in
+from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
+from manifest_auth.text.canonical import when
+
+# ``/api/admin/auth``: sign-in, refresh, sign-out and ``me`` of system admins, their own password and second factor.
+
+
+Otp = Annotated[
+    str, Meta(min_length=1, max_length=40, description="Code of the second factor's app, or a recovery code.")
+]
+
+
+class AdminSignInBody(msgspec.Struct, frozen=True):
+    """``otp``: for admins with a second factor. A right password with a missing or wrong code is answered
+    `MFA_REQUIRED`."""
+
+    username: Annotated[str, Meta(min_length=1, max_length=64)]
+    password: fields.Password
+    otp: Otp | UnsetType = UNSET
+
+
+class AdminChallengeBody(msgspec.Struct, frozen=True):
+    """``challenge``: of the answer `MFA_REQUIRED`."""
+
+    challenge: Annotated[str, Meta(min_length=1, max_length=1024)]
+    otp: Otp
+
+
+class AdminRefreshBody(msgspec.Struct, frozen=True, rename="camel"):
+    refresh_token: Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class WireAdmin(Wire, frozen=True):
+    id: int
+    username: str
+
+
+class AdminRefreshData(Wire, frozen=True):
+    token: str
+    refresh_token: str
+    expires_in: int
+
+
+class AdminSignInData(AdminRefreshData, frozen=True):
+    admin: WireAdmin
+
+
+class AdminMeData(Wire, frozen=True):
+    admin: WireAdmin
+
+
+class AdminNothing(Wire, frozen=True): ...
+
+
+async def _sign_in(ctx: RequestContext, call: Call[AdminSignInBody]) -> AdminSignInData:
+    body = call.body
+    return _answer(await admin_sign_in.sign_in(ctx, body.username, body.password, or_none(body.otp)))
+
+
+async def _continue(ctx: RequestContext, call: Call[AdminChallengeBody]) -> AdminSignInData:
+    return _answer(await admin_sign_in.continue_sign_in(ctx, call.body.challenge, call.body.otp))
+
+
+def _answer(signed_in: admin_sign_in.SignedIn) -> AdminSignInData:
+    return AdminSignInData.of(signed_in.pair, admin=WireAdmin(signed_in.admin.id, signed_in.admin.username))
+
+
+async def _refresh(ctx: RequestContext, call: Call[AdminRefreshBody]) -> Answer[AdminRefreshData]:
+    pair = await admin_sign_in.refresh(ctx, call.body.refresh_token)
+    return ok(AdminRefreshData.of(pair), top_level=TopLevelTokens.of(pair))
+
+
+async def _sign_out(ctx: RequestContext, call: Call[None]) -> AdminNothing:
+    await admin_sign_in.sign_out(ctx)
+    return AdminNothing()
+
+
+async def _me(ctx: RequestContext, call: Call[None]) -> AdminMeData:
+    return AdminMeData(WireAdmin(ctx.admin.admin_id, ctx.admin.username))
+
+
+_AUTH_BASE = "/api/admin/auth"
+SESSION_ROUTES = (
+    Route("POST", f"{_AUTH_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in as a system admin",
+          limit=AUTH_LIMIT, ignore_unknown=True,
+          refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded),
+          operation="adminSignIn"),
+    Route("POST", f"{_AUTH_BASE}/sign-in/continue", _continue, Access.OPEN,
+          "Complete a sign-in as a system admin with a code of the second factor", limit=AUTH_LIMIT,
+          refusals=(MfaRequired, InvalidToken, TokenExpired, AccountDisabled, RateLimited)),
+    Route("POST", f"{_AUTH_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a system admin's refresh token",
+          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired), operation="adminRefreshTokens"),
+    Route("POST", f"{_AUTH_BASE}/sign-out", _sign_out, Access.ADMIN, "End this session", limit=AUTH_LIMIT,
+          operation="adminSignOut"),
+    Route("GET", f"{_AUTH_BASE}/me", _me, Access.ADMIN, "The signed-in system admin"),
+)  # fmt: skip
+
+
+# ``/api/admin/auth``: a system admin's own password and second factor.
+#
+# Where a second factor is required, admins without one may call only these routes.
+
+
+class ProofBody(msgspec.Struct, frozen=True):
+    """``otp``: required where the admin has a second factor."""
+
+    password: fields.Password
+    otp: Otp | UnsetType = UNSET
+
+
+class AdminPasswordBody(msgspec.Struct, frozen=True, rename="camel"):
+    current_password: fields.Password
+    new_password: fields.Password
+    otp: Otp | UnsetType = UNSET
+
+
+class FirstCodeBody(msgspec.Struct, frozen=True):
+    password: fields.Password
+    otp: Otp
+
+
+class SecondFactorData(Wire, frozen=True):
+    """``required``: every system admin needs one; those without one may only enrol."""
+
+    enrolled: bool
+    required: bool
+    recovery_codes_left: int
+
+
+class SecretData(Wire, frozen=True):
+    """Returned once. ``uri``: the content of the QR code for authenticator apps; ``secret``: the same to type, in
+    base32."""
+
+    secret: str
+    uri: str
+
+
+class RecoveryCodesData(Wire, frozen=True):
+    """Returned once. Each signs in once, in place of the app's code."""
+
+    recovery_codes: tuple[str, ...]
+
+
+class ProvedData(Wire, frozen=True):
+    """``authenticatedAt``: acts that need a recent proof are open for ten minutes from then on."""
+
+    authenticated_at: Time
+
+
+class OwnNothing(Wire, frozen=True): ...
+
+
+def _proof(body: ProofBody) -> Credentials:
+    return Credentials(body.password, or_none(body.otp))
+
+
+async def _password(ctx: RequestContext, call: Call[AdminPasswordBody]) -> OwnNothing:
+    body = call.body
+    await admin_accounts.change_password(ctx, Credentials(body.current_password, or_none(body.otp)), body.new_password)
+    return OwnNothing()
+
+
+async def _reauthenticate(ctx: RequestContext, call: Call[ProofBody]) -> ProvedData:
+    return ProvedData(when(await admin_accounts.reauthenticate(ctx, _proof(call.body))))
+
+
+async def _read(ctx: RequestContext, call: Call[None]) -> SecondFactorData:
+    me = ctx.admin.admin_id
+    return await ctx.services.store.read(
+        lambda unit: SecondFactorData(
+            second_factor.is_enrolled(unit, me), second_factor.is_required(unit), second_factor.codes_left(unit, me)
+        )
+    )
+
+
+async def _enrol(ctx: RequestContext, call: Call[ProofBody]) -> SecretData:
+    secret = await admin_accounts.enrol(ctx, _proof(call.body))
+    return SecretData(secret, admin_accounts.app_address(ctx, secret))
+
+
+async def _confirm(ctx: RequestContext, call: Call[FirstCodeBody]) -> RecoveryCodesData:
+    return RecoveryCodesData(await admin_accounts.confirm(ctx, call.body.password, call.body.otp))
+
+
+async def _codes(ctx: RequestContext, call: Call[ProofBody]) -> RecoveryCodesData:
+    return RecoveryCodesData(await admin_accounts.new_codes(ctx, _proof(call.body)))
+
+
+async def _remove(ctx: RequestContext, call: Call[ProofBody]) -> OwnNothing:
+    await admin_accounts.remove(ctx, _proof(call.body))
+    return OwnNothing()
+
+
+_FACTOR = f"{_AUTH_BASE}/second-factor"
+_PROOF = (InvalidCredentials, RateLimited, Overloaded)
+OWN_ACCOUNT_ROUTES = (
+    Route("POST", f"{_AUTH_BASE}/password", _password, Access.ADMIN,
+          "Set your own new password; ends your other sessions",
+          limit=AUTH_LIMIT, refusals=_PROOF, operation="adminChangePassword"),
+    Route("POST", f"{_AUTH_BASE}/reauthenticate", _reauthenticate, Access.ADMIN,
+          "Prove again who you are, for acts that need it", limit=AUTH_LIMIT, refusals=_PROOF),
+    Route("GET", _FACTOR, _read, Access.ADMIN, "Whether you have a second factor"),
+    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to enrol a second factor (TOTP); its secret is returned once",
+          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminBeginSecondFactor"),
+    Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
+          "Confirm it with a first code; returns ten recovery codes once, and ends your other sessions",
+          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
+    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes, which replace the "
+                                                                     "previous ones",
+          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminCreateRecoveryCodes"),
+    Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove your second factor, unless one is required",
+          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict), operation="adminRemoveSecondFactor"),
+)  # fmt: skip
+
+
+# ``/api/admin/admins``: system admins create, list, disable, enable and reset each other.
+#
+# The last active one cannot be disabled.
 
 
 class AdminBody(msgspec.Struct, frozen=True):

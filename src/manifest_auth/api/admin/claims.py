@@ -1,4 +1,4 @@
-"""Routes for the claims of clients: e-mail domains, Microsoft directories, and names of providers."""
+"""Routes for the claims of clients: e-mail domains, Microsoft directories and their proof, and names of providers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.clients import claim_directory, domain_checks
-from manifest_auth.errors import Conflict, NotFound, RateLimited, ValidationError
-from manifest_auth.http import Access, Call, Items, Route, Time, Wire
+from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, RateLimited, SsoFailed, ValidationError
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Items, Route, Time, Wire, flow_cookie, ok, redirect
+from manifest_auth.http.sign_in_answer import CallbackQuery, callback_params
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import directory_proof
+from manifest_auth.sign_in.directory_proof import ProveData
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants.claims import Claim, directories, domains, pinned_names
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import DOMAIN
 from manifest_auth.text.json_schema import GUID_IN_ANY_CASE, matching
+
+# Routes for the claims of clients: e-mail domains, Microsoft directories, and names of providers.
+
 
 # Routes for a client's e-mail domains: claim, prove, release, and vouch.
 #
@@ -316,3 +322,37 @@ PIN_ROUTES = (
     ),
     Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name", refusals=(NotFound,)),
 )
+
+
+# ``/api/client/directories/{directory}/prove`` and its callback: an administrator of the directory signs in.
+
+
+class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
+    return_to: Annotated[
+        str, Meta(max_length=2000, description="A listed return address, exactly as listed; empty: the account page.")
+    ] = ""
+
+
+async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer[ProveData]:
+    started = await directory_proof.begin(ctx, call.path["directory"].lower(), call.body.return_to)
+    begun, settings = started.begun, ctx.services.settings
+    cookie = flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False)
+    return ok(started.data, headers=(cookie,))
+
+
+async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    returned = callback_params(call, directory_proof.callback_of(ctx))
+    flow = await directory_proof.end(ctx, returned, call.head.cookie)
+    gone = flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=False)
+    return redirect(flow.return_to, headers=(gone,))
+
+
+PROOF_ROUTES = (
+    Route("POST", "/api/client/directories/{directory}/prove", _prove, Access.CLIENT,
+          "Prove a directory: the address where its administrator signs in", limit=AUTH_LIMIT,
+          permission=Permission.SETTINGS_MANAGE,
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+    Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,
+          "Where Microsoft sends a directory's administrator back to", status=302, query=CallbackQuery,
+          refusals=(ValidationError, SsoFailed, Conflict, ProviderUnavailable), operation="endDirectoryProof"),
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Routes for clients, their branding, and the sessions of their users, for system admins."""
+"""Routes for clients, their settings and branding, and the sessions of their users."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ from manifest_auth.tenants.png import MOST_BYTES
 from manifest_auth.text import fields
 from manifest_auth.text.json_schema import IDENTIFIER
 from manifest_auth.text.models import ErrorCollector
+
+# Routes for clients, their branding, and the sessions of their users, for system admins.
+
 
 Name = Annotated[str, fields.CLIENT_NAME.meta]
 _NOTHING_NEW = TenantSettingsChange()
@@ -301,3 +304,27 @@ def _routes(path: str, access: Access) -> tuple[Route, ...]:
 
 
 BRAND_ROUTES = client_scope.for_admins_and_users(_routes, "/branding", Permission.SETTINGS_MANAGE)
+
+
+# ``/api/client/settings``: the settings of the caller's client, for users who manage them.
+
+
+async def _read_settings(ctx: RequestContext, call: Call[None]) -> StoredSettings:
+    tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, ctx.user.tenant_id))
+    return tenants.settings_of(tenant.settings)
+
+
+async def _change_settings(ctx: RequestContext, call: Call[TenantSettingsChange]) -> StoredSettings:
+    def work(unit: SystemUnit) -> str:
+        before = tenants.get(unit, ctx.user.tenant_id, lock=True)
+        return client_settings.change(unit, ctx, before, None, call.body).settings
+
+    return tenants.settings_of(await ctx.services.store.write(work))
+
+
+SETTINGS_ROUTES = (
+    Route("GET", "/api/client/settings", _read_settings, Access.CLIENT, "Get your client's settings",
+          permission=Permission.SETTINGS_MANAGE),
+    Route("PATCH", "/api/client/settings", _change_settings, Access.CLIENT, "Change your client's settings",
+          permission=Permission.SETTINGS_MANAGE, refusals=(ValidationError, Forbidden, Conflict)),
+)  # fmt: skip

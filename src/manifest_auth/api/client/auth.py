@@ -1,4 +1,4 @@
-"""``/api/client/auth``: sign-in, refresh, sign-out, the own password, the caller's sessions, ``me``."""
+"""``/api/client/auth``: sign-in, refresh, sign-out, sessions, ``me``, and the own password, profile and e-mail."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import sessions
+from manifest_auth.accounts import accounts, users
 from manifest_auth.api.admin import lists
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,
+    Conflict,
     Forbidden,
     InvalidCredentials,
     InvalidToken,
@@ -20,6 +22,7 @@ from manifest_auth.errors import (
     Overloaded,
     RateLimited,
     TokenExpired,
+    ValidationError,
 )
 from manifest_auth.http import (
     AUTH_LIMIT,
@@ -37,18 +40,31 @@ from manifest_auth.http import (
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.http.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.permissions import permission_names, role_names
+from manifest_auth.runtime.mail import RemovedData
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession
 from manifest_auth.sessions.sessions import ways_of
-from manifest_auth.sign_in import password, session_lifecycle
+from manifest_auth.sign_in import email_change, password, session_lifecycle
 from manifest_auth.sign_in.second_factor import continuing
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
+from manifest_auth.text.fields import Details, Input, with_details
+from manifest_auth.text.languages import Language
+
+# ``/api/client/auth``: sign-in, refresh, sign-out, the own password, the caller's sessions, ``me``.
+
 
 D = TypeVar("D")
 _REFUSED_SIGN_IN = (InvalidCredentials, InvalidToken, AccountDisabled, MfaRequired, RateLimited, Overloaded)
 _REFUSED_SESSION = (InvalidToken, TokenExpired, Forbidden)
+
+
+Token = Annotated[fields.Token, Meta(description="The part after `#` in the link.")]
+
+
+class OneTimeLinkBody(msgspec.Struct, frozen=True):
+    token: Token
 
 
 class SignInBody(msgspec.Struct, frozen=True):
@@ -247,4 +263,99 @@ ROUTES = (
           "Change your password; ends your other sessions", limit=AUTH_LIMIT,
           refusals=(InvalidCredentials, RateLimited, Overloaded), operation="changePassword"),
     Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "Who calls, with roles and permissions"),
+)  # fmt: skip
+
+
+# Profile of the caller: names, title and language, and changes of the e-mail address.
+
+
+@with_details(users.OWN, Input.CHANGE)
+class ProfileBody(msgspec.Struct, frozen=True, rename="camel"):
+    """Members that are left out stay as they are. ``language`` null: the client's default counts."""
+
+    details: Details
+    language: Language | UnsetType | None = UNSET
+
+
+@with_details(users.OWN)
+class ProfileData(Wire, frozen=True):
+    details: Details
+    language: str | None
+
+
+async def _change_profile(ctx: RequestContext, call: Call[ProfileBody]) -> ProfileData:
+    body = call.body
+    changed = await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, body.details, body.language))
+    return ProfileData.of(changed)
+
+
+PROFILE_ROUTES = (
+    Route(
+        "PATCH",
+        "/api/client/auth/me",
+        _change_profile,
+        Access.CLIENT,
+        "Change one's own names, title or language",
+        limit=AUTH_LIMIT,
+        refusals=(ValidationError,),
+    ),
+)
+
+
+class AddressBody(msgspec.Struct, frozen=True, rename="camel"):
+    new_email: fields.Email
+    current_password: fields.Password
+
+
+class PendingData(Wire, frozen=True):
+    """The address waits for its mailbox to confirm it. The answer is the same for an address that another account
+    has."""
+
+    pending_email: str
+    expires_at: Time
+
+
+class ConfirmedData(Wire, frozen=True):
+    """``email``: the address that applies now."""
+
+    email: str
+
+
+class UndoneData(Wire, frozen=True):
+    """``resets``: whether a link to choose a new password was sent to the address; ``removed``: sign-in methods that
+    were removed."""
+
+    email: str
+    resets: Annotated[bool, Meta(description="Whether a link to choose a new password goes to the address.")]
+    removed: RemovedData
+
+
+async def _start(ctx: RequestContext, call: Call[AddressBody]) -> PendingData:
+    started = await email_change.start_own(ctx, call.body.new_email, call.body.current_password)
+    return PendingData(started.email, when(started.expires_at))
+
+
+async def _confirm(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> ConfirmedData:
+    return ConfirmedData(await email_change.confirm(ctx, call.body.token))
+
+
+async def _undo(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> UndoneData:
+    undone = await email_change.undo(ctx, call.body.token)
+    return UndoneData(undone.email, undone.resets, undone.removed)
+
+
+_EMAIL_BASE = "/api/client/auth/email"
+_BY_LINK = (InvalidToken, Forbidden, Conflict)
+EMAIL_ROUTES = (
+    Route("POST", _EMAIL_BASE, _start, Access.CLIENT,
+          "Ask for another e-mail address, which takes effect when it confirms",
+          limit=AUTH_LIMIT, refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded),
+          operation="changeEmail"),
+    Route("POST", f"{_EMAIL_BASE}/confirm", _confirm, Access.OPEN,
+          "Confirm a new address with the link that it was sent",
+          limit=AUTH_LIMIT, refusals=_BY_LINK),
+    Route("POST", f"{_EMAIL_BASE}/undo", _undo, Access.OPEN,
+          "Restore the old address with the link that it was sent; sessions end, the password is void, and recent "
+          "sign-in methods are removed",
+          limit=AUTH_LIMIT, refusals=_BY_LINK),
 )  # fmt: skip

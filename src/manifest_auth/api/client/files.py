@@ -29,7 +29,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Head, Route, Time, Wire, stream
-from manifest_auth.http.body import LEAST_RATE, RECEIVE_TIMEOUT_S
+from manifest_auth.http.request import LEAST_RATE, RECEIVE_TIMEOUT_S
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, check_start, upload_folder
 from manifest_auth.runtime.settings import MAX_FILE

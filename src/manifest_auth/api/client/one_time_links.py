@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth import tenants
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
-from manifest_auth.api.client.auth import Nothing
+from manifest_auth.api.client.auth import Nothing, OneTimeLinkBody, Token
 from manifest_auth.api.client.identities import LinkData
 from manifest_auth.errors import (
     AccountDisabled,
@@ -41,12 +41,6 @@ from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
-
-Token = Annotated[fields.Token, Meta(description="The part after `#` in the link.")]
-
-
-class OneTimeLinkBody(msgspec.Struct, frozen=True):
-    token: Token
 
 
 class AcceptBody(msgspec.Struct, frozen=True):

@@ -1,30 +1,39 @@
-"""Second factors of a user: a sign-in that goes on with one, and the caller's own."""
+"""Passkeys, second factors and re-authentication: a sign-in with them, and the caller's own."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.factors.trusted_browsers import TrustedData
 from manifest_auth.api.client.auth import EndedData, Nothing
-from manifest_auth.api.client.passkeys import WirePasskey, shown
+from manifest_auth.api.client.identities import LinkData
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
     Forbidden,
+    InvalidCredentials,
     InvalidToken,
     MfaRequired,
     NotFound,
+    Overloaded,
+    ProviderUnavailable,
     RateLimited,
+    ReauthenticationRequired,
+    SsoFailed,
     TokenExpired,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire
-from manifest_auth.http.cookies import browser_of, trust_cookie
-from manifest_auth.http.sign_in_answer import SignInData, redirect_outcome, signed_in_answer
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok, or_none
+from manifest_auth.http.cookies import browser_of, form_cookie_line, new_form_cookie, shown_form_cookie, trust_cookie
+from manifest_auth.http.sign_in_answer import SignInData, redirect_outcome, set_flow_cookie, signed_in_answer
+from manifest_auth.protocols import webauthn
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import reauthentication
+from manifest_auth.sign_in.passkeys import own, sign_in
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
 from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
@@ -32,11 +41,127 @@ from manifest_auth.sign_in.second_factor.questions import Answer as Given
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
+# ``/api/client/auth/…passkey…``: sign-in with a passkey, and one's own passkeys.
+
+
+#: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3, section 5.1).
+Credential = Annotated[dict[str, Any], Meta(description="As `PublicKeyCredential.toJSON()` writes it.")]
+Name = Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="Empty: the authenticator's own name, where known.")]
+
+
+class OptionsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    challenge: (
+        Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`; left out: sign in with it.")]
+        | None
+    ) = None
+
+
+class CredentialBody(msgspec.Struct, frozen=True):
+    credential: Credential
+
+
+class NewPasskeyBody(msgspec.Struct, frozen=True):
+    credential: Credential
+    name: Name = ""
+
+
+class NameBody(msgspec.Struct, frozen=True):
+    name: Annotated[str, fields.PASSKEY_NAME._replace(least=1).meta]
+
+
+class OptionsData(Wire, frozen=True):
+    """``publicKey``: for ``PublicKeyCredential.parse…OptionsFromJSON()``."""
+
+    public_key: dict[str, Any]
+
+
+class WirePasskey(Wire, frozen=True):
+    """``backedUp``: whether it is synced; ``provider``: the authenticator's name, null where it is not known."""
+
+    id: str
+    name: str
+    created_at: Time
+    last_used_at: Time | None
+    backed_up: bool
+    provider: str | None
+
+
+class NewPasskeyData(Wire, frozen=True):
+    """``recoveryCodes``: of the first factor, shown once."""
+
+    passkey: WirePasskey
+    recovery_codes: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class NoData(Wire, frozen=True): ...
+
+
+def shown(row: Passkey) -> WirePasskey:
+    """The passkey as its owner sees it."""
+    return WirePasskey.of(row, backed_up=bool(row.backup_state), provider=webauthn.provider_of(row.aaguid))
+
+
+async def _options(ctx: RequestContext, call: Call[OptionsBody]) -> Answer[OptionsData]:
+    if call.body.challenge is not None:
+        return ok(OptionsData(await questions.to_answer(ctx, call.body.challenge)))
+    settings = ctx.services.settings
+    cookie = shown_form_cookie(call.head, settings)
+    holder = cookie or new_form_cookie(ctx)
+    found = OptionsData(await sign_in.options(ctx, holder))
+    return ok(found, headers=() if cookie else (form_cookie_line(holder, settings),))
+
+
+async def _sign_in(ctx: RequestContext, call: Call[CredentialBody]) -> Answer[SignInData]:
+    holder = shown_form_cookie(call.head, ctx.services.settings)
+    given = sign_in.PasskeyAnswer(call.body.credential, holder, ctx.client_hint.client, browser_of(ctx, call.head))
+    return signed_in_answer(ctx, await sign_in.sign_in(ctx, given))
+
+
+async def _begin_passkey(ctx: RequestContext, call: Call[None]) -> OptionsData:
+    return OptionsData(await own.begin(ctx))
+
+
+async def _add(ctx: RequestContext, call: Call[NewPasskeyBody]) -> NewPasskeyData:
+    added = await own.add(ctx, call.body.credential, call.body.name)
+    return NewPasskeyData(shown(added.passkey), added.recovery_codes or msgspec.UNSET)
+
+
+async def _rename(ctx: RequestContext, call: Call[NameBody]) -> WirePasskey:
+    return shown(await own.rename(ctx, call.path["id"], call.body.name))
+
+
+async def _remove_passkey(ctx: RequestContext, call: Call[None]) -> NoData:
+    await own.remove(ctx, call.path["id"])
+    return NoData()
+
+
+_PASSKEY_BASE = "/api/client/auth"
+PASSKEY_ROUTES = (
+    Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey/options", _options, Access.OPEN, "Begin to answer with a passkey",
+          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired, RateLimited, Conflict),
+          operation="getPasskeySignInOptions"),
+    Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey", _sign_in, Access.OPEN, "Sign in with a passkey alone",
+          limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, RateLimited, Conflict),
+          operation="signInWithPasskey"),
+    Route("POST", f"{_PASSKEY_BASE}/passkeys/options", _begin_passkey, Access.CLIENT, "Begin to add a passkey",
+          limit=AUTH_LIMIT, refusals=(ValidationError, Conflict), operation="getNewPasskeyOptions"),
+    Route("POST", f"{_PASSKEY_BASE}/passkeys", _add, Access.CLIENT, "Add a passkey; ends your other sessions",
+          limit=AUTH_LIMIT, status=201, refusals=(ValidationError, Conflict, InvalidToken)),
+    Route("PATCH", f"{_PASSKEY_BASE}/passkeys/{{id}}", _rename, Access.CLIENT, "Rename one of your passkeys",
+          limit=AUTH_LIMIT, refusals=(ValidationError, NotFound)),
+    Route("DELETE", f"{_PASSKEY_BASE}/passkeys/{{id}}", _remove_passkey, Access.CLIENT,
+          "Remove one of your passkeys; ends your other sessions", limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+)  # fmt: skip
+
+
+# Second factors of a user: a sign-in that goes on with one, and the caller's own.
+
+
 Challenge = Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`.")]
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
 Trust = Annotated[bool, Meta(description="Whether this browser is not asked for the second factor for a while.")]
 #: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3).
-Credential = dict[str, Any]
+_Given = dict[str, Any]
 _ENROL_REFUSED = (InvalidToken, TokenExpired, AccountDisabled, Forbidden, ValidationError)
 _REFUSED = (*_ENROL_REFUSED, Conflict, MfaRequired, RateLimited)
 
@@ -47,8 +172,8 @@ class ContinueBody(msgspec.Struct, frozen=True, rename="camel"):
     challenge: Challenge
     otp: Code | None = None
     recovery_code: Code | None = None
-    passkey: Credential | None = None
-    new_passkey: Credential | None = None
+    passkey: _Given | None = None
+    new_passkey: _Given | None = None
     name: Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="Of a new passkey.")] = ""
     trust: Trust = False
 
@@ -183,4 +308,61 @@ FACTOR_ROUTES = (
           limit=AUTH_LIMIT, operation="deleteTrustedBrowsers"),
     Route("DELETE", f"{_FACTOR_BASE}/trusted/{{id}}", _end_one, Access.CLIENT, "End the trust of one of your browsers",
           limit=AUTH_LIMIT, refusals=(NotFound,), operation="deleteTrustedBrowser"),
+)  # fmt: skip
+
+
+# ``/api/client/auth/reauthenticate``: a signed-in user proves anew who they are, for acts that need a recent proof.
+
+
+class ReauthenticateBody(msgspec.Struct, frozen=True, rename="camel"):
+    """What `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second factor; a
+    passkey alone."""
+
+    password: fields.Password | UnsetType = UNSET
+    otp: Code | UnsetType = UNSET
+    recovery_code: Code | UnsetType = UNSET
+    credential: Credential | UnsetType = UNSET
+
+
+class AtProviderBody(msgspec.Struct, frozen=True, rename="camel"):
+    provider: Annotated[str, Meta(max_length=63, description="May be left out where you have one identity.")] = ""
+    return_to: Annotated[str, Meta(max_length=2000, description="A listed return address, exactly as listed.")] = ""
+
+
+class ReauthenticatedData(Wire, frozen=True):
+    """``authenticatedAt``: acts that need a recent proof are open for ten minutes from then on; ``amr``: what was
+    proved."""
+
+    authenticated_at: Time
+    amr: tuple[str, ...]
+
+
+async def _reauthenticate(ctx: RequestContext, call: Call[ReauthenticateBody]) -> ReauthenticatedData:
+    body = call.body
+    given = Given(or_none(body.otp), or_none(body.recovery_code), or_none(body.credential))
+    done = await reauthentication.reauthenticate(ctx, or_none(body.password), given, browser_of(ctx, call.head))
+    return ReauthenticatedData(when(done.at), done.amr)
+
+
+async def _proof_options(ctx: RequestContext, call: Call[None]) -> OptionsData:
+    return OptionsData(await reauthentication.options(ctx))
+
+
+async def _at_provider(ctx: RequestContext, call: Call[AtProviderBody]) -> Answer[LinkData]:
+    started = await reauthentication.begin_at_provider(ctx, call.body.provider, call.body.return_to)
+    return ok(LinkData(started.address), headers=(set_flow_cookie(ctx, started.begun, cross_site=started.cross_site),))
+
+
+_PROOF_BASE = "/api/client/auth/reauthenticate"
+PROOF_ROUTES = (
+    Route("POST", _PROOF_BASE, _reauthenticate, Access.CLIENT, "Prove again who you are, for acts that need it",
+          limit=AUTH_LIMIT,
+          refusals=(ValidationError, InvalidCredentials, ReauthenticationRequired, Conflict, RateLimited, Overloaded)),
+    Route("POST", f"{_PROOF_BASE}/options", _proof_options, Access.CLIENT,
+          "What a browser needs to do so with one of your passkeys", limit=AUTH_LIMIT, refusals=(Conflict,),
+          operation="getReauthenticationOptions"),
+    Route("POST", f"{_PROOF_BASE}/provider", _at_provider, Access.CLIENT,
+          "The same at your identity provider: the address to send the browser to", limit=AUTH_LIMIT,
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable),
+          operation="reauthenticateAtProvider"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Routes of GraphQL, and the page at ``/explorer``."""
+"""Routes of GraphQL, the page at ``/explorer``, and the format of refusals in GraphQL over HTTP."""
 
 from __future__ import annotations
 
@@ -9,11 +9,52 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
-from manifest_auth.api.graphql.wire import PATH, refused
-from manifest_auth.errors import NotFound
-from manifest_auth.http import BODY_LIMIT, NO_STORE, Access, Answer, Call, Header, Route, page
+import orjson
+
+from manifest_auth.errors import NotFound, Refusal
+from manifest_auth.http import BODY_LIMIT, NO_STORE, Access, Answer, Call, Head, Header, Route, page, refusal_headers
+from manifest_auth.http.request import weights
 from manifest_auth.services import RequestContext
+
+# GraphQL over HTTP (the specification of that name): path, media types, and the format of a refusal.
+
+
+PATH = "/api/client/graphql"
+_CODES = {"VALIDATION_ERROR": "BAD_USER_INPUT"}
+_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
+GRAPHQL: Header = (b"content-type", b"application/graphql-response+json; charset=utf-8")
+_GRAPHQL_TYPE = "application/graphql-response+json"
+
+
+def media_type(head: Head) -> Header:
+    """The media type of the answer: ``application/graphql-response+json`` for callers that prefer it, else
+    ``application/json``."""
+    if head.accept is None or _GRAPHQL_TYPE not in head.accept.lower():
+        return _JSON
+    wanted = weights(head.accept)
+    better = wanted.get(_GRAPHQL_TYPE, 0.0) > 0 and wanted.get(_GRAPHQL_TYPE, 0.0) >= wanted.get(
+        "application/json", 0.0
+    )
+    return GRAPHQL if better else _JSON
+
+
+def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
+    extensions: dict[str, Any] = {"code": _CODES.get(refusal.code, refusal.code), "requestId": request_id}
+    if refusal.details:
+        extensions["details"] = [{"field": field, "message": str(message)} for field, message in refusal.details]
+    return {"message": str(refusal.message), "extensions": extensions}
+
+
+async def refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+    """The answer to a request that is refused before execution: a GraphQL error body with the refusal's status."""
+    body = {"errors": [in_graphql(refusal, ctx.request_id)]}
+    return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))
+
+
+# Routes of GraphQL, and the page at ``/explorer``.
+
 
 # The page at ``/explorer``, to try queries and read the schema in a browser, without internet.
 #

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from manifest_auth import providers, tenants
 from manifest_auth.errors import AccountDisabled, NotFound, ProviderUnavailable, Refusal, SsoFailed
 from manifest_auth.http import Answer, Head, refuse
-from manifest_auth.http.head import prefers_html
+from manifest_auth.http.request import prefers_html
 from manifest_auth.pages import brands, errors
 from manifest_auth.pages.call import PRODUCT, Brand, Link
 from manifest_auth.pages.routing import SIGN_IN

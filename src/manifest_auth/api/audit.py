@@ -1,4 +1,4 @@
-"""``/api/client/audit``: the audit trail of the caller's client, with the permission ``audit:read``."""
+"""The audit trail: of the caller's client, and for system admins of all clients and of the installation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from manifest_auth import audit
 from manifest_auth.audit import (
     AuditEventsData,
     AuditFilters,
@@ -17,10 +18,13 @@ from manifest_auth.audit import (
     position_of,
 )
 from manifest_auth.clients import audit_views
-from manifest_auth.errors import ReauthenticationRequired, ValidationError
+from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+
+# ``/api/client/audit``: the audit trail of the caller's client, with the permission ``audit:read``.
+
 
 _POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _TYPES: dict[Format, bytes] = {"csv": b"text/csv; charset=utf-8", "jsonl": b"application/jsonl; charset=utf-8"}
@@ -32,7 +36,7 @@ class ExportQuery(AuditFilters, frozen=True, kw_only=True, rename={"since": "fro
     form: Annotated[Format, Meta(description="`jsonl`: one event per line, as JSON.")]
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
+async def _list_own(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
     query: AuditQuery = call.parameters
     asked = event_filter(query)
     found, goes_on = await page(ctx.store, asked, query.first, position_of(query.after, query.direction))
@@ -52,10 +56,44 @@ async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 _SENDS = ("text/csv", "application/jsonl")
 _BASE = "/api/client/audit"
-ROUTES = (
-    Route("GET", _BASE, _list, Access.CLIENT, "The audit trail of your client",
+CLIENT_ROUTES = (
+    Route("GET", _BASE, _list_own, Access.CLIENT, "The audit trail of your client",
           permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,), operation="listAuditEvents"),
     Route("GET", f"{_BASE}/export", _export, Access.CLIENT, "The audit trail of your client as a file",
           permission=Permission.AUDIT_READ, query=ExportQuery, sends=_SENDS,
           refusals=(ValidationError, ReauthenticationRequired), operation="exportAuditEvents"),
 )  # fmt: skip
+
+
+# ``/api/admin/audit``: the audit trail of all clients and of the installation.
+
+
+class AdminAuditQuery(AuditQuery, frozen=True):
+    client: Annotated[
+        str, Meta(max_length=63, description="Identifier or number of a client; 0: the installation itself.")
+    ] = ""
+
+
+async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
+    query: AdminAuditQuery = call.parameters
+    asked, after, store = event_filter(query), position_of(query.after, query.direction), ctx.services.store
+    if query.client:
+        chain = await store.read(lambda unit: audit.chain_named(unit, query.client))
+        found, goes_on = await audit.page(store.of(chain), asked, query.first, after)
+    else:
+        found, goes_on = await audit.page_across(store, asked, query.first, after)
+    return events_data(found, goes_on, query.direction)
+
+
+ADMIN_ROUTES = (
+    Route(
+        "GET",
+        "/api/admin/audit",
+        _list,
+        Access.ADMIN,
+        "The audit trail of all clients and of the installation",
+        query=AdminAuditQuery,
+        refusals=(NotFound, ValidationError),
+        operation="adminListAuditEvents",
+    ),
+)
