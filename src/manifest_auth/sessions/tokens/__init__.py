@@ -19,6 +19,7 @@ from manifest_auth.sessions.tokens.issue import (
 )
 from manifest_auth.sessions.tokens.keys import (
     LISTING,
+    REFRESH_ALGORITHM,
     Algorithm,
     KeyData,
     KeyRing,
@@ -29,7 +30,6 @@ from manifest_auth.sessions.tokens.keys import (
     find_key,
     find_listed_key,
 )
-from manifest_auth.sessions.tokens.refresh import ALGORITHM as REFRESH_ALGORITHM
 from manifest_auth.sessions.tokens.refresh import RefreshToken
 from manifest_auth.sessions.tokens.service import Grant, ServiceTokens, VerifiedServiceToken
 from manifest_auth.sessions.tokens.service import is_one as is_service_token

@@ -16,7 +16,6 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import DAY, HOUR, Settings
-from manifest_auth.sessions.tokens.refresh import ALGORITHM
 from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
 from manifest_auth.text.wire import Time, Wire
@@ -42,10 +41,11 @@ class Purpose(enum.Enum):
 
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]
+REFRESH_ALGORITHM = "BLAKE2b"  # of the MAC of refresh tokens, whatever the key's row says
 #: Algorithms of keys that sign no JWT.
 _NO_JWT = {
-    "refresh": ALGORITHM,
-    "admin-refresh": ALGORITHM,
+    "refresh": REFRESH_ALGORITHM,
+    "admin-refresh": REFRESH_ALGORITHM,
     "forms": "HMAC-SHA-256",
     "page-state": "AES-256-GCM",
 }

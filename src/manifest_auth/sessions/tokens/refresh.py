@@ -20,7 +20,6 @@ from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.sessions import Chain
 from manifest_auth.text.base64url import decode, encode
 
-ALGORITHM = "BLAKE2b"  # independent of the key's row
 _PREFIX = "mrt_"
 _VERSION = b"\x01"
 _LENGTH = 1 + 16 + 12 + 12 + 8
