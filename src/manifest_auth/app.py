@@ -67,7 +67,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError, load, variab
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, Purpose, ServiceTokens, TokenTools, VerifiedTokens
-from manifest_auth.sign_in.passkeys import relying_party
+from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
@@ -304,7 +304,7 @@ class Application:
                 asyncio.create_task(domain_checks.run(self.services), name="domain-checks"),
                 asyncio.create_task(os_process.watched(), name="watchdog"),
             ]
-            await relying_party.log_state(store, settings, self.services.log)
+            await ceremonies.log_state(store, settings, self.services.log)
             used = self.services.keys.signing(Purpose.ACCESS).algorithm
             if ignored := signing_keys.ignored_algorithm(settings, used):
                 self.services.log.warning("token_algorithm_ignored", reason=ignored)

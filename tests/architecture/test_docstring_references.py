@@ -69,4 +69,4 @@ def test_a_stale_reference_is_seen() -> None:
         "foreign.py",
         ".users.absent",
     }
-    assert stale(":func:`open_session` :func:`.users.find` :mod:`.principal` ``http/pipeline.py``", here) == set()
+    assert stale(":func:`open_session` :func:`.users.find` :mod:`.principals` ``http/pipeline.py``", here) == set()

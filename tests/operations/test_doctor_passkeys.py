@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from manifest_auth.maintenance.doctor.environment import passkey_findings
 from manifest_auth.maintenance.doctor.finding import Finding
 from manifest_auth.runtime.settings import Settings, load
-from manifest_auth.sign_in.passkeys import relying_party
+from manifest_auth.sign_in.passkeys import ceremonies
 from tests.support.application import App, running
 from tests.support.passkeys import PUBLIC, with_passkey
 
@@ -67,5 +67,5 @@ async def test_a_new_address_that_voids_passkeys_is_bad_and_counts_them(app: App
 async def test_the_start_says_so(app: App, public_url: str, events: list[str]) -> None:
     await with_passkey(app)
     with capture_logs() as lines:
-        await relying_party.log_state(app.services.store, _settings(public_url), structlog.get_logger())
+        await ceremonies.log_state(app.services.store, _settings(public_url), structlog.get_logger())
     assert [line["event"] for line in lines] == events

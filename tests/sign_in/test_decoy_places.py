@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifest_auth.sign_in import password_checks
+from manifest_auth.sign_in import password
 
 NUMBERS = st.integers(0, 2**256 - 1)
 COUNTS = st.integers(1, 2**40) | st.integers(1, 100)
@@ -15,7 +15,7 @@ COUNTS = st.integers(1, 2**40) | st.integers(1, 100)
 
 def place(number: int, count: int) -> int:
     """The place of a number among so many ids, as the statement chooses it."""
-    return max(int(place) for [place] in json.loads(password_checks.places(number)) if place < count)
+    return max(int(place) for [place] in json.loads(password.places(number)) if place < count)
 
 
 @given(NUMBERS, COUNTS)

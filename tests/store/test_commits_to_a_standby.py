@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from manifest_auth import tenants
-from manifest_auth.sessions import external_tokens
+from manifest_auth.sessions import principals
 from manifest_auth.store import Announcement, Store, StoreUnavailable, SystemUnit, open_store
 from manifest_auth.store import postgres as module
 from manifest_auth.store import postgres_connections as connections
@@ -72,7 +72,7 @@ async def by_unit(store: Store, tenant: int) -> None:
 
 async def by_one_statement(store: Store, tenant: int) -> None:
     """Adds a row with one statement that commits by itself."""
-    await store.change_one(tenant, external_tokens._REFUSE, key="added", refused_at=1, expires_at=2)
+    await store.change_one(tenant, principals._REFUSE, key="added", refused_at=1, expires_at=2)
 
 
 async def added(server: Postgres, address: str) -> int:

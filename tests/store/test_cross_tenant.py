@@ -41,10 +41,10 @@ CROSS_TENANT = {
     "maintenance/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "providers/providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
-    "sessions/ends.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
-    "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
-    "sessions/principal.py": 3,  # by session id, of one or several, by cookie: it names the session, that the tenant
-    "sessions/service_tokens.py": 2,  # a hash of a secret, and a token, name the account, that the tenant
+    "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
+    # By session id, of one or several, by cookie: it names the session, that the tenant. A hash of a secret, and a
+    # token, name the account, that the tenant. Another system's token names an identity; whose claims count.
+    "sessions/principals.py": 7,
     "sign_in/directory_proof.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
     "tenants/claims/all_claims.py": 1,  # the operator settles claims of all clients

@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from manifest_auth.sign_in import password_checks
+from manifest_auth.sign_in import password
 from manifest_auth.store import Store
 from manifest_auth.store.sqlite import SqliteStore
-from manifest_auth.throttle import origins
+from manifest_auth.throttle import throttle
 from tests.store.conftest import Pair
 
 COUNT = 20_000
@@ -28,7 +28,7 @@ async def raw(store: Store, database_url: str, pair: Pair) -> AsyncIterator[asyn
         "INSERT INTO users (tenant_id, email, email_key, first_name, last_name, title, roles, password_hash, "
         f"created_at) SELECT {pair[0]}, n, n, '', '', '', 1, 'a hash', 1 FROM generate_series(1, {COUNT}) n"
     )
-    await connection.execute(f"PREPARE pick AS {password_checks._PICK.postgres.sql}")
+    await connection.execute(f"PREPARE pick AS {password._PICK.postgres.sql}")
     yield connection
     await connection.close()
 
@@ -36,8 +36,8 @@ async def raw(store: Store, database_url: str, pair: Pair) -> AsyncIterator[asyn
 @pytest.fixture
 def asked(pair: Pair) -> str:
     """The statement with its values."""
-    given = {"places": password_checks.places(2**40 - 7), "_tenant": pair[0], **origins.looked_for(1, "d", "192.0.2.1")}
-    values = password_checks._PICK.postgres.values(given)
+    given = {"places": password.places(2**40 - 7), "_tenant": pair[0], **throttle.looked_for(1, "d", "192.0.2.1")}
+    values = password._PICK.postgres.values(given)
     return f"EXECUTE pick ({', '.join(repr(value) for value in values)})"
 
 

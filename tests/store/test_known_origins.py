@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from manifest_auth.store import Store, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import known_origins
-from manifest_auth.throttle import origins, throttle
+from manifest_auth.throttle import throttle
 from tests.store.conftest import Pair
 from tests.store.test_change_later import user_id as user_id
 
@@ -19,7 +19,7 @@ async def test_an_address_once_a_day_and_a_device_each_time(store: Store, pair: 
     for now in (throttle.DAY_MS, 2 * throttle.DAY_MS - 1, 2 * throttle.DAY_MS):
 
         def work(unit: TenantUnit, now: int = now) -> dict[str, int]:
-            origins.remember(unit, user_id, DEVICE, ADDRESS, now)
+            throttle.remember_origins(unit, user_id, DEVICE, ADDRESS, now)
             return dict(unit.all(SEEN))
 
         found = await store.of(pair[0]).write(work)
@@ -29,5 +29,5 @@ async def test_an_address_once_a_day_and_a_device_each_time(store: Store, pair: 
 
 
 async def test_what_is_no_address_is_not_remembered(store: Store, pair: Pair, user_id: int) -> None:
-    await store.of(pair[0]).write(lambda unit: origins.remember(unit, user_id, DEVICE, "unknown", 1))
+    await store.of(pair[0]).write(lambda unit: throttle.remember_origins(unit, user_id, DEVICE, "unknown", 1))
     assert len(await store.of(pair[0]).read(lambda unit: unit.all(SEEN))) == 1

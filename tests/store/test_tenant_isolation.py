@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 
-from manifest_auth.sessions.external_tokens import refuse_external_token
+from manifest_auth.sessions.principals import refuse_external_token
 from manifest_auth.store import Store, SystemUnit, tenant_scoped
 from manifest_auth.store.statements import TENANT
 from manifest_auth.store.tables import TENANT_OWNED, metadata, refused_tokens, sessions, users

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from manifest_auth.sessions import look_up_with_chain
 from manifest_auth.sessions.tokens import Algorithm, Purpose
-from manifest_auth.sessions.tokens import refresh as refresh_tokens
+from manifest_auth.sessions.tokens import issue as refresh_tokens
 from manifest_auth.sessions.tokens.access import mint
 from tests.support.application import App
 
@@ -98,7 +98,7 @@ class Link(NamedTuple):
 
 def opened(app: App, token: str) -> Link:
     """What a refresh token says of itself."""
-    found = refresh_tokens.verify([signing_keys(app)[Purpose.REFRESH]], token, app.clock.ms)
+    found = refresh_tokens.verify_refresh([signing_keys(app)[Purpose.REFRESH]], token, app.clock.ms)
     return Link(found.session_id, found.own, found.parent)
 
 

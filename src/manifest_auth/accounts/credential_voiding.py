@@ -23,7 +23,7 @@ from manifest_auth.providers import Identity, Provider, sign_in_flows
 from manifest_auth.runtime.mail import RemovedData
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
-from manifest_auth.throttle import origins
+from manifest_auth.throttle import throttle
 
 IN_DOUBT = (
     "The user's e-mail address was changed within the last week, and not by an Admin: an Admin sets the address first, "
@@ -58,7 +58,7 @@ def void(
         "flows": sign_in_flows.delete_of_user(unit, user.id),
         "links": one_time_links.close(unit, user.id, now),
         "address_changes": (changes.close_all if undo_ends else changes.close_pending)(unit, user.id, now),
-        "devices": origins.forget(unit, user.id),
+        "devices": throttle.forget_origins(unit, user.id),
         "badges": ended,
         "pin": pin,
         "identities": unlinked.gone,

@@ -16,7 +16,7 @@ from manifest_auth.providers import Provider
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import DAY, MINUTE
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.principal import ENDS_AT
+from manifest_auth.sessions.principals import ENDS_AT
 from manifest_auth.store import Filters, Store, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import sessions
 from manifest_auth.store.tables import users as users_table

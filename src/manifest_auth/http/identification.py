@@ -21,7 +21,7 @@ from manifest_auth.runtime.settings import Network, is_listed, networks_of
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.sign_in import token_callers
+from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
@@ -41,7 +41,7 @@ async def identify_machine(ctx: RequestContext, token: str) -> Principal:
 
 
 async def _by_access_token(ctx: RequestContext, token: str) -> Principal:
-    principal, _ = await token_callers.of_service(ctx, token)
+    principal, _ = await session_lifecycle.of_service(ctx, token)
     check_address(ctx, principal)
     now = ctx.now
     if now - principal.cookie_seen_at >= rows.RECORD_EVERY_MS:  # when a use of the account was recorded last
@@ -131,9 +131,9 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
 
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
     try:
-        principal, _ = await token_callers.of_user(ctx, token)
+        principal, _ = await session_lifecycle.of_user(ctx, token)
         if principal.idle_s is not None:
-            await token_callers.note_use(ctx, principal)
+            await session_lifecycle.note_use(ctx, principal)
     except InvalidToken:
         await _record_admin_token(ctx, token, now)
         raise
@@ -245,4 +245,4 @@ def _idle_and_touch_ms(ctx: RequestContext, principal: Principal) -> tuple[int, 
     idle_ms = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), ctx.services.settings).idle_s * 1000
     if principal.idle_s is not None:
         idle_ms = min(idle_ms, principal.idle_s * 1000)
-    return idle_ms, token_callers.touch_ms(idle_ms)
+    return idle_ms, session_lifecycle.touch_ms(idle_ms)

@@ -13,7 +13,7 @@ from manifest_auth.permissions import role_names
 from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.providers.code_flow import CallbackParams
+from manifest_auth.sign_in.providers.oidc import CallbackParams
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.text.canonical import when
 from manifest_auth.throttle.limits import FLOW_LIFE_S

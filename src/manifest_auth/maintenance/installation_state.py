@@ -19,7 +19,7 @@ from manifest_auth.licence import Overview
 from manifest_auth.maintenance import last_backup
 from manifest_auth.runtime.settings import Settings, is_listed, networks_of
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sessions.principal import ENDS_AT
+from manifest_auth.sessions.principals import ENDS_AT
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
 from manifest_auth.tenants import step_up

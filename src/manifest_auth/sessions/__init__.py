@@ -4,8 +4,28 @@ Owns ``sessions`` and ``refused_tokens``. Knows no sign-in method and no HTTP; `
 """
 
 from manifest_auth.sessions.device_sessions import Hold
-from manifest_auth.sessions.ends import (
+from manifest_auth.sessions.principals import (
+    Chain,
+    ExternalCaller,
+    Principals,
+    TokenOfService,
+    claims_stamp,
+    external_key,
+    is_refused,
+    look_up_with_chain,
+    read,
+    read_by_cookie,
+    read_with_chain,
+    refuse_external_token,
+)
+from manifest_auth.sessions.sessions import (
+    LISTING,
+    TOUCH_EVERY_MS,
+    ListedSession,
+    Opened,
     SessionOver,
+    advance,
+    advance_at_once,
     end,
     end_all,
     end_by_cookie,
@@ -13,42 +33,18 @@ from manifest_auth.sessions.ends import (
     end_provider,
     end_tenant,
     end_users_at_provider,
-    older,
-    shorten,
-    void_pending,
-    void_pending_of_provider,
-)
-from manifest_auth.sessions.external_tokens import (
-    ExternalCaller,
-    claims_stamp,
-    external_key,
-    is_refused,
-    refuse_external_token,
-)
-from manifest_auth.sessions.principal import (
-    Chain,
-    look_up_with_chain,
-    read,
-    read_by_cookie,
-    read_with_chain,
-)
-from manifest_auth.sessions.principals import Principals
-from manifest_auth.sessions.service_tokens import TokenOfService
-from manifest_auth.sessions.sessions import (
-    LISTING,
-    TOUCH_EVERY_MS,
-    ListedSession,
-    Opened,
-    advance,
-    advance_at_once,
     find_listed,
     hold,
     list_open,
     may_have_children,
+    older,
     open_child,
     open_ones_of,
     open_session,
     proved_again,
     provider_of,
+    shorten,
     touch,
+    void_pending,
+    void_pending_of_provider,
 )

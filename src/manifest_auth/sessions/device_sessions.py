@@ -11,7 +11,7 @@ from sqlalchemy import Column, bindparam, func, insert, select, update
 
 from manifest_auth.context import BADGE, Request
 from manifest_auth.runtime.clock import Random
-from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
+from manifest_auth.sessions.principals import ENDS_AT, cookie_hash
 from manifest_auth.sessions.sessions import Opened, SessionProof
 from manifest_auth.store import TenantScoped, TenantUnit, columns, tenant_scoped
 from manifest_auth.store.tables import sessions

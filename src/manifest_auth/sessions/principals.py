@@ -1,26 +1,322 @@
-"""The cache of principals: who calls with a session, without reading the store on every request where that is safe.
+"""Principals: who calls, read by one statement, and remembered where that is safe.
 
-A principal is cached while the store can tell that it is current. Every change to a principal is announced in its
-transaction. SQLite: all is dropped when another process has committed, which is noticed at once. PostgreSQL: while this
-node cannot prove that it receives announcements, it reads the store (``docs/decisions/0005-revocation.md``).
+One is read by a session, a machine's secret or token, or another system's token. A principal is cached while the store
+can tell that it is current. Every change to a principal is announced in its transaction. SQLite: all is dropped when
+another process has committed, which is noticed at once. PostgreSQL: while this node cannot prove that it receives
+announcements, it reads the store (``docs/decisions/0005-revocation.md``).
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Awaitable
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from manifest_auth.context import Principal
+from sqlalchemy import BigInteger, Integer, Select, Text, bindparam, case, cast, func, literal, null, or_, select
+
+from manifest_auth.context import SERVICE, Principal
+from manifest_auth.permissions import Role
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import Metrics
-from manifest_auth.sessions.external_tokens import BY_EXTERNAL_TOKEN, ExternalCaller
-from manifest_auth.sessions.principal import BY_COOKIE, BY_IDS, cookie_hash
-from manifest_auth.sessions.service_tokens import BY_SECRET, BY_SERVICE_TOKEN, TokenOfService
-from manifest_auth.store import Announcement, LookUps, Store
+from manifest_auth.store import (
+    Announcement,
+    LookUps,
+    Store,
+    SystemUnit,
+    TenantUnit,
+    among,
+    columns,
+    cross_tenant,
+    tenant_scoped,
+    upsert,
+)
+from manifest_auth.store.tables import (
+    directory_claims,
+    identities,
+    installation,
+    providers,
+    refused_tokens,
+    service_accounts,
+    service_secrets,
+    sessions,
+    tenants,
+    users,
+)
 from manifest_auth.text.machine_secrets import SecretKind, hash_of
+
+_S, _U, _T = sessions.c, users.c, tenants.c
+
+
+class Chain(NamedTuple):
+    """The refresh tokens of a session: the current one, the previous one, and when that changed."""
+
+    current: str
+    previous: str | None
+    changed_at: int
+
+
+#: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, so that it costs no statement of its
+#: own.
+KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
+_OF_USER = ("email", "first_name", "last_name", "title", "language", "deactivated_at", "factors")
+_WHO = {name: _U[name] for name in _OF_USER} | {
+    "held_roles": _U.roles.label("held_roles"),
+    "has_password": case((_U.password_hash.is_(None), 0), else_=1).label("has_password"),
+    "kind": _U.kind,
+    "scopes": null(),
+    "addresses": literal(""),
+    "role_cap": null(),
+    "idle_s": null(),
+    "has_parent": literal(0),
+    "client": _T.identifier,
+    "client_name": _T.name,
+    "tenant_settings": _T.settings,
+    "suspended_at": _T.suspended_at,
+}
+
+
+def select_principal(**columns: Any) -> Select[Any]:
+    """A select of principals. ``columns``: by name, those that user and tenant do not have."""
+    found = {**_WHO, **columns}
+    return select(*(found[name] for name in Principal._fields))
+
+
+_OF_SESSION = columns(
+    "tenant_id user_id method created_at ended_at cookie_seen_at amr authenticated_at role_cap idle_s"
+)
+#: When a session ends. A device's has its end in a column of its own, so that programs which do not know the cap of its
+#: roles take it for over; no statement reads the other column alone.
+ENDS_AT = func.coalesce(_S.device_ends_at, _S.ends_at).label("ends_at")
+_HAS_PARENT = case((_S.parent_id.is_(None), 0), else_=1).label("has_parent")
+_PRINCIPAL = select_principal(
+    session_id=_S.id,
+    ends_at=ENDS_AT,
+    keys=KEYS,
+    claims=literal(0),
+    has_parent=_HAS_PARENT,
+    **{name: _S[name] for name in _OF_SESSION},
+).select_from(
+    sessions.join(users, (_U.tenant_id == _S.tenant_id) & (_U.id == _S.user_id)).join(tenants, _T.id == _S.tenant_id)
+)
+_WHY = "the credential names the session, and the session names the tenant"
+_CHAIN = (_S.refresh_current, _S.refresh_previous, _S.refresh_changed_at)
+_BY_ID = cross_tenant(_PRINCIPAL.add_columns(*_CHAIN).where(_S.id == bindparam("id")), because=_WHY)
+BY_IDS = cross_tenant(_PRINCIPAL.where(among(_S.id, "keys")), Principal, because=_WHY)
+BY_COOKIE = cross_tenant(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
+
+
+def cookie_hash(value: str) -> str:
+    """The stored hash of a cookie's value, which has 256 random bits, so a plain SHA-256 is enough."""
+    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read(unit: SystemUnit, session_id: str) -> Principal | None:
+    """The session with its user and tenant, as of this transaction."""
+    return read_with_chain(unit, session_id)[0]
+
+
+def read_with_chain(unit: SystemUnit, session_id: str) -> tuple[Principal | None, Chain]:
+    """As :func:`read`, with the state of the session's refresh tokens."""
+    return _with_chain(unit.first(_BY_ID, id=session_id))
+
+
+def read_by_cookie(unit: SystemUnit, value: str) -> Principal | None:
+    """As :func:`read`, by the value of a session cookie."""
+    return unit.first(BY_COOKIE, cookie_hash=cookie_hash(value))
+
+
+async def look_up_with_chain(store: Store, session_id: str) -> tuple[Principal | None, Chain]:
+    """As :func:`read_with_chain`, in one statement without a transaction, and never from a cache."""
+    return _with_chain(await store.look_up(_BY_ID, id=session_id))
+
+
+def _with_chain(row: tuple[Any, ...] | None) -> tuple[Principal | None, Chain]:
+    if row is None:
+        return None, Chain("", None, 0)
+    return Principal._make(row[: -len(_CHAIN)]), Chain._make(row[-len(_CHAIN) :])
+
+
+_A, _SECRET, _R = service_accounts.c, service_secrets.c, refused_tokens.c
+
+
+def select_machine(**columns: Any) -> Select[Any]:
+    """A select of service accounts as principals. ``columns``: by name, those of the credential, which replaces a
+    session; the caller adds what names the account."""
+    of_credential = {
+        "claims": literal(0),
+        "amr": literal(""),
+        "authenticated_at": null(),
+        "keys": null(),
+        "scopes": _A.scopes,
+        "addresses": _A.addresses,
+        **columns,
+    }
+    return (
+        select_principal(tenant_id=_U.tenant_id, user_id=_U.id, **of_credential)
+        .select_from(
+            users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id)).join(
+                tenants, _T.id == _U.tenant_id
+            )
+        )
+        .where(_U.kind == SERVICE)
+    )
+
+
+_OF_SECRET = select_machine(
+    session_id=cast(literal("key:"), Text) + _SECRET.id,
+    method=_SECRET.kind,
+    created_at=_SECRET.created_at,
+    ends_at=_SECRET.ends_at,
+    ended_at=_SECRET.ended_at,
+    cookie_seen_at=func.coalesce(_SECRET.last_used_at, 0),
+).join(service_secrets, (_SECRET.tenant_id == _A.tenant_id) & (_SECRET.user_id == _A.user_id))
+BY_SECRET = cross_tenant(
+    _OF_SECRET.where(_SECRET.hash == bindparam("hash"), _SECRET.kind == bindparam("kind")),
+    Principal,
+    because="the secret's hash names the service account, and that the tenant",
+    every_kind=True,
+)
+
+
+# What they may do is the token's scope within the account's, as it is now; a revoked token is a refused one.
+
+SERVICE_METHOD = "service-token"
+_SCOPES = cast(bindparam("scopes"), Integer)
+
+
+class TokenOfService(NamedTuple):
+    """A verified token. ``key``: in place of a session id; ``scopes``: a bit mask; times in milliseconds."""
+
+    key: str
+    account: int
+    scopes: int
+    issued_at: int
+    until: int
+
+
+def _refused(tenant_id: Any) -> Any:
+    return select(_R.refused_at).where(_R.tenant_id == tenant_id, _R.key == bindparam("key")).scalar_subquery()
+
+
+BY_SERVICE_TOKEN = cross_tenant(
+    select_machine(
+        session_id=cast(bindparam("key"), Text),
+        method=literal(SERVICE_METHOD),
+        created_at=cast(bindparam("issued_at"), BigInteger),
+        ends_at=cast(bindparam("until"), BigInteger),
+        ended_at=_refused(_A.tenant_id),
+        cookie_seen_at=func.coalesce(_A.use_recorded_at, 0),
+        keys=KEYS,
+        scopes=case((_A.scopes.is_(None), _SCOPES), else_=_A.scopes.bitwise_and(_SCOPES)),
+    ).where(_A.user_id == bindparam("account")),
+    Principal,
+    because="the verified token names the service account, and that the tenant",
+    every_kind=True,
+)
+
+
+# Callers with a token of another system, such as Entra ID, have no session row. They are read as a :class:`Principal`
+# whose session id is a hash of the token's payload, so that one cache and one set of announcements serve all callers.
+
+_D, _I, _P = directory_claims.c, identities.c, providers.c
+_APART = 1_000_003
+
+
+class ExternalCaller(NamedTuple):
+    """The identity that a verified token belongs to. ``key``: in place of a session id. ``claims``: the
+    :func:`claims_stamp` of its directory; None where the request named the client. Times in milliseconds."""
+
+    key: str
+    method: str
+    tenant_id: int
+    identity_id: int
+    provider_changed_at: int
+    verified_at: int
+    until: int
+    claims: int | None
+
+
+def _text(name: str) -> Any:
+    return cast(bindparam(name), Text)
+
+
+def _stamp(directory: Any) -> Any:
+    """A number that changes whenever a claim on the directory starts or stops to count."""
+    counting = (_D.directory == directory, _D.state == "proved")
+    each = _D.proved_at + _D.tenant_id * _APART  # differs even when two change places in one millisecond
+    return select(cast(func.coalesce(func.sum(each), 0), BigInteger)).where(*counting)
+
+
+_CLAIMS = cross_tenant(
+    _stamp(bindparam("directory")),
+    int,
+    because="a bearer token without a client belongs to the clients whose claim on its directory counts",
+)
+_SELECT: Any = (
+    select_principal(
+        session_id=_text("key"),
+        tenant_id=_U.tenant_id,
+        user_id=_U.id,
+        method=_text("method"),
+        created_at=cast(bindparam("verified_at"), BigInteger),
+        ends_at=cast(bindparam("until"), BigInteger),
+        ended_at=_refused(bindparam("tenant_id")),
+        cookie_seen_at=literal(0),
+        keys=null(),  # this server's keys, which sign no external token
+        claims=_stamp(_P.issuer).scalar_subquery(),
+        amr=literal(""),
+        authenticated_at=null(),
+    )
+    .select_from(
+        identities.join(users, (_U.tenant_id == _I.tenant_id) & (_U.id == _I.user_id))
+        .join(providers, (_P.tenant_id == _I.tenant_id) & (_P.id == _I.provider_id))
+        .join(tenants, _T.id == _I.tenant_id)
+    )
+    .where(
+        _I.tenant_id == bindparam("tenant_id"),
+        _I.id == bindparam("identity_id"),
+        _P.changed_at == bindparam("provider_changed_at"),
+        _P.disabled_at.is_(None),
+        # There is no session to end when a user becomes an Admin (docs/decisions/0018-providers-and-rank.md).
+        or_(_P.reaches_admins != 0, _U.roles.bitwise_and(Role.ADMIN.bit) == 0),
+    )
+)
+BY_EXTERNAL_TOKEN = cross_tenant(_SELECT, Principal, because="the verified token names the identity and its tenant")
+_REFUSE = tenant_scoped(
+    upsert(refused_tokens)
+    .values({name: bindparam(name) for name in ("key", "refused_at", "expires_at")})
+    .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
+)
+_IS_REFUSED = tenant_scoped(select(_R.refused_at).where(_R.key == bindparam("key")), int)
+
+
+def claims_stamp(unit: SystemUnit, directory: str) -> int:
+    """A stamp that changes when the claims that count for a directory change."""
+    return unit.first(_CLAIMS, directory=directory) or 0
+
+
+def external_key(method: str, tenant_id: int, token: str) -> str:
+    """The key in place of a session id: a hash of the tenant and the payload. The payload is signed and unique; header
+    and signature are left out, since the holder of a signed-out token could spell them in another way. The tenant,
+    since one token may be valid at several, as a different caller."""
+    payload = token.split(".")[1]
+    return f"{method}:{hashlib.sha256(f'{tenant_id}:{payload}'.encode()).hexdigest()}"
+
+
+def is_refused(unit: TenantUnit, key: str) -> bool:
+    """Whether the token was signed out."""
+    return unit.first(_IS_REFUSED, key=key) is not None
+
+
+def refuse_external_token(unit: TenantUnit, key: str, now: int, until: int) -> bool:
+    """Signs a token out on every node; ``until``: when it expires, milliseconds. False when it was signed out
+    before."""
+    unit.announce("session", key)
+    return unit.change(_REFUSE, key=key, refused_at=now, expires_at=until) == 1
+
 
 MOST = 100_000
 _OWN = Principal._fields.index("tenant_id")  # so many columns are a session's own

@@ -24,7 +24,7 @@ from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.throttle import origins, throttle
+from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
 
 
@@ -137,7 +137,7 @@ def open_session(
         most_s=lengths.most_s,
     )
     users.signed_in(bound, user.id, ctx.now)
-    origins.remember(bound, user.id, device.marker, ctx.address, ctx.now)
+    throttle.remember_origins(bound, user.id, device.marker, ctx.address, ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id, "amr": list(proof.amr)}
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id

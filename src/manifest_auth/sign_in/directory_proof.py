@@ -19,11 +19,11 @@ from manifest_auth.providers.sign_in_flows import StartedFlow
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.early_refusals import OTHER_BROWSER, STATE_TAKEN, STATE_UNKNOWN, STATE_USED
-from manifest_auth.sign_in.providers.code_flow import CallbackParams, authorization_of
 from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.sign_in.providers.microsoft import OID, OTHER_DIRECTORY
+from manifest_auth.sign_in.providers.oidc import CallbackParams, authorization_of
 from manifest_auth.sign_in.providers.provider_flow import return_address
+from manifest_auth.sign_in.refusal_reasons import OTHER_BROWSER, STATE_TAKEN, STATE_UNKNOWN, STATE_USED
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import directory_proofs, sealed_for
 from manifest_auth.tenants import Tenant, step_up

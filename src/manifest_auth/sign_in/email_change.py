@@ -22,7 +22,7 @@ from manifest_auth.runtime import mail
 from manifest_auth.runtime.mail import RemovedData
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import password_checks
+from manifest_auth.sign_in.password import prove_current
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
@@ -84,7 +84,7 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
         raise Conflict(why)
     if email == user.email:
         raise ValidationError(details=[("newEmail", _("Is your address already"))])
-    proved = await password_checks.prove_current(ctx, password)
+    proved = await prove_current(ctx, password)
 
     def work(unit: SystemUnit) -> Started:
         bound = unit.of(caller.tenant_id)

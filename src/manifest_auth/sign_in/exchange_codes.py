@@ -30,7 +30,7 @@ from manifest_auth.sessions.sessions import SessionProof, ways_of
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import Account
-from manifest_auth.sign_in.providers import provider_factors
+from manifest_auth.sign_in.providers import provider_proofs
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
@@ -175,7 +175,7 @@ async def of_session(ctx: RequestContext, trust: str | None, challenge: str) -> 
             amr,
             provider_id=through,
             authenticated_at=session.authenticated_at,
-            needs_factor=provider is None or provider_factors.asks_own(provider.rules),
+            needs_factor=provider is None or provider_proofs.asks_own(provider.rules),
         )
         tenant, account = completion.active_account(unit, ctx, session.tenant_id, session.user_id, session.method)
         verdict = gate.judge(bound, ctx, tenants.settings_of(tenant.settings), account, identity, trust)

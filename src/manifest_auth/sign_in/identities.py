@@ -12,10 +12,10 @@ from manifest_auth.providers import LinkedBy, Provider
 from manifest_auth.providers.identities import IdentityRow
 from manifest_auth.providers.sign_in_flows import FlowRequest, StartedFlow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.early_refusals import SWITCHED_OFF
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
+from manifest_auth.sign_in.refusal_reasons import SWITCHED_OFF
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _

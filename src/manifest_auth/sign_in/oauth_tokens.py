@@ -25,7 +25,7 @@ from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens.access import AUDIENCE
-from manifest_auth.sign_in import token_callers
+from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
@@ -187,9 +187,9 @@ async def _active(ctx: RequestContext, token: str) -> Active | None:
             return None
         return _of_machine(principal, issuer)
     if tokens.is_service_token(token):
-        principal, _ = await token_callers.of_service(ctx, token)
+        principal, _ = await session_lifecycle.of_service(ctx, token)
         return _of_machine(principal, issuer)
-    principal, verified = await token_callers.of_user(ctx, token)
+    principal, verified = await session_lifecycle.of_user(ctx, token)
     return Active(
         principal=principal,
         sub=str(principal.user_id),

@@ -1,33 +1,170 @@
 """Sign-in with e-mail and password: throttle, verify, complete.
 
 Exactly one password hash is computed for each attempt that the throttle lets through: a stored one, or a decoy for an
-account that does not exist or has no password (:func:`.password_checks.pick_decoy`).
+account that does not exist or has no password (:func:`pick_decoy`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import Column, ColumnElement, func, select
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import users
+from manifest_auth.accounts import password_rules, users
 from manifest_auth.accounts.factors.challenges import OPENS_SESSION, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import InvalidCredentials, MfaRequired, Overloaded
+from manifest_auth.errors import InvalidCredentials, MfaRequired, Overloaded, ValidationError
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import browser_identity, completion, exchange_codes, password_checks
+from manifest_auth.sign_in import browser_identity, completion, exchange_codes
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.exchange_codes import Coded
 from manifest_auth.sign_in.sign_in_metrics import counts
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import NO_SERVICE, SystemUnit, cell, global_, row_list, rows, tenant_condition, tenant_scoped
+from manifest_auth.store.tables import tenants as tenants_table
+from manifest_auth.store.tables import users as users_table
 from manifest_auth.tenants import Tenant
 from manifest_auth.text.canonical import email_key
-from manifest_auth.throttle import origins, throttle
+from manifest_auth.text.languages import marked as _
+from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
+
+# Checks of passwords: the current one, a new one, and the decoy for an account that does not exist.
+
+
+# Verification of the current password, before a signed-in user changes a credential of the account.
+#
+# It is throttled with the same counters for every kind of change, so that no change allows more guesses than another.
+
+_WRONG = _("The current password is not right")
+
+
+class ProvedCaller(NamedTuple):
+    """The caller, whose password was just verified."""
+
+    user: User
+    counters: Counters
+
+    def check_again(self, unit: SystemUnit, now_user: User) -> None:
+        """Checks, in the transaction of the change, that the password is still the one that was verified. Raises
+        InvalidCredentials."""
+        if now_user.password_hash != self.user.password_hash:
+            raise InvalidCredentials(_WRONG, field="currentPassword")
+        self.was_right(unit)
+
+    def was_right(self, unit: SystemUnit) -> None:
+        """The attempt was no failed guess, whatever becomes of the change."""
+        throttle.succeeded(unit, self.counters)
+
+
+async def prove_current(
+    ctx: RequestContext, password: str, failed: Event = Event.PASSWORD_CHECK_FAILED
+) -> ProvedCaller:
+    """``failed``: the event of a wrong password. Raises InvalidCredentials, RateLimited, Overloaded."""
+    services, caller = ctx.services, ctx.user
+    services.hasher.check_capacity()
+    counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
+    subject = f"user:{caller.user_id}"
+
+    def count(unit: SystemUnit) -> tuple[Wait | None, User]:
+        wait = ctx.services.throttle.count(unit, counters, ctx.now)
+        bound = unit.of(caller.tenant_id)
+        if wait:
+            audit.record(bound, ctx, Event.THROTTLED, subject, method="password_change", wait_ms=wait.ms)
+        return wait, users.get(bound, caller.user_id)
+
+    wait, user = await services.store.write(count)
+    if wait:
+        raise ctx.services.throttle.refusal("change", wait)
+    proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, user.password_hash, password)
+    if not proof.matches:
+        await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, failed, subject))
+        raise InvalidCredentials(_WRONG, field="currentPassword")
+    return ProvedCaller(user, counters)
+
+
+# Checks a new password by the client's rules and hashes it, for every place where a user chooses one.
+
+
+async def hash_of_new(ctx: RequestContext, user: User, new: str, field: str) -> str:
+    """The hash of ``new``. ``field``: name of the password in the body, for the error's details.
+
+    Raises ValidationError by the client's rules, Overloaded.
+    """
+    hasher, store = ctx.services.hasher, ctx.services.store.of(user.tenant_id)
+    tenant = await store.read(lambda unit: tenants.get(unit, user.tenant_id))
+    rules = tenants.password_rules(tenants.settings_of(tenant.settings), user.factors)
+    password_rules.check(new, rules, (user.email, user.first_name, user.last_name, *tenants.known_words(tenant)), field)
+    for stored in await store.read(lambda unit: users.former_hashes(unit, user, rules.history)):
+        if (await hasher.verify(stored, new)).matches:
+            raise ValidationError(details=[(field, _("Was used before"))])
+    return await hasher.hash(new)
+
+
+# Picks the hash to compute for an account that does not exist (docs/decisions/0036-decoy-hashes.md).
+#
+# Imported hashes and hashes of older settings take another time than new ones. So an account that does not exist, or
+# has no password, uses kind and cost of an account of the same client that has one: always the same account, picked by
+# a MAC of what was typed. When those accounts are rehashed, the decoys change with them. The same statement tells
+# whether the user signed in from here before.
+
+_U, _T = users_table.c, tenants_table.c
+
+
+def _begin(column: Column[int], *of: ColumnElement[bool]) -> ColumnElement[int]:
+    """The id to begin at: the first id and the largest of :func:`places` that stays in the span. It is the place by the
+    bits that the span's size has, or by one bit less."""
+    first, last = (select(end(column)).where(*of).correlate(None).scalar_subquery() for end in (func.min, func.max))
+    place = cell(row_list("places"), 0, column)
+    return first + select(func.max(place)).where(place <= last - first).correlate(None).scalar_subquery()
+
+
+_CLIENT = global_(select(_T.id).where(_T.id >= _begin(_T.id)).order_by(_T.id).limit(1), int)
+#: Several rows, since accounts that sign in through a provider have no password; of the first few PostgreSQL expects
+#: that they are worth no plan of their own, and so plans them once.
+_PICK, _PICK_MORE = (
+    tenant_scoped(
+        select(throttle.KNOWN_ORIGIN, _U.password_hash)
+        .where(_U.id >= _begin(_U.id, tenant_condition(users_table, every_kind=True), NO_SERVICE), NO_SERVICE)
+        .order_by(_U.id)
+        .limit(most),
+        every_kind=True,
+    )
+    for most in (4, 32)
+)
+
+
+def pick_decoy(
+    unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: str, looked_for: Mapping[str, Any]
+) -> tuple[str | None, str | None]:
+    """The known origin (``looked_for``: see :func:`.throttle.looked_for`), and a stored hash whose work is to be
+    imitated; None: imitate a hash of the current settings. Called for every attempt, so that the number of statements
+    is the same too. Without a client, one of all clients is picked first."""
+    macs = ctx.services.store.macs
+    assert macs is not None, "the server's store has them"
+    spread = places(int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16))
+    client, known = tenant_id if tenant_id is not None else unit.first(_CLIENT, places=spread), None
+    if client is None:
+        return None, None
+    first = rows([(0,)])  # after the last row, go on there
+    for statement, begin in ((_PICK, spread), (_PICK_MORE, spread), (_PICK_MORE, first)):
+        for known, hashed in unit.of(client).all(statement, places=begin, **looked_for):
+            if hashed is not None:
+                return known, hashed
+    return known, None
+
+
+def places(number: int) -> str:
+    """The places in a span that a random number may have, one for each number of bits; 40 are more than any span has.
+    When the span grows, a number moves to a new id or stays (linear hashing): a decoy that changed its kind whenever a
+    user is added would reveal that the account does not exist."""
+    return rows((place,) for place in {number & (1 << bits) - 1 for bits in range(41)})
+
 
 T = TypeVar("T")
 _End = Callable[..., T]  # completion.complete_sign_in, or exchange_codes.complete_for_code
@@ -165,8 +302,8 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
         user = None  # answered, counted and timed like an account that does not exist
     user_id, account = user.id if user else 0, _account(tenant, claim.email)
     device = browser_identity.device_of_user(ctx, user_id, claim.devices)
-    looked_for = origins.looked_for(user_id, device, ctx.address)
-    known, decoy = password_checks.pick_decoy(unit, ctx, tenant.id if tenant else None, account, looked_for)
+    looked_for = throttle.looked_for(user_id, device, ctx.address)
+    known, decoy = pick_decoy(unit, ctx, tenant.id if tenant else None, account, looked_for)
     counters = throttle.counters(entry_point, account, ctx.address, known)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
     if wait:
@@ -182,7 +319,7 @@ def counters_of(
 ) -> Counters:
     """The counters of an attempt of this user with a password, from this request's address and device."""
     device = browser_identity.device_of_user(ctx, user.id, devices)
-    known = origins.known(unit.of(tenant.id), user.id, device, ctx.address)
+    known = throttle.known_origin(unit.of(tenant.id), user.id, device, ctx.address)
     return throttle.counters(ENTRY_POINT, _account(tenant, user.email), ctx.address, known)
 
 

@@ -23,21 +23,21 @@ from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, Way
-from manifest_auth.sign_in import browser_identity, password_checks
+from manifest_auth.sign_in import browser_identity, password
 from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.identities import Started
-from manifest_auth.sign_in.passkeys import ceremonies, relying_party
-from manifest_auth.sign_in.password_checks import Proved
-from manifest_auth.sign_in.providers import entra_bearer, provider_factors
+from manifest_auth.sign_in.passkeys import ceremonies
+from manifest_auth.sign_in.password import ProvedCaller
+from manifest_auth.sign_in.providers import entra_bearer, provider_proofs
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
-from manifest_auth.sign_in.second_factor import questions
+from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
-from manifest_auth.sign_in.second_factor.questions import Answer, Judged, judge
+from manifest_auth.sign_in.second_factor.gate import Answer, Judged, check_answer
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
-from manifest_auth.throttle import origins, throttle
+from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 _NO_ANSWER = Answer()
@@ -70,7 +70,7 @@ async def reauthenticate(
         await webauthn.load()
     counters = await _count(ctx, browser) if member else None
     failed = Event.REAUTHENTICATION_FAILED
-    proved = await password_checks.prove_current(ctx, typed, failed) if typed is not None else None
+    proved = await password.prove_current(ctx, typed, failed) if typed is not None else None
 
     def work(unit: SystemUnit) -> Reauthenticated:
         done = _verified(unit, ctx, answer, member, counters, proved)
@@ -115,7 +115,7 @@ async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
     def work(unit: SystemUnit) -> Counters | Wait:
         bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
         user = users.get(bound, caller.user_id)
-        known = origins.known(
+        known = throttle.known_origin(
             bound, user.id, browser_identity.device_of_user(ctx, user.id, browser.devices), ctx.address
         )
         counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
@@ -136,7 +136,7 @@ def _verified(
     answer: Answer,
     member: str,
     counters: Counters | None,
-    proved: Proved | None,
+    proved: ProvedCaller | None,
 ) -> Reauthenticated:
     """Judges the answer, and checks the password again, for the locked user. Raises InvalidCredentials."""
     caller, bound = ctx.user, unit.of(ctx.user.tenant_id)
@@ -148,14 +148,14 @@ def _verified(
             why = judged.why or f"{member}: {'used before' if judged.replay else 'wrong'}"
             audit.record(bound, ctx, Event.REAUTHENTICATION_FAILED, caller.actor, why=why)
             if proved is not None:
-                questions.wrong_code(bound, ctx, tenants.get(unit, caller.tenant_id), user)
+                gate.wrong_code(bound, ctx, tenants.get(unit, caller.tenant_id), user)
             details = [(_FIELDS.get(member, member), "This is wrong, or was used before")]
             raise InvalidCredentials(_WRONG, details=details, reason=why, replay=judged.replay)
         second = judged.way
         throttle.succeeded(unit, counters)
         if second == "recovery":
             audit.record(bound, ctx, Event.RECOVERY_CODE_USED, caller.actor)
-            questions.recovery_code_used(bound, ctx, tenants.get(unit, caller.tenant_id), user)
+            gate.recovery_code_used(bound, ctx, tenants.get(unit, caller.tenant_id), user)
     first: tuple[Way, ...] = ()
     if proved is not None:
         proved.check_again(unit, user)
@@ -168,13 +168,13 @@ def _verified(
 def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) -> Judged:
     credential = answer.passkey
     if credential is None:
-        return judge(unit.of(user.tenant_id), ctx, user, answer)
+        return check_answer(unit.of(user.tenant_id), ctx, user, answer)
     try:
         challenge = webauthn.challenge_of(credential)
     except WebauthnRefused as refused:
         return Judged(None, why=f"passkey: {refused}")
-    why = relying_party.why_not_valid(ctx, "reauthenticate", ctx.user.session_id, challenge)
-    if not why and not relying_party.use_challenge(unit, challenge):
+    why = ceremonies.why_not_valid(ctx, "reauthenticate", ctx.user.session_id, challenge)
+    if not why and not ceremonies.use_challenge(unit, challenge):
         return Judged(None, "passkey", "passkey: challenge used before")
     why = why or ceremonies.judge(unit, ctx, user, challenge, credential)
     return Judged(None if why else "passkey", why=why)
@@ -187,7 +187,7 @@ async def ways(ctx: RequestContext) -> tuple[str, ...]:
         return wanted
 
     def work(unit: TenantUnit) -> bool:
-        return relying_party.knows_any(unit, ctx.services.settings, ctx.user.user_id)
+        return ceremonies.knows_any(unit, ctx.services.settings, ctx.user.user_id)
 
     works = await ctx.store.read(work)
     return tuple(one for one in wanted if works or one != "credential")
@@ -202,7 +202,7 @@ async def options(ctx: RequestContext) -> dict[str, Any]:
     def work(unit: SystemUnit) -> dict[str, Any]:
         user = users.get(unit.of(caller.tenant_id), caller.user_id)
         return ceremonies.assertion_options(
-            unit, ctx, user, relying_party.new_challenge(ctx, "reauthenticate", caller.session_id)
+            unit, ctx, user, ceremonies.new_challenge(ctx, "reauthenticate", caller.session_id)
         )
 
     return await ctx.services.store.read(work)
@@ -219,7 +219,7 @@ async def at_providers(ctx: RequestContext) -> tuple[ProviderWay, ...]:
     """Where :func:`begin_at_provider` may start."""
 
     def work(unit: TenantUnit) -> tuple[ProviderWay, ...]:
-        usable = provider_factors.usable_by(unit, ctx.user.user_id)
+        usable = provider_proofs.usable_by(unit, ctx.user.user_id)
         return tuple(ProviderWay(one.name, one.display_name or one.name) for one in usable if KINDS[one.kind].start)
 
     return await ctx.store.read(work)
@@ -235,9 +235,9 @@ async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> S
 
     def work(unit: SystemUnit) -> ProviderChoice:
         bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
-        provider: Provider = provider_factors.choose_provider(bound, ctx, name)
+        provider: Provider = provider_proofs.choose_provider(bound, ctx, name)
         address = return_address(tenant, provider, return_to, roles=caller.roles)
-        return ProviderChoice(tenant, provider, provider_factors.request_of(ctx, address))
+        return ProviderChoice(tenant, provider, provider_proofs.request_of(ctx, address))
 
     chosen = await ctx.services.store.read(work)
     kind = KINDS[chosen.provider.kind]

@@ -1,13 +1,95 @@
-"""The page of the docs that lists the reasons why a sign-in at a provider is refused: log and audit trail have them."""
+"""Refusals of sign-ins at a provider: reasons that several flows raise, the record of early ones, and their page."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
+from typing import Any, TypeVar
 
 import manifest_auth
-from manifest_auth.errors import Reason
+from manifest_auth.audit import Event
+from manifest_auth.errors import AccountDisabled, Marked, Reason, Refusal
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+from manifest_auth.text.languages import marked as _
+
+# Records refusals at the start of a sign-in at a provider, when the client is already known.
+#
+# They are recorded in the client's audit trail, within its budget of events.
+
+
+T = TypeVar("T")
+LONGEST_WHY = 1000
+START_AGAIN = _("This sign-in is over, start again")
+
+# Reasons that several flows raise.
+STATE_UNKNOWN = Reason(
+    "state: unknown or expired",
+    cause="more than ten minutes at the provider, the back button, a bookmark of the callback",
+    cure="start again at `startUrl`",
+)
+STATE_USED = STATE_UNKNOWN.also("state: used before")
+STATE_TAKEN = STATE_UNKNOWN.also("state: used meanwhile")
+OTHER_BROWSER = Reason(
+    "state: of another browser",
+    cause="the cookie did not come back: another browser or host name than at the start, or cookies are blocked. SAML "
+    "needs https, since its cookie must be `Secure`",
+    cure="start at the public address; https",
+)
+SWITCHED_OFF = Reason("provider is switched off", cause="just that", cure="switch it on; start again")
+CHANGED = SWITCHED_OFF.also("the provider was switched off, changed or deleted meanwhile")
+SUSPENDED = Reason("the client is suspended", cause="a system admin suspended the client", cure="restore the client")
+NO_CLIENT = Reason(
+    "no such client",
+    cause="a name that is not known here, or none where several fit",
+    cure="`client` and `provider` of the start; a system admin [pins the name](../domains.md#names-of-providers)",
+)
+UNLISTED = Reason("the return address was taken off the list meanwhile", cause="just that", cure="`returnAddresses`")
+
+
+def other_browser(ctx: RequestContext) -> Marked:
+    """The message for a callback without the cookie of the start."""
+    return _(
+        "This sign-in began in another browser, or not at %(address)s; start again there, with cookies allowed",
+        address=ctx.services.settings.public_url.rstrip("/"),
+    )
+
+
+class ClientRefusal(Exception):
+    """A refusal raised in a unit of work that only reads, with the client whose audit trail records it."""
+
+    def __init__(self, tenant_id: int, provider_id: int | None, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.tenant_id, self.provider_id, self.refusal = tenant_id, provider_id, refusal
+
+
+async def recorded(ctx: RequestContext, method: str, reading: Awaitable[T]) -> T:
+    """The result of ``reading``. Where that raises :class:`ClientRefusal`, the refusal is recorded and raised."""
+    try:
+        return await reading
+    except ClientRefusal as known:
+        raise await refuse(ctx, method, known.tenant_id, known.provider_id, known.refusal) from known
+
+
+async def refuse(
+    ctx: RequestContext, method: str, tenant_id: int, provider_id: int | None, refusal: Refusal
+) -> Refusal:
+    """Records a refusal; returns it, for the caller to raise."""
+    event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
+    detail: dict[str, Any] = {"method": method, "why": refusal.reason[:LONGEST_WHY]}
+    if provider_id is not None:
+        detail["provider"] = provider_id
+
+    def work(unit: TenantUnit) -> None:
+        ctx.services.anonymous_limits.record(unit, ctx, event, "", **detail)
+
+    await ctx.services.store.of(tenant_id).write(work)
+    return refusal
+
+
+# The page of the docs that lists the reasons why a sign-in at a provider is refused: log and audit trail have them.
+
 
 #: The packages that declare reasons.
 PACKAGES = ("protocols", "providers", "sign_in", "tenants")

@@ -18,7 +18,7 @@ from manifest_auth.providers import Provider
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, password, password_checks
+from manifest_auth.sign_in import completion, password
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.password import Attempt, Claim
@@ -185,7 +185,7 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
     if found.why_no_password:
         raise Conflict(found.why_no_password)
     counters = await _count(ctx, found)
-    fresh = await password_checks.hash_of_new(ctx, found.user, credentials.password, credentials.field)
+    fresh = await password.hash_of_new(ctx, found.user, credentials.password, credentials.field)
 
     def work(unit: SystemUnit) -> SignedIn:
         now_found = find(unit, ctx, credentials.token, credentials.purpose, lock=True)

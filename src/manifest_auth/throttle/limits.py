@@ -15,7 +15,7 @@ from manifest_auth.runtime.metrics import EntryPoint, Limit
 from manifest_auth.runtime.settings import HOUR
 from manifest_auth.store import Store, SystemUnit, TenantUnit
 from manifest_auth.text.machine_secrets import hash_of
-from manifest_auth.throttle import origins, throttle
+from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, networks_of, widened
 
 # Limits on what anonymous callers may write, by address and client.
@@ -81,7 +81,7 @@ class AnonymousLimits:
         blocked = throttle.count_each(
             unit, throttle.in_order(flow_counters(unit.tenant_id, request.address, request.now)), request.now
         )
-        if blocked is not None and devices and (known := origins.known_device(unit, devices)):
+        if blocked is not None and devices and (known := throttle.known_device(unit, devices)):
             limit = "origin"
             own = Counter(_key(unit.tenant_id, known, request.now), STARTED_FLOWS)
             blocked = throttle.count_each(unit, [own], request.now)

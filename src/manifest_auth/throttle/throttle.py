@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import BigInteger, bindparam, case, delete, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, func, literal, select, update
 
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.runtime.hashing import Hasher, HashProof
@@ -19,11 +19,14 @@ from manifest_auth.store import (
     Store,
     SystemUnit,
     TenantUnit,
+    among,
     cell,
     global_,
     row_list,
     rows,
+    tenant_condition,
     tenant_scoped,
+    texts,
     upsert,
 )
 from manifest_auth.store.tables import known_origins, throttles
@@ -422,3 +425,60 @@ def _clear_names(
 
 def _clear(unit: SystemUnit, keys: Iterable[str]) -> int:
     return sum(unit.change(CLEAR, of_key=key) for key in sorted(keys))
+
+
+# Origins: devices and networks from which a user signed in before.
+#
+# From these the user can sign in while anonymous callers wait.
+
+
+def _seen(origin: str) -> ColumnElement[str]:
+    same = _O.user_id == bindparam("user_id"), _O.origin == bindparam(origin)
+    return select(_O.origin).where(tenant_condition(known_origins), *same).correlate(None).scalar_subquery()
+
+
+#: The origin that the user signed in from before, for a statement of the tenant; takes :func:`looked_for`.
+KNOWN_ORIGIN = func.coalesce(_seen("device"), _seen("address"))
+_KNOWN_OF_USER = tenant_scoped(select(KNOWN_ORIGIN).where(_O.user_id == bindparam("user_id")).limit(1), str)
+_KNOWN_DEVICE = tenant_scoped(select(_O.origin).where(among(_O.origin, "origins")).order_by(_O.origin).limit(1), str)
+_REMEMBER = tenant_scoped(
+    upsert(known_origins)
+    .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
+    .on_conflict_do_update(
+        index_elements=["tenant_id", "user_id", "origin"],
+        set_={"seen_at": bindparam("now")},
+        where=_O.seen_at <= bindparam("stale"),
+    )
+)
+#: How exact it is when an address was seen: all that it decides is when the row is deleted, after more than a year.
+_ADDRESS_MS = DAY_MS
+_FORGET = tenant_scoped(delete(known_origins).where(_O.user_id == bindparam("user_id")))
+
+
+def looked_for(user_id: int, device: str | None, address: str) -> dict[str, Any]:
+    """Device and address of a request, the device first. ``user_id``: 0 for a missing account, which takes as long."""
+    here = address_origin(address)
+    return {"user_id": user_id, "device": device_origin(device) if device else here, "address": here}
+
+
+def known_origin(unit: TenantUnit, user_id: int, device: str | None, address: str) -> str | None:
+    """The origin of a request, if the user signed in from it before."""
+    return unit.first(_KNOWN_OF_USER, **looked_for(user_id, device, address))
+
+
+def known_device(unit: TenantUnit, devices: Iterable[str]) -> str | None:
+    """The origin of one of those devices from which any user of the client signed in before."""
+    return unit.first(_KNOWN_DEVICE, origins=texts(map(device_origin, devices)))
+
+
+def remember_origins(unit: TenantUnit, user_id: int, device: str, address: str, now: int) -> None:
+    """Stores that the user signed in from that device, and from that address if it is one."""
+    unit.change_later(_REMEMBER, user_id=user_id, origin=device_origin(device), now=now, stale=now)
+    if is_ip_address(address):
+        origin, stale = address_origin(address), now - _ADDRESS_MS
+        unit.change_later(_REMEMBER, user_id=user_id, origin=origin, now=now, stale=stale)
+
+
+def forget_origins(unit: TenantUnit, user_id: int) -> int:
+    """Deletes the user's origins; how many there were."""
+    return unit.change(_FORGET, user_id=user_id)

@@ -6,7 +6,7 @@ import pytest
 
 from manifest_auth import sessions
 from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.sessions.tokens.refresh import mint, verify
+from manifest_auth.sessions.tokens.issue import mint_refresh, verify_refresh
 from tests.support.accounts import keys_of
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal
@@ -29,11 +29,11 @@ async def _shown(app: App, path: str) -> str:
 async def test_the_key_of_another_purpose_signs_none(app: App, path: str, own: Purpose, other: Purpose) -> None:
     """The token of a real session, made again exactly, with one key and with the other."""
     ring, text = app.services.keys, await _shown(app, path)
-    shown = verify([ring.signing(own).raw], text, app.clock.ms)
+    shown = verify_refresh([ring.signing(own).raw], text, app.clock.ms)
 
     def made(purpose: Purpose) -> str:
         parent = None if set(shown.parent) == {"A"} else shown.parent
-        return mint(ring.signing(purpose).raw, shown.session_id, shown.own, parent, shown.expires_at)
+        return mint_refresh(ring.signing(purpose).raw, shown.session_id, shown.own, parent, shown.expires_at)
 
     assert made(own) == text
     for purpose in (other, Purpose.ACCESS, Purpose.ADMIN_ACCESS):
@@ -52,6 +52,6 @@ async def test_a_refresh_token_ends_with_its_session_at_the_latest(app: App) -> 
     while app.clock.ms + 7 * day < session.ends_at:
         app.clock.advance(6 * 86_400)
         text = (await app.refresh(text)).data["refreshToken"]
-        ends = verify([key.raw for key in ring.verifying(Purpose.REFRESH)], text, app.clock.ms).expires_at
+        ends = verify_refresh([key.raw for key in ring.verifying(Purpose.REFRESH)], text, app.clock.ms).expires_at
         assert ends == min(app.clock.ms + 30 * day, session.ends_at)
     assert ends == session.ends_at

@@ -19,7 +19,7 @@ from manifest_auth.app import build_services
 from manifest_auth.runtime.settings import load
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.tokens import RefreshToken, Rotation, rotate
-from manifest_auth.sessions.tokens.refresh import Decision, decide
+from manifest_auth.sessions.tokens.issue import Decision, decide
 from tests.support.application import FAST
 
 GRACE = 10_000

@@ -14,8 +14,7 @@ from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import HOUR
 from manifest_auth.sessions import Chain
-from manifest_auth.sessions.ends import ending
-from manifest_auth.sessions.sessions import advancing
+from manifest_auth.sessions.sessions import advancing, ending
 from manifest_auth.store import SystemUnit, columns, global_, installation_values
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name

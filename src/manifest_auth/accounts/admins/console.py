@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, select, update
 from manifest_auth.accounts.admins.second_factor import HAS_ONE, IS_REQUIRED
 from manifest_auth.context import AdminCaller
 from manifest_auth.runtime.settings import HOUR, MINUTE, Settings
-from manifest_auth.sessions.principal import cookie_hash
+from manifest_auth.sessions.principals import cookie_hash
 from manifest_auth.store import Store, SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions, system_admins
 

@@ -2,7 +2,7 @@
 
 A challenge is 256 random bits, of which only a hash is stored. It opens nothing by itself. It is used in the unit of
 work that opens the session, and ends after five answers, with its time, a new password, or what else voids what becomes
-a session later (:mod:`manifest_auth.sessions.ends`).
+a session later (:mod:`manifest_auth.sessions.sessions`).
 """
 
 from __future__ import annotations

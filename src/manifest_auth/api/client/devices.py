@@ -21,9 +21,8 @@ from manifest_auth.errors import (
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route
 from manifest_auth.http.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import badge, device_enrolment
-from manifest_auth.sign_in.badge import set_pin
-from manifest_auth.sign_in.device_enrolment import EnrolledDeviceData
+from manifest_auth.sign_in import badge
+from manifest_auth.sign_in.badge import EnrolledDeviceData, set_pin
 from manifest_auth.sign_in.devices import approval
 from manifest_auth.sign_in.devices.approval import DeviceData, PairingCodeData, PairingData
 
@@ -46,7 +45,7 @@ class OwnPinBody(msgspec.Struct, frozen=True):
 
 
 async def _enrol(ctx: RequestContext, call: Call[EnrolDeviceBody]) -> EnrolledDeviceData:
-    return await device_enrolment.enrol(ctx, call.body.code)
+    return await badge.enrol(ctx, call.body.code)
 
 
 async def _sign_in(ctx: RequestContext, call: Call[BadgeBody]) -> Answer[SignInData]:

@@ -31,11 +31,10 @@ from manifest_auth.http.sign_in_answer import SignInData, set_flow_cookie, signe
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import early_refusals, email_change, set_password
+from manifest_auth.sign_in import email_change, refusal_reasons, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers import saml_requests
-from manifest_auth.sign_in.providers.kinds import KINDS, start_address
-from manifest_auth.sign_in.providers.provider_choice import NO_PROVIDER, StartRequest, choose
+from manifest_auth.sign_in.providers.kinds import KINDS, NO_PROVIDER, StartRequest, choose, start_address
 from manifest_auth.sign_in.set_password import LinkInfo
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant
@@ -208,7 +207,7 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]
     kind = KINDS[provider.kind] if provider is not None else None
     if provider is None or kind is None or not kind.start:
         missing = NotFound(reason=f"{NO_PROVIDER} for an invited person")
-        raise await early_refusals.refuse(ctx, "link", tenant.id, None, missing)
+        raise await refusal_reasons.refuse(ctx, "link", tenant.id, None, missing)
     asked = StartRequest(
         provider=provider.name,
         client=tenant.identifier,

@@ -33,11 +33,11 @@ from manifest_auth.http.sign_in_answer import SignInData, redirect_outcome, set_
 from manifest_auth.protocols import webauthn
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
-from manifest_auth.sign_in.passkeys import own, sign_in
+from manifest_auth.sign_in.passkeys import sign_in
 from manifest_auth.sign_in.providers.provider_flow import Outcome
-from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
+from manifest_auth.sign_in.second_factor import continuing, enrollment, gate
 from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
-from manifest_auth.sign_in.second_factor.questions import Answer as Given
+from manifest_auth.sign_in.second_factor.gate import Answer as Given
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
@@ -103,7 +103,7 @@ def shown(row: Passkey) -> WirePasskey:
 
 async def _options(ctx: RequestContext, call: Call[OptionsBody]) -> Answer[OptionsData]:
     if call.body.challenge is not None:
-        return ok(OptionsData(await questions.to_answer(ctx, call.body.challenge)))
+        return ok(OptionsData(await gate.to_answer(ctx, call.body.challenge)))
     settings = ctx.services.settings
     cookie = shown_form_cookie(call.head, settings)
     holder = cookie or new_form_cookie(ctx)
@@ -118,20 +118,20 @@ async def _sign_in(ctx: RequestContext, call: Call[CredentialBody]) -> Answer[Si
 
 
 async def _begin_passkey(ctx: RequestContext, call: Call[None]) -> OptionsData:
-    return OptionsData(await own.begin(ctx))
+    return OptionsData(await enrollment.begin_passkey(ctx))
 
 
 async def _add(ctx: RequestContext, call: Call[NewPasskeyBody]) -> NewPasskeyData:
-    added = await own.add(ctx, call.body.credential, call.body.name)
+    added = await enrollment.add_passkey(ctx, call.body.credential, call.body.name)
     return NewPasskeyData(shown(added.passkey), added.recovery_codes or msgspec.UNSET)
 
 
 async def _rename(ctx: RequestContext, call: Call[NameBody]) -> WirePasskey:
-    return shown(await own.rename(ctx, call.path["id"], call.body.name))
+    return shown(await enrollment.rename_passkey(ctx, call.path["id"], call.body.name))
 
 
 async def _remove_passkey(ctx: RequestContext, call: Call[None]) -> NoData:
-    await own.remove(ctx, call.path["id"])
+    await enrollment.remove_passkey(ctx, call.path["id"])
     return NoData()
 
 
@@ -205,7 +205,7 @@ async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[Any
 
 async def _enrol(ctx: RequestContext, call: Call[EnrolBody]) -> EnrolData:
     if call.body.method == "passkey":
-        return EnrolData(public_key=await questions.to_enrol(ctx, call.body.challenge))
+        return EnrolData(public_key=await gate.to_enrol(ctx, call.body.challenge))
     app = await enrollment.enrol_totp(ctx, call.body.challenge)
     return EnrolData(app.secret, app.uri, app.qr)
 

@@ -13,11 +13,11 @@ from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import TRY, FlowRequest
 from manifest_auth.runtime.outgoing import LimitedOutgoing, NoPublicAddress, Outgoing, Unreachable
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import provider_tries
+from manifest_auth.sign_in.providers import provider_proofs
 from manifest_auth.sign_in.providers.kind import SignInStart
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice
-from manifest_auth.sign_in.providers.provider_tries import Tried
+from manifest_auth.sign_in.providers.provider_proofs import Tried
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import check_web_address
 
@@ -103,7 +103,7 @@ def _refused(sentence: str) -> ValidationError:
     return ValidationError(details=[(MEMBER, sentence)])
 
 
-# A manager starts to try a provider; see :mod:`manifest_auth.sign_in.providers.provider_tries`.
+# A manager starts to try a provider; see :mod:`manifest_auth.sign_in.providers.provider_proofs`.
 
 
 class Started(NamedTuple):
@@ -133,11 +133,11 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> Started | Tri
     try:
         return Started(await kind.begin(ctx, chosen, user.email), kind.cross_site)
     except (SsoFailed, ProviderUnavailable) as refusal:
-        failed = provider_tries.refused(ctx, refusal, is_admin=accounts.is_admin(ctx))
-        await ctx.store.write(lambda unit: provider_tries.record(unit, ctx, provider, failed))
+        failed = provider_proofs.refused_try(ctx, refusal, is_admin=accounts.is_admin(ctx))
+        await ctx.store.write(lambda unit: provider_proofs.record_try(unit, ctx, provider, failed))
         return failed
 
 
 async def result(ctx: RequestContext, provider: Provider) -> Tried | None:
     """The result of the last try of the provider by the caller's session."""
-    return await ctx.store.read(lambda unit: provider_tries.result_of(unit, ctx, provider, ctx.user.session_id))
+    return await ctx.store.read(lambda unit: provider_proofs.result_of_try(unit, ctx, provider, ctx.user.session_id))

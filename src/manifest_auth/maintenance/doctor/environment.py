@@ -12,7 +12,7 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
 from manifest_auth.runtime.running import differing
 from manifest_auth.runtime.settings import Settings, SettingsError, admin_networks, is_loopback_host, proxy_networks
-from manifest_auth.sign_in.passkeys import relying_party
+from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.store import Store, global_
 from manifest_auth.store.tables import nodes
 from manifest_auth.tenants.claims import ClaimOverview, list_all_claims
@@ -230,7 +230,7 @@ async def licence_findings(settings: Settings, store: Store) -> list[Finding]:
 
 async def passkey_findings(settings: Settings, store: Store) -> list[Finding]:
     """Levels and texts of the findings."""
-    now = await relying_party.look_at_passkeys(store, settings)
+    now = await ceremonies.look_at_passkeys(store, settings)
     found = []
     if now.void:
         made_for = now.kept if now.rp_id != now.kept else "another name"

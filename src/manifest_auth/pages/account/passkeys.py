@@ -17,8 +17,8 @@ from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import start
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.passkeys import own as passkeys
 from manifest_auth.sign_in.second_factor import enrollment
+from manifest_auth.sign_in.second_factor import enrollment as passkeys
 from manifest_auth.sign_in.second_factor.enrollment import Own
 from manifest_auth.text import fields
 
@@ -81,7 +81,7 @@ async def _again(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Ans
 
 
 async def _list(ctx: RequestContext, done: str = "") -> View:
-    found, accepted = await enrollment.look_at_factors(ctx), await passkeys.accepted(ctx)
+    found, accepted = await enrollment.look_at_factors(ctx), await passkeys.accepted_passkeys(ctx)
     view = PasskeysView(
         said=done,
         own=found,
@@ -92,9 +92,9 @@ async def _list(ctx: RequestContext, done: str = "") -> View:
 
 
 async def _add_page(ctx: RequestContext, call: PageCall[Any], name: str = "") -> View:
-    """Raises as :func:`manifest_auth.sign_in.passkeys.own.begin`."""
+    """Raises as :func:`manifest_auth.sign_in.second_factor.enrollment.begin_passkey`."""
     call.here = f"{PATH}?way=new"
-    view = AddView(name=name, options=start.passkey_json(await passkeys.begin(ctx)))
+    view = AddView(name=name, options=start.passkey_json(await passkeys.begin_passkey(ctx)))
     return View(view, template=ADD, brand=brands.of_user(ctx.user))
 
 
@@ -113,14 +113,14 @@ async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | An
     form = call.fields
     name = form.name.strip()
     if form.act == "remove":
-        await passkeys.remove(ctx, form.id)
+        await passkeys.remove_passkey(ctx, form.id)
         return flash.after(ctx, PATH, "passkey-removed")
     if form.act == "rename":
         require(name=name)
-        await passkeys.rename(ctx, form.id, name)
+        await passkeys.rename_passkey(ctx, form.id, name)
         return flash.after(ctx, PATH, "passkey-renamed")
     try:
-        added = await passkeys.add(ctx, start.read_passkey(form.credential), name)
+        added = await passkeys.add_passkey(ctx, start.read_passkey(form.credential), name)
     except ValidationError as refusal:
         if any(field in ("", "credential") for field, _ in refusal.details):
             raise ValidationError(details=[("", start.NOT_MADE)], reason=refusal.reason) from None

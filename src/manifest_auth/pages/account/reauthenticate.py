@@ -21,7 +21,7 @@ from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code, OtherW
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.reauthentication import ProviderWay
-from manifest_auth.sign_in.second_factor.questions import Answer as Given
+from manifest_auth.sign_in.second_factor.gate import Answer as Given
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields
 

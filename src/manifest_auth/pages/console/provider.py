@@ -46,7 +46,7 @@ from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
-from manifest_auth.sign_in.providers.provider_tries import Tried
+from manifest_auth.sign_in.providers.provider_proofs import Tried
 from manifest_auth.tenants.claims import domains
 from manifest_auth.text.models import convert
 from manifest_auth.throttle.limits import FLOW_LIFE_S

@@ -16,7 +16,7 @@ from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
 from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData
-from manifest_auth.sign_in.providers.provider_tries import Tried
+from manifest_auth.sign_in.providers.provider_proofs import Tried
 from manifest_auth.tenants.claims import Claim
 
 # Between the texts of a provider's form and the members of a body.

@@ -17,10 +17,10 @@ from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import done, start, step
 from manifest_auth.pages.sign_in.step import StateQuery
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import continuing, enrollment, questions
+from manifest_auth.sign_in.second_factor import continuing, enrollment, gate
 from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
-from manifest_auth.sign_in.second_factor.questions import Answer as Given
-from manifest_auth.sign_in.second_factor.questions import Question
+from manifest_auth.sign_in.second_factor.gate import Answer as Given
+from manifest_auth.sign_in.second_factor.gate import Question
 from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
 
@@ -75,7 +75,7 @@ class FactorView(msgspec.Struct, frozen=True):
 
 async def _show_factor(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
     try:
-        question = await questions.look_at_question(ctx, step.shown(ctx, call.head))
+        question = await gate.look_at_question(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     if question.enrols:
@@ -107,12 +107,12 @@ async def _view(
 
 async def _options(ctx: RequestContext, call: PageCall[Any]) -> str:
     """What the browser needs to answer with a passkey. The challenge stays in its cookie: no script asks."""
-    return start.passkey_json(await questions.to_answer(ctx, step.shown(ctx, call.head)))
+    return start.passkey_json(await gate.to_answer(ctx, step.shown(ctx, call.head)))
 
 
 async def _again_factor(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
     try:
-        question = await questions.look_at_question(ctx, step.shown(ctx, call.head))
+        question = await gate.look_at_question(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     return await _view(ctx, call, question, call.fields.way, trust=bool(call.fields.trust))
@@ -219,7 +219,7 @@ async def _again_enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View |
 async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_passkey: bool) -> View | Answer[None]:
     try:
         challenge = step.shown(ctx, call.head)
-        question = await questions.look_at_question(ctx, challenge)
+        question = await gate.look_at_question(ctx, challenge)
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     s = step.seal_state(ctx, call.form_cookie, step.state_of(question))
@@ -229,7 +229,7 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
     brand, again = brands.of_client(question.tenant), step.way_address(step.SIGN_IN, s)
     there = f"{call.here}&way=passkey" if "passkey" in question.methods else ""
     if there and by_passkey:
-        options = start.passkey_json(await questions.to_enrol(ctx, challenge))
+        options = start.passkey_json(await gate.to_enrol(ctx, challenge))
         other = call.here if "totp" in question.methods else ""
         call.here = there
         making = PasskeyView(

@@ -54,8 +54,7 @@ from manifest_auth.pages.sign_in.provider_errors import Tried
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import saml, saml_requests
 from manifest_auth.sign_in.providers.kind import Kind
-from manifest_auth.sign_in.providers.kinds import KINDS
-from manifest_auth.sign_in.providers.provider_choice import StartRequest, choose
+from manifest_auth.sign_in.providers.kinds import KINDS, StartRequest, choose
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.text import fields
 from manifest_auth.text.json_schema import BASE64

@@ -22,8 +22,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import return_addresses
 from manifest_auth.sign_in.providers import kinds
 from manifest_auth.sign_in.providers.kinds import start_address
-from manifest_auth.sign_in.second_factor import questions
-from manifest_auth.sign_in.second_factor.questions import Question
+from manifest_auth.sign_in.second_factor import gate
+from manifest_auth.sign_in.second_factor.gate import Question
 from manifest_auth.tenants import Tenant
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
@@ -191,7 +191,7 @@ async def begin(
 ) -> Answer[None]:
     """On to the page that asks for the factor, or enrols it. ``form_cookie``: of the browser, by which it can begin
     again with what it typed. Raises InvalidToken, TokenExpired."""
-    state = state_of(await questions.look_at_question(ctx, due.challenge))
+    state = state_of(await gate.look_at_question(ctx, due.challenge))
     await ctx.services.keys.ensure_current()
     path = ENROL if due.methods else SECOND_FACTOR
     address = way_address(path, seal_state(ctx, form_cookie, state))

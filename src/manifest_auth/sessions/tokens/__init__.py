@@ -5,8 +5,16 @@ Owns ``signing_keys``.
 Never reads a user or a request: the caller checks whether a token's session is alive.
 """
 
-from manifest_auth.sessions.tokens.access import VerifiedTokens
+from manifest_auth.sessions.tokens.access import (
+    Grant,
+    ServiceTokens,
+    VerifiedServiceToken,
+    VerifiedTokens,
+    is_service_token,
+    mint_service_token,
+)
 from manifest_auth.sessions.tokens.issue import (
+    RefreshToken,
     Rotation,
     Subject,
     TokenPair,
@@ -30,7 +38,3 @@ from manifest_auth.sessions.tokens.keys import (
     find_key,
     find_listed_key,
 )
-from manifest_auth.sessions.tokens.refresh import RefreshToken
-from manifest_auth.sessions.tokens.service import Grant, ServiceTokens, VerifiedServiceToken
-from manifest_auth.sessions.tokens.service import is_one as is_service_token
-from manifest_auth.sessions.tokens.service import mint as mint_service_token

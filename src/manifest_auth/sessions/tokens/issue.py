@@ -5,16 +5,110 @@ The two differ in the session's table; they pass in a :class:`Rotation`.
 
 from __future__ import annotations
 
+import enum
+import hashlib
+import hmac
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from manifest_auth.errors import InvalidToken
+from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import Chain
-from manifest_auth.sessions.tokens import access, refresh
+from manifest_auth.sessions.tokens import access
 from manifest_auth.sessions.tokens.keys import KeyRing, Purpose
-from manifest_auth.sessions.tokens.refresh import Decision, RefreshToken
+from manifest_auth.text.base64url import decode, encode
+
+# Refresh tokens: signed values without a table, whose rotation is committed by use.
+#
+# A token contains its session, its own id and its parent's. The session's row stores only the ids of the current and
+# the previous token, and when that changed. :func:`decide` is the whole rule, as a pure function; one conditional
+# update in the store decides the race between two children of one parent.
+#
+# Text: ``mrt_`` and base64url of ``version(1) session(16) own(12) parent(12) expires(8) mac(32)``; the length leaves no
+# spare bits, so a token has only one spelling. The MAC is keyed BLAKE2b (RFC 7693): as strong as HMAC-SHA-256, and it
+# does not release the interpreter lock.
+
+
+_PREFIX = "mrt_"
+_VERSION = b"\x01"
+_LENGTH = 1 + 16 + 12 + 12 + 8
+_NO_PARENT = b"\0" * 12
+_FIRST = encode(_NO_PARENT)
+TEXT_LENGTH = len(_PREFIX) + (_LENGTH + 32) // 3 * 4
+
+
+class RefreshToken(NamedTuple):
+    """The content of a genuine refresh token."""
+
+    session_id: str
+    own: str
+    parent: str
+    expires_at: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is its session's first token, which the sign-in issued."""
+        return self.parent == _FIRST
+
+
+class Decision(enum.Enum):
+    CHILD = "child"  # the current token: issue a child, commit nothing
+    COMMIT = "commit"  # the first use of a child of the current token: it becomes current
+    SUCCEED = "succeed"  # strict: the current token is replaced as its child is issued
+    AGAIN = "again"  # replaced a moment ago: answer again with the current token
+    REUSED = "reused"  # replaced longer ago: an attacker may have a copy
+
+
+def decide(presented: RefreshToken, chain: Chain, now: int, grace_ms: int, *, strict: bool) -> Decision:
+    """Decides how a genuine token of a live session is answered. ``now`` and ``grace_ms`` in milliseconds."""
+    if presented.own == chain.current:
+        return Decision.SUCCEED if strict else Decision.CHILD
+    if presented.parent == chain.current:
+        return Decision.COMMIT
+    just_now = now - chain.changed_at <= grace_ms
+    if just_now and chain.previous is not None and chain.previous in (presented.own, presented.parent):
+        return Decision.AGAIN
+    return Decision.REUSED
+
+
+def _mac(key: bytes, body: bytes) -> bytes:
+    return hashlib.blake2b(body, key=key, digest_size=32, person=b"manifest refresh").digest()
+
+
+def mint_refresh(key: bytes, session_id: str, own: str, parent: str | None, expires_at: int) -> str:
+    """A token as text, authenticated with keyed BLAKE2b."""
+    body = b"".join(
+        (
+            _VERSION,
+            decode(session_id),
+            decode(own),
+            decode(parent) if parent else _NO_PARENT,
+            expires_at.to_bytes(8, "big"),
+        )
+    )
+    return _PREFIX + encode(body + _mac(key, body))
+
+
+def verify_refresh(keys: list[bytes], text: str, now: int) -> RefreshToken:
+    """The content of a token. Raises InvalidToken, and TokenExpired for one with a valid MAC."""
+    if len(text) != TEXT_LENGTH or not text.startswith(_PREFIX) or not text.isascii():
+        raise InvalidToken(reason="refresh token: shape")
+    try:
+        raw = decode(text[len(_PREFIX) :])
+    except ValueError:
+        raise InvalidToken(reason="refresh token: base64") from None
+    body, mac = raw[:_LENGTH], raw[_LENGTH:]
+    # All keys are tried without an early exit; there are one or two of them.
+    genuine = [hmac.compare_digest(_mac(key, body), mac) for key in keys]
+    if not any(genuine) or body[:1] != _VERSION:
+        raise InvalidToken(reason="refresh token: signature")
+    presented = RefreshToken(
+        encode(body[1:17]), encode(body[17:29]), encode(body[29:41]), int.from_bytes(body[41:49], "big")
+    )
+    if presented.expires_at <= now:
+        raise TokenExpired(reason="refresh token")
+    return presented
 
 
 class TokenKind(NamedTuple):
@@ -86,7 +180,7 @@ def pair(tools: TokenTools, kind: TokenKind, subject: Subject, own: str, parent:
     token = access.mint(tools.keys, tools.settings.issuer, kind.access, claims)
     expires_at = min(now + kind.refresh_ttl * 1000, subject.ends_at)
     key = tools.keys.signing(kind.refresh).raw
-    return TokenPair(token, refresh.mint(key, subject.session_id, own, parent, expires_at), seconds)
+    return TokenPair(token, mint_refresh(key, subject.session_id, own, parent, expires_at), seconds)
 
 
 async def read_refresh(tools: TokenTools, purpose: Purpose, text: str, now: int) -> RefreshToken:
@@ -94,11 +188,11 @@ async def read_refresh(tools: TokenTools, purpose: Purpose, text: str, now: int)
     await tools.keys.ensure_current()
     keys = [key.raw for key in tools.keys.verifying(purpose)]
     try:
-        return refresh.verify(keys, text, now)
+        return verify_refresh(keys, text, now)
     except InvalidToken:
         if not await tools.keys.refresh():  # another node rotated the keys, and its announcement is still on its way
             raise
-    return refresh.verify([key.raw for key in tools.keys.verifying(purpose)], text, now)
+    return verify_refresh([key.raw for key in tools.keys.verifying(purpose)], text, now)
 
 
 def rotate(tools: TokenTools, presented: RefreshToken, rotation: Rotation, now: int) -> tuple[str, str | None] | None:
@@ -109,7 +203,7 @@ def rotate(tools: TokenTools, presented: RefreshToken, rotation: Rotation, now: 
     grace_ms = tools.settings.refresh_grace * 1000
     while True:
         chain = rotation.chain()
-        decision = refresh.decide(presented, chain, now, grace_ms, strict=rotation.strict)
+        decision = decide(presented, chain, now, grace_ms, strict=rotation.strict)
         if decision is Decision.CHILD:
             return tools.random.text(12), presented.own
         if decision is Decision.AGAIN:

@@ -395,9 +395,6 @@ class KeyRing:
         )
 
 
-# The list of signing keys, without their secrets.
-
-
 class ListedKey(NamedTuple):
     """A key without its secret."""
 

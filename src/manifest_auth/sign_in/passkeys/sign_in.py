@@ -21,7 +21,7 @@ from manifest_auth.sign_in import completion, exchange_codes
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.exchange_codes import Coded
-from manifest_auth.sign_in.passkeys import ceremonies, relying_party
+from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -52,11 +52,11 @@ async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
     passkeys are off, RateLimited."""
 
     def work(unit: SystemUnit) -> dict[str, Any] | Wait:
-        party = relying_party.current(unit, ctx.services.settings)
+        party = ceremonies.current_party(unit, ctx.services.settings)
         counters = throttle.by_address(_OPTIONS, lambda network: _options_key(network, ctx.now), ctx.address)
         if wait := _count(unit, ctx, counters):
             return wait
-        return webauthn.request(party.id, relying_party.new_challenge(ctx, "sign-in", holder), [])
+        return webauthn.request(party.id, ceremonies.new_challenge(ctx, "sign-in", holder), [])
 
     found = await ctx.services.store.write_quickly(work)
     if isinstance(found, Wait):
@@ -103,14 +103,14 @@ async def _counted(
 
 def _prove(unit: SystemUnit, ctx: RequestContext, given: PasskeyAnswer) -> tuple[Passkey, Identity]:
     """The passkey and its owner, whose row is locked from here on. Raises InvalidCredentials, OtherClient."""
-    party = relying_party.current(unit, ctx.services.settings)
+    party = ceremonies.current_party(unit, ctx.services.settings)
     row: Passkey | None = None
     try:
         row = passkey_rows.find(unit, webauthn.credential_id_of(given.credential))
         if row is None:
             raise _failed(unit, ctx, None, "unknown credential", _UNKNOWN)
         challenge = webauthn.challenge_of(given.credential)
-        if why := relying_party.why_not_valid(ctx, "sign-in", given.holder, challenge):
+        if why := ceremonies.why_not_valid(ctx, "sign-in", given.holder, challenge):
             raise WebauthnRefused(why)
         asserted = ceremonies.verify(unit.of(row.tenant_id), party, row, given.credential, challenge, named=False)
     except WebauthnRefused as refused:
@@ -118,7 +118,7 @@ def _prove(unit: SystemUnit, ctx: RequestContext, given: PasskeyAnswer) -> tuple
     bound = unit.of(row.tenant_id)
     user, tenant = users.get_with_tenant(bound, row.user_id)
     _check_client(unit, ctx, tenant, row, given.client)
-    if not relying_party.use_challenge(unit, challenge):
+    if not ceremonies.use_challenge(unit, challenge):
         refusal = _failed(unit, ctx, row, "challenge used before")
         refusal.replay = "passkey"
         raise refusal

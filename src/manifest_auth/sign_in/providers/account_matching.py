@@ -15,9 +15,9 @@ from manifest_auth.errors import Conflict, Marked, NoSeat, Reason, Replay, SsoFa
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Identity, Issuer, LinkedBy, Provider, ProviderEmail
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.early_refusals import CHANGED
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.sign_in.providers.group_roles import RANK
+from manifest_auth.sign_in.refusal_reasons import CHANGED
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.text import fields

@@ -21,9 +21,8 @@ from manifest_auth.providers import GroupClaim, Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.browser_identity import BrowserCookies
-from manifest_auth.sign_in.providers import code_flow, microsoft, provider_flow
+from manifest_auth.sign_in.providers import microsoft, provider_flow
 from manifest_auth.sign_in.providers.account_matching import Person
-from manifest_auth.sign_in.providers.code_flow import CallbackParams
 from manifest_auth.sign_in.providers.kind import Callback, CookieOf, OurselvesData, SignInStart
 from manifest_auth.sign_in.providers.microsoft import (
     OTHER_DIRECTORY,
@@ -33,7 +32,13 @@ from manifest_auth.sign_in.providers.microsoft import (
     MicrosoftSettings,
     TrustEmail,
 )
-from manifest_auth.sign_in.providers.oidc import Audiences
+from manifest_auth.sign_in.providers.oidc import (
+    Audiences,
+    CallbackParams,
+    calling_provider,
+    end_code_flow,
+    start_code_flow,
+)
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants.claims import pinned_names
@@ -108,9 +113,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
 
     async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
         addresses = oidc.CallbackAddresses(callback_of(ctx))
-        return await code_flow.start_code_flow(
-            ctx, chosen, registration_of(ctx, chosen.provider), addresses, login_hint
-        )
+        return await start_code_flow(ctx, chosen, registration_of(ctx, chosen.provider), addresses, login_hint)
 
     async def _end(
         self, ctx: RequestContext, returned: CallbackParams, cookie_of: CookieOf, browser: BrowserCookies
@@ -130,7 +133,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
         def issuer_of(asked: Provider) -> str:
             return registration_of(ctx, asked).issuer
 
-        return await code_flow.end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
+        return await end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 
 KIND = _Dynamics()
@@ -143,7 +146,7 @@ async def _ask(
     cloud, deadline = microsoft.cloud_of(ctx, settings), services.outgoing.deadline(provider.tenant_id)
     nonce, verifier = sign_in_flows.open_secrets(services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
-    async with code_flow.calling_provider(ctx, provider):
+    async with calling_provider(ctx, provider):
         try:
             redeemed = await services.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
             if redeemed.claims.get("tid") != settings.directory:

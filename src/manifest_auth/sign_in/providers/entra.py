@@ -38,7 +38,6 @@ from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ExternalCaller
 from manifest_auth.sign_in import completion
-from manifest_auth.sign_in.early_refusals import SUSPENDED, SWITCHED_OFF
 from manifest_auth.sign_in.providers import account_matching, provider_flow
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.sign_in.providers.microsoft import (
@@ -51,6 +50,7 @@ from manifest_auth.sign_in.providers.microsoft import (
     person_of,
 )
 from manifest_auth.sign_in.providers.oidc import are_scopes
+from manifest_auth.sign_in.refusal_reasons import SUSPENDED, SWITCHED_OFF
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up

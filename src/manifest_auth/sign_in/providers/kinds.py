@@ -1,4 +1,4 @@
-"""Registry of all kinds of identity providers, a line each, and the discovery of the providers of an e-mail address."""
+"""Registry of all kinds of identity providers, and the provider that an address or a start means."""
 
 from __future__ import annotations
 
@@ -7,13 +7,29 @@ from typing import Any, NamedTuple
 import msgspec
 
 from manifest_auth import providers, tenants
+from manifest_auth.accounts import one_time_links
+from manifest_auth.accounts.one_time_links import Link, Purpose
+from manifest_auth.errors import AccountDisabled, NotFound, Replay, SsoFailed, ValidationError
 from manifest_auth.providers import KindSettings, Provider, ProviderOption
 from manifest_auth.providers.settings import settings_of as stored_settings_of
+from manifest_auth.providers.sign_in_flows import FlowRequest
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import exchange_codes, refusal_reasons
 from manifest_auth.sign_in.providers import dynamics, entra, oidc, saml
+from manifest_auth.sign_in.providers.account_matching import INVITATION_OVER
 from manifest_auth.sign_in.providers.kind import Kind
-from manifest_auth.store import SystemUnit
+from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
+from manifest_auth.sign_in.refusal_reasons import NO_CLIENT, SUSPENDED, SWITCHED_OFF, ClientRefusal
+from manifest_auth.sign_in.return_addresses import is_web
+from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.tenants.claims import pinned_names
 from manifest_auth.text.canonical import email_domain
+from manifest_auth.text.languages import marked as _
+
+# Registry of all kinds of identity providers, a line each, and the discovery of the providers of an e-mail address.
+
 
 # The registry: all kinds of identity providers, a line each.
 
@@ -90,3 +106,104 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
         listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.disabled_at is None and KINDS[p.kind].start]
         own = [ProviderOption(client, p.name, p.display_name, p.kind) for p in listed]
     return WaysIn(client, password, own)
+
+
+# The provider that a request to start a sign-in means, and the address that the browser returns to.
+
+
+_NOT_PINNED = NO_CLIENT.also("no client named, and the provider's name is not pinned")
+_NONE = NO_CLIENT.also("the client has no such provider")
+NO_PROVIDER = NO_CLIENT.also("no such provider")
+_INVITATION = INVITATION_OVER.also("invitation: unknown, used or expired")
+
+
+class StartRequest(NamedTuple):
+    """The parameters of a request to start a sign-in. ``invitation``: its token; ``invitation_id``: of one whose token
+    was shown before."""
+
+    provider: str | None
+    client: str | None
+    return_to: str
+    response: str
+    challenge: str
+    invitation: str
+    devices: tuple[str, ...]
+    invitation_id: int | None = None
+    login_hint: str = ""
+
+
+async def choose(ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
+    """The provider that the request means. Raises NotFound, ValidationError, SsoFailed when it is switched off,
+    AccountDisabled when the client is suspended: before the login at the provider rather than after it."""
+    choosing = ctx.services.store.read(lambda unit: _choose(unit, ctx, kind, asked))
+    return await counted(ctx, kind.name, refusal_reasons.recorded(ctx, kind.name, choosing), no_result_yet)
+
+
+def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
+    tenant = _client(unit, kind, asked)
+    try:
+        found = _of_tenant(unit.of(tenant.id), kind.name, asked.provider)
+    except NotFound as missing:
+        raise ClientRefusal(tenant.id, None, missing) from None
+    if tenant.suspended_at is not None:
+        refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
+        raise ClientRefusal(tenant.id, found.id, refusal)
+    if found.disabled_at is not None:
+        off = SsoFailed(_("This way to sign in is switched off"), reason=SWITCHED_OFF)
+        raise ClientRefusal(tenant.id, found.id, off)
+    bound = unit.of(tenant.id)
+    is_invited = bool(asked.invitation) or asked.invitation_id is not None
+    invitation = _invitation(bound, asked)
+    if is_invited and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
+        replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
+        over = SsoFailed(_("The invitation is not open any more"), reason=_INVITATION, replay=replay)
+        raise ClientRefusal(tenant.id, found.id, over)
+    return_to = return_address(tenant, found, asked.return_to, asked.response)
+    is_apps = asked.response == "code" and not is_web(return_to)
+    challenge = exchange_codes.check_challenge(asked.challenge, is_needed=is_apps)
+    request = FlowRequest(
+        return_to=return_to,
+        response=asked.response,
+        challenge=challenge,
+        link_session_id=None,
+        invitation_id=invitation.id if invitation else None,
+        devices=asked.devices,
+    )
+    return ProviderChoice(tenant, found, request)
+
+
+def _invitation(unit: TenantUnit, asked: StartRequest) -> Link | None:
+    if asked.invitation_id is not None:
+        return one_time_links.find_by_id(unit, asked.invitation_id)
+    return one_time_links.find(unit, asked.invitation) if asked.invitation else None
+
+
+def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tenant:
+    """The client that the request names; else the one to which the provider's name, or the default name of the kind, is
+    pinned. Raises NotFound, ValidationError."""
+    if asked.client is not None:
+        named = tenants.find(unit, asked.client)
+        if named is None:
+            raise NotFound(reason=NO_CLIENT.text)
+        return named
+    name = asked.provider or kind.usual_name
+    meant = pinned_names.client_of(unit, name) if name is not None else None
+    if meant is None and asked.provider is not None:
+        raise NotFound(reason=_NOT_PINNED.text)
+    if meant is None:
+        raise ValidationError(details=[("client", _("Required"))])
+    return meant
+
+
+def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
+    if name is None:
+        fitting = [p for p in providers.list_all(unit) if p.kind == kind and p.disabled_at is None]
+        if len(fitting) > 1:
+            raise ValidationError(details=[("provider", "Required: the client has several")])
+        if fitting:
+            return fitting[0]
+        raise NotFound(reason=_NONE.text)
+    found = providers.find(unit, name)
+    if found is None or found.kind != kind:
+        raise NotFound(reason=NO_PROVIDER.text)
+    return found

@@ -33,10 +33,10 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.early_refusals import LONGEST_WHY, START_AGAIN, SUSPENDED, UNLISTED
 from manifest_auth.sign_in.exchange_codes import Coded
-from manifest_auth.sign_in.providers import account_matching, provider_factors, provider_tries
+from manifest_auth.sign_in.providers import account_matching, provider_proofs
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
+from manifest_auth.sign_in.refusal_reasons import LONGEST_WHY, START_AGAIN, SUSPENDED, UNLISTED
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.text.languages import marked as _
@@ -171,11 +171,11 @@ async def complete(
     Raises SsoFailed, AccountDisabled.
     """
     if flow is not None and flow.is_try:
-        await provider_tries.complete(ctx, provider, person, flow, browser, use)
+        await provider_proofs.complete_try(ctx, provider, person, flow, browser, use)
         return Outcome.of_try(flow)
     if flow is not None and flow.is_reauthentication:
         listed = partial(_is_listed, provider=provider, address=flow.return_to)
-        await provider_factors.complete_reauthentication(ctx, provider, person, flow, use, listed)
+        await provider_proofs.complete_reauthentication(ctx, provider, person, flow, use, listed)
         return Outcome(return_to, is_proof=True)
     arrival = _Arrival(
         ctx=ctx, provider=provider, person=person, browser=browser, flow=flow, return_to=return_to, use=use, also=also
@@ -226,7 +226,7 @@ def _end(arrival: _Arrival, pending: Pending, end: Callable[..., T], unit: Syste
     """What ``end`` makes of the person: a session or a code. A refusal keeps earlier writes, so what a provider gave
     for later is stored after the completion, or where only a second factor is due."""
     ctx, provider = arrival.ctx, arrival.provider
-    identity = provider_factors.identity_of(provider, _match(unit, arrival), arrival.person, ctx.now)
+    identity = provider_proofs.identity_of(provider, _match(unit, arrival), arrival.person, ctx.now)
     try:
         done = end(unit, ctx, provider.tenant_id, identity, arrival.browser, pending)
     except MfaRequired:

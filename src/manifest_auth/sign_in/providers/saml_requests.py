@@ -13,7 +13,7 @@ from manifest_auth.errors import Conflict, Reason, SsoFailed, ValidationError
 from manifest_auth.providers import KindSettings, Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import provider_factors, provider_flow
+from manifest_auth.sign_in.providers import provider_flow, provider_proofs
 from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice
 from manifest_auth.store import SystemUnit
@@ -162,7 +162,7 @@ def _request(
     authenticate anew."""
     from manifest_auth.protocols import saml
 
-    contexts = provider_factors.contexts_of(provider.rules)
+    contexts = provider_proofs.contexts_of(provider.rules)
     request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx), force, contexts)
     if not provider.own(SamlSettings).sign_requests:
         return request, None, None

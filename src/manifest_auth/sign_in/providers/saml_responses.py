@@ -16,14 +16,14 @@ from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import early_refusals
+from manifest_auth.sign_in import refusal_reasons
 from manifest_auth.sign_in.browser_identity import BrowserCookies
-from manifest_auth.sign_in.early_refusals import NO_CLIENT, OTHER_BROWSER, START_AGAIN, SWITCHED_OFF, ClientRefusal
-from manifest_auth.sign_in.providers import provider_flow, provider_tries
+from manifest_auth.sign_in.providers import provider_flow, provider_proofs
 from manifest_auth.sign_in.providers.account_matching import Person, ProviderProof
 from manifest_auth.sign_in.providers.kind import CookieOf
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.providers.saml_requests import SamlSettings, acs, entity_id
+from manifest_auth.sign_in.refusal_reasons import NO_CLIENT, OTHER_BROWSER, START_AGAIN, SWITCHED_OFF, ClientRefusal
 from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import seen_assertions
 from manifest_auth.tenants import Tenant
@@ -258,7 +258,7 @@ async def _finish(
     try:
         shown = await ctx.services.saml_thread.run(lambda: saml.read_response(received.response))
         reading = ctx.services.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
-        found = await early_refusals.recorded(ctx, SamlSettings.kind, reading)
+        found = await refusal_reasons.recorded(ctx, SamlSettings.kind, reading)
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
     except saml.SamlRefused as error:
@@ -270,7 +270,7 @@ async def _finish(
 
     if flow is None:
         return None, await judged()
-    return flow, await provider_tries.recorded(ctx, flow, found[0].provider, browser, judged, Outcome.of_try(flow))
+    return flow, await provider_proofs.try_recorded(ctx, flow, found[0].provider, browser, judged, Outcome.of_try(flow))
 
 
 async def _complete(
@@ -381,7 +381,7 @@ def _mismatch(
     if received.relay_state and not sign_in_flows.has_state(flow, received.relay_state):
         return SsoFailed(reason=_OTHER_SIGN_IN)
     if not flow.is_from(cookie):
-        return SsoFailed(early_refusals.other_browser(ctx), reason=_OTHER_BROWSER)
+        return SsoFailed(refusal_reasons.other_browser(ctx), reason=_OTHER_BROWSER)
     return None
 
 

@@ -19,12 +19,12 @@ from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.sign_in.password import Credentials
-from manifest_auth.sign_in.second_factor import enrollment, gate, questions
-from manifest_auth.sign_in.second_factor.questions import OVER, Answer, Judged, judge, open_challenge, pending_of
+from manifest_auth.sign_in.second_factor import enrollment, gate
+from manifest_auth.sign_in.second_factor.gate import OVER, Answer, Judged, check_answer, open_challenge, pending_of
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
-from manifest_auth.throttle import origins, throttle
+from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 ENTRY_POINT: EntryPoint = "second_factor"
@@ -116,7 +116,9 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
     is locked first, in the same order as where the answer is judged."""
     challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
-    known = origins.known(bound, user.id, browser_identity.device_of_user(ctx, user.id, browser.devices), ctx.address)
+    known = throttle.known_origin(
+        bound, user.id, browser_identity.device_of_user(ctx, user.id, browser.devices), ctx.address
+    )
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
     attempt = _Attempt(challenge=challenge, tenant=tenant, user=user, counters=counters)
     if wait := ctx.services.throttle.count(unit, counters, ctx.now):
@@ -144,7 +146,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
         refused = ceremonies.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
         judged = Judged(None if refused else "passkey", why=refused)
     else:
-        judged = judge(bound, ctx, user, judging.answer)
+        judged = check_answer(bound, ctx, user, judging.answer)
     if judged.way is None:
         raise _wrong(unit, judging, judged, challenge)
     if not challenges.use(bound, challenge, ctx.now) and not challenge.enrols:
@@ -153,7 +155,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
         throttle.succeeded(unit, judging.attempt.counters)
     if judged.way == "recovery":
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
-        questions.recovery_code_used(bound, ctx, tenant, user)
+        gate.recovery_code_used(bound, ctx, tenant, user)
     finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
     # Last: a new password, or a new factor, ends the trust that there was.
     cookie = _trusted(bound, judging, tenant, user, judged.way)
@@ -180,7 +182,7 @@ def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Chall
         bound, ctx, Event.SECOND_FACTOR_FAILED, f"user:{user.id}", method=challenge.method, why=why, proved=True
     )
     if "pwd" in ways_of(challenge.amr):
-        questions.wrong_code(bound, ctx, attempt.tenant, user)
+        gate.wrong_code(bound, ctx, attempt.tenant, user)
     if attempt.number >= challenges.MOST_TRIES:
         challenges.use(bound, challenge, ctx.now)
         return InvalidToken(reason=f"{why}; the challenge ends", keeps_writes=True, replay=judged.replay)

@@ -107,7 +107,7 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     sqlite_strict=True,
 )
 
-known_origins = Table(  # devices and addresses from which a user signed in before, see throttle/origins.py
+known_origins = Table(  # devices and addresses from which a user signed in before, see throttle/throttle.py
     "known_origins",
     metadata,
     tenant(),
