@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.accounts import new_user, trail
+from tests.support.accounts import act_on, new_user, trail
 from tests.support.application import PASSWORD, App, running
 from tests.support.email_changes import (
     DAY,
+    LOOK,
     NOTHING_REMOVED,
     ask_own,
     changed,
@@ -21,6 +22,7 @@ from tests.support.email_changes import (
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
 from tests.support.one_time_links import random_texts
+from tests.support.people import member, set_roles
 from tests.support.rules import rule
 from tests.support.team import Team
 from tests.support.user_management import RESET, SET_ROLES, UPDATE, events, reset
@@ -84,6 +86,27 @@ async def test_a_user_admin_never_changes_an_admins_address(team: Team, mail_ser
     await team.ask("Admin", SET_ROLES, id=user_id, roles=["Admin"])
     check_refusal(await confirm(team.app, link), 401, "INVALID_TOKEN")
     assert (await stored(team, user_id)).email == old
+
+
+@rule("RANK")
+@pytest.mark.parametrize("loses", [None, "rank", "account"])
+async def test_an_admins_new_address_counts_while_the_one_who_asked_is_an_admin(
+    team: Team, mail_server: MailServer, loses: str | None
+) -> None:
+    """Checked when the link is looked at and when it is used."""
+    (maker, other), new = (await team.member("Admin"), await member(team.app, team.client, "Admin")), "x@acme.example"
+    await team.ask("Admin", UPDATE, id=other.id, input={"email": new})
+    link = (await mails_by_recipient(team.app, mail_server))[new].token
+    if loses == "rank":
+        await set_roles(team.app, team.client, maker.id, "User Admin")
+    elif loses == "account":
+        await act_on(team.app, f"{team.client}/users/{maker.id}/deactivate")
+    for reply in (await team.app.post(LOOK, {"token": link}), await confirm(team.app, link)):
+        if loses:
+            check_refusal(reply, 401, "INVALID_TOKEN")
+        else:
+            check_success(reply)
+    assert (await stored(team, other.id)).email == (other.email if loses else new)
 
 
 async def test_an_address_that_a_user_admin_gave_is_an_admins_to_confirm_before_the_role(

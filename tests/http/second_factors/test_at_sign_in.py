@@ -108,6 +108,20 @@ async def test_a_recovery_code_goes_on_once(ada: Person) -> None:
     assert error["challenge"] == challenge
 
 
+@rule("SECOND-FACTOR-CODES")
+async def test_a_used_code_stays_used_whatever_is_used_after_it(ada: Person) -> None:
+    """Shown within its time, at a sign-in and for a new proof: a code of the app, and one of paper."""
+    assert ada.phone is not None
+    code, (paper, another, *_) = ada.code(), ada.recovery_codes
+    for answer in ({"otp": code}, {"recoveryCode": paper}, {"otp": ada.phone.code(1)}, {"recoveryCode": another}):
+        token = check_success(await ada.sign_in_with(**answer))["token"]
+        ada.app.clock.advance(1)
+    for answer in ({"otp": code}, {"recoveryCode": paper}):
+        check_refusal(await ada.sign_in_with(**answer), 401, "MFA_REQUIRED")
+        again = await ada.app.post("/api/client/auth/reauthenticate", answer, token=token)
+        check_refusal(again, 401, "INVALID_CREDENTIALS")
+
+
 async def test_a_used_code_and_a_wrong_one_keep_the_challenge_and_the_fifth_wrong_one_ends_it(ada: Person) -> None:
     used = ada.code()
     check_success(await ada.sign_in(otp=used))
