@@ -50,17 +50,16 @@ from manifest_auth.pages import brands, errors
 from manifest_auth.pages.sign_in import single_sign_on as browser_single_sign_on
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
-from manifest_auth.protocols.oauth.metadata import PREFIX
+from manifest_auth.protocols.oauth import PREFIX
 from manifest_auth.runtime import logs, os_process
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.drain import drain_first
 from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
+from manifest_auth.runtime.logs import Outages
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
-from manifest_auth.runtime.os_process import take_short_turns
-from manifest_auth.runtime.outages import Outages
+from manifest_auth.runtime.os_process import drain_first, take_short_turns
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import Macs, Sealer, keys_of_a_start
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable

@@ -19,10 +19,9 @@ from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FileStorage
 from manifest_auth.runtime.hashing import Hasher
-from manifest_auth.runtime.logs import FilteringBoundLogger
+from manifest_auth.runtime.logs import FilteringBoundLogger, Outages
 from manifest_auth.runtime.mail import Mail
 from manifest_auth.runtime.metrics import Metrics
-from manifest_auth.runtime.outages import Outages
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import Settings

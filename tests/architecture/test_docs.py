@@ -13,7 +13,7 @@ from manifest_auth.api.graphql import limits as graphql_limits
 from manifest_auth.audit import Event
 from manifest_auth.cli.reference import stale
 from manifest_auth.errors import REFUSALS, Conflict, InvalidCredentials, NoSeat, OtherClient, Refusal
-from manifest_auth.runtime.metrics import metrics
+from manifest_auth.runtime import metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture import links
 from tests.architecture.docs_pages import DOCS

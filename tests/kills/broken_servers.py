@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from manifest_auth import audit
-from manifest_auth.store import sqlite, sqlite_threads
+from manifest_auth.store import sqlite
 from tests.kills import kill_points
 
 
@@ -65,11 +65,11 @@ def answers_before_the_commit() -> None:
         return _Following(raw, late[-1], asyncio.get_running_loop()) if late else raw
 
     sqlite.connect = connect
-    sqlite_threads.Syncer.settle_after_sync = _settle_at_once  # type: ignore[method-assign, assignment]
+    sqlite.Syncer.settle_after_sync = _settle_at_once  # type: ignore[method-assign, assignment]
 
 
-def _settle_at_once(_syncer: sqlite_threads.Syncer, group: list[sqlite_threads.Job]) -> None:
-    sqlite_threads.settle(group)
+def _settle_at_once(_syncer: sqlite.Syncer, group: list[sqlite.Job]) -> None:
+    sqlite.settle(group)
 
 
 def forgets_events() -> None:

@@ -18,7 +18,7 @@ from manifest_auth.maintenance.archive import NotPossible
 from manifest_auth.maintenance.backup import back_up
 from manifest_auth.maintenance.restore import restore
 from manifest_auth.runtime.files import path_of
-from manifest_auth.runtime.temp_folder import own_folder
+from manifest_auth.runtime.os_process import own_folder
 from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import environment
 from tests.support.params import some_of

@@ -11,8 +11,7 @@ import pytest
 from sqlalchemy import Table, bindparam, func, insert, select, update
 
 from manifest_auth.maintenance import background_jobs
-from manifest_auth.maintenance import sweep_expired as expiring
-from manifest_auth.maintenance.sweep_expired import EXPIRING, Expiring, sweep_expired
+from manifest_auth.maintenance.background_jobs import EXPIRING, Expiring, sweep_expired
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import SystemUnit, cross_tenant, global_, open_store
 from manifest_auth.store.tables import known_origins, sessions, throttles
@@ -84,7 +83,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         return gone
 
     monkeypatch.setattr(Expiring, "step", noting)
-    monkeypatch.setattr(expiring, "MOST", 200)
+    monkeypatch.setattr(background_jobs, "MOST", 200)
     return noted
 
 
@@ -125,7 +124,7 @@ async def test_a_sign_in_comes_in_between_the_steps(app: App, steps: list[tuple[
 async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = await fill(app)
     with monkeypatch.context() as short:
-        short.setattr(expiring, "ROUND_S", 0)
+        short.setattr(background_jobs, "ROUND_S", 0)
         assert not await sweep_expired(app.services)
     assert await sweep_expired(app.services)
     assert await left(app, mine) == [1, 1, 1]

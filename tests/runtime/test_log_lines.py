@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from manifest_auth.runtime.log_lines import MOST_WAITING, Lines
+from manifest_auth.runtime.logs import MOST_WAITING, Lines
 
 Pipe = tuple[int, int]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.runtime import outages
-from manifest_auth.runtime.outages import Outages
+from manifest_auth.runtime import logs
+from manifest_auth.runtime.logs import Outages
 from tests.support.application import running
 from tests.support.disk import room_for
 
@@ -31,7 +31,7 @@ LOST, BACK = ("error", "store_lost"), ("warning", "store_back")
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which the test moves."""
     at = [0.0]
-    monkeypatch.setattr(outages, "monotonic", lambda: at[0])
+    monkeypatch.setattr(logs, "monotonic", lambda: at[0])
     return at
 
 

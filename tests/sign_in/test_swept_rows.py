@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.maintenance.sweep_expired import EXPIRING
+from manifest_auth.maintenance.background_jobs import EXPIRING
 from tests.interop.microsoft.directory_prover import GLOBAL, prover_of
 from tests.interop.microsoft.microsoft_setup import setup_on
 from tests.support import machines

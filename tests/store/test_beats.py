@@ -14,8 +14,8 @@ import pytest
 from manifest_auth.errors import NotFound
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, postgres_beat
-from manifest_auth.store.cache_validity import MOST
 from manifest_auth.store.postgres import MOST_ANNOUNCED, PostgresStore
+from manifest_auth.store.postgres_beat import MOST
 from tests.support.application import running
 from tests.support.postgres import Databases, Postgres, database_of
 from tests.support.stores import serving, until

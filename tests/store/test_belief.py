@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifest_auth.store import RESET, Announcement
-from manifest_auth.store.cache_validity import VALID_S, CacheValidity
+from manifest_auth.store.postgres_beat import VALID_S, CacheValidity
 
 KEYS = "abc"
 A_MOMENT = 0.02

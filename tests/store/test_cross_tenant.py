@@ -38,7 +38,7 @@ CROSS_TENANT = {
     "clients/domain_checks.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "maintenance/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
     "clients/secret_expiry.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to
-    "maintenance/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
+    "maintenance/background_jobs.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "providers/providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Select, Table
 
 from manifest_auth.accounts import users
-from manifest_auth.maintenance.sweep_expired import EXPIRING, Expiring
+from manifest_auth.maintenance.background_jobs import EXPIRING, Expiring
 from manifest_auth.store import Listing, Store, TenantScoped
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import Statement

@@ -10,13 +10,12 @@ from unittest import mock
 from manifest_auth.accounts import mail_queue
 from manifest_auth.clients import client_lifecycle, domain_checks, secret_expiry
 from manifest_auth.maintenance import background_jobs
-from manifest_auth.maintenance import sweep_expired as expired
 from tests.support.application import App
 
 
 async def sweep_expired(app: App) -> None:
     """Rows whose time is over go."""
-    await expired.sweep_expired(app.services)
+    await background_jobs.sweep_expired(app.services)
 
 
 async def sweep_clients(app: App) -> None:

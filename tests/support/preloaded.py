@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 
 from manifest_auth import cli
-from manifest_auth.maintenance.demo import jobs
+from manifest_auth.maintenance.demo import people
 from manifest_auth.tenants.claims import dns_lookup
 
 _OTHERS = (
@@ -34,7 +34,7 @@ _COMMANDS = [f"manifest_auth.cli.{each.name}" for each in pkgutil.iter_modules(c
 for _name in (*_OTHERS, *(name for name in _COMMANDS if "reference" not in name)):  # those only write docs
     import_module(_name)
 dns_lookup._suffixes()
-vars(jobs).update(gauge=cache(jobs.gauge))
-jobs.gauge()
+vars(people).update(gauge=cache(people.gauge))
+people.gauge()
 gc.collect()
 gc.freeze()  # a fork need not walk it, which would copy it

@@ -47,7 +47,7 @@ def for_forks() -> None:
 class _Keys:
     """In place of ``rsa``: each module of tests is given the keys that others had, and each of them once."""
 
-    RSAPublicKey = rsa.RSAPublicKey
+    RSAPublicKey, RSAPrivateKey = rsa.RSAPublicKey, rsa.RSAPrivateKey
 
     def __init__(self) -> None:
         self._made: list[rsa.RSAPrivateKey] = []

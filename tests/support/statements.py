@@ -14,8 +14,8 @@ import pytest
 
 import manifest_auth
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.store.cache_validity import CacheValidity
 from manifest_auth.store.postgres import PostgresConnection
+from manifest_auth.store.postgres_beat import CacheValidity
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
 from tests.support.application import App

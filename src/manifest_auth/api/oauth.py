@@ -28,14 +28,7 @@ from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Head,
 from manifest_auth.http.request import check_form_type, parse_form
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.protocols import oauth
-from manifest_auth.protocols.oauth.metadata import (
-    DEVICE_AUTHORIZATION,
-    INTROSPECTION,
-    PAIRING,
-    PATH,
-    REVOCATION,
-    TOKEN,
-)
+from manifest_auth.protocols.oauth import DEVICE_AUTHORIZATION, INTROSPECTION, PAIRING, PATH, REVOCATION, TOKEN
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import oauth_tokens
 from manifest_auth.sign_in.devices import device_grant

@@ -25,7 +25,7 @@ from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.http.request import LEAST_RATE, RECEIVE_TIMEOUT_S
 from manifest_auth.runtime import logs, os_process
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.metrics import all_processes, listen, share
+from manifest_auth.runtime.metrics import listen, of_all_processes, share
 from manifest_auth.runtime.settings import Network, Settings, SettingsError, check_listener, is_listed, proxy_networks
 from manifest_auth.throttle.throttle import network_of
 
@@ -445,7 +445,7 @@ def run(settings: Settings) -> None:
         with share():
             if settings.metrics_listen:
                 # One for all processes; app.py does it for a single process.
-                listen(settings.metrics_listen, all_processes())
+                listen(settings.metrics_listen, of_all_processes())
             _several(_config(settings))
     except SystemExit as ended:
         # uvicorn's status for a start that failed is ours for an older schema, which a restart does not mend.

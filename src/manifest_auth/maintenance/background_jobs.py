@@ -7,21 +7,143 @@ files.
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Any
+
+from sqlalchemy import Column, bindparam, delete, select, tuple_
 
 from manifest_auth import audit
+from manifest_auth.accounts.shared_devices import UNUSED_MS
 from manifest_auth.clients import secret_expiry
 from manifest_auth.clients.client_lifecycle import sweep_clients
 from manifest_auth.maintenance import files_place, last_backup, licence_watch
-from manifest_auth.maintenance.sweep_expired import sweep_expired
 from manifest_auth.runtime.files import drop_older, upload_folder
+from manifest_auth.runtime.metrics import Swept
 from manifest_auth.services import Services
-from manifest_auth.store import StoreUnavailable
+from manifest_auth.store import StoreUnavailable, SystemUnit, cell, cross_tenant, global_, row_list, rows
+from manifest_auth.store.tables import (
+    TENANT_OWNED,
+    admin_sessions,
+    badges,
+    device_enrolments,
+    device_grants,
+    directory_proofs,
+    email_changes,
+    enrolled_devices,
+    invitations,
+    known_origins,
+    pairings,
+    refused_tokens,
+    seen_assertions,
+    service_secrets,
+    sessions,
+    sign_in_challenges,
+    sign_in_codes,
+    sign_in_flows,
+    throttles,
+    trusted_browsers,
+    used_assertions,
+    used_passkey_challenges,
+)
+from manifest_auth.throttle import throttle
 from manifest_auth.work import files
+
+# Deletes expired rows of all tables that have them, of all clients.
+#
+# Works in small steps, each a unit of work that deletes the oldest rows: a long step makes the next ones smaller, and
+# each is followed by a pause of the same length. Tables take turns, so that a flood in one does not delay the others. A
+# round ends when nothing is left, or after some seconds. Several processes may sweep at once: on PostgreSQL each skips
+# rows that another transaction has locked.
+
+
+ROUND_S = 5.0
+FIRST, MOST = 100, 1000  # rows in a step
+_LONG_S, _SHORT_S = 0.05, 0.01  # a step that took longer is halved, a shorter one doubled
+_PAUSE_S = 0.002  # at least
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_WHY = "expired rows of all tenants are deleted"
+
+
+class Expiring:
+    """A table whose rows are deleted ``kept_ms`` after the time in ``column``, which has an index."""
+
+    def __init__(self, what: Swept, column: Column[Any], kept_ms: int = 0) -> None:
+        self.what, self.kept_ms = what, kept_ms
+        table = column.table
+        key = list(table.primary_key.columns)
+        old = select(*key).where(column < bindparam("before")).order_by(column).limit(bindparam("limit"))
+        listed = row_list("keys")
+        selected = select(*(cell(listed, place, part) for place, part in enumerate(key))).select_from(listed)
+        drop = delete(table).where(tuple_(*key).in_(selected))
+        # A locked row is in use, and may be renewed in a moment.
+        self.find, self.drop = (
+            self._statement(table, old.with_for_update(skip_locked=True)),
+            self._statement(table, drop),
+        )
+
+    def step(self, unit: SystemUnit, now: int, limit: int) -> int:
+        """Deletes at most ``limit`` of the oldest rows; how many there were."""
+        found = unit.all(self.find, before=now - self.kept_ms, limit=limit)
+        return unit.change(self.drop, keys=rows(found)) if found else 0
+
+    @staticmethod
+    def _statement(table: Any, source: Any) -> Any:
+        return cross_tenant(source, because=_WHY) if table in TENANT_OWNED else global_(source)
+
+
+EXPIRING = (
+    Expiring("flows", sign_in_flows.c.expires_at),
+    Expiring("directory_flows", directory_proofs.c.expires_at),
+    Expiring("codes", sign_in_codes.c.expires_at),
+    Expiring("assertions", seen_assertions.c.expires_at),
+    Expiring("challenges", sign_in_challenges.c.expires_at),
+    Expiring("passkey_challenges", used_passkey_challenges.c.expires_at),
+    Expiring("used_assertions", used_assertions.c.expires_at),
+    Expiring("trusted_browsers", trusted_browsers.c.ends_at),
+    Expiring("refused_tokens", refused_tokens.c.expires_at),
+    Expiring("device_grants", device_grants.c.expires_at, _HOUR_MS),
+    Expiring("pairings", pairings.c.expires_at, _HOUR_MS),
+    Expiring("throttles", throttles.c.updated_at, throttle.KEPT_MS),
+    Expiring("sessions", sessions.c.ends_at, 30 * _DAY_MS),
+    Expiring("admin_sessions", admin_sessions.c.ends_at, 30 * _DAY_MS),
+    Expiring("invitations", invitations.c.expires_at, 30 * _DAY_MS),
+    Expiring("email_changes", email_changes.c.expires_at, 30 * _DAY_MS),
+    Expiring("service_secrets", service_secrets.c.ends_at, 30 * _DAY_MS),
+    Expiring("badges", badges.c.ends_at, 30 * _DAY_MS),
+    Expiring("enrolments", device_enrolments.c.expires_at, _HOUR_MS),
+    Expiring("enrolled_devices", enrolled_devices.c.removed_at, _HOUR_MS),
+    Expiring("enrolled_devices", enrolled_devices.c.seen_at, UNUSED_MS + _HOUR_MS),
+    Expiring("origins", known_origins.c.seen_at, 400 * _DAY_MS),
+)
+
+
+async def sweep_expired(services: Services) -> bool:
+    """One round. True when nothing is left, False when its time ended before. Raises StoreUnavailable."""
+    services.metrics.swept("announcements", await services.store.sweep_announcements())
+    now, until = await services.store.now_ms(services.clock), time.monotonic() + ROUND_S
+    left, size = list(EXPIRING), FIRST
+    while left:
+        for table in list(left):
+            began = time.monotonic()
+            gone = await services.store.write(lambda unit: table.step(unit, now, size))  # noqa: B023 - at once
+            services.metrics.swept(table.what, gone)
+            if gone < size:
+                left.remove(table)
+            if (ended := time.monotonic()) > until:
+                return not left
+            took = ended - began
+            await asyncio.sleep(max(took, _PAUSE_S))
+            if took > _LONG_S:
+                size = max(1, size // 2)
+            elif took < _SHORT_S and gone == size:
+                size = min(MOST, size * 2)
+    return True
+
 
 EVERY_S = 20.0
 GO_ON_S = 5.0  # where more rows had expired than one round could delete
 SWEEP_EVERY = 15  # rounds
-UNUSED_MS = 86_400_000
+UNUSED_FILE_MS = 86_400_000
 AUDIT_ROUND_S = 5.0
 
 
@@ -34,7 +156,7 @@ async def sweep_files(services: Services) -> None:
             if await services.store.of(upload.tenant_id).write(lambda unit: files.release(unit, upload.key)):  # noqa: B023 - at once
                 await services.files.drop(upload.key)
                 services.metrics.swept("uploads", 1)
-    before = now - UNUSED_MS
+    before = now - UNUSED_FILE_MS
     while found := await services.store.read(lambda unit: files.unused(unit, before)):
         for file in found:
             if await services.store.of(file.tenant_id).write(lambda unit: files.drop_unused(unit, file.id)):  # noqa: B023 - at once
@@ -44,7 +166,7 @@ async def sweep_files(services: Services) -> None:
 
 async def sweep_partial_uploads(services: Services) -> None:
     """Deletes partial uploads of processes that were killed a day ago or more."""
-    before = (services.clock.now_ms() - UNUSED_MS) / 1000
+    before = (services.clock.now_ms() - UNUSED_FILE_MS) / 1000
     await asyncio.to_thread(drop_older, upload_folder(services.settings), before)
     await services.files.tidy(before)
 

@@ -31,9 +31,9 @@ from manifest_auth.maintenance.archive import (
 from manifest_auth.maintenance.last_backup import DAY_MS, OLD_MS
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.files import folder_of, path_of
+from manifest_auth.runtime.os_process import own_folder, sync
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
-from manifest_auth.runtime.temp_folder import own_folder, sync
 from manifest_auth.store import Store, open_store, sqlite_copy
 from manifest_auth.store.migrate import HEAD, find_schema
 from manifest_auth.text.canonical import when

@@ -16,10 +16,9 @@ from manifest_auth.maintenance.files_place import FILES_MARK
 from manifest_auth.maintenance.last_backup import RESTORED
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.files import folder_of, path_of
-from manifest_auth.runtime.os_process import who_runs_this
+from manifest_auth.runtime.os_process import sync, who_runs_this
 from manifest_auth.runtime.sealing import KEY_FILE
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.runtime.temp_folder import sync
 from manifest_auth.store import sqlite_copy
 
 

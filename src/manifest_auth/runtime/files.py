@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manifest_auth.errors import ValidationError
+from manifest_auth.runtime.os_process import sync
 from manifest_auth.runtime.settings import Settings, SettingsError, variable
-from manifest_auth.runtime.temp_folder import sync
 
 
 class FilesUnavailable(Exception):

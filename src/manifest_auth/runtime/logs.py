@@ -1,16 +1,21 @@
-"""Structured logs: one JSON object per line on standard error, UTC time, never a secret."""
+"""Structured logs: one JSON object per line on standard error, UTC time, never a secret; no request waits for them."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import select
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, MutableMapping
+from functools import cache
+from time import monotonic
 from types import ModuleType
 from typing import Any, TextIO, cast
 
 import orjson
-
-from manifest_auth.runtime import log_lines
 
 # structlog's console renderer loads rich where that is installed: 5 MB for a format that is never written here.
 _hidden = "rich" not in sys.modules
@@ -21,6 +26,78 @@ from structlog.typing import FilteringBoundLogger  # noqa: E402
 
 if _hidden:
     del sys.modules["rich"]
+
+MOST_WAITING = 10_000
+_LAST_WORDS_S = 1.0  # of a process that ends while lines wait
+
+
+class Lines:
+    """Writes lines to standard error without ever waiting for what reads it.
+
+    ``descriptor``: a pipe, a terminal or a file. A line is written at once where it cannot block: a pipe that is
+    ready takes ``PIPE_BUF`` bytes. Else it waits for a thread, in order, with at most :data:`MOST_WAITING` others; what
+    is over is dropped, counted, and told in one line afterwards."""
+
+    def __init__(self, descriptor: int, told: Callable[[int], bytes]) -> None:
+        """``told``: the line that says how many were dropped."""
+        self._descriptor, self._told = descriptor, told
+        self._ready = select.poll()
+        self._ready.register(descriptor, select.POLLOUT)
+        self._waiting: deque[bytes] = deque()
+        self._dropped = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def put(self, line: bytes) -> None:
+        """Writes the line, or keeps it for the thread. From any thread."""
+        line += b"\n"
+        with self._changed:
+            if not self._waiting and len(line) <= select.PIPE_BUF and self._ready.poll(0):
+                _write(self._descriptor, line)
+            elif len(self._waiting) >= MOST_WAITING:
+                self._dropped += 1
+            else:
+                self._waiting.append(line)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
+                    self._thread.start()
+                self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Gives lines that wait a last moment. Blocks, at most a second."""
+        until = monotonic() + _LAST_WORDS_S
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, max(0.0, until - monotonic()))
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                line = self._waiting[0]  # stays first in the queue, so that no later one overtakes it
+            _write(self._descriptor, line)
+            with self._changed:
+                self._waiting.popleft()
+                if not self._waiting and self._dropped:
+                    self._waiting.append(self._told(self._dropped) + b"\n")
+                    self._dropped = 0
+                self._changed.notify_all()
+
+
+@cache
+def lines_of(descriptor: int, told: Callable[[int], bytes]) -> Lines:
+    """One writer for each descriptor, so that loggers keep their lines in order."""
+    import atexit
+
+    lines = Lines(descriptor, told)
+    atexit.register(lines.finish)
+    return lines
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    with contextlib.suppress(OSError):  # no one reads it, or the disk is full: a request does not fail for that
+        while line:
+            line = line[os.write(descriptor, line) :]
+
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 #: An event with a key of this name is a bug; the value is replaced.
@@ -50,7 +127,7 @@ class _Output:
     def __init__(self, stderr: TextIO) -> None:
         self._put: Callable[[bytes], None]
         try:
-            self._put = log_lines.lines_of(stderr.fileno(), _dropped).put
+            self._put = lines_of(stderr.fileno(), _dropped).put
         except OSError:  # in place of the process's own: a buffer in memory
             self._put = structlog.BytesLogger(stderr.buffer).msg
 
@@ -87,3 +164,43 @@ class ForwardToLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+AGAIN_S = 60.0  # what fails now and then, always with the same error, is told once in so many seconds
+
+
+class Outages:
+    """Logs when something that the server needs stops working and when it works again: once each, not for every
+    request.
+
+    ``name``: of what may be lost, like ``store``: the events are ``store_lost`` and ``store_back``. Nothing is
+    logged without ``log``."""
+
+    def __init__(self, name: str, log: FilteringBoundLogger | None = None) -> None:
+        self.log = log
+        self._name = name
+        #: Kinds of use that failed, and have not worked since.
+        self.failing: set[str] = set()
+        self._since = 0.0
+        self._is_told = False
+        self._last = ("", float("-inf"))  # error and time of the last one that was told
+
+    def failed(self, kind: str, error: str) -> None:
+        """A use of this kind, like ``write``, failed."""
+        now = monotonic()
+        if not self.failing:
+            self._since, self._is_told = now, False
+        self.failing.add(kind)
+        text, at = self._last
+        if not self._is_told and (error != text or now - at >= AGAIN_S):
+            self._is_told, self._last = True, (error, now)
+            if self.log is not None:
+                self.log.error(f"{self._name}_lost", use=kind, error=error)
+
+    def worked(self, *kinds: str) -> None:
+        """Uses of these kinds work."""
+        if not self.failing:
+            return
+        self.failing.difference_update(kinds)
+        if not self.failing and self._is_told and self.log is not None:
+            self.log.warning(f"{self._name}_back", seconds=round(monotonic() - self._since, 1))

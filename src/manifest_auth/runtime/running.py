@@ -12,9 +12,9 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from manifest_auth.runtime.os_process import own_folder
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Secret, Settings, variable
-from manifest_auth.runtime.temp_folder import own_folder
 
 _PREFIX, _NOTE = ".running-", "settings.json"
 _KEY = "secret_key"

@@ -7,11 +7,11 @@ or SQL text, and knows no rule of the product.
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import installation_values
-from manifest_auth.store.batched_reads import LookUps
 from manifest_auth.store.listing import (
     After,
     Filters,
     Listing,
+    LookUps,
     among,
     among_pairs,
     cell,

@@ -8,8 +8,9 @@ sort and filters has its own statement, so that a store can use the matching ind
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -34,7 +35,8 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import NULLTYPE
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.store.statements import Global, TenantScoped, UnscopedStatement, global_, tenant_scoped
+from manifest_auth.store.statements import CrossTenant, Global, TenantScoped, UnscopedStatement, global_, tenant_scoped
+from manifest_auth.store.store import Store
 from manifest_auth.store.unit import SystemUnit, TenantUnit
 from manifest_auth.text import base64url
 from manifest_auth.text.canonical import like
@@ -370,3 +372,42 @@ def cell(source: TableValuedAlias, position: int, column: Column[Any]) -> Column
 def rows(values: Iterable[Sequence[Any]]) -> str:
     """The value of a parameter of :func:`row_list`."""
     return orjson.dumps([list(row) for row in values]).decode()
+
+
+class LookUps(Generic[R]):
+    """Look-ups of rows by a text, those of one turn of the event loop in one statement: on PostgreSQL one round trip
+    and one connection for all of them.
+
+    ``statement``: of the rows whose key is among its parameter ``keys``, see :func:`.listing.among`. It runs after all
+    who share it have asked, so each sees whatever was committed until then, as with a statement of its own.
+    """
+
+    def __init__(self, store: Store, statement: CrossTenant[R], key_of: Callable[[R], str]) -> None:
+        self._store, self._statement, self._key_of = store, statement, key_of
+        self._waiting: list[tuple[str, asyncio.Future[R | None]]] = []
+        self._running: set[asyncio.Task[None]] = set()
+
+    def look_up(self, key: str) -> asyncio.Future[R | None]:
+        """To be awaited: the row of this key, or None. Raises StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            running = loop.create_task(self._run())
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+        found: asyncio.Future[R | None] = loop.create_future()
+        self._waiting.append((key, found))
+        return found
+
+    async def _run(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            rows = await self._store.look_up_all(self._statement, keys=texts(key for key, _ in waiting))
+        except Exception as error:  # noqa: BLE001 - passed to the waiting callers
+            for _, found in waiting:
+                if not found.done():
+                    found.set_exception(error)
+            return
+        by_key = {self._key_of(row): row for row in rows}
+        for key, found in waiting:
+            if not found.done():  # its caller has not given up
+                found.set_result(by_key.get(key))

@@ -21,8 +21,7 @@ from manifest_auth.errors import Conflict
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store.cache_validity import CacheValidity
-from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, NOW, SWEEP, Beats
+from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, NOW, SWEEP, Beats, CacheValidity
 from manifest_auth.store.postgres_connections import BROKEN, Connections, connect
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from manifest_auth.runtime.clock import Clock
-from manifest_auth.runtime.logs import FilteringBoundLogger
+from manifest_auth.runtime.logs import FilteringBoundLogger, Outages
 from manifest_auth.runtime.metrics import Failure, Metrics, Unit
-from manifest_auth.runtime.outages import Outages
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.statements import CrossTenant, Global, TenantScoped
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit

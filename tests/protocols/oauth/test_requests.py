@@ -9,6 +9,7 @@ import pytest
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Permission
 from manifest_auth.protocols.oauth import (
+    ASSERTION_TYPE,
     BasicSecret,
     ClientAssertion,
     account_of,
@@ -20,7 +21,6 @@ from manifest_auth.protocols.oauth import (
     read_token,
     read_token_request,
 )
-from manifest_auth.protocols.oauth.authentication import ASSERTION_TYPE
 
 ISSUER = "https://auth.example"
 GRANT = {"grant_type": "client_credentials"}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from manifest_auth.runtime.mail import Email, Link, Reader, RemovedData, admin_emails, emails
+from manifest_auth.runtime.mail import Email, Link, Reader, RemovedData, emails
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import LANGUAGES
 
@@ -41,12 +41,12 @@ MADE: dict[str, Callable[[Reader], Email]] = {
     "pin_set": lambda to: emails.pin_set(to, "192.0.2.1"),
     "identity_linked": lambda to: emails.identity_linked(to, "192.0.2.1"),
     "changed_provider_used": lambda to: emails.changed_provider_used(to, "192.0.2.1"),
-    "domain_failing": lambda to: admin_emails.domain_failing(to, DOMAIN, NAME, VALUE, "2026-02-03"),
-    "domain_lapsed": lambda to: admin_emails.domain_lapsed(to, DOMAIN, NAME, VALUE, 14),
-    "domain_held": lambda to: admin_emails.domain_held(to, DOMAIN),
-    "domain_contested": lambda to: admin_emails.domain_contested(to, DOMAIN, 14),
-    "domain_contested_between": lambda to: admin_emails.domain_contested_between(to, DOMAIN, "acme", "engines"),
-    "machine_secret_ends": lambda to: admin_emails.machine_secret_ends(to, "nightly", "aB3x", "2026-02-03", 14),
+    "domain_failing": lambda to: emails.domain_failing(to, DOMAIN, NAME, VALUE, "2026-02-03"),
+    "domain_lapsed": lambda to: emails.domain_lapsed(to, DOMAIN, NAME, VALUE, 14),
+    "domain_held": lambda to: emails.domain_held(to, DOMAIN),
+    "domain_contested": lambda to: emails.domain_contested(to, DOMAIN, 14),
+    "domain_contested_between": lambda to: emails.domain_contested_between(to, DOMAIN, "acme", "engines"),
+    "machine_secret_ends": lambda to: emails.machine_secret_ends(to, "nightly", "aB3x", "2026-02-03", 14),
 }
 WITH_LINK = {"invitation", "reset", "access_link", "email_confirm", "email_changed", "email_undone"}
 
@@ -58,7 +58,7 @@ def made(name: str, language: str) -> Email:
 def test_every_e_mail_is_among_them() -> None:
     written = {
         name
-        for module in (emails, admin_emails)
+        for module in (emails, emails)
         for name, found in inspect.getmembers(module, inspect.isfunction)
         if found.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -2,22 +2,266 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from manifest_auth import accounts, tenants
+from manifest_auth.accounts import Draft, users
 from manifest_auth.accounts.admins import console
-from manifest_auth.errors import Conflict
+from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.audit import AuditFilters
+from manifest_auth.clients import audit_views, client_settings
+from manifest_auth.errors import Conflict, InvalidCredentials
 from manifest_auth.licence import UNCOUNTED
-from manifest_auth.maintenance.demo import people, story
-from manifest_auth.maintenance.demo.people import ADMIN, PastClock, users
+from manifest_auth.maintenance.demo import people
+from manifest_auth.maintenance.demo.people import ADMIN, CLIENTS, DAYS, Browser, PastClock, Visit, Writers
+from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.settings import Settings, SettingsError, is_loopback_host
-from manifest_auth.services import Services
-from manifest_auth.store import SystemUnit, global_, installation_values
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in import admin_sign_in, password
+from manifest_auth.store import SystemUnit, TenantUnit, global_, installation_values
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import system_admins
 from manifest_auth.store.tables import tenants as tenants_table
+from manifest_auth.tenants import BrandingChange, TenantSettingsChange
+from manifest_auth.tenants.claims import domains
+from manifest_auth.work.job_rules import Priority
+
+_WRONG = "winter-gauge-7-open"
+
+
+class _Day(NamedTuple):
+    """``at``: days before the present."""
+
+    at: float
+    happens: Callable[[], Awaitable[None]]
+
+
+class _Story:
+    """``admin_password``: of the system admin, whose sign-ins are those of the server, hash included."""
+
+    def __init__(self, services: Services, clock: PastClock, admin_password: str) -> None:
+        self._services, self._clock, self._admin_password = services, clock, admin_password
+        self._tenants: dict[str, int] = {}
+        self._pump = self._forklift = self._paper = 0  # templates
+
+    async def read_clients(self) -> None:
+        def work(unit: SystemUnit) -> dict[str, int]:
+            return {name: tenants.get_named(unit, name).id for name in CLIENTS}
+
+        self._tenants = await self._services.store.read(work)
+
+    def days(self) -> list[_Day]:
+        """In order."""
+        special = [
+            _Day(13.9, self._rules_are_set),
+            _Day(13.4, self._first_templates),
+            _Day(11.6, self._first_job),
+            _Day(9.5, self._wrong_passwords),
+            _Day(8.6, self._next_version),
+            _Day(6.5, self._second_job_and_a_cancelled_one),
+            _Day(5.5, self._templates_under_way),
+            _Day(4.4, self._people_come_and_go),
+            _Day(2.5, self._domain_and_export),
+            _Day(1.6, self._a_headset_is_lost),
+            _Day(0.9, self._work_of_today),
+            _Day(0.1, self._browsers_of_today),
+        ]
+        usual = [_Day(day + 0.3, self._usual_day) for day in range(1, DAYS)]
+        return sorted((*special, *usual), key=lambda day: -day.at)
+
+    async def _user(self, email: str) -> users.User:
+        tenant = self._tenants[email.partition("@")[2].partition(".")[0]]
+        found = await self._services.store.of(tenant).read(lambda unit: users.find_by_email(unit, email))
+        assert found is not None, email
+        return found
+
+    async def _visit(self, email: str, browser: Browser = people.CHROME) -> Visit:
+        user = await self._user(email)
+        return await people.sign_in(self._services, user.tenant_id, user.id, browser)
+
+    async def _writers(self) -> Writers:
+        return Writers(*[await self._visit(f"{who}@acme.example") for who in ("author", "approver", "publisher")])
+
+    async def _leave(self, *those: Visit) -> None:
+        self._clock.move_by(20)
+        for visit in those:
+            await visit.sign_out()
+
+    async def _usual_day(self) -> None:
+        """Someone looks at the work, and goes again."""
+        viewer = await self._visit("viewer@acme.example", people.EDGE)
+        self._clock.move_by(45)
+        manager = await self._visit("user-admin@acme.example", people.FIREFOX)
+        await self._leave(viewer, manager)
+
+    async def _rules_are_set(self) -> None:
+        admin = await self._visit("admin@globex.example", people.FIREFOX)
+        branding = BrandingChange(name="Globex Field Service", accent="#7a3e9d")
+        change = TenantSettingsChange(contact="IT help desk, extension 4357", branding=branding)
+        ctx, tenant = admin.ctx, self._tenants["globex"]
+        await self._services.store.write(
+            lambda unit: client_settings.change(unit, ctx, tenants.get(unit, tenant, lock=True), None, change)
+        )
+        await self._leave(admin)
+
+    async def _first_templates(self) -> None:
+        by = await self._writers()
+        about = "Every pump, once a month."
+        self._pump = await people.add_template(by, "Pump inspection", about, people.PUMP[:2])
+        self._clock.move_by(50)
+        await people.publish(by, self._pump, "Short and clear")
+        self._forklift = await people.add_template(
+            by, "Forklift daily check", "Before the first ride.", people.FORKLIFT
+        )
+        await people.submit(by, self._forklift)
+        self._clock.move_by(30)
+        await people.reject(by, self._forklift, "Which brakes? Say that the parking brake counts too.")
+        self._clock.move_by(15)
+        await people.publish(by, self._forklift, "Now it is clear")
+        self._paper = await people.add_template(by, "Gas log on paper", "", people.CONFINED)
+        await people.publish(by, self._paper)
+        await self._leave(*by)
+
+    async def _first_job(self) -> None:
+        operator = await self._visit("operator@acme.example", people.TABLET)
+        job = await people.add_job(operator, self._pump, "Pump 7, monthly", "P-7", Priority.MEDIUM)
+        await people.start(operator, job)
+        self._clock.move_by(5)
+        await people.step(operator, job, 1)
+        picture = await people.upload(self._services, operator)
+        self._clock.move_by(4)
+        await people.step(operator, job, 2, {"value": 4.2, "unit": "bar"}, {"file_id": picture})
+        await people.complete(operator, job)
+        await self._leave(operator)
+
+    async def _wrong_passwords(self) -> None:
+        for email in ("operator@acme.example", "operator@acme.example", "olga@acme.example"):
+            claim = password.Claim(email, "acme", ())
+            with contextlib.suppress(InvalidCredentials):
+                await password.sign_in(self._request(people.HEADSET), password.Credentials(claim, _WRONG, None))
+            self._clock.move_by(2)
+        operator = await self._visit("operator@acme.example", people.HEADSET)
+        with contextlib.suppress(InvalidCredentials):
+            await admin_sign_in.sign_in(self._request(people.CHROME), ADMIN, _WRONG)
+        self._clock.move_by(1)
+        await admin_sign_in.sign_in(self._request(people.CHROME), ADMIN, self._admin_password)
+        await self._leave(operator)
+
+    def _request(self, browser: Browser) -> RequestContext:
+        return people.request(self._services, browser)
+
+    async def _next_version(self) -> None:
+        by = await self._writers()
+        await people.next_version(by, self._pump, people.PUMP)
+        await self._leave(*by)
+
+    async def _second_job_and_a_cancelled_one(self) -> None:
+        operator = await self._visit("operator@acme.example", people.TABLET)
+        job = await people.add_job(operator, self._forklift, "Forklift 3, Monday", "F-3", Priority.HIGH)
+        await people.start(operator, job)
+        await people.step(operator, job, 1)
+        self._clock.move_by(3)
+        await people.step(operator, job, 2, {"boolean": True}, {"text": "The horn is weak, but works"})
+        await people.step(operator, job, 3, {"value": 1287.5, "unit": "h"})
+        await people.complete(operator, job)
+        other = await people.add_job(operator, self._pump, "Pump 2, monthly", "P-2", Priority.LOW)
+        await people.cancel(operator, other, "The pump is away for repair")
+        await self._leave(operator)
+
+    async def _templates_under_way(self) -> None:
+        by = await self._writers()
+        boiler = await people.add_template(by, "Boiler start-up", "After a stop of a day or more.", people.BOILER)
+        await people.submit(by, boiler, "For the season that begins")
+        await people.approve(by, boiler)
+        confined = await people.add_template(by, "Confined space entry", "", people.CONFINED)
+        await people.submit(by, confined)
+        await people.reject(by, confined, "The rescue plan is missing")
+        self._clock.move_by(40)
+        await people.submit(by, await people.add_template(by, "Fire extinguishers", "", people.EXTINGUISHERS))
+        await people.archive(by, self._paper, "Replaced by the meter's own log")
+        await self._leave(*by)
+
+    async def _people_come_and_go(self) -> None:
+        admin = await self._visit("admin@globex.example", people.FIREFOX)
+        gil = await self._invite(admin, "Gil", "Santos", Role.OPERATOR)
+        greta = await self._invite(admin, "Greta", "Lindholm", Role.AUTHOR)
+        await self._invite(admin, "Hana", "Mori", Role.VIEWER)
+        roles = mask_of([Role.AUTHOR, Role.APPROVER])
+        await admin.act(lambda unit, ctx: accounts.set_roles(unit, ctx, greta, roles))
+        self._clock.move_by(120)
+        await admin.act(lambda unit, ctx: accounts.deactivate(unit, ctx, gil))
+        await self._leave(admin)
+
+    async def _invite(self, admin: Visit, first: str, last: str, role: Role) -> int:
+        """A new user's id. The link is shown to the Admin: no e-mail of the demo ever leaves the machine."""
+        names = {"first_name": first, "last_name": last}
+        draft = Draft(f"{first.lower()}@globex.example", role.bit, names)
+
+        def work(unit: TenantUnit, ctx: RequestContext) -> int:
+            user = accounts.add(unit, ctx, draft)
+            accounts.make_link(unit, ctx, user, Purpose.INVITATION, is_returned=True)
+            return user.id
+
+        self._clock.move_by(3)
+        return await admin.act(work)
+
+    async def _domain_and_export(self) -> None:
+        admin = await self._visit("admin@acme.example", people.CHROME)
+        await admin.act(lambda unit, ctx: domains.claim(unit, ctx, "acme-parts.example", self._services.random))
+        self._clock.move_by(10)
+        await audit_views.start(admin.ctx, AuditFilters(), "csv")
+        await self._leave(admin)
+
+    async def _a_headset_is_lost(self) -> None:
+        await self._visit("operator@acme.example", people.HEADSET)
+        self._clock.move_by(90)
+        operator, manager = await self._user("operator@acme.example"), await self._visit("user-admin@acme.example")
+        await manager.act(lambda unit, ctx: accounts.end_sessions(unit, ctx, operator.id))
+        given = {"description": "Pumps 1 to 9, late shift"}
+        await manager.act(lambda unit, ctx: accounts.change(unit, ctx, operator.id, given))
+        await self._leave(manager)
+
+    async def _work_of_today(self) -> None:
+        operator = await self._visit("operator@acme.example", people.TABLET)
+        me = (await self._user("operator@acme.example")).id
+        pump = await people.add_job(operator, self._pump, "Pump 4, monthly", "P-4", Priority.HIGH, me)
+        await people.start(operator, pump)
+        await people.step(operator, pump, 1)
+        await people.record(operator, pump, 2, value=3.9, unit="bar")
+        forklift = await people.add_job(operator, self._forklift, "Forklift 1, Friday", "F-1", Priority.MEDIUM, me)
+        await people.start(operator, forklift)
+        await people.add_job(operator, self._pump, "Pump 9, monthly", "P-9", Priority.MEDIUM, me)
+        await people.add_job(operator, self._forklift, "Forklift 5, Friday", "F-5", Priority.LOW)
+
+    async def _browsers_of_today(self) -> None:
+        for email, *browsers in (
+            ("admin@acme.example", people.CHROME, people.IPHONE, people.FIREFOX),
+            ("operator@acme.example", people.HEADSET),
+            ("viewer@acme.example", people.EDGE),
+            ("admin@globex.example", people.FIREFOX),
+        ):
+            for browser in browsers:
+                await self._visit(email, browser)
+                self._clock.move_by(12)
+
+
+async def happen(
+    services: Services, clock: PastClock, admin_password: str, progress: Callable[[str, int, int], None]
+) -> None:
+    """Everything, in order. ``services``: with ``clock`` as theirs."""
+    story = _Story(services, clock, admin_password)
+    await story.read_clients()
+    days = story.days()
+    for done, day in enumerate(days):
+        progress("demo data, events", done, len(days))
+        clock.move_to(day.at)
+        await day.happens()
+
 
 #: What is shown while it takes its time: what is made, how many are done, of how many.
 Progress = Callable[[str, int, int], None]
@@ -58,7 +302,7 @@ async def fill(services: Services, progress: Progress = lambda _what, _done, _of
     # No licence exists yet; from the first start on, the users count.
     past = dataclasses.replace(services, clock=clock, seats=UNCOUNTED)
     password = services.settings.demo_password.reveal() if services.settings.demo_password else None
-    names = [email for _, email, _ in people.users()] + [people.ADMIN]
+    names = [email for _, email, _ in people.users()] + [ADMIN]
     passwords = {name: password or services.random.text(15) for name in names}
     hashes = {}
     for done, (name, chosen) in enumerate(passwords.items()):
@@ -79,7 +323,7 @@ async def fill(services: Services, progress: Progress = lambda _what, _done, _of
             return None
     except Conflict:  # another process filled it between the check and the insert
         return None
-    await story.happen(past, clock, passwords[people.ADMIN], progress)
+    await happen(past, clock, passwords[ADMIN], progress)
     return passwords
 
 
@@ -93,10 +337,7 @@ def _is_filled(unit: SystemUnit) -> bool:
     return False
 
 
-# The texts for the terminal.
-
-
-_OTHERS = [(email, client) for client, email, _ in users()[1:]]
+_OTHERS = [(email, client) for client, email, _ in people.users()[1:]]
 
 
 def welcome(base: str, passwords: dict[str, str]) -> str:

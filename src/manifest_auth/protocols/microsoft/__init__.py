@@ -5,15 +5,19 @@ identifies a user by an e-mail address.
 """
 
 from manifest_auth.protocols.microsoft import diagnose
-from manifest_auth.protocols.microsoft.client import Microsoft, NoMember, Organization, Profile, Throttled
-from manifest_auth.protocols.microsoft.clouds import CLOUDS, CONSUMERS, Cloud, Clouds
-from manifest_auth.protocols.microsoft.tokens import (
+from manifest_auth.protocols.microsoft.client import (
     GUID,
     Accepted,
     Claims,
+    Microsoft,
     MicrosoftRefused,
+    NoMember,
+    Organization,
+    Profile,
+    Throttled,
     application_of,
     check,
     directory_of,
     read,
 )
+from manifest_auth.protocols.microsoft.clouds import CLOUDS, CONSUMERS, Cloud, Clouds

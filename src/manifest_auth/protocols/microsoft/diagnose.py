@@ -14,7 +14,7 @@ from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft.client import ON_BEHALF_OF
 from manifest_auth.protocols.microsoft.clouds import Cloud
 from manifest_auth.protocols.oidc import Finding
-from manifest_auth.protocols.oidc.authorization_code import object_of
+from manifest_auth.protocols.oidc.messages import object_of
 from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
 
 _DIRECTORY = re.compile(r"authorization_uri=\"?https://[^/,\s\"]+/([0-9a-fA-F-]{36})/")

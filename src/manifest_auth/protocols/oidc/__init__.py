@@ -4,8 +4,7 @@ Returns verified claims; other packages map them to users. Caches provider docum
 nor the store, and never shows a provider's own text to a user.
 """
 
-from manifest_auth.protocols.oidc.cache import TtlCache
-from manifest_auth.protocols.oidc.client import Client
+from manifest_auth.protocols.oidc.client import Client, TtlCache
 from manifest_auth.protocols.oidc.diagnose import CallbackState, Finding
 from manifest_auth.protocols.oidc.discovery import Key, address_of, fetch_keys, keys_of_issuer, read_key_set
 from manifest_auth.protocols.oidc.messages import (

@@ -7,20 +7,18 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal, NamedTuple
 
-from manifest_auth.protocols.oidc import authorization_code, discovery
-from manifest_auth.protocols.oidc.authorization_code import (
-    ABOUT_CODE,
-    TokenEndpoint,
-    description_of,
-    error_of,
-    is_about_client,
-)
+from manifest_auth.protocols.oidc import discovery, messages
 from manifest_auth.protocols.oidc.messages import (
+    ABOUT_CODE,
     Answer,
     Authorization,
     CallbackAddresses,
     Discovered,
     Registration,
+    TokenEndpoint,
+    description_of,
+    error_of,
+    is_about_client,
     with_number,
 )
 from manifest_auth.runtime.clock import Random
@@ -70,7 +68,7 @@ async def callback_state(
     asked = Authorization(random.text(), random.text(), challenge, redirect_uri, prompt="none")
     try:
         reply = await outgoing.get_with_redirects(
-            authorization_code.request_address(found, registration, asked), deadline=deadline
+            messages.request_address(found, registration, asked), deadline=deadline
         )
     except Unreachable as error:
         return CallbackState("unknown", str(error))

@@ -13,13 +13,15 @@ from manifest_auth.protocols.saml.document import RESPONSE, NotBase64, SamlRefus
 from manifest_auth.protocols.saml.metadata import (
     CertificateFacts,
     Metadata,
+    authn_request,
     certificate_facts,
     check_address,
     make_key,
+    post_page,
     read_certificate,
     read_metadata,
+    redirect_address,
     sp_metadata,
 )
-from manifest_auth.protocols.saml.requests import authn_request, post_page, redirect_address
 from manifest_auth.protocols.saml.shape import UnverifiedResponse, read_response
 from manifest_auth.protocols.saml.verification import Assertion, Policy, verify

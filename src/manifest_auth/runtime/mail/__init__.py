@@ -6,14 +6,6 @@ here. ``./dev messages`` puts the sentences into the catalogues of :mod:`manifes
 Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """
 
-from manifest_auth.runtime.mail.admin_emails import (
-    domain_contested,
-    domain_contested_between,
-    domain_failing,
-    domain_held,
-    domain_lapsed,
-    machine_secret_ends,
-)
 from manifest_auth.runtime.mail.emails import (
     access_link,
     app_added,
@@ -21,6 +13,11 @@ from manifest_auth.runtime.mail.emails import (
     badge_issued,
     changed_provider_used,
     device_paired,
+    domain_contested,
+    domain_contested_between,
+    domain_failing,
+    domain_held,
+    domain_lapsed,
     email_asked,
     email_changed,
     email_confirm,
@@ -29,6 +26,7 @@ from manifest_auth.runtime.mail.emails import (
     factors_reset,
     identity_linked,
     invitation,
+    machine_secret_ends,
     passkey_added,
     passkey_copied,
     passkey_removed,
@@ -39,7 +37,5 @@ from manifest_auth.runtime.mail.emails import (
     reset,
     wrong_codes,
 )
-from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection, server_of
-from manifest_auth.runtime.mail.removed import RemovedData, after_undoing
-from manifest_auth.runtime.mail.server import NotSent, Server
-from manifest_auth.runtime.mail.writing import Email, Link, Reader
+from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, NotSent, Server, check_connection, server_of
+from manifest_auth.runtime.mail.writing import Email, Link, Reader, RemovedData, after_undoing

@@ -7,20 +7,45 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.mail.server import NotSent, Server
 from manifest_auth.runtime.mail.writing import Email
 from manifest_auth.runtime.metrics import Metrics
-from manifest_auth.runtime.settings import Secret, Settings
+from manifest_auth.runtime.settings import Secret, Settings, is_loopback_host
 
 if TYPE_CHECKING:
     from email.headerregistry import Address
     from email.message import EmailMessage
 
     from manifest_auth.runtime.logs import FilteringBoundLogger
+
+
+class NotSent(Exception):
+    """The e-mail was not sent; the text says why, for the log. ``refused``: the reply code with which the mail server
+    refused this recipient or this e-mail for good (RFC 5321, section 4.2.1): another try is in vain. 0: it did not."""
+
+    def __init__(self, reason: str, refused: int = 0) -> None:
+        super().__init__(reason)
+        self.refused = refused
+
+
+class Server(NamedTuple):
+    """``name``: of this machine, for the greeting. ``is_tls``: TLS from the first byte, else STARTTLS."""
+
+    host: str
+    port: int
+    is_tls: bool
+    user: str
+    password: Secret
+    sender: Address
+    name: str
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the mail server is on this machine."""
+        return is_loopback_host(self.host)
 
 
 _PORTS = {"smtp": 587, "smtps": 465}  # RFC 6409, RFC 8314

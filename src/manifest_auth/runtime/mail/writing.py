@@ -11,6 +11,7 @@ from typing import NamedTuple, NewType
 
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import Words, catalogue
+from manifest_auth.text.wire import Wire
 
 
 class Email(NamedTuple):
@@ -96,3 +97,40 @@ def _works(life_s: int) -> Sentence:
     if days <= 3:
         return several("The link works once, within %(num)s hour.", "The link works once, within %(num)s hours.", hours)
     return several("The link works once, within %(num)s day.", "The link works once, within %(num)s days.", days)
+
+
+_REMOVED = _(
+    "Sign-in methods were removed because they were added in the 24 hours before the change was requested, or later:"
+)
+
+
+class RemovedData(Wire, frozen=True):
+    """What was added in the 24 hours before the change was requested, or later. ``app``: the authenticator app;
+    ``identities``: how many were unlinked."""
+
+    app: bool
+    passkeys: int
+    recovery_codes: bool
+    identities: int
+    badges: int
+    pin: bool
+
+
+def after_undoing(removed: RemovedData, manages: bool) -> tuple[Sentence, ...]:
+    """What a user has to know whose former address was restored. ``manages``: the user manages other users."""
+    passkeys, identities, badges = removed.passkeys, removed.identities, removed.badges
+    each = (
+        (removed.app, _("The authenticator app was removed.")),
+        (passkeys, several("%(num)s passkey was removed.", "%(num)s passkeys were removed.", passkeys)),
+        (removed.recovery_codes, _("The recovery codes no longer work.")),
+        (
+            identities,
+            several("%(num)s linked account was unlinked.", "%(num)s linked accounts were unlinked.", identities),
+        ),
+        (badges, several("%(num)s badge no longer works.", "%(num)s badges no longer work.", badges)),
+        (removed.pin, _("The PIN no longer works.")),
+    )
+    gone = [sentence for count, sentence in each if count]
+    if gone:
+        gone = [_REMOVED, *gone, _("If you added one of them yourself, add it again.")]
+    return (*gone, *([_("Check the audit log for changes that this account made.")] if manages else []))

@@ -16,13 +16,11 @@ from manifest_auth.runtime.settings.loading import (
     adopt,
     check_listener,
     dns_servers,
-    load,
-    proxy_networks,
-)
-from manifest_auth.runtime.settings.passkeys import (
     is_below,
+    load,
     passkey_origins,
     passkey_rp_id,
+    proxy_networks,
     public_host,
     public_origin,
     why_no_passkeys,

@@ -10,17 +10,26 @@ stands in a table of the installation. Secrets looked up by their hash have an i
 """
 
 from manifest_auth.store.tables.accounts import (
+    admin_recovery_codes,
+    admin_second_factors,
     email_changes,
     known_origins,
+    passkey_handles,
+    passkey_owners,
+    passkeys,
     password_history,
     queued_mails,
+    recovery_codes,
     service_accounts,
     service_secrets,
     sessions,
+    sign_in_challenges,
+    trusted_browsers,
     used_assertions,
+    used_passkey_challenges,
+    user_totps,
     users,
 )
-from manifest_auth.store.tables.audit import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables.columns import metadata, sealed_for
 from manifest_auth.store.tables.devices import (
     badge_pins,
@@ -31,21 +40,13 @@ from manifest_auth.store.tables.devices import (
     enrolled_devices,
     pairings,
 )
-from manifest_auth.store.tables.factors import (
-    admin_recovery_codes,
-    admin_second_factors,
-    passkey_handles,
-    passkey_owners,
-    passkeys,
-    recovery_codes,
-    sign_in_challenges,
-    trusted_browsers,
-    used_passkey_challenges,
-    user_totps,
-)
 from manifest_auth.store.tables.installation import (
     admin_sessions,
+    audit_anchors,
+    audit_events,
+    audit_heads,
     client_logos,
+    file_totals,
     installation,
     licences,
     nodes,
@@ -56,6 +57,7 @@ from manifest_auth.store.tables.installation import (
     system_admins,
     tenants,
     throttles,
+    uploads,
 )
 from manifest_auth.store.tables.providers import (
     directory_claims,
@@ -75,7 +77,6 @@ from manifest_auth.store.tables.providers import (
     sign_in_codes,
     sign_in_flows,
 )
-from manifest_auth.store.tables.quotas import file_totals, uploads
 from manifest_auth.store.tables.work import (
     files,
     job_assignments,

@@ -1,10 +1,10 @@
-"""Tables of the installation: values, keys, system admins, licence, throttles, nodes, and clients with their logos."""
+"""Tables of the installation: values, keys, admins, licence, throttles, nodes, clients, audit trail and quotas."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, column, table
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, id_column, metadata, sealed, tenant, time
+from manifest_auth.store.tables.columns import OWNED, BigInt, id_column, metadata, row_of, sealed, tenant, time
 
 installation = Table(  # values of the whole installation: its id, whether --demo filled it
     "installation",
@@ -168,4 +168,78 @@ nodes = Table(  # the web processes that run; times are by the server's clock
     Column("schema", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("skew_ms", BigInt, nullable=False),  # how far the process's clock is ahead of the server's
+)
+
+
+# Tables of the audit trail: ``tenant_id`` 0 is the installation's chain, so there is no foreign key.
+
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
+    Column("sequence", BigInt, nullable=False),
+    Column("hash", Text, nullable=False),
+    time("at"),  # of the last event
+    # The chain that was created before; in chain 0: the newest chain.
+    Column("previous_chain", BigInt, nullable=False),
+    time("gone_at", nullable=True),  # when the client's events were deleted with the client
+    Column("doubts", Text, nullable=False),  # earlier heads without a valid MAC, see audit/events.py
+    Column("mac", Text, nullable=False),  # over all other columns
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
+    Column("sequence", BigInt, primary_key=True, autoincrement=False),
+    time("at"),
+    Column("event", Text, nullable=False),
+    Column("actor", Text, nullable=False),  # `user:7`, `admin:1`, `anonymous`, `system`
+    Column("subject", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON, no secrets
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index(None, "tenant_id", "at", "sequence"),  # a client's events, by time
+    Index(None, "at", "tenant_id", "sequence"),  # events of all clients
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+audit_anchors = Table(  # the last event of a chain that retention removed: the remaining events start after it
+    "audit_anchors",
+    metadata,
+    Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
+    Column("sequence", BigInt, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("mac", Text, nullable=False),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+
+file_totals = Table(  # size of a client's files, updated in the transaction that adds or drops one
+    "file_totals",
+    metadata,
+    tenant(),
+    Column("bytes", BigInt, nullable=False),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+uploads = Table(  # files on their way, by the key under which their bytes will be; they count in the quota
+    "uploads",
+    metadata,
+    tenant(goes_with=True),
+    Column("key", Text, primary_key=True),
+    *row_of("users", "user_id", goes_with=True),
+    Column("size", BigInt, nullable=False),  # as declared, or the most that it can be
+    time("expires_at"),  # later than its request can last
+    Index(None, "expires_at"),
+    info=OWNED,
+    sqlite_strict=True,
 )

@@ -1,17 +1,252 @@
-"""Metrics of one process, and the values of their labels."""
+"""Metrics for Prometheus, with labels from closed lists, never from a caller's input.
+
+Owns the names of all metrics. Never asks the store.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+import os
+import re
+import threading
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+    start_http_server,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from manifest_auth.errors import Replay
-from manifest_auth.runtime.metrics import export
-from manifest_auth.runtime.metrics.hot_path import HotPath, Tally, Timing
+from manifest_auth.runtime.os_process import own_folder
+
+# The output of ``/metrics``: of one process, or the sum of all web processes of one server.
+#
+# Several processes count into files of a folder that the server creates at its start and deletes at its end, so nothing
+# of an earlier run is added. The next start deletes the folder of a server that was killed. The counters of a process
+# stay when it dies, or the sums would fall; its gauges, like hashes that wait, are removed.
+
+
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_PID = re.compile(r"_(\d+)\.db\Z")
+
+
+class Processes(Collector):
+    """``process_cpu_seconds_total`` and the like, by ``pid``: of this process, or of the web processes of a folder."""
+
+    def __init__(self, registry: CollectorRegistry, folder: str | None = None) -> None:
+        self._folder = folder
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of the processes that are alive."""
+        found: dict[str, Metric] = {}
+        for pid in [os.getpid()] if self._folder is None else sorted(_alive(self._folder)):
+            for metric in ProcessCollector(pid=lambda: pid, registry=None).collect():  # noqa: B023 - called at once
+                same = found.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    same.add_sample(sample.name, {"pid": str(pid)}, sample.value)
+        return found.values()
+
+
+class _AllProcesses(MultiProcessCollector):
+    """Removes the gauges of dead processes before it reads."""
+
+    def __init__(self, registry: CollectorRegistry, folder: str) -> None:
+        super().__init__(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """The counters of all processes, and the gauges of those alive."""
+        for pid in _pids(self._folder) - _alive(self._folder):
+            mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]  # as above
+        found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]  # as above
+        return found
+
+
+def of_all_processes() -> CollectorRegistry:
+    """A registry of all web processes of this server. Call it in such a process, or after :func:`share`."""
+    folder, registry = os.environ[_FOLDER], CollectorRegistry()
+    _AllProcesses(registry, folder)
+    Processes(registry, folder)
+    return registry
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    """The text exposition."""
+    return generate_latest(registry)
+
+
+def listen(address: str, registry: CollectorRegistry) -> None:
+    """Serves ``/metrics`` on ``HOST:PORT`` in its own thread."""
+    host, _, port = address.rpartition(":")
+    start_http_server(int(port), host or "127.0.0.1", registry)
+
+
+@contextlib.contextmanager
+def share() -> Iterator[None]:
+    """Processes that start inside the block count into one new folder."""
+    with own_folder("manifest-auth-metrics-") as folder:
+        os.environ[_FOLDER] = str(folder)
+        yield
+
+
+def _pids(folder: str) -> set[int]:
+    return {int(found[1]) for path in Path(folder).iterdir() if (found := _PID.search(path.name))}
+
+
+def _alive(folder: str) -> set[int]:
+    return {pid for pid in _pids(folder) if _is_alive(pid)}
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:  # gone, or another user's process has the number now
+        return False
+    return True
+
+
+# Metrics of every request, counted as plain numbers, which are flushed to Prometheus's objects when it reads them.
+#
+# Prometheus's counters take a lock for each event and, with several web processes, write to a file: thousands of
+# instructions of the hundred thousand that a request with a cached token takes. Here an event is one addition.
+# :class:`HotPath` creates these counters and flushes them all; callers only count.
+
+
+EVERY_S = 0.5  # how old the numbers are that another process sees, and how much `kill -9` may lose
+
+
+class Tally:
+    """Counts events. Only the event loop counts, and only upwards, so other threads may read without a lock."""
+
+    __slots__ = ("_count", "_flushed", "_metric")
+
+    def __init__(self, metric: Counter) -> None:
+        self._metric, self._count, self._flushed = metric, 0, 0
+
+    def inc(self) -> None:
+        """Counts one event."""
+        self._count += 1
+
+    def flush(self) -> None:
+        """Adds new events to Prometheus's counter. For one thread at a time."""
+        if (count := self._count) != self._flushed:
+            self._metric.inc(count - self._flushed)
+            self._flushed = count
+
+
+class Timing:
+    """Counts durations by buckets; otherwise as :class:`Tally`."""
+
+    __slots__ = ("_bounds", "_counts", "_flushed", "_flushed_sum", "_metric", "_sum")
+
+    def __init__(self, metric: Histogram) -> None:
+        self._metric, self._bounds = metric, metric._upper_bounds  # the last one is infinity
+        self._counts, self._sum = [0] * len(self._bounds), 0.0
+        self._flushed, self._flushed_sum = self._counts.copy(), 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Counts one duration."""
+        self._sum += seconds  # before the count: every flushed count is in the sum
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+
+    def flush(self) -> None:
+        """As :meth:`Tally.flush`, bucket by bucket: the library has no public way to add many events at once."""
+        if (counts := self._counts.copy()) == self._flushed:
+            return
+        total = self._sum
+        for bucket, count, given in zip(self._metric._buckets, counts, self._flushed, strict=True):
+            if count != given:
+                bucket.inc(count - given)
+        self._metric._sum.inc(total - self._flushed_sum)
+        self._flushed, self._flushed_sum = counts, total
+
+
+Part = TypeVar("Part", Tally, Timing)
+
+
+class Family(Collector, Generic[Part]):
+    """One metric with all its labels; flushed whenever it is read."""
+
+    def __init__(self, metric: Counter | Histogram, make: Callable[[Any], Part], hot: HotPath) -> None:
+        self._metric, self._hot = metric, hot
+        self._make: Callable[[Any], Part] = make
+
+    def labels(self, *words: str) -> Part:
+        """The counter for these labels. Callers ask once and keep it."""
+        part: Part = self._make(self._metric.labels(*words))
+        self._hot.parts.append(part)
+        return part
+
+    def describe(self) -> Iterable[Metric]:
+        """The names, for the registry, which allows each name once."""
+        yield from self._metric.describe()
+
+    def collect(self) -> Iterable[Metric]:
+        """The values that Prometheus reads."""
+        self._hot.flush()
+        yield from self._metric.collect()
+
+
+class HotPath:
+    """All counters of one process that every request uses."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.parts: list[Tally | Timing] = []  # grows while another thread goes through it
+        self._registry, self._lock = registry, threading.Lock()
+
+    def counters(self, name: str, documentation: str, **lists: Any) -> dict[tuple[str, ...], Tally]:
+        """One counter for every combination of label values."""
+        family = self._family(Counter(name, documentation, list(lists), registry=None), Tally)
+        return {these: family.labels(*these) for these in itertools.product(*map(get_args, lists.values()))}
+
+    def histogram(self, name: str, documentation: str, labels: list[str], buckets: Sequence[float]) -> Family[Timing]:
+        """Durations by ``labels``."""
+        return self._family(Histogram(name, documentation, labels, buckets=buckets, registry=None), Timing)
+
+    def flush(self) -> None:
+        """Flushes all counters. From any thread, any number of times."""
+        with self._lock:
+            for part in self.parts:
+                part.flush()
+
+    @contextlib.asynccontextmanager
+    async def flushed_regularly(self) -> AsyncIterator[None]:
+        """Flushes twice a second and at the end: for one of several web processes, since any of them may serve the
+        metrics of all."""
+        regularly = asyncio.create_task(self._regularly(), name="metrics")
+        try:
+            yield
+        finally:
+            regularly.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await regularly
+            self.flush()
+
+    async def _regularly(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            self.flush()
+
+    def _family(self, metric: Counter | Histogram, make: Callable[[Any], Part]) -> Family[Part]:
+        family: Family[Part] = Family(metric, make, self)
+        self._registry.register(family)
+        return family
+
 
 # The values of labels.
 #
@@ -122,7 +357,7 @@ class Metrics:
 
     def __init__(self, kinds: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
-        export.Processes(self.registry)
+        Processes(self.registry)
         self._hot = HotPath(self.registry)
         self._requests = self._hot.histogram(
             "manifest_request_seconds",
@@ -276,9 +511,9 @@ class Metrics:
     def render(self, *, all_processes: bool = False) -> bytes:
         """The text exposition, of this process or of all web processes of the server. From any thread."""
         if not all_processes:
-            return export.render(self.registry)
+            return render(self.registry)
         self._hot.flush()
-        return export.render(export.all_processes())
+        return render(of_all_processes())
 
     def serving(self, *, several: bool) -> contextlib.AbstractAsyncContextManager[None]:
         """Runs while the application runs. ``several``: other processes may serve the metrics of this one."""
