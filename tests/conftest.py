@@ -15,7 +15,7 @@ from tests.support.mail_server import MailServer
 from tests.support.postgres import SHARED, Databases, Postgres, drop_all
 from tests.support.stores import fresh_store
 
-pytest_plugins = ["tests.support.run_order"]
+pytest_plugins = ["tests.support.matrix", "tests.support.run_order"]
 prepared_once.prepare()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-#: Seconds for all cells of one test. It ends a test that hangs, and says nothing about speed.
+#: Seconds for all cells of a test without a ``timeout`` of its own. It ends what hangs, and says nothing about speed.
 _LIMIT = 900
 _SOME, _OTHERS = "some", "others"
 _Test = TypeVar("_Test", bound=Callable[..., Any])
@@ -29,16 +28,18 @@ def matrix(
     """Run the test for each of ``values``, as ``pytest.mark.parametrize`` does, but within one test.
 
     Takes what ``parametrize`` takes: one name or several, values or ``pytest.param``, labels. Two of them make the
-    product of both. The cells share the fixtures of the test. A cell that has the mark ``endurance`` is left to
-    ``./dev endurance``. Each wrong cell is a failed subtest of its own.
+    product of both. Each cell gets function-scoped fixtures of its own, as a test does. A cell that has the mark
+    ``endurance`` is left to ``./dev endurance``. Each wrong cell is a failed subtest of its own.
     """
     axis = list(_values(names, values, ids))
     assert axis, f"no {names}"
 
     def decorate(test: _Test) -> _Test:
-        axes: list[list[_Value]] | None = getattr(test, "axes", None)
-        if axes is None:
-            test = _looping(test, axes := [])
+        if not hasattr(test, "axes"):
+            vars(test)["axes"] = []
+            if not any(mark.name == "timeout" for mark in getattr(test, "pytestmark", ())):
+                test = pytest.mark.timeout(_LIMIT)(test)
+        axes: list[list[_Value]] = vars(test)["axes"]
         if any(value.is_long for value in axis) and not any(value.is_long for each in axes for value in each):
             test = pytest.mark.parametrize("cells", [_SOME, pytest.param(_OTHERS, marks=pytest.mark.endurance)])(test)
             _sign(test, lambda given: [*given, inspect.Parameter("cells", inspect.Parameter.KEYWORD_ONLY)])
@@ -48,6 +49,39 @@ def matrix(
         return test
 
     return decorate
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs the cells of a matrix."""
+    axes = getattr(pyfuncitem.function, "axes", None)
+    if axes is None:
+        return None
+    test = pyfuncitem.obj  # of an asynchronous test, what runs it on the loop of its fixtures
+    subtests: pytest.Subtests = pyfuncitem._request.getfixturevalue("subtests")
+    for place, (label, arguments) in enumerate(_chosen(axes, pyfuncitem.funcargs.get("cells"))):
+        with subtests.test(label):
+            if place:
+                _renew(pyfuncitem)
+            given = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames if name != "cells"}
+            test(**given, **arguments)
+    return True
+
+
+def _chosen(axes: list[list[_Value]], cells: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    for cell in itertools.product(*axes):
+        if cells is None or (cells == _OTHERS) == any(value.is_long for value in cell):
+            arguments = {name: value for each in cell for name, value in each.arguments.items()}
+            yield ", ".join(value.label for value in cell), arguments
+
+
+def _renew(item: pytest.Function) -> None:
+    """End the function-scoped fixtures of the cell before, and make new ones."""
+    state = item.session._setupstate
+    assert item.parent is not None
+    state.teardown_exact(item.parent)  # type: ignore[arg-type]  # it asks for the nodes above alone
+    item._initrequest()
+    state.setup(item)
 
 
 def _values(names: str | Sequence[str], values: Iterable[Any], ids: Any) -> Iterator[_Value]:
@@ -70,35 +104,3 @@ def _sign(test: Any, change: Callable[[list[inspect.Parameter]], list[inspect.Pa
     """Give the test the parameters that pytest is to fill."""
     signature = inspect.signature(test)
     test.__signature__ = signature.replace(parameters=change(list(signature.parameters.values())))
-
-
-def _looping(test: Any, axes: list[list[_Value]]) -> Any:
-    """The test over all cells of ``axes``, which is filled later."""
-
-    def chosen(cells: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        for cell in itertools.product(*axes):
-            if cells is None or (cells == _OTHERS) == any(value.is_long for value in cell):
-                arguments = {name: value for each in cell for name, value in each.arguments.items()}
-                yield ", ".join(value.label for value in cell), arguments
-
-    if inspect.iscoroutinefunction(test):
-
-        @functools.wraps(test)
-        async def looped(*, subtests: pytest.Subtests, cells: str | None = None, **fixtures: Any) -> None:
-            for label, arguments in chosen(cells):
-                with subtests.test(label):
-                    await test(**fixtures, **arguments)
-    else:
-
-        @functools.wraps(test)
-        def looped(*, subtests: pytest.Subtests, cells: str | None = None, **fixtures: Any) -> None:
-            for label, arguments in chosen(cells):
-                with subtests.test(label):
-                    test(**fixtures, **arguments)
-
-    looped.axes = axes  # type: ignore[attr-defined]
-    given = list(inspect.signature(test).parameters.values())
-    keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in given]
-    subtests = inspect.Parameter("subtests", inspect.Parameter.KEYWORD_ONLY)
-    looped.__signature__ = inspect.Signature([*keyword, subtests])  # type: ignore[attr-defined]
-    return pytest.mark.timeout(_LIMIT)(looped)
