@@ -11,7 +11,7 @@ from manifest_auth import app
 from manifest_auth.accounts.email_changes import CONFIRM_S, UNDO_S
 from manifest_auth.accounts.one_time_links import LIFE_S, Purpose
 from manifest_auth.accounts.password_rules import MOST
-from manifest_auth.cli.reference_routes import MisplacedRoute, fill
+from manifest_auth.cli.reference import MisplacedRoute, fill
 from manifest_auth.errors import REFUSALS
 from manifest_auth.http import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, openapi
 from manifest_auth.runtime.settings import Settings

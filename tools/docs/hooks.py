@@ -15,7 +15,7 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from manifest_auth.cli import reference_routes
+from manifest_auth.cli import reference
 
 ROOT = Path(__file__).parents[2]
 #: Pages from outside ``docs``: where they lie, and their name in the site.
@@ -51,7 +51,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Entries of routes, diagrams as tables, and links as they are in the site. The search ranks guides before what is
     behind them."""
     if page.file.src_uri == "reference/http.md":
-        markdown = reference_routes.fill(markdown)
+        markdown = reference.fill(markdown)
     if page.file.src_uri == "architecture.md":
         page.meta["hide"] = ["toc"]  # its picture is wide
     page.meta["search"] = {"boost": 0.3 if page.file.src_uri.startswith(_BEHIND) else 1}

@@ -1,4 +1,4 @@
-"""``backup FILE`` and ``restore FILE``: back up and restore an installation on SQLite as one file."""
+"""``db upgrade|status``, ``backup`` and ``restore``: the schema, and an installation on SQLite as one file."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from manifest_auth.cli.command import CommandRefused, Progress, given_path, origin_at
+from manifest_auth.maintenance import upgrade_state
 from manifest_auth.maintenance.archive import FILES, KEY, NotPossible
 from manifest_auth.maintenance.backup import back_up, record_backup
 from manifest_auth.maintenance.restore import RestoreProof, restore
 from manifest_auth.runtime import settings
-from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.sealing import SecretKeys, keys_of_a_start
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.store.migrate import SchemaRefused
+from manifest_auth.store.migrate import SchemaRefused, is_new, upgrade
 from manifest_auth.text.canonical import when
 
 
 def add_to(groups: Any) -> None:
     """Adds the commands to the grammar."""
+    _add_db(groups)
     backup = groups.add_parser("backup", help="back up the installation into one file, while the server runs (SQLite)")
     what = backup.add_mutually_exclusive_group(required=True)
     what.add_argument("file", type=given_path, nargs="?", metavar="FILE", help="a new tar file")
@@ -137,3 +142,52 @@ def _print_result(proof: RestoreProof, place: str) -> None:
     for name, count in manifest.rows.items():
         print(f"  {name:<{width}} {count:>12,} rows, {count:,} in the manifest")
     print(f"audit chains: {len(manifest.chains)}, number and hash of each head as in the manifest")
+
+
+_STATUS = {"current": 0, "rolling": 0, "refused": 1, "stop": 3}
+
+
+def _add_db(groups: Any) -> None:
+    """Adds the commands to the grammar."""
+    group = groups.add_parser("db", help="the store").add_subparsers(required=True, metavar="ACTION")
+    group.add_parser("upgrade", help="upgrade the schema").set_defaults(run=_upgrade)
+    status = group.add_parser(
+        "status",
+        help="say whether nodes may be replaced by this release one by one",
+        description="Prints schema, processes, and a word. Exit status: 0 current or rolling, 1 refused, 3 stop.",
+    )
+    status.add_argument("--json", action="store_true", help="print the result as JSON")
+    status.set_defaults(run=_status)
+
+
+async def _upgrade(_given: argparse.Namespace) -> None:
+    """Brings the schema up to date."""
+    loaded = settings.load()
+
+    def keys() -> SecretKeys:
+        return keys_of_a_start(loaded, Random(), lambda: is_new(loaded.database))
+
+    with Progress() as progress:
+        done = await upgrade(loaded.database_direct, keys, progress)
+    print("The schema was upgraded." if done else "The schema is up to date.")
+
+
+async def _status(given: argparse.Namespace) -> int:
+    """Exit status as :data:`_STATUS`."""
+    found = await upgrade_state.read(settings.load())
+    if found is None:
+        raise CommandRefused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
+    if given.json:
+        text = {
+            "schema": found.schema.number,
+            "readable_by": found.schema.readable_by,
+            "processes": [some._asdict() for some in found.processes],
+            "state": found.word,
+        }
+        print(orjson.dumps(text, option=orjson.OPT_INDENT_2).decode())
+        return _STATUS[found.word]
+    print(f"schema       {found.schema.number}, for programs of {found.schema.readable_by} and newer")
+    for some in found.processes:
+        print(f"processes    {some.running} of {some.version} (schema {some.schema})")
+    print(found.told)
+    return _STATUS[found.word]

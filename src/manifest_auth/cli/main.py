@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from manifest_auth import __commit__, __version__
 from manifest_auth.accounts import users
-from manifest_auth.cli import admins, commands
+from manifest_auth.cli import commands
 from manifest_auth.cli.command import given_path
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
@@ -28,7 +28,7 @@ ENV_FILE = "--env-file"
 #: Commands with their own module in this package. A module loads all that its commands need, so it is loaded only for
 #: one of them, not in servers.
 _MODULES = {
-    "db": "schemas",
+    "db": "backups",
     "keys": "keys",
     "backup": "backups",
     "restore": "backups",
@@ -70,7 +70,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     create.add_argument("name")
     _password(create)
     create.set_defaults(run=commands.admin_create)
-    admins.add_to(admin)
+    commands.add_admin_commands(admin)
 
     client = groups.add_parser("client", help="clients").add_subparsers(required=True, metavar="ACTION")
     create = client.add_parser("create", help="create a client")
@@ -91,12 +91,12 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     link = user.add_parser("link", help="print a one-time link for a user, for when e-mail does not work")
     link.add_argument("email")
     link.add_argument("--client", required=True, help="identifier of the client")
-    link.set_defaults(run=_user_link)
+    link.set_defaults(run=commands.user_link)
     reset = user.add_parser("reset-factors", help="take a user's second factors away, and end all of the sessions")
     reset.add_argument("email")
     reset.add_argument("--client", required=True, help="identifier of the client")
     reset.add_argument("--reason", required=True, help="for the audit trail")
-    reset.set_defaults(run=_user_reset_factors)
+    reset.set_defaults(run=commands.user_reset_factors)
 
     change = user.add_parser("roles", help="set a user's roles; a new Admin must sign in again")
     change.add_argument("email")
@@ -106,25 +106,13 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     change.set_defaults(run=commands.user_roles)
 
-    admins.add_setup_code(groups)
+    commands.add_setup_code(groups)
     if command in groups.choices:
         return top
     modules = [_MODULES[command]] if command in _MODULES else _MODULES.values()
     for module in dict.fromkeys(modules):
         importlib.import_module(f"manifest_auth.cli.{module}").add_to(groups)
     return top
-
-
-async def _user_link(given: argparse.Namespace) -> None:
-    from manifest_auth.cli import user_recovery  # loaded only for this command
-
-    await user_recovery.user_link(given)
-
-
-async def _user_reset_factors(given: argparse.Namespace) -> None:
-    from manifest_auth.cli import user_recovery  # loaded only for this command
-
-    await user_recovery.user_reset_factors(given)
 
 
 def _password(command: argparse.ArgumentParser) -> None:

@@ -39,11 +39,6 @@ def all_providers(unit: SystemUnit) -> list[tuple[str, Provider]]:
     return found
 
 
-# ``provider callbacks``: the callback addresses of all providers.
-#
-# It also lists the clients that must register one.
-
-
 async def show_callbacks(given: argparse.Namespace) -> None:
     """Prints one line per provider: client, name, kind, address, state; then the clients that must act."""
     must: list[str] = []

@@ -8,15 +8,429 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
+import re
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import inspect
 
 from manifest_auth.api.graphql.reference_page import graphql_page
+from manifest_auth.app import ROUTES, page_routes
 from manifest_auth.audit import catalogue
-from manifest_auth.cli import reference_routes
-from manifest_auth.cli.reference_pages import errors_page, pages_page, settings_page
+from manifest_auth.errors import REFUSALS, Refusal
+from manifest_auth.http import Access, Route, openapi
+from manifest_auth.http.request import FORM
+from manifest_auth.permissions import HOLDERS, Permission, Role
+from manifest_auth.runtime.settings import DAY, HOUR, MINUTE, Settings, variable
 from manifest_auth.sign_in.refusal_reasons import reasons_page
+
+_ERRORS = """\
+# Errors
+
+<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/errors.py` instead. -->
+
+A failure of the REST API below `/api` has one shape, whatever the route and the status:
+
+```json
+{"success": false, "error": {"message": "Invalid email or password", "code": "INVALID_CREDENTIALS", "requestId": "…"}}
+```
+
+`code` is for programs and never changes its meaning; `message` is for people; `requestId` is also the header
+`X-Request-ID`, and is in the server's log. `VALIDATION_ERROR` and a few others carry `details`, a list of
+`{"field", "message"}`; `MFA_REQUIRED` carries `challenge` and `expiresIn`. 401 answers carry `WWW-Authenticate`, 405
+`Allow`, 429 and 503 `Retry-After` in seconds.
+
+Elsewhere a failure looks different:
+
+- GraphQL answers `errors[]`. The `extensions` of each have `code` (`BAD_USER_INPUT` in place of `VALIDATION_ERROR`),
+  `requestId` and `details`. The status can be 200, with `data` beside the errors.
+- `/oauth2/*` answers as RFC 6749 says: `error`, `error_description` and `request_id`
+  ([all of them](machine-callers.md#errors)).
+- A page, and single sign-on in a browser, shows a page with the request ID.
+
+| code | status | message | when |
+| --- | --- | --- | --- |
+"""
+
+_SETTINGS = """\
+# Settings
+
+<!-- Made from the code by `./dev docs`; a test holds it to the code.
+Edit `src/manifest_auth/runtime/settings/values.py` instead. -->
+
+A setting is an environment variable, or a line of a TOML file whose path is in `MANIFEST_CONFIG`; there it has its
+short name, like `port = 8080`. The variable wins. A setting that is wrong or that does not exist stops the start with
+one line; variables that begin with `MANIFEST_AUTH_` are left alone
+([why](decisions/0016-settings-in-the-environment.md)). Durations are in seconds.
+
+`manifest-auth --env-file FILE COMMAND` reads variables from a file, the server and every other command in the same way
+([why](decisions/0051-one-file-of-settings.md)). Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or
+`;`. The value is the rest of the line as it stands: nothing in it is run or expanded, and `$`, `&`, `;` and `#` are
+characters like others. Blanks at its ends are dropped; keep them with quotes, `'…'` or `"…"`, around the whole value. A
+backslash, or a quote as the first character, must stand inside quotes: `'…'`. A setting must not have one value in the
+file and another in the environment. Other variables may be in the file too, such as `SSL_CERT_FILE`; those that Python
+itself reads at its start (`PYTHON…`) have no effect there. `manifest-auth doctor` tells which settings of the server
+that runs differ from yours.
+
+| variable | short name | default | values | what it does |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def errors_page() -> str:
+    """The text of ``errors.md``: all refusals, in the order of the closed list."""
+    return _ERRORS + "".join(_error(refusal) for refusal in REFUSALS)
+
+
+def settings_page() -> str:
+    """The text of ``settings.md``: all settings, in the order of their class."""
+    found = inspect.type_info(Settings)
+    assert isinstance(found, inspect.StructType)
+    plain = get_type_hints(Settings)  # msgspec sorts the values of a Literal; the original order is better
+    return _SETTINGS + "".join(_setting(field, get_args(plain[field.name])) for field in found.fields)
+
+
+def _error(refusal: type[Refusal]) -> str:
+    return f"| `{refusal.code}` | {refusal.status} | {refusal.sentence} | {refusal.when} |\n"
+
+
+def _setting(field: inspect.Field, words: tuple[Any, ...]) -> str:
+    kind, sentence = field.type, ""
+    while isinstance(kind, inspect.Metadata):
+        sentence = sentence or (kind.extra_json_schema or {}).get("description", "")
+        kind = kind.type
+    return f"| `{variable(field.name)}` | `{field.name}` | {_default(field)} | {_values(kind, words)} | {sentence} |\n"
+
+
+def _default(field: inspect.Field) -> str:
+    value = field.default
+    if value is msgspec.NODEFAULT or value is None or value == "":
+        return "none"
+    for unit, name in ((DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes")):
+        if field.name.endswith("_ttl") and isinstance(value, int) and value > unit and not value % unit:
+            return f"`{value}` ({value // unit} {name})"
+    return f"`{value}`"
+
+
+def _values(kind: Any, words: tuple[Any, ...]) -> str:
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
+        return f"{kind.ge} to {kind.le}" if kind.le is not None else f"{kind.ge} or more"
+    if isinstance(kind, inspect.LiteralType):
+        return ", ".join(f"`{value}`" for value in words if value)
+    if isinstance(kind, inspect.UnionType):
+        return "secret text"
+    return "text"
+
+
+_HEAD = """\
+# Pages
+
+<!-- Made from the code by `./dev docs`; a test holds it to it. -->
+
+What browsers show. Programs call the routes of `/openapi.json`. All pages answer at `MANIFEST_PUBLIC_URL` alone; a
+form is posted from the page that shows it. Those for users send everyone else to `/sign-in` and come back; one that
+asks for a permission is not there for users who do not have it. Those for system admins have a session of their own,
+and send everyone else to `/installation/sign-in`.
+
+| route | for | what it does |
+| --- | --- | --- |
+"""
+
+
+def pages_page() -> str:
+    """The text of ``pages.md``: all pages, by address."""
+    found = [route for route in (*ROUTES, *page_routes()) if route.access is Access.PAGE]
+    return _HEAD + "".join(_line(route) for route in sorted(found, key=lambda route: (route.path, route.method)))
+
+
+def _line(route: Route) -> str:
+    return f"| `{route.method} {route.path}` | {route.audience or 'everyone'} | {route.summary} |\n"
+
+
+# Entries of ``docs/reference/http.md`` follow a comment ``<!-- routes: PATTERN | … -->``, which names the routes by
+# patterns of ``METHOD /path`` in which ``*`` matches anything. Every route belongs to one comment. Long shapes follow
+# ``<!-- shapes -->``.
+
+
+# Formats JSON Schemas for ``docs/reference/http.md``, like ``{name: text 1..200, size?: number}``.
+
+
+Schema = Mapping[str, Any]
+
+_SHAPE_WIDTH = 110
+_LONG = 300  # a longer shape that several answers have is shown once
+_WORDS = {"string": "text", "integer": "number", "null": "null", "boolean": "boolean"}
+_FORMATS = {"date-time": "time", "binary": "bytes"}
+
+
+class Shapes:
+    """Formats schemas; long schemas of ``components`` that are used more than once appear by name."""
+
+    def __init__(self, components: Schema, used: Iterable[Schema]) -> None:
+        self._components = components
+        names = [name for schema in used for name in self._names(schema)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        self.named: list[str] = []
+        self.named = [name for name in twice if len(self._flat(self._components[name])) > _LONG]
+
+    def _names(self, schema: Schema) -> Iterator[str]:
+        """The components that a schema refers to, at any depth."""
+        if "$ref" in schema:
+            name = _name(schema)
+            yield name
+            schema = self._components[name]
+        items = [schema["items"]] if "items" in schema else []
+        for inner in (*schema.get("properties", {}).values(), *schema.get("anyOf", ()), *items):
+            yield from self._names(inner)
+
+    def resolved(self, schema: Schema) -> Schema:
+        """The schema that a reference names."""
+        if "$ref" in schema:
+            found: Schema = self._components[_name(schema)]
+            return found
+        return schema
+
+    def show(self, schema: Schema, indent: int) -> str:
+        """The schema in one line if it fits, else one member per line. ``indent``: the column of the start."""
+        return self._broken(schema, indent)
+
+    def definition(self, name: str) -> str:
+        """A named shape: ``Name {…}``."""
+        return f"{name} {self._broken(self._components[name], 0)}"
+
+    def _broken(self, schema: Schema, indent: int) -> str:
+        flat = self._flat(schema)
+        if flat in self.named:
+            return flat
+        schema = self.resolved(schema)
+        if indent + len(flat) <= _SHAPE_WIDTH:
+            return flat
+        inner = " " * (indent + 2)
+        if schema.get("type") == "object" and "properties" in schema:
+            lines = [
+                f"{inner}{_named(name, schema)}: {self._broken(one, indent + 2)}"
+                for name, one in schema["properties"].items()
+            ]
+            return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
+        if schema.get("type") == "array":
+            return f"[{self._broken(schema['items'], indent)}]"
+        if "anyOf" in schema:
+            return " or ".join(self._broken(each, indent) for each in schema["anyOf"])
+        return flat
+
+    def _flat(self, schema: Schema) -> str:
+        if "$ref" in schema and _name(schema) in self.named:
+            return _name(schema)
+        schema = self.resolved(schema)
+        if "anyOf" in schema:
+            return " or ".join(self._flat(each) for each in schema["anyOf"])
+        if "enum" in schema:
+            return " or ".join(map(_literal, schema["enum"]))
+        if "const" in schema:
+            return _literal(schema["const"])
+        kind = schema.get("type")
+        if kind == "object" and "properties" in schema:
+            return (
+                "{" + ", ".join(f"{_named(n, schema)}: {self._flat(s)}" for n, s in schema["properties"].items()) + "}"
+            )
+        if kind == "object":
+            return "{…}"
+        if kind == "array":
+            return f"[{self._flat(schema['items'])}]" if schema.get("items") else "[…]"
+        return _scalar(schema, str(kind))
+
+
+def _name(reference: Schema) -> str:
+    return str(reference["$ref"]).rsplit("/", 1)[1]
+
+
+def _named(name: str, schema: Schema) -> str:
+    return name if name in schema.get("required", ()) else f"{name}?"
+
+
+def _literal(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def _scalar(schema: Schema, kind: str) -> str:
+    word = _FORMATS.get(schema.get("format", ""), _WORDS.get(kind, "any"))
+    least = schema.get("minLength", schema.get("minimum", 0))
+    most = schema.get("maxLength", schema.get("maximum"))
+    if most is None:
+        return word
+    return f"{word} {most}" if least == most else f"{word} {least}..{most}"
+
+
+_BLOCK = re.compile(r"<!-- routes: ([^>]+?) -->\n")
+_SHAPES = "<!-- shapes -->\n"
+_TABLE = r"(<!-- {0} -->\n).*?(<!-- end of {0} -->)"
+_WIDTH = 118
+
+
+class MisplacedRoute(Exception):
+    """A route is in no comment or in several, or a pattern matches no route."""
+
+
+def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
+    """The page as the site has it, with its entries; ``pages.md`` lists the HTML pages. Raises MisplacedRoute."""
+    routes = [route for route in routes if route.access is not Access.PAGE]
+    document = openapi.build(routes)
+    shapes = Shapes(document["components"]["schemas"], _used(document))
+    placed: dict[str, int] = {}
+
+    def block(found: re.Match[str]) -> str:
+        patterns = [pattern.strip() for pattern in found[1].split("|")]
+        chosen = [route for route in routes if any(fnmatch.fnmatchcase(_call(route), each) for each in patterns)]
+        for pattern in patterns:
+            if not any(fnmatch.fnmatchcase(_call(route), pattern) for route in chosen):
+                raise MisplacedRoute(f"no route is like {pattern}")
+        for route in chosen:
+            placed[_call(route)] = placed.get(_call(route), 0) + 1
+        return f"{found[0]}\n{''.join(_entries(chosen, document, shapes))}"
+
+    made = _BLOCK.sub(block, text)
+    wrong = [_call(route) for route in routes if placed.get(_call(route)) != 1]
+    if wrong:
+        raise MisplacedRoute(f"not in exactly one block: {', '.join(wrong)}")
+    definitions = "\n".join(shapes.definition(name) for name in shapes.named)
+    return made.replace(_SHAPES, f"{_SHAPES}\n```text\n{definitions}\n```\n")
+
+
+def kept(text: str) -> str:
+    """The page as it is under version control, with today's roles. Raises MisplacedRoute."""
+    fill(text)
+    return put(text, "roles", _roles())
+
+
+def put(text: str, name: str, made: str) -> str:
+    """The page with ``made`` between the comments that say ``name`` and its end."""
+    return re.sub(_TABLE.format(name), lambda found: f"{found[1]}\n{made}\n{found[2]}", text, flags=re.DOTALL)
+
+
+def _roles() -> str:
+    """The table of permissions and the roles that have them."""
+    head = f"| permission | {' | '.join(role.value for role in Role)} |\n| --- |{' --- |' * len(Role)}\n"
+    rows = (
+        f"| `{permission.value}` | {' | '.join('x' if role in HOLDERS[permission] else '' for role in Role)} |\n"
+        for permission in Permission
+    )
+    return head + "".join(rows)
+
+
+def _used(document: Schema) -> Iterator[Schema]:
+    """The schemas of all bodies and of all successful answers."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for holder in (
+                operation.get("requestBody", {}),
+                *(of for at, of in operation["responses"].items() if at < "4"),
+            ):
+                schema = _content(holder)
+                yield schema.get("properties", {}).get("data", schema)
+
+
+def _call(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def _entries(routes: Sequence[Route], document: Schema, shapes: Shapes) -> Iterator[str]:
+    """One entry per route; the same operation of the client API and of the admin API has one entry."""
+    groups: dict[tuple[Any, ...], list[Route]] = {}
+    for route in routes:
+        groups.setdefault((route.method, route.handler), []).append(route)
+    for group in groups.values():
+        yield _entry(group, document, shapes)
+
+
+def _entry(group: Sequence[Route], document: Schema, shapes: Shapes) -> str:
+    route = group[0]
+    operations = [document["paths"][each.path][each.method.lower()] for each in group]
+    operation = operations[0]
+    lines = ["### " + ", ".join(f"`{_call(each)}`" for each in group), "", f"{route.summary}.", ""]
+    lines += textwrap.wrap(f"- Who: {_who(group)}.", _WIDTH, subsequent_indent="  ")
+    codes = [
+        code for answer in operation["responses"].values() for code in re.findall("`[A-Z_]+`", _description(answer))
+    ]
+    if codes:
+        lines += textwrap.wrap(f"- Refusals: {', '.join(codes)}.", _WIDTH, subsequent_indent="  ")
+    if reads := _reads(route):
+        lines.append(f"- Body: {reads}.")
+    if lines_of_shapes := list(_shapes(route, operation, shapes)):
+        lines += ["", "```text", *lines_of_shapes, "```"]
+    if described := list(_described(operation, shapes)):
+        lines += ["", *described]
+    return "\n".join(lines) + "\n\n"
+
+
+def _description(response: Schema) -> str:
+    return str(response["description"])
+
+
+def _who(group: Sequence[Route]) -> str:
+    words = []
+    for route in group:
+        if route.access is Access.OPEN:
+            words.append("anyone")
+        elif route.access is Access.ADMIN:
+            words.append("a system admin")
+        elif route.permission is None:
+            words.append("a signed-in user")
+        else:
+            words.append(f"a signed-in user with `{route.permission.value}`")
+    return "; or ".join(dict.fromkeys(words))
+
+
+def _reads(route: Route) -> str:
+    kib = route.limit // 1024
+    size = f"{kib // 1024} MiB" if kib >= 1024 and kib % 1024 == 0 else f"{kib} KiB"
+    if route.streams:
+        limit = "up to the limit that the operator sets" if len(route.takes) > 1 else f"{size} at most"
+        return f"the bytes of the file ({', '.join(route.takes)}), {limit}"
+    if route.form is not None:
+        return f"`{FORM}`, {size} at most"
+    return f"JSON, {size} at most" if route.body is not None or (route.raw and route.method == "POST") else ""
+
+
+def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
+    """The lines that show query, body and answer."""
+    query = {each["name"]: each for each in operation.get("parameters", ()) if each["in"] == "query"}
+    for count, (name, one) in enumerate(query.items()):
+        text = f"{name}{'' if one['required'] else '?'}: {shapes.show(one['schema'], 6)}"
+        yield f"{'      ' if count else 'query '}{text}"
+    if body := _content(operation.get("requestBody", {})):
+        yield f"body  {shapes.show(body, 6)}"
+    answer = operation["responses"][str(route.status)]
+    shape = _content(answer)
+    data = shape.get("properties", {}).get("data") if route.enveloped and route.plain is None else shape or None
+    if data is not None:
+        yield f"{route.status}   {shapes.show(data, 6)}"
+    elif "content" in answer:
+        yield f"{route.status}   {', '.join(answer['content'])}"
+    elif route.status == 302:
+        yield f"{route.status}   Location: the next address of the browser"
+
+
+def _content(holder: Schema) -> Schema:
+    """The schema of a body or an answer that is JSON or a form; empty where it is neither."""
+    content = holder.get("content", {})
+    found: Schema = content.get("application/json", content.get(FORM, {})).get("schema", {})
+    return found
+
+
+def _described(operation: Schema, shapes: Shapes) -> Iterator[str]:
+    """Descriptions of parameters and members of the body, if the code has them."""
+    for each in operation.get("parameters", ()):
+        if sentence := each["schema"].get("description"):
+            yield f"- `{each['name']}`: {sentence}"
+    for name, schema in shapes.resolved(_content(operation.get("requestBody", {}))).get("properties", {}).items():
+        if sentence := schema.get("description"):
+            yield f"- `{name}`: {sentence}"
+
 
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
@@ -29,8 +443,8 @@ PAGES: dict[str, Callable[[], str]] = {
 
 #: Hand-written pages with generated parts: functions from the current text to the text they should have.
 FILLED: dict[str, Callable[[str], str]] = {
-    "reference/http.md": reference_routes.kept,
-    "operations/watch.md": lambda text: reference_routes.put(text, "events", catalogue.table()),
+    "reference/http.md": kept,
+    "operations/watch.md": lambda text: put(text, "events", catalogue.table()),
 }
 
 

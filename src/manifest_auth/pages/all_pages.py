@@ -1,56 +1,108 @@
-"""All routes of pages and of their files, in one list."""
+"""All routes of pages and of their files, in one list, with the few routes that have no page of their own."""
 
 from __future__ import annotations
 
-from manifest_auth.pages import asset_files, common_routes
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.errors import NotFound
+from manifest_auth.http import Answer, Call, Route
+from manifest_auth.http.routes import Access
+from manifest_auth.pages import asset_files, errors, languages
 from manifest_auth.pages import devices as _devices
-from manifest_auth.pages.account import home, identities, passkeys, password, profile, reauthenticate, sessions
+from manifest_auth.pages.account import home, identities, profile, reauthenticate, sessions
 from manifest_auth.pages.account import second_factor as account_second_factor
+from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.console import audit as console_audit
-from manifest_auth.pages.console import (
-    branding,
-    domains,
-    invite,
-    provider,
-    providers,
-    rules,
-    service_accounts,
-    shared_devices,
-    users,
-)
+from manifest_auth.pages.console import branding, domains, providers, rules, service_accounts, users
 from manifest_auth.pages.console import devices as console_devices
 from manifest_auth.pages.console import overview as console_overview
-from manifest_auth.pages.installation import account as installation_account
-from manifest_auth.pages.installation import admins, clients, health, settings
+from manifest_auth.pages.installation import admins, clients, settings
 from manifest_auth.pages.installation import audit as installation_audit
 from manifest_auth.pages.installation import overview as installation_overview
 from manifest_auth.pages.installation import sign_in as installation_sign_in
+from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import done, one_time_links, start
 from manifest_auth.pages.sign_in import second_factor as sign_in_second_factor
+from manifest_auth.runtime.settings import why_no_passkeys
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import admin_accounts
+from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_page
+from manifest_auth.text.languages import Language
+
+
+class LanguageForm(msgspec.Struct, frozen=True):
+    """``here``: the page that the person is on."""
+
+    lang: Language = "en"
+    here: Annotated[str, Meta(max_length=8000)] = "/"
+
+
+async def _start(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    """A server without a system admin leads to the page that makes the first one."""
+    if call.user is None and await admin_accounts.is_setup_open(ctx):
+        return found(installation_sign_in.SETUP)
+    return found(ACCOUNT if call.user is not None else SIGN_IN)
+
+
+async def _choose(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
+    form = call.fields
+    line = languages.cookie_line(form.lang, ctx.services.settings)
+    return see_other(form.here if is_own_page(form.here) else "/", (line,))
+
+
+async def _change_password(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    """A Well-Known URL for Changing Passwords (W3C)."""
+    return found(f"{ACCOUNT}/password")
+
+
+async def _passkey_endpoints(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    """A Well-Known URL for Relying Party Passkey Endpoints (W3C), where password managers look. Raises NotFound where
+    browsers make no passkeys."""
+    if why := why_no_passkeys(ctx.services.settings):
+        raise NotFound(reason=why)
+    here = f"{ctx.services.settings.public_url.rstrip('/')}{ACCOUNT}/passkeys"
+    headers = ((b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300"))
+    return Answer(200, msgspec.json.encode({"enroll": here, "manage": here}), headers)
+
 
 ROUTES = (
-    *common_routes.ROUTES,
+    page("GET", "/", _start, "", "The account, or the way in"),
+    page("POST", "/language", _choose, "", "Choose a language"),
+    Route(
+        "GET",
+        "/.well-known/change-password",
+        _change_password,
+        Access.PAGE,
+        "Where a password is changed",
+        refused=errors.page_or_envelope,
+    ),
+    Route(
+        "GET",
+        "/.well-known/passkey-endpoints",
+        _passkey_endpoints,
+        Access.PAGE,
+        "Where passkeys are set up, for password managers",
+        refused=errors.page_or_envelope,
+    ),
     *start.ROUTES,
     *sign_in_second_factor.ROUTES,
     *done.ROUTES,
     *one_time_links.ROUTES,
     *home.ROUTES,
     *profile.ROUTES,
-    *password.ROUTES,
     *account_second_factor.ROUTES,
-    *passkeys.ROUTES,
     *sessions.ROUTES,
     *_devices.ROUTES,
     *identities.ROUTES,
     *reauthenticate.ROUTES,
     *console_overview.ROUTES,
     *users.ROUTES,
-    *shared_devices.ROUTES,
-    *invite.ROUTES,
+    *console_devices.ROUTES,
     *service_accounts.ROUTES,
     *providers.ROUTES,
-    *provider.ROUTES,
-    *console_devices.ROUTES,
     *domains.ROUTES,
     *rules.ROUTES,
     *branding.ROUTES,
@@ -60,8 +112,6 @@ ROUTES = (
     *clients.ROUTES,
     *admins.ROUTES,
     *settings.ROUTES,
-    *health.ROUTES,
     *installation_audit.ROUTES,
-    *installation_account.ROUTES,
     *asset_files.ROUTES,
 )

@@ -61,10 +61,8 @@ def _brand(tenant_id: int, client: str, name: str, settings: str) -> Brand:
     )
 
 
-# ``/assets/brand/CLIENT/HASH.png`` and ``.css``: a client's logo, and the stylesheet with its colours.
-#
-# Anyone may fetch them, as the sign-in page shows them. They are no scripts, whatever their bytes are: their kind is
-# said and not guessed (``nosniff``), and the picture was put together of what a picture needs alone.
+# Anyone may fetch a logo and a stylesheet, as the sign-in page shows them. They are no scripts, whatever their bytes
+# are: their kind is said and not guessed (``nosniff``), and the picture was put together of what a picture needs alone.
 
 
 _NAME = re.compile(r"([0-9a-f]{16})\.(png|css)\Z")

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import flash, qr_codes, step_up
+from manifest_auth.pages import flash, rendering, step_up
 from manifest_auth.pages.account import frame
 from manifest_auth.pages.account.frame import AccountView, shown
 from manifest_auth.pages.account.sessions import DEVICES_PATH as DEVICES
@@ -22,9 +22,6 @@ from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
 
-# ``/pair``: where someone ends who scans the code of a pairing with a phone and not with the device.
-
-
 EXPLAINED_PATH = "/pair"
 
 
@@ -32,8 +29,6 @@ async def _explain(ctx: RequestContext, call: PageCall[None]) -> View | Answer[N
     return View()
 
 
-# ``/device`` and ``/device/confirm``: a person types the code that a device shows, looks, and lets it in or not.
-#
 # A code in the address, as the device's own QR code has it, is shown and not used: the person first says that it is the
 # one on their device.
 
@@ -120,9 +115,6 @@ async def _decide(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | An
     return flash.after(ctx, DEVICES, "device-in" if approves else "device-refused")
 
 
-# ``/account/devices/pair``: shows a code for a device to scan, then asks for the number that the device shows.
-
-
 PAIRING_PATH = f"{DEVICES}/pair"
 _START, _CODE, _STATE = "devices/pair.html", "devices/pair_code.html", "devices/pair_state.html"
 _TITLE = _("QR code for your device to scan")
@@ -186,7 +178,7 @@ async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View
 
 async def _code(ctx: RequestContext, call: PageCall[Any], code: PairingCodeData) -> View:
     """The code, in the one answer that has it."""
-    drawn = await qr_codes.qr_code(code.qr, catalogue(call.language).gettext(_TITLE))
+    drawn = await rendering.qr_code(code.qr, catalogue(call.language).gettext(_TITLE))
     call.here = PAIRING_PATH
     model = PairingCodeView(code=code, qr=drawn, client=ctx.user.client)
     view = await shown(ctx, lambda unit: model)

@@ -25,16 +25,15 @@ from manifest_auth.pages.call import Link, PageCall, View
 from manifest_auth.pages.console.frame import entries, section_of
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.services import RequestContext
-from manifest_auth.text import fields
+from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
+from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.user_agents import browser_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
     from markupsafe import Markup
-
-
-# The functions ``_`` and ``ngettext`` that templates call for their words.
 
 
 _KEPT = 4096  # more than all pages say
@@ -185,3 +184,23 @@ def _in(form: str) -> Callable[[int | str], str]:
         return at.strftime(form)
 
     return shown
+
+
+# QR codes on pages: the one place that hands markup to a template.
+
+
+async def qr_code(text: str, title: str) -> Markup:
+    """A QR code of ``text``, for a template to insert. ``title``: its accessible name, in the page's language. Raises
+    ValueError for more than 2,953 bytes."""
+    drawn = await scan_codes.qr_svg(text, title)
+    from markupsafe import Markup  # not at the start: see rendering
+
+    return Markup(drawn)  # noqa: S704 - modules as numbers, and a title that is escaped
+
+
+_TITLE = _("QR code with the key for your authenticator app")
+
+
+async def app_key(secret: str, uri: str, language: str) -> TotpSecretData:
+    """The key in its three forms, ``qr`` as markup. ``secret``: base32; ``uri``: its ``otpauth://`` address."""
+    return TotpSecretData(secret, uri, await qr_code(uri, catalogue(language).gettext(_TITLE)))

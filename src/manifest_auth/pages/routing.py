@@ -57,6 +57,7 @@ from manifest_auth.text.models import from_texts
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
 MOST_FIELDS = 100
 SIGN_IN = step.SIGN_IN
+ADMIN_OVERVIEW = admin_console.PATH
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
 _CONSOLES = ("/console", admin_console.PATH)

@@ -18,9 +18,6 @@ from manifest_auth.sign_in import admin_accounts
 from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_path
 
-# The way from a page whose act needs a recent proof to the page that asks for one, and back.
-
-
 PATH = "/reauthenticate"
 
 
@@ -40,10 +37,8 @@ def way_back(asked: str) -> str:
     return asked if is_own_path(asked) and not asked.startswith(PATH) else ACCOUNT
 
 
-# Password and code once more, where an operation asks for them: the form that was posted waits, and is done with them.
-#
-# The page that asks has all that was entered before, in hidden fields, and posts to the same address: nothing is
-# entered twice. It never has a password in it.
+# The page that asks for a proof has all that was entered before, in hidden fields, and posts to the same address:
+# nothing is entered twice. It never has a password in it.
 
 
 TEMPLATE = "installation/prove.html"

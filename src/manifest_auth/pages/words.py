@@ -24,8 +24,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import shown
 
-# Refusals that pages alone have: of known kinds, with words of their own.
-
 
 class NoFormCookie(ValidationError):
     """The browser keeps no cookies, or the page was open for longer than its cookie lives."""

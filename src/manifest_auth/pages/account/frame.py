@@ -16,8 +16,6 @@ from manifest_auth.sessions.sessions import ways_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.languages import marked as _
 
-# Words of the account pages for roles, sign-in methods, and browsers.
-
 
 class RoleWords(NamedTuple):
     """``about``: what it lets a user do."""
@@ -89,9 +87,6 @@ def ways(session: ListedSession) -> tuple[str, ...]:
 def method(name: str) -> str:
     """A way to sign in, as a message of the catalogue."""
     return METHODS.get(name, name)
-
-
-# Parts that the account pages share: the client's looks, and the sentence after a change.
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):

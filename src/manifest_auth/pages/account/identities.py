@@ -21,8 +21,6 @@ from manifest_auth.sign_in.identities import Own, Started, begin_linking, offere
 from manifest_auth.store import TenantUnit
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
-# ``/account/identities/provider``: on to a provider, for who is signed in.
-#
 # A form post redirects to no other origin: the provider is reached from here, by a refresh or a link.
 
 

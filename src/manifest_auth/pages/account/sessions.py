@@ -23,11 +23,6 @@ from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 
-# ``/account/sessions``: where one is signed in.
-#
-# Ends one session, or all but this one.
-
-
 SESSIONS_PATH = "/account/sessions"
 SESSIONS_TEMPLATE = "account/sessions.html"
 
@@ -72,11 +67,6 @@ async def _end_sessions(ctx: RequestContext, call: PageCall[EndSessionForm]) -> 
     if wanted == ctx.user.session_id:
         return see_other("/sign-out", (session_cookie("", 0, ctx.services.settings),))
     return flash.after(ctx, SESSIONS_PATH, "session")
-
-
-# ``/account/devices``: devices that hold a session, and browsers that are not asked for the second factor for a while.
-#
-# Ends each of them.
 
 
 DEVICES_PATH = "/account/devices"

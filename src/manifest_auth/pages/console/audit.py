@@ -26,9 +26,6 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import LATEST, parse_time, when
 
-# The days that an audit page asks for: whole days in UTC, the last 24 hours without any.
-
-
 _DAY_MS = 86_400_000
 FIRST_DAY = "1970-01-01"  # from then on: everything
 Day = Annotated[str, Meta(max_length=10)]
@@ -49,9 +46,6 @@ def _start_of(text: str, field: str) -> int:
     if len(text) != 10 or (at := parse_time(text, field)) > LATEST - _DAY_MS:
         raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])
     return at
-
-
-# Events as the console shows them: sentences with the names of people, and the details behind them.
 
 
 _PLACE = re.compile(r"(%\((?:who|whom|what|provider|through)\)s)")
@@ -193,9 +187,6 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-# ``/console/audit``: the client's trail in plain words, a day of it unless more is asked for.
 
 
 PATH = "/console/audit"

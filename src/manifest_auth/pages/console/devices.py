@@ -1,59 +1,65 @@
-"""``/console/devices``: the client's apps for devices."""
+"""``/console/devices``: apps for devices, devices that belong to the client, and badges."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.accounts import device_apps
+from manifest_auth import tenants
+from manifest_auth.accounts import badges, device_apps, shared_devices, users
+from manifest_auth.accounts.badges import Badge, NewBadge
 from manifest_auth.accounts.device_apps import DeviceApp
-from manifest_auth.errors import NotFound, ReauthenticationRequired
+from manifest_auth.accounts.pins import BadgePinData
+from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, SharedDevice, seen_after
+from manifest_auth.clients.badge_pins import TemporaryPinData, reset_badge_pin
+from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import flash, step_up
+from manifest_auth.pages import flash, rendering, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.routing import settings_page
+from manifest_auth.pages.routing import settings_page, users_page
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
+from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
 
-PATH, TEMPLATE = "/console/devices", "console/devices.html"
-DONE = {
+APPS_PATH, _APPS_TEMPLATE = "/console/devices", "console/devices.html"
+APPS_DONE = {
     "app-made": "The app is made.",
     "app-removed": "The app is removed, and its devices are signed out.",
 }
 
 
 class AppForm(msgspec.Struct, frozen=True):
-    """``act``: as :data:`DONE` names them; ``app``: the client id of one that is there."""
+    """``act``: as :data:`APPS_DONE` names them; ``app``: the client id of one that is there."""
 
     act: Literal["app-made", "app-removed"] = "app-made"
     app: fields.TypedToken = ""
     name: Annotated[str, Meta(max_length=200)] = ""
 
 
-class DevicesView(msgspec.Struct, frozen=True):
+class AppsView(msgspec.Struct, frozen=True):
     apps: list[DeviceApp]
     done: str
     name: str = ""
     most: int = device_apps.MOST
 
 
-async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "", name: str = "") -> View:
-    return await frame.shown(ctx, lambda unit: DevicesView(device_apps.list_all(unit), done, name))
+async def _apps_view(ctx: RequestContext, call: PageCall[Any], done: str = "", name: str = "") -> View:
+    return await frame.shown(ctx, lambda unit: AppsView(device_apps.list_all(unit), done, name))
 
 
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _list(ctx, call, flash.sentence(ctx, call, DONE))
+async def _show_apps(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _apps_view(ctx, call, flash.sentence(ctx, call, APPS_DONE))
 
 
-async def _again(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
-    return await _list(ctx, call, name=call.fields.name)
+async def _again_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
+    return await _apps_view(ctx, call, name=call.fields.name)
 
 
-async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
+async def _act_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
     form, random = call.fields, ctx.services.random
 
     def work(unit: TenantUnit) -> None:
@@ -65,13 +71,213 @@ async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[No
     try:
         await ctx.store.write(work)
     except ReauthenticationRequired:
-        return step_up.asked_first(PATH)
+        return step_up.asked_first(APPS_PATH)
     except NotFound:  # the button was pressed twice
-        return flash.after(ctx, PATH, "app-removed")
-    return flash.after(ctx, PATH, form.act)
+        return flash.after(ctx, APPS_PATH, "app-removed")
+    return flash.after(ctx, APPS_PATH, form.act)
+
+
+# ``/console/users/{id}/badge``: a user's badges and PIN, and a badge to print.
+
+
+BADGE_PATH = "/console/users/{id}/badge"
+BADGE_DONE = {"ended": "The badge has ended, and the user's sessions by badge."}
+_PRINT = "console/badge_print.html"
+
+
+class BadgeForm(msgspec.Struct, frozen=True):
+    """``act``: ``standard`` or ``temporary`` issues one, ``end``, ``pin``; ``id``: of the badge that ends."""
+
+    act: str = ""
+    id: fields.TypedToken = ""
+
+
+class BadgeView(msgspec.Struct, frozen=True, kw_only=True):
+    """``why_not``: why nothing is issued, empty where something is; ``own_pin``: what is known of the
+    user's; ``made``: a new one, shown this once."""
+
+    path: str
+    user_path: str
+    name: str
+    why_not: str
+    badges: list[Badge]
+    own_pin: BadgePinData | None
+    made: TemporaryPinData | None = None
+    done: str = ""
+
+
+class PrintView(msgspec.Struct, frozen=True):
+    """A badge to print: it shows no name. ``code``: markup. Time in milliseconds."""
+
+    back: str
+    kind: str
+    ends_at: int
+    code: str
+
+
+async def _show_badge(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _badge_view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, BADGE_DONE))
+
+
+async def _again_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | Answer[None]:
+    return await _badge_view(ctx, frame.number_in(call))
+
+
+async def _badge_view(
+    ctx: RequestContext, user_id: int, *, done: str = "", made: TemporaryPinData | None = None
+) -> View:
+    def work(unit: TenantUnit) -> BadgeView:
+        found, user = badges.look(unit, ctx, user_id), users.get(unit, user_id)
+        return BadgeView(
+            path=BADGE_PATH.format(id=user.id),
+            user_path=f"/console/users/{user.id}",
+            name=user.full_name or user.email,
+            why_not=found.why_not,
+            badges=found.badges,
+            own_pin=found.pin,
+            made=made,
+            done=done,
+        )
+
+    return await frame.shown(ctx, work)
+
+
+async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | Answer[None]:
+    user_id, form = frame.number_in(call), call.fields
+    if form.act in ("standard", "temporary"):
+        return await _issue(ctx, user_id, form.act == "temporary")  # shown once: no redirect comes before
+    if form.act == "pin":
+        return await _badge_view(ctx, user_id, made=await reset_badge_pin(ctx, ctx.store, user_id))
+    if form.act != "end":
+        raise ValidationError(reason="no such act")
+    with contextlib.suppress(NotFound):  # the button was pressed twice
+        await ctx.store.write(lambda unit: badges.end_badge(unit, ctx, user_id, form.id))
+    return flash.after(ctx, BADGE_PATH.format(id=user_id), "ended")
+
+
+async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
+    def work(unit: TenantUnit) -> NewBadge:
+        return badges.issue_badge(unit, ctx, user_id, "temporary" if is_temporary else "standard")
+
+    made = await ctx.store.write(work)
+    drawn = await rendering.qr_code(made.text, "QR code of the badge")
+    shown = PrintView(BADGE_PATH.format(id=user_id), made.badge.kind, made.badge.ends_at, drawn)
+    found = await frame.shown(ctx, lambda unit: shown)
+    found.template = _PRINT
+    return found
+
+
+_BADGE_TEMPLATE = "console/badge.html"
+
+
+DEVICES_PATH = "/console/devices/shared"
+DEVICES_DONE = {"removed": "The device is removed, and its session has ended.", "dropped": "The code works no more."}
+_ON_A_PAGE = 50
+
+
+class DevicesForm(msgspec.Struct, frozen=True):
+    """``act``: ``enrol``, ``remove`` or ``drop``; ``id``: of the device or the code that it is about."""
+
+    act: str = ""
+    id: fields.TypedToken = ""
+    name: Annotated[str, Meta(max_length=200)] = ""
+    place: Annotated[str, Meta(max_length=200)] = ""
+
+
+class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
+    """``is_on``: the client's rules let people sign in with a badge; ``next``, ``first``: addresses, empty for none;
+    ``new``: a code that is shown this once, with its ``qr`` as markup."""
+
+    client: str
+    is_on: bool
+    devices: list[SharedDevice]
+    codes: list[Enrolment]
+    typed: DevicesForm
+    q: str = ""
+    first: str = ""
+    next: str = ""
+    done: str = ""
+    new: NewEnrolment | None = None
+    qr: str = ""
+
+
+async def _show_devices(ctx: RequestContext, call: PageCall[frame.ListQuery]) -> View | Answer[None]:
+    return await _devices_view(ctx, call.fields, done=flash.sentence(ctx, call, DEVICES_DONE))
+
+
+async def _again_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
+    return await _devices_view(ctx, frame.ListQuery(), typed=call.fields)
+
+
+async def _devices_view(
+    ctx: RequestContext,
+    asked: frame.ListQuery,
+    *,
+    typed: DevicesForm | None = None,
+    done: str = "",
+    new: NewEnrolment | None = None,
+    qr: str = "",
+) -> View:
+    def work(unit: TenantUnit) -> DevicesView:
+        filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q.strip())
+        rows, cursor = shared_devices.LISTING.read(unit, _ON_A_PAGE, asked.after, "ENROLLED_DESC", filters)
+        return DevicesView(
+            client=ctx.user.client,
+            is_on=tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).badge.enabled,
+            devices=rows,
+            codes=shared_devices.list_enrolments(unit, ctx.now),
+            typed=typed or DevicesForm(),
+            q=asked.q,
+            first=frame.address(DEVICES_PATH, q=asked.q) if asked.after else "",
+            next=frame.address(DEVICES_PATH, q=asked.q, after=cursor) if cursor else "",
+            done=done,
+            new=new,
+            qr=qr,
+        )
+
+    return await frame.shown(ctx, work)
+
+
+async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
+    form = call.fields
+    if form.act == "enrol":
+        made = await _enrol(ctx, form)  # shown once: no redirect comes before
+        drawn = await rendering.qr_code(made.code, "QR code that enrols the device")
+        return await _devices_view(ctx, frame.ListQuery(), new=made, qr=drawn)
+    if form.act not in ("remove", "drop"):
+        raise ValidationError(reason="no such act")
+    end = shared_devices.remove if form.act == "remove" else shared_devices.drop_enrolment
+    with contextlib.suppress(NotFound):  # the button was pressed twice
+        await ctx.store.write(lambda unit: end(unit, ctx, form.id))
+    return flash.after(ctx, DEVICES_PATH, "removed" if form.act == "remove" else "dropped")
+
+
+async def _enrol(ctx: RequestContext, form: DevicesForm) -> NewEnrolment:
+    name, place, random = form.name.strip(), form.place.strip(), ctx.services.random
+
+    def work(unit: TenantUnit) -> NewEnrolment:
+        return shared_devices.begin_enrolment(unit, ctx, random, name, place)
+
+    return await ctx.store.write(work)
+
+
+_DEVICES_TEMPLATE = "console/shared_devices.html"
 
 
 ROUTES = (
-    settings_page("GET", PATH, _show, TEMPLATE, "A client's apps for devices"),
-    settings_page("POST", PATH, _act, TEMPLATE, "Make or remove an app for devices", again=_again),
+    settings_page("GET", APPS_PATH, _show_apps, _APPS_TEMPLATE, "A client's apps for devices"),
+    settings_page("POST", APPS_PATH, _act_apps, _APPS_TEMPLATE, "Make or remove an app for devices", again=_again_apps),
+    users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN"),
+    users_page(
+        "POST",
+        BADGE_PATH,
+        _act_badge,
+        _BADGE_TEMPLATE,
+        "Issue or end a badge, give a temporary PIN",
+        again=_again_badge,
+    ),
+    settings_page("GET", DEVICES_PATH, _show_devices, _DEVICES_TEMPLATE, "Devices of the client"),
+    settings_page(
+        "POST", DEVICES_PATH, _act_devices, _DEVICES_TEMPLATE, "Enrol or remove a device", again=_again_devices
+    ),
 )

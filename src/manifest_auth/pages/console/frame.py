@@ -29,12 +29,14 @@ def address(path: str, **chosen: str) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
+def one_of(asked: str, known: dict[str, str]) -> str:
+    """``asked`` if it is among the known choices, else the first of them."""
+    return asked if asked in known else next(iter(known))
+
+
 def number_in(call: PageCall[Any]) -> int:
     """The number in the path, of what the page is about. Raises NotFound."""
     return Call(call.head, None, call.path, b"").id()
-
-
-# Issues that need attention, on the first screen of both consoles.
 
 
 class Attention(msgspec.Struct, frozen=True):
@@ -47,9 +49,6 @@ class Attention(msgspec.Struct, frozen=True):
     href: str = ""
     link: str = "Look"
     until: int = 0
-
-
-# The seven roles as forms and lists of the console have them.
 
 
 _WORDS = {
@@ -109,9 +108,6 @@ def boxes(ticked: int, *, admin: bool) -> tuple[RoleBox, ...]:
         for role, field in zip(Role, fields, strict=True)
         if admin or role is not Role.ADMIN
     )
-
-
-# Menu of the console: the one list of its entries, each with the permission that its page asks for.
 
 
 class _Section(NamedTuple):

@@ -188,9 +188,6 @@ def _figures(standing: ClientStanding, used: Usage) -> Iterator[tuple[str, str, 
         yield str(free.full), "full seat free" if free.full == 1 else "full seats free", "/console/usage"
 
 
-# ``/console/usage``: seats, users who signed in lately, open sessions.
-
-
 _WORDS = {
     "full": ("Full", "Admin, User Admin, Author, Approver, Publisher"),
     "operate": ("Operate", "Operator"),

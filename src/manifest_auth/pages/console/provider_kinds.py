@@ -12,9 +12,7 @@ import msgspec
 from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS
 
-# The form fields of each kind of provider, as data.
-#
-# Those of a kind that is not written here follow from its settings. A field has the name of the member that it fills
+# Fields of a kind that is not written here follow from its settings. A field has the name of the member that it fills
 # (``oidc.issuer``), so a refusal that names the member is shown beside the field. The member's own model says which
 # values are valid.
 
@@ -213,9 +211,7 @@ def following(kind: Kind[Any, Any]) -> Iterator[Field]:
 FIELDS = {name: _FIELD_WRITTEN.get(name) or tuple(following(kind)) for name, kind in KINDS.items()}
 
 
-# The providers that the wizard knows: whatever differs between them is here, and nowhere a branch.
-#
-# A kind without a preset of its own gets one that follows from the kind.
+# Whatever differs between providers is here, and nowhere a branch. A kind without a preset gets one that follows.
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

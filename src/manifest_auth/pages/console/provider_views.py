@@ -19,9 +19,6 @@ from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData
 from manifest_auth.sign_in.providers.provider_proofs import Tried
 from manifest_auth.tenants.claims import Claim
 
-# Between the texts of a provider's form and the members of a body.
-
-
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 if TYPE_CHECKING:
@@ -347,9 +344,6 @@ def _moment(seconds: str) -> int:
     """Milliseconds of a number that can be a time; 0: it cannot."""
     number = float(seconds) if re.fullmatch(r"\d{1,10}(?:\.\d+)?", seconds) else 0.0
     return int(number * 1000)
-
-
-# Between the form of who gets in and the members of a body: for each role the groups that give it.
 
 
 MOST_DOMAINS = 50  # in the form, which may have a hundred fields

@@ -1,38 +1,378 @@
-"""``/console/providers``: the list, and how one is made.
-
-It is made switched off, with the wizard's second step.
-"""
+"""``/console/providers``: the list, and the wizard that adds a provider and later shows its settings."""
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NamedTuple
+
 import msgspec
 
-from manifest_auth import providers
-from manifest_auth.clients.providers.changes import prepare
-from manifest_auth.clients.providers.models import ProviderBody
-from manifest_auth.clients.providers.recent_activity import recent_activity
-from manifest_auth.errors import NotFound
-from manifest_auth.http import Answer
-from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.console import provider_views
-from manifest_auth.pages.console.provider import at_fields, theirs, view
-from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset
+from manifest_auth import accounts, providers
+from manifest_auth.clients.providers import diagnosis
+from manifest_auth.clients.providers.changes import change, delete, draft_of, prepare, prepare_key, switch
+from manifest_auth.clients.providers.diagnosis import diagnose, verdict
+from manifest_auth.clients.providers.models import ProviderBody, ProviderChange, provider_data
+from manifest_auth.clients.providers.recent_activity import RecentActivity, recent_activity
+from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.http import Answer, flow_cookie, redirect
+from manifest_auth.http import page as with_policy
+from manifest_auth.pages import flash, security
+from manifest_auth.pages.call import PageCall, View, found, see_other
+from manifest_auth.pages.console import frame, provider_views
+from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset, fitting
 from manifest_auth.pages.console.provider_views import (
     LIST,
     NEW,
     ChooseView,
+    DeleteView,
+    DomainRow,
     Head,
     ListView,
+    LiveView,
     OursView,
+    OverviewView,
+    RulesForm,
+    RulesView,
+    TestView,
     TheirsForm,
     TheirsView,
+    findings_of,
     new_steps,
     path_of,
+    role_rows,
+    steps_of,
+    try_view,
 )
 from manifest_auth.pages.routing import settings_page
+from manifest_auth.providers import Provider
+from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.sign_in.providers.provider_proofs import Tried
+from manifest_auth.tenants.claims import domains
 from manifest_auth.text.models import convert
+from manifest_auth.throttle.limits import FLOW_LIFE_S
+
+# One provider as its pages need it, and what they have in common.
+
+
+class Loaded(NamedTuple):
+    """``data``: as the API shows it; ``members``: the same as on the wire."""
+
+    provider: Provider
+    data: Any
+    members: dict[str, Any]
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether people sign in there; else apps show its tokens."""
+        return bool(KINDS[self.provider.kind].start)
+
+    def head(self, step: str, *, saved: bool = False) -> Head:
+        provider = self.provider
+        path = path_of(provider.name)
+        return Head(
+            name=provider.name,
+            display_name=provider.display_name,
+            preset=fitting(provider.kind, provider.issuer),
+            path=path,
+            steps=steps_of(path, signs_in=self.signs_in),
+            current=step,
+            is_on=provider.disabled_at is None,
+            reaches_admins=bool(provider.reaches_admins),
+            gives=() if provider.reaches_admins else tuple(_gives(provider.rules)),
+            saved=saved,
+        )
+
+
+def _gives(rules: Rules) -> Iterator[str]:
+    """Whom the provider lets in with which roles, in words."""
+    if rules.create_users:
+        yield "It makes accounts for people who have none."
+    if rules.default_roles:
+        yield f"Everyone who signs in with it gets: {', '.join(role.value for role in rules.default_roles)}."
+    for one in rules.group_roles:
+        yield f"The group {one.group} gives: {', '.join(role.value for role in one.roles)}."
+    if rules.second_factor == "claims":
+        yield f"It answers for the second factor where it sends: {', '.join((*rules.amr, *rules.acr)) or 'nothing'}."
+    if rules.domains:
+        yield f"It vouches for addresses of: {', '.join(rules.domains)}."
+
+
+async def load(ctx: RequestContext, name: str) -> Loaded:
+    """Raises NotFound."""
+    provider = await ctx.store.read(lambda unit: providers.get(unit, name))
+    data = provider_data(ctx, ctx.user.client, provider)
+    return Loaded(provider, data, msgspec.to_builtins(data))
+
+
+async def save(ctx: RequestContext, name: str, members: dict[str, Any]) -> None:
+    """Raises NotFound, ValidationError, Conflict, Forbidden."""
+    with at_fields():
+        draft, by_admin = draft_of(convert(members, ProviderChange)), accounts.is_admin(ctx)
+        await ctx.store.write(lambda unit: change(unit, ctx, name, draft, by_admin=by_admin))
+
+
+async def theirs(ctx: RequestContext, kind: str, form: TheirsForm) -> dict[str, Any]:
+    """The members that the form of the second step gives, with metadata from its address. Raises ValidationError."""
+    address = getattr(form, diagnosis.MEMBER.replace(".", "_")).strip()
+    document = await diagnosis.fetch(ctx, address, by_admin=accounts.is_admin(ctx)) if address else ""
+    name = {"displayName": form.displayName.strip()} if form.displayName.strip() else {}
+    return {**name, **provider_views.body_of_form(kind, form, document)}
+
+
+async def view(ctx: RequestContext, model: object, template: str = "") -> View:
+    """A page in the looks of the caller's client."""
+    made = await frame.shown(ctx, lambda unit: model)
+    made.template = template
+    return made
+
+
+@contextlib.contextmanager
+def at_fields() -> Iterator[None]:
+    """A refusal inside names the form's field in place of one of the lines in it."""
+    try:
+        yield
+    except ValidationError as error:
+        details = [(re.sub(r"\[.*", "", field), text) for field, text in error.details]
+        raise ValidationError(error.message, details=details, reason=error.reason) from error
+
+
+ONE = f"{LIST}/{{name}}"
+
+
+class StepQuery(msgspec.Struct, frozen=True):
+    step: str = ""
+
+
+Show = Callable[[RequestContext, Loaded, Head], Awaitable[View]]
+
+
+async def _show(ctx: RequestContext, call: PageCall[StepQuery]) -> View | Answer[None]:
+    found = await load(ctx, call.path["name"])
+    asked = call.fields.step if call.fields.step in _STEPS else ""
+    show = _STEPS.get(asked, overview)
+    return await show(ctx, found, found.head(asked, saved=bool(flash.word(ctx, call))))
+
+
+async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
+    rules = found.provider.rules
+    has_rules = bool(rules.group_roles or rules.default_roles)
+    following = "test" if has_rules else "rules"
+    overview = OverviewView(
+        head=head,
+        start=found.data.start_url or "",
+        recently=(await recent_activity(ctx)).get(found.provider.id, RecentActivity()),
+        domains=rules.domains,
+        create_users=rules.create_users,
+        default_roles=tuple(role.value for role in rules.default_roles),
+        groups=len(rules.group_roles),
+        second_factor=rules.second_factor if found.signs_in else "",
+        next=next(step for step in head.steps if step.key == following),
+    )
+    return await view(ctx, overview, "console/provider.html")
+
+
+async def _ours(ctx: RequestContext, found: Loaded, head: Head) -> View:
+    return await view(ctx, OursView(head, found.data.service_provider), "console/provider_ours.html")
+
+
+async def _theirs(ctx: RequestContext, found: Loaded, head: Head) -> View:
+    shown = provider_views.shown(found.provider.kind, found.members, has_secret=found.data.has_client_secret)
+    return await _theirs_view(ctx, found, head, found.provider.display_name, shown)
+
+
+async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
+    name = call.path["name"]
+    found = await load(ctx, name)
+    await save(ctx, name, await theirs(ctx, found.provider.kind, call.fields))
+    return _after(ctx, found.head("theirs"))
+
+
+async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
+    found = await load(ctx, call.path["name"])
+    kind, has_secret = found.provider.kind, found.data.has_client_secret
+    shown = provider_views.shown_again(kind, call.fields, has_secret=has_secret)
+    return await _theirs_view(ctx, found, found.head("theirs"), call.fields.displayName, shown)
+
+
+async def _theirs_view(
+    ctx: RequestContext, found: Loaded, head: Head, display_name: str, shown: tuple[provider_views.FieldView, ...]
+) -> View:
+    model = TheirsView(
+        head=head,
+        action=f"{head.path}/theirs",
+        display_name=display_name,
+        fields=tuple(one for one in shown if not one.field.is_more),
+        more=tuple(one for one in shown if one.field.is_more),
+        certificates=found.data.signing_certificates,
+    )
+    return await view(ctx, model, "console/provider_theirs.html")
+
+
+async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
+    rows = await _domains(ctx, found)
+    rules = found.provider.rules
+    addresses = "\n".join(rules.return_addresses)
+    model = RulesView(
+        head=head,
+        create_users=rules.create_users,
+        roles=role_rows(found.members),
+        domains=rows,
+        group_separator=rules.group_separator,
+        return_addresses=addresses,
+        factor=provider_views.factor_rule(rules) if found.signs_in else None,
+    )
+    return await view(ctx, model, "console/provider_rules.html")
+
+
+async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
+    name = call.path["name"]
+    found = await load(ctx, name)
+    shown = [row.domain for row in await _domains(ctx, found)]
+    await save(ctx, name, provider_views.body_of_rules(call.fields, shown, found.provider.rules.domains))
+    return _after(ctx, found.head("rules"))
+
+
+def _after(ctx: RequestContext, head: Head) -> Answer[None]:
+    """Where one goes on after a step was saved: to the next one, until the provider is switched on."""
+    following = head.current if head.is_on or head.following is None else head.following.key
+    return flash.after(ctx, f"{head.path}?step={following}", "saved")
+
+
+async def _rules_again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
+    found, form = await load(ctx, call.path["name"]), call.fields
+    rows = provider_views.typed_domains(await _domains(ctx, found), form)
+    model = RulesView(
+        head=found.head("rules"),
+        create_users=bool(form.createUsers),
+        roles=provider_views.typed_roles(form),
+        domains=rows,
+        group_separator=form.groupSeparator,
+        return_addresses=form.returnAddresses,
+        factor=provider_views.typed_factor_rule(form) if found.signs_in else None,
+    )
+    return await view(ctx, model)
+
+
+async def _domains(ctx: RequestContext, found: Loaded) -> tuple[DomainRow, ...]:
+    claimed = await ctx.store.read(lambda unit: domains.LISTING.page(unit, first=domains.MOST, sort="ID"))
+    return provider_views.domain_rows(claimed, found.provider.rules.domains)
+
+
+async def _test_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
+    return await view(ctx, TestView(head), "console/provider_test.html")
+
+
+async def _try_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
+    return await view(ctx, try_view(head, await diagnosis.result(ctx, found.provider)), "console/provider_try.html")
+
+
+async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
+    tried = await diagnosis.result(ctx, found.provider) or await _last_try(ctx, found.provider.id)
+    model = LiveView(head, found.data.start_url or "", tried, found.provider.rules.domains)
+    return await view(ctx, model, "console/provider_live.html")
+
+
+async def _last_try(ctx: RequestContext, provider_id: int) -> Tried | None:
+    """As the trail has it, where this session has none. Only an Admin sees why it failed: see :mod:`.diagnosis`."""
+    last = (await recent_activity(ctx)).get(provider_id, RecentActivity())
+    if not last.tried_at:
+        return None
+    why = last.try_why if accounts.is_admin(ctx) or not last.try_why else "Only an Admin sees why."
+    return Tried(last.tried_at, why)
+
+
+_STEPS: dict[str, Show] = {
+    "ours": _ours,
+    "theirs": _theirs,
+    "rules": _rules,
+    "test": _test_step,
+    "try": _try_step,
+    "live": _live,
+}
+
+
+class BackForm(msgspec.Struct, frozen=True):
+    """``back``: ``list`` where the button stands in the list."""
+
+    back: str = ""
+
+
+class DeleteForm(msgspec.Struct, frozen=True):
+    """``typed``: the name, so that no slip deletes another one."""
+
+    typed: str = ""
+
+
+async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    """Shows at once what was found: nothing changes, so a reload may do it again."""
+    one = await load(ctx, call.path["name"])
+    found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
+    return await view(ctx, TestView(one.head("test"), findings_of(found), verdict(found)))
+
+
+async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    """A link and no form: browsers hold ``form-action`` against each redirect behind a form. A link that is not known
+    to be ours shows the page with the button."""
+    name = call.path["name"]
+    back = f"{path_of(name)}?step=try"
+    if not security.is_followed_here(ctx, call.head):
+        await load(ctx, name)
+        return found(back)
+    started = await diagnosis.begin(ctx, name, back)
+    if isinstance(started, Tried):
+        one = await load(ctx, name)
+        return await view(ctx, try_view(one.head("try"), started))
+    begun, settings = started.start.begun, ctx.services.settings
+    cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
+    if started.start.page is not None:
+        return with_policy(*started.start.page, headers=(cookie,))
+    return redirect(started.start.address, headers=(cookie,))
+
+
+async def _switch_on(ctx: RequestContext, call: PageCall[BackForm]) -> View | Answer[None]:
+    return await _switched(ctx, call, on=True)
+
+
+async def _switch_off(ctx: RequestContext, call: PageCall[BackForm]) -> View | Answer[None]:
+    return await _switched(ctx, call, on=False)
+
+
+async def _switched(ctx: RequestContext, call: PageCall[BackForm], *, on: bool) -> Answer[None]:
+    name, by_admin = call.path["name"], accounts.is_admin(ctx)
+    await ctx.store.write(lambda unit: switch(unit, ctx, name, on=on, by_admin=by_admin))
+    return see_other(LIST if call.fields.back == "list" else path_of(name))
+
+
+async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    name = call.path["name"]
+    provider = await ctx.store.read(lambda unit: providers.get(unit, name))
+    await ctx.store.write(await prepare_key(ctx, ctx.user.client, provider, by_admin=accounts.is_admin(ctx)))
+    return flash.after(ctx, f"{path_of(name)}?step=ours", "saved")
+
+
+async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    one = await load(ctx, call.path["name"])
+    people = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id))
+    return await view(ctx, DeleteView(one.head("delete"), people))
+
+
+async def _delete(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Answer[None]:
+    name = call.path["name"]
+    await load(ctx, name)
+    if call.fields.typed.strip() != name:
+        raise ValidationError(details=[("typed", "Not the name of this provider")])
+    tenant_id = ctx.user.tenant_id
+    await delete(ctx, lambda unit: unit.of(tenant_id), name, by_admin=accounts.is_admin(ctx))
+    return see_other(LIST)
+
+
+async def _overview_again(ctx: RequestContext, call: PageCall[BackForm]) -> View | Answer[None]:
+    one = await load(ctx, call.path["name"])
+    return await overview(ctx, one, one.head(""))
 
 
 class NewQuery(msgspec.Struct, frozen=True):
@@ -61,7 +401,7 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
         values = _beginning(preset)
         shown = provider_views.shown(preset.kind, values, has_secret=False)
         display_name = ctx.user.client_name if preset.is_generic else preset.title
-        return await view(ctx, _theirs(preset, name, display_name, shown), "console/provider_theirs.html")
+        return await view(ctx, _new_theirs(preset, name, display_name, shown), "console/provider_theirs.html")
     ours = KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name)
     return await view(ctx, OursView(_head(preset, name, "ours"), ours), "console/provider_ours.html")
 
@@ -78,7 +418,7 @@ async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answe
 async def _make_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
     form, preset = call.fields, _preset(call.fields.preset)
     shown = provider_views.shown_again(preset.kind, form, has_secret=False)
-    return await view(ctx, _theirs(preset, form.name, form.displayName, shown))
+    return await view(ctx, _new_theirs(preset, form.name, form.displayName, shown))
 
 
 def _preset(key: str) -> Preset:
@@ -106,7 +446,9 @@ def _head(preset: Preset, name: str, step: str) -> Head:
     return Head(name=name, display_name=preset.title, preset=preset, path=NEW, steps=steps, current=step, is_new=True)
 
 
-def _theirs(preset: Preset, name: str, display_name: str, shown: tuple[provider_views.FieldView, ...]) -> TheirsView:
+def _new_theirs(
+    preset: Preset, name: str, display_name: str, shown: tuple[provider_views.FieldView, ...]
+) -> TheirsView:
     return TheirsView(
         head=_head(preset, name, "theirs"),
         action=NEW,
@@ -118,6 +460,65 @@ def _theirs(preset: Preset, name: str, display_name: str, shown: tuple[provider_
 
 
 ROUTES = (
+    settings_page("GET", ONE, _show, "console/provider.html", "One provider: its settings, a step each"),
+    settings_page(
+        "POST",
+        f"{ONE}/theirs",
+        _save_theirs,
+        "console/provider_theirs.html",
+        "Change what is known of a provider",
+        again=_theirs_again,
+        form_at=f"{ONE}?step=theirs",
+    ),
+    settings_page(
+        "POST",
+        f"{ONE}/rules",
+        _save_rules,
+        "console/provider_rules.html",
+        "Change who gets in through a provider",
+        again=_rules_again,
+        form_at=f"{ONE}?step=rules",
+    ),
+    settings_page(
+        "POST",
+        f"{ONE}/test",
+        _test_act,
+        "console/provider_test.html",
+        "Talk to a provider and say what is wrong",
+        form_at=f"{ONE}?step=test",
+    ),
+    settings_page(
+        "GET", f"{ONE}/try", _try_act, "console/provider_try.html", "Try a provider: sign in there, to no effect"
+    ),
+    settings_page(
+        "POST",
+        f"{ONE}/switch-on",
+        _switch_on,
+        "console/provider.html",
+        "Switch a provider on",
+        again=_overview_again,
+        form_at=ONE,
+    ),
+    settings_page(
+        "POST",
+        f"{ONE}/switch-off",
+        _switch_off,
+        "console/provider.html",
+        "Switch a provider off",
+        again=_overview_again,
+        form_at=ONE,
+    ),
+    settings_page(
+        "POST",
+        f"{ONE}/rotate-key",
+        _rotate,
+        "console/provider.html",
+        "A new key of ours for a provider",
+        again=_overview_again,
+        form_at=f"{ONE}?step=ours",
+    ),
+    settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Asks whether to delete a provider"),
+    settings_page("POST", f"{ONE}/delete", _delete, "console/provider_delete.html", "Delete a provider", again=_ask),
     settings_page("GET", LIST, _list, "console/providers.html", "A client's identity providers"),
     settings_page("GET", NEW, _new, "console/provider_choose.html", "Choose a provider, and our values for it"),
     settings_page(

@@ -27,8 +27,6 @@ from manifest_auth.tenants.rules import Effects, Leaf
 from manifest_auth.text.durations import seconds_of, spoken
 from manifest_auth.text.models import convert
 
-# The form of a client's rules, for its own Admin and User Admin and for system admins.
-#
 # The form follows from the rules of :mod:`manifest_auth.tenants.rules`. A change is shown in words before it is saved.
 
 
@@ -308,10 +306,8 @@ def _typed_of(stored: StoredSettings) -> dict[str, str]:
     return texts
 
 
-# Form input that waits for a recent proof, sealed in the address that leads back to the form.
-#
-# It is bound to the browser and to the page, so no other site can fill a form in. Nothing is stored, and nothing
-# changes before the form is sent again.
+# Form input that waits for a recent proof, sealed in the address that leads back to the form. It is bound to the
+# browser and to the page, so no other site can fill a form in. Nothing is stored.
 
 
 #: Characters of an address: with more, proxies refuse it, and the form is empty afterwards.

@@ -35,9 +35,6 @@ from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 from manifest_auth.text.machine_secrets import SecretKind
 
-# Service accounts and their secrets as pages of the console show them, and the fields of their forms.
-
-
 _DAY_MS = 86_400_000
 
 
@@ -81,9 +78,6 @@ def boxes_for(unit: TenantUnit, ctx: RequestContext, ticked: int) -> tuple[RoleB
     offers_all = rank.manager(unit, ctx).is_admin
     offered = boxes(ticked, admin=False)
     return tuple(box for box in offered if offers_all or box.name != Role.USER_ADMIN.value)
-
-
-# ``/console/service-accounts``: machines that call the API, and a new one.
 
 
 ACCOUNTS_PATH = "/console/service-accounts"
@@ -138,9 +132,6 @@ async def _create(ctx: RequestContext, call: PageCall[AccountForm]) -> View | An
 
 
 _NEW = "console/service_account_new.html"
-
-
-# ``/console/service-accounts/{id}``: one service account, its API keys and client secrets.
 
 
 ACCOUNT_PATH = f"{ACCOUNTS_PATH}/{{id}}"

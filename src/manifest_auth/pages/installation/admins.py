@@ -1,28 +1,32 @@
-"""``/installation/admins``: who runs this server."""
+"""``/installation/admins`` and ``/installation/account``: the system admins, and one's own account."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts.admins import management, second_factor
-from manifest_auth.accounts.admins.management import AdminData
-from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.accounts.admins.management import AdminData, OwnSession
+from manifest_auth.errors import InvalidCredentials, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.maintenance import system_admins
 from manifest_auth.maintenance.system_admins import AdminMadeData
-from manifest_auth.pages import flash
+from manifest_auth.pages import flash, rendering, step_up
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.frame import ListQuery, address
-from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import admin_page
+from manifest_auth.pages.console.frame import ListQuery, address, one_of
+from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import admin_accounts
+from manifest_auth.sign_in.admin_accounts import Credentials
+from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.tenants import PasswordRules
+from manifest_auth.text import fields
 
-PATH = f"{frame.OVERVIEW}/admins"
+PATH = f"{ADMIN_OVERVIEW}/admins"
 _SIZE = 50
 _TEMPLATE = "installation/admins.html"
 _STATES = {"": "All", "active": "Active", "disabled": "Disabled"}
@@ -70,7 +74,7 @@ async def _again(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answe
 async def _view(
     ctx: RequestContext, asked: ListQuery, username: str = "", made: AdminMadeData | None = None, done: str = ""
 ) -> View:
-    state = frame.one_of(asked.state, _STATES)
+    state = one_of(asked.state, _STATES)
     filters = Filters(state).search(asked.q.strip().casefold())
 
     def read(unit: SystemUnit) -> AdminsView:
@@ -127,7 +131,160 @@ _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] 
     "factor": ("factor", management.reset_second_factor),
     "end": ("ended", _end),
 }
+
+
+ACCOUNT_PATH = ADMIN_ACCOUNT
+_ACCOUNT_TEMPLATE = "installation/account.html"
+ACCOUNT_DONE = {
+    "password": "Your password is changed, and your other sessions have ended.",
+    "removed": "Your second factor is removed. The password alone signs you in.",
+    "ended": "Your other sessions have ended.",
+}
+T = TypeVar("T")
+Password = fields.TypedPassword
+
+
+class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
+    """``act``: what to do. Each form has a password and a code of its own, so that what is wrong stands beside the
+    right one. ``secret``: that of the second factor that is being added, shown again until a code confirms it."""
+
+    act: Password = ""
+    current_password: Password = ""
+    new_password: Password = ""
+    otp: Password = ""
+    factor_password: Password = ""
+    factor_otp: Password = ""
+    secret: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z2-7]*$")] = ""
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """``new``: a second factor that is being added, None for none; ``codes``: recovery codes, to be shown this
+    once."""
+
+    username: str
+    is_limited: bool
+    has_factor: bool
+    is_required: bool
+    codes_left: int
+    min_length: int
+    done: str
+    new: TotpSecretData | None
+    codes: tuple[str, ...]
+    sessions: tuple[OwnSession, ...]
+    this_session: str
+
+
+async def _show_account(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _account_view(ctx, flash.sentence(ctx, call, ACCOUNT_DONE))
+
+
+async def _again_account(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
+    return await _account_view(ctx, secret=call.fields.secret if call.fields.act == "confirm" else "")
+
+
+async def _account_view(ctx: RequestContext, done: str = "", secret: str = "", codes: tuple[str, ...] = ()) -> View:
+    me, new = ctx.admin, await new_factor(ctx, secret) if secret else None
+
+    def read(unit: SystemUnit) -> AccountView:
+        has_factor = second_factor.is_enrolled(unit, me.admin_id)
+        return AccountView(
+            username=me.username,
+            is_limited=me.limited and not has_factor,
+            has_factor=has_factor,
+            is_required=second_factor.is_required(unit),
+            codes_left=second_factor.codes_left(unit, me.admin_id),
+            min_length=PasswordRules().min_length,
+            done=done,
+            new=new,
+            codes=codes,
+            sessions=tuple(management.open_sessions(unit, me.admin_id, ctx.now)),
+            this_session=me.session_id,
+        )
+
+    return View(await ctx.services.store.read(read))
+
+
+async def new_factor(ctx: RequestContext, secret: str) -> TotpSecretData:
+    """What the page shows of a secret of the caller's; ``qr`` is markup. ``secret``: base32."""
+    uri = admin_accounts.app_address(ctx, secret)
+    return TotpSecretData(secret, uri, await rendering.qr_code(uri, "QR code with the key for your authenticator app"))
+
+
+async def _act_account(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
+    act = _ACCOUNT_ACTS.get(call.fields.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    done = await act(ctx, call.fields)
+    return done if isinstance(done, View) else flash.after(ctx, ACCOUNT_PATH, done)
+
+
+async def _password(ctx: RequestContext, form: AccountForm) -> str:
+    shown = Credentials(form.current_password, form.otp.strip() or None)
+    try:
+        await admin_accounts.change_password(ctx, shown, form.new_password)
+    except InvalidCredentials as refusal:
+        raise step_up.beside_proof(refusal, "currentPassword", "otp") from None
+    return "password"
+
+
+async def _end_others(ctx: RequestContext, form: AccountForm) -> str:
+    await admin_accounts.end_other_sessions(ctx)
+    return "ended"
+
+
+async def _add(ctx: RequestContext, form: AccountForm) -> View:
+    """The secret is shown this once, so no redirect comes before it."""
+    return await _account_view(ctx, secret=await _with_proof(form, lambda shown: admin_accounts.enrol(ctx, shown)))
+
+
+async def _confirm(ctx: RequestContext, form: AccountForm) -> View:
+    try:
+        codes = await _with_proof(
+            form, lambda shown: admin_accounts.confirm(ctx, shown.password, form.factor_otp.strip())
+        )
+    except ValidationError as refusal:
+        details = [("factorOtp" if field == "otp" else field, sentence) for field, sentence in refusal.details]
+        raise ValidationError(details=details, reason=refusal.reason) from None
+    return await _account_view(ctx, codes=codes)
+
+
+async def _codes(ctx: RequestContext, form: AccountForm) -> View:
+    return await _account_view(ctx, codes=await _with_proof(form, lambda shown: admin_accounts.new_codes(ctx, shown)))
+
+
+async def _remove(ctx: RequestContext, form: AccountForm) -> str:
+    await _with_proof(form, lambda shown: admin_accounts.remove(ctx, shown))
+    return "removed"
+
+
+async def _with_proof(form: AccountForm, work: Callable[[Credentials], Awaitable[T]]) -> T:
+    try:
+        return await work(Credentials(form.factor_password, form.factor_otp.strip() or None))
+    except InvalidCredentials as refusal:
+        raise step_up.beside_proof(refusal, "factorPassword", "factorOtp") from None
+
+
+#: Each returns a word of :data:`ACCOUNT_DONE`, or what is to be shown once.
+_ACCOUNT_ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str | View]]] = {
+    "password": _password,
+    "end-others": _end_others,
+    "add": _add,
+    "confirm": _confirm,
+    "codes": _codes,
+    "remove": _remove,
+}
+
+
 ROUTES = (
     admin_page("GET", PATH, _show, _TEMPLATE, "Those who run this server"),
     admin_page("POST", PATH, _act, _TEMPLATE, "Make, disable, enable or reset a system admin", again=_again),
+    admin_page("GET", ACCOUNT_PATH, _show_account, _ACCOUNT_TEMPLATE, "A system admin's own account"),
+    admin_page(
+        "POST",
+        ACCOUNT_PATH,
+        _act_account,
+        _ACCOUNT_TEMPLATE,
+        "Change the own password, second factor or sessions",
+        again=_again_account,
+    ),
 )

@@ -21,14 +21,10 @@ from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.audit import FIRST_DAY, Day, facts_of, span_of
 from manifest_auth.pages.console.frame import address
-from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import admin_page
+from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import fields
-
-# Events of the audit trail as the installation's pages show them: who, what, whom, and at which client.
-
 
 _NAMED = re.compile(r"(admin|user|service):([1-9][0-9]{0,17})\Z")
 _WORDS = {"system": "The server", "anonymous": "An anonymous caller", "": ""}
@@ -98,7 +94,7 @@ def _admin(unit: SystemUnit, admin_id: int) -> str:
         return f"admin {admin_id}"
 
 
-PATH = f"{frame.OVERVIEW}/audit"
+PATH = f"{ADMIN_OVERVIEW}/audit"
 _SIZE = 50
 _OURS = "installation"
 

@@ -17,17 +17,16 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import rules as rules_form
-from manifest_auth.pages.console.frame import ListQuery, address
+from manifest_auth.pages.console.frame import ListQuery, address, one_of
 from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
-from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import admin_page
+from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import ClientData, Tenant, TenantSettings
 
-CLIENTS_PATH = f"{frame.OVERVIEW}/clients"
+CLIENTS_PATH = f"{ADMIN_OVERVIEW}/clients"
 _SIZE = 50
 _CLIENTS_TEMPLATE = "installation/clients.html"
 _STATES = {"": "All", "active": "Active", "suspended": "Suspended", "deleted": "Waiting for deletion"}
@@ -60,7 +59,7 @@ async def _again_clients(ctx: RequestContext, call: PageCall[NewClientForm]) -> 
 
 
 async def _clients_view(ctx: RequestContext, asked: ListQuery, made: NewClientForm) -> View:
-    state, sort = frame.one_of(asked.state, _STATES), frame.one_of(asked.sort, _SORTS)
+    state, sort = one_of(asked.state, _STATES), one_of(asked.sort, _SORTS)
     filters = Filters(state).search(asked.q.strip())
 
     def read(unit: SystemUnit) -> tuple[list[Tenant], str | None]:
@@ -90,9 +89,6 @@ async def _make_client(ctx: RequestContext, call: PageCall[NewClientForm]) -> Vi
     return flash.after(ctx, address(f"{CLIENTS_PATH}/{made.identifier}", show="users"), "made")
 
 
-# Parts that all pages of one client of the installation show: which client it is, and its tabs.
-
-
 CLIENT_PATH = f"{CLIENTS_PATH}/{{client}}"
 RULES_PATH = f"{CLIENT_PATH}/rules"
 TABS = {"": "Overview", "users": "Users", "providers": "Providers"}
@@ -113,9 +109,6 @@ def frame_of(tenant: Tenant, tab: str) -> ClientFrame:
     tabs = [(address(path, show=one), text) for one, text in TABS.items()]
     tabs.append((RULES_PATH.format(client=tenant.identifier), "Rules"))
     return ClientFrame(path, ClientData.of_tenant(tenant), tab, tuple(tabs))
-
-
-# ``/installation/clients/{identifier}``: one client, as those see it who run the server.
 
 
 _CLIENT_TEMPLATE = "installation/client.html"
@@ -178,7 +171,7 @@ async def _again_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View
 async def _client_view(
     ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm | None = None, link: str = "", done: str = ""
 ) -> View:
-    tab, settings = frame.one_of(asked.show, TABS), ctx.services.settings
+    tab, settings = one_of(asked.show, TABS), ctx.services.settings
 
     def work(unit: SystemUnit) -> ClientView:
         tenant = tenants.get_named(unit, name)
@@ -270,9 +263,6 @@ _ACTS: dict[str, Callable[[RequestContext, str, ClientForm], Awaitable[str]]] = 
     "restore": _restore,
     "delete": _delete,
 }
-
-
-# ``/installation/clients/{identifier}/rules``: the rules of one client, changed by those who run the server.
 
 
 _RULES_TEMPLATE = "installation/client_rules.html"

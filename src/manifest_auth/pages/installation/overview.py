@@ -1,27 +1,37 @@
-"""``/installation``: is everything well, and who did what."""
+"""``/installation``, ``…/health``, ``…/backups`` and ``…/throttles``: whether everything is well, and who did what."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from manifest_auth import audit, licence
 from manifest_auth.audit import INSTALLATION, EventFilter, FoundEvent
+from manifest_auth.errors import Overloaded
 from manifest_auth.http import Answer
 from manifest_auth.licence import State
-from manifest_auth.maintenance import installation_state
+from manifest_auth.maintenance import clear_throttles, installation_state, last_backup
 from manifest_auth.maintenance.installation_state import InstallationStanding
-from manifest_auth.maintenance.last_backup import OLD_MS
+from manifest_auth.maintenance.last_backup import DAY_MS, OLD_MS
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.frame import Attention
+from manifest_auth.pages.console.frame import Attention, ListQuery, address
 from manifest_auth.pages.console.overview import COMING_AND_GOING
-from manifest_auth.pages.installation import frame
 from manifest_auth.pages.installation.audit import AuditEventView, event_views
-from manifest_auth.pages.routing import ADMIN_ACCOUNT, admin_page
+from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.text import fields
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import BlockedCounter
+
+if TYPE_CHECKING:
+    from manifest_auth.maintenance.doctor import Finding
+
 
 _READ, _LISTED = 200, 7
 _DONE = {"set-up": "You are the first system admin. Add a second factor next, then make your first client."}
@@ -40,7 +50,7 @@ class OverviewView(msgspec.Struct, frozen=True):
     sign_ins: tuple[AuditEventView, ...]
 
 
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     done, standing = flash.sentence(ctx, call, _DONE), await installation_state.read_standing(ctx)
     found, _ = await audit.page_across(ctx.services.store, EventFilter(), _READ)
     concerns = tuple(_concerns(ctx, standing))
@@ -81,21 +91,21 @@ def _concerns(ctx: RequestContext, standing: InstallationStanding) -> Iterator[A
             True,
             "The mail server does not accept e-mails",
             f"{standing.mails_waiting} wait to be sent again. Check the mail server.",
-            f"{frame.OVERVIEW}/health",
+            f"{ADMIN_OVERVIEW}/health",
         )
     for finding in standing.findings:
         yield Attention(
             finding.level == "bad",
             finding.area,
             finding.advice,
-            f"{frame.OVERVIEW}/health",
+            f"{ADMIN_OVERVIEW}/health",
         )
     yield from _backup(ctx, standing)
     yield from _to_do(ctx, standing)
 
 
 def _licence(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
-    status, where = standing.licence.status, f"{frame.OVERVIEW}/licence"
+    status, where = standing.licence.status, f"{ADMIN_OVERVIEW}/licence"
     if status.state is State.MISSING:
         yield Attention(
             True, "No licence is installed", "No user can sign in before there is one.", where, "Install one"
@@ -109,7 +119,7 @@ def _licence(ctx: RequestContext, standing: InstallationStanding) -> Iterator[At
 
 
 def _backup(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
-    where = f"{frame.OVERVIEW}/backups"
+    where = f"{ADMIN_OVERVIEW}/backups"
     if standing.backup_at is None:
         yield Attention(False, "No backup was ever noted", "A command makes one while the server runs.", where)
     elif ctx.now - standing.backup_at > OLD_MS:
@@ -131,7 +141,7 @@ def _to_do(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Atte
             False,
             "You are the only system admin",
             "If you lose your password, the command line is the only way back.",
-            f"{frame.OVERVIEW}/admins",
+            f"{ADMIN_OVERVIEW}/admins",
             "Add one",
         )
     if not counted.clients:
@@ -139,7 +149,7 @@ def _to_do(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Atte
             False,
             "There is no client yet",
             "Users belong to clients: make the first one.",
-            f"{frame.OVERVIEW}/clients",
+            f"{ADMIN_OVERVIEW}/clients",
             "Make one",
         )
     if counted.clients_to_delete:
@@ -148,7 +158,7 @@ def _to_do(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Atte
             False,
             f"{counted.clients_to_delete} clients wait for deletion" if many else "A client waits for deletion",
             "Until then it can be taken back.",
-            f"{frame.OVERVIEW}/clients?state=deleted",
+            f"{ADMIN_OVERVIEW}/clients?state=deleted",
         )
     if not ctx.services.mail.is_set_up:
         yield Attention(
@@ -161,7 +171,7 @@ def _to_do(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Atte
 def _figures(standing: InstallationStanding) -> Iterator[tuple[int, str, str]]:
     counted = standing.counts
     working = counted.clients - counted.suspended_clients
-    yield working, "active client" if working == 1 else "active clients", f"{frame.OVERVIEW}/clients"
+    yield working, "active client" if working == 1 else "active clients", f"{ADMIN_OVERVIEW}/clients"
     yield counted.active_users, "active user" if counted.active_users == 1 else "active users", ""
     yield counted.open_sessions, "open session" if counted.open_sessions == 1 else "open sessions", ""
 
@@ -173,8 +183,140 @@ def _licence_in_words(standing: InstallationStanding) -> str:
     return f"{status.licence.customer}, {status.state.value}"
 
 
+# ``/installation/health``: what ``doctor`` finds, each with what to do.
+
+
+HEALTH_PATH = f"{ADMIN_OVERVIEW}/health"
+_SEALED_S = 5.0  # a person waits for it; the command line takes more
+_looking: set[int] = set()  # the one look of this process that is under way
+
+
+class HealthView(msgspec.Struct, frozen=True):
+    """``to_read``: what is wrong, and notes; ``well``: the rest."""
+
+    to_read: tuple[Finding, ...]
+    well: tuple[Finding, ...]
+    bad: int
+    notes: int
+
+
+async def _show_health(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    if _looking:
+        raise Overloaded(retry_after=5, reason="another look is under way")
+    _looking.add(1)
+    try:
+        lines = await _findings(ctx)
+    finally:
+        _looking.clear()
+    bad, notes, well = (tuple(one for one in lines if one.level == level) for level in ("bad", "note", "ok"))
+    return View(HealthView((*bad, *notes), well, len(bad), len(notes)))
+
+
+async def _findings(ctx: RequestContext) -> list[Finding]:
+    await asyncio.to_thread(import_module, "manifest_auth.maintenance.doctor")
+    from manifest_auth.maintenance.doctor import examine
+
+    return [one async for one in examine(ctx.services.settings, sealed_s=_SEALED_S)]
+
+
+# There is no download of backups: a stolen session must not carry password hashes away.
+
+
+BACKUPS_PATH = f"{ADMIN_OVERVIEW}/backups"
+
+
+class BackupsView(msgspec.Struct, frozen=True):
+    """``at``: milliseconds, 0 for never."""
+
+    at: int
+    is_old: bool
+    days: int
+    on_postgres: bool
+
+
+async def _show_backups(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    at = await last_backup.read_time(ctx.services.store)
+    age = 0 if at is None else max(0, ctx.now - at)
+    return View(BackupsView(at or 0, age > OLD_MS, age // DAY_MS, ctx.services.settings.on_postgres))
+
+
+THROTTLES_PATH = f"{ADMIN_OVERVIEW}/throttles"
+_SIZE = 50
+_TEMPLATE = "installation/throttles.html"
+_NAMES = ("client", "email", "username", "address")
+Text = fields.TypedEmail
+
+
+class ClearForm(msgspec.Struct, frozen=True):
+    """``act``: ``all``, or else what the other fields name."""
+
+    act: Text = ""
+    client: Text = ""
+    email: Text = ""
+    username: Text = ""
+    address: Text = ""
+
+
+class ThrottlesView(msgspec.Struct, frozen=True):
+    """``cleared``: None where nothing was cleared just now."""
+
+    rows: tuple[BlockedCounter, ...]
+    cleared: int | None
+    form: ClearForm
+    first: str
+    next: str
+    is_on: bool
+
+
+async def _show_throttles(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
+    cleared = flash.word(ctx, call)
+    return await _view(ctx, call.fields, ClearForm(), int(cleared) if cleared.isascii() and cleared.isdigit() else None)
+
+
+async def _again(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answer[None]:
+    return await _view(ctx, ListQuery(), call.fields)
+
+
+async def _view(ctx: RequestContext, asked: ListQuery, form: ClearForm, cleared: int | None = None) -> View:
+    def read(unit: SystemUnit) -> tuple[list[BlockedCounter], str | None]:
+        return throttle.LISTING.read(unit, _SIZE, asked.after, "ALLOWED_DESC", Filters(now=ctx.now))
+
+    found, goes_on = await ctx.services.store.read(read)
+    return View(
+        ThrottlesView(
+            rows=tuple(found),
+            cleared=cleared,
+            form=form,
+            first=THROTTLES_PATH if asked.after else "",
+            next=address(THROTTLES_PATH, after=goes_on) if goes_on else "",
+            is_on=ctx.services.throttle.is_on,
+        )
+    )
+
+
+async def _clear(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answer[None]:
+    form = call.fields
+    if form.act == "all":
+        cleared = await ctx.services.store.write(lambda unit: clear_throttles.clear_all(unit, ctx))
+    else:
+        named = {name: value for name in _NAMES if (value := getattr(form, name).strip())}
+        clear_throttles.check(named)
+        cleared = await ctx.services.store.write(lambda unit: clear_throttles.clear(unit, ctx, named))
+    return flash.after(ctx, THROTTLES_PATH, str(cleared))
+
+
 ROUTES = (
     admin_page(
-        "GET", frame.OVERVIEW, _show, "installation/overview.html", "Whether everything is well, and who did what"
+        "GET",
+        ADMIN_OVERVIEW,
+        _show_overview,
+        "installation/overview.html",
+        "Whether everything is well, and who did what",
     ),
+    admin_page(
+        "GET", HEALTH_PATH, _show_health, "installation/health.html", "What is wrong with this server, and what to do"
+    ),
+    admin_page("GET", BACKUPS_PATH, _show_backups, "installation/backups.html", "The last backup, and how one is made"),
+    admin_page("GET", THROTTLES_PATH, _show_throttles, _TEMPLATE, "Who has to wait after too many attempts"),
+    admin_page("POST", THROTTLES_PATH, _clear, _TEMPLATE, "Let them try again", again=_again),
 )

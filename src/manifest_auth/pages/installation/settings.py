@@ -15,19 +15,15 @@ from manifest_auth.maintenance import installation_state, licence_watch, signing
 from manifest_auth.maintenance.installation_state import InstallationData, InstallationSettings
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.frame import address
-from manifest_auth.pages.installation import frame
-from manifest_auth.pages.routing import admin_page
+from manifest_auth.pages.console.frame import address, one_of
+from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeyData, ListedKey, Purpose
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
 
-# ``/installation/settings``: from where, and with what, system admins come in.
-
-
-SETTINGS_PATH = f"{frame.OVERVIEW}/settings"
+SETTINGS_PATH = f"{ADMIN_OVERVIEW}/settings"
 _SETTINGS_TEMPLATE = "installation/settings.html"
 
 
@@ -70,10 +66,7 @@ async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | A
     return flash.after(ctx, SETTINGS_PATH, "saved")
 
 
-# ``/installation/licence``: the licence of this server, and a new key for it.
-
-
-LICENCE_PATH = f"{frame.OVERVIEW}/licence"
+LICENCE_PATH = f"{ADMIN_OVERVIEW}/licence"
 _LICENCE_TEMPLATE = "installation/licence.html"
 _LONGEST = 20_000
 _STATES = {
@@ -132,12 +125,7 @@ async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | A
     return flash.after(ctx, LICENCE_PATH, "installed")
 
 
-# ``/installation/keys``: the keys that sign tokens and forms.
-#
-# No page shows a secret.
-
-
-KEYS_PATH = f"{frame.OVERVIEW}/keys"
+KEYS_PATH = f"{ADMIN_OVERVIEW}/keys"
 _SIZE = 100
 _KEYS_TEMPLATE = "installation/keys.html"
 _PURPOSES = {
@@ -189,7 +177,7 @@ async def _again_keys(ctx: RequestContext, call: PageCall[KeyForm]) -> View | An
 
 
 async def _keys_view(ctx: RequestContext, asked: KeysQuery, done: str = "") -> View:
-    purpose = frame.one_of(asked.purpose, _PURPOSES)
+    purpose = one_of(asked.purpose, _PURPOSES)
     filters = Filters("purpose" if purpose else None, of_purpose=purpose, now=ctx.now)
 
     def read(unit: SystemUnit) -> tuple[list[ListedKey], str | None]:

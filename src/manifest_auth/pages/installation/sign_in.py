@@ -17,19 +17,18 @@ from manifest_auth.errors import (
     TokenExpired,
     ValidationError,
 )
-from manifest_auth.http import Answer, cookies, host_name
+from manifest_auth.http import Answer, Header, cookies, host_cookie, host_name
+from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.console.frame import address
-from manifest_auth.pages.installation import account, frame
-from manifest_auth.pages.routing import ADMIN_SIGN_IN, page
+from manifest_auth.pages.installation import admins
+from manifest_auth.pages.routing import ADMIN_OVERVIEW, ADMIN_SIGN_IN, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_accounts, admin_sign_in
 from manifest_auth.sign_in.admin_accounts import Credentials
+from manifest_auth.sign_in.return_addresses import is_own_page
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
-
-# ``/installation/sign-in`` and ``/installation/sign-out``: user name and password, a code in a second step.
-
 
 PATH, CODE, SIGN_OUT = ADMIN_SIGN_IN, f"{ADMIN_SIGN_IN}/code", f"{admin_console.PATH}/sign-out"
 SETUP = f"{admin_console.PATH}/setup"
@@ -74,17 +73,47 @@ def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm])
     return call.head.cookie(host_name(admin_console.COOKIE, ctx.services.settings))
 
 
+def _coming_back_to(asked: str) -> str:
+    """A page of the installation, the overview where something else was asked for."""
+    return asked if asked.startswith(admin_console.PATH) and is_own_page(asked) else ADMIN_OVERVIEW
+
+
+def _signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> Answer[None]:
+    """On to a page, with the cookie of the session; forms from before the sign-in are void. ``done``: a word of that
+    page, which says what was done."""
+    headers = (
+        _session_cookie(ctx, cookie),
+        cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings),
+    )
+    return flash.after(ctx, path, done, headers) if done else see_other(path, headers)
+
+
+def _session_cookie(ctx: RequestContext, cookie: str) -> Header:
+    """The header that gives a browser the cookie of a session."""
+    return host_cookie(admin_console.COOKIE, cookie, admin_console.MOST_S, ctx.services.settings, strict=True)
+
+
+def _signed_out(ctx: RequestContext, path: str) -> Answer[None]:
+    """On to a page, without the cookies."""
+    settings = ctx.services.settings
+    headers = (
+        host_cookie(admin_console.COOKIE, "", 0, settings, strict=True),
+        cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings),
+    )
+    return see_other(path, headers)
+
+
 async def _show_sign_in(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answer[None]:
     asked = call.fields
     if call.admin is not None:
-        return see_other(frame.coming_back_to(asked.return_to))
+        return see_other(_coming_back_to(asked.return_to))
     if await admin_accounts.is_setup_open(ctx):
         return see_other(SETUP)
-    return View(SignInView("", frame.coming_back_to(asked.return_to), bool(asked.out), bool(asked.late)))
+    return View(SignInView("", _coming_back_to(asked.return_to), bool(asked.out), bool(asked.late)))
 
 
 async def _again_sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
-    return View(SignInView(call.fields.username, frame.coming_back_to(call.fields.return_to)))
+    return View(SignInView(call.fields.username, _coming_back_to(call.fields.return_to)))
 
 
 async def _sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
@@ -99,14 +128,14 @@ async def _sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | An
     try:
         opened = await admin_sign_in.sign_in_to_console(ctx, form.username, form.password, None, _shown(ctx, call))
     except MfaRequired as due:
-        return View(CodeForm(due.challenge, return_to=frame.coming_back_to(form.return_to)), template=_CODE_TEMPLATE)
+        return View(CodeForm(due.challenge, return_to=_coming_back_to(form.return_to)), template=_CODE_TEMPLATE)
     except InvalidCredentials as refusal:
         raise InvalidCredentials(details=[("", _WRONG)], reason=refusal.reason) from None
-    return frame.signed_in(ctx, opened.cookie, frame.coming_back_to(form.return_to))
+    return _signed_in(ctx, opened.cookie, _coming_back_to(form.return_to))
 
 
 async def _code_again(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[None]:
-    return View(CodeForm(call.fields.challenge, return_to=frame.coming_back_to(call.fields.return_to)))
+    return View(CodeForm(call.fields.challenge, return_to=_coming_back_to(call.fields.return_to)))
 
 
 async def _code(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[None]:
@@ -117,18 +146,13 @@ async def _code(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[
         raise InvalidCredentials(details=[("otp", _WRONG_CODE)], reason=wrong.reason, replay=wrong.replay) from None
     except (InvalidToken, TokenExpired):
         return see_other(address(PATH, returnTo=form.return_to, late="yes"))
-    return frame.signed_in(ctx, opened.cookie, frame.coming_back_to(form.return_to))
+    return _signed_in(ctx, opened.cookie, _coming_back_to(form.return_to))
 
 
 async def _sign_out(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     if call.admin is not None:
         await admin_sign_in.sign_out(ctx)
-    return frame.signed_out(ctx, f"{PATH}?out=yes")
-
-
-# ``/installation/setup``: creates the first system admin, with the code that ``serve`` printed.
-#
-# Once there is a system admin, the page does not exist.
+    return _signed_out(ctx, f"{PATH}?out=yes")
 
 
 _SETUP_TEMPLATE, _FACTOR_TEMPLATE = "installation/setup.html", "installation/setup_factor.html"
@@ -170,7 +194,7 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
     try:
         return await _offer(ctx, call, opened.cookie)
     except Refusal:  # the account page offers it, too
-        return frame.signed_in(ctx, opened.cookie, frame.OVERVIEW, done="set-up")
+        return _signed_in(ctx, opened.cookie, ADMIN_OVERVIEW, done="set-up")
 
 
 async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> View:
@@ -178,9 +202,9 @@ async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) ->
     comes before it."""
     ctx.caller = call.admin = await admin_sign_in.identify(ctx, cookie)
     secret = await admin_accounts.enrol(ctx, Credentials(call.fields.password, None))
-    shown = await account.new_factor(ctx, secret)
+    shown = await admins.new_factor(ctx, secret)
     call.form_cookie = cookies.new_form_cookie(ctx)  # forms from before the sign-in are void
-    return View(shown, headers=(frame.session_cookie(ctx, cookie),), template=_FACTOR_TEMPLATE)
+    return View(shown, headers=(_session_cookie(ctx, cookie),), template=_FACTOR_TEMPLATE)
 
 
 ROUTES = (

@@ -21,8 +21,6 @@ from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.continuing import Finished
 
-# ``/sign-in/done``: where a sign-in ends.
-#
 # A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects: a
 # foreign address is reached from a page of this server, by a refresh or a link.
 
@@ -198,9 +196,8 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
     return on_to(ctx, call.form_cookie, State(return_to=end, response=state.response))
 
 
-# ``/sign-in/codes``: the recovery codes of a first factor, shown on the way to where the sign-in ends.
-#
-# They come in a cookie, sealed and bound to the browser, which ends when they are stored, or after ten minutes.
+# Recovery codes come in a cookie, sealed and bound to the browser, which ends when they are stored, or after ten
+# minutes.
 
 
 CODES_TEMPLATE = "sign_in/codes.html"
@@ -232,9 +229,6 @@ async def _go_on(ctx: RequestContext, call: PageCall[None]) -> View | Answer[Non
         await exchange_codes.hand_out(ctx, tenant.id, state.code)
     ended = (host_cookie(CODES_COOKIE, "", 0, ctx.services.settings),)
     return on_to(ctx, call.form_cookie, msgspec.structs.replace(state, recovery_codes=()), ended)
-
-
-# ``/sign-out``: asks, ends the session, and says so.
 
 
 OUT_PATH = "/sign-out"

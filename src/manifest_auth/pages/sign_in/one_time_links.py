@@ -30,9 +30,7 @@ from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
-# ``/forgot``: a link for a new password, by e-mail.
-#
-# The answer is always the same.
+# The answer to ``/forgot`` is always the same.
 
 
 PATH = "/forgot"
@@ -88,8 +86,6 @@ async def _forgot(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answ
     return see_other(f"{step.way_address(PATH, s)}&sent=1")
 
 
-# ``/welcome``: where one-time links lead: to choose a password or go on at a provider, to confirm or undo an address.
-#
 # The token stands behind ``#`` in the link, which the browser sends to nobody; a module posts it. Without scripts a
 # field takes the code that the e-mail prints.
 

@@ -11,7 +11,7 @@ from manifest_auth.accounts.factors import challenges
 from manifest_auth.errors import InvalidCredentials, InvalidToken, MfaRequired, TokenExpired
 from manifest_auth.http import Answer
 from manifest_auth.http.cookies import browser_of
-from manifest_auth.pages import brands, qr_codes
+from manifest_auth.pages import brands, rendering
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import done, start, step
@@ -23,9 +23,6 @@ from manifest_auth.sign_in.second_factor.gate import Answer as Given
 from manifest_auth.sign_in.second_factor.gate import Question
 from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
-
-# ``/sign-in/second-factor``: the second factor of a sign-in whose first proof was right.
-
 
 TEMPLATE = "sign_in/second_factor.html"
 Way = Literal["otp", "passkey", "recoveryCode"]
@@ -145,9 +142,6 @@ async def _answer(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Ans
     return await done.after_step(ctx, call.form_cookie, finished)
 
 
-# ``/sign-in/enrol``: sets up the second factor that a client requires, before a sign-in goes on.
-
-
 WHY = "sign_in/enrol.html"
 APP = "sign_in/enrol_app.html"
 PASSKEY = "sign_in/enrol_passkey.html"
@@ -247,7 +241,7 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
     shown = AppView(
         s=s,
         email=question.user.email,
-        key=await qr_codes.app_key(*question.app, call.language or brand.language),
+        key=await rendering.app_key(*question.app, call.language or brand.language),
         trusted_days=question.trusted_days,
         trust=bool(typed.trust),
         passkey=there,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
 
+from manifest_auth import providers, tenants
 from manifest_auth.errors import (
     AccountDisabled,
     MfaRequired,
@@ -17,6 +18,7 @@ from manifest_auth.errors import (
     Overloaded,
     ProviderUnavailable,
     RateLimited,
+    Refusal,
     SsoFailed,
     UnsupportedMediaType,
     ValidationError,
@@ -26,6 +28,7 @@ from manifest_auth.http import (
     Access,
     Answer,
     Call,
+    Head,
     Route,
     check_media_type,
     cookies,
@@ -33,8 +36,10 @@ from manifest_auth.http import (
     parse,
     parse_form,
     redirect,
+    refuse,
 )
 from manifest_auth.http.cookies import browser_of
+from manifest_auth.http.request import prefers_html
 from manifest_auth.http.routes import query_values
 from manifest_auth.http.sign_in_answer import (
     CallbackQuery,
@@ -47,19 +52,117 @@ from manifest_auth.http.sign_in_answer import (
     set_flow_cookie,
     signed_in_answer,
 )
+from manifest_auth.pages import brands, errors
+from manifest_auth.pages.call import PRODUCT, Brand, Link
 from manifest_auth.pages.errors import parameters_of
 from manifest_auth.pages.routing import SIGN_IN
-from manifest_auth.pages.sign_in import provider_errors, step
-from manifest_auth.pages.sign_in.provider_errors import Tried
+from manifest_auth.pages.sign_in import step
+from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import saml, saml_requests
 from manifest_auth.sign_in.providers.kind import Kind
-from manifest_auth.sign_in.providers.kinds import KINDS, StartRequest, choose
+from manifest_auth.sign_in.providers.kinds import KINDS, StartRequest, choose, start_address
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
+from manifest_auth.store import StoreUnavailable, SystemUnit
+from manifest_auth.tenants import Tenant
 from manifest_auth.text import fields
 from manifest_auth.text.json_schema import BASE64
+from manifest_auth.text.languages import Words, catalogue, shown
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import convert, from_texts
+
+_TRIED = "tried"  # where a request keeps what it named
+_SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
+
+
+class Tried(NamedTuple):
+    """What a request to begin or end such a sign-in names, none of it proved. ``state``: of the sign-in under way."""
+
+    client: str = ""
+    provider: str = ""
+    state: str = ""
+
+
+class _FailedSignIn(NamedTuple):
+    tenant: Tenant
+    provider: Provider | None
+    others: list[Provider]
+    return_to: str
+
+
+def note(ctx: RequestContext, tried: Tried) -> None:
+    """Stores in the request what it names, for the page of its refusal."""
+    ctx.loaded[_TRIED] = tried
+
+
+async def page_or_envelope(
+    ctx: RequestContext, refusal: Refusal, head: Head, *, parameters: Collection[str] = ()
+) -> Answer[None]:
+    """A page where a browser asks, the envelope for programs. ``parameters``: names that the page may show."""
+    if not prefers_html(head.accept):
+        return refuse(refusal, ctx.request_id)
+    tried: Tried | None = ctx.loaded.get(_TRIED)
+    found = await _find(ctx, tried) if tried is not None and isinstance(refusal, _SAYS_MORE) else None
+    if found is None:
+        t = _words(ctx, head, PRODUCT)
+        way = Link(SIGN_IN, t.gettext("Go to sign-in"))
+        advice = _advice(refusal, t)
+        return await errors.page_of(ctx, refusal, head, way=way, advice=advice, parameters=parameters)
+    return await _page(ctx, refusal, head, found)
+
+
+async def _find(ctx: RequestContext, tried: Tried) -> _FailedSignIn | None:
+    """Client and provider, by the sign-in that is under way, else by their names."""
+
+    def work(unit: SystemUnit) -> _FailedSignIn | None:
+        flow = sign_in_flows.find_by_state(unit, tried.state, ctx.now) if tried.state else None
+        tenant = tenants.get(unit, flow.tenant_id) if flow else tenants.find(unit, tried.client)
+        if tenant is None:
+            return None
+        listed = providers.list_all(unit.of(tenant.id))
+        own = next((p for p in listed if (p.id == flow.provider_id if flow else p.name == tried.provider)), None)
+        others = [p for p in listed if p.disabled_at is None and p is not own and KINDS[p.kind].start]
+        return _FailedSignIn(tenant, own, others, flow.return_to if flow and flow.response == "cookie" else "")
+
+    try:
+        return await ctx.services.store.read(work)
+    except (NotFound, StoreUnavailable):
+        return None
+
+
+async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _FailedSignIn) -> Answer[None]:
+    brand, client = brands.of_client(found.tenant), found.tenant.identifier
+    t = _words(ctx, head, brand)
+    asked = {"client": client, **({"returnTo": found.return_to} if found.return_to else {})}
+    again = Link(f"{SIGN_IN}?{urlencode(asked)}", t.gettext("Try again"))
+    others = []
+    for provider in found.others:
+        href = start_address(ctx, client, provider.kind, provider.name)
+        if href and found.tenant.suspended_at is None:
+            more = f"&{urlencode({'returnTo': found.return_to})}" if found.return_to else ""
+            text = t.gettext("Continue with %(provider)s") % {"provider": provider.display_name or provider.name}
+            others.append(Link(href + more, text))
+    title = ""
+    if isinstance(refusal, SsoFailed) and found.provider is not None:
+        name = found.provider.display_name or found.provider.name
+        title = t.gettext("Sign-in through %(provider)s did not work") % {"provider": name}
+    advice = _advice(refusal, t)
+    return await errors.page_of(
+        ctx, refusal, head, way=again, others=tuple(others), title=title, advice=advice, brand=brand
+    )
+
+
+def _words(ctx: RequestContext, head: Head, brand: Brand) -> Words:
+    return catalogue(errors.language_of(ctx, head, brand))
+
+
+def _advice(refusal: Refusal, t: Words) -> str:
+    """Why the sign-in failed, as a sentence; empty where the refusal says no more than its code."""
+    if not isinstance(refusal, SsoFailed) or refusal.message == refusal.sentence:
+        return ""
+    text = shown(refusal.message, t)
+    return text if text.endswith((".", "。")) else f"{text}."  # those of JSON may lack it
+
 
 _FORM = "application/x-www-form-urlencoded"
 Text = Annotated[str, Meta(max_length=2000)]
@@ -144,7 +247,7 @@ def _start(kind: Kind[Any, Any]) -> Route:
     async def begin(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         if (answer := _redirect_to_public_address(ctx, call, kind.start)) is not None:
             return answer
-        provider_errors.note(ctx, Tried(call.parameters.client, call.parameters.provider))
+        note(ctx, Tried(call.parameters.client, call.parameters.provider))
         asked = await _start_request(ctx, call)
         if asked is None:
             return redirect(f"{SIGN_IN}?s=old")
@@ -182,7 +285,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
         if not form.SAMLResponse:
             raise ValidationError(details=[("SAMLResponse", _("Required"))])
         received = ReceivedResponse(form.SAMLResponse, form.RelayState, client)
-        provider_errors.note(ctx, Tried(client or "", "", received.relay_state))
+        note(ctx, Tried(client or "", "", received.relay_state))
         try:
             flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(ctx, call.head))
         except MfaRequired as due:
@@ -204,7 +307,7 @@ def _callbacks(kind: Kind[Any, Any]) -> Iterator[Route]:
         async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer[None]:
             callback_address = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
             returned = callback_params(call, callback_address)
-            provider_errors.note(ctx, Tried(call.path.get("client", ""), call.path.get("provider", ""), returned.state))
+            note(ctx, Tried(call.path.get("client", ""), call.path.get("provider", ""), returned.state))
             try:
                 flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(ctx, call.head))
             except MfaRequired as due:
@@ -221,12 +324,12 @@ def _callbacks(kind: Kind[Any, Any]) -> Iterator[Route]:
             redirects=(303,),
             query=CallbackQuery,
             refusals=END_REFUSALS,
-            refused=provider_errors.page_or_envelope,
+            refused=page_or_envelope,
             operation=f"end{shared}{kind.name.capitalize()}SignIn",
         )
 
 
-_START_REFUSED = partial(provider_errors.page_or_envelope, parameters=parameters_of(StartQuery))
+_START_REFUSED = partial(page_or_envelope, parameters=parameters_of(StartQuery))
 _START_REFUSALS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
 END_REFUSALS = (ValidationError, SsoFailed, AccountDisabled, MfaRequired, ProviderUnavailable)
 ROUTES = (
@@ -235,6 +338,6 @@ ROUTES = (
           "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
           limit=SAML_LIMIT, raw=True, ignore_unknown=True, also_form=SamlForm, redirects=(303,), query=ClientQuery,
           refusals=(*END_REFUSALS, RateLimited, Overloaded),
-          refused=provider_errors.page_or_envelope, operation="signInWithSaml"),
+          refused=page_or_envelope, operation="signInWithSaml"),
     *(route for kind in KINDS.values() for route in _callbacks(kind)),
 )  # fmt: skip

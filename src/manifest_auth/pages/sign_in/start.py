@@ -29,9 +29,6 @@ from manifest_auth.text.canonical import check_email
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
-# ``/sign-in``: where a sign-in begins, with its client or with the e-mail address first.
-
-
 PASSWORD = f"{SIGN_IN}/password"
 _NO_SETTINGS = "{}"  # while no client is known: pages of ours alone
 TEMPLATE = "sign_in/sign_in.html"
@@ -126,9 +123,6 @@ async def _email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answe
     return see_other(step.way_address(path, step.seal_state(ctx, call.form_cookie, state)))
 
 
-# ``/sign-in/password``: the e-mail address and the password, in one form.
-
-
 class PasswordForm(EmailForm, frozen=True):
     password: fields.TypedPassword = ""
 
@@ -171,9 +165,6 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
         end = step.end_of(tenant.settings, state, user.roles)
         return done.handed_over(ctx, call.form_cookie, state, tenant.identifier, end, coded.code)
     return done.signed_in_here(ctx, state, await password.sign_in(ctx, credentials, pending))
-
-
-# ``/sign-in/passkey``: a passkey alone signs in; and what all forms share that bring a browser's answer of one.
 
 
 PATH = f"{SIGN_IN}/passkey"

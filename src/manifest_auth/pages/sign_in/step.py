@@ -28,10 +28,8 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
-# State of a sign-in under way on pages: encrypted, bound to the browser, valid for an hour, and kept by the browser.
-#
-# It stands in a hidden field, or in the query after a form was posted. It opens nothing, and anonymous callers leave no
-# row behind.
+# State of a sign-in is encrypted, bound to the browser, valid for an hour, and kept by the browser: in a hidden field,
+# or in the query after a form was posted. It opens nothing, and anonymous callers leave no row behind.
 
 
 class StateQuery(msgspec.Struct, frozen=True):
@@ -81,9 +79,6 @@ async def unseal_state(ctx: RequestContext, form_cookie: str, text: str) -> Stat
     opened = await security.unseal(ctx, form_cookie, text)
     state = _decode(opened) if opened is not None else None
     return state if state is not None and security.is_fresh(state.made_at, ctx.now) else None
-
-
-# Client and sign-in methods of a sign-in, as the sign-in pages show them.
 
 
 SIGN_IN = "/sign-in"
@@ -176,9 +171,7 @@ async def view_of(
     )
 
 
-# The step between the first proof and the session: the cookie that holds its challenge, and the way to its page.
-#
-# The challenge stands in the cookie alone, never in an address or a field.
+# The challenge of the second step stands in the cookie alone, never in an address or a field.
 
 
 SECOND_FACTOR, ENROL = "/sign-in/second-factor", "/sign-in/enrol"
