@@ -15,29 +15,10 @@ from typing import Any
 from manifest_auth import __commit__, __version__
 from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.accounts.mail_queue import MailQueue
-from manifest_auth.api import audit as admin_audit
-from manifest_auth.api import audit as client_audit
-from manifest_auth.api import oauth, operational_routes
-from manifest_auth.api.admin import admins as admin_admins
-from manifest_auth.api.admin import admins as admin_auth
-from manifest_auth.api.admin import claims as admin_claims
-from manifest_auth.api.admin import claims as client_directory_proof
-from manifest_auth.api.admin import clients as admin_clients
-from manifest_auth.api.admin import clients as client_settings
+from manifest_auth.api import audit, oauth, operational_routes
+from manifest_auth.api.admin import admins, claims, clients, installation, providers, service_accounts, users
 from manifest_auth.api.admin import devices as admin_devices
-from manifest_auth.api.admin import installation as admin_installation
-from manifest_auth.api.admin import providers as admin_providers
-from manifest_auth.api.admin import service_accounts as admin_service_accounts
-from manifest_auth.api.admin import users as admin_users
-from manifest_auth.api.client import auth as client_auth
-from manifest_auth.api.client import auth as client_profile
-from manifest_auth.api.client import devices as client_devices
-from manifest_auth.api.client import files as client_files
-from manifest_auth.api.client import identities as client_identities
-from manifest_auth.api.client import one_time_links as client_one_time_links
-from manifest_auth.api.client import second_factors as client_passkeys
-from manifest_auth.api.client import second_factors as client_reauthentication
-from manifest_auth.api.client import second_factors as client_second_factors
+from manifest_auth.api.client import auth, devices, files, identities, one_time_links, second_factors
 from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.audit.events import Refusals
 from manifest_auth.clients import domain_checks
@@ -47,7 +28,7 @@ from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate
 from manifest_auth.maintenance import background_jobs, last_backup, signing_keys
 from manifest_auth.pages import brands, errors
-from manifest_auth.pages.sign_in import single_sign_on as browser_single_sign_on
+from manifest_auth.pages.sign_in import single_sign_on
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.protocols.oauth import PREFIX
@@ -75,54 +56,36 @@ from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
 
-# All routes of the API, in the order of ``/openapi.json`` and ``/docs``; pages have a list of their own.
-
-
+#: All routes of the API, in the order of ``/openapi.json`` and ``/docs``; pages have a list of their own.
 ROUTES = (
-    *client_auth.ROUTES,
-    *client_identities.SIGN_IN_ROUTES,
-    *browser_single_sign_on.ROUTES,
-    *client_identities.IDENTITY_ROUTES,
-    *client_one_time_links.LINK_ROUTES,
-    *client_one_time_links.START_ROUTES,
-    *client_profile.EMAIL_ROUTES,
-    *client_directory_proof.PROOF_ROUTES,
-    *graphql_routes.GRAPHQL_ROUTES,
-    *graphql_routes.EXPLORER_ROUTES,
-    *client_files.ROUTES,
-    *client_audit.CLIENT_ROUTES,
-    *client_profile.PROFILE_ROUTES,
-    *client_second_factors.CHALLENGE_ROUTES,
-    *client_second_factors.FACTOR_ROUTES,
-    *client_passkeys.PASSKEY_ROUTES,
-    *client_reauthentication.PROOF_ROUTES,
-    *client_devices.BADGE_ROUTES,
-    *client_devices.PAIRING_ROUTES,
-    *client_settings.SETTINGS_ROUTES,
-    *admin_auth.SESSION_ROUTES,
-    *admin_clients.CLIENT_ROUTES,
-    *admin_users.USER_ROUTES,
-    *admin_providers.ROUTES,
-    *admin_claims.DOMAIN_ROUTES,
-    *admin_claims.DIRECTORY_ROUTES,
-    *admin_claims.PIN_ROUTES,
-    *admin_service_accounts.ROUTES,
-    *admin_devices.BADGE_ROUTES,
-    *admin_devices.SHARED_DEVICE_ROUTES,
-    *admin_devices.DEVICE_APP_ROUTES,
-    *admin_users.IDENTITY_ROUTES,
-    *admin_clients.SESSION_ROUTES,
-    *admin_clients.BRAND_ROUTES,
-    *admin_auth.OWN_ACCOUNT_ROUTES,
-    *admin_admins.ROUTES,
-    *admin_installation.KEY_ROUTES,
-    *admin_installation.THROTTLE_ROUTES,
-    *admin_installation.INSTALLATION_ROUTES,
-    *admin_installation.LICENCE_ROUTES,
-    *admin_audit.ADMIN_ROUTES,
+    *auth.ROUTES,
+    *identities.SIGN_IN_ROUTES,
+    *single_sign_on.ROUTES,
+    *identities.IDENTITY_ROUTES,
+    *one_time_links.ROUTES,
+    *auth.EMAIL_ROUTES,
+    *claims.PROOF_ROUTES,
+    *graphql_routes.ROUTES,
+    *files.ROUTES,
+    *audit.CLIENT_ROUTES,
+    *auth.PROFILE_ROUTES,
+    *second_factors.ROUTES,
+    *devices.ROUTES,
+    *clients.SETTINGS_ROUTES,
+    *admins.SESSION_ROUTES,
+    *clients.CLIENT_ROUTES,
+    *users.USER_ROUTES,
+    *providers.ROUTES,
+    *claims.ROUTES,
+    *service_accounts.ROUTES,
+    *admin_devices.ROUTES,
+    *users.IDENTITY_ROUTES,
+    *clients.SESSION_ROUTES,
+    *admins.ROUTES,
+    *installation.ROUTES,
+    *audit.ADMIN_ROUTES,
     *oauth.ROUTES,
-    *operational_routes.STATE_ROUTES,
-    *operational_routes.DESCRIPTION_ROUTES,
+    *operational_routes.ROUTES,
     *docs_site.routes(errors.of_docs_site),
     *brands.ROUTES,
 )

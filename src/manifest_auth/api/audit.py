@@ -23,9 +23,6 @@ from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 
-# ``/api/client/audit``: the audit trail of the caller's client, with the permission ``audit:read``.
-
-
 _POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _TYPES: dict[Format, bytes] = {"csv": b"text/csv; charset=utf-8", "jsonl": b"application/jsonl; charset=utf-8"}
 
@@ -65,9 +62,6 @@ CLIENT_ROUTES = (
 )  # fmt: skip
 
 
-# ``/api/admin/audit``: the audit trail of all clients and of the installation.
-
-
 class AdminAuditQuery(AuditQuery, frozen=True):
     client: Annotated[
         str, Meta(max_length=63, description="Identifier or number of a client; 0: the installation itself.")
@@ -86,14 +80,6 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
 
 
 ADMIN_ROUTES = (
-    Route(
-        "GET",
-        "/api/admin/audit",
-        _list,
-        Access.ADMIN,
-        "The audit trail of all clients and of the installation",
-        query=AdminAuditQuery,
-        refusals=(NotFound, ValidationError),
-        operation="adminListAuditEvents",
-    ),
-)
+    Route("GET", "/api/admin/audit", _list, Access.ADMIN, "The audit trail of all clients and of the installation",
+          query=AdminAuditQuery, refusals=(NotFound, ValidationError), operation="adminListAuditEvents"),
+)  # fmt: skip

@@ -14,17 +14,15 @@ from msgspec import UNSET, UnsetType
 
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Header, Route, Wire, docs_site, identification
-from manifest_auth.http.answers import Document
+from manifest_auth.http.answers import HTML, JSON, Document
 from manifest_auth.protocols.microsoft import Cloud
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.store import StoreUnavailable
 
-# Routes for operators and integrators: health, readiness, metrics, public keys.
-
-
 _TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-_PLAIN_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
+_CACHED: Header = (b"cache-control", b"public, max-age=300")
+_SENDS_JSON = ("application/json",)
 
 
 class HealthData(Wire, frozen=True):
@@ -86,55 +84,12 @@ async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         await ctx.services.keys.refresh()
     keys = ctx.services.keys
     body = orjson.dumps({"keys": keys.published(), "access_token_signing_alg": keys.signing(Purpose.ACCESS).algorithm})
-    return Answer(200, body, (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
-
-
-_SENDS_JSON = ("application/json",)
-STATE_ROUTES = (
-    Route("GET", "/healthz", _healthz, Access.OPEN, "Alive", operation="getHealth"),
-    Route(
-        "GET",
-        "/readyz",
-        _readyz,
-        Access.OPEN,
-        "Ready: the store can be reached",
-        refusals=(Overloaded,),
-        operation="getReadiness",
-    ),
-    Route(
-        "GET",
-        "/metrics",
-        _metrics,
-        Access.OPEN,
-        "Prometheus metrics",
-        refusals=(Unauthenticated, InvalidToken, NotFound),
-        sends=("text/plain",),
-    ),
-    Route(
-        "GET",
-        "/.well-known/jwks.json",
-        _jwks,
-        Access.OPEN,
-        "Public keys of tokens that are signed with ES256",
-        sends=_SENDS_JSON,
-        operation="getJwks",
-    ),
-)
-
-
-# The API's description: the OpenAPI document, the page and the Power Apps connector that are made from it.
-#
-# Each is made when it is asked for first, in a thread: many processes never show one, and each takes some megabytes
-# and a tenth of a second.
-
-
-_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
-_HTML: Header = (b"content-type", b"text/html; charset=utf-8")
-_CACHED: Header = (b"cache-control", b"public, max-age=300")
+    return Answer(200, body, (JSON, _CACHED))
 
 
 class _Descriptions:
-    """What was made already, by what it depends on."""
+    """The description as it was made for the first who asked, in a thread, by what it depends on. Many processes never
+    show one, and each takes some megabytes and a tenth of a second."""
 
     def __init__(self) -> None:
         self.routes: Sequence[Route] = ()
@@ -179,31 +134,33 @@ def _power_apps(public_url: str, cloud: Cloud, routes: Sequence[Route]) -> bytes
 
 
 async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    return (await _descriptions.get(("openapi",), _document)).answer(call.head, (_JSON, _CACHED))
+    return (await _descriptions.get(("openapi",), _document)).answer(call.head, (JSON, _CACHED))
 
 
 async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     about = (ctx.services.settings.public_url, ctx.services.microsoft.clouds.get(""))
     found = await _descriptions.get(("connector", *about), partial(_power_apps, *about))
-    return found.answer(call.head, (_JSON, _CACHED))
+    return found.answer(call.head, (JSON, _CACHED))
 
 
 async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     site = docs_site.PATH if docs_site.is_there() else ""
     found = await _descriptions.get(("docs", site), partial(_page, site))
-    return found.answer(call.head, (_HTML, _CACHED), docs_site.POLICY)
+    return found.answer(call.head, (HTML, _CACHED), docs_site.POLICY)
 
 
-DESCRIPTION_ROUTES = (
+DESCRIPTION__SENDS_JSON = ("application/json",)
+ROUTES = (
+    Route("GET", "/healthz", _healthz, Access.OPEN, "Alive", operation="getHealth"),
+    Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,),
+          operation="getReadiness"),
+    Route("GET", "/metrics", _metrics, Access.OPEN, "Prometheus metrics",
+          refusals=(Unauthenticated, InvalidToken, NotFound), sends=("text/plain",)),
+    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of tokens that are signed with ES256",
+          sends=_SENDS_JSON, operation="getJwks"),
     Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description", sends=_SENDS_JSON),
-    Route(
-        "GET",
-        "/power-apps.json",
-        _connector,
-        Access.OPEN,
-        "Power Apps custom connector, OpenAPI 2.0, to be imported",
-        sends=_SENDS_JSON,
-        operation="getPowerAppsConnector",
-    ),
+    Route("GET", "/power-apps.json", _connector, Access.OPEN,
+          "Power Apps custom connector, OpenAPI 2.0, to be imported", sends=_SENDS_JSON,
+          operation="getPowerAppsConnector"),
     Route("GET", "/docs", _docs, Access.OPEN, "This description as a page", sends=("text/html",)),
-)
+)  # fmt: skip

@@ -131,13 +131,12 @@ def refusal_headers(refusal: Refusal) -> tuple[Header, ...]:
     return tuple(headers)
 
 
-# Documents that are the same for all who ask: each is kept once as it is, and once compressed.
-
-
 VARY_ENCODING: Header = (b"vary", b"Accept-Encoding")
 
 
 class Document(NamedTuple):
+    """A document that is the same for all who ask: kept once as it is, and once compressed."""
+
     body: bytes
     compressed: bytes
 

@@ -88,9 +88,7 @@ def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
     return own, own.replace("://", f"://{client}.", 1)
 
 
-# The cookie by which a browser is known before anyone is signed in: for forms of pages, and for passkeys.
-
-
+#: By it a browser is known before anyone is signed in: for forms of pages, and for passkeys.
 FORM_COOKIE = "form"
 FORM_COOKIE_S = 86_400
 _COOKIE_BYTES = 16
@@ -112,9 +110,6 @@ def new_form_cookie(ctx: RequestContext) -> str:
 
 def form_cookie_line(value: str, settings: Settings) -> Header:
     return host_cookie(FORM_COOKIE, value, FORM_COOKIE_S, settings)
-
-
-# The cookies of a sign-in: those that come along with it, and those that it sets.
 
 
 def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:

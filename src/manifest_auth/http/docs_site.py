@@ -20,12 +20,6 @@ from manifest_auth.http.answers import VARY_ENCODING, Document
 from manifest_auth.http.request import FORM
 from manifest_auth.services import RequestContext
 
-# The docs as a site at ``/docs/``, where the program has it: ``./dev docs`` builds it into ``api/site``.
-#
-# A request names a file of the list that was made with the site, or it is refused: no path of a request reaches the
-# disk.
-
-
 FOLDER = Path(__file__).parents[1] / "api" / "site"
 PATH = "/docs/"
 START = "index.html"
@@ -75,6 +69,7 @@ def is_there() -> bool:
 
 
 async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    """Answers with a file of the list that was made with the site: no path of a request reaches the disk."""
     site = _site()
     name = "/".join(call.path.values()) or START
     digest, kind = site.files.get(name), _TYPES.get(name.rpartition(".")[2])
@@ -92,9 +87,6 @@ def routes(refused: Callable[[RequestContext, Refusal, Head], Awaitable[Answer[N
     """``refused``: answers a refusal, with a page or the envelope."""
     paths = (PATH, *(PATH + "/".join(f"{{part{number}}}" for number in range(depth)) for depth in range(1, _DEPTH + 1)))
     return tuple(Route("GET", path, _show, Access.PAGE, "The docs as a site", refused=refused) for path in paths)
-
-
-# The page at ``/docs``: the OpenAPI description as HTML, without internet access and scripts.
 
 
 _STYLE = """

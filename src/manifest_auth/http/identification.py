@@ -26,8 +26,6 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
 
-# Identifies machines: callers with an API key of a service account, or with an access token that it got.
-
 
 def is_machine_credential(token: str) -> bool:
     """Whether a bearer token is a machine's by its beginning; no other token begins so."""

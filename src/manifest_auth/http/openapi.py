@@ -29,9 +29,6 @@ from manifest_auth.http.routes import refuse_in_envelope
 from manifest_auth.text.json_schema import NO_NUL
 from manifest_auth.text.models import MORE_SCHEMA, READ_ONLY, objects_of
 
-# The schemas of the OpenAPI description: bodies and answers from wire models, refusals, GraphQL.
-
-
 REF = "#/components/schemas/{name}"
 TEXT: dict[str, Any] = {"type": "string"}
 BYTES: dict[str, Any] = {"type": "string", "format": "binary"}

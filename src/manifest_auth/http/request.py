@@ -13,9 +13,6 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import UNKNOWN, Network, is_listed, plain_address
 from manifest_auth.text import strict_json
 
-# Reads a request's headers once: those that this server uses, and whether one was sent twice.
-
-
 _SLOTS = {
     b"authorization": "authorization",
     b"content-encoding": "content_encoding",
@@ -143,9 +140,6 @@ def client_address(peer: str, head: Head, proxies: tuple[Network, ...]) -> str:
     return found
 
 
-# ``Accept`` headers: lists of choices with weights (RFC 9110, sections 12.4.2 and 12.5).
-
-
 _JSON, _HTML = "application/json", "text/html"
 
 
@@ -183,11 +177,6 @@ def _of(found: dict[str, float], kind: str) -> float:
     """The weight of the most specific range that matches."""
     group = kind.partition("/")[0]
     return next((found[name] for name in (kind, f"{group}/*", "*/*") if name in found), 0.0)
-
-
-# Reads request bodies within a limit, and parses them: strict JSON or a form.
-#
-# Anything else is a ``VALIDATION_ERROR``.
 
 
 Message = MutableMapping[str, Any]

@@ -29,16 +29,6 @@ from manifest_auth.runtime.metrics import listen, of_all_processes, share
 from manifest_auth.runtime.settings import Network, Settings, SettingsError, check_listener, is_listed, proxy_networks
 from manifest_auth.throttle.throttle import network_of
 
-# The HTTP/1.1 protocol of uvicorn with limits on requests and unread answers; invalid HTTP gets the envelope too.
-
-
-# Limits on the connections that a process keeps, in all and from one network.
-#
-# Where no place is left, the connection that was silent for longest gives way: of the new one's network when that
-# network has its share, else of all. Connections with a request under way give way to none. Listed proxies have no
-# share, since all callers come from them.
-
-
 MOST_CONNECTIONS = 4096  # each takes some 20 kB, and more while a request is under way
 _PROXIES = ""  # in place of a network
 
@@ -54,7 +44,12 @@ class Connection(Protocol):
 
 
 class Places:
-    """The connections of one process."""
+    """The connections that a process keeps, limited in all and from one network.
+
+    Where no place is left, the connection that was silent for longest gives way: of the new one's network when that
+    network has its share, else of all. Connections with a request under way give way to none. Listed proxies have no
+    share, since all callers come from them.
+    """
 
     def __init__(self, proxies: tuple[Network, ...]) -> None:
         self._proxies = proxies
@@ -371,18 +366,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-# Runs the application under uvicorn, in one or several web processes.
-
-
-# The listening socket that systemd holds for the server, so that connections wait while it is restarted.
-
-
 _FIRST = 3  # SD_LISTEN_FDS_START
 
 
 def inherited_fd() -> int | None:
-    """The descriptor of the socket, as ``sd_listen_fds(3)`` finds it; None: the server opens its own. Raises
-    SettingsError for more than one."""
+    """The descriptor of the socket that systemd holds so that connections wait during a restart, as
+    ``sd_listen_fds(3)`` finds it; None: the server opens its own. Raises SettingsError for more than one."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return None
     if os.environ.get("LISTEN_FDS") != "1":

@@ -32,9 +32,6 @@ from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
-# ``/api/admin/auth``: sign-in, refresh, sign-out and ``me`` of system admins, their own password and second factor.
-
-
 Otp = Annotated[
     str, Meta(min_length=1, max_length=40, description="Code of the second factor's app, or a recovery code.")
 ]
@@ -124,11 +121,6 @@ SESSION_ROUTES = (
           operation="adminSignOut"),
     Route("GET", f"{_AUTH_BASE}/me", _me, Access.ADMIN, "The signed-in system admin"),
 )  # fmt: skip
-
-
-# ``/api/admin/auth``: a system admin's own password and second factor.
-#
-# Where a second factor is required, admins without one may call only these routes.
 
 
 class ProofBody(msgspec.Struct, frozen=True):
@@ -221,33 +213,6 @@ async def _remove(ctx: RequestContext, call: Call[ProofBody]) -> OwnNothing:
     return OwnNothing()
 
 
-_FACTOR = f"{_AUTH_BASE}/second-factor"
-_PROOF = (InvalidCredentials, RateLimited, Overloaded)
-OWN_ACCOUNT_ROUTES = (
-    Route("POST", f"{_AUTH_BASE}/password", _password, Access.ADMIN,
-          "Set your own new password; ends your other sessions",
-          limit=AUTH_LIMIT, refusals=_PROOF, operation="adminChangePassword"),
-    Route("POST", f"{_AUTH_BASE}/reauthenticate", _reauthenticate, Access.ADMIN,
-          "Prove again who you are, for acts that need it", limit=AUTH_LIMIT, refusals=_PROOF),
-    Route("GET", _FACTOR, _read, Access.ADMIN, "Whether you have a second factor"),
-    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to enrol a second factor (TOTP); its secret is returned once",
-          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminBeginSecondFactor"),
-    Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
-          "Confirm it with a first code; returns ten recovery codes once, and ends your other sessions",
-          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes, which replace the "
-                                                                     "previous ones",
-          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminCreateRecoveryCodes"),
-    Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove your second factor, unless one is required",
-          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict), operation="adminRemoveSecondFactor"),
-)  # fmt: skip
-
-
-# ``/api/admin/admins``: system admins create, list, disable, enable and reset each other.
-#
-# The last active one cannot be disabled.
-
-
 class AdminBody(msgspec.Struct, frozen=True):
     username: Annotated[str, fields.USERNAME.meta]
     password: (
@@ -314,7 +279,26 @@ async def _end_sessions(ctx: RequestContext, call: Call[None]) -> AdminSessionsE
 
 _BASE = "/api/admin/admins"
 _ONE = f"{_BASE}/{{admin}}"
+_FACTOR = f"{_AUTH_BASE}/second-factor"
+_PROOF = (InvalidCredentials, RateLimited, Overloaded)
 ROUTES = (
+    # Where a second factor is required, admins without one may call only these:
+    Route("POST", f"{_AUTH_BASE}/password", _password, Access.ADMIN,
+          "Set your own new password; ends your other sessions",
+          limit=AUTH_LIMIT, refusals=_PROOF, operation="adminChangePassword"),
+    Route("POST", f"{_AUTH_BASE}/reauthenticate", _reauthenticate, Access.ADMIN,
+          "Prove again who you are, for acts that need it", limit=AUTH_LIMIT, refusals=_PROOF),
+    Route("GET", _FACTOR, _read, Access.ADMIN, "Whether you have a second factor"),
+    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to enrol a second factor (TOTP); its secret is returned once",
+          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminBeginSecondFactor"),
+    Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
+          "Confirm it with a first code; returns ten recovery codes once, and ends your other sessions",
+          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
+    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes, which replace the "
+                                                                     "previous ones",
+          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminCreateRecoveryCodes"),
+    Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove your second factor, unless one is required",
+          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict), operation="adminRemoveSecondFactor"),
     Route("GET", _BASE, _list, Access.ADMIN, "List and search system admins",
           query=lists.query(management.LISTING.sorts, "ID", state=("active", "disabled"))),
     Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded)),

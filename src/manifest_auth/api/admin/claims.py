@@ -25,15 +25,6 @@ from manifest_auth.text import fields
 from manifest_auth.text.canonical import DOMAIN
 from manifest_auth.text.json_schema import GUID_IN_ANY_CASE, matching
 
-# Routes for the claims of clients: e-mail domains, Microsoft directories, and names of providers.
-
-
-# Routes for a client's e-mail domains: claim, prove, release, and vouch.
-#
-# System admins call them under ``/api/admin/clients/{client}/domains``, the client's own Admin and User Admin under
-# ``/api/client/domains``. System admins alone may vouch.
-
-
 State = Literal["pending", "proved", "failing", "lapsed"]
 
 
@@ -130,24 +121,6 @@ def _domain_routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("POST", f"{one}/check", _check, access, "Check the record now, once in ten seconds",
               refusals=(NotFound, Conflict, RateLimited)),
     )  # fmt: skip
-
-
-DOMAIN_ROUTES = (
-    *client_scope.for_admins_and_users(_domain_routes, "/domains", Permission.SETTINGS_MANAGE),
-    Route(
-        "POST",
-        f"{OF_CLIENT}/domains/{{domain}}/vouch",
-        _vouch_domain,
-        Access.ADMIN,
-        "Vouch for a domain: it counts without checks, until it is released",
-        refusals=(NotFound, Conflict),
-    ),
-)
-
-
-# Microsoft directories that a client claims, for system admins and for the client's own Admin and User Admin.
-#
-# Only system admins vouch for a claim, and grant a directory to a second client.
 
 
 CloudName = Annotated[
@@ -257,19 +230,6 @@ def _directory_routes(base: str, access: Access) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
-_GRANT = "/api/admin/directories/{directory}/clients/{client}"
-DIRECTORY_ROUTES = (
-    *client_scope.for_admins_and_users(_directory_routes, "/directories", Permission.SETTINGS_MANAGE),
-    Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch_directory, Access.ADMIN,
-          "Vouch that a Microsoft directory is the client's: its claim counts from now on",
-          refusals=(ValidationError, NotFound, Conflict)),
-    Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
-          refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient"),
-    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,),
-          operation="adminRevokeDirectoryFromClient"),
-)  # fmt: skip
-
-
 class PinBody(msgspec.Struct, frozen=True):
     client: Annotated[str, Meta(min_length=1, max_length=63, description="Identifier or number of the client.")]
 
@@ -302,29 +262,26 @@ async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
     return Unpinned()
 
 
-_BASE = "/api/admin/provider-names"
-PIN_ROUTES = (
-    Route(
-        "GET",
-        _BASE,
-        _list_pins,
-        Access.ADMIN,
-        "Provider names that are pinned to a client",
-        query=lists.query(pinned_names.LISTING.sorts, "NAME"),
-    ),
-    Route(
-        "PUT",
-        f"{_BASE}/{{name}}",
-        _pin,
-        Access.ADMIN,
-        "Pin a provider's name to a client",
-        refusals=(ValidationError, NotFound),
-    ),
-    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name", refusals=(NotFound,)),
-)
-
-
-# ``/api/client/directories/{directory}/prove`` and its callback: an administrator of the directory signs in.
+_GRANT = "/api/admin/directories/{directory}/clients/{client}"
+_NAMES = "/api/admin/provider-names"
+ROUTES = (
+    *client_scope.for_admins_and_users(_domain_routes, "/domains", Permission.SETTINGS_MANAGE),
+    Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch_domain, Access.ADMIN,
+          "Vouch for a domain: it counts without checks, until it is released", refusals=(NotFound, Conflict)),
+    *client_scope.for_admins_and_users(_directory_routes, "/directories", Permission.SETTINGS_MANAGE),
+    Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch_directory, Access.ADMIN,
+          "Vouch that a Microsoft directory is the client's: its claim counts from now on",
+          refusals=(ValidationError, NotFound, Conflict)),
+    Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
+          refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient"),
+    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,),
+          operation="adminRevokeDirectoryFromClient"),
+    Route("GET", _NAMES, _list_pins, Access.ADMIN, "Provider names that are pinned to a client",
+          query=lists.query(pinned_names.LISTING.sorts, "NAME")),
+    Route("PUT", f"{_NAMES}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
+          refusals=(ValidationError, NotFound)),
+    Route("DELETE", f"{_NAMES}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name", refusals=(NotFound,)),
+)  # fmt: skip
 
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):

@@ -32,9 +32,6 @@ from manifest_auth.text import fields
 from manifest_auth.text.json_schema import IDENTIFIER
 from manifest_auth.text.models import ErrorCollector
 
-# Routes for clients, their branding, and the sessions of their users, for system admins.
-
-
 Name = Annotated[str, fields.CLIENT_NAME.meta]
 _NOTHING_NEW = TenantSettingsChange()
 _MEMBER = "settings."
@@ -143,11 +140,6 @@ CLIENT_ROUTES = (
 )  # fmt: skip
 
 
-# ``/api/admin/clients/{client}/sessions``: system admins list and end the sessions of a client's users.
-#
-# The routes for one user also exist below ``/api/client/users``, for the client's own Admin and User Admin.
-
-
 class SessionsQuery(Paging, frozen=True):
     """Query parameters of the list."""
 
@@ -242,17 +234,6 @@ def _of_user(path: str, access: Access) -> tuple[Route, ...]:
     )
 
 
-_SESSION_BASE = f"{OF_CLIENT}/sessions"
-SESSION_ROUTES = (
-    Route("GET", _SESSION_BASE, _list_sessions, Access.ADMIN, "List a client's sessions", query=SessionsQuery,
-          refusals=(NotFound,)),
-    Route("DELETE", _SESSION_BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
-    Route("DELETE", f"{_SESSION_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client",
-          refusals=(NotFound,)),
-    *client_scope.for_admins_and_users(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
-)  # fmt: skip
-
-
 def _brand_data(unit: TenantUnit) -> BrandData:
     return branding.brand_of(unit, tenants.get(unit, unit.tenant_id))
 
@@ -303,10 +284,16 @@ def _routes(path: str, access: Access) -> tuple[Route, ...]:
     )
 
 
-BRAND_ROUTES = client_scope.for_admins_and_users(_routes, "/branding", Permission.SETTINGS_MANAGE)
-
-
-# ``/api/client/settings``: the settings of the caller's client, for users who manage them.
+_SESSION_BASE = f"{OF_CLIENT}/sessions"
+SESSION_ROUTES = (
+    Route("GET", _SESSION_BASE, _list_sessions, Access.ADMIN, "List a client's sessions", query=SessionsQuery,
+          refusals=(NotFound,)),
+    Route("DELETE", _SESSION_BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
+    Route("DELETE", f"{_SESSION_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client",
+          refusals=(NotFound,)),
+    *client_scope.for_admins_and_users(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
+    *client_scope.for_admins_and_users(_routes, "/branding", Permission.SETTINGS_MANAGE),
+)  # fmt: skip
 
 
 async def _read_settings(ctx: RequestContext, call: Call[None]) -> StoredSettings:

@@ -23,12 +23,6 @@ from manifest_auth.store import Filters
 from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.canonical import when
 
-# Routes for devices that belong to a client, and for the codes with which they are enrolled.
-#
-# System admins call them under ``/api/admin/clients/{client}/devices``, the client's own Admin and User Admin under
-# ``/api/client/devices``. A code is in the answer to the request that makes it, and in no other.
-
-
 Place = Annotated[str, fields.PLACE.meta]
 
 
@@ -119,14 +113,6 @@ def _shared_device_routes(base: str, access: Access) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
-SHARED_DEVICE_ROUTES = client_scope.for_admins_and_users(_shared_device_routes, "/devices", Permission.SETTINGS_MANAGE)
-
-
-# Routes for the badges and PINs of users, for system admins and for the client's own Admin and User Admin.
-#
-# What a badge shows, and a temporary PIN, is in the answer to the request that makes it, and in no other.
-
-
 Kind = Annotated[
     Literal["standard", "temporary"],
     Meta(description="`standard`: for 365 days, `temporary`: for 12 hours beside it; a user has one of each."),
@@ -207,15 +193,6 @@ def _badge_routes(base: str, access: Access) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
-BADGE_ROUTES = client_scope.for_admins_and_users(_badge_routes, "/users/{user}", Permission.USERS_MANAGE)
-
-
-# Routes for the apps of devices, public OAuth clients of a tenant.
-#
-# System admins call them under ``/api/admin/clients/{client}/device-apps``, the client's own Admin and User Admin under
-# ``/api/client/device-apps``.
-
-
 class DeviceAppBody(msgspec.Struct, frozen=True):
     name: Annotated[str, fields.APP_NAME.meta]
 
@@ -271,4 +248,8 @@ def _device_app_routes(base: str, access: Access) -> tuple[Route, ...]:
     )
 
 
-DEVICE_APP_ROUTES = client_scope.for_admins_and_users(_device_app_routes, "/device-apps", Permission.SETTINGS_MANAGE)
+ROUTES = (
+    *client_scope.for_admins_and_users(_badge_routes, "/users/{user}", Permission.USERS_MANAGE),
+    *client_scope.for_admins_and_users(_shared_device_routes, "/devices", Permission.SETTINGS_MANAGE),
+    *client_scope.for_admins_and_users(_device_app_routes, "/device-apps", Permission.SETTINGS_MANAGE),
+)

@@ -119,28 +119,6 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
     return given.get("second_factor_required"), stored
 
 
-INSTALLATION_ROUTES = (
-    Route(
-        "GET", "/api/admin/status", _status, Access.ADMIN, "Status of the installation: release, store, licence, counts"
-    ),
-    Route("GET", "/api/admin/settings", _read_settings, Access.ADMIN, "The installation's settings"),
-    Route(
-        "PATCH",
-        "/api/admin/settings",
-        _change,
-        Access.ADMIN,
-        "Change whether system admins need a second factor, and from which networks they may call",
-        limit=AUTH_LIMIT,
-        refusals=(Conflict,),
-    ),
-)
-
-
-# ``/api/admin/keys``: system admins list, rotate and retire the signing keys.
-#
-# Secrets are never returned.
-
-
 _Purpose = Annotated[Literal["", PurposeName], Meta(description="Only keys for that.")]
 _KEYS = lists.query(
     tokens.LISTING.sorts, "CREATED_DESC", q=False, purpose=_Purpose, state=("signing", "verifying", "expired")
@@ -180,29 +158,6 @@ async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
     return KeyData.at(await signing_keys.retire_now(ctx, call.path["key"], at_once=call.body.at_once), ctx.now)
 
 
-_KEY_BASE = "/api/admin/keys"
-KEY_ROUTES = (
-    Route("GET", _KEY_BASE, _list_keys, Access.ADMIN, "List signing keys, without their secrets", query=_KEYS),
-    Route(
-        "POST",
-        f"{_KEY_BASE}/rotate",
-        _rotate,
-        Access.ADMIN,
-        "Sign with new keys; the old ones verify what they signed",
-        limit=AUTH_LIMIT,
-    ),
-    Route(
-        "POST",
-        f"{_KEY_BASE}/{{key}}/retire",
-        _retire,
-        Access.ADMIN,
-        "Retire a key: it signs no more, and with `atOnce` verifies no more",
-        limit=AUTH_LIMIT,
-        refusals=(NotFound, Conflict),
-    ),
-)
-
-
 class LicenceBody(msgspec.Struct, frozen=True, rename="camel"):
     """Every invalid key gets the same answer, so only the body's limit bounds its length."""
 
@@ -215,22 +170,6 @@ async def _install(ctx: RequestContext, call: Call[LicenceBody]) -> LicenceData:
 
 async def _read_licence(ctx: RequestContext, call: Call[None]) -> LicenceData:
     return LicenceData.at(await ctx.services.licence.overview(), ctx.now)
-
-
-_PATH = "/api/admin/license-on-prem"
-LICENCE_ROUTES = (
-    Route(
-        "POST",
-        _PATH,
-        _install,
-        Access.ADMIN,
-        "Install an on-premise licence key",
-        ignore_unknown=True,
-        refusals=(LicenseInvalid,),
-        operation="adminInstallLicense",
-    ),
-    Route("GET", _PATH, _read_licence, Access.ADMIN, "The state of the licence", operation="adminGetLicense"),
-)
 
 
 class ClearBody(msgspec.Struct, frozen=True):
@@ -279,12 +218,28 @@ async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Cleared:
     return Cleared(await ctx.services.store.write(lambda unit: clear_throttles.clear(unit, ctx, named)))
 
 
+_KEY_BASE = "/api/admin/keys"
 _THROTTLE_BASE = "/api/admin/throttles"
-THROTTLE_ROUTES = (
+_LICENCE = "/api/admin/license-on-prem"
+ROUTES = (
+    Route("GET", _KEY_BASE, _list_keys, Access.ADMIN, "List signing keys, without their secrets", query=_KEYS),
+    Route("POST", f"{_KEY_BASE}/rotate", _rotate, Access.ADMIN,
+          "Sign with new keys; the old ones verify what they signed", limit=AUTH_LIMIT),
+    Route("POST", f"{_KEY_BASE}/{{key}}/retire", _retire, Access.ADMIN,
+          "Retire a key: it signs no more, and with `atOnce` verifies no more", limit=AUTH_LIMIT,
+          refusals=(NotFound, Conflict)),
     Route("GET", _THROTTLE_BASE, _list_throttles, Access.ADMIN, "Counters that block attempts now",
           query=lists.query(throttle.LISTING.sorts, "ALLOWED_DESC", q=False)),
     Route("DELETE", _THROTTLE_BASE, _clear_all, Access.ADMIN, "Clear all counters of the throttle"),
     Route("POST", f"{_THROTTLE_BASE}/clear", _clear, Access.ADMIN, "Clear the counters of an account or an address",
-          limit=AUTH_LIMIT,
-          refusals=(NotFound,)),
+          limit=AUTH_LIMIT, refusals=(NotFound,)),
+    Route("GET", "/api/admin/status", _status, Access.ADMIN,
+          "Status of the installation: release, store, licence, counts"),
+    Route("GET", "/api/admin/settings", _read_settings, Access.ADMIN, "The installation's settings"),
+    Route("PATCH", "/api/admin/settings", _change, Access.ADMIN,
+          "Change whether system admins need a second factor, and from which networks they may call",
+          limit=AUTH_LIMIT, refusals=(Conflict,)),
+    Route("POST", _LICENCE, _install, Access.ADMIN, "Install an on-premise licence key", ignore_unknown=True,
+          refusals=(LicenseInvalid,), operation="adminInstallLicense"),
+    Route("GET", _LICENCE, _read_licence, Access.ADMIN, "The state of the licence", operation="adminGetLicense"),
 )  # fmt: skip

@@ -103,12 +103,6 @@ class NewClientSecretData(Wire, frozen=True):
     expires_at: Time
 
 
-# Routes for service accounts and their secrets: API keys and client secrets.
-#
-# System admins call them under ``/api/admin/clients/{client}/service-accounts``, the client's own Admin and User Admin
-# under ``/api/client/service-accounts``. A secret is in the answer to the request that makes it, and in no other.
-
-
 def _read(unit: TenantUnit, ctx: RequestContext, account: ServiceAccount) -> ServiceAccountData:
     return ServiceAccountData.of_row(account, service_accounts.live_secrets(unit, [account.id], ctx.now))
 

@@ -33,12 +33,6 @@ from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.json_schema import at_most_one
 from manifest_auth.text.models import ErrorCollector
 
-# ``/api/admin/clients/{client}/users``: system admins create, list, change and deactivate a client's users.
-#
-# The work runs in a unit of work that is bound to the client, so a user of another client is ``NOT_FOUND``, exactly
-# like one that never existed.
-
-
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
 
@@ -238,11 +232,6 @@ USER_ROUTES = (
 )  # fmt: skip
 
 
-# Identities, invitations and reset factors of a client's users, for system admins and the client's own managers.
-#
-# All can give access to the account, so only an Admin or a system admin changes them for an Admin's account.
-
-
 class FactorResetBody(msgspec.Struct, frozen=True):
     reason: Annotated[str, fields.REASON.meta]
 
@@ -302,6 +291,7 @@ async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> Fa
 
 
 def _routes(base: str, access: Access) -> tuple[Route, ...]:
+    """All can give access to the account, so only an Admin or a system admin changes them for an Admin's account."""
     return (
         Route("GET", f"{base}/identities", _list_identities, access, "A user's identities at providers",
               query=lists.query(providers.IDENTITIES.sorts, "ID", how=_How),

@@ -52,9 +52,6 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.languages import Language
 
-# ``/api/client/auth``: sign-in, refresh, sign-out, the own password, the caller's sessions, ``me``.
-
-
 D = TypeVar("D")
 _REFUSED_SIGN_IN = (InvalidCredentials, InvalidToken, AccountDisabled, MfaRequired, RateLimited, Overloaded)
 _REFUSED_SESSION = (InvalidToken, TokenExpired, Forbidden)
@@ -266,9 +263,6 @@ ROUTES = (
 )  # fmt: skip
 
 
-# Profile of the caller: names, title and language, and changes of the e-mail address.
-
-
 @with_details(users.OWN, Input.CHANGE)
 class ProfileBody(msgspec.Struct, frozen=True, rename="camel"):
     """Members that are left out stay as they are. ``language`` null: the client's default counts."""
@@ -290,16 +284,9 @@ async def _change_profile(ctx: RequestContext, call: Call[ProfileBody]) -> Profi
 
 
 PROFILE_ROUTES = (
-    Route(
-        "PATCH",
-        "/api/client/auth/me",
-        _change_profile,
-        Access.CLIENT,
-        "Change one's own names, title or language",
-        limit=AUTH_LIMIT,
-        refusals=(ValidationError,),
-    ),
-)
+    Route("PATCH", f"{_BASE}/me", _change_profile, Access.CLIENT, "Change one's own names, title or language",
+          limit=AUTH_LIMIT, refusals=(ValidationError,)),
+)  # fmt: skip
 
 
 class AddressBody(msgspec.Struct, frozen=True, rename="camel"):

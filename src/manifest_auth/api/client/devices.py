@@ -60,18 +60,6 @@ async def _set_pin(ctx: RequestContext, call: Call[OwnPinBody]) -> Nothing:
     return Nothing()
 
 
-_BADGE_BASE = "/api/client/auth"
-BADGE_ROUTES = (
-    Route("POST", f"{_BADGE_BASE}/devices/enrol", _enrol, Access.OPEN, "A device enrols itself with a code",
-          limit=AUTH_LIMIT, refusals=(InvalidToken, Forbidden, RateLimited)),
-    Route("POST", f"{_BADGE_BASE}/badge", _sign_in, Access.OPEN, "Sign in on an enrolled device with badge and PIN",
-          limit=AUTH_LIMIT,
-          refusals=(InvalidToken, InvalidCredentials, AccountDisabled, Forbidden, RateLimited, Overloaded)),
-    Route("POST", f"{_BADGE_BASE}/badge-pin", _set_pin, Access.CLIENT, "Set your PIN; ends your sessions by badge",
-          limit=AUTH_LIMIT, refusals=(Conflict, Overloaded)),
-)  # fmt: skip
-
-
 UserCode = Annotated[
     str, Meta(min_length=1, max_length=20, description="As the device shows it; case, blanks, hyphens do not matter.")
 ]
@@ -124,7 +112,15 @@ async def _deny_pairing(ctx: RequestContext, call: Call[None]) -> Nothing:
 _PAIRING_BASE = "/api/client/auth/devices"
 _PAIRING = f"{_PAIRING_BASE}/pairings/{{id}}"
 _BY_CODE = (NotFound, Conflict, RateLimited)
-PAIRING_ROUTES = (
+_BADGE_BASE = "/api/client/auth"
+ROUTES = (
+    Route("POST", f"{_BADGE_BASE}/devices/enrol", _enrol, Access.OPEN, "A device enrols itself with a code",
+          limit=AUTH_LIMIT, refusals=(InvalidToken, Forbidden, RateLimited)),
+    Route("POST", f"{_BADGE_BASE}/badge", _sign_in, Access.OPEN, "Sign in on an enrolled device with badge and PIN",
+          limit=AUTH_LIMIT,
+          refusals=(InvalidToken, InvalidCredentials, AccountDisabled, Forbidden, RateLimited, Overloaded)),
+    Route("POST", f"{_BADGE_BASE}/badge-pin", _set_pin, Access.CLIENT, "Set your PIN; ends your sessions by badge",
+          limit=AUTH_LIMIT, refusals=(Conflict, Overloaded)),
     Route("POST", f"{_PAIRING_BASE}/lookup", _lookup, Access.CLIENT, "Which device shows a code", limit=AUTH_LIMIT,
           refusals=_BY_CODE),
     Route("POST", f"{_PAIRING_BASE}/approve", _approve, Access.CLIENT, "Let the device in that shows a code",

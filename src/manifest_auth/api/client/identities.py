@@ -41,8 +41,6 @@ from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
 
-# ``/api/client/auth/identities``: the caller's identities at providers, and linking another one by consent.
-
 
 class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
     provider: Annotated[str, Meta(min_length=1, max_length=63)]

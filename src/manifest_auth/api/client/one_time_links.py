@@ -153,38 +153,8 @@ async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
     return Nothing()
 
 
-_BASE = "/api/client/auth"
-_PASSWORD_REFUSALS = (
-    InvalidToken,
-    AccountDisabled,
-    MfaRequired,
-    Forbidden,
-    Conflict,
-    ValidationError,
-    RateLimited,
-    Overloaded,
-)
-LINK_ROUTES = (
-    Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link allows; the link stays unused",
-          limit=AUTH_LIMIT, refusals=(InvalidToken,), operation="readLink"),
-    Route("POST", f"{_BASE}/invitations/accept", _accept, Access.OPEN,
-          "Set your first password with an invitation, and be signed in", limit=AUTH_LIMIT,
-          refusals=_PASSWORD_REFUSALS, operation="acceptInvitation"),
-    Route("POST", f"{_BASE}/password/reset", _reset, Access.OPEN,
-          "Set a new password with a reset link, and be signed in; all other sessions end",
-          limit=AUTH_LIMIT, refusals=_PASSWORD_REFUSALS, operation="resetPassword"),
-    Route("POST", f"{_BASE}/password/forgot", _forgot, Access.OPEN,
-          "Mail a reset link to the account's address; the answer never reveals whether there is such an account",
-          limit=AUTH_LIMIT, refusals=(RateLimited,), operation="forgotPassword"),
-)  # fmt: skip
-
-
-# ``/api/client/auth/link/start``: an invited person signs in at a provider.
-#
-# The token is sent in a body, so that no address, log or redirect contains it.
-
-
 class StartBody(msgspec.Struct, frozen=True):
+    # The token is sent in a body, so that no address, log or redirect contains it.
     token: Token
     provider: Annotated[str, Meta(min_length=1, max_length=63, description="Its name, as `link` lists it.")]
 
@@ -226,8 +196,30 @@ async def _form(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return page(body, policy)
 
 
-START_ROUTES = (
-    Route("POST", "/api/client/auth/link/start", _start, Access.OPEN,
+_BASE = "/api/client/auth"
+_PASSWORD_REFUSALS = (
+    InvalidToken,
+    AccountDisabled,
+    MfaRequired,
+    Forbidden,
+    Conflict,
+    ValidationError,
+    RateLimited,
+    Overloaded,
+)
+ROUTES = (
+    Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link allows; the link stays unused",
+          limit=AUTH_LIMIT, refusals=(InvalidToken,), operation="readLink"),
+    Route("POST", f"{_BASE}/invitations/accept", _accept, Access.OPEN,
+          "Set your first password with an invitation, and be signed in", limit=AUTH_LIMIT,
+          refusals=_PASSWORD_REFUSALS, operation="acceptInvitation"),
+    Route("POST", f"{_BASE}/password/reset", _reset, Access.OPEN,
+          "Set a new password with a reset link, and be signed in; all other sessions end",
+          limit=AUTH_LIMIT, refusals=_PASSWORD_REFUSALS, operation="resetPassword"),
+    Route("POST", f"{_BASE}/password/forgot", _forgot, Access.OPEN,
+          "Mail a reset link to the account's address; the answer never reveals whether there is such an account",
+          limit=AUTH_LIMIT, refusals=(RateLimited,), operation="forgotPassword"),
+    Route("POST", f"{_BASE}/link/start", _start, Access.OPEN,
           "Sign in at a provider with an invitation: the address to send the browser to", limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable),
           operation="startSignInWithLink"),

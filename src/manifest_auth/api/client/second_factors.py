@@ -41,9 +41,6 @@ from manifest_auth.sign_in.second_factor.gate import Answer as Given
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
-# ``/api/client/auth/…passkey…``: sign-in with a passkey, and one's own passkeys.
-
-
 #: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3, section 5.1).
 Credential = Annotated[dict[str, Any], Meta(description="As `PublicKeyCredential.toJSON()` writes it.")]
 Name = Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="Empty: the authenticator's own name, where known.")]
@@ -135,28 +132,6 @@ async def _remove_passkey(ctx: RequestContext, call: Call[None]) -> NoData:
     return NoData()
 
 
-_PASSKEY_BASE = "/api/client/auth"
-PASSKEY_ROUTES = (
-    Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey/options", _options, Access.OPEN, "Begin to answer with a passkey",
-          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired, RateLimited, Conflict),
-          operation="getPasskeySignInOptions"),
-    Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey", _sign_in, Access.OPEN, "Sign in with a passkey alone",
-          limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, RateLimited, Conflict),
-          operation="signInWithPasskey"),
-    Route("POST", f"{_PASSKEY_BASE}/passkeys/options", _begin_passkey, Access.CLIENT, "Begin to add a passkey",
-          limit=AUTH_LIMIT, refusals=(ValidationError, Conflict), operation="getNewPasskeyOptions"),
-    Route("POST", f"{_PASSKEY_BASE}/passkeys", _add, Access.CLIENT, "Add a passkey; ends your other sessions",
-          limit=AUTH_LIMIT, status=201, refusals=(ValidationError, Conflict, InvalidToken)),
-    Route("PATCH", f"{_PASSKEY_BASE}/passkeys/{{id}}", _rename, Access.CLIENT, "Rename one of your passkeys",
-          limit=AUTH_LIMIT, refusals=(ValidationError, NotFound)),
-    Route("DELETE", f"{_PASSKEY_BASE}/passkeys/{{id}}", _remove_passkey, Access.CLIENT,
-          "Remove one of your passkeys; ends your other sessions", limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
-)  # fmt: skip
-
-
-# Second factors of a user: a sign-in that goes on with one, and the caller's own.
-
-
 Challenge = Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`.")]
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
 Trust = Annotated[bool, Meta(description="Whether this browser is not asked for the second factor for a while.")]
@@ -208,16 +183,6 @@ async def _enrol(ctx: RequestContext, call: Call[EnrolBody]) -> EnrolData:
         return EnrolData(public_key=await gate.to_enrol(ctx, call.body.challenge))
     app = await enrollment.enrol_totp(ctx, call.body.challenge)
     return EnrolData(app.secret, app.uri, app.qr)
-
-
-_CHALLENGE_BASE = "/api/client/auth/sign-in"
-CHALLENGE_ROUTES = (
-    Route("POST", f"{_CHALLENGE_BASE}/continue", _continue, Access.OPEN, "Go on with the second factor",
-          data=SignInData,
-          limit=AUTH_LIMIT, refusals=_REFUSED),
-    Route("POST", f"{_CHALLENGE_BASE}/enrol", _enrol, Access.OPEN, "Begin to enrol the second factor that is due",
-          limit=AUTH_LIMIT, refusals=_ENROL_REFUSED, operation="enrolAtSignIn"),
-)  # fmt: skip
 
 
 class TotpConfirmBody(msgspec.Struct, frozen=True):
@@ -290,30 +255,6 @@ async def _end_one(ctx: RequestContext, call: Call[None]) -> EndedData:
     return EndedData(await enrollment.end_trust(ctx, call.path["id"]))
 
 
-_FACTOR_BASE = "/api/client/auth/second-factors"
-FACTOR_ROUTES = (
-    Route("GET", _FACTOR_BASE, _look, Access.CLIENT, "Your second factors, and what your organisation asks for"),
-    Route("POST", f"{_FACTOR_BASE}/totp", _begin, Access.CLIENT, "Begin to set an authenticator app up, or another one",
-          status=201, limit=AUTH_LIMIT, refusals=(ValidationError,), operation="beginTotp"),
-    Route("POST", f"{_FACTOR_BASE}/totp/confirm", _confirm, Access.CLIENT,
-          "Confirm the new app with its first code; your other sessions end",
-          limit=AUTH_LIMIT, refusals=(ValidationError, Conflict), operation="confirmTotp"),
-    Route("DELETE", f"{_FACTOR_BASE}/totp", _remove, Access.CLIENT,
-          "Remove your authenticator app; your other sessions end",
-          limit=AUTH_LIMIT, refusals=(NotFound, Conflict), operation="deleteTotp"),
-    Route("POST", f"{_FACTOR_BASE}/recovery-codes", _make_codes, Access.CLIENT,
-          "Ten new recovery codes, which void the former ones", status=201, limit=AUTH_LIMIT, refusals=(Conflict,),
-          operation="createRecoveryCodes"),
-    Route("DELETE", f"{_FACTOR_BASE}/trusted", _end_trust, Access.CLIENT, "End the trust of all of your browsers",
-          limit=AUTH_LIMIT, operation="deleteTrustedBrowsers"),
-    Route("DELETE", f"{_FACTOR_BASE}/trusted/{{id}}", _end_one, Access.CLIENT, "End the trust of one of your browsers",
-          limit=AUTH_LIMIT, refusals=(NotFound,), operation="deleteTrustedBrowser"),
-)  # fmt: skip
-
-
-# ``/api/client/auth/reauthenticate``: a signed-in user proves anew who they are, for acts that need a recent proof.
-
-
 class ReauthenticateBody(msgspec.Struct, frozen=True, rename="camel"):
     """What `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second factor; a
     passkey alone."""
@@ -353,8 +294,46 @@ async def _at_provider(ctx: RequestContext, call: Call[AtProviderBody]) -> Answe
     return ok(LinkData(started.address), headers=(set_flow_cookie(ctx, started.begun, cross_site=started.cross_site),))
 
 
+_CHALLENGE_BASE = "/api/client/auth/sign-in"
+_FACTOR_BASE = "/api/client/auth/second-factors"
+_PASSKEY_BASE = "/api/client/auth"
 _PROOF_BASE = "/api/client/auth/reauthenticate"
-PROOF_ROUTES = (
+ROUTES = (
+    Route("POST", f"{_CHALLENGE_BASE}/continue", _continue, Access.OPEN, "Go on with the second factor",
+          data=SignInData,
+          limit=AUTH_LIMIT, refusals=_REFUSED),
+    Route("POST", f"{_CHALLENGE_BASE}/enrol", _enrol, Access.OPEN, "Begin to enrol the second factor that is due",
+          limit=AUTH_LIMIT, refusals=_ENROL_REFUSED, operation="enrolAtSignIn"),
+    Route("GET", _FACTOR_BASE, _look, Access.CLIENT, "Your second factors, and what your organisation asks for"),
+    Route("POST", f"{_FACTOR_BASE}/totp", _begin, Access.CLIENT, "Begin to set an authenticator app up, or another one",
+          status=201, limit=AUTH_LIMIT, refusals=(ValidationError,), operation="beginTotp"),
+    Route("POST", f"{_FACTOR_BASE}/totp/confirm", _confirm, Access.CLIENT,
+          "Confirm the new app with its first code; your other sessions end",
+          limit=AUTH_LIMIT, refusals=(ValidationError, Conflict), operation="confirmTotp"),
+    Route("DELETE", f"{_FACTOR_BASE}/totp", _remove, Access.CLIENT,
+          "Remove your authenticator app; your other sessions end",
+          limit=AUTH_LIMIT, refusals=(NotFound, Conflict), operation="deleteTotp"),
+    Route("POST", f"{_FACTOR_BASE}/recovery-codes", _make_codes, Access.CLIENT,
+          "Ten new recovery codes, which void the former ones", status=201, limit=AUTH_LIMIT, refusals=(Conflict,),
+          operation="createRecoveryCodes"),
+    Route("DELETE", f"{_FACTOR_BASE}/trusted", _end_trust, Access.CLIENT, "End the trust of all of your browsers",
+          limit=AUTH_LIMIT, operation="deleteTrustedBrowsers"),
+    Route("DELETE", f"{_FACTOR_BASE}/trusted/{{id}}", _end_one, Access.CLIENT, "End the trust of one of your browsers",
+          limit=AUTH_LIMIT, refusals=(NotFound,), operation="deleteTrustedBrowser"),
+    Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey/options", _options, Access.OPEN, "Begin to answer with a passkey",
+          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired, RateLimited, Conflict),
+          operation="getPasskeySignInOptions"),
+    Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey", _sign_in, Access.OPEN, "Sign in with a passkey alone",
+          limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, RateLimited, Conflict),
+          operation="signInWithPasskey"),
+    Route("POST", f"{_PASSKEY_BASE}/passkeys/options", _begin_passkey, Access.CLIENT, "Begin to add a passkey",
+          limit=AUTH_LIMIT, refusals=(ValidationError, Conflict), operation="getNewPasskeyOptions"),
+    Route("POST", f"{_PASSKEY_BASE}/passkeys", _add, Access.CLIENT, "Add a passkey; ends your other sessions",
+          limit=AUTH_LIMIT, status=201, refusals=(ValidationError, Conflict, InvalidToken)),
+    Route("PATCH", f"{_PASSKEY_BASE}/passkeys/{{id}}", _rename, Access.CLIENT, "Rename one of your passkeys",
+          limit=AUTH_LIMIT, refusals=(ValidationError, NotFound)),
+    Route("DELETE", f"{_PASSKEY_BASE}/passkeys/{{id}}", _remove_passkey, Access.CLIENT,
+          "Remove one of your passkeys; ends your other sessions", limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
     Route("POST", _PROOF_BASE, _reauthenticate, Access.CLIENT, "Prove again who you are, for acts that need it",
           limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidCredentials, ReauthenticationRequired, Conflict, RateLimited, Overloaded)),

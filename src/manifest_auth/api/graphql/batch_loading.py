@@ -15,20 +15,17 @@ from manifest_auth.work.records import Record
 from manifest_auth.work.templates import Template
 from manifest_auth.work.versions import Step, Version
 
-# Batch loading (the DataLoader pattern) for resolvers.
-#
-# Keys that resolvers ask for in one turn of the event loop are read with one statement, so a list of a hundred costs
-# as many statements as a list of one.
-
-
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R")
 
 
 class Loader(Generic[K, V]):
-    """Loads rows by key. ``read`` gets the keys and returns the rows by key; ``missing`` is the value of the others.
-    One loader serves the whole process; loaded rows are cached for one request alone."""
+    """Loads rows by key: those that resolvers ask for in one turn of the event loop are read with one statement.
+
+    ``read`` gets the keys and returns the rows by key; ``missing`` is the value of the others. One loader serves the
+    whole process; loaded rows are cached for one request alone.
+    """
 
     def __init__(self, read: Callable[[TenantUnit, Sequence[K]], dict[K, V]], missing: Any = None) -> None:
         self._read, self._missing = read, missing

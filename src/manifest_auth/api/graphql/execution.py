@@ -1,4 +1,8 @@
-"""Execution of GraphQL requests with graphql-core, and the cache of their documents."""
+"""Execution of GraphQL requests with graphql-core, and the cache of their documents.
+
+Mutations never run by GET. Errors are masked unless they are refusals or faults of the document; all carry
+``extensions.code`` and the request id.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +41,6 @@ from manifest_auth.http.routes import query_values
 from manifest_auth.services import Mutation, RequestContext
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.models import MOST
-
-# Cache of GraphQL documents: each is parsed, limited and validated once, then cached by its text, within bounds.
-
 
 MAX_CACHED = 1000
 #: A parsed document takes about 250 bytes per character, so the whole cache stays below 32 MiB.
@@ -139,12 +140,6 @@ def _prepare(query: str, introspects: bool) -> Prepared:
     except RecursionError:
         errors = [GraphQLError("Nested too deeply")]
     return Prepared(document, errors, None if errors else build_plan(SCHEMA, document))
-
-
-# Execution of GraphQL requests with graphql-core.
-#
-# Mutations never run by GET. Errors are masked unless they are refusals or faults of the document; all carry
-# ``extensions.code`` and the request id.
 
 
 DEADLINE_S = 5.0

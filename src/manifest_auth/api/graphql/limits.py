@@ -1,4 +1,10 @@
-"""Limits of GraphQL requests: on the body, on the document's text, on the parsed document, and on its cost."""
+"""Limits of GraphQL requests: on the body, on the document's text, on the parsed document, and on its cost.
+
+The first two are checked before parsing, the others before validation or execution, with fragments followed.
+
+The walk visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
+more than the limit. A fragment that spreads itself is left to validation, which refuses it.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +31,6 @@ from graphql import (
 
 from manifest_auth.api.graphql.lists import MOST
 from manifest_auth.errors import ValidationError
-
-# Limits of GraphQL requests: on the body, on the document's text, and on the parsed document.
-#
-# The first two are checked before parsing, the third before validation and execution, with fragments followed.
-#
-# The walk visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
-# more than the limit. A fragment that spreads itself is left to validation, which refuses it.
-
 
 MAX_VALUES = 2000  # in the variables; the largest useful input, the steps of a version, has 800
 MAX_LENGTH = 32 * 1024  # characters; long texts belong in variables
@@ -181,18 +179,13 @@ def _field(field: FieldNode, counts: _Counts, names: set[str]) -> None:
     names.add(name)
 
 
-# The cost limit of documents: the number of fields that can be resolved, with lists at the requested size.
-#
-# A field counts one, a possibly long text its ``@weight`` from the schema, and the selection below a field counts once
-# for each item: ``first``, or ``@size``. Fragments are followed. The cost is computed with the request's variables,
-# before execution.
-
-
 MAX_COST = 10_000
 
 
 def check_cost(schema: GraphQLSchema, document: DocumentNode, operation: str | None, variables: dict[str, Any]) -> None:
-    """Computes the cost of a validated document's operation. Raises GraphQLError above :data:`MAX_COST`."""
+    """Computes the cost of a validated document's operation, with the request's variables. A field counts one, a
+    possibly long text its ``@weight`` from the schema, and the selection below a field counts once for each item:
+    ``first``, or ``@size``. Raises GraphQLError above :data:`MAX_COST`."""
     found = get_operation_ast(document, operation)
     root = schema.get_root_type(found.operation) if found else None
     if found is None or root is None:

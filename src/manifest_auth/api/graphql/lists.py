@@ -11,11 +11,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, Listing
 from manifest_auth.text.models import ErrorCollector
 
-# Arguments that many fields share: page sizes, cursors, search texts.
-#
-# Null counts as left out, since clients send null for variables that they did not set.
-
-
 FIRST = 50
 MOST = 100
 SEARCH_LIMIT = 200
@@ -60,11 +55,6 @@ def number(value: int, field: str) -> int:
     if not 0 < value <= _MAX_ID:
         raise ValidationError(details=[(field, "Must be positive")])
     return value
-
-
-# Resolvers of lists and their page types.
-#
-# The total of a page is counted only where it is selected.
 
 
 R = TypeVar("R")

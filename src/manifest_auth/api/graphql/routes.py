@@ -15,15 +15,12 @@ import orjson
 
 from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import BODY_LIMIT, NO_STORE, Access, Answer, Call, Head, Header, Route, page, refusal_headers
+from manifest_auth.http.answers import JSON
 from manifest_auth.http.request import weights
 from manifest_auth.services import RequestContext
 
-# GraphQL over HTTP (the specification of that name): path, media types, and the format of a refusal.
-
-
 PATH = "/api/client/graphql"
 _CODES = {"VALIDATION_ERROR": "BAD_USER_INPUT"}
-_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 GRAPHQL: Header = (b"content-type", b"application/graphql-response+json; charset=utf-8")
 _GRAPHQL_TYPE = "application/graphql-response+json"
 
@@ -32,12 +29,10 @@ def media_type(head: Head) -> Header:
     """The media type of the answer: ``application/graphql-response+json`` for callers that prefer it, else
     ``application/json``."""
     if head.accept is None or _GRAPHQL_TYPE not in head.accept.lower():
-        return _JSON
+        return JSON
     wanted = weights(head.accept)
-    better = wanted.get(_GRAPHQL_TYPE, 0.0) > 0 and wanted.get(_GRAPHQL_TYPE, 0.0) >= wanted.get(
-        "application/json", 0.0
-    )
-    return GRAPHQL if better else _JSON
+    weight = wanted.get(_GRAPHQL_TYPE, 0.0)
+    return GRAPHQL if weight > 0 and weight >= wanted.get("application/json", 0.0) else JSON
 
 
 def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
@@ -51,14 +46,6 @@ async def refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[N
     """The answer to a request that is refused before execution: a GraphQL error body with the refusal's status."""
     body = {"errors": [in_graphql(refusal, ctx.request_id)]}
     return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))
-
-
-# Routes of GraphQL, and the page at ``/explorer``.
-
-
-# The page at ``/explorer``, to try queries and read the schema in a browser, without internet.
-#
-# It exists where introspection is on, and calls the same routes as every caller, with the visitor's rights.
 
 
 _PAGE = (Path(__file__).parent / "explorer.html").read_bytes()
@@ -82,25 +69,6 @@ async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer[None]:
     return page(_PAGE, POLICY)
 
 
-EXPLORER_ROUTES = (
-    Route(
-        "GET",
-        "/explorer",
-        _explorer,
-        Access.OPEN,
-        "Try GraphQL in a browser; where introspection is on",
-        refusals=(NotFound,),
-        sends=("text/html",),
-    ),
-)
-
-
-# The routes of GraphQL.
-#
-# :mod:`.execution` runs queries. A thread imports it with the first query: schema, engine and resolvers take 8 MB and
-# about 120 ms, which must delay neither the start nor other requests.
-
-
 _Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer[None]]]
 _SCHEMA = Path(__file__).parent / "schema.graphql"
 _SDL: Header = (b"content-type", b"text/plain; charset=utf-8")
@@ -114,6 +82,8 @@ def _import() -> tuple[_Handler, _Handler]:
 
 
 async def _load() -> tuple[_Handler, _Handler]:
+    """Imports :mod:`.execution` with the first query, in a thread: schema, engine and resolvers take 8 MB and about
+    120 ms, which must delay neither the start nor other requests."""
     global _handlers
     _handlers = await asyncio.to_thread(_import)
     gc.freeze()  # the imported objects are permanent: the garbage collector need not traverse them
@@ -135,11 +105,13 @@ async def _schema(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return Answer(200, await asyncio.to_thread(_SCHEMA.read_bytes), (_SDL, NO_STORE))
 
 
-GRAPHQL_ROUTES = (
+ROUTES = (
     Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused,
           enveloped=False, operation="graphql"),
     Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused,
           enveloped=False, operation="graphqlByGet"),
     Route("GET", f"{PATH}/schema.graphql", _schema, Access.CLIENT, "The GraphQL schema as text, for generators",
           sends=("text/plain",), operation="getGraphqlSchema"),
+    Route("GET", "/explorer", _explorer, Access.OPEN, "Try GraphQL in a browser; where introspection is on",
+          refusals=(NotFound,), sends=("text/html",)),
 )  # fmt: skip

@@ -131,11 +131,6 @@ USER_RESOLVERS: dict[str, Callable[..., Any]] = {
 }
 
 
-# Mutations on users.
-#
-# Each calls one function of ``accounts``, which checks ranks; the schema states the permission.
-
-
 _WIRE = {name: wire_name(name) for name in users.FIELDS}
 
 

@@ -44,11 +44,6 @@ from manifest_auth.work import versions as work_steps
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
 
-# Queries and mutations on templates, their versions, steps and history.
-#
-# The rules are in ``work.template_operations``.
-
-
 _PER_PAGE = 20
 
 
@@ -195,11 +190,6 @@ TEMPLATE_RESOLVERS: dict[str, Callable[..., Any]] = {
     "Mutation.archiveTemplate": _archive,
     "Mutation.restoreTemplate": _restore,
 }
-
-
-# Queries and mutations on jobs: steps, records, history.
-#
-# The rules are in ``work.job_rules``.
 
 
 #: Members of ``JobFilter`` that are compared for equality, with the names of the condition and its parameter.
