@@ -131,10 +131,10 @@ async def sign_in_challenges(story: Story) -> None:
     for _ in range(4):
         story.cell("wrong", await ada.go_on(tried, otp=ada.wrong()), 401, "MFA_REQUIRED")
     await story.later(539)
-    story.cell("a fifth wrong answer", await ada.go_on(tried, otp=ada.wrong()), 401, "INVALID_TOKEN")
-    story.cell("a right one after five", await ada.go_on(tried, otp=ada.phone.code()), 401, "INVALID_TOKEN")
-    story.cell("used", await ada.go_on(used, otp=ada.phone.code()), 401, "INVALID_TOKEN")
     story.cell("unused for ten minutes", await ada.go_on(spare, otp=ada.phone.code()), 200)
+    story.cell("used", await ada.go_on(used, otp=ada.phone.code(1)), 401, "INVALID_TOKEN")
+    story.cell("a fifth wrong answer", await ada.go_on(tried, otp=ada.wrong()), 401, "INVALID_TOKEN")
+    story.cell("a right one after five", await ada.go_on(tried, otp=ada.phone.code(1)), 401, "INVALID_TOKEN")
 
 
 async def used_passkey_challenges(story: Story) -> None:
