@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.maintenance import backup
-from manifest_auth.maintenance.archive import MANIFEST, NotPossible
-from manifest_auth.maintenance.backup import back_up
+from manifest_auth.maintenance.backup import MANIFEST, NotPossible, back_up
 from manifest_auth.maintenance.restore import restore
 from manifest_auth.runtime.files import path_of
 from manifest_auth.store import sqlite_copy

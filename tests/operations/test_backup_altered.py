@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.maintenance import archive as archive_read
 from manifest_auth.maintenance import backup
-from manifest_auth.maintenance.archive import MANIFEST, MOST_FILES, MOST_MANIFEST, NotPossible
+from manifest_auth.maintenance import backup as archive_read
+from manifest_auth.maintenance.backup import MANIFEST, MOST_FILES, MOST_MANIFEST, NotPossible
 from manifest_auth.maintenance.restore import restore
 from manifest_auth.store import migrate
 from tests.operations.used_installation import KEYS, quiet, settings_of

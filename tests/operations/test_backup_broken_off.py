@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.maintenance import backup
-from manifest_auth.maintenance.archive import NotPossible
-from manifest_auth.maintenance.backup import back_up
+from manifest_auth.maintenance.backup import NotPossible, back_up
 from manifest_auth.maintenance.restore import restore
 from manifest_auth.runtime.files import path_of
 from manifest_auth.runtime.os_process import own_folder

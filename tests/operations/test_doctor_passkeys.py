@@ -8,8 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from manifest_auth.maintenance.doctor.environment import passkey_findings
-from manifest_auth.maintenance.doctor.finding import Finding
+from manifest_auth.maintenance.doctor.environment import Finding, passkey_findings
 from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.sign_in.passkeys import ceremonies
 from tests.support.application import App, running

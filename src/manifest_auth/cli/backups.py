@@ -15,8 +15,7 @@ import orjson
 
 from manifest_auth.cli.command import CommandRefused, Progress, given_path, origin_at
 from manifest_auth.maintenance import upgrade_state
-from manifest_auth.maintenance.archive import FILES, KEY, NotPossible
-from manifest_auth.maintenance.backup import back_up, record_backup
+from manifest_auth.maintenance.backup import FILES, KEY, NotPossible, back_up, record_backup
 from manifest_auth.maintenance.restore import RestoreProof, restore
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock, Random

@@ -191,7 +191,7 @@ async def _quick_findings(services: Services) -> tuple[Finding, ...]:
     """Those of ``doctor`` that cost little. Its modules are loaded with the first use: no start waits for them."""
     await asyncio.to_thread(import_module, "manifest_auth.maintenance.doctor")
     from manifest_auth.maintenance.doctor import environment, storage
-    from manifest_auth.maintenance.doctor.finding import bad
+    from manifest_auth.maintenance.doctor.environment import bad
 
     settings, store, now = services.settings, services.store, services.clock.now_ms()
     found = [

@@ -10,8 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from manifest_auth.maintenance.archive import FILES, KEY, STORE, Archive, Manifest, Member, NotPossible, Progress
-from manifest_auth.maintenance.backup import ON_POSTGRES
+from manifest_auth.maintenance.backup import (
+    FILES,
+    KEY,
+    ON_POSTGRES,
+    STORE,
+    Archive,
+    Manifest,
+    Member,
+    NotPossible,
+    Progress,
+)
 from manifest_auth.maintenance.files_place import FILES_MARK
 from manifest_auth.maintenance.last_backup import RESTORED
 from manifest_auth.runtime.clock import Clock

@@ -20,7 +20,7 @@ from manifest_auth.protocols.microsoft import (
     check,
     read,
 )
-from manifest_auth.protocols.microsoft.clouds import Cloud
+from manifest_auth.protocols.microsoft.client import Cloud
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
 from tests.interop.microsoft import error_bodies, tokens

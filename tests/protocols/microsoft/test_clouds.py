@@ -8,7 +8,7 @@ import re
 import pytest
 
 from manifest_auth.protocols.microsoft import CLOUDS, Cloud, Clouds
-from manifest_auth.protocols.microsoft.clouds import GRAPH_ID, read_custom
+from manifest_auth.protocols.microsoft.client import GRAPH_ID, read_custom
 
 DIRECTORY = "c0c0c0c0-1111-4111-8111-111111111111"
 OWN = "login=https://login.gateway.example graph=https://graph.gateway.example dataverse=https://crm.gateway.example"

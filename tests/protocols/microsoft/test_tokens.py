@@ -15,7 +15,7 @@ from manifest_auth.protocols.microsoft import (
     directory_of,
     read,
 )
-from manifest_auth.protocols.microsoft.clouds import CONSUMERS, GRAPH_ID
+from manifest_auth.protocols.microsoft.client import CONSUMERS, GRAPH_ID
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.people import OTHER_APP, OUR_URI, OURS, POWER_APP, contoso
 

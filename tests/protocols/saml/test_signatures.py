@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from manifest_auth.protocols.saml import signatures
-from manifest_auth.protocols.saml.signatures import verified
+from manifest_auth.protocols.saml import shape
+from manifest_auth.protocols.saml.shape import verified
 from tests.protocols.saml.test_wrapping import A, Element, S, part
 from tests.protocols.saml.verdicts import IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.support.rules import rule
@@ -225,7 +225,7 @@ def test_what_is_read_is_what_was_verified_and_not_what_came(sign: str, monkeypa
         name_id.text = "of the verified bytes"
         return found
 
-    monkeypatch.setattr(signatures, "verified", another)
+    monkeypatch.setattr(shape, "verified", another)
     assert verdict(response(sign=sign)).name_id == "of the verified bytes"
 
 

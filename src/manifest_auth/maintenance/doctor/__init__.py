@@ -3,5 +3,5 @@
 Never changes anything, and never prints a secret.
 """
 
-from manifest_auth.maintenance.doctor.finding import Finding
+from manifest_auth.maintenance.doctor.environment import Finding
 from manifest_auth.maintenance.doctor.run import examine

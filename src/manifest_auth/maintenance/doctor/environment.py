@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from sqlalchemy import bindparam, func, select
 
 from manifest_auth.audit import INSTALLATION, NEWEST_FIRST, EventFilter, page_across
 from manifest_auth.licence import Gate, State, free, overdrawn, warning
-from manifest_auth.maintenance.doctor.finding import Finding, bad, note, ok
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
 from manifest_auth.runtime.running import differing
@@ -17,6 +18,45 @@ from manifest_auth.store import Store, global_
 from manifest_auth.store.tables import nodes
 from manifest_auth.tenants.claims import ClaimOverview, list_all_claims
 from manifest_auth.text.canonical import when
+
+
+class Finding(NamedTuple):
+    """``level``: ``ok``, ``note`` or ``bad``."""
+
+    level: str
+    text: str
+
+    @property
+    def area(self) -> str:
+        """What it is about, in a word or two, as pages show it."""
+        return _capitalized(self.text.partition(": ")[0])
+
+    @property
+    def advice(self) -> str:
+        """The rest of the text."""
+        return _capitalized(self.text.partition(": ")[2])
+
+
+def _capitalized(text: str) -> str:
+    """With a capital letter, unless it begins with what is no word."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
+
+
+def ok(text: str) -> Finding:
+    """Return that all is well."""
+    return Finding("ok", text)
+
+
+def note(text: str) -> Finding:
+    """Return what can be better."""
+    return Finding("note", text)
+
+
+def bad(text: str) -> Finding:
+    """Return what keeps the server from its work, or puts it at risk."""
+    return Finding("bad", text)
+
 
 # ``doctor``: checks whether the public address is safe, and which server answers there.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.maintenance.doctor.finding import Finding, bad, note, ok
+from manifest_auth.maintenance.doctor.environment import Finding, bad, note, ok
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import StoreUnavailable

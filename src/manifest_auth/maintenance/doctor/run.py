@@ -11,15 +11,18 @@ from pathlib import Path
 from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.backup import backup_finding
 from manifest_auth.maintenance.doctor.environment import (
+    Finding,
     address,
+    bad,
     claim_findings,
     compared,
     licence_findings,
+    note,
+    ok,
     passkey_findings,
     plausible,
     running_findings,
 )
-from manifest_auth.maintenance.doctor.finding import Finding, bad, note, ok
 from manifest_auth.maintenance.doctor.storage import (
     SECONDS,
     file_writes,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manifest_auth.maintenance import files_place, reencrypt
-from manifest_auth.maintenance.doctor.finding import Finding, bad, note, ok
+from manifest_auth.maintenance.doctor.environment import Finding, bad, note, ok
 from manifest_auth.maintenance.reencrypt import Sealed
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.files import FilesUnavailable, folder_of, open_storage

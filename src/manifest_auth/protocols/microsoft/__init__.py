@@ -6,9 +6,13 @@ identifies a user by an e-mail address.
 
 from manifest_auth.protocols.microsoft import diagnose
 from manifest_auth.protocols.microsoft.client import (
+    CLOUDS,
+    CONSUMERS,
     GUID,
     Accepted,
     Claims,
+    Cloud,
+    Clouds,
     Microsoft,
     MicrosoftRefused,
     NoMember,
@@ -20,4 +24,3 @@ from manifest_auth.protocols.microsoft.client import (
     directory_of,
     read,
 )
-from manifest_auth.protocols.microsoft.clouds import CLOUDS, CONSUMERS, Cloud, Clouds

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lxml import etree
 
 from manifest_auth.errors import Reason
-from manifest_auth.protocols.saml import document, shape, signatures
+from manifest_auth.protocols.saml import document, shape
 from manifest_auth.protocols.saml.document import (
     ASSERTION,
     BEARER,
@@ -35,8 +35,7 @@ from manifest_auth.protocols.saml.document import (
     text_of,
     xenc,
 )
-from manifest_auth.protocols.saml.shape import UnverifiedResponse, only_child
-from manifest_auth.protocols.saml.signatures import base64_of
+from manifest_auth.protocols.saml.shape import UnverifiedResponse, base64_of, only_child
 
 # Encrypted assertions: RSA-OAEP for the key, AES or Triple DES for the assertion (XML Encryption 1.1).
 #
@@ -495,7 +494,7 @@ def verify(unverified: UnverifiedResponse, policy: Policy, request_id: str | Non
 
 
 def _verified(element: etree._Element, policy: Policy, now_ms: int) -> etree._Element:
-    return signatures.verified(element, policy.certificates, now_ms, policy.accept_expired_certificates)
+    return shape.verified(element, policy.certificates, now_ms, policy.accept_expired_certificates)
 
 
 def _decrypted(encrypted: etree._Element, policy: Policy) -> etree._Element:

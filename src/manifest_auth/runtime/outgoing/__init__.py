@@ -9,6 +9,14 @@ Every call names its client (:class:`Deadline`) and uses that client's share of 
 one host.
 """
 
-from manifest_auth.runtime.outgoing.client import Deadline, LimitedOutgoing, NoPublicAddress, Outgoing
-from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable, parse
+from manifest_auth.runtime.outgoing.client import (
+    Deadline,
+    LimitedOutgoing,
+    NoPublicAddress,
+    NotPublic,
+    Outgoing,
+    Reply,
+    Unreachable,
+    parse,
+)
 from manifest_auth.runtime.outgoing.ssrf_guard import split

@@ -5,22 +5,186 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import socket
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote_plus, urlencode
 from weakref import WeakValueDictionary
 
 import msgspec
 
 from manifest_auth.runtime.metrics import Call, CallResult, Metrics
-from manifest_auth.runtime.outgoing.dns import Resolve, Resolver, Shares, system
-from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable
 from manifest_auth.runtime.outgoing.ssrf_guard import literal_refusal, refusal, split
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.text import strict_json
 
 if TYPE_CHECKING:
     from manifest_auth.runtime.outgoing.transport import Transport
+
+
+class Unreachable(Exception):
+    """The provider could not be called, or its answer is invalid HTTP.
+
+    The text is for the log: hosts and reasons, never a code, a token or a query.
+    """
+
+
+class NotPublic(Unreachable):
+    """``host`` does not resolve, or resolves to no address that may be called."""
+
+    def __init__(self, text: str, host: str = "") -> None:
+        super().__init__(text)
+        self.host = host
+
+
+class Reply(NamedTuple):
+    """An answer. ``headers``: names in lower case, repeated ones joined by commas."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> dict[str, Any] | list[Any]:
+        """The body, parsed by :func:`parse`. Raises ValueError."""
+        # RFC 8259, section 8.1, allows ignoring a byte order mark.
+        return parse(self.body.removeprefix(b"\xef\xbb\xbf"))
+
+
+def parse(raw: bytes) -> dict[str, Any] | list[Any]:
+    """An object or a list, parsed by :mod:`...text.strict_json`. Its texts may contain NUL; they are cleaned before
+    they are stored. Raises ValueError."""
+    found = strict_json.read(raw, may_hold_nul=True)
+    if not isinstance(found, dict | list):
+        raise ValueError("neither an object nor a list")
+    return found
+
+
+# DNS lookups are done before connecting, so the address that was checked is the one that is called (DNS rebinding).
+
+
+class Shares:
+    """Slots of one kind in one process. ``own``: guaranteed slots of a client. While all clients together use fewer
+    than ``common``, a client can use up to ``most``.
+
+    So the total is limited by ``common`` plus ``own`` for each calling client, and a client that uses fewer than
+    ``own`` never waits. The client with the fewest used slots comes first; within a client, the task that waits
+    longest.
+    """
+
+    def __init__(self, own: int, most: int, common: int) -> None:
+        self._own, self._most, self._common = own, most, common
+        self._in_use: dict[int, int] = {}
+        self._total = 0
+        self._waiting: dict[int, dict[asyncio.Future[None], None]] = {}
+
+    async def acquire(self, tenant_id: int) -> None:
+        """Waits for a slot of the tenant. The caller must :meth:`release` it."""
+        if tenant_id not in self._waiting and self._is_free(tenant_id):
+            self._count(tenant_id, 1)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant_id, {})[turn] = None
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._remove_waiting(tenant_id, turn)
+            else:  # the slot was granted at the same moment
+                self.release(tenant_id)
+            raise
+
+    def release(self, tenant_id: int) -> None:
+        """Returns a slot; the next waiting task gets it."""
+        self._count(tenant_id, -1)
+        while ready := [waiting for waiting in self._waiting if self._is_free(waiting)]:
+            first = min(ready, key=lambda waiting: self._in_use.get(waiting, 0))
+            turn = next(iter(self._waiting[first]))
+            self._remove_waiting(first, turn)
+            if not turn.done():
+                self._count(first, 1)
+                turn.set_result(None)
+
+    @asynccontextmanager
+    async def slot(self, tenant_id: int) -> AsyncIterator[None]:
+        """A slot until the end of the block."""
+        await self.acquire(tenant_id)
+        try:
+            yield
+        finally:
+            self.release(tenant_id)
+
+    def _is_free(self, tenant_id: int) -> bool:
+        in_use = self._in_use.get(tenant_id, 0)
+        return in_use < self._own or (in_use < self._most and self._total < self._common)
+
+    def _count(self, tenant_id: int, change: int) -> None:
+        self._total += change
+        self._in_use[tenant_id] = self._in_use.get(tenant_id, 0) + change
+        if not self._in_use[tenant_id]:
+            del self._in_use[tenant_id]
+
+    def _remove_waiting(self, tenant_id: int, turn: asyncio.Future[None]) -> None:
+        turns = self._waiting.get(tenant_id, {})
+        turns.pop(turn, None)
+        if not turns:
+            self._waiting.pop(tenant_id, None)
+
+
+#: Host and port to addresses, the best first. Blocks; raises OSError.
+Resolve = Callable[[str, int], list[str]]
+#: Simultaneous lookups: guaranteed for a client; maximum for a client (more than its providers, all of which may have
+#: dead name servers); and total above which a client has only its guaranteed number.
+OWN_LOOKUPS, MOST_LOOKUPS, COMMON_LOOKUPS = 8, 64, 128
+_THREADS = 10_000  # started on demand; the shares limit them
+
+
+def system(host: str, port: int) -> list[str]:
+    """The addresses from the operating system's resolver."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class Resolver:
+    """DNS lookups in threads. Simultaneous requests for one name share one lookup and one thread.
+
+    A lookup cannot be cancelled, and a dead name server blocks a thread for many seconds. So the client that started it
+    uses a slot of its share until the thread is free, even when the call itself was given up.
+    """
+
+    def __init__(self, resolve: Resolve = system) -> None:
+        self._resolve = resolve
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="names")
+        self._shares = Shares(OWN_LOOKUPS, MOST_LOOKUPS, COMMON_LOOKUPS)
+        self._under_way: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+
+    async def resolve(self, host: str, port: int, tenant_id: int) -> list[str]:
+        """The addresses of a host, the best first. Raises OSError (socket.gaierror) without any; UnicodeError for an
+        invalid name."""
+        if (host, port) not in self._under_way:  # while it waits for a slot, no other call waits with it
+            await self._shares.acquire(tenant_id)
+            if (host, port) in self._under_way:
+                self._shares.release(tenant_id)
+            else:
+                self._begin(host, port, tenant_id)
+        return await asyncio.shield(self._under_way[host, port])
+
+    def _begin(self, host: str, port: int, tenant_id: int) -> None:
+        look_up = asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host, port)
+        self._under_way[host, port] = look_up
+        look_up.add_done_callback(lambda done: self._forget((host, port), tenant_id, done))
+
+    def _forget(self, key: tuple[str, int], tenant_id: int, done: asyncio.Future[list[str]]) -> None:
+        del self._under_way[key]
+        self._shares.release(tenant_id)
+        if not done.cancelled():
+            done.exception()  # marks the error as handled; the callers may be gone
+
+    def close(self) -> None:
+        """Stops without waiting for running lookups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 MOST_AT_ONCE = 6  # calls of a client to one host: a provider that hangs must not use up the client's share

@@ -19,8 +19,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
-from manifest_auth.runtime.outgoing.dns import Resolver
-from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable
+from manifest_auth.runtime.outgoing.client import NotPublic, Reply, Resolver, Unreachable
 from manifest_auth.runtime.outgoing.ssrf_guard import Target
 
 MAX_BODY = 1024 * 1024

@@ -3,14 +3,6 @@
 They never change after the start. Never opens the store.
 """
 
-from manifest_auth.runtime.settings.addresses import (
-    UNKNOWN,
-    Network,
-    PrivateTargets,
-    is_listed,
-    networks_of,
-    plain_address,
-)
 from manifest_auth.runtime.settings.loading import (
     admin_networks,
     adopt,
@@ -30,9 +22,15 @@ from manifest_auth.runtime.settings.values import (
     HOUR,
     MAX_FILE,
     MINUTE,
+    UNKNOWN,
+    Network,
+    PrivateTargets,
     Secret,
     Settings,
     SettingsError,
+    is_listed,
+    networks_of,
+    plain_address,
     variable,
 )
 from manifest_auth.text.canonical import is_loopback_host

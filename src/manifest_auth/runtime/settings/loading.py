@@ -18,8 +18,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from manifest_auth.runtime.settings.addresses import Network, networks_of
-from manifest_auth.runtime.settings.values import PREFIX, Secret, Settings, SettingsError, variable
+from manifest_auth.runtime.settings.values import (
+    PREFIX,
+    Network,
+    Secret,
+    Settings,
+    SettingsError,
+    networks_of,
+    variable,
+)
 from manifest_auth.text.canonical import DOMAIN, is_loopback_host
 
 _ANDROID = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}\Z")
