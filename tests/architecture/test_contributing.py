@@ -71,7 +71,7 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
     ],
     "Add a field to a user": [
         ("src/manifest_auth/text/fields.py", r"^EMAIL = "),
-        ("src/manifest_auth/accounts/users/users.py", r"(?<=^    title: Annotated\[str, fields\.TITLE\]\n)"),
+        ("src/manifest_auth/accounts/users.py", r"(?<=^    title: Annotated\[str, fields\.TITLE\]\n)"),
         ("src/manifest_auth/store/tables/accounts.py", r'(?<=^    Column\("title", Text, nullable=False\),\n)'),
         ("src/manifest_auth/store/migrations/versions/v0013_departments.py", _NEW),
         ("src/manifest_auth/api/graphql/schema.graphql", r'^  "A person, or a service account: a machine'),

@@ -21,8 +21,7 @@ from manifest_auth.api import power_apps_connector
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES, page_routes
 from manifest_auth.cli.main import parser
-from manifest_auth.clients.providers.changes import draft_of, merged
-from manifest_auth.clients.providers.models import ProviderBody
+from manifest_auth.clients.providers.changes import ProviderBody, draft_of, merged
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import RouteTable
 from manifest_auth.pages.sign_in.single_sign_on import StartQuery

@@ -18,4 +18,4 @@ def test_only_the_clients_package_reads_the_lists() -> None:
         if _READ.search(path.read_text("utf-8")) and not path.is_relative_to(SRC / "tenants")
     }
     assert readers == SHOWN_TO_EDIT
-    assert _READ.search((SRC / "tenants/listed_addresses.py").read_text("utf-8"))
+    assert _READ.search((SRC / "tenants/origin_index.py").read_text("utf-8"))

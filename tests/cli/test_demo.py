@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from manifest_auth.work.job_rules import JobStatus
-from manifest_auth.work.template_rules import VersionStatus
+from manifest_auth.work.templates import VersionStatus
 from tests.support.application import SLUGS
 from tests.support.commands import done, run
 from tests.support.rules import rule

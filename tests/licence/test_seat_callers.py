@@ -9,17 +9,16 @@ import ast
 import inspect
 import re
 from pathlib import Path
-from types import ModuleType
 
 import manifest_auth
-from manifest_auth.accounts.users import roles, users
+from manifest_auth.accounts import users
 from tests.support.statements import every_statement
 
 SOURCE = Path(manifest_auth.__file__).parent
 WRITES = re.compile(r"\s*(?:INSERT INTO|UPDATE|REPLACE INTO|INSERT OR \w+ INTO)\s+users\b", re.IGNORECASE)
 #: Statements that change what a user needs a seat for. The first three take one; the last gives one back.
-TAKING = {"users._ADD", "roles._SET_ROLES", "roles._RESTORE"}
-GIVING = {"roles._DEACTIVATE"}
+TAKING = {"_ADD", "_SET_ROLES", "_RESTORE"}
+GIVING = {"_DEACTIVATE"}
 #: Of service accounts, which take no seat (the view `seats_taken` counts people).
 WITHOUT_SEAT = {
     f"manifest_auth.accounts.service_accounts.rows.{name}" for name in ("_ADD_USER", "_CHANGE_USER", "_SWITCH")
@@ -40,17 +39,12 @@ def test_the_statements_that_a_seat_hangs_on() -> None:
     assert found == {f"manifest_auth.accounts.users.{name}" for name in TAKING | GIVING} | WITHOUT_SEAT
 
 
-def _nodes(part: ModuleType) -> list[ast.stmt]:
-    return ast.parse(inspect.getsource(part)).body
-
-
 def test_each_operation_that_runs_one_asks_for_the_seat_before() -> None:
     callers: dict[str, bool] = {}
-    bodies = [(part.__name__.rpartition(".")[2], node) for part in (users, roles) for node in _nodes(part)]
-    for part, node in bodies:
+    for node in ast.parse(inspect.getsource(users)).body:
         if isinstance(node, ast.FunctionDef):
             names = [one for one in ast.walk(node) if isinstance(one, ast.Name)]
-            lines = {f"{part}.{one.id}": one.lineno for one in names if f"{part}.{one.id}" in TAKING}
+            lines = {one.id: one.lineno for one in names if one.id in TAKING}
             asked = [
                 one.lineno
                 for one in ast.walk(node)

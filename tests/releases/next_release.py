@@ -40,7 +40,7 @@ _EDITS = (
         'time("last_sign_in_at", nullable=True),\n    time("next_seen_at", nullable=True),\n',
     ),
     (
-        "accounts/users/users.py",
+        "accounts/users.py",
         '.values(last_sign_in_at=bindparam("now")))',
         '.values(last_sign_in_at=bindparam("now"), next_seen_at=bindparam("now")))',
     ),

@@ -265,7 +265,7 @@ async def test_the_pages_are_hidden_from_other_addresses_as_the_plane_is(app: Ap
      ("http://[::1]:8080", True), ("http://auth.internal:8080", False), ("http://192.0.2.7:8080", False)],
 )  # fmt: skip
 def test_on_plain_http_there_is_a_console_for_this_machine_alone(address: str, is_served: bool) -> None:
-    from manifest_auth.accounts.admins.console import is_served as served
+    from manifest_auth.accounts.admins.management import is_served as served
     from manifest_auth.runtime.settings import load
 
     settings = load({"MANIFEST_PUBLIC_URL": address, "MANIFEST_INSECURE_PUBLIC_URL": "allowed"})

@@ -16,17 +16,15 @@ from tests.support.statements import every_statement
 #: By module, with the reason. SQLite takes an index that starts with the client for as good as any other, so that a
 #: look-up may come in here by itself: see `EXPLAIN QUERY PLAN`, and add an index or change the order.
 ALL_OF_A_CLIENT = {
-    "accounts.device_apps": {"_COUNT", "_LIST"},  # a client has 50 at most
     "accounts.factors.trusted_browsers": {
         "_COUNT",
         "_DROP_KEY",
         "_DROP_OLDER",
     },  # few: no more than sign-ins of 30 days
     "accounts.service_accounts.rows": {"_COUNT"},
-    # Devices: 10,000 at most, counted for a new code; codes live for ten minutes.
-    "accounts.shared_devices": {"_COUNT_DEVICES", "_COUNT_OPEN", "_LIST"},
-    "accounts.users.roles": {"ACTIVE_ADMINS"},
-    "accounts.users.users": {"_WITHOUT_FACTOR", "_WITH_PASSWORD"},  # the latter stops at the first
+    # Devices: 10,000 at most, counted for a new code; codes live for ten minutes. Apps: 50 at most.
+    "accounts.shared_devices": {"_COUNT_APPS", "_COUNT_DEVICES", "_COUNT_OPEN", "_LIST", "_LIST_APPS"},
+    "accounts.users": {"ACTIVE_ADMINS", "_WITHOUT_FACTOR", "_WITH_PASSWORD"},  # the last stops at the first
     "audit.upkeep": {"_OLDEST"},  # stops at the first
     "clients.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
     "clients.client_lifecycle": {"_ORDER"},  # of the installation's chain, newest first

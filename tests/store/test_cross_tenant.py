@@ -16,15 +16,14 @@ STORE = SOURCE / "store"
 
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
 CROSS_TENANT = {
-    "accounts/device_apps.py": 1,  # a client id names the app, that the tenant
-    "accounts/shared_devices.py": 1,  # a device shows its token and nothing else
+    "accounts/shared_devices.py": 2,  # a device shows its token and nothing else; a client id names the app
     "accounts/factors/challenges.py": 1,  # a sign-in under way has only its challenge, which names the tenant
     # A passkey names its account, its credential id is unique in all; those of a former domain are counted.
     "accounts/factors/passkey_rows.py": 2,
     "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
     "accounts/service_accounts/rows.py": 1,  # a client id names the account, that the tenant
     "accounts/email_changes.py": 1,  # the caller shows a token, which names the tenant
-    "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
+    "accounts/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
     # What the installation's chain says of the ends of all others; which chains there are, for who proves them.
     "audit/chains.py": 2,
     "audit/query.py": 2,  # system admins read the trail of all clients
@@ -37,7 +36,7 @@ CROSS_TENANT = {
     "maintenance/installation_state.py": 2,  # a system admin is told how many users and sessions there are
     "clients/domain_checks.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "maintenance/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
-    "clients/secret_expiry.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to
+    "clients/notices.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to
     "maintenance/background_jobs.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "providers/providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
@@ -47,7 +46,7 @@ CROSS_TENANT = {
     "sessions/principals.py": 7,
     "sign_in/directory_proof.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
-    "tenants/claims/all_claims.py": 1,  # the operator settles claims of all clients
+    "tenants/claims/domains.py": 1,  # the operator settles claims of all clients
 }
 
 

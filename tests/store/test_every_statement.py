@@ -25,7 +25,7 @@ LISTINGS: dict[str, Listing[Any]] = module_members(Listing)
 def test_the_walk_finds_the_statements() -> None:
     assert len(ALL) > 40
     assert "manifest_auth.work.templates.LISTING" in LISTINGS
-    assert "manifest_auth.accounts.users.users._ADD" in ALL
+    assert "manifest_auth.accounts.users._ADD" in ALL
 
 
 @pytest.mark.parametrize("name", ALL)

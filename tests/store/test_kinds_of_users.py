@@ -31,8 +31,8 @@ EVERY_KIND = {
     "accounts.service_accounts.rows._LOCKED",
     "accounts.service_accounts.rows._SWITCH",
     "accounts.service_accounts.rows._TAKEN",
-    "accounts.users.users._CALLER",
-    "accounts.users.users._NAMED",
+    "accounts.users._CALLER",
+    "accounts.users._NAMED",
     "sessions.principals.BY_SECRET",
     "sessions.principals.BY_SERVICE_TOKEN",
 }

@@ -18,16 +18,7 @@ from manifest_auth.store import Listing, Store, TenantScoped
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import Statement
 from manifest_auth.store.tables import work
-from manifest_auth.work import (
-    assignments,
-    files,
-    job_operations,
-    jobs,
-    records,
-    template_operations,
-    templates,
-    versions,
-)
+from manifest_auth.work import files, job_operations, jobs, records, template_operations, templates, versions
 
 LISTINGS: dict[str, Listing[Any]] = {
     "users": users.LISTING,
@@ -37,11 +28,11 @@ LISTINGS: dict[str, Listing[Any]] = {
 #: Reads by key, of one thing or of many at once.
 LOOK_UPS: dict[str, Statement[Any]] = {
     f"{module.__name__.removeprefix('manifest_auth.')}.{name}": statement
-    for module in (assignments, template_operations, files, jobs, job_operations, records, versions, templates)
+    for module in (template_operations, files, jobs, job_operations, records, versions, templates)
     for name, statement in vars(module).items()
     if isinstance(statement, TenantScoped) and isinstance(statement.source, Select)
     if name != "_UNDER_WAY"  # sixteen uploads of a client at most, counted
-} | {f"users.{name}": getattr(users.users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip
+} | {f"users.{name}": getattr(users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip
 
 
 def pages(listing: Listing[Any]) -> Iterator[tuple[tuple[str, ...], str, Statement[Any]]]:

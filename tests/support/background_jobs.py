@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from unittest import mock
 
 from manifest_auth.accounts import mail_queue
-from manifest_auth.clients import client_lifecycle, domain_checks, secret_expiry
+from manifest_auth.clients import client_lifecycle, domain_checks, notices
 from manifest_auth.maintenance import background_jobs
 from tests.support.application import App
 
@@ -35,7 +35,7 @@ async def sweep_broken_uploads(app: App) -> None:
 
 async def watch_secrets(app: App) -> None:
     """Looks at the secrets of machines that are about to end."""
-    await secret_expiry.watch(app.services)
+    await notices.watch_secret_ends(app.services)
 
 
 async def check_domains(app: App) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from manifest_auth.store import TenantScoped, TenantUnit, cell, row_list, tenant_scoped
 from manifest_auth.store import rows as list_of
 from manifest_auth.store.tables import job_events, job_records
-from manifest_auth.work import Actor, assignments, job_operations, jobs, records, template_operations
+from manifest_auth.work import Actor, job_operations, jobs, records, template_operations
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.templates import Template
 from manifest_auth.work.versions import NewStep
@@ -34,7 +34,7 @@ async def busy_people(team: Team, count: int) -> None:
         template = work_items.published(unit, by, name=f"Check {number}")
         job = job_operations.add(unit, by, template_id=template.id, name=f"Job {number}")
         for user in (other, third):
-            assignments.assign(unit, by, job.id, user.user_id)
+            job_operations.assign(unit, by, job.id, user.user_id)
         job_operations.start(unit, other, job.id)
         records.add(unit, other, job.id, 1, value_of(text="closed"))
         records.complete_step(unit, third, job.id, 1)
@@ -57,7 +57,7 @@ async def many_jobs(team: Team, count: int) -> None:
         for number in range(count):
             job = job_operations.add(unit, by, template_id=templates[number % 3].id, name=f"Job {number:03d}")
             for user in (operator, admin):
-                assignments.assign(unit, by, job.id, user.id)
+                job_operations.assign(unit, by, job.id, user.id)
             job_operations.start(unit, by, job.id)
             records.add(unit, by, job.id, 1, value_of(text="closed"))
             records.complete_step(unit, by, job.id, 1)

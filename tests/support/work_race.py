@@ -11,7 +11,7 @@ from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import Store, TenantUnit
-from manifest_auth.work import Actor, assignments, jobs, records, templates
+from manifest_auth.work import Actor, job_operations, jobs, records, templates
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
 from tests.support import work_items
@@ -38,7 +38,7 @@ class WorkRace(NamedTuple):
         def make(unit: TenantUnit) -> Job:
             made = work_items.job(unit, self.one, started=started or steps > 0)
             if assigned:
-                made = assignments.assign(unit, self.one, made.id, self.one.user_id)
+                made = job_operations.assign(unit, self.one, made.id, self.one.user_id)
             for number in range(1, steps + 1):
                 records.add(unit, self.one, made.id, number, VALUE)
                 made = records.complete_step(unit, self.one, made.id, number)
@@ -85,7 +85,7 @@ class WorkRace(NamedTuple):
                     assert shown.get(name) == change["before"], (name, entry)
                     shown[name] = change["after"]
             assert (job.status, job.name) == (shown["status"], shown["name"])
-            assert [a.user_id for a in assignments.of_jobs(unit, [job_id])] == shown["assignedUserIds"]
+            assert [a.user_id for a in job_operations.assignments_of(unit, [job_id])] == shown["assignedUserIds"]
             return job
 
         found: Job = await self.stores[0].of(self.tenant_id).read(read)

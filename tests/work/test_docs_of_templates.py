@@ -10,7 +10,7 @@ from graphql import parse, validate
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.text import fields
 from manifest_auth.work import versions
-from manifest_auth.work.template_rules import TRANSITIONS, TemplateMove
+from manifest_auth.work.templates import TRANSITIONS, TemplateMove
 from tests.architecture.links import ROOT
 
 PAGE = (ROOT / "docs" / "work.md").read_text("utf-8")

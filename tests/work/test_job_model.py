@@ -28,7 +28,7 @@ from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
-from manifest_auth.work import Actor, assignments, job_operations, jobs, records
+from manifest_auth.work import Actor, job_operations, jobs, records
 from manifest_auth.work import records as job_steps
 from manifest_auth.work.job_rules import Priority, value_of
 from tests.support import work_items
@@ -149,19 +149,19 @@ class Story(RuleBasedStateMachine):
     def assign(self, job: Model, who: int, whom: int) -> None:
         user = self.workers[whom]
         fits = job.is_open and user not in job.assigned
-        self.act(who, None if fits else Conflict, assignments.assign, job.id, user)
+        self.act(who, None if fits else Conflict, job_operations.assign, job.id, user)
         if fits:
             job.assign(user, self.workers[who])
 
     @rule(job=found, who=WHO, whom=st.integers(0, 1))
     def assign_no_one_who_can(self, job: Model, who: int, whom: int) -> None:
-        self.act(who, ValidationError, assignments.assign, job.id, self.others[whom])
+        self.act(who, ValidationError, job_operations.assign, job.id, self.others[whom])
 
     @rule(job=found, who=WHO, whom=WHO)
     def unassign(self, job: Model, who: int, whom: int) -> None:
         user = self.workers[whom]
         fits = job.is_open and user in job.assigned
-        self.act(who, None if fits else Conflict, assignments.unassign, job.id, user)
+        self.act(who, None if fits else Conflict, job_operations.unassign, job.id, user)
         if fits:
             job.unassign(user, self.workers[who])
 
@@ -233,7 +233,7 @@ def compare(unit: TenantUnit, model: Model) -> None:
     job = jobs.get(unit, model.id)
     assert (job.name, Priority(job.priority).name, job.status) == (model.name, model.priority, model.status)
     assert (job.done, job.records, job.events) == (len(model.done), len(model.records), len(model.log))
-    assert [a.user_id for a in assignments.of_jobs(unit, [job.id])] == model.assigned
+    assert [a.user_id for a in job_operations.assignments_of(unit, [job.id])] == model.assigned
     found = job_steps.steps_of_jobs(unit, [job.id])
     assert [(c.number, c.completed_by) for c in found] == list(enumerate(model.done, 1))
     kept = records.numbered(unit, [job.id], 0, 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.errors import Conflict
-from manifest_auth.work import assignments, job_operations, jobs, records
+from manifest_auth.work import job_operations, jobs, records
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
 from tests.support.work_race import VALUE, WorkRace, conflicts, does
@@ -52,7 +52,7 @@ async def test_a_job_is_started_by_one(race: WorkRace) -> None:
         [loser] = conflicts(outcomes)
         after = await race.whole(job.id)
         assert after.status == "IN_PROGRESS"
-        assert await race.write(does(assignments.of_jobs, [job.id])) == [
+        assert await race.write(does(job_operations.assignments_of, [job.id])) == [
             (job.id, (race.two if loser == 0 else race.one).user_id)
         ]
 
@@ -87,7 +87,7 @@ async def test_a_user_is_assigned_once_and_taken_off_once(race: WorkRace) -> Non
     user = race.two.user_id
     for _ in range(ROUNDS):
         job = await race.job()
-        for operation, status in ((assignments.assign, "ASSIGNED"), (assignments.unassign, "UNASSIGNED")):
+        for operation, status in ((job_operations.assign, "ASSIGNED"), (job_operations.unassign, "UNASSIGNED")):
             outcomes = await race.at_once(*(does(operation, by, job.id, user) for by in (race.one, race.two)))
             assert len(conflicts(outcomes)) == 1
             assert (await race.whole(job.id)).status == status
@@ -97,12 +97,12 @@ async def test_one_is_assigned_while_the_other_is_taken_off(race: WorkRace) -> N
     for _ in range(ROUNDS):
         job = await race.job(assigned=True)
         outcomes = await race.at_once(
-            does(assignments.assign, race.one, job.id, race.two.user_id),
-            does(assignments.unassign, race.two, job.id, race.one.user_id),
+            does(job_operations.assign, race.one, job.id, race.two.user_id),
+            does(job_operations.unassign, race.two, job.id, race.one.user_id),
         )
         assert conflicts(outcomes) == []
         assert (await race.whole(job.id)).status == "ASSIGNED"
-        assert await race.write(does(assignments.of_jobs, [job.id])) == [(job.id, race.two.user_id)]
+        assert await race.write(does(job_operations.assignments_of, [job.id])) == [(job.id, race.two.user_id)]
 
 
 async def test_starting_while_the_last_user_is_taken_off(race: WorkRace) -> None:
@@ -110,7 +110,7 @@ async def test_starting_while_the_last_user_is_taken_off(race: WorkRace) -> None
         job = await race.job(assigned=True)
         outcomes = await race.at_once(
             does(job_operations.start, race.two, job.id),
-            does(assignments.unassign, race.two, job.id, race.one.user_id),
+            does(job_operations.unassign, race.two, job.id, race.one.user_id),
         )
         assert conflicts(outcomes) == []
         assert (await race.whole(job.id)).status == "IN_PROGRESS"

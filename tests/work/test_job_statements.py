@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.store import Global, TenantScoped
-from manifest_auth.work import assignments, jobs, records
+from manifest_auth.work import job_operations, jobs, records
 from tests.support.stores import fresh_store
 
 #: Statement: the index that it searches, and by which columns.
@@ -18,7 +18,7 @@ LOOKS_UP: list[tuple[TenantScoped[Any], str]] = [
     (records._OF_STEPS, "ix_job_records_tenant_id_job_id_step_number (tenant_id=? AND job_id=? AND step=?)"),
     (records._NUMBERED, "sqlite_autoindex_job_records_1 (tenant_id=? AND job_id=? AND number>? AND number<?)"),
     (jobs._NUMBERED, "sqlite_autoindex_job_events_1 (tenant_id=? AND job_id=? AND number>? AND number<?)"),
-    (assignments._OF, "sqlite_autoindex_job_assignments_1 (tenant_id=? AND job_id=?)"),
+    (job_operations._OF, "sqlite_autoindex_job_assignments_1 (tenant_id=? AND job_id=?)"),
     (records._OF, "sqlite_autoindex_job_steps_1 (tenant_id=? AND job_id=?)"),
 ]
 #: Conditions and order of a list: the index.

@@ -11,7 +11,7 @@ from manifest_auth.errors import Conflict
 from manifest_auth.store import Store, TenantUnit, rows
 from manifest_auth.work import Actor, template_operations, templates, versions
 from manifest_auth.work.template_operations import VersionSnapshot
-from manifest_auth.work.template_rules import VersionStatus
+from manifest_auth.work.templates import VersionStatus
 from manifest_auth.work.versions import NewStep
 from tests.store.conftest import Pair
 from tests.support import work_items

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.errors import Conflict
-from manifest_auth.work.template_rules import (
+from manifest_auth.work.templates import (
     FINAL,
     TRANSITIONS,
     TemplateMove,

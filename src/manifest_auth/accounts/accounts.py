@@ -21,8 +21,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields
 from manifest_auth.text.languages import Language
-from manifest_auth.text.models import ErrorCollector
-from manifest_auth.text.wire import Wire
+from manifest_auth.text.models import ErrorCollector, Wire
 
 
 class Draft(NamedTuple):
@@ -201,9 +200,6 @@ def _check_own_sessions(who: Request, user: User) -> None:
     step_up.check(who, Act.SESSIONS, needed=f"user:{user.id}" == who.caller.actor)
 
 
-# A manager takes a user's second factors away: for a user who lost them, or whose account another person got into.
-
-
 _OWN = "You cannot reset your own second factors; remove them in your account, or ask another manager"
 
 
@@ -235,11 +231,6 @@ def reset_factors(unit: TenantUnit, who: AccountRequest, user_id: int, reason: s
         links_closed=closed,
     )
     return FactorResetData(dropped.factors, dropped.sessions)
-
-
-# Changes of one's own account that need no proof: names, title, language.
-#
-# Never the address or a role.
 
 
 def change_own(

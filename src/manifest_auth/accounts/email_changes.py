@@ -24,11 +24,8 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
-# Rows of ``email_changes``: a change is requested, confirmed from the new mailbox, and undone from the old one.
-#
 # The key is the hash of the token that was mailed to the new address; ``undo_key`` that of another token, mailed to the
 # old one. Callers check whether client and user are still active.
-
 
 CONFIRM_S = DAY
 UNDO_S = 7 * DAY
@@ -181,9 +178,6 @@ def close_since(unit: TenantUnit, change: EmailChange, now: int) -> int:
 def close_all(unit: TenantUnit, user_id: int, now: int) -> int:
     """Closes every change of a user: none can be confirmed or undone. Returns how many there were."""
     return unit.change(_CLOSE_ALL, of_user=user_id, now=now)
-
-
-# Start of an e-mail change: the new mailbox gets a link to confirm it, and the old one a notice.
 
 
 #: How many changes a day a client may start for one user, and for one address: a mailbox must not be flooded. Each

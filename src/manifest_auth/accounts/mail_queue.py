@@ -34,11 +34,6 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import LANGUAGES
 from manifest_auth.throttle import Throttle
 
-# Rows of the e-mail queue.
-#
-# One process at a time tries a row: it advances the row's next attempt first.
-
-
 LEASE_MS = 15_000  # for the first attempt, by the process that queued the e-mail
 LIFE_MS = 3_600_000
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
@@ -148,11 +143,6 @@ def drop(unit: TenantUnit, key: str) -> None:
 def row_name(tenant_id: int, key: str) -> str:
     """The name that the e-mail of a row is sealed for, so that it opens in no other row."""
     return sealed_for(_C.mail, tenant_id=tenant_id, id=key)
-
-
-# The queue of e-mails: sent at once after the commit, and retried later where the mail server did not accept them.
-#
-# What the mail server refuses for good is not retried.
 
 
 EVERY_S = 5.0
@@ -299,19 +289,11 @@ class AccountRequest(Request):
     services: AccountServices
 
 
-# Recipient and language of an e-mail to a user.
-
-
 def reader(user: User, tenant: Tenant, email: str = "") -> Reader:
     """The user, in the language that the user chose, else the client's default, else English. ``email``: another
     address than the current one."""
     wanted = (user.language, tenants.settings_of(tenant.settings).language)
     return Reader(email or user.email, next((tag for tag in wanted if tag in LANGUAGES), "en"), tenant.name)
-
-
-# Records what happens to a user's factors, badges, PIN and identities, and tells the user by email.
-#
-# Both in one call, so that none is left out.
 
 
 _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
@@ -331,7 +313,8 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
 
 
 def tell(unit: TenantUnit, request: AccountRequest, user: User, event: Event, **detail: Any) -> None:
-    """Records one of the events above, and queues its e-mail to the user's address. ``detail``: of the event."""
+    """Records one of the events above, and queues its e-mail to the user's address: neither is left out. ``detail``: of
+    the event."""
     subject, queue = f"user:{user.id}", request.services.mail_queue
     audit.record(unit, request, event, subject, **detail)
     if not queue.is_set_up:

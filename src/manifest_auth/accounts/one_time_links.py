@@ -23,11 +23,8 @@ from manifest_auth.text.canonical import when
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
-# One-time links, stored in ``invitations``: each allows a first sign-in, or a new password, once.
-#
 # A link is the address of a page with a random token in the fragment (``#``), which browsers never send. Only the
 # token's hash is stored. Callers check everything except the link's own state: user, client, ranks.
-
 
 PAGE = "/welcome"
 
@@ -143,13 +140,10 @@ def address(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}{PAGE}#{token}"
 
 
-# Invitation and reset links that administrators create for users.
-#
 # A link is created in the transaction, and delivered after its commit.
 #
 # Where mail is set up, the link goes only to the user's own address, even if the mail server is down now. Only where no
 # mail is set up is it returned to the administrator.
-
 
 #: How many links a day one user may be sent before growing pauses.
 FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)

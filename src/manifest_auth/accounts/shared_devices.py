@@ -1,14 +1,15 @@
-"""Devices that belong to a client and that people share, and the codes with which they are enrolled.
+"""Devices that belong to a client and that people share, the codes with which they are enrolled, and device apps.
 
 Owns ``enrolled_devices`` and ``device_enrolments``. Never opens a session.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, select, update
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import rank
@@ -19,18 +20,15 @@ from manifest_auth.permissions import Permission
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import DAY, MINUTE
 from manifest_auth.sessions import device_sessions
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
-from manifest_auth.store.tables import device_enrolments, enrolled_devices
+from manifest_auth.store import Listing, Store, SystemUnit, TenantUnit, cross_tenant, global_, tenant_scoped
+from manifest_auth.store.tables import device_apps, device_enrolments, device_grants, enrolled_devices
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ScanKind
 
-# Rows of shared devices: added, found by their token, listed, removed.
-#
 # A token has 256 random bits; the store has its SHA-256. A device that no one used for 90 days is no longer known.
-
 
 UNUSED_MS: Final = 90 * DAY * 1000
 TOUCH_EVERY_MS: Final = 60_000
@@ -127,11 +125,6 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# Codes that enrol one device each: to scan, or to type together with the client's identifier.
-#
-# They work for ten minutes.
-
-
 LIFE_S: Final = 10 * MINUTE
 
 
@@ -203,9 +196,6 @@ def delete_enrolment(unit: TenantUnit, enrolment_id: str, now: int) -> bool:
 def _mac(unit: TenantUnit, letters: str) -> str:
     """Ten letters have 43 bits: a plain hash of them could be reversed."""
     return unit.macs.make(f"enrolment\0{unit.tenant_id}\0{letters}".encode("utf-8", "surrogatepass"))
-
-
-# Operations on shared devices: begin to enrol one, enrol it, remove it.
 
 
 #: Devices of one client, those to come among them.
@@ -283,3 +273,137 @@ def remove(unit: TenantUnit, who: Request, device_id: str) -> None:
     ended = device_sessions.end_of_device(unit, device.id, "device_removed", who.now)
     detail = {"name": device.name, "place": device.place, "sessions_ended": ended}
     audit.record(unit, who, Event.DEVICE_REMOVED, f"device:{device.id}", **detail)
+
+
+# Every tenant has the app `manifest.IDENTIFIER`, which has no row and is never removed.
+
+MOST_APPS = 50
+OWN, MADE = "manifest.", "app_"
+_NAME_OF_OWN = "Manifest"
+_A, _G, _APP_TENANT = device_apps.c, device_grants.c, tenants_table.c
+
+
+class DeviceApp(NamedTuple):
+    """``id``: the client id; ``created_at``: milliseconds, None for the app that every tenant has."""
+
+    id: str
+    name: str
+    created_at: int | None
+
+    @property
+    def subject(self) -> str:
+        """As the audit trail names it."""
+        return f"device_app:{self.id}"
+
+
+class OAuthApp(NamedTuple):
+    """An app of a tenant that is not suspended. ``client``: the tenant's identifier; ``settings``: its own."""
+
+    id: str
+    name: str
+    tenant_id: int
+    client: str
+    settings: str
+
+
+_APP = select(*(_A[name] for name in DeviceApp._fields))
+_LIST_APPS = tenant_scoped(_APP.order_by(_A.created_at, _A.id), DeviceApp)
+_GET_APP = tenant_scoped(_APP.where(_A.id == bindparam("id")), DeviceApp)
+_COUNT_APPS = tenant_scoped(select(func.count()).select_from(device_apps), int)
+_NEW_APP = ("id", "name", "created_at", "created_by")
+_ADD_APP = tenant_scoped(insert(device_apps).values({name: bindparam(name) for name in _NEW_APP}))
+_RENAME_APP = tenant_scoped(update(device_apps).where(_A.id == bindparam("of_id")).values(name=bindparam("new_name")))
+_DROP_APP = tenant_scoped(delete(device_apps).where(_A.id == bindparam("of_id")))
+_DROP_GRANTS = tenant_scoped(delete(device_grants).where(_G.app_id == bindparam("of_id")))
+_OF_TENANT: Any = (_APP_TENANT.id.label("tenant_id"), _APP_TENANT.identifier.label("client"), _APP_TENANT.settings)
+_FIND_OWN = global_(
+    select(literal("").label("id"), literal(_NAME_OF_OWN).label("name"), *_OF_TENANT).where(
+        _APP_TENANT.identifier == bindparam("identifier"), _APP_TENANT.suspended_at.is_(None)
+    ),
+    OAuthApp,
+)
+_FIND = cross_tenant(
+    select(_A.id, _A.name, *_OF_TENANT)
+    .join(tenants_table, _APP_TENANT.id == _A.tenant_id)
+    .where(_A.id == bindparam("id"), _APP_TENANT.suspended_at.is_(None)),
+    OAuthApp,
+    because="the client id names the app, and that the tenant",
+)
+
+
+def is_device_app(client_id: str) -> bool:
+    """Whether a client id is that of an app, by its shape."""
+    return client_id.startswith((OWN, MADE))
+
+
+async def find_app(store: Store, client_id: str) -> OAuthApp | None:
+    """The app of a client id, in one statement and never from a cache; None where there is none."""
+    if client_id.startswith(OWN):
+        found = await store.look_up(_FIND_OWN, identifier=client_id.removeprefix(OWN))
+        return None if found is None else found._replace(id=client_id)
+    if not client_id.startswith(MADE):
+        return None
+    return await store.look_up(_FIND, id=client_id)
+
+
+def own_app_id(client: str) -> str:
+    """The client id of the app that a tenant has from the start. ``client``: its identifier."""
+    return OWN + client
+
+
+def list_apps(unit: TenantUnit) -> list[DeviceApp]:
+    """All apps of the tenant, the oldest first."""
+    own = DeviceApp(own_app_id(tenants.get(unit, unit.tenant_id).identifier), _NAME_OF_OWN, None)
+    return [own, *unit.all(_LIST_APPS)]
+
+
+def app_names(unit: TenantUnit) -> dict[str, str]:
+    """The names of all apps by their client ids."""
+    return {app.id: app.name for app in list_apps(unit)}
+
+
+def create_app(unit: TenantUnit, who: Request, random: Random, name: str) -> DeviceApp:
+    """Makes an app. Raises Forbidden, ReauthenticationRequired, ValidationError, and Conflict where there are too
+    many."""
+    _check_app(unit, who)
+    named = fields.APP_NAME.check(name, "name")
+    if unit.one(_COUNT_APPS) >= MOST_APPS:
+        raise Conflict(f"There are {MOST_APPS} apps already: remove one first")
+    made = DeviceApp(MADE + base64.b32encode(random.bytes(10)).decode().lower(), named, who.now)
+    unit.change(_ADD_APP, **made._asdict(), created_by=who.caller.actor)
+    audit.record(unit, who, Event.DEVICE_APP_CREATED, made.subject, name=made.name)
+    return made
+
+
+def rename_app(unit: TenantUnit, who: Request, app_id: str, name: str) -> DeviceApp:
+    """Gives an app another name. Raises as :func:`create_app`, and NotFound."""
+    _check_app(unit, who)
+    before = _get_app(unit, app_id)
+    after = before._replace(name=fields.APP_NAME.check(name, "name"))
+    if after != before:
+        unit.change(_RENAME_APP, of_id=app_id, new_name=after.name)
+        audit.record(unit, who, Event.DEVICE_APP_CHANGED, after.subject, before=before.name, after=after.name)
+    return after
+
+
+def remove_app(unit: TenantUnit, who: Request, app_id: str) -> int:
+    """Removes an app; its devices are signed out. How many sessions ended. Raises Forbidden, ReauthenticationRequired,
+    NotFound."""
+    _check_app(unit, who)
+    app = _get_app(unit, app_id)
+    unit.change(_DROP_GRANTS, of_id=app_id)
+    unit.change(_DROP_APP, of_id=app_id)
+    ended = device_sessions.end_of_app(unit, app_id, "device_app_removed", who.now)
+    audit.record(unit, who, Event.DEVICE_APP_REMOVED, app.subject, name=app.name, sessions_ended=ended)
+    return ended
+
+
+def _check_app(unit: TenantUnit, who: Request) -> None:
+    step_up.check(who, Act.DEVICES)
+    rank.manager(unit, who, Permission.SETTINGS_MANAGE)
+
+
+def _get_app(unit: TenantUnit, app_id: str) -> DeviceApp:
+    if app_id == own_app_id(tenants.get(unit, unit.tenant_id).identifier):
+        raise Conflict("Every client has this app: it cannot be changed")
+    return existing(unit.first(_GET_APP, id=app_id))

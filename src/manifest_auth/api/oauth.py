@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth.accounts import device_apps
-from manifest_auth.accounts.device_apps import OAuthApp
+from manifest_auth.accounts import shared_devices
+from manifest_auth.accounts.shared_devices import OAuthApp
 from manifest_auth.errors import (
     InvalidCredentials,
     LicenseExpired,
@@ -160,7 +160,7 @@ def _fields(call: Call[bytes]) -> dict[str, str]:
 
 def _is_device(head: Head, fields: dict[str, str]) -> bool:
     """Whether a device's app calls, by its client id; any other caller has to authenticate."""
-    return head.authorization is None and device_apps.is_one(fields.get("client_id", ""))
+    return head.authorization is None and shared_devices.is_device_app(fields.get("client_id", ""))
 
 
 async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:

@@ -36,8 +36,6 @@ from manifest_auth.store import (
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables import tenants as tenants_table
 
-# Verification of one audit chain, event by event, up to the first broken link.
-#
 # An event's hash covers its number, its members and the previous hash. The walk stops at the first number whose event
 # is missing, altered, moved or inserted; events after it prove nothing.
 
@@ -118,9 +116,6 @@ class Walk:
             return False
 
 
-# Reads a chain's events in order of their numbers, in batches.
-
-
 BATCH = 2000
 BEFORE_ALL, MOST = -(2**63), 2**63 - 1  # the range of the column
 
@@ -138,9 +133,6 @@ def links_after(unit: TenantUnit, sequence: int) -> tuple[list[Link], bool]:
     """The next ``BATCH`` events after that number, and whether there may be more."""
     found = unit.all(_NEXT, after=sequence, limit=BATCH)
     return found, len(found) == BATCH
-
-
-# The owner of an audit chain: each client has one, and the installation has number 0.
 
 
 __all__ = ["INSTALLATION", "chain_after", "chain_named", "names_of"]
@@ -187,11 +179,8 @@ def names_of(unit: SystemUnit | TenantUnit, chains: Sequence[int]) -> dict[int, 
     return dict(unit.all(_NAMES, ids=numbers(set(chains))))
 
 
-# Audit chains that exist, and those that should.
-#
 # Each chain names the one that was created before it, and the installation's names the newest, so that a chain that
 # was deleted as a whole is noticed.
-
 
 _H = audit_heads.c
 _LINKS = cross_tenant(
@@ -225,9 +214,6 @@ def _missing(unit: SystemUnit) -> dict[int, Fault]:
     rows: list[Any] = unit.all(_LINKS)
     gone = {before for _, before in rows} - {chain for chain, _ in rows} - {INSTALLATION}
     return {chain: Fault(1, "missing", "the whole chain is gone, with the record of its end") for chain in gone}
-
-
-# Reads the tip and the anchor of a chain, and checks their MACs.
 
 
 class _Anchor(NamedTuple):

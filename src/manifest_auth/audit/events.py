@@ -21,12 +21,9 @@ from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import admin_sessions, audit_events, audit_heads, sessions
 
-# Heads of audit chains and their MACs, which prove that a holder of the secret key wrote them.
-#
 # An event's hash needs no key, so an attacker who can write to the store could cut a chain's end off, or rewrite it,
 # and adapt the head; the head's MAC prevents that. A head without a valid MAC is never accepted: its successor
 # carries it along as a doubt, under its own MAC, until it is verified with the right key.
-
 
 MOST_DOUBTS = 8  # carried along; a chain with more stays in doubt
 LONGEST_DOUBTS = 10_000  # characters: more than that many take
@@ -137,8 +134,6 @@ def _is_state(state: Any) -> bool:
     return state is None or (isinstance(state, list) and len(state) == 6)
 
 
-# Acts that need a recent proof of who acts, and the events by which the audit trail knows them.
-#
 # :mod:`manifest_auth.tenants.step_up` decides whether the proof is recent, and marks the request with the act that it
 # was asked about. The trail refuses an event of such an act from a request without that mark, and with it the whole
 # transaction: an act that forgets to ask does not happen.
@@ -162,12 +157,9 @@ def check_was_asked(acting: Acting, event: Event, subject: str) -> None:
         raise NotAsked(f"{event.value} of {caller.actor}: no recent proof was asked for")
 
 
-# The session of who acts is looked at again in the transaction of a guarded act.
-#
 # A request is identified before its body is read, and a caller may send the body as late as the server waits for it.
 # What ends the session meanwhile, such as the undoing of an e-mail change, must not be followed by an act of that
 # session.
-
 
 _S, _A = sessions.c, admin_sessions.c
 _ENDED = tenant_scoped(select(_S.id).where(_S.id == bindparam("sid"), _S.ended_at.is_not(None)), str)
@@ -301,14 +293,11 @@ def digest(chain: int, values: dict[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(members)).hexdigest()
 
 
-# Records refusals of known callers in the audit trail.
-#
 # That is: a missing permission, a credential for the wrong kind of route, a missing seat. The act was rolled back, so
 # each is recorded in its own unit of work.
 #
 # The number is bounded, since a refused caller can repeat: one event a minute for each caller and kind, with the number
 # of refusals since the previous one. Successful requests never call this.
-
 
 REFUSAL_EVERY_MS = 60_000
 MOST_REMEMBERED = 10_000  # remembered callers and kinds

@@ -20,13 +20,9 @@ from manifest_auth.store import Store, SystemUnit, TenantStore, listing, tenant_
 from manifest_auth.store.tables import audit_events
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import EARLIEST, LATEST, parse_time, when
-from manifest_auth.text.json_schema import CURSOR, TIME
-from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.models import CURSOR, TIME, ErrorCollector
 
-# Makes rows of the audit trail readable that were altered by hand: invalid members are shown as empty, and named.
-#
 # Both stores accept times outside the calendar and details that are not JSON; SQLite accepts values of any type.
-
 
 _WIRE = {"request_id": "requestId", "previous_hash": "previousHash"}
 _EMPTY: dict[str, Any] = {"sequence": 0, "at": 0, "detail": "{}"}
@@ -170,9 +166,6 @@ def event_data(client: str | None, event: ReadableLink) -> AuditEventData:
     )
 
 
-# A client's events as a file, selected by filters: CSV (RFC 4180) or JSON Lines, read in batches.
-
-
 Format = Literal["csv", "jsonl"]
 AT_ONCE = 200
 _MEMBERS = ("sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash")
@@ -228,9 +221,6 @@ def _rows(rows: Iterable[Iterable[str]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
-
-
-# Wire models of the audit trail: members, filters and cursors, the same for users and for system admins.
 
 
 _EVENTS = frozenset(event.value for event in Event)

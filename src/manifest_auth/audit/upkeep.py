@@ -37,11 +37,8 @@ from manifest_auth.store import (
 )
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 
-# Retention: removes a chain's oldest events, and keeps the rest verifiable.
-#
 # Only the beginning of a chain is removed. In the same transaction, the anchor is set to the last removed event, with a
 # MAC, and an event is recorded: an attacker who moves the anchor to hide removed events lacks the key.
-
 
 BATCH = 1000
 STEP = 250  # while others wait for the chain
@@ -135,11 +132,8 @@ def _cut(unit: TenantUnit, origin: Origin, before: int, most: int) -> int:
     return len(gone)
 
 
-# Renews the MACs of audit heads and anchors with the newest secret key.
-#
 # Rows without a valid MAC stay as they are and are reported, so that a row written by hand never gets a valid MAC. Only
 # :func:`restart` gives them one, for a secret key that is lost, and records that nothing proves what was before.
-
 
 RENEWED_AT_ONCE = 100
 _LOCKED = tenant_scoped(select(*(audit_heads.c[name] for name in Head._fields)).with_for_update(), Head)

@@ -107,9 +107,6 @@ def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Po
     return _Step(walk, len(links), None, client, faults)
 
 
-# Verifies an export without a store or a key: no event between its ends is missing, altered or duplicated.
-
-
 def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[AuditVerdict]:
     """The result for each chain in the lines of ``audit export``. Whether a chain starts and ends where it should, an
     export cannot show. Raises ValueError for a file that is not an export."""

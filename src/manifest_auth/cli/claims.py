@@ -8,7 +8,7 @@ from typing import Any
 from manifest_auth.cli.command import CommandLine, CommandRefused, client_named, started
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import directories, domains
-from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
+from manifest_auth.tenants.claims.domains import ClaimOverview, list_all_claims
 
 
 def _add_directory(groups: Any) -> None:

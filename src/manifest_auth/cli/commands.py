@@ -35,7 +35,7 @@ from manifest_auth.accounts import (
     set_roles,
     users,
 )
-from manifest_auth.accounts.admins import console, management, second_factor
+from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event
@@ -299,7 +299,7 @@ def add_setup_code(groups: Any) -> None:
 
 async def _setup_code(_given: argparse.Namespace) -> None:
     loaded = settings.load()
-    if not console.is_served(loaded):
+    if not management.is_served(loaded):
         raise CommandRefused(f"pages of the installation need https, or a loopback address: {_OTHERWISE}")
     async with started(loaded) as services:
         print(_text(loaded, await admin_accounts.new_setup_code(services, CommandLine(services).origin)))
@@ -308,7 +308,7 @@ async def _setup_code(_given: argparse.Namespace) -> None:
 async def at_start(services: Services, *, on_terminal: bool) -> str | None:
     """The message of a start; None without a message. It has a code ``on_terminal`` only: whatever else reads standard
     error, as a journal does, keeps it for others."""
-    if not console.is_served(services.settings) or not await services.store.read(admins.admins.is_first_needed):
+    if not management.is_served(services.settings) or not await services.store.read(admins.admins.is_first_needed):
         return None
     if on_terminal and (code := await admin_accounts.setup_code_at_start(services)):
         return f"{_NONE_YET} {_text(services.settings, code)}"
@@ -316,7 +316,7 @@ async def at_start(services: Services, *, on_terminal: bool) -> str | None:
 
 
 def _page(loaded: Settings) -> str:
-    return f"{loaded.public_url.rstrip('/')}{console.PATH}/setup"
+    return f"{loaded.public_url.rstrip('/')}{management.PATH}/setup"
 
 
 def _text(loaded: Settings, code: SetupCode) -> str:

@@ -11,9 +11,8 @@ import msgspec
 
 from manifest_auth import providers, tenants
 from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, client_named, given_path, started
-from manifest_auth.clients.providers.changes import prepare
+from manifest_auth.clients.providers.changes import ProviderBody, prepare, provider_data
 from manifest_auth.clients.providers.diagnosis import diagnose
-from manifest_auth.clients.providers.models import ProviderBody, provider_data
 from manifest_auth.http import parse
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider

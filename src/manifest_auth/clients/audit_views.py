@@ -18,8 +18,6 @@ from manifest_auth.store.tables import sessions
 from manifest_auth.tenants import step_up
 from manifest_auth.text.canonical import when
 
-# Exports the audit trail of the caller's client as a file.
-#
 # The export is recorded before the first byte is sent.
 
 
@@ -51,9 +49,6 @@ async def _emails(ctx: RequestContext, named: set[str]) -> dict[str, str]:
 def file_name(ctx: RequestContext, form: Format) -> str:
     """The name of the file."""
     return f"audit-{ctx.user.client}-{when(ctx.now)[:10]}.{form}"
-
-
-# Events of the caller's own account since the sign-in before this one, from the audit trail.
 
 
 MOST = 50

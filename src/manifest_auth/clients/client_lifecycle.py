@@ -22,8 +22,6 @@ from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 from manifest_auth.text.models import ErrorCollector
 
-# Life cycle of a client: create, suspend, restore, mark for deletion, end sessions.
-#
 # Each is recorded in the client's audit trail; marks for deletion, and their removal, in the installation's as well.
 
 
@@ -117,12 +115,9 @@ def _state(tenant: Tenant) -> dict[str, str | None]:
     return {name: when(at) if at is not None else None for name, at in times.items()}
 
 
-# Deletes clients whose deletion is due: all their rows, their files, and their audit trail if so configured.
-#
 # Works in small steps, so that no request waits long, and for some seconds in each round. Rows are found in reads
 # that block no writer, and deleted by key. The next round continues where a killed server stopped; several processes
 # may work at once. The client's own row is deleted last; then its identifier is free again.
-
 
 ROUND_S = 5.0
 MOST = 1000

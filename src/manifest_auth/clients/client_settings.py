@@ -11,15 +11,24 @@ from manifest_auth.accounts import rank, users
 from manifest_auth.accounts.factors import trusted_browsers
 from manifest_auth.audit import Act, Event
 from manifest_auth.clients import admins_way_in
-from manifest_auth.errors import Conflict, Forbidden
+from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange, step_up
+from manifest_auth.tenants import (
+    StoredSettings,
+    Tenant,
+    TenantSettings,
+    TenantSettingsChange,
+    brand_assets,
+    png,
+    step_up,
+)
+from manifest_auth.tenants.brand_assets import Logo
 from manifest_auth.tenants.rules import Effects
 from manifest_auth.text import fields
-from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.models import ErrorCollector, Wire
 
 _LAST_WAY = "No Admin could sign in any longer: no provider that is switched on reaches Admins"
 
@@ -106,9 +115,6 @@ def _branding(settings: StoredSettings) -> dict[str, str]:
     return {"name": settings.branding.name, "accent": settings.branding.accent}
 
 
-# Counts of the users and sessions that a change of a client's rules concerns, made before it is saved.
-
-
 def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: StoredSettings) -> Effects:
     """How many sessions and users the change from ``old`` to ``new`` concerns. Changes nothing.
 
@@ -126,3 +132,69 @@ def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: Store
         trust_ended=trusted_browsers.ending(unit, days, days_then, now) if days_then < days else 0,
         locks_admins_out=admins_way_in.ends(unit, old, new),
     )
+
+
+class BrandData(Wire, frozen=True):
+    """``name``: as pages show it. ``logo``, with its size in pixels, and ``stylesheet``: addresses below the public
+    one, null where there is none; they change with their content."""
+
+    name: str
+    logo: str | None
+    width: int
+    height: int
+    stylesheet: str | None
+
+
+def brand_of(unit: TenantUnit, tenant: Tenant) -> BrandData:
+    """The branding of ``tenant``, whose unit this is."""
+    logo, sheet = brand_assets.find(unit), stylesheet_of(tenant.identifier, tenant.settings)
+    name = tenants.shown_name(tenant)
+    if logo is None:
+        return BrandData(name, None, 0, 0, sheet)
+    return BrandData(name, logo_address(tenant.identifier, logo), logo.width, logo.height, sheet)
+
+
+def stylesheet_of(client: str, settings: str) -> str | None:
+    """The path of the stylesheet with a client's colour; None without one. ``settings``: as stored."""
+    accent = tenants.settings_of(settings).branding.accent
+    return f"{_base(client)}{brand_assets.stylesheet(accent).hash}.css" if accent else None
+
+
+def logo_address(client: str, logo: Logo) -> str:
+    """The path of a client's logo."""
+    return f"{_base(client)}{logo.hash}.png"
+
+
+def _base(client: str) -> str:
+    return f"/assets/brand/{client}/"
+
+
+def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
+    """Sets the logo. ``data``: a PNG. Raises ValidationError for an invalid one, and Forbidden."""
+    try:
+        picture = png.clean(data)
+    except png.InvalidPng as error:
+        raise ValidationError(details=[("logo", str(error))]) from None
+    rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
+    before = brand_assets.find(unit)
+    after = brand_assets.put(unit, picture)
+    _record_branding(unit, ctx, before, after)
+    return after
+
+
+def drop_logo(unit: TenantUnit, ctx: RequestContext) -> None:
+    """Deletes the logo. Raises NotFound when there is none, and Forbidden."""
+    rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
+    before = brand_assets.find(unit)
+    if not brand_assets.drop(unit):
+        raise NotFound()
+    _record_branding(unit, ctx, before, None)
+
+
+def _record_branding(unit: TenantUnit, ctx: RequestContext, before: Logo | None, after: Logo | None) -> None:
+    detail = {"before": _detail(before), "after": _detail(after)}
+    audit.record(unit, ctx, Event.BRANDING_CHANGED, f"client:{unit.tenant_id}", **detail)
+
+
+def _detail(logo: Logo | None) -> dict[str, object]:
+    return {"logo": None if logo is None else logo._asdict()}

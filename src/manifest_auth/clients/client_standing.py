@@ -22,8 +22,6 @@ from manifest_auth.store.tables import sessions
 from manifest_auth.store.tables import users as users_table
 from manifest_auth.tenants.claims import Claim, directories, domains
 
-# The state of a client, and what its administrators have to settle, as of now.
-
 
 class ProviderStanding(NamedTuple):
     """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin
@@ -89,9 +87,6 @@ def _provider(ctx: RequestContext, provider: Provider) -> ProviderStanding:
     return ProviderStanding(
         id=provider.id, name=provider.name, title=title, is_on=is_on, opens=opens, reaches_admins=reaches
     )
-
-
-# Usage of a client for its managers: seats by license type, users who signed in lately, open sessions.
 
 
 FRESH_MS, ACTIVE_MS = 5 * MINUTE * 1000, 30 * DAY * 1000

@@ -7,23 +7,22 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, exists, select, update
 
-from manifest_auth import audit
-from manifest_auth.audit import Event, Origin
-from manifest_auth.clients import notices
-from manifest_auth.errors import RateLimited, existing
+from manifest_auth import audit, providers
+from manifest_auth.audit import Act, Event, Origin
+from manifest_auth.clients import admins_way_in, notices
+from manifest_auth.errors import Conflict, RateLimited, ValidationError, existing
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_claims, provider_domains
-from manifest_auth.tenants.claims import domains
+from manifest_auth.tenants import step_up
+from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, DnsVerdict
 from manifest_auth.tenants.claims.domains import DNS, FAILING, LAPSED, LAPSES_MS, PENDING, PROVED, VOUCHED, Claim
+from manifest_auth.text.models import ErrorCollector
 
-# Applies the result of a DNS check to a claim on a domain.
-#
 # The DNS verdict is an argument, and its consequences are written in one transaction. A claim keeps the domain while
 # its record is seen, and loses it only after two weeks without, so that an hour of forged or broken DNS has no
 # effect.
-
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one more when it lapses
@@ -259,3 +258,34 @@ def _drop(unit: SystemUnit, services: Services, key: _Key, before: int) -> None:
 def system(services: Services) -> Origin:
     """The server as the actor in the audit trail."""
     return Origin(services.clock.now_ms(), "system", "", "domain-check")
+
+
+def claim_directory(unit: TenantUnit, ctx: RequestContext, directory: str, cloud: str) -> directories.Claim:
+    """Claims a directory for the client. ``directory``: GUID; ``cloud``: name of a Microsoft cloud, empty for the
+    installation's. Raises ValidationError, Conflict."""
+    step_up.check(ctx, Act.DOMAINS)
+    with ErrorCollector() as each:
+        with each:
+            directory = directories.check(directory)
+        with each:
+            _check_cloud(ctx, cloud)
+    if not directories.claim(unit, ctx, directory, cloud):
+        raise Conflict("The client has claimed this directory already")
+    return directories.get(unit, directory)
+
+
+def release_directory(unit: TenantUnit, ctx: RequestContext, directory: str) -> None:
+    """Releases a claim, with which tokens of the directory end. Raises NotFound, and what
+    :func:`.admins_way_in.check_stays` does."""
+    step_up.check(ctx, Act.DOMAINS)
+    of_tokens = providers.find_with_issuer(unit, "entra", directory)
+    if of_tokens is not None:
+        admins_way_in.check_stays(unit, ctx, of_tokens)
+    directories.release(unit, ctx, directory)
+
+
+def _check_cloud(ctx: RequestContext, cloud: str) -> None:
+    try:
+        ctx.services.microsoft.clouds.get(cloud)
+    except ValueError as error:
+        raise ValidationError(details=[("cloud", "This installation has no such cloud")]) from error

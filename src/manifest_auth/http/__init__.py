@@ -36,4 +36,4 @@ from manifest_auth.http.routes import (
     Route,
     RouteTable,
 )
-from manifest_auth.text.wire import Items, Time, TopLevelTokens, Wire, items_of, or_none
+from manifest_auth.text.models import Items, Time, TopLevelTokens, Wire, items_of, or_none

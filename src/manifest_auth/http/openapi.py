@@ -26,8 +26,7 @@ from manifest_auth.errors import (
 from manifest_auth.http import Access, Route
 from manifest_auth.http.request import FORM
 from manifest_auth.http.routes import refuse_in_envelope
-from manifest_auth.text.json_schema import NO_NUL
-from manifest_auth.text.models import MORE_SCHEMA, READ_ONLY, objects_of
+from manifest_auth.text.models import MORE_SCHEMA, NO_NUL, READ_ONLY, objects_of
 
 REF = "#/components/schemas/{name}"
 TEXT: dict[str, Any] = {"type": "string"}

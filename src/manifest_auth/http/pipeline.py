@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple, cast
 
-from manifest_auth.accounts.admins import console
+from manifest_auth.accounts.admins import management
 from manifest_auth.errors import (
     Forbidden,
     InternalError,
@@ -68,7 +68,7 @@ Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
-_ADMIN_PATHS = (_ADMIN, console.PATH)
+_ADMIN_PATHS = (_ADMIN, management.PATH)
 _OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes about the calling system admin's own account
 _UNROUTED = "(none)"
 _GRAPHQL = "/api/client/graphql"  # most posts there only read
@@ -88,7 +88,7 @@ class Pipeline:
         self._hsts = (HSTS,) if services.settings.secure_cookies else ()
         #: Of most answers, by whether they vary by origin.
         self._usual = tuple(_Constant.of((*SECURITY, *self._hsts, *vary)) for vary in ((), (cors.VARY,)))
-        self._console = console.is_served(services.settings)
+        self._console = management.is_served(services.settings)
         self._log_all = services.settings.log_requests == "all"
         self._log_changes = services.settings.log_requests != "none"
 
@@ -188,7 +188,7 @@ class Pipeline:
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
         """Hides the admin API and its pages from addresses that may not use them, so that an attacker does not learn
         that they exist. Raises NotFound."""
-        if path.startswith(console.PATH) and not self._console:
+        if path.startswith(management.PATH) and not self._console:
             raise NotFound(reason="a cookie for the pages of the installation needs https")
         if not await self._services.admin_networks.allows(ctx.address):
             raise NotFound(reason="the admin plane is not for that address")

@@ -16,9 +16,7 @@ from manifest_auth.http.answers import Answer, refuse
 from manifest_auth.http.request import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.text.json_schema import CURSOR
-from manifest_auth.text.models import MOST, from_texts
-from manifest_auth.text.wire import Items, items_of
+from manifest_auth.text.models import CURSOR, MOST, Items, from_texts, items_of
 
 B = TypeVar("B")
 

@@ -22,7 +22,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, TenantUnit, global_, installation_values, upsert
 from manifest_auth.store.tables import licences, revoked_licences, seats_taken
 from manifest_auth.text.canonical import when
-from manifest_auth.text.wire import Wire
+from manifest_auth.text.models import Wire
 
 # Seats: which licence type allows which roles, and whether one is left (docs/decisions/0027-seats.md).
 #

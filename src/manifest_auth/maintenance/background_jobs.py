@@ -14,7 +14,7 @@ from sqlalchemy import Column, bindparam, delete, select, tuple_
 
 from manifest_auth import audit
 from manifest_auth.accounts.shared_devices import UNUSED_MS
-from manifest_auth.clients import secret_expiry
+from manifest_auth.clients import notices
 from manifest_auth.clients.client_lifecycle import sweep_clients
 from manifest_auth.maintenance import files_place, last_backup, licence_watch
 from manifest_auth.runtime.files import drop_older, upload_folder
@@ -202,7 +202,7 @@ async def run(services: Services) -> None:
                 await services.keys.refresh()
                 is_clean = await sweep_expired(services)
                 await sweep_clients(services)
-                await secret_expiry.watch(services)
+                await notices.watch_secret_ends(services)
             if turn and turn % SWEEP_EVERY == 0:
                 await sweep_files(services)
                 await sweep_partial_uploads(services)

@@ -23,7 +23,7 @@ from manifest_auth.sessions.principals import ENDS_AT
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
 from manifest_auth.tenants import step_up
-from manifest_auth.text.wire import Wire
+from manifest_auth.text.models import Wire
 
 if TYPE_CHECKING:
     from manifest_auth.maintenance.doctor import Finding

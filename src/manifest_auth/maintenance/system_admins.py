@@ -9,8 +9,7 @@ from manifest_auth.audit import Act
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules, step_up
-from manifest_auth.text.models import ErrorCollector
-from manifest_auth.text.wire import Wire
+from manifest_auth.text.models import ErrorCollector, Wire
 
 _PASSWORD_BYTES = 18  # 24 characters, 144 bits
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from manifest_auth import tenants
-from manifest_auth.clients import branding
+from manifest_auth.clients import client_settings
 from manifest_auth.context import Principal
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Answer, Call, Route
@@ -45,14 +45,14 @@ async def with_logo(ctx: RequestContext, brand: Brand) -> Brand:
 
 def _logo(unit: TenantUnit, client: str) -> str:
     logo = brand_assets.find(unit)
-    return "" if logo is None else branding.logo_address(client, logo)
+    return "" if logo is None else client_settings.logo_address(client, logo)
 
 
 def _brand(tenant_id: int, client: str, name: str, settings: str) -> Brand:
     own = tenants.settings_of(settings)
     return Brand(
         name=own.branding.name or name,
-        stylesheet=branding.stylesheet_of(client, settings) or "",
+        stylesheet=client_settings.stylesheet_of(client, settings) or "",
         logo=None,
         client=client,
         tenant_id=tenant_id,

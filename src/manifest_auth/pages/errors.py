@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from manifest_auth import tenants
-from manifest_auth.accounts.admins import console as admin_console
+from manifest_auth.accounts.admins import management as admin_console
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,

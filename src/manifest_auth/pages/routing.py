@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from manifest_auth import tenants
-from manifest_auth.accounts.admins import console as admin_console
+from manifest_auth.accounts.admins import management as admin_console
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import (
     AccountDisabled,

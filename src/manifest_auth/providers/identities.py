@@ -264,8 +264,6 @@ def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
     return unit.all(_LIST, of_user=user_id)
 
 
-# Unlinking of identities, and what stays of them: the mark of their account, and the subjects of a deleted provider.
-#
 # An address passes to other people, so a provider that is made again must not give an account to another subject than
 # before. It knows the subjects again by their issuer.
 

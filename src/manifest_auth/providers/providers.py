@@ -282,9 +282,6 @@ def _row(tenant_id: int, provider_id: int) -> str:
     return sealed_for(_C.secrets, tenant_id=tenant_id, id=provider_id)
 
 
-# Look-up of providers by e-mail domain or Microsoft directory: those of clients whose claim on it counts.
-
-
 class ProviderOption(NamedTuple):
     """A provider that a user of the domain may sign in with."""
 
@@ -334,8 +331,6 @@ def find_by_directory(unit: SystemUnit, kind: str, directory: str, limit: int) -
     return unit.all(_BY_DIRECTORY, kind=kind, directory=directory, limit=limit)
 
 
-# Microsoft's tokens of a user, encrypted for one provider and user.
-#
 # They are stored only where the provider's settings ask for it.
 
 _KEPT = kept_tokens.c

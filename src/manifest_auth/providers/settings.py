@@ -18,8 +18,7 @@ from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.protocols.microsoft import Clouds
 from manifest_auth.text.canonical import DOMAIN, check_return_address
-from manifest_auth.text.json_schema import RETURN_ADDRESS, matching
-from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.models import RETURN_ADDRESS, ErrorCollector, matching
 
 PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 _RESERVED = frozenset({"new"})  # stands in place of a name where one is made

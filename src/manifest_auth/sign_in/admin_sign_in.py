@@ -10,7 +10,7 @@ import orjson
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins
-from manifest_auth.accounts.admins import Admin, console
+from manifest_auth.accounts.admins import Admin, management
 from manifest_auth.audit import Event
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import (
@@ -341,10 +341,10 @@ async def continue_console_sign_in(ctx: RequestContext, challenge: str, otp: str
 
 def _cookie_of_session(shown: str | None) -> MakeResult[Opened]:
     def make_result(unit: SystemUnit, ctx: RequestContext, session: Session) -> Opened:
-        if shown and (old := console.find(unit, shown)) is not None:
+        if shown and (old := management.find(unit, shown)) is not None:
             admins.end(unit, old.session_id, "replaced", ctx.now)
         cookie = ctx.services.random.text(32)
-        console.begin(unit, session.id, cookie, ctx.now, min(session.ends_at, ctx.now + console.MOST_S * 1000))
+        management.begin(unit, session.id, cookie, ctx.now, min(session.ends_at, ctx.now + management.MOST_S * 1000))
         return Opened(session.admin, cookie)
 
     return make_result
@@ -358,11 +358,11 @@ async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:
     if not cookie or len(cookie) > _MOST_COOKIE:
         raise InvalidToken(reason="admin cookie: shape")
     now, store = ctx.now, ctx.services.store
-    session = await console.look_up(store, cookie)
+    session = await management.look_up(store, cookie)
     if session is None or session.ended_at is not None or session.disabled_at is not None:
         raise InvalidToken(reason="admin cookie: session or admin is not alive")
     if not session.is_alive(now):
         raise TokenExpired(reason="admin cookie: too old, or idle for too long")
-    if console.is_to_touch(session, now):
-        await store.write_quickly(lambda unit: console.touch(unit, session.session_id, now))
+    if management.is_to_touch(session, now):
+        await store.write_quickly(lambda unit: management.touch(unit, session.session_id, now))
     return session.caller

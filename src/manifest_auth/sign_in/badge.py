@@ -6,13 +6,13 @@ import hashlib
 from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import badges, mail_queue, pins, shared_devices, users
-from manifest_auth.accounts.badges import BADGE_ROLES, Badge, givers_still_may
-from manifest_auth.accounts.pins import BadgePinData, Pin, Prepared
+from manifest_auth.accounts import badges, mail_queue, shared_devices, users
+from manifest_auth.accounts.badges import BADGE_ROLES, Badge, BadgePinData, Pin, Prepared, givers_still_may
 from manifest_auth.accounts.shared_devices import Enrolment, FoundDevice
 from manifest_auth.audit import Event
 from manifest_auth.context import BADGE
 from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, Overloaded, ValidationError
+from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.metrics import EntryPoint, Limit
 from manifest_auth.runtime.settings import HOUR, MINUTE
 from manifest_auth.services import RequestContext
@@ -20,11 +20,12 @@ from manifest_auth.sessions import Hold, device_sessions
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.sign_in_metrics import counts
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import SystemUnit, TenantStore, TenantUnit
 from manifest_auth.tenants import BadgeRules, Tenant
 from manifest_auth.text import scan_codes
+from manifest_auth.text.canonical import when
+from manifest_auth.text.models import Time, Wire
 from manifest_auth.text.scan_codes import ScanKind
-from manifest_auth.text.wire import Wire
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import DAY_MS, Counter, Pause, Policy, Wait
 
@@ -130,12 +131,12 @@ def _count(unit: SystemUnit, ctx: RequestContext, shown: BadgeShown) -> _Attempt
         detail: dict[str, Any] = {"method": BADGE, "device": device.id, "wait_ms": pause.ms}
         ctx.services.anonymous_limits.record(bound, ctx, Event.THROTTLED, _subject(badge), **detail)
         return attempt._replace(wait=Wait(pause.ms, limit))
-    pin = pins.find(bound, badge.user_id) if badge is not None else None
+    pin = badges.find_pin(bound, badge.user_id) if badge is not None else None
     if badge is None or pin is None or not pin.is_usable(now) or not givers_still_may(bound, badge, pin):
         return attempt
-    if not pins.count(bound, pin, now):
+    if not badges.count_pin_try(bound, pin, now):
         return attempt
-    text = pins.entered(bound, ctx.services.sealer, pin, shown.pin)
+    text = badges.entered_pin(bound, ctx.services.sealer, pin, shown.pin)
     return attempt if text is None else attempt._replace(pin=pin, text=text)
 
 
@@ -163,7 +164,7 @@ def _take_back(unit: SystemUnit, attempt: _Attempt) -> None:
     for counter in attempt.counters:
         throttle.undo(unit, counter.key)
     if attempt.pin is not None:
-        pins.uncount(unit.of(attempt.device.tenant_id), attempt.pin.user_id)
+        badges.uncount_pin_try(unit.of(attempt.device.tenant_id), attempt.pin.user_id)
 
 
 def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pin) -> None:
@@ -173,15 +174,15 @@ def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pi
             unit.change(throttle.CLEAR, of_key=counter.key)
         else:
             throttle.undo(unit, counter.key)
-    pins.was_right(unit.of(attempt.device.tenant_id), pin.user_id)
+    badges.pin_was_right(unit.of(attempt.device.tenant_id), pin.user_id)
 
 
 def _failed(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt) -> None:
     bound, subject = unit.of(attempt.device.tenant_id), _subject(attempt.badge)
     detail: dict[str, Any] = {"method": BADGE, "device": attempt.device.id}
     ctx.services.anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, **detail)
-    pin = pins.find(bound, attempt.badge.user_id) if attempt.badge is not None else None
-    if pin is not None and pins.kill(bound, pin, ctx.now):
+    pin = badges.find_pin(bound, attempt.badge.user_id) if attempt.badge is not None else None
+    if pin is not None and badges.kill_pin(bound, pin, ctx.now):
         audit.record(bound, ctx, Event.BADGE_PIN_DEAD, subject, device=attempt.device.id)
 
 
@@ -200,10 +201,10 @@ async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: 
         return None
     if new is None:
         raise ValidationError(details=[(_FIELD, "Your PIN is temporary: choose your own")])
-    pins.check(new, rules.pin_length, _FIELD)
+    badges.check_pin(new, rules.pin_length, _FIELD)
     if new == shown.pin:
         raise ValidationError(details=[(_FIELD, "Must differ from the temporary one")])
-    prepared = pins.prepare(ctx.services.random, new)
+    prepared = badges.prepare_pin(ctx.services.random, new)
     return _Fresh(prepared, await ctx.services.hasher.hash(prepared.text))
 
 
@@ -219,7 +220,7 @@ def _complete(
     known = shared_devices.lock_devices(bound, device.id, now)
     if known is None:
         raise InvalidToken(reason="device: removed meanwhile")
-    now_pin = pins.find(bound, user.id, lock=True)
+    now_pin = badges.find_pin(bound, user.id, lock=True)
     is_same = now_pin is not None and now_pin.hash == pin.hash and now_pin.is_usable(now)
     works = is_same and badges.is_live(bound, badge.id, now) and givers_still_may(bound, badge, pin)
     if not works or not user.roles & BADGE_ROLES:
@@ -227,7 +228,7 @@ def _complete(
     device_sessions.end_of_device(bound, device.id, "replaced", now)
     if fresh is not None:
         sealer = ctx.services.sealer
-        pins.put(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until, pin.given_by)
+        badges.put_pin(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until, pin.given_by)
         detail = {"in_place_of": "temporary", "device": device.id}
         mail_queue.tell(bound, ctx, user, Event.BADGE_PIN_SET, **detail)
     badges.used(bound, badge.id, now)
@@ -269,7 +270,8 @@ async def look_at_own(ctx: RequestContext) -> OwnBadge:
     def work(unit: TenantUnit) -> OwnBadge:
         me = users.get(unit, ctx.user.user_id)
         live = badges.list_live(unit, me.id, ctx.now)
-        return OwnBadge(live, pins.show(unit, me.id), rules.enabled, bool(me.roles & BADGE_ROLES), rules.pin_length)
+        pin, has_role = badges.show_pin(unit, me.id), bool(me.roles & BADGE_ROLES)
+        return OwnBadge(live, pin, rules.enabled, has_role, rules.pin_length)
 
     return await ctx.store.read(work)
 
@@ -278,8 +280,8 @@ async def set_pin(ctx: RequestContext, pin: str) -> None:
     """Sets the caller's PIN, which ends the caller's sessions by badge. Raises ValidationError, Conflict where the
     client or the caller's roles allow no badge, ReauthenticationRequired, Overloaded."""
     await ctx.store.write(lambda unit: badges.check_own(unit, ctx))
-    pins.check(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
-    prepared = pins.prepare(ctx.services.random, pin)
+    badges.check_pin(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
+    prepared = badges.prepare_pin(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
     await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, prepared, hashed))
 
@@ -350,3 +352,31 @@ def _enrolment_counters(ctx: RequestContext) -> list[Counter]:
         return throttle.span_key(ENROLMENT_ENTRY_POINT, "from", network, now=ctx.now, span_s=_SPAN_S)
 
     return throttle.in_order(throttle.by_address(policy, key_of, ctx.address))
+
+
+# A manager gives a user a temporary PIN: random digits, shown once, which the next sign-in replaces.
+
+
+class TemporaryPinData(Wire, frozen=True):
+    """``pin``: the next sign-in replaces it. Returned once."""
+
+    pin: str
+    ends_at: Time
+
+
+async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int) -> TemporaryPinData:
+    """As :func:`manifest_auth.accounts.badges.reset_pin`, for a user of the store's client. Raises Overloaded too."""
+    least = await store.write(lambda unit: badges.check_reset(unit, ctx, user_id))
+    pin = _random_pin(ctx.services.random, least)
+    prepared = badges.prepare_pin(ctx.services.random, pin)
+    hashed = await ctx.services.hasher.hash(prepared.text)
+    ends_at = await store.write(lambda unit: badges.reset_pin(unit, ctx, user_id, prepared, hashed))
+    return TemporaryPinData(pin, when(ends_at))
+
+
+def _random_pin(random: Random, digits: int) -> str:
+    """Digits that the rules for PINs let pass."""
+    while True:
+        number = int.from_bytes(random.bytes(16), "big") % 10**digits
+        if not badges.is_guessable(pin := f"{number:0{digits}}"):
+            return pin

@@ -29,7 +29,7 @@ from manifest_auth.store.tables import directory_proofs, sealed_for
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.tenants.claims import directories
 from manifest_auth.text.languages import marked as _
-from manifest_auth.text.wire import Wire
+from manifest_auth.text.models import Wire
 
 # Pending sign-ins of a directory's administrator, for the proof that a directory is the client's.
 #

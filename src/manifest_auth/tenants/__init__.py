@@ -5,7 +5,6 @@ Owns ``tenants``.
 Knows no users, and never decides who may change a client.
 """
 
-from manifest_auth.tenants.device_rules import BadgeRules
 from manifest_auth.tenants.effective_settings import (
     admin_only_members,
     check,
@@ -18,8 +17,8 @@ from manifest_auth.tenants.effective_settings import (
     password_rules,
     required_roles,
 )
-from manifest_auth.tenants.listed_addresses import apply_change, origins_for, return_addresses_for
-from manifest_auth.tenants.origin_index import OriginIndex
+from manifest_auth.tenants.origin_index import OriginIndex, apply_change, origins_for, return_addresses_for
+from manifest_auth.tenants.rules import BadgeRules
 from manifest_auth.tenants.settings import (
     LEAVES,
     BrandingChange,

@@ -13,12 +13,9 @@ from manifest_auth.store import TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import client_logos
 from manifest_auth.tenants.png import Png
 
-# A client's accent colour on pages, with enough contrast for text, links and focus rings (WCAG 2.2, 1.4.3).
-#
 # Every colour is accepted. Text on it is black or white, whichever contrasts more, which is at least 4.58:1. Links and
 # focus rings use the colour with its lightness changed until the contrast with the page is 4.5:1, separately for light
 # and dark pages.
-
 
 LEAST = 4.5
 #: Backgrounds of links: the darkest of light pages, the lightest of dark pages (``pages/assets``).
@@ -89,11 +86,6 @@ def _rgb(colour: str) -> Rgb:
 def _luminance(colour: Rgb) -> float:
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (p / 255 for p in colour))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-# A client's logo, stored as the bytes that are served.
-#
-# Owns ``client_logos``.
 
 
 _L = client_logos.c

@@ -11,13 +11,10 @@ import msgspec
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.settings import DAY, Settings
-from manifest_auth.tenants import device_rules
+from manifest_auth.tenants import rules as device_rules
 from manifest_auth.tenants.settings import ACCENT, LEAST_S, LEAVES, PasswordRules, SessionLengths, TenantSettings
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import ORIGIN, check_return_address, is_loopback_host
-
-# A client's policy of second factors: of whom one is required, and from when on.
-
 
 S = TypeVar("S", bound=TenantSettings)
 ALONE, WITH_FACTOR = 15, 8
@@ -70,9 +67,6 @@ def passkeys_sign_in(settings: TenantSettings) -> bool:
     return settings.password_sign_in if settings.passkey_sign_in is None else settings.passkey_sign_in
 
 
-# Lengths of sessions: the installation's values, or shorter ones from a client's settings.
-
-
 class Lengths(NamedTuple):
     """Seconds: a cookie without use, a session in total, a refresh token."""
 
@@ -95,9 +89,6 @@ def lengths_of(settings: TenantSettings, installation: Settings) -> Lengths:
 def _limited(own: SessionLengths, most: Lengths) -> Lengths:
     asked = (own.idle_seconds, own.max_seconds, own.refresh_seconds)
     return Lengths(*(min(mine or limit, limit) for mine, limit in zip(asked, most, strict=True)))
-
-
-# Rules for a client's settings that their types cannot express, and which changes only an Admin may make.
 
 
 _IMPLIED = {"http": 80, "https": 443}

@@ -16,12 +16,11 @@ from msgspec import UNSET, Meta
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.tenants import rules
-from manifest_auth.tenants.device_rules import BadgeRules, PairingRules
-from manifest_auth.tenants.rules import Change, Rule
+from manifest_auth.tenants.rules import BadgeRules, Change, PairingRules, Rule
 from manifest_auth.text import fields
-from manifest_auth.text.durations import spoken
-from manifest_auth.text.json_schema import ORIGIN, RETURN_ADDRESS, matching
+from manifest_auth.text.canonical import spoken_duration
 from manifest_auth.text.languages import NAMES, Language
+from manifest_auth.text.models import ORIGIN, RETURN_ADDRESS, matching
 
 S = TypeVar("S", bound=msgspec.Struct)
 #: Members without a rule are set on pages of their own.
@@ -249,7 +248,7 @@ IdleSeconds = Annotated[
         hint="A browser.",
         weaker=rules.longer,
         is_length=True,
-        said=lambda c: f"A browser that is not used is signed out after {spoken(c.now) or _USUAL}.",
+        said=lambda c: f"A browser that is not used is signed out after {spoken_duration(c.now) or _USUAL}.",
     ),
 ]
 MaxSeconds = Annotated[
@@ -266,7 +265,9 @@ MaxSeconds = Annotated[
         hint="Whatever its use.",
         weaker=rules.longer,
         is_length=True,
-        said=lambda c: f"A session ends {spoken(c.now) or _USUAL} after its sign-in, whatever its use.{_ended(c)}",
+        said=lambda c: (
+            f"A session ends {spoken_duration(c.now) or _USUAL} after its sign-in, whatever its use.{_ended(c)}"
+        ),
     ),
 ]
 RefreshSeconds = Annotated[
@@ -278,7 +279,7 @@ RefreshSeconds = Annotated[
         hint="A refresh token.",
         weaker=rules.longer,
         is_length=True,
-        said=lambda c: f"An application stays signed in without use for {spoken(c.now) or _USUAL}.",
+        said=lambda c: f"An application stays signed in without use for {spoken_duration(c.now) or _USUAL}.",
     ),
 ]
 RefreshStrict = Annotated[

@@ -15,9 +15,7 @@ from manifest_auth.tenants import origin_index
 from manifest_auth.tenants.effective_settings import check
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
 from manifest_auth.text.canonical import SLUG
-from manifest_auth.text.wire import Time, Wire
-
-# Rows of tenants (clients, on the wire): look-up, list, create, change, suspend, delete.
+from manifest_auth.text.models import Time, Wire
 
 
 class Tenant(NamedTuple):
@@ -222,9 +220,6 @@ def shown_name(tenant: Tenant) -> str:
 def known_words(tenant: Tenant) -> tuple[str, ...]:
     """What an attacker knows of the client: no password is made of it."""
     return tenant.identifier, tenant.name, settings_of(tenant.settings).branding.name
-
-
-# The client that a request names: in ``X-Client-ID``, by its host, or in its body or query.
 
 
 class ClientHint(NamedTuple):

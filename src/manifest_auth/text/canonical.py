@@ -17,8 +17,6 @@ import idna
 from manifest_auth.errors import ValidationError
 from manifest_auth.text.languages import marked as _
 
-# Loopback hosts, and the pattern of domain names.
-
 
 @lru_cache(maxsize=64)
 def is_loopback_host(host: str) -> bool:
@@ -46,13 +44,10 @@ SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 
 
-# Invisible characters in names, which make two names look alike, or change the order of what is displayed.
-#
 # Refused are the characters that the PRECIS FreeformClass (RFC 8264, section 4.3) and Unicode's security mechanisms
 # (UTS 39) exclude as ignorable: zero-width characters, direction controls, fillers, tags. They are allowed only where
 # writing needs them: joiners where scripts require them (RFC 5892, appendix A) and within emoji, variation selectors
 # after characters that have variants, tags within the flag of a region.
-
 
 _NEAR = 20  # characters on each side that the rules of joiners check
 
@@ -326,3 +321,36 @@ def _mixes_scripts(email: str) -> bool:
         if len(scripts & {"LATIN", "CYRILLIC", "GREEK"}) > 1:
             return True
     return False
+
+
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+_WORDS = {
+    "s": ("s", "sec", "second", "seconds"),
+    "min": ("min", "m", "minute", "minutes"),
+    "h": ("h", "hour", "hours"),
+    "d": ("d", "day", "days"),
+}
+_NAMES = {word: unit for unit, words in _WORDS.items() for word in words}
+_PART = re.compile(r"\s*([0-9]{1,9})\s*([a-z]+)")
+
+
+def spoken_duration(seconds: int) -> str:
+    """Empty for 0."""
+    parts = []
+    for unit, size in sorted(_UNITS.items(), key=lambda one: -one[1]):
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(f"{number} {unit if unit != 'd' else 'day' if number == 1 else 'days'}")
+    return " ".join(parts)
+
+
+def duration_seconds(text: str, field: str) -> int:
+    """0 for an empty text. Raises ValidationError."""
+    at, seconds, rest = 0, 0, text.strip().lower()
+    while at < len(rest):
+        found = _PART.match(rest, at)
+        if found is None or found[2] not in _NAMES:
+            raise ValidationError(details=[(field, "Must be a length of time like 30 min, 12 h or 14 days")])
+        seconds += int(found[1]) * _UNITS[_NAMES[found[2]]]
+        at = found.end()
+    return seconds

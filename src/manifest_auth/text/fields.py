@@ -15,9 +15,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.text import canonical
-from manifest_auth.text.json_schema import BUT_LINES, CONTROLS, matching
 from manifest_auth.text.languages import marked as _
-from manifest_auth.text.models import at_least, at_most
+from manifest_auth.text.models import BUT_LINES, CONTROLS, at_least, at_most, matching
 
 M = TypeVar("M", bound=msgspec.Struct)
 #: Members of a model that :func:`with_details` puts in.

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from types import TracebackType, UnionType
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar, Union, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from manifest_auth.errors import Marked, ValidationError
+from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
-
-# Plain words for what is wrong with a member of a body or a parameter, in place of the decoder's.
-
 
 REQUIRED: Final = _("Required")
 NO_SUCH_MEMBER: Final = "There is no such member"
@@ -282,3 +296,146 @@ class ErrorCollector:
         if self._refused:
             details = [one for error in self._refused for one in error.details or (("body", error.message),)]
             raise ValidationError(details=list(dict.fromkeys(details))[:MOST])
+
+
+D = TypeVar("D")
+
+#: A time as text. :meth:`Wire.of` converts it from the milliseconds of a row.
+Time = Annotated[str, "milliseconds"]
+
+
+def or_none(value: D | UnsetType) -> D | None:
+    """The member of a body; None when it was left out."""
+    return None if value is UNSET else value
+
+
+class Wire(msgspec.Struct, frozen=True, rename="camel"):
+    """Members of an answer in their order on the wire; names there are camelCase."""
+
+    @classmethod
+    def of(cls, row: object, **others: Any) -> Self:
+        """The model filled from a row by member names; times and flags are converted. ``others``: members that the row
+        does not have, or has in another form; members with a default never come from the row."""
+        names, read, converters = _reader(cls, tuple(others))
+        others.update(zip(names, read(row), strict=True))
+        for name, convert in converters:
+            if others[name] is not None:
+                others[name] = convert(others[name])
+        return cls(**others)
+
+
+class TopLevelTokens(Wire, frozen=True):
+    """Members that the answer to a refresh has next to ``data``, for existing programs that read them there."""
+
+    token: str
+    refresh_token: str
+
+
+class Items(Wire, Generic[D], frozen=True):
+    """A page of a list."""
+
+    items: tuple[D, ...]
+    next_cursor: str | None
+
+
+@cache
+def items_of(item: type, name: str = "") -> type[msgspec.Struct]:
+    """``Items[KeyData]`` as a model of its own, named for OpenAPI: ``KeysData``, unless it has another name."""
+    noun = item.__name__.removeprefix("Wire").removesuffix("Data")
+    plural = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
+    members = [("items", tuple[item, ...]), ("next_cursor", str | None)]  # type: ignore[valid-type]
+    return msgspec.defstruct(name or f"{plural}Data", members, bases=(Wire,), rename="camel", frozen=True)
+
+
+@cache
+def _reader(
+    model: type[Wire], supplied: tuple[str, ...]
+) -> tuple[list[str], Callable[[object], tuple[Any, ...]], list[tuple[str, Callable[[Any], Any]]]]:
+    """The members that come from a row, a function that reads them, and converters for some of them: of times, and of
+    flags, which SQLite stores as numbers."""
+    hints = get_type_hints(model, include_extras=True)
+    required = model.__struct_fields__[: len(model.__struct_fields__) - len(model.__struct_defaults__)]
+    names = [name for name in required if name not in supplied]
+    read = attrgetter(*names) if len(names) > 1 else lambda row: tuple(getattr(row, name) for name in names)
+    return names, read, [(name, convert) for name in names if (convert := _converter(hints[name]))]
+
+
+def _converter(kind: Any) -> Callable[[Any], Any] | None:
+    if kind == Time or Time in get_args(kind):
+        return when
+    return bool if kind is bool else None
+
+
+#: Controls that no text has which people read, and those of them that a text of several lines has.
+CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f"
+BUT_LINES: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+#: Of every text: stores know no NUL.
+NO_NUL: Final = {"pattern": r"^[^\u0000]*$"}
+
+#: Characters of web addresses, see text/canonical.py.
+_OF_ADDRESSES = r"!$&-;=?@A-Z\[\]_a-z~%"
+#: Loopback hosts.
+_HERE = r"(?:localhost|[a-z0-9.-]+\.localhost|127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1\])"
+#: An address of a page or of an app's own scheme, as far as a pattern says it.
+RETURN_ADDRESS: Final = {
+    "pattern": rf"^(?:(?:https://[A-Za-z0-9\[]|http://{_HERE}[:/?]?)[{_OF_ADDRESSES}]*|[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:[{_OF_ADDRESSES}]*)$"
+}
+#: An origin, but for the range of its port: ``http`` is for this machine alone.
+ORIGIN: Final = {"pattern": rf"^(?:https://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])|http://{_HERE})(?::[1-9][0-9]{{0,4}})?$"}
+
+#: Of a list: what ``nextCursor`` was.
+CURSOR: Final = {"pattern": "^[A-Za-z0-9_-]*$"}
+_DATE = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,6})?"
+#: A date or a time of RFC 3339, or none.
+TIME: Final = {"pattern": rf"^(?:{_DATE}(?:T{_CLOCK}(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?)?$"}
+#: Base64 in lines.
+BASE64: Final = {
+    "pattern": r"^(?:[A-Za-z0-9+/]{4}[\r\n]*)*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?[\r\n]*$",
+}
+#: A slug (text/canonical.py) that is no number.
+IDENTIFIER: Final = {"pattern": "^(?:[0-9]*[a-z](?:[a-z0-9-]*[a-z0-9])?|[0-9]+-[a-z0-9-]*[a-z0-9])$"}
+GUID_IN_ANY_CASE: Final = {"pattern": "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"}
+
+
+_LENGTHS = re.compile(r"\(\?=\.\{(\d+),(\d+)\}\\Z\)")
+
+
+def matching(pattern: re.Pattern[str], *, empty: bool = False) -> dict[str, Any]:
+    """For the description, which checks nothing: a text that fits from its first character to the last. ``empty``: or
+    none. A look-ahead at the start that bounds the length becomes bounds of the schema."""
+    fits, found = pattern.pattern.removesuffix(r"\Z"), _LENGTHS.match(pattern.pattern)
+    bounds = {"minLength": int(found[1]), "maxLength": int(found[2])} if found else {}
+    return {"pattern": f"^(?:{fits[found.end() if found else 0 :]}){'?' if empty else ''}$", **bounds}
+
+
+def one_of_texts(*values: str) -> dict[str, Any]:
+    """One of these texts."""
+    return {"type": "string", "enum": list(values)}
+
+
+# By ``not`` alone: generators of clients make a union of an object with ``oneOf`` or ``anyOf``, and lose its members.
+
+
+def at_most_one(*members: str) -> dict[str, Any]:
+    """An object with one of these members or none."""
+    return none_of(*_pairs(members))
+
+
+def exactly_one(*members: str) -> dict[str, Any]:
+    """An object with one of these members."""
+    return none_of(*_pairs(members), none_of(*(having(member) for member in members)))
+
+
+def none_of(*schemas: dict[str, Any]) -> dict[str, Any]:
+    """What fits none of these schemas."""
+    return {"not": {"anyOf": list(schemas)} if len(schemas) > 1 else schemas[0]}
+
+
+def having(*members: str) -> dict[str, Any]:
+    """An object with all of these members. It names them: linters refuse a required member that nothing describes."""
+    return {"required": list(members), "properties": {member: {} for member in members}}
+
+
+def _pairs(members: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [having(*pair) for pair in itertools.combinations(members, 2)]

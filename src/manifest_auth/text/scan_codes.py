@@ -36,10 +36,7 @@ def grouped_letters(code: str, size: int = 4) -> str:
     return "-".join(code[at : at + size] for at in range(0, len(code), size))
 
 
-# Codes that people let a device scan, and letters that they type instead.
-#
 # A code to scan names its kind, the client and 128 random bits in base32 (RFC 4648, section 6).
-
 
 RANDOM_BYTES: Final = 16
 _SHAPE = re.compile(r"(M[BD]1):([a-z0-9-]{1,63}):([A-Z2-7]{26})", re.IGNORECASE | re.ASCII)

@@ -13,11 +13,8 @@ from manifest_auth.store.tables import file_totals, files
 from manifest_auth.store.tables import uploads as uploads_table
 from manifest_auth.work.actor import Actor
 
-# Files on their way: each reserves its size in the client's quota before a byte of it is taken.
-#
 # A row names the key of the bytes before they are stored, so that a process that is killed leaves none that no row
 # names: what is not complete when the longest upload of its size would be is dropped, row and bytes.
-
 
 QUOTA_EXCEEDED = "The client's files would exceed their quota"
 #: Uploads at once, over all processes.
@@ -84,11 +81,6 @@ def release(unit: TenantUnit, key: str) -> bool:
 def abandoned(unit: SystemUnit, before: int) -> list[Abandoned]:
     """Some uploads whose time was over."""
     return unit.all(_ABANDONED, before=before)
-
-
-# Rows of uploaded evidence files.
-#
-# The bytes are in the file storage.
 
 
 PATH = "/api/client/files"

@@ -14,10 +14,6 @@ from manifest_auth.store.tables import job_assignments, job_events, jobs
 from manifest_auth.work.actor import Actor, check_row_count, numbered_rows
 from manifest_auth.work.job_rules import JobMove, JobStatus, Priority, State
 
-# The history of jobs: an entry for each move, numbered from 1 by the counter in the job's row.
-#
-# Entries are never changed.
-
 
 class Event(NamedTuple):
     """An entry. ``detail``: JSON; ``before`` and ``after`` by the wire name of each changed member."""

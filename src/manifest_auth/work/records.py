@@ -14,8 +14,6 @@ from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count, numbered
 from manifest_auth.work.job_rules import JobMove, Value
 from manifest_auth.work.jobs import Job, LogDetails
 
-# Records of jobs: numbered from 1 by the counter in the job's row, never changed or removed.
-
 
 class Record(NamedTuple):
     """``step``: its number. The value is as in :class:`manifest_auth.work.job_rules.Value`."""
@@ -84,11 +82,6 @@ def of_steps(unit: TenantUnit, keys: Sequence[tuple[int, int]]) -> list[Record]:
     return sorted(
         check_row_count(unit.all(_OF_STEPS, keys=pairs(keys))), key=lambda record: (record.job_id, record.number)
     )
-
-
-# Completed steps of jobs.
-#
-# Steps are completed in order.
 
 
 class Completion(NamedTuple):

@@ -14,10 +14,9 @@ from manifest_auth.errors import Conflict
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector
-from manifest_auth.work import template_rules, templates, versions
+from manifest_auth.work import templates, versions
 from manifest_auth.work.actor import Actor
-from manifest_auth.work.template_rules import TemplateMove, VersionStatus
-from manifest_auth.work.templates import Entry, Template
+from manifest_auth.work.templates import Entry, Template, TemplateMove, VersionStatus
 from manifest_auth.work.versions import NewStep, Version
 
 
@@ -72,7 +71,7 @@ def rename(
         if description is not None:
             with each:
                 fields.WORK_DESCRIPTION.check(description, "description")
-    template_rules.check_archive(seen.archived_at is not None, TemplateMove.CHANGED)
+    templates.check_archive(seen.archived_at is not None, TemplateMove.CHANGED)
     if changed == seen:
         return templates.check_unchanged(unit, seen)
     return templates.move(unit, by, seen, changed, Entry(TemplateMove.CHANGED))
@@ -81,8 +80,8 @@ def rename(
 def add_version(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Version:
     """Adds the next version, a draft with the steps of the latest one, ``seen.version``. Raises Conflict."""
     template, latest = seen
-    template_rules.check_archive(template.archived_at is not None, TemplateMove.VERSION_ADDED)
-    template_rules.check_next(VersionStatus(latest.status))
+    templates.check_archive(template.archived_at is not None, TemplateMove.VERSION_ADDED)
+    templates.check_next(VersionStatus(latest.status))
     number = template.versions + 1
     entry = Entry(TemplateMove.VERSION_ADDED, number)
     templates.move(unit, by, template, template._replace(versions=number), entry)
@@ -106,7 +105,7 @@ def submit(
     """Draft to submitted. As for the other moves, ``revision`` is optional: the one that the caller read; a version
     that was edited since is refused. Raises ValidationError, Conflict."""
     moved = _moved(unit, by, seen, TemplateMove.SUBMITTED, comment, revision)
-    template_rules.check_submission(versions.count_steps(unit, moved.id))
+    templates.check_submission(versions.count_steps(unit, moved.id))
     return moved
 
 
@@ -168,8 +167,8 @@ def _checked(seen: VersionSnapshot, move: TemplateMove, comment: str, revision: 
     """The version after the move. Raises ValidationError, Conflict."""
     fields.COMMENT.check(comment, "comment")
     template, version = seen
-    template_rules.check_archive(template.archived_at is not None, move)
-    status = template_rules.after(VersionStatus(version.status), move)
+    templates.check_archive(template.archived_at is not None, move)
+    status = templates.after(VersionStatus(version.status), move)
     if revision is not None and revision != version.revision:
         raise Conflict(f"The version was edited since: it is at revision {version.revision}")
     edited = move is TemplateMove.EDITED
@@ -178,6 +177,6 @@ def _checked(seen: VersionSnapshot, move: TemplateMove, comment: str, revision: 
 
 def _archive_or_restore(unit: TenantUnit, by: Actor, seen: Template, move: TemplateMove, comment: str) -> Template:
     fields.COMMENT.check(comment, "comment")
-    template_rules.check_archive(seen.archived_at is not None, move)
+    templates.check_archive(seen.archived_at is not None, move)
     changed = seen._replace(archived_at=by.at if move is TemplateMove.ARCHIVED else None)
     return templates.move(unit, by, seen, changed, Entry(move, None, comment))

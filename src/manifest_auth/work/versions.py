@@ -13,10 +13,8 @@ from manifest_auth.store.tables import template_steps, template_versions, templa
 from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector
 from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count, numbered_rows
-from manifest_auth.work.template_rules import FINAL, VersionStatus
+from manifest_auth.work.templates import FINAL, VersionStatus
 
-# Rows of template versions.
-#
 # The statements themselves prevent changes of published versions.
 
 
@@ -125,9 +123,6 @@ def retire(unit: TenantUnit, template_id: int, number: int) -> None:
     """Retires the published version. Raises Conflict when it is not published."""
     if unit.change(_RETIRE, of=template_id, at=number) != 1:
         raise Conflict("The version is not published")
-
-
-# Steps of template versions: validation, rows, and the statement that writes all steps of a draft.
 
 
 MOST_STEPS = 200

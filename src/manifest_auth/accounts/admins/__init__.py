@@ -4,7 +4,7 @@ Owns ``system_admins``, ``admin_sessions``, ``admin_second_factors`` and ``admin
 client's data.
 """
 
-from manifest_auth.accounts.admins import admins, console, management, second_factor
+from manifest_auth.accounts.admins import admins, management, second_factor
 from manifest_auth.accounts.admins.admins import (
     BY_SESSION,
     Admin,

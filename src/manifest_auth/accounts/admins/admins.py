@@ -20,11 +20,8 @@ from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 
-# The setup code, which the operator reads from the terminal to create the first system admin in a browser.
-#
 # An attacker who finds a new server first cannot do that. There is one code at a time, valid for an hour, void once
 # there is an admin.
-
 
 LENGTH, LIFE_S = 16, HOUR  # 69 bits
 _NAME = "setup_code"
@@ -79,11 +76,8 @@ def _hash(code: str) -> str:
     return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# System admins and their sessions.
-#
 # System admins run the installation and belong to no tenant. Their tokens have separate keys, audience and tables, so
 # they open no route for users, nor the reverse.
-
 
 _A, _S = system_admins.c, admin_sessions.c
 

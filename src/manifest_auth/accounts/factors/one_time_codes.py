@@ -17,11 +17,6 @@ from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import recovery_codes, sealed_for, user_totps
 
-# A user's authenticator app: its sealed secret, and the time step that was used last.
-#
-# A code works once: no code of its step or an earlier one is accepted again (RFC 6238, section 5.2).
-
-
 _F = user_totps.c
 
 
@@ -174,11 +169,8 @@ def _opened(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int,
         return ""
 
 
-# A user's recovery codes: ten, each of which works once in place of the second factor.
-#
 # A code has 120 random bits, more than the 112 from which on NIST SP 800-63B-4 (section 3.1.2.2) asks for no slow
 # hash: a plain SHA-256 protects it, and no key has to be kept for it (docs/decisions/0041-second-factors.md).
-
 
 _R = recovery_codes.c
 _OWN = _R.user_id == bindparam("of_user")

@@ -143,10 +143,7 @@ def handle(unit: TenantUnit, user_id: int, fresh: str) -> str:
     return found or fresh
 
 
-# Challenges of passkeys that a right answer has used up: of answers to one challenge, on all nodes, one counts.
-#
 # Only challenges that carry their own end stand here; they are stored with the right answer, not before.
-
 
 _U = used_passkey_challenges
 _USE_UP = global_(

@@ -16,7 +16,7 @@ from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import trusted_browsers
 from manifest_auth.text.canonical import when
-from manifest_auth.text.wire import Time, Wire
+from manifest_auth.text.models import Time, Wire
 
 MOST = 50  # listed
 _T = trusted_browsers.c

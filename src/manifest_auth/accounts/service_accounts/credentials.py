@@ -15,14 +15,8 @@ from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped, upser
 from manifest_auth.store.tables import service_secrets, used_assertions
 from manifest_auth.text import base64url
 from manifest_auth.text.canonical import when
-from manifest_auth.text.json_schema import one_of
 from manifest_auth.text.machine_secrets import SecretKind
-from manifest_auth.text.wire import Time, Wire
-
-# Rows of API keys and client secrets: added, found, listed, ended.
-#
-# The store has a secret's hash, never the secret.
-
+from manifest_auth.text.models import Time, Wire, one_of_texts
 
 #: Live secrets of one account.
 MOST_OF: Final = {SecretKind.API_KEY: 10, SecretKind.CLIENT_SECRET: 2}
@@ -168,11 +162,8 @@ def rotated(unit: TenantUnit, secret: Secret, new_id: str, ends_at: int) -> None
     unit.change(_ROTATE, of_id=secret.id, new_id=new_id, new_ends_at=ends_at)
 
 
-# The public keys with which a service account signs its assertions: checked when they are given, stored as JSON.
-#
 # ES256, PS256 and RS256 (RFC 7518), each with a ``kid``. An address to fetch keys from is not accepted: this server
 # would call it.
-
 
 MOST: Final = 5
 _MIN_BITS, _MAX_BITS = 2048, 8192
@@ -185,10 +176,10 @@ _Text = Annotated[str, Meta(max_length=2000)]
 class Jwk(msgspec.Struct, frozen=True):
     """A public key (RFC 7517) for ES256, PS256 or RS256."""
 
-    kty: Annotated[str, Meta(description="`EC` or `RSA`.", extra_json_schema=one_of("EC", "RSA"))]
+    kty: Annotated[str, Meta(description="`EC` or `RSA`.", extra_json_schema=one_of_texts("EC", "RSA"))]
     kid: Annotated[str, Meta(min_length=1, max_length=200, description="By which assertions name the key.")]
-    alg: Annotated[_Text, Meta(extra_json_schema=one_of("ES256", "PS256", "RS256"))] | UnsetType = UNSET
-    use: Annotated[_Text, Meta(extra_json_schema=one_of("sig"))] | UnsetType = UNSET
+    alg: Annotated[_Text, Meta(extra_json_schema=one_of_texts("ES256", "PS256", "RS256"))] | UnsetType = UNSET
+    use: Annotated[_Text, Meta(extra_json_schema=one_of_texts("sig"))] | UnsetType = UNSET
     crv: _Text | UnsetType = UNSET
     x: _Text | UnsetType = UNSET
     y: _Text | UnsetType = UNSET
@@ -275,9 +266,6 @@ def _number(text: str) -> int:
 
 def _refuse(sentence: str) -> NoReturn:
     raise ValidationError(details=[("jwks", sentence)])
-
-
-# Assertions of service accounts (RFC 7523) that were used: each ``jti`` is good once, on all nodes.
 
 
 _ADD_ASSERTION = tenant_scoped(

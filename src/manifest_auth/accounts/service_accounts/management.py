@@ -22,11 +22,8 @@ from manifest_auth.text import fields, machine_secrets
 from manifest_auth.text.canonical import when
 from manifest_auth.text.machine_secrets import SecretKind
 
-# Operations on service accounts: create, change, disable, enable, delete.
-#
 # The rules of rank: a service account is never an Admin; only an Admin makes, changes or enables one that is a User
 # Admin. Taking away (disable, delete) needs no more than ``users:manage``. No machine manages machines.
-
 
 _MOST_NETWORKS: Final = 50
 
@@ -184,10 +181,7 @@ def _shown(account: ServiceAccount) -> dict[str, Any]:
     }
 
 
-# Operations on API keys and client secrets: make, rotate, revoke.
-#
 # Both kinds have the same life; a secret is shown in the answer to the act that makes it, and never again.
-
 
 DEFAULT_DAYS: Final = 90
 MOST_DAYS: Final = 366  # no secret is without an end

@@ -18,12 +18,9 @@ from manifest_auth.store import Listing, Store, TenantUnit, cross_tenant, tenant
 from manifest_auth.store.tables import service_accounts, service_secrets, tenants, users
 from manifest_auth.text.canonical import SERVICE_DOMAIN, SLUG, when
 from manifest_auth.text.machine_secrets import SecretKind
-from manifest_auth.text.wire import Time, Wire
+from manifest_auth.text.models import Time, Wire
 
-# Rows of service accounts: added, found, listed, changed.
-#
 # An account is a row of ``users`` of kind ``service``, and one of ``service_accounts``.
-
 
 MOST: Final = 50  # of one client, deleted ones apart
 
@@ -222,9 +219,6 @@ def _own_values(account: ServiceAccount, prefix: str) -> dict[str, Any]:
     return {f"{prefix}{name}": getattr(account, name) for name in _PUT_IN}
 
 
-# Service accounts as clients of OAuth 2.0: found by the client id, which names account and tenant.
-
-
 _T = tenants.c
 
 
@@ -259,9 +253,6 @@ _BY_CLIENT_ID = cross_tenant(
 async def find_oauth_account(store: Store, account_id: int) -> OAuthAccount | None:
     """The account, in one statement and never from a cache; None where it may not come in."""
     return await store.look_up(_BY_CLIENT_ID, id=account_id)
-
-
-# Records of the use of a service account: when a secret was last used, and an event an hour in the trail.
 
 
 TOUCH_EVERY_MS: Final = 60_000

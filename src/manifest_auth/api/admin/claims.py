@@ -11,7 +11,7 @@ from manifest_auth import tenants
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
 from manifest_auth.api.admin.providers import Deleted
-from manifest_auth.clients import claim_directory, domain_checks
+from manifest_auth.clients import domain_checks
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, RateLimited, SsoFailed, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Items, Route, Time, Wire, flow_cookie, ok, redirect
 from manifest_auth.http.sign_in_answer import CallbackQuery, callback_params
@@ -20,10 +20,10 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof
 from manifest_auth.sign_in.directory_proof import ProveData
 from manifest_auth.store import Filters, SystemUnit
-from manifest_auth.tenants.claims import Claim, directories, domains, pinned_names
+from manifest_auth.tenants.claims import Claim, directories, domains
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import DOMAIN
-from manifest_auth.text.json_schema import GUID_IN_ANY_CASE, matching
+from manifest_auth.text.models import GUID_IN_ANY_CASE, matching
 
 State = Literal["pending", "proved", "failing", "lapsed"]
 
@@ -175,7 +175,9 @@ def _directory(call: Call[Any]) -> str:
 async def _claim_directory(ctx: RequestContext, call: Call[DirectoryBody]) -> DirectoryData:
     body = call.body
     return _data(
-        await client_scope.write(ctx, call, lambda unit: claim_directory.claim(unit, ctx, body.directory, body.cloud))
+        await client_scope.write(
+            ctx, call, lambda unit: domain_checks.claim_directory(unit, ctx, body.directory, body.cloud)
+        )
     )
 
 
@@ -190,7 +192,7 @@ async def _get_directory(ctx: RequestContext, call: Call[None]) -> DirectoryData
 
 
 async def _release(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
-    await client_scope.write(ctx, call, lambda unit: claim_directory.release(unit, ctx, _directory(call)))
+    await client_scope.write(ctx, call, lambda unit: domain_checks.release_directory(unit, ctx, _directory(call)))
     return DirectoryNothing()
 
 
@@ -246,19 +248,19 @@ async def _list_pins(ctx: RequestContext, call: Call[None]) -> Items[PinData]:
     asked = call.parameters
     filters = Filters().search(asked.q)
     return await ctx.services.store.read(
-        lambda unit: lists.page(PinData.of, unit, pinned_names.LISTING, asked, filters)
+        lambda unit: lists.page(PinData.of, unit, domains.PINNED_NAMES, asked, filters)
     )
 
 
 async def _pin(ctx: RequestContext, call: Call[PinBody]) -> PinData:
-    def work(unit: SystemUnit) -> pinned_names.Pin:
-        return pinned_names.pin(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
+    def work(unit: SystemUnit) -> domains.Pin:
+        return domains.pin_name(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
 
     return PinData.of(await ctx.services.store.write(work))
 
 
 async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
-    await ctx.services.store.write(lambda unit: pinned_names.unpin(unit, ctx, call.path["name"]))
+    await ctx.services.store.write(lambda unit: domains.unpin_name(unit, ctx, call.path["name"]))
     return Unpinned()
 
 
@@ -277,7 +279,7 @@ ROUTES = (
     Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,),
           operation="adminRevokeDirectoryFromClient"),
     Route("GET", _NAMES, _list_pins, Access.ADMIN, "Provider names that are pinned to a client",
-          query=lists.query(pinned_names.LISTING.sorts, "NAME")),
+          query=lists.query(domains.PINNED_NAMES.sorts, "NAME")),
     Route("PUT", f"{_NAMES}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
           refusals=(ValidationError, NotFound)),
     Route("DELETE", f"{_NAMES}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name", refusals=(NotFound,)),

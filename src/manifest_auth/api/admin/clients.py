@@ -12,8 +12,8 @@ from manifest_auth import accounts, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
-from manifest_auth.clients import branding, client_lifecycle, client_settings
-from manifest_auth.clients.branding import BrandData
+from manifest_auth.clients import client_lifecycle, client_settings
+from manifest_auth.clients.client_settings import BrandData
 from manifest_auth.errors import (
     Conflict,
     Forbidden,
@@ -29,8 +29,7 @@ from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import ClientData, StoredSettings, Tenant, TenantSettingsChange
 from manifest_auth.tenants.png import MOST_BYTES
 from manifest_auth.text import fields
-from manifest_auth.text.json_schema import IDENTIFIER
-from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.models import IDENTIFIER, ErrorCollector
 
 Name = Annotated[str, fields.CLIENT_NAME.meta]
 _NOTHING_NEW = TenantSettingsChange()
@@ -235,7 +234,7 @@ def _of_user(path: str, access: Access) -> tuple[Route, ...]:
 
 
 def _brand_data(unit: TenantUnit) -> BrandData:
-    return branding.brand_of(unit, tenants.get(unit, unit.tenant_id))
+    return client_settings.brand_of(unit, tenants.get(unit, unit.tenant_id))
 
 
 async def _read(ctx: RequestContext, call: Call[None]) -> BrandData:
@@ -250,7 +249,7 @@ async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandDa
     data = b"".join([part async for part in call.body])
 
     def work(unit: TenantUnit) -> BrandData:
-        branding.put_logo(unit, ctx, data)
+        client_settings.put_logo(unit, ctx, data)
         return _brand_data(unit)
 
     return await client_scope.write(ctx, call, work)
@@ -258,7 +257,7 @@ async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandDa
 
 async def _drop(ctx: RequestContext, call: Call[None]) -> BrandData:
     def work(unit: TenantUnit) -> BrandData:
-        branding.drop_logo(unit, ctx)
+        client_settings.drop_logo(unit, ctx)
         return _brand_data(unit)
 
     return await client_scope.write(ctx, call, work)

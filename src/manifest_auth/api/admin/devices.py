@@ -7,18 +7,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.accounts import badges, device_apps, shared_devices
-from manifest_auth.accounts.badges import Badge, NewBadge, Overview
-from manifest_auth.accounts.device_apps import DeviceApp
-from manifest_auth.accounts.pins import BadgePinData
-from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, seen_after
+from manifest_auth.accounts import badges, shared_devices
+from manifest_auth.accounts.badges import Badge, BadgePinData, NewBadge, Overview
+from manifest_auth.accounts.shared_devices import DeviceApp, Enrolment, NewEnrolment, seen_after
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
-from manifest_auth.clients.badge_pins import TemporaryPinData, reset_badge_pin
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.badge import TemporaryPinData, reset_badge_pin
 from manifest_auth.store import Filters
 from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.canonical import when
@@ -212,7 +210,7 @@ class DeviceAppRemoved(Wire, frozen=True):
 
 
 async def _list_device_apps(ctx: RequestContext, call: Call[None]) -> Items[DeviceAppData]:
-    found = await client_scope.read(ctx, call, device_apps.list_all)
+    found = await client_scope.read(ctx, call, shared_devices.list_apps)
     return lists.part(found, DeviceAppData.of, call.parameters, "device_apps", _device_app_place)
 
 
@@ -222,17 +220,21 @@ def _device_app_place(app: DeviceApp) -> tuple[int, str]:
 
 async def _create(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
     random, name = ctx.services.random, call.body.name
-    return DeviceAppData.of(await client_scope.write(ctx, call, lambda own: device_apps.create(own, ctx, random, name)))
+    return DeviceAppData.of(
+        await client_scope.write(ctx, call, lambda own: shared_devices.create_app(own, ctx, random, name))
+    )
 
 
 async def _rename(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
     app, name = call.path["app"], call.body.name
-    return DeviceAppData.of(await client_scope.write(ctx, call, lambda own: device_apps.rename(own, ctx, app, name)))
+    return DeviceAppData.of(
+        await client_scope.write(ctx, call, lambda own: shared_devices.rename_app(own, ctx, app, name))
+    )
 
 
 async def _remove_device_app(ctx: RequestContext, call: Call[None]) -> DeviceAppRemoved:
     app = call.path["app"]
-    return DeviceAppRemoved(await client_scope.write(ctx, call, lambda own: device_apps.remove(own, ctx, app)))
+    return DeviceAppRemoved(await client_scope.write(ctx, call, lambda own: shared_devices.remove_app(own, ctx, app)))
 
 
 def _device_app_routes(base: str, access: Access) -> tuple[Route, ...]:

@@ -22,8 +22,7 @@ from manifest_auth.store import Filters
 from manifest_auth.store.migrate import HEAD
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import ADDRESS, when
-from manifest_auth.text.json_schema import having, matching, none_of
-from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.models import ErrorCollector, having, matching, none_of
 from manifest_auth.throttle import throttle
 
 

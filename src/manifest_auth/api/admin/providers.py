@@ -15,17 +15,22 @@ from msgspec import Meta
 from manifest_auth import accounts, providers
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import client_of
-from manifest_auth.clients.providers.changes import change, delete, draft_of, prepare, prepare_key, switch
-from manifest_auth.clients.providers.diagnosis import diagnose, verdict
-from manifest_auth.clients.providers.models import (
+from manifest_auth.clients.providers.changes import (
     ExaminedData,
     FindingData,
     KindName,
     ProviderBody,
     ProviderChange,
     ProviderData,
+    change,
+    delete,
+    draft_of,
+    prepare,
+    prepare_key,
     provider_data,
+    switch,
 )
+from manifest_auth.clients.providers.diagnosis import diagnose, verdict
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Items, Route, Wire, items_of
 from manifest_auth.permissions import Permission

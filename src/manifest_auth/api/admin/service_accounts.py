@@ -25,8 +25,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import NETWORK, SLUG, when
-from manifest_auth.text.json_schema import matching, one_of
 from manifest_auth.text.machine_secrets import SecretKind
+from manifest_auth.text.models import matching, one_of_texts
 
 Name = Annotated[
     str,
@@ -39,7 +39,9 @@ Name = Annotated[
 ]
 Description = Annotated[str, fields.SERVICE_DESCRIPTION.meta, Meta(description="What it is for.")]
 Roles = Annotated[
-    list[Annotated[Role, Meta(extra_json_schema=one_of(*(role.value for role in Role if role is not Role.ADMIN)))]],
+    list[
+        Annotated[Role, Meta(extra_json_schema=one_of_texts(*(role.value for role in Role if role is not Role.ADMIN)))]
+    ],
     Meta(min_length=1, max_length=7, description="Never `Admin`."),
 ]
 Scopes = Annotated[

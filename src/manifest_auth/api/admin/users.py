@@ -30,8 +30,7 @@ from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.fields import Details, Input, with_details
-from manifest_auth.text.json_schema import at_most_one
-from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.models import ErrorCollector, at_most_one
 
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import assignments, files, jobs, records, templates, versions
+from manifest_auth.work import files, job_operations, jobs, records, templates, versions
 from manifest_auth.work.files import File
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
@@ -158,7 +158,7 @@ class JobStep(NamedTuple):
 
 def _read_assigned(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
-    for one in assignments.of_jobs(unit, job_ids):
+    for one in job_operations.assignments_of(unit, job_ids):
         found.setdefault(one.job_id, []).append(one.user_id)
     return found
 

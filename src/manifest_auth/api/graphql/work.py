@@ -31,7 +31,6 @@ from manifest_auth.text import fields
 from manifest_auth.work import (
     Actor,
     actor_of,
-    assignments,
     job_operations,
     job_rules,
     jobs,
@@ -288,11 +287,11 @@ async def _update_job(_root: Any, info: Any, id: int, input: dict[str, Any]) -> 
 
 
 async def _assign(_root: Any, info: Any, jobId: int, userId: int) -> Job:
-    return await _write(info.context, assignments.assign, jobId, userId)
+    return await _write(info.context, job_operations.assign, jobId, userId)
 
 
 async def _unassign(_root: Any, info: Any, jobId: int, userId: int) -> Job:
-    return await _write(info.context, assignments.unassign, jobId, userId)
+    return await _write(info.context, job_operations.unassign, jobId, userId)
 
 
 async def _start(_root: Any, info: Any, id: int) -> Job:

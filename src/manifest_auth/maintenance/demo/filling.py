@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Draft, users
-from manifest_auth.accounts.admins import console
+from manifest_auth.accounts.admins import management
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import AuditFilters
 from manifest_auth.clients import audit_views, client_settings
@@ -383,7 +383,7 @@ def _addresses(base: str) -> list[str]:
         "Manifest Auth with demo data",
         "",
         f"Open {base}/sign-in in a browser and sign in as one of the users,",
-        f"or {base}{console.PATH}, the console of the installation, as `{ADMIN}`.",
+        f"or {base}{management.PATH}, the console of the installation, as `{ADMIN}`.",
         "",
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from manifest_auth import tenants
-from manifest_auth.accounts import device_apps
+from manifest_auth.accounts import shared_devices
 from manifest_auth.accounts.factors.trusted_browsers import TrustedData
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, session_cookie
@@ -101,7 +101,7 @@ async def _devices_list(ctx: RequestContext, call: PageCall[Any], done: str = ""
         return DevicesView(
             said=done,
             devices=[row for row in rows if row.app_id is not None],
-            apps=device_apps.names(unit),
+            apps=shared_devices.app_names(unit),
             may_pair=settings.pairing.scan,
             by_code=settings.pairing.code,
             browsers=found.trusted,

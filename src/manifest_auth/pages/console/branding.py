@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from manifest_auth import tenants
-from manifest_auth.clients import branding, client_settings
+from manifest_auth.clients import client_settings
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Answer
 from manifest_auth.http.answers import JSON
@@ -88,7 +88,7 @@ async def _again(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | An
 
 def _view(unit: TenantUnit, typed: BrandingForm | None, *, done: str = "", is_preview: bool = False) -> BrandingView:
     tenant = tenants.get(unit, unit.tenant_id)
-    brand, stored = branding.brand_of(unit, tenant), tenants.settings_of(tenant.settings).branding
+    brand, stored = client_settings.brand_of(unit, tenant), tenants.settings_of(tenant.settings).branding
     form = typed or BrandingForm(name=stored.name, accent=stored.accent)
     accent = form.accent.strip().lower()
     return BrandingView(
@@ -149,12 +149,12 @@ async def _preview(ctx: RequestContext, call: PageCall[BrandingForm]) -> View:
 async def _put_logo(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
     if not call.upload:
         raise ValidationError(details=[("logo", "Choose a PNG file first")])
-    await ctx.store.write(lambda unit: branding.put_logo(unit, ctx, call.upload))
+    await ctx.store.write(lambda unit: client_settings.put_logo(unit, ctx, call.upload))
     return "logo"
 
 
 async def _drop_logo(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
-    await ctx.store.write(lambda unit: branding.drop_logo(unit, ctx))
+    await ctx.store.write(lambda unit: client_settings.drop_logo(unit, ctx))
     return "no-logo"
 
 

@@ -9,12 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import tenants
-from manifest_auth.accounts import badges, device_apps, shared_devices, users
-from manifest_auth.accounts.badges import Badge, NewBadge
-from manifest_auth.accounts.device_apps import DeviceApp
-from manifest_auth.accounts.pins import BadgePinData
-from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment, SharedDevice, seen_after
-from manifest_auth.clients.badge_pins import TemporaryPinData, reset_badge_pin
+from manifest_auth.accounts import badges, shared_devices, users
+from manifest_auth.accounts.badges import Badge, BadgePinData, NewBadge
+from manifest_auth.accounts.shared_devices import DeviceApp, Enrolment, NewEnrolment, SharedDevice, seen_after
 from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, rendering, step_up
@@ -22,6 +19,7 @@ from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import settings_page, users_page
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.badge import TemporaryPinData, reset_badge_pin
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
 
@@ -44,11 +42,11 @@ class AppsView(msgspec.Struct, frozen=True):
     apps: list[DeviceApp]
     done: str
     name: str = ""
-    most: int = device_apps.MOST
+    most: int = shared_devices.MOST_APPS
 
 
 async def _apps_view(ctx: RequestContext, call: PageCall[Any], done: str = "", name: str = "") -> View:
-    return await frame.shown(ctx, lambda unit: AppsView(device_apps.list_all(unit), done, name))
+    return await frame.shown(ctx, lambda unit: AppsView(shared_devices.list_apps(unit), done, name))
 
 
 async def _show_apps(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -64,9 +62,9 @@ async def _act_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answ
 
     def work(unit: TenantUnit) -> None:
         if form.act == "app-made":
-            device_apps.create(unit, ctx, random, form.name.strip())
+            shared_devices.create_app(unit, ctx, random, form.name.strip())
         else:
-            device_apps.remove(unit, ctx, form.app)
+            shared_devices.remove_app(unit, ctx, form.app)
 
     try:
         await ctx.store.write(work)

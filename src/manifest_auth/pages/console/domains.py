@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from manifest_auth.clients import claim_directory, domain_checks
+from manifest_auth.clients import domain_checks
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.pages import flash
@@ -116,7 +116,7 @@ async def _release(ctx: RequestContext, call: PageCall[DomainsForm], form: Domai
 
 
 async def _claim_directory(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:
-    await ctx.store.write(lambda unit: claim_directory.claim(unit, ctx, form.directory.strip(), form.cloud))
+    await ctx.store.write(lambda unit: domain_checks.claim_directory(unit, ctx, form.directory.strip(), form.cloud))
     return "claimed-directory"
 
 

@@ -10,7 +10,7 @@ from manifest_auth import audit
 from manifest_auth.audit import Event, EventFilter
 from manifest_auth.clients import client_standing
 from manifest_auth.clients.client_standing import ClientStanding, Usage
-from manifest_auth.clients.providers.recent_activity import RecentActivity, recent_activity
+from manifest_auth.clients.providers.diagnosis import RecentActivity, recent_activity
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from manifest_auth.clients.providers.recent_activity import RecentActivity
+from manifest_auth.clients.providers.diagnosis import RecentActivity
 from manifest_auth.errors import ValidationError
 from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset, fitting
 from manifest_auth.permissions import Role, role_names

@@ -11,10 +11,18 @@ import msgspec
 
 from manifest_auth import accounts, providers
 from manifest_auth.clients.providers import diagnosis
-from manifest_auth.clients.providers.changes import change, delete, draft_of, prepare, prepare_key, switch
-from manifest_auth.clients.providers.diagnosis import diagnose, verdict
-from manifest_auth.clients.providers.models import ProviderBody, ProviderChange, provider_data
-from manifest_auth.clients.providers.recent_activity import RecentActivity, recent_activity
+from manifest_auth.clients.providers.changes import (
+    ProviderBody,
+    ProviderChange,
+    change,
+    delete,
+    draft_of,
+    prepare,
+    prepare_key,
+    provider_data,
+    switch,
+)
+from manifest_auth.clients.providers.diagnosis import RecentActivity, diagnose, recent_activity, verdict
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer, flow_cookie, redirect
 from manifest_auth.http import page as with_policy

@@ -24,7 +24,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import LEAVES, StoredSettings, TenantSettingsChange
 from manifest_auth.tenants.rules import Effects, Leaf
-from manifest_auth.text.durations import seconds_of, spoken
+from manifest_auth.text.canonical import duration_seconds, spoken_duration
 from manifest_auth.text.models import convert
 
 # The form follows from the rules of :mod:`manifest_auth.tenants.rules`. A change is shown in words before it is saved.
@@ -219,7 +219,7 @@ def _asked(leaf: Leaf, typed: dict[str, str]) -> Any:
     if leaf.control == "check":
         return bool(text)
     if leaf.control == "length":
-        return seconds_of(text, leaf.name)
+        return duration_seconds(text, leaf.name)
     if leaf.control == "lines":
         return [one for line in text.splitlines() if (one := line.strip())]
     if leaf.control == "select":
@@ -244,7 +244,7 @@ def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: s
     stored, by_admin = _stored(unit), _is_admin(unit, ctx)
     kept = _typed_of(stored)
     texts: dict[str, str] = kept if typed is None else msgspec.to_builtins(typed)
-    limits = dict(zip(_LENGTHS, map(spoken, tenants.installation_lengths(ctx.services.settings)), strict=True))
+    limits = dict(zip(_LENGTHS, map(spoken_duration, tenants.installation_lengths(ctx.services.settings)), strict=True))
 
     def shown(leaf: Leaf) -> RuleView:
         limit = f" At most {limits[leaf.name]}." if leaf.name in limits else ""
@@ -300,7 +300,7 @@ def _typed_of(stored: StoredSettings) -> dict[str, str]:
         elif leaf.control == "check":
             texts[leaf.name] = "on" if value else ""
         elif leaf.control == "length":
-            texts[leaf.name] = spoken(value)
+            texts[leaf.name] = spoken_duration(value)
         else:
             texts[leaf.name] = "\n".join(value) if leaf.control == "lines" else _text(value)
     return texts

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.accounts.admins import console as admin_console
+from manifest_auth.accounts.admins import management as admin_console
 from manifest_auth.errors import (
     InvalidCredentials,
     InvalidToken,

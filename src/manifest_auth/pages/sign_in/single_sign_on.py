@@ -66,10 +66,9 @@ from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.store import StoreUnavailable, SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import fields
-from manifest_auth.text.json_schema import BASE64
 from manifest_auth.text.languages import Words, catalogue, shown
 from manifest_auth.text.languages import marked as _
-from manifest_auth.text.models import convert, from_texts
+from manifest_auth.text.models import BASE64, convert, from_texts
 
 _TRIED = "tried"  # where a request keeps what it named
 _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)

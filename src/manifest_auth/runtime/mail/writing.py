@@ -11,7 +11,7 @@ from typing import NamedTuple, NewType
 
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import Words, catalogue
-from manifest_auth.text.wire import Wire
+from manifest_auth.text.models import Wire
 
 
 class Email(NamedTuple):

@@ -18,7 +18,7 @@ from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import DAY, HOUR, Settings
 from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
-from manifest_auth.text.wire import Time, Wire
+from manifest_auth.text.models import Time, Wire
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey  # imported only for ES256

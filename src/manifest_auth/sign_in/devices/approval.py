@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from msgspec import UNSET, UnsetType
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import device_apps, users
+from manifest_auth.accounts import shared_devices, users
 from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
@@ -22,11 +22,11 @@ from manifest_auth.sign_in.devices import grants
 from manifest_auth.sign_in.devices.grants import CODE_MS, LIFE_MS, Approval, Grant, Pairing
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.tenants.device_rules import PairingRules, networks
+from manifest_auth.tenants.rules import PairingRules, networks
 from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import Time, Wire
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters
-from manifest_auth.text.wire import Time, Wire
 from manifest_auth.throttle.throttle import network_of
 
 # Whether a device and its person are in the same network: closes a code that is sent to someone elsewhere.
@@ -86,7 +86,7 @@ def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> DeviceData:
     """The device of a grant, as the caller sees it."""
     rules, settings = rules_of(ctx), ctx.services.settings
     return DeviceData(
-        app=device_apps.names(unit).get(grant.app_id, grant.app_id),
+        app=shared_devices.app_names(unit).get(grant.app_id, grant.app_id),
         name=grant.device_name,
         address=grant.address,
         same_network=is_same(settings, rules, grant.address, ctx.address),

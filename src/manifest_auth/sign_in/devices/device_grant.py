@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import device_apps, users
-from manifest_auth.accounts.device_apps import OAuthApp
+from manifest_auth.accounts import shared_devices, users
+from manifest_auth.accounts.shared_devices import OAuthApp
 from manifest_auth.audit import Event
 from manifest_auth.context import DEVICE
 from manifest_auth.errors import AccountDisabled, Forbidden, InvalidToken, TokenExpired
@@ -21,7 +21,7 @@ from manifest_auth.sign_in.completion import SignedInDevice
 from manifest_auth.sign_in.devices import grants
 from manifest_auth.sign_in.devices.grants import Grant
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants.device_rules import PairingRules
+from manifest_auth.tenants.rules import PairingRules
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters
 
 # A device asks to be let in: by a code that it shows, or by one that it scanned.
@@ -53,7 +53,7 @@ async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> OAuthA
     """The app that calls. Raises InvalidClient, also for one that shows a secret: apps have none."""
     if "client_secret" in fields or "client_assertion" in fields:
         raise InvalidClient("a device app authenticates by none")
-    found = await device_apps.find_app(ctx.services.store, fields.get("client_id", ""))
+    found = await shared_devices.find_app(ctx.services.store, fields.get("client_id", ""))
     if found is None:
         raise InvalidClient("no such app, or its client is suspended")
     return found

@@ -41,7 +41,7 @@ from manifest_auth.sign_in.providers.oidc import (
 )
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants.claims import pinned_names
+from manifest_auth.tenants.claims import domains
 from manifest_auth.text.languages import marked as _
 
 START = "/api/client/auth/ms-dynamics"
@@ -88,7 +88,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
     settings = DynamicsSettings
     start = START
     summary = "Sign in with Microsoft Dynamics: redirects to the directory"
-    usual_name = pinned_names.DYNAMICS
+    usual_name = domains.DYNAMICS
     callbacks = (Callback(CALLBACK, "Where Microsoft sends the browser back to"),)
 
     def check_cloud(self, cloud: Cloud, own: DynamicsSettings) -> None:

@@ -54,9 +54,8 @@ from manifest_auth.sign_in.refusal_reasons import SUSPENDED, SWITCHED_OFF
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text.json_schema import matching
 from manifest_auth.text.languages import marked as _
-from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.models import ErrorCollector, matching
 
 # Settings of providers whose apps, such as Power Apps, call with an Entra ID access token.
 #

@@ -24,7 +24,7 @@ from manifest_auth.sign_in.return_addresses import is_web
 from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.claims import pinned_names
+from manifest_auth.tenants.claims import domains
 from manifest_auth.text.canonical import email_domain
 from manifest_auth.text.languages import marked as _
 
@@ -187,7 +187,7 @@ def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tena
             raise NotFound(reason=NO_CLIENT.text)
         return named
     name = asked.provider or kind.usual_name
-    meant = pinned_names.client_of(unit, name) if name is not None else None
+    meant = domains.client_of_name(unit, name) if name is not None else None
     if meant is None and asked.provider is not None:
         raise NotFound(reason=_NOT_PINNED.text)
     if meant is None:

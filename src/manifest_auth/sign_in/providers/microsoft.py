@@ -20,7 +20,7 @@ from manifest_auth.sign_in.providers import account_matching
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.kind import Kind, R
 from manifest_auth.text.canonical import EMAIL_SHAPE, email_key
-from manifest_auth.text.json_schema import matching
+from manifest_auth.text.models import matching
 
 DirectoryId = Annotated[
     str,

@@ -26,7 +26,7 @@ from manifest_auth.sign_in.second_factor.gate import Answer, Judged, open_challe
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings, step_up
 from manifest_auth.text import fields, scan_codes
-from manifest_auth.text.wire import Wire
+from manifest_auth.text.models import Wire
 
 # One's own passkeys: added, renamed and removed by their signed-in owner, who is asked for a recent proof.
 

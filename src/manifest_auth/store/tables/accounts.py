@@ -46,7 +46,7 @@ users = Table(
     time("last_sign_in_at", nullable=True),
     time("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
     Column("language", Text),  # of pages and e-mails, chosen by the user; null: none was chosen
-    # Bit mask of the second factors that count, see accounts/users/users.py: read with every user.
+    # Bit mask of the second factors that count, see accounts/users.py: read with every user.
     Column("factors", Integer, nullable=False, server_default="0"),
     time("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
     Column("kind", Text, nullable=False, server_default="person"),  # or `service`, see store/statements.py: USUAL

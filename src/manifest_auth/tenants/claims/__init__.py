@@ -5,7 +5,6 @@ has no effect until it counts: until it is proved, or the operator vouched for i
 Never decides what a provider may do with a claim.
 """
 
-from manifest_auth.tenants.claims import directories, domains, pinned_names
-from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
+from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.tenants.claims.dns_lookup import DomainRecords, record_of
-from manifest_auth.tenants.claims.domains import PENDING, Claim, domain_counts
+from manifest_auth.tenants.claims.domains import PENDING, Claim, ClaimOverview, domain_counts, list_all_claims

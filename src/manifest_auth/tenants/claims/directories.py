@@ -218,9 +218,6 @@ def _subject(directory: str) -> str:
     return f"directory:{directory}"
 
 
-# Administrators who may prove a Microsoft directory, by the roles in their token (``wids``).
-
-
 #: Role template ids, the same in every directory. No claims mapping of Microsoft's can write the claim ``wids``.
 ROLES = {
     "62e90394-69f5-4237-9190-012177145e10": "Global Administrator",

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from manifest_auth.runtime.logs import FilteringBoundLogger
 
 
-# Names that can be claimed as an e-mail domain, and the DNS record that proves a claim.
-
-
 _LABEL = "_manifest-auth-challenge"
 _VALUE = "manifest-domain-verification="
 
@@ -56,11 +53,8 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()  # ICANN's part and the private one, as bundled with the library
 
 
-# Looks up the TXT record that proves a domain, at name servers.
-#
 # Over TCP, since an attacker who does not see the question can forge an answer over UDP. Any doubt proves nothing: an
 # alias, a failure, servers that disagree, too many records.
-
 
 QUERY_S, ALL_SERVERS_S = 3.0, 5.0
 LOOKUP_INTERVAL_MS: Final = 10_000  # between two look-ups of one name that a client requests

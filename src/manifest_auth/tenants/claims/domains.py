@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b32encode
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Column, Table, Text, bindparam, delete, func, literal, or_, select, tuple_, update
 
-from manifest_auth import audit
+from manifest_auth import audit, tenants
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
-from manifest_auth.errors import Conflict, existing
+from manifest_auth.errors import Conflict, NotFound, ValidationError, existing
 from manifest_auth.runtime.clock import Random
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, columns, global_, tenant_scoped, upsert
-from manifest_auth.store.tables import domain_claims, domain_owners
-from manifest_auth.tenants import step_up
+from manifest_auth.store import (
+    CrossTenant,
+    Listing,
+    SystemUnit,
+    TenantUnit,
+    columns,
+    cross_tenant,
+    global_,
+    tenant_scoped,
+    upsert,
+)
+from manifest_auth.store.tables import directory_claims, domain_claims, domain_owners, provider_names
+from manifest_auth.store.tables import tenants as tenants_table
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.tenants.claims import dns_lookup
 from manifest_auth.tenants.claims.dns_lookup import Record, record_of
 from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector
 
-# Rows of ``domain_claims`` and ``domain_owners``.
-#
 # A claim counts exactly while ``domain_owners`` has it. The key there is the domain, so two clients cannot own one.
-
 
 PENDING, PROVED, FAILING, LAPSED = "pending", "proved", "failing", "lapsed"
 DNS, VOUCHED = "dns", "vouched"
@@ -174,9 +183,6 @@ def remove(unit: TenantUnit, domain: str) -> bool:
     return unit.change(_REMOVE, domain=domain) == 1
 
 
-# Claims on e-mail domains: add, vouch, release.
-
-
 #: All that a client learns about another client's claim.
 CLAIMED_ELSEWHERE: Final = "Another client of this installation holds this domain"
 
@@ -276,3 +282,140 @@ def _add(unit: TenantUnit, who: Acting, domain: str, random: Random) -> bool:
 def new_token(random: Random) -> str:
     """160 random bits as 32 characters."""
     return b32encode(random.bytes(20)).decode("ascii").lower()
+
+
+_PAGE = 500
+
+
+class ClaimOverview(NamedTuple):
+    """``kind``: ``domain`` or ``directory``; ``what``: the domain's name or the directory's id; ``client``: the
+    client's identifier."""
+
+    kind: str
+    what: str
+    tenant_id: int
+    client: str
+    state: str
+    proof: str | None
+    contested: int
+    claimed_by: str
+    reason: str
+
+
+def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_only: bool) -> CrossTenant[ClaimOverview]:
+    c = table.c
+    query = (
+        select(
+            literal(kind),
+            what,
+            c.tenant_id,
+            tenants_table.c.identifier,
+            c.state,
+            c.proof,
+            contested,
+            c.claimed_by,
+            c.reason,
+        )
+        .join(tenants_table, tenants_table.c.id == c.tenant_id)
+        .where(
+            tuple_(what, c.tenant_id)
+            > tuple_(bindparam("after_what", type_=Text()), bindparam("after_tenant", type_=BigInteger()))
+        )
+        .order_by(what, c.tenant_id)
+        .limit(_PAGE)
+    )
+    if open_only:
+        query = query.where(or_(c.state == PENDING, contested == 1))
+    return cross_tenant(
+        query, ClaimOverview, because="the operator decides which claims on domains and directories count"
+    )
+
+
+def _both(*, open_only: bool) -> tuple[CrossTenant[ClaimOverview], ...]:
+    domains, directories = domain_claims.c, directory_claims.c
+    return (
+        _all("domain", domain_claims, domains.domain, domains.contested, open_only=open_only),
+        _all("directory", directory_claims, directories.directory, literal(0), open_only=open_only),
+    )
+
+
+_EVERY, _OPEN = _both(open_only=False), _both(open_only=True)
+
+
+def list_all_claims(unit: SystemUnit, *, to_settle: bool = False) -> Iterator[ClaimOverview]:
+    """All claims, by kind, name and client. ``to_settle``: only those not proved, or contested."""
+    for statement in _OPEN if to_settle else _EVERY:
+        what, tenant_id = "", 0
+        while page := unit.all(statement, after_what=what, after_tenant=tenant_id):
+            yield from page
+            what, tenant_id = page[-1].what, page[-1].tenant_id
+            if len(page) < _PAGE:
+                break
+
+
+# An unpinned name means a client's provider only where the installation has one client. So the names that one client
+# chooses do not affect other clients.
+
+DYNAMICS = "ms-dynamics"  # the name meant by a start that names neither client nor provider
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
+
+
+class Pin(NamedTuple):
+    """A pinned name, and the identifier of its client."""
+
+    name: str
+    client: str
+
+    @property
+    def id(self) -> str:
+        """The key that lists are ordered by."""
+        return self.name
+
+
+_N, _T = provider_names.c, tenants_table.c
+PINNED_NAMES = Listing(
+    select(_N.name, _T.identifier).select_from(provider_names.join(tenants_table, _T.id == _N.tenant_id)),
+    Pin,
+    key=_N.name,
+    sorts={"NAME": _N.name},
+    filters={"search": _N.name.like(bindparam("like"), escape="\\")},
+    owned=False,
+)
+_FIND_PIN = global_(select(_N.tenant_id).where(_N.name == bindparam("name")), int)
+_PIN = global_(
+    upsert(provider_names)
+    .values(name=bindparam("name"), tenant_id=bindparam("client"))
+    .on_conflict_do_update(index_elements=["name"], set_={"tenant_id": bindparam("client")})
+)
+_UNPIN = global_(delete(provider_names).where(_N.name == bindparam("of_name")))
+
+
+def client_of_name(unit: SystemUnit, name: str) -> Tenant | None:
+    """The client whose provider a name means; None: no client."""
+    found = unit.first(_FIND_PIN, name=name)
+    return tenants.get(unit, found) if found is not None else tenants.find_only(unit)
+
+
+def pin_name(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
+    """Pins the name to the client. Raises ValidationError."""
+    step_up.check(who, Act.PROVIDERS)
+    if not _NAME.match(name):
+        raise ValidationError(details=[("name", "No provider can have this name")])
+    before = unit.first(_FIND_PIN, name=name)
+    unit.change(_PIN, name=name, client=tenant.id)
+    _record_pin(unit, who, name, before, tenant.id)
+    return Pin(name, tenant.identifier)
+
+
+def unpin_name(unit: SystemUnit, who: Acting, name: str) -> None:
+    """Unpins the name. Raises NotFound."""
+    step_up.check(who, Act.PROVIDERS)
+    before = unit.first(_FIND_PIN, name=name)
+    if before is None or not unit.change(_UNPIN, of_name=name):
+        raise NotFound()
+    _record_pin(unit, who, name, before, None)
+
+
+def _record_pin(unit: SystemUnit, who: Acting, name: str, before: int | None, after: int | None) -> None:
+    change = {"before": before, "after": after}
+    audit.record_installation(unit, who, Event.PROVIDER_NAME_PINNED, f"provider-name:{name}", **change)
