@@ -60,6 +60,23 @@ async def test_a_user_admin_does_nothing_to_an_admins_account(shared: Team, name
     assert (await shared.app.me(client_admin.token)).status == 200
 
 
+@rule("RANK")
+async def test_a_user_admin_reaches_no_admins_account_by_rest_either(team: Team) -> None:
+    """At each address below that of a user: reads at most which providers know the Admin, and changes nothing."""
+    boss, bodies = await team.member("Admin"), {"/badges": {"kind": "standard"}, "/reset": {"reason": "Lost phone"}}
+    described = (await team.app.get("/openapi.json")).json["paths"]
+    found = {}
+    for path in (path for path in described if path.startswith("/api/client/users/{")):
+        address = path.replace("{user}", str(boss.id), 1).replace("{identity}", "1").replace("{", "x").replace("}", "")
+        for method in described[path].keys() & {"get", "post", "put", "patch", "delete"}:
+            body = next((body for end, body in bodies.items() if method == "post" and path.endswith(end)), None)
+            token = (await team.member("User Admin")).token
+            found[f"{method} {path}"] = (await team.app.send(method.upper(), address, body, token=token)).refusal
+    assert len(found) >= 12
+    assert {what for what, how in found.items() if how != "FORBIDDEN"} == {"get /api/client/users/{user}/identities"}
+    assert (await team.app.me(boss.token)).status == 200
+
+
 @pytest.mark.parametrize("name", ON_SOMEBODY)
 async def test_a_user_admin_does_nothing_to_an_admin_who_is_deactivated(team: Team, name: str) -> None:
     asleep, _ = await new_user(team.app, team.client, roles=["Admin", "Viewer"])
