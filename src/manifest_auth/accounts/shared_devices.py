@@ -9,6 +9,7 @@ import base64
 import hashlib
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, select, update
 
 from manifest_auth import audit, tenants
@@ -25,7 +26,9 @@ from manifest_auth.store.tables import device_apps, device_enrolments, device_gr
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields, scan_codes
+from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import Time, Wire
 from manifest_auth.text.scan_codes import ScanKind
 
 # A token has 256 random bits; the store has its SHA-256. A device that no one used for 90 days is no longer known.
@@ -34,16 +37,14 @@ UNUSED_MS: Final = 90 * DAY * 1000
 TOUCH_EVERY_MS: Final = 60_000
 
 
-class SharedDevice(NamedTuple):
-    """``enrolled_by``: the actor who made its code. Times in milliseconds."""
-
+class SharedDeviceData(Wire, frozen=True):
+    # ``enrolled_by``: the actor who made its code.
     id: str
     name: str
     place: str
-    enrolled_at: int
+    enrolled_at: Time
     enrolled_by: str
-    seen_at: int
-    removed_at: int | None
+    seen_at: Time
 
 
 class FoundDevice(NamedTuple):
@@ -56,7 +57,7 @@ class FoundDevice(NamedTuple):
 
 
 _D, _T = enrolled_devices.c, tenants_table.c
-_DEVICE = select(*(_D[name] for name in SharedDevice._fields))
+_DEVICE = select(*(_D[name] for name in SharedDeviceData.__struct_fields__))
 _SEEN_AFTER = bindparam("seen_after", type_=BigInteger())
 _KNOWN = (_D.removed_at.is_(None), _D.seen_at > _SEEN_AFTER)
 _BY_TOKEN = cross_tenant(
@@ -66,7 +67,7 @@ _BY_TOKEN = cross_tenant(
     FoundDevice,
     because="a device shows its token and nothing else; the token names the tenant",
 )
-_LOCK = tenant_scoped(_DEVICE.where(_D.id == bindparam("of_id"), *_KNOWN).with_for_update(), SharedDevice)
+_LOCK = tenant_scoped(_DEVICE.where(_D.id == bindparam("of_id"), *_KNOWN).with_for_update(), SharedDeviceData)
 _COUNT_DEVICES = tenant_scoped(select(func.count()).select_from(enrolled_devices).where(*_KNOWN), int)
 _NEW_DEVICE = ("id", "name", "place", "token", "enrolled_at", "enrolled_by", "seen_at")
 _ADD_DEVICE = tenant_scoped(insert(enrolled_devices).values({name: bindparam(name) for name in _NEW_DEVICE}))
@@ -79,7 +80,7 @@ _SEEN = tenant_scoped(
 #: The devices that are known. Filters take ``like``; every read takes ``seen_after`` (:func:`seen_after`).
 LISTING = Listing(
     _DEVICE.where(*_KNOWN),
-    SharedDevice,
+    SharedDeviceData,
     key=_D.id,
     sorts={"ENROLLED": _D.enrolled_at},
     filters={"search": func.lower(_D.name + " " + _D.place).like(bindparam("like"), escape="\\")},
@@ -96,7 +97,7 @@ def find_by_token(unit: SystemUnit, token: str, now: int) -> FoundDevice | None:
     return unit.first(_BY_TOKEN, token=token_hash(token), seen_after=seen_after(now))
 
 
-def lock_devices(unit: TenantUnit, device_id: str, now: int) -> SharedDevice | None:
+def lock_devices(unit: TenantUnit, device_id: str, now: int) -> SharedDeviceData | None:
     """A device that is known, locked until the transaction ends."""
     return unit.first(_LOCK, of_id=device_id, seen_after=seen_after(now))
 
@@ -104,11 +105,6 @@ def lock_devices(unit: TenantUnit, device_id: str, now: int) -> SharedDevice | N
 def count_devices(unit: TenantUnit, now: int) -> int:
     """How many devices are known."""
     return unit.one(_COUNT_DEVICES, seen_after=seen_after(now))
-
-
-def add_device(unit: TenantUnit, device: SharedDevice, token: str) -> None:
-    known = {name: getattr(device, name) for name in _NEW_DEVICE if name != "token"}
-    unit.change(_ADD_DEVICE, token=token_hash(token), **known)
 
 
 def delete_device(unit: TenantUnit, device_id: str, now: int) -> None:
@@ -128,33 +124,32 @@ def token_hash(token: str) -> str:
 LIFE_S: Final = 10 * MINUTE
 
 
-class Enrolment(NamedTuple):
-    """``created_by``: the actor, as in the audit trail. Times in milliseconds."""
-
+class EnrolmentData(Wire, frozen=True):
+    # ``created_by``: the actor, as in the audit trail.
     id: str
     name: str
     place: str
-    created_at: int
+    created_at: Time
     created_by: str
-    expires_at: int
+    expires_at: Time
 
 
 class NewEnrolment(NamedTuple):
     """``code``: to scan; ``letters``: to type. Neither is stored."""
 
-    enrolment: Enrolment
+    enrolment: EnrolmentData
     code: str
     letters: str
 
 
 _E = device_enrolments.c
-_ALL = select(*(_E[name] for name in Enrolment._fields))
+_ALL = select(*(_E[name] for name in EnrolmentData.__struct_fields__))
 _OPEN = (_E.used_at.is_(None), _E.expires_at > bindparam("now", type_=BigInteger))
-_LIST = tenant_scoped(_ALL.where(*_OPEN).order_by(_E.created_at, _E.id), Enrolment)
+_LIST = tenant_scoped(_ALL.where(*_OPEN).order_by(_E.created_at, _E.id), EnrolmentData)
 _COUNT_OPEN = tenant_scoped(select(func.count()).select_from(device_enrolments).where(*_OPEN), int)
-_BY_CODE = tenant_scoped(_ALL.where(_E.code == bindparam("code"), *_OPEN), Enrolment)
-_BY_LETTERS = tenant_scoped(_ALL.where(_E.typed == bindparam("typed"), *_OPEN), Enrolment)
-_NEW = (*Enrolment._fields, "code", "typed")
+_BY_CODE = tenant_scoped(_ALL.where(_E.code == bindparam("code"), *_OPEN), EnrolmentData)
+_BY_LETTERS = tenant_scoped(_ALL.where(_E.typed == bindparam("typed"), *_OPEN), EnrolmentData)
+_NEW = (*EnrolmentData.__struct_fields__, "code", "typed")
 _ADD = tenant_scoped(insert(device_enrolments).values({name: bindparam(name) for name in _NEW}))
 _USE = tenant_scoped(
     update(device_enrolments).where(_E.id == bindparam("of_id"), *_OPEN).values(used_at=bindparam("at"))
@@ -162,21 +157,11 @@ _USE = tenant_scoped(
 _DROP = tenant_scoped(delete(device_enrolments).where(_E.id == bindparam("of_id"), *_OPEN))
 
 
-def add_enrolment(unit: TenantUnit, enrolment: Enrolment, code_hash: str, letters: str) -> None:
-    """``letters``: as :func:`manifest_auth.text.scan_codes.random_letters` made them."""
-    unit.change(_ADD, code=code_hash, typed=_mac(unit, letters), **enrolment._asdict())
-
-
-def list_open(unit: TenantUnit, now: int) -> list[Enrolment]:
-    """Those whose code still works, oldest first."""
-    return unit.all(_LIST, now=now)
-
-
 def count_open(unit: TenantUnit, now: int) -> int:
     return unit.one(_COUNT_OPEN, now=now)
 
 
-def find_enrolment(unit: TenantUnit, now: int, *, code_hash: str = "", letters: str = "") -> Enrolment | None:
+def find_enrolment(unit: TenantUnit, now: int, *, code_hash: str = "", letters: str = "") -> EnrolmentData | None:
     """The one with this code, or with these letters, where it still works."""
     if code_hash:
         return unit.first(_BY_CODE, code=code_hash, now=now)
@@ -216,22 +201,23 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
         raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
     code = scan_codes.make_scan_code(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     typed = scan_codes.random_letters(random.bytes, LETTERS)
-    made = Enrolment(
-        id=random.text(12),
-        name=name,
-        place=place,
-        created_at=now,
-        created_by=who.caller.actor,
-        expires_at=now + LIFE_S * 1000,
-    )
-    add_enrolment(unit, made, scan_codes.hash_of_scan_code(code), typed)
+    values = {
+        "id": random.text(12),
+        "name": name,
+        "place": place,
+        "created_at": now,
+        "created_by": who.caller.actor,
+        "expires_at": now + LIFE_S * 1000,
+    }
+    unit.change(_ADD, code=scan_codes.hash_of_scan_code(code), typed=_mac(unit, typed), **values)
+    made = EnrolmentData.of_columns(values.values())
     audit.record(unit, who, Event.DEVICE_ENROLMENT_BEGUN, f"enrolment:{made.id}", name=name, place=place)
     return NewEnrolment(made, code, typed)
 
 
-def list_enrolments(unit: TenantUnit, now: int) -> list[Enrolment]:
+def list_enrolments(unit: TenantUnit, now: int) -> list[EnrolmentData]:
     """Codes that still work, oldest first."""
-    return list_open(unit, now)
+    return unit.all(_LIST, now=now)
 
 
 def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
@@ -242,7 +228,9 @@ def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
     audit.record(unit, who, Event.DEVICE_ENROLMENT_DROPPED, f"enrolment:{enrolment_id}")
 
 
-def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, token: str) -> SharedDevice | None:
+def enrol(
+    unit: TenantUnit, acting: Acting, random: Random, found: EnrolmentData, token: str
+) -> SharedDeviceData | None:
     """The device that a code was made for, with its new ``token``. None where the code was used meanwhile, or its maker
     may make none any more."""
     now = acting.origin.at
@@ -250,16 +238,16 @@ def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, to
         return None
     if not use_enrolment(unit, found.id, now):
         return None
-    device = SharedDevice(
-        id=random.text(12),
-        name=found.name,
-        place=found.place,
-        enrolled_at=now,
-        enrolled_by=found.created_by,
-        seen_at=now,
-        removed_at=None,
-    )
-    add_device(unit, device, token)
+    values = {
+        "id": random.text(12),
+        "name": found.name,
+        "place": found.place,
+        "enrolled_at": now,
+        "enrolled_by": found.created_by,
+        "seen_at": now,
+    }
+    unit.change(_ADD_DEVICE, token=token_hash(token), **values)
+    device = SharedDeviceData.of_columns(values.values())
     detail = {"name": device.name, "place": device.place, "by": found.created_by}
     audit.record(unit, acting, Event.DEVICE_ENROLLED, f"device:{device.id}", **detail)
     return device
@@ -283,12 +271,12 @@ _NAME_OF_OWN = "Manifest"
 _A, _G, _APP_TENANT = device_apps.c, device_grants.c, tenants_table.c
 
 
-class DeviceApp(NamedTuple):
-    """``id``: the client id; ``created_at``: milliseconds, None for the app that every tenant has."""
+class DeviceAppData(Wire, frozen=True):
+    """``id``: the client id; ``createdAt``: null for the app that every client has."""
 
     id: str
     name: str
-    created_at: int | None
+    created_at: Time | None
 
     @property
     def subject(self) -> str:
@@ -306,9 +294,9 @@ class OAuthApp(NamedTuple):
     settings: str
 
 
-_APP = select(*(_A[name] for name in DeviceApp._fields))
-_LIST_APPS = tenant_scoped(_APP.order_by(_A.created_at, _A.id), DeviceApp)
-_GET_APP = tenant_scoped(_APP.where(_A.id == bindparam("id")), DeviceApp)
+_APP = select(*(_A[name] for name in DeviceAppData.__struct_fields__))
+_LIST_APPS = tenant_scoped(_APP.order_by(_A.created_at, _A.id), DeviceAppData)
+_GET_APP = tenant_scoped(_APP.where(_A.id == bindparam("id")), DeviceAppData)
 _COUNT_APPS = tenant_scoped(select(func.count()).select_from(device_apps), int)
 _NEW_APP = ("id", "name", "created_at", "created_by")
 _ADD_APP = tenant_scoped(insert(device_apps).values({name: bindparam(name) for name in _NEW_APP}))
@@ -351,9 +339,9 @@ def own_app_id(client: str) -> str:
     return OWN + client
 
 
-def list_apps(unit: TenantUnit) -> list[DeviceApp]:
+def list_apps(unit: TenantUnit) -> list[DeviceAppData]:
     """All apps of the tenant, the oldest first."""
-    own = DeviceApp(own_app_id(tenants.get(unit, unit.tenant_id).identifier), _NAME_OF_OWN, None)
+    own = DeviceAppData(own_app_id(tenants.get(unit, unit.tenant_id).identifier), _NAME_OF_OWN, None)
     return [own, *unit.all(_LIST_APPS)]
 
 
@@ -362,24 +350,25 @@ def app_names(unit: TenantUnit) -> dict[str, str]:
     return {app.id: app.name for app in list_apps(unit)}
 
 
-def create_app(unit: TenantUnit, who: Request, random: Random, name: str) -> DeviceApp:
+def create_app(unit: TenantUnit, who: Request, random: Random, name: str) -> DeviceAppData:
     """Makes an app. Raises Forbidden, ReauthenticationRequired, ValidationError, and Conflict where there are too
     many."""
     _check_app(unit, who)
     named = fields.APP_NAME.check(name, "name")
     if unit.one(_COUNT_APPS) >= MOST_APPS:
         raise Conflict(f"There are {MOST_APPS} apps already: remove one first")
-    made = DeviceApp(MADE + base64.b32encode(random.bytes(10)).decode().lower(), named, who.now)
-    unit.change(_ADD_APP, **made._asdict(), created_by=who.caller.actor)
+    app_id = MADE + base64.b32encode(random.bytes(10)).decode().lower()
+    unit.change(_ADD_APP, id=app_id, name=named, created_at=who.now, created_by=who.caller.actor)
+    made = DeviceAppData(app_id, named, when(who.now))
     audit.record(unit, who, Event.DEVICE_APP_CREATED, made.subject, name=made.name)
     return made
 
 
-def rename_app(unit: TenantUnit, who: Request, app_id: str, name: str) -> DeviceApp:
+def rename_app(unit: TenantUnit, who: Request, app_id: str, name: str) -> DeviceAppData:
     """Gives an app another name. Raises as :func:`create_app`, and NotFound."""
     _check_app(unit, who)
     before = _get_app(unit, app_id)
-    after = before._replace(name=fields.APP_NAME.check(name, "name"))
+    after = msgspec.structs.replace(before, name=fields.APP_NAME.check(name, "name"))
     if after != before:
         unit.change(_RENAME_APP, of_id=app_id, new_name=after.name)
         audit.record(unit, who, Event.DEVICE_APP_CHANGED, after.subject, before=before.name, after=after.name)
@@ -403,7 +392,7 @@ def _check_app(unit: TenantUnit, who: Request) -> None:
     rank.manager(unit, who, Permission.SETTINGS_MANAGE)
 
 
-def _get_app(unit: TenantUnit, app_id: str) -> DeviceApp:
+def _get_app(unit: TenantUnit, app_id: str) -> DeviceAppData:
     if app_id == own_app_id(tenants.get(unit, unit.tenant_id).identifier):
         raise Conflict("Every client has this app: it cannot be changed")
     return existing(unit.first(_GET_APP, id=app_id))

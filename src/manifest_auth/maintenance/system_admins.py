@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manifest_auth.accounts import password_rules
 from manifest_auth.accounts.admins import admins, management
-from manifest_auth.accounts.admins.management import AdminData, AdminRow
+from manifest_auth.accounts.admins.management import AdminData
 from manifest_auth.audit import Act
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
@@ -34,11 +34,11 @@ async def create(ctx: RequestContext, username: str, password: str | None = None
                 password_rules.check(password, PasswordRules(), (username,))
     stored = await ctx.services.hasher.hash(made or password or "")
 
-    def work(unit: SystemUnit) -> AdminRow:
+    def work(unit: SystemUnit) -> AdminData:
         management.lock_active_admins(unit, ctx)
         return management.get_listed(unit, management.create(unit, ctx, username, stored))
 
-    return AdminMadeData(AdminData.of(await ctx.services.store.write(work)), made)
+    return AdminMadeData(await ctx.services.store.write(work), made)
 
 
 async def reset_password(ctx: RequestContext, admin_id: int) -> AdminMadeData:
@@ -49,8 +49,8 @@ async def reset_password(ctx: RequestContext, admin_id: int) -> AdminMadeData:
     made = ctx.services.random.text(_PASSWORD_BYTES)
     stored = await ctx.services.hasher.hash(made)
 
-    def work(unit: SystemUnit) -> AdminRow:
+    def work(unit: SystemUnit) -> AdminData:
         management.reset_password(unit, ctx, admin_id, stored)
         return management.get_listed(unit, admin_id)
 
-    return AdminMadeData(AdminData.of(await ctx.services.store.write(work)), made)
+    return AdminMadeData(await ctx.services.store.write(work), made)

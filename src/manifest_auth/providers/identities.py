@@ -11,6 +11,7 @@ from sqlalchemy import cast as sql_cast
 from manifest_auth.errors import existing
 from manifest_auth.store import Listing, TenantUnit, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import former_identities, identities, providers
+from manifest_auth.text.models import Time, Wire
 
 
 class LinkedBy(enum.Enum):
@@ -42,8 +43,9 @@ class Identity(NamedTuple):
     untold: int | None = None
 
 
-class IdentityRow(NamedTuple):
-    """An identity in a list."""
+class IdentityData(Wire, frozen=True):
+    """``vouched``: at the last sign-in, the provider sent ``email`` as verified and listed its domain. ``confirmedBy``:
+    the Admin who confirmed that the identity is the user's, as in the audit trail."""
 
     id: int
     provider: str
@@ -52,11 +54,11 @@ class IdentityRow(NamedTuple):
     subject: str
     email: str
     how: str
-    vouched: int
-    confirmed_at: int | None
+    vouched: bool
+    confirmed_at: Time | None
     confirmed_by: str | None
-    created_at: int
-    last_sign_in_at: int
+    created_at: Time
+    last_sign_in_at: Time
 
     @property
     def title(self) -> str:
@@ -153,11 +155,11 @@ _OF_USER = (
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
 )
-_LIST = tenant_scoped(_OF_USER.order_by(_C.id).limit(100), IdentityRow)
+_LIST = tenant_scoped(_OF_USER.order_by(_C.id).limit(100), IdentityData)
 #: The identities of one user (``of_user``). Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
 IDENTITIES = Listing(
     _OF_USER,
-    IdentityRow,
+    IdentityData,
     key=_C.id,
     sorts={"ID": _C.id, "CREATED": _C.created_at},
     filters={
@@ -259,7 +261,7 @@ def reset_verification(unit: TenantUnit, provider_id: int, *, by_admin: bool) ->
     unit.change(_RESET_VERIFICATION, of_provider=provider_id, new=None if by_admin else 1)
 
 
-def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
+def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityData]:
     """At most 100 identities of a user, oldest first."""
     return unit.all(_LIST, of_user=user_id)
 

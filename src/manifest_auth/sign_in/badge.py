@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import badges, mail_queue, shared_devices, users
 from manifest_auth.accounts.badges import BADGE_ROLES, Badge, BadgePinData, Pin, Prepared, givers_still_may
-from manifest_auth.accounts.shared_devices import Enrolment, FoundDevice
+from manifest_auth.accounts.shared_devices import EnrolmentData, FoundDevice
 from manifest_auth.audit import Event
 from manifest_auth.context import BADGE
 from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, Overloaded, ValidationError
@@ -329,7 +329,7 @@ def _enrol(unit: SystemUnit, ctx: RequestContext, text: str, token: str) -> Enro
     return EnrolledDeviceData(device.id, token, tenant.identifier)
 
 
-def _find(unit: SystemUnit, ctx: RequestContext, text: str) -> tuple[Tenant | None, Enrolment | None]:
+def _find(unit: SystemUnit, ctx: RequestContext, text: str) -> tuple[Tenant | None, EnrolmentData | None]:
     code = scan_codes.read_scan_code(ScanKind.DEVICE, text)
     client = ctx.client_hint.client if code is None else code.client
     tenant = tenants.find(unit, client) if client else None

@@ -9,7 +9,7 @@ from manifest_auth.accounts import users
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, SsoFailed
 from manifest_auth.providers import LinkedBy, Provider
-from manifest_auth.providers.identities import IdentityRow
+from manifest_auth.providers.identities import IdentityData
 from manifest_auth.providers.sign_in_flows import FlowRequest, StartedFlow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
@@ -29,7 +29,7 @@ LAST_WAY_IN = _("It is the last way into the account: link another one first, or
 class Own(NamedTuple):
     """An identity of the caller's. ``why_it_stays``: for whom it cannot be unlinked; empty where it can."""
 
-    row: IdentityRow
+    row: IdentityData
     why_it_stays: str
 
 
@@ -40,7 +40,7 @@ def own(unit: TenantUnit, ctx: RequestContext) -> list[Own]:
     by_password = user.password_hash is not None and tenants.settings_of(caller.tenant_settings).password_sign_in
     switched_off = {provider.name for provider in providers.list_all(unit) if provider.disabled_at is not None}
 
-    def why(row: IdentityRow) -> str:
+    def why(row: IdentityData) -> str:
         if row.how == LinkedBy.CREATED_UNVOUCHED.value:
             return MADE_THE_ACCOUNT
         others = any(other.id != row.id and other.provider not in switched_off for other in rows)

@@ -39,7 +39,7 @@ from manifest_auth.store.statements import CrossTenant, Global, TenantScoped, Un
 from manifest_auth.store.store import Store
 from manifest_auth.store.unit import SystemUnit, TenantUnit
 from manifest_auth.text import base64url
-from manifest_auth.text.canonical import like
+from manifest_auth.text.canonical import like, parse_time
 
 # Cursors of lists, opaque to callers: one format for all lists of REST and GraphQL.
 #
@@ -161,9 +161,11 @@ class Listing(Generic[R]):
         return rows[:first], self._cursor(order, rows[first - 1]) if len(rows) > first else None
 
     def _cursor(self, order: str, last: Any) -> str:
-        """A row has the sort value under the column's name, and the key as ``id``."""
+        """A row has the sort value under the column's name, and the key as ``id``. A wire model has times as text."""
         sort = self.sorts[order.removesuffix("_DESC")]
-        return write_cursor(self.name, order, last.id if sort is self._key else getattr(last, sort.name), last.id)
+        value = last.id if sort is self._key else getattr(last, sort.name)
+        is_time = isinstance(value, str) and _kind(sort) is int
+        return write_cursor(self.name, order, parse_time(value, sort.name) if is_time else value, last.id)
 
     def after(self, cursor: str, order: str) -> After | None:
         """The start of a page; None for an empty text. Where the list is ordered by a numeric id, a plain number is

@@ -42,6 +42,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 from sqlalchemy.sql.selectable import Join
 
 from manifest_auth.store.tables import TENANT_OWNED, users
+from manifest_auth.text.models import Wire
 
 # Checks of statements: which tables they read or write, and that nothing in them reaches past a tenant.
 #
@@ -285,9 +286,11 @@ class CrossTenant(Statement[R]):
 
 
 def _row(row: type[R] | None) -> Callable[[Any], Any]:
-    """``row``: a NamedTuple class, or the type of the only column; without it, rows are plain tuples."""
+    """``row``: a NamedTuple class, a wire model, or the type of the only column; without it, rows are plain tuples."""
     if row is None:
         return tuple
+    if issubclass(row, Wire):
+        return row.of_columns
     return row._make if issubclass(row, tuple) else itemgetter(0)  # type: ignore[attr-defined]  # a NamedTuple
 
 

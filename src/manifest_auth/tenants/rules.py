@@ -165,14 +165,14 @@ def _plain(kind: Any) -> Any:
 
 
 def change_of(model: type[msgspec.Struct], **namespace: Any) -> type[msgspec.Struct]:
-    """The body of a change of settings: every member is optional, those of groups too. ``namespace``: of the class."""
+    """The body of a change: every member is optional, those of groups too. ``namespace``: of the class."""
     members = []
     for name, kind in get_type_hints(model, include_extras=True).items():
         if name in model.__struct_fields__:
             part = change_of(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else kind
             members.append((name, Union[part, UnsetType], UNSET))  # noqa: UP007 - kinds are values
     return msgspec.defstruct(
-        f"{model.__name__}Change",
+        f"{model.__name__.removesuffix('Body')}Change",
         members,
         rename="camel",
         frozen=True,

@@ -323,6 +323,15 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
                 others[name] = convert(others[name])
         return cls(**others)
 
+    @classmethod
+    def of_columns(cls, columns: Iterable[Any]) -> Self:
+        """The model of a statement's row, whose columns are the members in their order, converted as by :meth:`of`."""
+        values = list(columns)
+        for place, convert in _column_converters(cls):
+            if values[place] is not None:
+                values[place] = convert(values[place])
+        return cls(*values)
+
 
 class TopLevelTokens(Wire, frozen=True):
     """Members that the answer to a refresh has next to ``data``, for existing programs that read them there."""
@@ -358,6 +367,12 @@ def _reader(
     names = [name for name in required if name not in supplied]
     read = attrgetter(*names) if len(names) > 1 else lambda row: tuple(getattr(row, name) for name in names)
     return names, read, [(name, convert) for name in names if (convert := _converter(hints[name]))]
+
+
+@cache
+def _column_converters(model: type[Wire]) -> list[tuple[int, Callable[[Any], Any]]]:
+    hints = get_type_hints(model, include_extras=True)
+    return [(place, made) for place, name in enumerate(model.__struct_fields__) if (made := _converter(hints[name]))]
 
 
 def _converter(kind: Any) -> Callable[[Any], Any] | None:

@@ -30,6 +30,7 @@ from manifest_auth.store import (
     upsert,
 )
 from manifest_auth.store.tables import known_origins, throttles
+from manifest_auth.text.models import Time, Wire
 
 # The networks of an address, by which callers are counted and recognised.
 
@@ -357,21 +358,20 @@ _ACCOUNT_ENTRY_POINTS: tuple[EntryPoint, ...] = ("client", "forgot")
 _O = known_origins.c
 
 
-class BlockedCounter(NamedTuple):
-    """A blocking counter. ``id``: its key, a hash of account and address; ``allowed_at``: when the next attempt is
-    allowed."""
+class ThrottleData(Wire, frozen=True):
+    """A counter that blocks attempts now. ``id`` is a hash: account and address are not stored."""
 
     id: str
     failures: int
-    allowed_at: int
-    updated_at: int
+    allowed_at: Time
+    updated_at: Time
 
 
 _ALL = select(_T.key, _T.failures, _T.allowed_at, _T.updated_at)
 #: The counters that block attempts at ``now``.
 LISTING = Listing(
     _ALL.where(_T.allowed_at > bindparam("now", type_=BigInteger())),
-    BlockedCounter,
+    ThrottleData,
     key=_T.key,
     sorts={"ID": _T.key, "ALLOWED": _T.allowed_at, "FAILURES": _T.failures},
     filters={},

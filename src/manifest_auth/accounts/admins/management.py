@@ -27,22 +27,6 @@ from manifest_auth.text.models import Time, Wire
 _A, _S = system_admins.c, admin_sessions.c
 
 
-class AdminRow(NamedTuple):
-    """An admin in a list."""
-
-    id: int
-    username: str
-    created_at: int
-    disabled_at: int | None
-    last_sign_in_at: int | None
-    second_factor: bool
-
-    @property
-    def username_key(self) -> str:
-        """The key that lists are ordered by."""
-        return self.username.casefold()
-
-
 class AdminData(Wire, frozen=True):
     id: int
     username: str
@@ -50,6 +34,11 @@ class AdminData(Wire, frozen=True):
     created_at: Time
     disabled_at: Time | None
     last_sign_in_at: Time | None
+
+    @property
+    def username_key(self) -> str:
+        """The key that lists are ordered by."""
+        return self.username.casefold()
 
 
 class OwnSession(NamedTuple):
@@ -65,13 +54,13 @@ class OwnSession(NamedTuple):
 
 
 _SEEN = select(
-    _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("second_factor")
+    _A.id, _A.username, _A.id.in_(HAS_ONE).label("second_factor"), _A.created_at, _A.disabled_at, _A.last_sign_in_at
 )
-_BY_ID = global_(_SEEN.where(_A.id == bindparam("id")), AdminRow)
+_BY_ID = global_(_SEEN.where(_A.id == bindparam("id")), AdminData)
 #: Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _SEEN,
-    AdminRow,
+    AdminData,
     key=_A.id,
     sorts={"ID": _A.id, "USERNAME": _A.username_key},
     filters={
@@ -105,7 +94,7 @@ def open_sessions(unit: SystemUnit, admin_id: int, now: int) -> list[OwnSession]
     return unit.all(_OPEN, of_id=admin_id, now=now)
 
 
-def get_listed(unit: SystemUnit, admin_id: int) -> AdminRow:
+def get_listed(unit: SystemUnit, admin_id: int) -> AdminData:
     """Raises NotFound."""
     return existing(unit.first(_BY_ID, id=admin_id))
 

@@ -227,14 +227,12 @@ class AdminSessionsEnded(Wire, frozen=True):
 async def _list(ctx: RequestContext, call: Call[None]) -> Items[AdminData]:
     asked = call.parameters
     filters = Filters(asked.state).search(asked.q.casefold())
-    return await ctx.services.store.read(
-        lambda unit: lists.page(AdminData.of, unit, management.LISTING, asked, filters)
-    )
+    return await ctx.services.store.read(lambda unit: lists.listed(unit, management.LISTING, asked, filters))
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> AdminData:
     admin_id = call.id("admin")
-    return AdminData.of(await ctx.services.store.read(lambda unit: management.get_listed(unit, admin_id)))
+    return await ctx.services.store.read(lambda unit: management.get_listed(unit, admin_id))
 
 
 async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
@@ -247,11 +245,11 @@ async def _write(
     """Runs ``act`` on the admin of the path; the admin afterwards."""
     admin_id = call.id("admin")
 
-    def work(unit: SystemUnit) -> management.AdminRow:
+    def work(unit: SystemUnit) -> AdminData:
         act(unit, ctx, admin_id)
         return management.get_listed(unit, admin_id)
 
-    return AdminData.of(await ctx.services.store.write(work))
+    return await ctx.services.store.write(work)
 
 
 async def _disable(ctx: RequestContext, call: Call[None]) -> AdminData:

@@ -21,6 +21,7 @@ from manifest_auth.sign_in import directory_proof
 from manifest_auth.sign_in.directory_proof import ProveData
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants.claims import Claim, directories, domains
+from manifest_auth.tenants.claims.domains import PinData
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import DOMAIN
 from manifest_auth.text.models import GUID_IN_ANY_CASE, matching
@@ -236,27 +237,20 @@ class PinBody(msgspec.Struct, frozen=True):
     client: Annotated[str, Meta(min_length=1, max_length=63, description="Identifier or number of the client.")]
 
 
-class PinData(Wire, frozen=True):
-    name: str
-    client: str
-
-
 class Unpinned(Wire, frozen=True): ...
 
 
 async def _list_pins(ctx: RequestContext, call: Call[None]) -> Items[PinData]:
     asked = call.parameters
     filters = Filters().search(asked.q)
-    return await ctx.services.store.read(
-        lambda unit: lists.page(PinData.of, unit, domains.PINNED_NAMES, asked, filters)
-    )
+    return await ctx.services.store.read(lambda unit: lists.listed(unit, domains.PINNED_NAMES, asked, filters))
 
 
 async def _pin(ctx: RequestContext, call: Call[PinBody]) -> PinData:
-    def work(unit: SystemUnit) -> domains.Pin:
+    def work(unit: SystemUnit) -> PinData:
         return domains.pin_name(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
 
-    return PinData.of(await ctx.services.store.write(work))
+    return await ctx.services.store.write(work)
 
 
 async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:

@@ -8,8 +8,14 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import badges, shared_devices
-from manifest_auth.accounts.badges import Badge, BadgePinData, NewBadge, Overview
-from manifest_auth.accounts.shared_devices import DeviceApp, Enrolment, NewEnrolment, seen_after
+from manifest_auth.accounts.badges import BadgePinData, NewBadge, Overview
+from manifest_auth.accounts.shared_devices import (
+    DeviceAppData,
+    EnrolmentData,
+    NewEnrolment,
+    SharedDeviceData,
+    seen_after,
+)
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
@@ -31,24 +37,6 @@ class EnrolmentBody(msgspec.Struct, frozen=True):
     place: Place = ""
 
 
-class SharedDeviceData(Wire, frozen=True):
-    id: str
-    name: str
-    place: str
-    enrolled_at: Time
-    enrolled_by: str
-    seen_at: Time
-
-
-class EnrolmentData(Wire, frozen=True):
-    id: str
-    name: str
-    place: str
-    created_at: Time
-    created_by: str
-    expires_at: Time
-
-
 class NewEnrolmentData(Wire, frozen=True):
     """``code``: to scan, ``qr``: the same as SVG; ``typed``: letters in its place, which need the client's identifier
     in `X-Client-ID`. Returned once."""
@@ -64,7 +52,7 @@ async def _list_shared_devices(ctx: RequestContext, call: Call[None]) -> Items[S
     asked = call.parameters
     filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q)
     listing = shared_devices.LISTING
-    return await client_scope.read(ctx, call, lambda own: lists.page(SharedDeviceData.of, own, listing, asked, filters))
+    return await client_scope.read(ctx, call, lambda own: lists.listed(own, listing, asked, filters))
 
 
 async def _remove_shared_device(ctx: RequestContext, call: Call[None]) -> Deleted:
@@ -74,11 +62,7 @@ async def _remove_shared_device(ctx: RequestContext, call: Call[None]) -> Delete
 
 async def _enrolments(ctx: RequestContext, call: Call[None]) -> Items[EnrolmentData]:
     found = await client_scope.read(ctx, call, lambda own: shared_devices.list_enrolments(own, ctx.now))
-    return lists.part(found, EnrolmentData.of, call.parameters, "device_enrolments", _shared_device_place)
-
-
-def _shared_device_place(enrolment: Enrolment) -> tuple[int, str]:
-    return enrolment.created_at, enrolment.id
+    return lists.part(found, call.parameters, "device_enrolments", "created_at")
 
 
 async def _begin(ctx: RequestContext, call: Call[EnrolmentBody]) -> NewEnrolmentData:
@@ -87,7 +71,7 @@ async def _begin(ctx: RequestContext, call: Call[EnrolmentBody]) -> NewEnrolment
         ctx, call, lambda own: shared_devices.begin_enrolment(own, ctx, random, body.name, body.place)
     )
     drawn = await scan_codes.qr_svg(made.code, "QR code that enrols a device")
-    return NewEnrolmentData(made.enrolment.id, made.code, drawn, made.letters, when(made.enrolment.expires_at))
+    return NewEnrolmentData(made.enrolment.id, made.code, drawn, made.letters, made.enrolment.expires_at)
 
 
 async def _drop(ctx: RequestContext, call: Call[None]) -> Deleted:
@@ -151,12 +135,8 @@ class NewBadgeData(Wire, frozen=True):
 async def _list_badges(ctx: RequestContext, call: Call[None]) -> BadgesData:
     user_id = call.id("user")
     found: Overview = await client_scope.read(ctx, call, lambda own: badges.look(own, ctx, user_id))
-    shown = lists.part(found.badges, BadgeData.of, call.parameters, "badges", _badge_place)
+    shown = lists.part(tuple(map(BadgeData.of, found.badges)), call.parameters, "badges", "issued_at")
     return BadgesData(shown.items, shown.next_cursor, found.pin)
-
-
-def _badge_place(badge: Badge) -> tuple[int, str]:
-    return badge.issued_at, badge.id
 
 
 async def _issue(ctx: RequestContext, call: Call[NewBadgeBody]) -> NewBadgeData:
@@ -195,14 +175,6 @@ class DeviceAppBody(msgspec.Struct, frozen=True):
     name: Annotated[str, fields.APP_NAME.meta]
 
 
-class DeviceAppData(Wire, frozen=True):
-    """``id``: the client id; ``createdAt``: null for the app that every client has."""
-
-    id: str
-    name: str
-    created_at: Time | None
-
-
 class DeviceAppRemoved(Wire, frozen=True):
     """``ended``: how many sessions of its devices."""
 
@@ -211,25 +183,17 @@ class DeviceAppRemoved(Wire, frozen=True):
 
 async def _list_device_apps(ctx: RequestContext, call: Call[None]) -> Items[DeviceAppData]:
     found = await client_scope.read(ctx, call, shared_devices.list_apps)
-    return lists.part(found, DeviceAppData.of, call.parameters, "device_apps", _device_app_place)
-
-
-def _device_app_place(app: DeviceApp) -> tuple[int, str]:
-    return app.created_at or 0, app.id
+    return lists.part(found, call.parameters, "device_apps", "created_at")
 
 
 async def _create(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
     random, name = ctx.services.random, call.body.name
-    return DeviceAppData.of(
-        await client_scope.write(ctx, call, lambda own: shared_devices.create_app(own, ctx, random, name))
-    )
+    return await client_scope.write(ctx, call, lambda own: shared_devices.create_app(own, ctx, random, name))
 
 
 async def _rename(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
     app, name = call.path["app"], call.body.name
-    return DeviceAppData.of(
-        await client_scope.write(ctx, call, lambda own: shared_devices.rename_app(own, ctx, app, name))
-    )
+    return await client_scope.write(ctx, call, lambda own: shared_devices.rename_app(own, ctx, app, name))
 
 
 async def _remove_device_app(ctx: RequestContext, call: Call[None]) -> DeviceAppRemoved:

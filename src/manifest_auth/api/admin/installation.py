@@ -24,6 +24,7 @@ from manifest_auth.text import fields
 from manifest_auth.text.canonical import ADDRESS, when
 from manifest_auth.text.models import ErrorCollector, having, matching, none_of
 from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import ThrottleData
 
 
 class StatusData(Wire, frozen=True):
@@ -186,24 +187,13 @@ class ClearBody(msgspec.Struct, frozen=True):
     address: Annotated[str, Meta(min_length=2, max_length=45, extra_json_schema=matching(ADDRESS))] | UnsetType = UNSET
 
 
-class ThrottleData(Wire, frozen=True):
-    """A counter that blocks attempts now. ``id`` is a hash: account and address are not stored."""
-
-    id: str
-    failures: int
-    allowed_at: Time
-    updated_at: Time
-
-
 class Cleared(Wire, frozen=True):
     cleared: int
 
 
 async def _list_throttles(ctx: RequestContext, call: Call[None]) -> Items[ThrottleData]:
-    asked = call.parameters
-    filters = Filters(now=ctx.now)
     return await ctx.services.store.read(
-        lambda unit: lists.page(ThrottleData.of, unit, throttle.LISTING, asked, filters)
+        lambda unit: lists.listed(unit, throttle.LISTING, call.parameters, Filters(now=ctx.now))
     )
 
 

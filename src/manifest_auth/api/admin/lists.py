@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -14,18 +14,6 @@ from manifest_auth.store.listing import read_cursor, write_cursor
 
 R = TypeVar("R")
 M = TypeVar("M")
-
-
-class ListQuery(Protocol):
-    """Query parameters of a list. ``after``: the previous page's cursor, or empty; ``sort``: a name of the listing's
-    sorts, with ``_DESC`` for the reverse order."""
-
-    @property
-    def first(self) -> int: ...
-    @property
-    def after(self) -> str: ...
-    @property
-    def sort(self) -> Any: ...
 
 
 def query(
@@ -46,9 +34,10 @@ def _one_of(values: tuple[str, ...], description: str) -> Any:
 
 
 def read(
-    unit: TenantUnit | SystemUnit, listing: Listing[R], asked: ListQuery, filters: Filters
+    unit: TenantUnit | SystemUnit, listing: Listing[R], asked: Any, filters: Filters
 ) -> tuple[list[R], str | None]:
-    """See :meth:`Listing.read`."""
+    """See :meth:`Listing.read`. ``asked``: query parameters as :func:`query` makes them: ``after``, the cursor of the
+    previous page, or empty; ``sort``, a name of the listing's sorts, with ``_DESC`` for the reverse order."""
     return listing.read(unit, asked.first, asked.after, asked.sort, filters)
 
 
@@ -56,7 +45,7 @@ def page(
     of: Callable[[R], M],
     unit: TenantUnit | SystemUnit,
     listing: Listing[R],
-    asked: ListQuery,
+    asked: Any,
     filters: Filters,
 ) -> Items[M]:
     """As :func:`read`; ``of``: makes the wire model of a row."""
@@ -64,13 +53,20 @@ def page(
     return Items(tuple(map(of, rows)), next_cursor)
 
 
-def part(
-    rows: Sequence[R], of: Callable[[R], M], asked: Paging, name: str, place: Callable[[R], tuple[int, str]]
-) -> Items[M]:
-    """A page of a short list that is read whole. ``of``: makes the wire model of a row;
-    ``name``: of the list; ``place``: by which its rows are ordered, a number and then a text. Raises ValidationError
-    for a cursor of another list."""
-    after = tuple(read_cursor(asked.after, name, "", int, str)) if asked.after else None
+def listed(unit: TenantUnit | SystemUnit, listing: Listing[M], asked: Any, filters: Filters) -> Items[M]:
+    """As :func:`read`, for a listing whose rows are wire models."""
+    rows, next_cursor = read(unit, listing, asked, filters)
+    return Items(tuple(rows), next_cursor)
+
+
+def part(rows: Sequence[M], asked: Paging, name: str, time: str) -> Items[M]:
+    """A page of a short list that is read whole. ``name``: of the list; ``time``: the member by which its models are
+    ordered, and then by ``id``; null comes first. Raises ValidationError for a cursor of another list."""
+
+    def place(row: Any) -> tuple[str, str]:
+        return getattr(row, time) or "", row.id
+
+    after = tuple(read_cursor(asked.after, name, "", str, str)) if asked.after else None
     rest = sorted((row for row in rows if after is None or place(row) > after), key=place)
     found, goes_on = rest[: asked.first], len(rest) > asked.first
-    return Items(tuple(map(of, found)), write_cursor(name, "", *place(found[-1])) if goes_on else None)
+    return Items(tuple(found), write_cursor(name, "", *place(found[-1])) if goes_on else None)

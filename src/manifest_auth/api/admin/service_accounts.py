@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta
 
 from manifest_auth.accounts import service_accounts
 from manifest_auth.accounts.service_accounts import Draft, Jwks, NewSecret, ServiceAccount, ServiceAccountData
@@ -23,6 +23,7 @@ from manifest_auth.http import Access, Call, Items, Route, Time, Wire
 from manifest_auth.permissions import Permission, Role, mask_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.tenants.rules import change_of
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import NETWORK, SLUG, when
 from manifest_auth.text.machine_secrets import SecretKind
@@ -65,16 +66,15 @@ class ServiceAccountBody(msgspec.Struct, frozen=True, rename="camel"):
     jwks: Jwks | None = None
 
 
-class ServiceAccountChange(msgspec.Struct, frozen=True, rename="camel"):
-    """Members that are left out stay; null takes `scopes` or `jwks` away."""
+if TYPE_CHECKING:
 
-    name: Name | UnsetType = UNSET
-    roles: Roles | UnsetType = UNSET
-    description: Description | UnsetType = UNSET
-    scopes: Scopes | UnsetType | None = UNSET
-    addresses: Addresses | UnsetType = UNSET
-    may_introspect: MayIntrospect | UnsetType = UNSET
-    jwks: Jwks | UnsetType | None = UNSET
+    class ServiceAccountChange(ServiceAccountBody, frozen=True):
+        """A change of :class:`ServiceAccountBody`."""
+
+else:
+    ServiceAccountChange = change_of(
+        ServiceAccountBody, __doc__="Members that are left out stay; null takes `scopes` or `jwks` away."
+    )
 
 
 class NewSecretBody(msgspec.Struct, frozen=True, rename="camel"):

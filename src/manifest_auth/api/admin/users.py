@@ -13,7 +13,7 @@ from manifest_auth.accounts import Draft, FactorResetData, UserWithAccessLink, e
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
-from manifest_auth.api.client.identities import IdentityData, Unlinked
+from manifest_auth.api.client.identities import Unlinked
 from manifest_auth.errors import (
     Conflict,
     LicenseExpired,
@@ -23,8 +23,9 @@ from manifest_auth.errors import (
     RateLimited,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Route, Time, Wire, items_of, or_none
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Route, Time, Wire, items_of, or_none
 from manifest_auth.permissions import Permission, Role, mask_of, role_names
+from manifest_auth.providers.identities import IdentityData
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
@@ -32,6 +33,10 @@ from manifest_auth.text import fields
 from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.models import ErrorCollector, at_most_one
 
+_OnlyRole = Annotated[
+    Literal["", "Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"],
+    Meta(description="Only users who have it."),
+]
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
 
@@ -66,19 +71,6 @@ class UserChange(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 class RolesBody(msgspec.Struct, frozen=True):
     roles: Roles
-
-
-class UsersQuery(Page, frozen=True):
-    """Query parameters of the list."""
-
-    sort: Annotated[
-        Literal["ID", "ID_DESC", "EMAIL", "EMAIL_DESC", "LAST_NAME", "LAST_NAME_DESC"], Meta(description="Order.")
-    ] = "ID"
-    state: Annotated[Literal["", "active", "inactive"], Meta(description="Only those.")] = ""
-    role: Annotated[
-        Literal["", "Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"],
-        Meta(description="Only users who have it."),
-    ] = ""
 
 
 @with_details(users.DETAILS)
@@ -147,7 +139,7 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
 
 
 async def _list_users(ctx: RequestContext, call: Call[None]) -> Items[UserData]:
-    asked: UsersQuery = call.parameters
+    asked = call.parameters
     role = Role(asked.role).bit if asked.role else 0
     filters = Filters(asked.state, "role" if role else None, role=role).search(asked.q)
 
@@ -215,7 +207,8 @@ _SEATS = (LicenseRequired, LicenseExpired)  # on-premise: a user who needs a sea
 USER_ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a user of a client", status=201,
           refusals=(NotFound, Conflict, Overloaded, *_SEATS)),
-    Route("GET", _BASE, _list_users, Access.ADMIN, "List and search a client's users", query=UsersQuery,
+    Route("GET", _BASE, _list_users, Access.ADMIN, "List and search a client's users",
+          query=lists.query(users.LISTING.sorts, "ID", state=("active", "inactive"), role=_OnlyRole),
           refusals=(NotFound,)),
     Route("GET", _ONE, _get, Access.ADMIN, "One user of a client", refusals=(NotFound,)),
     Route("PATCH", _ONE, _change, Access.ADMIN, "Change a user's names or address",
@@ -261,7 +254,7 @@ async def _list_identities(ctx: RequestContext, call: Call[None]) -> Items[Ident
     def work(unit: TenantUnit) -> Items[IdentityData]:
         user = users.get(unit, call.id("user"))
         filters = Filters("how" if asked.how else None, of_user=user.id, of_how=asked.how).search(asked.q)
-        return lists.page(IdentityData.of, unit, providers.IDENTITIES, asked, filters)
+        return lists.listed(unit, providers.IDENTITIES, asked, filters)
 
     return await client_scope.read(ctx, call, work)
 

@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
@@ -38,7 +38,7 @@ from manifest_auth.store import StoreUnavailable
 from manifest_auth.text import fields
 from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
-from manifest_auth.work.files import PATH, File
+from manifest_auth.work.files import PATH
 
 #: Content of a file must never run, neither in the browser that opens it nor in a page that frames it.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -62,25 +62,13 @@ class FileData(Wire, frozen=True):
     uploaded_at: Time
 
 
-class _Limit(NamedTuple):
-    """The largest size in bytes, and the message for a larger file."""
-
-    size: int
-    sentence: str
-
-
-class _Received(NamedTuple):
-    size: int
-    sha256: str
-
-
 async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> FileData:
     media_type = _media_type(call)
     name = _name(call.parameters.name)
     key = ctx.services.random.bytes(20).hex()
     limit = await _reserve(ctx, call.head, key)
     try:
-        arrived = await _take(ctx, call.body, media_type, key, limit)
+        size, sha256 = await _take(ctx, call.body, media_type, key, limit)
     except BaseException as error:
         await _release(ctx, key)
         if isinstance(error, FilesUnavailable | OSError):  # the file storage, and the local disk
@@ -90,7 +78,12 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
         raise
     ctx.services.file_outages.worked("write")
     try:
-        added = await _add(ctx, arrived, key, name, media_type)
+        by, quota = actor_of(ctx), ctx.services.settings.upload_quota
+        added = await ctx.store.write(
+            lambda unit: files.add(
+                unit, by, key=key, name=name, media_type=media_type, size=size, sha256=sha256, quota=quota
+            )
+        )
     except Refusal:
         await _drop(ctx, key)
         await _release(ctx, key)
@@ -98,14 +91,15 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
     return FileData.of(added, url=added.path)
 
 
-async def _reserve(ctx: RequestContext, head: Head, key: str) -> _Limit:
-    """How large the file may be: so much of the quota is reserved for it. Raises PayloadTooLarge, RateLimited."""
+async def _reserve(ctx: RequestContext, head: Head, key: str) -> int:
+    """How large the file may be, in bytes: so much of the quota is reserved for it. Raises PayloadTooLarge,
+    RateLimited."""
     settings, by = ctx.services.settings, actor_of(ctx)
     declared = None if head.content_length is None else int(head.content_length)
     if declared is not None and declared > settings.file_limit:
         raise PayloadTooLarge
     longest_s = RECEIVE_TIMEOUT_S + (declared or settings.file_limit) / LEAST_RATE + _STORING_S
-    size = await ctx.store.write(
+    return await ctx.store.write(
         lambda unit: files.reserve(
             unit,
             by,
@@ -116,21 +110,11 @@ async def _reserve(ctx: RequestContext, head: Head, key: str) -> _Limit:
             expires_at=by.at + int(longest_s * 1000),
         )
     )
-    return _Limit(size, PayloadTooLarge.sentence if size == settings.file_limit else files.QUOTA_EXCEEDED)
 
 
 async def _release(ctx: RequestContext, key: str) -> None:
     with contextlib.suppress(StoreUnavailable):  # it expires
         await ctx.store.write(lambda unit: files.release(unit, key))
-
-
-async def _add(ctx: RequestContext, arrived: _Received, key: str, name: str, media_type: str) -> File:
-    by, quota = actor_of(ctx), ctx.services.settings.upload_quota
-    return await ctx.store.write(
-        lambda unit: files.add(
-            unit, by, key=key, name=name, media_type=media_type, size=arrived.size, sha256=arrived.sha256, quota=quota
-        )
-    )
 
 
 async def _drop(ctx: RequestContext, key: str) -> None:
@@ -156,28 +140,33 @@ def _media_type(call: Call[Any]) -> str:
     return kind
 
 
-async def _take(ctx: RequestContext, body: AsyncIterator[bytes], media_type: str, key: str, limit: _Limit) -> _Received:
-    """Receives the whole body on the local disk, then stores it under its key. Raises OSError, FilesUnavailable."""
+async def _take(
+    ctx: RequestContext, body: AsyncIterator[bytes], media_type: str, key: str, limit: int
+) -> tuple[int, str]:
+    """Receives the whole body on the local disk, then stores it under its key; size and SHA-256. Raises OSError,
+    FilesUnavailable."""
     folder = upload_folder(ctx.services.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=folder)
     partial = Path(path)
     try:
         with os.fdopen(handle, "wb") as out:
-            arrived = await _receive(body, out, media_type, limit)
+            arrived = await _receive(ctx, body, out, media_type, limit)
         await ctx.services.files.store(partial, key)
     finally:
         partial.unlink(missing_ok=True)
     return arrived
 
 
-async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit: _Limit) -> _Received:
+async def _receive(
+    ctx: RequestContext, body: AsyncIterator[bytes], out: Any, media_type: str, limit: int
+) -> tuple[int, str]:
     """Writes the parts as they arrive, and checks size and media type on the way."""
     digest, size, start, looked = hashlib.sha256(), 0, b"", False
     async for part in body:
         size += len(part)
-        if size > limit.size:
-            raise PayloadTooLarge(limit.sentence)
+        if size > limit:
+            raise PayloadTooLarge(None if limit == ctx.services.settings.file_limit else files.QUOTA_EXCEEDED)
         if not looked:
             start += part
             if len(start) >= START:
@@ -189,7 +178,7 @@ async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit:
         raise ValidationError("The file is empty")
     if not looked:
         check_start(media_type, start)
-    return _Received(size, digest.hexdigest())
+    return size, digest.hexdigest()
 
 
 async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:

@@ -27,12 +27,12 @@ from manifest_auth.http import (
     Header,
     Items,
     Route,
-    Time,
     Wire,
     ok,
 )
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.http.sign_in_answer import ClientQuery, Name, SignInData, set_flow_cookie, signed_in_answer
+from manifest_auth.providers.identities import IdentityData
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes, identities
 from manifest_auth.sign_in.providers import entra, kinds, saml, saml_requests
@@ -58,24 +58,6 @@ class LinkData(Wire, frozen=True):
     location: str
 
 
-class IdentityData(Wire, frozen=True):
-    """``vouched``: at the last sign-in, the provider sent ``email`` as verified and listed its domain. ``confirmedBy``:
-    the Admin who confirmed that the identity is the user's, as in the audit trail."""
-
-    id: int
-    provider: str
-    display_name: str
-    kind: str
-    subject: str
-    email: str
-    how: str
-    vouched: bool
-    confirmed_at: Time | None
-    confirmed_by: str | None
-    created_at: Time
-    last_sign_in_at: Time
-
-
 class Unlinked(Wire, frozen=True): ...
 
 
@@ -85,7 +67,7 @@ class Linked(Wire, frozen=True): ...
 async def _list(ctx: RequestContext, call: Call[None]) -> Items[IdentityData]:
     def work(unit: TenantUnit) -> Items[IdentityData]:
         own = Filters(of_user=ctx.user.user_id)
-        return lists.page(IdentityData.of, unit, providers.IDENTITIES, call.parameters, own)
+        return lists.listed(unit, providers.IDENTITIES, call.parameters, own)
 
     return await ctx.store.read(work)
 
@@ -128,8 +110,7 @@ IDENTITY_ROUTES = (
 _METADATA: Header = (b"content-type", b"application/samlmetadata+xml; charset=utf-8")
 
 
-class MetadataQuery(msgspec.Struct, frozen=True):
-    client: Name = ""
+class MetadataQuery(ClientQuery, frozen=True):
     provider: Annotated[Name, Meta(description="Only the keys of this provider.")] = ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from manifest_auth import audit
 from manifest_auth.api.graphql import lists
@@ -43,14 +43,6 @@ def _event(found: FoundEvent) -> AuditEvent:
     return event
 
 
-class _Asked(NamedTuple):
-    """Arguments of the list and of its pages."""
-
-    event_filter: EventFilter
-    first: int
-    after: Position | None
-
-
 def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
     """Raises ValidationError that names all members that are wrong."""
     filters = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
@@ -67,32 +59,31 @@ def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
     return EventFilter(**filters, order=order)
 
 
-async def _asked(ctx: RequestContext, given: dict[str, Any]) -> _Asked:
-    """Raises ValidationError."""
+async def _asked(ctx: RequestContext, given: dict[str, Any]) -> tuple[EventFilter, int, Position | None]:
+    """Filter, size and start of a page. Raises ValidationError."""
     first, order = lists.size(given.get("first")), _ORDERS[given.get("order") or "NEWEST"]
     event_filter, text = _event_filter(given, order), given.get("after") or ""
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        return _Asked(event_filter, first, position_of(text, order))
+        return event_filter, first, position_of(text, order)
     # The plain list returns no cursor: there the last event's number is used.
     position = await position_of_number(ctx.store, int(text))
     if position is None:
         raise ValidationError(details=[("after", "There is no event with this number any more")])
-    return _Asked(event_filter, first, position)
+    return event_filter, first, position
 
 
 async def _list(_source: Any, info: Any, **given: Any) -> list[AuditEvent]:
     ctx: RequestContext = info.context
-    asked = await _asked(ctx, given)
-    found, _ = await audit.page(ctx.store, *asked)
+    found, _ = await audit.page(ctx.store, *await _asked(ctx, given))
     return [_event(one) for one in found]
 
 
 async def _page(_source: Any, info: Any, **given: Any) -> Paged:
     ctx: RequestContext = info.context
-    asked = await _asked(ctx, given)
-    found, goes_on = await audit.page(ctx.store, *asked)
+    event_filter, first, after = await _asked(ctx, given)
+    found, goes_on = await audit.page(ctx.store, event_filter, first, after)
     items = [_event(one) for one in found]
-    return Paged(items, cursor(goes_on, asked.event_filter.order), lambda: audit.total(ctx.store, asked.event_filter))
+    return Paged(items, cursor(goes_on, event_filter.order), lambda: audit.total(ctx.store, event_filter))
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {

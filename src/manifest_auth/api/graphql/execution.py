@@ -145,19 +145,13 @@ def _prepare(query: str, introspects: bool) -> Prepared:
 DEADLINE_S = 5.0
 
 
-class _Request(NamedTuple):
-    query: str
-    operation: str | None
-    variables: dict[str, Any] | None
-
-
 _documents = {introspects: Documents(introspects=introspects) for introspects in (True, False)}
 
 
 async def post(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     check_media_type(call.head)
     limits.check_body(call.body)
-    return await _run(ctx, call.head, _from_members(parse_body(call.body)), by_get=False)
+    return await _run(ctx, call.head, *_from_members(parse_body(call.body)), by_get=False)
 
 
 async def get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
@@ -169,12 +163,12 @@ async def get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
             values.pop(name, None)
     if not values.get("operationName"):
         values.pop("operationName", None)
-    return await _run(ctx, call.head, _from_members(values), by_get=True)
+    return await _run(ctx, call.head, *_from_members(values), by_get=True)
 
 
-def _from_members(members: Any) -> _Request:
-    """Raises ValidationError for batches, a query that is not a string, and variables or extensions that are not
-    objects."""
+def _from_members(members: Any) -> tuple[str, str | None, dict[str, Any] | None]:
+    """Query, name of the operation, and variables. Raises ValidationError for batches, a query that is not a string,
+    and variables or extensions that are not objects."""
     if not isinstance(members, dict):
         raise ValidationError("The body must be one JSON object; batches are not supported")
     query, operation = members.get("query"), members.get("operationName")
@@ -190,20 +184,23 @@ def _from_members(members: Any) -> _Request:
     if wrong:
         raise ValidationError(details=wrong)
     assert isinstance(query, str)
-    return _Request(query, operation, variables)
+    return query, operation, variables
 
 
-async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bool) -> Answer[None]:
+async def _run(
+    ctx: RequestContext, head: Head, query: str, name: str | None, variables: dict[str, Any] | None, *, by_get: bool
+) -> Answer[None]:
+    """``name``: of the operation."""
     kind = media_type(head)
     introspects = ctx.services.settings.introspects
     documents = _documents[introspects]
-    ctx.services.metrics.cache("documents", "hit" if documents.knows(request.query) else "miss").inc()
-    prepared = documents.prepare(request.query)
-    operation = prepared.operation(request.operation)
+    ctx.services.metrics.cache("documents", "hit" if documents.knows(query) else "miss").inc()
+    prepared = documents.prepare(query)
+    operation = prepared.operation(name)
     if by_get and operation not in (None, OperationType.QUERY):
         raise MethodNotAllowed("POST")
     if operation is OperationType.MUTATION:
-        ctx.mutation = prepared.mutation(request.operation)
+        ctx.mutation = prepared.mutation(name)
     if prepared.errors or prepared.document is None:
         return _request_error(prepared.errors, kind, ctx)
     if operation is None:
@@ -212,15 +209,15 @@ async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bo
         with contextlib.suppress(plan.Unplanned):
             return _answer(200, {"data": plan.run(prepared.plan, ctx)}, kind)
     try:
-        limits.check_cost(SCHEMA, prepared.document, request.operation, request.variables or {})
+        limits.check_cost(SCHEMA, prepared.document, name, variables or {})
     except GraphQLError as error:
         return _request_error([error], kind, ctx)
     result: Any = execute(
         SCHEMA,
         prepared.document,
         context_value=ctx,
-        variable_values=request.variables,
-        operation_name=request.operation,
+        variable_values=variables,
+        operation_name=name,
         max_coercion_errors=MOST,
         hide_suggestions=not introspects,
         is_awaitable=_is_awaitable,  # only coroutines and futures of loaders: the general check costs twice as much

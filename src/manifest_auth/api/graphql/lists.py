@@ -68,14 +68,6 @@ class Paged(NamedTuple):
     read_total: Callable[[], Any]
 
 
-class _Asked(NamedTuple):
-    """A page of a list."""
-
-    first: int
-    after: str
-    order: str
-
-
 class ListOf(Generic[R]):
     """The resolvers of one listing, or of that which the filters choose."""
 
@@ -88,35 +80,34 @@ class ListOf(Generic[R]):
 
     async def items(self, _source: Any, info: Any, **given: Any) -> list[R]:
         """Resolver of the plain list."""
-        rows, _ = await self._read(info.context, *self._asked(given))
+        rows, _, _ = await self._read(info.context, given)
         return rows
 
     async def page(self, _source: Any, info: Any, **given: Any) -> Paged:
         """Resolver of the page type."""
         ctx: RequestContext = info.context
-        asked, filters = self._asked(given)
-        rows, next_cursor = await self._read(ctx, asked, filters)
+        rows, next_cursor, filters = await self._read(ctx, given)
 
         async def read_total() -> int:
             return await ctx.store.read(lambda unit: self._chosen(filters).total(unit, filters))
 
         return Paged(rows, next_cursor, read_total)
 
-    def _narrowed(self, given: dict[str, Any]) -> Filters:
-        return self._filters({name: value for name, value in (given.get("filter") or {}).items() if value is not None})
-
-    def _asked(self, given: dict[str, Any]) -> tuple[_Asked, Filters]:
-        """Raises ValidationError that names all arguments that are wrong."""
+    async def _read(self, ctx: RequestContext, given: dict[str, Any]) -> tuple[list[R], str | None, Filters]:
+        """The rows of a page, the cursor of the next one, and the filters. Raises ValidationError that names all
+        arguments that are wrong."""
         first, filters = 0, Filters()
         with ErrorCollector() as each:
             with each:
                 first = size(given.get("first"))
             with each:
-                filters = self._narrowed(given)
-        return _Asked(first, given.get("after") or "", given.get("sort") or "ID"), filters
-
-    async def _read(self, ctx: RequestContext, asked: _Asked, filters: Filters) -> tuple[list[R], str | None]:
-        return await ctx.store.read(lambda unit: self._chosen(filters).read(unit, *asked, filters))
+                narrowed = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
+                filters = self._filters(narrowed)
+        after, order = given.get("after") or "", given.get("sort") or "ID"
+        rows, next_cursor = await ctx.store.read(
+            lambda unit: self._chosen(filters).read(unit, first, after, order, filters)
+        )
+        return rows, next_cursor, filters
 
     def _chosen(self, filters: Filters) -> Listing[R]:
         return self._listing if isinstance(self._listing, Listing) else self._listing(filters)

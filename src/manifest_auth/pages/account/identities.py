@@ -19,6 +19,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.sign_in.identities import Own, Started, begin_linking, offered
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.canonical import when
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 # A form post redirects to no other origin: the provider is reached from here, by a refresh or a link.
@@ -71,11 +72,11 @@ class OfferView(msgspec.Struct, frozen=True):
 
 
 class IdentitiesView(AccountView, frozen=True, kw_only=True):
-    """``new_since``: identities that were linked later, in milliseconds, are new; ``offers``: providers at which the
+    """``new_since``: identities that were linked later are new; ``offers``: providers at which the
     user has no identity yet; ``has_password``: beside all that is listed."""
 
     identities: list[Own]
-    new_since: int
+    new_since: str
     offers: tuple[OfferView, ...]
     has_password: bool
 
@@ -86,7 +87,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesVi
     return IdentitiesView(
         said=done,
         identities=own,
-        new_since=ctx.now - _NEW_MS,
+        new_since=when(ctx.now - _NEW_MS),
         offers=tuple(
             OfferView(one.name, one.display_name or one.name, one.kind)
             for one in offered(unit)

@@ -11,7 +11,13 @@ from msgspec import Meta
 from manifest_auth import tenants
 from manifest_auth.accounts import badges, shared_devices, users
 from manifest_auth.accounts.badges import Badge, BadgePinData, NewBadge
-from manifest_auth.accounts.shared_devices import DeviceApp, Enrolment, NewEnrolment, SharedDevice, seen_after
+from manifest_auth.accounts.shared_devices import (
+    DeviceAppData,
+    EnrolmentData,
+    NewEnrolment,
+    SharedDeviceData,
+    seen_after,
+)
 from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, rendering, step_up
@@ -39,7 +45,7 @@ class AppForm(msgspec.Struct, frozen=True):
 
 
 class AppsView(msgspec.Struct, frozen=True):
-    apps: list[DeviceApp]
+    apps: list[DeviceAppData]
     done: str
     name: str = ""
     most: int = shared_devices.MOST_APPS
@@ -188,8 +194,8 @@ class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
 
     client: str
     is_on: bool
-    devices: list[SharedDevice]
-    codes: list[Enrolment]
+    devices: list[SharedDeviceData]
+    codes: list[EnrolmentData]
     typed: DevicesForm
     q: str = ""
     first: str = ""

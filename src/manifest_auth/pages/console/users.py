@@ -22,7 +22,7 @@ from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import users_page
 from manifest_auth.permissions import Role
-from manifest_auth.providers.identities import IdentityRow
+from manifest_auth.providers.identities import IdentityData
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession, SessionOver
 from manifest_auth.sign_in import identities
@@ -74,7 +74,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     mails: bool
     why_not: str
     sessions: list[ListedSession] | None
-    identities: list[IdentityRow]
+    identities: list[IdentityData]
     done: str = ""
     link: str = ""
 

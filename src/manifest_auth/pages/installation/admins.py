@@ -80,7 +80,7 @@ async def _view(
     def read(unit: SystemUnit) -> AdminsView:
         found, goes_on = management.LISTING.read(unit, _SIZE, asked.after, "USERNAME", filters)
         return AdminsView(
-            rows=tuple(map(AdminData.of, found)),
+            rows=tuple(found),
             me=ctx.admin.admin_id,
             query=msgspec.structs.replace(asked, state=state),
             states=tuple(_STATES.items()),

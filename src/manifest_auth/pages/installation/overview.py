@@ -27,7 +27,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
 from manifest_auth.throttle import throttle
-from manifest_auth.throttle.throttle import BlockedCounter
+from manifest_auth.throttle.throttle import ThrottleData
 
 if TYPE_CHECKING:
     from manifest_auth.maintenance.doctor import Finding
@@ -260,7 +260,7 @@ class ClearForm(msgspec.Struct, frozen=True):
 class ThrottlesView(msgspec.Struct, frozen=True):
     """``cleared``: None where nothing was cleared just now."""
 
-    rows: tuple[BlockedCounter, ...]
+    rows: tuple[ThrottleData, ...]
     cleared: int | None
     form: ClearForm
     first: str
@@ -278,7 +278,7 @@ async def _again(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answe
 
 
 async def _view(ctx: RequestContext, asked: ListQuery, form: ClearForm, cleared: int | None = None) -> View:
-    def read(unit: SystemUnit) -> tuple[list[BlockedCounter], str | None]:
+    def read(unit: SystemUnit) -> tuple[list[ThrottleData], str | None]:
         return throttle.LISTING.read(unit, _SIZE, asked.after, "ALLOWED_DESC", Filters(now=ctx.now))
 
     found, goes_on = await ctx.services.store.read(read)

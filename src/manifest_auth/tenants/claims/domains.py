@@ -31,7 +31,7 @@ from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.tenants.claims import dns_lookup
 from manifest_auth.tenants.claims.dns_lookup import Record, record_of
 from manifest_auth.text import fields
-from manifest_auth.text.models import ErrorCollector
+from manifest_auth.text.models import ErrorCollector, Wire
 
 # A claim counts exactly while ``domain_owners`` has it. The key there is the domain, so two clients cannot own one.
 
@@ -360,9 +360,8 @@ DYNAMICS = "ms-dynamics"  # the name meant by a start that names neither client 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 
 
-class Pin(NamedTuple):
-    """A pinned name, and the identifier of its client."""
-
+class PinData(Wire, frozen=True):
+    # A pinned name, and the identifier of its client.
     name: str
     client: str
 
@@ -375,7 +374,7 @@ class Pin(NamedTuple):
 _N, _T = provider_names.c, tenants_table.c
 PINNED_NAMES = Listing(
     select(_N.name, _T.identifier).select_from(provider_names.join(tenants_table, _T.id == _N.tenant_id)),
-    Pin,
+    PinData,
     key=_N.name,
     sorts={"NAME": _N.name},
     filters={"search": _N.name.like(bindparam("like"), escape="\\")},
@@ -396,7 +395,7 @@ def client_of_name(unit: SystemUnit, name: str) -> Tenant | None:
     return tenants.get(unit, found) if found is not None else tenants.find_only(unit)
 
 
-def pin_name(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
+def pin_name(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> PinData:
     """Pins the name to the client. Raises ValidationError."""
     step_up.check(who, Act.PROVIDERS)
     if not _NAME.match(name):
@@ -404,7 +403,7 @@ def pin_name(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
     before = unit.first(_FIND_PIN, name=name)
     unit.change(_PIN, name=name, client=tenant.id)
     _record_pin(unit, who, name, before, tenant.id)
-    return Pin(name, tenant.identifier)
+    return PinData(name, tenant.identifier)
 
 
 def unpin_name(unit: SystemUnit, who: Acting, name: str) -> None:
