@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,7 +24,7 @@ class _Value(NamedTuple):
 
 
 def matrix(
-    names: str | Sequence[str], values: Iterable[Any], ids: Callable[[Any], object] | Sequence[str] | None = None
+    names: str | Sequence[str], values: Iterable[Any], ids: Callable[[Any], object] | Iterable[object] | None = None
 ) -> Callable[[_Test], _Test]:
     """Run the test for each of ``values``, as ``pytest.mark.parametrize`` does, but within one test.
 
@@ -33,6 +34,10 @@ def matrix(
     """
     axis = list(_values(names, values, ids))
     assert axis, f"no {names}"
+    labels = Counter(value.label for value in axis)
+    for place, value in enumerate(axis):
+        if labels[value.label] > 1:
+            axis[place] = value._replace(label=f"{value.label} ({place})")
 
     def decorate(test: _Test) -> _Test:
         if not hasattr(test, "axes"):
@@ -86,17 +91,18 @@ def _renew(item: pytest.Function) -> None:
 
 def _values(names: str | Sequence[str], values: Iterable[Any], ids: Any) -> Iterator[_Value]:
     named = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    labels = [] if ids is None or callable(ids) else [str(each) for each in ids]
     for place, value in enumerate(values):
         given = ParameterSet.extract_from(value, force_tuple=len(named) == 1)
         marks = {mark.name for mark in given.marks}
         assert marks <= {"endurance"}, marks
-        label = given.id or (ids[place] if isinstance(ids, Sequence) else None)
+        label = given.id or (labels[place] if labels else None)
         texts = [str(ids(each)) if callable(ids) else _text(each) for each in given.values]
         yield _Value(dict(zip(named, given.values, strict=True)), str(label or ", ".join(texts)), bool(marks))
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) else getattr(value, "__name__", None) or repr(value)
+    text = value if isinstance(value, str) and value.strip() else getattr(value, "__name__", None) or repr(value)
     return text if len(text) <= 120 else f"{text[:120]} …"
 
 
