@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from manifest_auth.accounts.password_rules import check, is_guessable
 from manifest_auth.errors import ValidationError
 from manifest_auth.tenants import PasswordRules
+from tests.support.matrix import matrix
 
 EIGHT = PasswordRules(min_length=8)
 
@@ -22,7 +23,7 @@ def refusal(password: str, rules: PasswordRules, *known: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize("length", [8, 15, 64])
+@matrix("length", [8, 15, 64])
 def test_the_least_length_counts_characters(length: int) -> None:
     password = "".join(chr(0x4E00 + 101 * i) for i in range(length))  # three bytes each
     rules = PasswordRules(min_length=length)
@@ -36,12 +37,12 @@ def test_the_most_is_256() -> None:
     assert refusal(password[:-1], EIGHT) == ""
 
 
-@pytest.mark.parametrize("password", ["Zq4!vK9w", "q7-Zp!kV", "8Tu;m2Lx"])
+@matrix("password", ["Zq4!vK9w", "q7-Zp!kV", "8Tu;m2Lx"])
 def test_eight_random_characters_are_enough_where_eight_are_asked_for(password: str) -> None:
     assert refusal(password, EIGHT) == ""
 
 
-@pytest.mark.parametrize(
+@matrix(
     "password",
     ["password", "Password1!", "Summer2026!", "qwertyui", "11111111", "abcdefgh", "Football1", "P@ssw0rd", "iloveyou2"],
 )
@@ -49,7 +50,7 @@ def test_common_passwords_are_refused_at_any_length(password: str) -> None:
     assert refusal(password, EIGHT).startswith("Too easy to guess")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "password",
     [
         "acme-corporation-2026",
@@ -70,7 +71,7 @@ def test_a_known_word_inside_a_good_password_does_no_harm() -> None:
     assert refusal("kestrel-harbor-21-violet", EIGHT, "Ha", "", "x") == ""
 
 
-@pytest.mark.parametrize(("classes", "refused"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
+@matrix(("classes", "refused"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
 def test_composition_counts_kinds_of_characters(classes: int, refused: bool) -> None:
     rules = PasswordRules(min_length=8, character_classes=classes)
     assert bool(refusal("walrus copper lagoon", rules)) is refused
@@ -86,7 +87,7 @@ def test_every_text_gets_a_verdict(password: str) -> None:
     assert isinstance(is_guessable(password, ()), bool)
 
 
-@pytest.mark.parametrize(
+@matrix(
     "password",
     [
         "acme corporation",

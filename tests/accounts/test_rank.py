@@ -18,6 +18,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.people import set_roles
 from tests.support.principals import principal
 from tests.support.rules import rule
@@ -65,8 +66,8 @@ async def ids(app: App) -> dict[str, int]:
     return {"tenant": tenant, **people}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("who", ["was_clerk", "asleep"])
+@matrix("operation", OPERATIONS)
+@matrix("who", ["was_clerk", "asleep"])
 async def test_who_may_manage_no_one_any_more_does_nothing(
     app: App, ids: dict[str, int], operation: str, who: str
 ) -> None:
@@ -76,7 +77,7 @@ async def test_who_may_manage_no_one_any_more_does_nothing(
 
 
 @rule("RANK")
-@pytest.mark.parametrize("operation", [operation for operation in OPERATIONS if operation != "add"])
+@matrix("operation", [operation for operation in OPERATIONS if operation != "add"])
 async def test_who_is_no_admin_any_more_touches_no_admin(app: App, ids: dict[str, int], operation: str) -> None:
     ctx = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN)
     with pytest.raises(Forbidden, match="Admin's account"):

@@ -13,6 +13,7 @@ from manifest_auth.audit import Event, Origin, Point
 from manifest_auth.store import Store, SystemUnit, open_store
 from manifest_auth.tenants import TenantSettings
 from tests.audit.conftest import Chain
+from tests.support.matrix import matrix
 from tests.support.postgres import Databases
 from tests.support.rules import rule
 from tests.support.secret_keys import MACS
@@ -75,7 +76,7 @@ async def test_nothing_is_missed_where_nothing_is_gone(store: Store, chains: lis
     assert await found(store) == {}
 
 
-@pytest.mark.parametrize("which", range(3), ids=NAMES)
+@matrix("which", range(3), ids=NAMES)
 async def test_the_trail_of_a_client_that_is_there_is_missed_by_itself(chains: list[Chain], which: int) -> None:
     """When that client's alone is proved."""
     await wipe(chains[which])
@@ -84,7 +85,7 @@ async def test_the_trail_of_a_client_that_is_there_is_missed_by_itself(chains: l
 
 
 @rule("AUDIT-TRAIL")
-@pytest.mark.parametrize("which", range(3), ids=NAMES)
+@matrix("which", range(3), ids=NAMES)
 async def test_it_is_missed_among_all_by_the_tie_that_leads_to_it(
     store: Store, chains: list[Chain], which: int
 ) -> None:
@@ -92,7 +93,7 @@ async def test_it_is_missed_among_all_by_the_tie_that_leads_to_it(
     assert await found(store) == {chains[which].number: [GONE_WHOLE, NO_EVENTS]}
 
 
-@pytest.mark.parametrize("which", range(3), ids=NAMES)
+@matrix("which", range(3), ids=NAMES)
 async def test_so_it_is_when_the_client_is_gone_too(store: Store, chains: list[Chain], which: int) -> None:
     await wipe(chains[which], "DELETE FROM tenants WHERE id = {c}")
     assert await found(store) == {chains[which].number: [GONE_WHOLE]}

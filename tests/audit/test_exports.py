@@ -14,6 +14,7 @@ from manifest_auth import audit as trail
 from manifest_auth.audit import MOST_SKEW_MS, Event, Origin, Span
 from manifest_auth.store import Store, TenantUnit
 from tests.audit.conftest import Chain
+from tests.support.matrix import matrix
 
 
 async def exported(chain: Chain, span: Span = Span()) -> list[bytes]:  # noqa: B008 - immutable
@@ -50,13 +51,13 @@ ACTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], list[tuple[int, str]
 }
 
 
-@pytest.mark.parametrize("act", ACTS)
+@matrix("act", ACTS)
 async def test_what_was_done_to_its_lines_is_named(chain: Chain, act: str) -> None:
     alter, expected = ACTS[act]
     assert proved(alter(await exported(chain))) == expected
 
 
-@pytest.mark.parametrize("lines", [[], [b"[]\n"], [b'{"chain":1}\n'], [b"\xff\n"]])
+@matrix("lines", [[], [b"[]\n"], [b'{"chain":1}\n'], [b"\xff\n"]])
 def test_what_is_no_export_proves_nothing(lines: list[bytes]) -> None:
     with pytest.raises(ValueError, match=r"no event in it|line 1: not an event"):
         trail.verify_export(lines, lambda _: None, {})

@@ -13,6 +13,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from tests.support.accounts import trail
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.principals import principal
 from tests.support.rules import rule
 
@@ -49,7 +50,7 @@ def app_origin(app: App) -> Origin:
 
 
 @rule("RECENT-PROOF")
-@pytest.mark.parametrize(
+@matrix(
     ("caller", "event", "subject", "act"),
     [(ADA, Event.PROVIDER_CHANGED, "provider:1", Act.PROVIDERS),
      (ADA, Event.USER_CREATED, "user:7", Act.RANKS),

@@ -9,6 +9,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Origin
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
 from tests.support.user_management import NEW, accept, invited, reset, started_reset
@@ -82,7 +83,7 @@ async def test_the_first_keys_of_an_installation(app: App) -> None:
     }
 
 
-@pytest.mark.parametrize("event", [event for event in Event if event.about.of_installation], ids=str)
+@matrix("event", [event for event in Event if event.about.of_installation], ids=str)
 async def test_an_event_of_the_installation_comes_into_no_clients_chain(app: App, event: Event) -> None:
     client, origin = await new_client(app), Origin(app.clock.now_ms(), "system", "", "a test")
     before = await trail(app, client)

@@ -15,6 +15,7 @@ from tests.audit.conftest import Chain, begun
 from tests.support.accounts import new_client, new_user
 from tests.support.accounts import trail as events_of
 from tests.support.application import running
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 DAY = 86_400
@@ -59,7 +60,7 @@ async def test_all_of_it_may_go_and_what_tells_of_that_stays(store: Store, chain
     assert (await chain.verdict()).faults == []
 
 
-@pytest.mark.parametrize("batch", [1, 2, 4])
+@matrix("batch", [1, 2, 4])
 async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     monkeypatch.setattr(upkeep, "STEP", batch)
     await audit.sweep(store, before=9_000, now=50_000)
@@ -128,7 +129,7 @@ ACTS = {
 
 
 @rule("AUDIT-TRAIL")
-@pytest.mark.parametrize("act", ACTS)
+@matrix("act", ACTS)
 async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act: str) -> None:
     await audit.sweep(store, before=6_000, now=50_000)
     statements, expected = ACTS[act]

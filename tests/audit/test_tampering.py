@@ -14,6 +14,7 @@ from manifest_auth.audit import chains
 from manifest_auth.store import Store, cross_tenant
 from manifest_auth.store.tables import audit_events
 from tests.audit.conftest import Chain, begun
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 _EVENTS = "audit_events WHERE tenant_id = {c}"
@@ -121,8 +122,8 @@ ACTS: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
 
 
 @rule("AUDIT-TRAIL")
-@pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("batch", [2, 2000])
+@matrix("act", ACTS)
+@matrix("batch", [2, 2000])
 async def test_what_was_done_by_hand_is_named(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, act: str, batch: int
 ) -> None:

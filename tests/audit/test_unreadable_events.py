@@ -14,6 +14,7 @@ from manifest_auth.audit import EventFilter
 from manifest_auth.store import Store
 from tests.audit.conftest import Chain, begun
 from tests.support.application import App
+from tests.support.matrix import matrix
 
 _AT = "WHERE tenant_id = {c} AND sequence = 5"
 #: By what a row holds: the SQL, and the members that are marked.
@@ -51,7 +52,7 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
             return found
 
 
-@pytest.mark.parametrize("what", [*BOTH, *SQLITE])
+@matrix("what", [*BOTH, *SQLITE])
 async def test_it_is_named_shown_and_in_no_ones_way(store: Store, chain: Chain, what: str) -> None:
     if what in SQLITE and not chain.url.startswith("sqlite"):
         return  # PostgreSQL holds no such value
@@ -74,7 +75,7 @@ async def test_it_is_named_shown_and_in_no_ones_way(store: Store, chain: Chain, 
     assert (unreadable, lines[4]["unreadable"]) == ([5], marked)
 
 
-@pytest.mark.parametrize("what", REFUSED)
+@matrix("what", REFUSED)
 async def test_what_is_of_another_type_cannot_be_written(chain: Chain, what: str) -> None:
     if not chain.url.startswith("sqlite"):
         return  # its columns have types

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from manifest_auth.work.job_rules import JobStatus
 from manifest_auth.work.templates import VersionStatus
 from tests.support.application import SLUGS
 from tests.support.commands import done, run
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, Server, served
@@ -83,7 +83,7 @@ def test_it_refuses_a_store_that_others_filled(tmp_path: Path) -> None:
 
 
 @rule("NO-DEFAULT-ACCOUNT")
-@pytest.mark.parametrize(
+@matrix(
     ("arguments", "settings"),
     [
         ((), {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import done, run, typed
+from tests.support.matrix import matrix
 
 PASSWORD = "glacier-pencil-77-mango"
 USER = ("user", "create", "ann@initech.example", "--client", "initech")
@@ -31,7 +32,7 @@ def test_two_different_passwords_at_the_prompt_are_refused(folder: Path) -> None
 WEAK = ["", "short", "password1234567", "initech-initech-1", "aaaaaaaaaaaaaaaaaaaa", "x" * 257]
 
 
-@pytest.mark.parametrize("password", WEAK)
+@matrix("password", WEAK)
 def test_a_weak_password_is_refused_in_one_line(folder: Path, password: str) -> None:
     command = (*USER[:2], "weak@initech.example", *USER[3:], "--role", "Viewer", "--password-stdin")
     result = run(folder, *command, given=f"{password}\n")
@@ -60,7 +61,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), REFUSED, ids=lambda v: " ".join(v) if isinstance(v, tuple) else v)
+@matrix(("arguments", "said"), REFUSED, ids=lambda v: " ".join(v) if isinstance(v, tuple) else v)
 def test_what_cannot_be_is_refused_in_one_line(folder: Path, arguments: tuple[str, ...], said: str) -> None:
     result = run(folder, *arguments, given=PASSWORD)
     assert result.status == 1
@@ -80,7 +81,7 @@ USAGE: list[tuple[str, ...]] = [
 ]
 
 
-@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+@matrix("arguments", USAGE, ids=" ".join)
 def test_wrong_usage_is_status_2(folder: Path, arguments: tuple[str, ...]) -> None:
     result = run(folder, *arguments)
     assert result.status == 2

@@ -9,6 +9,7 @@ import pytest
 
 from manifest_auth.licence import public_key, verify
 from tests.support.commands import done, run
+from tests.support.matrix import matrix
 
 ISSUE = ("license", "issue", "--customer", "Initech Ltd", "--id", "L-7", "--days", "30")
 
@@ -45,14 +46,14 @@ def test_a_key_of_someone_else_is_told_from_a_genuine_one(tmp_path: Path, pair: 
     assert (result.status, result.out) == (1, "not a genuine licence: signature\n")
 
 
-@pytest.mark.parametrize("given", ["", "abc\n", "x" * 44, "AAAA" * 20])
+@matrix("given", ["", "abc\n", "x" * 44, "AAAA" * 20])
 def test_a_wrong_private_key_is_one_line(tmp_path: Path, given: str) -> None:
     result = run(tmp_path, *ISSUE, given=given)
     assert (result.status, result.out) == (2, "")
     assert result.line.startswith("standard input: must be the private key")
 
 
-@pytest.mark.parametrize("more", [("--days", "0"), ("--days", "-1"), ("--full", "-1"), ("--grace-days", "9999")])
+@matrix("more", [("--days", "0"), ("--days", "-1"), ("--full", "-1"), ("--grace-days", "9999")])
 def test_a_licence_that_no_server_would_accept_is_not_issued(
     tmp_path: Path, pair: dict[str, str], more: tuple[str, str]
 ) -> None:

@@ -18,6 +18,7 @@ from manifest_auth.licence.licence import VERSION
 from manifest_auth.text.base64url import encode
 from tests.licence.vendor import DAY, OTHER_VENDOR, VENDOR, install, key, licence, state
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
@@ -86,7 +87,7 @@ FORGERIES: dict[str, Callable[[App], str]] = {
 
 
 @rule("LICENCE")
-@pytest.mark.parametrize("name", FORGERIES)
+@matrix("name", FORGERIES)
 async def test_a_bad_key_is_refused_and_changes_nothing(premise: App, name: str) -> None:
     constant = {"success": False, "error": {"message": "The licence key is not valid", "code": "LICENSE_INVALID"}}
     for before in ("missing", "valid"):
@@ -103,7 +104,7 @@ async def test_a_bad_key_is_refused_and_changes_nothing(premise: App, name: str)
         assert (reply.status == 200) is (before == "valid")
 
 
-@pytest.mark.parametrize("body", [{}, {"licenseKey": None}, {"licenseKey": 1}, {"licenseKey": ""}, {"licenseKey": []}])
+@matrix("body", [{}, {"licenseKey": None}, {"licenseKey": 1}, {"licenseKey": ""}, {"licenseKey": []}])
 async def test_no_key_at_all_is_a_fault_of_the_request(premise: App, body: dict[str, Any]) -> None:
     reply = await premise.post("/api/admin/license-on-prem", body, token=await premise.admin_token())
     assert reply.code == "VALIDATION_ERROR"

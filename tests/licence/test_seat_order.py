@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from manifest_auth.errors import NoSeat
 from manifest_auth.licence import Seats, gate
+from tests.support.matrix import matrix
 
 NUMBERS = st.builds(Seats, *[st.integers(0, 4)] * 3)
 NONE = 3  # the place of a user without any seat
@@ -56,7 +57,7 @@ def test_more_are_said_to_be_there_than_seats_where_one_finds_none(granted: Seat
     assert (gate.overdrawn(granted, used) == []) == seated(granted, used)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("granted", "used", "place"),
     [
         (Seats(2, 0, 1), Seats(1, 0, 2), 0),  # the second full seat serves a user who needs less

@@ -26,6 +26,7 @@ from tests.licence.vendor import PUBLIC, install, key
 from tests.support.accounts import act_on, new_client, new_user, trail
 from tests.support.application import App
 from tests.support.commands import run
+from tests.support.matrix import matrix
 from tests.support.people import member, oidc_provider, roles_line, session_of, user_of, users_of
 from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
@@ -51,7 +52,7 @@ async def setup(shared: MicrosoftSetup) -> MicrosoftSetup:
 
 
 @rule("LICENCE")
-@pytest.mark.parametrize("name", WAYS)
+@matrix("name", WAYS)
 async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appear(
     setup: MicrosoftSetup, name: str
 ) -> None:
@@ -73,7 +74,7 @@ async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appea
 
 
 @rule("LICENCE")
-@pytest.mark.parametrize("name", WAYS)
+@matrix("name", WAYS)
 async def test_twenty_at_once_do_not_get_past(setup: MicrosoftSetup, name: str) -> None:
     app, client = setup.app, await new_client(setup.app)
     attempts = await WAYS[name](setup, client, 20)
@@ -279,7 +280,7 @@ async def test_without_a_licence_in_force_no_one_is_added(setup: MicrosoftSetup)
     assert outcome(await attempt()).code == ""
 
 
-@pytest.mark.parametrize("kind", ALLOWED)
+@matrix("kind", ALLOWED)
 async def test_a_seat_serves_the_roles_of_its_type_and_no_others(premise: App, kind: str) -> None:
     await fit(premise, **{kind: 100})
     for role in Role:

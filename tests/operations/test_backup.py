@@ -18,6 +18,7 @@ from manifest_auth.runtime.files import path_of
 from manifest_auth.store import sqlite_copy
 from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import done, run
+from tests.support.matrix import matrix
 from tests.support.secret_keys import SECRET_KEY
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -110,7 +111,7 @@ def test_it_is_one_moment_though_others_write_between_its_steps(folder: Path, mo
     assert len(dump(store)) > len(before)
 
 
-@pytest.mark.parametrize("there", ["manifest-auth.db", "manifest-auth.db-wal", "files/aa/something"])
+@matrix("there", ["manifest-auth.db", "manifest-auth.db-wal", "files/aa/something"])
 def test_only_an_empty_place_is_restored_into(there: str, saved: Path, tmp_path: Path) -> None:
     path = tmp_path / "data" / there
     path.parent.mkdir(parents=True)

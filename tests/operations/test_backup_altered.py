@@ -21,6 +21,7 @@ from manifest_auth.maintenance.backup import MANIFEST, MOST_FILES, MOST_MANIFEST
 from manifest_auth.maintenance.restore import restore
 from manifest_auth.store import migrate
 from tests.operations.used_installation import KEYS, quiet, settings_of
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -93,7 +94,7 @@ SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SPOILT)
+@matrix("name", SPOILT)
 def test_what_was_altered_is_refused_and_leaves_nothing(
     name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,7 +157,7 @@ def test_what_cannot_be_restored_is_not_backed_up(
     assert longest + 80 < 320
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+@matrix("share", [0.0, 0.3, 0.99])
 def test_what_was_cut_off_is_refused(share: float, saved: Path, tmp_path: Path) -> None:
     archive = tmp_path / "saved.tar"
     data = saved.read_bytes()

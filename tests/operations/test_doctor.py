@@ -13,6 +13,7 @@ from manifest_auth.runtime.settings import load
 from manifest_auth.store.migrate import HEAD
 from tests.releases import next_release
 from tests.support.commands import Result, done, run
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
@@ -53,7 +54,7 @@ def test_an_empty_folder_is_no_fault_and_stays_empty(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+@matrix("mode", [0o644, 0o640, 0o604, 0o660])
 def test_a_secret_key_that_others_can_read_is_bad(folder: Path, mode: int) -> None:
     key = folder / "data" / "secret.key"
     key.chmod(mode)
@@ -156,9 +157,7 @@ def test_a_new_data_folder_is_for_its_owner_alone(folder: Path) -> None:
     assert (folder / "data").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize(
-    ("mode", "said"), [(0o755, "every user"), (0o701, "every user"), (0o770, "its group can change")]
-)
+@matrix(("mode", "said"), [(0o755, "every user"), (0o701, "every user"), (0o770, "its group can change")])
 def test_a_data_folder_that_others_get_into_is_bad(folder: Path, mode: int, said: str) -> None:
     data = folder / "data"
     data.chmod(mode)

@@ -24,6 +24,7 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.test_dns import certificate
 from tests.support.commands import done, environment, run
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
@@ -126,7 +127,7 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
         yield socket
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("answer", "level", "said"),
     [
         (Answer(body=ALIVE), "ok", "leads to a running server"),
@@ -196,7 +197,7 @@ def test_a_clock_in_the_far_future() -> None:
         assert text.startswith("clock: ")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("networks", "named"),
     [
         ("0.0.0.0/0", "0.0.0.0/0"),
@@ -214,7 +215,7 @@ async def test_proxies_that_are_everybody(networks: str, named: str) -> None:
 OTHERS = [pytest.param(mask, marks=pytest.mark.endurance) for mask in ("022", "077")]
 
 
-@pytest.mark.parametrize("umask", ["000", *OTHERS])
+@matrix("umask", ["000", *OTHERS])
 def test_a_store_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: str) -> None:
     command = f'umask {umask}; exec "$0" -m manifest_auth client create initech'
     settings = environment(tmp_path)

@@ -12,6 +12,7 @@ from manifest_auth.maintenance.doctor.environment import Finding, passkey_findin
 from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.sign_in.passkeys import ceremonies
 from tests.support.application import App, running
+from tests.support.matrix import matrix
 from tests.support.passkeys import PUBLIC, with_passkey
 
 HERE = PUBLIC["MANIFEST_PUBLIC_URL"]
@@ -54,7 +55,7 @@ async def test_a_new_address_that_voids_passkeys_is_bad_and_counts_them(app: App
     assert (level, "is not used" in text) == ("note", True)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("public_url", "events"),
     [
         (HERE, []),

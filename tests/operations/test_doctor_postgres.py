@@ -11,6 +11,7 @@ import pytest
 from manifest_auth.maintenance.doctor import postgres as doctor
 from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.store import StoreUnavailable, migrate
+from tests.support.matrix import matrix
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import Postgres, database_of
 from tests.support.secret_keys import SECRET_KEY, the_keys
@@ -59,7 +60,7 @@ async def test_a_good_one(direct: str) -> None:
     assert await doctor.pooler_findings(settings(direct)) == []
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("name", "value", "said"),
     [
         ("synchronous_commit", "off", "may be lost"),

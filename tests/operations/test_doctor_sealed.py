@@ -23,6 +23,7 @@ from tests.operations.test_reencrypt import add_as_it_is
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.commands import done, run
+from tests.support.matrix import matrix
 from tests.support.single_sign_on import add_provider
 
 _WHY = "the test breaks what it likes"
@@ -47,7 +48,7 @@ async def clear(app: App, part: Sealed) -> None:
     await app.services.store.write(lambda unit: unit.change(gone, broken=BROKEN))
 
 
-@pytest.mark.parametrize("part", SEALED, ids=[part.name for part in SEALED])
+@matrix("part", SEALED, ids=[part.name for part in SEALED])
 async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.MonkeyPatch, part: Sealed) -> None:
     monkeypatch.setattr(reencrypt, "STEP", 3)
     monkeypatch.setattr(reencrypt, "SEALED", tuple(Sealed(one.column) for one in SEALED))

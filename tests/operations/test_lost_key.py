@@ -15,6 +15,7 @@ from tests.processes.node_client import Node
 from tests.processes.test_keys_rotate import header_of
 from tests.releases import next_release
 from tests.support.commands import Result, done, run
+from tests.support.matrix import matrix
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.rules import rule
@@ -33,7 +34,7 @@ def of_folder(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 @rule("KEY-STRENGTH")
-@pytest.mark.parametrize("command", [("serve",), ("client", "create", "globex"), ("db", "upgrade")])
+@matrix("command", [("serve",), ("client", "create", "globex"), ("db", "upgrade")])
 def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, command: tuple[str, ...]) -> None:
     done(tmp_path, "client", "create", "acme")
     data = tmp_path / "data"

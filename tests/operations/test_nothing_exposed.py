@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-
 from manifest_auth import __version__
 from tests.support.application import App, running
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 
 @rule("NOTHING-EXPOSED")
-@pytest.mark.parametrize(
-    "path", ["/.git/config", "/.env", "/secret.key", "/manifest-auth.db", "/data/secret.key", "/debug"]
-)
+@matrix("path", ["/.git/config", "/.env", "/secret.key", "/manifest-auth.db", "/data/secret.key", "/debug"])
 async def test_files_of_the_server_are_no_paths(app: App, path: str) -> None:
     assert (await app.get(path)).code == "NOT_FOUND"
 
 
 @rule("NOTHING-EXPOSED")
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/api/client/auth/me", "/no/such/path"])
+@matrix("path", ["/healthz", "/readyz", "/docs", "/api/client/auth/me", "/no/such/path"])
 async def test_headers_tell_no_version(app: App, path: str) -> None:
     headers = (await app.get(path)).headers
     assert "server" not in headers

@@ -9,6 +9,7 @@ import pytest
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Sealer, add_newest_key, keys_of_a_start, secret_keys
 from manifest_auth.runtime.settings import SettingsError, load
+from tests.support.matrix import matrix
 from tests.support.secret_keys import SECRET_KEY
 
 OLD, NEW = bytes.fromhex(SECRET_KEY), bytes(range(32))
@@ -45,14 +46,14 @@ def test_new_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
     assert found[3:] == first
 
 
-@pytest.mark.parametrize("between", [",", ", ", "\n", " "])
+@matrix("between", [",", ", ", "\n", " "])
 def test_older_keys_follow_the_newest(between: str) -> None:
     texts = [NEW.hex(), OLD.hex()]
     settings = load({"MANIFEST_SECRET_KEY": between.join(texts)})
     assert secret_keys(settings).texts == texts
 
 
-@pytest.mark.parametrize("second", ["short", "0" * 64, "zz" * 32])
+@matrix("second", ["short", "0" * 64, "zz" * 32])
 def test_an_older_key_that_is_none_stops_the_start(second: str) -> None:
     settings = load({"MANIFEST_SECRET_KEY": f"{NEW.hex()},{second}"})
     with pytest.raises(SettingsError, match="MANIFEST_SECRET_KEY: must be 32 random bytes"):

@@ -16,6 +16,7 @@ from manifest_auth.store.tables import sessions
 from tests.support.application import App, Reply
 from tests.support.continued import AUTH, Child, child_of, code_for, exchange, id_of, is_open, signed_in
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.stores import on_postgres
 
@@ -62,7 +63,7 @@ ENDING: dict[str, tuple[str, str, Any]] = {
 
 
 @rule("SESSION-FROM-SESSION")
-@pytest.mark.parametrize("act", ENDING)
+@matrix("act", ENDING)
 async def test_what_ends_its_session_during_the_exchange_ends_it(
     app: App, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

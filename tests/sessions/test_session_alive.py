@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from sqlalchemy import Table, bindparam, update
 
 from manifest_auth import sessions
@@ -13,9 +12,10 @@ from manifest_auth.store.statements import CrossTenant
 from tests.support.accounts import keys_of, new_client, new_user
 from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
+from tests.support.matrix import matrix
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("changed", "alive"),
     [
         ({}, True),
@@ -75,7 +75,7 @@ SINCE = {
 }
 
 
-@pytest.mark.parametrize("since", SINCE)
+@matrix("since", SINCE)
 async def test_a_refresh_by_what_is_remembered_believes_nothing_of_it(app: App, since: str) -> None:
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)

@@ -32,6 +32,7 @@ from manifest_auth.store.tables import admin_sessions
 from tests.support.accounts import new_client
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.system_admins import SystemAdmin, another, enrolled, events, signed_in_admin, store_networks
 
 MINUTE = 60
@@ -214,7 +215,7 @@ def _deciding() -> dict[str, Callable[[RequestContext, str, int], Awaitable[Any]
     }
 
 
-@pytest.mark.parametrize("name", _deciding())
+@matrix("name", _deciding())
 async def test_what_decides_needs_password_and_code_of_the_last_ten_minutes(me: SystemAdmin, name: str) -> None:
     app, act = me.app, _deciding()[name]
     client, other = await new_client(app), await another(me)
@@ -259,7 +260,7 @@ async def test_the_pages_are_hidden_from_other_addresses_as_the_plane_is(app: Ap
         await store_networks(app, "")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("address", "is_served"),
     [("https://auth.example.com", True), ("http://localhost:8080", True), ("http://127.0.0.1:8080", True),
      ("http://[::1]:8080", True), ("http://auth.internal:8080", False), ("http://192.0.2.7:8080", False)],

@@ -22,6 +22,7 @@ from manifest_auth.store import global_, tenant_scoped
 from manifest_auth.store.tables import admin_sessions, audit_events, installation, system_admins, throttles
 from manifest_auth.text.scan_codes import ALPHABET, random_letters
 from tests.support.application import FAST, PASSWORD, FrozenClock
+from tests.support.matrix import matrix
 
 ADDRESS = "192.0.2.9"
 _ADMINS = global_(select(system_admins.c.username), str)
@@ -114,7 +115,7 @@ async def test_of_twenty_who_come_at_once_one_makes_an_admin(services: Services)
     assert len(await usernames(services)) == 1
 
 
-@pytest.mark.parametrize("shown", ["", "BCDF", "BCDF-GHJK-LMNP-QRST", "x" * 1000, "\udcff" * 16])
+@matrix("shown", ["", "BCDF", "BCDF-GHJK-LMNP-QRST", "x" * 1000, "\udcff" * 16])
 async def test_a_wrong_code_makes_none_and_is_recorded(services: Services, shown: str) -> None:
     await code_of(services)
     with pytest.raises(InvalidCredentials) as refused:
@@ -166,7 +167,7 @@ async def test_after_an_admin_was_made_in_another_way_there_is_no_code(services:
     assert await usernames(services) == ["root"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("username", "password", "field"),
     [("", PASSWORD, "username"), (" Ada", PASSWORD, "username"), ("a\x07", PASSWORD, "username"),
      ("x" * 65, PASSWORD, "username"), ("Ada", "fourteen-chars", "password"), ("Ada", "password1234567", "password"),

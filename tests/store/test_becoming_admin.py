@@ -13,6 +13,7 @@ from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
 from manifest_auth.store import Store, TenantUnit
 from tests.store.conftest import Pair
+from tests.support.matrix import matrix
 
 ADMIN, USER_ADMIN, VIEWER = Role.ADMIN.bit, Role.USER_ADMIN.bit, Role.VIEWER.bit
 _numbers = itertools.count(1)
@@ -54,7 +55,7 @@ CHANGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("before", "after", "active", "gains"), CHANGES)
+@matrix(("before", "after", "active", "gains"), CHANGES)
 async def test_the_account_is_void_with_the_gain_and_with_nothing_else(
     store: Store, pair: Pair, before: int, after: int, active: bool, gains: bool
 ) -> None:
@@ -67,7 +68,7 @@ async def test_the_account_is_void_with_the_gain_and_with_nothing_else(
     assert former == ([] if gains else ["another hash", "a hash"])
 
 
-@pytest.mark.parametrize(("roles", "gains"), [(ADMIN, True), (ADMIN | VIEWER, True), (USER_ADMIN, False)])
+@matrix(("roles", "gains"), [(ADMIN, True), (ADMIN | VIEWER, True), (USER_ADMIN, False)])
 async def test_an_admin_who_is_let_in_again_gains_the_role(store: Store, pair: Pair, roles: int, gains: bool) -> None:
     user, voids = await stored_user(store, pair, roles, active=False), Voided()
     after = await store.of(pair[0]).write(lambda unit: users.restore(unit, UNCOUNTED, user, voids))

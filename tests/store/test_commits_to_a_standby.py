@@ -16,6 +16,7 @@ from manifest_auth.store import postgres_connections as connections
 from manifest_auth.tenants import TenantSettings
 from tests.store.test_units_of_work import ADD, found
 from tests.support.commands import until
+from tests.support.matrix import matrix
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import Postgres, database_of
 from tests.support.rules import rule
@@ -85,7 +86,7 @@ async def until_waiting(server: Postgres, count: int = 1) -> None:
     await asyncio.to_thread(until, lambda: len(waiting(server)) == count)
 
 
-WAYS = pytest.mark.parametrize("write", [by_unit, by_one_statement])
+WAYS = matrix("write", [by_unit, by_one_statement])
 
 
 @rule("COMMIT-KEPT")

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from manifest_auth.store import StoreUnavailable, cross_tenant, migrate, open_store
 from manifest_auth.store.tables import sessions, users
 from tests.releases import next_release
+from tests.support.matrix import matrix
 from tests.support.postgres import Databases
 from tests.support.secret_keys import the_keys
 from tests.support.stores import schema_number
@@ -59,7 +60,7 @@ _JOINED = cross_tenant(
 )
 
 
-@pytest.mark.parametrize("kind", ["look_up", "read", "write"])
+@matrix("kind", ["look_up", "read", "write"])
 async def test_what_a_change_of_two_tables_got_in_the_way_of_is_asked_again(postgres: Databases, kind: str) -> None:
     """The one has the first table and waits for the second, the other the reverse: PostgreSQL ends the reader."""
     url = postgres.fresh_database()

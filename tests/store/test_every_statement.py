@@ -15,6 +15,7 @@ import pytest
 from manifest_auth.store import CrossTenant, Global, Listing, Store, TenantScoped
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import _MISSING, TENANT, Compiled, Statement
+from tests.support.matrix import matrix
 from tests.support.statements import every_statement, module_members
 
 Accept = Callable[[Sequence[Statement[Any]]], Awaitable[None]]
@@ -28,7 +29,7 @@ def test_the_walk_finds_the_statements() -> None:
     assert "manifest_auth.accounts.users._ADD" in ALL
 
 
-@pytest.mark.parametrize("name", ALL)
+@matrix("name", ALL)
 def test_is_one_of_the_three_kinds_and_says_why_when_it_crosses(name: str) -> None:
     statement = ALL[name]
     assert isinstance(statement, TenantScoped | Global | CrossTenant)
@@ -41,7 +42,7 @@ def _asked_for(compiled: Compiled) -> set[str]:
     return {name for name, default in compiled.order if default is _MISSING}
 
 
-@pytest.mark.parametrize("name", ALL)
+@matrix("name", ALL)
 def test_compiles_for_both_stores_with_the_same_parameters(name: str) -> None:
     statement = ALL[name]
     on_sqlite, on_postgres = statement.sqlite, statement.postgres
@@ -82,12 +83,12 @@ async def accept(store: Store, database_url: str) -> AsyncIterator[Accept]:
         await raw.close()
 
 
-@pytest.mark.parametrize("name", ALL)
+@matrix("name", ALL)
 async def test_is_accepted_by_the_store(accept: Accept, name: str) -> None:
     await accept([ALL[name]])
 
 
-@pytest.mark.parametrize("name", LISTINGS)
+@matrix("name", LISTINGS)
 async def test_a_list_in_every_order_and_with_all_filters_is_accepted(accept: Accept, name: str) -> None:
     every = _of_list(name)
     assert len(every) == 2 ** len(LISTINGS[name].filters) * (1 + 4 * len(LISTINGS[name].sorts))

@@ -12,6 +12,7 @@ from manifest_auth.store import Store, TenantUnit, among_pairs, pairs, tenant_co
 from manifest_auth.store.tables import sessions, template_versions, users
 from tests.store.conftest import Pair
 from tests.store.rows import add
+from tests.support.matrix import matrix
 
 _V = template_versions.c
 _PAIRS = tenant_scoped(select(_V.template_id, _V.number).where(among_pairs(_V.template_id, _V.number, "keys")))
@@ -40,7 +41,7 @@ async def test_only_pairs_that_were_asked_for_are_found(store: Store, pair: Pair
         assert set(found) == expected
 
 
-@pytest.mark.parametrize("evil", [("1", "2], [3"), (1, "x"), (1, None)])
+@matrix("evil", [("1", "2], [3"), (1, "x"), (1, None)])
 def test_pairs_are_numbers_and_nothing_else(evil: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         pairs([evil])

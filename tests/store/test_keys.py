@@ -15,6 +15,7 @@ from manifest_auth.store.tables import TENANT_OWNED, metadata
 from tests.store.catalogue import Key, keys_of
 from tests.store.conftest import Pair
 from tests.store.rows import add, needed, others_for, value_for
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 OWNED = {table.name for table in TENANT_OWNED}
@@ -72,7 +73,7 @@ async def test_a_table_of_the_installation_names_rows_with_their_tenant(store: S
 
 
 @rule("KEYS-BEGIN-WITH-THE-TENANT")
-@pytest.mark.parametrize(("table", "column", "to"), POINTERS, ids=[f"{t.name}.{c.name}" for t, c, _ in POINTERS])
+@matrix(("table", "column", "to"), POINTERS, ids=[f"{t.name}.{c.name}" for t, c, _ in POINTERS])
 async def test_another_tenants_row_is_refused_by_the_database(
     store: Store, pair: Pair, table: Table, column: Column[Any], to: Table
 ) -> None:
@@ -96,7 +97,7 @@ async def test_another_tenants_row_is_refused_by_the_database(
     assert await store.write(put(own)) == 1
 
 
-@pytest.mark.parametrize("name", sorted(OWNED))
+@matrix("name", sorted(OWNED))
 async def test_tenants_tables_are_strict_on_sqlite(store: Store, database_url: str, name: str) -> None:
     """They take no text into a column of numbers."""
     assert metadata.tables[name].dialect_options["sqlite"]["strict"]

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-import pytest
 from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.accounts import users
@@ -17,6 +16,7 @@ from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
 from manifest_auth.store import Store, TenantUnit
 from tests.store.conftest import Pair
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.stores import on_postgres
 
@@ -61,7 +61,7 @@ def _waits(store: Store, passed: threading.Event) -> bool:
 
 
 @rule("RANK")
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.__name__.strip("_"))
+@matrix("look", LOOKS, ids=lambda look: look.__name__.strip("_"))
 async def test_who_comes_second_waits_and_sees_what_the_first_did(store: Store, pair: Pair, look: Look) -> None:
     first, second = await _two(store, pair[0])
     tenant, holds, passed = store.of(pair[0]), threading.Event(), threading.Event()

@@ -10,6 +10,7 @@ import pytest
 from manifest_auth.errors import NotFound
 from manifest_auth.store import StoreUnavailable, postgres_connections
 from manifest_auth.store.postgres_connections import SPARED, Connections, NoLogin
+from tests.support.matrix import matrix
 
 
 class Raw:
@@ -108,7 +109,7 @@ async def test_a_caller_who_gives_up_as_the_turn_comes_hands_it_on(server: Serve
     assert got == [server.made[0]]
 
 
-@pytest.mark.parametrize(
+@matrix(
     "error",
     [asyncio.CancelledError(), TimeoutError(), ConnectionResetError(), asyncpg.InterfaceError("busy")],
     ids=repr,

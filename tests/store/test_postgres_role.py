@@ -17,6 +17,7 @@ from manifest_auth.store import postgres_connections as module
 from manifest_auth.store.postgres_connections import LIMITS, connect
 from manifest_auth.store.tables import installation
 from tests.store.test_units_of_work import ADD, FIND, found
+from tests.support.matrix import matrix
 from tests.support.postgres import Databases, Postgres, database_of
 from tests.support.secret_keys import the_keys
 from tests.support.stores import serving, until
@@ -89,7 +90,7 @@ async def opened(postgres: Databases) -> AsyncIterator[tuple[Store, str]]:
         yield store, postgres.uri(database_of(url))
 
 
-@pytest.mark.parametrize("way", ["write", "read", "look_up"])
+@matrix("way", ["write", "read", "look_up"])
 async def test_a_column_whose_type_changed_is_read_anew(opened: tuple[Store, str], way: str) -> None:
     store, url = opened
 

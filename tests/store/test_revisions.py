@@ -14,6 +14,7 @@ from manifest_auth.store import migrate
 from tests.releases import listed, next_release
 from tests.store import old_stores
 from tests.store.expand_rules import faults, shape_of
+from tests.support.matrix import matrix
 from tests.support.postgres import Databases
 
 _NEW = [schema for schema in migrate.SCHEMAS if schema > listed.FIRST]
@@ -86,7 +87,7 @@ RIGHT = (
 )
 
 
-@pytest.mark.parametrize("statement", [*WRONG, *RIGHT])
+@matrix("statement", [*WRONG, *RIGHT])
 async def test_what_is_refused(statement: str, postgres: Databases) -> None:
     def changed(connection: Connection) -> list[str]:
         for one in BEFORE:

@@ -23,6 +23,7 @@ from manifest_auth.store.statements import TENANT
 from manifest_auth.store.tables import installation, known_origins, sessions, tenants, users
 from tests.store.conftest import Pair
 from tests.store.rows import add
+from tests.support.matrix import matrix
 
 ME: BindParameter[int] = bindparam(TENANT)
 REFUSED = (UnscopedStatement, SQLAlchemyError)
@@ -108,7 +109,7 @@ UNBINDABLE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("write_down", UNBINDABLE.values(), ids=UNBINDABLE.keys())
+@matrix("write_down", UNBINDABLE.values(), ids=UNBINDABLE.keys())
 def test_is_refused(write_down: Any) -> None:
     with pytest.raises(REFUSED):
         write_down()

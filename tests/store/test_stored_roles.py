@@ -11,6 +11,7 @@ from manifest_auth.permissions import Role, permission_names, role_names
 from tests.store import old_stores
 from tests.support.application import App, running
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.postgres import Databases
 from tests.support.rules import rule
 from tests.support.system_admins import Phone, sign_in
@@ -46,7 +47,7 @@ def test_the_numbers_that_are_stored_for_roles_are_these() -> None:
     assert {role.value: role.bit for role in Role} == BITS
 
 
-@pytest.mark.parametrize("name", BITS)
+@matrix("name", BITS)
 def test_a_stored_number_gives_this_role_and_these_permissions(name: str) -> None:
     assert role_names(BITS[name]) == (name,)
     assert set(permission_names(BITS[name])) == {*READING, *MORE[name]}

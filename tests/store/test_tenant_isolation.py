@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 
 from manifest_auth.sessions.principals import refuse_external_token
@@ -13,10 +12,11 @@ from manifest_auth.store.statements import TENANT
 from manifest_auth.store.tables import TENANT_OWNED, metadata, refused_tokens, sessions, users
 from tests.store.conftest import Pair
 from tests.store.rows import add, changeable, everything, needed, others_for, value_for
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 TABLES = sorted(TENANT_OWNED, key=lambda t: t.name)
-each_table = pytest.mark.parametrize("table", TABLES, ids=lambda t: t.name)
+each_table = matrix("table", TABLES, ids=lambda t: t.name)
 
 
 async def fill(store: Store, table: Table, pair: Pair) -> None:

@@ -19,6 +19,7 @@ from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import Statement
 from manifest_auth.store.tables import work
 from manifest_auth.work import files, job_operations, jobs, records, template_operations, templates, versions
+from tests.support.matrix import matrix
 
 LISTINGS: dict[str, Listing[Any]] = {
     "users": users.LISTING,
@@ -98,7 +99,7 @@ def unsorted(plan: list[str]) -> list[str]:
     return [step for step in plan if "TEMP B-TREE" in step or re.search(r"(^|-> +)Sort +\(", step)]
 
 
-@pytest.mark.parametrize("name", LISTINGS)
+@matrix("name", LISTINGS)
 async def test_no_list_reads_a_table_from_end_to_end(planner: Planner, name: str) -> None:
     for conditions, sort, statement in pages(LISTINGS[name]):
         plan = await planner.plan(statement)
@@ -106,7 +107,7 @@ async def test_no_list_reads_a_table_from_end_to_end(planner: Planner, name: str
         assert whole(plan) == [], (conditions, sort, plan)
 
 
-@pytest.mark.parametrize("name", LISTINGS)
+@matrix("name", LISTINGS)
 async def test_a_list_without_conditions_comes_in_the_order_of_an_index(planner: Planner, name: str) -> None:
     listing, seen = LISTINGS[name], 0
     for conditions, sort, statement in pages(listing):
@@ -136,7 +137,7 @@ async def test_what_is_put_away_has_indexes_of_its_own(planner: Planner, name: s
     assert seen == 4 * len(LISTINGS[name].sorts)
 
 
-@pytest.mark.parametrize("name", LISTINGS)
+@matrix("name", LISTINGS)
 async def test_rows_are_counted_in_an_index(planner: Planner, name: str) -> None:
     listing = LISTINGS[name]
     for size in range(3):
@@ -144,7 +145,7 @@ async def test_rows_are_counted_in_an_index(planner: Planner, name: str) -> None
             assert whole(await planner.plan(listing._count(chosen))) == [], chosen
 
 
-@pytest.mark.parametrize("name", LOOK_UPS)
+@matrix("name", LOOK_UPS)
 async def test_what_is_looked_up_is_found_by_its_key(planner: Planner, name: str) -> None:
     """Not among all that there is; with SQLite, whose choice does not depend on how much there is, nor among all that
     the client has."""
@@ -153,7 +154,7 @@ async def test_what_is_looked_up_is_found_by_its_key(planner: Planner, name: str
     assert [step for step in plan if step.endswith("(tenant_id=?)")] == []
 
 
-@pytest.mark.parametrize("table", EXPIRING, ids=lambda table: table.what)
+@matrix("table", EXPIRING, ids=lambda table: table.what)
 async def test_what_expired_is_found_by_time_and_dropped_by_key(planner: Planner, table: Expiring) -> None:
     """However much of it there is, and however much has not expired."""
     for statement in (table.find, table.drop):

@@ -6,10 +6,11 @@ import pytest
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.text.canonical import check_email, email_domain, email_key, mailbox
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("one", "other"),
     [
         ("ada@acme.example", "ADA@Acme.Example"),
@@ -26,7 +27,7 @@ def test_addresses_that_differ_in_case_are_one_account(one: str, other: str) -> 
 
 
 @rule("EMAIL-FORM")
-@pytest.mark.parametrize(
+@matrix(
     ("one", "other"),
     [
         ("mike@acme.example", "mi\u212ae@acme.example"),  # Kelvin sign
@@ -53,7 +54,7 @@ def test_a_domain_goes_out_in_the_ascii_of_the_dns() -> None:
     assert email_domain("ada@\U0001f4a9.example") == "\U0001f4a9.example"  # IDNA 2008 has no form for it
 
 
-@pytest.mark.parametrize(
+@matrix(
     "address",
     ["a@b.example", "o'brien@acme.example", "first.last+tag@sub.acme.example", "ärger@müller.example", "иван@почта.рф"],
 )
@@ -62,7 +63,7 @@ def test_ordinary_addresses_are_taken_as_given(address: str) -> None:
 
 
 @rule("EMAIL-FORM")
-@pytest.mark.parametrize(
+@matrix(
     "address",
     [
         "",

@@ -6,14 +6,15 @@ import pytest
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.text.canonical import duration_seconds, spoken_duration
+from tests.support.matrix import matrix
 
 
-@pytest.mark.parametrize("seconds", [0, 1, 59, 300, 3600, 5400, 86_400, 90_061, 14 * 86_400, 400 * 86_400])
+@matrix("seconds", [0, 1, 59, 300, 3600, 5400, 86_400, 90_061, 14 * 86_400, 400 * 86_400])
 def test_what_is_shown_is_read_back(seconds: int) -> None:
     assert duration_seconds(spoken_duration(seconds), "x") == seconds
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("text", "seconds"),
     [("", 0), (" ", 0), ("30min", 1800), ("1 h 30 min", 5400), ("2 Days", 172_800), ("1D", 86_400), ("90 seconds", 90)],
 )
@@ -21,7 +22,7 @@ def test_written_in_many_ways(text: str, seconds: int) -> None:
     assert duration_seconds(text, "x") == seconds
 
 
-@pytest.mark.parametrize("text", ["5", "h", "1 week", "-1 h", "1.5 h", "1 h x", "\u0661 h", "1 h,", "1" * 10 + " h"])
+@matrix("text", ["5", "h", "1 week", "-1 h", "1.5 h", "1 h x", "\u0661 h", "1 h,", "1" * 10 + " h"])
 def test_what_is_no_length_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         duration_seconds(text, "x")

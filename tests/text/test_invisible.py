@@ -10,6 +10,7 @@ import pytest
 from manifest_auth.errors import ValidationError
 from manifest_auth.text import canonical, fields
 from manifest_auth.text.canonical import check_email, check_name, clean_name
+from tests.support.matrix import matrix
 
 HONEST = {
     "Persian, with a zero width non-joiner": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
@@ -65,13 +66,13 @@ HIDDEN = {
 }
 
 
-@pytest.mark.parametrize("what", HONEST)
+@matrix("what", HONEST)
 def test_honest_names_are_taken_as_they_are(what: str) -> None:
     assert check_name(HONEST[what], "name") == HONEST[what]
     assert clean_name(HONEST[what], 100) == HONEST[what]
 
 
-@pytest.mark.parametrize("what", HIDDEN)
+@matrix("what", HIDDEN)
 def test_what_no_one_sees_is_refused_in_names_and_left_out_of_those_of_others(what: str) -> None:
     text = HIDDEN[what]
     with pytest.raises(ValidationError) as refused:
@@ -88,7 +89,7 @@ def test_what_no_one_sees_is_refused_in_names_and_left_out_of_those_of_others(wh
     )  # in prose they do no harm, and come with what is pasted
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\u00a0\u2003\u3000", "\u2800\u2800"])
+@matrix("blank", ["", " ", "\u00a0\u2003\u3000", "\u2800\u2800"])
 def test_a_line_says_something(blank: str) -> None:
     with pytest.raises(ValidationError):
         fields.WORK_NAME.check(blank, "name")

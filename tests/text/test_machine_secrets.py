@@ -6,6 +6,7 @@ import pytest
 
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import PATTERN, SecretKind, hash_of, hint_of, kind_of, make
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 VECTOR = "mfst_key_" + "A" * 43 + "3Him05"
@@ -17,8 +18,8 @@ def test_the_test_vector() -> None:
 
 
 @rule("MACHINE-SECRETS")
-@pytest.mark.parametrize("kind", SecretKind)
-@pytest.mark.parametrize("random", [bytes(32), b"\xff" * 32, bytes(range(32))], ids=["least", "greatest", "other"])
+@matrix("kind", SecretKind)
+@matrix("random", [bytes(32), b"\xff" * 32, bytes(range(32))], ids=["least", "greatest", "other"])
 def test_a_made_secret_has_the_shape_that_scanners_know(kind: SecretKind, random: bytes) -> None:
     made = make(kind, random)
     assert PATTERN.fullmatch(made)
@@ -32,7 +33,7 @@ def test_different_random_bytes_make_different_secrets() -> None:
     assert len({hash_of(one) for one in made}) == 200
 
 
-@pytest.mark.parametrize(
+@matrix(
     "text",
     [
         VECTOR[:-1] + "6",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from manifest_auth.text.languages import catalogue, shown
 from manifest_auth.text.models import at_least, at_most, one_of
+from tests.support.matrix import matrix
 
 IN_GERMAN = catalogue("de")
 
 
-@pytest.mark.parametrize("number", [2, 8, 256])
+@matrix("number", [2, 8, 256])
 def test_a_number_stands_in_the_text_in_every_language(number: int) -> None:
     for text in (at_least(number), at_most(number)):
         assert str(number) in text

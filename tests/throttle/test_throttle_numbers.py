@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from manifest_auth.throttle import throttle
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 MINUTE_MS = 60_000
@@ -18,7 +17,7 @@ def test_what_is_counted_cannot_be_cut_elsewhere_to_name_another_counter() -> No
 
 
 @rule("THROTTLE-PAUSES")
-@pytest.mark.parametrize(
+@matrix(
     ("name", "failures", "pause"),
     [
         ("ORIGIN", 4, 0),

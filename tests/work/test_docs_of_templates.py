@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from graphql import parse, validate
 
 from manifest_auth.api.graphql.schema import SCHEMA
@@ -12,6 +11,7 @@ from manifest_auth.text import fields
 from manifest_auth.work import versions
 from manifest_auth.work.templates import TRANSITIONS, TemplateMove
 from tests.architecture.links import ROOT
+from tests.support.matrix import matrix
 
 PAGE = (ROOT / "docs" / "work.md").read_text("utf-8")
 TEMPLATES = PAGE.partition("## Templates")[2].partition("\n## ")[0]
@@ -53,7 +53,7 @@ def test_the_limits_are_told_as_they_are() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("document", re.findall(r"^```graphql\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+@matrix("document", re.findall(r"^```graphql\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 def test_the_documents_are_valid(document: str) -> None:
     assert validate(SCHEMA, parse(document)) == []
 

@@ -24,6 +24,7 @@ from manifest_auth.work.job_rules import (
     Value,
     value_of,
 )
+from tests.support.matrix import matrix
 
 S = JobStatus
 Move = Callable[[State], State]
@@ -48,8 +49,8 @@ TRANSITIONS: dict[str, tuple[Move, dict[JobStatus, JobStatus]]] = {
 }
 
 
-@pytest.mark.parametrize("status", list(S))
-@pytest.mark.parametrize("name", TRANSITIONS)
+@matrix("status", list(S))
+@matrix("name", TRANSITIONS)
 def test_each_move_from_each_state(name: str, status: JobStatus) -> None:
     move, leads = TRANSITIONS[name]
     before = State(status, steps=2, done=1, assigned=0 if status is S.UNASSIGNED else 1)
@@ -61,7 +62,7 @@ def test_each_move_from_each_state(name: str, status: JobStatus) -> None:
         assert refused.value.message != Conflict.sentence, "it says what the state is"
 
 
-@pytest.mark.parametrize("status", list(S))
+@matrix("status", list(S))
 def test_only_a_job_in_progress_with_all_steps_done_is_completed(status: JobStatus) -> None:
     before = State(status, steps=2, done=2, assigned=1)
     if status is S.IN_PROGRESS:
@@ -71,8 +72,8 @@ def test_only_a_job_in_progress_with_all_steps_done_is_completed(status: JobStat
             job_rules.completed(before)
 
 
-@pytest.mark.parametrize("done", range(4))
-@pytest.mark.parametrize("number", range(-1, 6))
+@matrix("done", range(4))
+@matrix("number", range(-1, 6))
 def test_steps_go_in_order(done: int, number: int) -> None:
     before = State(S.IN_PROGRESS, steps=3, done=done, assigned=1)
     expected = None if number == done + 1 and number <= 3 else Conflict if 1 <= number <= 3 else NotFound
@@ -194,7 +195,7 @@ def test_exactly_one_value_and_a_unit_only_of_a_number(members: dict[str, Any]) 
     assert value_of(**members) == expected[kind]()
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("field", "members"),
     [
         ("text", {"text": ""}),

@@ -10,6 +10,7 @@ import pytest
 
 from manifest_auth.store import Global, TenantScoped
 from manifest_auth.work import job_operations, jobs, records
+from tests.support.matrix import matrix
 from tests.support.stores import fresh_store
 
 #: Statement: the index that it searches, and by which columns.
@@ -64,14 +65,14 @@ def plan(opened: sqlite3.Connection, statement: TenantScoped[Any] | Global[Any])
     return "\n".join(row[3] for row in opened.execute(f"EXPLAIN QUERY PLAN {statement.sqlite.sql}", values))
 
 
-@pytest.mark.parametrize(("statement", "index"), LOOKS_UP)
+@matrix(("statement", "index"), LOOKS_UP)
 def test_what_belongs_to_jobs_is_looked_up(
     opened: sqlite3.Connection, statement: TenantScoped[Any], index: str
 ) -> None:
     assert f"USING INDEX {index}" in plan(opened, statement).replace("COVERING ", "")
 
 
-@pytest.mark.parametrize(("listed", "index"), LISTS.items(), ids=map(str, LISTS))
+@matrix(("listed", "index"), LISTS.items(), ids=map(str, LISTS))
 def test_pages_are_read_from_the_index_that_fits(
     opened: sqlite3.Connection, listed: tuple[tuple[str, ...], str], index: str
 ) -> None:

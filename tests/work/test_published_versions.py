@@ -15,6 +15,7 @@ from manifest_auth.work.templates import VersionStatus
 from manifest_auth.work.versions import NewStep
 from tests.store.conftest import Pair
 from tests.support import work_items
+from tests.support.matrix import matrix
 
 Everything = tuple[VersionSnapshot, list[versions.Step], list[versions.Version], list[templates.Event]]
 
@@ -73,8 +74,8 @@ WRITES: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
 }
 
 
-@pytest.mark.parametrize("state", ["published", "retired"])
-@pytest.mark.parametrize("act", [*OPERATIONS.values(), *WRITES.values()], ids=[*OPERATIONS, *WRITES])
+@matrix("state", ["published", "retired"])
+@matrix("act", [*OPERATIONS.values(), *WRITES.values()], ids=[*OPERATIONS, *WRITES])
 async def test_nothing_changes_it(store: Store, pair: Pair, state: str, act: Callable[..., Any]) -> None:
     seen = await version_at(store, pair, state)
     assert seen.version.status == state.upper()

@@ -16,6 +16,7 @@ from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.versions import NewStep
 from tests.store.conftest import Pair
 from tests.support import work_items
+from tests.support.matrix import matrix
 from tests.support.stores import on_postgres
 
 ROUNDS = 3
@@ -124,7 +125,7 @@ ALLOWED: dict[str, list[Operation]] = {
 MET = [(status, one, two) for status, operations in ALLOWED.items() for one in operations for two in operations]
 
 
-@pytest.mark.parametrize(("status", "one", "two"), MET, ids=[f"{s}-{a.__name__}-{b.__name__}" for s, a, b in MET])
+@matrix(("status", "one", "two"), MET, ids=[f"{s}-{a.__name__}-{b.__name__}" for s, a, b in MET])
 async def test_of_two_at_once_one_wins(race: TemplateRace, status: str, one: Operation, two: Operation) -> None:
     for _ in range(ROUNDS):
         before = await race.template(status)

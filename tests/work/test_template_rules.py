@@ -21,6 +21,7 @@ from manifest_auth.work.templates import (
     check_next,
     check_submission,
 )
+from tests.support.matrix import matrix
 
 #: A letter for each move of a version.
 LETTERS = {
@@ -73,8 +74,8 @@ def test_nothing_but_the_next_version_moves_what_was_published(word: str, more: 
         assert lived(word + more) is None or (status, more) == (VersionStatus.PUBLISHED, "T")
 
 
-@pytest.mark.parametrize("move", LETTERS.values())
-@pytest.mark.parametrize("status", VersionStatus)
+@matrix("move", LETTERS.values())
+@matrix("status", VersionStatus)
 def test_a_refusal_says_where_the_version_stands(status: VersionStatus, move: TemplateMove) -> None:
     if status in TRANSITIONS[move].sources:
         assert after(status, move) is TRANSITIONS[move].to
@@ -92,7 +93,7 @@ def test_the_moves_of_a_version_are_those() -> None:
     assert FINAL == (VersionStatus.PUBLISHED, VersionStatus.RETIRED)
 
 
-@pytest.mark.parametrize("move", TemplateMove)
+@matrix("move", TemplateMove)
 def test_the_archive_lets_out_and_nothing_else(move: TemplateMove) -> None:
     for archived in (True, False):
         if archived == (move is TemplateMove.RESTORED):
@@ -102,7 +103,7 @@ def test_the_archive_lets_out_and_nothing_else(move: TemplateMove) -> None:
                 check_archive(archived, move)
 
 
-@pytest.mark.parametrize("status", VersionStatus)
+@matrix("status", VersionStatus)
 def test_the_next_version_waits_for_the_latest(status: VersionStatus) -> None:
     if status in FINAL:
         check_next(status)

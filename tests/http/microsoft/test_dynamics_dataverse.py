@@ -11,6 +11,7 @@ from tests.interop.microsoft import error_bodies
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION
 from tests.support.application import Reply
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason, users_of
 from tests.support.rules import rule
@@ -67,7 +68,7 @@ REFUSALS: dict[str, tuple[Answer, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
+@matrix("case", REFUSALS)
 async def test_what_dataverse_refuses(setup: MicrosoftSetup, case: str) -> None:
     answer, sentence, why = REFUSALS[case]
     provider = await setup.dynamics()
@@ -100,7 +101,7 @@ FAULTS: dict[str, tuple[Answer, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("case", FAULTS)
+@matrix("case", FAULTS)
 async def test_an_environment_that_cannot_say_is_unavailable(setup: MicrosoftSetup, case: str) -> None:
     answer, wait = FAULTS[case]
     provider = await setup.dynamics()
@@ -145,7 +146,7 @@ async def test_the_environment_is_asked_with_the_token_that_came_with_the_code(s
     assert await last_reason(setup.app, provider.client) == "dataverse answered 401: no code"
 
 
-@pytest.mark.parametrize("token", [None, "", 7, "with space", "é", "a\r\nX: y", "a" * 20_000])
+@matrix("token", [None, "", 7, "with space", "é", "a\r\nX: y", "a" * 20_000])
 async def test_what_is_no_access_token_is_shown_to_no_one(setup: MicrosoftSetup, token: Any) -> None:
     provider = await setup.dynamics()
     setup.microsoft.token["access_token"] = token

@@ -19,6 +19,7 @@ from tests.http.microsoft.test_dynamics_person import (
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD
+from tests.support.matrix import matrix
 from tests.support.people import last_reason, member, session_of, users_of
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
@@ -98,7 +99,7 @@ async def test_a_guest_of_the_directory_who_is_a_user_of_the_environment_gets_in
     check_no_one_got_in(reply)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("groups", "roles"),
     [(["crm-authors"], {"Author"}), ("crm-authors", {"Author"}), (["other"], None), ([7, None], None), (None, None)],
 )

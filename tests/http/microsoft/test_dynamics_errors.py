@@ -10,6 +10,7 @@ import pytest
 from tests.interop.microsoft import error_bodies
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason
 from tests.support.single_sign_on import Browser, check_no_one_got_in, failures, flow_cookies, sign_ins, with_query
@@ -34,7 +35,7 @@ REDIRECTS = {
 }
 
 
-@pytest.mark.parametrize("case", REDIRECTS)
+@matrix("case", REDIRECTS)
 async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_for_the_trail(
     setup: MicrosoftSetup, case: str
 ) -> None:
@@ -54,9 +55,7 @@ async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_
     assert (await provider.sign_in(browser=browser))[1].status == 302
 
 
-@pytest.mark.parametrize(
-    "description", ["", "own words alone", "AADSTS", "AADSTS1", "xAADSTS12345678901", "AADSTS65004x", "<script>"]
-)
+@matrix("description", ["", "own words alone", "AADSTS", "AADSTS1", "xAADSTS12345678901", "AADSTS65004x", "<script>"])
 async def test_nothing_else_of_the_description_is_kept(setup: MicrosoftSetup, description: str) -> None:
     provider = await setup.dynamics()
     setup.microsoft.refuses, setup.microsoft.redirect = "access_denied", {"error_description": description}
@@ -78,7 +77,7 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("number", REFUSALS)
+@matrix("number", REFUSALS)
 async def test_a_code_that_microsoft_does_not_redeem(setup: MicrosoftSetup, number: int) -> None:
     provider = await setup.dynamics()
     setup.microsoft.answers["token"] = error_bodies.aadsts(number, setup.app.clock.now_ms())
@@ -113,8 +112,8 @@ BROKEN: dict[str, Answer] = {
 }
 
 
-@pytest.mark.parametrize("endpoint", ["discovery", "keys", "token"])
-@pytest.mark.parametrize("case", BROKEN)
+@matrix("endpoint", ["discovery", "keys", "token"])
+@matrix("case", BROKEN)
 async def test_a_login_service_with_a_fault_is_unavailable(setup: MicrosoftSetup, endpoint: str, case: str) -> None:
     setup.app.clock.advance(2 * 86_400)  # nothing that was kept is as old as that
     provider = await setup.dynamics()
@@ -134,7 +133,7 @@ async def test_a_login_service_with_a_fault_is_unavailable(setup: MicrosoftSetup
     assert (await provider.sign_in())[1].status == 302
 
 
-@pytest.mark.parametrize(
+@matrix(
     "announced",
     [
         {"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"},

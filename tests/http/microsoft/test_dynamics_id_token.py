@@ -9,6 +9,7 @@ import pytest
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import CONSUMERS, POWER_APP
 from tests.interop.microsoft.tokens import ISSUER, STS
+from tests.support.matrix import matrix
 from tests.support.people import last_reason, users_of
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
@@ -61,7 +62,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
+@matrix("case", WRONG)
 async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, case: str) -> None:
     claims, why = WRONG[case]
     provider = await setup.dynamics()
@@ -72,9 +73,7 @@ async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, case: st
     assert (await provider.sign_in())[1].status == 302
 
 
-@pytest.mark.parametrize(
-    ("name", "seconds"), [("exp", -61), ("nbf", 61), ("iat", 61), ("exp", None), ("iat", None), ("exp", "soon")]
-)
+@matrix(("name", "seconds"), [("exp", -61), ("nbf", 61), ("iat", 61), ("exp", None), ("iat", None), ("exp", "soon")])
 async def test_a_time_that_is_over_or_has_not_come_or_is_none(setup: MicrosoftSetup, name: str, seconds: Any) -> None:
     provider = await setup.dynamics()
     now = setup.app.clock.now_ms() // 1000
@@ -112,7 +111,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("case", HEADERS)
+@matrix("case", HEADERS)
 async def test_what_the_header_says_changes_nothing_about_how_it_is_verified(setup: MicrosoftSetup, case: str) -> None:
     provider = await setup.dynamics()
     microsoft = setup.microsoft
@@ -125,7 +124,7 @@ async def test_what_the_header_says_changes_nothing_about_how_it_is_verified(set
 
 
 @rule("VERIFIERS-APART")
-@pytest.mark.parametrize("kind", ["graph", "dataverse", "api", "api-v1"])
+@matrix("kind", ["graph", "dataverse", "api", "api-v1"])
 async def test_an_access_token_is_no_id_token(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.dynamics()
     browser, address, nonce = await begun(setup, provider)
@@ -134,7 +133,7 @@ async def test_an_access_token_is_no_id_token(setup: MicrosoftSetup, kind: str) 
     assert setup.microsoft.count("dataverse") == 0
 
 
-@pytest.mark.parametrize("token", [None, "", "x", "a.b.c", 7, "eyJhbGciOiJub25lIn0.e30.", "." * 3, "a" * 20_000])
+@matrix("token", [None, "", "x", "a.b.c", 7, "eyJhbGciOiJub25lIn0.e30.", "." * 3, "a" * 20_000])
 async def test_what_is_no_id_token(setup: MicrosoftSetup, token: Any) -> None:
     provider = await setup.dynamics()
     setup.microsoft.token["id_token"] = token

@@ -14,6 +14,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import act_on, settle
 from tests.support.application import Reply
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider as openid_provider
 from tests.support.people import last_reason, users_of
 from tests.support.rules import rule
@@ -43,7 +44,7 @@ async def still_fine(setup: MicrosoftSetup, browser: Browser, address: str) -> N
     assert (await browser.me()).status == 200
 
 
-@pytest.mark.parametrize("state", [None, "", "A" * 32, "' OR 1=1 --", "state\r\nSet-Cookie: session=x"])
+@matrix("state", [None, "", "A" * 32, "' OR 1=1 --", "state\r\nSet-Cookie: session=x"])
 async def test_a_state_that_no_one_knows_opens_nothing(setup: MicrosoftSetup, state: str | None) -> None:
     browser, address = await begun(setup, await setup.dynamics())
     check_no_one_got_in(await browser.send("GET", with_query(address, state=state)))
@@ -51,7 +52,7 @@ async def test_a_state_that_no_one_knows_opens_nothing(setup: MicrosoftSetup, st
 
 
 @rule("OIDC-STATE")
-@pytest.mark.parametrize("brings", ["nothing", "a sign-in of its own", "a guess", "the key"])
+@matrix("brings", ["nothing", "a sign-in of its own", "a guess", "the key"])
 async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
     setup: MicrosoftSetup, brings: str
 ) -> None:
@@ -140,7 +141,7 @@ async def test_a_sign_in_ends_at_its_own_callback_alone(setup: MicrosoftSetup) -
     assert setup.microsoft.count("token") == 0
 
 
-@pytest.mark.parametrize("what", ["switch-off", "delete", "the client", "the directory", "the return address"])
+@matrix("what", ["switch-off", "delete", "the client", "the directory", "the return address"])
 async def test_what_is_shut_meanwhile_is_shut(setup: MicrosoftSetup, what: str) -> None:
     provider = await setup.dynamics(returnAddresses=[])
     await settle(setup.app, provider.client, returnAddresses=[RETURN_TO])

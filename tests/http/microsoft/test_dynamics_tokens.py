@@ -11,6 +11,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import OUR_SECRET
 from tests.support import rows as rest
 from tests.support.accounts import act_on
+from tests.support.matrix import matrix
 from tests.support.people import member, session_of
 from tests.support.provider_rows import unsealed
 from tests.support.rules import rule
@@ -127,9 +128,7 @@ async def test_nothing_is_kept_of_someone_who_does_not_get_in(setup: MicrosoftSe
 
 
 @rule("MICROSOFT-KEPT-TOKENS")
-@pytest.mark.parametrize(
-    "what", ["the user", "the own identity", "the identity", "the provider", "keepTokens", "the environment"]
-)
+@matrix("what", ["the user", "the own identity", "the identity", "the provider", "keepTokens", "the environment"])
 async def test_they_go_with_what_they_were_kept_for(setup: MicrosoftSetup, what: str) -> None:
     provider, other = await setup.dynamics(dynamics=KEPT), await setup.dynamics(dynamics=KEPT)
     bystanders = {(await signed_in(other))[1], (await signed_in(provider, "bob"))[1]}

@@ -13,6 +13,7 @@ from tests.interop.microsoft.people import OTHER_APP
 from tests.support.application import Reply
 from tests.support.entra_refusals import addresses_remembered, few_refusals_remembered, refusals_remembered
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
@@ -70,7 +71,7 @@ async def test_a_pause_ends_and_does_not_grow_beyond_ten_seconds(setup: Microsof
 
 
 @rule("WAYS-IN")
-@pytest.mark.parametrize("claims", [{"appid": OTHER_APP}, {"scp": None}, {"aud": "https://graph.windows.net"}])
+@matrix("claims", [{"appid": OTHER_APP}, {"scp": None}, {"aud": "https://graph.windows.net"}])
 async def test_tokens_that_fit_no_one_are_counted_too(setup: MicrosoftSetup, claims: dict[str, str | None]) -> None:
     await setup.entra()
     replies = [

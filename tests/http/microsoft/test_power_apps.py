@@ -11,6 +11,7 @@ from tests.interop.microsoft.people import GRAPH, OTHER_APP, OUR_URI, OURS, POWE
 from tests.interop.microsoft.tokens import parts
 from tests.support.accounts import trail
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.single_sign_on import sign_ins
 
 pytestmark = pytest.mark.one_store
@@ -44,7 +45,7 @@ async def test_how_one_is_signed_in(setup: MicrosoftSetup) -> None:
     assert check_success(listed)["items"] == []
 
 
-@pytest.mark.parametrize(
+@matrix(
     "audience",
     ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com", "https://graph.microsoft.com/"],
 )
@@ -62,7 +63,7 @@ async def test_a_v2_token_for_graph(setup: MicrosoftSetup) -> None:
     await setup.me(setup.microsoft.mint("graph", claims=claims))
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("kind", "claims"),
     [
         ("api", {}),

@@ -15,13 +15,14 @@ from tests.interop.microsoft import error_bodies
 from tests.interop.microsoft.microsoft_setup import GRAPHQL, ME, MicrosoftSetup, Provider
 from tests.interop.microsoft.people import OTHER_APP
 from tests.support.accounts import act_on, trail
+from tests.support.matrix import matrix
 from tests.support.people import set_roles
 from tests.support.rules import rule
 from tests.support.single_sign_on import sign_ins
 
 pytestmark = pytest.mark.one_store
 
-KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+KINDS = matrix("kind", ["graph", "api", "api-v1"])
 ASK_GRAPH = {"askGraph": True}
 
 
@@ -127,7 +128,7 @@ CHANGES: dict[str, tuple[Change, int, str]] = {
 
 @rule("MICROSOFT-VERDICT")
 @KINDS
-@pytest.mark.parametrize("what", CHANGES)
+@matrix("what", CHANGES)
 async def test_dropped_at_once_when(setup: MicrosoftSetup, kind: str, what: str) -> None:
     provider = await setup.entra_of_ours()
     token = setup.microsoft.mint(kind)
@@ -180,7 +181,7 @@ async def test_someone_else_of_the_client_is_not_touched(setup: MicrosoftSetup) 
 
 
 @rule("MICROSOFT-VERDICT")
-@pytest.mark.parametrize(
+@matrix(
     ("what", "status", "code"),
     [
         ("the provider is switched off", 401, "SSO_FAILED"),

@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV2SpecValidator
 
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.application import App, running
+from tests.support.matrix import matrix
 from tests.support.routes import ROUTES, connector_of_everything, filled
 
 pytestmark = pytest.mark.one_store
@@ -156,7 +157,7 @@ LOGINS = {
 }
 
 
-@pytest.mark.parametrize("cloud", LOGINS)
+@matrix("cloud", LOGINS)
 async def test_in_a_national_cloud_people_sign_in_there(database_url: str, app: App, cloud: str) -> None:
     settings = {"MANIFEST_MICROSOFT_CLOUD": cloud, "MANIFEST_PUBLIC_URL": "https://auth.example.com"}
     async with running(database_url, **settings) as node:

@@ -13,13 +13,14 @@ from tests.interop.microsoft.people import OTHER_APP
 from tests.support.accounts import new_client, trail
 from tests.support.application import Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import Member, member, roles_line, users_of
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
 LINK = "/api/client/auth/identities/token"
-KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+KINDS = matrix("kind", ["graph", "api", "api-v1"])
 
 
 async def link(setup: MicrosoftSetup, provider: Provider, who: Member, token: str, **shown: Any) -> Reply:

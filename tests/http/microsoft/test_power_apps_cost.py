@@ -11,6 +11,7 @@ import pytest
 from tests.interop.microsoft.microsoft_setup import GRAPHQL, MicrosoftSetup
 from tests.support.application import App
 from tests.support.cost import times_as_dear
+from tests.support.matrix import matrix
 from tests.support.people import member
 
 pytestmark = pytest.mark.one_store
@@ -48,8 +49,8 @@ async def many(app: App, token: str, request: tuple[str, str, bytes]) -> None:
         await one(app, token, request)
 
 
-@pytest.mark.parametrize("request_", [ME, QUERY], ids=["REST", "GraphQL"])
-@pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+@matrix("request_", [ME, QUERY], ids=["REST", "GraphQL"])
+@matrix("kind", ["graph", "api", "api-v1"])
 async def test_it_costs_little_more_than_our_own(
     setup: MicrosoftSetup, kind: str, request_: tuple[str, str, bytes]
 ) -> None:

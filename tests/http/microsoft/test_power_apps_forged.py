@@ -14,17 +14,18 @@ from tests.interop.microsoft import tokens
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import OUR_URI
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
-KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+KINDS = matrix("kind", ["graph", "api", "api-v1"])
 
 
 @KINDS
-@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "HS256", "", "RS255"])
+@matrix("algorithm", ["none", "None", "NONE", "HS256", "", "RS255"])
 async def test_another_algorithm(setup: MicrosoftSetup, kind: str, algorithm: str) -> None:
     """``HS256`` takes the directory's public key, which everybody has, for a secret."""
     await setup.entra_of_ours()
@@ -36,7 +37,7 @@ async def test_another_algorithm(setup: MicrosoftSetup, kind: str, algorithm: st
 
 
 @KINDS
-@pytest.mark.parametrize("header", [{"alg": None}, {"alg": 7}, {"alg": ["RS256"]}, {"alg": "RS384"}, {"alg": "PS256"}])
+@matrix("header", [{"alg": None}, {"alg": 7}, {"alg": ["RS256"]}, {"alg": "RS384"}, {"alg": "PS256"}])
 async def test_an_algorithm_that_is_not_what_signed(setup: MicrosoftSetup, kind: str, header: dict[str, Any]) -> None:
     await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind, header=header))
@@ -115,7 +116,7 @@ async def test_one_token_has_one_text(setup: MicrosoftSetup, kind: str) -> None:
     await setup.me(token)
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 5])
+@matrix("count", [1, 2, 4, 5])
 async def test_not_three_parts(setup: MicrosoftSetup, count: int) -> None:
     await setup.entra_of_ours()
     parts = [*setup.microsoft.mint("graph").split("."), "AAAA", "AAAA"][:count]
@@ -126,7 +127,7 @@ def _encoded(text: str | bytes) -> str:
     return base64.urlsafe_b64encode(text.encode() if isinstance(text, str) else text).rstrip(b"=").decode()
 
 
-@pytest.mark.parametrize(
+@matrix(
     "text",
     [
         "", "[]", "7", "null", '"iss"', "{", "{}}", '{"iss":', "NaN", '{"exp": NaN}', '{"exp": 1e999}', "[" * 10_000,
@@ -163,7 +164,7 @@ async def test_a_token_that_is_longer_than_any(setup: MicrosoftSetup) -> None:
     await setup.refused(setup.microsoft.mint("api", claims={"groups": ["x" * 12_000]}))
 
 
-@pytest.mark.parametrize("header", [{"crit": ["exp"]}, {"b64": False}, {"typ": "logout+jwt"}, {"kid": 7}, {"zip": 1}])
+@matrix("header", [{"crit": ["exp"]}, {"b64": False}, {"typ": "logout+jwt"}, {"kid": 7}, {"zip": 1}])
 async def test_a_header_that_asks_for_something_else(setup: MicrosoftSetup, header: dict[str, Any]) -> None:
     await setup.entra_of_ours()
     token = setup.microsoft.mint("api", header=header)

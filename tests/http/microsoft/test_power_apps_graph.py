@@ -16,6 +16,7 @@ from tests.interop.microsoft import error_bodies
 from tests.interop.microsoft.microsoft_setup import GRAPHQL, ME, MicrosoftSetup, setup_on
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 from tests.support.processes import free_port
@@ -43,8 +44,8 @@ async def unavailable(setup: MicrosoftSetup, token: str, **options: Any) -> Repl
 
 
 @rule("MICROSOFT-DOWN")
-@pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(
+@matrix("status", [429, 503])
+@matrix(
     ("told", "passed_on"),
     [
         ("7", "7"), ("1", "1"), ("120", "120"), ("0", "1"), ("86400", "300"), ("99999999999999999999", "1"),
@@ -59,7 +60,7 @@ async def test_busy_and_when_to_come_again(setup: MicrosoftSetup, status: int, t
     assert reply.headers["retry-after"] == passed_on
 
 
-@pytest.mark.parametrize("status", [500, 501, 502, 504, 509, 599])
+@matrix("status", [500, 501, 502, 504, 509, 599])
 async def test_an_error_of_its_own(setup: MicrosoftSetup, status: int) -> None:
     provider = await setup.entra_of_ours(entra=ASK_GRAPH)
     setup.microsoft.answers["graph"] = error_bodies.graph("generalException", "General exception", 0, status)
@@ -95,7 +96,7 @@ HOSTILE: dict[str, Answer] = {
 }
 
 
-@pytest.mark.parametrize("what", HOSTILE)
+@matrix("what", HOSTILE)
 async def test_an_answer_that_is_none(setup: MicrosoftSetup, what: str) -> None:
     provider = await setup.entra()
     setup.microsoft.answers["graph"] = HOSTILE[what]
@@ -103,7 +104,7 @@ async def test_an_answer_that_is_none(setup: MicrosoftSetup, what: str) -> None:
     assert await users_of(setup.app, provider.client) == {}
 
 
-@pytest.mark.parametrize("value", [7, True, ["alice@contoso.example"], {}, "no address", "a@b\r\nSet-Cookie: x=y"])
+@matrix("value", [7, True, ["alice@contoso.example"], {}, "no address", "a@b\r\nSet-Cookie: x=y"])
 async def test_an_odd_value_of_a_claim_about_a_person_is_no_value(setup: MicrosoftSetup, value: Any) -> None:
     await setup.entra()
     setup.microsoft.profile = {"mail": value, "givenName": value, "surname": [value], "userType": value}
@@ -112,9 +113,7 @@ async def test_an_odd_value_of_a_claim_about_a_person_is_no_value(setup: Microso
 
 
 @rule("MICROSOFT-DOWN")
-@pytest.mark.parametrize(
-    "answer", [Answer(503), Answer(404), Answer.json({"keys": 1}), Answer(200, {}, b"no"), Answer()]
-)
+@matrix("answer", [Answer(503), Answer(404), Answer.json({"keys": 1}), Answer(200, {}, b"no"), Answer()])
 async def test_keys_that_cannot_be_read(setup: MicrosoftSetup, answer: Answer) -> None:
     setup.app.clock.advance(3601)  # those that are remembered are no longer fresh
     await setup.entra_of_ours()
@@ -125,9 +124,7 @@ async def test_keys_that_cannot_be_read(setup: MicrosoftSetup, answer: Answer) -
     await setup.me(token)
 
 
-@pytest.mark.parametrize(
-    "answer", [error_bodies.throttled(9), error_bodies.unavailable(), Answer(500), Answer(200, {}, b"no")]
-)
+@matrix("answer", [error_bodies.throttled(9), error_bodies.unavailable(), Answer(500), Answer(200, {}, b"no")])
 async def test_the_token_endpoint_in_trouble(setup: MicrosoftSetup, answer: Answer) -> None:
     await setup.entra_of_ours(entra=ASK_GRAPH)
     token = setup.microsoft.mint("api")

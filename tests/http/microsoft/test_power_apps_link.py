@@ -12,6 +12,7 @@ import pytest
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import act_on, new_client, trail
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import Member, last_reason, member, set_roles, users_of
 from tests.support.rules import rule
 from tests.support.single_sign_on import RETURN_TO, Browser
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.one_store
 
 ALICE = "alice@contoso.example"
 IDENTITIES = "/api/client/auth/identities"
-KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+KINDS = matrix("kind", ["graph", "api", "api-v1"])
 
 
 async def alice_of(setup: MicrosoftSetup, *roles: str) -> tuple[str, Member]:
@@ -69,7 +70,7 @@ async def test_a_directory_that_is_trusted_for_its_domain(setup: MicrosoftSetup,
 
 
 @rule("MICROSOFT-EMAIL")
-@pytest.mark.parametrize("verified", [True, 1, "1", "true"], ids=repr)
+@matrix("verified", [True, 1, "1", "true"], ids=repr)
 async def test_entra_says_that_the_domains_owner_is_verified(setup: MicrosoftSetup, verified: Any) -> None:
     client, alice = await alice_of(setup)
     await setup.entra_of_ours(client, domains=["contoso.example"])
@@ -77,7 +78,7 @@ async def test_entra_says_that_the_domains_owner_is_verified(setup: MicrosoftSet
     assert (await setup.me(token))["user"]["id"] == alice.id
 
 
-@pytest.mark.parametrize("verified", [None, False, 0, "0", "false", "", "yes", [True], {}], ids=repr)
+@matrix("verified", [None, False, 0, "0", "false", "", "yes", [True], {}], ids=repr)
 async def test_or_does_not(setup: MicrosoftSetup, verified: Any) -> None:
     client, _ = await alice_of(setup)
     await setup.entra_of_ours(client, domains=["contoso.example"])

@@ -10,13 +10,14 @@ from tests.interop.microsoft import error_bodies
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import OTHER_APP, Person
 from tests.support.accounts import act_on, new_user, trail
+from tests.support.matrix import matrix
 from tests.support.people import last_reason, users_of
 from tests.support.rules import rule
 from tests.support.single_sign_on import sign_ins
 
 pytestmark = pytest.mark.one_store
 
-KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+KINDS = matrix("kind", ["graph", "api", "api-v1"])
 ON_BEHALF = {"askGraph": True}
 
 
@@ -124,7 +125,7 @@ async def test_an_account_that_is_gone_from_the_directory(setup: MicrosoftSetup)
 
 @rule("MICROSOFT-USERS-ONLY")
 @KINDS
-@pytest.mark.parametrize("guest", ["gina", "pat"])  # of another organisation, and with a personal account
+@matrix("guest", ["gina", "pat"])  # of another organisation, and with a personal account
 async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, kind: str, guest: str) -> None:
     provider = await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind, user=guest))
@@ -138,7 +139,7 @@ async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, 
 
 @rule("MICROSOFT-USERS-ONLY")
 @KINDS
-@pytest.mark.parametrize(
+@matrix(
     "claims",
     [
         {"acct": 1}, {"acct": "1"}, {"acct": 2}, {"acct": True}, {"acct": [0]}, {"idp": "mail"}, {"idp": "google.com"},
@@ -204,7 +205,7 @@ class TestOnBehalf:
         await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
         assert "invalid_grant" in await last_reason(setup.app, provider.client)
 
-    @pytest.mark.parametrize("given", [{"access_token": None}, {"access_token": 7}, {"access_token": "x.y.z"}])
+    @matrix("given", [{"access_token": None}, {"access_token": 7}, {"access_token": "x.y.z"}])
     async def test_what_is_given_is_no_token(
         self, setup: MicrosoftSetup, provider: Provider, given: dict[str, Any]
     ) -> None:

@@ -15,6 +15,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import CONSUMERS, ORGANIZATION, OTHER_APP, OURS, POWER_APP
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Asked
 from tests.support.people import users_of
 from tests.support.rows import change_rows, rows
@@ -57,8 +58,8 @@ WRONG: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", WRONG)
-@pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+@matrix("what", WRONG)
+@matrix("kind", ["graph", "api", "api-v1"])
 async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: str, what: str) -> None:
     provider = await setup.entra_of_ours()
     usual = setup.microsoft.mint(kind)
@@ -71,7 +72,7 @@ async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: st
 
 
 @rule("MICROSOFT-DIRECTORY")
-@pytest.mark.parametrize(
+@matrix(
     "issuer",
     [
         f"{LOGIN}/{FABRIKAM}/v2.0",
@@ -93,7 +94,7 @@ async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: st
         f"https://contoso.ciamlogin.com/{CONTOSO}/v2.0",
     ],
 )
-@pytest.mark.parametrize("kind", ["graph", "api"])
+@matrix("kind", ["graph", "api"])
 async def test_an_issuer_that_does_not_fit_the_directory(setup: MicrosoftSetup, kind: str, issuer: str) -> None:
     """The key's owner may sign for every directory: what binds the token to one is that ``tid`` and ``iss`` agree."""
     await setup.entra_of_ours()
@@ -101,7 +102,7 @@ async def test_an_issuer_that_does_not_fit_the_directory(setup: MicrosoftSetup, 
         await setup.refused(setup.microsoft.mint(kind, claims=claims, key_of="shared"))
 
 
-@pytest.mark.parametrize("issuer", [None, "", 7, True, ["https://sts.windows.net/"], {}])
+@matrix("issuer", [None, "", 7, True, ["https://sts.windows.net/"], {}])
 async def test_an_issuer_that_is_none(setup: MicrosoftSetup, issuer: Any) -> None:
     await setup.entra_of_ours()
     for kind in ("graph", "api"):
@@ -127,7 +128,7 @@ async def test_another_apps_token_for_graph_which_graph_accepts(setup: Microsoft
 
 
 @rule("MICROSOFT-PERSON")
-@pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+@matrix("kind", ["graph", "api", "api-v1"])
 async def test_another_directorys_person_with_someone_elses_address(setup: MicrosoftSetup, kind: str) -> None:
     """nOAuth: Mallory rules a directory of her own and wrote Alice's address into her account there."""
     provider = await setup.entra_of_ours(domains=["contoso.example"], entra={"trustEmail": True})

@@ -9,11 +9,12 @@ import pytest
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_client, trail
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.people import last_reason, member, roles_line, set_roles, users_of
 
 pytestmark = pytest.mark.one_store
 
-KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+KINDS = matrix("kind", ["graph", "api", "api-v1"])
 OPS, WRITERS = "11111111-aaaa-4aaa-8aaa-111111111111", "22222222-aaaa-4aaa-8aaa-222222222222"
 TABLE = [roles_line(OPS, "Operator"), roles_line(WRITERS, "Author", "Publisher")]
 #: What Entra sends in place of the groups when there are more than it lists.
@@ -49,7 +50,7 @@ async def test_they_count_at_once_for_the_tokens_that_came_before(setup: Microso
     assert (await setup.me(before))["roles"] == ["Operator", "Viewer"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     "nonsense",
     [None, "", 7, True, {}, {OPS: True}, [7, None, [OPS]], OPS.upper(), f"{OPS},{WRITERS}", [f"{OPS}\x00"]],
     ids=repr,
@@ -68,7 +69,7 @@ async def test_another_claim_holds_them(setup: MicrosoftSetup) -> None:
 
 
 @KINDS
-@pytest.mark.parametrize("overage", OVERAGE, ids=["elsewhere", "named", "some", "some, in words"])
+@matrix("overage", OVERAGE, ids=["elsewhere", "named", "some", "some, in words"])
 async def test_more_groups_than_the_token_lists_take_no_roles_away(
     setup: MicrosoftSetup, kind: str, overage: dict[str, Any]
 ) -> None:
@@ -86,7 +87,7 @@ async def test_more_groups_than_the_token_lists_take_no_roles_away(
     assert list(await users_of(setup.app, provider.client)) == ["alice@contoso.example"]
 
 
-@pytest.mark.parametrize("overage", OVERAGE, ids=["elsewhere", "named", "some", "some, in words"])
+@matrix("overage", OVERAGE, ids=["elsewhere", "named", "some", "some, in words"])
 async def test_too_many_groups_do_not_matter_where_groups_give_nothing(
     setup: MicrosoftSetup, overage: dict[str, Any]
 ) -> None:

@@ -12,12 +12,13 @@ from tests.support.accounts import keys_of, opened_by, trail
 from tests.support.application import PASSWORD, Reply
 from tests.support.background_jobs import sweep_expired
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
-KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+KINDS = matrix("kind", ["graph", "api", "api-v1"])
 SIGN_OUT = "/api/client/auth/sign-out"
 
 

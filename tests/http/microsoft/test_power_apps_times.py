@@ -7,10 +7,11 @@ import pytest
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import OTHER_APP
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store
 
-KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+KINDS = matrix("kind", ["graph", "api", "api-v1"])
 
 
 def now(setup: MicrosoftSetup) -> int:

@@ -12,6 +12,7 @@ from tests.support.accounts import hashes_counted, trail
 from tests.support.application import App, Reply, running
 from tests.support.client_assertions import BROKEN, ec_key, public_set, rsa_key
 from tests.support.headsets import BY_CODE, BY_SCAN, DEVICE_CODE
+from tests.support.matrix import matrix
 from tests.support.oauth_callers import (
     ASSERTION_TYPE,
     GRANT,
@@ -111,7 +112,7 @@ async def test_a_token_is_as_rfc_9068_has_it(app: App, ours: Machine) -> None:
     assert len(claims["jti"]) >= 16
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("fields", "error"),
     [
         ({}, "invalid_request"),
@@ -175,7 +176,7 @@ async def test_every_wrong_secret_is_answered_alike(app: App, ours: Machine, the
 
 
 @rule("OAUTH-ASSERTION")
-@pytest.mark.parametrize("what", BROKEN)
+@matrix("what", BROKEN)
 async def test_a_broken_assertion_gets_no_token(app: App, ours: Machine, what: str) -> None:
     shown = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": BROKEN[what](ours.maker)}
     check_error(await form(app, TOKEN, {**GRANT, **shown}), 401, "invalid_client")

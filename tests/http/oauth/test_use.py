@@ -13,6 +13,7 @@ from tests.support.application import App, running
 from tests.support.background_jobs import nothing_by_itself
 from tests.support.client_assertions import b64
 from tests.support.forged_tokens import Purpose, hs256, signing_keys
+from tests.support.matrix import matrix
 from tests.support.oauth_callers import GRANT, TOKEN, Machine, bits, form, header_and_claims, machine, signed_by_us
 from tests.support.routes import ROUTES, filled
 from tests.support.rules import rule
@@ -120,9 +121,7 @@ async def test_a_network_that_does_not_fit_is_refused(app: App, client: str) -> 
 
 
 @rule("SERVICE-TOKEN-PURPOSE")
-@pytest.mark.parametrize(
-    "route", [route for route in ROUTES if route.who == "admin"], ids=lambda r: f"{r.method} {r.path}"
-)
+@matrix("route", [route for route in ROUTES if route.who == "admin"], ids=lambda r: f"{r.method} {r.path}")
 async def test_it_opens_no_route_of_system_admins(app: App, ours: Machine, route: object) -> None:
     path = filled(route.path, client=ours.client, user=1)  # type: ignore[attr-defined]
     reply = await app.send(route.method, path, {}, token=await ours.token())  # type: ignore[attr-defined]
@@ -143,7 +142,7 @@ async def test_neither_verifier_takes_the_others_token(app: App, ours: Machine) 
 
 
 @rule("SERVICE-TOKEN-PURPOSE")
-@pytest.mark.parametrize(
+@matrix(
     "changes",
     [
         {"aud": "manifest-api"}, {"iss": "https://other.example"}, {"sub": "svc_1"}, {"client_id": "svc_1"},

@@ -12,6 +12,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, provider
 from tests.support.provider_editors import WHO, editor
 from tests.support.rows import change_rows, rows
@@ -56,7 +57,7 @@ async def begins_at(app: App, client: str, made: dict[str, Any]) -> tuple[Browse
 
 
 @rule("OIDC-MIX-UP")
-@pytest.mark.parametrize(
+@matrix(
     ("honest_sends_iss", "evil_announces_it", "ways_round", "marked"), list(itertools.product((True, False), repeat=4))
 )
 async def test_in_no_mix_up_does_the_attackers_provider_get_the_code(
@@ -141,8 +142,8 @@ async def test_a_marked_provider_that_announces_no_iss_has_its_own(app: App, op:
 
 
 @rule("OIDC-MIX-UP")
-@pytest.mark.parametrize("oidc", [MARKED, {}])
-@pytest.mark.parametrize("iss", [None, "", "https://evil.example", "null", "{}/", "{}?x", "{} ", "HTTP{4}"])
+@matrix("oidc", [MARKED, {}])
+@matrix("iss", [None, "", "https://evil.example", "null", "{}/", "{}?x", "{} ", "HTTP{4}"])
 async def test_iss_is_required_where_it_was_announced_and_compared_character_by_character(
     app: App, op: Op, oidc: dict[str, Any], iss: str | None
 ) -> None:
@@ -206,7 +207,7 @@ async def test_an_error_too_must_come_to_the_right_address(app: App, op: Op, sen
 
 
 @rule("OIDC-MIX-UP")
-@pytest.mark.parametrize("who", WHO)
+@matrix("who", WHO)
 async def test_only_an_admin_marks_a_provider_for_the_shared_address(app: App, op: Op, who: str) -> None:
     caller = await editor(app, who, await new_client(app))
     may = who != "User Admin"
@@ -239,8 +240,8 @@ async def test_a_user_admin_keeps_and_takes_a_mark_but_moves_none_to_another_iss
     check_refusal(await caller.send("PATCH", one, {"oidc": MARKED}), 403, "FORBIDDEN")
 
 
-@pytest.mark.parametrize("member", [{"sharedCallback": True}, {"ownCallback": True}, {"ownCallback": False}, {}])
-@pytest.mark.parametrize("sends_iss", [True, False])
+@matrix("member", [{"sharedCallback": True}, {"ownCallback": True}, {"ownCallback": False}, {}])
+@matrix("sends_iss", [True, False])
 async def test_a_provider_that_an_upgrade_left_signs_people_in(
     app: App, op: Op, member: dict[str, bool], sends_iss: bool
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
 from tests.support.rules import rule
@@ -37,7 +38,7 @@ async def client(app: App, op: Op) -> str:
     return identifier
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("error", "text"),
     [
         ("access_denied", "cancelled or not allowed"),
@@ -105,9 +106,7 @@ async def test_an_answer_without_code_or_error_is_none(app: App, op: Op, client:
     assert op.count("token") == 0
 
 
-@pytest.mark.parametrize(
-    "error", ["invalid_grant", "invalid_client", "access_denied", "unauthorized_client", "odd one"]
-)
+@matrix("error", ["invalid_grant", "invalid_client", "access_denied", "unauthorized_client", "odd one"])
 async def test_a_code_that_the_provider_does_not_redeem_opens_nothing(
     app: App, op: Op, client: str, error: str
 ) -> None:
@@ -152,12 +151,12 @@ def _long(*given: str) -> list[Any]:
     return [pytest.param(one, marks=pytest.mark.endurance) for one in given]
 
 
-@pytest.mark.parametrize("endpoint", ["token", *_long("discovery", "keys", "userinfo")])
+@matrix("endpoint", ["token", *_long("discovery", "keys", "userinfo")])
 async def test_a_provider_that_ends_half_way_is_unavailable(app: App, op: Op, client: str, endpoint: str) -> None:
     await _is_unavailable(app, op, client, endpoint, Answer(200, {}, b"{", length=1000))
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("endpoint", "fault"),
     [(name, fault) for name in ("discovery", "token", "keys") for fault in FAULTS]
     + [("userinfo", fault) for fault in OF_ALL],
@@ -203,7 +202,7 @@ async def test_a_provider_that_is_back_is_no_longer_unavailable(app: App, op: Op
     assert (await browser.send("GET", address)).status == 302
 
 
-@pytest.mark.parametrize("endpoint", ["token", *_long("discovery", "keys", "userinfo")])
+@matrix("endpoint", ["token", *_long("discovery", "keys", "userinfo")])
 async def test_a_slow_provider_is_given_up_within_three_seconds_and_delays_no_one_else(
     app: App, op: Op, client: str, endpoint: str
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import add_oidc, begun, check_no_one_got_in, failures, with_query
 
@@ -37,7 +38,7 @@ async def test_the_same_provider_at_two_clients_is_not_mixed_up(app: App, op: Op
     assert len(await failures(app, other)) == 1
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("claims", "why"),
     [
         ({"iss": "https://evil.example"}, "iss"),
@@ -72,9 +73,7 @@ async def test_a_token_that_says_something_else_opens_nothing(
     assert failed["why"] == f"ID token: {why}"
 
 
-@pytest.mark.parametrize(
-    "how", ["foreign key", "none", "HS256", "kid of another", "no signature", "userinfo of another"]
-)
+@matrix("how", ["foreign key", "none", "HS256", "kid of another", "no signature", "userinfo of another"])
 async def test_a_token_that_the_provider_did_not_sign_opens_nothing(app: App, op: Op, evil: Op, how: str) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client)

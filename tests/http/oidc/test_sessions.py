@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import act_on, hashes_counted, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import (
     RETURN_TO,
@@ -90,7 +91,7 @@ async def test_no_key_of_the_session_is_in_an_address_or_a_body(app: App, op: Op
             assert data["refreshToken"] not in location
 
 
-@pytest.mark.parametrize("whose", ["their own", "another user's", "an admin's of another client"])
+@matrix("whose", ["their own", "another user's", "an admin's of another client"])
 async def test_a_session_cookie_that_comes_along_is_ended_and_never_adopted(
     app: App, op: Op, client: str, whose: str
 ) -> None:
@@ -108,7 +109,7 @@ async def test_a_session_cookie_that_comes_along_is_ended_and_never_adopted(
     assert (await browser.me()).data["client"]["identifier"] == client
 
 
-@pytest.mark.parametrize("planted", ["A" * 43, "attacker-chosen", "x" * 300, '""'])
+@matrix("planted", ["A" * 43, "attacker-chosen", "x" * 300, '""'])
 async def test_a_planted_cookie_is_never_adopted(app: App, op: Op, client: str, planted: str) -> None:
     browser, address = await begun(app, op, client)
     browser.cookies["session"] = planted

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App, Reply
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.single_sign_on import (
@@ -45,7 +46,7 @@ async def still_fine(browser: Browser, address: str) -> None:
 
 
 @rule("OIDC-STATE")
-@pytest.mark.parametrize("state", [None, "", "A" * 32, "0", "' OR 1=1 --", "state\r\nSet-Cookie: session=x", "é" * 20])
+@matrix("state", [None, "", "A" * 32, "0", "' OR 1=1 --", "state\r\nSet-Cookie: session=x", "é" * 20])
 async def test_a_state_that_no_one_knows_is_refused_and_no_one_is_asked(
     app: App, op: Op, client: str, state: str | None
 ) -> None:
@@ -128,7 +129,7 @@ async def test_the_cookie_lives_as_long_and_is_gone_afterwards(app: App, op: Op,
 
 
 @rule("OIDC-STATE")
-@pytest.mark.parametrize("brings", ["nothing", "a cookie of its own", "a guess", "an empty one", "the key", "two"])
+@matrix("brings", ["nothing", "a cookie of its own", "a guess", "an empty one", "the key", "two"])
 async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
     app: App, op: Op, client: str, brings: str
 ) -> None:

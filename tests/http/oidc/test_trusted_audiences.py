@@ -10,6 +10,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import OURS, POWER_APP
 from tests.support.accounts import new_client
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.people import last_reason
 from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in
@@ -50,7 +51,7 @@ async def test_with_dynamics(setup: MicrosoftSetup) -> None:
     assert (await company.sign_in())[1].status == 302
 
 
-@pytest.mark.parametrize("audiences", ["x", [""], [7], [None], ["x" * 257], ["x"] * 21, {}])
+@matrix("audiences", ["x", [""], [7], [None], ["x" * 257], ["x"] * 21, {}])
 async def test_what_is_no_list_of_audiences_is_not_stored(setup: MicrosoftSetup, audiences: Any) -> None:
     app = setup.app
     client = await new_client(app)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, b64, new_key, signed
 from tests.support.oidc_socket import Answer
 from tests.support.rules import rule
@@ -32,7 +33,7 @@ async def again(app: App, op: Op, client: str) -> dict[str, Any]:
     return me
 
 
-@pytest.mark.parametrize("ending", ["/", "/realms/acme", "/realms/acme/", "/oauth2/default", "/tenant%20one/v2.0"])
+@matrix("ending", ["/", "/realms/acme", "/realms/acme/", "/oauth2/default", "/tenant%20one/v2.0"])
 async def test_an_issuer_with_a_path_or_a_slash_at_its_end(app: App, op: Op, ending: str) -> None:
     op.issuer = op.base + ending
     await signed_in(app, op)
@@ -47,7 +48,7 @@ async def test_an_issuer_that_is_configured_without_its_slash_is_another(app: Ap
 
 
 @rule("OIDC-ID-TOKEN")
-@pytest.mark.parametrize(
+@matrix(
     "claims",
     [
         {"aud": ["manifest"]},
@@ -92,15 +93,13 @@ async def test_a_clock_that_is_off_by_less_than_a_minute(app: App, op: Op, secon
     await signed_in(app, op)
 
 
-@pytest.mark.parametrize("header", [{"typ": None}, {"typ": "jwt"}, {"kid": None}, {"x5t": "x", "jku": "https://e.x/"}])
+@matrix("header", [{"typ": None}, {"typ": "jwt"}, {"kid": None}, {"x5t": "x", "jku": "https://e.x/"}])
 async def test_headers_that_are_odd_and_legal(app: App, op: Op, header: dict[str, Any]) -> None:
     op.header |= header
     await signed_in(app, op)
 
 
-@pytest.mark.parametrize(
-    "alg", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-)
+@matrix("alg", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"])
 async def test_every_algorithm_that_the_provider_announces_but_none_and_hmac(app: App, op: Op, alg: str) -> None:
     op.alg = alg
     await signed_in(app, op)
@@ -214,8 +213,8 @@ async def test_discovery_that_says_as_little_as_it_may(app: App, op: Op) -> None
     await signed_in(app, op)
 
 
-@pytest.mark.parametrize("method", ["basic", "post"])
-@pytest.mark.parametrize("setting", ["auto", "basic", "post"])
+@matrix("method", ["basic", "post"])
+@matrix("setting", ["auto", "basic", "post"])
 async def test_each_way_to_send_the_secret(app: App, op: Op, method: str, setting: str) -> None:
     op.methods = (f"client_secret_{method}",)
     if setting == method:
@@ -237,9 +236,7 @@ async def test_a_client_id_and_secret_full_of_odd_characters(app: App, op: Op) -
     await signed_in(app, op)
 
 
-@pytest.mark.parametrize(
-    "token", [{"token_type": "bearer"}, {"token_type": "BEARER"}, {"expires_in": None, "scope": ""}]
-)
+@matrix("token", [{"token_type": "bearer"}, {"token_type": "BEARER"}, {"expires_in": None, "scope": ""}])
 async def test_token_answers_that_are_odd_and_legal(app: App, op: Op, token: dict[str, Any]) -> None:
     op.token |= {"refresh_token": "never stored", **token}
     await signed_in(app, op)
@@ -251,7 +248,7 @@ async def test_answers_with_a_byte_order_mark_and_an_odd_type(app: App, op: Op) 
     await signed_in(app, op)
 
 
-@pytest.mark.parametrize(
+@matrix(
     "entry",
     [
         {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "short"},
@@ -267,7 +264,7 @@ async def test_keys_that_we_cannot_use_beside_those_that_we_can(app: App, op: Op
     await signed_in(app, op)
 
 
-@pytest.mark.parametrize("email", ["Ada.Lovelace@ACME.example", "a+b_c-d@acme.example", "ädä@bücher.example"])
+@matrix("email", ["Ada.Lovelace@ACME.example", "a+b_c-d@acme.example", "ädä@bücher.example"])
 async def test_addresses_as_people_have_them(app: App, op: Op, email: str) -> None:
     op.user["email"] = email
     assert (await signed_in(app, op))["user"]["email"] == email

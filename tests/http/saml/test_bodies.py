@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in
 
 pytestmark = pytest.mark.one_store
@@ -40,7 +41,7 @@ GOOD_TYPES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("media_type", GOOD_TYPES)
+@matrix("media_type", GOOD_TYPES)
 async def test_json_and_the_providers_form_are_read(okta: SamlProvider, media_type: str) -> None:
     write = as_json if "json" in media_type.lower() else as_form
     assert (await send(okta.app, write(okta.response()), media_type)).status == GOOD_TYPES[media_type]
@@ -52,7 +53,7 @@ BAD_TYPES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("media_type", BAD_TYPES)
+@matrix("media_type", BAD_TYPES)
 async def test_nothing_else_is_read(okta: SamlProvider, media_type: str) -> None:
     for write in (as_json, as_form):
         reply = await send(okta.app, write(okta.response()), media_type)
@@ -64,8 +65,8 @@ async def test_one_is_not_taken_for_the_other(okta: SamlProvider, write: Any, me
     check_refusal(await send(okta.app, write(okta.response()), media_type), 400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
-@pytest.mark.parametrize("media_type", [JSON, FORM])
+@matrix("encoding", ["gzip", "deflate", "br", "identity, gzip"])
+@matrix("media_type", [JSON, FORM])
 async def test_a_compressed_body_is_refused_unread(okta: SamlProvider, media_type: str, encoding: str) -> None:
     content = (as_json if media_type == JSON else as_form)(okta.response())
     for body in (gzip.compress(content), content):
@@ -102,7 +103,7 @@ WRONG_BODIES: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRONG_BODIES)
+@matrix("name", WRONG_BODIES)
 async def test_a_json_body_without_a_response_is_a_wrong_request(okta: SamlProvider, name: str) -> None:
     check_refusal(await send(okta.app, json.dumps(WRONG_BODIES[name]).encode()), 400, "VALIDATION_ERROR")
 
@@ -131,7 +132,7 @@ def bad_base64(response: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", list(bad_base64("")))
+@matrix("name", list(bad_base64("")))
 async def test_what_is_not_base64_is_a_wrong_request(okta: SamlProvider, name: str) -> None:
     text = bad_base64(okta.response())[name]
     for reply in (await okta.call(text), await okta.post(Browser(okta.app), text)):

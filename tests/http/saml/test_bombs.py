@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.cost import times_as_dear
+from tests.support.matrix import matrix
 from tests.support.params import some_of
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp, decode, encode
@@ -81,7 +82,7 @@ async def sign_ins(okta: SamlProvider, make: Callable[[SamlProvider], str], *, u
     return await times_as_dear(lambda: okta.call(make(okta)), lambda: okta.call(okta.response()), under=under)
 
 
-@pytest.mark.parametrize("name", some_of(BOMBS, *list(BOMBS)[::4]))
+@matrix("name", some_of(BOMBS, *list(BOMBS)[::4]))
 async def test_a_bomb_costs_no_more_than_a_few_honest_sign_ins(okta: SamlProvider, name: str) -> None:
     """An honest sign-in costs about 3 ms on an ordinary machine, so this stays far below 50 ms."""
     make = BOMBS[name]

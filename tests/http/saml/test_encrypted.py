@@ -10,6 +10,7 @@ from lxml import etree
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp
@@ -35,8 +36,8 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
-@pytest.mark.parametrize("form", FORMS)
+@matrix("sign", ["assertion", "response", "both"])
+@matrix("form", FORMS)
 async def test_what_is_encrypted_for_the_certificate_in_our_metadata_is_read(
     okta: SamlProvider, form: str, sign: str
 ) -> None:

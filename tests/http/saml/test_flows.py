@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
     RETURN_TO,
@@ -143,7 +144,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("attempt", WRONG, ids=lambda attempt: str(attempt.__name__))
+@matrix("attempt", WRONG, ids=lambda attempt: str(attempt.__name__))
 async def test_an_answer_to_something_else_opens_nothing(
     okta: SamlProvider, attempt: Callable[[SamlProvider, Browser], Awaitable[Reply]]
 ) -> None:

@@ -17,6 +17,7 @@ from lxml import etree
 
 from tests.support.accounts import new_client
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.people import roles_line
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import ASSERTION, Idp, Signing
@@ -94,8 +95,8 @@ def set_back(app: App) -> Iterator[None]:
 SEALED = Encryption(cipher="aes256-cbc", transport="rsa-oaep-mgf1p", digest="sha1", place="retrieval")
 
 
-@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "encrypted"])
-@pytest.mark.parametrize("sign", ["both", "response", "assertion"])
+@matrix("sealed", [False, True], ids=["plain", "encrypted"])
+@matrix("sign", ["both", "response", "assertion"])
 async def test_it_is_read_at_its_time_and_at_no_other(app: App, okta: SamlProvider, sign: str, sealed: bool) -> None:
     encrypted = {"encrypt_for": okta.certificate, "encryption": SEALED} if sealed else {}
     response = captured(okta, sign=sign, **encrypted)

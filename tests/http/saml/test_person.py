@@ -9,6 +9,7 @@ from lxml import etree
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.single_sign_on import SamlProvider, check_no_one_got_in, failures, saml_provider
 
 pytestmark = pytest.mark.one_store
@@ -48,7 +49,7 @@ NAMINGS: dict[str, tuple[str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("naming", NAMINGS)
+@matrix("naming", NAMINGS)
 async def test_the_usual_names_of_attributes_are_known(app: App, naming: str) -> None:
     okta = await provider(app)
     attributes = dict(zip(NAMINGS[naming], ADA, strict=True))
@@ -92,7 +93,7 @@ async def test_a_new_person_without_any_address_gets_no_account(app: App) -> Non
         check_no_one_got_in(await okta.call(okta.response("00u1", attributes=attributes)))
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("groups", "separator", "expected"),
     [
         (["Everyone", "Operators"], "", {"Operator"}),
@@ -116,9 +117,7 @@ async def test_groups_give_roles_however_they_are_written(
     assert await roles(okta, groups) == expected
 
 
-@pytest.mark.parametrize(
-    "name", ["groups", "memberOf", "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups"]
-)
+@matrix("name", ["groups", "memberOf", "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups"])
 async def test_the_usual_names_of_groups_are_known(app: App, name: str) -> None:
     assert await roles(await provider(app), ["Operators"], name) == {"Operator"}
 
@@ -196,7 +195,7 @@ async def test_a_name_id_for_once_names_no_one(app: App) -> None:
         assert await person(okta, "_2", name_id_format=kind, attributes={"email": "kay@acme.example"})
 
 
-@pytest.mark.parametrize("length", [513, 1025, 15_000])
+@matrix("length", [513, 1025, 15_000])
 async def test_a_subject_without_end_is_refused_and_no_bug(app: App, length: int) -> None:
     """An index of PostgreSQL holds no text of this size."""
     okta = await provider(app, saml={"attributes": {"subject": "id"}})

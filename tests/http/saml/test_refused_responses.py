@@ -13,6 +13,7 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.envelope import same_but_request_id
 from tests.support.faults import logging_to
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import ASSERTION, PROTOCOL, Idp, Signing, decode, encode, time_text
 from tests.support.saml_signing import DS
@@ -203,7 +204,7 @@ class Log:
 
 
 @rule("SAML-ONE-ANSWER")
-@pytest.mark.parametrize("name", WRONG)
+@matrix("name", WRONG)
 async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okta: SamlProvider, name: str) -> None:
     make, part = WRONG[name]
     response, log = make(okta), Log()

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
@@ -29,7 +30,7 @@ async def okta(app: App) -> SamlProvider:
     return await saml_provider(app, client, returnAddresses=[FIRST, SECOND, APP])
 
 
-@pytest.mark.parametrize("address", [FIRST, SECOND, CLIENTS])
+@matrix("address", [FIRST, SECOND, CLIENTS])
 async def test_a_listed_address_is_where_it_ends(okta: SamlProvider, address: str) -> None:
     browser = Browser(okta.app)
     ended = await okta.post(browser, okta.response(), address)
@@ -40,7 +41,7 @@ async def test_a_listed_address_is_where_it_ends(okta: SamlProvider, address: st
 OPAQUE = ["dashboard", "0", "a1B2-c3_d4", "x" * 500, "state=1&tab=2", "<script>", "A" * 32, "home page"]
 
 
-@pytest.mark.parametrize("text", OPAQUE, ids=lambda text: text[:12])
+@matrix("text", OPAQUE, ids=lambda text: text[:12])
 async def test_a_text_that_is_no_address_means_nothing(okta: SamlProvider, text: str) -> None:
     ended = await okta.post(Browser(okta.app), okta.response(), text)
     assert (ended.status, ended.headers.get("location")) == (303, "/account"), ended.text
@@ -101,7 +102,7 @@ HOSTILE = [
 
 
 @rule("RETURN-ADDRESS")
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@matrix("text", HOSTILE, ids=range(len(HOSTILE)))
 async def test_an_address_that_is_not_listed_opens_nothing(okta: SamlProvider, text: str) -> None:
     browser = Browser(okta.app)
     reply = await okta.post(browser, okta.response(), text)

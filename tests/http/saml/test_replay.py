@@ -11,6 +11,7 @@ from lxml import etree
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply, running
 from tests.support.background_jobs import sweep_expired
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_encrypting import Encryption, encrypt
 from tests.support.saml_idp import Idp, decode, encode
@@ -47,8 +48,8 @@ WAYS = {"json": by_json, "form": by_form}
 
 
 @rule("ASSERTION-ONCE")
-@pytest.mark.parametrize("second", WAYS)
-@pytest.mark.parametrize("first", WAYS)
+@matrix("second", WAYS)
+@matrix("first", WAYS)
 async def test_an_assertion_works_once(okta: SamlProvider, first: str, second: str) -> None:
     response = okta.response()
     assert (await WAYS[first](okta, response)).status in (200, 303)
@@ -59,7 +60,7 @@ async def test_an_assertion_works_once(okta: SamlProvider, first: str, second: s
     assert (await WAYS[second](okta, okta.response())).status in (200, 303)
 
 
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 async def test_whatever_is_signed_it_works_once(okta: SamlProvider, sign: str) -> None:
     response = okta.response(sign=sign)
     assert (await okta.call(response)).status == 200

@@ -20,6 +20,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App, Reply
 from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.saml_idp import ASSERTION, PROTOCOL, time_text
 from tests.support.saml_signing import DS, canonical
@@ -98,8 +99,8 @@ async def test_a_sign_on_address_with_a_query_keeps_it(app: App) -> None:
 UNUSABLE = ["https://idp.example/'onclick=", "http://127.0.0.9/sso", "https://idp_1.example/", "https://i.example/?a#b"]
 
 
-@pytest.mark.parametrize("address", UNUSABLE)
-@pytest.mark.parametrize("member", ["redirectUrl", "postUrl"])
+@matrix("address", UNUSABLE)
+@matrix("member", ["redirectUrl", "postUrl"])
 async def test_an_address_to_which_no_browser_is_sent_cannot_be_set(app: App, member: str, address: str) -> None:
     okta = await saml_provider(app, saml=BY_POST)
     refused = await okta.admin("PATCH", body={"saml": {member: address}})
@@ -212,7 +213,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("address", HOSTILE)
+@matrix("address", HOSTILE)
 async def test_a_sign_in_does_not_begin_for_an_address_that_is_not_listed(okta: SamlProvider, address: str) -> None:
     reply = await start(okta, returnTo=address)
     error = check_refusal(reply, 400, "VALIDATION_ERROR")

@@ -11,6 +11,7 @@ from lxml import etree
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import Encryption, Idp
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
@@ -37,14 +38,14 @@ def client_of(reply: Reply) -> str:
     return str(reply.data["user"]["clientId"])
 
 
-@pytest.mark.parametrize("style", ["okta", "keycloak", "entra", "pysaml2"])
+@matrix("style", ["okta", "keycloak", "entra", "pysaml2"])
 async def test_each_response_opens_its_own_client_though_no_one_names_it(shared: Shared, style: str) -> None:
     for okta in shared:
         assert client_of(await okta.call(okta.response(style=style))) == okta.client
         assert client_of(await okta.call(okta.response(style=style, sign="response"))) == okta.client
 
 
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 async def test_so_does_each_encrypted_one_by_the_address_that_it_is_sent_to(shared: Shared, sign: str) -> None:
     assert shared.one.certificate != shared.two.certificate
     for okta in shared:

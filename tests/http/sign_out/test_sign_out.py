@@ -13,6 +13,7 @@ import pytest
 from tests.support.accounts import keys_of, new_user, opened_by, trail
 from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.forged_tokens import claims_of
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.soon import soon
 
@@ -234,7 +235,7 @@ async def test_me_says_who_where_what_and_how(app: App) -> None:
     assert by_cookie["user"] == me["user"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("role", "extra"),
     [
         ("admin", {"audit:read", "settings:manage", "users:manage", "templates:edit", "templates:approve",

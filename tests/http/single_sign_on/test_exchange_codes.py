@@ -12,6 +12,7 @@ from tests.support.accounts import Keys, act_on, keys_of, new_client, opened_by,
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forged_tokens import claims_of
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, b64
 from tests.support.single_sign_on import (
     RETURN_TO,
@@ -132,7 +133,7 @@ async def test_twenty_who_show_one_code_at_once_get_one_session_at_most(app: App
     assert events.count("signed_in") == 1
 
 
-@pytest.mark.parametrize("code", ["x", "A" * 43, "é", "' OR 1=1 --", " ", "\u2028"])
+@matrix("code", ["x", "A" * 43, "é", "' OR 1=1 --", " ", "\u2028"])
 async def test_what_is_no_code_is_refused(app: App, code: str) -> None:
     assert of_code(await exchange(app, code)) == OVER
 
@@ -144,7 +145,7 @@ async def test_nearly_the_code_is_not_the_code(app: App, op: Op, client: str) ->
     check_success(await exchange(app, code))
 
 
-@pytest.mark.parametrize(
+@matrix(
     "body",
     [
         *({}, {"code": ""}, {"code": None}, {"code": 7}, {"code": ["x"]}, {"code": "a" * 101}, {"code": "a\0"}),
@@ -176,7 +177,7 @@ async def test_the_verifier_of_the_app_opens_its_code(app: App, op: Op, client: 
     check_success(await exchange(app, code, VERIFIER))
 
 
-@pytest.mark.parametrize("verifier", [None, "", "wrong", VERIFIER[:-1], VERIFIER + "A", CHALLENGE, "é"])
+@matrix("verifier", [None, "", "wrong", VERIFIER[:-1], VERIFIER + "A", CHALLENGE, "é"])
 async def test_without_the_verifier_a_code_is_worth_nothing_and_used_up(
     app: App, op: Op, client: str, verifier: str | None
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import act_on
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, oidc_provider
 from tests.support.single_sign_on import check_no_one_got_in, query_of
 
@@ -25,7 +26,7 @@ async def exchange(app: App, code: str) -> Reply:
     return await app.post("/api/client/auth/exchange", {"code": code})
 
 
-@pytest.mark.parametrize("what", ["end of sessions", "sign-out everywhere", "unlinking"])
+@matrix("what", ["end of sessions", "sign-out everywhere", "unlinking"])
 async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, what: str) -> None:
     async with oidc_provider(app) as company:
         data = check_success(await exchange(app, await code_of(company, "ada")))

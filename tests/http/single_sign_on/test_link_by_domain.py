@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.people import member, oidc_provider, session_of
 from tests.support.rules import rule
 from tests.support.single_sign_on import saml_provider
@@ -28,7 +29,7 @@ async def identities(app: App, client: str, user_id: int) -> list[dict[str, Any]
 
 
 @rule("EMAIL-LINKS")
-@pytest.mark.parametrize("verified", VOUCHED, ids=repr)
+@matrix("verified", VOUCHED, ids=repr)
 async def test_a_verified_address_of_an_own_domain_opens_the_account(app: App, verified: Any) -> None:
     async with oidc_provider(app, vouches=True, createUsers=False) as company:
         user_id, email = await new_user(app, company.client, roles=["Author"])
@@ -42,8 +43,8 @@ async def test_a_verified_address_of_an_own_domain_opens_the_account(app: App, v
 
 
 @rule("EMAIL-LINKS")
-@pytest.mark.parametrize("trust", [False, True], ids=["", "trustEmail"])
-@pytest.mark.parametrize("verified", UNVOUCHED, ids=repr)
+@matrix("trust", [False, True], ids=["", "trustEmail"])
+@matrix("verified", UNVOUCHED, ids=repr)
 async def test_one_that_is_not_verified_opens_nothing(app: App, verified: Any, trust: bool) -> None:
     async with oidc_provider(app, vouches=True, oidc={"trustEmail": trust}) as company:
         user_id, email = await new_user(app, company.client)
@@ -76,7 +77,7 @@ LOOK_ALIKES = ["evil-{domain}", "sub.{domain}", "{domain}.evil.example", "{domai
 
 
 @rule("EMAIL-LINKS")
-@pytest.mark.parametrize("pattern", LOOK_ALIKES)
+@matrix("pattern", LOOK_ALIKES)
 async def test_a_domain_that_merely_looks_like_it_is_another(app: App, pattern: str) -> None:
     client = await new_client(app)
     domain = f"{client}.example"

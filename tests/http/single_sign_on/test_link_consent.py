@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import act_on, new_client, trail
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import Member, OidcProvider, last_reason, member, oidc_provider, roles_line, session_of
 from tests.support.rules import rule
 from tests.support.single_sign_on import (
@@ -97,7 +98,7 @@ async def test_one_without_the_redirect_binding_says_so(app: App) -> None:
     check_refusal(reply, 409, "CONFLICT")
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://idp.example"])
+@matrix("origin", ["https://evil.example", "null", "https://idp.example"])
 async def test_no_other_site_begins_it_with_the_cookie(app: App, origin: str) -> None:
     """Without this, an attacker could link their own identity to the visitor's account."""
     async with oidc_provider(app) as company:
@@ -136,7 +137,7 @@ async def test_linking_it_again_changes_nothing(app: App) -> None:
         assert len((await browser.send("GET", IDENTITIES)).data["items"]) == 1
 
 
-@pytest.mark.parametrize("how", ["signed out", "deactivated", "expired", "suspended"])
+@matrix("how", ["signed out", "deactivated", "expired", "suspended"])
 async def test_a_session_that_ended_on_the_way_links_nothing(app: App, how: str) -> None:
     async with oidc_provider(app) as company:
         owner = await member(app, company.client)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.accounts import new_user, trail
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.people import oidc_provider, roles_line, session_of, user_of, users_of
 from tests.support.single_sign_on import begun, check_no_one_got_in, saml_provider
 
@@ -82,7 +83,7 @@ BAD_ADDRESSES: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("email", BAD_ADDRESSES, ids=repr)
+@matrix("email", BAD_ADDRESSES, ids=repr)
 async def test_without_a_valid_address_no_account_is_made(app: App, email: Any) -> None:
     async with oidc_provider(app) as company:
         company.op.claims = {"email": email}
@@ -122,7 +123,7 @@ NAMES: list[tuple[dict[str, Any], tuple[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("claims", "expected"), NAMES, ids=lambda value: repr(value)[:40])
+@matrix(("claims", "expected"), NAMES, ids=lambda value: repr(value)[:40])
 async def test_whatever_a_name_looks_like_its_user_gets_in(
     app: App, claims: dict[str, Any], expected: tuple[str, str]
 ) -> None:
@@ -148,7 +149,7 @@ async def test_without_a_role_no_account_is_made(app: App) -> None:
         assert me["roles"] == ["Operator"]
 
 
-@pytest.mark.parametrize("length", [256, 512, 513, 4000])
+@matrix("length", [256, 512, 513, 4000])
 async def test_a_long_saml_subject_is_kept_whole_or_refused(app: App, length: int) -> None:
     okta = await saml_provider(app)
     subject = "".join(chr(0x4E00 + (7919 * n) % 20000) for n in range(length))

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.accounts import Keys, act_on, new_client, opened_by, trail
 from tests.support.application import App, Reply
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, users_of
 from tests.support.saml_idp import Idp
@@ -137,7 +138,7 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("members", CHANGES, ids=repr)
+@matrix("members", CHANGES, ids=repr)
 async def test_one_that_changes_while_someone_is_there_lets_no_one_in(app: App, members: dict[str, Any]) -> None:
     """What was asked was asked under settings that do not hold any more."""
     async with oidc_provider(app) as company:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import new_client, settle
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, add_oidc, begun, query_of
@@ -113,7 +114,7 @@ async def start(app: App, client: str, address: str, more: str = "", path: str =
 
 
 @rule("RETURN-ADDRESS")
-@pytest.mark.parametrize("address", HOSTILE)
+@matrix("address", HOSTILE)
 async def test_what_is_not_listed_is_refused_at_the_start(app: App, op: Op, client: str, address: str) -> None:
     for more in ("", "&response=code"):
         reply = await start(app, client, address, more)
@@ -187,7 +188,7 @@ async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off
 
 
 @rule("RETURN-ADDRESS")
-@pytest.mark.parametrize("listed", [[RETURN_TO, APP], [APP], []], ids=["two", "an app's", "none"])
+@matrix("listed", [[RETURN_TO, APP], [APP], []], ids=["two", "an app's", "none"])
 async def test_no_listed_address_is_a_default(app: App, op: Op, listed: list[str]) -> None:
     """An application expects its code there, or the parameters of its own."""
     client = await new_client(app)
@@ -218,7 +219,7 @@ async def test_a_code_is_added_to_a_query_that_is_there(app: App, op: Op, client
 
 
 @rule("RETURN-ADDRESS")
-@pytest.mark.parametrize(
+@matrix(
     "address",
     [
         *("javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "blob:https://a.example/"),
@@ -243,7 +244,7 @@ async def test_only_addresses_that_are_safe_can_be_listed(app: App, op: Op, addr
     check_refusal(await app.post(f"{path}/providers", body, token=token), 400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "address",
     [
         *("https://a.example/", "https://a.example", "https://a.example:8443/x?y=z&a=b", "http://localhost:3000/in"),

@@ -10,6 +10,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App, Reply, running
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.licences import on_premise
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_no_one_got_in, failures, query_of
@@ -98,7 +99,7 @@ async def test_a_query_that_the_providers_address_has_already_is_kept(app: App, 
 
 
 @rule("OIDC-REDIRECT-URI")
-@pytest.mark.parametrize(
+@matrix(
     "headers",
     [
         {"Host": "evil.example"},
@@ -148,7 +149,7 @@ async def test_a_provider_that_is_switched_off_is_no_way_in(app: App, op: Op) ->
     await begun(app, op, client, provider=made["name"])
 
 
-@pytest.mark.parametrize(
+@matrix(
     "announced",
     [
         {"issuer": "https://evil.example"},

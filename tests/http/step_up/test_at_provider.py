@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import new_client, settle, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.saml_idp import time_text
@@ -101,7 +102,7 @@ async def test_another_person_of_the_provider_proves_nothing(company: Company) -
 
 
 @rule("RECENT-PROOF")
-@pytest.mark.parametrize("ago", [600, 3600, None, "now", True])
+@matrix("ago", [600, 3600, None, "now", True])
 async def test_an_old_time_and_none_at_all_are_refused(company: Company, ago: Any) -> None:
     company.app.clock.advance(3600)
     company.op.claims["auth_time"] = company.seconds_ago(ago) if type(ago) is int else ago

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
+from tests.support.matrix import matrix
 from tests.support.routes import ROUTES
 from tests.support.rows import change_rows
 from tests.support.rules import rule
@@ -59,7 +60,7 @@ def cannot_ever(kind: Kind, act: Act) -> bool:
 
 
 @rule("RECENT-PROOF")
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@matrix("kind", KINDS, ids=lambda kind: kind.name)
 async def test_no_session_acts_past_its_proof(app: App, kind: Kind) -> None:
     acme, wrong = await client(app, "management"), []
     for act in ACTS:

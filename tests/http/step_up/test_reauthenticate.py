@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.second_factors import REQUIRED, Person, person
 
@@ -128,7 +129,7 @@ async def test_a_trusted_browser_proves_nothing_until_its_code(app: App) -> None
     check_asked(await act(app, token))
 
 
-@pytest.mark.parametrize("body", [{}, {"otp": "123456"}, {"password": PASSWORD, "otp": "1", "recoveryCode": "2"}])
+@matrix("body", [{}, {"otp": "123456"}, {"password": PASSWORD, "otp": "1", "recoveryCode": "2"}])
 async def test_what_proves_too_little_or_too_much_is_no_attempt(app: App, body: dict[str, str]) -> None:
     token, _ = await signed_in(await person(app))
     app.clock.advance(10 * MINUTE)

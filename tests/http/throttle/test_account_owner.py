@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import hashes_counted, new_user
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.attempt_limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
+from tests.support.matrix import matrix
 from tests.support.password_guesses import DAY, WRONG, besiege, guess
 from tests.support.rules import rule
 
@@ -60,7 +61,7 @@ async def test_a_known_device_has_a_count_of_its_own(app: App, email: str) -> No
     assert {r.status for r in replies} == {401, 429}
 
 
-@pytest.mark.parametrize("marker", ["A" * 22, "", "x", "A" * 21 + "="])
+@matrix("marker", ["A" * 22, "", "x", "A" * 21 + "="])
 async def test_a_made_up_device_is_unknown(app: App, email: str, marker: str) -> None:
     await device_of(app, email)
     await besiege(app, email)

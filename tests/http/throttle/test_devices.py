@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.password_guesses import besiege, guess
 from tests.support.rules import rule
 
@@ -26,7 +27,7 @@ async def after(app: App, email: str, device: str, client: str = "acme") -> str 
 
 
 @rule("THROTTLE-OWNER")
-@pytest.mark.parametrize("marker", [MADE_UP, "x", MADE_UP + "0" * 64, MADE_UP + ".", "A" * 200])
+@matrix("marker", [MADE_UP, "x", MADE_UP + "0" * 64, MADE_UP + ".", "A" * 200])
 async def test_a_made_up_marker_is_replaced_and_worth_nothing_afterwards(app: App, marker: str) -> None:
     """An attacker puts a known value into a victim's browser and waits until the victim signs in."""
     _, email = await new_user(app, password=PASSWORD)

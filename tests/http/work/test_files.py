@@ -17,6 +17,7 @@ from tests.support.background_jobs import sweep_broken_uploads, sweep_files
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone
+from tests.support.matrix import matrix
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.rules import rule
 from tests.support.uploads import FILE_KINDS, data_folder, files_on_disk, narrow_files
@@ -105,7 +106,7 @@ async def test_head_tells_its_size_and_no_more(app: App) -> None:
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", str(len(PNG)))
 
 
-@pytest.mark.parametrize("kind", FILE_KINDS)
+@matrix("kind", FILE_KINDS)
 async def test_every_kind_is_taken_when_it_is_one(app: App, kind: str) -> None:
     token = await token_of(app)
     assert (await upload(app, token, STARTS[kind], kind)).data["mediaType"] == kind
@@ -114,12 +115,12 @@ async def test_every_kind_is_taken_when_it_is_one(app: App, kind: str) -> None:
     assert false.json["error"]["details"][0]["field"] == "Content-Type"
 
 
-@pytest.mark.parametrize("kind", ["text/html", "image/svg+xml", "application/octet-stream", "", "image/png2", "*/*"])
+@matrix("kind", ["text/html", "image/svg+xml", "application/octet-stream", "", "image/png2", "*/*"])
 async def test_other_kinds_are_not(app: App, kind: str) -> None:
     check_refusal(await upload(app, await token_of(app), PNG, kind), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "query",
     ["", "?name=", f"?name={'x' * 201}", "?name=a%00", "?name=a%0Ab", "?name=gnp.%E2%80%AEexe", "?name=a&name=b"],
 )
@@ -140,7 +141,7 @@ async def test_a_name_that_no_one_can_read_is_none(app: App, name: str) -> None:
     assert reply.json["error"]["details"][0]["field"] == "name"
 
 
-@pytest.mark.parametrize("data", [b"\xe4\xf6", b"a\xff", b"\xff"])
+@matrix("data", [b"\xe4\xf6", b"a\xff", b"\xff"])
 async def test_a_short_text_is_utf_8_to_its_end(app: App, data: bytes) -> None:
     check_refusal(await upload(app, await token_of(app), data, "text/plain", "a.txt"), 400, "VALIDATION_ERROR")
 
@@ -173,7 +174,7 @@ async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(app: App, mon
     assert left(app) == []
 
 
-@pytest.mark.parametrize("role", list(Role))
+@matrix("role", list(Role))
 async def test_who_may_upload_and_fetch(app: App, role: Role) -> None:
     token = await token_of(app, f"{SLUGS[role]}@acme.example")
     reply = await upload(app, token)

@@ -9,6 +9,7 @@ import pytest
 from tests.support import jobs as j
 from tests.support.application import App
 from tests.support.jobs import a_file, a_template, do_step, job_at, log, moves, new_job, read
+from tests.support.matrix import matrix
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
@@ -52,7 +53,7 @@ async def variables_of(team: Team, act: str) -> dict[str, Any]:
     return {**ACTS[act][3], **user}
 
 
-@pytest.mark.parametrize("act", ACTS)
+@matrix("act", ACTS)
 async def test_another_clients_job_is_like_one_that_never_was(ours: Team, theirs: Team, act: str) -> None:
     job = await target(theirs, act)
     history = await log(theirs, job["id"])
@@ -68,8 +69,8 @@ async def test_another_clients_job_is_like_one_that_never_was(ours: Team, theirs
 
 
 @rule("DENY-BY-DEFAULT")
-@pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("act", ACTS)
+@matrix("role", list(Role))
+@matrix("act", ACTS)
 async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:
     """What is forbidden is so before anything is looked up: one's own, another client's, and what never was."""
     document, permission, _, _ = ACTS[act]
@@ -86,7 +87,7 @@ async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, ac
     assert await log(ours, job["id"]) == history
 
 
-@pytest.mark.parametrize("role", list(Role))
+@matrix("role", list(Role))
 async def test_who_makes_jobs(ours: Team, role: Role) -> None:
     given = {"templateId": await a_template(ours)}
     if role in HOLDERS[Permission.JOBS_EXECUTE]:

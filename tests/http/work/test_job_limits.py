@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support.jobs import a_template, job_at, moves, new_job, read
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.team import Team
 
@@ -50,7 +51,7 @@ UNTYPED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("given", GOOD.values(), ids=GOOD.keys())
+@matrix("given", GOOD.values(), ids=GOOD.keys())
 async def test_what_is_within_the_limits_comes_back_as_it_was_given(
     team: Team, template_id: int, given: dict[str, Any]
 ) -> None:
@@ -60,7 +61,7 @@ async def test_what_is_within_the_limits_comes_back_as_it_was_given(
     assert await read(team, made["id"]) == made
 
 
-@pytest.mark.parametrize(("given", "field"), BAD.values(), ids=BAD.keys())
+@matrix(("given", "field"), BAD.values(), ids=BAD.keys())
 async def test_outside_the_limits_nothing_is_made_or_changed(
     team: Team, template_id: int, given: dict[str, Any], field: str
 ) -> None:
@@ -74,7 +75,7 @@ async def test_outside_the_limits_nothing_is_made_or_changed(
     assert await read(team, job["id"]) == job
 
 
-@pytest.mark.parametrize("given", UNTYPED, ids=repr)
+@matrix("given", UNTYPED, ids=repr)
 async def test_what_the_schema_does_not_have_is_no_valid_request(
     team: Team, template_id: int, given: dict[str, Any]
 ) -> None:
@@ -87,7 +88,7 @@ async def test_what_the_schema_does_not_have_is_no_valid_request(
         assert reply.json.get("data") is None
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("comment", "is_good"),
     [("x" * 2000, True), ("a\nb\tc", True), ("", True), (None, True), ("x" * 2001, False), ("a\x07", False)],
 )
@@ -114,7 +115,7 @@ async def test_a_job_has_so_many_users_and_no_more(team: Team, template_id: int)
     assert [user["id"] for user in after["assignedUsers"]] == people[1:]
 
 
-@pytest.mark.parametrize("condition", [{"search": "x" * 201}, {"assetId": "x" * 201}, {"assetId": "a\x07"}], ids=repr)
+@matrix("condition", [{"search": "x" * 201}, {"assetId": "x" * 201}, {"assetId": "a\x07"}], ids=repr)
 async def test_conditions_outside_the_limits_are_refused(team: Team, condition: dict[str, Any]) -> None:
     for field, inner in (("jobs", "id"), ("jobsPage", "total")):
         document = f"query($filter: JobFilter) {{ {field}(filter: $filter) {{ {inner} }} }}"

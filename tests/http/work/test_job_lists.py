@@ -10,6 +10,7 @@ from tests.support import jobs as j
 from tests.support.application import App
 from tests.support.jobs import a_template, new_job
 from tests.support.large_clients import lengthen, many_jobs
+from tests.support.matrix import matrix
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
 
@@ -48,8 +49,8 @@ async def sorted_team(app: App) -> Team:
     return team
 
 
-@pytest.mark.parametrize("size", [1, 3, 7, 100])
-@pytest.mark.parametrize("sort", SORTS)
+@matrix("size", [1, 3, 7, 100])
+@matrix("sort", SORTS)
 async def test_a_walk_through_the_pages_sees_everything_once_and_in_order(
     sorted_team: Team, sort: str, size: int
 ) -> None:
@@ -73,7 +74,7 @@ async def test_what_is_urgent_comes_first(sorted_team: Team) -> None:
     assert [item["priority"] for item in found] == ["HIGH"] * 3 + ["MEDIUM"] * 2 + ["LOW"] * 2
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@matrix("sort", SORTS)
 async def test_a_cursor_belongs_to_its_order(sorted_team: Team, sort: str) -> None:
     cursor = (await sorted_team.ask("Viewer", PAGE, first=1, sort=sort))["nextCursor"]
     for other in set(SORTS) - {sort}:
@@ -159,7 +160,7 @@ async def full_team(app: App) -> Team:
     return team
 
 
-@pytest.mark.parametrize("nested", NESTED)
+@matrix("nested", NESTED)
 async def test_a_list_of_a_hundred_costs_as_many_statements_as_a_list_of_one(full_team: Team, nested: str) -> None:
     fields, most = NESTED[nested]
     for size in (1, 2, 50, 100):

@@ -11,6 +11,7 @@ from tests.support import jobs as j
 from tests.support.application import App
 from tests.support.jobs import a_file, job_at, read
 from tests.support.large_clients import many_records
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.rows import rows
 from tests.support.team import Team
@@ -65,7 +66,7 @@ async def job(team: Team) -> dict[str, Any]:
     return await job_at(team, "IN_PROGRESS")
 
 
-@pytest.mark.parametrize(("given", "expected"), GOOD.values(), ids=GOOD.keys())
+@matrix(("given", "expected"), GOOD.values(), ids=GOOD.keys())
 async def test_every_kind_comes_back_as_it_was_given(
     team: Team, job: dict[str, Any], given: dict[str, Any], expected: dict[str, Any]
 ) -> None:
@@ -75,7 +76,7 @@ async def test_every_kind_comes_back_as_it_was_given(
     assert (await read(team, job["id"]))["records"][-1] == record
 
 
-@pytest.mark.parametrize(("given", "field"), BAD.values(), ids=BAD.keys())
+@matrix(("given", "field"), BAD.values(), ids=BAD.keys())
 async def test_what_is_no_value_is_refused_and_nothing_is_recorded(
     team: Team, job: dict[str, Any], given: dict[str, Any], field: str
 ) -> None:
@@ -85,7 +86,7 @@ async def test_what_is_no_value_is_refused_and_nothing_is_recorded(
     assert await read(team, job["id"]) == before
 
 
-@pytest.mark.parametrize("value", ["1e400", "-1e999", "NaN", "Infinity", '"4"', "true", "1" + "0" * 400])
+@matrix("value", ["1e400", "-1e999", "NaN", "Infinity", '"4"', "true", "1" + "0" * 400])
 async def test_what_is_no_finite_number_is_refused(team: Team, job: dict[str, Any], value: str) -> None:
     document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {{value: {value}}}) {{ number }} }}"
     before = await read(team, job["id"])
@@ -131,7 +132,7 @@ async def test_a_file_is_evidence_and_stays_from_then_on(team: Team) -> None:
     assert await used_at() == first_used
 
 
-@pytest.mark.parametrize("file_id", [0, -1, 2**31 - 1])
+@matrix("file_id", [0, -1, 2**31 - 1])
 async def test_a_file_that_is_not_there(team: Team, job: dict[str, Any], file_id: int) -> None:
     before = await read(team, job["id"])
     refused = await team.refused("Operator", j.RECORDS, id=job["id"], step=1, input={"fileId": file_id})

@@ -12,6 +12,7 @@ from tests.support import jobs as j
 from tests.support import templates as t
 from tests.support.application import App
 from tests.support.jobs import a_template, do_step, job_at, log, moves, new_job, read
+from tests.support.matrix import matrix
 from tests.support.people import Member, member
 from tests.support.team import Team, refusal
 from tests.support.templates import WAY, add_template, bring
@@ -88,7 +89,7 @@ async def test_a_new_job_with_everything_given(team: Team) -> None:
     assert {e["by"]["id"] for e in (created, first, second)} == {two.id}
 
 
-@pytest.mark.parametrize("status", ["DRAFT", "SUBMITTED", "APPROVED"])
+@matrix("status", ["DRAFT", "SUBMITTED", "APPROVED"])
 async def test_without_a_published_version_there_is_no_job(team: Team, status: str) -> None:
     template = await t.template_at(team, status)
     refused = await team.refused("Operator", j.ADD, input={"templateId": template["id"]})
@@ -240,7 +241,7 @@ async def test_changing_a_job(app: App, team: Team) -> None:
     assert found["changedAt"] == history[3]["at"] > job["changedAt"]
 
 
-@pytest.mark.parametrize("status", ["UNASSIGNED", "ASSIGNED", "IN_PROGRESS"])
+@matrix("status", ["UNASSIGNED", "ASSIGNED", "IN_PROGRESS"])
 async def test_canceling_keeps_what_was_recorded(team: Team, status: str) -> None:
     job = await job_at(team, status, done=1)
     canceled = await team.ask("Operator", j.CANCEL, id=job["id"], comment="The pump is gone.\nSold.")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support.jobs import job_at, log, read
+from tests.support.matrix import matrix
 from tests.support.team import Team
 
 pytestmark = pytest.mark.one_store
@@ -48,7 +49,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("status", REFUSED)
+@matrix("status", REFUSED)
 async def test_what_a_state_does_not_allow_is_a_conflict_that_says_why_and_changes_nothing(
     team: Team, status: str
 ) -> None:
@@ -64,7 +65,7 @@ async def test_what_a_state_does_not_allow_is_a_conflict_that_says_why_and_chang
         assert await log(team, job["id"]) == before
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("done", "step", "code", "message"),
     [
         (0, 2, "CONFLICT", "Step 1 is next"),

@@ -27,6 +27,7 @@ from tests.support.graphql_operations import (
 )
 from tests.support.headsets import APP_ROUTES, PAIRING_ROUTES
 from tests.support.machines import MACHINE_ROUTES
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.pictures import Picture
 from tests.support.routes import ROUTES, filled
@@ -201,8 +202,8 @@ def test_every_route_of_the_clients_has_its_row() -> None:
     assert not set(ROUTES_NEED) & ROUTES_FOR_ALL
 
 
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("operation", NEEDED_BY)
+@matrix("role", ROLES)
+@matrix("operation", NEEDED_BY)
 async def test_a_cell(team: Team, own: Things, foreign: Things, operation: str, role: str) -> None:
     if role in HOLDERS[NEEDED_BY[operation]]:
         reply = await team.send(role, document(operation), **ARGUMENTS[operation](own))
@@ -220,8 +221,8 @@ async def test_a_cell(team: Team, own: Things, foreign: Things, operation: str, 
     assert await everything(team.app) == before
 
 
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("field", [field.partition(".")[2] for field in NEEDED_BELOW])
+@matrix("role", ROLES)
+@matrix("field", [field.partition(".")[2] for field in NEEDED_BELOW])
 async def test_a_cell_below_the_root(team: Team, own: Things, role: str, field: str) -> None:
     """Everybody sees the user; that one field stays closed, through every way that leads to a user."""
     is_open = role in HOLDERS["users:manage"]
@@ -241,8 +242,8 @@ async def test_a_cell_below_the_root(team: Team, own: Things, role: str, field: 
         assert is_open or value[field] is None
 
 
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("route", ROUTES_NEED, ids=" ".join)
+@matrix("role", ROLES)
+@matrix("route", ROUTES_NEED, ids=" ".join)
 async def test_a_cell_of_rest(team: Team, own: Things, foreign: Things, route: tuple[str, str], role: str) -> None:
     needed, body, token = *ROUTES_NEED[route], (await team.member(role)).token
     if role in ({"Admin"} if route in FOR_ADMINS else HOLDERS[needed]):

@@ -21,6 +21,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, Things, document, things
 from tests.support.machines import Machine, ask, machine
+from tests.support.matrix import matrix
 from tests.support.params import some_of
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
@@ -62,8 +63,8 @@ async def machines(team: Team) -> dict[str, Machine]:
 
 
 @rule("MACHINE-RANK")
-@pytest.mark.parametrize("role", some_of(MACHINE_ROLES, "Author", "Viewer"))
-@pytest.mark.parametrize("operation", NEEDED_BY)
+@matrix("role", some_of(MACHINE_ROLES, "Author", "Viewer"))
+@matrix("operation", NEEDED_BY)
 async def test_a_cell_by_key(team: Team, own: Things, machines: dict[str, Machine], operation: str, role: str) -> None:
     reply = await ask(team.app, machines[role].key.text, document(operation), **ARGUMENTS[operation](own))
     found = codes(reply, operation)
@@ -75,8 +76,8 @@ async def test_a_cell_by_key(team: Team, own: Things, machines: dict[str, Machin
 
 
 @rule("MACHINE-RANK")
-@pytest.mark.parametrize("role", some_of(MACHINE_ROLES, "Author", "Viewer"))
-@pytest.mark.parametrize("route", [*ROUTES_NEED, *sorted(ROUTES_FOR_ALL)], ids=" ".join)
+@matrix("role", some_of(MACHINE_ROLES, "Author", "Viewer"))
+@matrix("route", [*ROUTES_NEED, *sorted(ROUTES_FOR_ALL)], ids=" ".join)
 async def test_a_cell_of_rest_by_key(
     team: Team, own: Things, machines: dict[str, Machine], route: tuple[str, str], role: str
 ) -> None:

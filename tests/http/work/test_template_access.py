@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import templates as t
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
@@ -60,7 +61,7 @@ async def target(team: Team, act: str) -> tuple[dict[str, Any], int]:
 
 
 @rule("FOREIGN-IS-MISSING")
-@pytest.mark.parametrize("act", ACTS)
+@matrix("act", ACTS)
 async def test_another_clients_thing_is_like_one_that_never_was(ours: Team, theirs: Team, act: str) -> None:
     template, foreign = await target(theirs, act)
     log = await moves(theirs, template["id"])
@@ -76,8 +77,8 @@ async def test_another_clients_thing_is_like_one_that_never_was(ours: Team, thei
 
 
 @rule("DENY-BY-DEFAULT")
-@pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("act", ACTS)
+@matrix("role", list(Role))
+@matrix("act", ACTS)
 async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:
     """What is forbidden is so before anything is looked up: one's own, another client's, and what never was."""
     document, permission, _, variables = ACTS[act]
@@ -94,7 +95,7 @@ async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, ac
     assert await moves(ours, template["id"]) == log
 
 
-@pytest.mark.parametrize("role", list(Role))
+@matrix("role", list(Role))
 async def test_who_makes_templates(ours: Team, role: Role) -> None:
     given = {"name": "New", "steps": STEPS}
     if role in HOLDERS[Permission.TEMPLATES_EDIT]:

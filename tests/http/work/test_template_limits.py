@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support import templates as t
+from tests.support.matrix import matrix
 from tests.support.team import Team
 from tests.support.templates import add_template, moves, read, template_at
 
@@ -62,7 +63,7 @@ def filled(steps: Any) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("given", GOOD.values(), ids=GOOD.keys())
+@matrix("given", GOOD.values(), ids=GOOD.keys())
 async def test_what_is_within_the_limits_comes_back_as_it_was_given(team: Team, given: dict[str, Any]) -> None:
     made = await team.ask("Author", t.ADD, input=given)
     assert (made["name"], made["description"]) == (given["name"], given.get("description") or "")
@@ -70,7 +71,7 @@ async def test_what_is_within_the_limits_comes_back_as_it_was_given(team: Team, 
     assert await read(team, made["id"]) == made
 
 
-@pytest.mark.parametrize(("given", "field"), BAD.values(), ids=BAD.keys())
+@matrix(("given", "field"), BAD.values(), ids=BAD.keys())
 async def test_a_new_template_outside_the_limits_is_refused(team: Team, given: dict[str, Any], field: str) -> None:
     before = await count(team)
     refused = await team.refused("Author", t.ADD, input=given)
@@ -78,7 +79,7 @@ async def test_a_new_template_outside_the_limits_is_refused(team: Team, given: d
     assert await count(team) == before
 
 
-@pytest.mark.parametrize(("given", "field"), BAD.values(), ids=BAD.keys())
+@matrix(("given", "field"), BAD.values(), ids=BAD.keys())
 async def test_a_change_outside_the_limits_is_refused(team: Team, given: dict[str, Any], field: str) -> None:
     template = await add_template(team)
     version_id = template["latestVersion"]["id"]
@@ -104,8 +105,8 @@ COMMENTED = {
 COMMENTS = {"x" * 2000: True, "a\nb\tc": True, "x" * 2001: False, "\x7f": False, "a\x07": False, "": None, " \n ": None}
 
 
-@pytest.mark.parametrize("comment", COMMENTS)
-@pytest.mark.parametrize("act", COMMENTED)
+@matrix("comment", COMMENTS)
+@matrix("act", COMMENTED)
 async def test_comments_of_every_move(team: Team, act: str, comment: str) -> None:
     status, role, document = COMMENTED[act]
     template = await template_at(team, status)
@@ -132,8 +133,8 @@ async def test_a_rejection_without_a_comment_is_no_valid_request(team: Team, var
     assert await read(team, template["id"]) == template
 
 
-@pytest.mark.parametrize("field", ["templates { id }", "templatesPage { total }"])
-@pytest.mark.parametrize("search", ["x" * 201, "\\u0000"])
+@matrix("field", ["templates { id }", "templatesPage { total }"])
+@matrix("search", ["x" * 201, "\\u0000"])
 async def test_a_search_outside_the_limits_is_refused(team: Team, search: str, field: str) -> None:
     document = f'{{ {field.replace(" ", f"""(filter: {{search: "{search}"}}) """, 1)} }}'
     refused = await team.refused("Viewer", document)

@@ -11,6 +11,7 @@ import pytest
 from tests.support import templates as t
 from tests.support.application import App
 from tests.support.large_clients import long_templates, many_templates
+from tests.support.matrix import matrix
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
 from tests.support.templates import add_template, bring, template_at
@@ -44,8 +45,8 @@ def key_of(sort: str) -> Any:
     return lambda item: (item[member].lower() if member == "name" else item[member], item["id"])
 
 
-@pytest.mark.parametrize("size", [1, 3, 7, 100])
-@pytest.mark.parametrize("sort", SORTS)
+@matrix("size", [1, 3, 7, 100])
+@matrix("sort", SORTS)
 async def test_a_walk_through_the_pages_sees_everything_once_and_in_order(
     sorted_team: Team, sort: str, size: int
 ) -> None:
@@ -86,8 +87,8 @@ async def test_a_cursor_belongs_to_its_order(sorted_team: Team) -> None:
         assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["after"])
 
 
-@pytest.mark.parametrize("value", [-(2**63), -(2**31) - 1, 2**31, 2**63 - 1, 2**63, 2**64, 2**70, 1.5, None, "x"])
-@pytest.mark.parametrize("sort", ["ID", "CHANGED_AT", "NAME"])
+@matrix("value", [-(2**63), -(2**31) - 1, 2**31, 2**63 - 1, 2**63, 2**64, 2**70, 1.5, None, "x"])
+@matrix("sort", ["ID", "CHANGED_AT", "NAME"])
 async def test_a_cursor_that_someone_made_up_is_read_or_refused(sorted_team: Team, sort: str, value: Any) -> None:
     made_up = base64.urlsafe_b64encode(json.dumps(["templates", sort, value, 1]).encode()).decode().rstrip("=")
     reply = await sorted_team.send("Viewer", PLAIN, after=made_up, sort=sort)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from tests.support import templates as t
+from tests.support.matrix import matrix
 from tests.support.team import Team, refusal
 from tests.support.templates import moves, read, template_at
 
@@ -35,8 +34,8 @@ async def at_once(team: Team, *calls: tuple[str, str, dict[str, Any]]) -> list[b
     return won
 
 
-@pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("many", [2, 8])
+@matrix("act", ACTS)
+@matrix("many", [2, 8])
 async def test_the_same_act_is_done_once(team: Team, act: str, many: int) -> None:
     role, document, status, variables, move = ACTS[act]
     template = await template_at(team, status)
@@ -53,7 +52,7 @@ async def test_the_same_act_is_done_once(team: Team, act: str, many: int) -> Non
 MEETINGS = [("SUBMITTED", "approve", "reject"), ("APPROVED", "publish", "reject"), ("DRAFT", "edit", "submit")]
 
 
-@pytest.mark.parametrize(("status", "one", "two"), MEETINGS)
+@matrix(("status", "one", "two"), MEETINGS)
 async def test_two_different_acts_leave_what_the_log_says(team: Team, status: str, one: str, two: str) -> None:
     """They may come one after the other after all; nothing is half done, and who lost left no trace."""
     for acts in ((one, two), (two, one), (one, two, one, two)):

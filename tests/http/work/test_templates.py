@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import templates as t
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.team import Team, new_team
 from tests.support.templates import add_template, bring, moves, read, template_at
 
@@ -128,8 +129,8 @@ async def version_at(team: Team, status: str) -> dict[str, Any]:
     return version
 
 
-@pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("status", STATUS_NAMES)
+@matrix("act", ACTS)
+@matrix("status", STATUS_NAMES)
 async def test_every_move_from_every_state(team: Team, status: str, act: str) -> None:
     before = await version_at(team, status)
     log = await moves(team, before["template"]["id"])
@@ -148,7 +149,7 @@ async def test_every_move_from_every_state(team: Team, status: str, act: str) ->
         assert await moves(team, before["template"]["id"]) == log
 
 
-@pytest.mark.parametrize("status", ["DRAFT", "SUBMITTED", "APPROVED", "PUBLISHED"])
+@matrix("status", ["DRAFT", "SUBMITTED", "APPROVED", "PUBLISHED"])
 async def test_one_version_is_under_way_at_a_time(team: Team, status: str) -> None:
     template = await template_at(team, status)
     if status == "PUBLISHED":
@@ -183,7 +184,7 @@ async def test_an_edit_replaces_all_steps_of_the_revision_that_it_was_made_from(
     assert [step["title"] for step in kept["steps"]] == ["d"]
 
 
-@pytest.mark.parametrize("act", ["submit", "approve", "reject", "publish"])
+@matrix("act", ["submit", "approve", "reject", "publish"])
 async def test_a_move_that_names_its_revision_is_refused_after_an_edit(team: Team, act: str) -> None:
     """An approval is for the text that was read: if it was edited meanwhile, the approval does not count."""
     status = next(status for status, name in LEADS if name == act)

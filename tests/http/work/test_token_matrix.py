@@ -24,6 +24,7 @@ from tests.http.work.test_permission_matrix import (
 from tests.support.addressed_things import addressed_things
 from tests.support.application import App, Reply
 from tests.support.graphql_operations import ARGUMENTS, Things, document, everything, things
+from tests.support.matrix import matrix
 from tests.support.oauth_callers import Machine, machine
 from tests.support.routes import filled
 from tests.support.rules import rule
@@ -68,7 +69,7 @@ async def ask(team: Team, credential: str, operation: str, have: Things) -> Repl
     return await team.app.post("/api/client/graphql", body, token=credential)
 
 
-@pytest.mark.parametrize("role", MACHINES)
+@matrix("role", MACHINES)
 async def test_an_operation_is_as_open_as_for_a_key(
     team: Team, credentials: dict[str, tuple[str, str]], role: str
 ) -> None:
@@ -83,7 +84,7 @@ async def test_an_operation_is_as_open_as_for_a_key(
 
 
 @rule("SERVICE-TOKEN-SCOPE")
-@pytest.mark.parametrize("permission", [permission for permission in HOLDERS if permission != ANYONE])
+@matrix("permission", [permission for permission in HOLDERS if permission != ANYONE])
 async def test_a_narrow_scope_opens_its_own_cells_alone(team: Team, permission: str) -> None:
     everywhere = await machine(team.app, team.client, f"all-{permission.replace(':', '-')}", roles=MACHINES)
     token = await everywhere.token(scope=permission)
@@ -95,7 +96,7 @@ async def test_a_narrow_scope_opens_its_own_cells_alone(team: Team, permission: 
 
 
 @rule("SERVICE-TOKEN-SCOPE")
-@pytest.mark.parametrize("role", MACHINES)
+@matrix("role", MACHINES)
 async def test_a_route_is_as_open_as_for_a_key(team: Team, credentials: dict[str, tuple[str, str]], role: str) -> None:
     for route in (*ROUTES_NEED, *ROUTES_FOR_ALL):
         needed, body = ROUTES_NEED.get(route, (ANYONE, None))

@@ -28,6 +28,7 @@ from tests.interop.microsoft.people import ORGANIZATION, ORGANIZATION_ID, OUR_SE
 from tests.interop.microsoft.stand_in import Standin, standin
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
 from tests.support.application import FrozenClock
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.outgoing_calls import TENANT
 
@@ -83,7 +84,7 @@ class TestKeys:
     """A document of keys holds those of several directories: each says whose tokens it signs."""
 
     @KINDS
-    @pytest.mark.parametrize(
+    @matrix(
         ("issuer", "fits"),
         [
             (f"{ISSUER}/{CONTOSO}/v2.0", True),
@@ -149,11 +150,11 @@ class TestKeys:
         assert await caller.is_good(token)
         assert (fetched, caller.microsoft.count("keys")) == (2, 3)
 
-    @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS384", "ES256", "PS256"])
+    @matrix("algorithm", ["none", "HS256", "RS384", "ES256", "PS256"])
     async def test_one_algorithm(self, caller: Caller, algorithm: str) -> None:
         assert not await caller.is_good(caller.microsoft.mint("api", header={"alg": algorithm}))
 
-    @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512", "PS256"])
+    @matrix("algorithm", ["RS256", "RS384", "RS512", "PS256"])
     async def test_whatever_else_the_right_key_signs_with(self, caller: Caller, algorithm: str) -> None:
         header, payload = tokens.parts(caller.microsoft.mint("api"))
         text = f"{tokens.coded({**header, 'alg': algorithm})}.{tokens.coded(payload)}"
@@ -175,7 +176,7 @@ class TestGraph:
             "id", "givenName", "surname", "mail", "accountEnabled", "userType",
         ]  # fmt: skip
 
-    @pytest.mark.parametrize(
+    @matrix(
         ("told", "found"),
         [
             ({"mail": None, "givenName": None, "surname": None}, (ALICE, "", "", None, False, False)),
@@ -190,32 +191,28 @@ class TestGraph:
         usual = {"id": ALICE, "givenName": "Alice", "surname": "Liddell", "mail": "a@b.example"}
         assert await self.me(caller, Answer.json({**usual, **told})) == found
 
-    @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418])
+    @matrix("status", [400, 401, 403, 404, 410, 418])
     async def test_no(self, caller: Caller, status: int) -> None:
         with pytest.raises(MicrosoftRefused, match=f"graph answered {status}: Authorization_RequestDenied"):
             await self.me(caller, error_bodies.graph("Authorization_RequestDenied", "no", 0, status))
 
-    @pytest.mark.parametrize(
-        "body", [b"", b"no", b"[]", b'{"error": 7}', b'{"error": {"code": ["x"]}}', b'{"error": "\\n"}']
-    )
+    @matrix("body", [b"", b"no", b"[]", b'{"error": 7}', b'{"error": {"code": ["x"]}}', b'{"error": "\\n"}'])
     async def test_no_without_a_number_that_can_be_logged(self, caller: Caller, body: bytes) -> None:
         with pytest.raises(MicrosoftRefused, match="graph answered 403: no code"):
             await self.me(caller, Answer(403, {}, body))
 
-    @pytest.mark.parametrize("status", [201, 204, 206, 302, 304, 500, 502, 504])
+    @matrix("status", [201, 204, 206, 302, 304, 500, 502, 504])
     async def test_neither_yes_nor_no(self, caller: Caller, status: int) -> None:
         with pytest.raises(Unreachable):
             await self.me(caller, Answer(status, {}, b'{"id": "x"}'))
 
-    @pytest.mark.parametrize(
-        ("status", "told", "seconds"), [(429, "7", 7), (503, "9000", 300), (429, "x", 1), (503, "", 1)]
-    )
+    @matrix(("status", "told", "seconds"), [(429, "7", 7), (503, "9000", 300), (429, "x", 1), (503, "", 1)])
     async def test_later(self, caller: Caller, status: int, told: str, seconds: int) -> None:
         with pytest.raises(Throttled) as throttled:
             await self.me(caller, Answer(status, {"Retry-After": told}))
         assert throttled.value.seconds == seconds
 
-    @pytest.mark.parametrize("person", ["48d318875fad4d73", "alice@contoso.example", "", f"{ALICE}0"])
+    @matrix("person", ["48d318875fad4d73", "alice@contoso.example", "", f"{ALICE}0"])
     async def test_no_one_of_a_directory(self, caller: Caller, person: str) -> None:
         with pytest.raises(MicrosoftRefused, match="names no person"):
             await self.me(caller, Answer.json({"id": person}))
@@ -244,7 +241,7 @@ class TestOnBehalf:
             with pytest.raises(MicrosoftRefused, match=r"on behalf of answered 40[01]: invalid_"):
                 await self.exchanged(caller, token, secret)
 
-    @pytest.mark.parametrize("given", [None, 7, [], {}])
+    @matrix("given", [None, 7, [], {}])
     async def test_yes_without_a_token(self, caller: Caller, given: Any) -> None:
         caller.microsoft.token = {"access_token": given}
         with pytest.raises(MicrosoftRefused, match="no access token"):

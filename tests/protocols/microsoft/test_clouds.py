@@ -9,6 +9,7 @@ import pytest
 
 from manifest_auth.protocols.microsoft import CLOUDS, Cloud, Clouds
 from manifest_auth.protocols.microsoft.client import GRAPH_ID, read_custom
+from tests.support.matrix import matrix
 
 DIRECTORY = "c0c0c0c0-1111-4111-8111-111111111111"
 OWN = "login=https://login.gateway.example graph=https://graph.gateway.example dataverse=https://crm.gateway.example"
@@ -48,7 +49,7 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@matrix("name", KNOWN)
 def test_the_hosts_of_a_cloud_are_together(name: str) -> None:
     login, graph, environment, issuer_v2, issuer_v1 = KNOWN[name]
     cloud = Clouds(name, "").get("")
@@ -65,7 +66,7 @@ def test_all_of_them_are_known() -> None:
     assert set(KNOWN) == set(CLOUDS)
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
+@matrix(("one", "other"), PAIRS)
 def test_no_host_of_one_is_another_ones(one: str, other: str) -> None:
     cloud = CLOUDS[one]
     _, graph, environment, *_ = KNOWN[other]
@@ -73,8 +74,8 @@ def test_no_host_of_one_is_another_ones(one: str, other: str) -> None:
     assert not cloud.is_organization(environment)
 
 
-@pytest.mark.parametrize("name", KNOWN)
-@pytest.mark.parametrize(
+@matrix("name", KNOWN)
+@matrix(
     "change",
     [
         lambda address: address.replace("https:", "http:"),
@@ -104,7 +105,7 @@ def test_what_is_no_environments_address(name: str, change: object) -> None:
     assert not CLOUDS[name].is_organization(change(KNOWN[name][2]))
 
 
-@pytest.mark.parametrize(
+@matrix(
     "host",
     ["contoso.crm.dynamics.com", "contoso.crm9.dynamics.com", "contoso.crm19.dynamics.com", "a.crm.dynamics.com",
      "contoso-test-1.crm.dynamics.com", "contoso.api.crm4.dynamics.com"],
@@ -113,7 +114,7 @@ def test_environments_of_the_regions(host: str) -> None:
     assert CLOUDS["global"].is_organization(f"https://{host}")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "audience",
     ["", "/", "https://graph.microsoft.com//", "graph.microsoft.com", "https://graph", "https://graph.microsoft.com/v1.0",
      "00000002-0000-0000-c000-000000000000", f"{GRAPH_ID}//"],
@@ -133,7 +134,7 @@ def test_a_cloud_is_chosen_for_all_and_for_one() -> None:
         clouds.get("mars")
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@matrix("name", KNOWN)
 def test_whose_tokens_an_issuer_is_about(name: str) -> None:
     clouds = Clouds("global", "")
     for issuer in KNOWN[name][3:]:
@@ -187,7 +188,7 @@ class TestOfOnesOwn:
             with pytest.raises(ValueError, match="the cloud chosen for all"):
                 Clouds(default, custom)
 
-    @pytest.mark.parametrize(
+    @matrix(
         ("text", "words"),
         [
             ("login", "unknown or repeated word 'login'"),

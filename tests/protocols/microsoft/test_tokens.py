@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from manifest_auth.protocols.microsoft import (
     CLOUDS,
     Accepted,
@@ -18,6 +16,7 @@ from manifest_auth.protocols.microsoft import (
 from manifest_auth.protocols.microsoft.client import CONSUMERS, GRAPH_ID
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.people import OTHER_APP, OUR_URI, OURS, POWER_APP, contoso
+from tests.support.matrix import matrix
 
 NOW_MS = 1_800_000_000_000
 NOW = NOW_MS // 1000
@@ -49,7 +48,7 @@ def why_not(payload: dict[str, Any], now_ms: int = NOW_MS, **accepted: Any) -> s
     return ""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@matrix("kind", KINDS)
 def test_what_is_found_in_a_good_one(kind: str) -> None:
     payload = good(kind)
     found = check(payload, ACCEPTED, NOW_MS)
@@ -123,13 +122,13 @@ TABLE: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("check_", "claims", "kinds"), TABLE, ids=str)
+@matrix(("check_", "claims", "kinds"), TABLE, ids=str)
 def test_what_is_refused_and_by_which_check(check_: str, claims: dict[str, Any], kinds: tuple[str, ...]) -> None:
     for kind in kinds:
         assert why_not(good(kind, **claims)) == check_
 
 
-@pytest.mark.parametrize(
+@matrix(
     "claims",
     [
         {"tid": CONTOSO.upper()},
@@ -176,7 +175,7 @@ def test_scopes_are_asked_of_tokens_of_ones_own_alone() -> None:
     assert why_not(good("api", scp="b"), scopes=frozenset({"a", "b"})) == ""
 
 
-@pytest.mark.parametrize("name", ["us-gov", "us-dod", "china"])
+@matrix("name", ["us-gov", "us-dod", "china"])
 def test_each_cloud_takes_its_own_tokens(name: str) -> None:
     cloud = CLOUDS[name]
     for claims in (
@@ -207,7 +206,7 @@ class TestReading:
     def test_a_token(self) -> None:
         assert read(self.TOKEN) == self.PAYLOAD
 
-    @pytest.mark.parametrize(
+    @matrix(
         "spoil",
         [
             lambda h, p, s: f"{h}.{p}",
@@ -234,7 +233,7 @@ class TestReading:
     def test_what_is_none(self, spoil: Any) -> None:
         assert read(spoil(*self.TOKEN.split("."))) is None
 
-    @pytest.mark.parametrize(
+    @matrix(
         "body",
         ['{"iss": 1, "iss": 2}', '{"a": {"b": 1, "b": 1}}', '{"a": NaN}', '{"a": 1e999}', '{"a": "\\udc00"}',
          '{"a":' * 33 + "1" + "}" * 33],

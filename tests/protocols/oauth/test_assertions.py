@@ -8,6 +8,7 @@ import pytest
 
 from manifest_auth.protocols.oauth import InvalidClient, error_of, read_assertion, read_keys, verify
 from tests.support.client_assertions import BROKEN, Maker, ec_key, public_set, rsa_key
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 ISSUER, NOW = "https://auth.example", 1_800_000_000
@@ -20,24 +21,24 @@ def judged(text: str, maker: Maker = MAKER, client_id: str = "") -> tuple[int, s
     return found.account, found.jti
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "RS256"])
+@matrix("algorithm", ["ES256", "PS256", "RS256"])
 def test_an_assertion_of_the_account_is_accepted(algorithm: str) -> None:
     maker = MAKER._replace(algorithm=algorithm, key=ec_key() if algorithm == "ES256" else rsa_key())
     assert judged(maker.right(jti="one"), maker, "svc_7") == (7, "one")
 
 
-@pytest.mark.parametrize("kind", ["JWT", "jwt", "client-authentication+jwt"])
+@matrix("kind", ["JWT", "jwt", "client-authentication+jwt"])
 def test_its_type_may_be_named(kind: str) -> None:
     assert judged(MAKER.sign(MAKER.claims(), MAKER.header(typ=kind)))[0] == 7
 
 
-@pytest.mark.parametrize("exp", [NOW + 1, NOW + 300, NOW + 60.5])
+@matrix("exp", [NOW + 1, NOW + 300, NOW + 60.5])
 def test_it_ends_within_five_minutes(exp: float) -> None:
     assert judged(MAKER.right(exp=exp))[0] == 7
 
 
 @rule("OAUTH-ASSERTION")
-@pytest.mark.parametrize("what", BROKEN)
+@matrix("what", BROKEN)
 def test_a_broken_assertion_is_refused(what: str) -> None:
     with pytest.raises(InvalidClient) as refused:
         judged(BROKEN[what](MAKER))

@@ -21,6 +21,7 @@ from manifest_auth.protocols.oauth import (
     read_token,
     read_token_request,
 )
+from tests.support.matrix import matrix
 
 ISSUER = "https://auth.example"
 GRANT = {"grant_type": "client_credentials"}
@@ -36,7 +37,7 @@ def test_a_scope_is_permissions() -> None:
     assert wanted.scope == frozenset({Permission.JOBS_READ, Permission.USERS_READ})
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("fields", "error"),
     [
         ({}, "invalid_request"),
@@ -64,7 +65,7 @@ def test_an_empty_field_counts_as_left_out() -> None:
         read_token(read_form({"token": ""}))
 
 
-@pytest.mark.parametrize("written", ["svc_7:mfst_sec_x", "svc%5F7:mfst%5Fsec%5Fx", "svc%5f7:mfst_sec_x"])
+@matrix("written", ["svc_7:mfst_sec_x", "svc%5F7:mfst%5Fsec%5Fx", "svc%5f7:mfst_sec_x"])
 def test_the_basic_header_is_coded_as_a_form(written: str) -> None:
     assert read_authentication(basic(written), {}) == BasicSecret("svc_7", "mfst_sec_x")
     assert read_authentication(basic(written), {"client_id": "svc_7"}) == BasicSecret("svc_7", "mfst_sec_x")
@@ -79,7 +80,7 @@ def test_an_assertion_comes_in_the_form() -> None:
     assert read_authentication(None, fields) == ClientAssertion("", "a.b.c")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("authorization", "fields", "error"),
     [
         (None, {}, "invalid_client"),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from manifest_auth.protocols.oidc import OidcRefused
 from tests.protocols.oidc.relying_party import RelyingParty
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 TRUSTED = ("project-1", "https://api.acme.example")
@@ -30,8 +29,8 @@ FOREIGN = [["manifest", "other"], ["other", "manifest"], ["manifest", ""], ["man
 
 
 @rule("OIDC-ID-TOKEN")
-@pytest.mark.parametrize("aud", [*FOREIGN, ["manifest", "manifest", "x"]])
-@pytest.mark.parametrize("azp", [{}, {"azp": "manifest"}])
+@matrix("aud", [*FOREIGN, ["manifest", "manifest", "x"]])
+@matrix("azp", [{}, {"azp": "manifest"}])
 async def test_one_audience_more_is_refused_and_named(rp: RelyingParty, aud: list[str], azp: dict[str, str]) -> None:
     [foreign] = set(aud) - {"manifest"}
     for audiences in ((), TRUSTED):

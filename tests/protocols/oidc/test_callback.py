@@ -6,12 +6,13 @@ import pytest
 
 from manifest_auth.protocols.oidc import Callback, CallbackAddresses
 from tests.protocols.oidc.relying_party import CALLBACK, SHARED, RelyingParty
+from tests.support.matrix import matrix
 from tests.support.outgoing_calls import TENANT
 
 ISSUER = "https://idp.example"
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("marked", "announced", "address"),
     [(False, False, CALLBACK), (False, True, CALLBACK), (True, False, CALLBACK), (True, True, SHARED)],
 )
@@ -24,15 +25,15 @@ async def test_the_shared_address_is_for_marked_providers_that_announce_iss(
     assert chosen == Callback(address, iss_required=announced)
 
 
-@pytest.mark.parametrize("announced", ["true", 1, [True], {}, False, None])
+@matrix("announced", ["true", 1, [True], {}, False, None])
 async def test_only_a_plain_true_announces_iss(rp: RelyingParty, announced: object) -> None:
     rp.op.announced["authorization_response_iss_parameter_supported"] = announced
     found = await rp.client.discover(rp.op.issuer, rp.outgoing.deadline(TENANT))
     assert CallbackAddresses(CALLBACK, SHARED).chosen(found) == Callback(CALLBACK, iss_required=False)
 
 
-@pytest.mark.parametrize("required", [True, False])
-@pytest.mark.parametrize(
+@matrix("required", [True, False])
+@matrix(
     ("came_to", "iss", "fits"),
     [
         (CALLBACK, ISSUER, True),

@@ -9,6 +9,7 @@ import pytest
 from manifest_auth.protocols.oidc import CallbackAddresses, Finding
 from manifest_auth.runtime.clock import Random
 from tests.protocols.oidc.relying_party import CALLBACK, SHARED, RelyingParty
+from tests.support.matrix import matrix
 from tests.support.oidc_op import new_key
 from tests.support.oidc_socket import Answer
 from tests.support.outgoing_calls import TENANT
@@ -35,7 +36,7 @@ async def test_nothing_that_was_kept_is_used(rp: RelyingParty) -> None:
     assert (rp.op.count("discovery"), rp.op.count("keys")) == (2, 2)
 
 
-@pytest.mark.parametrize("method", ["auto", "basic", "post"])
+@matrix("method", ["auto", "basic", "post"])
 async def test_a_wrong_secret_is_told(rp: RelyingParty, method: str) -> None:
     told = await found(rp, client_secret="wrong", authentication=method)
     assert told["bad"] == ["The client id or the client secret is wrong."]
@@ -73,7 +74,7 @@ async def test_another_issuer_is_told_with_both_names(rp: RelyingParty) -> None:
     assert rp.op.issuer in text
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("answer", "said"),
     [
         (Answer(404), "answered 404"),
@@ -92,15 +93,13 @@ async def test_a_description_that_cannot_be_fetched_is_told(rp: RelyingParty, an
     assert told["ok"] == [f"The callback address to register is {CALLBACK}, its own."]
 
 
-@pytest.mark.parametrize(
-    "issuer", ["http://idp.example.com", "idp.example.com", "https://a b/", "https://u:p@idp.example"]
-)
+@matrix("issuer", ["http://idp.example.com", "idp.example.com", "https://a b/", "https://u:p@idp.example"])
 async def test_an_issuer_that_may_not_be_called_is_told(rp: RelyingParty, issuer: str) -> None:
     (text,) = (await found(rp, issuer=issuer))["bad"]
     assert " must " in text
 
 
-@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
+@matrix("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
 async def test_a_bad_endpoint_is_told_by_its_name(rp: RelyingParty, name: str) -> None:
     rp.op.announced[name] = "http://idp.example.com/"
     (text,) = (await found(rp))["bad"]
@@ -174,7 +173,7 @@ async def test_the_secret_that_is_made_up_is_sent_as_the_right_one_is(rp: Relyin
     assert ("client_secret" in right.form) is ("client_secret" in made_up.form) is (method == "post")
 
 
-@pytest.mark.parametrize(("status", "error"), [(403, "invalid_code"), (401, "invalid_grant"), (403, "invalid_grant")])
+@matrix(("status", "error"), [(403, "invalid_code"), (401, "invalid_grant"), (403, "invalid_grant")])
 async def test_a_complaint_about_the_code_is_none_about_the_client(rp: RelyingParty, status: int, error: str) -> None:
     """Glewlwyd answers 403 ``invalid_code`` to a right client, and 403 ``unauthorized_client`` to a wrong one."""
     rp.op.token_error, rp.op.token_status = error, status
@@ -215,7 +214,7 @@ async def test_a_marked_provider_that_announces_no_iss_needs_its_own_address(rp:
     ]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("answer", "why"),
     [
         (Answer(302, {"Location": "https://login.example/?next=x"}), "sends the browser elsewhere first"),

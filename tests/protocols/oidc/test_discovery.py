@@ -11,6 +11,7 @@ from manifest_auth.protocols.oidc import Client, OidcRefused
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
 from tests.protocols.oidc.relying_party import RelyingParty
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.outgoing_calls import TENANT, get
 from tests.support.rules import rule
@@ -34,7 +35,7 @@ async def test_a_document_is_read(rp: RelyingParty) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("suffix", "path"),
     [
         ("", "/.well-known/openid-configuration"),
@@ -50,7 +51,7 @@ async def test_the_document_is_below_the_issuer(rp: RelyingParty, suffix: str, p
 
 
 @rule("OIDC-DISCOVERY")
-@pytest.mark.parametrize("named", ["{}/", "{} ", "{}?", "https://evil.example", "", None, 1, ["{}"]])
+@matrix("named", ["{}/", "{} ", "{}?", "https://evil.example", "", None, 1, ["{}"]])
 async def test_a_document_of_another_issuer_is_refused(rp: RelyingParty, named: Any) -> None:
     document = {"issuer": named.format(rp.op.issuer) if isinstance(named, str) else named}
     rp.op.answers["discovery"] = Answer.json({**(await _document(rp)), **document})
@@ -66,8 +67,8 @@ async def _document(rp: RelyingParty) -> dict[str, Any]:
 
 
 @rule("OIDC-DISCOVERY")
-@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
-@pytest.mark.parametrize(
+@matrix("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
+@matrix(
     "address",
     [None, 1, "", "http://idp.example.com/x", "javascript:alert(1)", "https://a@b.example/", "//x", "https://"],
 )
@@ -92,7 +93,7 @@ async def test_an_endpoint_that_no_one_needs_is_left_out_when_it_may_not_be_used
     assert (found.userinfo_endpoint, found.end_session_endpoint) == (None, None)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("announced", "usable"),
     [
         (None, ("RS256",)),
@@ -120,7 +121,7 @@ async def test_what_is_not_announced_has_the_standards_default(rp: RelyingParty)
     )
 
 
-@pytest.mark.parametrize(
+@matrix(
     "answer",
     [
         Answer(404),

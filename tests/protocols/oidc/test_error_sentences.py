@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from manifest_auth.protocols.oidc import sentence_for
+from tests.support.matrix import matrix
 
 KNOWN = [
     "access_denied",
@@ -20,7 +19,7 @@ KNOWN = [
 UNKNOWN = sentence_for("something_else")
 
 
-@pytest.mark.parametrize("error", KNOWN)
+@matrix("error", KNOWN)
 def test_every_error_of_the_standard_has_a_sentence(error: str) -> None:
     text = sentence_for(error)
     assert text != UNKNOWN
@@ -32,6 +31,6 @@ def test_errors_that_a_person_can_do_different_things_about_have_different_sente
     assert len({sentence_for(error) for error in KNOWN[:6]}) == 6
 
 
-@pytest.mark.parametrize("error", ["", "<script>alert(1)</script>", "ACCESS_DENIED", "x" * 10_000, "\x00"])
+@matrix("error", ["", "<script>alert(1)</script>", "ACCESS_DENIED", "x" * 10_000, "\x00"])
 def test_anything_else_gets_one_sentence(error: str) -> None:
     assert sentence_for(error) == UNKNOWN

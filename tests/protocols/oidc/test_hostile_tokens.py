@@ -11,9 +11,8 @@ import hmac
 import json
 from typing import Any
 
-import pytest
-
 from tests.protocols.oidc.relying_party import RelyingParty
+from tests.support.matrix import matrix
 from tests.support.oidc_op import b64, new_key, signed
 from tests.support.rules import rule
 
@@ -42,7 +41,7 @@ UNREADABLE = {repr(10**30): "claims: A number is out of range"}
 
 
 @rule("OIDC-ID-TOKEN")
-@pytest.mark.parametrize(("claim", "claims"), WRONG_CLAIMS, ids=lambda value: repr(value)[:60])
+@matrix(("claim", "claims"), WRONG_CLAIMS, ids=lambda value: repr(value)[:60])
 async def test_a_claim_that_is_not_as_it_must_be_is_refused(
     rp: RelyingParty, claim: str, claims: dict[str, Any]
 ) -> None:
@@ -57,9 +56,7 @@ async def test_the_trailing_slash_of_an_issuer_counts(rp: RelyingParty) -> None:
 
 
 @rule("OIDC-ID-TOKEN")
-@pytest.mark.parametrize(
-    "alg", ["none", "None", "NONE", "nOnE", "", "HS256", "HS512", "ES256K", "RSA1_5", "dir", "es256"]
-)
+@matrix("alg", ["none", "None", "NONE", "nOnE", "", "HS256", "HS512", "ES256K", "RSA1_5", "dir", "es256"])
 async def test_an_algorithm_that_proves_nothing_is_refused_though_discovery_lists_it(
     rp: RelyingParty, alg: str
 ) -> None:
@@ -73,7 +70,7 @@ async def test_an_algorithm_that_proves_nothing_is_refused_though_discovery_list
         assert "signed with" in (reason := await rp.refused(make)) or "three segments" in reason
 
 
-@pytest.mark.parametrize("alg", [None, 1, True, [], ["ES256"], {"ES256": 1}])
+@matrix("alg", [None, 1, True, [], ["ES256"], {"ES256": 1}])
 async def test_an_algorithm_that_is_no_text_is_refused(rp: RelyingParty, alg: Any) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(alg=alg)))
     assert "signed with" in reason
@@ -130,14 +127,14 @@ async def test_a_foreign_key_is_refused_under_any_name(rp: RelyingParty) -> None
 KIDS = ["../../etc/passwd", "' OR 1=1 --", "http://evil.example/keys", "", "\x00", "a" * 5000, "__class__"]
 
 
-@pytest.mark.parametrize("kid", KIDS, ids=lambda kid: repr(kid[:20]))
+@matrix("kid", KIDS, ids=lambda kid: repr(kid[:20]))
 async def test_a_kid_is_a_name_and_nothing_else(rp: RelyingParty, kid: str) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(kid=kid)))
     assert "not among" in reason
     assert [asked.path for asked in rp.op.asked if asked.endpoint == "unknown"] == []
 
 
-@pytest.mark.parametrize("kid", [None, 1, True, [], {}])
+@matrix("kid", [None, 1, True, [], {}])
 async def test_a_kid_that_is_no_text_is_refused(rp: RelyingParty, kid: Any) -> None:
     assert "kid" in await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(kid=kid)))
 
@@ -163,7 +160,7 @@ async def test_keys_that_a_token_brings_along_are_not_looked_at(rp: RelyingParty
     assert rp.op.count("unknown") == 0
 
 
-@pytest.mark.parametrize(
+@matrix(
     "member",
     [{"crit": ["exp"]}, {"crit": []}, {"crit": None}, {"b64": False}, {"b64": True}, {"crit": ["b64"], "b64": False}],
     ids=str,
@@ -173,9 +170,7 @@ async def test_critical_and_unencoded_headers_are_refused(rp: RelyingParty, memb
     assert reason == "ID token: header"
 
 
-@pytest.mark.parametrize(
-    "typ", ["at+jwt", "application/at+jwt", "logout+jwt", "LOGOUT+JWT", "secevent+jwt", "JWE", "", 1, None]
-)
+@matrix("typ", ["at+jwt", "application/at+jwt", "logout+jwt", "LOGOUT+JWT", "secevent+jwt", "JWE", "", 1, None])
 async def test_another_kind_of_token_is_refused(rp: RelyingParty, typ: Any) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(typ=typ)))
     assert "of type" in reason
@@ -230,13 +225,13 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("change", SHAPES.values(), ids=SHAPES.keys())
+@matrix("change", SHAPES.values(), ids=SHAPES.keys())
 async def test_a_token_that_is_not_shaped_like_one_is_refused(rp: RelyingParty, change: Any) -> None:
     reason = await rp.refused(lambda nonce: str(change(rp.token(rp.good(nonce)))))
     assert "three segments" in reason or "base64url" in reason
 
 
-@pytest.mark.parametrize("token", [None, 1, [], {}, True])
+@matrix("token", [None, 1, [], {}, True])
 async def test_a_token_that_is_no_text_is_refused(rp: RelyingParty, token: Any) -> None:
     rp.op.token["id_token"] = token
     assert "three segments" in (await rp.refusal()).reason.text
@@ -254,15 +249,13 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+@matrix("text", TEXTS.values(), ids=TEXTS.keys())
 async def test_claims_that_two_readers_would_read_differently_are_refused(rp: RelyingParty, text: str) -> None:
     reason = await rp.refused(lambda nonce: rp.token(text % json.dumps(rp.good(nonce))[1:-1]))
     assert reason.startswith("ID token: claims: ")
 
 
-@pytest.mark.parametrize(
-    "text", ['{"alg": "none", %s}', "[%s]", '{"x": NaN, %s}', '{"x": ' + "[" * 3000 + "]" * 3000 + ", %s}"]
-)
+@matrix("text", ['{"alg": "none", %s}', "[%s]", '{"x": NaN, %s}', '{"x": ' + "[" * 3000 + "]" * 3000 + ", %s}"])
 async def test_a_header_that_two_readers_would_read_differently_is_refused(rp: RelyingParty, text: str) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), text % json.dumps(rp.header())[1:-1]))
     assert reason.startswith("ID token: ")

@@ -12,6 +12,7 @@ from manifest_auth.protocols.oidc.discovery import read_key_set
 from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.runtime.outgoing import client as outgoing_client
 from tests.protocols.oidc.relying_party import NOTHING, RelyingParty
+from tests.support.matrix import matrix
 from tests.support.oidc_op import new_key, signed
 from tests.support.rules import rule
 
@@ -142,7 +143,7 @@ async def test_a_kid_that_two_keys_share_is_told_apart_by_algorithm(rp: RelyingP
     await rp.sign_in()
 
 
-@pytest.mark.parametrize(
+@matrix(
     "changes",
     [
         {"use": ...},
@@ -160,7 +161,7 @@ async def test_a_key_may_say_less_or_more_than_it_must(rp: RelyingParty, changes
     await rp.sign_in()
 
 
-@pytest.mark.parametrize(
+@matrix(
     "changes",
     [
         {"use": "enc"},
@@ -199,7 +200,7 @@ async def test_an_rsa_key_without_end_is_not_used(rp: RelyingParty) -> None:
     assert "not among" in (await rp.refusal()).reason.text
 
 
-@pytest.mark.parametrize(("marked", "used"), [("EdDSA", "Ed25519"), ("Ed25519", "EdDSA"), ("EdDSA", "EdDSA")])
+@matrix(("marked", "used"), [("EdDSA", "Ed25519"), ("Ed25519", "EdDSA"), ("EdDSA", "EdDSA")])
 async def test_both_names_of_eddsa_mean_the_same_key(rp: RelyingParty, marked: str, used: str) -> None:
     rp.op.alg = used
     rp.op.keys = [new_key(used)]
@@ -207,7 +208,7 @@ async def test_both_names_of_eddsa_mean_the_same_key(rp: RelyingParty, marked: s
     await rp.sign_in()
 
 
-@pytest.mark.parametrize("published", [[], {}, {"keys": {}}, {"keys": None}, "x"], ids=str)
+@matrix("published", [[], {}, {"keys": {}}, {"keys": None}, "x"], ids=str)
 async def test_a_document_that_is_no_set_is_the_providers_fault(rp: RelyingParty, published: Any) -> None:
     rp.op.published = published
     with pytest.raises(Unreachable):

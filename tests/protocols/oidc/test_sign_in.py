@@ -10,6 +10,7 @@ import pytest
 from manifest_auth.protocols.oidc import Answer, Authorization
 from manifest_auth.protocols.oidc.discovery import ALGORITHMS
 from tests.protocols.oidc.relying_party import CALLBACK, EMAIL, VERIFIER, RelyingParty
+from tests.support.matrix import matrix
 from tests.support.oidc_op import new_key
 from tests.support.rules import rule
 
@@ -57,7 +58,7 @@ async def test_a_query_of_the_endpoint_is_kept_and_what_is_not_asked_is_not_sent
     assert {"prompt", "login_hint", "response_mode"} & query.keys() == set()
 
 
-@pytest.mark.parametrize("alg", ALGORITHMS)
+@matrix("alg", ALGORITHMS)
 async def test_every_asymmetric_algorithm_is_verified_with_its_at_hash(rp: RelyingParty, alg: str) -> None:
     rp.op.alg = alg
     with warnings.catch_warnings():
@@ -71,7 +72,7 @@ async def test_eddsa_may_be_ed448(rp: RelyingParty) -> None:
     assert (await rp.sign_in())["at_hash"]
 
 
-@pytest.mark.parametrize("suffix", ["/", "/realms/acme", "/oauth2/default/", "/a/b"])
+@matrix("suffix", ["/", "/realms/acme", "/oauth2/default/", "/a/b"])
 async def test_an_issuer_may_have_a_path_and_end_in_a_slash(rp: RelyingParty, suffix: str) -> None:
     rp.op.issuer += suffix
     assert (await rp.sign_in())["iss"] == rp.op.base + suffix
@@ -104,7 +105,7 @@ LEGAL = {
 }
 
 
-@pytest.mark.parametrize("claims", LEGAL.values(), ids=LEGAL.keys())
+@matrix("claims", LEGAL.values(), ids=LEGAL.keys())
 async def test_what_the_standard_allows_is_accepted(rp: RelyingParty, claims: dict[str, object]) -> None:
     found = await rp.shown_claims(**claims)
     assert {name: found.get(name) for name in claims} == claims
@@ -119,7 +120,7 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS.keys())
+@matrix("header", HEADERS.values(), ids=HEADERS.keys())
 async def test_odd_headers_are_accepted(rp: RelyingParty, header: dict[str, object]) -> None:
     assert await rp.shown(lambda nonce: rp.token(rp.good(nonce), rp.header(**header)))
 

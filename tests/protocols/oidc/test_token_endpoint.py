@@ -9,6 +9,7 @@ import pytest
 from manifest_auth.protocols.oidc import sentence_for
 from manifest_auth.runtime.outgoing import Unreachable
 from tests.protocols.oidc.relying_party import CALLBACK, VERIFIER, RelyingParty
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 
 BASIC, POST = "client_secret_basic", "client_secret_post"
@@ -33,7 +34,7 @@ async def test_the_request_is_what_the_standard_asks_for(rp: RelyingParty) -> No
     }
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("authentication", "offered", "tried"),
     [
         ("auto", (BASIC, POST), ["basic"]),
@@ -52,7 +53,7 @@ async def test_a_client_authenticates_as_it_is_set_or_as_the_provider_offers(
     assert used(rp) == tried
 
 
-@pytest.mark.parametrize("announced", [[BASIC, POST], ["private_key_jwt"], ["none"]])
+@matrix("announced", [[BASIC, POST], ["private_key_jwt"], ["none"]])
 async def test_a_provider_that_takes_less_than_it_announces_is_understood_and_remembered(
     rp: RelyingParty, announced: list[str]
 ) -> None:
@@ -67,7 +68,7 @@ async def test_a_provider_that_takes_less_than_it_announces_is_understood_and_re
     assert used(rp)[3:] == ["post", "basic", "basic"]
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, "unauthorized_client"), (403, "unauthorized_client"), (403, "")])
+@matrix(("status", "error"), [(401, "unauthorized_client"), (403, "unauthorized_client"), (403, "")])
 async def test_a_refusal_that_may_be_about_the_client_is_tried_in_the_other_way(
     rp: RelyingParty, status: int, error: str
 ) -> None:
@@ -89,7 +90,7 @@ async def test_a_client_without_a_secret_names_itself(rp: RelyingParty) -> None:
     assert [a.form["client_id"] for a in rp.op.asked if a.endpoint == "token"] == ["manifest"]
 
 
-@pytest.mark.parametrize("secret", ["a:b", "p%+ä /=&", " ", "x" * 500])
+@matrix("secret", ["a:b", "p%+ä /=&", " ", "x" * 500])
 async def test_any_secret_arrives_as_it_is(rp: RelyingParty, secret: str) -> None:
     for method in ("basic", "post"):
         rp.op.client_id, rp.op.client_secret = "https://app.example/x:1", secret
@@ -105,7 +106,7 @@ async def test_a_wrong_secret_is_refused_with_a_sentence_about_the_set_up(rp: Re
 ERRORS = ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_request", "access_denied", "made_up"]
 
 
-@pytest.mark.parametrize("error", ERRORS)
+@matrix("error", ERRORS)
 async def test_an_error_becomes_a_sentence_of_ours(rp: RelyingParty, error: str) -> None:
     rp.op.token_error = error
     refused = await rp.refusal()
@@ -113,7 +114,7 @@ async def test_an_error_becomes_a_sentence_of_ours(rp: RelyingParty, error: str)
     assert refused.sentence == sentence_for(error)
 
 
-@pytest.mark.parametrize("error", ["<script>\n", "a" * 500, 17, None, {"a": 1}, "ü"])
+@matrix("error", ["<script>\n", "a" * 500, 17, None, {"a": 1}, "ü"])
 async def test_a_providers_own_text_goes_nowhere(rp: RelyingParty, error: Any) -> None:
     rp.op.answers["token"] = Answer.json({"error": error, "error_description": "<b>words</b>"}, 400)
     refused = await rp.refusal()
@@ -121,7 +122,7 @@ async def test_a_providers_own_text_goes_nowhere(rp: RelyingParty, error: Any) -
     assert refused.sentence == sentence_for("")
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@matrix("status", [400, 401, 403, 404])
 async def test_a_refusal_without_a_body_is_a_refusal(rp: RelyingParty, status: int) -> None:
     rp.op.answers["token"] = Answer(status, {"Content-Type": "text/html"}, b"<html>")
     assert str(status) in (await rp.refusal()).reason.text
@@ -132,7 +133,7 @@ async def test_an_error_with_status_200_is_an_error(rp: RelyingParty) -> None:
     assert "invalid_grant" in (await rp.refusal()).reason.text
 
 
-@pytest.mark.parametrize(
+@matrix(
     "answer",
     [
         Answer.json({"error": "server_error"}, 500),
@@ -153,13 +154,13 @@ async def test_what_is_no_answer_is_the_providers_fault(rp: RelyingParty, answer
     assert rp.op.count("token") == 1
 
 
-@pytest.mark.parametrize("kind", [None, "", "DPoP", "mac", 1, ["bearer"]])
+@matrix("kind", [None, "", "DPoP", "mac", 1, ["bearer"]])
 async def test_a_token_that_is_no_bearer_token_is_refused(rp: RelyingParty, kind: Any) -> None:
     rp.op.token["token_type"] = kind
     assert "token_type" in (await rp.refusal()).reason.text
 
 
-@pytest.mark.parametrize("token", [None, "", 1, "a b", "a\r\nX: y", "ü", "a" * 20_000])
+@matrix("token", [None, "", 1, "a b", "a\r\nX: y", "ü", "a" * 20_000])
 async def test_an_access_token_that_no_header_can_carry_is_refused(rp: RelyingParty, token: Any) -> None:
     rp.op.token["access_token"] = token
     assert "access token" in (await rp.refusal(frozenset({"groups"}))).reason.text

@@ -9,13 +9,14 @@ import pytest
 
 from manifest_auth.runtime.outgoing import Unreachable
 from tests.protocols.oidc.relying_party import RelyingParty
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer
 
 MUCH = frozenset({"groups"})
 
 
-@pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])
+@matrix("endpoint", ["discovery", "token", "keys", "userinfo"])
 async def test_a_slow_provider_is_given_up(rp: RelyingParty, endpoint: str) -> None:
     rp.op.delay[endpoint] = 30
     with pytest.raises(Unreachable, match="no answer in time"):
@@ -36,8 +37,8 @@ async def test_a_provider_that_is_gone_is_told_at_once(rp: RelyingParty) -> None
         await asyncio.wait_for(rp.discover(issuer), 5)
 
 
-@pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])
-@pytest.mark.parametrize(
+@matrix("endpoint", ["discovery", "token", "keys", "userinfo"])
+@matrix(
     "answer",
     [
         Answer(500),

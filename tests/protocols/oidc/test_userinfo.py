@@ -8,6 +8,7 @@ import pytest
 
 from manifest_auth.runtime.outgoing import Unreachable
 from tests.protocols.oidc.relying_party import EMAIL, RelyingParty
+from tests.support.matrix import matrix
 from tests.support.oidc_op import new_key, signed
 from tests.support.oidc_socket import Answer
 from tests.support.rules import rule
@@ -52,7 +53,7 @@ MARKS = {
 
 
 @rule("EMAIL-LINKS")
-@pytest.mark.parametrize(("info", "mark"), MARKS.values(), ids=MARKS.keys())
+@matrix(("info", "mark"), MARKS.values(), ids=MARKS.keys())
 async def test_an_address_of_the_token_is_not_vouched_for_by_a_mark_of_another(
     rp: RelyingParty, info: dict[str, Any], mark: bool | None
 ) -> None:
@@ -62,9 +63,7 @@ async def test_an_address_of_the_token_is_not_vouched_for_by_a_mark_of_another(
     assert (claims["email"], claims.get("email_verified"), claims["groups"]) == ("ada@acme.example", mark, ["x"])
 
 
-@pytest.mark.parametrize(
-    ("of_token", "of_userinfo", "mark"), [(True, False, False), (True, None, True), (None, True, True)]
-)
+@matrix(("of_token", "of_userinfo", "mark"), [(True, False, False), (True, None, True), (None, True, True)])
 async def test_an_address_of_userinfo_comes_with_its_own_mark_first(
     rp: RelyingParty, of_token: bool | None, of_userinfo: bool | None, mark: bool
 ) -> None:
@@ -81,7 +80,7 @@ async def test_a_provider_without_userinfo_has_nothing_to_add(rp: RelyingParty) 
     assert "groups" not in await rp.sign_in(frozenset({"groups"}))
 
 
-@pytest.mark.parametrize("sub", ["admin", "SUBJECT-1", "subject-1 ", "", None, 1, ["subject-1"]])
+@matrix("sub", ["admin", "SUBJECT-1", "subject-1 ", "", None, 1, ["subject-1"]])
 async def test_userinfo_about_someone_else_is_refused(rp: RelyingParty, sub: Any) -> None:
     rp.op.userinfo = {"sub": sub, "email": "eve@evil.example"}
     rp.op.only_in_userinfo = {"email"}
@@ -102,14 +101,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("answer", "reason"), REFUSED.values(), ids=REFUSED.keys())
+@matrix(("answer", "reason"), REFUSED.values(), ids=REFUSED.keys())
 async def test_userinfo_that_cannot_be_used_is_refused(rp: RelyingParty, answer: Answer, reason: str) -> None:
     rp.op.answers["userinfo"] = answer
     assert reason in (await rp.refusal(frozenset({"groups"}))).reason.text
     await rp.sign_in(EMAIL)  # a person who needs nothing of it is not refused
 
 
-@pytest.mark.parametrize("answer", [Answer(500), Answer(raw=b""), Answer(307, {"Location": "/x"})], ids=str)
+@matrix("answer", [Answer(500), Answer(raw=b""), Answer(307, {"Location": "/x"})], ids=str)
 async def test_userinfo_with_a_fault_is_the_providers(rp: RelyingParty, answer: Answer) -> None:
     rp.op.answers["userinfo"] = answer
     with pytest.raises(Unreachable):
@@ -158,7 +157,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("claims", "reason"), BAD.values(), ids=BAD.keys())
+@matrix(("claims", "reason"), BAD.values(), ids=BAD.keys())
 async def test_signed_userinfo_must_be_by_the_provider_for_us_about_the_person(
     rp: RelyingParty, claims: dict[str, Any], reason: str
 ) -> None:
@@ -167,7 +166,7 @@ async def test_signed_userinfo_must_be_by_the_provider_for_us_about_the_person(
     assert reason in (await rp.refusal(EMAIL)).reason.text
 
 
-@pytest.mark.parametrize("how", ["foreign key", "none", "HS256", "another algorithm"])
+@matrix("how", ["foreign key", "none", "HS256", "another algorithm"])
 async def test_userinfo_that_the_provider_did_not_sign_is_refused(rp: RelyingParty, how: str) -> None:
     rp.op.only_in_userinfo = {"email"}
     if how == "foreign key":

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, POLICY, pinned, refuse, replaced, response, verdict
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import ASSERTION, NOW_MS, STYLES, Idp, Signing, decode, encode
 
@@ -16,8 +16,8 @@ SIGNED = ("assertion", "response", "both")
 CLAIM = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("sign", SIGNED)
+@matrix("style", STYLES)
+@matrix("sign", SIGNED)
 def test_every_way_to_write_prefixes_and_to_sign(style: str, sign: str) -> None:
     attributes = {CLAIM: "alice@acme.example", "groups": ["Authors", "", "All of acme"]}
     shown = verdict(response(style=style, sign=sign, attributes=attributes, assertion_id="_a1"))
@@ -33,7 +33,7 @@ def test_every_way_to_write_prefixes_and_to_sign(style: str, sign: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("kind", "method"),
     [
         ("rsa", "rsa-sha256"),
@@ -47,14 +47,14 @@ def test_every_way_to_write_prefixes_and_to_sign(style: str, sign: str) -> None:
         ("ec384", "ecdsa-sha384"),
     ],
 )
-@pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
+@matrix("digest", ["sha256", "sha384", "sha512"])
 def test_every_allowed_signature_method_and_digest(kind: str, method: str, digest: str) -> None:
     idp = Idp(key_kind=kind)
     text = response(idp, sign="both", signing=Signing(method=method, digest=digest))
     assert verdict(text, pinned(idp)).name_id == "alice@acme.example"
 
 
-@pytest.mark.parametrize("sign", SIGNED)
+@matrix("sign", SIGNED)
 def test_prefixes_that_canonicalisation_shall_keep(sign: str) -> None:
     text = response(sign=sign, attributes={"a": "x"}, signing=Signing(prefixes="xs #default unknown"))
     assert verdict(text).attributes == {"a": ("x",)}
@@ -71,12 +71,12 @@ KEY_INFOS = {
 
 
 @rule("SAML-REFERENCE")
-@pytest.mark.parametrize("key_info", KEY_INFOS.values(), ids=KEY_INFOS)
+@matrix("key_info", KEY_INFOS.values(), ids=KEY_INFOS)
 def test_key_info_is_never_read(key_info: str) -> None:
     assert verdict(response(sign="both", signing=Signing(key_info=key_info))).name_id == "alice@acme.example"
 
 
-@pytest.mark.parametrize(
+@matrix(
     "instant",
     [
         "2027-01-15T08:00:00Z",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from lxml import etree
 
 from tests.protocols.saml.test_wrapping import A, Element, part
 from tests.protocols.saml.verdicts import refuse, response, verdict
+from tests.support.matrix import matrix
 
 
 def statement(xml: str) -> dict[str, tuple[str, ...]]:
@@ -19,7 +19,7 @@ def statement(xml: str) -> dict[str, tuple[str, ...]]:
     return verdict(response(before=add)).attributes
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("xml", "read"),
     [
         ("", {}),

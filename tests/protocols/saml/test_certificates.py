@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import IDP
+from tests.support.matrix import matrix
 from tests.support.saml_idp import NOW_MS, Idp, encode
 
 PEM = IDP.certificate_pem
@@ -26,7 +27,7 @@ def certificate_of(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) 
     return builder.sign(key, digest).public_bytes(serialization.Encoding.PEM).decode()
 
 
-@pytest.mark.parametrize(
+@matrix(
     "text",
     [
         PEM,
@@ -46,7 +47,7 @@ def test_elliptic_curves(kind: str) -> None:
     assert saml.read_certificate(Idp(key_kind=kind).certificate_pem)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("text", "reason"),
     [
         ("", "no X.509 certificate"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from lxml import etree
 
 from tests.protocols.saml.test_wrapping import A, Element, P, part
 from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, POLICY, refuse, response, verdict
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import NOW_MS, time_text
 
@@ -21,8 +21,8 @@ def at(seconds: int) -> str:
 
 
 @rule("SAML-CONDITIONS")
-@pytest.mark.parametrize("sign", SIGNED)
-@pytest.mark.parametrize(
+@matrix("sign", SIGNED)
+@matrix(
     ("members", "reason"),
     [
         ({"issuer": "http://www.okta.com/other"}, "Issuer is .http://www.okta.com/other"),
@@ -60,7 +60,7 @@ def test_members_that_do_not_fit(sign: str, members: dict[str, str | None], reas
     refuse(response(IDP, sign=sign, **members), reason)
 
 
-@pytest.mark.parametrize(
+@matrix(
     "members",
     [
         {"issued": at(60)},
@@ -112,7 +112,7 @@ def double(element: Element) -> None:
 
 
 @rule("SAML-CONDITIONS")
-@pytest.mark.parametrize(
+@matrix(
     ("edit", "reason"),
     [
         (change(f".//{A}AudienceRestriction", drop), "no AudienceRestriction"),
@@ -173,7 +173,7 @@ def test_one_fitting_confirmation_of_several_is_enough() -> None:
 
 
 @rule("SAML-CONDITIONS")
-@pytest.mark.parametrize("sign", SIGNED)
+@matrix("sign", SIGNED)
 def test_an_answer_to_another_question(sign: str) -> None:
     refuse(response(sign=sign, in_response_to="_r2"), "InResponseTo is ._r2", request_id="_r1")
     refuse(response(sign=sign), "InResponseTo is none", request_id="_r1")
@@ -181,7 +181,7 @@ def test_an_answer_to_another_question(sign: str) -> None:
 
 
 @rule("DEVIATION-SAML-UNSOLICITED", "SAML-CONDITIONS")
-@pytest.mark.parametrize("sign", SIGNED)
+@matrix("sign", SIGNED)
 def test_an_answer_is_no_unsolicited_response(sign: str) -> None:
     """Also when only the signed part says that it answers something: a captured answer stays one."""
     refuse(response(sign=sign, in_response_to="_r1"), "InResponseTo is ._r1., not none")
@@ -248,8 +248,8 @@ OVER, OPEN = ("SessionNotOnOrAfter", at(-60)), ("SessionNotOnOrAfter", at(600))
 
 
 @rule("SAML-CONDITIONS")
-@pytest.mark.parametrize("sign", SIGNED)
-@pytest.mark.parametrize(
+@matrix("sign", SIGNED)
+@matrix(
     ("statements", "reason"),
     [
         ((None, OVER), "session at the provider ended"),

@@ -10,6 +10,7 @@ from lxml import etree
 from manifest_auth.protocols import saml
 from tests.protocols.saml.test_wrapping import A, Element, P, part
 from tests.protocols.saml.verdicts import refuse, replaced, response, verdict
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode
 from tests.support.saml_signing import DS
@@ -34,7 +35,7 @@ EXTERNAL = '<!DOCTYPE a SYSTEM "http://attacker.example/a.dtd">'
 
 
 @rule("SAML-PARSER", "SAML-TEXT")
-@pytest.mark.parametrize(
+@matrix(
     ("old", "new", "reason"),
     [
         (ROOT, DOCTYPE + ROOT, "DOCTYPE"),
@@ -58,7 +59,7 @@ def test_anything_but_elements_and_text(old: str, new: str, reason: str) -> None
     refuse(replaced(response(), old, new), reason)
 
 
-@pytest.mark.parametrize("content", [b"", b"no xml", b'{"saml": "json"}', b"<"])
+@matrix("content", [b"", b"no xml", b'{"saml": "json"}', b"<"])
 def test_what_is_no_xml(content: bytes) -> None:
     refuse(encode(content), "not well-formed")
 
@@ -69,15 +70,13 @@ def test_namespaces_that_make_processors_work(namespace: str) -> None:
     refuse(in_extensions(f'<i:include xmlns:i="{namespace}" href="/etc/passwd"/>'), "^namespace .http")
 
 
-@pytest.mark.parametrize(
-    "content", [b"\xff\xfe<\x00a\x00/\x00>\x00", b"<a>\xe9</a>", b"<a>\xed\xa0\x80</a>", b"<a>\xc0\xbc</a>"]
-)
+@matrix("content", [b"\xff\xfe<\x00a\x00/\x00>\x00", b"<a>\xe9</a>", b"<a>\xed\xa0\x80</a>", b"<a>\xc0\xbc</a>"])
 def test_bytes_that_are_not_utf_8(content: bytes) -> None:
     refuse(encode(content), "^not UTF-8$")
 
 
 @rule("SAML-PARSER")
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-7", "cp037", "iso-8859-1"])
+@matrix("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-7", "cp037", "iso-8859-1"])
 def test_a_doctype_hidden_by_an_encoding(encoding: str) -> None:
     document = decode(response()).decode().split("?>", 1)[1]
     hidden = f'<?xml version="1.0" encoding="{encoding}"?>{DOCTYPE}<a name="é">&who;</a>{document}'
@@ -85,7 +84,7 @@ def test_a_doctype_hidden_by_an_encoding(encoding: str) -> None:
 
 
 @rule("SAML-PARSER")
-@pytest.mark.parametrize("encoding", ["UTF-7", "iso-8859-1", "utf-16", "us-ascii", "windows-1252", ""])
+@matrix("encoding", ["UTF-7", "iso-8859-1", "utf-16", "us-ascii", "windows-1252", ""])
 def test_utf_8_that_claims_to_be_something_else(encoding: str) -> None:
     refuse(replaced(response(), "encoding='UTF-8'", f"encoding='{encoding}'"), "another encoding than UTF-8")
     refuse(replaced(response(), "encoding='UTF-8'", f'encoding = "{encoding}"'), "another encoding than UTF-8")
@@ -98,7 +97,7 @@ def test_utf_8_by_any_case_or_unsaid() -> None:
 
 
 @rule("SAML-CANONICAL")
-@pytest.mark.parametrize(
+@matrix(
     ("xml", "reason"),
     [
         ('<x xmlns="relative"/>', "is relative"),
@@ -134,7 +133,7 @@ def test_text_in_which_elements_stand() -> None:
 
 
 @rule("SAML-SIZE")
-@pytest.mark.parametrize(
+@matrix(
     "text",
     [
         base64.b64encode(b"<a/>").decode().rstrip("="),
@@ -160,7 +159,7 @@ def test_the_root_is_a_response() -> None:
             saml.read_response(encode(xml.encode()))
 
 
-@pytest.mark.parametrize("name", ["Other", "Response", "Status"])
+@matrix("name", ["Other", "Response", "Status"])
 def test_children_that_a_response_has_not(name: str) -> None:
     def edit(tree: Element) -> None:
         part(tree, f"{P}Status").addnext(etree.Element(f"{P}{name}"))
@@ -175,7 +174,7 @@ def test_children_that_an_assertion_has_not() -> None:
     refuse(response(before=edit), "Statement. in .Assertion")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("xml", "reason"),
     [
         ("<a/>" * 6_000, "too many elements"),

@@ -10,6 +10,7 @@ from lxml import etree
 
 from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import IDP, OUR_CERTIFICATE, OUR_KEY, POLICY, refuse, replaced, response, verdict
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_encrypting import CIPHERS
 from tests.support.saml_idp import ASSERTION, NOW_MS, Encryption, Idp, Signing, decode, encode
@@ -30,9 +31,9 @@ def signed_assertion(idp: Idp) -> bytes:
     return bytes(etree.tostring(inner, encoding="UTF-8"))
 
 
-@pytest.mark.parametrize("cipher", CIPHERS)
-@pytest.mark.parametrize("place", ["child", "retrieval", "sibling"])
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("cipher", CIPHERS)
+@matrix("place", ["child", "retrieval", "sibling"])
+@matrix("sign", ["assertion", "response", "both"])
 def test_every_cipher_and_place_of_the_key(cipher: str, place: str, sign: str) -> None:
     text = sealed(Encryption(cipher=cipher, place=place), sign=sign, attributes={"a": ["x", ""]})
     assert saml.read_response(text).is_encrypted
@@ -41,7 +42,7 @@ def test_every_cipher_and_place_of_the_key(cipher: str, place: str, sign: str) -
     assert (shown.name_id, shown.attributes) == ("alice@acme.example", {"a": ("x", "")})
 
 
-@pytest.mark.parametrize(
+@matrix(
     "encryption",
     [
         Encryption(),
@@ -58,7 +59,7 @@ def test_every_key_transport(encryption: Encryption) -> None:
     assert verdict(sealed(encryption)).name_id == "alice@acme.example"
 
 
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 def test_prefixes_declared_outside_of_what_is_encrypted(sign: str) -> None:
     text = sealed(Encryption(bare=True), sign=sign, style="pysaml2", signing=Signing(prefixes="xs"))
     assert verdict(text).name_id == "alice@acme.example"
@@ -85,7 +86,7 @@ def test_the_old_padding_of_keys_is_refused_before_any_key_is_used() -> None:
     refuse(sealed(Encryption(transport="rsa-1_5")), "key transport .*rsa-1_5.* is not allowed")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("old", "new", "reason"),
     [
         (f"{ENC}aes256-cbc", f"{ENC}camellia256-cbc", "cipher .*camellia.* is not allowed"),
@@ -118,7 +119,7 @@ def test_cipher_text_from_elsewhere() -> None:
 
 
 @rule("SAML-ONE-ANSWER")
-@pytest.mark.parametrize("cipher", CIPHERS)
+@matrix("cipher", CIPHERS)
 def test_every_damage_to_cipher_text_or_key_fails_alike(cipher: str) -> None:
     """One text for wrong padding, garbage, truncation and another's key: a padding oracle learns nothing."""
     text = sealed(Encryption(cipher=cipher))
@@ -140,7 +141,7 @@ def test_every_damage_to_cipher_text_or_key_fails_alike(cipher: str) -> None:
     refuse(other, UNREADABLE)
 
 
-@pytest.mark.parametrize(
+@matrix(
     "clear",
     [
         b"",

@@ -11,6 +11,7 @@ from lxml import etree
 from manifest_auth.protocols import saml
 from tests.protocols.saml.test_wrapping import A, Element, P, S, forged, part
 from tests.protocols.saml.verdicts import response, verdict
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import decode, encode
 
@@ -27,7 +28,7 @@ def numbered(tree: Element, number: int) -> Element:
 
 
 @rule("SAML-SHAPE")
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 def test_a_forged_element_is_refused_in_every_place_of_a_genuine_response(sign: str) -> None:
     document = decode(response(sign=sign))
     genuine = etree.fromstring(document)
@@ -49,7 +50,7 @@ def test_a_forged_element_is_refused_in_every_place_of_a_genuine_response(sign: 
 
 
 @rule("SAML-SHAPE")
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 def test_the_signature_is_refused_in_every_place_but_its_own(sign: str) -> None:
     document = decode(response(sign=sign))
     genuine = etree.fromstring(document)
@@ -67,7 +68,7 @@ def test_the_signature_is_refused_in_every_place_but_its_own(sign: str) -> None:
 
 
 @rule("SAML-READ-SIGNED")
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 def test_no_change_of_any_text_or_attribute_changes_what_is_read(sign: str) -> None:
     text = response(sign=sign, attributes={"groups": ["Authors", "Viewers"]})
     genuine = verdict(text)
@@ -89,7 +90,7 @@ def test_no_change_of_any_text_or_attribute_changes_what_is_read(sign: str) -> N
 
 
 @rule("SAML-READ-SIGNED")
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 def test_no_element_can_be_taken_out_or_doubled(sign: str) -> None:
     text = response(sign=sign, attributes={"groups": ["Authors", "Viewers"]})
     genuine = verdict(text)

@@ -7,6 +7,7 @@ from lxml import etree
 
 from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, OUR_CERTIFICATE
+from tests.support.matrix import matrix
 from tests.support.saml_idp import Idp, encode
 
 SSO = "https://acme.okta.com/app/manifest/exk1test/sso/saml"
@@ -69,7 +70,7 @@ def test_the_one_provider_of_a_federation() -> None:
         saml.read_metadata(f"{group}{body}</md:EntitiesDescriptor>".encode())
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("content", "reason"),
     [
         (b"", "not well-formed"),
@@ -110,7 +111,7 @@ def test_metadata_that_cannot_be_used_is_explained(content: bytes, reason: str) 
         saml.read_metadata(content)
 
 
-@pytest.mark.parametrize("address", ["http://localhost:8080/sso", "http://127.0.0.1:1/sso?a=b", "http://[::1]:9/sso"])
+@matrix("address", ["http://localhost:8080/sso", "http://127.0.0.1:1/sso?a=b", "http://[::1]:9/sso"])
 def test_plain_http_on_loopback(address: str) -> None:
     assert saml.read_metadata(IDP.metadata(address)).redirect_address == address
 

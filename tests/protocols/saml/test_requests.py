@@ -18,6 +18,7 @@ from lxml import etree
 
 from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import ACS, AUDIENCE, OUR_CERTIFICATE, OUR_KEY
+from tests.support.matrix import matrix
 from tests.support.saml_idp import ASSERTION, NOW_MS, PROTOCOL
 from tests.support.saml_signing import DS, canonical
 
@@ -138,7 +139,7 @@ def test_the_posted_request_is_signed_behind_its_issuer(certificate: bytes | Non
     assert signature.findtext(f".//{{{DS}}}DigestValue") == digest
 
 
-@pytest.mark.parametrize("sso", ["javascript:alert(1)", "http://idp.example/sso", "https://idp.example\" x='", "//a"])
+@matrix("sso", ["javascript:alert(1)", "http://idp.example/sso", "https://idp.example\" x='", "//a"])
 def test_addresses_that_no_browser_is_sent_to(sso: str) -> None:
     with pytest.raises(saml.SamlRefused, match="is no https address"):
         saml.redirect_address(sso, REQUEST, "", None)

@@ -17,6 +17,7 @@ from manifest_auth.protocols.saml import shape
 from manifest_auth.protocols.saml.shape import verified
 from tests.protocols.saml.test_wrapping import A, Element, S, part
 from tests.protocols.saml.verdicts import IDP, POLICY, pinned, refuse, replaced, response, verdict
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import NOW_MS, Idp, Signing, decode, encode
 from tests.support.saml_signing import DS, ENVELOPED, EXCLUSIVE, canonical, sign_element, signature_value
@@ -32,7 +33,7 @@ def test_nothing_is_signed() -> None:
 
 
 @rule("SAML-REFERENCE")
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 def test_another_key(sign: str) -> None:
     """Also when its certificate comes along in KeyInfo."""
     refuse(response(Idp(number=1), sign=sign), "no pinned certificate signed it: InvalidSignature")
@@ -41,7 +42,7 @@ def test_another_key(sign: str) -> None:
 
 
 @rule("SAML-READ-SIGNED")
-@pytest.mark.parametrize("sign", ["assertion", "response", "both"])
+@matrix("sign", ["assertion", "response", "both"])
 def test_altered_after_signing(sign: str) -> None:
     refuse(replaced(response(sign=sign), "alice@acme.example", "carol@acme.example"), "InvalidDigest")
 
@@ -58,7 +59,7 @@ def test_both_signatures_must_be_good() -> None:
     refuse(replaced(text, 'Version="2.0"', 'Version="2.0" Consent="given"'), "InvalidDigest")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("signing", "reason"),
     [
         (Signing(method="rsa-sha1"), "SignatureMethod. .*rsa-sha1"),
@@ -86,7 +87,7 @@ def test_both_signatures_must_be_good() -> None:
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("sign", ["assertion", "response"])
+@matrix("sign", ["assertion", "response"])
 def test_the_providers_own_key_does_not_excuse(signing: Signing, reason: str, sign: str) -> None:
     refuse(response(sign=sign, signing=signing, assertion_id="_a1"), reason)
 
@@ -144,7 +145,7 @@ REFERENCE = f"{S}SignedInfo/{S}Reference"
 
 
 @rule("SAML-SHAPE", "SAML-REFERENCE")
-@pytest.mark.parametrize(
+@matrix(
     ("edit", "reason"),
     [
         (doubled(""), "two signatures|several"),
@@ -185,7 +186,7 @@ def test_one_of_each_and_nothing_else(edit: Callable[[Element], None], reason: s
     refuse(response(after=edit), reason)
 
 
-@pytest.mark.parametrize("value", ["", "A", "AA=A", "not base64!", "A" * 1400, "QUJD\u00a0", "=", "////-_"])
+@matrix("value", ["", "A", "AA=A", "not base64!", "A" * 1400, "QUJD\u00a0", "=", "////-_"])
 def test_a_signature_value_that_is_none(value: str) -> None:
     def edit(tree: Element) -> None:
         signature(tree)[1].text = value
@@ -242,7 +243,7 @@ def test_a_certificate_that_is_not_yet_valid() -> None:
     assert verdict(response(later), pinned(later, accept_expired_certificates=True))
 
 
-@pytest.mark.parametrize("uri", ["_a1", "#x_a1", "x#_a1", "##_a1", "http://idp.example/#_a1", "#_a1 ", "#_A1", "#"])
+@matrix("uri", ["_a1", "#x_a1", "x#_a1", "##_a1", "http://idp.example/#_a1", "#_a1 ", "#_A1", "#"])
 def test_the_reference_is_exactly_the_parents_id(uri: str) -> None:
     text = response(sign="assertion", assertion_id="_a1", signing=Signing(uri=uri))
     refuse(text, "the signature is about .*not about its parent")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
-import pytest
 from lxml import etree
 
 from tests.protocols.saml.verdicts import OUR_CERTIFICATE, refuse, response
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode
 from tests.support.saml_signing import DS
@@ -111,7 +111,7 @@ def xsw8(root: Element) -> Element:
 
 
 @rule("SAML-SHAPE")
-@pytest.mark.parametrize(
+@matrix(
     ("attack", "sign", "reason"),
     [
         (xsw1, "response", "at most one KeyInfo"),
@@ -157,7 +157,7 @@ def test_the_same_names_in_a_foreign_namespace() -> None:
 
 
 @rule("SAML-SHAPE")
-@pytest.mark.parametrize("name", ["ID", "Id", "id", "{http://www.w3.org/XML/1998/namespace}id", "{urn:other}Id"])
+@matrix("name", ["ID", "Id", "id", "{http://www.w3.org/XML/1998/namespace}id", "{urn:other}Id"])
 def test_an_id_is_given_once_in_any_spelling(name: str) -> None:
     def add(tree: Element) -> None:
         extensions = etree.Element(f"{P}Extensions")

@@ -16,6 +16,7 @@ from webauthn.helpers import parse_attestation_object
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Expected, Known, WebauthnRefused
 from manifest_auth.text import base64url
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
@@ -67,7 +68,7 @@ def test_every_vector_has_a_verdict() -> None:
 
 
 @rule("PASSKEY-VERIFIED")
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+@matrix("vector", VECTORS, ids=lambda vector: vector["name"])
 def test_registration(vector: dict[str, Any]) -> None:
     given = _credential(vector, "registration", "attestationObject")
     expected = _expected(vector["registration"]["challenge"])
@@ -78,7 +79,7 @@ def test_registration(vector: dict[str, Any]) -> None:
 
 
 @rule("PASSKEY-VERIFIED")
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+@matrix("vector", VECTORS, ids=lambda vector: vector["name"])
 def test_authentication(vector: dict[str, Any]) -> None:
     parsed = parse_attestation_object(bytes.fromhex(vector["registration"]["attestationObject"])).auth_data
     assert parsed.attested_credential_data is not None

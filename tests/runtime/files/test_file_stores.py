@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 from manifest_auth.runtime.files import FileStorage, FilesUnavailable, open_storage
 from manifest_auth.runtime.settings import Settings, SettingsError, load
 from tests.support.disk import room_for
+from tests.support.matrix import matrix
 
 KEY = "ab" * 20
 
@@ -61,7 +62,7 @@ def source(tmp_path: Path, data: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("size", [1, 256 * 1024, 9 * 1024 * 1024])
+@matrix("size", [1, 256 * 1024, 9 * 1024 * 1024])
 async def test_what_is_kept_is_handed_out_again(storage: FileStorage, tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
     await storage.store(source(tmp_path, data), KEY)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from manifest_auth.runtime.hashing import imported_hashes, why_refused
 from tests.support.foreign_hashes import REFUSED, bcrypt_hash, django_scrypt, one_of_each
+from tests.support.matrix import matrix
 
 PASSWORD = "Übernahme-vom-alten-System-7"
 HASHES = one_of_each(PASSWORD)
@@ -26,14 +26,14 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("kind", PUBLISHED)
+@matrix("kind", PUBLISHED)
 def test_published_hashes_are_read(kind: str) -> None:
     password, stored = PUBLISHED[kind]
     assert imported_hashes.verify(stored, password.encode())
     assert not imported_hashes.verify(stored, password.encode() + b"x")
 
 
-@pytest.mark.parametrize("kind", FOREIGN)
+@matrix("kind", FOREIGN)
 def test_only_the_right_password_makes_the_hash(kind: str) -> None:
     stored = FOREIGN[kind]
     assert imported_hashes.is_known(stored)
@@ -42,12 +42,12 @@ def test_only_the_right_password_makes_the_hash(kind: str) -> None:
         assert not imported_hashes.verify(stored, wrong.encode())
 
 
-@pytest.mark.parametrize("kind", HASHES)
+@matrix("kind", HASHES)
 def test_each_format_can_be_imported(kind: str) -> None:
     assert why_refused(HASHES[kind]) == ""
 
 
-@pytest.mark.parametrize("kind", REFUSED)
+@matrix("kind", REFUSED)
 def test_what_is_no_hash_or_costs_too_much_is_neither_imported_nor_computed(kind: str) -> None:
     assert why_refused(REFUSED[kind])
     assert not imported_hashes.verify(REFUSED[kind], b"x")
@@ -59,7 +59,7 @@ def test_what_was_imported_when_it_might_cost_more_still_lets_in() -> None:
     assert imported_hashes.verify(stored, b"x")
 
 
-@pytest.mark.parametrize("kind", FOREIGN)
+@matrix("kind", FOREIGN)
 def test_a_hash_with_anything_around_it_is_none(kind: str) -> None:
     for text in (FOREIGN[kind] + "\n", " " + FOREIGN[kind], FOREIGN[kind] + "\0", FOREIGN[kind] * 2):
         assert not imported_hashes.is_known(text)

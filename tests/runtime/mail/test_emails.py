@@ -6,11 +6,10 @@ import inspect
 import re
 from collections.abc import Callable
 
-import pytest
-
 from manifest_auth.runtime.mail import Email, Link, Reader, RemovedData, emails
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import LANGUAGES
+from tests.support.matrix import matrix
 
 LINK = Link("https://auth.example/welcome#abc-123", 72 * HOUR)
 CLIENT, DOMAIN, NAME, VALUE = "100 % Acme %(x)s", "acme.example", "_manifest.acme.example", "proof=abc"
@@ -65,8 +64,8 @@ def test_every_e_mail_is_among_them() -> None:
     assert written == set(MADE)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", MADE)
+@matrix("language", LANGUAGES)
+@matrix("name", MADE)
 def test_it_is_whole_in_the_language_of_its_reader(name: str, language: str) -> None:
     email = made(name, language)
     assert (email.to, email.language) == (READER.email, language)
@@ -101,14 +100,14 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@matrix("language", LANGUAGES)
 def test_how_long_a_link_works_is_said_with_the_plural_of_the_language(language: str) -> None:
     to = READER._replace(language=language)
     for life_s, said in zip(LIVES, SAID[language], strict=True):
         assert said in emails.reset(to, Link(LINK.address, life_s)).text
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@matrix("language", LANGUAGES)
 def test_without_a_link_it_says_how_to_sign_in_and_what_was_removed(language: str) -> None:
     nothing = RemovedData(app=False, passkeys=0, recovery_codes=False, identities=0, badges=0, pin=False)
     to = READER._replace(language=language)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.mail import Email, Mail, server_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.settings import load
 from tests.support.mail_server import MailServer, Received
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 
@@ -28,7 +27,7 @@ ENCODED = ("=?utf-8?q?=0D=0ABcc=3A_eve=40b.example?=", "=?utf-8?b?DQpCY2M6IGV2ZU
 
 
 @rule("OUTGOING")
-@pytest.mark.parametrize("text", ENCODED)
+@matrix("text", ENCODED)
 async def test_what_looks_encoded_is_text(text: str) -> None:
     """RFC 2047: else the one who chooses a name or an address writes headers (CVE-2024-6923)."""
     letter = Email(f"{text}@{'engines.' * 8}example", f"Acme {text}: your account is ready", "Hello,\n")
@@ -38,7 +37,7 @@ async def test_what_looks_encoded_is_text(text: str) -> None:
     assert [name for name in taken.message if name in ("Bcc", "To")] == ["To"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     "client",
     [
         *("日本精密機械" * 16, "Größe & Söhne, Aéronautique " * 3, "Acme", "A" * 100, "日本 Acme\u3000東京 Ltd "),

@@ -22,6 +22,7 @@ from manifest_auth.runtime.mail import Email, Mail, server_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.settings import load
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 NAME = "mail.example"  # not this machine, by its name
@@ -238,7 +239,7 @@ async def test_mails_of_one_request_share_its_time(log: Log) -> None:
 
 
 @rule("OUTGOING")
-@pytest.mark.parametrize(
+@matrix(
     "letter",
     [
         LETTER._replace(subject="Acme\r\nBcc: eve@evil.example"),

@@ -12,11 +12,12 @@ from manifest_auth.runtime.mail import server_of
 from manifest_auth.runtime.settings import SettingsError, load
 from tests.support.commands import done, run
 from tests.support.mail_server import SENDER, MailServer
+from tests.support.matrix import matrix
 
 GOOD = {"MANIFEST_SMTP_URL": "smtp://who:secret-word@mail.example", "MANIFEST_MAIL_FROM": SENDER}
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("url", "host", "port", "is_tls", "user", "password"),
     [
         ("smtp://mail.example", "mail.example", 587, False, "", ""),
@@ -41,7 +42,7 @@ def test_without_settings_there_is_none() -> None:
     assert server_of(load({})) is None
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("name", "value"),
     [
         ("SMTP_URL", "mail.example"),

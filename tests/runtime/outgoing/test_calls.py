@@ -17,6 +17,7 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.outgoing.client import MOST_AT_ONCE
 from manifest_auth.runtime.settings import load
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing_calls import TENANT, get, post_form
 from tests.support.rules import rule
@@ -79,14 +80,14 @@ async def test_an_answer_is_status_headers_and_body(site: Site, outgoing: Outgoi
     assert (site.asked[0].method, site.asked[0].query) == ("GET", {"y": "z"})
 
 
-@pytest.mark.parametrize("status", [201, 400, 404, 500, 503])
+@matrix("status", [201, 400, 404, 500, 503])
 async def test_any_status_but_a_redirect_is_an_answer(site: Site, outgoing: Outgoing, status: int) -> None:
     site.answers["/"] = Answer(status, body=b"x")
     assert (await get(outgoing, site.url())).status == status
 
 
 @rule("OUTGOING")
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@matrix("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed_and_its_query_is_not_told(
     site: Site, outgoing: Outgoing, status: int
 ) -> None:
@@ -122,7 +123,7 @@ HOSTILE = {
 
 
 @rule("OIDC-DISCOVERY")
-@pytest.mark.parametrize(("answer", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
+@matrix(("answer", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
 async def test_a_hostile_answer_is_unreachable(
     site: Site, outgoing: Outgoing, patient: Outgoing, answer: Answer, reason: str
 ) -> None:

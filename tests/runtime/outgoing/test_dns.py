@@ -19,6 +19,7 @@ from manifest_auth.providers.providers import MOST
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.outgoing.transport import KEEP_S
 from manifest_auth.runtime.settings import Settings, load
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing_calls import get
 from tests.support.rules import rule
@@ -102,7 +103,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called(
     assert asked[0].headers["host"] == f"{NAME}:{socket.port}"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"])
+@matrix("address", ["127.0.0.1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"])
 async def test_a_name_that_leads_into_our_own_network_is_not_called(secure: Secure, address: str) -> None:
     socket, asked, _ = secure
     outgoing = Outgoing(HOSTED, resolve=Names([address]))

@@ -8,9 +8,10 @@ import pytest
 
 from manifest_auth.runtime.outgoing import Reply, parse
 from manifest_auth.text.strict_json import MAX_DEPTH
+from tests.support.matrix import matrix
 
 
-@pytest.mark.parametrize("value", [{}, [], {"a": [1, 2.5, None, True, "ü\n\U0001f600"]}, [{"a": {"b": []}}]])
+@matrix("value", [{}, [], {"a": [1, 2.5, None, True, "ü\n\U0001f600"]}, [{"a": {"b": []}}]])
 def test_objects_and_lists_are_read(value: object) -> None:
     assert parse(json.dumps(value).encode()) == value
     assert parse(json.dumps(value, ensure_ascii=False).encode()) == value
@@ -20,7 +21,7 @@ def test_a_mark_at_the_beginning_of_an_answer_is_overlooked() -> None:
     assert Reply(200, {}, b"\xef\xbb\xbf{}").json() == {}
 
 
-@pytest.mark.parametrize(
+@matrix(
     "raw",
     [
         b"",

@@ -7,6 +7,7 @@ import pytest
 from manifest_auth.runtime.outgoing import Outgoing, split
 from manifest_auth.runtime.outgoing.ssrf_guard import refusal
 from manifest_auth.runtime.settings import PrivateTargets, Settings, SettingsError, load
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 EVERYWHERE, NOWHERE = PrivateTargets(True), PrivateTargets(False)
@@ -14,7 +15,7 @@ HOSTED = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}
 ON_PREMISE = {**HOSTED, "MANIFEST_DEPLOYMENT": "on-premise"}
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("url", "host", "port", "path"),
     [
         ("https://login.example.com", "login.example.com", 443, "/"),
@@ -42,7 +43,7 @@ def test_the_host_header_names_host_and_port_as_given() -> None:
 
 
 @rule("OUTGOING")
-@pytest.mark.parametrize(
+@matrix(
     "url",
     [
         "",
@@ -122,19 +123,19 @@ PUBLIC = ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2
 
 
 @rule("OUTGOING")
-@pytest.mark.parametrize("address", PRIVATE)
+@matrix("address", PRIVATE)
 def test_an_address_that_is_not_public_needs_leave(address: str) -> None:
     assert "MANIFEST_OUTGOING_PRIVATE" in refusal("idp.example", address, NOWHERE)
     assert not refusal("idp.example", address, EVERYWHERE)
 
 
-@pytest.mark.parametrize("address", NEVER)
-@pytest.mark.parametrize("allowed", [EVERYWHERE, NOWHERE])
+@matrix("address", NEVER)
+@matrix("allowed", [EVERYWHERE, NOWHERE])
 def test_what_is_no_server_at_all_is_never_called(address: str, allowed: PrivateTargets) -> None:
     assert refusal("idp.example", address, allowed)
 
 
-@pytest.mark.parametrize("address", PUBLIC)
+@matrix("address", PUBLIC)
 def test_a_public_address_may_be_called(address: str) -> None:
     assert not refusal("idp.example", address, NOWHERE)
 
@@ -145,7 +146,7 @@ def test_a_name_of_this_machine_that_leads_elsewhere_is_refused() -> None:
     assert not refusal("localhost", "::1", EVERYWHERE)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("environment", "allowed"),
     [
         ({}, True),
@@ -164,7 +165,7 @@ LIST = "idp.corp.example, 10.1.0.0/16 ,fd00::/8,192.168.7.9,localhost"
 
 
 @rule("OIDC-DISCOVERY")
-@pytest.mark.parametrize(
+@matrix(
     ("host", "address", "allowed"),
     [
         ("idp.corp.example", "10.9.9.9", True),
@@ -193,7 +194,7 @@ def test_a_list_allows_the_hosts_and_networks_that_it_names_and_no_others(
         assert (refusal(host, address, settings.private_targets) == "") is allowed
 
 
-@pytest.mark.parametrize(
+@matrix(
     "text",
     ["", " ", ",", "yes", "true", "10.0.0.0/33", "10.0.0", "0x7f000001", "a b", "on,10.0.0.0/8", "*.corp", "a/b", "-a"],
 )
@@ -202,7 +203,7 @@ def test_a_list_that_is_none_stops_the_start(text: str) -> None:
         load({**HOSTED, "MANIFEST_OUTGOING_PRIVATE": text})
 
 
-@pytest.mark.parametrize("url", ["https://10.0.0.1/", "https://[::1]/", "http://localhost:1/", "https://x.localhost/"])
+@matrix("url", ["https://10.0.0.1/", "https://[::1]/", "http://localhost:1/", "https://x.localhost/"])
 def test_a_provider_at_such_an_address_is_refused_when_it_is_configured(url: str) -> None:
     with pytest.raises(ValueError, match="MANIFEST_OUTGOING_PRIVATE"):
         Outgoing(load(HOSTED)).check(url)

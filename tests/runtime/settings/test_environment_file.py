@@ -8,6 +8,7 @@ import pytest
 
 from manifest_auth.runtime.settings import SettingsError, adopt
 from tests.support.commands import done, run
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 NASTY = "a$HOME&b;c<d>`touch ran`$(touch ran)|e\"f'g#h"
@@ -56,7 +57,7 @@ def test_a_value_is_what_stands_there(tmp_path: Path) -> None:
 
 
 @rule("SETTINGS-SAFE")
-@pytest.mark.parametrize(("text", "why"), REFUSED)
+@matrix(("text", "why"), REFUSED)
 def test_what_another_reader_would_take_differently_is_refused(tmp_path: Path, text: str, why: str) -> None:
     path, environ = _file(tmp_path, f"MANIFEST_PORT_=1\n{text}\n"), dict[str, str]()
     with pytest.raises(SettingsError, match=why) as refused:

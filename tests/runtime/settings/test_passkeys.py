@@ -12,6 +12,7 @@ from manifest_auth.runtime.settings import (
     passkey_rp_id,
     why_no_passkeys,
 )
+from tests.support.matrix import matrix
 
 ANDROID = "android:apk-key-hash:" + "A" * 43
 
@@ -39,15 +40,13 @@ def test_a_parent_domain_and_more_origins_below_it_can_be_named() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "rp_id", ["ogin.example.com", "app.login.example.com", "other.com", "com", "Example.com", ".example.com"]
-)
+@matrix("rp_id", ["ogin.example.com", "app.login.example.com", "other.com", "com", "Example.com", ".example.com"])
 def test_no_other_domain_can_be_named(rp_id: str) -> None:
     with pytest.raises(SettingsError, match="MANIFEST_PASSKEY_RP_ID"):
         _loaded("https://login.example.com", passkey_rp_id=rp_id)
 
 
-@pytest.mark.parametrize(
+@matrix(
     "origin",
     ["http://login.example.com", "https://example.com", "https://evil-login.example.com", "https://login.example.com/",
      "https://LOGIN.example.com", "https://login.example.com:443", "https://u@login.example.com", "ios:bundle-id:x",
@@ -58,7 +57,7 @@ def test_no_other_origin_can_be_named(origin: str) -> None:
         _loaded("https://login.example.com", passkey_origins=origin)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("public_url", "why"),
     [
         ("https://login.example.com", ""),

@@ -10,6 +10,7 @@ import pytest
 from manifest_auth.http import uvicorn_server
 from manifest_auth.runtime.settings import SettingsError, check_listener, load
 from tests.support.commands import run
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.server import served
 
@@ -25,8 +26,8 @@ REACHABLE = ["0.0.0.0", "::", "", "192.0.2.7", "auth.example.com", "::ffff:0.0.0
 
 
 @rule("DEVIATION-COOKIE-NAME")
-@pytest.mark.parametrize("host", REACHABLE)
-@pytest.mark.parametrize("url", INSECURE)
+@matrix("host", REACHABLE)
+@matrix("url", INSECURE)
 def test_an_insecure_public_address_is_refused_where_others_reach_the_listener(host: str, url: str) -> None:
     given = {"MANIFEST_HOST": host, "MANIFEST_PUBLIC_URL": url}
     with pytest.raises(SettingsError) as refused:
@@ -39,13 +40,13 @@ def test_an_insecure_public_address_is_refused_where_others_reach_the_listener(h
     check_listener(load({**given, **ALLOWED}))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.0.0.9"])
-@pytest.mark.parametrize("url", INSECURE)
+@matrix("host", ["127.0.0.1", "::1", "localhost", "127.0.0.9"])
+@matrix("url", INSECURE)
 def test_a_loopback_listener_may_have_any_public_address(host: str, url: str) -> None:
     check_listener(load({"MANIFEST_HOST": host, "MANIFEST_PUBLIC_URL": url}))
 
 
-@pytest.mark.parametrize("host", REACHABLE)
+@matrix("host", REACHABLE)
 def test_a_public_address_of_https_is_served_everywhere(host: str) -> None:
     check_listener(load({"MANIFEST_HOST": host, "MANIFEST_PUBLIC_URL": "https://auth.example.com"}))
 
@@ -55,7 +56,7 @@ def test_a_cookie_is_secure_unless_the_address_is_plain_http_however_it_is_spell
     assert load({"MANIFEST_PUBLIC_URL": "HTTPS://auth.example.com"}).secure_cookies
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("arguments", "settings"),
     [
         (("--host", "0.0.0.0"), {}),

@@ -9,6 +9,7 @@ import pytest
 from manifest_auth.app import build_services
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from tests.support.commands import run
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 
@@ -102,7 +103,7 @@ WRONG: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG)
+@matrix(("name", "value"), WRONG)
 def test_a_wrong_value_is_told_in_one_line_that_names_it(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as refused:
         load({f"MANIFEST_{name}": value})
@@ -135,9 +136,7 @@ def test_every_setting_with_bounds_is_in_the_table_or_free() -> None:
     assert set(Settings.__struct_fields__) - tried - free - alike - elsewhere <= {"hash_workers"}
 
 
-@pytest.mark.parametrize(
-    "addresses", ["login=x", "login=https://login.example", "mars=https://mars.example", "https://x"]
-)
+@matrix("addresses", ["login=x", "login=https://login.example", "mars=https://mars.example", "https://x"])
 def test_a_wrong_cloud_of_ones_own_stops_the_start_too(addresses: str, tmp_path: Path) -> None:
     cloud = {"MANIFEST_MICROSOFT_CLOUD": "custom", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": addresses}
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path), **cloud})
@@ -185,7 +184,7 @@ def test_the_defaults_are_these() -> None:
     assert loaded.rate_limits == "on"
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("content", "said"),
     [
         ("prot = 1", "prot is not a setting; did you mean MANIFEST_PORT?"),
@@ -240,7 +239,7 @@ START: list[tuple[dict[str, str], str]] = [
 
 
 @rule("KEY-STRENGTH", "SETTINGS-SAFE")
-@pytest.mark.parametrize(("settings", "said"), START, ids=lambda v: v if isinstance(v, str) else "")
+@matrix(("settings", "said"), START, ids=lambda v: v if isinstance(v, str) else "")
 def test_a_wrong_setting_stops_the_start_with_one_line(tmp_path: Path, settings: dict[str, str], said: str) -> None:
     result = run(tmp_path, "serve", **settings)
     assert result.status == 2

@@ -18,6 +18,7 @@ from tests.support.application import App
 from tests.support.attempt_limits import token_of_length
 from tests.support.envelope import check_refusal
 from tests.support.forged_tokens import claims_of, minted
+from tests.support.matrix import matrix
 from tests.support.system_admins import another, signed_in_admin
 
 
@@ -94,7 +95,7 @@ async def test_what_was_verified_for_one_purpose_is_not_remembered_for_another(a
     assert not verified.knows(admins)
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+@matrix("value", ["NaN", "Infinity", "-Infinity"])
 async def test_what_is_no_json_is_refused_in_a_claim_that_no_one_reads_too(app: App, value: str) -> None:
     payload = json.dumps(claims_of((await keys_of(app)).token))
     assert (await app.me(minted(app, payload[:-1] + ', "x": 1}'))).status == 200

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
 from tests.support.application import App
+from tests.support.matrix import matrix
 
 #: Seconds that what a key of each purpose signs may live, by default.
 LIVES = {
@@ -17,7 +16,7 @@ LIVES = {
 }
 
 
-@pytest.mark.parametrize("purpose", LIVES)
+@matrix("purpose", LIVES)
 async def test_it_verifies_as_long_as_what_it_signed_and_two_minutes_more(app: App, purpose: Purpose) -> None:
     ring = app.services.keys
     before = ring.signing(purpose).id

@@ -9,6 +9,7 @@ import pytest
 from manifest_auth.sessions.tokens import access
 from manifest_auth.sessions.tokens.access import Claims, read_claims
 from manifest_auth.text import strict_json
+from tests.support.matrix import matrix
 
 USUAL = (
     b'{"iss":"https://a.example","aud":"manifest-api","sub":"7","id":7,"sid":"s-1","jti":"j_1","iat":1700000000,'
@@ -56,7 +57,7 @@ def _strictly(payload: bytes) -> Claims | None:
         return None
 
 
-@pytest.mark.parametrize("payload", [USUAL, *OTHERS], ids=lambda payload: repr(payload[-60:]))
+@matrix("payload", [USUAL, *OTHERS], ids=lambda payload: repr(payload[-60:]))
 def test_it_reads_what_the_strict_parser_reads_and_refuses_what_that_refuses(payload: bytes) -> None:
     try:
         found: Claims | None = read_claims(payload)

@@ -21,6 +21,7 @@ from manifest_auth.sessions import Chain
 from manifest_auth.sessions.tokens import RefreshToken, Rotation, rotate
 from manifest_auth.sessions.tokens.issue import Decision, decide
 from tests.support.application import FAST
+from tests.support.matrix import matrix
 
 GRACE = 10_000
 TOOLS = build_services(load({**FAST, "MANIFEST_DATABASE_URL": "sqlite:////nonexistent/never-opened.db"})).tokens
@@ -95,10 +96,8 @@ class StrictStory(Story):
     strict = True
 
 
-@pytest.mark.parametrize("machine", [Story, StrictStory])
-@pytest.mark.parametrize(
-    "examples", [pytest.param(100, id="few"), pytest.param(300, id="many", marks=pytest.mark.endurance)]
-)
+@matrix("machine", [Story, StrictStory])
+@matrix("examples", [pytest.param(100, id="few"), pytest.param(300, id="many", marks=pytest.mark.endurance)])
 def test_every_history_follows_the_rule(machine: type[RuleBasedStateMachine], examples: int) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None))
 
