@@ -6,10 +6,10 @@ import gzip
 from typing import Any
 
 import httpx2
-import pytest
 
 from tests.support import in_process
 from tests.support.hostile_texts import EVIL, STRINGS
+from tests.support.matrix import matrix
 
 PEER = ("192.0.2.1", 40000)
 _BASES = ("http://127.0.0.1:8080", "https://auth.example.com", "http://127.0.0.1:8080/")
@@ -60,7 +60,7 @@ async def _both(base: str, method: str, path: str, lines: Any, content: bytes | 
     return ours, theirs
 
 
-@pytest.mark.parametrize("base", _BASES)
+@matrix("base", _BASES)
 async def test_the_request_is_that_of_a_client(base: str) -> None:
     for method, path, lines, content in _REQUESTS:
         ours, theirs = await _both(base, method, path, lines, content)
@@ -70,8 +70,8 @@ async def test_the_request_is_that_of_a_client(base: str) -> None:
         assert ours.scope == theirs.scope, path
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize(("headers", "parts"), [
+@matrix("method", ["GET", "HEAD"])
+@matrix(("headers", "parts"), [
     ([], [b""]),
     ([(b"content-type", b"text/html; charset=utf-8")], ["é".encode(), b"\xff"]),
     ([(b"content-type", b"text/plain; charset=iso-8859-1")], ["é".encode("latin-1")]),

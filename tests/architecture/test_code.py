@@ -9,9 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.links import ROOT
+from tests.support.matrix import matrix
 
 SOURCE = ROOT / "src" / "manifest_auth"
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -59,12 +58,12 @@ def _name(path: Path) -> str:
     return path.relative_to(SOURCE).as_posix()
 
 
-@pytest.mark.parametrize("path", FILES, ids=_name)
+@matrix("path", FILES, ids=_name)
 def test_time_and_chance_come_from_the_clock_alone(path: Path) -> None:
     assert banned(path.read_text("utf-8")) <= _EXCEPTIONS.get(_name(path), set())
 
 
-@pytest.mark.parametrize(
+@matrix(
     "source",
     [
         "import time\ntime.time()",
@@ -163,13 +162,13 @@ def _first_line_is_a_sentence(source: str) -> bool:
     return not source.strip() or (line.endswith(".") and not re.search(r"[.?!] [A-Z`]", line))
 
 
-@pytest.mark.parametrize("folder", ["src", "sdk", "tests"])
+@matrix("folder", ["src", "sdk", "tests"])
 def test_the_first_line_of_a_file_is_one_sentence_that_ends_there(folder: str) -> None:
     files = sorted((ROOT / folder).rglob("*.py"))
     assert files
     assert [file for file in files if not _first_line_is_a_sentence(file.read_text("utf-8"))] == []
 
 
-@pytest.mark.parametrize("text", ["Opens files, and", "Opens files", "Opens files. Closes them.", ""])
+@matrix("text", ["Opens files, and", "Opens files", "Opens files. Closes them.", ""])
 def test_another_first_line_is_found(text: str) -> None:
     assert not _first_line_is_a_sentence(f'"""{text}\ncloses them.\n"""')

@@ -18,6 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from manifest_auth.permissions import Role
 from manifest_auth.sign_in.providers.kind import Kind
 from tests.architecture.links import ROOT
+from tests.support.matrix import matrix
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 DEV = (ROOT / "dev").read_text("utf-8")
@@ -40,7 +41,7 @@ def test_its_commands_are_those_of_dev() -> None:
     assert {"unit", "check", "test", "docs", "demo", "format"} <= named <= known
 
 
-@pytest.mark.parametrize(
+@matrix(
     "name",
     [
         name
@@ -136,7 +137,7 @@ def _ruff(name: str, text: str, *arguments: str) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("recipe", _PLACES)
+@matrix("recipe", _PLACES)
 def test_the_examples_of_a_recipe_are_clean_where_they_belong(recipe: str) -> None:
     for name, text in _with_examples(recipe).items():
         if not name.endswith(".py"):

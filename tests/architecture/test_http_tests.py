@@ -6,9 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-import pytest
-
 from tests.architecture.links import ROOT
+from tests.support.matrix import matrix
 
 FILES = sorted((ROOT / "tests" / "http").rglob("*.py"))
 #: A module's name as ``monkeypatch``, ``mock.patch`` and ``import_module`` take it.
@@ -36,7 +35,7 @@ def test_tests_over_http_name_no_module_of_the_product() -> None:
     assert {name: names for name, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize(
+@matrix(
     "source",
     [
         "import manifest_auth",

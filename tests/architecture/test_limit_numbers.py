@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 
-import pytest
+from tests.support.matrix import matrix
 
 KIB = 1024
 LIMITS = {
@@ -51,7 +51,7 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("module", LIMITS)
+@matrix("module", LIMITS)
 def test_the_limits_of_a_part_are_these(module: str) -> None:
     found = importlib.import_module(f"manifest_auth.{module}")
     assert {name: getattr(found, name) for name in LIMITS[module]} == LIMITS[module]

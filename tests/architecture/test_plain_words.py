@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.links import ROOT
+from tests.support.matrix import matrix
 
 #: The first four were names of parts of the program; the last two hide who acts.
 _WORDS = re.compile(r"\b(house|room|floor|corridor|whoever|somebody)\b", re.IGNORECASE)
@@ -36,7 +37,7 @@ def found(path: Path) -> list[str]:
     return [f"{path.relative_to(ROOT)}:{number}: {word}" for number, word in uses if word not in allowed]
 
 
-@pytest.mark.parametrize("folder", ["src", "sdk", "tests", "docs", "bench", "deploy"])
+@matrix("folder", ["src", "sdk", "tests", "docs", "bench", "deploy"])
 def test_no_word_of_the_earlier_vocabulary_is_used(folder: str) -> None:
     files = _files(folder)
     assert files

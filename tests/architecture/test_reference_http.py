@@ -22,6 +22,7 @@ from manifest_auth.tenants import PasswordRules
 from manifest_auth.text.strict_json import MAX_DEPTH
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 from tests.architecture.docs_pages import text_of
+from tests.support.matrix import matrix
 
 PROSE = text_of("reference/http.md")
 TEXT = fill(PROSE)
@@ -86,7 +87,7 @@ _DEFAULTS = Settings()
 _DAY, _HOUR, _MINUTE = 86_400, 3600, 60
 
 
-@pytest.mark.parametrize(
+@matrix(
     "sentence",
     [
         "64 KiB on routes for signing in, 512 KiB for SAML, 1 MiB elsewhere"

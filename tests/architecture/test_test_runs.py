@@ -16,6 +16,7 @@ import pytest
 
 from tests.architecture.links import ROOT
 from tests.support import processes, required_programs, run_order
+from tests.support.matrix import matrix
 from tests.support.scheduling import Scheduling
 
 
@@ -131,7 +132,7 @@ def test_what_starts_programs_or_needs_a_server_is_no_unit_test() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("marks", "store", "kinds"),
     [
         ((), "sqlite", {"test"}),

@@ -20,6 +20,7 @@ import pytest
 
 from tests.browser import tls
 from tests.browser.driver import Chromium
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, environment, served
 
@@ -195,8 +196,8 @@ def expected(page: str, kind: str, status: int) -> int | str:
 
 
 @rule("CORS-LISTED")
-@pytest.mark.parametrize("kind", ["cookie", "bearer"])
-@pytest.mark.parametrize("page", PAGES)
+@matrix("kind", ["cookie", "bearer"])
+@matrix("page", PAGES)
 def test_every_act_with_every_credential(browser: Chromium, there: Site, page: str, kind: str) -> None:
     if kind == "cookie":
         sign_in_by_cookie(browser, there)
@@ -216,7 +217,7 @@ def test_every_act_with_every_credential(browser: Chromium, there: Site, page: s
 
 
 @rule("CORS-LISTED")
-@pytest.mark.parametrize("page", PAGES)
+@matrix("page", PAGES)
 def test_what_is_refused_without_a_user(browser: Chromium, there: Site, page: str) -> None:
     visit(browser, there, page)
     reads = not page.endswith("unlisted")

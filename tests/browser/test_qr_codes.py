@@ -10,6 +10,7 @@ from tests.browser import qr_reader
 from tests.browser.driver import Chromium
 from tests.browser.installation_states import STATES
 from tests.browser.pages import Setup, forget, set_up
+from tests.support.matrix import matrix
 from tests.support.server import served
 
 LOOKS = [
@@ -25,7 +26,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield set_up(running)
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@matrix(("scheme", "width"), LOOKS)
 def test_a_reader_finds_the_key_of_a_second_factor(setup: Setup, browser: Chromium, scheme: str, width: int) -> None:
     forget(browser)
     browser._call("Emulation.setDeviceMetricsOverride", width=width, height=720, deviceScaleFactor=1, mobile=False)

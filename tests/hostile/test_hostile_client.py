@@ -19,6 +19,7 @@ from tests.hostile import (
 from tests.hostile.scenario import ATTACKS, scenario_in
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store
 
@@ -45,7 +46,7 @@ def test_there_are_forty_in_the_open() -> None:
     assert sum(not is_guard for _, is_guard in ATTACKS.values()) >= 30
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@matrix("name", ATTACKS)
 async def test_no_attack_succeeds(setup: MicrosoftSetup, mail: MailServer, name: str) -> None:
     run, _ = ATTACKS[name]
     async with scenario_in(setup, mail) as scenario:

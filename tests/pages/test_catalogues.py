@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import re
 
-import pytest
-
 from manifest_auth.pages import languages
 from manifest_auth.text.languages import catalogue
 from tests.support import catalogues
+from tests.support.matrix import matrix
 
 LANGUAGES = list(catalogues.PLURALS)
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
@@ -23,7 +22,7 @@ def test_the_languages_are_those_that_pages_offer() -> None:
     assert len(catalogues.messages()) > 20
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@matrix("language", LANGUAGES)
 def test_every_message_is_translated_and_none_is_left_over(language: str) -> None:
     written = catalogues.read(language)
     assert {message.id for message in written if message.id} == set(catalogues.messages())
@@ -65,7 +64,7 @@ def _texts(of: object) -> tuple[str, ...]:
     return tuple(map(str, of)) if isinstance(of, tuple | list) else (str(of),)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@matrix("language", LANGUAGES)
 def test_what_is_put_into_a_message_is_the_same_in_every_language(language: str) -> None:
     for message in catalogues.read(language):
         if not message.id:
@@ -79,14 +78,14 @@ def test_what_is_put_into_a_message_is_the_same_in_every_language(language: str)
             assert string[-1:].isspace() == ids[0][-1:].isspace()
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@matrix("language", LANGUAGES)
 def test_the_compiled_file_is_made_from_the_written_one(language: str) -> None:
     assert (catalogues.FOLDER / f"{language}.po").read_bytes() == catalogues.text_of(catalogues.current(language))
     compiled = (catalogues.FOLDER / f"{language}.mo").read_bytes()
     assert compiled == catalogues.compiled(catalogues.read(language))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@matrix("language", LANGUAGES)
 def test_plurals_are_those_of_the_language(language: str) -> None:
     one, many = "in %(num)s second", "in %(num)s seconds"
     t = catalogue(language)
@@ -111,7 +110,7 @@ def test_two_languages_rarely_say_the_same() -> None:
 _LABELLED = re.compile(r'_\("([^"]+)"\)[^\n]*?label=_\("([^"]+)"')
 
 
-@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+@matrix("language", ["en", *LANGUAGES])
 def test_a_buttons_name_holds_the_words_on_it(language: str) -> None:
     """Who steers by voice says what is seen (WCAG 2.2, 2.5.3)."""
     texts = {message.id: str(message.string) for message in catalogues.read(language)} if language != "en" else {}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from manifest_auth.audit import Event, about
+from tests.support.matrix import matrix
 
 PLACES = {"%(who)s", "%(whom)s", "%(what)s", "%(provider)s", "%(through)s"}
 
 
-@pytest.mark.parametrize("event", Event, ids=lambda event: event.value)
+@matrix("event", Event, ids=lambda event: event.value)
 def test_an_event_has_words(event: Event) -> None:
     words = event.about.told
     assert words

@@ -10,9 +10,10 @@ from manifest_auth.pages.console.provider_kinds import FIELDS, following
 from manifest_auth.providers import KindSettings
 from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS
+from tests.support.matrix import matrix
 
 
-@pytest.mark.parametrize("name", KINDS)
+@matrix("name", KINDS)
 def test_each_field_is_a_member_of_the_body(name: str) -> None:
     members = {f"{name}.{member}" for member in KINDS[name].body().__struct_encode_fields__}
     fields = [*following(KINDS[name])]

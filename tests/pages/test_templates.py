@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined, UndefinedError, nodes
 
 from manifest_auth.app import page_routes
 from manifest_auth.pages import rendering
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 PAGES = Path(rendering.__file__).parent
@@ -19,7 +20,7 @@ _UNSAFE = re.compile(r"\|\s*safe\b|autoescape|\bMarkup\b|xmlattr|\burlize\b|\bto
 
 
 @rule("MARKUP")
-@pytest.mark.parametrize("name", NAMES)
+@matrix("name", NAMES)
 def test_a_template_takes_nothing_for_markup_and_has_nothing_inline(name: str) -> None:
     text = (rendering.TEMPLATES / name).read_text("utf-8")
     assert not _UNSAFE.search(text)

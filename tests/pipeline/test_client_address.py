@@ -7,6 +7,7 @@ import pytest
 from manifest_auth.http import Head
 from manifest_auth.http.request import client_address
 from manifest_auth.runtime.settings import SettingsError, admin_networks, is_listed, load, networks_of
+from tests.support.matrix import matrix
 
 OUT = "203.0.113.9"
 
@@ -19,10 +20,8 @@ def came(peer: str, forwarded: str | None) -> str:
     return client_address(peer, Head(lines), PROXIES)
 
 
-@pytest.mark.parametrize(
-    "peer", ["127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "2001:db8:0::9", "2001:db8::9%eth0"]
-)
-@pytest.mark.parametrize(
+@matrix("peer", ["127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "2001:db8:0::9", "2001:db8::9%eth0"])
+@matrix(
     "written", [OUT, f"::ffff:{OUT}", f"[::ffff:{OUT}]", f"{OUT}:555", f'"{OUT}:555"', f"{OUT}, ::ffff:10.9.0.1",
                 f"{OUT}:555, 10.9.0.1:80", f"1.2.3.4, {OUT}, [::FFFF:10.9.0.1]:80", f"junk, {OUT}"],
 )  # fmt: skip
@@ -30,9 +29,7 @@ def test_an_address_is_the_same_however_it_is_written(peer: str, written: str) -
     assert came(peer, written) == OUT
 
 
-@pytest.mark.parametrize(
-    "written", ["", "unknown", "_hidden", "999.1.1.1", f"{OUT}:port", f"[{OUT}", "1" * 9000, "é", f"{OUT}, "]
-)
+@matrix("written", ["", "unknown", "_hidden", "999.1.1.1", f"{OUT}:port", f"[{OUT}", "1" * 9000, "é", f"{OUT}, "])
 def test_what_cannot_be_read_is_nowhere(written: str) -> None:
     """Neither the proxy's own address nor one that a caller put before it."""
     found = came("::ffff:127.0.0.1", written)
@@ -47,8 +44,8 @@ def test_only_a_listed_proxy_names_another_address() -> None:
     assert came("127.0.0.1", None) == "127.0.0.1"
 
 
-@pytest.mark.parametrize("setting", ["MANIFEST_ADMIN_ADDRESSES", "MANIFEST_TRUSTED_PROXIES"])
-@pytest.mark.parametrize(
+@matrix("setting", ["MANIFEST_ADMIN_ADDRESSES", "MANIFEST_TRUSTED_PROXIES"])
+@matrix(
     "text", ["example.com", "10.0.0.0/33", "10.0.0.0/8 10.1.0.0/16", "*", " , ", ",", " ", "::ffff:0:0/90", "::/64"]
 )
 def test_a_list_that_lists_no_one_stops_the_start(setting: str, text: str) -> None:

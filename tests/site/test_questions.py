@@ -9,6 +9,7 @@ import pytest
 from tests.architecture.docs_pages import text_of
 from tests.browser.driver import Chromium
 from tests.site.questions import QUESTIONS, Question
+from tests.support.matrix import matrix
 
 FIRST = 5
 _FOUND = (
@@ -22,7 +23,7 @@ def test_there_are_twenty_of_integrators_administrators_and_operators() -> None:
     assert {question.who for question in QUESTIONS} == {"integrator", "administrator", "operator"}
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.question)
+@matrix("question", QUESTIONS, ids=lambda question: question.question)
 def test_the_page_has_the_answer(question: Question) -> None:
     assert question.answer in " ".join(text_of(f"{question.page}.md").split())
 
@@ -51,7 +52,7 @@ def search(browser: Chromium, address: str, words: str) -> list[str]:
 
 @pytest.mark.endurance
 @pytest.mark.endurance
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.question)
+@matrix("question", QUESTIONS, ids=lambda question: question.question)
 def test_one_search_finds_the_page(browser: Chromium, base: str, question: Question) -> None:
     found = search(browser, f"{base}/docs/", question.words)
     assert f"{base}/docs/{question.page}" in found[:FIRST]

@@ -14,6 +14,7 @@ import pytest
 from manifest_auth.http import docs_site
 from tests.browser.driver import Chromium
 from tests.support.application import App
+from tests.support.matrix import matrix
 
 
 def _listed(site: Path) -> dict[str, str]:
@@ -65,7 +66,7 @@ def test_what_a_browser_has_is_not_sent_again(base: str, site: Path) -> None:
         assert gzip.decompress(b"".join(packed.iter_raw())) == plain.content
 
 
-@pytest.mark.parametrize(
+@matrix(
     "path",
     ["site.json", "../site.json", "../../app.py", "..%2fapp.py", "%2e%2e/app.py", "nothing.html", "assets", "a//b",
      "decisions/", "/etc/passwd", "a/b/c/d/e.html", "index.html/", "INDEX.html"],

@@ -9,6 +9,7 @@ from graphql import parse
 
 from manifest_auth.api.graphql import execution
 from manifest_auth.api.graphql.execution import Documents
+from tests.support.matrix import matrix
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch, parsed: list[str
     assert parsed == [texts[0]]
 
 
-@pytest.mark.parametrize("query", ["{", "{ nothing }", "{ me }", "{ me { id } } #" + "x" * execution.MAX_CACHED_LENGTH])
+@matrix("query", ["{", "{ nothing }", "{ me }", "{ me { id } } #" + "x" * execution.MAX_CACHED_LENGTH])
 def test_rubbish_and_giants_are_not_remembered(query: str) -> None:
     known = Documents(introspects=False)
     known.prepare(query)

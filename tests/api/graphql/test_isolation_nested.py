@@ -19,6 +19,7 @@ from tests.support import jobs as j
 from tests.support.application import App, Reply
 from tests.support.foreign_keys import without_keys
 from tests.support.graphql_operations import ARGUMENTS, Things, document, operations, selection, things
+from tests.support.matrix import matrix
 from tests.support.team import Team, new_team
 from tests.support.templates import bring
 
@@ -175,7 +176,7 @@ def test_every_table_of_the_work_is_seen_somewhere() -> None:
     assert set(SEEN) == {table.name for table in TENANT_OWNED if table.name in vars(work)}
 
 
-@pytest.mark.parametrize("table", SEEN)
+@matrix("table", SEEN)
 async def test_rows_of_another_client_below_ones_own_are_not_seen(
     lived: tuple[Team, Things], theirs: Team, table: str
 ) -> None:

@@ -9,6 +9,7 @@ from graphql import execute, validate
 
 from manifest_auth.api.graphql import execution, limits, plan
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 
@@ -144,7 +145,7 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("name", ALLOWED)
+@matrix("name", ALLOWED)
 async def test_what_is_within_the_limits_runs(app: App, name: str) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     reply = await app.graphql(ALLOWED[name], token)

@@ -13,6 +13,7 @@ from manifest_auth.api.graphql import plan
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Role, mask_of
+from tests.support.matrix import matrix
 from tests.support.principals import principal
 
 ROLES = mask_of([Role.AUTHOR, Role.USER_ADMIN])
@@ -44,7 +45,7 @@ NOT_PLANNED = [
 ]
 
 
-@pytest.mark.parametrize("text", PLANNED)
+@matrix("text", PLANNED)
 def test_a_plan_answers_what_the_executor_answers(text: str) -> None:
     document = parse(text)
     made = plan.build(SCHEMA, document)
@@ -54,12 +55,12 @@ def test_a_plan_answers_what_the_executor_answers(text: str) -> None:
     assert orjson.dumps(plan.run(made, context())) == orjson.dumps(expected.data)
 
 
-@pytest.mark.parametrize("text", NOT_PLANNED)
+@matrix("text", NOT_PLANNED)
 def test_what_needs_the_executor_gets_no_plan(text: str) -> None:
     assert plan.build(SCHEMA, parse(text)) is None
 
 
-@pytest.mark.parametrize("changed", [{"email": None}, {"user_id": 2**40}, {"user_id": True}, {"title": 5}])
+@matrix("changed", [{"email": None}, {"user_id": 2**40}, {"user_id": True}, {"title": 5}])
 def test_a_value_that_does_not_fit_its_type_is_left_to_the_executor(changed: dict[str, Any]) -> None:
     made = plan.build(SCHEMA, parse("{ me { id email title } }"))
     assert made is not None

@@ -14,6 +14,7 @@ from manifest_auth.api.graphql import limits
 from manifest_auth.api.graphql.execution import Documents
 from manifest_auth.errors import ValidationError
 from tests.support.application import App
+from tests.support.matrix import matrix
 
 
 def lexed(text: str) -> int | None:
@@ -48,7 +49,7 @@ def test_tokens_are_counted_as_the_engine_does(text: str) -> None:
         assert counted(text) == expected
 
 
-@pytest.mark.parametrize(
+@matrix(
     "document",
     ["{{ user(id: {0}) {{ id }} }}", "query($id: Int = -{0}) {{ user(id: $id) {{ id }} }}", "{{ me {{ id {0} }} }}",
      "{{ jobs(first: 0{0}, filter: {{assetId: {0}.5e3}}) {{ id }} }}"],
@@ -105,7 +106,7 @@ def test_values_are_counted_by_what_parts_them(value: Any, is_ascii: bool) -> No
 NEWER = ("directive_is_repeatable", "specified_by_url", "schema_description", "input_value_deprecation")
 
 
-@pytest.mark.parametrize("options", [{}, {"descriptions": False}, dict.fromkeys(NEWER, True)], ids=str)
+@matrix("options", [{}, {"descriptions": False}, dict.fromkeys(NEWER, True)], ids=str)
 async def test_the_query_by_which_tools_learn_the_schema_is_within_the_limits(
     app: App, options: dict[str, bool]
 ) -> None:

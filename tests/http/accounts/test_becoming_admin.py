@@ -14,6 +14,7 @@ from tests.http.providers.test_group_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
 from tests.support.clock import REAL
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, oidc_provider, user_of
 from tests.support.planted_accounts import ADMIN_GROUP, CHOSEN, PATHS, PlantedAccount, plant_all, planted_account
@@ -71,7 +72,7 @@ THINGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("thing", THINGS)
+@matrix("thing", THINGS)
 async def test_what_is_planted_opens_the_account_before(app: App, thing: str) -> None:
     """Without this the test above would prove nothing."""
     async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:

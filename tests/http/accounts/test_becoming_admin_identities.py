@@ -12,6 +12,7 @@ import pytest
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
 from tests.support.planted_accounts import ADMIN_GROUP, PATHS, PlantedAccount, planted_account
 from tests.support.rows import change_rows, delete_rows
@@ -86,7 +87,7 @@ async def test_where_the_domain_counts_for_another_client_it_goes(app: App) -> N
         assert await rise(planted) == []
 
 
-@pytest.mark.parametrize("claims", [{"verified": False}, {"verified": None}, {"email": "ada@mail.example"}], ids=repr)
+@matrix("claims", [{"verified": False}, {"verified": None}, {"email": "ada@mail.example"}], ids=repr)
 async def test_what_the_provider_said_last_counts(app: App, claims: dict[str, Any]) -> None:
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.own_settings import own_client
 from tests.support.people import Member, member
 
@@ -26,7 +27,7 @@ async def shown(app: App, who: Member) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("role", ["Admin", "User Admin", "Author", "Viewer"])
+@matrix("role", ["Admin", "User Admin", "Author", "Viewer"])
 async def test_anyone_changes_the_own_names_title_and_language(app: App, role: str) -> None:
     own = await own_client(app)
     who = await member(app, own.identifier, role)
@@ -60,7 +61,7 @@ async def test_it_is_seen_by_every_session_at_once(app: App) -> None:
     assert (found["language"], found["firstName"]) == ("fr", "Ada")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("members", "field"),
     [({"language": "xx"}, "language"), ({"language": "EN"}, "language"), ({"language": 1}, "language"),
      ({"firstName": "x" * 101}, "firstName"), ({"lastName": "two\nlines"}, "lastName"),

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import new_user
 from tests.support.application import App
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.people import Member, member, set_roles, user_of
 from tests.support.roles import ROLES
 from tests.support.rules import rule
@@ -50,7 +51,7 @@ async def shared(app: App) -> Team:
 
 
 @rule("RANK")
-@pytest.mark.parametrize("name", ON_SOMEBODY)
+@matrix("name", ON_SOMEBODY)
 async def test_a_user_admin_does_nothing_to_an_admins_account(shared: Team, name: str) -> None:
     client_admin, before = await shared.member("Admin"), await directory(shared, (await shared.member("Admin")).id)
     document, arguments = ON_SOMEBODY[name]

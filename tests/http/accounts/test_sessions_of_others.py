@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import Keys, keys_of, opened_by, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import Member, member
 
@@ -89,7 +90,7 @@ async def test_no_session_is_ended_under_another_users_number(app: App) -> None:
     assert (await app.me(own.client_admin.token)).status == 200
 
 
-@pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
+@matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
 async def test_other_roles_do_not_see_them(app: App, role: str) -> None:
     own = await own_client(app)
     other = await member(app, own.identifier, role)

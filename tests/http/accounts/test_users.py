@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import keys_of, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
 from tests.support.user_management import (
@@ -83,8 +84,8 @@ async def test_an_added_user_has_no_link_and_no_password(team: Team) -> None:
     assert (await team.app.sign_in("plain@engines.example", client=team.client)).code == "INVALID_CREDENTIALS"
 
 
-@pytest.mark.parametrize("document", [INVITE, ADD])
-@pytest.mark.parametrize(
+@matrix("document", [INVITE, ADD])
+@matrix(
     ("wrong", "field"),
     [
         ({"email": "no address"}, "email"),

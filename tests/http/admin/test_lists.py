@@ -13,6 +13,7 @@ import pytest
 from tests.support.application import App
 from tests.support.badges import BadgeClient, badge_client
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.routes import filled, openapi_document
 from tests.support.system_admins import SystemAdmin
@@ -128,7 +129,7 @@ async def filled_client(app: App) -> tuple[BadgeClient, int]:
     return made, user.id
 
 
-@pytest.mark.parametrize("path", every_list())
+@matrix("path", every_list())
 async def test_every_list_has_pages_and_refuses_what_it_does_not_know(
     app: App, filled_client: tuple[BadgeClient, int], path: str
 ) -> None:

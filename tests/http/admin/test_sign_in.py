@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store
 
@@ -61,7 +62,7 @@ ILL_FORMED: list[dict[str, object]] = [
 ]
 
 
-@pytest.mark.parametrize("body", ILL_FORMED)
+@matrix("body", ILL_FORMED)
 async def test_an_ill_formed_sign_in_is_refused(app: App, body: dict[str, object]) -> None:
     check_refusal(await app.post(f"{BASE}/sign-in", body), 400, "VALIDATION_ERROR")
 

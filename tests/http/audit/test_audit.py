@@ -10,6 +10,7 @@ from tests.support import small_steps
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
@@ -66,8 +67,8 @@ async def test_each_event_says_who_what_when_and_whence(app: App, team: Team) ->
     assert failed["detail"]["method"] == "password"
 
 
-@pytest.mark.parametrize("order", ["newest", "oldest"])
-@pytest.mark.parametrize("first", [1, 3, 100])
+@matrix("order", ["newest", "oldest"])
+@matrix("first", [1, 3, 100])
 async def test_pages_are_complete_and_in_order(app: App, team: Team, order: str, first: int) -> None:
     token = (await team.member("Admin")).token
     numbers = [event["sequence"] for event in await read(app, MINE, token, order=order, first=first)]
@@ -210,7 +211,7 @@ async def test_system_admins_read_across_clients_and_the_installations_own(app: 
     assert {event["event"] for event in failures} == {"sign_in_failed"}
 
 
-@pytest.mark.parametrize(
+@matrix(
     "query",
     ["first=0", "first=101", "first=x", "order=random", "event=no_such", "from=yesterday", "to=2026-13-01",
      "after=x", "after=WzFd", "after=" + "A" * 201, "from=2026-01-01&from=2026-01-02"],

@@ -13,6 +13,7 @@ from tests.http.audit.test_audit import read
 from tests.support.accounts import trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import member
 
@@ -59,7 +60,7 @@ def _rows(reply: Reply) -> list[list[str]]:
     return list(csv.reader(io.StringIO(reply.text, newline="")))
 
 
-@pytest.mark.parametrize("query", ["", "order=oldest", "event=sign_in_failed", "sort=TIME&actor=anonymous"])
+@matrix("query", ["", "order=oldest", "event=sign_in_failed", "sort=TIME&actor=anonymous"])
 async def test_it_holds_what_the_list_holds_in_that_order(own: OwnClient, query: str) -> None:
     parts = dict(part.split("=") for part in query.split("&") if part)
     expected = await read(own.app, LIST, own.client_admin.token, **parts)
@@ -105,7 +106,7 @@ async def test_it_is_a_file_of_its_kind(own: OwnClient, form: str, kind: str) ->
     assert "content-length" not in reply.headers
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+@matrix("start", ["=", "+", "-", "@"])
 async def test_no_cell_is_a_formula(own: OwnClient, start: str) -> None:
     formula = f'{start}HYPERLINK("https://evil.example","x")'
     headers = {"X-Request-ID": f"{start}1-1"}
@@ -127,7 +128,7 @@ async def test_each_export_stands_in_the_trail_with_its_filters(own: OwnClient) 
     }
 
 
-@pytest.mark.parametrize(
+@matrix(
     "query",
     ["", "format=xml", "format=", "format=csv&format=csv", "format=csv&event=nothing", "format=csv&from=yesterday",
      "format=csv&first=3", "format=csv&after=x", "format=csv&sort=TIME&order=oldest"],
@@ -138,7 +139,7 @@ async def test_what_is_no_filter_is_refused_and_no_event(own: OwnClient, query: 
     assert len(await trail(own.app, own.identifier)) == before
 
 
-@pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
+@matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
 async def test_only_roles_with_audit_read_may(own: OwnClient, role: str) -> None:
     other = await member(own.app, own.identifier, role)
     check_refusal(await own.app.get(f"{EXPORT}?format=csv", token=other.token), 403, "FORBIDDEN")

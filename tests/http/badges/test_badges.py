@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from tests.support.accounts import act_on, trail
 from tests.support.application import App
 from tests.support.badges import OWN_PIN, PIN, badge_client
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import member, set_roles
 from tests.support.rules import rule
 
@@ -106,8 +105,8 @@ async def test_who_issues_a_badge_and_gives_a_pin_gets_no_lasting_way_in(app: Ap
 
 
 @rule("BADGE-OWNER")
-@pytest.mark.parametrize("gave", ["badge", "pin"])
-@pytest.mark.parametrize("lost", ["account", "role", "rank"])
+@matrix("gave", ["badge", "pin"])
+@matrix("lost", ["account", "role", "rank"])
 async def test_what_is_temporary_ends_with_the_right_of_who_gave_it(app: App, gave: str, lost: str) -> None:
     """Also a PIN that replaced the given one at the device: anyone who gave it may have done that."""
     factory = await badge_client(app)

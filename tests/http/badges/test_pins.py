@@ -10,6 +10,7 @@ from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.badges import OWN_PIN, PIN, WRONG, badge_client, fits, stored_pins
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.rules import rule
 
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_RATE_LIMITS="
 
 
 @rule("BADGE-GUESSES")
-@pytest.mark.parametrize(
+@matrix(
     "pin",
     ["12345", "48291a", "٤٨٢٩١٥", "111111", "345678", "876543", "121212", "1231231", "240189", "19991231", "159753"],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.application import App, running
 from tests.support.badges import BadgeClient, Badged, Enrolled, badge_client
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 FELT_S = 1.0
@@ -40,7 +41,7 @@ async def felt(node: App, token: str) -> None:
 
 
 @rule("BADGE-END")
-@pytest.mark.parametrize("way", ["the next one", "its device", "its badge", "its PIN"])
+@matrix("way", ["the next one", "its device", "its badge", "its PIN"])
 async def test_a_removed_device_is_felt_on_the_other_node(app: App, other: App, way: str) -> None:
     factory, ada, kiosk, token = await scene(app, other)
     if way == "the next one":

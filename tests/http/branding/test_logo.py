@@ -12,6 +12,7 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import member
 from tests.support.pictures import SIGNATURE, Picture, chunk
@@ -52,7 +53,7 @@ async def own(app: App) -> OwnClient:
     return await own_client(app)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@matrix("name", KINDS)
 async def test_every_kind_of_png_is_served_as_it_was_sent(app: App, own: OwnClient, name: str) -> None:
     sent = KINDS[name].encoded()
     shown = check_success(await put(app, sent, own.client_admin.token))
@@ -63,10 +64,8 @@ async def test_every_kind_of_png_is_served_as_it_was_sent(app: App, own: OwnClie
     assert check_success(await app.get(BRANDING, token=own.clerk.token)) == shown
 
 
-@pytest.mark.parametrize("behind", [b"IHDR", b"PLTE", b"IDAT"])
-@pytest.mark.parametrize(
-    "extra", [_TEXT, _FRAME, chunk(b"iCCP", b"x"), chunk(b"eXIf", b"MM"), chunk(b"tEXt", b"wrong", crc=1)]
-)
+@matrix("behind", [b"IHDR", b"PLTE", b"IDAT"])
+@matrix("extra", [_TEXT, _FRAME, chunk(b"iCCP", b"x"), chunk(b"eXIf", b"MM"), chunk(b"tEXt", b"wrong", crc=1)])
 async def test_what_a_picture_does_not_need_is_left_out(app: App, own: OwnClient, behind: bytes, extra: bytes) -> None:
     sent = PALETTE.but(extra={behind: extra}).encoded()
     assert extra in sent
@@ -147,7 +146,7 @@ def _hostile() -> dict[str, bytes]:
 HOSTILE = _hostile()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@matrix("name", HOSTILE)
 async def test_what_is_no_such_picture_is_refused_and_the_logo_stays(app: App, own: OwnClient, name: str) -> None:
     before = check_success(await put(app, GOOD.encoded(), own.client_admin.token))
     error = check_refusal(await put(app, HOSTILE[name], own.client_admin.token), 400, "VALIDATION_ERROR")
@@ -162,7 +161,7 @@ async def test_a_picture_of_the_most_bytes_is_taken_and_none_of_more(app: App, o
     check_refusal(reply, 413, "PAYLOAD_TOO_LARGE")
 
 
-@pytest.mark.parametrize("kind", ["", "image/svg+xml", "image/jpeg", "text/html", "application/octet-stream"])
+@matrix("kind", ["", "image/svg+xml", "image/jpeg", "text/html", "application/octet-stream"])
 async def test_only_a_png_is_announced(app: App, own: OwnClient, kind: str) -> None:
     check_refusal(await put(app, GOOD.encoded(), own.client_admin.token, kind=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
 
@@ -197,7 +196,7 @@ async def test_a_logo_is_taken_away(app: App) -> None:
     check_refusal(await app.get(address), 404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "path", ["nobody/0123456789abcdef.png", "{client}/0123456789abcdef.svg", "{client}/0123456789abcdef",
              "{client}/0123456789ABCDEF.png", "{client}/0123456789abcde.png", "{client}/logo.png",
              "{client}/0123456789abcdef.png.css", "{client}/0123456789abcdef.css"],
@@ -218,7 +217,7 @@ async def test_each_change_stands_in_the_trail(app: App) -> None:
     assert (gone.event, gone.members) == ("branding_changed", {"before": {"logo": logo}, "after": {"logo": None}})
 
 
-@pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
+@matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
 async def test_other_roles_change_nothing(app: App, own: OwnClient, role: str) -> None:
     other = await member(app, own.identifier, role)
     check_refusal(await put(app, GOOD.encoded(), other.token), 403, "FORBIDDEN")

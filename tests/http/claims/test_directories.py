@@ -7,6 +7,7 @@ import pytest
 from tests.support.application import App
 from tests.support.directory_claims import REASON, client_of, directory
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import member
 
 pytestmark = pytest.mark.one_store
@@ -47,7 +48,7 @@ async def test_a_system_admin_does_the_same_for_a_client(app: App) -> None:
     assert check_success(await client.admin("GET"))["items"] == []
 
 
-@pytest.mark.parametrize(
+@matrix(
     "body",
     [{}, {"directory": "contoso.example"}, {"directory": "x" * 36}, {"directory": CONSUMERS},
      {"directory": CONSUMERS.upper()}, {"directory": f"{{{CONSUMERS}}}"}],
@@ -132,7 +133,7 @@ async def test_a_system_admin_who_vouches_makes_it_count(app: App) -> None:
     assert check_success(await client.vouch(unclaimed))["state"] == "proved"
 
 
-@pytest.mark.parametrize("reason", [None, "", "too short", "x" * 501, "with a \n line break in it", " " * 20])
+@matrix("reason", [None, "", "too short", "x" * 501, "with a \n line break in it", " " * 20])
 async def test_who_vouches_or_grants_says_why(app: App, reason: str | None) -> None:
     client, which = await client_of(app), directory()
     body = {} if reason is None else {"reason": reason}

@@ -15,6 +15,7 @@ from tests.support.application import App
 from tests.support.background_jobs import check_domains
 from tests.support.domain_claims import LABEL, Claimed, asking, claimed
 from tests.support.forged_tokens import altered
+from tests.support.matrix import matrix
 from tests.support.name_servers import SIGNED, NameServer, Resolver, txt
 from tests.support.processes import free_port
 from tests.support.rules import rule
@@ -151,7 +152,7 @@ async def test_a_bogus_signature_proves_nothing_and_a_good_one_does(app: App, zo
     assert (await other.send("DELETE")).status == 200
 
 
-@pytest.mark.parametrize("kind", ["refuses", "silent", "closes", "junk"])
+@matrix("kind", ["refuses", "silent", "closes", "junk"])
 async def test_a_dead_server_proves_nothing_and_delays_no_one(app: App, kind: str, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish(txt(claim.name, await claim.value()))

@@ -16,6 +16,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.domain_claims import asking, claimed
+from tests.support.matrix import matrix
 from tests.support.processes import free_port
 
 pytestmark = pytest.mark.one_store
@@ -88,7 +89,7 @@ def _other_class(found: dns.message.Message) -> None:
 FORGED = [_other_id, _other_question, _no_response, _cut_off, _failed, _other_name, _other_class]
 
 
-@pytest.mark.parametrize("change", [None, *FORGED], ids=lambda change: change.__name__ if change else "right")
+@matrix("change", [None, *FORGED], ids=lambda change: change.__name__ if change else "right")
 async def test_an_answer_that_does_not_fit_the_question_proves_nothing(
     app: App, change: Callable[[dns.message.Message], None] | None
 ) -> None:

@@ -10,6 +10,7 @@ from tests.support.application import App
 from tests.support.background_jobs import sweep_clients
 from tests.support.directory_claims import client_of, directory
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.single_sign_on import add_provider
 
 pytestmark = pytest.mark.one_store
@@ -28,7 +29,7 @@ def settings_of(kind: str, which: str) -> dict[str, Any]:
     return found[kind]
 
 
-@pytest.mark.parametrize("kind", ["entra", "dynamics", "oidc"])
+@matrix("kind", ["entra", "dynamics", "oidc"])
 async def test_a_provider_claims_its_directory_by_being_saved(app: App, kind: str) -> None:
     client, first, second = await client_of(app), directory(), directory()
     settings: dict[str, Any] = {kind: settings_of(kind, first)}
@@ -52,7 +53,7 @@ async def test_a_directory_of_another_cloud_is_claimed_there(app: App) -> None:
     assert clouds == {one: "china", two: "china"}
 
 
-@pytest.mark.parametrize(
+@matrix(
     "issuer",
     [
         "https://accounts.google.com",

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.own_settings import SETTINGS, own_client
 from tests.support.people import member
 from tests.support.rules import rule
@@ -98,7 +99,7 @@ async def test_what_was_read_may_be_sent_back(app: App) -> None:
     assert await own.changed(own.client_admin, **await own.shown()) == await own.shown()
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("members", "field"),
     [
         ({"allowedOrigins": ["https://A.example"]}, "allowedOrigins[0]"),
@@ -152,7 +153,7 @@ async def test_a_value_that_is_none_is_refused_by_its_name_and_nothing_changes(
     assert await own.shown() == DEFAULTS
 
 
-@pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
+@matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
 async def test_other_roles_neither_read_nor_change_them(app: App, role: str) -> None:
     own = await own_client(app)
     other = await member(app, own.identifier, role)
@@ -244,7 +245,7 @@ def test_of_every_member_it_is_known_who_may_make_it_weaker() -> None:
 
 
 @rule("RANK")
-@pytest.mark.parametrize("members", LOWERED, ids=str)
+@matrix("members", LOWERED, ids=str)
 async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
     before = await own.changed(own.client_admin, **STRICT)
@@ -265,7 +266,7 @@ async def test_without_a_list_networks_are_the_private_ones(app: App) -> None:
     assert (await own.changed(own.clerk, pairing={"networks": ["10.1.0.0/16", "fd00:1::/32"]}))["pairing"]["networks"]
 
 
-@pytest.mark.parametrize("members", OWN, ids=str)
+@matrix("members", OWN, ids=str)
 async def test_a_user_admin_settles_the_rest(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
     before = await own.changed(own.client_admin, **ALL)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import keys_of, settle
 from tests.support.application import App, Reply, running
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 OWN = "https://auth.example.com"
@@ -72,8 +73,8 @@ VERDICTS: dict[str | None, tuple[bool, bool, bool]] = {
 
 
 @rule("CSRF")
-@pytest.mark.parametrize("origin", [None, OWN, TENANT, LISTED, LISTED_PORT])
-@pytest.mark.parametrize("site", VERDICTS)
+@matrix("origin", [None, OWN, TENANT, LISTED, LISTED_PORT])
+@matrix("site", VERDICTS)
 async def test_one_header_that_says_foreign_is_enough(app: App, site: str | None, origin: str | None) -> None:
     keys = await keys_of(app)
     kind = 0 if origin is None else 1 if origin in (OWN, TENANT) else 2
@@ -86,8 +87,8 @@ async def test_one_header_that_says_foreign_is_enough(app: App, site: str | None
 
 
 @rule("CSRF")
-@pytest.mark.parametrize("origin", FOREIGN)
-@pytest.mark.parametrize("site", VERDICTS)
+@matrix("origin", FOREIGN)
+@matrix("site", VERDICTS)
 async def test_from_foreign_sites_it_is_refused_and_nothing_happens(app: App, site: str | None, origin: str) -> None:
     keys = await keys_of(app)
     reply = await change(app, keys.cookie, browser(site, origin))
@@ -163,9 +164,7 @@ async def test_a_site_that_is_taken_off_the_list_is_foreign_at_once(app: App) ->
     assert (await change(app, keys.cookie, browser("cross-site", LISTED))).status == 200
 
 
-@pytest.mark.parametrize(
-    "public", ["https://Auth.Example.com", "https://auth.example.com:443", "https://auth.example.com/"]
-)
+@matrix("public", ["https://Auth.Example.com", "https://auth.example.com:443", "https://auth.example.com/"])
 async def test_ones_own_origin_is_known_however_the_public_address_is_written(database_url: str, public: str) -> None:
     async with running(database_url, MANIFEST_PUBLIC_URL=public) as node:
         node.clock.advance(90 * 86_400)
@@ -174,7 +173,7 @@ async def test_ones_own_origin_is_known_however_the_public_address_is_written(da
             assert (await change(node, keys.cookie, browser("same-origin", origin))).status == 200
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@matrix("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 async def test_a_form_of_another_site_signs_no_one_in(app: App, kind: str) -> None:
     """What a page can send without asking first is never read as JSON."""
     content = b'{"email":"author@acme.example","password":"kestrel-harbor-21-violet"}'

@@ -11,6 +11,7 @@ from tests.support.accounts import act_on, new_client, settle
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal
 from tests.support.licences import on_premise
+from tests.support.matrix import matrix
 from tests.support.routes import PAGES, ROUTES, Route, filled
 from tests.support.rules import rule
 
@@ -39,7 +40,7 @@ async def test_a_listed_origin_is_told_what_the_route_takes(app: App) -> None:
 
 
 @rule("CORS-ROUTES")
-@pytest.mark.parametrize("route", [*ROUTES, *PAGES], ids=lambda route: f"{route.method} {route.path}")
+@matrix("route", [*ROUTES, *PAGES], ids=lambda route: f"{route.method} {route.path}")
 async def test_every_route_of_users_and_no_other(app: App, route: Route) -> None:
     method, path = route.method, filled(route.path, client="acme")
     reply = await asked(app, path, method, LISTED)
@@ -52,7 +53,7 @@ async def test_every_route_of_users_and_no_other(app: App, route: Route) -> None
 
 
 @rule("CORS-LISTED")
-@pytest.mark.parametrize(
+@matrix(
     "origin", [FOREIGN, "null", "*", "", f"{LISTED}/", f"{LISTED}:443", LISTED.upper(), f"{LISTED}.evil.example",
                "http://app.acme.example", "https://x.app.acme.example", f"{LISTED}, {FOREIGN}"],
 )  # fmt: skip

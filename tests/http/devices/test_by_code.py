@@ -11,6 +11,7 @@ from tests.support.accounts import act_on, settle, trail
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import DEVICE_CODE, ELSEWHERE, HERE, Headset, Wearer, wearer
+from tests.support.matrix import matrix
 from tests.support.oauth_callers import DESCRIPTION, form
 from tests.support.people import set_roles
 from tests.support.rules import rule
@@ -83,7 +84,7 @@ async def test_switched_off_meanwhile_nothing_is_approved(app: App) -> None:
 
 
 @rule("DEVICE-APPROVAL")
-@pytest.mark.parametrize("attack", ["another network", "an Admin alone", "a stale session", "another client"])
+@matrix("attack", ["another network", "an Admin alone", "a stale session", "another client"])
 async def test_the_code_of_an_attacker_never_yields_a_token(app: App, attack: str) -> None:
     ada = await by_code(app, "Admin" if attack == "an Admin alone" else "Operator")
     headset = ada.headset(ELSEWHERE if attack == "another network" else HERE)
@@ -178,7 +179,7 @@ async def test_fifty_polls_at_once_on_two_nodes_name_one_session(app: App, datab
 
 
 @rule("DEVICE-CODES")
-@pytest.mark.parametrize("meanwhile", ["deactivated", "signed out everywhere", "demoted"])
+@matrix("meanwhile", ["deactivated", "signed out everywhere", "demoted"])
 async def test_what_happens_between_approval_and_the_next_poll_counts(app: App, meanwhile: str) -> None:
     ada = await by_code(app)
     headset = ada.headset()
@@ -192,7 +193,7 @@ async def test_what_happens_between_approval_and_the_next_poll_counts(app: App, 
     assert [await headset.polled(0), await headset.polled(0)] == ["access_denied"] * 2
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("fields", "status", "error"),
     [
         ({"client_id": "manifest.nobody"}, 401, "invalid_client"),

@@ -11,6 +11,7 @@ from tests.support.accounts import new_client, settle
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import OWN, Headset, wearer
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.people import set_roles
 from tests.support.rules import rule
@@ -63,7 +64,7 @@ async def test_the_cap_counts_after_a_refresh_and_in_the_transaction_of_an_act(a
 
 
 @rule("DEVICE-END")
-@pytest.mark.parametrize("way", ["by hand", "everywhere", "a new password", "its app is removed", "by a manager"])
+@matrix("way", ["by hand", "everywhere", "a new password", "its app is removed", "by a manager"])
 async def test_an_end_is_felt_on_the_other_node(app: App, other: App, way: str) -> None:
     ada = await wearer(app)
     root, of_client = await app.admin_token(), f"/api/admin/clients/{ada.client}"
@@ -94,7 +95,7 @@ async def test_an_end_is_felt_on_the_other_node(app: App, other: App, way: str) 
         assert code == 401
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("method", "path", "body"),
     [("PATCH", "me", {"firstName": "Eve"}), ("POST", "sign-out-all", None), ("POST", "sign-out-others", None)],
 )

@@ -10,6 +10,7 @@ from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import ELSEWHERE, HERE, Wearer, wearer
+from tests.support.matrix import matrix
 from tests.support.oauth_callers import form
 from tests.support.rules import rule
 
@@ -64,7 +65,7 @@ async def test_typed_letters_do_in_any_spelling_and_with_no_other_client(app: Ap
     await ada.headset().scan(pairing["typed"].lower().replace("-", " "))
 
 
-@pytest.mark.parametrize("spoilt", ["unknown", "used", "over", "renewed", "another client's", "closed"])
+@matrix("spoilt", ["unknown", "used", "over", "renewed", "another client's", "closed"])
 async def test_a_code_that_is_not_good_any_more_is_refused_like_any_other(app: App, spoilt: str) -> None:
     ada = await wearer(app)
     pairing, headset = await ada.begin(), ada.headset()
@@ -114,7 +115,7 @@ async def test_from_another_network_it_is_refused_with_the_reason_unless_the_cli
     await anywhere.paired(ELSEWHERE)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("one", "other", "networks", "same"),
     [
         ("2001:db8:1:2::7", "2001:db8:1:2::8", [], True),

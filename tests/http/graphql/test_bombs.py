@@ -11,6 +11,7 @@ from graphql import parse
 
 from tests.support.application import App
 from tests.support.cost import times_as_dear
+from tests.support.matrix import matrix
 from tests.support.params import some_of
 
 pytestmark = pytest.mark.one_store
@@ -172,12 +173,12 @@ async def check_refused(app: App, token: str, body: bytes) -> None:
     assert await times_as_dear(refused, parse_the_longest, under=MOST) < MOST
 
 
-@pytest.mark.parametrize("name", some_of(DOCUMENTS, *list(DOCUMENTS)[::4]))
+@matrix("name", some_of(DOCUMENTS, *list(DOCUMENTS)[::4]))
 async def test_documents(app: App, token: str, name: str) -> None:
     await check_refused(app, token, json.dumps({"query": DOCUMENTS[name]}).encode())
 
 
-@pytest.mark.parametrize("name", VARIABLES)
+@matrix("name", VARIABLES)
 async def test_variables(app: App, token: str, name: str) -> None:
     document, variables = VARIABLES[name]
     body = f'{{"query":{json.dumps(document)},"variables":{variables}}}'.encode()

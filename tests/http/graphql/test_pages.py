@@ -13,6 +13,7 @@ from tests.support.application import App
 from tests.support.graphql_operations import document, operations
 from tests.support.jobs import within
 from tests.support.list_pages import KINDS, NAMES, ListedClient, argument_type, new_listed_client, orders
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store
 
@@ -43,7 +44,7 @@ def test_every_list_order_and_condition_is_walked_through() -> None:
 WALKS = [(name, order) for name in KINDS for order in orders(name)]
 
 
-@pytest.mark.parametrize(("name", "order"), WALKS)
+@matrix(("name", "order"), WALKS)
 async def test_a_walk_meets_every_row_once_and_in_order(listed: ListedClient, name: str, order: str) -> None:
     everything = await listed.everything(name)
     size = 4 if len(everything) % 4 else 5  # the last page is not full
@@ -60,7 +61,7 @@ async def test_a_walk_meets_every_row_once_and_in_order(listed: ListedClient, na
     assert turned == seen[::-1]
 
 
-@pytest.mark.parametrize(("name", "order"), WALKS)
+@matrix(("name", "order"), WALKS)
 async def test_with_each_condition_it_meets_those_who_meet_it(listed: ListedClient, name: str, order: str) -> None:
     everything = await listed.everything(name)
     counts = set()
@@ -77,7 +78,7 @@ async def test_with_each_condition_it_meets_those_who_meet_it(listed: ListedClie
     assert (await listed.page(name, first=1, sort=order))["total"] == len(everything)
 
 
-@pytest.mark.parametrize(("name", "order"), WALKS)
+@matrix(("name", "order"), WALKS)
 async def test_while_others_add_and_change(busy: ListedClient, name: str, order: str) -> None:
     """After each page a row is added, one that was met and one that was not get other names: what no one touched is met
     once; what moved may be met where it was and where it is."""
@@ -119,7 +120,7 @@ async def meddle(busy: ListedClient, name: str, text: str, free: set[int], seen:
     return changed
 
 
-@pytest.mark.parametrize("name", KINDS)
+@matrix("name", KINDS)
 async def test_a_cursor_belongs_to_its_list_and_order(listed: ListedClient, name: str) -> None:
     cursors = {
         (list_, order): (await listed.page(list_, first=1, sort=order))["nextCursor"]
@@ -158,7 +159,7 @@ GARBAGE: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", KINDS)
+@matrix("name", KINDS)
 async def test_what_is_no_cursor_is_refused(listed: ListedClient, name: str) -> None:
     for garbage in GARBAGE:
         for order in ("ID", orders(name)[2]):
@@ -177,7 +178,7 @@ async def test_what_is_no_cursor_is_refused(listed: ListedClient, name: str) -> 
             assert not (reply.json.get("data") or {}).get(f"{name}Page")
 
 
-@pytest.mark.parametrize("name", KINDS)
+@matrix("name", KINDS)
 async def test_the_size_of_a_page(listed: ListedClient, name: str) -> None:
     for size in (0, 101, -1, 2**31 - 1, -(2**31)):
         await refused(listed, name, "first", first=size)
@@ -194,7 +195,7 @@ async def test_the_size_of_a_page(listed: ListedClient, name: str) -> None:
         assert (codes, reply.json.get("data")) == ({"BAD_USER_INPUT"}, None)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@matrix("name", KINDS)
 async def test_the_plain_list_goes_on_after_the_id_of_its_last_item(listed: ListedClient, name: str) -> None:
     everything = [item["id"] for item in await listed.everything(name)]
     for order, expected in (("ID", everything), ("ID_DESC", everything[::-1])):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.accounts import token_of
 from tests.support.application import SLUGS, App
+from tests.support.matrix import matrix
 from tests.support.roles import HOLDERS, ROLES, Role
 from tests.support.rules import rule
 
@@ -17,7 +18,7 @@ ME = """{ me { id email firstName lastName title permissions
 
 
 @rule("DENY-BY-DEFAULT")
-@pytest.mark.parametrize("role", list(Role))
+@matrix("role", list(Role))
 async def test_the_example_query_works_for_each_role(app: App, role: Role) -> None:
     reply = await app.graphql(SEED, await token_of(app, f"{SLUGS[role]}@acme.example"))
     assert reply.status == 200
@@ -45,7 +46,7 @@ async def test_no_one_sees_the_people_of_another_client(app: App, client: str) -
 
 
 @rule("STATE-FROM-STORE")
-@pytest.mark.parametrize("role", list(Role))
+@matrix("role", list(Role))
 async def test_me_tells_roles_permissions_and_client(app: App, role: Role) -> None:
     email = f"{SLUGS[role]}@globex.example"
     me = (await app.graphql(ME, await token_of(app, email))).json["data"]["me"]
@@ -77,7 +78,7 @@ async def test_the_list_is_paged_by_id(app: App) -> None:
     assert len(seen) == len(ROLES)
 
 
-@pytest.mark.parametrize(
+@matrix(
     "arguments",
     [
         "first: 0", "first: 101", "first: -1", 'after: "-1"', 'after: "x"', f'after: "{"9" * 30}"',
@@ -93,7 +94,7 @@ async def test_arguments_out_of_bounds_are_named(app: App, arguments: str) -> No
     assert error["extensions"]["details"][0]["field"] == arguments.removeprefix("filter: {").partition(":")[0]
 
 
-@pytest.mark.parametrize("search", ["100%", "_", "\\\\", "'; DROP TABLE users --", "ünïcode", "😀"])
+@matrix("search", ["100%", "_", "\\\\", "'; DROP TABLE users --", "ünïcode", "😀"])
 async def test_a_search_is_taken_literally(app: App, search: str) -> None:
     query = f'{{ users(filter: {{search: "{search}"}}) {{ id }} }}'
     assert (await app.graphql(query, await token_of(app, "viewer@acme.example"))).json == {"data": {"users": []}}
@@ -107,14 +108,14 @@ async def test_the_roles_of_the_directory_are_those_of_each_user(app: App) -> No
 
 
 @rule("SCHEMA-NO-SECRET", "GRAPHQL-NO-SIGN-IN")
-@pytest.mark.parametrize("field", ["password", "passwordHash", "refreshToken", "sessions", "clients"])
+@matrix("field", ["password", "passwordHash", "refreshToken", "sessions", "clients"])
 async def test_secrets_are_not_in_the_schema(app: App, field: str) -> None:
     reply = await app.graphql(f"{{ users {{ {field} }} }}", await token_of(app, "admin@acme.example"))
     assert "data" not in reply.json
     assert reply.json["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
-@pytest.mark.parametrize(
+@matrix(
     "arguments",
     [
         "first: null",

@@ -10,6 +10,7 @@ from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_ty
 from tests.support.application import App
 from tests.support.graphql_operations import SCHEMA, document, operations, selection
 from tests.support.large_clients import busy_people
+from tests.support.matrix import matrix
 from tests.support.small_steps import graphql_without_limits
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
@@ -80,7 +81,7 @@ PARTS: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", PARTS)
+@matrix("name", PARTS)
 async def test_a_list_of_a_hundred_within_the_cost_of_a_document(team: Team, name: str) -> None:
     inner, most = PARTS[name]
     with counted_statements() as statements:
@@ -89,7 +90,7 @@ async def test_a_list_of_a_hundred_within_the_cost_of_a_document(team: Team, nam
     assert len(statements) <= most, statements
 
 
-@pytest.mark.parametrize("name", ["users", "templates", "jobs"])
+@matrix("name", ["users", "templates", "jobs"])
 async def test_the_total_is_counted_only_where_it_is_asked_for(team: Team, name: str) -> None:
     counts = []
     for inner in ("items { id }", "items { id } nextCursor", "items { id } nextCursor total"):

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import token_of
 from tests.support.application import App
 from tests.support.faults import logging_to
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store
 
@@ -25,7 +26,7 @@ async def lines_of(app: App, query: str, **members: Any) -> list[dict[str, Any]]
     return [call.kwargs for call in log.info.call_args_list if call.args == ("request",)]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("query", "members", "operation", "fields"),
     [
         (NAMED, {}, "Rename", ("createTemplate",)),
@@ -45,7 +46,7 @@ async def test_a_mutation_is_named(
     assert "secret" not in str(line)
 
 
-@pytest.mark.parametrize("query", ["{ me { id } }", "query Mutation { me { id } }", "not a document", "{ nonsense }"])
+@matrix("query", ["{ me { id } }", "query Mutation { me { id } }", "not a document", "{ nonsense }"])
 async def test_a_query_is_not(app: App, query: str) -> None:
     assert await lines_of(app, query) == []
 

@@ -12,6 +12,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.graphql_operations import things
 from tests.support.machines import OWN, SCANNER, ask, machine, wrong
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.routes import ROUTES, filled
 from tests.support.rows import rows
@@ -84,7 +85,7 @@ async def test_a_machine_works_and_is_named_where_it_did(app: App) -> None:
 
 
 @rule("MACHINE-RANK")
-@pytest.mark.parametrize(
+@matrix(
     "route",
     [r for r in ROUTES if r.who == "client" and CLOSED.match(r.path)],
     ids=lambda route: f"{route.method} {route.path}",

@@ -12,6 +12,7 @@ from tests.support.accounts import act_on, new_client, trail
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.machines import Machine, machine, new_key
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.soon import soon
 from tests.support.statements import counted_statements, look_ups
@@ -79,7 +80,7 @@ async def test_so_many_live_at_once(app: App, kind: str, most: int) -> None:
 
 
 @rule("MACHINE-SECRETS")
-@pytest.mark.parametrize(
+@matrix(
     ("body", "field"),
     [({"expiresInDays": 0}, "expiresInDays"), ({"expiresInDays": 367}, "expiresInDays"),
      ({"expiresInDays": None}, "expiresInDays"), ({"label": "a\nb"}, "label"), ({"key": "mine"}, "key")],

@@ -11,6 +11,7 @@ from tests.support.application import App
 from tests.support.background_jobs import sweep_clients
 from tests.support.envelope import check_refusal, check_success
 from tests.support.machines import OWN, machine, new_account, of_client
+from tests.support.matrix import matrix
 from tests.support.people import Member, member, users_of
 from tests.support.rows import rows
 from tests.support.rules import rule
@@ -59,7 +60,7 @@ async def test_every_member_can_be_given_and_changed_and_null_takes_it_away(app:
     assert check_success(await app.send("PATCH", one, {}, token=admin.token)) == changed
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("members", "field"),
     [
         ({"name": "Nightly"}, "name"),
@@ -91,7 +92,7 @@ async def test_what_is_wrong_is_refused_by_name(app: App, members: dict[str, Any
     assert (await app.get(OWN, token=admin.token)).data["items"] == []
 
 
-@pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
+@matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
 async def test_who_does_not_manage_users_manages_none(app: App, role: str) -> None:
     client, _ = await _client(app)
     person = await member(app, client, role)

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.one_store
@@ -46,13 +47,13 @@ async def test_it_is_compressed_for_those_who_take_that(app: App) -> None:
             )
 
 
-@pytest.mark.parametrize("digest", ["0" * 16, "x", "0000"])
+@matrix("digest", ["0" * 16, "x", "0000"])
 async def test_another_release_gets_the_file_for_a_while(app: App, digest: str) -> None:
     answer = await app.get(f"/assets/app.{digest}.css")
     assert (answer.status, answer.headers["cache-control"]) == (200, "public, max-age=60")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "path",
     ["/assets/nothing.0.css", "/assets/app.css", "/assets/app.0.js", "/assets/", "/assets/app.0.css/",
      "/assets/app.0.css.gz", "/assets/.0.css", "/assets/__init__.0.py"],

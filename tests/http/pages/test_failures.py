@@ -12,6 +12,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.faults import store_has_a_bug, store_is_gone
 from tests.support.logged import logged
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.single_sign_on import add_oidc
@@ -31,7 +32,7 @@ def check(page: Page, status: int, heading: str) -> None:
     assert "Traceback" not in page.reply.text
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("accept", "is_page"),
     [
         (BROWSER, True), ("text/html", True), ("TEXT/HTML", True), ("text/*", True),
@@ -49,7 +50,7 @@ async def test_an_unknown_address_is_a_page_for_those_who_want_one(app: App, acc
         check_refusal(reply, 404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize("path", ["/api/nowhere", "/api/client/nowhere", "/api/admin/nowhere"])
+@matrix("path", ["/api/nowhere", "/api/client/nowhere", "/api/admin/nowhere"])
 async def test_below_the_api_everything_is_json(app: App, path: str) -> None:
     check_refusal(await app.get(path, headers={"Accept": BROWSER}), 404, "NOT_FOUND")
 

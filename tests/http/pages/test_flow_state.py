@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -42,7 +43,7 @@ async def test_it_tells_nothing_and_differs_each_time(app: App) -> None:
     assert not [s for s in found if "acme" in s or "author" in s]
 
 
-@pytest.mark.parametrize("at", [0, 5, 20, -1])
+@matrix("at", [0, 5, 20, -1])
 async def test_a_changed_one_begins_anew(app: App, at: int) -> None:
     visitor = Visitor(app)
     s = await state(visitor)
@@ -50,7 +51,7 @@ async def test_a_changed_one_begins_anew(app: App, at: int) -> None:
     await begins_anew(visitor, s[:at] + letter + (s[at + 1 :] if at >= 0 else ""))
 
 
-@pytest.mark.parametrize("s", ["old", "A", "A" * 7000, "ä", "%00", "A.B"])
+@matrix("s", ["old", "A", "A" * 7000, "ä", "%00", "A.B"])
 async def test_what_is_none_begins_anew(app: App, s: str) -> None:
     page = await Visitor(app).get(f"/sign-in?s={s}")
     assert page.status in (200, 400)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.form_tokens import right_token
+from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
 from tests.support.statements import counted_statements
 from tests.support.visitor import Visitor
@@ -117,7 +118,7 @@ def test_there_are_forty() -> None:
     assert len(VARIANTS) >= 40
 
 
-@pytest.mark.parametrize("route", POST, ids=lambda route: route.path)
+@matrix("route", POST, ids=lambda route: route.path)
 async def test_a_forged_post_changes_nothing(app: App, route: Route) -> None:
     visitor, path = await signed_in_everywhere(app), filled(route.path)
     tokens = await tokens_for(app, visitor, path)
@@ -138,7 +139,7 @@ async def test_a_forged_post_changes_nothing(app: App, route: Route) -> None:
     assert "Nothing was changed" not in page.reply.text, page.reply.text
 
 
-@pytest.mark.parametrize("route", POST, ids=lambda route: route.path)
+@matrix("route", POST, ids=lambda route: route.path)
 async def test_without_the_form_cookie_a_page_says_so(app: App, route: Route) -> None:
     visitor = await signed_in_everywhere(app)
     token = await right_token(visitor, filled(route.path))
@@ -186,7 +187,7 @@ async def test_a_token_outlives_the_rotation_of_its_key_and_not_its_end(app: App
     await signs_out(app, visitor, token, 403)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("body", "status"),
     [
         (b"form=a&form=b", 400),

@@ -18,6 +18,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.form_tokens import right_token
 from tests.support.hostile_texts import EVIL, ORIGIN, STRINGS, faults, is_here
 from tests.support.machines import new_account, new_key
+from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor
@@ -30,7 +31,7 @@ _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
 #: Some of the texts, and all of them where there is time: see :func:`tried`.
 TEXTS = [
     pytest.param((*STRINGS[::120], *EVIL[::20]), id="some"),
-    pytest.param((*STRINGS, *EVIL), id="all", marks=[pytest.mark.endurance, pytest.mark.timeout(600)]),
+    pytest.param((*STRINGS, *EVIL), id="all", marks=pytest.mark.endurance),
 ]
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
@@ -64,7 +65,7 @@ def test_there_is_enough() -> None:
     assert len(QUERIES) > 60
 
 
-@pytest.mark.parametrize("text", [
+@matrix("text", [
     "<script>alert(1)</script>", "<script src=/assets/x.js>alert(1)</script>", "<script src=/x.js></script>",
     "<img src=x>", "<svg/onload=alert(1)>", "<b>x</b>", "<p style=color:red>", "<iframe srcdoc=x>", "<base href=/x>",
     "<meta http-equiv=refresh content=0>", "<a href=javascript:alert(1)>", "<form action=//evil.example>",
@@ -78,7 +79,8 @@ async def test_it_would_be_found(app: App, text: str) -> None:
 
 
 @pytest.mark.parametrize("texts", TEXTS)
-@pytest.mark.parametrize(("path", "member"), QUERIES)
+@matrix(("path", "member"), QUERIES)
+@pytest.mark.timeout(3600)
 async def test_in_the_query(app: App, database_url: str, path: str, member: str, texts: tuple[str, ...]) -> None:
     visitors = [await signed_in(app), Visitor(app)] if path.startswith("/sign-in") else [await signed_in(app)]
     address, beside = filled(path, client="acme"), "" if member == "client" else "&client=acme"
@@ -88,9 +90,11 @@ async def test_in_the_query(app: App, database_url: str, path: str, member: str,
 
 
 @pytest.mark.parametrize("texts", TEXTS)
-@pytest.mark.parametrize("route", POSTS, ids=lambda route: route.path)
+@matrix("route", POSTS, ids=lambda route: route.path)
+@pytest.mark.timeout(3600)
 async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple[str, ...]) -> None:
     """In all of its fields at once, as someone who has the right form."""
+    app.clock.advance(2 * 86_400)  # nothing is throttled
     number = (await new_account(app, "acme"))["id"] if _MACHINES in route.path else (await new_user(app))[0]
     path = filled(route.path, client="acme", id=number)
     visitor, token = Visitor(app), ""

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
 from tests.support.hostile_texts import STRINGS
+from tests.support.matrix import matrix
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor
 
@@ -55,7 +56,7 @@ async def test_what_is_typed_or_stands_in_the_address(app: App) -> None:
 
 
 @pytest.mark.endurance
-@pytest.mark.parametrize("where", ["client", "returnTo", "lang", "s", "response", "x"])
+@matrix("where", ["client", "returnTo", "lang", "s", "response", "x"])
 async def test_what_stands_in_the_query(app: App, where: str) -> None:
     visitor = Visitor(app)
     for text in STRINGS:

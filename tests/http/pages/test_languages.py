@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.accounts import settle
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.visitor import Visitor
 
@@ -18,7 +19,7 @@ async def language(visitor: Visitor, path: str = "/sign-out") -> str:
     return str((await visitor.get(path)).tree.get("lang"))
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("accepted", "expected"),
     [
         ("de", "de"), ("de-AT,de;q=0.9,en;q=0.8", "de"), ("pt-BR", "pt"), ("fr-CA;q=0.3, ja;q=0.7", "ja"),
@@ -73,7 +74,7 @@ async def test_a_language_that_there_is_not_is_refused(app: App) -> None:
     assert "lang" not in visitor.cookies
 
 
-@pytest.mark.parametrize(
+@matrix(
     "here",
     ["https://evil.example", "//evil.example", "/\\evil.example", "/%2F/evil.example", "javascript:alert(1)", "", "x",
      "/account//x", "/account/../x", "/api/client/auth/me", "/account\r\nX: y", "/account#x", "/accountant",

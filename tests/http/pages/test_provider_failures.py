@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import act_on, new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, add_oidc, begun, saml_provider
@@ -120,7 +121,7 @@ async def test_a_suspended_client_offers_no_way(app: App, client: str) -> None:
     assert list(page.links()) == ["Try again"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("path", "status"),
     [
         ("oidc?client=nowhere&provider=okta", 404),

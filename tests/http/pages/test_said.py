@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import new_user
 from tests.support.application import App
 from tests.support.console import act
+from tests.support.matrix import matrix
 from tests.support.provider_wizard import Wizard, metadata_of
 from tests.support.rules import rule
 from tests.support.saml_idp import Idp
@@ -41,7 +42,7 @@ async def by_links(visitor: Visitor, path: str, words: tuple[str, ...]) -> None:
 
 
 @rule("NOTICES")
-@pytest.mark.parametrize("path", [*CONSOLE, *ACCOUNT])
+@matrix("path", [*CONSOLE, *ACCOUNT])
 async def test_no_link_makes_a_page_say_that_something_was_done(app: App, path: str) -> None:
     await by_links(await Visitor(app).signed_in(ADMIN), path, (CONSOLE | ACCOUNT)[path])
 
@@ -63,7 +64,7 @@ async def test_no_link_makes_the_page_of_a_provider_say_so(app: App) -> None:
 
 
 @rule("NOTICES")
-@pytest.mark.parametrize("path", INSTALLATION)
+@matrix("path", INSTALLATION)
 async def test_no_link_makes_a_page_of_the_installation_say_so(app: App, path: str) -> None:
     await by_links(await Visitor(app).system_admin(), path, INSTALLATION[path])
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.single_sign_on import add_provider
 from tests.support.statements import counted_statements
 from tests.support.visitor import Page, Visitor
@@ -45,11 +46,11 @@ async def test_with_a_client_everything_is_on_one_page(app: App) -> None:
     assert "author@acme.example" in (await visitor.get("/account")).text
 
 
-@pytest.mark.parametrize(
+@matrix(
     "hint",
     ["call +49 30 1234", "x", "a@", "a b@c.example", "<b>@c.example", "a@b.example\u200b", "\u0430dmin@acme.example"],
 )
-@pytest.mark.parametrize("start", [START, "/sign-in?lang=en"])
+@matrix("start", [START, "/sign-in?lang=en"])
 async def test_a_hint_that_is_no_address_is_not_shown(app: App, start: str, hint: str) -> None:
     page = await Visitor(app).get(f"{start}&loginHint={quote(hint)}")
     assert page.status == 200
@@ -79,7 +80,7 @@ async def test_the_next_page_depends_on_the_domain_alone(app: App) -> None:
     assert len(set(shown)) == 1
 
 
-@pytest.mark.parametrize("email", ["", "x", "no-at", "a@", "@b.example", "a b@c.example", "<b>@c.example"])
+@matrix("email", ["", "x", "no-at", "a@", "@b.example", "a b@c.example", "<b>@c.example"])
 async def test_what_is_no_address_is_said_beside_the_field(app: App, email: str) -> None:
     visitor = Visitor(app)
     page = await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=email)

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Page, Visitor
 
@@ -47,13 +48,13 @@ async def check(app: App, page: Page, most: int) -> None:
         assert "immutable" in (await app.client.get(address)).headers["cache-control"]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@matrix("language", LANGUAGES)
 async def test_the_sign_in_page_has_20_kb(app: App, language: str) -> None:
     for address in ("/sign-in", "/sign-in?client=acme"):
         await check(app, await Visitor(app, {"lang": language}).get(address), 20 * KB)
 
 
-@pytest.mark.parametrize("route", SHOWN, ids=lambda route: route.path)
+@matrix("route", SHOWN, ids=lambda route: route.path)
 async def test_a_page_has_30_kb_and_7_requests(app: App, route: Route) -> None:
     visitor = await visitor_for(app, "en")
     path = filled(route.path, client="acme", id=app.ids.get("admin@acme.example", 1))

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.hostile_texts import EVIL
+from tests.support.matrix import matrix
 from tests.support.own_settings import own_client
 from tests.support.rules import rule
 from tests.support.visitor import Page, Visitor
@@ -125,7 +126,7 @@ async def test_the_end_is_for_who_is_signed_in(listing: App) -> None:
     assert (await stranger.get(page.location)).location == "/account"
 
 
-@pytest.mark.parametrize("address", ["", "/account/sessions", LISTED[0]])
+@matrix("address", ["", "/account/sessions", LISTED[0]])
 async def test_a_new_password_is_offered_on_the_way_where_one_is_due(app: App, address: str) -> None:
     client = await new_client(app, returnAddresses=LISTED[:1], password={"maxAgeDays": 90})
     _, email = await new_user(app, client, password=PASSWORD)

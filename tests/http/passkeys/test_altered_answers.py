@@ -14,6 +14,7 @@ from tests.support.altered_passkeys import SIGNED, UNDERWAY
 from tests.support.application import App
 from tests.support.authenticator import Altered
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.passkeys import PUBLIC, Holder, with_passkey
 from tests.support.rules import rule
 
@@ -26,13 +27,13 @@ async def ada(app: App) -> Holder:
 
 
 @rule("PASSKEY-VERIFIED")
-@pytest.mark.parametrize("what", SIGNED)
+@matrix("what", SIGNED)
 async def test_an_answer_that_was_made_wrong_is_refused(ada: Holder, what: str) -> None:
     await _refused(ada, ada.browser.get(await ada.options(), SIGNED[what]))
 
 
 @rule("PASSKEY-VERIFIED")
-@pytest.mark.parametrize("what", UNDERWAY)
+@matrix("what", UNDERWAY)
 async def test_an_answer_that_was_altered_on_the_way_is_refused(ada: Holder, what: str) -> None:
     credential = ada.browser.get(await ada.options())
     UNDERWAY[what](credential)

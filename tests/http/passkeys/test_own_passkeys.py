@@ -11,6 +11,7 @@ from tests.support.accounts import settle, trail
 from tests.support.application import App
 from tests.support.authenticator import BE, UP, UV, Altered, Key
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.passkeys import PASSKEYS, PUBLIC, signed_in, with_passkey
 from tests.support.rules import rule
 
@@ -49,9 +50,7 @@ async def test_the_first_passkey_brings_recovery_codes_and_ends_the_other_sessio
     assert "recoveryCodes" not in await ada.add()
 
 
-@pytest.mark.parametrize(
-    ("name", "status"), [("", 201), ("Desk", 201), ("x" * 64, 201), ("x" * 65, 400), ("a\nb", 400)]
-)
+@matrix(("name", "status"), [("", 201), ("Desk", 201), ("x" * 64, 201), ("x" * 65, 400), ("a\nb", 400)])
 async def test_a_name_is_a_line_of_64_characters(app: App, name: str, status: int) -> None:
     ada = await signed_in(app)
     ada.browser.aaguid = bytes(16)
@@ -132,7 +131,7 @@ async def test_an_answer_counts_in_the_session_that_asked_alone_and_once(app: Ap
     check_refusal(await ada.send_new(signing_in), 400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize("flags", [0, UP, UV, UP | BE])
+@matrix("flags", [0, UP, UV, UP | BE])
 async def test_a_passkey_is_made_with_the_user_verified(app: App, flags: int) -> None:
     ada = await signed_in(app)
     wrong = ada.browser.create(await ada.creation_options(), Altered(flags=flags | 0x40))

@@ -11,6 +11,7 @@ from tests.support.altered_passkeys import SIGNED, UNDERWAY
 from tests.support.application import App
 from tests.support.authenticator import Altered, Authenticator
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.passkeys import ORIGIN, PUBLIC, Holder, with_passkey
 from tests.support.rules import rule
 from tests.support.second_factors import SIGN_IN, Person, person
@@ -47,7 +48,7 @@ async def test_no_user_handle_is_needed_where_the_passkeys_were_named(ada: Holde
 
 
 @rule("PASSKEY-VERIFIED")
-@pytest.mark.parametrize("what", [name for name in (*SIGNED, *UNDERWAY) if name != "no user handle"])
+@matrix("what", [name for name in (*SIGNED, *UNDERWAY) if name != "no user handle"])
 async def test_an_answer_that_is_wrong_in_one_place_is_refused(app: App, ada: Holder, what: str) -> None:
     challenge = await _due(ada)
     options = await ada.options(challenge)
@@ -139,7 +140,7 @@ async def test_a_passkey_is_enrolled_at_the_sign_in_that_requires_a_factor(app: 
 
 
 @rule("PASSKEY-VERIFIED")
-@pytest.mark.parametrize("what", [name for name in SIGNED if "handle" not in name and "backup" not in name])
+@matrix("what", [name for name in SIGNED if "handle" not in name and "backup" not in name])
 async def test_a_new_passkey_that_is_wrong_in_one_place_is_not_enrolled(app: App, what: str) -> None:
     ada, challenge = await _enrolling(app)
     options, browser = await _enrol(ada, challenge), Authenticator(ORIGIN)

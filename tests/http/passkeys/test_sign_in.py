@@ -10,6 +10,7 @@ from tests.support.accounts import act_on, new_client, settle, trail
 from tests.support.application import App
 from tests.support.authenticator import BE, BS, EDDSA, ES256, RS256, UP, UV, Altered
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.passkeys import COOKIE, PASSKEYS, PUBLIC, with_passkey
 from tests.support.rules import rule
 from tests.support.second_factors import SIGN_IN
@@ -17,7 +18,7 @@ from tests.support.second_factors import SIGN_IN
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
-@pytest.mark.parametrize("algorithm", [ES256, EDDSA, RS256])
+@matrix("algorithm", [ES256, EDDSA, RS256])
 async def test_a_passkey_alone_signs_in_as_two_factors(app: App, algorithm: int) -> None:
     ada = await with_passkey(app, algorithm=algorithm)
     data = check_success(await ada.sign_in())

@@ -11,6 +11,7 @@ from tests.support.accounts import settle
 from tests.support.application import App, Reply, running
 from tests.support.authenticator import Authenticator
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.passkeys import PASSKEYS, PUBLIC, Holder, with_passkey
 from tests.support.rows import change_rows
 from tests.support.rules import rule
@@ -62,7 +63,7 @@ def named(reply: Reply) -> list[str]:
 
 
 @rule("SECOND-FACTOR-GATE")
-@pytest.mark.parametrize("way", WAYS)
+@matrix("way", WAYS)
 async def test_with_codes_left_a_recovery_code_alone_is_asked_for(app: App, there: App, way: str) -> None:
     ada = await moved_holder(app, there)
     reply = await WAYS[way](ada.person)
@@ -77,8 +78,8 @@ async def test_with_codes_left_a_recovery_code_alone_is_asked_for(app: App, ther
 
 
 @rule("SECOND-FACTOR-GATE")
-@pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("way", WAYS)
+@matrix("policy", POLICIES)
+@matrix("way", WAYS)
 async def test_without_codes_another_factor_is_enrolled_whatever_the_policy(
     app: App, there: App, policy: str, way: str
 ) -> None:

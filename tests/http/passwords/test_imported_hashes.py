@@ -8,6 +8,7 @@ from tests.support.accounts import hashes_counted, new_user, trail
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal
 from tests.support.foreign_hashes import LIMITS, REFUSED, argon2, one_of_each
+from tests.support.matrix import matrix
 from tests.support.rows import rows
 from tests.support.rules import rule
 
@@ -23,7 +24,7 @@ async def stored_hash(app: App, email: str) -> str:
 
 
 @rule("PASSWORD-HASH")
-@pytest.mark.parametrize("kind", HASHES)
+@matrix("kind", HASHES)
 async def test_a_hash_of_another_make_lets_in_and_is_replaced(app: App, kind: str) -> None:
     user_id, email = await new_user(app, passwordHash=HASHES[kind])
     assert (await app.sign_in(email, PASSWORD + "x", "acme")).code == "INVALID_CREDENTIALS"
@@ -38,7 +39,7 @@ async def test_a_hash_of_another_make_lets_in_and_is_replaced(app: App, kind: st
     assert len(hashes) == 1
 
 
-@pytest.mark.parametrize("kind", [k for k in HASHES if k.startswith("argon2")])
+@matrix("kind", [k for k in HASHES if k.startswith("argon2")])
 async def test_a_wrong_guess_at_an_old_argon2_hash_costs_one_hash(app: App, kind: str) -> None:
     _, email = await new_user(app, passwordHash=HASHES[kind])
     with hashes_counted() as hashes:
@@ -67,7 +68,7 @@ async def test_higher_settings_replace_a_users_hash_at_the_next_sign_in(app: App
     assert [h["memory"] for h in hashes] == [64, 256, 256]
 
 
-@pytest.mark.parametrize("kind", REFUSED)
+@matrix("kind", REFUSED)
 async def test_what_is_no_hash_or_costs_too_much_is_not_imported(app: App, kind: str) -> None:
     body = {"email": f"{id(kind)}@acme.example", "roles": ["Viewer"], "passwordHash": REFUSED[kind]}
     reply = await app.post("/api/admin/clients/acme/users", body, token=await app.admin_token())
@@ -76,7 +77,7 @@ async def test_what_is_no_hash_or_costs_too_much_is_not_imported(app: App, kind:
 
 
 @rule("HASH-BOUNDED")
-@pytest.mark.parametrize("kind", LIMITS)
+@matrix("kind", LIMITS)
 async def test_what_each_attempt_would_pay_dearly_for_is_not_imported(app: App, kind: str) -> None:
     cheap, most, too_much, made, told = LIMITS[kind]
     assert cheap in made

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import Keys, hashes_counted, keys_of, new_user, opened_by, settle
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import oidc_provider, session_of
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
@@ -97,10 +98,8 @@ async def test_a_cookie_that_comes_along_is_not_adopted_and_its_session_ends(tea
     assert (await team.app.me(cookie=keys.cookie)).status == 401
 
 
-@pytest.mark.parametrize("choose", [accept, reset])
-@pytest.mark.parametrize(
-    "password", ["fourteen-chars", "passwordpassword", "aaaaaaaaaaaaaaaaaaaa", "weak-engines.example", "x" * 257]
-)
+@matrix("choose", [accept, reset])
+@matrix("password", ["fourteen-chars", "passwordpassword", "aaaaaaaaaaaaaaaaaaaa", "weak-engines.example", "x" * 257])
 async def test_the_clients_rules_count_and_a_password_they_refuse_leaves_the_link_open(
     shared: Team, choose: Any, password: str
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import hashes_counted, new_client, new_user, settle, trail
 from tests.support.application import App, Reply
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 GOOD = "walrus-copper-lagoon-73"
@@ -36,7 +37,7 @@ def refused_field(reply: Reply) -> str:
 
 
 @rule("DEVIATION-ONE-FACTOR", "PASSWORD-LENGTH")
-@pytest.mark.parametrize(
+@matrix(
     "password",
     [
         "q7-Zp!kV2_mX#9",  # 14 characters
@@ -50,7 +51,7 @@ async def test_less_than_fifteen_characters_are_refused(app: App, client: str, p
 
 
 @rule("PASSWORD-AS-RECEIVED")
-@pytest.mark.parametrize(
+@matrix(
     "password",
     [
         "q7-Zp!kV2_mX#9w",  # 15
@@ -82,7 +83,7 @@ async def test_two_hundred_and_fifty_seven_characters_are_refused(app: App, clie
 
 
 @rule("PASSWORD-COMMON")
-@pytest.mark.parametrize(
+@matrix(
     "password",
     [
         "passwordpassword",

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.people import (
     last_reason,
     oidc_provider,
@@ -56,7 +57,7 @@ async def test_they_are_added_and_taken_away_with_the_groups(app: App) -> None:
         assert {change.members["provider"] for change in changes} == {company.made["id"]}
 
 
-@pytest.mark.parametrize("silence", [None, "", [], {}, 7, True, [7, None, ["ops"]], {"ops": True}], ids=repr)
+@matrix("silence", [None, "", [], {}, 7, True, [7, None, ["ops"]], {"ops": True}], ids=repr)
 async def test_a_claim_that_is_gone_or_makes_no_sense_gives_nothing(app: App, silence: Any) -> None:
     async with oidc_provider(app, groupRoles=TABLE) as company:
         await company.sign_in("ada", "ada@mail.example", groups=["ops"])
@@ -154,7 +155,7 @@ EXACT = [
 ]
 
 
-@pytest.mark.parametrize("group", EXACT)
+@matrix("group", EXACT)
 async def test_a_group_that_merely_resembles_a_listed_one_gives_nothing(app: App, group: str) -> None:
     async with oidc_provider(app, groupRoles=TABLE) as company:
         me = await session_of(await company.sign_in("ada", "ada@mail.example", groups=[group]))
@@ -178,7 +179,7 @@ NAMED: list[tuple[str, str, Any, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("listed", "separator", "sent", "counts"), NAMED, ids=lambda value: repr(value)[:24])
+@matrix(("listed", "separator", "sent", "counts"), NAMED, ids=lambda value: repr(value)[:24])
 async def test_how_groups_are_written(app: App, listed: str, separator: str, sent: Any, counts: bool) -> None:
     async with oidc_provider(app, groupRoles=[roles_line(listed, "Operator")], groupSeparator=separator) as company:
         me = await session_of(await company.sign_in("ada", "ada@mail.example", groups=sent))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.http.requests.test_wrong_members import tokens, wrong
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.routes import ROUTES, Route, filled
 
 __all__ = ["tokens"]
@@ -18,7 +19,7 @@ WITH_BODY = [route for route in ROUTES if route.members and not route.is_form]  
 GUID = "x" * 36
 
 
-@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
+@matrix("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
 async def test_members_of_a_wrong_type_are_all_named(app: App, tokens: dict[str, str | None], route: Route) -> None:
     path = filled(route.path, client="acme", user=app.ids["author@acme.example"])
     body = {name: [[1.5]] for name in route.members}
@@ -93,7 +94,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+@matrix("case", CASES)
 async def test_values_that_are_wrong_are_all_named(app: App, tokens: dict[str, str | None], case: str) -> None:
     method, path, body, named, who = CASES[case]
     path = path.replace("{user}", str(app.ids["author@acme.example"]))
@@ -130,7 +131,7 @@ async def template(app: App, tokens: dict[str, str | None]) -> dict[str, int]:
     return {"TEMPLATE": made["id"], "VERSION": made["latestVersion"]["id"], "VIEWER": app.ids["viewer@acme.example"]}
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
+@matrix("name", MUTATIONS)
 async def test_members_of_an_input_are_all_named(
     app: App, tokens: dict[str, str | None], template: dict[str, int], name: str
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.own_settings import SETTINGS, own_client
 from tests.support.rules import rule
 
@@ -73,12 +74,12 @@ NOT_JSON = {
 
 
 @rule("JSON-STRICT")
-@pytest.mark.parametrize("name", NOT_JSON)
+@matrix("name", NOT_JSON)
 async def test_a_body_that_is_no_sound_json_object_is_refused(app: App, name: str) -> None:
     check_refusal(await app.send("POST", SIGN_IN, content=NOT_JSON[name]), 400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize("number", ["9223372036854775808", "-9223372036854775809", "1e999", "9" * 5000])
+@matrix("number", ["9223372036854775808", "-9223372036854775809", "1e999", "9" * 5000])
 async def test_a_number_that_is_too_large_is_called_so(app: App, number: str) -> None:
     reply = await app.send("POST", SIGN_IN, content=f'{{"email": "a@b.example", "password": {number}}}'.encode())
     assert check_refusal(reply, 400, "VALIDATION_ERROR")["message"] == "A number is out of range"
@@ -90,7 +91,7 @@ async def keys(app: App) -> dict[str, str]:
     return {"client": (await app.sign_in()).data["token"], "admin": await app.admin_token()}
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("method", "path", "key"),
     [
         ("POST", "/api/client/auth/refresh", None),
@@ -119,9 +120,7 @@ async def test_so_is_it_on_every_other_route(
 
 
 @rule("JSON-STRICT")
-@pytest.mark.parametrize(
-    "content", [b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000]
-)
+@matrix("content", [b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000])
 async def test_100000_levels_do_not_reach_the_bottom_of_the_stack(
     app: App, keys: dict[str, str], content: bytes
 ) -> None:
@@ -131,7 +130,7 @@ async def test_100000_levels_do_not_reach_the_bottom_of_the_stack(
     assert (reply.status, reply.json["errors"][0]["extensions"]["code"]) == (400, "BAD_USER_INPUT")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "content",
     [
         b'{"email": "author@acme.example", "email": "author@acme.example", "password": "b"}',
@@ -149,8 +148,8 @@ WRONG_VALUES: tuple[Any, ...] = (None, True, False, 0, 1, 1.5, [], ["a"], {}, {"
 
 
 @rule("INPUT-TYPED")
-@pytest.mark.parametrize("value", WRONG_VALUES, ids=repr)
-@pytest.mark.parametrize("member", ["email", "password"])
+@matrix("value", WRONG_VALUES, ids=repr)
+@matrix("member", ["email", "password"])
 async def test_a_member_of_another_type_or_length_is_refused_and_named(app: App, member: str, value: Any) -> None:
     error = check_refusal(await app.post(SIGN_IN, {**SIGN_IN_BODY, member: value}), 400, "VALIDATION_ERROR")
     assert [d["field"] for d in error["details"]] == [member]
@@ -164,7 +163,7 @@ async def test_a_missing_member_is_refused_and_named(app: App, member: str) -> N
     assert error["details"] == [{"field": member, "message": "Required"}]
 
 
-@pytest.mark.parametrize("name", ["Email", "EMAIL", "e-mail", "email "])
+@matrix("name", ["Email", "EMAIL", "e-mail", "email "])
 async def test_names_of_members_are_exact(app: App, name: str) -> None:
     body = {name: SIGN_IN_BODY["email"], "password": PASSWORD}
     check_refusal(await app.post(SIGN_IN, body), 400, "VALIDATION_ERROR")
@@ -180,7 +179,7 @@ async def test_escaped_characters_and_pairs_of_surrogates_are_allowed(app: App) 
     check_success(await app.send("POST", SIGN_IN, content=content))
 
 
-@pytest.mark.parametrize("written", ["15", "15.0", "1.5e1", "15000E-3", "1500.00e-2"])
+@matrix("written", ["15", "15.0", "1.5e1", "15000E-3", "1500.00e-2"])
 async def test_an_integer_may_be_written_with_a_point_or_an_exponent(app: App, written: str) -> None:
     own = await own_client(app)
     content = f'{{"password": {{"minLength": {written}}}}}'.encode()
@@ -190,7 +189,7 @@ async def test_an_integer_may_be_written_with_a_point_or_an_exponent(app: App, w
     assert '"minLength":15,' in reply.text
 
 
-@pytest.mark.parametrize("written", ["15.5", "9007199254740993.0", "1e19", "-0.1"])
+@matrix("written", ["15.5", "9007199254740993.0", "1e19", "-0.1"])
 async def test_a_number_that_is_no_integer_or_may_have_lost_digits_is_none(app: App, written: str) -> None:
     own = await own_client(app)
     content = f'{{"password": {{"minLength": {written}}}}}'.encode()

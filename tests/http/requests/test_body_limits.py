@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.routes import ROUTES
 from tests.support.rules import rule
 from tests.support.slow_bodies import SlowBody, narrow_arriving, on_its_way
@@ -140,14 +141,14 @@ MEDIA_TYPES = [
 
 
 @rule("JSON-ONLY")
-@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+@matrix("media_type", MEDIA_TYPES)
 async def test_any_other_media_type_or_charset_is_refused(app: App, media_type: str) -> None:
     reply = await app.post(SIGN_IN, BODY, headers={"Content-Type": media_type})
     check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 @rule("JSON-ONLY")
-@pytest.mark.parametrize("path", ["/api/client/auth/refresh", "/api/admin/auth/sign-in", "/api/admin/auth/refresh"])
+@matrix("path", ["/api/client/auth/refresh", "/api/admin/auth/sign-in", "/api/admin/auth/refresh"])
 async def test_no_route_reads_a_form(app: App, path: str) -> None:
     for media_type in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"):
         reply = await app.send("POST", path, content=b"{}", headers={"Content-Type": media_type})
@@ -161,7 +162,7 @@ async def test_a_body_without_a_media_type_is_refused(app: App) -> None:
     check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "media_type",
     ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"',
      "application/json ; Charset=UTF-8", "application/json; profile=x; charset=utf-8"],
@@ -170,7 +171,7 @@ async def test_json_in_utf_8_is_read_however_it_is_spelt(app: App, media_type: s
     check_success(await app.post(SIGN_IN, BODY, headers={"Content-Type": media_type}))
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "identity, gzip", "compress", "x"])
+@matrix("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "identity, gzip", "compress", "x"])
 async def test_a_compressed_body_is_refused(app: App, coding: str) -> None:
     reply = await app.post(SIGN_IN, BODY, headers={"Content-Encoding": coding})
     check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")

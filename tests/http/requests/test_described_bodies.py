@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.described_bodies import fitting
+from tests.support.matrix import matrix
 from tests.support.params import few_and_many
 from tests.support.people import member
 from tests.support.routes import ROUTES, Route, filled, openapi_document
@@ -42,8 +43,8 @@ SAID = re.compile(
 HERE = {"client": "acme", "directory": "aaaabbbb-0000-cccc-1111-dddd2222eeee", "domain": "acme.example"}
 
 
-@pytest.mark.parametrize("examples", few_and_many(4, 40))
-@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
+@matrix("examples", few_and_many(4, 40))
+@matrix("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
 async def test_what_the_description_allows_is_not_refused_for_what_it_could_say(
     app: App, route: Route, examples: int
 ) -> None:

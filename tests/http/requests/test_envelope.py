@@ -7,6 +7,7 @@ import pytest
 from tests.support.application import App
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.faults import new_client_has_a_bug, store_has_a_bug, store_is_gone
+from tests.support.matrix import matrix
 from tests.support.routes import ROUTES, filled
 from tests.support.rules import rule
 
@@ -23,14 +24,14 @@ async def test_success_is_success_true_and_data(app: App) -> None:
 
 
 @rule("LAST-RESORT")
-@pytest.mark.parametrize("path", ["/nowhere", "/api", "/api/client", "/api/client/auth/", "/api/admin/nowhere"])
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
+@matrix("path", ["/nowhere", "/api", "/api/client", "/api/client/auth/", "/api/admin/nowhere"])
+@matrix("method", ["GET", "POST", "DELETE", "OPTIONS"])
 async def test_a_path_that_does_not_exist_is_not_found(app: App, path: str, method: str) -> None:
     check_refusal(await app.send(method, path), 404, "NOT_FOUND", message="Not found")
 
 
 @rule("PATHS")
-@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+@matrix("path", sorted({route.path for route in ROUTES}))
 async def test_a_method_that_a_path_does_not_have_is_405_with_allow(app: App, path: str) -> None:
     declared = {route.method for route in ROUTES if route.path == path}
     declared |= {"HEAD"} if "GET" in declared else set()
@@ -57,7 +58,7 @@ async def test_head_answers_like_get_without_a_body(app: App) -> None:
 
 
 @rule("GET-CHANGES-NOTHING")
-@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"])
+@matrix("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"])
 async def test_headers_that_override_the_method_are_ignored(app: App, name: str) -> None:
     token = (await app.sign_in()).data["token"]
     session = (await app.me(token)).data["session"]["id"]

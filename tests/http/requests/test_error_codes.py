@@ -10,6 +10,7 @@ from tests.support.application import App, running
 from tests.support.envelope import REFUSALS, check_refusal, check_success
 from tests.support.faults import sign_in_has_a_bug
 from tests.support.forged_tokens import altered
+from tests.support.matrix import matrix
 from tests.support.processes import free_port
 from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
 
@@ -188,7 +189,7 @@ async def _a_bug(app: App) -> None:
         check_refusal(await app.sign_in(), 500, "INTERNAL_ERROR")
 
 
-@pytest.mark.parametrize("code", CODES)
+@matrix("code", CODES)
 async def test_the_code_is_produced_with_its_status(database_url: str, code: str) -> None:
     status, produce = CODES[code]
     assert REFUSALS[code] == status

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store
 
@@ -25,7 +26,7 @@ async def post(app: App, content: bytes, media_type: str = FORM, **headers: str)
     return await app.send("POST", SAML, content=content, headers={"Content-Type": media_type, **lines})
 
 
-@pytest.mark.parametrize("media_type", [FORM, FORM.upper(), f"{FORM}; charset=utf-8", f"{FORM} ;charset=UTF-8"])
+@matrix("media_type", [FORM, FORM.upper(), f"{FORM}; charset=utf-8", f"{FORM} ;charset=UTF-8"])
 async def test_a_form_is_read_and_its_response_judged(app: App, media_type: str) -> None:
     check_refusal(await post(app, GOOD, media_type), 401, "SSO_FAILED")
 
@@ -47,12 +48,12 @@ NO_FORM = {
 }
 
 
-@pytest.mark.parametrize("name", NO_FORM)
+@matrix("name", NO_FORM)
 async def test_what_is_no_sound_form_is_refused(app: App, name: str) -> None:
     check_refusal(await post(app, NO_FORM[name]), 400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "multipart/form-data; boundary=x", f"{FORM}2", "text/xml", ""])
+@matrix("media_type", ["text/plain", "multipart/form-data; boundary=x", f"{FORM}2", "text/xml", ""])
 async def test_no_other_media_type_is_read(app: App, media_type: str) -> None:
     check_refusal(await post(app, GOOD, media_type), 415, "UNSUPPORTED_MEDIA_TYPE")
 

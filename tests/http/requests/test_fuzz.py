@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.application import App, running
 from tests.support.envelope import check_headers, check_refusal
+from tests.support.matrix import matrix
 from tests.support.params import few_and_many
 from tests.support.routes import ROUTES, Route, filled
 
@@ -54,8 +55,8 @@ def bodies(route: Route) -> st.SearchStrategy[bytes]:
     return st.one_of(dumped, dumped, mangled, st.binary(max_size=60))
 
 
-@pytest.mark.parametrize("examples", EXAMPLES)
-@pytest.mark.parametrize("route", WRITING, ids=lambda route: f"{route.method} {route.path}")
+@matrix("examples", EXAMPLES)
+@matrix("route", WRITING, ids=lambda route: f"{route.method} {route.path}")
 async def test_no_body_is_a_bug(unlimited: App, route: Route, examples: int) -> None:
     loop = asyncio.get_running_loop()
     token = None

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_headers, check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
@@ -17,7 +18,7 @@ SIGN_IN = "/api/client/auth/sign-in"
 CREDENTIALS = {"email": "author@acme.example", "password": PASSWORD}
 
 
-@pytest.mark.parametrize("shown", ["a1b2c3d4", "3f2b8c1e-7d90-4f7e-9d8e-2b1f0a9c8d7e", "trace_01.span-02", "x" * 64])
+@matrix("shown", ["a1b2c3d4", "3f2b8c1e-7d90-4f7e-9d8e-2b1f0a9c8d7e", "trace_01.span-02", "x" * 64])
 async def test_a_sane_request_id_is_kept(app: App, shown: str) -> None:
     kept = await app.get("/healthz", headers={"X-Request-ID": shown})
     assert kept.headers["x-request-id"] == shown
@@ -26,7 +27,7 @@ async def test_a_sane_request_id_is_kept(app: App, shown: str) -> None:
 
 
 @rule("INJECTION")
-@pytest.mark.parametrize(
+@matrix(
     "shown",
     [
         b"", b"   ", b"x" * 65, b"x" * 5000, b"two words here", b"tab\there-and-there", b"quote\"quote\"",
@@ -51,9 +52,7 @@ async def test_made_request_ids_differ(app: App) -> None:
 
 
 @rule("NO-TOKEN-IN-ADDRESS", "HEADERS")
-@pytest.mark.parametrize(
-    "path", ["/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/openapi.json", ME, "/x"]
-)
+@matrix("path", ["/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/openapi.json", ME, "/x"])
 async def test_every_answer_carries_the_security_headers(app: App, path: str) -> None:
     reply = await app.get(path)
     check_headers(reply)
@@ -143,8 +142,8 @@ async def test_the_scheme_is_case_insensitive(app: App) -> None:
 
 
 @rule("FRAMING")
-@pytest.mark.parametrize("same", [True, False])
-@pytest.mark.parametrize("path", [ME, "/api/client/auth/sessions", "/healthz", SIGN_IN])
+@matrix("same", [True, False])
+@matrix("path", [ME, "/api/client/auth/sessions", "/healthz", SIGN_IN])
 async def test_a_second_authorization_header_is_refused(app: App, path: str, same: bool) -> None:
     token = (await app.sign_in()).data["token"]
     lines = [("Authorization", f"Bearer {token}"), ("authorization", f"Bearer {token}" if same else "Basic eDp5")]
@@ -154,8 +153,8 @@ async def test_a_second_authorization_header_is_refused(app: App, path: str, sam
 
 
 @rule("CLIENT-HEADER-NARROWS")
-@pytest.mark.parametrize("second", ["acme", "globex", ""])
-@pytest.mark.parametrize("path", [ME, SIGN_IN])
+@matrix("second", ["acme", "globex", ""])
+@matrix("path", [ME, SIGN_IN])
 async def test_a_second_x_client_id_is_refused(app: App, path: str, second: str) -> None:
     token = (await app.sign_in()).data["token"]
     lines = [("X-Client-ID", "acme"), ("x-client-id", second)]

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tests.http.requests.test_wrong_members import OPEN_ENDED, UNKNOWN, tokens, wrong
 from tests.support.application import App
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.routes import ROUTES, Route, filled, openapi_document
 from tests.support.rules import rule
 
@@ -58,7 +57,7 @@ def with_strange_member(path: str) -> dict[str, Any]:
 
 
 @rule("BODY-UNKNOWN")
-@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
+@matrix("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
 async def test_a_closed_object_refuses_members_and_an_open_one_takes_them(
     app: App, tokens: dict[str, str | None], route: Route
 ) -> None:
@@ -130,7 +129,7 @@ async def test_credentials_are_those_that_the_routes_take(app: App, tokens: dict
     check_refusal(await app.me(tokens["admin"]), 401, "INVALID_TOKEN")
 
 
-@pytest.mark.parametrize("route", [one for one in ROUTES if one.streams], ids=lambda route: route.path)
+@matrix("route", [one for one in ROUTES if one.streams], ids=lambda route: route.path)
 async def test_uploads_say_which_media_types_they_take(app: App, tokens: dict[str, str | None], route: Route) -> None:
     content = operation(route)["requestBody"]["content"]
     assert "image/png" in content

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
@@ -52,14 +53,14 @@ async def raw(app: App, method: str, path: str, query: bytes, token: str) -> tup
 
 
 @rule("PATHS")
-@pytest.mark.parametrize("path", ODD_PATHS)
+@matrix("path", ODD_PATHS)
 async def test_an_odd_path_is_not_found(app: App, path: str) -> None:
     admin = await app.admin_token()
     status, body = await raw(app, "GET", path, b"", admin)
     assert (status, orjson.loads(body)["error"]["code"]) == (404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "path",
     ["/api/client%2fauth/me", "/api/client/auth%2Fme", "/%61pi/client/auth/me", "/api/client/auth/me%00",
      "/api/client/auth/%6de", "/api/client/auth/me/", "//api/client/auth/me", "/api/client/auth/sessions/%00"],
@@ -88,7 +89,7 @@ ODD_IDS = [
 ]
 
 
-@pytest.mark.parametrize("odd", ODD_IDS)
+@matrix("odd", ODD_IDS)
 async def test_an_id_that_is_none_is_not_found(app: App, odd: str) -> None:
     admin = await app.admin_token()
     known = app.ids["author@acme.example"]
@@ -107,8 +108,8 @@ ODD_QUERIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", [LIST, f"{LIST}/acme/users"])
-@pytest.mark.parametrize("query", ODD_QUERIES)
+@matrix("path", [LIST, f"{LIST}/acme/users"])
+@matrix("query", ODD_QUERIES)
 async def test_an_odd_query_string_is_refused(app: App, path: str, query: str) -> None:
     status, body = await raw(app, "GET", path, query.encode(), await app.admin_token())
     assert (status, orjson.loads(body)["error"]["code"]) == (400, "VALIDATION_ERROR")
@@ -118,19 +119,19 @@ async def test_query_bytes_outside_ascii_are_refused(app: App) -> None:
     assert (await raw(app, "GET", LIST, "q=ü".encode(), await app.admin_token()))[0] == 400
 
 
-@pytest.mark.parametrize(
+@matrix(
     "query", ["", "?", "?q=", "?after=", "?&&", "?q=%25", "?q=_", "?q=%5C", "?q='--", "?q=%F0%9F%98%80",
               "?q=%2B+%26",
               "?first=1", "?first=100", "?after=0", "?after=9223372036854775807", "?first=1&after=1&q=a&sort=ID"],
 )  # fmt: skip
-@pytest.mark.parametrize("path", [LIST, f"{LIST}/acme/users"])
+@matrix("path", [LIST, f"{LIST}/acme/users"])
 async def test_any_other_query_string_is_answered(app: App, path: str, query: str) -> None:
     data = check_success(await app.get(path + query, token=await app.admin_token()))
     assert set(data) == {"items", "nextCursor"}
 
 
 @rule("INJECTION")
-@pytest.mark.parametrize("q", ["%", "_", "\\", "%%", "a%e", "a_me", "\\%"])
+@matrix("q", ["%", "_", "\\", "%%", "a%e", "a_me", "\\%"])
 async def test_what_means_anything_to_the_database_is_searched_for_as_it_is(app: App, q: str) -> None:
     data = check_success(await app.get(f"{LIST}?q={quote(q)}", token=await app.admin_token()))
     assert data["items"] == []

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.routes import ROUTES, Route, filled
 from tests.support.rules import rule
 
@@ -87,12 +88,12 @@ def test_every_route_is_under_its_address_and_the_open_ones_are_known() -> None:
 
 
 @rule("DENY-BY-DEFAULT")
-@pytest.mark.parametrize("route", CLIENT + ADMIN, ids=name)
+@matrix("route", CLIENT + ADMIN, ids=name)
 async def test_no_one_gets_in_without_a_key(app: App, route: Route) -> None:
     check_closed(route, await knock(app, route), "UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("route", CLIENT, ids=name)
+@matrix("route", CLIENT, ids=name)
 async def test_an_admins_keys_open_nothing_of_the_clients(app: App, keys: Keys, route: Route) -> None:
     for token in (keys.admin, keys.admin_refresh):
         check_closed(route, await knock(app, route, token), "INVALID_TOKEN")
@@ -100,26 +101,26 @@ async def test_an_admins_keys_open_nothing_of_the_clients(app: App, keys: Keys, 
 
 
 @rule("ADMIN-PLANE")
-@pytest.mark.parametrize("route", ADMIN, ids=name)
+@matrix("route", ADMIN, ids=name)
 async def test_a_users_keys_open_nothing_of_the_admins(app: App, keys: Keys, route: Route) -> None:
     for token in (keys.token, keys.refresh_token, keys.cookie):
         check_closed(route, await knock(app, route, token), "INVALID_TOKEN")
 
 
 @rule("ADMIN-PLANE")
-@pytest.mark.parametrize("route", ADMIN, ids=name)
+@matrix("route", ADMIN, ids=name)
 async def test_no_cookie_opens_a_route_of_the_admins(app: App, keys: Keys, route: Route) -> None:
     for cookie in (keys.cookie, keys.admin, keys.admin_refresh):
         check_closed(route, await knock(app, route, None, cookie), "UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("route", CLIENT, ids=name)
+@matrix("route", CLIENT, ids=name)
 async def test_neither_refresh_token_nor_cookie_value_is_a_bearer(app: App, keys: Keys, route: Route) -> None:
     for token in (keys.refresh_token, keys.cookie):
         check_closed(route, await knock(app, route, token), "INVALID_TOKEN")
 
 
-@pytest.mark.parametrize("route", CLIENT, ids=name)
+@matrix("route", CLIENT, ids=name)
 async def test_a_bad_bearer_never_falls_back_to_a_good_cookie(app: App, keys: Keys, route: Route) -> None:
     check_closed(route, await knock(app, route, keys.admin, keys.cookie), "INVALID_TOKEN")
     check_closed(route, await knock(app, route, "forged", keys.cookie), "INVALID_TOKEN")

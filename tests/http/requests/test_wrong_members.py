@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.own_settings import SETTINGS, own_client
 from tests.support.routes import ROUTES, Route, filled
 from tests.support.rules import rule
@@ -61,7 +62,7 @@ async def tokens(app: App) -> dict[str, str | None]:
 
 
 @rule("BODY-UNKNOWN")
-@pytest.mark.parametrize("route", STRICT, ids=lambda route: f"{route.method} {route.path}")
+@matrix("route", STRICT, ids=lambda route: f"{route.method} {route.path}")
 async def test_every_other_route_names_what_it_does_not_know(
     app: App, tokens: dict[str, str | None], route: Route
 ) -> None:

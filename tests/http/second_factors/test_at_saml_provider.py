@@ -11,6 +11,7 @@ from lxml import etree, html
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_idp import time_text
 from tests.support.second_factors import REQUIRED, SIGN_IN
@@ -45,7 +46,7 @@ async def test_a_context_of_the_list_is_two_factors_for_browsers_and_programs(ap
 
 
 @rule("SECOND-FACTOR-AT-PROVIDERS")
-@pytest.mark.parametrize("context", ["urn:oasis:names:tc:SAML:2.0:ac:classes:Password", f"{MFA}s", "mfa", None])
+@matrix("context", ["urn:oasis:names:tc:SAML:2.0:ac:classes:Password", f"{MFA}s", "mfa", None])
 async def test_another_context_and_none_are_not(app: App, context: str | None) -> None:
     peer = await company_of(app, **CLAIMS, amr=["mfa"])
     browser = Browser(app)
@@ -82,8 +83,8 @@ async def test_the_instant_is_the_moment_of_the_proof(app: App) -> None:
         assert (await browser.send(*GUARDED)).code == code
 
 
-@pytest.mark.parametrize("binding", ["redirect", "post"])
-@pytest.mark.parametrize("signed", [False, True])
+@matrix("binding", ["redirect", "post"])
+@matrix("signed", [False, True])
 async def test_the_contexts_are_asked_for(app: App, binding: str, signed: bool) -> None:
     saml = {"binding": binding, "postUrl": "https://idp.example/post", "signRequests": signed}
     peer = await company_of(app, **CLAIMS, saml=saml)

@@ -15,6 +15,7 @@ import pytest
 from tests.support.accounts import number_of, settle
 from tests.support.application import App, Reply
 from tests.support.factor_cells import ENROLLED, POLICIES, Cell, cells_of
+from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, oidc_provider, set_roles
 from tests.support.rows import add_row, change_rows
 from tests.support.second_factors import Person, person
@@ -110,8 +111,8 @@ WAYS: dict[str, Callable[[Cell, OidcProvider], Awaitable[Reply]]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("policy", POLICIES)
+@matrix("way", WAYS)
+@matrix("policy", POLICIES)
 async def test_every_cell_has_its_answer(app: App, policy: str, way: str) -> None:
     async with oidc_provider(app, vouches=True) as idp:
         await settle(app, idp.client, secondFactor=POLICIES[policy])

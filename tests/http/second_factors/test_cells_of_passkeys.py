@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import new_client, settle
 from tests.support.application import App
 from tests.support.factor_cells import ENROLLED, POLICIES, Cell, cells_of
+from tests.support.matrix import matrix
 from tests.support.passkeys import PUBLIC, signed_in
 from tests.support.rows import change_rows
 
@@ -30,7 +31,7 @@ async def answer(app: App, client: str, cell: Cell) -> str:
     return "in, due" if "secondFactorDue" in reply.data else "in"
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@matrix("policy", POLICIES)
 async def test_every_cell_has_its_answer(app: App, policy: str) -> None:
     client, answers = await new_client(app), {}
     for cell in cells_of(policy, "passkey"):

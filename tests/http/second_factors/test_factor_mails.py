@@ -10,6 +10,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.badges import OWN_PIN, PIN, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, member, oidc_provider
 from tests.support.rules import rule
@@ -65,7 +66,7 @@ async def test_a_reset_is_told_without_the_words_of_the_one_who_did_it(app: App,
 
 
 @rule("EMAIL-UNDO")
-@pytest.mark.parametrize("by", ["consent", "a User Admin's provider", "an Admin's provider"])
+@matrix("by", ["consent", "a User Admin's provider", "an Admin's provider"])
 async def test_an_identity_is_told_to_the_user_who_may_not_expect_it(app: App, by: str) -> None:
     async with oidc_provider(app, vouches=True) as company:
         ada = await member(app, company.client)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import Keys, settle, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.second_factors import OWN, Person, person
 from tests.support.system_admins import Phone
@@ -93,7 +94,7 @@ async def test_the_app_that_counts_does_so_until_the_next_one_is_confirmed(app: 
 
 
 @rule("SECOND-FACTOR-CHANGES")
-@pytest.mark.parametrize("act", ["add", "replace", "remove"])
+@matrix("act", ["add", "replace", "remove"])
 async def test_a_change_ends_the_other_sessions_and_all_trust(app: App, act: str) -> None:
     ada = await person(app)
     token = await ada.token()

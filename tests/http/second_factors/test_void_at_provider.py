@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.accounts import number_of, settle
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.people import oidc_provider
 from tests.support.rows import add_row, change_rows
 
@@ -14,8 +15,8 @@ pytestmark = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("policy", ["off", "optional", "required"])
-@pytest.mark.parametrize(("rp_id", "page"), [("former.example", "enrol"), ("localhost", "second-factor")])
+@matrix("policy", ["off", "optional", "required"])
+@matrix(("rp_id", "page"), [("former.example", "enrol"), ("localhost", "second-factor")])
 async def test_the_browser_goes_on_where_another_factor_is_enrolled(
     app: App, policy: str, rp_id: str, page: str
 ) -> None:

@@ -26,6 +26,7 @@ from tests.support.continued import (
     signed_in,
 )  # fmt: skip
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.second_factors import OWN, REQUIRED, Person, person
@@ -222,7 +223,7 @@ ENDS: tuple[End, ...] = (
 
 
 @rule("SESSION-FROM-SESSION")
-@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__.strip("_"))
+@matrix("end", ENDS, ids=lambda end: end.__name__.strip("_"))
 async def test_it_ends_with_the_session_that_it_came_from(app: App, end: End) -> None:
     ada, keys, visitor = await signed_in(app)
     child, code = await child_of(visitor, ada.client), await code_for(visitor, ada.client)
@@ -243,8 +244,8 @@ async def test_its_own_end_leaves_the_session_that_it_came_from(app: App) -> Non
 
 
 @rule("SESSION-FROM-SESSION")
-@pytest.mark.parametrize("of", ["the browser", "the app"])
-@pytest.mark.parametrize("act", ["sign-out-others", "password"])
+@matrix("of", ["the browser", "the app"])
+@matrix("act", ["sign-out-others", "password"])
 async def test_who_ends_all_others_ends_what_came_from_them(app: App, act: str, of: str) -> None:
     """Also what acts itself, where it came from one of them."""
     ada, keys, visitor = await signed_in(app)

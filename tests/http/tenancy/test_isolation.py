@@ -17,6 +17,7 @@ from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
 from tests.support.headsets import THINGS_OF_DEVICES
 from tests.support.machines import MACHINE_ROUTES
+from tests.support.matrix import matrix
 from tests.support.routes import ROUTES, filled
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
@@ -178,7 +179,7 @@ def without_request_id(reply: Reply) -> Any:
     return reply.json
 
 
-@pytest.mark.parametrize("place", PLACES)
+@matrix("place", PLACES)
 async def test_what_is_anothers_is_like_what_never_was(
     ours: Team, theirs: Team, own: Things, foreign: Things, place: str
 ) -> None:
@@ -205,7 +206,7 @@ async def test_what_is_anothers_is_like_what_never_was(
     assert await everything(ours.app) == before
 
 
-@pytest.mark.parametrize("place", FILTERS)
+@matrix("place", FILTERS)
 async def test_conditions_on_what_is_anothers_find_nothing(
     ours: Team, theirs: Team, own: Things, foreign: Things, place: str
 ) -> None:
@@ -227,7 +228,7 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@matrix("name", ORDERS)
 async def test_a_cursor_of_another_client_shows_ones_own(
     ours: Team, theirs: Team, own: Things, foreign: Things, name: str
 ) -> None:
@@ -256,7 +257,7 @@ async def test_no_one_finds_another_clients_text(ours: Team, theirs: Team, own: 
         assert not sides[0] & sides[1]
 
 
-@pytest.mark.parametrize("address", ADDRESSES, ids=" ".join)
+@matrix("address", ADDRESSES, ids=" ".join)
 async def test_anothers_address_is_like_one_that_never_was(
     ours: Team, theirs: Team, own: Things, foreign: Things, address: tuple[str, str]
 ) -> None:

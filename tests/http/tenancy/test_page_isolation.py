@@ -11,6 +11,7 @@ from tests.support.application import App, Reply
 from tests.support.forged_tokens import form_token
 from tests.support.graphql_operations import everything
 from tests.support.machines import new_account
+from tests.support.matrix import matrix
 from tests.support.routes import PAGES, filled
 from tests.support.single_sign_on import add_provider
 from tests.support.team import Team, new_team
@@ -81,7 +82,7 @@ async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: st
     assert await everything(ours.app) == before
 
 
-@pytest.mark.parametrize("page", NAMING, ids=" ".join)
+@matrix("page", NAMING, ids=" ".join)
 async def test_anothers_page_is_like_one_that_never_was(app: App, page: tuple[str, str]) -> None:
     ours, theirs = [await new_team(app) for _ in range(2)]
     own, foreign = [await named(team, page[1]) for team in (ours, theirs)]
@@ -91,13 +92,13 @@ async def test_anothers_page_is_like_one_that_never_was(app: App, page: tuple[st
         assert reply.status in (200, 302, 303, 400, 409), reply.text
 
 
-@pytest.mark.parametrize("act", ACTS)
+@matrix("act", ACTS)
 async def test_nothing_is_done_to_anothers_user(app: App, act: str) -> None:
     ours, theirs = [await new_team(app) for _ in range(2)]
     await refused(ours, "POST", _USER, await named(theirs), act)
 
 
-@pytest.mark.parametrize("act", MACHINE_ACTS)
+@matrix("act", MACHINE_ACTS)
 async def test_nothing_is_done_to_anothers_machine(app: App, act: str) -> None:
     ours, theirs = [await new_team(app) for _ in range(2)]
     await refused(ours, "POST", _MACHINE, await named(theirs, _MACHINE), act)

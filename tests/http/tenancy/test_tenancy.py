@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 ME = "/api/client/auth/me"
@@ -51,7 +52,7 @@ async def test_a_client_id_that_disagrees_is_forbidden(app: App) -> None:
 
 
 @rule("CLIENT-HEADER-NARROWS")
-@pytest.mark.parametrize("named", ODD)
+@matrix("named", ODD)
 async def test_odd_spellings_and_lists_are_refused(app: App, named: str) -> None:
     signed_in = await app.sign_in()
     headers = {"X-Client-ID": named}

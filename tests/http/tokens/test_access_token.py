@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import keys_of
 from tests.support.application import App
 from tests.support.forged_tokens import HEADER, b64, claims_of, hs256, minted, unb64
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 DAY = 86_400
@@ -74,15 +75,13 @@ async def test_token_expired_is_said_only_of_a_genuine_token(app: App) -> None:
     assert (await app.me(foreign)).code == "INVALID_TOKEN"
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+@matrix("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
 async def test_the_scheme_is_case_insensitive(app: App, scheme: str) -> None:
     token = (await app.sign_in()).data["token"]
     assert (await app.me(headers={"Authorization": f"{scheme} {token}"})).status == 200
 
 
-@pytest.mark.parametrize(
-    "form", ["Basic {}", "Token {}", "{}", "Bearer", "Bearer ", "Bearer{}", "Bearer {} {}", "JWT {}"]
-)
+@matrix("form", ["Basic {}", "Token {}", "{}", "Bearer", "Bearer ", "Bearer{}", "Bearer {} {}", "JWT {}"])
 async def test_another_scheme_is_no_bearer(app: App, form: str) -> None:
     token = (await app.sign_in()).data["token"]
     reply = await app.me(headers={"Authorization": form.format(token, token)})
@@ -100,7 +99,7 @@ async def test_no_credential_is_said_so(app: App) -> None:
     assert (reply.status, reply.code, reply.headers["www-authenticate"]) == (401, "UNAUTHENTICATED", "Bearer")
 
 
-@pytest.mark.parametrize("where", ["?token={}", "?access_token={}", "?Authorization=Bearer%20{}"])
+@matrix("where", ["?token={}", "?access_token={}", "?Authorization=Bearer%20{}"])
 async def test_a_token_in_the_address_is_none(app: App, where: str) -> None:
     token = (await app.sign_in()).data["token"]
     assert (await app.get("/api/client/auth/me" + where.format(token))).code == "UNAUTHENTICATED"
@@ -148,7 +147,7 @@ def changed(claims: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @rule("TOKEN-CLAIMS", "TOKEN-TIMES")
-@pytest.mark.parametrize("name", CLAIMS)
+@matrix("name", CLAIMS)
 async def test_claims_that_are_not_ours_are_refused_though_the_signature_is_good(app: App, name: str) -> None:
     claims = {**claims_of((await keys_of(app)).token)}
     assert (await app.me(minted(app, claims))).status == 200
@@ -171,7 +170,7 @@ async def test_an_issue_time_in_the_future_is_refused_beyond_a_minute(app: App) 
 
 
 @rule("TOKEN-SIZE")
-@pytest.mark.parametrize("member", ["exp", "id", "sid", "client", "iss", "x"])
+@matrix("member", ["exp", "id", "sid", "client", "iss", "x"])
 async def test_a_claim_given_twice_is_refused(app: App, member: str) -> None:
     claims = {**claims_of((await keys_of(app)).token), "x": 1}
     value = json.dumps(claims[member])
@@ -179,7 +178,7 @@ async def test_a_claim_given_twice_is_refused(app: App, member: str) -> None:
     assert (await app.me(minted(app, doubled))).code == "INVALID_TOKEN"
 
 
-@pytest.mark.parametrize(
+@matrix(
     "payload",
     [
         "",

@@ -11,6 +11,7 @@ import pytest
 from tests.support.accounts import keys_of
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.forged_tokens import Purpose, b64, claims_of, minted
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 Forge = Callable[[App, dict[str, Any], str], str]
@@ -57,7 +58,7 @@ HEADERS = keys_in_headers()
 
 
 @rule("TOKEN-ALGORITHM", "TOKEN-KEYS", "TOKEN-FORM", "TOKEN-NO-SECRET")
-@pytest.mark.parametrize("name", HEADERS)
+@matrix("name", HEADERS)
 async def test_a_header_that_differs_by_a_byte_is_refused_though_the_key_is_ours(app: App, name: str) -> None:
     claims = claims_of((await keys_of(app)).token)
     reply = await app.me(minted(app, claims, header=HEADERS[name]))
@@ -65,8 +66,8 @@ async def test_a_header_that_differs_by_a_byte_is_refused_though_the_key_is_ours
 
 
 @rule("TOKEN-ALGORITHM")
-@pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", "", " none", "none\\u0000", "null", "\\u006eone"])
-@pytest.mark.parametrize("signature", ["", "real", "zeros"])
+@matrix("alg", ["none", "None", "NONE", "nOnE", "", " none", "none\\u0000", "null", "\\u006eone"])
+@matrix("signature", ["", "real", "zeros"])
 async def test_no_spelling_of_none_passes(app: App, alg: str, signature: str) -> None:
     token = (await keys_of(app)).token
     _, payload, real = token.split(".")
@@ -134,7 +135,7 @@ SPELLINGS = spellings()
 
 
 @rule("REVOKE-BY-SESSION", "TOKEN-FORM", "TOKEN-SIZE", "BASE64URL-STRICT")
-@pytest.mark.parametrize("name", SPELLINGS)
+@matrix("name", SPELLINGS)
 async def test_another_spelling_of_a_token_is_no_token(app: App, name: str) -> None:
     token = (await keys_of(app)).token
     reply = await app.me(SPELLINGS[name](app, claims_of(token), token))

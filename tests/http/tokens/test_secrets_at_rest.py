@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by
 from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
+from tests.support.matrix import matrix
 from tests.support.rows import all_that_rests
 from tests.support.rules import rule
 
@@ -90,9 +91,7 @@ async def test_a_system_admin_can_end_a_users_sessions(app: App) -> None:
 
 
 @rule("NO-DEFAULT-ACCOUNT")
-@pytest.mark.parametrize(
-    ("name", "password"), [("admin", "admin"), ("admin", "password"), ("root", "root"), ("root", "")]
-)
+@matrix(("name", "password"), [("admin", "admin"), ("admin", "password"), ("root", "root"), ("root", "")])
 async def test_there_is_no_account_that_no_one_made(app: App, name: str, password: str) -> None:
     reply = await app.post("/api/admin/auth/sign-in", {"username": name, "password": password})
     assert reply.code in ("INVALID_CREDENTIALS", "VALIDATION_ERROR")

@@ -12,6 +12,7 @@ from tests.support.accounts import keys_of
 from tests.support.application import App, Reply, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forged_tokens import Purpose, claims_of, minted, rotate, signed, unb64
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 SKEW = 60
@@ -39,12 +40,12 @@ async def shown(app: App, purpose: Purpose, **changes: Any) -> Reply:
     return await app.get("/api/admin/auth/me", token=signed(app, purpose, {**claims, **changes}))
 
 
-PURPOSES = pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
+PURPOSES = matrix("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
 
 
 @rule("TOKEN-TIMES")
 @PURPOSES
-@pytest.mark.parametrize(("ahead", "is_good"), NOT_BEFORE)
+@matrix(("ahead", "is_good"), NOT_BEFORE)
 async def test_a_token_is_good_from_its_nbf_on_give_or_take_a_minute(
     app: App, purpose: Purpose, ahead: int, is_good: bool
 ) -> None:
@@ -56,8 +57,8 @@ async def test_a_token_is_good_from_its_nbf_on_give_or_take_a_minute(
 
 
 @PURPOSES
-@pytest.mark.parametrize("claim", ["nbf", "iat", "exp"])
-@pytest.mark.parametrize("value", WRONG, ids=repr)
+@matrix("claim", ["nbf", "iat", "exp"])
+@matrix("value", WRONG, ids=repr)
 async def test_a_time_that_is_no_whole_number_is_refused(app: App, purpose: Purpose, claim: str, value: Any) -> None:
     reply = await shown(app, purpose, **{claim: value})
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")

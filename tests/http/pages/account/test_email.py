@@ -9,6 +9,7 @@ from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
 from tests.support.email_changes import confirm, until_idle
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.mail, pytest.mark.still, pytest.mark.one_store]
 PATH = "/account/email"
@@ -42,7 +43,7 @@ async def test_a_taken_address_looks_the_same(app: App) -> None:
     assert f"We sent a link to {bob.email}." in (await ada.visitor.follow(page)).text
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("email", "password", "status", "problems"),
     [
         ("", "", 400, ["Required", "Required"]),

@@ -8,6 +8,7 @@ from tests.support.account_pages import PAGES, person, signed_in
 from tests.support.accounts import new_client, settle
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.second_factors import enrolled
 from tests.support.second_factors import person as due_person
 from tests.support.team import Team
@@ -27,7 +28,7 @@ async def guess(app: App, email: str, client: str, times: int = 1) -> None:
         await app.sign_in(email, "not-the-password", client=client)
 
 
-@pytest.mark.parametrize("path", PAGES)
+@matrix("path", PAGES)
 async def test_every_page_is_in_the_menu_and_marks_itself(app: App, path: str) -> None:
     visitor = await Visitor(app).signed_in()
     page = await visitor.get(f"/account{path}")
@@ -38,7 +39,7 @@ async def test_every_page_is_in_the_menu_and_marks_itself(app: App, path: str) -
     assert len(page.tree.xpath("//main")) == 1
 
 
-@pytest.mark.parametrize(("email", "is_shown"), [("admin", True), ("user-admin", True), ("viewer", False)])
+@matrix(("email", "is_shown"), [("admin", True), ("user-admin", True), ("viewer", False)])
 async def test_the_console_is_shown_to_those_whom_it_opens(app: App, email: str, *, is_shown: bool) -> None:
     page = await (await Visitor(app).signed_in(f"{email}@acme.example")).get("/account/profile")
     assert bool(page.tree.xpath("//nav//a[@href='/console']")) is is_shown

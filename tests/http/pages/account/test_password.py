@@ -7,6 +7,7 @@ import pytest
 from tests.support.account_pages import person, signed_in
 from tests.support.accounts import new_client, settle
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.people import oidc_provider
 from tests.support.visitor import Visitor
 
@@ -43,7 +44,7 @@ async def test_the_rules_are_said_before_anything_is_typed(app: App) -> None:
     assert (email.get("value"), email.get("autocomplete"), email.get("readonly")) == (ada.email, "username", "readonly")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("current", "new", "status", "problems"),
     [
         ("", "", 400, {"currentPassword": "Required", "newPassword": "Required"}),

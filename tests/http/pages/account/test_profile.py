@@ -9,6 +9,7 @@ import pytest
 from tests.support.account_pages import person, signed_in
 from tests.support.accounts import settle, trail
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.people import user_of
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
@@ -41,7 +42,7 @@ async def test_what_is_the_same_is_not_recorded(app: App) -> None:
     assert len(await trail(app, ada.client)) == before
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("name", "problem"),
     [
         ("x" * 101, "Must have at most 100 characters"),

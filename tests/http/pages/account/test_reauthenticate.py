@@ -7,6 +7,7 @@ import pytest
 from tests.support.account_pages import Person, person
 from tests.support.accounts import settle, trail
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.second_factors import Person as Holder
 from tests.support.second_factors import enrolled
 from tests.support.visitor import Page, Visitor
@@ -67,7 +68,7 @@ async def test_a_recovery_code_does_too(app: App) -> None:
     assert page.location == "/account/devices"
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("typed", "problem"),
     [
         ({"currentPassword": "wrong"}, "The current password is not right"),
@@ -90,7 +91,7 @@ async def test_a_wrong_answer_asks_again_and_keeps_nothing_secret(
     assert page.location == "/account/codes"
 
 
-@pytest.mark.parametrize("foreign", ["https://evil.example", "//evil.example", "/account/../x", PATH, "/sign-out", ""])
+@matrix("foreign", ["https://evil.example", "//evil.example", "/account/../x", PATH, "/sign-out", ""])
 async def test_it_leads_back_to_a_page_of_the_account_or_a_console_alone(app: App, foreign: str) -> None:
     ada = await person(app)
     page = await asked(ada.visitor, foreign)

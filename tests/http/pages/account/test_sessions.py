@@ -9,6 +9,7 @@ import pytest
 from tests.support.account_pages import Person, person, signed_in
 from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.visitor import Page
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
@@ -111,7 +112,7 @@ async def test_ending_the_own_session_signs_out(app: App) -> None:
     assert (await ada.visitor.follow(page)).heading == "You are signed out"
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("user_agent", "words"),
     [
         (FIREFOX, "Firefox on Windows"),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_user, trail
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -80,7 +81,7 @@ async def test_page_by_page(app: App) -> None:
     assert any("Paged" in each for each in sentences(page))
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("query", "problem"),
     [
         ("person=nobody%40acme.example", "No user here has this e-mail address"),
@@ -99,7 +100,7 @@ async def test_what_is_no_filter_stands_beside_its_field(app: App, query: str, p
     assert page.tree.xpath(f"//*[@id='{field}'][@aria-invalid='true'][@aria-describedby='{field}-error']")
 
 
-@pytest.mark.parametrize("query", ["after=x", "from=1&from=2", "event=" + "x" * 101])
+@matrix("query", ["after=x", "from=1&from=2", "event=" + "x" * 101])
 async def test_what_no_form_of_ours_sends(app: App, query: str) -> None:
     assert (await (await admin(app)).get(f"{PATH}?{query}")).status == 400
 
@@ -118,7 +119,7 @@ async def test_the_filtered_trail_as_a_file(app: App, form: str, kind: str) -> N
     assert (await trail(app, "acme"))[-1].event == "audit_exported"
 
 
-@pytest.mark.parametrize("query", ["", "format=exe", "format=csv&from=x", "format=csv&person=nobody%40x.example"])
+@matrix("query", ["", "format=exe", "format=csv&from=x", "format=csv&person=nobody%40x.example"])
 async def test_no_file_of_what_there_is_not(app: App, query: str) -> None:
     visitor = await admin(app)
     before = len(await trail(app, "acme"))

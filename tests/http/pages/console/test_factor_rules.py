@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_client, settle
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.second_factors import REQUIRED, Person, enrolled, person
 from tests.support.visitor import Page, Visitor
 
@@ -92,7 +93,7 @@ async def test_trust_that_ends_is_counted(app: App) -> None:
         assert changes(page) == [f"A browser stays trusted for 1 day{count}"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("typed", "field", "problem"),
     [
         ({"secondFactor__policy": "all"}, "secondFactor.policy", "Choose one of the list"),

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.machines import new_account, new_key, of_client
+from tests.support.matrix import matrix
 from tests.support.params import some_of
 from tests.support.visitor import Page, Visitor
 
@@ -47,7 +48,7 @@ async def a_machine(app: App) -> int:
     return app.ids["machine"]
 
 
-@pytest.mark.parametrize("text", some_of(NAMES, *NAMES[::4]))
+@matrix("text", some_of(NAMES, *NAMES[::4]))
 async def test_a_users_name_and_browser(app: App, text: str) -> None:
     app.clock.advance(3600)
     visitor = await Visitor(app).signed_in("admin@acme.example")
@@ -60,7 +61,7 @@ async def test_a_users_name_and_browser(app: App, text: str) -> None:
         assert " ".join(text.split()) in page.text
 
 
-@pytest.mark.parametrize("text", some_of(HOSTILE, *HOSTILE[::4]))
+@matrix("text", some_of(HOSTILE, *HOSTILE[::4]))
 async def test_a_query(app: App, text: str) -> None:
     app.clock.advance(3600)
     visitor = await Visitor(app).signed_in("admin@acme.example")
@@ -74,7 +75,7 @@ async def test_a_query(app: App, text: str) -> None:
         assert is_clean(page)
 
 
-@pytest.mark.parametrize("text", some_of(HOSTILE, *HOSTILE[::4]))
+@matrix("text", some_of(HOSTILE, *HOSTILE[::4]))
 async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
     app.clock.advance(3600)
     visitor = await Visitor(app).signed_in("admin@acme.example")
@@ -102,7 +103,7 @@ async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
         assert any(text.strip() in value for value in kept)
 
 
-@pytest.mark.parametrize("text", some_of(NAMES, *NAMES[::4]))
+@matrix("text", some_of(NAMES, *NAMES[::4]))
 async def test_a_clients_name_and_contact_line(app: App, text: str) -> None:
     app.clock.advance(3600)
     visitor = await Visitor(app).signed_in("admin@globex.example")
@@ -113,7 +114,7 @@ async def test_a_clients_name_and_contact_line(app: App, text: str) -> None:
         assert is_clean(page)
 
 
-@pytest.mark.parametrize("text", some_of(NAMES, *NAMES[::4]))
+@matrix("text", some_of(NAMES, *NAMES[::4]))
 async def test_what_is_said_of_a_machine_and_its_key(app: App, text: str) -> None:
     app.clock.advance(3600)
     visitor = await Visitor(app).signed_in("admin@acme.example")

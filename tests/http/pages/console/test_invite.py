@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -84,7 +85,7 @@ async def test_fifty_lines_are_taken_and_one_more_is_not(app: App) -> None:
     assert "50 of 50 invited" in page.text
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("people", "status", "problem"),
     [
         ("", 400, "Enter an e-mail address"),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.accounts import trail
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.provider_wizard import Wizard, facts, flow_cookies, metadata_of, wizard
@@ -153,7 +154,7 @@ async def test_what_is_wrong_is_named(app: App, op: Op, change: dict[str, Any], 
     assert words in page.tree.xpath("string(//*[contains(@class, 'notice-bad')])")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("members", "words"),
     [
         ({"now_ms": 1_800_000_600_000}, "future"),

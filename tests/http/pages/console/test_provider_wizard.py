@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.domain_claims import vouch_for
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
@@ -54,7 +55,7 @@ async def test_all_kinds_can_be_chosen(app: App) -> None:
     assert chosen == set(PRESETS)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@matrix("preset", PRESETS)
 async def test_our_values_are_known_before_it_is_made(app: App, preset: str) -> None:
     new = await wizard(app, name())
     page = await new.visitor.get(f"{NEW}?preset={preset}&name={new.name}")
@@ -76,7 +77,7 @@ def _ids(tree: object) -> list[str]:
     return [str(one).removeprefix("our-") for one in tree.xpath("//code[starts-with(@id, 'our-')]/@id")]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@matrix("preset", PRESETS)
 async def test_the_name_that_people_see_begins_with_one_that_fits(app: App, preset: str) -> None:
     new = await wizard(app, name())
     page = await new.visitor.get(f"{NEW}?preset={preset}&name={new.name}&step=theirs")

@@ -13,6 +13,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.client_assertions import ec_key, public_set
 from tests.support.envelope import check_refusal
 from tests.support.machines import OWN, SCANNER, machine, new_account, of_client
+from tests.support.matrix import matrix
 from tests.support.second_factors import Person, person
 from tests.support.visitor import Page, Visitor
 
@@ -169,7 +170,7 @@ async def test_its_data_change_and_the_scopes_stay(app: App) -> None:
     assert (await shown(app, client, account["id"]))["jwks"] is None
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("typed", "field"),
     [
         ({"name": "Not A Name"}, "name"),
@@ -196,7 +197,7 @@ async def test_what_is_wrong_stands_beside_its_field(app: App, typed: dict[str, 
     assert (await app.get(of_client(client), token=await app.admin_token())).data["items"] == []
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("typed", "status"),
     [({"expiresInDays": "0"}, 400), ({"expiresInDays": "367"}, 400), ({"expiresInDays": "x"}, 400),
      ({"kind": "token"}, 400), ({"label": "x" * 101}, 400)],
@@ -245,7 +246,7 @@ async def test_an_admin_offers_user_admin_and_never_admin(app: App) -> None:
     assert page.tree.xpath("//*[@name='roleUserAdmin']")
 
 
-@pytest.mark.parametrize("name", ["", "vouch", "Make"])
+@matrix("name", ["", "vouch", "Make"])
 async def test_an_act_that_there_is_not(app: App, name: str) -> None:
     visitor, client = await admin(app)
     path = path_of((await new_account(app, client))["id"])

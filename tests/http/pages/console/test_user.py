@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.accounts import new_user, settle, trail
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -82,7 +83,7 @@ async def test_a_user_admin_is_not_offered_what_rank_forbids(app: App) -> None:
     assert (page.status, page.problems) == (403, ["Only an Admin grants or takes the role Admin"])
 
 
-@pytest.mark.parametrize("act", ["roles", "details", "deactivate", "reset", "invite", "end-sessions"])
+@matrix("act", ["roles", "details", "deactivate", "reset", "invite", "end-sessions"])
 async def test_what_is_not_offered_is_refused_when_it_is_posted(app: App, act: str) -> None:
     visitor = await Visitor(app).signed_in("user-admin@acme.example")
     number, email = await new_user(app)
@@ -210,7 +211,7 @@ async def test_where_no_one_uses_a_password_no_reset_is_offered(app: App) -> Non
         await settle(app, "acme", passwordSignIn=True)
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "01", "1e3", "999999999", "9" * 30, "x", "%2e%2e", "1;2"])
+@matrix("number", ["0", "-1", "01", "1e3", "999999999", "9" * 30, "x", "%2e%2e", "1;2"])
 async def test_what_is_no_user_is_not_there(app: App, number: str) -> None:
     page = await (await admin(app)).get(f"/console/users/{number}")
     assert (page.status, page.heading) == (404, "This page does not exist")
@@ -228,7 +229,7 @@ async def test_a_user_of_another_client_is_not_there(app: App) -> None:
     assert (await theirs.get(path_of(other))).text == before
 
 
-@pytest.mark.parametrize("act", ["", "delete", "Roles"])
+@matrix("act", ["", "delete", "Roles"])
 async def test_an_act_that_there_is_not_changes_nothing(app: App, act: str) -> None:
     visitor, (number, _) = await admin(app), await new_user(app)
     path = path_of(number)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.roles import ROLES
 from tests.support.visitor import Page, Visitor
 
@@ -27,7 +28,7 @@ async def test_all_of_the_client_and_no_one_else(app: App) -> None:
     assert "Admin Tester (you)" in page.text
 
 
-@pytest.mark.parametrize("role", ROLES)
+@matrix("role", ROLES)
 async def test_a_role_is_a_filter(app: App, role: str) -> None:
     page = await (await admin(app, "globex")).get(f"/console/users?role={role.replace(' ', '+')}")
     assert names(page) == [f"{role.lower().replace(' ', '-').title()} Tester"]
@@ -69,7 +70,7 @@ async def test_page_by_page_each_user_once(app: App) -> None:
     assert sorted(seen) == [f"Page {number:02} Paged" for number in range(60)]
 
 
-@pytest.mark.parametrize(
+@matrix(
     "query", ["role=Owner", "state=gone", "sort=AGE", "after=nonsense", "q=" + "x" * 201, "q=a&q=b", "q=%00", "q=%FF"]
 )
 async def test_what_is_no_filter_is_a_page_that_says_so(app: App, query: str) -> None:

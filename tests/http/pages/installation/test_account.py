@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.console import TEN_MINUTES, act, prove
+from tests.support.matrix import matrix
 from tests.support.system_admins import Phone, SystemAdmin, another, enrolled, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
@@ -139,7 +140,7 @@ async def test_where_a_second_factor_is_required_one_can_add_it_and_do_nothing_e
         await strong.send("PATCH", "/api/admin/settings", {"secondFactorRequired": False})
 
 
-@pytest.mark.parametrize("secret", ["<b>", "A" * 65, "lower", "A B"])
+@matrix("secret", ["<b>", "A" * 65, "lower", "A B"])
 async def test_a_secret_that_is_made_up_is_not_shown(app: App, secret: str) -> None:
     _, visitor = await someone(app)
     page = await act(visitor, ACCOUNT, act="confirm", secret=secret, factorOtp="1", factorPassword="x")

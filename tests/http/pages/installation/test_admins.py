@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.console import TEN_MINUTES, act, prove
+from tests.support.matrix import matrix
 from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
@@ -88,14 +89,14 @@ async def test_what_one_may_not_do_to_oneself(app: App) -> None:
         assert (page.status, "your own" in page.problems[0]) == (409, True)
 
 
-@pytest.mark.parametrize("number", ["", "0", "-1", "99999", "1e3", "٣", "9" * 30])
-@pytest.mark.parametrize("what", ["disable", "password"])
+@matrix("number", ["", "0", "-1", "99999", "1e3", "٣", "9" * 30])
+@matrix("what", ["disable", "password"])
 async def test_one_who_does_not_exist_is_not_found(app: App, what: str, number: str) -> None:
     visitor = await Visitor(app).system_admin()
     assert (await act(visitor, ADMINS, act=what, id=number)).status == 404
 
 
-@pytest.mark.parametrize("what", ["make", "disable", "enable", "password", "factor", "end"])
+@matrix("what", ["make", "disable", "enable", "password", "factor", "end"])
 async def test_every_act_wants_a_fresh_password(app: App, what: str) -> None:
     one = await other(app)
     visitor = await Visitor(app).system_admin()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.console import TEN_MINUTES, act, prove
+from tests.support.matrix import matrix
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.one_store
@@ -81,7 +82,7 @@ async def test_a_client_is_made_and_leads_to_the_invitation_of_its_admin(app: Ap
     assert accepted.data["user"]["roles"] == ["Admin"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("identifier", "name", "field"),
     [("", "X", "identifier"), ("a", "X", "identifier"), ("Acme Corp", "X", "identifier"), ("-x", "X", "identifier"),
      ("xyz", "", "name"), ("xyz", "a\nb", "name"), ("xyz", "x" * 201, "name"), ("xyz", "x" * 301, "name")],
@@ -200,13 +201,13 @@ async def test_its_users_and_providers_are_shown(app: App) -> None:
     assert not page.tree.xpath("//main//form")
 
 
-@pytest.mark.parametrize("client", ["nowhere", "999999", "0", "ä", "acme%00"])
+@matrix("client", ["nowhere", "999999", "0", "ä", "acme%00"])
 async def test_a_client_that_does_not_exist_is_not_found(app: App, client: str) -> None:
     visitor = await Visitor(app).system_admin()
     assert (await visitor.get(f"{CLIENTS}/{client}")).status in (400, 404)
 
 
-@pytest.mark.parametrize("what", ["", "x", "invite "])
+@matrix("what", ["", "x", "invite "])
 async def test_an_act_that_does_not_exist_changes_nothing(app: App, what: str) -> None:
     visitor = await Visitor(app).system_admin()
     page = await act(visitor, f"{CLIENTS}/acme", act=what)
@@ -214,7 +215,7 @@ async def test_an_act_that_does_not_exist_changes_nothing(app: App, what: str) -
     assert await state_of(app, f"{CLIENTS}/acme") == {"suspended": False, "marked": False}
 
 
-@pytest.mark.parametrize("email", ["", "x", "a b@acme.example", "author@acme.example"])
+@matrix("email", ["", "x", "a b@acme.example", "author@acme.example"])
 async def test_an_invitation_that_cannot_be_is_refused(app: App, email: str) -> None:
     visitor = await Visitor(app).system_admin()
     path = f"{CLIENTS}/acme"

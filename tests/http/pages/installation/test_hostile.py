@@ -8,6 +8,7 @@ from tests.http.pages.test_hostile_strings import HARMLESS, check
 from tests.support.application import PASSWORD, App
 from tests.support.console import act
 from tests.support.hostile_texts import STRINGS
+from tests.support.matrix import matrix
 from tests.support.system_admins import another, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
@@ -41,7 +42,7 @@ async def test_what_is_typed(app: App) -> None:
             check(page, usual[place], text)
 
 
-@pytest.mark.parametrize("where", ["clients?q", "admins?q", "clients/acme?show=users&q", "audit?client", "audit?admin"])
+@matrix("where", ["clients?q", "admins?q", "clients/acme?show=users&q", "audit?client", "audit?admin"])
 async def test_what_stands_in_the_query(app: App, where: str) -> None:
     visitor = await Visitor(app).system_admin()
     path, _, name = f"{ROOT}/{where}".rpartition("?" if "&" not in where else "&")

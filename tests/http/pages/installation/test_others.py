@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.console import TEN_MINUTES, act, prove
+from tests.support.matrix import matrix
 from tests.support.system_admins import another, enrolled, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
@@ -60,7 +61,7 @@ async def test_the_key_of_forms_can_be_voided_from_a_form(app: App) -> None:
     assert (await act(visitor, KEYS, act="rotate", purpose="forms")).status == 303
 
 
-@pytest.mark.parametrize(("path", "fields"), [
+@matrix(("path", "fields"), [
     (KEYS, {"act": "rotate", "purpose": "forms"}),
     (KEYS, {"act": "at-once", "key": "nothing"}),
     (SETTINGS, {"adminAddresses": ""}),
@@ -89,7 +90,7 @@ async def test_who_is_throttled_is_let_go(app: App) -> None:
     assert (await act(visitor, THROTTLES, act="all")).status == 303
 
 
-@pytest.mark.parametrize(("fields", "status"), [
+@matrix(("fields", "status"), [
     ({}, 400),
     ({"email": "a@b.example"}, 400),
     ({"client": "acme"}, 400),
@@ -157,7 +158,7 @@ async def test_the_trail_is_shown_by_client_admin_event_and_day(app: App) -> Non
     assert rows(await visitor.get(f"{AUDIT}?from=2001-01-01"))
 
 
-@pytest.mark.parametrize(("query", "field"), [
+@matrix(("query", "field"), [
     ("client=nowhere", "client"), ("admin=nobody", "admin"), ("event=x", "event"), ("from=yesterday", "from"),
     ("from=2026-13-01", "from"), ("to=x", "to"), ("from=2027-01-02&to=2027-01-01", "to"),
 ])  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App, running
+from tests.support.matrix import matrix
 from tests.support.routes import PAGES, ROUTES, Route, filled
 from tests.support.visitor import Visitor
 
@@ -39,7 +40,7 @@ async def test_the_cookie_of_system_admins_opens_nothing_of_the_api(app: App) ->
     assert (await visitor.get("/installation")).status == 200
 
 
-@pytest.mark.parametrize("route", OURS, ids=name)
+@matrix("route", OURS, ids=name)
 async def test_no_other_credential_opens_a_page_of_the_installation(app: App, route: Route) -> None:
     if route.path in OPEN:
         return

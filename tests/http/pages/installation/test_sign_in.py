@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.system_admins import Phone, SystemAdmin, another, enrolled, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
@@ -50,7 +51,7 @@ async def test_on_https_the_cookie_is_for_this_host_alone(app: App, secure: App)
     assert line.endswith("; Path=/; HttpOnly; SameSite=Strict; Secure")
 
 
-@pytest.mark.parametrize(("username", "password"), [("root", "wrong"), ("nobody", PASSWORD), ("root", " ")])
+@matrix(("username", "password"), [("root", "wrong"), ("nobody", PASSWORD), ("root", " ")])
 async def test_a_wrong_name_and_a_wrong_password_look_alike(app: App, username: str, password: str) -> None:
     page = await try_in(Visitor(app), username, password)
     assert (page.status, page.problems, page.title.startswith("Error: ")) == (401, [WRONG], True)
@@ -81,7 +82,7 @@ async def test_a_code_is_asked_for_in_a_second_step(app: App) -> None:
     assert (await visitor.get(OVERVIEW)).status == 200
 
 
-@pytest.mark.parametrize("challenge", ["", "x", "A" * 300])
+@matrix("challenge", ["", "x", "A" * 300])
 async def test_a_second_step_that_is_made_up_begins_anew(app: App, challenge: str) -> None:
     me, phone = await with_factor(app)
     visitor = Visitor(app)
@@ -111,7 +112,7 @@ async def test_one_comes_back_to_the_page_that_was_asked_for_and_nowhere_else(ap
     assert (signed_in.status, signed_in.location) == (303, "/installation?a=b")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "address",
     ["//evil.example", "https://evil.example", "/account", "/installation//evil", "/installation/../account",
      "/installation\\evil", "/installationx", "/installation%0d%0aX:y", "javascript:alert(1)", "installation"],

@@ -12,6 +12,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.authenticator import Altered, Authenticator
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.passkeys import AUTH, COOKIE, ORIGIN, PUBLIC, Holder, with_passkey
 from tests.support.second_factors import SIGN_IN, person
 from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_typed
@@ -136,7 +137,7 @@ async def test_it_is_enrolled_on_the_way(app: App) -> None:
     assert list(page.links()) == ["Recovery code", "Begin again"]
 
 
-@pytest.mark.parametrize("methods", [["passkey"], ["totp"], ["totp", "passkey"]])
+@matrix("methods", [["passkey"], ["totp"], ["totp", "passkey"]])
 async def test_only_what_the_client_allows_is_offered(app: App, methods: list[str]) -> None:
     someone = await person(app, secondFactor={"policy": "required", "graceDays": 0, "methods": methods})
     visitor, page = await password_typed(someone, visitor=browser_of(app))

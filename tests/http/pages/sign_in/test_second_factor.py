@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.second_factors import Person, person
 from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_typed, person_enrolled
@@ -155,7 +156,7 @@ async def test_a_trusted_browser_is_not_asked_while_its_days_last(app: App, ada:
     assert not page.tree.xpath("//input[@name='trust']")
 
 
-@pytest.mark.parametrize("path", [FACTOR, ENROL, CODES])
+@matrix("path", [FACTOR, ENROL, CODES])
 async def test_without_a_challenge_nothing_is_there(app: App, path: str) -> None:
     page = await Visitor(app).get(path)
     if path == CODES:
