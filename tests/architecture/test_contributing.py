@@ -160,7 +160,7 @@ def test_the_example_of_a_kind_is_one() -> None:
     assert made["KIND"].body().__struct_encode_fields__ == ("address", "clientSecret")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("recipe", "module"),
     [
         ("Add a kind of provider", "new_kind"),

@@ -216,7 +216,7 @@ def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) 
     assert "tests that start programs, or on PostgreSQL; ./dev test runs them" in said
 
 
-@pytest.mark.parametrize(("failed", "named"), [(0, False), (1, True), (25, True), (26, False)])
+@matrix(("failed", "named"), [(0, False), (1, True), (25, True), (26, False)])
 def test_what_failed_is_named_for_a_second_run_unless_it_is_much(tmp_path: Path, failed: int, named: bool) -> None:
     file = tmp_path / "failed"
     config: Any = SimpleNamespace(getoption=lambda _: file, args=[])
@@ -244,7 +244,7 @@ run_tests() {
 """
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("first", "second", "status", "says"),
     [
         (0, 0, 0, ""),

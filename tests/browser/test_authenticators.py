@@ -13,6 +13,7 @@ from tests.browser.pages import LOADED, Setup, heading, open_, press, set_up
 from tests.browser.passkey_states import made
 from tests.browser.passkeys import PASSKEY, authenticator, credentials, named, offered, present
 from tests.browser.step_states import REQUIRED, new_one, password_typed
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.usefixtures("afresh")
 REFUSED = "This passkey does not sign you in here."
@@ -25,7 +26,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 
 @pytest.mark.endurance
-@pytest.mark.parametrize("bit", ["isBogusSignature", "isBadUV", "isBadUP"])
+@matrix("bit", ["isBogusSignature", "isBadUV", "isBadUP"])
 def test_an_answer_that_lies_is_refused_and_a_right_one_gets_in(setup: Setup, browser: Chromium, bit: str) -> None:
     key = authenticator(browser)
     one = made(setup, browser)
@@ -52,7 +53,7 @@ def _shown(browser: Chromium, key: str) -> None:
     browser.until(f"!window.before && {LOADED}")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("different", "badge"),
     [
         ({"transport": "usb"}, "On one device"),

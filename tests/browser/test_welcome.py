@@ -12,6 +12,7 @@ import pytest
 
 from manifest_auth.runtime.clock import Clock
 from tests.browser.driver import Chromium
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
@@ -138,7 +139,7 @@ def submit_when_ready(browser: Chromium, password: str) -> None:
     browser.until(IN)
 
 
-@pytest.mark.parametrize("fragment", ["#made-up", "#%", "#<script>alert(1)</script>", "#" + "x" * 3000])
+@matrix("fragment", ["#made-up", "#%", "#<script>alert(1)</script>", "#" + "x" * 3000])
 def test_a_link_that_does_not_work_says_so(setup: Setup, browser: Chromium, fragment: str) -> None:
     browser.open(f"{setup.server.base}/welcome{fragment}")
     refused(browser, "Too long" if len(fragment) > 100 else OVER)

@@ -10,6 +10,7 @@ from graphql import GraphQLError, parse
 from manifest_auth.api.graphql import execution, limits, routes
 from manifest_auth.api.graphql.schema import SCHEMA
 from tests.support.application import App
+from tests.support.matrix import matrix
 
 COSTS = [
     ("{ me { id } }", {}, 2),
@@ -41,7 +42,7 @@ def counted(text: str, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatc
     limits.check_cost(SCHEMA, parse(text), None, variables)
 
 
-@pytest.mark.parametrize(("text", "variables", "expected"), COSTS)
+@matrix(("text", "variables", "expected"), COSTS)
 def test_a_document_costs_its_fields_times_the_items(
     text: str, variables: dict[str, Any], expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

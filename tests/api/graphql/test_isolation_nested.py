@@ -64,7 +64,7 @@ async def everything_below(lived: tuple[Team, Things], way: str, monkeypatch: py
     return await team.send("Admin", document(way, selection(kind, WAYS[way])), **ARGUMENTS[way](have))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@matrix("way", WAYS)
 async def test_everything_below_is_ones_own(
     lived: tuple[Team, Things], theirs: Team, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +129,7 @@ async def id_of(team: Team) -> int:
     return int((await team.ask("Viewer", "{ me { client { id } } }"))["client"]["id"])
 
 
-@pytest.mark.parametrize("pointer", _pointers())
+@matrix("pointer", _pointers())
 async def test_a_row_that_points_across_leads_nowhere(
     lived: tuple[Team, Things], theirs: Team, pointer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,7 +96,7 @@ BEFORE_VALIDATION = {
 
 
 @rule("GRAPHQL-LIMITS")
-@pytest.mark.parametrize("name", BEFORE_VALIDATION)
+@matrix("name", BEFORE_VALIDATION)
 async def test_what_is_over_a_limit_is_neither_validated_nor_run(app: App, calls: Calls, name: str) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     accept = {"Accept": "application/graphql-response+json"}
@@ -119,7 +119,7 @@ CYCLES = {
 
 
 @rule("GRAPHQL-VALIDATION")
-@pytest.mark.parametrize("name", CYCLES)
+@matrix("name", CYCLES)
 async def test_fragments_that_spread_themselves_are_refused(app: App, calls: Calls, name: str) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     reply = await app.graphql(CYCLES[name], token)

@@ -25,8 +25,8 @@ from tests.support.vouched_domains import domain_counts
 
 pytestmark = pytest.mark.one_store
 
-EVERY_PATH = pytest.mark.parametrize("path", PATHS)
-WITHOUT_GROUPS = pytest.mark.parametrize("path", [path for path in PATHS if path != "groups"])
+EVERY_PATH = matrix("path", PATHS)
+WITHOUT_GROUPS = matrix("path", [path for path in PATHS if path != "groups"])
 
 
 @contextlib.asynccontextmanager

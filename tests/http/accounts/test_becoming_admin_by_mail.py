@@ -12,6 +12,7 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.email_changes import until_idle
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 from tests.support.people import oidc_provider, user_of
 from tests.support.planted_accounts import CHOSEN, PATHS, PlantedAccount, planted_account
 from tests.support.secret_keys import SECRET_KEY
@@ -22,7 +23,7 @@ from tests.support.vouched_domains import domain_counts
 pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 
 
-@pytest.mark.parametrize("path", ["set_user_roles", "admin_plane", "restored"])
+@matrix("path", ["set_user_roles", "admin_plane", "restored"])
 async def test_the_link_is_mailed_and_never_shown(app: App, mail_server: MailServer, path: str, tmp_path: Path) -> None:
     mail_server.mails.clear()
     client = await new_client(app)

@@ -9,6 +9,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.email_changes import ask_own, confirm, mails_by_recipient, person, undo, until_idle
 from tests.support.envelope import check_success
 from tests.support.mail_server import MailServer, Received
+from tests.support.matrix import matrix
 from tests.support.people import set_roles
 from tests.support.rules import rule
 from tests.support.team import Team
@@ -137,9 +138,7 @@ async def test_a_change_of_the_default_counts_from_the_next_e_mail_on(app: App, 
 
 
 @rule("OUTGOING")
-@pytest.mark.parametrize(
-    "name", ["日本\r\nBcc: eve@evil.example", "Acme\nSubject: x", "A\u2028B", "100 % %(x)s {link}"]
-)
+@matrix("name", ["日本\r\nBcc: eve@evil.example", "Acme\nSubject: x", "A\u2028B", "100 % %(x)s {link}"])
 async def test_a_name_of_a_client_adds_no_header(app: App, mail_server: MailServer, name: str) -> None:
     """Names with line breaks are refused; whatever else is in one is text."""
     team = await client_of(app, "ja")

@@ -78,7 +78,7 @@ async def test_a_user_admin_reaches_no_admins_account_by_rest_either(team: Team)
     assert (await team.app.me(boss.token)).status == 200
 
 
-@pytest.mark.parametrize("name", ON_SOMEBODY)
+@matrix("name", ON_SOMEBODY)
 async def test_a_user_admin_does_nothing_to_an_admin_who_is_deactivated(team: Team, name: str) -> None:
     asleep, _ = await new_user(team.app, team.client, roles=["Admin", "Viewer"])
     await team.ask("Admin", DEACTIVATE, id=asleep)
@@ -200,8 +200,8 @@ async def test_the_last_active_admin_stays(team: Team) -> None:
 
 
 @rule("RANK")
-@pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("act", ["deactivate", "demote"])
+@matrix("count", [2, 3])
+@matrix("act", ["deactivate", "demote"])
 async def test_of_admins_who_remove_each_other_at_once_one_stays(team: Team, act: str, count: int) -> None:
     """With three, the second is no Admin any more when the turn comes, though the third would be left."""
     client_admins = [await member(team.app, team.client, "Admin") for _ in range(count)]

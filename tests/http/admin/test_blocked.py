@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.system_admins import SystemAdmin, events, sign_in, signed_in_admin
 
 pytestmark = pytest.mark.one_store
@@ -117,7 +118,7 @@ WRONG_BODIES: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", WRONG_BODIES)
+@matrix("body", WRONG_BODIES)
 async def test_what_names_no_one_is_refused(root: SystemAdmin, body: dict[str, Any]) -> None:
     check_refusal(await root.post(f"{BASE}/clear", body), 400, "VALIDATION_ERROR")
 

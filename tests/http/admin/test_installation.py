@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.rows import NEWEST_SCHEMA
 from tests.support.rules import rule
 from tests.support.system_admins import AUTH, sign_in, signed_in_admin
@@ -67,7 +68,7 @@ async def fenced(database_url: str) -> AsyncIterator[App]:
 
 
 @rule("ADMIN-PLANE")
-@pytest.mark.parametrize(
+@matrix(
     ("address", "there"),
     [(INSIDE, True), ("203.0.113.15", True), ("203.0.113.16", False), (OUTSIDE, False), ("2001:db8::1", True),
      ("2001:db9::1", False), (f"::ffff:{INSIDE}", True), (f"::ffff:{OUTSIDE}", False), (f"{INSIDE}, {OUTSIDE}", False),

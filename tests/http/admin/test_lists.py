@@ -55,7 +55,7 @@ async def test_a_row_that_is_gone_meanwhile_takes_no_page_with_it(root: SystemAd
     assert whole[0] == edge
 
 
-@pytest.mark.parametrize("other", ["sort=NAME_DESC", "sort=ID", "sort=IDENTIFIER"])
+@matrix("other", ["sort=NAME_DESC", "sort=ID", "sort=IDENTIFIER"])
 async def test_a_cursor_fits_its_own_list_and_order_alone(root: SystemAdmin, other: str) -> None:
     begin = await three(root)
     cursor = check_success(await root.get(f"{CLIENTS}?q={begin}&first=1&sort=NAME"))["nextCursor"]
@@ -65,7 +65,7 @@ async def test_a_cursor_fits_its_own_list_and_order_alone(root: SystemAdmin, oth
         assert [detail["field"] for detail in error["details"]] == ["after"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("path", "unknown"),
     [("audit?acter=user:7", "acter"), ("throttles?state=on", "state"), ("keys?q=x", "q"), ("clients?Sort=ID", "Sort"),
      ("clients/acme/users?rôle=x", "rôle"), ("admins?first=1&=", "query"), ("clients/acme/sessions?usr=1", "usr"),

@@ -77,7 +77,7 @@ async def test_of_those_who_show_one_code_at_once_one_is_in(me: SystemAdmin) -> 
         me.app.clock.advance(86_401)  # the throttle forgets after more than a day, and not after a day
 
 
-@pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (1, 200), (2, 401)])
+@matrix(("steps", "status"), [(-2, 401), (-1, 200), (1, 200), (2, 401)])
 async def test_one_step_of_thirty_seconds_is_granted_to_clocks(me: SystemAdmin, steps: int, status: int) -> None:
     phone = await enrolled(me)
     me.app.clock.advance(90)

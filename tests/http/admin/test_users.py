@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 BASE = "/api/admin/clients/acme/users"
@@ -75,7 +74,7 @@ NO_ADDRESS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("email", NO_ADDRESS)
+@matrix("email", NO_ADDRESS)
 async def test_what_is_no_address_is_refused(app: App, admin: str, email: Any) -> None:
     body = {"email": email, "roles": ["Viewer"]}
     error = check_refusal(await app.post(BASE, body, token=admin), 400, "VALIDATION_ERROR")
@@ -84,7 +83,7 @@ async def test_what_is_no_address_is_refused(app: App, admin: str, email: Any) -
     check_refusal(await app.send("PATCH", user, {"email": email}, token=admin), 400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "roles",
     [[], ["admin"], ["ADMIN"], ["Owner"], ["Admin", "x"], "Admin", [1], [None], None, {"Admin": True}, [["Admin"]],
      ["System Admin"], ["Viewer"] * 8],
@@ -97,7 +96,7 @@ async def test_what_is_no_list_of_roles_is_refused(app: App, admin: str, roles: 
     check_refusal(await app.send("PUT", user, {}, token=admin), 400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize(
+@matrix(
     "password",
     ["short", "fourteen-chars", "passwordpassword", "aaaaaaaaaaaaaaaa", "manifest manifest", "x" * 257, "", 5],
 )

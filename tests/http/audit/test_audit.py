@@ -78,8 +78,8 @@ async def test_pages_are_complete_and_in_order(app: App, team: Team, order: str,
     assert len(numbers) >= 10
 
 
-@pytest.mark.parametrize("step", [1, 2, 5000])
-@pytest.mark.parametrize("order", ["newest", "oldest"])
+@matrix("step", [1, 2, 5000])
+@matrix("order", ["newest", "oldest"])
 async def test_filters_narrow_and_add_up(
     app: App, team: Team, monkeypatch: pytest.MonkeyPatch, step: int, order: str
 ) -> None:

@@ -15,6 +15,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.interop.microsoft.people import OUR_SECRET, OURS
 from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_headers, check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.single_sign_on import RETURN_TO, check_no_one_got_in, query_of
 
@@ -42,7 +43,7 @@ async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prove
 
 
 @rule("MICROSOFT-DIRECTORY")
-@pytest.mark.parametrize("wid", ROLES)
+@matrix("wid", ROLES)
 async def test_each_of_three_roles_proves_it(prover: Prover, wid: str) -> None:
     prover.setup.microsoft.id_claims = {"wids": [READER, wid.upper()]}
     ended = await prover.prove(returnTo=RETURN_TO)

@@ -10,6 +10,7 @@ from tests.interop.microsoft.directory_prover import CALLBACK, GLOBAL, OPERATORS
 from tests.interop.microsoft.people import OURS
 from tests.support.accounts import act_on
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.people import member, set_roles
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
@@ -33,7 +34,7 @@ async def test_with_other_roles_it_says_who_must_sign_in(prover: Prover) -> None
     assert (last["event"], last["why"]) == ("sign_in_refused", "wids: none of the three roles")
 
 
-@pytest.mark.parametrize("tid", ["fafafafa-2222-4222-8222-222222222222", None, "contoso.example"])
+@matrix("tid", ["fafafafa-2222-4222-8222-222222222222", None, "contoso.example"])
 async def test_an_administrator_of_another_directory_proves_nothing(prover: Prover, tid: str | None) -> None:
     prover.setup.microsoft.id_claims = {"wids": [GLOBAL], "tid": tid}
     await prover.refused("another directory")
@@ -155,7 +156,7 @@ async def test_the_answer_of_another_flow_proves_nothing(prover: Prover) -> None
     assert (await prover.claim())["state"] == "pending"
 
 
-@pytest.mark.parametrize("what", ["signed out", "Viewer by now", "deactivated", "suspended", "released"])
+@matrix("what", ["signed out", "Viewer by now", "deactivated", "suspended", "released"])
 async def test_what_changes_meanwhile(prover: Prover, what: str) -> None:
     started = check_success(await prover.begin())
     app, me = prover.app, prover.admin

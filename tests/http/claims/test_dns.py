@@ -86,7 +86,7 @@ async def test_the_right_record_among_twenty_proves(app: App, zone: NameServer) 
 
 
 @pytest.mark.usefixtures("asked")
-@pytest.mark.parametrize("change", ["shorter", "longer", "upper", "prefix", "elsewhere", "nothing"])
+@matrix("change", ["shorter", "longer", "upper", "prefix", "elsewhere", "nothing"])
 async def test_a_wrong_value_or_place_proves_nothing(app: App, zone: NameServer, change: str) -> None:
     claim = await claimed(app)
     value = await claim.value()
@@ -117,9 +117,7 @@ async def test_the_value_of_another_client_proves_nothing(app: App, zone: NameSe
 
 @rule("EMAIL-LINKS")
 @pytest.mark.usefixtures("asked")
-@pytest.mark.parametrize(
-    "alias", ["{name}. IN CNAME holder.{domain}.", "*.{domain}. IN CNAME holder.other.example.", "DNAME"]
-)
+@matrix("alias", ["{name}. IN CNAME holder.{domain}.", "*.{domain}. IN CNAME holder.other.example.", "DNAME"])
 async def test_an_alias_proves_nothing_though_its_target_is_right(app: App, zone: NameServer, alias: str) -> None:
     """Others may control the target of a forgotten alias."""
     claim = await claimed(app)

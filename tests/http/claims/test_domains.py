@@ -14,6 +14,7 @@ from tests.support.application import App
 from tests.support.background_jobs import sweep_clients
 from tests.support.domain_claims import HELD, Claimed, asking, claimed, vouch_for
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.processes import free_port
 from tests.support.rows import rows
 from tests.support.single_sign_on import add_provider
@@ -74,7 +75,7 @@ async def test_the_operator_has_the_same_routes(app: App, team: Team) -> None:
     assert await claim.events() == ["domain_claimed", "domain_released"]
 
 
-@pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
+@matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
 async def test_those_who_may_not_settle_things_claim_nothing(app: App, team: Team, role: str) -> None:
     token, claim = await token_of(team, role), await claimed(app, team.client)
     for method, path, body in (
@@ -118,7 +119,7 @@ SUFFIXES = ["co.uk", "github.io", "blogspot.com", "azurewebsites.net", "com.br",
 NO_DOMAINS = ["example", "Acme.example", "acme.example.", ".example", "a b.example", "*.acme.example", "-a.example", ""]
 
 
-@pytest.mark.parametrize("domain", [*SUFFIXES, *NO_DOMAINS, "ümlaut.example", "1.2.3.4 ", f"{'a' * 64}.b"])
+@matrix("domain", [*SUFFIXES, *NO_DOMAINS, "ümlaut.example", "1.2.3.4 ", f"{'a' * 64}.b"])
 async def test_what_belongs_to_many_or_is_no_domain_is_refused(app: App, team: Team, domain: str) -> None:
     error = check_refusal(
         await app.post(OWN, {"domain": domain}, token=await token_of(team, "Admin")), 400, "VALIDATION_ERROR"

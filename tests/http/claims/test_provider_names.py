@@ -14,6 +14,7 @@ from tests.support.application import App, Reply, running
 from tests.support.background_jobs import sweep_clients
 from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, provider
 from tests.support.rules import rule
 from tests.support.saml_idp import Idp
@@ -63,7 +64,7 @@ async def test_a_pin_is_set_moved_listed_and_taken_away(setup: MicrosoftSetup) -
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["Upper", "-x", "x-", ".x", "a~b", "x" * 64])
+@matrix("name", ["Upper", "-x", "x-", ".x", "a~b", "x" * 64])
 async def test_a_name_that_no_provider_can_have(setup: MicrosoftSetup, name: str) -> None:
     client = await new_client(setup.app)
     check_refusal(await admin(setup.app, "PUT", f"/{name}", {"client": client}), 400, "VALIDATION_ERROR")

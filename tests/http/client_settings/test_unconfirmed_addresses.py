@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import settle
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import Member, OidcProvider, last_reason, member
@@ -85,7 +86,7 @@ async def _at_provider(app: App, op: Op, own: OwnClient) -> OidcProvider:
     return OidcProvider(app, op, own.identifier, made)
 
 
-@pytest.mark.parametrize(
+@matrix(
     "query",
     [
         {"returnTo": BACK},

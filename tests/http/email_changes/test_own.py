@@ -23,6 +23,7 @@ from tests.support.email_changes import (
 )
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.statements import counted_statements
 from tests.support.team import Team
@@ -160,7 +161,7 @@ async def test_links_that_went_to_the_old_address_close(team: Team, mail_server:
 
 
 @rule("PENDING-SIGN-INS")
-@pytest.mark.parametrize("act", ["all", "others", "password", "by a manager", "factors reset"])
+@matrix("act", ["all", "others", "password", "by a manager", "factors reset"])
 async def test_the_end_of_all_sessions_ends_what_they_asked_for(team: Team, mail_server: MailServer, act: str) -> None:
     user_id, _, token = await person(team)
     new = f"thief@{team.client}.example"

@@ -24,6 +24,7 @@ from tests.support.email_changes import (
 from tests.support.envelope import check_refusal, check_success
 from tests.support.faults import meanwhile
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 from tests.support.team import Team
 from tests.support.user_management import NEW, UPDATE, accept, events, reset
 
@@ -93,7 +94,7 @@ async def test_asking_again_closes_what_was_asked_before(team: Team, mail_server
     check_refusal(await confirm(team.app, links[1]), 401, "INVALID_TOKEN")
 
 
-@pytest.mark.parametrize("stop", ["password", "reset", "deactivate", "time"])
+@matrix("stop", ["password", "reset", "deactivate", "time"])
 async def test_what_stops_a_change_that_waits(team: Team, mail_server: MailServer, stop: str) -> None:
     user_id, old, token = await person(team)
     new = f"other@{team.client}.example"

@@ -103,7 +103,7 @@ async def test_introspection_is_never_for_anonymous_callers(app: App) -> None:
 
 
 @rule("GRAPHQL-INTROSPECTION")
-@pytest.mark.parametrize(
+@matrix(
     ("settings", "on"),
     [
         ({}, True),

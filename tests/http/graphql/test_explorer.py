@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store
 
@@ -27,7 +28,7 @@ async def test_the_page_and_what_it_may_load(app: App) -> None:
     assert (await app.send("HEAD", "/explorer")).status == 200
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("settings", "is_there"),
     [
         ({}, True),

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.support.application import App, Reply
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
@@ -58,8 +59,8 @@ WRONG_BODIES: list[Any] = [
 
 
 @rule("GRAPHQL-LIMITS")
-@pytest.mark.parametrize("body", WRONG_BODIES, ids=lambda b: json.dumps(b)[:40])
-@pytest.mark.parametrize("accept", ["application/json", GRAPHQL])
+@matrix("body", WRONG_BODIES, ids=lambda b: json.dumps(b)[:40])
+@matrix("accept", ["application/json", GRAPHQL])
 async def test_what_is_no_request_is_400(app: App, token: str, body: Any, accept: str) -> None:
     reply = await app.post(PATH, content=json.dumps(body).encode(), token=token, headers={"Accept": accept})
     assert (reply.status, code_of(reply)) == (400, "BAD_USER_INPUT")
@@ -67,7 +68,7 @@ async def test_what_is_no_request_is_400(app: App, token: str, body: Any, accept
 
 
 @rule("GRAPHQL-HTTP")
-@pytest.mark.parametrize(
+@matrix(
     "content",
     [
         b"",
@@ -88,9 +89,7 @@ async def test_bad_json_is_400(app: App, token: str, content: bytes) -> None:
     assert (reply.status, code_of(reply)) == (400, "BAD_USER_INPUT")
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/graphql", "application/x-www-form-urlencoded", "multipart/form-data", ""]
-)
+@matrix("kind", ["text/plain", "application/graphql", "application/x-www-form-urlencoded", "multipart/form-data", ""])
 async def test_other_media_types_are_415(app: App, token: str, kind: str) -> None:
     content = json.dumps({"query": QUERY}).encode()
     reply = await app.post(PATH, content=content, token=token, headers={"Content-Type": kind})
@@ -103,7 +102,7 @@ async def test_a_body_over_one_mebibyte_is_413(app: App, token: str) -> None:
     assert (reply.status, code_of(reply)) == (413, "PAYLOAD_TOO_LARGE")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("accept", "kind"),
     [
         ("*/*", "application/json"),
@@ -125,7 +124,7 @@ async def test_the_media_type_is_what_the_client_prefers(app: App, token: str, a
     assert reply.headers["content-type"] == f"{kind}; charset=utf-8"
 
 
-@pytest.mark.parametrize("query", ["{", "{ me }", "{ nothing }", "query Q($a: Int!) { users(first: $a) { id } }"])
+@matrix("query", ["{", "{ me }", "{ nothing }", "query Q($a: Int!) { users(first: $a) { id } }"])
 async def test_a_document_that_cannot_run_is_400_in_the_new_media_type_alone(app: App, token: str, query: str) -> None:
     old = await app.graphql(query, token)
     new = await app.graphql(query, token, headers={"Accept": GRAPHQL})
@@ -135,7 +134,7 @@ async def test_a_document_that_cannot_run_is_400_in_the_new_media_type_alone(app
         assert reply.json["errors"][0]["locations"]
 
 
-@pytest.mark.parametrize("value", ["x", 1.5, True, [], {}, 2**40, None])
+@matrix("value", ["x", 1.5, True, [], {}, 2**40, None])
 async def test_variables_that_do_not_fit_are_refused_before_anything_runs(app: App, token: str, value: Any) -> None:
     body = {"query": "query Q($n: Int!) { users(first: $n) { id } }", "variables": {"n": value}}
     reply = await app.post(PATH, body, token=token, headers={"Accept": GRAPHQL})
@@ -161,8 +160,8 @@ async def test_queries_also_run_by_get(app: App, token: str) -> None:
 
 
 @rule("GET-CHANGES-NOTHING", "GRAPHQL-HTTP")
-@pytest.mark.parametrize("accept", ["application/json", GRAPHQL])
-@pytest.mark.parametrize("query", ["mutation { me { id } }", "mutation M { x } query Q { me { id } }"])
+@matrix("accept", ["application/json", GRAPHQL])
+@matrix("query", ["mutation { me { id } }", "mutation M { x } query Q { me { id } }"])
 async def test_mutations_never_run_by_get(app: App, token: str, query: str, accept: str) -> None:
     values = {"query": query} | ({"operationName": "M"} if " M " in query else {})
     reply = await app.get(f"{PATH}?{urlencode(values)}", token=token, headers={"Accept": accept})
@@ -170,7 +169,7 @@ async def test_mutations_never_run_by_get(app: App, token: str, query: str, acce
     assert reply.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize(
+@matrix(
     "query",
     [
         "",
@@ -198,7 +197,7 @@ async def test_a_parameter_that_is_no_json_is_named(app: App, token: str, value:
     assert reply.json["errors"][0]["message"] == message
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+@matrix("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_other_methods_are_405(app: App, token: str, method: str) -> None:
     reply = await app.send(method, PATH, token=token)
     assert reply.status == 405

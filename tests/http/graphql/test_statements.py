@@ -45,7 +45,7 @@ def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
     return found
 
 
-@pytest.mark.parametrize("name", LISTS)
+@matrix("name", LISTS)
 async def test_a_list_of_a_hundred_with_everything_below(
     team: Team, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

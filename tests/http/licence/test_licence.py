@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.licences import DAY, LICENCE, PUBLIC, another_vendor, key, note_time, on_premise
+from tests.support.matrix import matrix
 from tests.support.postgres import Databases
 from tests.support.routes import ROUTES, filled
 from tests.support.rows import rows
@@ -133,7 +134,7 @@ async def test_a_bad_key_is_invalid_and_changes_nothing(premises: App, installed
     assert (await app.sign_in()).status == (200 if installed else 403)
 
 
-@pytest.mark.parametrize("value", [None, 1, True, [], {}, ""])
+@matrix("value", [None, 1, True, [], {}, ""])
 async def test_a_key_that_is_no_text_is_a_validation_error(premises: App, value: Any) -> None:
     check_refusal(await install(premises, value), 400, "VALIDATION_ERROR")
     check_refusal(await premises.post(LICENCE, {}, token=await premises.admin_token()), 400, "VALIDATION_ERROR")

@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
 from tests.support.faults import logos_cannot_be_read, store_is_gone
+from tests.support.matrix import matrix
 from tests.support.pictures import Picture
 from tests.support.visitor import Page, Visitor
 
@@ -47,9 +48,7 @@ async def test_on_the_way_in(app: App, path: str) -> None:
     await check(visitor, await visitor.get(page.links()["Forgot your password?"]))
 
 
-@pytest.mark.parametrize(
-    "path", ["/account", "/console", "/console/rules", "/sign-out", "/sign-in", "/console/users/0"]
-)
+@matrix("path", ["/account", "/console", "/console/rules", "/sign-out", "/sign-in", "/console/users/0"])
 async def test_where_someone_is_signed_in(app: App, path: str) -> None:
     visitor = await Visitor(app).signed_in(ADMIN)
     await check(visitor, await visitor.get(path))

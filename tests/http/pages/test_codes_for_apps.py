@@ -11,6 +11,7 @@ import pytest
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -77,7 +78,7 @@ async def test_it_lives_for_a_minute(app: App) -> None:
     check_refusal(await app.post(EXCHANGE, {"code": code, "codeVerifier": VERIFIER}), 401, "SSO_FAILED")
 
 
-@pytest.mark.parametrize("challenge", ["", "short", "A" * 42, "A" * 42 + "!"])
+@matrix("challenge", ["", "short", "A" * 42, "A" * 42 + "!"])
 async def test_every_code_needs_a_challenge(app: App, challenge: str) -> None:
     assert (await Visitor(app).get(start(challenge=challenge))).status == 400
 

@@ -118,7 +118,7 @@ def reasons(lines: bytes) -> list[str]:
 
 
 @rule("ERROR-PAGES")
-@pytest.mark.parametrize(("query", "parameter", "what"), WRONG)
+@matrix(("query", "parameter", "what"), WRONG)
 async def test_a_wrong_parameter_of_a_sign_in_is_named(
     app: App, provider_started: str, query: str, parameter: str, what: str
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.support.application import App
 from tests.support.email_changes import ask_own, mails_by_recipient, person, until_idle
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.second_factors import Person
 from tests.support.team import Team, new_team
@@ -84,7 +85,7 @@ async def test_a_forgotten_password_is_answered_alike_and_replaced(team: Team, m
     assert page.heading == "Choose a new password"
 
 
-@pytest.mark.parametrize("email", ["", "x", "no-at"])
+@matrix("email", ["", "x", "no-at"])
 async def test_what_is_no_address_is_said(team: Team, email: str) -> None:
     visitor = Visitor(team.app)
     page = await visitor.submit(await visitor.get("/forgot"), "/forgot", email=email)

@@ -80,7 +80,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("error", "language", "sentence"), SAID)
+@matrix(("error", "language", "sentence"), SAID)
 async def test_why_it_failed_is_said_in_the_readers_language(
     app: App, op: Op, client: str, error: str, language: str, sentence: str
 ) -> None:

@@ -39,7 +39,7 @@ def test_there_are_sixty() -> None:
     assert len(set(EVIL)) >= 60
 
 
-@pytest.mark.parametrize("address", EVIL, ids=lambda address: ascii(address[:40]))
+@matrix("address", EVIL, ids=lambda address: ascii(address[:40]))
 async def test_another_address_is_refused_at_once(listing: App, address: str) -> None:
     for visitor in (Visitor(listing), await Visitor(listing).signed_in()):
         page = await visitor.get(f"/sign-in?client=acme&returnTo={quote(address, safe='')}")
@@ -50,7 +50,7 @@ async def test_another_address_is_refused_at_once(listing: App, address: str) ->
         assert "location" not in page.reply.headers
 
 
-@pytest.mark.parametrize("address", OURS)
+@matrix("address", OURS)
 async def test_a_page_of_ours_is_where_it_ends(listing: App, address: str) -> None:
     _, page = await signed_in(listing, f"returnTo={quote(address, safe='')}")
     assert page.location == address

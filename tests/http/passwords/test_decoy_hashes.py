@@ -14,6 +14,7 @@ import pytest
 from tests.support.accounts import hashes_counted, imported_hashes_tried, new_client, new_user, settle
 from tests.support.application import App
 from tests.support.foreign_hashes import argon2, bcrypt_hash, django_pbkdf2, one_of_each
+from tests.support.matrix import matrix
 from tests.support.password_guesses import PROXY, guess
 from tests.support.rules import rule
 
@@ -52,7 +53,7 @@ async def work_of(app: App, email: str, client: str | None, number: int = 0) -> 
 
 
 @rule("UNKNOWN-ACCOUNT")
-@pytest.mark.parametrize("kind", one_of_each(PASSWORD))
+@matrix("kind", one_of_each(PASSWORD))
 async def test_who_does_not_exist_costs_what_all_others_cost(app: App, client: str, kind: str) -> None:
     stored = one_of_each(PASSWORD)[kind]
     _, email = await new_user(app, client, passwordHash=stored)

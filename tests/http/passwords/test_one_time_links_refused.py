@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import act_on, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.rows import all_that_rests
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
@@ -96,7 +97,7 @@ async def team(app: App) -> Team:
 
 
 @rule("ONE-TIME-LINK")
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.__name__.strip("_"))
+@matrix("bad", BAD, ids=lambda bad: bad.__name__.strip("_"))
 async def test_a_link_that_does_not_work_is_answered_like_one_that_never_was(
     team: Team, bad: Callable[[Team], Awaitable[str]]
 ) -> None:
@@ -110,7 +111,7 @@ async def test_a_link_that_does_not_work_is_answered_like_one_that_never_was(
         same_but_request_id(never, await team.app.post(LOOK, {"token": token}))
 
 
-@pytest.mark.parametrize("bad", [_used, _expired, _of_someone_deactivated], ids=lambda bad: bad.__name__.strip("_"))
+@matrix("bad", [_used, _expired, _of_someone_deactivated], ids=lambda bad: bad.__name__.strip("_"))
 async def test_nor_does_it_work_for_a_reset(team: Team, bad: Callable[[Team], Awaitable[str]]) -> None:
     same_but_request_id(await reset(team.app, "Z" * 32), await reset(team.app, await bad(team)))
 
@@ -128,7 +129,7 @@ async def test_a_client_that_is_named_must_be_the_links_own(team: Team) -> None:
     assert (await accept(team.app, token, headers={"X-Client-ID": team.client})).status == 200
 
 
-@pytest.mark.parametrize(
+@matrix(
     "body",
     [{}, {"token": 5, "password": NEW}, {"token": "", "password": NEW}, {"token": "x" * 101, "password": NEW},
      {"token": "x"}, {"token": "x", "password": ""}, {"token": "x", "password": ["a"]}],

@@ -10,6 +10,7 @@ from tests.http.providers.test_microsoft_providers import DYNAMICS, ENTRA
 from tests.support.accounts import new_client
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.provider_editors import Editor, editor
 
 pytestmark = pytest.mark.one_store
@@ -43,7 +44,7 @@ NOWHERE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("cloud", ENVIRONMENTS)
+@matrix("cloud", ENVIRONMENTS)
 async def test_an_environment_is_of_the_providers_cloud_and_of_no_other(admin: Editor, cloud: str) -> None:
     for number, address in enumerate(EVERY):
         reply = await admin.create(f"crm-{number}", dynamics={**DYNAMICS, "cloud": cloud, "organization": address})
@@ -55,7 +56,7 @@ async def test_an_environment_is_of_the_providers_cloud_and_of_no_other(admin: E
     assert len(await admin.names()) == len(ENVIRONMENTS[cloud])
 
 
-@pytest.mark.parametrize("cloud", ["", *ENVIRONMENTS])
+@matrix("cloud", ["", *ENVIRONMENTS])
 async def test_an_address_that_is_no_environment_is_refused_in_every_cloud(admin: Editor, cloud: str) -> None:
     for address in NOWHERE:
         reply = await admin.create("crm", dynamics={**DYNAMICS, "cloud": cloud, "organization": address})

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.provider_editors import Editor
 from tests.support.single_sign_on import BASE
 
@@ -45,7 +46,7 @@ async def test_both_kinds_are_made_looked_at_and_changed(caller: Editor) -> None
     check_refusal(reply, 404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize("kind", ["dynamics", "entra"])
+@matrix("kind", ["dynamics", "entra"])
 async def test_the_secret_is_never_shown(caller: Editor, kind: str) -> None:
     settings = DYNAMICS if kind == "dynamics" else {**ENTRA, "clientId": CLIENT_ID, "clientSecret": SECRET}
     answers = [await caller.create("ms", **{kind: settings}), await caller.send("GET"), await caller.send("GET", "/ms")]
@@ -64,7 +65,7 @@ GUIDS = ["", "contoso", "contoso.onmicrosoft.com", "common", "organizations", "c
          [DIRECTORY]]  # fmt: skip
 
 
-@pytest.mark.parametrize("guid", GUIDS)
+@matrix("guid", GUIDS)
 async def test_what_is_no_guid_is_refused_wherever_one_belongs(admin: Editor, guid: Any) -> None:
     for kind, settings, member in (
         ("dynamics", DYNAMICS, "directory"),
@@ -81,9 +82,7 @@ async def test_what_is_no_guid_is_refused_wherever_one_belongs(admin: Editor, gu
     assert await admin.names() == []
 
 
-@pytest.mark.parametrize(
-    "change", [{"directory": OTHER}, {"cloud": "us-dod", "organization": "https://contoso.crm.appsplatform.us"}]
-)
+@matrix("change", [{"directory": OTHER}, {"cloud": "us-dod", "organization": "https://contoso.crm.appsplatform.us"}])
 async def test_a_secret_is_not_shown_to_another_directory_or_cloud(caller: Editor, change: dict[str, Any]) -> None:
     """A user who may change a provider, but not read its secret, could point it to their own server."""
     made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
@@ -106,7 +105,7 @@ ENTRAS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", ENTRAS)
+@matrix("case", ENTRAS)
 async def test_what_else_is_wrong_with_an_entra_provider(admin: Editor, case: str) -> None:
     settings, field = ENTRAS[case]
     error = check_refusal(await admin.create("ms", entra=settings), 400, "VALIDATION_ERROR")

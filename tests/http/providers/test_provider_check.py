@@ -12,6 +12,7 @@ import pytest
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
 from tests.support.provider_editors import WHO, Editor, editor, saml_settings
@@ -146,7 +147,7 @@ CERTIFICATES = {
 }
 
 
-@pytest.mark.parametrize(("days", "policy", "works", "sentence"), CERTIFICATES.values(), ids=CERTIFICATES)
+@matrix(("days", "policy", "works", "sentence"), CERTIFICATES.values(), ids=CERTIFICATES)
 async def test_what_is_wrong_with_a_certificate_is_said(
     app: App, admin: Editor, op: Op, days: tuple[int, int], policy: str, works: bool, sentence: str
 ) -> None:
@@ -170,7 +171,7 @@ SIGN_ON = {
 }
 
 
-@pytest.mark.parametrize(("answer", "level", "sentence"), SIGN_ON.values(), ids=SIGN_ON)
+@matrix(("answer", "level", "sentence"), SIGN_ON.values(), ids=SIGN_ON)
 async def test_what_the_sign_on_address_answers_is_said(
     app: App, admin: Editor, op: Op, answer: Answer, level: str, sentence: str
 ) -> None:

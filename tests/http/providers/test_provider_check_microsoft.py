@@ -11,6 +11,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OUR_URI, OURS
 from tests.support.accounts import trail
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.provider_editors import WHO, editor
 from tests.support.single_sign_on import BASE
@@ -61,7 +62,7 @@ async def test_a_good_dynamics_provider(setup: MicrosoftSetup) -> None:
     assert len(await trail(setup.app, provider.client)) == events
 
 
-@pytest.mark.parametrize("who", WHO)
+@matrix("who", WHO)
 async def test_it_is_the_same_at_every_route(setup: MicrosoftSetup, who: str) -> None:
     provider = await setup.dynamics(name="crm")
     caller = await editor(setup.app, who, provider.client)
@@ -78,7 +79,7 @@ async def test_a_directory_that_is_not_there(setup: MicrosoftSetup, kind: str) -
     assert "another cloud" in texts[0]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("answer", "sentence"),
     [
         (Answer(503), "answers with status 503"),
@@ -100,7 +101,7 @@ async def test_a_login_service_that_does_not_answer_as_it_must(
     assert sentence in await bad(provider)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("answer", "sentence"),
     [
         (Answer(500), "keys cannot be read: "),
@@ -122,7 +123,7 @@ async def test_keys_of_another_directory_are_none(setup: MicrosoftSetup) -> None
     assert await bad(provider) == "None of the published keys signs for this directory."
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("settings", "sentence"),
     [
         (
@@ -175,7 +176,7 @@ ENVIRONMENTS: dict[str, tuple[Answer, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", ENVIRONMENTS)
+@matrix("case", ENVIRONMENTS)
 async def test_an_environment(setup: MicrosoftSetup, case: str) -> None:
     answer, level, sentence = ENVIRONMENTS[case]
     provider = await setup.dynamics()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.provider_editors import OIDC, Editor, saml_settings
 from tests.support.saml_idp import Idp
 
@@ -47,7 +48,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "field"), WRONG.values(), ids=WRONG)
+@matrix(("body", "field"), WRONG.values(), ids=WRONG)
 async def test_what_is_wrong_is_named_and_nothing_is_made(admin: Editor, body: dict[str, Any], field: str) -> None:
     error = check_refusal(await admin.send("POST", "", {"name": "wrong", **body}), 400, "VALIDATION_ERROR")
     assert error["details"][0]["field"] == field, error

@@ -11,6 +11,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_client, settle, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.second_factors import OWN, REQUIRED
@@ -84,7 +85,7 @@ async def test_the_provider_is_trusted_with_it_unless_its_rule_says_otherwise(ap
 
 
 @rule("SECOND-FACTOR-AT-PROVIDERS")
-@pytest.mark.parametrize(
+@matrix(
     "claims",
     [{"amr": ["pwd", "mfa"]}, {"acr": "urn:company:two"}, {"acrs": ["c2", "c1"]}, {"acrs": "c1"}],
     ids=["amr", "acr", "acrs", "acrs as a text"],
@@ -98,7 +99,7 @@ async def test_claims_of_the_list_are_two_factors(app: App, op: Op, claims: dict
 
 
 @rule("SECOND-FACTOR-AT-PROVIDERS")
-@pytest.mark.parametrize(
+@matrix(
     "claims",
     [
         {},
@@ -223,7 +224,7 @@ async def test_a_trusted_browser_is_spared_the_question_and_gives_an_app_no_more
     assert ended.headers["location"].startswith(ASKED)
 
 
-@pytest.mark.parametrize(("ago", "is_proof"), [(5, True), (0.25, True), (3600, False), (None, False)])
+@matrix(("ago", "is_proof"), [(5, True), (0.25, True), (3600, False), (None, False)])
 async def test_accepted_claims_prove_the_moment_that_the_provider_says(
     app: App, op: Op, ago: float | None, is_proof: bool
 ) -> None:
@@ -277,7 +278,7 @@ async def test_microsoft_is_asked_for_an_authentication_context(setup: Microsoft
     assert json.loads(asked["claims"])["id_token"]["acrs"] == {"essential": True, "value": "c1"}
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("members", "field"),
     [
         ({"secondFactor": "maybe"}, "secondFactor"),

@@ -12,6 +12,7 @@ from tests.support.accounts import act_on, new_client, settle
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.foreign_hashes import argon2
+from tests.support.matrix import matrix
 from tests.support.rows import change_rows, rows
 from tests.support.rules import rule
 from tests.support.second_factors import REQUIRED, SIGN_IN, Person, enrolled, person
@@ -85,7 +86,7 @@ async def test_a_code_beside_the_password_signs_in_at_once(ada: Person) -> None:
     check_success(await ada.go_on(error["challenge"], otp=ada.code()))
 
 
-@pytest.mark.parametrize(("steps", "is_right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+@matrix(("steps", "is_right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
 async def test_a_clock_may_be_one_step_off_and_no_more(ada: Person, steps: int, is_right: bool) -> None:
     assert ada.phone is not None
     ada.app.clock.advance(120)
@@ -145,7 +146,7 @@ async def test_the_fifth_wrong_code_ends_an_enrolment_too(app: App) -> None:
     assert await ada.fields() == ["enrol"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     "answer",
     [
         {},

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import Keys, new_client, settle
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.second_factors import REQUIRED, person
@@ -103,7 +104,7 @@ ENDS: dict[str, list[tuple[str, str]]] = {
 
 
 @rule("PENDING-SIGN-INS")
-@pytest.mark.parametrize("end", ENDS)
+@matrix("end", ENDS)
 async def test_what_ends_sessions_ends_a_sign_in_that_waits_for_a_factor(app: App, op: Op, end: str) -> None:
     """Someone else linked a person of the provider to the account, and waits before the page that enrols a factor."""
     ada = await person(app)

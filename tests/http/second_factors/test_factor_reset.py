@@ -13,6 +13,7 @@ from tests.support import commands
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.second_factors import OWN, Person, person
 from tests.support.secret_keys import SECRET_KEY
@@ -82,7 +83,7 @@ async def _with_an_app(team: Team, *roles: str) -> tuple[Person, str]:
 
 
 @rule("SECOND-FACTOR-RESET")
-@pytest.mark.parametrize("by", ACTS)
+@matrix("by", ACTS)
 async def test_everything_that_a_factor_gave_is_gone(team: Team, by: str, tmp_path: Path) -> None:
     app, (act, actor) = team.app, ACTS[by]
     ada, token = await _with_an_app(team)
@@ -151,7 +152,7 @@ async def test_a_user_of_another_client_is_one_that_never_was(team: Team) -> Non
     assert (await team.app.me(token)).status == 200
 
 
-@pytest.mark.parametrize("reason", ["", "   ", "x" * 201, "two\nlines"])
+@matrix("reason", ["", "   ", "x" * 201, "two\nlines"])
 async def test_a_reason_is_one_line(team: Team, reason: str) -> None:
     ada, token = await _with_an_app(team)
     refused = check_refusal(await _as(team, "Admin", ada.id, reason), 400, "VALIDATION_ERROR")

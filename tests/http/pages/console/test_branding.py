@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import settle
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.pictures import Picture
 from tests.support.visitor import Page, Visitor
 
@@ -75,14 +76,14 @@ async def test_how_a_colour_looks_is_told_while_it_is_chosen(app: App) -> None:
         assert shown.tree.xpath(f"//*[@data-scheme='{scheme}']//*[@fill='{looks[scheme]['link']}']")
 
 
-@pytest.mark.parametrize("accent", ["", "red", "%23fff", "%3Cb%3E", "url(x)"])
+@matrix("accent", ["", "red", "%23fff", "%3Cb%3E", "url(x)"])
 async def test_what_is_no_colour_looks_as_usual(app: App, accent: str) -> None:
     page = await (await admin(app)).get(f"{PATH}/colours?accent={accent}")
     assert json.loads(page.reply.text)["light"] == {"accent": "#3346c9", "onAccent": "#ffffff", "link": "#3346c9"}
 
 
-@pytest.mark.parametrize("accent", ["red", "#fff", "#ggg000", "#1234567", "url(x)", "#12345\u0661"])
-@pytest.mark.parametrize("act", ["save", "preview"])
+@matrix("accent", ["red", "#fff", "#ggg000", "#1234567", "url(x)", "#12345\u0661"])
+@matrix("act", ["save", "preview"])
 async def test_what_is_no_colour_is_refused_and_stays(app: App, accent: str, act: str) -> None:
     visitor = await admin(app)
     form = (await visitor.get(PATH)).form(PATH, **{"branding.accent": ""}).fields
@@ -107,7 +108,7 @@ async def test_a_logo_is_sent_by_a_form_and_taken_away(app: App) -> None:
     assert not page.tree.xpath("//header//img[@class='logo']")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("body", "problem"),
     [
         (b"", "Choose a PNG file first"),
@@ -131,7 +132,7 @@ async def test_a_body_that_is_far_too_large_is_refused(app: App) -> None:
     assert page.status == 413
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("parts", "end"),
     [
         ([part("act", b"logo"), part("logo", PNG)], None),  # the file is no file
@@ -155,7 +156,7 @@ async def test_a_form_that_no_browser_sends_is_refused(app: App, parts: list[byt
     assert "None: pages show the first letter" in (await visitor.get(PATH)).text
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("texts", "status"),
     [
         ([part("branding.name", b"x" * 65 * 1024)], 413),
@@ -170,7 +171,7 @@ async def test_the_texts_beside_a_file_have_the_limits_of_every_form(app: App, t
     assert page.status == status
 
 
-@pytest.mark.parametrize("token", ["", "x", "A" * 86])
+@matrix("token", ["", "x", "A" * 86])
 async def test_an_upload_without_the_right_token_changes_nothing(app: App, token: str) -> None:
     visitor = await admin(app)
     await visitor.get(PATH)

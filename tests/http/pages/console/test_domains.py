@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.domain_claims import Claimed, claimed, proved, release_all, vouch_for
+from tests.support.matrix import matrix
 from tests.support.name_servers import NameServer, txt
 from tests.support.visitor import Page, Visitor
 
@@ -83,7 +84,7 @@ async def test_one_that_is_vouched_for_has_no_record_to_look_at(app: App) -> Non
     assert not [form for form in page.forms() if form.fields.get("act") == "check"]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("domain", "problem"),
     [
         ("", "Must be a domain in lower case, like acme.example"),
@@ -132,7 +133,7 @@ async def test_a_directory_is_claimed_and_released(app: App) -> None:
     assert (await act(visitor, "release-directory", directory=DIRECTORY)).status == 404
 
 
-@pytest.mark.parametrize("directory", ["", "x", "9188040d-6c67-4c5b-b112-36a304b66dad"])
+@matrix("directory", ["", "x", "9188040d-6c67-4c5b-b112-36a304b66dad"])
 async def test_what_is_no_directory(app: App, directory: str) -> None:
     visitor = await admin(app)
     page = await visitor.submit(await visitor.get(PATH), PATH, {"act": "claim-directory"}, directory=directory)
@@ -141,6 +142,6 @@ async def test_what_is_no_directory(app: App, directory: str) -> None:
     assert page.form(PATH, act="claim-directory").fields["directory"] == directory
 
 
-@pytest.mark.parametrize("name", ["", "vouch", "Claim"])
+@matrix("name", ["", "vouch", "Claim"])
 async def test_an_act_that_there_is_not(app: App, name: str) -> None:
     assert (await act(await admin(app), name, domain="x.example")).status == 400

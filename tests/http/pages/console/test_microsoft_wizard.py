@@ -11,6 +11,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
 from tests.support.accounts import new_client
 from tests.support.directory_claims import directory_counts
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.people import member
 from tests.support.provider_wizard import NEW, Wizard, facts, flow_cookies, onward
@@ -135,7 +136,7 @@ async def test_dynamics_in_six_steps(setup: MicrosoftSetup, console: Console) ->
     assert await console.comes_in("ms-dynamics", "alice") == "alice@contoso.example"
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("wrong", "words"),
     [
         ({"dynamics__directory": NOWHERE}, "No such directory: "),

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import settle
 from tests.support.application import SLUGS, App
 from tests.support.machines import new_account
+from tests.support.matrix import matrix
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Page, Visitor
@@ -58,8 +59,8 @@ def test_a_form_asks_for_the_permission_of_its_page() -> None:
     assert len(pairs) == len({path for path, _ in pairs})
 
 
-@pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
-@pytest.mark.parametrize("route", CONSOLE, ids=name)
+@matrix("role", Role, ids=lambda role: role.value)
+@matrix("route", CONSOLE, ids=name)
 async def test_a_page_opens_for_those_with_its_permission_alone(app: App, route: Route, role: Role) -> None:
     app.clock.advance(3600)  # or so many sign-ins would have to wait
     visitor = await Visitor(app).signed_in(f"{SLUGS[role]}@acme.example")
@@ -87,7 +88,7 @@ async def token_of(app: App, visitor: Visitor, route: Route, role: Role) -> str:
     return next(form.fields["form"] for form in page.forms() if form.action == address(app, route))
 
 
-@pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
+@matrix("role", Role, ids=lambda role: role.value)
 async def test_the_menu_lists_what_opens(app: App, role: Role) -> None:
     visitor = await Visitor(app).signed_in(f"{SLUGS[role]}@acme.example")
     page = await visitor.get("/console")
@@ -111,7 +112,7 @@ async def test_the_menu_says_where_one_is(app: App) -> None:
         assert [a.get("href") for a in current] == [entry]
 
 
-@pytest.mark.parametrize("route", [route for route in CONSOLE if route.method == "GET"], ids=name)
+@matrix("route", [route for route in CONSOLE if route.method == "GET"], ids=name)
 async def test_a_caller_who_is_not_signed_in_comes_back_after_it(app: App, route: Route) -> None:
     page = await Visitor(app).get(filled(route.path))
     assert page.status == 303

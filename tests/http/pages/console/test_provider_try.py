@@ -61,7 +61,7 @@ async def test_it_shows_who_the_person_would_be_and_all_that_arrived(app: App, o
     assert {"nonce", "at_hash"}.isdisjoint(claims)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("rules", "amr", "words"),
     [
         ({}, [], "The provider answers for it"),
@@ -133,7 +133,7 @@ async def test_why_a_person_would_not_get_in(app: App, op: Op) -> None:
     assert (await trail(app, "acme"))[-1].members["works"] is False
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("change", "words"),
     [
         ({"token_error": "invalid_client"}, "invalid_client"),
@@ -230,7 +230,7 @@ async def test_a_try_opens_no_session_even_where_the_row_is_shown_to_the_usual_c
 
 
 @rule("NOTICES")
-@pytest.mark.parametrize(
+@matrix(
     ("site", "referer"),
     [
         ("cross-site", ""), ("same-site", ""), ("cross-site", "OURS/console"), ("", ""), ("", "null"), ("", "OURS"),

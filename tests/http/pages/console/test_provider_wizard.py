@@ -203,7 +203,7 @@ async def test_metadata_is_fetched_or_pasted_and_fills_the_rest(app: App, op: Op
     assert (await stored(app, fetched.name))["saml"]["entityId"] == other.issuer  # type: ignore[index]
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("answer", "words"),
     [
         (Answer(404, {}, b"no"), "answers with status 404"),

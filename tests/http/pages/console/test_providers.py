@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.provider_wizard import LIST, facts, flow_cookies, metadata_of, wizard
 from tests.support.saml_idp import Idp
@@ -76,7 +77,7 @@ async def test_power_apps_have_no_try(app: App) -> None:
     assert (await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site="same-origin")).status == 409
 
 
-@pytest.mark.parametrize("path", ["", "/new", "/{name}", "/{name}/try", "/{name}/delete"])
+@matrix("path", ["", "/new", "/{name}", "/{name}/try", "/{name}/delete"])
 async def test_others_find_no_such_page(app: App, op: Op, path: str) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op)

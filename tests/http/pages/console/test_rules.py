@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_user, settle
 from tests.support.application import PASSWORD, App
+from tests.support.matrix import matrix
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -100,7 +101,7 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
     assert (await stored(app))["passwordSignIn"] is True
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("field", "text", "problem"),
     [
         ("password.minLength", "7", "Must be 8 or more"),
@@ -125,7 +126,7 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
         ("language", "xx", "Choose one of the list"),
     ],
 )
-@pytest.mark.parametrize("act", ["preview", "save"])
+@matrix("act", ["preview", "save"])
 async def test_what_is_wrong_stands_beside_its_field(app: App, act: str, field: str, text: str, problem: str) -> None:
     before = await stored(app)
     visitor = await Visitor(app).signed_in("admin@acme.example")

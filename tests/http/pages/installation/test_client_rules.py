@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.console import TEN_MINUTES, prove
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.visitor import Page, Visitor
 
@@ -74,7 +75,7 @@ async def test_after_ten_minutes_it_asks_for_the_password_and_saves_all_that_was
     assert await stored(app, client) == before | {"contact": "IT desk"}
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("field", "text"),
     [("password.minLength", "5"), ("sessions.idleSeconds", "soon"), ("allowedOrigins", "nonsense"), ("language", "xx")],
 )

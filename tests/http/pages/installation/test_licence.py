@@ -10,6 +10,7 @@ import pytest
 from tests.support.application import App
 from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.licences import DAY, key, on_premise
+from tests.support.matrix import matrix
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.one_store
@@ -56,7 +57,7 @@ async def test_a_form_without_a_file_takes_the_text(premises: App) -> None:
     assert done.location == LICENCE
 
 
-@pytest.mark.parametrize("file", [b"\x89PNG\r\n\x1a\n\0\0", b"x" * 20_001, b"<b>", b"\xff\xfe"])
+@matrix("file", [b"\x89PNG\r\n\x1a\n\0\0", b"x" * 20_001, b"<b>", b"\xff\xfe"])
 async def test_a_file_that_is_no_key_is_refused(premises: App, file: bytes) -> None:
     visitor = await Visitor(premises).system_admin()
     fields = (await visitor.get(LICENCE)).form(LICENCE).fields
@@ -79,7 +80,7 @@ async def test_a_file_waits_for_a_fresh_password_and_is_not_chosen_twice(premise
     assert (await prove(visitor, asked)).location == LICENCE
 
 
-@pytest.mark.parametrize("text", ["", "x", "MANIFEST1.e30.AAAA", "ä" * 100, "x" * 20_001])
+@matrix("text", ["", "x", "MANIFEST1.e30.AAAA", "ä" * 100, "x" * 20_001])
 async def test_a_key_that_is_none_is_refused(premises: App, text: str) -> None:
     visitor = await Visitor(premises).system_admin()
     page = await act(visitor, LICENCE, licenseKey=text)
