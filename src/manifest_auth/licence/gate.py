@@ -24,11 +24,8 @@ from manifest_auth.store.tables import licences, revoked_licences, seats_taken
 from manifest_auth.text.canonical import when
 from manifest_auth.text.models import Wire
 
-# Seats: which licence type allows which roles, and whether one is left (docs/decisions/0027-seats.md).
-#
 # Every active user with a role takes a seat, of all clients together. A type includes the types after it, so a free
-# seat of a greater type can serve for a lesser one.
-
+# seat of a greater type can serve for a lesser one (docs/decisions/0027-seats.md).
 
 #: The licence types, the greatest first, with the roles that each allows.
 ALLOWED: dict[str, frozenset[Role]] = {
@@ -108,12 +105,6 @@ def _summed(seats: Seats) -> list[int]:
     return list(accumulate((seats.full, seats.operate, seats.connect)))
 
 
-# The licence gate of on-premise mode.
-#
-# It checks the state of the licence before every route for users, and free seats in the transaction that adds or
-# changes a user.
-
-
 _NUMBER = "id"  # the installation value that a licence may be bound to
 _ANNOUNCED = Announcement("installation", "licence")
 SKEW_MS = 5 * 60_000
@@ -171,13 +162,6 @@ class LicenceStatus(NamedTuple):
     state: State
     licence: Licence | None = None
     is_set_back: bool = False
-
-
-class Installed(NamedTuple):
-    """``replaced``: the id of the previous licence."""
-
-    licence: Licence
-    replaced: str | None
 
 
 class Overview(NamedTuple):
@@ -320,8 +304,9 @@ class Gate:
             now = self._clock.now_ms()
             await self._store.write(lambda unit: unit.change(_SEEN, now=now))
 
-    def install(self, unit: SystemUnit, text: str, now: int) -> Installed:
-        """Checks a key and installs it in place of any other. Raises LicenseInvalid and changes nothing.
+    def install(self, unit: SystemUnit, text: str, now: int) -> tuple[Licence, str | None]:
+        """Checks a key and installs it in place of any other; the licence, and the id of the previous one. Raises
+        LicenseInvalid and changes nothing.
 
         The newest recorded time counts, so that setting the clock back makes no expired key valid. A key that resets
         the clock is for a clock that once ran ahead: it counts from now, and works once.
@@ -351,7 +336,7 @@ class Gate:
             unit.change(_REVOKE, license_id=licence.id, revoked_by=licence.id, now=now)
         unit.announce("installation", _ANNOUNCED.key)
         before = self._status_of(current, now).licence if current is not None else None
-        return Installed(licence, before.id if before is not None else None)
+        return licence, before.id if before is not None else None
 
     def _forget(self, announcement: Announcement) -> None:
         if announcement in (_ANNOUNCED, RESET):
@@ -389,17 +374,13 @@ def warning(status: LicenceStatus, now: int) -> str:
     return f"license expired at {when(licence.expires_ms)}; access {ended} at {when(licence.ends_ms)}"
 
 
-# Audit events of licences: installed, refused, changed state.
-#
-# Changes of state, such as grace, expiry, or a clock that was set back, are recorded once for all nodes.
-
-
 _NAME = "license_state"
 _QUIET = (State.VALID.value, State.MISSING.value)  # the initial states, which are not recorded
 
 
 async def record_change(store: Store, status: LicenceStatus, now: int) -> None:
-    """Records a change of the licence's state since the last recorded one."""
+    """Records a change of the licence's state since the last recorded one, once for all nodes: grace, expiry, or a
+    clock that was set back."""
     text = f"{status.state.value}{' set-back' if status.is_set_back else ''}"
     recorded = await installation_values.look_up(store, _NAME)
     if text != (recorded or "") and (recorded is not None or text not in _QUIET):

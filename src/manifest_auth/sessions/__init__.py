@@ -32,7 +32,6 @@ from manifest_auth.sessions.sessions import (
     end_one,
     end_provider,
     end_tenant,
-    end_users_at_provider,
     find_listed,
     hold,
     list_open,

@@ -340,11 +340,6 @@ class SessionOver(NotFound):
     """It is a session of the user, and over already: who wanted it to end has what they wanted."""
 
 
-class _Ended(NamedTuple):
-    user_id: int
-    has_children: int | None
-
-
 def ending(table: Table) -> Update:
     """The statement that ends a session, of a user or of a system admin, unless it ended before."""
     return update(table).where(table.c.id == bindparam("sid"), table.c.ended_at.is_(None)).values(_ENDING)
@@ -354,7 +349,7 @@ def _ending_all(*which: Any) -> TenantScoped[Any]:
     return tenant_scoped(update(sessions).where(*which, _S.ended_at.is_(None)).values(_ENDING))
 
 
-_END = tenant_scoped(ending(sessions).returning(_S.user_id, _S.has_children), _Ended)
+_END = tenant_scoped(ending(sessions).returning(_S.user_id, _S.has_children))
 _END_CHILDREN = tenant_scoped(
     update(sessions)
     .where(_S.user_id == bindparam("of_user"), _S.parent_id == bindparam("of_parent"), _S.ended_at.is_(None))
@@ -385,9 +380,7 @@ def _void(column: str = "") -> tuple[TenantScoped[Any], TenantScoped[Any], Tenan
     )
 
 
-_VOID_CODES, _VOID_CHALLENGES, _VOID_GRANTS = _void("user_id")
-_VOID_PROVIDERS_CODES, _VOID_PROVIDERS_CHALLENGES, _VOID_PROVIDERS_GRANTS = _void("provider_id")
-_VOID_ALL_CODES, _VOID_ALL_CHALLENGES, _VOID_ALL_GRANTS = _void()
+_VOID_USERS, _VOID_PROVIDERS, _VOID_ALL = _void("user_id"), _void("provider_id"), _void()
 _MOST = _S.created_at + bindparam("most")
 _SHORTEN = tenant_scoped(
     update(sessions)
@@ -413,8 +406,8 @@ def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:
     """Ends one session. False when it had ended before."""
     unit.announce("session", session_id)
     ended = unit.first(_END, sid=session_id, reason=reason, now=now)
-    if ended is not None and ended.has_children:
-        for child in unit.all(_END_CHILDREN, of_user=ended.user_id, of_parent=session_id, reason=reason, now=now):
+    if ended is not None and ended[1]:
+        for child in unit.all(_END_CHILDREN, of_user=ended[0], of_parent=session_id, reason=reason, now=now):
             unit.announce("session", child)
     return ended is not None
 
@@ -437,13 +430,17 @@ def end_by_cookie(unit: SystemUnit, cookie: str, now: int) -> None:
         end(unit.of(tenant_id), session_id, "replaced", now)
 
 
-def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "", pending: bool = True) -> int:
-    """Ends all sessions of a user, except ``but``; ``pending``: voids what becomes one later, too. Returns the number
-    of sessions that ended."""
+def end_all(
+    unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "", pending: bool = True, at: int | None = None
+) -> int:
+    """Ends all sessions of a user, except ``but``; ``pending``: voids what becomes one later, too; ``at``: only those
+    that this provider opened. Returns the number of sessions that ended."""
     unit.announce("user", user_id)
     if pending:
         void_pending(unit, user_id)
-    return unit.change(_END_USER, of_user=user_id, but=but, reason=reason, now=now)
+    if at is None:
+        return unit.change(_END_USER, of_user=user_id, but=but, reason=reason, now=now)
+    return unit.change(_END_USER_AT_PROVIDER, of_user=user_id, of_provider=at, but=but, reason=reason, now=now)
 
 
 def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
@@ -458,29 +455,16 @@ def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> i
     return unit.change(_END_PROVIDER, of_provider=provider_id, reason=reason, now=now)
 
 
-def end_users_at_provider(
-    unit: TenantUnit, user_id: int, provider_id: int, reason: str, now: int, *, but: str = ""
-) -> int:
-    """As :func:`end_all`, for sessions that one provider opened."""
-    unit.announce("user", user_id)
-    void_pending(unit, user_id)
-    return unit.change(_END_USER_AT_PROVIDER, of_user=user_id, of_provider=provider_id, but=but, reason=reason, now=now)
-
-
 def void_pending(unit: TenantUnit, user_id: int | None = None) -> None:
     """Voids what becomes a session later, of a user or of all users of the tenant: unused one-time codes, sign-ins that
     wait for their second factor, and devices that were let in and have not come yet."""
-    if user_id is None:
-        for statement in (_VOID_ALL_CODES, _VOID_ALL_CHALLENGES, _VOID_ALL_GRANTS):
-            unit.change(statement)
-    else:
-        for statement in (_VOID_CODES, _VOID_CHALLENGES, _VOID_GRANTS):
-            unit.change(statement, of=user_id)
+    for statement in _VOID_ALL if user_id is None else _VOID_USERS:
+        unit.change(statement, **({} if user_id is None else {"of": user_id}))
 
 
 def void_pending_of_provider(unit: TenantUnit, provider_id: int) -> None:
     """As :func:`void_pending`, of all who come through a provider."""
-    for statement in (_VOID_PROVIDERS_CODES, _VOID_PROVIDERS_CHALLENGES, _VOID_PROVIDERS_GRANTS):
+    for statement in _VOID_PROVIDERS:
         unit.change(statement, of=provider_id)
 
 

@@ -155,13 +155,6 @@ class ProveData(Wire, frozen=True):
     application: str
 
 
-class Started(NamedTuple):
-    """``begun``: holds the browser's cookie."""
-
-    data: ProveData
-    begun: StartedFlow
-
-
 class _Application(NamedTuple):
     """The registration of this server at the directory. ``provider``: whose registration it is; None: the
     operator's."""
@@ -177,9 +170,9 @@ def callback_of(ctx: RequestContext) -> str:
     return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
 
-async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
-    """Starts a proof for the caller, a user of the client. Raises NotFound, Conflict, ValidationError, SsoFailed,
-    ProviderUnavailable, ReauthenticationRequired."""
+async def begin(ctx: RequestContext, directory: str, return_to: str) -> tuple[ProveData, StartedFlow]:
+    """Starts a proof for the caller, a user of the client; the flow holds the browser's cookie. Raises NotFound,
+    Conflict, ValidationError, SsoFailed, ProviderUnavailable, ReauthenticationRequired."""
     step_up.check(ctx, Act.DOMAINS)
 
     def look(unit: SystemUnit) -> tuple[directories.Claim, Tenant, _Application]:
@@ -202,7 +195,7 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
     begun = await ctx.store.write_quickly(lambda unit: begin_flow(unit, ctx, directory, provider_id, address))
     authorization = authorization_of(begun, callback_of(ctx), prompt="select_account")
     location = ctx.services.oidc.authorization_address(found, registration, authorization)
-    return Started(ProveData(location, tenant.identifier, tenant.name, directory, registration.client_id), begun)
+    return ProveData(location, tenant.identifier, tenant.name, directory, registration.client_id), begun
 
 
 async def end(ctx: RequestContext, returned: CallbackParams, cookie_of: Callable[[str], str | None]) -> Flow:

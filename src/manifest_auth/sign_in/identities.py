@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth import accounts, audit, providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, SsoFailed
 from manifest_auth.providers import LinkedBy, Provider
 from manifest_auth.providers.identities import IdentityData
-from manifest_auth.providers.sign_in_flows import FlowRequest, StartedFlow
+from manifest_auth.providers.sign_in_flows import FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
+from manifest_auth.sign_in.providers.kind import SignInStart
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.sign_in.refusal_reasons import SWITCHED_OFF
@@ -20,21 +19,12 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 
-# Unlinking of identities at providers from an account, and their confirmation by an Admin.
-
 MADE_THE_ACCOUNT = _("The account was made through this identity: only an administrator unlinks it")
 LAST_WAY_IN = _("It is the last way into the account: link another one first, or ask for a password")
 
 
-class Own(NamedTuple):
-    """An identity of the caller's. ``why_it_stays``: for whom it cannot be unlinked; empty where it can."""
-
-    row: IdentityData
-    why_it_stays: str
-
-
-def own(unit: TenantUnit, ctx: RequestContext) -> list[Own]:
-    """The caller's identities at providers, and which of them may go."""
+def own(unit: TenantUnit, ctx: RequestContext) -> list[tuple[IdentityData, str]]:
+    """The caller's identities at providers, each with why it cannot be unlinked; empty where it can."""
     caller = ctx.user
     rows, user = providers.list_identities(unit, caller.user_id), users.get(unit, caller.user_id)
     by_password = user.password_hash is not None and tenants.settings_of(caller.tenant_settings).password_sign_in
@@ -46,7 +36,7 @@ def own(unit: TenantUnit, ctx: RequestContext) -> list[Own]:
         others = any(other.id != row.id and other.provider not in switched_off for other in rows)
         return "" if by_password or others else LAST_WAY_IN
 
-    return [Own(row, why(row)) for row in rows]
+    return [(row, why(row)) for row in rows]
 
 
 def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
@@ -57,13 +47,12 @@ def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
     user = ctx.user
     users.get(unit, user.user_id, lock=True, admins=True)  # of two who are unlinked at once, one stays
     audit.check_is_open(unit, ctx, may_end=True)
-    why = {one.row.id: one.why_it_stays for one in own(unit, ctx)}.get(identity)
-    if why:
+    if why := {row.id: why for row, why in own(unit, ctx)}.get(identity):
         raise Conflict(why)
     gone = group_roles.unlink(unit, ctx, user.user_id, identity)
     providers.drop_tokens(unit, user.user_id)
-    reason = "identity_unlinked"
-    ended = sessions.end_users_at_provider(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
+    reason, at = "identity_unlinked", gone.provider_id
+    ended = sessions.end_all(unit, user.user_id, reason, ctx.now, but=user.session_id, at=at)
     _unlinked(unit, ctx, user.user_id, identity, ended)
 
 
@@ -99,20 +88,12 @@ def _unlinked(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int
 # could send someone to: who follows such an address would give another person the key to the own account.
 
 
-class Started(NamedTuple):
-    """``address``: where the browser goes on; ``cross_site``: it comes back by a form of the provider's page."""
-
-    address: str
-    begun: StartedFlow
-    cross_site: bool
-
-
 def offered(unit: TenantUnit) -> list[Provider]:
     """The client's providers at which users sign in."""
     return [one for one in providers.list_all(unit) if one.disabled_at is None and KINDS[one.kind].start]
 
 
-async def begin_linking(ctx: RequestContext, name: str, return_to: str) -> Started:
+async def begin_linking(ctx: RequestContext, name: str, return_to: str) -> SignInStart:
     """For the caller's session. Raises NotFound, SsoFailed, Conflict, ProviderUnavailable,
     ReauthenticationRequired, and ValidationError for an address that is not listed."""
     step_up.check(ctx, Act.IDENTITIES)
@@ -126,9 +107,13 @@ async def begin_linking(ctx: RequestContext, name: str, return_to: str) -> Start
         address = return_address(tenant, provider, return_to, roles=user.roles)
         return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))
 
-    chosen = await ctx.services.store.read(work)
+    return await begin_chosen(ctx, await ctx.services.store.read(work))
+
+
+async def begin_chosen(ctx: RequestContext, chosen: ProviderChoice, login_hint: str = "") -> SignInStart:
+    """Begins at the provider that a signed-in user chose. Raises as :meth:`.kind.Kind.begin`, and Conflict for one
+    without a sign-in page."""
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
         raise Conflict(_("This provider has no sign-in page"))
-    beginning = await kind.begin(ctx, chosen, "")
-    return Started(beginning.address, beginning.begun, kind.cross_site)
+    return await kind.begin(ctx, chosen, login_hint)

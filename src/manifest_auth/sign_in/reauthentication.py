@@ -5,36 +5,33 @@ The session keeps its keys: only what it has proved, and when, changes. Refresh 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
-from manifest_auth.errors import (
-    Conflict,
-    InvalidCredentials,
-    InvalidToken,
-    ValidationError,
-)
+from manifest_auth.errors import Conflict, InvalidCredentials, InvalidToken, ValidationError
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.providers import Provider
+from manifest_auth.providers.sign_in_flows import REAUTHENTICATE, FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, Way
 from manifest_auth.sign_in import browser_identity, password
 from manifest_auth.sign_in.browser_identity import BrowserCookies
-from manifest_auth.sign_in.identities import Started
+from manifest_auth.sign_in.identities import begin_chosen
 from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.sign_in.password import ProvedCaller
 from manifest_auth.sign_in.providers import entra_bearer, provider_proofs
+from manifest_auth.sign_in.providers.kind import SignInStart
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
 from manifest_auth.sign_in.second_factor.gate import Answer, Judged, check_answer
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
@@ -45,18 +42,12 @@ _WRONG = "This does not prove who you are"
 _FIELDS = {"passkey": "credential"}  # members that have another name here
 
 
-class Reauthenticated(NamedTuple):
-    """``at``: the moment of the proof, milliseconds; ``amr``: what was proved."""
-
-    at: int
-    amr: tuple[Way, ...]
-
-
 async def reauthenticate(
     ctx: RequestContext, typed: str | None, answer: Answer, browser: BrowserCookies
-) -> Reauthenticated:
-    """Verifies the caller's password (``typed``) and, where the account has a second factor, an answer of it; a passkey
-    answers for both. A code alone completes a password or a sign-in at the provider of the last ten minutes.
+) -> tuple[int, tuple[Way, ...]]:
+    """The moment of the proof, milliseconds, and what was proved. Verifies the caller's password (``typed``) and, where
+    the account has a second factor, an answer of it; a passkey answers for both. A code alone completes a password or a
+    sign-in at the provider of the last ten minutes.
 
     Raises InvalidCredentials, ValidationError for members that prove too little, ReauthenticationRequired for an
     account that only its provider proves, RateLimited, Overloaded, InvalidToken, and Conflict for a caller without a
@@ -72,14 +63,13 @@ async def reauthenticate(
     failed = Event.REAUTHENTICATION_FAILED
     proved = await password.prove_current(ctx, typed, failed) if typed is not None else None
 
-    def work(unit: SystemUnit) -> Reauthenticated:
-        done = _verified(unit, ctx, answer, member, counters, proved)
+    def work(unit: SystemUnit) -> tuple[int, tuple[Way, ...]]:
+        at, amr = _verified(unit, ctx, answer, member, counters, proved)
         bound = unit.of(caller.tenant_id)
-        if not sessions.proved_again(bound, caller.session_id, caller.user_id, done.amr, done.at):
+        if not sessions.proved_again(bound, caller.session_id, caller.user_id, amr, at):
             raise InvalidToken(reason="the session has ended meanwhile")
-        detail = {"session": caller.session_id, "amr": list(done.amr)}
-        audit.record(bound, ctx, Event.REAUTHENTICATED, caller.actor, **detail)
-        return done
+        audit.record(bound, ctx, Event.REAUTHENTICATED, caller.actor, session=caller.session_id, amr=list(amr))
+        return at, amr
 
     return await ctx.services.store.write(work)
 
@@ -137,7 +127,7 @@ def _verified(
     member: str,
     counters: Counters | None,
     proved: ProvedCaller | None,
-) -> Reauthenticated:
+) -> tuple[int, tuple[Way, ...]]:
     """Judges the answer, and checks the password again, for the locked user. Raises InvalidCredentials."""
     caller, bound = ctx.user, unit.of(ctx.user.tenant_id)
     user, at = users.get(bound, caller.user_id, lock=True), ctx.now
@@ -162,7 +152,7 @@ def _verified(
         first = ("pwd",)
     elif second != "passkey":
         first, at = step_up.first_ways(caller), caller.authenticated_at or 0
-    return Reauthenticated(at, (*first, second, MFA) if second is not None else first)
+    return at, (*first, second, MFA) if second is not None else first
 
 
 def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) -> Judged:
@@ -185,11 +175,8 @@ async def ways(ctx: RequestContext) -> tuple[str, ...]:
     wanted = step_up.what_would_do(ctx.user)
     if "credential" not in wanted:
         return wanted
-
-    def work(unit: TenantUnit) -> bool:
-        return ceremonies.knows_any(unit, ctx.services.settings, ctx.user.user_id)
-
-    works = await ctx.store.read(work)
+    settings, user_id = ctx.services.settings, ctx.user.user_id
+    works = await ctx.store.read(lambda unit: ceremonies.knows_any(unit, settings, user_id))
     return tuple(one for one in wanted if works or one != "credential")
 
 
@@ -208,24 +195,13 @@ async def options(ctx: RequestContext) -> dict[str, Any]:
     return await ctx.services.store.read(work)
 
 
-class ProviderWay(NamedTuple):
-    """A provider at which the caller may prove anew who they are."""
-
-    name: str
-    display_name: str
-
-
-async def at_providers(ctx: RequestContext) -> tuple[ProviderWay, ...]:
+async def at_providers(ctx: RequestContext) -> list[Provider]:
     """Where :func:`begin_at_provider` may start."""
-
-    def work(unit: TenantUnit) -> tuple[ProviderWay, ...]:
-        usable = provider_proofs.usable_by(unit, ctx.user.user_id)
-        return tuple(ProviderWay(one.name, one.display_name or one.name) for one in usable if KINDS[one.kind].start)
-
-    return await ctx.store.read(work)
+    usable = await ctx.store.read(lambda unit: provider_proofs.usable_by(unit, ctx.user.user_id))
+    return [provider for provider in usable if KINDS[provider.kind].start]
 
 
-async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> Started:
+async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> SignInStart:
     """Starts a proof at a provider where the caller has an identity; ``name``: empty where there is only one.
 
     Raises NotFound, SsoFailed, Conflict, ProviderUnavailable, and ValidationError for an address that is not listed.
@@ -235,13 +211,9 @@ async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> S
 
     def work(unit: SystemUnit) -> ProviderChoice:
         bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
-        provider: Provider = provider_proofs.choose_provider(bound, ctx, name)
+        provider = provider_proofs.choose_provider(bound, ctx, name)
         address = return_address(tenant, provider, return_to, roles=caller.roles)
-        return ProviderChoice(tenant, provider, provider_proofs.request_of(ctx, address))
+        request = FlowRequest(address, response=REAUTHENTICATE, link_session_id=caller.session_id)
+        return ProviderChoice(tenant, provider, request)
 
-    chosen = await ctx.services.store.read(work)
-    kind = KINDS[chosen.provider.kind]
-    if not kind.start:
-        raise Conflict(_("This provider has no sign-in page"))
-    beginning = await kind.begin(ctx, chosen, caller.email)
-    return Started(beginning.address, beginning.begun, kind.cross_site)
+    return await begin_chosen(ctx, await ctx.services.store.read(work), caller.email)

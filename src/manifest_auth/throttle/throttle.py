@@ -32,9 +32,6 @@ from manifest_auth.store import (
 from manifest_auth.store.tables import known_origins, throttles
 from manifest_auth.text.models import Time, Wire
 
-# The networks of an address, by which callers are counted and recognised.
-
-
 #: IPv6 is counted by each of these prefixes. A subscriber has at least a /64, a private customer usually a /56 and a
 #: company a /48 (RIPE-690), so a counter of the narrowest alone would give a company 65,536 budgets.
 PREFIXES = (64, 56, 48)
@@ -178,7 +175,8 @@ _HOLD = global_(select(_T.key).where(_THESE).order_by(_T.key).with_for_update(),
 # it is created, and a parallel attempt waits for that. ``allowed_at`` of a new row: its memory, negative.
 _NOW = bindparam("now", type_=_T.updated_at.type)
 _NEW = upsert(throttles).from_select(
-    list(_Row._fields), select(_KEY.label("key"), literal(1), cell(_GIVEN, 1, _T.allowed_at), _NOW).order_by("key")
+    list(_Row._fields),
+    select(_KEY.label("key"), literal(1), cell(_GIVEN, 1, _T.allowed_at), _NOW).order_by("key"),
 )
 _IS_FORGOTTEN = _T.updated_at < _NOW + _NEW.excluded.allowed_at
 _COUNT = global_(
@@ -349,10 +347,6 @@ def _uncount(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None
         decrement(unit, counter.key)
 
 
-# Counters of the throttle that block attempts now, for system admins.
-#
-# They are listed (keys are hashes), and cleared, all or those of an account or address.
-
 ADMIN_ENTRY_POINT: EntryPoint = "admin"
 _ACCOUNT_ENTRY_POINTS: tuple[EntryPoint, ...] = ("client", "forgot")
 _O = known_origins.c
@@ -367,10 +361,9 @@ class ThrottleData(Wire, frozen=True):
     updated_at: Time
 
 
-_ALL = select(_T.key, _T.failures, _T.allowed_at, _T.updated_at)
 #: The counters that block attempts at ``now``.
 LISTING = Listing(
-    _ALL.where(_T.allowed_at > bindparam("now", type_=BigInteger())),
+    select(*_COLUMNS).where(_T.allowed_at > bindparam("now", type_=BigInteger())),
     ThrottleData,
     key=_T.key,
     sorts={"ID": _T.key, "ALLOWED": _T.allowed_at, "FAILURES": _T.failures},
@@ -427,9 +420,7 @@ def _clear(unit: SystemUnit, keys: Iterable[str]) -> int:
     return sum(unit.change(CLEAR, of_key=key) for key in sorted(keys))
 
 
-# Origins: devices and networks from which a user signed in before.
-#
-# From these the user can sign in while anonymous callers wait.
+# Origins: devices and networks from which a user signed in before, and can sign in while anonymous callers wait.
 
 
 def _seen(origin: str) -> ColumnElement[str]:

@@ -287,10 +287,10 @@ class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer[ProveData]:
-    started = await directory_proof.begin(ctx, call.path["directory"].lower(), call.body.return_to)
-    begun, settings = started.begun, ctx.services.settings
+    data, begun = await directory_proof.begin(ctx, call.path["directory"].lower(), call.body.return_to)
+    settings = ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False)
-    return ok(started.data, headers=(cookie,))
+    return ok(data, headers=(cookie,))
 
 
 async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:

@@ -281,8 +281,8 @@ class ReauthenticatedData(Wire, frozen=True):
 async def _reauthenticate(ctx: RequestContext, call: Call[ReauthenticateBody]) -> ReauthenticatedData:
     body = call.body
     given = Given(or_none(body.otp), or_none(body.recovery_code), or_none(body.credential))
-    done = await reauthentication.reauthenticate(ctx, or_none(body.password), given, browser_of(ctx, call.head))
-    return ReauthenticatedData(when(done.at), done.amr)
+    at, amr = await reauthentication.reauthenticate(ctx, or_none(body.password), given, browser_of(ctx, call.head))
+    return ReauthenticatedData(when(at), amr)
 
 
 async def _proof_options(ctx: RequestContext, call: Call[None]) -> OptionsData:

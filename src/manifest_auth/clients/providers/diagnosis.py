@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
 
@@ -104,14 +104,7 @@ def _refused(sentence: str) -> ValidationError:
     return ValidationError(details=[(MEMBER, sentence)])
 
 
-class Started(NamedTuple):
-    """``cross_site``: the browser returns with a form post of the provider's page."""
-
-    start: SignInStart
-    cross_site: bool
-
-
-async def begin(ctx: RequestContext, name: str, return_to: str) -> Started | Tried:
+async def begin(ctx: RequestContext, name: str, return_to: str) -> SignInStart | Tried:
     """Starts a try of the caller's session, which replaces its previous one; answers a result where it fails at once.
     ``return_to``: our page that shows the result. Raises NotFound, and Conflict where no one signs in at the
     provider."""
@@ -129,7 +122,7 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> Started | Tri
     provider = chosen.provider
     await ctx.store.write(lambda unit: sign_in_flows.delete_try(unit, provider.id, user.session_id))
     try:
-        return Started(await kind.begin(ctx, chosen, user.email), kind.cross_site)
+        return await kind.begin(ctx, chosen, user.email)
     except (SsoFailed, ProviderUnavailable) as refusal:
         failed = provider_proofs.refused_try(ctx, refusal, is_admin=accounts.is_admin(ctx))
         await ctx.store.write(lambda unit: provider_proofs.record_try(unit, ctx, provider, failed))

@@ -15,9 +15,11 @@ from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import step
 from manifest_auth.pages.sign_in.step import State, StateQuery
+from manifest_auth.providers.identities import IdentityData
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
-from manifest_auth.sign_in.identities import Own, Started, begin_linking, offered
+from manifest_auth.sign_in.identities import begin_linking, offered
+from manifest_auth.sign_in.providers.kind import SignInStart
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import when
 from manifest_auth.throttle.limits import FLOW_LIFE_S
@@ -33,7 +35,7 @@ class ToProviderView(msgspec.Struct, frozen=True):
     address: str
 
 
-def to_provider(ctx: RequestContext, call: PageCall[Any], started: Started) -> Answer[None]:
+def to_provider(ctx: RequestContext, call: PageCall[Any], started: SignInStart) -> Answer[None]:
     """The browser leaves for the provider, bound to what was begun there."""
     begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
@@ -75,7 +77,7 @@ class IdentitiesView(AccountView, frozen=True, kw_only=True):
     """``new_since``: identities that were linked later are new; ``offers``: providers at which the
     user has no identity yet; ``has_password``: beside all that is listed."""
 
-    identities: list[Own]
+    identities: list[tuple[IdentityData, str]]
     new_since: str
     offers: tuple[OfferView, ...]
     has_password: bool
@@ -83,7 +85,7 @@ class IdentitiesView(AccountView, frozen=True, kw_only=True):
 
 def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesView:
     own = identities.own(unit, ctx)
-    linked = {one.row.provider for one in own}
+    linked = {row.provider for row, _why in own}
     return IdentitiesView(
         said=done,
         identities=own,

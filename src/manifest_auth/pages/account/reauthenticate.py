@@ -18,9 +18,9 @@ from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import start
 from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code, OtherWay
+from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
-from manifest_auth.sign_in.reauthentication import ProviderWay
 from manifest_auth.sign_in.second_factor.gate import Answer as Given
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields
@@ -59,7 +59,7 @@ class ProofView(msgspec.Struct, frozen=True):
     others: tuple[OtherWay, ...]
     needs_password: bool
     options: str
-    providers: tuple[ProviderWay, ...]
+    providers: list[Provider]
     code_follows: bool
 
 
@@ -93,7 +93,7 @@ async def _view(ctx: RequestContext, call: PageCall[Any], return_to: str, asked:
         others=tuple(OtherWay(one, way_there.address(back, one)) for one in ways if one != way),
         needs_password=way == "password" or (is_code and not step_up.has_recent_first(caller, ctx.now)),
         options=start.passkey_json(await reauthentication.options(ctx)) if way == "passkey" else "",
-        providers=await reauthentication.at_providers(ctx) if way == "provider" else (),
+        providers=await reauthentication.at_providers(ctx) if way == "provider" else [],
         code_follows=bool(caller.factors),
     )
     return View(view, brand=brands.of_user(caller))

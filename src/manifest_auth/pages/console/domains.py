@@ -15,7 +15,7 @@ from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof
-from manifest_auth.sign_in.directory_proof import ProveData, Started
+from manifest_auth.sign_in.directory_proof import ProveData
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.tenants.claims import directories, domains
@@ -128,10 +128,10 @@ async def _release_directory(ctx: RequestContext, call: PageCall[DomainsForm], f
 async def _prove(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> View:
     """The way to Microsoft is a link on a page, not a redirect: browsers hold a form to its own site, and the page says
     what is spoken for there."""
-    started: Started = await directory_proof.begin(ctx, form.directory.lower(), PATH)
-    begun, settings = started.begun, ctx.services.settings
+    data, begun = await directory_proof.begin(ctx, form.directory.lower(), PATH)
+    settings = ctx.services.settings
     call.headers.append(flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False))
-    return await _view(ctx, proof=started.data)
+    return await _view(ctx, proof=data)
 
 
 _ACTS: dict[str, Callable[[RequestContext, PageCall[DomainsForm], DomainsForm], Awaitable[str | View]]] = {

@@ -334,11 +334,11 @@ async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[N
     if isinstance(started, Tried):
         one = await load(ctx, name)
         return await view(ctx, try_view(one.head("try"), started))
-    begun, settings = started.start.begun, ctx.services.settings
+    begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
-    if started.start.page is not None:
-        return with_policy(*started.start.page, headers=(cookie,))
-    return redirect(started.start.address, headers=(cookie,))
+    if started.page is not None:
+        return with_policy(*started.page, headers=(cookie,))
+    return redirect(started.address, headers=(cookie,))
 
 
 async def _switch_on(ctx: RequestContext, call: PageCall[BackForm]) -> View | Answer[None]:

@@ -73,11 +73,12 @@ class CallbackState(NamedTuple):
 
 class SignInStart(NamedTuple):
     """How a sign-in continues: at ``address``, or, where the response can carry one, with a ``page`` and its content
-    security policy."""
+    security policy. ``cross_site``: the browser returns by a form of the provider's page."""
 
     begun: StartedFlow
     address: str
     page: tuple[bytes, str] | None = None
+    cross_site: bool = False
 
 
 def optional(model: type[msgspec.Struct], name: str, **others: Any) -> type[msgspec.Struct]:
@@ -158,7 +159,8 @@ class Kind(ABC, Generic[S, R]):
     async def begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
         """Starts a sign-in. Raises ProviderUnavailable, SsoFailed, RateLimited, and Conflict where an identity cannot
         be linked so."""
-        return await counted(ctx, self.name, self._begin(ctx, chosen, login_hint), no_result_yet)
+        started = await counted(ctx, self.name, self._begin(ctx, chosen, login_hint), no_result_yet)
+        return started._replace(cross_site=self.cross_site)
 
     async def end(
         self, ctx: RequestContext, returned: R, cookie_of: CookieOf, browser: BrowserCookies

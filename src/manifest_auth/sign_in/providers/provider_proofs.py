@@ -17,7 +17,7 @@ from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.protocols.oidc import Authorization
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.settings import Rules
-from manifest_auth.providers.sign_in_flows import REAUTHENTICATE, Flow, FlowRequest
+from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, Way
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
@@ -187,11 +187,6 @@ def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provide
     if len(usable) > 1:
         raise Conflict("Name the provider: you have identities at several")
     return usable[0]
-
-
-def request_of(ctx: RequestContext, address: str) -> FlowRequest:
-    """The options of the sign-in. ``address``: where the browser ends."""
-    return FlowRequest(address, response=REAUTHENTICATE, link_session_id=ctx.user.session_id)
 
 
 # Tries of a provider: a manager really signs in there, and only sees what would have happened.
