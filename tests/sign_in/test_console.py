@@ -53,7 +53,7 @@ def request(app: App) -> RequestContext:
 
 async def opened(of: SystemAdmin, otp: str | None = None, shown: str | None = None) -> str:
     """The cookie of a new session."""
-    return (await admin_sign_in.sign_in_to_console(request(of.app), of.username, PASSWORD, otp, shown)).cookie
+    return (await admin_sign_in.sign_in(request(of.app), of.username, PASSWORD, otp, shown or "")).cookie
 
 
 async def signed_in(app: App, cookie: str | None) -> RequestContext:
@@ -151,12 +151,12 @@ async def test_it_stands_in_the_trail_as_any_sign_in(me: SystemAdmin) -> None:
 async def test_a_wrong_password_opens_nothing_and_is_counted(me: SystemAdmin) -> None:
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
-            await admin_sign_in.sign_in_to_console(request(me.app), me.username, "wrong-password-here")
+            await admin_sign_in.sign_in(request(me.app), me.username, "wrong-password-here", shown="")
     with pytest.raises(RateLimited):
-        await admin_sign_in.sign_in_to_console(request(me.app), me.username, "wrong-password-here")
+        await admin_sign_in.sign_in(request(me.app), me.username, "wrong-password-here", shown="")
     ctx = RequestContext(me.app.services, "r", "198.51.100.7", "")
     with pytest.raises(InvalidCredentials):
-        await admin_sign_in.sign_in_to_console(ctx, "nobody-at-all", PASSWORD)
+        await admin_sign_in.sign_in(ctx, "nobody-at-all", PASSWORD, shown="")
 
 
 async def test_where_there_is_a_second_factor_a_code_is_needed_at_once_or_afterwards(me: SystemAdmin) -> None:
@@ -164,11 +164,11 @@ async def test_where_there_is_a_second_factor_a_code_is_needed_at_once_or_afterw
     with pytest.raises(MfaRequired) as due:
         await opened(me)
     with pytest.raises(MfaRequired):
-        await admin_sign_in.continue_console_sign_in(request(me.app), due.value.challenge, phone.wrong())
-    gone_on = await admin_sign_in.continue_console_sign_in(request(me.app), due.value.challenge, phone.code())
+        await admin_sign_in.continue_sign_in(request(me.app), due.value.challenge, phone.wrong(), "")
+    gone_on = await admin_sign_in.continue_sign_in(request(me.app), due.value.challenge, phone.code(), "")
     assert (await signed_in(me.app, gone_on.cookie)).admin.admin_id == me.id
     with pytest.raises(InvalidToken):
-        await admin_sign_in.continue_console_sign_in(request(me.app), due.value.challenge, phone.code(1))
+        await admin_sign_in.continue_sign_in(request(me.app), due.value.challenge, phone.code(1), "")
     me.app.clock.advance(60)
     await signed_in(me.app, await opened(me, phone.code()))
 

@@ -233,13 +233,13 @@ def _shown(found: Active) -> IntrospectionAnswer:
 async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields, public = _fields(call), ctx.services.settings.public_url.rstrip("/")
     app = await _asking_app(ctx, call, fields)
-    asked = await device_grant.by_code(ctx, app, fields)
+    device_code, user_code = await device_grant.by_code(ctx, app, fields)
     page = f"{public}{DEVICE_PAGE}"
     shown = DeviceAnswer(
-        device_code=asked.device_code,
-        user_code=asked.user_code,
+        device_code=device_code,
+        user_code=user_code,
         verification_uri=page,
-        verification_uri_complete=f"{page}?user_code={asked.user_code}",
+        verification_uri_complete=f"{page}?user_code={user_code}",
         expires_in=device_grant.BY_CODE_S,
         interval=device_grant.BY_CODE_INTERVAL_S,
     )
@@ -249,8 +249,8 @@ async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 async def _ask_by_scan(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
     app = await _asking_app(ctx, call, fields)
-    asked = await device_grant.by_scan(ctx, app, fields)
-    shown = PairingAnswer(asked.device_code, asked.digits, device_grant.BY_SCAN_S, device_grant.BY_SCAN_INTERVAL_S)
+    device_code, digits = await device_grant.by_scan(ctx, app, fields)
+    shown = PairingAnswer(device_code, digits, device_grant.BY_SCAN_S, device_grant.BY_SCAN_INTERVAL_S)
     return _answer(_encode(shown))
 
 

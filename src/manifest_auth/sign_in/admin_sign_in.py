@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import orjson
 
@@ -83,64 +82,44 @@ def _state(admin: Admin) -> tuple[int, str, str, int | None]:
     return admin.id, admin.username, proof, admin.last_sign_in_at
 
 
-# Sign-in, refresh and sign-out of system admins: the same rules as for users, with tables and keys of their own.
-
 METHOD: Literal["admin"] = "admin"
-T = TypeVar("T")
 
 
 class Session(NamedTuple):
-    """A session that was opened just now. ``refresh_id``: of its first refresh token, if it has tokens."""
+    """A session that was opened just now. ``refresh_id``: of its first refresh token; ``cookie``: of a session on the
+    pages, 256 random bits, stored only as a hash; empty for one with tokens."""
 
     admin: Admin
     id: str
     refresh_id: str
     ends_at: int
+    cookie: str
 
 
-#: Makes the result of a sign-in from the session, in the unit of work that opens it.
-MakeResult = Callable[[SystemUnit, RequestContext, Session], T]
-
-
-class SignedIn(NamedTuple):
-    admin: Admin
-    pair: TokenPair
-
-
-def _tokens(unit: SystemUnit, ctx: RequestContext, session: Session) -> SignedIn:
-    services, holder = ctx.services, tokens.Subject(session.id, session.admin.id, "", session.ends_at)
-    kind = tokens.admins_kind(services.tokens)
-    return SignedIn(session.admin, tokens.pair(services.tokens, kind, holder, session.refresh_id, None, ctx.now))
-
-
-async def continue_sign_in(ctx: RequestContext, text: str, otp: str) -> SignedIn:
-    """As :func:`prove_code`, with tokens as the result."""
-    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
-    return await prove_code(ctx, text, otp, _tokens)
-
-
-async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
-    """As :func:`prove`, with tokens as the result."""
-    await ctx.services.keys.ensure_current()
-    return await prove(ctx, username, password, otp, _tokens)
+def pair_of(ctx: RequestContext, session: Session) -> TokenPair:
+    """The first tokens of a session that was opened for them."""
+    holder = tokens.Subject(session.id, session.admin.id, "", session.ends_at)
+    kind = tokens.admins_kind(ctx.services.tokens)
+    return tokens.pair(ctx.services.tokens, kind, holder, session.refresh_id, None, ctx.now)
 
 
 @counts(METHOD)
-async def prove_code(ctx: RequestContext, text: str, otp: str, make_result: MakeResult[T]) -> T:
+async def continue_sign_in(ctx: RequestContext, text: str, otp: str, shown: str | None = None) -> Session:
     """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. The throttle counts it as any
-    other attempt.
+    other attempt. ``shown``: as for :func:`sign_in`.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
     """
+    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     presented = take_challenge(ctx, text)
     found, counters = await _find_and_count(ctx, presented.username)
     if found is None:
         raise InvalidToken(reason="the challenge is over")
 
-    def work(unit: SystemUnit) -> T:
+    def work(unit: SystemUnit) -> Session:
         fresh = admins.get_locked(unit, found.id)
         check_challenge(presented, fresh)
-        return make_result(unit, ctx, _complete(unit, ctx, counters, fresh, otp, text))
+        return _complete(unit, ctx, counters, fresh, otp, shown, text)
 
     return await ctx.services.store.write(work)
 
@@ -170,30 +149,29 @@ async def _find_and_count(ctx: RequestContext, username: str) -> tuple[Admin | N
 
 
 @counts(METHOD)
-async def prove(ctx: RequestContext, username: str, password: str, otp: str | None, make_result: MakeResult[T]) -> T:
-    """Opens a session with a password; the result of ``make_result``. ``otp``: a code of the second factor, if the
-    admin has one.
+async def sign_in(
+    ctx: RequestContext, username: str, password: str, otp: str | None = None, shown: str | None = None
+) -> Session:
+    """Opens a session with a password. ``otp``: a code of the second factor, if the admin has one; ``shown``: None for
+    a session with tokens, else the cookie of a request for a page, which may be empty: its session ends and is never
+    reused.
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
+    await ctx.services.keys.ensure_current()
     ctx.services.hasher.check_capacity()
     admin, counters = await _find_and_count(ctx, username)
     while True:
         try:
-            return await _prove_and_complete(ctx, counters, admin, password, otp, make_result)
+            return await _prove_and_complete(ctx, counters, admin, password, otp, shown)
         except PasswordReplaced as replaced:
             # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
 async def _prove_and_complete(
-    ctx: RequestContext,
-    counters: Counters,
-    admin: Admin | None,
-    password: str,
-    otp: str | None,
-    make_result: MakeResult[T],
-) -> T:
+    ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None, shown: str | None
+) -> Session:
     services = ctx.services
     proof = await throttle.prove(
         ctx.services.hasher, ctx.services.store, counters, admin.password_hash if admin else None, password
@@ -207,20 +185,26 @@ async def _prove_and_complete(
         raise InvalidCredentials("Invalid username or password")
     found = admin
 
-    def work(unit: SystemUnit) -> T:
+    def work(unit: SystemUnit) -> Session:
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
             raise PasswordReplaced(fresh.password_hash)
-        return make_result(unit, ctx, _complete(unit, ctx, counters, fresh, otp))
+        return _complete(unit, ctx, counters, fresh, otp, shown)
 
-    signed_in = await services.store.write(work)
+    session = await services.store.write(work)
     if proof.outdated:
         await _rehash(ctx, found, password)
-    return signed_in
+    return session
 
 
 def _complete(
-    unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, issued: str = ""
+    unit: SystemUnit,
+    ctx: RequestContext,
+    counters: Counters,
+    admin: Admin,
+    otp: str | None,
+    shown: str | None,
+    issued: str = "",
 ) -> Session:
     """Opens the session after the password was verified. ``issued``: the challenge that was sent; a retry returns the
     same one, so that its lifetime is not extended. Without a right code the attempt stays counted. Raises
@@ -242,7 +226,13 @@ def _complete(
     admins.signed_in(unit, admin.id, ctx.now)
     detail = {"method": "admin", "session": session_id, "second_factor": factor}
     audit.record_installation(unit, ctx, Event.SIGNED_IN, subject, **detail)
-    return Session(admin, session_id, refresh_id, ends_at)
+    if shown is None:
+        return Session(admin, session_id, refresh_id, ends_at, "")
+    if shown and (old := management.find(unit, shown)) is not None:
+        admins.end(unit, old.session_id, "replaced", ctx.now)
+    cookie = services.random.text(32)
+    management.begin(unit, session_id, cookie, ctx.now, min(ends_at, ctx.now + management.MOST_S * 1000))
+    return Session(admin, session_id, refresh_id, ends_at, cookie)
 
 
 async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
@@ -306,48 +296,11 @@ async def sign_out(ctx: RequestContext) -> None:
     await ctx.services.store.write(work)
 
 
-# Sign-in of system admins to the pages of the installation, with a cookie that is valid for these pages only.
-#
-# The session has no tokens, so it is not valid for ``/api/admin``, which reads bearer tokens only, and a page of
-# another site cannot make a browser act there. The cookie is ``SameSite=Strict`` and expires after half an hour without
-# use.
+# The session on the pages of the installation has no tokens, so it is not valid for ``/api/admin``, which reads bearer
+# tokens only, and a page of another site cannot make a browser act there. The cookie is ``SameSite=Strict`` and expires
+# after half an hour without use.
 
 _MOST_COOKIE = 256
-
-
-class Opened(NamedTuple):
-    """``cookie``: 256 random bits, stored only as a hash."""
-
-    admin: Admin
-    cookie: str
-
-
-async def sign_in_to_console(
-    ctx: RequestContext, username: str, password: str, otp: str | None = None, shown: str | None = None
-) -> Opened:
-    """Signs in with a password. ``otp``: a code of the second factor, if the admin has one. ``shown``: the cookie of
-    the request; its session ends and is never reused.
-
-    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
-    """
-    return await prove(ctx, username, password, otp, _cookie_of_session(shown))
-
-
-async def continue_console_sign_in(ctx: RequestContext, challenge: str, otp: str, shown: str | None = None) -> Opened:
-    """Finishes a sign-in after MfaRequired. Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired,
-    RateLimited."""
-    return await prove_code(ctx, challenge, otp, _cookie_of_session(shown))
-
-
-def _cookie_of_session(shown: str | None) -> MakeResult[Opened]:
-    def make_result(unit: SystemUnit, ctx: RequestContext, session: Session) -> Opened:
-        if shown and (old := management.find(unit, shown)) is not None:
-            admins.end(unit, old.session_id, "replaced", ctx.now)
-        cookie = ctx.services.random.text(32)
-        management.begin(unit, session.id, cookie, ctx.now, min(session.ends_at, ctx.now + management.MOST_S * 1000))
-        return Opened(session.admin, cookie)
-
-    return make_result
 
 
 async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:

@@ -242,7 +242,7 @@ async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], Sig
     return signed_in
 
 
-def log(ctx: RequestContext, signed_in: SignedIn, method: str) -> None:
+def log(ctx: RequestContext, signed_in: SignedIn | SignedInDevice, method: str) -> None:
     """Logs a sign-in, after its commit."""
     ctx.services.log.info(
         "signed_in",

@@ -81,15 +81,16 @@ class AdminNothing(Wire, frozen=True): ...
 
 async def _sign_in(ctx: RequestContext, call: Call[AdminSignInBody]) -> AdminSignInData:
     body = call.body
-    return _answer(await admin_sign_in.sign_in(ctx, body.username, body.password, or_none(body.otp)))
+    return _answer(ctx, await admin_sign_in.sign_in(ctx, body.username, body.password, or_none(body.otp)))
 
 
 async def _continue(ctx: RequestContext, call: Call[AdminChallengeBody]) -> AdminSignInData:
-    return _answer(await admin_sign_in.continue_sign_in(ctx, call.body.challenge, call.body.otp))
+    return _answer(ctx, await admin_sign_in.continue_sign_in(ctx, call.body.challenge, call.body.otp))
 
 
-def _answer(signed_in: admin_sign_in.SignedIn) -> AdminSignInData:
-    return AdminSignInData.of(signed_in.pair, admin=WireAdmin(signed_in.admin.id, signed_in.admin.username))
+def _answer(ctx: RequestContext, session: admin_sign_in.Session) -> AdminSignInData:
+    admin = WireAdmin(session.admin.id, session.admin.username)
+    return AdminSignInData.of(admin_sign_in.pair_of(ctx, session), admin=admin)
 
 
 async def _refresh(ctx: RequestContext, call: Call[AdminRefreshBody]) -> Answer[AdminRefreshData]:

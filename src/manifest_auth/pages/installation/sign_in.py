@@ -69,8 +69,8 @@ class SignInView(msgspec.Struct, frozen=True):
     late: bool = False
 
 
-def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm]) -> str | None:
-    return call.head.cookie(host_name(admin_console.COOKIE, ctx.services.settings))
+def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm]) -> str:
+    return call.head.cookie(host_name(admin_console.COOKIE, ctx.services.settings)) or ""
 
 
 def _coming_back_to(asked: str) -> str:
@@ -126,7 +126,7 @@ async def _sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | An
     if missing:
         raise ValidationError(details=missing)
     try:
-        opened = await admin_sign_in.sign_in_to_console(ctx, form.username, form.password, None, _shown(ctx, call))
+        opened = await admin_sign_in.sign_in(ctx, form.username, form.password, None, _shown(ctx, call))
     except MfaRequired as due:
         return View(CodeForm(due.challenge, return_to=_coming_back_to(form.return_to)), template=_CODE_TEMPLATE)
     except InvalidCredentials as refusal:
@@ -141,7 +141,7 @@ async def _code_again(ctx: RequestContext, call: PageCall[CodeForm]) -> View | A
 async def _code(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[None]:
     form = call.fields
     try:
-        opened = await admin_sign_in.continue_console_sign_in(ctx, form.challenge, form.otp.strip(), _shown(ctx, call))
+        opened = await admin_sign_in.continue_sign_in(ctx, form.challenge, form.otp.strip(), _shown(ctx, call))
     except MfaRequired as wrong:
         raise InvalidCredentials(details=[("otp", _WRONG_CODE)], reason=wrong.reason, replay=wrong.replay) from None
     except (InvalidToken, TokenExpired):
@@ -188,7 +188,7 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
     form = call.fields
     await admin_accounts.set_up(ctx, form.code, form.username, form.password)
     try:
-        opened = await admin_sign_in.sign_in_to_console(ctx, form.username, form.password)
+        opened = await admin_sign_in.sign_in(ctx, form.username, form.password, shown="")
     except Refusal:  # the account is there, and signs in by its own page
         return see_other(PATH)
     try:

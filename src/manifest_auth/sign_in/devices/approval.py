@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
@@ -19,20 +19,19 @@ from manifest_auth.runtime.settings import HOUR, Settings, is_listed, networks_o
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import device_sessions
 from manifest_auth.sign_in.devices import grants
-from manifest_auth.sign_in.devices.grants import CODE_MS, LIFE_MS, Approval, Grant, Pairing
+from manifest_auth.sign_in.devices.grants import CODE_MS, LIFE_MS, Grant, Pairing
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.rules import PairingRules, networks
 from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
-from manifest_auth.text.scan_codes import grouped_letters, plain_letters
+from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 from manifest_auth.throttle.throttle import network_of
 
-# Whether a device and its person are in the same network: closes a code that is sent to someone elsewhere.
-#
-# One address (IPv6: one /64), or both in a network that the client lists, or, where it lists none, both at private
-# addresses. RFC 10027 (BCP 247) on the security of flows across devices asks for such a check.
+# Whether a device and its person are in the same network closes a code that is sent to someone elsewhere. One address
+# (IPv6: one /64), or both in a network that the client lists, or, where it lists none, both at private addresses. RFC
+# 10027 (BCP 247) on the security of flows across devices asks for such a check.
 
 _LOOPBACK = networks_of("127.0.0.0/8,::1/128")
 
@@ -50,14 +49,6 @@ def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bo
     return is_listed(one, listed) and is_listed(other, listed)
 
 
-def check(settings: Settings, rules: PairingRules, device: str, person: str) -> None:
-    """Raises Forbidden, with the reason, where the client asks for one network and these two are in none."""
-    if rules.same_network and not is_same(settings, rules, device, person):
-        raise Forbidden(_("The device is in another network than you: connect both to the same one"))
-
-
-# A person lets a device in, or refuses it: by the code that the device shows, or by one that it scanned.
-#
 # Approval is the act that needs a recent proof, the same network, and a role that a device may have. A pairing by
 # scanning asks for the proof when it begins as well, and is approved by the session that began it.
 
@@ -130,10 +121,11 @@ def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
 def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> None:
     """Approves a grant, and tells the user by e-mail. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
     rules, user = rules_of(ctx), check_may(unit, ctx)
-    check(ctx.services.settings, rules, grant.address, ctx.address)
+    if rules.same_network and not is_same(ctx.services.settings, rules, grant.address, ctx.address):
+        raise Forbidden(_("The device is in another network than you: connect both to the same one"))
     cap, ends_at = mask_of(list(rules.roles)), _ends_at(ctx, rules)
     through = sessions.provider_of(unit, ctx.user.session_id)
-    if not grants.approve(unit, grant, Approval(user.id, cap, ends_at, through), ctx.now):
+    if not grants.approve(unit, grant, user.id, ctx.now, cap=cap, ends_at=ends_at, provider_id=through):
         raise Conflict(_OVER)
     given = list(role_names(user.roles & cap))
     detail = {"app": grant.app_id, "name": grant.device_name, "device_address": grant.address, "by": how}
@@ -176,10 +168,9 @@ async def _found(ctx: RequestContext, user_code: str) -> Grant:
     return await ctx.services.store.write_quickly(work)
 
 
-# A person shows a code, which a device scans; then the person reads two digits off the device.
-#
-# No code exists that an attacker could send to a victim. What is left is a victim who sends a picture of the own
-# screen: against that stand the minute, the network and the digits (RFC 10027 calls it session phishing).
+# A person shows a code, which a device scans; then the person reads two digits off the device. No code exists that an
+# attacker could send to a victim. What is left is a victim who sends a picture of the own screen: against that stand
+# the minute, the network and the digits (RFC 10027 calls it session phishing).
 
 State = Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
 _OF_GRANT: dict[str, State] = {
@@ -209,11 +200,6 @@ class PairingData(Wire, frozen=True):
     device: DeviceData | UnsetType = UNSET
 
 
-class _Code(NamedTuple):
-    scanned: str
-    typed: str
-
-
 async def begin_pairing(ctx: RequestContext) -> PairingCodeData:
     """Begins a pairing; of four open ones the oldest ends. Raises ReauthenticationRequired, Forbidden, Conflict."""
     step_up.check(ctx, Act.PAIRING)
@@ -221,13 +207,13 @@ async def begin_pairing(ctx: RequestContext) -> PairingCodeData:
     if not rules_of(ctx).scan:
         raise Conflict(_("Your organisation does not let devices in by scanning"))
     await services.keys.ensure_current()
-    code = _new_code(ctx)
+    scanned, typed = _new_code(ctx)
     pairing = Pairing(
         id=services.random.text(16),
         user_id=user.user_id,
         session_id=user.session_id,
-        code=grants.hash_of(code.scanned),
-        typed=_mark(ctx, code),
+        code=grants.hash_of(scanned),
+        typed=_mark(ctx, typed),
         grant_key=None,
         created_at=now,
         code_ends_at=now + CODE_MS,
@@ -236,29 +222,33 @@ async def begin_pairing(ctx: RequestContext) -> PairingCodeData:
 
     def work(unit: TenantUnit) -> None:
         check_may(unit, ctx)
-        open_ones = [one for one in grants.list_open_pairings(unit, user.user_id, now) if _is_open(unit, ctx, one)]
+        open_ones = [
+            one
+            for one in grants.list_open_pairings(unit, user.user_id, now)
+            if one.grant_key is None or _state(one, _grant_of(unit, one), now) in ("claimed", "approved")
+        ]
         for old in open_ones[: max(0, len(open_ones) - grants.PAIRINGS + 1)]:
             _close(unit, ctx, old)
         grants.add_pairing(unit, pairing)
         audit.record(unit, ctx, Event.PAIRING_BEGUN, f"user:{user.user_id}", pairing=pairing.id)
 
     await ctx.store.write(work)
-    return _shown(ctx, pairing.id, code, pairing.code_ends_at)
+    return _shown(ctx, pairing.id, scanned, typed, pairing.code_ends_at)
 
 
 async def renew_pairing(ctx: RequestContext, pairing_id: str) -> PairingCodeData:
     """Another code for a pairing that no device has claimed. Raises NotFound, Conflict."""
     await ctx.services.keys.ensure_current()
-    code, now = _new_code(ctx), ctx.now
+    (scanned, typed), now = _new_code(ctx), ctx.now
 
     def work(unit: TenantUnit) -> int:
         pairing = _own(unit, ctx, pairing_id)
         until = min(now + CODE_MS, pairing.expires_at)
-        if not grants.renew_pairing(unit, pairing, grants.hash_of(code.scanned), _mark(ctx, code), until, now):
+        if not grants.renew_pairing(unit, pairing, grants.hash_of(scanned), _mark(ctx, typed), until, now):
             raise Conflict(_("A device has claimed the code, or the pairing is over"))
         return until
 
-    return _shown(ctx, pairing_id, code, await ctx.store.write(work))
+    return _shown(ctx, pairing_id, scanned, typed, await ctx.store.write(work))
 
 
 async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingData:
@@ -280,7 +270,9 @@ async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> 
     step_up.check(ctx, Act.PAIRING)
 
     def work(unit: TenantUnit) -> bool:
-        grant = _claimed(unit, ctx, pairing_id)
+        grant = _grant_of(unit, _own(unit, ctx, pairing_id))
+        if grant is None:
+            raise Conflict(_("No device has scanned the code yet"))
         if not hmac.compare_digest(digits.strip().encode(), grant.digits.encode()):
             reject(unit, ctx, grant, "match")
             return False
@@ -313,17 +305,6 @@ def _grant_of(unit: TenantUnit, pairing: Pairing) -> Grant | None:
     return None if pairing.grant_key is None else grants.find(unit, pairing.grant_key)
 
 
-def _claimed(unit: TenantUnit, ctx: RequestContext, pairing_id: str) -> Grant:
-    grant = _grant_of(unit, _own(unit, ctx, pairing_id))
-    if grant is None:
-        raise Conflict(_("No device has scanned the code yet"))
-    return grant
-
-
-def _is_open(unit: TenantUnit, ctx: RequestContext, pairing: Pairing) -> bool:
-    return pairing.grant_key is None or _state(pairing, _grant_of(unit, pairing), ctx.now) in ("claimed", "approved")
-
-
 def _close(unit: TenantUnit, ctx: RequestContext, pairing: Pairing) -> None:
     """Ends an open pairing, and refuses the device that waits for it."""
     grants.close_pairing(unit, pairing.id, ctx.now)
@@ -340,16 +321,16 @@ def _state(pairing: Pairing, grant: Grant | None, now: int) -> State:
     return "expired" if state in ("claimed", "approved") and now >= grant.expires_at else state
 
 
-def _new_code(ctx: RequestContext) -> _Code:
-    return _Code(grants.scanned(ctx.services.random), grants.typed_code(ctx.services.random))
+def _new_code(ctx: RequestContext) -> tuple[str, str]:
+    """A code to scan, and one to type in its place."""
+    random = ctx.services.random
+    return grants.scanned(random), random_letters(random.bytes, grants.TYPED)
 
 
-def _mark(ctx: RequestContext, code: _Code) -> str:
-    return grants.mark(ctx.services, "pairing", ctx.user.tenant_id, code.typed)
+def _mark(ctx: RequestContext, typed: str) -> str:
+    return grants.mark(ctx.services, "pairing", ctx.user.tenant_id, typed)
 
 
-def _shown(ctx: RequestContext, pairing_id: str, code: _Code, ends_at: int) -> PairingCodeData:
-    public = ctx.services.settings.public_url.rstrip("/")
-    return PairingCodeData(
-        pairing_id, f"{public}/pair#{ctx.user.client}.{code.scanned}", grouped_letters(code.typed, 5), when(ends_at)
-    )
+def _shown(ctx: RequestContext, pairing_id: str, scanned: str, typed: str, ends_at: int) -> PairingCodeData:
+    qr = f"{ctx.services.settings.public_url.rstrip('/')}/pair#{ctx.user.client}.{scanned}"
+    return PairingCodeData(pairing_id, qr, grouped_letters(typed, 5), when(ends_at))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import shared_devices, users
@@ -22,11 +21,7 @@ from manifest_auth.sign_in.devices import grants
 from manifest_auth.sign_in.devices.grants import Grant
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants.rules import PairingRules
-from manifest_auth.text.scan_codes import grouped_letters, plain_letters
-
-# A device asks to be let in: by a code that it shows, or by one that it scanned.
-#
-# The device is a public client: its client id says which app of which tenant it is, and proves nothing.
+from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 
 BY_CODE_S, BY_CODE_INTERVAL_S = 600, 5
 BY_SCAN_S, BY_SCAN_INTERVAL_S = 120, 2
@@ -35,22 +30,9 @@ _LONGEST_CODE = 400
 _TRIES = 5
 
 
-class ByCode(NamedTuple):
-    """``user_code``: grouped, as the device shows it."""
-
-    device_code: str
-    user_code: str
-
-
-class ByScan(NamedTuple):
-    """``digits``: that the device shows."""
-
-    device_code: str
-    digits: str
-
-
 async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> OAuthApp:
-    """The app that calls. Raises InvalidClient, also for one that shows a secret: apps have none."""
+    """The app that calls, a public client: its id says which app of which tenant it is, and proves nothing. Raises
+    InvalidClient, also for one that shows a secret: apps have none."""
     if "client_secret" in fields or "client_assertion" in fields:
         raise InvalidClient("a device app authenticates by none")
     found = await shared_devices.find_app(ctx.services.store, fields.get("client_id", ""))
@@ -64,8 +46,9 @@ def rules_of(app: OAuthApp) -> PairingRules:
     return tenants.settings_of(app.settings).pairing
 
 
-async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> ByCode:
-    """A device that shows a code (RFC 8628, section 3.1). Raises TokenRefused, InvalidRequest, TooMany."""
+async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> tuple[str, str]:
+    """Device code and user code of a device that shows a code (RFC 8628, section 3.1); the latter is grouped. Raises
+    TokenRefused, InvalidRequest, TooMany."""
     name = _name(fields)
     if not rules_of(app).code:
         raise TokenRefused("unauthorized_client", "This client does not let devices in by code")
@@ -78,7 +61,7 @@ async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
         bound = unit.of(app.tenant_id)
         grants.make_place(bound, app.id, ctx.now)
         for _ in range(_TRIES):
-            shown = grants.user_code(services.random)
+            shown = random_letters(services.random.bytes, grants.USER_CODE)
             marked = grants.mark(services, "user code", app.tenant_id, shown)
             fresh = _fresh(ctx, app, device_code, name)
             if grants.add(bound, fresh._replace(user_code=marked, expires_at=ctx.now + BY_CODE_S * 1000)):
@@ -88,11 +71,12 @@ async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
     shown = await services.store.write_quickly(work)
     if shown is None:
         raise grants.refusal(ctx, grants.PAUSE_MS)
-    return ByCode(device_code, grouped_letters(shown))
+    return device_code, grouped_letters(shown)
 
 
-async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> ByScan:
-    """A device that scanned a code, or was told it. Raises TokenRefused, InvalidRequest, TooMany."""
+async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> tuple[str, str]:
+    """Device code of a device that scanned a code, or was told it, and the digits that it shows. Raises TokenRefused,
+    InvalidRequest, TooMany."""
     name, shown = _name(fields), fields.get("pairing_code", "")
     if not shown or len(shown) > _LONGEST_CODE:
         raise InvalidRequest("pairing_code is missing or too long")
@@ -119,7 +103,7 @@ async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
         audit.record(bound, ctx, Event.PAIRING_CLAIMED, f"user:{pairing.user_id}", **detail)
 
     await services.store.write_quickly(work)
-    return ByScan(device_code, digits)
+    return device_code, digits
 
 
 def _fresh(ctx: RequestContext, app: OAuthApp, device_code: str, name: str) -> Grant:
@@ -145,10 +129,9 @@ def _own_code(shown: str, app: OAuthApp) -> str:
     return code if not dot or client == app.client else ""
 
 
-# A device asks for its tokens: RFC 8628, sections 3.4 and 3.5.
-#
-# The poll that finds the approval opens the session in its own transaction. The same answer is given once more for ten
-# seconds, in case the first one got lost; a device code that is shown later is a copy, and ends the session.
+# A device asks for its tokens (RFC 8628, sections 3.4 and 3.5). The poll that finds the approval opens the session in
+# its own transaction. The same answer is given once more for ten seconds, in case the first one got lost; a device code
+# that is shown later is a copy, and ends the session.
 
 AGAIN_MS = 10_000
 _EARLY_MS, _SLOWER_S, _SLOWEST_S = 500, 5, 60
@@ -173,14 +156,7 @@ async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> tuple[To
     signed_in, roles, parent, is_first = outcome
     if is_first:
         services.metrics.signed_in(DEVICE, "ok")
-        services.log.info(
-            "signed_in",
-            request_id=ctx.request_id,
-            client=app.client,
-            user=signed_in.user.id,
-            method=DEVICE,
-            address=ctx.address,
-        )
+        completion.log(ctx, signed_in, DEVICE)
     return completion.pair_of_device(ctx, signed_in, parent), roles
 
 
@@ -221,14 +197,7 @@ def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant)
         return "access_denied"
     if exchange_codes.provider_refusal(bound, grant.provider_id, user_id):
         return "access_denied"
-    held = Hold(
-        method=DEVICE,
-        role_cap=cap,
-        ends_at=ends_at,
-        label=grant.device_name,
-        app_id=grant.app_id,
-        provider_id=grant.provider_id,
-    )
+    held = Hold(DEVICE, cap, ends_at, grant.device_name, app_id=grant.app_id, provider_id=grant.provider_id)
     try:
         opened = completion.open_on_device(unit, ctx, tenant_id, user_id, held, "device")
     except AccountDisabled:
@@ -256,13 +225,12 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
     return again, found.roles, chain.previous, False
 
 
-# An app renews and ends the session that it holds: refresh (RFC 6749, section 6) and revocation (RFC 7009).
-
 _PREFIX = "mrt_"  # of refresh tokens
 
 
 async def refresh(ctx: RequestContext, app: OAuthApp, token: str) -> tuple[TokenPair, int]:
-    """New tokens of the session that the app holds, and its roles, a bit mask. Raises TokenRefused."""
+    """New tokens of the session that the app holds, and its roles, a bit mask (RFC 6749, section 6). Raises
+    TokenRefused."""
     try:
         presented = await tokens.read_refresh(ctx.services.tokens, Purpose.REFRESH, token, ctx.now)
         held = await ctx.services.store.of(app.tenant_id).read(
@@ -279,7 +247,7 @@ async def refresh(ctx: RequestContext, app: OAuthApp, token: str) -> tuple[Token
 
 
 async def revoke(ctx: RequestContext, app: OAuthApp, token: str) -> None:
-    """Ends the session of an access or refresh token, if the app holds it; any other changes nothing."""
+    """Ends the session of an access or refresh token, if the app holds it; any other changes nothing (RFC 7009)."""
     try:
         session_id = await _session_of(ctx, token)
     except (InvalidToken, TokenExpired):

@@ -19,26 +19,13 @@ from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import device_grants, pairings
 from manifest_auth.store.tables.devices import APPROVED, DENIED, PENDING, USED
-from manifest_auth.text.scan_codes import random_letters
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait, networks_of
 
-# The codes of devices and pairings: random, short where people type them, stored as hashes.
-#
 # A short code is stored as an HMAC under the keys of forms, each use with a label: a dump of the store cannot be
 # searched for it.
 
 USER_CODE, TYPED, SCANNED = 8, 10, 26  # letters; 34.5, 43 and 130 bits
-
-
-def user_code(random: Random) -> str:
-    """A code that a device shows and its person types."""
-    return random_letters(random.bytes, USER_CODE)
-
-
-def typed_code(random: Random) -> str:
-    """A code that a person's screen shows and a device is told."""
-    return random_letters(random.bytes, TYPED)
 
 
 def scanned(random: Random) -> str:
@@ -73,11 +60,8 @@ def _mac(key: bytes, use: str, tenant_id: int, code: str) -> str:
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
-# Rows of grants: devices that wait for a person, from their request to their session.
-#
 # A grant is ``pending``, then ``denied`` or ``approved``, and ``used`` once its device has a session. Each step is one
 # conditional statement, so of several at once one happens.
-
 
 #: How long an approved grant waits for its device at least, milliseconds.
 _LEFT_MS = 60_000
@@ -108,23 +92,6 @@ class Grant(NamedTuple):
     expires_at: int
 
 
-class Waiting(NamedTuple):
-    """A pending grant, and the address from which its device asked."""
-
-    key: str
-    address: str
-
-
-class Approval(NamedTuple):
-    """Who lets a device in. ``role_cap``: bit mask of the roles that it gets; ``session_ends_at``: milliseconds;
-    ``provider_id``: that opened the session of the user."""
-
-    user_id: int
-    role_cap: int
-    session_ends_at: int
-    provider_id: int | None
-
-
 _ALL = select(*(_C[name] for name in Grant._fields))
 _ADD = tenant_scoped(
     upsert(device_grants)
@@ -136,28 +103,13 @@ _BY_USER_CODE = tenant_scoped(
     _ALL.where(_C.user_code == bindparam("user_code"), _C.state == PENDING, _C.expires_at > bindparam("now")),
     Grant,
 )
-_OPEN = tenant_scoped(
-    select(func.count())
-    .select_from(device_grants)
-    .where(_C.app_id == bindparam("of_app"), _C.expires_at > bindparam("now"), _C.state == PENDING),
-    int,
-)
-_WAITING = tenant_scoped(
-    select(_C.key, _C.address)
-    .where(_C.app_id == bindparam("of_app"), _C.expires_at > bindparam("now"), _C.state == PENDING)
-    .order_by(_C.created_at, _C.key),
-    Waiting,
-)
-_POLLED = tenant_scoped(
-    update(device_grants)
-    .where(_C.key == bindparam("of_key"))
-    .values(polled_at=bindparam("now"), interval_s=bindparam("interval"), expires_at=bindparam("until"))
-)
-_LIVING = (_C.key == bindparam("of_key"), _C.expires_at > bindparam("now"))
+_OF_APP = (_C.app_id == bindparam("of_app"), _C.expires_at > bindparam("now"), _C.state == PENDING)
+_OPEN = tenant_scoped(select(func.count()).select_from(device_grants).where(*_OF_APP), int)
+_WAITING = tenant_scoped(select(_C.key, _C.address).where(*_OF_APP).order_by(_C.created_at, _C.key))
+_THIS = update(device_grants).where(_C.key == bindparam("of_key"))
+_LIVING = _THIS.where(_C.expires_at > bindparam("now"))
 _APPROVE = tenant_scoped(
-    update(device_grants)
-    .where(*_LIVING, _C.state == PENDING)
-    .values(
+    _LIVING.where(_C.state == PENDING).values(
         state=APPROVED,
         user_code=None,
         user_id=bindparam("by"),
@@ -168,13 +120,15 @@ _APPROVE = tenant_scoped(
         expires_at=bindparam("until"),
     )
 )
-_END = tenant_scoped(update(device_grants).where(*_LIVING, _C.state == PENDING).values(expires_at=bindparam("now")))
-_DENIABLE = or_(_C.state == PENDING, _C.state == APPROVED)
-_DENY = tenant_scoped(update(device_grants).where(*_LIVING, _DENIABLE).values(state=DENIED, user_code=None))
-_USE = tenant_scoped(
-    update(device_grants).where(*_LIVING, _C.state == APPROVED).values(state=USED, answered_at=bindparam("now"))
+_END = tenant_scoped(_LIVING.where(_C.state == PENDING).values(expires_at=bindparam("now")))
+_DENY = tenant_scoped(
+    _LIVING.where(or_(_C.state == PENDING, _C.state == APPROVED)).values(state=DENIED, user_code=None)
 )
-_SESSION = tenant_scoped(update(device_grants).where(_C.key == bindparam("of_key")).values(session_id=bindparam("sid")))
+_USE = tenant_scoped(_LIVING.where(_C.state == APPROVED).values(state=USED, answered_at=bindparam("now")))
+_POLLED = tenant_scoped(
+    _THIS.values(polled_at=bindparam("now"), interval_s=bindparam("interval"), expires_at=bindparam("until"))
+)
+_SESSION = tenant_scoped(_THIS.values(session_id=bindparam("sid")))
 
 
 def add(unit: TenantUnit, grant: Grant) -> bool:
@@ -183,7 +137,6 @@ def add(unit: TenantUnit, grant: Grant) -> bool:
 
 
 def find(unit: TenantUnit, key: str) -> Grant | None:
-    """The grant of a key, whatever its state."""
     return unit.first(_FIND, key=key)
 
 
@@ -193,31 +146,20 @@ def find_by_user_code(unit: TenantUnit, marks: list[str], now: int) -> Grant | N
     return next((grant for grant in found if grant is not None), None)
 
 
-def count_open(unit: TenantUnit, app_id: str, now: int) -> int:
-    """How many devices of an app wait."""
-    return unit.one(_OPEN, of_app=app_id, now=now)
-
-
-def list_open(unit: TenantUnit, app_id: str, now: int) -> list[Waiting]:
-    """The devices of an app that wait, the longest waiting first."""
-    return unit.all(_WAITING, of_app=app_id, now=now)
-
-
-def end(unit: TenantUnit, key: str, now: int) -> None:
-    """Ends a pending grant: its device begins anew."""
-    unit.change(_END, of_key=key, now=now)
-
-
 def polled(unit: TenantUnit, key: str, interval_s: int, until: int, now: int) -> None:
     """Notes a poll, the interval from now on, and the end of the grant."""
     unit.change(_POLLED, of_key=key, interval=interval_s, until=until, now=now)
 
 
-def approve(unit: TenantUnit, grant: Grant, by: Approval, now: int) -> bool:
-    """Approves a pending grant; it lives a minute more at least. False where it is none any more."""
+def approve(
+    unit: TenantUnit, grant: Grant, by: int, now: int, *, cap: int, ends_at: int, provider_id: int | None
+) -> bool:
+    """Approves a pending grant; it lives a minute more at least. ``by``: the user who lets the device in; ``cap``: bit
+    mask of the roles that it gets; ``ends_at``: of its session, milliseconds; ``provider_id``: that opened the session
+    of the user. False where it is none any more."""
     until = max(grant.expires_at, now + _LEFT_MS)
-    values = {"by": by.user_id, "cap": by.role_cap, "provider": by.provider_id, "ends_at": by.session_ends_at}
-    return unit.change(_APPROVE, of_key=grant.key, **values, until=until, now=now) == 1
+    values = {"by": by, "cap": cap, "provider": provider_id, "ends_at": ends_at, "until": until}
+    return unit.change(_APPROVE, of_key=grant.key, **values, now=now) == 1
 
 
 def deny(unit: TenantUnit, key: str, now: int) -> bool:
@@ -231,16 +173,13 @@ def use(unit: TenantUnit, key: str, now: int) -> bool:
 
 
 def opened(unit: TenantUnit, key: str, session_id: str) -> None:
-    """Stores the session of a used grant."""
     unit.change(_SESSION, of_key=key, sid=session_id)
 
 
-# Rows of pairings: a person shows a code, which one device claims.
-#
 # A pairing lives ten minutes, its code a minute. What happens to the device is the state of its grant.
 
 LIFE_MS, CODE_MS = 10 * 60_000, 60_000
-_PAIRING = pairings.c
+_P = pairings.c
 
 
 class Pairing(NamedTuple):
@@ -258,37 +197,27 @@ class Pairing(NamedTuple):
     expires_at: int
 
 
-_ALL_OF_PAIRING = select(*(_PAIRING[name] for name in Pairing._fields))
+_ALL_OF_PAIRING = select(*(_P[name] for name in Pairing._fields))
 _ADD_PAIRING = tenant_scoped(insert(pairings).values({name: bindparam(name) for name in Pairing._fields}))
-_OWN = tenant_scoped(
-    _ALL_OF_PAIRING.where(_PAIRING.id == bindparam("id"), _PAIRING.session_id == bindparam("of_session")), Pairing
-)
+_OWN = tenant_scoped(_ALL_OF_PAIRING.where(_P.id == bindparam("id"), _P.session_id == bindparam("of_session")), Pairing)
+_ALIVE = _P.expires_at > bindparam("now")
 _OPEN_PAIRINGS = tenant_scoped(
-    _ALL_OF_PAIRING.where(_PAIRING.user_id == bindparam("of_user"), _PAIRING.expires_at > bindparam("now")).order_by(
-        _PAIRING.created_at, _PAIRING.id
-    ),
-    Pairing,
+    _ALL_OF_PAIRING.where(_P.user_id == bindparam("of_user"), _ALIVE).order_by(_P.created_at, _P.id), Pairing
 )
-_FREE = (_PAIRING.grant_key.is_(None), _PAIRING.code_ends_at > bindparam("now"), _PAIRING.expires_at > bindparam("now"))
-_BY_CODE = tenant_scoped(_ALL_OF_PAIRING.where(_PAIRING.code == bindparam("code"), *_FREE), Pairing)
-_BY_TYPED = tenant_scoped(_ALL_OF_PAIRING.where(_PAIRING.typed == bindparam("typed"), *_FREE), Pairing)
-_CLAIM = tenant_scoped(
-    update(pairings).where(_PAIRING.id == bindparam("of_id"), *_FREE).values(grant_key=bindparam("of_grant"))
-)
+_FREE = (_P.grant_key.is_(None), _P.code_ends_at > bindparam("now"), _ALIVE)
+_BY_CODE = tenant_scoped(_ALL_OF_PAIRING.where(_P.code == bindparam("code"), *_FREE), Pairing)
+_BY_TYPED = tenant_scoped(_ALL_OF_PAIRING.where(_P.typed == bindparam("typed"), *_FREE), Pairing)
+_CHANGE = update(pairings).where(_P.id == bindparam("of_id"), _ALIVE)
+_CLAIM = tenant_scoped(_CHANGE.where(*_FREE).values(grant_key=bindparam("of_grant")))
 _RENEW = tenant_scoped(
-    update(pairings)
-    .where(_PAIRING.id == bindparam("of_id"), _PAIRING.grant_key.is_(None), _PAIRING.expires_at > bindparam("now"))
-    .values(code=bindparam("new_code"), typed=bindparam("new_typed"), code_ends_at=bindparam("until"))
+    _CHANGE.where(_P.grant_key.is_(None)).values(
+        code=bindparam("new_code"), typed=bindparam("new_typed"), code_ends_at=bindparam("until")
+    )
 )
-_CLOSE = tenant_scoped(
-    update(pairings)
-    .where(_PAIRING.id == bindparam("of_id"), _PAIRING.expires_at > bindparam("now"))
-    .values(expires_at=bindparam("now"))
-)
+_CLOSE = tenant_scoped(_CHANGE.values(expires_at=bindparam("now")))
 
 
 def add_pairing(unit: TenantUnit, pairing: Pairing) -> None:
-    """Adds a pairing."""
     unit.change(_ADD_PAIRING, **pairing._asdict())
 
 
@@ -321,8 +250,6 @@ def close_pairing(unit: TenantUnit, pairing_id: str, now: int) -> bool:
     """Ends a pairing. False where it was over."""
     return unit.change(_CLOSE, of_id=pairing_id, now=now) == 1
 
-
-# Limits on devices that ask to be let in, and on guesses of short codes.
 
 ENTRY_POINT: Final[EntryPoint] = "device"
 PAUSE_MS: Final = 10 * 60_000
@@ -371,12 +298,12 @@ def count_typed(tenant_id: int, user_id: int) -> tuple[Counter, ...]:
 def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
     """Where as many devices of an app wait as may, the first of the network from which most wait gives way: strangers
     who fill all places keep no one out."""
-    if count_open(unit, app_id, now) < OPEN_OF_APP:
+    if unit.one(_OPEN, of_app=app_id, now=now) < OPEN_OF_APP:
         return
     by_network: dict[str, list[str]] = {}
-    for waiting in list_open(unit, app_id, now):
-        by_network.setdefault(networks_of(waiting.address)[-1], []).append(waiting.key)
-    end(unit, max(by_network.values(), key=len)[0], now)
+    for key, address in unit.all(_WAITING, of_app=app_id, now=now):  # the longest waiting first
+        by_network.setdefault(networks_of(address)[-1], []).append(key)
+    unit.change(_END, of_key=max(by_network.values(), key=len)[0], now=now)
 
 
 async def count(ctx: RequestContext, counters: Iterable[Counter]) -> None:
