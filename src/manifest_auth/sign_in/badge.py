@@ -29,11 +29,6 @@ from manifest_auth.text.scan_codes import ScanKind
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import DAY_MS, Counter, Pause, Policy, Wait
 
-# Sign-in with badge and PIN on a device of the client, and a signed-in user's own badge and PIN.
-
-
-# Sign-in with badge and PIN on a device of the client: count, verify, complete.
-#
 # Whatever is wrong about badge and PIN has one answer, and takes one hash. An entry is counted before it is judged: the
 # throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
 # copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a
@@ -78,13 +73,6 @@ class _Attempt(NamedTuple):
     wait: Wait | None = None
 
 
-class _Fresh(NamedTuple):
-    """A new PIN in place of a temporary one."""
-
-    prepared: Prepared
-    hash: str
-
-
 @counts(BADGE)
 async def sign_in(ctx: RequestContext, shown: BadgeShown) -> SignedIn:
     """Opens a session of the badge's user on the device, and ends the one that the device had. Raises InvalidToken for
@@ -105,7 +93,9 @@ async def sign_in(ctx: RequestContext, shown: BadgeShown) -> SignedIn:
         raise InvalidCredentials(_WRONG)
     badge, pin = attempt.badge, attempt.pin
     try:
-        _check_own(badge, pin)
+        if badge.kind == "standard" and pin.temporary_until is not None:
+            sentence = "This badge needs a PIN that you set in your account"
+            raise Forbidden(sentence, reason="badge: not the user's own PIN")
         fresh = await _replacement(ctx, attempt.rules, pin, shown)
     except (ValidationError, Forbidden, Overloaded):
         await services.store.write_quickly(lambda unit: _was_right(unit, ctx, attempt, pin))
@@ -144,16 +134,9 @@ def _counters(device: FoundDevice, badge_hash: str, now: int) -> tuple[Counter, 
     """Of the badge, real or not, and of the device in this hour."""
     left = _HOUR_MS - now % _HOUR_MS
     in_hour = Policy(MOST_ON_DEVICE, longest_ms=0, memory_ms=_HOUR_MS, ceiling=None, pauses_ms=(left,))
-    return tuple(
-        throttle.in_order(
-            (
-                Counter(throttle.key_of(ENTRY_POINT, "account", device.tenant_id, badge_hash), OF_BADGE),
-                Counter(
-                    throttle.span_key(ENTRY_POINT, "origin", device.tenant_id, device.id, now=now, span_s=HOUR), in_hour
-                ),
-            )
-        )
-    )
+    of_badge = throttle.key_of(ENTRY_POINT, "account", device.tenant_id, badge_hash)
+    of_device = throttle.span_key(ENTRY_POINT, "origin", device.tenant_id, device.id, now=now, span_s=HOUR)
+    return tuple(throttle.in_order((Counter(of_badge, OF_BADGE), Counter(of_device, in_hour))))
 
 
 def _subject(badge: Badge | None) -> str:
@@ -186,14 +169,11 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt) -> None:
         audit.record(bound, ctx, Event.BADGE_PIN_DEAD, subject, device=attempt.device.id)
 
 
-def _check_own(badge: Badge, pin: Pin) -> None:
-    """Raises Forbidden for a lasting badge with a PIN that began with a manager."""
-    if badge.kind == "standard" and pin.temporary_until is not None:
-        raise Forbidden("This badge needs a PIN that you set in your account", reason="badge: not the user's own PIN")
-
-
-async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: BadgeShown) -> _Fresh | None:
-    """The new PIN in place of one as a manager gave it; None for any other. Raises ValidationError, Overloaded."""
+async def _replacement(
+    ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: BadgeShown
+) -> tuple[Prepared, str] | None:
+    """The new PIN in place of one as a manager gave it, and its hash; None for any other. Raises ValidationError,
+    Overloaded."""
     new = shown.new_pin
     if not pin.given:
         if new is not None:
@@ -205,11 +185,11 @@ async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: 
     if new == shown.pin:
         raise ValidationError(details=[(_FIELD, "Must differ from the temporary one")])
     prepared = badges.prepare_pin(ctx.services.random, new)
-    return _Fresh(prepared, await ctx.services.hasher.hash(prepared.text))
+    return prepared, await ctx.services.hasher.hash(prepared.text)
 
 
 def _complete(
-    unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, badge: Badge, pin: Pin, fresh: _Fresh | None
+    unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, badge: Badge, pin: Pin, fresh: tuple[Prepared, str] | None
 ) -> SignedIn:
     """Checks again what was found before the hash, and opens the session. The user's row is locked first."""
     now, device = ctx.now, attempt.device
@@ -227,29 +207,17 @@ def _complete(
         raise InvalidCredentials(_WRONG, reason="badge: ended, or PIN replaced, meanwhile; or no role for a badge")
     device_sessions.end_of_device(bound, device.id, "replaced", now)
     if fresh is not None:
-        sealer = ctx.services.sealer
-        badges.put_pin(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until, pin.given_by)
+        badges.put_pin(bound, ctx.services.sealer, user.id, *fresh, now, pin.temporary_until, pin.given_by)
         detail = {"in_place_of": "temporary", "device": device.id}
         mail_queue.tell(bound, ctx, user, Event.BADGE_PIN_SET, **detail)
     badges.used(bound, badge.id, now)
     shared_devices.seen(bound, device.id, now)
     ends_at = now + attempt.rules.hours * _HOUR_MS
-    held = Hold(
-        BADGE, BADGE_ROLES, ends_at, known.name, device_id=device.id, idle_s=attempt.rules.idle_minutes * MINUTE
-    )
-    opened = completion.open_on_device(unit, ctx, device.tenant_id, user.id, held, "badge", "pin")
-    return SignedIn(
-        user=opened.user._replace(roles=opened.user.roles & BADGE_ROLES),
-        tenant=opened.tenant,
-        pair=completion.pair_of_device(ctx, opened),
-        cookie=opened.cookie,
-        device=None,
-        password_due=False,
-        session_id=opened.session_id,
-    )
-
-
-# A signed-in user's own badge and PIN: what there is, and a new PIN.
+    idle_s = attempt.rules.idle_minutes * MINUTE
+    held = Hold(BADGE, BADGE_ROLES, ends_at, known.name, device_id=device.id, idle_s=idle_s)
+    tenant, user, opened = completion.open_on_device(unit, ctx, device.tenant_id, user.id, held, "badge", "pin")
+    user = user._replace(roles=user.roles & BADGE_ROLES)
+    return completion.with_tokens(ctx, tenant, user, opened)._replace(password_due=False)
 
 
 class OwnBadge(NamedTuple):
@@ -284,9 +252,6 @@ async def set_pin(ctx: RequestContext, pin: str) -> None:
     prepared = badges.prepare_pin(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
     await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, prepared, hashed))
-
-
-# A device of the client enrols itself with a code that it scans, or with letters that are typed there.
 
 
 ENROLMENT_ENTRY_POINT: Final[EntryPoint] = "enrolment"

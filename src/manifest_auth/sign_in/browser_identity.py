@@ -9,8 +9,6 @@ from manifest_auth.runtime.sealing import Macs
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import Way
 
-# Results of a sign-in method, and the cookies that came with the attempt.
-
 
 class Identity(NamedTuple):
     """``proof``: the password hash that matched, which must still be the user's; ``provider_id``: the provider that
@@ -49,13 +47,6 @@ _MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}[0-9a-f]{{64}}\Z")
 _BETWEEN = "."
 
 
-class OwnDeviceCookie(NamedTuple):
-    """A user's marker, and the cookie that the browser is to keep; None: the one that it has."""
-
-    marker: str
-    cookie: str | None
-
-
 def read_device_cookie(value: str | None) -> tuple[str, ...]:
     """The markers in a cookie, the newest first."""
     return tuple(part for part in (value or "").split(_BETWEEN, MOST)[:MOST] if _MARKER.match(part))
@@ -68,13 +59,14 @@ def device_of_user(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) 
     return next(own, None)
 
 
-def after_sign_in(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> OwnDeviceCookie:
-    """The marker of a user who has signed in, a new one where the browser has none of theirs."""
+def after_sign_in(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> tuple[str, str | None]:
+    """The marker of a user who has signed in, a new one where the browser has none of theirs; and the cookie that the
+    browser is to keep, None: the one that it has."""
     if given := device_of_user(ctx, user_id, markers):
-        return OwnDeviceCookie(given, None)
+        return given, None
     random = ctx.services.random.text(16)
     marker = random + macs_of(ctx).make(_message(random, user_id))
-    return OwnDeviceCookie(marker, _BETWEEN.join((marker, *markers)[:MOST]))
+    return marker, _BETWEEN.join((marker, *markers)[:MOST])
 
 
 def _message(random: str, user_id: int) -> bytes:

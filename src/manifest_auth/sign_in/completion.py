@@ -16,7 +16,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Hold, device_sessions, tokens
+from manifest_auth.sessions import Hold, Opened, device_sessions, tokens
 from manifest_auth.sessions.sessions import SessionProof, Way
 from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import browser_identity
@@ -48,18 +48,6 @@ class SignedIn(NamedTuple):
     factor_due_at: int | None = None  # from when on sign-in asks to enrol a second factor
     trust: str | None = None  # a new cookie of a trusted browser, to set
     recovery_codes: tuple[str, ...] = ()  # of a first factor that this sign-in enrolled, to be shown once
-
-
-class SignedInDevice(NamedTuple):
-    """A device that holds a session. ``ends_at``: milliseconds; ``refresh_id``: of its first refresh token; ``cookie``:
-    for a device that is a browser."""
-
-    user: User
-    tenant: Tenant
-    session_id: str
-    ends_at: int
-    refresh_id: str
-    cookie: str = ""
 
 
 class Account(NamedTuple):
@@ -103,7 +91,9 @@ def check(
     Raises AccountDisabled, MfaRequired, PasswordReplaced.
     """
     bound = unit.of(tenant_id)
-    tenant, user = _locked(unit, tenant_id, identity.user_id)
+    # Locked: this sign-in sees a deactivation or new password that commits first; one that commits later ends the
+    # session.
+    user, tenant = users.get_with_tenant(bound, identity.user_id)
     if identity.proof is not None and user.password_hash != identity.proof:
         raise PasswordReplaced(user.password_hash)
     settings, is_off = tenants.settings_of(tenant.settings), _is_off(tenant, user)
@@ -122,28 +112,22 @@ def open_session(
 ) -> SignedIn:
     """Opens the session of a checked account, and ends the one of the browser's cookie."""
     services, (tenant, user, proof, due_at) = ctx.services, account
-    bound, device = unit.of(tenant.id), browser_identity.after_sign_in(ctx, account.user.id, browser.devices)
+    bound, (marker, device) = unit.of(tenant.id), browser_identity.after_sign_in(ctx, user.id, browser.devices)
     if browser.cookie:
         sessions.end_by_cookie(unit, browser.cookie, ctx.now)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
+    method, through = identity.method, identity.provider_id
     opened = sessions.open_session(
-        bound,
-        ctx,
-        user.id,
-        identity.method,
-        identity.provider_id,
-        proof,
-        random=services.random,
-        most_s=lengths.most_s,
+        bound, ctx, user.id, method, through, proof, random=services.random, most_s=lengths.most_s
     )
     users.signed_in(bound, user.id, ctx.now)
-    throttle.remember_origins(bound, user.id, device.marker, ctx.address, ctx.now)
+    throttle.remember_origins(bound, user.id, marker, ctx.address, ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id, "amr": list(proof.amr)}
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
-    signed_in = _signed_in(ctx, tenant, user, opened)
-    return signed_in._replace(device=device.cookie, factor_due_at=due_at)
+    signed_in = with_tokens(ctx, tenant, user, opened)
+    return signed_in._replace(device=device, factor_due_at=due_at)
 
 
 def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -> SignedIn:
@@ -154,17 +138,15 @@ def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -
     users.signed_in(bound, user.id, ctx.now)
     detail = {"method": parent.method, "session": opened.session_id, "amr": parent.amr.split()}
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail, parent=parent.session_id)
-    return _signed_in(ctx, tenant, user, opened)
+    return with_tokens(ctx, tenant, user, opened)
 
 
-def _signed_in(ctx: RequestContext, tenant: Tenant, user: User, opened: sessions.Opened) -> SignedIn:
-    lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), ctx.services.settings)
-    holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
-    kind = tokens.users_kind(ctx.services.tokens, lengths.refresh_s)
+def with_tokens(ctx: RequestContext, tenant: Tenant, user: User, opened: Opened) -> SignedIn:
+    """The result of a sign-in that opened a session, with its first tokens."""
     return SignedIn(
         user=user,
         tenant=tenant,
-        pair=tokens.pair(ctx.services.tokens, kind, holder, opened.refresh_id, None, ctx.now),
+        pair=pair_of(ctx, tenant, user.id, opened),
         cookie=opened.cookie,
         device=None,
         password_due=password_is_due(user, tenant.settings, ctx.now),
@@ -174,11 +156,13 @@ def _signed_in(ctx: RequestContext, tenant: Tenant, user: User, opened: sessions
 
 def open_on_device(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, held: Hold, *amr: Way
-) -> SignedInDevice:
+) -> tuple[Tenant, User, Opened]:
     """Opens the session that a device holds, for an account that may go on. It ends no later than the client lets
     sessions last. Raises AccountDisabled."""
     tenant, user = active_account(unit, ctx, tenant_id, user_id, held.method)
-    services, bound, proof = ctx.services, unit.of(tenant_id), gate.of_device(*amr)
+    # Its user was asked before, in a browser or for a PIN: the proof is of no moment, so that it never counts as
+    # recent.
+    services, bound, proof = ctx.services, unit.of(tenant_id), SessionProof(amr, None)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     held = held._replace(ends_at=min(held.ends_at, ctx.now + lengths.most_s * 1000))
     opened = device_sessions.open_held(bound, ctx, user.id, held, proof, services.random)
@@ -186,24 +170,16 @@ def open_on_device(
     holder = {"app": held.app_id} if held.device_id is None else {"device": held.device_id}
     detail: dict[str, Any] = {"method": held.method, "session": opened.session_id, "amr": list(proof.amr), **holder}
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
-    return SignedInDevice(
-        user=user,
-        tenant=tenant,
-        session_id=opened.session_id,
-        ends_at=opened.ends_at,
-        refresh_id=opened.refresh_id,
-        cookie=opened.cookie,
-    )
+    return tenant, user, opened
 
 
-def pair_of_device(ctx: RequestContext, signed_in: SignedInDevice, parent: str | None = None) -> TokenPair:
-    """The tokens of a device's session, after a current signing key was made sure of. ``parent``: of the refresh token,
-    where it is not the session's first."""
-    tokens_of = ctx.services.tokens
-    lengths = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), ctx.services.settings)
-    holder = tokens.Subject(signed_in.session_id, signed_in.user.id, signed_in.tenant.identifier, signed_in.ends_at)
-    kind = tokens.users_kind(tokens_of, lengths.refresh_s)
-    return tokens.pair(tokens_of, kind, holder, signed_in.refresh_id, parent, ctx.now)
+def pair_of(ctx: RequestContext, tenant: Tenant, user_id: int, opened: Opened, parent: str | None = None) -> TokenPair:
+    """The tokens of a session, after a current signing key was made sure of. ``parent``: of the refresh token, where it
+    is not the session's first."""
+    lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), ctx.services.settings)
+    holder = tokens.Subject(opened.session_id, user_id, tenant.identifier, opened.ends_at)
+    kind = tokens.users_kind(ctx.services.tokens, lengths.refresh_s)
+    return tokens.pair(ctx.services.tokens, kind, holder, opened.refresh_id, parent, ctx.now)
 
 
 def active_account(
@@ -211,16 +187,9 @@ def active_account(
 ) -> tuple[Tenant, User]:
     """Client and user of a caller who gets no session; the user's row stays locked until the transaction ends. Raises
     AccountDisabled."""
-    tenant, user = _locked(unit, tenant_id, user_id)
+    user, tenant = users.get_with_tenant(unit.of(tenant_id), user_id)
     if _is_off(tenant, user):
         raise _disabled(unit.of(tenant_id), ctx, tenant, user, method)
-    return tenant, user
-
-
-def _locked(unit: SystemUnit, tenant_id: int, user_id: int) -> tuple[Tenant, User]:
-    # Locked: this sign-in sees a deactivation or new password that commits first; one that commits later ends the
-    # session.
-    user, tenant = users.get_with_tenant(unit.of(tenant_id), user_id)
     return tenant, user
 
 
@@ -238,20 +207,14 @@ async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], Sig
     """Runs the unit of work that completes a sign-in, and logs it."""
     await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     signed_in = await ctx.services.store.write_quickly(work)
-    log(ctx, signed_in, method)
+    log(ctx, signed_in.tenant, signed_in.user.id, method)
     return signed_in
 
 
-def log(ctx: RequestContext, signed_in: SignedIn | SignedInDevice, method: str) -> None:
+def log(ctx: RequestContext, tenant: Tenant, user_id: int, method: str) -> None:
     """Logs a sign-in, after its commit."""
-    ctx.services.log.info(
-        "signed_in",
-        request_id=ctx.request_id,
-        client=signed_in.tenant.identifier,
-        user=signed_in.user.id,
-        method=method,
-        address=ctx.address,
-    )
+    who = {"client": tenant.identifier, "user": user_id, "method": method}
+    ctx.services.log.info("signed_in", request_id=ctx.request_id, **who, address=ctx.address)
 
 
 def password_is_due(user: User, settings: str, now: int) -> bool:

@@ -72,25 +72,11 @@ _FIND = cross_tenant(_ALIVE, Code, because="an app shows a code and nothing else
 _LOCK = tenant_scoped(_ALIVE.with_for_update(), Code)
 _NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at", "parent_id", "amr", "authenticated_at")
 _ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
-_USE = tenant_scoped(
-    update(sign_in_codes)
-    .where(_C.key == bindparam("of_key"))
-    .values(used_at=bindparam("now"), session_id=bindparam("session"))
-)
-
-
+_THIS = update(sign_in_codes).where(_C.key == bindparam("of_key"))
+_USE = tenant_scoped(_THIS.values(used_at=bindparam("now"), session_id=bindparam("session")))
 _HAND_OUT = tenant_scoped(
-    update(sign_in_codes)
-    .where(_C.key == bindparam("of_key"), _C.used_at.is_(None), _C.expires_at > bindparam("until"))
-    .values(expires_at=bindparam("until"))
+    _THIS.where(_C.used_at.is_(None), _C.expires_at > bindparam("until")).values(expires_at=bindparam("until"))
 )
-
-
-class Coded(NamedTuple):
-    """A completed sign-in whose app gets a one-time code in place of a session."""
-
-    account: Account
-    code: str
 
 
 def check_challenge(challenge: str, *, is_needed: bool) -> str:
@@ -139,11 +125,11 @@ def complete_for_code(
     browser: BrowserCookies,
     pending: Pending,
     counters: Counters | None = None,
-) -> Coded:
+) -> tuple[Account, str]:
     """Checks the account, as :func:`.completion.complete_sign_in` does, and issues a code with the app's challenge
-    (RFC 7636) in place of a session. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
+    (RFC 7636) in place of a session; both. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
     account = completion.check(unit, ctx, tenant_id, identity, browser, pending, counters)
-    return Coded(account, issue(unit.of(tenant_id), ctx, identity, account.proof, pending.code_challenge))
+    return account, issue(unit.of(tenant_id), ctx, identity, account.proof, pending.code_challenge)
 
 
 async def hand_out(ctx: RequestContext, tenant_id: int, code: str) -> None:
@@ -169,14 +155,8 @@ async def of_session(ctx: RequestContext, trust: str | None, challenge: str) -> 
         provider = providers.find_by_id(bound, through) if through is not None else None
         # Whether the browser is still trusted is judged anew.
         amr = tuple(way for way in ways_of(session.amr) if way != "trusted")
-        identity = Identity(
-            session.method,
-            session.user_id,
-            amr,
-            provider_id=through,
-            authenticated_at=session.authenticated_at,
-            needs_factor=provider is None or provider_proofs.asks_own(provider.rules),
-        )
+        asks, at = provider is None or provider_proofs.asks_own(provider.rules), session.authenticated_at
+        identity = Identity(session.method, session.user_id, amr, None, through, at, asks)
         tenant, account = completion.active_account(unit, ctx, session.tenant_id, session.user_id, session.method)
         verdict = gate.judge(bound, ctx, tenants.settings_of(tenant.settings), account, identity, trust)
         if verdict.proof is None:
@@ -219,14 +199,8 @@ def _exchange(
     if parent is not None:
         signed_in = completion.continue_session(unit, ctx, parent)
     else:  # the browser was asked for a second factor before the code was given
-        identity = Identity(
-            found.method,
-            found.user_id,
-            ways_of(found.amr),
-            provider_id=found.provider_id,
-            authenticated_at=found.authenticated_at,
-            needs_factor=False,
-        )
+        amr, at = ways_of(found.amr), found.authenticated_at
+        identity = Identity(found.method, found.user_id, amr, None, found.provider_id, at, needs_factor=False)
         signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in
@@ -247,7 +221,8 @@ def _get_locked(unit: SystemUnit, ctx: RequestContext, code: str) -> tuple[Tenan
 
 def _refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
     """Why the code is refused; empty: it is accepted."""
-    if not hmac.compare_digest(_challenge_of(verifier) if verifier else "", found.challenge):
+    challenge = base64url.encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest())
+    if not hmac.compare_digest(challenge if verifier else "", found.challenge):
         return "verifier does not fit its challenge"
     return provider_refusal(tenant, found.provider_id, found.user_id)
 
@@ -266,7 +241,3 @@ def provider_refusal(tenant: TenantUnit, provider_id: int | None, user_id: int) 
 
 def _key(code: str) -> str:
     return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _challenge_of(verifier: str) -> str:
-    return base64url.encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest())

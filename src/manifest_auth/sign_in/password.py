@@ -22,8 +22,7 @@ from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import browser_identity, completion, exchange_codes
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
-from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.exchange_codes import Coded
+from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import NO_SERVICE, SystemUnit, cell, global_, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import tenants as tenants_table
@@ -33,13 +32,6 @@ from manifest_auth.text.canonical import email_key
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
-
-# Checks of passwords: the current one, a new one, and the decoy for an account that does not exist.
-
-
-# Verification of the current password, before a signed-in user changes a credential of the account.
-#
-# It is throttled with the same counters for every kind of change, so that no change allows more guesses than another.
 
 _WRONG = _("The current password is not right")
 
@@ -65,7 +57,9 @@ class ProvedCaller(NamedTuple):
 async def prove_current(
     ctx: RequestContext, password: str, failed: Event = Event.PASSWORD_CHECK_FAILED
 ) -> ProvedCaller:
-    """``failed``: the event of a wrong password. Raises InvalidCredentials, RateLimited, Overloaded."""
+    """Verifies the caller's password, before a credential of the account changes. It is throttled with the same
+    counters for every kind of change, so that no change allows more guesses than another. ``failed``: the event of a
+    wrong password. Raises InvalidCredentials, RateLimited, Overloaded."""
     services, caller = ctx.services, ctx.user
     services.hasher.check_capacity()
     counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
@@ -86,9 +80,6 @@ async def prove_current(
         await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, failed, subject))
         raise InvalidCredentials(_WRONG, field="currentPassword")
     return ProvedCaller(user, counters)
-
-
-# Checks a new password by the client's rules and hashes it, for every place where a user chooses one.
 
 
 async def hash_of_new(ctx: RequestContext, user: User, new: str, field: str) -> str:
@@ -225,7 +216,7 @@ async def sign_in(ctx: RequestContext, credentials: Credentials, pending: Pendin
 
 
 @counts(METHOD, "code")
-async def sign_in_for_code(ctx: RequestContext, credentials: Credentials, pending: Pending) -> Coded:
+async def sign_in_for_code(ctx: RequestContext, credentials: Credentials, pending: Pending) -> tuple[Account, str]:
     """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
     :func:`sign_in`."""
     return await _settle(ctx, await prove(ctx, credentials), pending, exchange_codes.complete_for_code)
@@ -246,7 +237,7 @@ async def complete(ctx: RequestContext, proved: Proved, pending: Pending = OPENS
     meanwhile."""
     await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     signed_in = await _settle(ctx, proved, pending, completion.complete_sign_in)
-    completion.log(ctx, signed_in, METHOD)
+    completion.log(ctx, signed_in.tenant, signed_in.user.id, METHOD)
     return signed_in
 
 

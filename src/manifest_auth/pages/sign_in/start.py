@@ -160,10 +160,9 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
     purpose: Purpose = "code" if state.response == "code" else "session"
     pending = Pending(purpose, state.return_to, state.response, state.challenge)
     if purpose == "code":
-        coded = await password.sign_in_for_code(ctx, credentials, pending)
-        tenant, user = coded.account.tenant, coded.account.user
+        (tenant, user, *_proof), code = await password.sign_in_for_code(ctx, credentials, pending)
         end = step.end_of(tenant.settings, state, user.roles)
-        return done.handed_over(ctx, call.form_cookie, state, tenant.identifier, end, coded.code)
+        return done.handed_over(ctx, call.form_cookie, state, tenant.identifier, end, code)
     return done.signed_in_here(ctx, state, await password.sign_in(ctx, credentials, pending))
 
 
@@ -217,16 +216,15 @@ async def _sign_in_passkey(ctx: RequestContext, call: PageCall[PasskeyForm]) -> 
         if state.response != "code":
             return done.signed_in_here(ctx, state, await passkeys.sign_in(ctx, given))
         pending = Pending("code", state.return_to, state.response, state.challenge)
-        coded = await passkeys.sign_in_for_code(ctx, given, pending)
+        (tenant, user, *_proof), code = await passkeys.sign_in_for_code(ctx, given, pending)
     except OtherClient as refusal:
         return await _elsewhere(ctx, call, refusal)
     except InvalidCredentials as refusal:
         if any(detail == ("credential", "unknown") for detail in refusal.details):
             ctx.loaded[_UNKNOWN] = str(credential.get("id", ""))
         raise InvalidCredentials(details=[("", NOT_ACCEPTED)], reason=refusal.reason, replay=refusal.replay) from None
-    tenant, user = coded.account.tenant, coded.account.user
     end = step.end_of(tenant.settings, state, user.roles)
-    return done.handed_over(ctx, call.form_cookie, state, tenant.identifier, end, coded.code)
+    return done.handed_over(ctx, call.form_cookie, state, tenant.identifier, end, code)
 
 
 async def _elsewhere(ctx: RequestContext, call: PageCall[Any], refusal: OtherClient) -> Answer[None]:

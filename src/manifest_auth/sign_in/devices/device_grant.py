@@ -13,13 +13,13 @@ from manifest_auth.context import DEVICE
 from manifest_auth.errors import AccountDisabled, Forbidden, InvalidToken, TokenExpired
 from manifest_auth.protocols.oauth import InvalidClient, InvalidRequest, TokenRefused
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Hold, device_sessions, tokens
+from manifest_auth.sessions import Hold, Opened, device_sessions, tokens
 from manifest_auth.sessions.tokens import Purpose, TokenPair
 from manifest_auth.sign_in import completion, exchange_codes, session_lifecycle
-from manifest_auth.sign_in.completion import SignedInDevice
 from manifest_auth.sign_in.devices import grants
 from manifest_auth.sign_in.devices.grants import Grant
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.rules import PairingRules
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 
@@ -142,8 +142,9 @@ _SENTENCES = {
     "access_denied": "The device was not let in",
     "invalid_grant": "The device code is unknown, used or another app's",
 }
-#: A refusal by its error, or the session and its roles, with the parent of its refresh token.
-_Outcome = str | tuple[SignedInDevice, int, str | None, bool]
+#: A refusal by its error, or the session of a client's user and its roles, the parent of its refresh token, and whether
+#: it is new.
+_Outcome = str | tuple[Tenant, int, Opened, int, str | None, bool]
 
 
 async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> tuple[TokenPair, int]:
@@ -153,11 +154,11 @@ async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> tuple[To
     outcome = await services.store.write_quickly(lambda unit: _polled(unit, ctx, app, key))
     if isinstance(outcome, str):
         raise TokenRefused(outcome, _SENTENCES[outcome])
-    signed_in, roles, parent, is_first = outcome
+    tenant, user_id, opened, roles, parent, is_first = outcome
     if is_first:
         services.metrics.signed_in(DEVICE, "ok")
-        completion.log(ctx, signed_in, DEVICE)
-    return completion.pair_of_device(ctx, signed_in, parent), roles
+        completion.log(ctx, tenant, user_id, DEVICE)
+    return completion.pair_of(ctx, tenant, user_id, opened, parent), roles
 
 
 def _polled(unit: SystemUnit, ctx: RequestContext, app: OAuthApp, key: str) -> _Outcome:
@@ -199,11 +200,11 @@ def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant)
         return "access_denied"
     held = Hold(DEVICE, cap, ends_at, grant.device_name, app_id=grant.app_id, provider_id=grant.provider_id)
     try:
-        opened = completion.open_on_device(unit, ctx, tenant_id, user_id, held, "device")
+        tenant, _, opened = completion.open_on_device(unit, ctx, tenant_id, user_id, held, "device")
     except AccountDisabled:
         return "access_denied"
     grants.opened(bound, grant.key, opened.session_id)
-    return opened, user.roles & cap, None, True
+    return tenant, user_id, opened, user.roles & cap, None, True
 
 
 def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
@@ -219,10 +220,8 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
         subject = f"user:{found.user_id}"
         audit.record(bound, ctx, Event.DEVICE_CODE_REUSED, subject, session=grant.session_id, app=grant.app_id)
         return "invalid_grant"
-    tenant = tenants.get(unit, tenant_id)
-    user = users.get(bound, found.user_id)
-    again = SignedInDevice(user, tenant, found.session_id, found.ends_at, chain.current)
-    return again, found.roles, chain.previous, False
+    again = Opened(found.session_id, "", chain.current, found.ends_at)
+    return tenants.get(unit, tenant_id), found.user_id, again, found.roles, chain.previous, False
 
 
 _PREFIX = "mrt_"  # of refresh tokens

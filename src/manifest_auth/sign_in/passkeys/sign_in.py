@@ -15,12 +15,12 @@ from manifest_auth.errors import InvalidCredentials, OtherClient
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.runtime.metrics import EntryPoint, Method
+from manifest_auth.runtime.settings import MINUTE
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA
 from manifest_auth.sign_in import completion, exchange_codes
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
-from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.exchange_codes import Coded
+from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
@@ -31,9 +31,8 @@ from manifest_auth.throttle.throttle import Counter, Policy, Wait
 T = TypeVar("T")
 METHOD: Method = "passkey"
 ENTRY_POINT: EntryPoint = "passkey"
-_MINUTE_S = 60
 #: Options are cheap; so many of one address in a minute are no person's.
-_OPTIONS = Policy(free=600, longest_ms=5_000, memory_ms=_MINUTE_S * 1000, ceiling=None)
+_OPTIONS = Policy(free=600, longest_ms=5_000, memory_ms=MINUTE * 1000, ceiling=None)
 _UNKNOWN = (("credential", "unknown"),)
 
 
@@ -53,7 +52,11 @@ async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
 
     def work(unit: SystemUnit) -> dict[str, Any] | Wait:
         party = ceremonies.current_party(unit, ctx.services.settings)
-        counters = throttle.by_address(_OPTIONS, lambda network: _options_key(network, ctx.now), ctx.address)
+        counters = throttle.by_address(
+            _OPTIONS,
+            lambda network: throttle.span_key(ENTRY_POINT, "options", network, now=ctx.now, span_s=MINUTE),
+            ctx.address,
+        )
         if wait := _count(unit, ctx, counters):
             return wait
         return webauthn.request(party.id, ceremonies.new_challenge(ctx, "sign-in", holder), [])
@@ -74,7 +77,7 @@ async def sign_in(ctx: RequestContext, given: PasskeyAnswer) -> SignedIn:
 
 
 @counts(METHOD, "code")
-async def sign_in_for_code(ctx: RequestContext, given: PasskeyAnswer, pending: Pending) -> Coded:
+async def sign_in_for_code(ctx: RequestContext, given: PasskeyAnswer, pending: Pending) -> tuple[Account, str]:
     """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
     :func:`sign_in`."""
 
@@ -150,7 +153,3 @@ def _count(unit: SystemUnit, ctx: RequestContext, counters: tuple[Counter, ...])
         return None
     paused = throttle.count_each(unit, throttle.in_order(counters), ctx.now)
     return None if paused is None else Wait(paused.ms, "address")
-
-
-def _options_key(network: str, now: int) -> str:
-    return throttle.span_key(ENTRY_POINT, "options", network, now=now, span_s=_MINUTE_S)

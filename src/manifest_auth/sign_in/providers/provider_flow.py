@@ -33,7 +33,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.completion import SignedIn
-from manifest_auth.sign_in.exchange_codes import Coded
 from manifest_auth.sign_in.providers import account_matching, provider_proofs
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.sign_in.refusal_reasons import LONGEST_WHY, START_AGAIN, SUSPENDED, UNLISTED
@@ -186,8 +185,8 @@ async def complete(
     if flow is not None and flow.response == "code":
         pending = Pending("code", flow.return_to, "code", flow.challenge)
         work: Callable[[SystemUnit], Any] = partial(_end, arrival, pending, exchange_codes.complete_for_code)
-        coded: Coded = await retry_conflicts(lambda: ctx.services.store.write(work))
-        return Outcome(return_to, code=coded.code)
+        _account, code = await retry_conflicts(lambda: ctx.services.store.write(work))
+        return Outcome(return_to, code=code)
     work = partial(_end, arrival, Pending(return_to=return_to), completion.complete_sign_in)
     return Outcome(return_to, signed_in=await retry_conflicts(lambda: completion.run(ctx, provider.kind, work)))
 

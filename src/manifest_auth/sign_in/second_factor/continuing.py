@@ -96,7 +96,7 @@ async def _go_on(ctx: RequestContext, text: str, answer: Answer, browser: Browse
     judging = _Judging(ctx=ctx, text=text, attempt=attempt, answer=answer, browser=browser, trust=trust)
     finished = await services.store.write_quickly(lambda unit: _judge(unit, judging))
     if finished.signed_in is not None:
-        completion.log(ctx, finished.signed_in, attempt.challenge.method)
+        completion.log(ctx, attempt.tenant, attempt.user.id, attempt.challenge.method)
     return finished
 
 

@@ -193,11 +193,9 @@ def _details(*fields: str) -> list[tuple[str, str]]:
     return [(field, _SENTENCES[field]) for field in fields]
 
 
-# A session that enrolled the first factor has proved it: two factors, where the password or the provider is recent.
-
-
 def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
-    """Stores in the caller's session that the new factor was proved too, as a sign-in that enrols one does. The moment
+    """Stores in the caller's session that the new factor was proved too, as a sign-in that enrols one does: two
+    factors, where the password or the provider is recent. The moment
     of the proof stays. A one-time link is no first factor, so such a session stays as it is."""
     caller = ctx.user
     if not caller.factors and caller.authenticated_at is not None and step_up.has_recent_first(caller, ctx.now):
@@ -248,17 +246,11 @@ def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
 # The question that a sign-in under way waits for, as pages show it.
 
 
-class WaitingApp(NamedTuple):
-    """An authenticator app that waits for its first code. ``secret``: base32; ``uri``: the address of its QR code."""
-
-    secret: str
-    uri: str
-
-
 class Question(NamedTuple):
     """What a sign-in under way waits for. ``members``: that can answer, the one that was used last first; ``enrols``: a
-    factor has to be enrolled, by one of ``methods``; ``app``: that is being enrolled; ``trusted_days``: 0
-    where no browser can be trusted; ``pending`` and ``provider_id``: as in :class:`.continuing.Finished`."""
+    factor has to be enrolled, by one of ``methods``; ``app``: secret (base32) and address of the QR code of an
+    authenticator app that waits for its first code; ``trusted_days``: 0 where no browser can be trusted; ``pending``
+    and ``provider_id``: as in :class:`.continuing.Finished`."""
 
     tenant: Tenant
     user: User
@@ -267,7 +259,7 @@ class Question(NamedTuple):
     members: tuple[str, ...]
     enrols: bool
     methods: tuple[str, ...]
-    app: WaitingApp | None
+    app: tuple[str, str] | None
     trusted_days: int
 
 
@@ -277,7 +269,7 @@ async def look_at_question(ctx: RequestContext, text: str) -> Question:
     def work(unit: SystemUnit) -> Question:
         challenge, tenant, user = open_challenge(unit, ctx, text)
         settings = tenants.settings_of(tenant.settings)
-        pending = pending_of(ctx, challenge)
+        pending, title = pending_of(ctx, challenge), tenants.shown_name(tenant)
         return Question(
             tenant=tenant,
             user=user,
@@ -286,15 +278,11 @@ async def look_at_question(ctx: RequestContext, text: str) -> Question:
             members=() if challenge.enrols else answers_by_use(unit.of(tenant.id), ctx, user),
             enrols=bool(challenge.enrols),
             methods=methods_of(ctx, settings),
-            app=_app(pending.totp, tenant, user) if pending.totp else None,
+            app=(pending.totp, protocol.address(pending.totp, user.email, title)) if pending.totp else None,
             trusted_days=settings.second_factor.trusted_days,
         )
 
     return await ctx.services.store.read(work)
-
-
-def _app(secret: str, tenant: Tenant, user: User) -> WaitingApp:
-    return WaitingApp(secret, protocol.address(secret, user.email, tenants.shown_name(tenant)))
 
 
 # Options for a browser whose sign-in waits for its second factor: to answer with a passkey, or to make the first one.
