@@ -40,8 +40,6 @@ from manifest_auth.store import (
 from manifest_auth.store.tables import device_grants, sessions, sign_in_challenges, sign_in_codes, tenants, users
 from manifest_auth.store.tables.devices import APPROVED, DENIED
 
-# Proofs of a person before a session opens: the methods (RFC 8176), and the time.
-#
 # Only :mod:`manifest_auth.sign_in.second_factor.gate` makes a :class:`SessionProof`, so no session opens past a second
 # factor that is due.
 
@@ -258,11 +256,8 @@ def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[List
     return LISTING.read(unit, limit, "", "CREATED_DESC", open_ones_of(user_id, now))[0]
 
 
-# Sessions that come from a session: an app's, of the one in the browser.
-#
-# Such a session inherits what its parent has proved and when, its cap and its end, and ends with it (:func:`end`). It
-# has no cookie, has no children, and enrols no factor (:mod:`manifest_auth.tenants.step_up`).
-
+# A session that comes from another inherits what its parent has proved and when, its cap and its end, and ends with it
+# (:func:`end`). It has no cookie, has no children, and enrols no factor (:mod:`manifest_auth.tenants.step_up`).
 
 #: Columns that a session has of its parent.
 INHERITED: Final = columns(

@@ -21,8 +21,6 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 from manifest_auth.throttle import throttle
 
-# Creates the first system admin of an installation in a browser, with a setup code from the server's terminal.
-
 SETUP_ENTRY_POINT: EntryPoint = "setup"
 
 
@@ -125,8 +123,6 @@ def _create(unit: SystemUnit, services: Services, origin: Origin) -> SetupCode:
     return SetupCode(code, ends_at)
 
 
-# Changes of a system admin to their own account: a new password, a second factor.
-#
 # Each change brings the password again, and a code where the admin has a second factor, so that a stolen token cannot
 # take the account over. The end of other sessions asks for a recent proof instead.
 

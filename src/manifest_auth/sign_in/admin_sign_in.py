@@ -34,8 +34,6 @@ from manifest_auth.text import base64url
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
-# The challenge of ``MFA_REQUIRED``: it continues a system admin's sign-in after the right password, with a code.
-#
 # The challenge is a sealed text that names the admin; no row stores it. It ends after :data:`LIFE_S` seconds, with the
 # next sign-in and with a new password. Without a code it opens nothing.
 

@@ -34,12 +34,10 @@ class BrowserCookies(NamedTuple):
     trust: str | None = None
 
 
-# The cookie by which the throttle recognises a browser in which a user signed in before.
-#
-# It holds a marker for each of the last users of the browser, of all clients. A marker counts for the user to whom this
-# server gave it and for no one else: an attacker who could set a chosen value in a victim's browser, one of an own
-# account for instance, could otherwise guess passwords from the victim's own origin. So a marker carries a MAC with the
-# user's number.
+# The device cookie holds a marker for each of the last users of the browser, of all clients. A marker counts for the
+# user to whom this server gave it and for no one else: an attacker who could set a chosen value in a victim's browser,
+# one of an own account for instance, could otherwise guess passwords from the victim's own origin. So a marker carries
+# a MAC with the user's number.
 
 MOST = 6  # markers of one browser
 _RANDOM = 22  # 128 bits in base64url

@@ -160,9 +160,7 @@ def open_on_device(
     """Opens the session that a device holds, for an account that may go on. It ends no later than the client lets
     sessions last. Raises AccountDisabled."""
     tenant, user = active_account(unit, ctx, tenant_id, user_id, held.method)
-    # Its user was asked before, in a browser or for a PIN: the proof is of no moment, so that it never counts as
-    # recent.
-    services, bound, proof = ctx.services, unit.of(tenant_id), SessionProof(amr, None)
+    services, bound, proof = ctx.services, unit.of(tenant_id), gate.of_device(*amr)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     held = held._replace(ends_at=min(held.ends_at, ctx.now + lengths.most_s * 1000))
     opened = device_sessions.open_held(bound, ctx, user.id, held, proof, services.random)

@@ -31,8 +31,6 @@ from manifest_auth.tenants.claims import directories
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Wire
 
-# Pending sign-ins of a directory's administrator, for the proof that a directory is the client's.
-#
 # A row is used once, and bound to the browser and to the session that started it.
 
 LIFE_S = 600

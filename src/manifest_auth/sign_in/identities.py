@@ -82,10 +82,8 @@ def _unlinked(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int
     audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user_id}", **detail)
 
 
-# A signed-in user links another identity: which providers offer it, and how it begins.
-#
-# It begins with a request that changes something, which the cross-site rule guards, and not with an address that anyone
-# could send someone to: who follows such an address would give another person the key to the own account.
+# Linking begins with a request that changes something, which the cross-site rule guards, and not with an address that
+# anyone could send someone to: who follows such an address would give another person the key to the own account.
 
 
 def offered(unit: TenantUnit) -> list[Provider]:

@@ -30,10 +30,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
 
-# Authenticates the service account that calls ``/oauth2``, by a client secret or by a signed assertion.
-#
 # One refusal covers every cause; what was wrong is counted (:mod:`..throttle.limits`) and stands in the log.
-
 
 #: How long an assertion is remembered after its end, milliseconds: clocks of nodes may differ.
 _KEPT_MS = 10 * 60_000
@@ -116,9 +113,6 @@ async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
     return found
 
 
-# Issues access tokens to service accounts: the scope that was asked for, within what the account may do now.
-
-
 class Issued(NamedTuple):
     """A new token. ``expires_in``: seconds; ``scope``: names of permissions."""
 
@@ -147,8 +141,6 @@ async def issue(ctx: RequestContext, client: OAuthClient, request: TokenRequest)
     return Issued(token, life, scope)
 
 
-# Introspection (RFC 7662): what a token of the caller's own client is good for at this moment.
-#
 # Whatever is not good, is not of this server, or is of another client is answered alike: as not active. So the answer
 # tells no one whether a token of another client works.
 
@@ -166,7 +158,7 @@ class Active(NamedTuple):
 
 
 async def introspect(ctx: RequestContext, client: OAuthClient, token: str) -> Active | None:
-    """What the token is good for; None for every token that the caller is told nothing of."""
+    """What the token is good for (RFC 7662); None for every token that the caller is told nothing of."""
     if not client.account.may_introspect:
         return None
     try:
@@ -211,14 +203,12 @@ def _of_machine(principal: Principal, issuer: str) -> Active:
     )
 
 
-# Revocation (RFC 7009): of the caller's own tokens, and of an API key or client secret by anyone who has it.
-
 _SHOWN = (SecretKind.API_KEY, SecretKind.CLIENT_SECRET)
 
 
 async def revoke(ctx: RequestContext, authorization: str | None, fields: Mapping[str, str], token: str) -> None:
-    """Ends the token; one that is unknown, over or another's changes nothing. A key or secret needs no authentication:
-    who has it could use it. Raises InvalidClient, RateLimited."""
+    """Ends the token (RFC 7009); one that is unknown, over or another's changes nothing. A key or secret needs no
+    authentication: who has it could use it. Raises InvalidClient, RateLimited."""
     if token.startswith(machine_secrets.PREFIX):
         await _end_secret(ctx, token)
         return

@@ -97,12 +97,10 @@ async def hash_of_new(ctx: RequestContext, user: User, new: str, field: str) -> 
     return await hasher.hash(new)
 
 
-# Picks the hash to compute for an account that does not exist (docs/decisions/0036-decoy-hashes.md).
-#
 # Imported hashes and hashes of older settings take another time than new ones. So an account that does not exist, or
 # has no password, uses kind and cost of an account of the same client that has one: always the same account, picked by
 # a MAC of what was typed. When those accounts are rehashed, the decoys change with them. The same statement tells
-# whether the user signed in from here before.
+# whether the user signed in from here before (docs/decisions/0036-decoy-hashes.md).
 
 _U, _T = users_table.c, tenants_table.c
 

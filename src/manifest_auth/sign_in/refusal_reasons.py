@@ -14,11 +14,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.languages import marked as _
 
-# Records refusals at the start of a sign-in at a provider, when the client is already known.
-#
-# They are recorded in the client's audit trail, within its budget of events.
-
-
 T = TypeVar("T")
 LONGEST_WHY = 1000
 START_AGAIN = _("This sign-in is over, start again")
@@ -86,9 +81,6 @@ async def refuse(
 
     await ctx.services.store.of(tenant_id).write(work)
     return refusal
-
-
-# The page of the docs that lists the reasons why a sign-in at a provider is refused: log and audit trail have them.
 
 
 #: The packages that declare reasons.

@@ -22,11 +22,6 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 
-# Callers behind tokens of this server, and the note of each use that keeps an idle session from its end.
-
-
-# The end of sessions that no one uses: of those that end so under all keys, each use is noted, once a minute.
-#
 # Other nodes are not told of a use. So a node that remembers an older one reads the store before it takes a session for
 # over.
 
@@ -52,8 +47,6 @@ async def note_use(ctx: RequestContext, principal: Principal) -> None:
         ctx.services.principals.touched(principal, now)
 
 
-# Callers behind tokens: verified tokens of this server, with the live caller that they stand for.
-#
 # The bearers of requests and the tokens that are introspected are judged here, by the same rules.
 
 
@@ -90,9 +83,6 @@ async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, Verifi
     if principal.client != verified.client:
         raise InvalidToken(reason="service token: of another client")
     return principal, verified
-
-
-# Refresh, sign-out, the caller's sessions, and the change of the caller's password.
 
 
 LIST_LIMIT = 100

@@ -30,8 +30,6 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
 
-# "Forgot password": a reset link is mailed to the account's address, if there is such an account.
-#
 # The answer is sent before the account is examined, so that it is the same, and as fast, for every address. Requests
 # are throttled like sign-ins, with separate counters: they neither block a sign-in nor reset its counters. A reset
 # replaces a password and never creates one: an account without a password gets no link.

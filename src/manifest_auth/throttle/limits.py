@@ -18,9 +18,7 @@ from manifest_auth.text.machine_secrets import hash_of
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, networks_of, widened
 
-# Limits on what anonymous callers may write, by address and client.
-#
-# Limited are audit events that they cause, and sign-ins at providers that they start and do not finish
+# Limited are audit events that anonymous callers cause, and sign-ins at providers that they start and do not finish
 # (docs/decisions/0030-anonymous-limits.md).
 #
 # The throttle's counters count both, for spans of time. Excess events of a class are counted, but not written, which
@@ -126,10 +124,8 @@ def _key(tenant_id: int, source: str, now: int) -> str:
     return throttle.span_key(ENTRY_POINT, tenant_id, source, now=now, span_s=FLOW_LIFE_S)
 
 
-# Counts wrong secrets and assertions of machines, by address and by client id: 30 are free, then pauses follow.
-#
-# No secret is guessed: it has 256 random bits. The pauses bound the work that junk makes. While an address waits, this
-# process refuses what comes from there without asking the store, secrets that it knows to be right apart.
+# No secret of a machine is guessed: it has 256 random bits. The pauses bound the work that junk makes. While an address
+# waits, this process refuses what comes from there without asking the store, secrets that it knows to be right apart.
 
 MACHINE_ENTRY_POINT: Final[EntryPoint] = "machine"
 POLICY: Final = Policy(free=30, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)

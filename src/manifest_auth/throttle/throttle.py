@@ -64,9 +64,8 @@ def is_ip_address(address: str) -> bool:
     return plain_address(address) is not None
 
 
-# So parallel guesses cannot outrun the count.
-#
-# Up to three counters apply, each with free attempts and then growing pauses that decay; none locks permanently:
+# Attempts are counted before they are judged, so parallel guesses cannot outrun the count. Up to three counters apply,
+# each with free attempts and then growing pauses that decay; none locks permanently:
 #
 # - the address, for all accounts: IPv6 by the networks around it, /64, /56 and /48, each with a counter;
 # - the account, for all anonymous callers together;

@@ -85,8 +85,6 @@ def _key_pair(raw: bytes) -> ECKey:
     return ECKey.import_key(json.loads(raw))
 
 
-# For how long what a key signed may be valid, which a rotation must know.
-#
 # The store keeps the longest time that any server has given: the process that rotates may have other settings than
 # those that sign.
 

@@ -28,9 +28,6 @@ from manifest_auth.store import Store, SystemUnit, TenantUnit, installation_valu
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url, fields
 
-# The one relying party of the installation: its RP ID, its origins and the challenges that it gives.
-
-
 # A passkey works for its RP ID alone. Under a public address outside of it, all passkeys that were made are void; new
 # ones then belong to the new address.
 
@@ -76,9 +73,6 @@ def keep_rp_id(unit: SystemUnit, rp_id: str) -> None:
         installation_values.put(unit, _NAME, rp_id)
 
 
-# Whether passkeys work at the public address, and how many were made for another one: for the operator.
-
-
 class PasskeyState(NamedTuple):
     """``why_off``: empty where they work; ``rp_id``: of new ones; ``kept``: the RP ID that the last first passkey
     fixed, empty before it; ``void``: passkeys of another RP ID."""
@@ -110,11 +104,10 @@ async def log_state(store: Store, settings: Settings, log: FilteringBoundLogger)
         log.warning("passkeys_void", passkeys=found.void, made_for=found.kept, public_url=settings.public_url)
 
 
-# Challenges that carry their own end and proof, so that nothing is stored before a right answer.
-#
-# 16 random bytes, the end, and a MAC over purpose and holder: the browser's cookie before a sign-in, the session after
-# it. A challenge is worth nothing in another browser, in another session or for another purpose (login CSRF). A right
-# answer uses it up, once, on all nodes.
+# A challenge carries its own end and proof, so that nothing is stored before a right answer: 16 random bytes, the end,
+# and a MAC over purpose and holder: the browser's cookie before a sign-in, the session after it. A challenge is worth
+# nothing in another browser, in another session or for another purpose (login CSRF). A right answer uses it up, once,
+# on all nodes.
 
 ChallengePurpose = Literal["sign-in", "add", "reauthenticate"]
 LIFE_MS = 600_000
@@ -152,11 +145,6 @@ def _message(purpose: ChallengePurpose, holder: str, body: bytes) -> bytes:
     return b"\0".join((b"passkey", purpose.encode(), holder.encode(), body))
 
 
-# Ceremonies of passkeys: assertions and registrations, verified against what is stored.
-
-
-# Answers with a passkey: looked up, verified, and accepted once with their counter.
-#
 # The one place that judges a passkey, for a sign-in with it alone, for the second step, and for a new proof of a
 # session.
 
@@ -209,8 +197,6 @@ def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, cre
         return f"passkey: {refused}"
     return "" if accept(bound, ctx, user, row, asserted) else "passkey: its counter did not go on"
 
-
-# A new passkey: the options that a browser needs, and the verified credential as a row of its user.
 
 _HANDLE_BYTES = 64  # the most that is allowed; nothing in them tells who it is (WebAuthn Level 3, section 14.6.1)
 _NAMELESS = "Passkey"

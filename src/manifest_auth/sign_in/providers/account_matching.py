@@ -24,8 +24,6 @@ from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_email, clean_name, email_domain
 from manifest_auth.text.languages import marked as _
 
-# Authentication of a person as the provider reports it: methods, context and time.
-
 _LAST_S = 253_402_300_800  # the year 10000
 
 
@@ -58,8 +56,6 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
-# The user that a provider's person is, and their roles.
-#
 # A person is (provider, subject). A new person is linked to an account by an open invitation, by the signed-in user's
 # consent, or by an e-mail address: only where its domain is proved to be the client's, and the provider lists the
 # domain and has verified the address. Otherwise an account is created, where the provider may. An address alone links

@@ -57,10 +57,6 @@ from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector, matching
 
-# Settings of providers whose apps, such as Power Apps, call with an Entra ID access token.
-#
-# No sign-in page belongs to them; :func:`verify` verifies the tokens.
-
 _ENTRA = Reason(
     "entra: …",
     cause="a token of Entra ID that is not accepted, or its exchange for one for Graph was refused",
@@ -177,8 +173,6 @@ async def _application(
         yield Finding("note", "Tokens for our application count with any of its scopes: entra.scopes is empty.")
 
 
-# Verification of Entra ID access tokens: whether one is genuine, which provider it is for, and which user it names.
-#
 # The app and the person that a token names count only once the token is known to be genuine: Graph verifies tokens for
 # Graph, the directory's keys verify tokens for this server's application. A token that Graph accepts is not enough: any
 # app that a person signed in to has one, so the app must be listed.

@@ -21,12 +21,9 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
-# Limits for failing Entra ID bearer tokens: each is verified once, a few at a time, and with growing pauses.
-#
 # Failures are counted by address and directory after verification, so valid tokens are never delayed by their number.
 # Only :data:`AT_ONCE` tokens of one address and directory are verified at a time, which limits what a flood costs
 # before it is counted.
-
 
 #: No ceiling, and short pauses: many users may share an address, such as that of a cloud that runs their apps.
 FAILURES = Policy(free=30, longest_ms=10_000, memory_ms=600_000, ceiling=None)
@@ -110,8 +107,6 @@ async def _count(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
         await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))
 
 
-# Entra ID access tokens as bearer tokens: Power Apps and other apps call with a token that Microsoft issued.
-#
 # A token is verified once (:mod:`.entra`), and the verdict is cached until the token expires, at most five
 # minutes. User and permissions are read on every request, as for this server's own tokens.
 

@@ -28,11 +28,6 @@ from manifest_auth.tenants.claims import domains
 from manifest_auth.text.canonical import email_domain
 from manifest_auth.text.languages import marked as _
 
-# Registry of all kinds of identity providers, a line each, and the discovery of the providers of an e-mail address.
-
-
-# The registry: all kinds of identity providers, a line each.
-
 KINDS: dict[str, Kind[Any, Any]] = {
     kind.name: kind
     for kind in (
@@ -70,8 +65,6 @@ def start_address(ctx: RequestContext, client: str, kind: str, provider: str) ->
     return f"{ctx.services.settings.public_url.rstrip('/')}{path}?client={client}&provider={provider}" if path else None
 
 
-# Home realm discovery: which providers an e-mail address can sign in with, the same for every address of a domain.
-#
 # Only the domain is read, so the answer does not reveal whether an account exists.
 
 
@@ -106,9 +99,6 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
         listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.disabled_at is None and KINDS[p.kind].start]
         own = [ProviderOption(client, p.name, p.display_name, p.kind) for p in listed]
     return WaysIn(client, password, own)
-
-
-# The provider that a request to start a sign-in means, and the address that the browser returns to.
 
 
 _NOT_PINNED = NO_CLIENT.also("no client named, and the provider's name is not pinned")

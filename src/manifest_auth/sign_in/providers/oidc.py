@@ -42,10 +42,8 @@ from manifest_auth.text import base64url
 from manifest_auth.text.canonical import check_web_address
 from manifest_auth.text.models import ErrorCollector
 
-# The authorization code flow with PKCE, state and nonce (OpenID Connect Core; RFC 9700).
-#
-# It is shared by every kind of provider that sends browsers back with ``state`` and ``code``.
-
+# The code flow (OpenID Connect Core; RFC 9700) is shared by every kind of provider that sends browsers back with
+# ``state`` and ``code``.
 
 _UNREACHABLE = Reason(
     "unreachable: …",

@@ -28,11 +28,6 @@ from manifest_auth.sign_in.refusal_reasons import CHANGED, LONGEST_WHY, UNLISTED
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text.languages import marked as _
 
-# Second factors and a new proof of a session at a provider: what is asked for there, and whether it is accepted.
-
-
-# Second factors at a provider: what is asked for there, and whether the response is accepted.
-#
 # Only claims of the verified ID token or assertion count. What is not accepted is no refusal: the client's own factor
 # is due, by its own policy.
 
@@ -87,10 +82,9 @@ def asking(authorization: Authorization, rules: Rules, *, of_microsoft: bool) ->
     return authorization._replace(claims=msgspec.json.encode({"id_token": claims}).decode())
 
 
-# A session is proved anew at a provider: the same person authenticates there again, just now.
-#
-# The request asks for that (``max_age=0`` and ``prompt=login``, or ``ForceAuthn``), and anyone on the way may remove
-# it, so only the time in the verified answer counts (OpenID Connect Core, section 3.1.2.1; SAML core, section 2.7.2).
+# A new proof asks for a sign-in just now (``max_age=0`` and ``prompt=login``, or ``ForceAuthn``), and anyone on the way
+# may remove it, so only the time in the verified answer counts (OpenID Connect Core, section 3.1.2.1; SAML core,
+# section 2.7.2).
 
 _OTHER = _("You signed in as another person")
 _NOT_NOW = _("The provider did not ask you to sign in again")
@@ -189,12 +183,9 @@ def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provide
     return usable[0]
 
 
-# Tries of a provider: a manager really signs in there, and only sees what would have happened.
-#
 # A try belongs to the session that started it: no other session or browser can complete it, and only that session sees
 # the result. Which user the person would be is decided by the code of every sign-in, in a transaction that is rolled
 # back.
-
 
 T = TypeVar("T")
 _MOST, _LONGEST = 100, 500

@@ -20,8 +20,6 @@ from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import check_web_address
 from manifest_auth.text.models import ErrorCollector
 
-# Settings of a SAML provider, and this server's addresses for such providers.
-
 START = "/api/client/auth/okta-saml"
 _NO_REQUEST = Reason(
     "no open request of this browser",
@@ -102,8 +100,6 @@ def acs(ctx: RequestContext, client: str = "") -> str:
     return ctx.services.settings.public_url.rstrip("/") + START + (f"?client={client}" if client else "")
 
 
-# Requests of this server to SAML providers (SAML 2.0 profiles, section 4.1).
-#
 # A posted request has a page with its own address, which only the browser that started the sign-in may open: the answer
 # to a POST can name an address, but carry no page.
 

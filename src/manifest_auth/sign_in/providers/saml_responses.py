@@ -36,12 +36,10 @@ if TYPE_CHECKING:
     from manifest_auth.protocols.saml import Assertion, Policy, UnverifiedResponse
 
 
-# Rate limits for SAML responses, which anyone can send and which cost time to verify.
-#
-# Each counts as a failure of its address until :meth:`CountedResponse.succeeded`. While an address has to wait, a
-# browser that started the sign-in here has a few attempts of its own, so that an attacker behind the same address does
-# not block it; the number of sign-ins that may start is limited as well.
-
+# Anyone can send responses, and they cost time to verify. Each counts as a failure of its address until
+# :meth:`CountedResponse.succeeded`. While an address has to wait, a browser that started the sign-in here has a few
+# attempts of its own, so that an attacker behind the same address does not block it; the number of sign-ins that may
+# start is limited as well.
 
 #: Responses from one address, at all clients.
 RESPONSES = ThrottlePolicy(free=200, longest_ms=5_000, memory_ms=60 * 60_000, ceiling=None)
@@ -89,8 +87,6 @@ def _key(*parts: str) -> str:
     return throttle.key_of("responses", *parts)
 
 
-# Ids of used SAML assertions, shared by all nodes: an assertion works once (SAML 2.0 profiles, section 4.1.4.5).
-
 _REMEMBER = tenant_scoped(
     upsert(seen_assertions)
     .values(key=bindparam("key"), expires_at=bindparam("expires_at"))
@@ -99,12 +95,11 @@ _REMEMBER = tenant_scoped(
 
 
 def remember_assertion(unit: TenantUnit, issuer: str, assertion_id: str, until: int) -> bool:
-    """Stores an assertion as used until ``until`` (milliseconds). False when it was used before."""
+    """Stores an assertion as used until ``until`` (milliseconds), for all nodes (SAML 2.0 profiles, section 4.1.4.5).
+    False when it was used before."""
     key = hashlib.sha256(f"{issuer}\0{assertion_id}".encode()).hexdigest()
     return unit.change(_REMEMBER, key=key, expires_at=until) == 1
 
-
-# The person of a SAML assertion: which attributes hold subject, e-mail address, names and groups.
 
 _EMAIL = (
     "email",
@@ -218,8 +213,6 @@ def _first(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> str:
     return next((value for name in names for value in attributes.get(name, ()) if value), "")
 
 
-# Responses of SAML providers (SAML 2.0 profiles, section 4.1).
-#
 # The unverified content of a response only picks the provider whose pinned keys verify it: by the request that it
 # answers, else the client that was named, else the audience, or the Destination where the audience is encrypted.
 # Everything else is read from verified bytes alone, and every failure gets the same answer.

@@ -28,9 +28,6 @@ from manifest_auth.tenants import Tenant, TenantSettings, step_up
 from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.models import Wire
 
-# One's own passkeys: added, renamed and removed by their signed-in owner, who is asked for a recent proof.
-
-
 _WRONG = "The browser's answer does not fit: start again"
 
 
@@ -136,8 +133,6 @@ async def remove_passkey(ctx: RequestContext, passkey_id: str) -> None:
     await ctx.services.store.write(work)
 
 
-# A new secret for an authenticator app, in the three forms that people need: text, address, QR code.
-
 _TITLE = "QR code for the authenticator app"
 
 
@@ -153,9 +148,6 @@ async def new_app_of(secret: str, email: str, client: str) -> TotpSecretData:
     """The forms of a secret. ``email``, ``client``: under which names the app lists it."""
     uri = protocol.address(secret, email, client)
     return TotpSecretData(secret, uri, await scan_codes.qr_svg(uri, _TITLE))
-
-
-# Enrols the second factor that a sign-in finds due: begins it, and adds it with the answer that confirms it.
 
 
 async def enrol_totp(ctx: RequestContext, text: str) -> TotpSecretData:
@@ -223,8 +215,6 @@ def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, 
     return one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
 
 
-# A signed-in user's own second factors: what there is, the authenticator app, recovery codes, trusted browsers.
-#
 # One function for each act; those that change something ask for a recent proof. A factor that the client's policy
 # requires is replaced, never removed. With a factor added or removed all trust ends, and every session but the one that
 # did it.

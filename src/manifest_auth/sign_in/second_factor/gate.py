@@ -25,9 +25,6 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import StoredSettings, Tenant, step_up
 from manifest_auth.throttle import throttle
 
-# Decides for every sign-in whether a second factor is due: the one place that makes a proof for a new session.
-
-
 # A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time
 # link, since a mailbox is no password. One that the client's policy requires and that is missing has to be enrolled,
 # after a time of grace. Who has passkeys alone, which work at this address no more, is asked for a recovery code, and
@@ -203,11 +200,6 @@ def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
         sessions.proved_again(unit, caller.session_id, caller.user_id, amr, caller.authenticated_at)
 
 
-# Questions for a second factor in a sign-in: the challenge that waits, its options, and the check of the answer.
-
-
-# Finds the challenge of a sign-in under way, as long as it can be answered.
-
 OVER = "the challenge is over"
 
 
@@ -241,9 +233,6 @@ def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
         return challenges.pending_of(ctx.services.sealer, challenge)
     except CannotOpen:
         raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
-
-
-# The question that a sign-in under way waits for, as pages show it.
 
 
 class Question(NamedTuple):
@@ -285,8 +274,6 @@ async def look_at_question(ctx: RequestContext, text: str) -> Question:
     return await ctx.services.store.read(work)
 
 
-# Options for a browser whose sign-in waits for its second factor: to answer with a passkey, or to make the first one.
-#
 # The WebAuthn challenge of 32 random bytes is kept in the row of the sign-in's own challenge, so it ends with that.
 
 _BYTES = 32
@@ -328,9 +315,6 @@ def _kept(unit: SystemUnit, ctx: RequestContext, challenge: Challenge, tenant: T
     pending = challenges.pending_of(services.sealer, challenge)
     challenges.keep(unit.of(tenant.id), services.sealer, challenge, pending.with_passkey(fresh), ctx.now)
     return fresh
-
-
-# The one answer to a question for a second factor, and its check against what the user has enrolled.
 
 
 class Answer(NamedTuple):
@@ -375,11 +359,6 @@ def check_answer(unit: TenantUnit, ctx: RequestContext, user: User, answer: Answ
         used = one_time_codes.use_code(unit, user.id, answer.recovery_code, ctx.now)
         return Judged("recovery" if used.is_right else None, used.replay)
     return Judged(None)
-
-
-# E-mails to a user about answers with a second factor: a recovery code was used, codes were wrong.
-#
-# What changes the factors themselves is told by :mod:`manifest_auth.accounts.mail_queue`.
 
 
 #: So many wrong codes behind a right password, without a day between two of them, are told to the user.
