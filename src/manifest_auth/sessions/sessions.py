@@ -282,9 +282,7 @@ _OPEN_CHILD = tenant_scoped(
     insert(sessions).from_select(
         ["parent_id", *_COPIED, *_GIVEN],
         select(
-            _S.id,
-            *(_S[name] for name in _COPIED),
-            *(cast(bindparam(name), _S[name].type) for name in _GIVEN),
+            _S.id, *(_S[name] for name in _COPIED), *(cast(bindparam(name), _S[name].type) for name in _GIVEN)
         ).where(_S.id == bindparam("of_parent")),
     )
 )

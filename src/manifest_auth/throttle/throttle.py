@@ -205,10 +205,7 @@ def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tu
     """The counters of an address, one for each of its networks; ``key_of``: makes the keys. A wider network has more
     free attempts and shorter pauses, since more innocent users share it."""
     return tuple(
-        Counter(
-            key_of(network),
-            policy._replace(free=widened(policy.free, step), longest_ms=policy.longest_ms >> step),
-        )
+        Counter(key_of(network), policy._replace(free=widened(policy.free, step), longest_ms=policy.longest_ms >> step))
         for step, network in enumerate(networks_of(address))
     )
 

@@ -100,8 +100,7 @@ _ADD = tenant_scoped(
 )
 _FIND = tenant_scoped(_ALL.where(_C.key == bindparam("key")), Grant)
 _BY_USER_CODE = tenant_scoped(
-    _ALL.where(_C.user_code == bindparam("user_code"), _C.state == PENDING, _C.expires_at > bindparam("now")),
-    Grant,
+    _ALL.where(_C.user_code == bindparam("user_code"), _C.state == PENDING, _C.expires_at > bindparam("now")), Grant
 )
 _OF_APP = (_C.app_id == bindparam("of_app"), _C.expires_at > bindparam("now"), _C.state == PENDING)
 _OPEN = tenant_scoped(select(func.count()).select_from(device_grants).where(*_OF_APP), int)

@@ -199,11 +199,7 @@ async def _open_flow(
 
 
 async def _check_address(
-    ctx: RequestContext,
-    flow: Flow,
-    provider: Provider,
-    issuer_of: Callable[[Provider], str],
-    returned: CallbackParams,
+    ctx: RequestContext, flow: Flow, provider: Provider, issuer_of: Callable[[Provider], str], returned: CallbackParams
 ) -> None:
     """Raises SsoFailed for an answer at another callback address, or of another issuer."""
     if not flow.callback.matches(returned.callback_address, returned.iss, lambda: issuer_of(provider)):

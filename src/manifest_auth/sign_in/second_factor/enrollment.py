@@ -195,13 +195,7 @@ def confirm(
 
 
 def _passkey(
-    unit: SystemUnit,
-    ctx: RequestContext,
-    tenant: Tenant,
-    user: User,
-    pending: Pending,
-    made: dict[str, Any],
-    name: str,
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any], name: str
 ) -> tuple[Judged, tuple[str, ...]]:
     try:
         added = ceremonies.add(unit, ctx, tenant, user, pending.passkey, made, name)
