@@ -188,10 +188,12 @@ _SCOPES = cast(bindparam("scopes"), Integer)
 
 
 class TokenOfService(NamedTuple):
-    """A verified token. ``key``: in place of a session id; ``scopes``: a bit mask; times in milliseconds."""
+    """A verified token. ``key``: in place of a session id; ``client``: its client's identifier; ``scopes``: a bit mask;
+    times in milliseconds."""
 
     key: str
     account: int
+    client: str
     scopes: int
     issued_at: int
     until: int

@@ -269,12 +269,14 @@ def _rotate(
     unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now: int
 ) -> tuple[admins.AdminSession, tuple[str, str | None] | None]:
     session = _alive(admins.read(unit, presented.session_id), now)
-    rotation = tokens.Rotation(
+    ids = tokens.rotate(
+        ctx.services.tokens,
+        presented,
         lambda: _alive(admins.read(unit, presented.session_id), now).chain,
         lambda before, after: admins.advance(unit, presented.session_id, before, after, now),
+        now,
         strict=False,
     )
-    ids = tokens.rotate(ctx.services.tokens, presented, rotation, now)
     if ids is None:
         admins.end(unit, presented.session_id, "refresh_token_reused", now)
         subject = f"admin:{session.admin_id}"

@@ -223,7 +223,7 @@ async def revoke(ctx: RequestContext, authorization: str | None, fields: Mapping
         return
 
     def work(unit: TenantUnit) -> None:
-        sessions.refuse_external_token(unit, verified.key, ctx.now, verified.expires_at * 1000)
+        sessions.refuse_external_token(unit, verified.key, ctx.now, verified.until)
 
     await ctx.services.store.of(client.account.tenant_id).write_quickly(work)
 

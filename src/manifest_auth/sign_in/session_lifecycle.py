@@ -12,7 +12,7 @@ from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, ValidationError
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import Chain, ListedSession, TokenOfService, tokens
-from manifest_auth.sessions.tokens import RefreshToken, TokenPair, VerifiedServiceToken
+from manifest_auth.sessions.tokens import RefreshToken, TokenPair
 from manifest_auth.sessions.tokens.access import Verified
 from manifest_auth.sessions.tokens.issue import Decision, decide
 from manifest_auth.sign_in import password
@@ -67,14 +67,11 @@ async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]
     return principal, verified
 
 
-async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, VerifiedServiceToken]:
+async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, TokenOfService]:
     """The service account of a token. Raises InvalidToken, TokenExpired."""
     services, now = ctx.services, ctx.now
     verified = await services.service_tokens.verify(token, now)
-    shown = TokenOfService(
-        verified.key, verified.account, verified.scopes, verified.issued_at * 1000, verified.expires_at * 1000
-    )
-    principal = await services.principals.by_service_token(shown)
+    principal = await services.principals.by_service_token(verified)
     if principal is None or not principal.is_alive(now):
         raise InvalidToken(reason="service token: revoked, or account or client is not alive")
     if principal.keys != services.keys.stamp:
@@ -185,12 +182,11 @@ def _rotate(unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now:
         _alive(seen, now)
         return found
 
-    rotation = tokens.Rotation(
-        chain,
-        lambda before, after: sessions.advance(bound, presented.session_id, before, after, now),
-        tenants.settings_of(principal.tenant_settings).refresh_strict,
-    )
-    ids = tokens.rotate(ctx.services.tokens, presented, rotation, now)
+    def advance(before: str, after: str) -> bool:
+        return sessions.advance(bound, presented.session_id, before, after, now)
+
+    is_strict = tenants.settings_of(principal.tenant_settings).refresh_strict
+    ids = tokens.rotate(ctx.services.tokens, presented, chain, advance, now, strict=is_strict)
     if ids is None:
         sessions.end(bound, presented.session_id, "refresh_token_reused", now)
         subject = f"user:{principal.user_id}"

@@ -117,13 +117,6 @@ class OpenLink(NamedTuple):
         return ""
 
 
-class LinkInfo(NamedTuple):
-    """What a link allows. ``ways``: providers through which an invited person may sign in instead."""
-
-    found: OpenLink
-    ways: list[Provider]
-
-
 def find(
     unit: SystemUnit, ctx: RequestContext, token: str, purpose: Purpose | None = None, *, lock: bool = False
 ) -> OpenLink:
@@ -151,12 +144,13 @@ def _checked(bound: TenantUnit, tenant: Tenant, user: User, link: Link, purpose:
     return OpenLink(link, tenant, user)
 
 
-async def look(ctx: RequestContext, token: str) -> LinkInfo:
-    """What a link allows; leaves it unused. Raises InvalidToken."""
+async def look(ctx: RequestContext, token: str) -> tuple[OpenLink, list[Provider]]:
+    """A link, which stays unused, and the providers through which an invited person may sign in instead. Raises
+    InvalidToken."""
 
-    def work(unit: SystemUnit) -> LinkInfo:
+    def work(unit: SystemUnit) -> tuple[OpenLink, list[Provider]]:
         found = find(unit, ctx, token)
-        return LinkInfo(found, ways(unit, found))
+        return found, ways(unit, found)
 
     return await ctx.services.store.read(work)
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from manifest_auth.app import build_services
 from manifest_auth.runtime.settings import load
 from manifest_auth.sessions import Chain
-from manifest_auth.sessions.tokens import RefreshToken, Rotation, rotate
+from manifest_auth.sessions.tokens import RefreshToken, rotate
 from manifest_auth.sessions.tokens.issue import Decision, decide
 from tests.support.application import FAST
 from tests.support.matrix import matrix
@@ -72,8 +72,7 @@ class Story(RuleBasedStateMachine):
     def show(self, shown: RefreshToken) -> RefreshToken:
         good = self.is_good(shown)
         was = self.chain
-        rotation = Rotation(lambda: self.chain, self.advance, self.strict)
-        given_ids = rotate(TOOLS, shown, rotation, self.now)
+        given_ids = rotate(TOOLS, shown, lambda: self.chain, self.advance, self.now, strict=self.strict)
         assert (given_ids is not None) == good
         if given_ids is None:
             self.alive = False  # the server ends the session
@@ -147,15 +146,14 @@ def test_of_all_children_exactly_one_commits_in_any_order() -> None:
             return True
 
     row = Row()
-    rotation = Rotation(lambda: row.chain, row.advance, False)
     first = RefreshToken("s", "first", "-", 0)
     children = []
     for _ in range(20):
-        ids = rotate(TOOLS, first, rotation, 0)
+        ids = rotate(TOOLS, first, lambda: row.chain, row.advance, 0, strict=False)
         assert ids is not None
         children.append(RefreshToken("s", ids[0], ids[1] or "-", 0))
     assert row.commits == 0
-    answers = [rotate(TOOLS, child, rotation, 0) for child in children]
+    answers = [rotate(TOOLS, child, lambda: row.chain, row.advance, 0, strict=False) for child in children]
     assert row.commits == 1
     assert all(answer is not None for answer in answers)
     assert row.chain == Chain(children[0].own, "first", 0)
@@ -164,5 +162,12 @@ def test_of_all_children_exactly_one_commits_in_any_order() -> None:
 def test_a_lost_race_is_judged_by_what_the_winner_left() -> None:
     """Between the look and the update another child commits: the loser is a sibling then, and gets what it got."""
     looks = [Chain("first", None, 0), Chain("winner", "first", 0)]
-    rotation = Rotation(lambda: looks.pop(0) if len(looks) > 1 else looks[0], lambda before, after: False, False)
-    assert rotate(TOOLS, RefreshToken("s", "loser", "first", 0), rotation, 0) == ("winner", "first")
+    ids = rotate(
+        TOOLS,
+        RefreshToken("s", "loser", "first", 0),
+        lambda: looks.pop(0) if len(looks) > 1 else looks[0],
+        lambda before, after: False,
+        0,
+        strict=False,
+    )
+    assert ids == ("winner", "first")

@@ -35,7 +35,7 @@ from manifest_auth.sign_in import email_change, refusal_reasons, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers import saml_requests
 from manifest_auth.sign_in.providers.kinds import KINDS, NO_PROVIDER, StartRequest, choose, start_address
-from manifest_auth.sign_in.set_password import LinkInfo
+from manifest_auth.sign_in.set_password import OpenLink
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant
 from manifest_auth.text import fields
@@ -90,8 +90,7 @@ class OneTimeLinkData(Wire, frozen=True):
     return_to: str | None
 
 
-def _data(ctx: RequestContext, link_info: LinkInfo) -> OneTimeLinkData:
-    found = link_info.found
+def _data(ctx: RequestContext, found: OpenLink, ways: list[Provider]) -> OneTimeLinkData:
     settings, client = tenants.settings_of(found.tenant.settings), found.tenant.identifier
     rules = WireLinkRules.of(tenants.password_rules(settings, found.user.factors), max_length=MOST)
     return OneTimeLinkData(
@@ -102,9 +101,7 @@ def _data(ctx: RequestContext, link_info: LinkInfo) -> OneTimeLinkData:
         password=None if found.why_no_password else rules,
         message=found.why_no_password,
         providers=tuple(
-            WireLinkProvider.of(way, url=url)
-            for way in link_info.ways
-            if (url := start_address(ctx, client, way.kind, way.name))
+            WireLinkProvider.of(way, url=url) for way in ways if (url := start_address(ctx, client, way.kind, way.name))
         ),
         return_to=_return_to(settings),
     )
@@ -132,7 +129,7 @@ async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> OneTimeLink
     token = call.body.token
     if found := await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token)):
         return _change_data(found)
-    return _data(ctx, await set_password.look(ctx, token))
+    return _data(ctx, *await set_password.look(ctx, token))
 
 
 async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer[SignInData]:

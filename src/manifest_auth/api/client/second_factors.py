@@ -119,8 +119,8 @@ async def _begin_passkey(ctx: RequestContext, call: Call[None]) -> OptionsData:
 
 
 async def _add(ctx: RequestContext, call: Call[NewPasskeyBody]) -> NewPasskeyData:
-    added = await enrollment.add_passkey(ctx, call.body.credential, call.body.name)
-    return NewPasskeyData(shown(added.passkey), added.recovery_codes or msgspec.UNSET)
+    passkey, codes = await enrollment.add_passkey(ctx, call.body.credential, call.body.name)
+    return NewPasskeyData(shown(passkey), codes or msgspec.UNSET)
 
 
 async def _rename(ctx: RequestContext, call: Call[NameBody]) -> WirePasskey:

@@ -221,12 +221,11 @@ async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | An
         await enrollment.rename_passkey(ctx, form.id, name)
         return flash.after(ctx, PATH, "passkey-renamed")
     try:
-        added = await enrollment.add_passkey(ctx, start.read_passkey(form.credential), name)
+        _passkey, codes = await enrollment.add_passkey(ctx, start.read_passkey(form.credential), name)
     except ValidationError as refusal:
         if any(field in ("", "credential") for field, _ in refusal.details):
             raise ValidationError(details=[("", start.NOT_MADE)], reason=refusal.reason) from None
         raise
-    codes = added.recovery_codes
     return codes_of(ctx, codes, PATH) if codes else flash.after(ctx, PATH, "passkey")
 
 

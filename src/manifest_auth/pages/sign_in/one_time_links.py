@@ -20,12 +20,13 @@ from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import done, step
 from manifest_auth.pages.sign_in.start import EmailForm
 from manifest_auth.pages.sign_in.step import State, StateQuery
+from manifest_auth.providers import Provider
 from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers.kinds import start_address
-from manifest_auth.sign_in.set_password import LinkInfo
+from manifest_auth.sign_in.set_password import OpenLink
 from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
@@ -200,16 +201,18 @@ async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
     if change is not None:
         view = AddressView(token, change.kind, change.email, tenants.shown_name(change.tenant))
         return View(view, template=ADDRESS, brand=brands.of_client(change.tenant))
-    looked = await set_password.look(ctx, token)
-    brand = brands.of_client(looked.found.tenant)
-    return View(_choose_view(ctx, call, token, looked), template=CHOOSE, brand=brand)
+    found, ways = await set_password.look(ctx, token)
+    choosing, brand = _choose_view(ctx, call, token, found, ways), brands.of_client(found.tenant)
+    return View(choosing, template=CHOOSE, brand=brand)
 
 
-def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: LinkInfo) -> ChooseView:
-    found, client = looked.found, looked.found.tenant.identifier
+def _choose_view(
+    ctx: RequestContext, call: PageCall[Any], token: str, found: OpenLink, ways: list[Provider]
+) -> ChooseView:
+    client = found.tenant.identifier
     state = State(client=client, email=found.user.email, anew=True)
     invited = step.seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, invitation_id=found.link.id))
-    starts = ((start_address(ctx, client, way.kind, way.name), way.display_name or way.name) for way in looked.ways)
+    starts = ((start_address(ctx, client, way.kind, way.name), way.display_name or way.name) for way in ways)
     rules = tenants.password_rules(tenants.settings_of(found.tenant.settings), found.user.factors)
     return ChooseView(
         token=token,
@@ -228,8 +231,8 @@ def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: L
 async def _choose(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Answer[None]:
     form = call.fields
     require(password=form.password)
-    looked = await set_password.look(ctx, form.token)
-    credentials = set_password.Credentials(looked.found.purpose, form.token, form.password, "password")
+    found, _ways = await set_password.look(ctx, form.token)
+    credentials = set_password.Credentials(found.purpose, form.token, form.password, "password")
     signed_in = await set_password.choose_password(ctx, credentials, browser_of(ctx, call.head))
     return done.signed_in_here(ctx, State(), signed_in)
 

@@ -8,14 +8,12 @@ Never reads a user or a request: the caller checks whether a token's session is 
 from manifest_auth.sessions.tokens.access import (
     Grant,
     ServiceTokens,
-    VerifiedServiceToken,
     VerifiedTokens,
     is_service_token,
     mint_service_token,
 )
 from manifest_auth.sessions.tokens.issue import (
     RefreshToken,
-    Rotation,
     Subject,
     TokenPair,
     TokenTools,

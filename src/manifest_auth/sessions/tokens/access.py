@@ -25,6 +25,7 @@ from manifest_auth.permissions import Permission
 from manifest_auth.protocols.oauth import account_of, client_id_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.recent import Recent
+from manifest_auth.sessions.principals import TokenOfService
 from manifest_auth.sessions.tokens.keys import Key, KeyRing, Purpose
 from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
@@ -274,18 +275,6 @@ class ServiceClaims(msgspec.Struct, frozen=True):
     jti: str
 
 
-class VerifiedServiceToken(NamedTuple):
-    """The content of a verified token. ``scopes``: bit mask; ``key``: stands in place of a session id; ``issued_at``
-    and ``expires_at`` in seconds."""
-
-    account: int
-    client: str
-    scopes: int
-    key: str
-    issued_at: int
-    expires_at: int
-
-
 class Grant(NamedTuple):
     """What a new token says. ``scope``: names of permissions; ``seconds``: its life."""
 
@@ -341,10 +330,10 @@ class ServiceTokens:
     def __init__(self, ring: KeyRing, issuer: str, metrics: Metrics) -> None:
         self._ring, self._issuer = ring, issuer
         self._hit, self._miss = metrics.cache("access_tokens", "hit"), metrics.cache("access_tokens", "miss")
-        self._known: Recent[VerifiedServiceToken] = Recent(_MOST_SERVICE_BYTES)
+        self._known: Recent[TokenOfService] = Recent(_MOST_SERVICE_BYTES)
         self._generation = ring.generation
 
-    async def verify(self, token: str, now_ms: int) -> VerifiedServiceToken:
+    async def verify(self, token: str, now_ms: int) -> TokenOfService:
         """The content of a token. Raises InvalidToken, and TokenExpired for one with a valid signature."""
         if self._ring.is_stale:
             await self._ring.refresh()
@@ -358,12 +347,12 @@ class ServiceTokens:
             self._miss.inc()
             found = await self._verify(token, now_ms)
             self._known.put(token, found)
-        if found.expires_at * 1000 <= now_ms:
+        if found.until <= now_ms:
             self._known.drop(token)
             raise TokenExpired(reason="service token")
         return found
 
-    async def _verify(self, token: str, now_ms: int) -> VerifiedServiceToken:
+    async def _verify(self, token: str, now_ms: int) -> TokenOfService:
         if not is_compact(token):
             raise InvalidToken(reason="service token: shape")
         payload = self._signed_by_us(token)
@@ -381,7 +370,7 @@ class ServiceTokens:
                     return decode(payload)
         return None
 
-    def _claims(self, payload: bytes, now_ms: int) -> VerifiedServiceToken:
+    def _claims(self, payload: bytes, now_ms: int) -> TokenOfService:
         try:
             claims = msgspec.convert(strict_json.read(payload, as_written=True), ServiceClaims, strict=True)
         except (ValueError, msgspec.MsgspecError) as error:
@@ -396,11 +385,7 @@ class ServiceTokens:
         if not sane or account is None:
             raise InvalidToken(reason="service token: issuer, audience, subject or times")
         scopes = sum({_BIT.get(name, 0) for name in claims.scope.split(" ")})
-        return VerifiedServiceToken(
-            account=account,
-            client=claims.client,
-            scopes=scopes,
-            key=f"service:{claims.jti}",
-            issued_at=claims.iat,
-            expires_at=claims.exp,
+        key, issued_at, until = f"service:{claims.jti}", claims.iat * 1000, claims.exp * 1000
+        return TokenOfService(
+            key=key, account=account, client=claims.client, scopes=scopes, issued_at=issued_at, until=until
         )

@@ -19,16 +19,14 @@ from manifest_auth.sessions.tokens import access
 from manifest_auth.sessions.tokens.keys import KeyRing, Purpose
 from manifest_auth.text.base64url import decode, encode
 
-# Refresh tokens: signed values without a table, whose rotation is committed by use.
-#
-# A token contains its session, its own id and its parent's. The session's row stores only the ids of the current and
-# the previous token, and when that changed. :func:`decide` is the whole rule, as a pure function; one conditional
-# update in the store decides the race between two children of one parent.
+# A refresh token is a signed value without a table, whose rotation is committed by use. It contains its session, its
+# own id and its parent's. The session's row stores only the ids of the current and the previous token, and when that
+# changed. :func:`decide` is the whole rule, as a pure function; one conditional update in the store decides the race
+# between two children of one parent.
 #
 # Text: ``mrt_`` and base64url of ``version(1) session(16) own(12) parent(12) expires(8) mac(32)``; the length leaves no
 # spare bits, so a token has only one spelling. The MAC is keyed BLAKE2b (RFC 7693): as strong as HMAC-SHA-256, and it
 # does not release the interpreter lock.
-
 
 _PREFIX = "mrt_"
 _VERSION = b"\x01"
@@ -145,14 +143,6 @@ class TokenTools(NamedTuple):
     random: Random
 
 
-class Rotation(NamedTuple):
-    """How to read and advance the session's refresh tokens within the open unit of work."""
-
-    chain: Callable[[], Chain]
-    advance: Callable[[str, str], bool]  # before, after -> did it happen
-    strict: bool
-
-
 def users_kind(tools: TokenTools, refresh_s: int) -> TokenKind:
     """``refresh_s``: as :class:`manifest_auth.tenants.effective_settings.Lengths` of the user's client has it."""
     return TokenKind(Purpose.ACCESS, Purpose.REFRESH, tools.settings.access_token_ttl, refresh_s)
@@ -195,15 +185,24 @@ async def read_refresh(tools: TokenTools, purpose: Purpose, text: str, now: int)
     return verify_refresh([key.raw for key in tools.keys.verifying(purpose)], text, now)
 
 
-def rotate(tools: TokenTools, presented: RefreshToken, rotation: Rotation, now: int) -> tuple[str, str | None] | None:
-    """Rotates a genuine token of a live session: id and parent id of the new token, or None for a reuse.
+def rotate(
+    tools: TokenTools,
+    presented: RefreshToken,
+    read_chain: Callable[[], Chain],
+    advance: Callable[[str, str], bool],
+    now: int,
+    *,
+    strict: bool,
+) -> tuple[str, str | None] | None:
+    """Rotates a genuine token of a live session: id and parent id of the new token, or None for a reuse. ``advance``:
+    from one id to another, and whether that happened.
 
     Runs inside a unit of work. After a lost race, it decides again by the new state.
     """
     grace_ms = tools.settings.refresh_grace * 1000
     while True:
-        chain = rotation.chain()
-        decision = decide(presented, chain, now, grace_ms, strict=rotation.strict)
+        chain = read_chain()
+        decision = decide(presented, chain, now, grace_ms, strict=strict)
         if decision is Decision.CHILD:
             return tools.random.text(12), presented.own
         if decision is Decision.AGAIN:
@@ -211,13 +210,10 @@ def rotate(tools: TokenTools, presented: RefreshToken, rotation: Rotation, now: 
         if decision is Decision.REUSED:
             return None
         if decision is Decision.COMMIT:
-            if not rotation.strict:
-                if rotation.advance(presented.parent, presented.own):
-                    return tools.random.text(12), presented.own
-                continue
             # Only after a switch to `strict` are there uncommitted children.
-            rotation.advance(presented.parent, presented.own)
+            if advance(presented.parent, presented.own) and not strict:
+                return tools.random.text(12), presented.own
             continue
         child = tools.random.text(12)
-        if rotation.advance(presented.own, child):
+        if advance(presented.own, child):
             return child, presented.own

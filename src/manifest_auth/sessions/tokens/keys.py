@@ -130,13 +130,6 @@ def keep(unit: SystemUnit, settings: Settings) -> bool:
 # :meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
 
 
-class _Snapshot(NamedTuple):
-    """All keys and their stamp, from one read."""
-
-    rows: list[KeyRow]
-    stamp: str
-
-
 _K = signing_keys.c
 _ALL = global_(select(*(_K[name] for name in KeyRow._fields)).order_by(_K.created_at, _K.id), KeyRow)
 _ADD = global_(
@@ -170,8 +163,9 @@ def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
     return unit.first(_LOCKED, id=key_id)
 
 
-def _read(unit: SystemUnit) -> _Snapshot:
-    return _Snapshot(unit.all(_ALL), installation_values.get(unit, _STAMP) or "")
+def _read(unit: SystemUnit) -> tuple[list[KeyRow], str]:
+    """All keys and their stamp."""
+    return unit.all(_ALL), installation_values.get(unit, _STAMP) or ""
 
 
 class KeyRing:
@@ -197,7 +191,7 @@ class KeyRing:
         """Reads all keys, and makes missing ones. ``serves``: this process signs for callers, so what it signs may live
         as long as its settings say. Raises CannotOpen with a wrong secret key."""
 
-        def work(unit: SystemUnit) -> _Snapshot:
+        def work(unit: SystemUnit) -> tuple[list[KeyRow], str]:
             # A second node waits for the commit and then finds the first node's keys.
             installation_values.lock(unit, _STAMP)
             rows = unit.all(_ALL)
@@ -217,7 +211,7 @@ class KeyRing:
             return _read(unit)
 
         announced = self._announced
-        self._take(await self._store.write(work), announced)
+        self._take(*await self._store.write(work), announced)
 
     async def refresh(self) -> bool:
         """Reads the keys again. True when they changed."""
@@ -238,7 +232,7 @@ class KeyRing:
 
     async def _read_again(self) -> None:
         announced = self._announced
-        self._take(await self._store.read(_read), announced)
+        self._take(*await self._store.read(_read), announced)
 
     async def ensure_current(self) -> None:
         """Makes sure that the keys in memory are those of the store. Reads one value where the store cannot tell that
@@ -363,15 +357,15 @@ class KeyRing:
         )
         return key_id
 
-    def _take(self, snapshot: _Snapshot, announced: int) -> None:
+    def _take(self, rows: list[KeyRow], stamp: str, announced: int) -> None:
         # What was read while a change was announced may be from before it.
-        self._stale, self.stamp = announced != self._announced, snapshot.stamp
-        if snapshot.rows == self._rows:
+        self._stale, self.stamp = announced != self._announced, stamp
+        if rows == self._rows:
             return
-        self._rows = snapshot.rows
+        self._rows = rows
         self.generation += 1
         self._signing.clear()
-        self._keys = [self._open(row) for row in snapshot.rows]
+        self._keys = [self._open(row) for row in rows]
 
     def _opens(self, row: KeyRow) -> bool:
         try:

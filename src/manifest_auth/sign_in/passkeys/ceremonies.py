@@ -202,13 +202,6 @@ _HANDLE_BYTES = 64  # the most that is allowed; nothing in them tells who it is 
 _NAMELESS = "Passkey"
 
 
-class Added(NamedTuple):
-    """``recovery_codes``: of a first factor, to be shown once."""
-
-    passkey: Passkey
-    recovery_codes: tuple[str, ...]
-
-
 def registration_options(
     unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str
 ) -> dict[str, Any]:
@@ -232,10 +225,10 @@ def add(
     name: str,
     *,
     but: str = "",
-) -> Added:
-    """Verifies a new passkey of a locked user and stores it; the user's other sessions and all trust end.
-    ``challenge``: of the options; ``name``: empty, where the authenticator's own is to be taken; ``but``: the session
-    that stays.
+) -> tuple[Passkey, tuple[str, ...]]:
+    """Verifies a new passkey of a locked user and stores it; the row, and the recovery codes of a first factor, to be
+    shown once. The user's other sessions and all trust end. ``challenge``: of the options; ``name``: empty, where the
+    authenticator's own is to be taken; ``but``: the session that stays.
 
     Raises Refused, ValidationError for the name, Conflict where passkeys are off, or no more are allowed, or the
     credential is registered already.
@@ -270,7 +263,7 @@ def add(
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.PASSKEY, ctx.now, but=but)
     detail = {"passkey": row.id, "name": row.name, "provider": provider or ""}
     mail_queue.tell(bound, ctx, user, Event.PASSKEY_ADDED, **detail)
-    return Added(row, codes)
+    return row, codes
 
 
 def check_name(name: str) -> None:

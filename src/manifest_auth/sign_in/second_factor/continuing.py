@@ -45,8 +45,9 @@ class Finished(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """An answer after it was counted, as the ``number``-th to its challenge; or it has to ``wait``."""
+    """An answer after it was counted, as the ``number``-th to its challenge (``text``); or it has to ``wait``."""
 
+    text: str
     challenge: Challenge
     tenant: Tenant
     user: User
@@ -93,22 +94,10 @@ async def _go_on(ctx: RequestContext, text: str, answer: Answer, browser: Browse
     attempt = await services.store.write_quickly(lambda unit: _count(unit, ctx, text, browser))
     if attempt.wait is not None:
         raise services.throttle.refusal(ENTRY_POINT, attempt.wait)
-    judging = _Judging(ctx=ctx, text=text, attempt=attempt, answer=answer, browser=browser, trust=trust)
-    finished = await services.store.write_quickly(lambda unit: _judge(unit, judging))
+    finished = await services.store.write_quickly(lambda unit: _judge(unit, ctx, attempt, answer, browser, trust))
     if finished.signed_in is not None:
         completion.log(ctx, attempt.tenant, attempt.user.id, attempt.challenge.method)
     return finished
-
-
-class _Judging(NamedTuple):
-    """What an answer is judged with."""
-
-    ctx: RequestContext
-    text: str
-    attempt: _Attempt
-    answer: Answer
-    browser: BrowserCookies
-    trust: bool
 
 
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
@@ -120,7 +109,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
         bound, user.id, browser_identity.device_of_user(ctx, user.id, browser.devices), ctx.address
     )
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
-    attempt = _Attempt(challenge=challenge, tenant=tenant, user=user, counters=counters)
+    attempt = _Attempt(text=text, challenge=challenge, tenant=tenant, user=user, counters=counters)
     if wait := ctx.services.throttle.count(unit, counters, ctx.now):
         limits = ctx.services.anonymous_limits
         limits.record(bound, ctx, Event.THROTTLED, f"user:{user.id}", method=ENTRY_POINT, wait_ms=wait.ms)
@@ -131,9 +120,10 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
     return attempt._replace(number=number)
 
 
-def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
-    ctx, browser = judging.ctx, judging.browser
-    challenge, tenant, user = open_challenge(unit, ctx, judging.text, lock=True)
+def _judge(
+    unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, answer: Answer, browser: BrowserCookies, trust: bool
+) -> Finished:
+    challenge, tenant, user = open_challenge(unit, ctx, attempt.text, lock=True)
     bound = unit.of(tenant.id)
     pending = pending_of(ctx, challenge)
     if why := exchange_codes.provider_refusal(bound, challenge.provider_id, user.id):
@@ -141,43 +131,44 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         step_up.proved_otherwise(ctx, Act.FACTORS)
-        judged, codes = enrollment.confirm(unit, ctx, tenant, user, challenge, pending, judging.answer)
-    elif judging.answer.passkey is not None:
-        refused = ceremonies.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
+        judged, codes = enrollment.confirm(unit, ctx, tenant, user, challenge, pending, answer)
+    elif answer.passkey is not None:
+        refused = ceremonies.judge(unit, ctx, user, pending.passkey, answer.passkey)
         judged = Judged(None if refused else "passkey", why=refused)
     else:
-        judged = check_answer(bound, ctx, user, judging.answer)
+        judged = check_answer(bound, ctx, user, answer)
     if judged.way is None:
-        raise _wrong(unit, judging, judged, challenge)
+        raise _wrong(unit, ctx, attempt, answer, judged, challenge)
     if not challenges.use(bound, challenge, ctx.now) and not challenge.enrols:
         raise InvalidToken(reason=OVER)
     if ctx.services.throttle.is_on:
-        throttle.succeeded(unit, judging.attempt.counters)
+        throttle.succeeded(unit, attempt.counters)
     if judged.way == "recovery":
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
         gate.recovery_code_used(bound, ctx, tenant, user)
     finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
     # Last: a new password, or a new factor, ends the trust that there was.
-    cookie = _trusted(bound, judging, tenant, user, judged.way)
+    cookie = _trusted(bound, ctx, tenant, user, browser) if trust and judged.way != "recovery" else None
     signed_in = finished.signed_in
     if signed_in is not None:
         signed_in = signed_in._replace(trust=cookie, recovery_codes=codes)
     return finished._replace(signed_in=signed_in, trust=cookie, recovery_codes=codes, provider_id=challenge.provider_id)
 
 
-def _trusted(unit: TenantUnit, judging: _Judging, tenant: Tenant, user: User, way: Way) -> str | None:
-    ctx, days = judging.ctx, tenants.settings_of(tenant.settings).second_factor.trusted_days
-    if not judging.trust or not days or way == "recovery":
+def _trusted(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User, browser: BrowserCookies) -> str | None:
+    days = tenants.settings_of(tenant.settings).second_factor.trusted_days
+    if not days:
         return None
-    cookie = trusted_browsers.trust(unit, ctx, ctx.services.random, user.id, days, judging.browser.trust)
+    cookie = trusted_browsers.trust(unit, ctx, ctx.services.random, user.id, days, browser.trust)
     audit.record(unit, ctx, Event.BROWSER_TRUSTED, f"user:{user.id}", days=days)
     return cookie
 
 
-def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Challenge) -> Refusal:
-    ctx, attempt = judging.ctx, judging.attempt
+def _wrong(
+    unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, answer: Answer, judged: Judged, challenge: Challenge
+) -> Refusal:
     bound, user = unit.of(attempt.tenant.id), attempt.user
-    why = judged.why or f"{judging.answer.member}: {'used before' if judged.replay else 'wrong'}"
+    why = judged.why or f"{answer.member}: {'used before' if judged.replay else 'wrong'}"
     ctx.services.anonymous_limits.record(
         bound, ctx, Event.SECOND_FACTOR_FAILED, f"user:{user.id}", method=challenge.method, why=why, proved=True
     )
@@ -187,7 +178,7 @@ def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Chall
         challenges.use(bound, challenge, ctx.now)
         return InvalidToken(reason=f"{why}; the challenge ends", keeps_writes=True, replay=judged.replay)
     settings = tenants.settings_of(attempt.tenant.settings)
-    refusal = gate.ask_again(bound, ctx, settings, user, judging.text, challenge, why)
+    refusal = gate.ask_again(bound, ctx, settings, user, attempt.text, challenge, why)
     refusal.replay = judged.replay
     return refusal
 

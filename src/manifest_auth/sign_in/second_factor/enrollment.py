@@ -20,7 +20,6 @@ from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import WebauthnRefused
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import ceremonies
-from manifest_auth.sign_in.passkeys.ceremonies import Added
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.gate import Answer, Judged, open_challenge, pending_of
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -46,14 +45,14 @@ async def begin_passkey(ctx: RequestContext) -> dict[str, Any]:
     return await ctx.services.store.write(work)
 
 
-async def add_passkey(ctx: RequestContext, credential: dict[str, Any], name: str) -> Added:
+async def add_passkey(ctx: RequestContext, credential: dict[str, Any], name: str) -> tuple[Passkey, tuple[str, ...]]:
     """Adds the passkey that the caller's browser made; the caller's other sessions end. Raises ValidationError for a
     wrong answer or name, Conflict as :func:`begin_passkey` and for a credential that is registered already."""
     step_up.check(ctx, Act.FACTORS)
     await webauthn.load()
     caller = ctx.user
 
-    def work(unit: SystemUnit) -> Added:
+    def work(unit: SystemUnit) -> tuple[Passkey, tuple[str, ...]]:
         tenant, user = _who_may_add(unit, ctx)
         try:
             challenge = webauthn.challenge_of(credential)
@@ -198,10 +197,10 @@ def _passkey(
     unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any], name: str
 ) -> tuple[Judged, tuple[str, ...]]:
     try:
-        added = ceremonies.add(unit, ctx, tenant, user, pending.passkey, made, name)
+        _row, codes = ceremonies.add(unit, ctx, tenant, user, pending.passkey, made, name)
     except WebauthnRefused as refused:
         return Judged(None, why=f"passkey: {refused}"), ()
-    return Judged("passkey"), added.recovery_codes or _new_codes(unit.of(tenant.id), ctx, user)
+    return Judged("passkey"), codes or _new_codes(unit.of(tenant.id), ctx, user)
 
 
 def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:

@@ -106,10 +106,7 @@ def ask(
     )
     text = challenges.add(unit, services.random, services.sealer, asked, pending, ctx.now)
     life_s = challenges.ENROL_S if enrols else challenges.ANSWER_S
-    if enrols:
-        methods = methods_of(ctx, settings)
-        return MfaRequired(text, _details("enrol"), NO_CODE, expires_in=life_s, methods=methods)
-    return MfaRequired(text, _details(*answers(unit, ctx, user)), NO_CODE, expires_in=life_s)
+    return _required(unit, ctx, settings, user, text, NO_CODE, life_s, enrols=enrols)
 
 
 def ask_again(
@@ -123,10 +120,24 @@ def ask_again(
 ) -> MfaRequired:
     """As :func:`ask`, after a wrong answer: the same challenge, whose life goes on."""
     left_s = max(0, (challenge.expires_at - ctx.now) // 1000)
-    if challenge.enrols:
-        methods = methods_of(ctx, settings)
-        return MfaRequired(text, _details("enrol"), reason, expires_in=left_s, methods=methods)
-    return MfaRequired(text, _details(*answers(unit, ctx, user)), reason, expires_in=left_s)
+    return _required(unit, ctx, settings, user, text, reason, left_s, enrols=bool(challenge.enrols))
+
+
+def _required(
+    unit: TenantUnit,
+    ctx: RequestContext,
+    settings: StoredSettings,
+    user: User,
+    text: str,
+    reason: str,
+    expires_in: int,
+    *,
+    enrols: bool,
+) -> MfaRequired:
+    members = ("enrol",) if enrols else answers(unit, ctx, user)
+    methods = methods_of(ctx, settings) if enrols else ()
+    details = [(member, _SENTENCES[member]) for member in members]
+    return MfaRequired(text, details, reason, expires_in=expires_in, methods=methods)
 
 
 def usable(unit: TenantUnit, ctx: RequestContext, user: User) -> Kind:
@@ -184,10 +195,6 @@ def check_enrolment(
     if not challenge.enrols or (user.factors and answers(unit, ctx, user)):
         raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
     check_method(ctx, settings, method, in_place=bool(user.factors))
-
-
-def _details(*fields: str) -> list[tuple[str, str]]:
-    return [(field, _SENTENCES[field]) for field in fields]
 
 
 def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
