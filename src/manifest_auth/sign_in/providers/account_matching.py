@@ -271,9 +271,8 @@ def _find_account(
         elsewhere = providers.find_in_directory(unit, person.directory, person.subject)
         if elsewhere is not None:
             user = users.get(unit, elsewhere.user_id)
-            group_roles.check_rank(
-                providers.get_by_id(unit, elsewhere.provider_id), user.roles
-            )  # by the rank of that provider too
+            # By the rank of that provider too.
+            group_roles.check_rank(providers.get_by_id(unit, elsewhere.provider_id), user.roles)
             return user, LinkedBy.DIRECTORY
     found = users.find_by_email(unit, person.email) if person.email else None
     if found is None:
@@ -348,24 +347,18 @@ def _create(
 def _address(provider: Provider, person: Person) -> ProviderEmail:
     """The address is verified only while an Admin saved the provider last: a User Admin who changed it could choose
     what it says about people."""
-    email_verified = (
-        bool(person.email_verified) and bool(provider.reaches_admins) and _speaks_for_domain(provider, person)
-    )
-    return ProviderEmail(person.email or "", email_verified)
+    is_vouched = person.email_verified and provider.reaches_admins and _speaks_for_domain(provider, person)
+    return ProviderEmail(person.email or "", bool(is_vouched))
 
 
 def _speaks_for_domain(provider: Provider, person: Person) -> bool:
     """Whether the provider's settings list the address's domain."""
-    return _domain(person) in provider.rules.domains
+    return email_domain(person.email or "") in provider.rules.domains
 
 
 def _domain_is_proved(unit: TenantUnit, person: Person) -> bool:
     """Whether the address's domain is proved to be this client's."""
-    return claims.domain_counts(unit, _domain(person))
-
-
-def _domain(person: Person) -> str:
-    return email_domain(person.email or "")
+    return claims.domain_counts(unit, email_domain(person.email or ""))
 
 
 def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:

@@ -15,7 +15,7 @@ from msgspec import Meta
 from manifest_auth import providers
 from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.protocols import oidc
-from manifest_auth.protocols.microsoft import Cloud, MicrosoftRefused, NoMember, Organization, diagnose
+from manifest_auth.protocols.microsoft import Cloud, MicrosoftRefused, NoMember, diagnose
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import GroupClaim, Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
@@ -159,7 +159,8 @@ async def _ask(
             why, sentence = (_NOT_A_USER, _NO_MEMBER) if isinstance(error, NoMember) else (_DATAVERSE, oidc.SETUP_ERROR)
             raise await provider_flow.refuse(ctx, provider, why.also(str(error)), sentence) from error
     stored = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
-    return person._replace(aliases=(_alias(found),)), stored
+    alias = f"{providers.ALIAS}{found.organization_id}:{found.user_id}"  # the Dataverse user, the same person
+    return person._replace(aliases=(alias,)), stored
 
 
 def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registration:
@@ -171,18 +172,11 @@ def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registratio
     if settings.keep_tokens:
         scopes.append("offline_access")
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
-    issuer = cloud.issuer_v2(settings.directory)
-    how = "post" if secret else "none"
     return oidc.Registration(
-        issuer=issuer,
+        issuer=cloud.issuer_v2(settings.directory),
         client_id=settings.client_id,
         client_secret=secret,
         scopes=tuple(scopes),
-        authentication=how,
+        authentication="post" if secret else "none",
         audiences=settings.audiences,
     )
-
-
-def _alias(found: Organization) -> str:
-    """The Dataverse user as a second subject of the same person."""
-    return f"{providers.ALIAS}{found.organization_id}:{found.user_id}"

@@ -135,9 +135,7 @@ KIND = _Entra()
 
 def accepted_by(ctx: RequestContext, settings: EntraSettings) -> Accepted:
     """What a provider's settings accept. Raises SsoFailed as :func:`cloud_of`."""
-    audiences = {settings.client_id, settings.app_id_uri} | (
-        {f"api://{settings.client_id}"} if settings.client_id else set()
-    )
+    audiences = {settings.client_id, settings.app_id_uri, f"api://{settings.client_id}" if settings.client_id else ""}
     return Accepted(
         directory=settings.directory,
         cloud=cloud_of(ctx, settings),
@@ -201,13 +199,6 @@ class _Fitting(NamedTuple):
     is_named: bool
 
 
-class _Candidates(NamedTuple):
-    """Providers that a token fits, at least one. ``claims``: see :class:`ExternalCaller`."""
-
-    fitting: list[_Fitting]
-    claims: int | None
-
-
 class EntraVerdict(NamedTuple):
     """``ends_at``: when the token itself ends, milliseconds."""
 
@@ -222,19 +213,19 @@ async def verify(ctx: RequestContext, token: str, named: str | None, until: floa
     The token is verified first: until then no answer depends on what the token claims. Raises NoMatchingProvider,
     NotGenuine, InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable.
     """
-    found = await _fitting(ctx, token, named)
-    if len(found.fitting) == 1:
-        await _check_not_signed_out(ctx, token, found.fitting[0])
-    profile = await _check_genuine(ctx, token, found.fitting[0], until)
-    fitting = await _only(ctx, found.fitting)
-    if len(found.fitting) > 1:
+    found, claims = await _fitting(ctx, token, named)
+    if len(found) == 1:
+        await _check_not_signed_out(ctx, token, found[0])
+    profile = await _check_genuine(ctx, token, found[0], until)
+    fitting = await _only(ctx, found)
+    if len(found) > 1:
         await _check_not_signed_out(ctx, token, fitting)
     person = await _person(ctx, token, fitting, profile, until)
     if not fitting.is_named:
         raise Forbidden(reason="X-Client-ID disagrees with the token")
 
     def work(unit: SystemUnit) -> ExternalCaller:
-        return _sign_in(unit, ctx, fitting, person, token)._replace(claims=found.claims)
+        return _sign_in(unit, ctx, fitting, person, token)._replace(claims=claims)
 
     external = await provider_flow.retry_conflicts(lambda: ctx.services.store.write_quickly(work))
     return EntraVerdict(external, int(fitting.claims.expires_at * 1000))
@@ -269,8 +260,9 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
     await provider_flow.retry_conflicts(lambda: ctx.services.store.write_quickly(work))
 
 
-async def _fitting(ctx: RequestContext, token: str, named: str | None) -> _Candidates:
-    """The providers that a token fits; those of the client that the request names, if any fits. Raises
+async def _fitting(ctx: RequestContext, token: str, named: str | None) -> tuple[list[_Fitting], int | None]:
+    """The providers that a token fits, at least one; those of the client that the request names, if any fits. Second:
+    the claims, see :class:`ExternalCaller`. Raises
     NoMatchingProvider, InvalidToken."""
     payload = microsoft.read(token) or {}
     directory_id = microsoft.directory_of(payload)
@@ -280,22 +272,25 @@ async def _fitting(ctx: RequestContext, token: str, named: str | None) -> _Candi
     for provider, is_named in found:
         try:
             fitting.append(_fit(ctx, provider, payload, is_named=is_named))
-        except (
-            MicrosoftRefused,
-            SsoFailed,
-        ) as error:  # a provider whose cloud is gone must not affect another client's
-            reasons.add(str(error))
+        except (MicrosoftRefused, SsoFailed) as error:
+            reasons.add(str(error))  # a provider whose cloud is gone must not affect another client's
     if not found:
         raise InvalidToken(reason="entra: the directory is bound to no client, or no claim on it counts")
     if not fitting:
         raise NoMatchingProvider(reason=f"entra: {'; '.join(sorted(reasons))}")
-    return _Candidates([one for one in fitting if one.is_named] or fitting[:1], claims if named is None else None)
+    return [one for one in fitting if one.is_named] or fitting[:1], claims if named is None else None
 
 
 async def _only(ctx: RequestContext, fitting: list[_Fitting]) -> _Fitting:
     """The one provider that is meant. Raises InvalidToken where several fit."""
     if len(fitting) > 1:
-        fitting = await ctx.services.store.read(lambda unit: _not_suspended(unit, fitting)) or fitting
+        # A suspended client must not block the token at another client.
+        fitting = (
+            await ctx.services.store.read(
+                lambda unit: [one for one in fitting if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
+            )
+            or fitting
+        )
     if len(fitting) > 1:
         raise InvalidToken(reason="entra: several providers accept it: X-Client-ID must name a client that has one")
     return fitting[0]
@@ -327,17 +322,8 @@ def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> tuple[
     others = [(provider, named is None) for provider in counting]
     tenant = tenants.find(unit, named) if named is not None else None
     own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
-    mine = [
-        (provider, True)
-        for provider in own
-        if provider.kind == METHOD and provider.issuer == directory_id and provider.disabled_at is None
-    ]
-    return [*mine, *others], sessions.claims_stamp(unit, directory_id)
-
-
-def _not_suspended(unit: SystemUnit, several: list[_Fitting]) -> list[_Fitting]:
-    """Those whose client is not suspended: a suspended client must not block the token at another client."""
-    return [one for one in several if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
+    mine = [one for one in own if (one.kind, one.issuer, one.disabled_at) == (METHOD, directory_id, None)]
+    return [*((provider, True) for provider in mine), *others], sessions.claims_stamp(unit, directory_id)
 
 
 async def _check_genuine(ctx: RequestContext, token: str, fitting: _Fitting, until: float) -> Profile | None:

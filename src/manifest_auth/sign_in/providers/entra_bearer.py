@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from manifest_auth import audit, sessions
@@ -35,17 +34,12 @@ MOST_REFUSED = 20_000
 Key = tuple[bytes, str | None]
 
 
-class _RefusedToken(NamedTuple):
-    until: int
-    reason: str
-
-
 class Failures:
     """The failures of one process. A token that is not genuine is remembered: no setting of this server changes
     that."""
 
     def __init__(self) -> None:
-        self._refused: dict[Key, _RefusedToken] = {}
+        self._refused: dict[Key, tuple[int, str]] = {}  # until when, milliseconds, and why
         self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
 
     async def guarded(
@@ -55,7 +49,9 @@ class Failures:
 
         Raises as that does, InvalidToken, RateLimited and ProviderUnavailable.
         """
-        self._check(key, ctx.now)
+        until_ms, why = self._refused.get(key, (0, ""))
+        if until_ms > ctx.now:
+            raise InvalidToken(reason=f"{why}; found a moment ago")
         counters = counters_of(ctx.address, directory)
         until = asyncio.get_running_loop().time() + ctx.services.settings.provider_timeout
         turn = self._turns.setdefault((counters[0].key, key[1]), asyncio.Semaphore(AT_ONCE))
@@ -70,21 +66,18 @@ class Failures:
         except NoMatchingProvider as failure:
             if isinstance(failure, NotGenuine):
                 self._remember(key, failure.reason, ctx.now)
-            await _count(ctx, counters)
+            if ctx.services.throttle.is_on:
+                ordered = throttle.in_order(counters)
+                await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))
             raise
         finally:
             turn.release()
-
-    def _check(self, key: Key, now: int) -> None:
-        refused = self._refused.get(key)
-        if refused is not None and refused.until > now:
-            raise InvalidToken(reason=f"{refused.reason}; found a moment ago")
 
     def _remember(self, key: Key, reason: str, now: int) -> None:
         self._refused.pop(key, None)
         while len(self._refused) >= MOST_REFUSED:
             del self._refused[next(iter(self._refused))]
-        self._refused[key] = _RefusedToken(now + REFUSED_MS, reason)
+        self._refused[key] = now + REFUSED_MS, reason
 
 
 def counters_of(address: str, directory: str) -> tuple[Counter, ...]:
@@ -101,16 +94,8 @@ async def _check_pause(ctx: RequestContext, counters: tuple[Counter, ...]) -> No
         raise ctx.services.throttle.refusal("entra", Wait(max(waits), "origin"))
 
 
-async def _count(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
-    if ctx.services.throttle.is_on:
-        ordered = throttle.in_order(counters)
-        await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))
-
-
 # A token is verified once (:mod:`.entra`), and the verdict is cached until the token expires, at most five
 # minutes. User and permissions are read on every request, as for this server's own tokens.
-
-__all__ = ["METHOD", "EntraTokens", "sign_out"]
 
 MOST = 20_000
 MOST_TEXTS = 2000

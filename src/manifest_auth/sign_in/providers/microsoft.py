@@ -134,11 +134,6 @@ def cloud_of(ctx: RequestContext, settings: MicrosoftSettings) -> Cloud:
         raise SsoFailed(reason=_CLOUD.also(str(error))) from error
 
 
-def subject_of(directory: str, person: str) -> str:
-    """The subject of an identity: the same at every provider of the client for this directory."""
-    return f"{directory}:{person}"
-
-
 def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: Profile | None = None) -> Person:
     """The person of verified claims. Raises SsoFailed when they name none.
 
@@ -152,20 +147,17 @@ def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: P
     email, told = _email(claims, profile), claims.get("email")
     is_told = email is not None and isinstance(told, str) and email_key(told) == email_key(email)
     verified = is_told and claims.get("xms_edov") in (True, 1, "1", "true")
-    names = (
-        [profile.first_name, profile.last_name]
-        if profile
-        else [_text(claims, "given_name"), _text(claims, "family_name")]
-    )
-    if not any(names):
+    first, last = _text(claims, "given_name"), _text(claims, "family_name")
+    if profile:
+        first, last = profile.first_name, profile.last_name
+    if not first and not last:
         first, _, last = _text(claims, "name").partition(" ")
-        names = [first, last]
     return Person(
-        subject=subject_of(settings.directory, person.lower()),
+        subject=f"{settings.directory}:{person.lower()}",  # the same at every provider of the client for this directory
         email=email,
         email_verified=True if verified or settings.trust_email else None,
-        first_name=names[0],
-        last_name=names[1],
+        first_name=first,
+        last_name=last,
         claims=claims,
         proof=account_matching.proof_of(claims),
         groups=account_matching.groups_of(claims, settings.group_claim),

@@ -15,16 +15,7 @@ from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import (
-    AccountDisabled,
-    Conflict,
-    Marked,
-    MfaRequired,
-    Reason,
-    Refusal,
-    SsoFailed,
-    ValidationError,
-)
+from manifest_auth.errors import AccountDisabled, Conflict, Marked, MfaRequired, Reason, Refusal, SsoFailed
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
@@ -47,11 +38,6 @@ _UNCONFIRMED = Reason(
     "no Admin has saved the return address, which a User Admin added",
     cause="the user is an Admin, and the address is `unconfirmed`",
     cure="an Admin saves `returnAddresses` as it is, or takes the address off",
-)
-_RELAY_STATE = Reason(
-    "RelayState: … is not a listed return address",
-    cause="the provider sends an address that is not listed",
-    cure="list it, or send none",
 )
 _LINK_ENDED = Reason(
     "the session that asked for the link has ended",
@@ -102,9 +88,9 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
         if is_anonymous and (wait := ctx.services.anonymous_limits.count_start(unit, ctx, chosen.request.devices)):
             ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
-        tools = ctx.services
+        random, sealer = ctx.services.random, ctx.services.sealer
         return sign_in_flows.begin(
-            unit, provider.id, chosen.request, callback, random=tools.random, sealer=tools.sealer, now=ctx.now
+            unit, provider.id, chosen.request, callback, random=random, sealer=sealer, now=ctx.now
         )
 
     started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)
@@ -125,18 +111,6 @@ def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str,
     """The addresses that count for a user with those roles."""
     of_provider = provider.rules.return_addresses if provider is not None else ()
     return (*of_provider, *tenants.return_addresses_for(tenants.settings_of(tenant.settings), roles))
-
-
-def _is_listed(unit: SystemUnit, roles: int, *, provider: Provider, address: str) -> bool:
-    return return_addresses.is_allowed(_listed(tenants.get(unit, provider.tenant_id), provider, roles), address)
-
-
-def unsolicited_return_address(tenant: Tenant, provider: Provider, asked: str) -> str:
-    """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
-    try:
-        return return_address(tenant, provider, asked)
-    except ValidationError as error:
-        raise SsoFailed(reason=_RELAY_STATE.with_(repr(asked[:200]))) from error
 
 
 class _Arrival(NamedTuple):
@@ -173,14 +147,21 @@ async def complete(
         await provider_proofs.complete_try(ctx, provider, person, flow, browser, use)
         return Outcome.of_try(flow)
     if flow is not None and flow.is_reauthentication:
-        listed = partial(_is_listed, provider=provider, address=flow.return_to)
-        await provider_proofs.complete_reauthentication(ctx, provider, person, flow, use, listed)
+        came_from = flow.return_to
+
+        def is_listed(unit: SystemUnit, roles: int) -> bool:
+            listed = _listed(tenants.get(unit, provider.tenant_id), provider, roles)
+            return return_addresses.is_allowed(listed, came_from)
+
+        await provider_proofs.complete_reauthentication(ctx, provider, person, flow, use, is_listed)
         return Outcome(return_to, is_proof=True)
     arrival = _Arrival(
         ctx=ctx, provider=provider, person=person, browser=browser, flow=flow, return_to=return_to, use=use, also=also
     )
     if flow is not None and flow.link_session_id is not None:
-        await retry_conflicts(lambda: ctx.services.store.write(partial(_link, arrival=arrival)))
+        await retry_conflicts(
+            lambda: ctx.services.store.write(lambda unit: _store(unit, arrival, _match(unit, arrival)))
+        )
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
         pending = Pending("code", flow.return_to, "code", flow.challenge)
@@ -215,10 +196,6 @@ def _match(unit: SystemUnit, arrival: _Arrival) -> int:
         record(bound, ctx, provider, refusal, proved=True)
         raise
     return user.id
-
-
-def _link(unit: SystemUnit, arrival: _Arrival) -> None:
-    _store(unit, arrival, _match(unit, arrival))
 
 
 def _end(arrival: _Arrival, pending: Pending, end: Callable[..., T], unit: SystemUnit) -> T:

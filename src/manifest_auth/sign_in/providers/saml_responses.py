@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
+import importlib
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from manifest_auth.protocols.saml import Assertion, Policy, UnverifiedResponse
 
 
-# Anyone can send responses, and they cost time to verify. Each counts as a failure of its address until
-# :meth:`CountedResponse.succeeded`. While an address has to wait, a browser that started the sign-in here has a few
-# attempts of its own, so that an attacker behind the same address does not block it; the number of sign-ins that may
-# start is limited as well.
+# Anyone can send responses, and they cost time to verify. Each counts as a failure of its address until it was verified
+# and used for the first time. While an address has to wait, a browser that started the sign-in here has a few attempts
+# of its own, so that an attacker behind the same address does not block it; the number of sign-ins that may start is
+# limited as well.
 
 #: Responses from one address, at all clients.
 RESPONSES = ThrottlePolicy(free=200, longest_ms=5_000, memory_ms=60 * 60_000, ceiling=None)
@@ -47,40 +48,27 @@ RESPONSES = ThrottlePolicy(free=200, longest_ms=5_000, memory_ms=60 * 60_000, ce
 ANSWERS = ThrottlePolicy(free=3, longest_ms=60_000, memory_ms=FLOW_LIFE_S * 1000, ceiling=None)
 
 
-class CountedResponse(NamedTuple):
-    """A response that may be verified, and the counters that counted it."""
-
-    counters: list[Counter]
-
-    def succeeded(self, unit: TenantUnit) -> None:
-        """Takes the failure back, once the response was verified and used for the first time."""
-        for counter in self.counters:
-            throttle.decrement(unit, counter.key)
-
-
-async def take_response(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> CountedResponse:
-    """Counts a response before it is read. ``state``: of the sign-in that it claims to answer; ``cookie_of``: a
-    cookie's value by its name. Raises RateLimited."""
+async def take_response(ctx: RequestContext, state: str, cookie_of: CookieOf) -> list[Counter]:
+    """Counts a response before it is read; the counters that counted it. ``state``: of the sign-in that it claims to
+    answer. Raises RateLimited."""
     if not ctx.services.throttle.is_on:
-        return CountedResponse([])
+        return []
     taken = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, state, cookie_of))
-    if isinstance(taken, CountedResponse):
-        return taken
-    raise ctx.services.throttle.refusal(ENTRY_POINT, Wait(taken.ms, "address"))
+    if isinstance(taken, Pause):
+        raise ctx.services.throttle.refusal(ENTRY_POINT, Wait(taken.ms, "address"))
+    return taken
 
 
-def _count(
-    unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]
-) -> CountedResponse | Pause:
+def _count(unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: CookieOf) -> list[Counter] | Pause:
     counters = throttle.in_order(throttle.by_address(RESPONSES, lambda network: _key("from", network), ctx.address))
     blocked = throttle.count_each(unit, counters, ctx.now)
     if blocked is None:
-        return CountedResponse(counters)
+        return counters
     flow = sign_in_flows.find_by_state(unit, state, ctx.now) if state else None
     if flow is None or flow.is_used or not flow.is_from(cookie_of(flow.cookie)):
         return blocked
     own = [Counter(_key("to", flow.key), ANSWERS)]
-    return throttle.count_each(unit, own, ctx.now) or CountedResponse(own)
+    return throttle.count_each(unit, own, ctx.now) or own
 
 
 def _key(*parts: str) -> str:
@@ -159,6 +147,11 @@ _OTHER_CLIENT = _IN_RESPONSE_TO.also("the request was another client's")
 _OTHER_SIGN_IN = _IN_RESPONSE_TO.also("RelayState: of another sign-in")
 _OTHER_BROWSER = OTHER_BROWSER.also("the request was another browser's")
 _NAMED_CLIENT = NO_CLIENT.also("the client that was named does not exist")
+_RELAY_STATE = Reason(
+    "RelayState: … is not a listed return address",
+    cause="the provider sends an address that is not listed",
+    cure="list it, or send none",
+)
 _NO_PROVIDER = Reason(
     "response: no provider with this issuer and audience",
     cause="`entityId` here is not the provider's `Issuer`, or the audience names no client of ours",
@@ -174,7 +167,9 @@ _TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
     """The person of a verified assertion. Raises SsoFailed when it has no permanent subject."""
-    attributes, names = assertion.attributes, settings.attributes
+    from manifest_auth.protocols import saml
+
+    attributes, names, instant = assertion.attributes, settings.attributes, assertion.authn_instant or ""
     subject = assertion.name_id
     if names.subject:
         subject = _first(attributes, (names.subject,))
@@ -182,6 +177,7 @@ def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
         raise SsoFailed(reason=_TRANSIENT_NAME)
     if not subject:
         raise SsoFailed(reason=_NO_SUBJECT)
+    groups = (names.groups,) if names.groups else _GROUPS
     email = _first(attributes, (names.email,) if names.email else _EMAIL)
     if not email and not names.email and "@" in assertion.name_id:
         email = assertion.name_id
@@ -191,22 +187,10 @@ def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
         email_verified=True,  # account_matching checks whether the provider may vouch for the domain
         first_name=_first(attributes, (names.first_name,) if names.first_name else _FIRST),
         last_name=_first(attributes, (names.last_name,) if names.last_name else _LAST),
-        groups=_all(attributes, (names.groups,) if names.groups else _GROUPS),
+        groups=next((attributes[name] for name in groups if name in attributes), ()),
         claims=attributes,
-        proof=ProviderProof(
-            (), assertion.authn_context or "", assertion.authn_instant or "", _time(assertion.authn_instant)
-        ),
+        proof=ProviderProof((), assertion.authn_context or "", instant, saml.read_time(instant) if instant else None),
     )
-
-
-def _time(instant: str | None) -> int | None:
-    from manifest_auth.protocols import saml
-
-    return saml.read_time(instant) if instant else None
-
-
-def _all(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> tuple[str, ...]:
-    return next((attributes[name] for name in names if name in attributes), ())
 
 
 def _first(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> str:
@@ -245,7 +229,8 @@ async def _finish(
     ctx: RequestContext, received: ReceivedResponse, cookie_of: CookieOf, browser: BrowserCookies
 ) -> tuple[Flow | None, Outcome]:
     taken = await take_response(ctx, received.relay_state, cookie_of)
-    await ctx.services.saml_thread.run(_load)
+    # The libraries take hundreds of milliseconds to import.
+    await ctx.services.saml_thread.run(lambda: importlib.import_module("manifest_auth.protocols.saml"))
     from manifest_auth.protocols import saml
 
     try:
@@ -270,7 +255,7 @@ async def _complete(
     ctx: RequestContext,
     received: ReceivedResponse,
     browser: BrowserCookies,
-    taken: CountedResponse,
+    taken: list[Counter],
     candidate: _Candidate,
     assertion: Assertion,
 ) -> Outcome:
@@ -284,9 +269,13 @@ async def _complete(
     if provider.disabled_at is not None and not (flow is not None and flow.is_try):
         raise await provider_flow.refuse(ctx, provider, SWITCHED_OFF)
 
+    def succeeded(unit: TenantUnit) -> None:
+        for counter in taken:
+            throttle.decrement(unit, counter.key)
+
     def use(unit: TenantUnit) -> None:
         if flow is not None and flow.is_try:  # with its row goes the only request that the assertion answers
-            taken.succeeded(unit)
+            succeeded(unit)
             return
         if flow is not None and not sign_in_flows.take(unit, flow):
             raise SsoFailed(START_AGAIN, reason=_ANSWERED_BEFORE, replay="saml_response")
@@ -294,13 +283,9 @@ async def _complete(
             detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
             ctx.services.anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
             raise SsoFailed(START_AGAIN, reason=_REPLAY, replay="saml_assertion")
-        taken.succeeded(unit)
+        succeeded(unit)
 
     return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
-
-
-def _load() -> None:
-    """Imports the libraries, which takes hundreds of milliseconds."""
 
 
 def _candidates(
@@ -401,12 +386,15 @@ async def _verify(
 
 async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, relay_state: str) -> str:
     """The return address of a sign-in that started at the provider. Its RelayState may be a listed address; a text that
-    looks like another address is refused, any other text is ignored."""
+    looks like another address is refused, any other text is ignored. Raises SsoFailed."""
     is_plain = relay_state.isascii() and relay_state.isprintable()  # other texts might be parsed as an address
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
     tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
-    return provider_flow.unsolicited_return_address(tenant, provider, asked)
+    try:
+        return provider_flow.return_address(tenant, provider, asked)
+    except ValidationError as error:
+        raise SsoFailed(reason=_RELAY_STATE.with_(repr(asked[:200]))) from error
 
 
 def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:
