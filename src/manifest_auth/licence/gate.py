@@ -230,7 +230,8 @@ class LicenceData(Wire, frozen=True):
 
 class Gate:
     def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
-        self._needed = settings.deployment == "on-premise"
+        #: Whether the installation needs a licence.
+        self.is_needed = settings.deployment == "on-premise"
         self._store, self._clock = store, clock
         self._keys: list[Ed25519PublicKey] = []
         self._known: tuple[int, LicenceStatus] | None = None
@@ -241,13 +242,8 @@ class Gate:
                 self._keys.append(public_key(text))
             except ValueError:
                 raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: must be 32 bytes in base64") from None
-        if self._needed and not self._keys:
+        if self.is_needed and not self._keys:
             raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: required when MANIFEST_DEPLOYMENT is on-premise")
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether the installation needs a licence: in on-premise mode."""
-        return self._needed
 
     async def check(self) -> str:
         """Checks the licence for a user's request; the warning for its answer (empty: none). Raises LicenseRequired,
@@ -262,26 +258,25 @@ class Gate:
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
         """See :class:`SeatCounter`. Reads nothing where no licence is needed, or no greater seat than before."""
-        if not self._needed:
+        if not self.is_needed:
             return
         old, new = type_index(before), type_index(after)
         if new >= old:
             return
-        row = unit.first(_LOCK)
-        status = LicenceStatus(State.MISSING) if row is None else self._status_of(row, self._clock.now_ms())
+        status = self._status_of(unit.first(_LOCK), self._clock.now_ms())
         _require(status)
         assert status.licence is not None
         check(status.licence.seats, taken(unit), old, new)
 
     async def status(self, *, fresh: bool = False) -> LicenceStatus:
         """The state of the installed licence, at most a second old."""
-        if not self._needed:
+        if not self.is_needed:
             return LicenceStatus(State.NOT_NEEDED)
         now = self._clock.now_ms()
         if self._known is not None and not fresh and 0 <= now - self._known[0] < LOOK_EVERY_MS:
             return self._known[1]
         row = await self._store.look_up(_FIND)
-        status = LicenceStatus(State.MISSING) if row is None else self._status_of(row, now)
+        status = self._status_of(row, now)
         self._known = (now, status)
         return status
 
@@ -290,17 +285,15 @@ class Gate:
 
         def work(unit: SystemUnit) -> Overview:
             number = installation_values.get(unit, _NUMBER) or ""
-            if not self._needed:
+            if not self.is_needed:
                 return Overview(LicenceStatus(State.NOT_NEEDED), None, number)
-            row = unit.first(_FIND)
-            status = LicenceStatus(State.MISSING) if row is None else self._status_of(row, self._clock.now_ms())
-            return Overview(status, taken(unit), number)
+            return Overview(self._status_of(unit.first(_FIND), self._clock.now_ms()), taken(unit), number)
 
         return await self._store.read(work)
 
     async def record_time(self) -> None:
         """Records the current time, so that setting the clock back does not revive a licence."""
-        if self._needed:
+        if self.is_needed:
             now = self._clock.now_ms()
             await self._store.write(lambda unit: unit.change(_SEEN, now=now))
 
@@ -335,14 +328,16 @@ class Gate:
             unit.change(_RESET, now=now)
             unit.change(_REVOKE, license_id=licence.id, revoked_by=licence.id, now=now)
         unit.announce("installation", _ANNOUNCED.key)
-        before = self._status_of(current, now).licence if current is not None else None
+        before = self._status_of(current, now).licence
         return licence, before.id if before is not None else None
 
     def _forget(self, announcement: Announcement) -> None:
         if announcement in (_ANNOUNCED, RESET):
             self._known = None
 
-    def _status_of(self, row: _Row, now: int) -> LicenceStatus:
+    def _status_of(self, row: _Row | None, now: int) -> LicenceStatus:
+        if row is None:
+            return LicenceStatus(State.MISSING)
         try:
             licence = verify(row.license_key, self._keys)
         except BadLicence:  # the public key was changed

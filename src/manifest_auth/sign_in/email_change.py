@@ -190,9 +190,16 @@ def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: T
         email = mail.email_undone(to, None, undone.removed, undone.manages)
         services.mail_queue.add(unit, ctx, email, Event.EMAIL_CHANGE_UNDONE.value, subject)
         return
-    token = services.random.text(24)
-    expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, subject, ctx.now, emailed=True)
-    audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, subject, expires=when(expires_at), by="mail")
-    link = mail.Link(one_time_links.address(services.settings.public_url, token), one_time_links.LIFE_S[Purpose.RESET])
+    link, useful_ms = make_reset(unit, ctx, user)
     email = mail.email_undone(to, link, undone.removed, undone.manages)
-    services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)
+    services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, subject, useful_ms=useful_ms)
+
+
+def make_reset(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[mail.Link, int]:
+    """A link to choose a new password, for an e-mail to the account's own address: so it counts as made by the user.
+    Second: how long the e-mail is useful, milliseconds."""
+    token, maker = ctx.services.random.text(24), f"user:{user.id}"
+    expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
+    audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, maker, expires=when(expires_at), by="mail")
+    address = one_time_links.address(ctx.services.settings.public_url, token)
+    return mail.Link(address, one_time_links.LIFE_S[Purpose.RESET]), expires_at - ctx.now

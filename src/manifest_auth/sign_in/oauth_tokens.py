@@ -13,14 +13,7 @@ from manifest_auth.context import Principal, ServiceClient
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.permissions import Permission, allowed
 from manifest_auth.protocols import oauth
-from manifest_auth.protocols.oauth import (
-    BasicSecret,
-    ClientAssertion,
-    InvalidClient,
-    InvalidScope,
-    TokenRequest,
-    client_id_of,
-)
+from manifest_auth.protocols.oauth import BasicSecret, ClientAssertion, InvalidClient, InvalidScope, TokenRequest
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
@@ -170,17 +163,16 @@ async def introspect(ctx: RequestContext, client: OAuthClient, token: str) -> Ac
 
 async def _active(ctx: RequestContext, token: str) -> Active | None:
     settings = ctx.services.settings
-    issuer = settings.oauth_issuer
     if token.startswith(machine_secrets.PREFIX):
         if machine_secrets.kind_of(token) is not SecretKind.API_KEY:
             return None
         principal = await ctx.services.principals.by_secret(SecretKind.API_KEY, token)
         if principal is None or not principal.is_alive(ctx.now):
             return None
-        return _of_machine(principal, issuer)
+        return _of_machine(principal, settings.oauth_issuer)
     if tokens.is_service_token(token):
         principal, _ = await session_lifecycle.of_service(ctx, token)
-        return _of_machine(principal, issuer)
+        return _of_machine(principal, settings.oauth_issuer)
     principal, verified = await session_lifecycle.of_user(ctx, token)
     return Active(
         principal=principal,
@@ -195,7 +187,7 @@ async def _active(ctx: RequestContext, token: str) -> Active | None:
 def _of_machine(principal: Principal, issuer: str) -> Active:
     return Active(
         principal=principal,
-        sub=client_id_of(principal.user_id),
+        sub=oauth.client_id_of(principal.user_id),
         issuer=issuer,
         audience=issuer,
         issued_at=principal.created_at // 1000,

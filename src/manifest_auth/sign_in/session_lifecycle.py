@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import email_changes, factors, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
@@ -96,21 +94,16 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     """
     services, now = ctx.services, ctx.now
     presented = await tokens.read_refresh(services.tokens, tokens.Purpose.REFRESH, text, now)
-    refreshed = await _at_once(ctx, presented) or await _decided(ctx, presented)
-    principal = refreshed.principal
+    principal, own, parent = await _at_once(ctx, presented) or await _decided(ctx, presented)
     await note_use(ctx, principal)
     lengths = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), services.settings)
     holder = tokens.Subject(presented.session_id, principal.user_id, principal.client, principal.ends_at)
     kind = tokens.users_kind(services.tokens, lengths.refresh_s)
-    return tokens.pair(services.tokens, kind, holder, refreshed.own, refreshed.parent, now)
+    return tokens.pair(services.tokens, kind, holder, own, parent, now)
 
 
-class _Refreshed(NamedTuple):
-    """Whose session it is, and the ids of the token to issue and of its parent."""
-
-    principal: Principal
-    own: str
-    parent: str | None
+#: Whose session it is, and the ids of the token to issue and of its parent.
+_Refreshed = tuple[Principal, str, str | None]
 
 
 async def _at_once(ctx: RequestContext, presented: RefreshToken) -> _Refreshed | None:
@@ -127,7 +120,7 @@ async def _at_once(ctx: RequestContext, presented: RefreshToken) -> _Refreshed |
     before, after = (presented.own, child) if is_strict else (presented.parent, presented.own)
     if not await sessions.advance_at_once(ctx.services.store.of(seen.tenant_id), seen, before, after, now):
         return None
-    return _Refreshed(seen, child, presented.own)
+    return seen, child, presented.own
 
 
 async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
@@ -145,19 +138,13 @@ async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
     grace_ms = services.settings.refresh_grace * 1000
     is_strict = tenants.settings_of(principal.tenant_settings).refresh_strict
     if decide(presented, chain, now, grace_ms, strict=is_strict) is Decision.CHILD:
-        return _Refreshed(principal, services.random.text(12), presented.own)
+        return principal, services.random.text(12), presented.own
     ids = await services.store.write_quickly(lambda unit: _rotate(unit, ctx, presented, now))
     if ids is None:
-        services.log.warning(
-            "refresh_token_reused",
-            request_id=ctx.request_id,
-            client=principal.client,
-            user=principal.user_id,
-            session=presented.session_id,
-            address=ctx.address,
-        )
+        who = {"client": principal.client, "user": principal.user_id, "session": presented.session_id}
+        services.log.warning("refresh_token_reused", request_id=ctx.request_id, **who, address=ctx.address)
         raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
-    return _Refreshed(principal, *ids)
+    return principal, *ids
 
 
 def _check_client(ctx: RequestContext, principal: Principal) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import credential_voiding, email_changes, one_time_links, users
@@ -21,11 +21,11 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, password
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.completion import Account, SignedIn
+from manifest_auth.sign_in.email_change import make_reset
 from manifest_auth.sign_in.password import Attempt, Claim
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
@@ -54,19 +54,14 @@ async def _send(ctx: RequestContext, attempt: Attempt) -> None:
     if tenant is None or user is None or tenant.suspended_at is not None:
         _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
         return
-    token = ctx.services.random.text(24)
 
     def work(unit: TenantUnit) -> bool:
         now_user = users.get(unit, user.id, lock=True)
         if now_user.deactivated_at is not None or now_user.password_hash is None:
             return False
-        # It goes to the account's own address, so it counts as made by the user.
-        maker = f"user:{user.id}"
-        expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
-        audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
-        address = one_time_links.address(services.settings.public_url, token)
-        email = mail.reset(reader(now_user, tenant), mail.Link(address, one_time_links.LIFE_S[Purpose.RESET]))
-        services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
+        link, useful_ms = make_reset(unit, ctx, now_user)
+        email = mail.reset(reader(now_user, tenant), link)
+        services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, f"user:{user.id}", useful_ms=useful_ms)
         return True
 
     if not await services.store.of(tenant.id).write(work):
@@ -203,7 +198,14 @@ def finish(
     InvalidToken, and Conflict where the link can set no password by now."""
     if found.why_no_password:
         raise Conflict(found.why_no_password)
-    _set(unit, ctx, found, fresh)
+    bound, user, event = unit.of(found.tenant.id), found.user, _EVENTS[found.purpose]
+    if not one_time_links.use(bound, found.link, ctx.now):
+        raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
+    one_time_links.close(bound, user.id, ctx.now)
+    email_changes.close_pending(bound, user.id, ctx.now)
+    users.set_password(bound, user, fresh, ctx.now, by_emailed_link=bool(found.link.emailed))
+    ended = sessions.end_all(bound, user.id, event.value, ctx.now)
+    audit.record(bound, ctx, event, f"user:{user.id}", made_by=found.link.invited_by, sessions_ended=ended)
     return completion.open_session(unit, ctx, account, identity, browser)
 
 
@@ -249,15 +251,3 @@ async def _count(ctx: RequestContext, found: OpenLink) -> Counters:
     if wait := await ctx.services.store.write_quickly(count):
         raise ctx.services.throttle.refusal(METHOD, wait)
     return counters
-
-
-def _set(unit: SystemUnit, ctx: RequestContext, found: OpenLink, fresh: str) -> None:
-    bound, user = unit.of(found.tenant.id), found.user
-    if not one_time_links.use(bound, found.link, ctx.now):
-        raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
-    one_time_links.close(bound, user.id, ctx.now)
-    email_changes.close_pending(bound, user.id, ctx.now)
-    users.set_password(bound, user, fresh, ctx.now, by_emailed_link=bool(found.link.emailed))
-    ended = sessions.end_all(bound, user.id, _EVENTS[found.purpose].value, ctx.now)
-    detail: dict[str, Any] = {"made_by": found.link.invited_by, "sessions_ended": ended}
-    audit.record(bound, ctx, _EVENTS[found.purpose], f"user:{user.id}", **detail)
