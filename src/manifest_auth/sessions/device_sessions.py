@@ -5,9 +5,9 @@ A program that does not know the cap reads their end from another column, where 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Column, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
 from manifest_auth.context import BADGE, Request
 from manifest_auth.runtime.clock import Random
@@ -43,33 +43,18 @@ _NEW = columns(
 )
 _OPEN = tenant_scoped(insert(sessions).values({name: bindparam(name) for name in _NEW}))
 _APP = tenant_scoped(select(_S.app_id).where(_S.id == bindparam("sid")), str)
-_COUNT = tenant_scoped(
-    select(func.count())
-    .select_from(sessions)
-    .where(
-        _S.user_id == bindparam("of_user"),
-        _S.role_cap.is_not(None),
-        _S.ended_at.is_(None),
-        bindparam("now") < ENDS_AT,
-    ),
-    int,
-)
+_OPEN_OF_USER = (_S.user_id == bindparam("of_user"), _S.ended_at.is_(None), bindparam("now") < ENDS_AT)
+_COUNT = tenant_scoped(select(func.count()).select_from(sessions).where(*_OPEN_OF_USER, _S.role_cap.is_not(None)), int)
 
 
-def _ending(holder: Column[Any]) -> TenantScoped[str]:
-    held = (holder == bindparam("holder"), _S.ended_at.is_(None), _S.created_at > bindparam("since"))
-    ended = update(sessions).where(*held).values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
-    return tenant_scoped(ended.returning(_S.id), str)
+def _ending(*which: ColumnElement[bool]) -> TenantScoped[str]:
+    ended = update(sessions).where(*which, _S.ended_at.is_(None)).returning(_S.id)
+    return tenant_scoped(ended.values(ended_at=bindparam("now"), end_reason=bindparam("reason")), str)
 
 
-_END_BY_BADGE = tenant_scoped(
-    update(sessions)
-    .where(_S.user_id == bindparam("of_user"), _S.method == BADGE, _S.ended_at.is_(None))
-    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
-    .returning(_S.id),
-    str,
-)
-_END_OF_APP, _END_OF_DEVICE = _ending(_S.app_id), _ending(_S.device_id)
+_END_BY_BADGE = _ending(_S.user_id == bindparam("of_user"), _S.method == BADGE)
+_SINCE = _S.created_at > bindparam("since")
+_END_OF_APP, _END_OF_DEVICE = (_ending(held == bindparam("holder"), _SINCE) for held in (_S.app_id, _S.device_id))
 
 
 def open_held(

@@ -30,24 +30,13 @@ from manifest_auth.store import (
     among,
     columns,
     cross_tenant,
+    tables,
     tenant_scoped,
     upsert,
 )
-from manifest_auth.store.tables import (
-    directory_claims,
-    identities,
-    installation,
-    providers,
-    refused_tokens,
-    service_accounts,
-    service_secrets,
-    sessions,
-    tenants,
-    users,
-)
 from manifest_auth.text.machine_secrets import SecretKind, hash_of
 
-_S, _U, _T = sessions.c, users.c, tenants.c
+_S, _U, _T = tables.sessions.c, tables.users.c, tables.tenants.c
 
 
 class Chain(NamedTuple):
@@ -60,7 +49,7 @@ class Chain(NamedTuple):
 
 #: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, so that it costs no statement of its
 #: own.
-KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
+KEYS = select(tables.installation.c.value).where(tables.installation.c.name == "keys").scalar_subquery().label("keys")
 _OF_USER = ("email", "first_name", "last_name", "title", "language", "deactivated_at", "factors")
 _WHO = {name: _U[name] for name in _OF_USER} | {
     "held_roles": _U.roles.label("held_roles"),
@@ -99,7 +88,9 @@ _PRINCIPAL = select_principal(
     has_parent=_HAS_PARENT,
     **{name: _S[name] for name in _OF_SESSION},
 ).select_from(
-    sessions.join(users, (_U.tenant_id == _S.tenant_id) & (_U.id == _S.user_id)).join(tenants, _T.id == _S.tenant_id)
+    tables.sessions.join(tables.users, (_U.tenant_id == _S.tenant_id) & (_U.id == _S.user_id)).join(
+        tables.tenants, _T.id == _S.tenant_id
+    )
 )
 _WHY = "the credential names the session, and the session names the tenant"
 _CHAIN = (_S.refresh_current, _S.refresh_previous, _S.refresh_changed_at)
@@ -139,7 +130,7 @@ def _with_chain(row: tuple[Any, ...] | None) -> tuple[Principal | None, Chain]:
     return Principal._make(row[: -len(_CHAIN)]), Chain._make(row[-len(_CHAIN) :])
 
 
-_A, _SECRET, _R = service_accounts.c, service_secrets.c, refused_tokens.c
+_A, _SECRET, _R = tables.service_accounts.c, tables.service_secrets.c, tables.refused_tokens.c
 
 
 def select_machine(**columns: Any) -> Select[Any]:
@@ -157,8 +148,8 @@ def select_machine(**columns: Any) -> Select[Any]:
     return (
         select_principal(tenant_id=_U.tenant_id, user_id=_U.id, **of_credential)
         .select_from(
-            users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id)).join(
-                tenants, _T.id == _U.tenant_id
+            tables.users.join(tables.service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id)).join(
+                tables.tenants, _T.id == _U.tenant_id
             )
         )
         .where(_U.kind == SERVICE)
@@ -172,7 +163,7 @@ _OF_SECRET = select_machine(
     ends_at=_SECRET.ends_at,
     ended_at=_SECRET.ended_at,
     cookie_seen_at=func.coalesce(_SECRET.last_used_at, 0),
-).join(service_secrets, (_SECRET.tenant_id == _A.tenant_id) & (_SECRET.user_id == _A.user_id))
+).join(tables.service_secrets, (_SECRET.tenant_id == _A.tenant_id) & (_SECRET.user_id == _A.user_id))
 BY_SECRET = cross_tenant(
     _OF_SECRET.where(_SECRET.hash == bindparam("hash"), _SECRET.kind == bindparam("kind")),
     Principal,
@@ -223,7 +214,7 @@ BY_SERVICE_TOKEN = cross_tenant(
 # Callers with a token of another system, such as Entra ID, have no session row. They are read as a :class:`Principal`
 # whose session id is a hash of the token's payload, so that one cache and one set of announcements serve all callers.
 
-_D, _I, _P = directory_claims.c, identities.c, providers.c
+_D, _I, _P = tables.directory_claims.c, tables.identities.c, tables.providers.c
 _APART = 1_000_003
 
 
@@ -273,9 +264,9 @@ _SELECT: Any = (
         authenticated_at=null(),
     )
     .select_from(
-        identities.join(users, (_U.tenant_id == _I.tenant_id) & (_U.id == _I.user_id))
-        .join(providers, (_P.tenant_id == _I.tenant_id) & (_P.id == _I.provider_id))
-        .join(tenants, _T.id == _I.tenant_id)
+        tables.identities.join(tables.users, (_U.tenant_id == _I.tenant_id) & (_U.id == _I.user_id))
+        .join(tables.providers, (_P.tenant_id == _I.tenant_id) & (_P.id == _I.provider_id))
+        .join(tables.tenants, _T.id == _I.tenant_id)
     )
     .where(
         _I.tenant_id == bindparam("tenant_id"),
@@ -288,7 +279,7 @@ _SELECT: Any = (
 )
 BY_EXTERNAL_TOKEN = cross_tenant(_SELECT, Principal, because="the verified token names the identity and its tenant")
 _REFUSE = tenant_scoped(
-    upsert(refused_tokens)
+    upsert(tables.refused_tokens)
     .values({name: bindparam(name) for name in ("key", "refused_at", "expires_at")})
     .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
 )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import Way
+from manifest_auth.store import TenantUnit
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counters
 
 
 class Identity(NamedTuple):
@@ -65,6 +69,16 @@ def after_sign_in(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -
     random = ctx.services.random.text(16)
     marker = random + macs_of(ctx).make(_message(random, user_id))
     return marker, _BETWEEN.join((marker, *markers)[:MOST])
+
+
+def counters_of(
+    unit: TenantUnit, ctx: RequestContext, entry_point: EntryPoint, account: str, user_id: int, devices: tuple[str, ...]
+) -> Counters:
+    """The counters of an attempt of this user, from this request's address and device. ``account``: as it is
+    counted."""
+    device = device_of_user(ctx, user_id, devices)
+    known = throttle.known_origin(unit, user_id, device, ctx.address)
+    return throttle.counters(entry_point, account, ctx.address, known)
 
 
 def _message(random: str, user_id: int) -> bytes:

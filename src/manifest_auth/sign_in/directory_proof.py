@@ -17,7 +17,6 @@ from manifest_auth.protocols.oidc import Redeemed
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import StartedFlow
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
-from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.sign_in.providers.microsoft import OID, OTHER_DIRECTORY
@@ -111,20 +110,6 @@ def begin_flow(
     return begun
 
 
-def find_flow(unit: SystemUnit, state: str, now: int) -> Flow | None:
-    return unit.first(_BY_KEY, key=sign_in_flows.hash_of(state), now=now)
-
-
-def take_flow(unit: TenantUnit, flow: Flow) -> bool:
-    """Marks the flow as used. False when it was used before."""
-    return unit.change(_TAKE, of_key=flow.key) == 1
-
-
-def open_flow_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:
-    """Nonce and PKCE verifier. Raises CannotOpen."""
-    return sign_in_flows.unseal(sealer, flow.secrets, _row(flow.key))
-
-
 def _row(key: str) -> str:
     return sealed_for(_C.secrets, key=key)
 
@@ -182,9 +167,8 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> tuple[Pr
     address = return_address(tenant, application.provider, return_to, roles=ctx.user.roles)
     registration = _registration(ctx, claim, application)
     try:
-        found = await ctx.services.oidc.discover(
-            registration.issuer, ctx.services.outgoing.deadline(ctx.user.tenant_id)
-        )
+        deadline = ctx.services.outgoing.deadline(ctx.user.tenant_id)
+        found = await ctx.services.oidc.discover(registration.issuer, deadline)
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.OidcRefused as error:
@@ -211,14 +195,15 @@ async def end(ctx: RequestContext, returned: CallbackParams, cookie_of: Callable
 
 async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> Flow:
     """The flow that an answer belongs to, marked as used. Nothing is marked before state and browser are verified."""
-    flow = await ctx.services.store.read(lambda unit: find_flow(unit, state, ctx.now))
+    key = sign_in_flows.hash_of(state)
+    flow = await ctx.services.store.read(lambda unit: unit.first(_BY_KEY, key=key, now=ctx.now))
     if flow is None:
         raise SsoFailed(reason=_DIRECTORY.with_(STATE_UNKNOWN))
     if flow.is_used:
         raise SsoFailed(reason=_DIRECTORY.with_(STATE_USED), replay="oidc_state")
     if not flow.is_from(cookie_of(flow.cookie)):
         raise SsoFailed(reason=_DIRECTORY.with_(OTHER_BROWSER))
-    if not await ctx.services.store.of(flow.tenant_id).write_quickly(lambda unit: take_flow(unit, flow)):
+    if not await ctx.services.store.of(flow.tenant_id).write_quickly(lambda unit: unit.change(_TAKE, of_key=key)):
         raise SsoFailed(reason=_DIRECTORY.with_(STATE_TAKEN), replay="oidc_state")
     return flow
 
@@ -236,7 +221,7 @@ async def _administrator(ctx: RequestContext, flow: Flow, returned: CallbackPara
     if claim is None:
         raise SsoFailed(_RELEASED, reason=_CLAIM_RELEASED)
     registration = _registration(ctx, claim, application)
-    nonce, verifier = open_flow_secrets(ctx.services.sealer, flow)
+    nonce, verifier = sign_in_flows.unseal(ctx.services.sealer, flow.secrets, _row(flow.key))
     if not oidc.Callback(callback_of(ctx), iss_required=False).matches(
         returned.callback_address, returned.iss, lambda: registration.issuer
     ):
@@ -305,9 +290,8 @@ def _prove(unit: SystemUnit, ctx: RequestContext, flow: Flow, person: str, role:
 
 def _record(unit: TenantUnit, ctx: RequestContext, flow: Flow, why: str) -> None:
     subject = f"directory:{flow.directory}"
-    ctx.services.anonymous_limits.record(
-        unit, ctx, audit.Event.SIGN_IN_REFUSED, subject, method="directory", why=why[:500]
-    )
+    event, limits = audit.Event.SIGN_IN_REFUSED, ctx.services.anonymous_limits
+    limits.record(unit, ctx, event, subject, method="directory", why=why[:500])
 
 
 def _application(unit: TenantUnit, ctx: RequestContext, directory: str) -> _Application:

@@ -289,7 +289,7 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
-    user_id, account = user.id if user else 0, _account(tenant, claim.email)
+    user_id, account = user.id if user else 0, account_of(tenant, claim.email)
     device = browser_identity.device_of_user(ctx, user_id, claim.devices)
     looked_for = throttle.looked_for(user_id, device, ctx.address)
     known, decoy = pick_decoy(unit, ctx, tenant.id if tenant else None, account, looked_for)
@@ -303,16 +303,8 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     return Attempt(tenant, user, decoy, counters, wait)
 
 
-def counters_of(
-    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, devices: tuple[str, ...]
-) -> Counters:
-    """The counters of an attempt of this user with a password, from this request's address and device."""
-    device = browser_identity.device_of_user(ctx, user.id, devices)
-    known = throttle.known_origin(unit.of(tenant.id), user.id, device, ctx.address)
-    return throttle.counters(ENTRY_POINT, _account(tenant, user.email), ctx.address, known)
-
-
-def _account(tenant: Tenant | None, email: str) -> str:
+def account_of(tenant: Tenant | None, email: str) -> str:
+    """The account as attempts with a password count it."""
     return f"{tenant.id if tenant else 0}:{email_key(email)}"
 
 

@@ -103,12 +103,8 @@ async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
     caller = ctx.user
 
     def work(unit: SystemUnit) -> Counters | Wait:
-        bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
-        user = users.get(bound, caller.user_id)
-        known = throttle.known_origin(
-            bound, user.id, browser_identity.device_of_user(ctx, user.id, browser.devices), ctx.address
-        )
-        counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
+        bound, account = unit.of(caller.tenant_id), f"{caller.tenant_id}:{caller.user_id}"
+        counters = browser_identity.counters_of(bound, ctx, ENTRY_POINT, account, caller.user_id, browser.devices)
         wait = ctx.services.throttle.count(unit, counters, ctx.now)
         if wait:
             audit.record(bound, ctx, Event.THROTTLED, caller.actor, method=ENTRY_POINT, wait_ms=wait.ms)

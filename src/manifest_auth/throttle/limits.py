@@ -9,11 +9,10 @@ from typing import Any, Final
 from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
-from manifest_auth.errors import RateLimited
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import EntryPoint, Limit
 from manifest_auth.runtime.settings import HOUR
-from manifest_auth.store import Store, SystemUnit, TenantUnit
+from manifest_auth.store import Store, TenantUnit
 from manifest_auth.text.machine_secrets import hash_of
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, networks_of, widened
@@ -76,9 +75,8 @@ class AnonymousLimits:
         if not self._throttle.is_on:
             return None
         limit: Limit = "address"
-        blocked = throttle.count_each(
-            unit, throttle.in_order(flow_counters(unit.tenant_id, request.address, request.now)), request.now
-        )
+        counters = throttle.in_order(flow_counters(unit.tenant_id, request.address, request.now))
+        blocked = throttle.count_each(unit, counters, request.now)
         if blocked is not None and devices and (known := throttle.known_device(unit, devices)):
             limit = "origin"
             own = Counter(_key(unit.tenant_id, known, request.now), STARTED_FLOWS)
@@ -106,9 +104,8 @@ def _budgets(unit: TenantUnit, request: Request, what: EventClass, subject: str)
     account = subject if what is EventClass.PROVED else ""
 
     def key(network: str) -> str:
-        return throttle.span_key(
-            "events", unit.tenant_id, what.value, account, network, now=request.now, span_s=EVENTS_S
-        )
+        parts = ("events", unit.tenant_id, what.value, account, network)
+        return throttle.span_key(*parts, now=request.now, span_s=EVENTS_S)
 
     for step, network in enumerate(networks_of(request.address)):
         yield "address", key(network), widened(EVENTS_FROM_ADDRESS, step)
@@ -163,18 +160,11 @@ class WrongSecrets:
             return
         counters = throttle.in_order(_counters(address, client_id))
         now = self._clock.now_ms()
-
-        def work(unit: SystemUnit) -> throttle.Pause | None:
-            return throttle.count_each(unit, counters, now)
-
-        pause = await self._store.write(work)
+        pause = await self._store.write(lambda unit: throttle.count_each(unit, counters, now))
         if pause is not None:
             _make_place(self._until)
             self._until[pause.by.key] = now + pause.ms
-            raise self._refusal(pause)
-
-    def _refusal(self, pause: throttle.Pause) -> RateLimited:
-        return self._throttle.refusal(MACHINE_ENTRY_POINT, Wait(pause.ms, "address"))
+            raise self._throttle.refusal(MACHINE_ENTRY_POINT, Wait(pause.ms, "address"))
 
 
 def _counters(address: str, client_id: str) -> tuple[Counter, ...]:

@@ -130,10 +130,9 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
                 ctx, provider, person, browser, flow=flow, return_to=flow.return_to, also=also
             )
 
-        def issuer_of(asked: Provider) -> str:
-            return registration_of(ctx, asked).issuer
-
-        return await end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
+        return await end_code_flow(
+            ctx, self.name, lambda asked: registration_of(ctx, asked).issuer, returned, cookie_of, browser, judge
+        )
 
 
 KIND = _Dynamics()

@@ -336,10 +336,8 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
     ) -> AsyncIterator[Finding]:
         registration, addresses = registration_of(ctx, provider), callbacks_of(ctx, client, provider)
-        services = ctx.services
-        async for found in services.oidc.examine(
-            registration, addresses, services.random, provider.tenant_id, outgoing
-        ):
+        random, calls = ctx.services.random, ctx.services.oidc
+        async for found in calls.examine(registration, addresses, random, provider.tenant_id, outgoing):
             yield found
 
     async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
@@ -354,10 +352,9 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
             person = await _redeem(ctx, provider, flow, returned)
             return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
 
-        def issuer_of(asked: Provider) -> str:
-            return asked.own(OidcSettings).issuer
-
-        return await end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
+        return await end_code_flow(
+            ctx, self.name, lambda asked: asked.own(OidcSettings).issuer, returned, cookie_of, browser, judge
+        )
 
 
 KIND = _Oidc()

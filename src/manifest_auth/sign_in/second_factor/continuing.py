@@ -105,10 +105,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
     is locked first, in the same order as where the answer is judged."""
     challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
-    known = throttle.known_origin(
-        bound, user.id, browser_identity.device_of_user(ctx, user.id, browser.devices), ctx.address
-    )
-    counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
+    counters = browser_identity.counters_of(bound, ctx, ENTRY_POINT, f"{tenant.id}:{user.id}", user.id, browser.devices)
     attempt = _Attempt(text=text, challenge=challenge, tenant=tenant, user=user, counters=counters)
     if wait := ctx.services.throttle.count(unit, counters, ctx.now):
         limits = ctx.services.anonymous_limits
@@ -203,8 +200,10 @@ def _finish(
     )
     counters = None
     if challenge.method == password.METHOD:
-        tenant = tenants.get(unit, challenge.tenant_id)
-        counters = password.counters_of(unit, ctx, tenant, user, browser.devices)
+        account_name = password.account_of(tenants.get(unit, challenge.tenant_id), user.email)
+        counters = browser_identity.counters_of(
+            unit.of(challenge.tenant_id), ctx, password.ENTRY_POINT, account_name, user.id, browser.devices
+        )
     account = completion.check(unit, ctx, challenge.tenant_id, identity, browser, pending, counters)
     if pending.purpose == "code":
         bound = unit.of(challenge.tenant_id)

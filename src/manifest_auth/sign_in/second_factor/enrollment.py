@@ -188,8 +188,7 @@ def confirm(
     if not one_time_codes.add_totp(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
         return Judged(None), ()
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
-    event = Event.SECOND_FACTOR_ENROLLED
-    mail_queue.tell(bound, ctx, user, event, factor="totp")
+    mail_queue.tell(bound, ctx, user, Event.SECOND_FACTOR_ENROLLED, factor="totp")
     return Judged("otp"), codes or _new_codes(bound, ctx, user)
 
 
@@ -306,8 +305,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
         but = ctx.user.session_id
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
         gate.enrolled(unit, ctx, "otp")
-        event = Event.SECOND_FACTOR_ENROLLED
-        mail_queue.tell(unit, ctx, user, event, factor="totp", replaces=replaces)
+        mail_queue.tell(unit, ctx, user, Event.SECOND_FACTOR_ENROLLED, factor="totp", replaces=replaces)
         return codes
 
     return await _locked(ctx, work)
@@ -326,8 +324,7 @@ async def remove_totp(ctx: RequestContext) -> None:
             return
         factors.check_removable(gate.usable(unit, ctx, user) & ~Kind.TOTP, user.roles, settings)
         factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
-        event = Event.SECOND_FACTOR_REMOVED
-        mail_queue.tell(unit, ctx, user, event, factor="totp")
+        mail_queue.tell(unit, ctx, user, Event.SECOND_FACTOR_REMOVED, factor="totp")
 
     await _locked(ctx, work)
 
