@@ -142,6 +142,29 @@ def is_compact(token: str) -> bool:
     return len(token) <= MAX_LENGTH and _COMPACT.match(token) is not None
 
 
+def _signed_by_us(ring: KeyRing, purpose: Purpose, token: str) -> bytes | None:
+    """The payload of a token that a key of the purpose signed."""
+    header, payload, _ = token.split(".")
+    for key in ring.verifying(purpose):
+        own = _encoded_service_header(key.id) if purpose is Purpose.SERVICE else _encoded_header(key.algorithm, key.id)
+        if header == own and is_signed_by(key, token):
+            with contextlib.suppress(ValueError):
+                return decode(payload)
+    return None
+
+
+async def _payload_of(ring: KeyRing, purpose: Purpose, token: str, what: str) -> bytes:
+    """The same, with keys that another node may have made meanwhile. Raises InvalidToken."""
+    if not is_compact(token):
+        raise InvalidToken(reason=f"{what}: shape")
+    payload = _signed_by_us(ring, purpose, token)
+    if payload is None and await ring.refresh():
+        payload = _signed_by_us(ring, purpose, token)
+    if payload is None:
+        raise InvalidToken(reason=f"{what}: signature")
+    return payload
+
+
 class _Known(NamedTuple):
     """Verified tokens by text. Two members instead of a dictionary by purpose, since hashing an enum member is a Python
     call."""
@@ -191,7 +214,8 @@ class VerifiedTokens:
             self._hit.inc()
         else:
             self._miss.inc()
-            found = await self._verify(purpose, token, now_ms)
+            payload = await _payload_of(self._ring, purpose, token, "access token")
+            found = self._claims(purpose, payload, now_ms)
             known.put(token, found)
         if found.exp * 1000 <= now_ms:
             known.drop(token)
@@ -200,37 +224,17 @@ class VerifiedTokens:
 
     def issued(self, token: str, now_ms: int) -> Verified | None:
         """The content of a user's access token of this server, also of one that has expired."""
-        with contextlib.suppress(InvalidToken):
-            payload = self._signed_by_us(Purpose.ACCESS, token) if is_compact(token) else None
-            return None if payload is None else self._claims(Purpose.ACCESS, payload, now_ms)
-        return None
+        return self._signed(Purpose.ACCESS, token, now_ms)
 
     def signed_for(self, purpose: Purpose, token: str, now_ms: int) -> Verified | None:
         """The content of a token that was refused for another purpose, if it is valid for this one."""
-        payload = self._signed_by_us(purpose, token) if is_compact(token) else None
+        found = self._signed(purpose, token, now_ms)
+        return found if found is not None and found.exp * 1000 > now_ms else None
+
+    def _signed(self, purpose: Purpose, token: str, now_ms: int) -> Verified | None:
+        payload = _signed_by_us(self._ring, purpose, token) if is_compact(token) else None
         with contextlib.suppress(InvalidToken):
-            found = None if payload is None else self._claims(purpose, payload, now_ms)
-            return found if found is not None and found.exp * 1000 > now_ms else None
-        return None
-
-    async def _verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
-        if not is_compact(token):
-            raise InvalidToken(reason="access token: shape")
-        payload = self._signed_by_us(purpose, token)
-        if payload is None and await self._ring.refresh():
-            payload = self._signed_by_us(purpose, token)
-        if payload is None:
-            raise InvalidToken(reason="access token: signature")
-        return self._claims(purpose, payload, now_ms)
-
-    def _signed_by_us(self, purpose: Purpose, token: str) -> bytes | None:
-        header, payload, _ = token.split(".")
-        for key in self._ring.verifying(purpose):
-            if header == _encoded_header(key.algorithm, key.id) and is_signed_by(key, token):
-                try:
-                    return decode(payload)
-                except ValueError:
-                    pass
+            return None if payload is None else self._claims(purpose, payload, now_ms)
         return None
 
     def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:
@@ -345,30 +349,12 @@ class ServiceTokens:
             self._hit.inc()
         else:
             self._miss.inc()
-            found = await self._verify(token, now_ms)
+            found = self._claims(await _payload_of(self._ring, Purpose.SERVICE, token, "service token"), now_ms)
             self._known.put(token, found)
         if found.until <= now_ms:
             self._known.drop(token)
             raise TokenExpired(reason="service token")
         return found
-
-    async def _verify(self, token: str, now_ms: int) -> TokenOfService:
-        if not is_compact(token):
-            raise InvalidToken(reason="service token: shape")
-        payload = self._signed_by_us(token)
-        if payload is None and await self._ring.refresh():
-            payload = self._signed_by_us(token)
-        if payload is None:
-            raise InvalidToken(reason="service token: signature")
-        return self._claims(payload, now_ms)
-
-    def _signed_by_us(self, token: str) -> bytes | None:
-        header, payload, _ = token.split(".")
-        for key in self._ring.verifying(Purpose.SERVICE):
-            if header == _encoded_service_header(key.id) and is_signed_by(key, token):
-                with contextlib.suppress(ValueError):
-                    return decode(payload)
-        return None
 
     def _claims(self, payload: bytes, now_ms: int) -> TokenOfService:
         try:

@@ -43,12 +43,16 @@ def current_party(unit: SystemUnit, settings: Settings) -> RelyingParty:
     """The relying party at the public address. Raises Conflict where browsers make no passkeys there."""
     if why := why_no_passkeys(settings):
         raise Conflict("Passkeys are not available at this address", reason=why)
-    return RelyingParty(effective_rp_id(stored_rp_id(unit), settings), passkey_origins(settings))
+    return RelyingParty(rp_id_in_force(unit, settings), passkey_origins(settings))
 
 
 def rp_id_in_force(unit: SystemUnit | TenantUnit, settings: Settings) -> str:
-    """The RP ID for which a passkey works at the public address; empty where none does."""
-    return "" if why_no_passkeys(settings) else effective_rp_id(stored_rp_id(unit), settings)
+    """The RP ID for which a passkey works at the public address: the stored one where the public host is below it, else
+    that of the settings; empty where none does."""
+    if why_no_passkeys(settings):
+        return ""
+    kept_id = stored_rp_id(unit)
+    return kept_id if kept_id and is_below(public_host(settings), kept_id) else passkey_rp_id(settings)
 
 
 def knows_any(unit: TenantUnit, settings: Settings, user_id: int) -> bool:
@@ -60,11 +64,6 @@ def knows_any(unit: TenantUnit, settings: Settings, user_id: int) -> bool:
 def stored_rp_id(unit: SystemUnit | TenantUnit) -> str:
     """The RP ID that the first passkey fixed; empty before it."""
     return installation_values.get(unit, _NAME) or ""
-
-
-def effective_rp_id(kept_id: str, settings: Settings) -> str:
-    """The kept RP ID where the public host is below it, else that of the settings."""
-    return kept_id if kept_id and is_below(public_host(settings), kept_id) else passkey_rp_id(settings)
 
 
 def keep_rp_id(unit: SystemUnit, rp_id: str) -> None:
@@ -234,7 +233,7 @@ def add(
     credential is registered already.
     """
     bound, services = unit.of(tenant.id), ctx.services
-    check_name(name)
+    fields.PASSKEY_NAME.check(name, "name")
     party = current_party(unit, services.settings)
     found = webauthn.verify_registration(credential, Expected(challenge, party.id, party.origins))
     _check_room(unit, user)
@@ -264,11 +263,6 @@ def add(
     detail = {"passkey": row.id, "name": row.name, "provider": provider or ""}
     mail_queue.tell(bound, ctx, user, Event.PASSKEY_ADDED, **detail)
     return row, codes
-
-
-def check_name(name: str) -> None:
-    """Raises ValidationError for a name that cannot be shown."""
-    fields.PASSKEY_NAME.check(name, "name")
 
 
 def _check_room(unit: SystemUnit, user: User) -> None:

@@ -13,7 +13,6 @@ from manifest_auth.accounts.users import User
 from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, Replay, TokenExpired, ValidationError
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.runtime import mail
-from manifest_auth.runtime.mail import Email
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import DAY, why_no_passkeys
 from manifest_auth.services import RequestContext
@@ -376,7 +375,7 @@ def recovery_code_used(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, us
     """Says that a code was used, from where, and how many are left."""
     left = one_time_codes.codes_left(unit, user.id)
     email = mail.recovery_code_used(reader(user, tenant), ctx.address, left)
-    _add(unit, ctx, user, email, "recovery_code_used")
+    ctx.services.mail_queue.add(unit, ctx, email, "recovery_code_used", f"user:{user.id}")
 
 
 def wrong_code(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User) -> None:
@@ -387,8 +386,4 @@ def wrong_code(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User
     times, rest = divmod(throttle.tally(unit, key, ctx.now, DAY * 1000), TOLD_AFTER)
     if times and not rest and not times & (times - 1):
         email = mail.wrong_codes(reader(user, tenant), ctx.address)
-        _add(unit, ctx, user, email, "second_factor_failed")
-
-
-def _add(unit: TenantUnit, ctx: RequestContext, user: User, email: Email, purpose: str) -> None:
-    ctx.services.mail_queue.add(unit, ctx, email, purpose, f"user:{user.id}")
+        ctx.services.mail_queue.add(unit, ctx, email, "second_factor_failed", f"user:{user.id}")
