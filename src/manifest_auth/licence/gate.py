@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -37,22 +37,16 @@ TYPES = tuple(ALLOWED)
 _NO_SEAT = len(TYPES)
 
 
-class SeatCounter(Protocol):
-    """Counts seats where users are added or changed: the installation's gate, or :data:`UNCOUNTED`."""
+class SeatCounter:
+    """Counts seats where users are added or changed: the installation's :class:`Gate`. This one allows every seat."""
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
         """Checks for the seat that the roles ``after`` need in place of those ``before``, both bit masks; 0: no user,
         or a deactivated one. Raises NoSeat, LicenseRequired, LicenseExpired."""
 
 
-class _Uncounted:
-    def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """Allows every seat."""
-
-
 #: For code that fills an unused store: the demo, tests.
-UNCOUNTED: SeatCounter = _Uncounted()
-
+UNCOUNTED = SeatCounter()
 
 # A view: numbers of the whole installation, without any client's rows.
 _TAKEN = global_(select(seats_taken.c.roles, seats_taken.c.users))
@@ -228,7 +222,7 @@ class LicenceData(Wire, frozen=True):
         )
 
 
-class Gate:
+class Gate(SeatCounter):
     def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
         #: Whether the installation needs a licence.
         self.is_needed = settings.deployment == "on-premise"
@@ -257,7 +251,7 @@ class Gate:
         return warning(await self.status(), self._clock.now_ms())
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """See :class:`SeatCounter`. Reads nothing where no licence is needed, or no greater seat than before."""
+        """As declared. Reads nothing where no licence is needed, or no greater seat than before."""
         if not self.is_needed:
             return
         old, new = type_index(before), type_index(after)

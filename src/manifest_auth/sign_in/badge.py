@@ -136,7 +136,7 @@ def _counters(device: FoundDevice, badge_hash: str, now: int) -> tuple[Counter, 
     in_hour = Policy(MOST_ON_DEVICE, longest_ms=0, memory_ms=_HOUR_MS, ceiling=None, pauses_ms=(left,))
     of_badge = throttle.key_of(ENTRY_POINT, "account", device.tenant_id, badge_hash)
     of_device = throttle.span_key(ENTRY_POINT, "origin", device.tenant_id, device.id, now=now, span_s=HOUR)
-    return tuple(throttle.in_order((Counter(of_badge, OF_BADGE), Counter(of_device, in_hour))))
+    return Counter(of_badge, OF_BADGE), Counter(of_device, in_hour)
 
 
 def _subject(badge: Badge | None) -> str:
@@ -144,19 +144,18 @@ def _subject(badge: Badge | None) -> str:
 
 
 def _take_back(unit: SystemUnit, attempt: _Attempt) -> None:
-    for counter in attempt.counters:
-        throttle.undo(unit, counter.key)
+    throttle.undo(unit, attempt.counters)
     if attempt.pin is not None:
         badges.uncount_pin_try(unit.of(attempt.device.tenant_id), attempt.pin.user_id)
 
 
 def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pin) -> None:
     """The entry was no wrong PIN, whatever becomes of the sign-in."""
-    for counter in attempt.counters if ctx.services.throttle.is_on else ():
+    for counter in throttle.in_order(attempt.counters) if ctx.services.throttle.is_on else ():
         if counter.policy is OF_BADGE:
             unit.change(throttle.CLEAR, of_key=counter.key)
         else:
-            throttle.undo(unit, counter.key)
+            throttle.undo(unit, [counter])
     badges.pin_was_right(unit.of(attempt.device.tenant_id), pin.user_id)
 
 
@@ -289,8 +288,7 @@ def _enrol(unit: SystemUnit, ctx: RequestContext, text: str, token: str) -> Enro
         device = shared_devices.enrol(unit.of(tenant.id), ctx, ctx.services.random, found, token)
     if tenant is None or device is None:
         raise InvalidToken(reason="enrolment: unknown, used or over", keeps_writes=True)
-    for counter in counters:
-        throttle.undo(unit, counter.key)
+    throttle.undo(unit, counters)
     return EnrolledDeviceData(device.id, token, tenant.identifier)
 
 
@@ -307,16 +305,16 @@ def _find(unit: SystemUnit, ctx: RequestContext, text: str) -> tuple[Tenant | No
     return tenant, shared_devices.find_enrolment(bound, ctx.now, letters=scan_codes.plain_letters(text))
 
 
-def _enrolment_counters(ctx: RequestContext) -> list[Counter]:
+def _enrolment_counters(ctx: RequestContext) -> tuple[Counter, ...]:
     if not ctx.services.throttle.is_on:
-        return []
+        return ()
     left = _SPAN_S * 1000 - ctx.now % (_SPAN_S * 1000)
     policy = Policy(MOST_WRONG, longest_ms=0, memory_ms=_SPAN_S * 1000, ceiling=None, pauses_ms=(left,))
 
     def key_of(network: str) -> str:
         return throttle.span_key(ENROLMENT_ENTRY_POINT, "from", network, now=ctx.now, span_s=_SPAN_S)
 
-    return throttle.in_order(throttle.by_address(policy, key_of, ctx.address))
+    return throttle.by_address(policy, key_of, ctx.address)
 
 
 # A manager gives a user a temporary PIN: random digits, shown once, which the next sign-in replaces.

@@ -11,7 +11,6 @@ import manifest_auth
 from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, Marked, Reason, Refusal
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
 from manifest_auth.text.languages import marked as _
 
 T = TypeVar("T")
@@ -75,11 +74,8 @@ async def refuse(
     detail: dict[str, Any] = {"method": method, "why": refusal.reason[:LONGEST_WHY]}
     if provider_id is not None:
         detail["provider"] = provider_id
-
-    def work(unit: TenantUnit) -> None:
-        ctx.services.anonymous_limits.record(unit, ctx, event, "", **detail)
-
-    await ctx.services.store.of(tenant_id).write(work)
+    limits = ctx.services.anonymous_limits
+    await ctx.services.store.of(tenant_id).write(lambda unit: limits.record(unit, ctx, event, "", **detail))
     return refusal
 
 

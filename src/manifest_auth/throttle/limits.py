@@ -75,7 +75,7 @@ class AnonymousLimits:
         if not self._throttle.is_on:
             return None
         limit: Limit = "address"
-        counters = throttle.in_order(flow_counters(unit.tenant_id, request.address, request.now))
+        counters = flow_counters(unit.tenant_id, request.address, request.now)
         blocked = throttle.count_each(unit, counters, request.now)
         if blocked is not None and devices and (known := throttle.known_device(unit, devices)):
             limit = "origin"
@@ -86,8 +86,7 @@ class AnonymousLimits:
     def finished(self, unit: TenantUnit, request: Request) -> None:
         """Takes the count back, after a provider identified the person. Runs before any other write."""
         if self._throttle.is_on:
-            for counter in throttle.in_order(flow_counters(unit.tenant_id, request.address, request.now)):
-                throttle.decrement(unit, counter.key)
+            throttle.decrement(unit, flow_counters(unit.tenant_id, request.address, request.now))
 
 
 def _class_of(event: Event, subject: str, proved: bool) -> EventClass:
@@ -158,8 +157,7 @@ class WrongSecrets:
         """Counts a wrong one. Raises RateLimited where address or client id has to wait."""
         if not self._throttle.is_on:
             return
-        counters = throttle.in_order(_counters(address, client_id))
-        now = self._clock.now_ms()
+        counters, now = _counters(address, client_id), self._clock.now_ms()
         pause = await self._store.write(lambda unit: throttle.count_each(unit, counters, now))
         if pause is not None:
             _make_place(self._until)

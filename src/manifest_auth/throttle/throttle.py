@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, func, literal, select, update
@@ -261,14 +261,15 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
     return Wait(blocked.ms, limit)
 
 
-def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Pause | None:
+def count_each(unit: SystemUnit | TenantUnit, counters: Iterable[Counter], now: int) -> Pause | None:
     """As :func:`count`."""
+    counters = in_order(counters)
     if pause := _longest(_rows(unit, _LOOK, _keys(counters)), counters, now):
         return pause
     given = rows((counter.key, -max(counter.policy.memory_ms, 0)) for counter in counters)
     counted = _rows(unit, _COUNT, given, now)
     if pause := _longest(counted, counters, now):  # a parallel attempt began it meanwhile
-        _uncount(unit, counters)
+        decrement(unit, counters)
         return pause
     for counter in counters:
         if pause_ms := counter.policy.pause_ms(counted[counter.key].failures):
@@ -300,14 +301,16 @@ def tally(unit: SystemUnit | TenantUnit, key: str, now: int, memory_ms: int = KE
     return _rows(unit, _COUNT, rows([(key, -memory_ms)]), now)[key].failures
 
 
-def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
-    """Decrements a counter."""
-    unit.change(_FORGIVE, of_key=key)
+def decrement(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None:
+    """Takes one attempt off each counter."""
+    for counter in in_order(counters):
+        unit.change(_FORGIVE, of_key=counter.key)
 
 
-def undo(unit: SystemUnit | TenantUnit, key: str) -> None:
-    """Takes one attempt back, with the pause that it began: no other attempt passed meanwhile."""
-    unit.change(_UNDO, of_key=key)
+def undo(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None:
+    """The same, with the pause that the attempt began: no other attempt passed meanwhile."""
+    for counter in in_order(counters):
+        unit.change(_UNDO, of_key=counter.key)
 
 
 def span_key(*parts: object, now: int, span_s: int) -> str:
@@ -334,13 +337,8 @@ async def prove(
     try:
         return await hasher.verify(stored, password, decoy)
     except Overloaded:
-        await store.write(lambda unit: _uncount(unit, counters.all()))
+        await store.write(lambda unit: decrement(unit, counters.all()))
         raise
-
-
-def _uncount(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None:
-    for counter in counters:
-        decrement(unit, counter.key)
 
 
 ADMIN_ENTRY_POINT: EntryPoint = "admin"

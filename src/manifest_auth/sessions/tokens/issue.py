@@ -1,6 +1,6 @@
 """Issues tokens for a session, and rotates its refresh token, with the same rule for users and for system admins.
 
-The two differ in the session's table; they pass in a :class:`Rotation`.
+The two differ in the session's table; they pass in how its tokens are read and advanced.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
@@ -305,12 +305,11 @@ def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
     unit.change(_END, of_key=max(by_network.values(), key=len)[0], now=now)
 
 
-async def count(ctx: RequestContext, counters: Iterable[Counter]) -> None:
+async def count(ctx: RequestContext, counters: Sequence[Counter]) -> None:
     """Counts one more, before it is judged. Raises TooMany, in which case nothing was counted."""
     if not ctx.services.throttle.is_on:
         return
-    ordered = throttle.in_order(counters)
-    pause = await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))
+    pause = await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, counters, ctx.now))
     if pause is not None:
         raise refusal(ctx, pause.ms)
 
@@ -324,5 +323,4 @@ def refusal(ctx: RequestContext, wait_ms: int) -> TooMany:
 def was_right(unit: SystemUnit, ctx: RequestContext, counters: Iterable[Counter]) -> None:
     """Takes back the count of one that was right, and the pause that it began."""
     if ctx.services.throttle.is_on:
-        for counter in throttle.in_order(counters):
-            throttle.undo(unit, counter.key)
+        throttle.undo(unit, counters)

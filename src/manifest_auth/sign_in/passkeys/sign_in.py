@@ -97,8 +97,7 @@ async def _counted(
     def work(unit: SystemUnit) -> T:
         row, identity = _prove(unit, ctx, given)
         if ctx.services.throttle.is_on:
-            for counter in throttle.in_order(counters):
-                throttle.decrement(unit, counter.key)
+            throttle.decrement(unit, counters)
         return end(unit, ctx, row.tenant_id, identity, given.browser, pending)
 
     return work
@@ -151,5 +150,5 @@ def _failed(
 def _count(unit: SystemUnit, ctx: RequestContext, counters: tuple[Counter, ...]) -> Wait | None:
     if not ctx.services.throttle.is_on:
         return None
-    paused = throttle.count_each(unit, throttle.in_order(counters), ctx.now)
+    paused = throttle.count_each(unit, counters, ctx.now)
     return None if paused is None else Wait(paused.ms, "address")

@@ -223,12 +223,10 @@ async def verify(ctx: RequestContext, token: str, named: str | None, until: floa
     person = await _person(ctx, token, fitting, profile, until)
     if not fitting.is_named:
         raise Forbidden(reason="X-Client-ID disagrees with the token")
-
-    def work(unit: SystemUnit) -> ExternalCaller:
-        return _sign_in(unit, ctx, fitting, person, token)._replace(claims=claims)
-
-    external = await provider_flow.retry_conflicts(lambda: ctx.services.store.write_quickly(work))
-    return EntraVerdict(external, int(fitting.claims.expires_at * 1000))
+    external = await provider_flow.retry_conflicts(
+        lambda: ctx.services.store.write_quickly(lambda unit: _sign_in(unit, ctx, fitting, person, token))
+    )
+    return EntraVerdict(external._replace(claims=claims), int(fitting.claims.expires_at * 1000))
 
 
 @counts(METHOD, "linked")

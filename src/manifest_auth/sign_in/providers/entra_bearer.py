@@ -67,8 +67,7 @@ class Failures:
             if isinstance(failure, NotGenuine):
                 self._remember(key, failure.reason, ctx.now)
             if ctx.services.throttle.is_on:
-                ordered = throttle.in_order(counters)
-                await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))
+                await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, counters, ctx.now))
             raise
         finally:
             turn.release()

@@ -48,26 +48,26 @@ RESPONSES = ThrottlePolicy(free=200, longest_ms=5_000, memory_ms=60 * 60_000, ce
 ANSWERS = ThrottlePolicy(free=3, longest_ms=60_000, memory_ms=FLOW_LIFE_S * 1000, ceiling=None)
 
 
-async def take_response(ctx: RequestContext, state: str, cookie_of: CookieOf) -> list[Counter]:
+async def take_response(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple[Counter, ...]:
     """Counts a response before it is read; the counters that counted it. ``state``: of the sign-in that it claims to
     answer. Raises RateLimited."""
     if not ctx.services.throttle.is_on:
-        return []
+        return ()
     taken = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, state, cookie_of))
     if isinstance(taken, Pause):
         raise ctx.services.throttle.refusal(ENTRY_POINT, Wait(taken.ms, "address"))
     return taken
 
 
-def _count(unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: CookieOf) -> list[Counter] | Pause:
-    counters = throttle.in_order(throttle.by_address(RESPONSES, lambda network: _key("from", network), ctx.address))
+def _count(unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple[Counter, ...] | Pause:
+    counters = throttle.by_address(RESPONSES, lambda network: _key("from", network), ctx.address)
     blocked = throttle.count_each(unit, counters, ctx.now)
     if blocked is None:
         return counters
     flow = sign_in_flows.find_by_state(unit, state, ctx.now) if state else None
     if flow is None or flow.is_used or not flow.is_from(cookie_of(flow.cookie)):
         return blocked
-    own = [Counter(_key("to", flow.key), ANSWERS)]
+    own = (Counter(_key("to", flow.key), ANSWERS),)
     return throttle.count_each(unit, own, ctx.now) or own
 
 
@@ -255,7 +255,7 @@ async def _complete(
     ctx: RequestContext,
     received: ReceivedResponse,
     browser: BrowserCookies,
-    taken: list[Counter],
+    taken: tuple[Counter, ...],
     candidate: _Candidate,
     assertion: Assertion,
 ) -> Outcome:
@@ -269,13 +269,9 @@ async def _complete(
     if provider.disabled_at is not None and not (flow is not None and flow.is_try):
         raise await provider_flow.refuse(ctx, provider, SWITCHED_OFF)
 
-    def succeeded(unit: TenantUnit) -> None:
-        for counter in taken:
-            throttle.decrement(unit, counter.key)
-
     def use(unit: TenantUnit) -> None:
         if flow is not None and flow.is_try:  # with its row goes the only request that the assertion answers
-            succeeded(unit)
+            throttle.decrement(unit, taken)
             return
         if flow is not None and not sign_in_flows.take(unit, flow):
             raise SsoFailed(START_AGAIN, reason=_ANSWERED_BEFORE, replay="saml_response")
@@ -283,7 +279,7 @@ async def _complete(
             detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
             ctx.services.anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
             raise SsoFailed(START_AGAIN, reason=_REPLAY, replay="saml_assertion")
-        succeeded(unit)
+        throttle.decrement(unit, taken)
 
     return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
 

@@ -34,13 +34,10 @@ async def begin_passkey(ctx: RequestContext) -> dict[str, Any]:
     """What the caller's browser needs to make a passkey. Raises ValidationError where the client allows none, Conflict
     where passkeys are off, or the caller has as many as one may have."""
     step_up.check(ctx, Act.FACTORS)
-    caller = ctx.user
 
     def work(unit: SystemUnit) -> dict[str, Any]:
-        tenant, user = _who_may_add(unit, ctx)
-        return ceremonies.registration_options(
-            unit, ctx, tenant, user, ceremonies.new_challenge(ctx, "add", caller.session_id)
-        )
+        challenge = ceremonies.new_challenge(ctx, "add", ctx.user.session_id)
+        return ceremonies.registration_options(unit, ctx, *_who_may_add(unit, ctx), challenge)
 
     return await ctx.services.store.write(work)
 
