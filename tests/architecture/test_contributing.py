@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml  # type: ignore[import-untyped]
 
 from manifest_auth.permissions import Role
@@ -235,7 +234,7 @@ def test_hooks_are_the_tools_of_dev_and_fetch_nothing() -> None:
     assert [tool for tool in tools if tool not in DEV] == []
 
 
-@pytest.mark.parametrize("name", ["bug.yml", "idea.yml"])
+@matrix("name", ["bug.yml", "idea.yml"])
 def test_a_form_asks_for_something(name: str) -> None:
     found = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE" / name).read_text("utf-8"))
     assert found["name"]

@@ -34,6 +34,7 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.text.models import convert
 from tests.architecture import docs_pages
 from tests.architecture.links import ROOT
+from tests.support.matrix import matrix
 
 OPENID = {"okta-oidc.md", "entra-id.md", "keycloak.md", "auth0.md", "google.md", "generic.md"}
 MICROSOFT = {"dynamics.md": "dynamics", "power-apps.md": "entra"}
@@ -113,7 +114,7 @@ def test_the_answers_on_the_pages_have_every_member_that_the_server_sends() -> N
     assert len(seen) > 7
 
 
-@pytest.mark.parametrize(("heading", "model"), [("The sign-in page", SignInQuery), ("A web application", StartQuery)])
+@matrix(("heading", "model"), [("The sign-in page", SignInQuery), ("A web application", StartQuery)])
 def test_every_parameter_of_a_start_of_a_sign_in_is_told(heading: str, model: type[msgspec.Struct]) -> None:
     section = docs_pages.text_of("integrators.md").partition(f"# {heading}\n")[2].partition("\n#")[0]
     told = {name for row in docs_pages.rows(section) for name in re.findall(r"`(\w+)`", row[0])}
@@ -175,7 +176,7 @@ def test_the_address_to_register_for_dynamics_is_ours() -> None:
     assert f"`https://auth.example.com{dynamics.CALLBACK}`" in docs_pages.text_of("providers/dynamics.md")
 
 
-@pytest.mark.parametrize(("page", "kind", "model"), [
+@matrix(("page", "kind", "model"), [
     ("dynamics.md", "dynamics", DynamicsSettings), ("power-apps.md", "entra", EntraSettings),
 ])  # fmt: skip
 def test_every_setting_of_microsofts_kinds_is_told_with_its_default(page: str, kind: str, model: Any) -> None:

@@ -197,7 +197,7 @@ def _ten_ports(asked: Connection) -> None:
 
 
 @pytest.mark.endurance
-@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+@matrix("workers", [(), ("-n", "1")])
 def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "pytest", "--kind", "unit", *workers, "tests/text/test_invisible.py"]
 

@@ -75,7 +75,7 @@ def test_a_passkey_of_each_kind_is_made_and_listed(
 
 
 @pytest.mark.endurance
-@pytest.mark.parametrize("lacks", ["hasResidentKey", "hasUserVerification"])
+@matrix("lacks", ["hasResidentKey", "hasUserVerification"])
 def test_one_that_keeps_none_or_verifies_no_one_makes_none(setup: Setup, browser: Chromium, lacks: str) -> None:
     given: dict[str, Any] = {lacks: False, **({"isUserVerified": False} if lacks == "hasUserVerification" else {})}
     key = authenticator(browser, transport="usb", **given)

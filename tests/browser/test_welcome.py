@@ -146,7 +146,7 @@ def test_a_link_that_does_not_work_says_so(setup: Setup, browser: Chromium, frag
     assert not browser.value("document.querySelector('#password')")
 
 
-@pytest.mark.parametrize("fragment", ["", "#"])
+@matrix("fragment", ["", "#"])
 def test_without_a_token_the_code_is_asked_for(setup: Setup, browser: Chromium, fragment: str) -> None:
     browser.open(f"{setup.server.base}/welcome{fragment}")
     browser.shows("Enter your code")

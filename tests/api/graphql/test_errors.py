@@ -13,6 +13,7 @@ from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.permissions import HOLDERS, Permission, permissions_of
 from manifest_auth.store import StoreUnavailable
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 QUERY = "{ me { id } users { id email } }"
@@ -64,7 +65,7 @@ class Log:
         return lambda event, **values: self._entries.append({"event": event, **values})
 
 
-@pytest.mark.parametrize(("refusal", "code"), [(NotFound(), "NOT_FOUND"), (Conflict(), "CONFLICT")])
+@matrix(("refusal", "code"), [(NotFound(), "NOT_FOUND"), (Conflict(), "CONFLICT")])
 async def test_a_refusal_of_an_operation_is_named(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch, refusal: Exception, code: str
 ) -> None:

@@ -122,7 +122,7 @@ async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_no_one(app: App)
             assert await rise(planted) == []
 
 
-@pytest.mark.parametrize("by", ["Admin", "system admin"])
+@matrix("by", ["Admin", "system admin"])
 async def test_one_that_an_admin_confirmed_stays(app: App, by: str) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company)
@@ -137,7 +137,7 @@ async def test_one_that_an_admin_confirmed_stays(app: App, by: str) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("by", ["User Admin", "Viewer"])
+@matrix("by", ["User Admin", "Viewer"])
 async def test_no_one_else_confirms(app: App, by: str) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company)

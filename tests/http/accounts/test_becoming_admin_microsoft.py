@@ -7,6 +7,7 @@ import pytest
 from tests.http.microsoft.test_dynamics_tokens import KEPT, given_by, rows
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import new_client, new_user
+from tests.support.matrix import matrix
 from tests.support.people import set_roles
 from tests.support.planted_accounts import CHOSEN
 from tests.support.team import Team
@@ -43,7 +44,7 @@ async def planted(setup: MicrosoftSetup, team: Team, company: Provider, user_id:
     return token
 
 
-@pytest.mark.parametrize("kind", ["graph", "api"])
+@matrix("kind", ["graph", "api"])
 async def test_a_planters_token_that_was_let_in_is_refused_at_once(setup: MicrosoftSetup, kind: str) -> None:
     team, company = await own_directory(setup)
     user_id, _ = await new_user(setup.app, team.client, ALICE)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import act_on, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.one_time_links import become_admin_past_the_server
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of, set_roles
 from tests.support.rules import rule
@@ -30,7 +31,7 @@ async def deactivated(team: Team, maker: int) -> None:
     await act_on(team.app, f"{team.client}/users/{maker}/deactivate")
 
 
-LOSES = pytest.mark.parametrize("loses", [demoted, deactivated], ids=lambda loses: loses.__name__)
+LOSES = matrix("loses", [demoted, deactivated], ids=lambda loses: loses.__name__)
 Loses = Callable[[Team, int], Awaitable[None]]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 CLIENT = "/api/admin/clients/globex"
@@ -70,7 +71,7 @@ async def test_a_client_without_an_admin_can_be_given_one(app: App, admin: str) 
     check_refusal(await app.post(f"{path}/{made['id']}/deactivate", token=admin), 409, "CONFLICT")
 
 
-@pytest.mark.parametrize("act", ["deactivate", "roles"])
+@matrix("act", ["deactivate", "roles"])
 async def test_of_two_admins_who_are_removed_at_once_one_stays(app: App, admin: str, only: str, act: str) -> None:
     async def remove(path: str) -> Any:
         if act == "deactivate":

@@ -87,7 +87,7 @@ async def test_a_user_admin_does_nothing_to_an_admin_who_is_deactivated(team: Te
 
 
 @rule("RANK")
-@pytest.mark.parametrize("document", [INVITE, ADD])
+@matrix("document", [INVITE, ADD])
 async def test_a_user_admin_makes_no_admin(shared: Team, document: str) -> None:
     body = {"email": "boss-to-be@engines.example", "roles": ["Viewer", "Admin"]}
     refused = await shared.refused("User Admin", document, input=body)
@@ -127,7 +127,7 @@ async def test_an_admin_does_all_of_it_to_another_admin(team: Team) -> None:
 
 
 @rule("RANK")
-@pytest.mark.parametrize("role", ["Admin", "User Admin"])
+@matrix("role", ["Admin", "User Admin"])
 async def test_no_one_changes_their_own_roles_or_deactivates_or_resets_themselves(shared: Team, role: str) -> None:
     me, before = await shared.member(role), await directory(shared, (await shared.member(role)).id)
     for document, arguments, sentence in (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.support.accounts import Keys, keys_of, opened_by, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
@@ -27,7 +25,7 @@ async def _listed(app: App, by: Member, of: Member, query: str = "") -> list[dic
     return items
 
 
-@pytest.mark.parametrize("who", ["client_admin", "clerk"])
+@matrix("who", ["client_admin", "clerk"])
 async def test_those_who_manage_users_see_their_sessions_and_nothing_that_opens_one(app: App, who: str) -> None:
     own = await own_client(app)
     viewer = await member(app, own.identifier)
@@ -40,7 +38,7 @@ async def test_those_who_manage_users_see_their_sessions_and_nothing_that_opens_
     assert len(await _listed(app, manager, viewer, "?first=1")) == 1
 
 
-@pytest.mark.parametrize("who", ["client_admin", "clerk"])
+@matrix("who", ["client_admin", "clerk"])
 async def test_one_is_ended_and_the_other_stays(app: App, who: str) -> None:
     own = await own_client(app)
     viewer = await member(app, own.identifier)

@@ -52,9 +52,7 @@ async def test_callers_that_are_blocked_now_are_seen_as_a_counter(root: SystemAd
     assert await held(root) == []
 
 
-@pytest.mark.parametrize(
-    "body", [{**WHO, "address": HERE}, {"client": "acme", "email": "viewer@acme.example", "address": HERE}]
-)
+@matrix("body", [{**WHO, "address": HERE}, {"client": "acme", "email": "viewer@acme.example", "address": HERE}])
 async def test_an_account_as_it_was_tried_from_an_address_is_let_go(root: SystemAdmin, body: dict[str, str]) -> None:
     await hold_back(root.app)
     await hold_back(root.app, "author@acme.example")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.application import PASSWORD, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.system_admins import AUTH, Phone, SystemAdmin, another, enrolled, events, sign_in, signed_in_admin
 
 pytestmark = pytest.mark.one_store
@@ -24,7 +25,7 @@ async def go_on(me: SystemAdmin, challenge: str, otp: str) -> Reply:
     return await me.app.post(f"{AUTH}/sign-in/continue", {"challenge": challenge, "otp": otp})
 
 
-@pytest.mark.parametrize("recovers", [False, True])
+@matrix("recovers", [False, True])
 async def test_a_challenge_and_a_code_sign_in_once(me: SystemAdmin, recovers: bool) -> None:
     phone = await enrolled(me)
     challenge = (await due(me))["challenge"]

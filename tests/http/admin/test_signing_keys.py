@@ -9,6 +9,7 @@ import pytest
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forged_tokens import b64, every_secret
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.system_admins import SystemAdmin, events, signed_in_admin
 
@@ -78,7 +79,7 @@ async def test_a_key_that_is_retired_signs_nothing_more(root: SystemAdmin) -> No
 
 
 @rule("KEY-ROTATION")
-@pytest.mark.parametrize("retired_before", [False, True])
+@matrix("retired_before", [False, True])
 async def test_at_once_what_it_signed_is_void(root: SystemAdmin, retired_before: bool) -> None:
     signed_in = await root.app.sign_in("viewer@acme.example")
     old = await signing(root, "access")

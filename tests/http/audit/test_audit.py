@@ -142,7 +142,7 @@ async def test_a_total_is_counted_over_many_steps_and_not_without_end(
     assert (await team.ask("Admin", PAGE, first=1, filter={"since": since}))["total"] == len(later)
 
 
-@pytest.mark.parametrize("order", ["NEWEST", "OLDEST"])
+@matrix("order", ["NEWEST", "OLDEST"])
 async def test_the_plain_list_goes_on_after_the_number_of_its_last_event(app: App, team: Team, order: str) -> None:
     token = (await team.member("Admin")).token
     expected = [event["sequence"] for event in await read(app, MINE, token, order=order.lower())]

@@ -94,7 +94,7 @@ async def test_the_times_bound_it(own: OwnClient) -> None:
     assert _lines(await _export(own, f"format=jsonl&to={middle}&event=audit_exported")) == []
 
 
-@pytest.mark.parametrize(("form", "kind"), [("csv", "text/csv"), ("jsonl", "application/jsonl")])
+@matrix(("form", "kind"), [("csv", "text/csv"), ("jsonl", "application/jsonl")])
 async def test_it_is_a_file_of_its_kind(own: OwnClient, form: str, kind: str) -> None:
     reply = await _export(own, f"format={form}")
     assert reply.headers["content-type"] == f"{kind}; charset=utf-8"

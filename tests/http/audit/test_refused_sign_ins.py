@@ -10,6 +10,7 @@ from tests.support.accounts import act_on, new_client, new_user, trail
 from tests.support.anonymous_budgets import few_events
 from tests.support.application import App
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.people import oidc_provider
 from tests.support.rules import rule
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_no_one_got_in, saml_provider
@@ -67,7 +68,7 @@ async def test_a_start_at_a_provider_that_is_not_there_is_shown_where_the_client
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["oidc", "okta-saml"])
+@matrix("kind", ["oidc", "okta-saml"])
 async def test_a_provider_that_is_switched_off_is_shown_where_a_sign_in_begins(app: App, kind: str) -> None:
     async with oidc_provider(app) as company:
         okta = await saml_provider(app, company.client)
@@ -78,7 +79,7 @@ async def test_a_provider_that_is_switched_off_is_shown_where_a_sign_in_begins(a
         assert told["why"] == "provider is switched off"
 
 
-@pytest.mark.parametrize("kind", ["oidc", "okta-saml"])
+@matrix("kind", ["oidc", "okta-saml"])
 async def test_of_a_suspended_client_people_are_told_before_they_log_in_at_the_provider(app: App, kind: str) -> None:
     async with oidc_provider(app) as company:
         okta = await saml_provider(app, company.client)

@@ -11,6 +11,7 @@ from tests.support.accounts import act_on, settle, trail
 from tests.support.application import App
 from tests.support.badges import ENROL, badge_client
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import member, set_roles
 from tests.support.rules import rule
 
@@ -37,7 +38,7 @@ async def test_a_code_enrols_one_device(app: App) -> None:
 
 
 @rule("BADGE-REACH")
-@pytest.mark.parametrize("lost", ["account", "role"])
+@matrix("lost", ["account", "role"])
 async def test_a_code_ends_with_the_right_of_who_made_it(app: App, lost: str) -> None:
     factory = await badge_client(app)
     maker = await member(app, factory.client, "User Admin")

@@ -12,12 +12,13 @@ from tests.interop.microsoft.people import OTHER_APP, POWER_APP
 from tests.support.accounts import act_on, new_client
 from tests.support.application import Reply
 from tests.support.directory_claims import REASON, directory_counts, directory_released
+from tests.support.matrix import matrix
 from tests.support.people import users_of
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store
 
-KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
+KINDS = matrix("kind", ["graph", "api"])
 
 
 def naming(client: str) -> dict[str, str]:

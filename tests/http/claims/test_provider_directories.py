@@ -69,7 +69,7 @@ async def test_other_providers_claim_none(app: App, issuer: str) -> None:
     assert check_success(await client.own("GET"))["items"] == []
 
 
-@pytest.mark.parametrize("kind", ["entra", "dynamics"])
+@matrix("kind", ["entra", "dynamics"])
 async def test_no_provider_is_saved_for_personal_accounts(app: App, kind: str) -> None:
     client = await client_of(app)
     body = {"name": "personal", kind: settings_of(kind, CONSUMERS)}

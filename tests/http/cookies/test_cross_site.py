@@ -96,7 +96,7 @@ async def test_from_foreign_sites_it_is_refused_and_nothing_happens(app: App, si
     assert (await app.me(cookie=keys.cookie)).status == 200
 
 
-@pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site"])
+@matrix("name", ["Origin", "Sec-Fetch-Site"])
 async def test_a_header_given_twice_is_a_mistake(app: App, name: str) -> None:
     keys = await keys_of(app)
     good = LISTED if name == "Origin" else "same-origin"

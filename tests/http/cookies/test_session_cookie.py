@@ -154,7 +154,7 @@ async def test_the_session_of_a_cookie_that_was_sent_along_is_ended(app: App) ->
     assert await opened_by(app, new) == ["token", "cookie", "refresh token"]
 
 
-@pytest.mark.parametrize("email", ["admin@acme.example", "admin@globex.example"])
+@matrix("email", ["admin@acme.example", "admin@globex.example"])
 async def test_so_is_another_persons_even_of_another_client(app: App, email: str) -> None:
     theirs = await keys_of(app, email, client=email.partition("@")[2].partition(".")[0])
     mine = await keys_of(app, client="acme", cookie=theirs.cookie)

@@ -8,6 +8,7 @@ from tests.http.cors.pages import FOREIGN, GRAPHQL, LISTED, ME, REFRESH, SIGN_IN
 from tests.support.accounts import Keys, keys_of, new_client, settle
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.faults import listed_origins_cannot_be_read, sign_in_has_a_bug, store_is_gone
+from tests.support.matrix import matrix
 from tests.support.own_settings import own_client
 from tests.support.people import member
 from tests.support.rules import rule
@@ -192,7 +193,7 @@ async def test_a_store_that_is_away_is_told(app: App, monkeypatch: pytest.Monkey
     assert (reply.code, found) == ("OVERLOADED", [LISTED, THEIRS])
 
 
-@pytest.mark.parametrize("bug", [False, True])
+@matrix("bug", [False, True])
 async def test_where_no_one_can_tell_no_page_reads_the_answer_but_it_is_sent(
     app: App, monkeypatch: pytest.MonkeyPatch, bug: bool
 ) -> None:

@@ -100,7 +100,7 @@ async def test_the_code_of_an_attacker_never_yields_a_token(app: App, attack: st
 
 
 @rule("DEVICE-APPROVAL")
-@pytest.mark.parametrize("is_on", [True, False])
+@matrix("is_on", [True, False])
 async def test_another_clients_code_is_one_that_never_was(app: App, is_on: bool) -> None:
     ada, eve = await by_code(app), await wearer(app, code=is_on)
     asked = await ada.headset().ask()

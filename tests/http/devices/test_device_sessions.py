@@ -114,7 +114,7 @@ async def test_it_changes_nothing_of_the_account_and_signs_out_no_one_else(
 
 
 @rule("DEVICE-END")
-@pytest.mark.parametrize("act", ["switch-off", "delete"])
+@matrix("act", ["switch-off", "delete"])
 async def test_it_ends_with_what_its_users_provider_opened(app: App, op: Op, act: str) -> None:
     """Also where the device has not come yet."""
     client = await new_client(app, pairing={"code": True, "sameNetwork": False})

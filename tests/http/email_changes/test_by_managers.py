@@ -21,6 +21,7 @@ from tests.support.email_changes import (
 )
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 from tests.support.one_time_links import random_texts
 from tests.support.people import member, set_roles
 from tests.support.rules import rule
@@ -89,7 +90,7 @@ async def test_a_user_admin_never_changes_an_admins_address(team: Team, mail_ser
 
 
 @rule("RANK")
-@pytest.mark.parametrize("loses", [None, "rank", "account"])
+@matrix("loses", [None, "rank", "account"])
 async def test_an_admins_new_address_counts_while_the_one_who_asked_is_an_admin(
     team: Team, mail_server: MailServer, loses: str | None
 ) -> None:

@@ -16,6 +16,7 @@ from tests.support.badges import OWN_PIN, PIN, BadgeClient, Enrolled
 from tests.support.email_changes import NOTHING_REMOVED, changed, mails_by_recipient, undo, until_idle
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
+from tests.support.matrix import matrix
 from tests.support.passkeys import ORIGIN, PASSKEYS, PUBLIC, Holder
 from tests.support.people import OidcProvider, oidc_provider, roles_line, user_of
 from tests.support.rules import rule
@@ -88,7 +89,7 @@ async def taken(team: Team, mail_server: MailServer, token: str) -> str:
 
 
 @rule("EMAIL-UNDO")
-@pytest.mark.parametrize("hours", [23, 25])
+@matrix("hours", [23, 25])
 async def test_what_was_added_shortly_before_goes_and_what_is_older_stays(
     team: Team, mail_server: MailServer, hours: int
 ) -> None:

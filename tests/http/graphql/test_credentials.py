@@ -48,7 +48,7 @@ async def test_a_bad_token_is_refused_whatever_the_document_and_the_cookie(app: 
     refused(await app.post(PATH, content=b"not json"), 401, "UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+@matrix("accept", ["application/json", "application/graphql-response+json"])
 async def test_an_expired_token_is_401_for_both_media_types(app: App, accept: str) -> None:
     token = (await app.sign_in()).data["token"]
     app.clock.advance(24 * 3600 + 120)

@@ -28,7 +28,7 @@ async def test_the_example_query_works_for_each_role(app: App, role: Role) -> No
     assert reply.json == {"data": {"users": sorted(expected, key=lambda u: int(str(u["id"])))}}
 
 
-@pytest.mark.parametrize("client", ["acme", "globex"])
+@matrix("client", ["acme", "globex"])
 async def test_no_one_sees_the_people_of_another_client(app: App, client: str) -> None:
     token = await token_of(app, f"admin@{client}.example")
     for query in (

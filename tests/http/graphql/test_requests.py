@@ -188,7 +188,7 @@ async def test_a_get_that_is_no_request_is_400(app: App, token: str, query: str)
     assert (reply.status, code_of(reply)) == (400, "BAD_USER_INPUT")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("value", "message"),
     [("x", "The parameter variables is not valid JSON"), ('{"a":1e999}', "A number is out of range")],
 )

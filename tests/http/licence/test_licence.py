@@ -119,7 +119,7 @@ def bad_keys(app: App) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("installed", [False, True], ids=["none before", "one before"])
+@matrix("installed", [False, True], ids=["none before", "one before"])
 async def test_a_bad_key_is_invalid_and_changes_nothing(premises: App, installed: bool) -> None:
     app = premises
     if installed:

@@ -10,6 +10,7 @@ from tests.support.accounts import new_client, settle
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.machines import SCANNER, machine, unknown_key, wrong
+from tests.support.matrix import matrix
 from tests.support.oauth_callers import REVOKE, form
 from tests.support.password_guesses import PROXY, addresses, at
 from tests.support.rules import rule
@@ -86,7 +87,7 @@ async def test_only_listed_addresses_get_in(app: App) -> None:
 
 
 @rule("MACHINE-ADDRESSES")
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@matrix("method", ["GET", "POST"])
 async def test_no_page_reads_an_answer_to_a_machine(app: App, method: str) -> None:
     client, origin = await new_client(app), "https://app.machines.example"
     await settle(app, client, allowedOrigins=[origin])

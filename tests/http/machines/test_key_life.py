@@ -65,7 +65,7 @@ async def test_rotation_gives_a_new_one_and_ends_the_old_one_later(app: App) -> 
 
 
 @rule("MACHINE-SECRETS")
-@pytest.mark.parametrize(("kind", "most"), [("keys", 10), ("secrets", 2)])
+@matrix(("kind", "most"), [("keys", 10), ("secrets", 2)])
 async def test_so_many_live_at_once(app: App, kind: str, most: int) -> None:
     client, token = await new_client(app), await app.admin_token()
     it = await machine(app, client)

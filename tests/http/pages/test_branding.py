@@ -37,7 +37,7 @@ async def check(visitor: Visitor, page: Page, *, logo: bool = True) -> None:
         assert "immutable" in (await visitor.get(address)).reply.headers["cache-control"]
 
 
-@pytest.mark.parametrize("path", ["/sign-in?client=acme", "/sign-in?client=acme&loginHint=ada@acme.example"])
+@matrix("path", ["/sign-in?client=acme", "/sign-in?client=acme&loginHint=ada@acme.example"])
 async def test_on_the_way_in(app: App, path: str) -> None:
     visitor = Visitor(app)
     page = await visitor.get(path)

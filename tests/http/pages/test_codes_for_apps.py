@@ -65,7 +65,7 @@ async def test_a_web_address_is_reached_by_itself(app: App) -> None:
     assert refresh == f"0; url={WEB}&code={code_of(page)}"
 
 
-@pytest.mark.parametrize("verifier", ["", "another-verifier-of-43-characters-and-more-000"])
+@matrix("verifier", ["", "another-verifier-of-43-characters-and-more-000"])
 async def test_without_the_verifier_it_is_worth_nothing(app: App, verifier: str) -> None:
     code = code_of(await signed_in(app))
     check_refusal(await app.post(EXCHANGE, {"code": code, "codeVerifier": verifier}), 401, "SSO_FAILED")

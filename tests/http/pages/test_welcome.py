@@ -60,7 +60,7 @@ async def test_an_invited_person_chooses_a_password_and_is_in(team: Team) -> Non
     assert (page.status, page.problems) == (401, [OVER])
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "stands after the sign #"), ("de", "nach dem Zeichen #")])
+@matrix(("language", "words"), [("en", "stands after the sign #"), ("de", "nach dem Zeichen #")])
 async def test_without_mail_it_says_where_the_code_stands(app: App, language: str, words: str) -> None:
     page = await Visitor(app, language=language).get("/welcome")
     [advice] = page.tree.xpath("//p[@class='lead']")

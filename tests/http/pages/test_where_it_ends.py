@@ -63,7 +63,7 @@ async def test_without_a_client_pages_of_ours_alone_count(listing: App) -> None:
     assert (await Visitor(listing).get("/sign-in?returnTo=/account")).status == 200
 
 
-@pytest.mark.parametrize("address", LISTED[:2])
+@matrix("address", LISTED[:2])
 async def test_a_listed_address_is_reached_from_a_page_of_ours(listing: App, address: str) -> None:
     visitor, page = await signed_in(listing, f"returnTo={quote(address, safe='')}")
     assert page.location.startswith("/sign-in/done?s=")

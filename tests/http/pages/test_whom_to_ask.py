@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import act_on, new_user, settle
 from tests.support.application import PASSWORD, App, running
 from tests.support.licences import on_premise
+from tests.support.matrix import matrix
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -29,7 +30,7 @@ async def refused(app: App, start: str, email: str, password: str = PASSWORD) ->
     return await visitor.submit(page, "/sign-in/password", email=email, password=password)
 
 
-@pytest.mark.parametrize("start", ["/sign-in?client=acme", "/sign-in"])
+@matrix("start", ["/sign-in?client=acme", "/sign-in"])
 async def test_an_account_that_is_switched_off(app: App, contact: None, start: str) -> None:
     user_id, email = await new_user(app, "acme", password=PASSWORD)
     await act_on(app, f"acme/users/{user_id}/deactivate")

@@ -139,7 +139,7 @@ async def test_former_passwords_do_not_come_back_by_a_reset(team: Team) -> None:
 
 
 @rule("ONE-TIME-LINK")
-@pytest.mark.parametrize(("choose", "life"), [(accept, 72 * 3600), (reset, 30 * 60)])
+@matrix(("choose", "life"), [(accept, 72 * 3600), (reset, 30 * 60)])
 async def test_it_works_until_its_time_is_over(team: Team, choose: Any, life: int) -> None:
     people = [await invited(team) for _ in range(2)]
     tokens = [token for _, token in people]
@@ -152,7 +152,7 @@ async def test_it_works_until_its_time_is_over(team: Team, choose: Any, life: in
 
 
 @rule("ONE-TIME-LINK")
-@pytest.mark.parametrize("choose", [accept, reset])
+@matrix("choose", [accept, reset])
 async def test_of_five_who_use_it_at_once_one_is_in(team: Team, choose: Any) -> None:
     user_id, token = await invited(team)
     if choose is reset:
@@ -230,7 +230,7 @@ async def test_who_has_a_password_chooses_no_first_one(team: Team) -> None:
     assert (await team.app.sign_in(email, PASSWORD, team.client)).status == 200
 
 
-@pytest.mark.parametrize("choose", [accept, reset])
+@matrix("choose", [accept, reset])
 async def test_where_passwords_are_not_used_none_is_chosen(team: Team, choose: Any) -> None:
     user_id, token = await invited(team)
     if choose is reset:

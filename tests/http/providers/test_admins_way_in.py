@@ -12,6 +12,7 @@ from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import App
 from tests.support.directory_claims import directory
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import Member, OidcProvider, member, oidc_provider, roles_line
 from tests.support.provider_editors import saml_settings
 from tests.support.rules import rule
@@ -58,7 +59,7 @@ async def links(boss: Member, second: OidcProvider) -> None:
 
 @rule("PROVIDER-RANK")
 @pytest.mark.one_store
-@pytest.mark.parametrize("passwords", [True, False], ids=["passwords, and the Admin has none", "no passwords"])
+@matrix("passwords", [True, False], ids=["passwords, and the Admin has none", "no passwords"])
 async def test_a_user_admin_closes_no_last_way_of_admins(app: App, company: OidcProvider, passwords: bool) -> None:
     clerk, boss = await member(app, company.client, "User Admin"), await boss_of(company)
     await settle(app, company.client, passwordSignIn=passwords)
@@ -71,7 +72,7 @@ async def test_a_user_admin_closes_no_last_way_of_admins(app: App, company: Oidc
 
 
 @pytest.mark.one_store
-@pytest.mark.parametrize("way", ["password", "another provider"])
+@matrix("way", ["password", "another provider"])
 async def test_where_an_admin_has_another_way_a_user_admin_may(app: App, company: OidcProvider, way: str) -> None:
     clerk, boss = await member(app, company.client, "User Admin"), await boss_of(company)
     if way == "password":

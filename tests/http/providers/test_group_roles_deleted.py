@@ -7,6 +7,7 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, member, oidc_provider, roles_line, set_roles, users_of
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 from tests.support.small_steps import provider_deletion, provider_deletion_breaks
@@ -27,7 +28,7 @@ async def come(company: OidcProvider, *names: str, groups: tuple[str, ...] = ("o
         await company.sign_in(name, f"{name}@{company.client}.example", groups=list(groups))
 
 
-@pytest.mark.parametrize("step", [1, 100])
+@matrix("step", [1, 100])
 async def test_what_groups_gave_goes_and_what_others_gave_stays(
     app: App, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -91,7 +92,7 @@ async def test_a_user_admin_deletes_one_whose_groups_made_no_admin(app: App) -> 
         assert (await roles_of(company))["ada"] == []
 
 
-@pytest.mark.parametrize("by", ["Admin", "system admin"])
+@matrix("by", ["Admin", "system admin"])
 async def test_what_an_admin_switched_off_only_an_admin_switches_on(app: App, by: str) -> None:
     async with oidc_provider(app) as company:
         clerk, client_admin = (

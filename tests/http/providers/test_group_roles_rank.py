@@ -12,6 +12,7 @@ import pytest
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.domain_claims import vouch_for
+from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.people import (
     OidcProvider,
@@ -61,7 +62,7 @@ async def test_a_provider_that_a_user_admin_made_opens_no_admins_account(app: Ap
 
 
 @rule("RANK")
-@pytest.mark.parametrize("members", [{"groupRoles": ADMINS}, {"defaultRoles": ["Admin"]}], ids=["group", "default"])
+@matrix("members", [{"groupRoles": ADMINS}, {"defaultRoles": ["Admin"]}], ids=["group", "default"])
 async def test_it_makes_no_new_admin(app: App, members: dict[str, Any]) -> None:
     client = await new_client(app)
     clerk = await member(app, client, "User Admin")
@@ -147,7 +148,7 @@ async def test_deleting_and_making_it_anew_reaches_no_admin_either(app: App) -> 
 
 
 @rule("PROVIDER-RANK")
-@pytest.mark.parametrize("by", ["Admin", "system admin"])
+@matrix("by", ["Admin", "system admin"])
 async def test_an_admins_save_lets_admins_in_again(app: App, by: str) -> None:
     async with oidc_provider(app, groupRoles=ADMINS) as company:
         client_admin, clerk = (
@@ -198,7 +199,7 @@ async def test_an_invitation_of_a_user_admin_opens_no_account_that_became_an_adm
         assert (await session_of(browser))["user"]["id"] == rising
 
 
-@pytest.mark.parametrize("how", ["by hand", "by group"])
+@matrix("how", ["by hand", "by group"])
 async def test_a_user_who_signed_in_by_such_a_provider_is_out_when_the_account_becomes_an_admins(
     app: App, how: str
 ) -> None:

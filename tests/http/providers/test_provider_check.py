@@ -44,7 +44,7 @@ async def oidc(caller: Editor, op: Op, **settings: Any) -> dict[str, Any]:
     return await caller.make(name="idp", oidc=known, **ROLES)
 
 
-@pytest.mark.parametrize("who", ADMINS)
+@matrix("who", ADMINS)
 async def test_a_good_openid_provider(app: App, op: Op, who: str) -> None:
     caller = await editor(app, who, await new_client(app))
     await oidc(caller, op)
@@ -127,7 +127,7 @@ def aged(app: App, since: int, until: int) -> Idp:
     return Idp(not_before_ms=now + since * DAY_MS, not_after_ms=now + until * DAY_MS)
 
 
-@pytest.mark.parametrize("who", ADMINS)
+@matrix("who", ADMINS)
 async def test_a_good_saml_provider(app: App, op: Op, who: str) -> None:
     caller = await editor(app, who, await new_client(app))
     await saml(caller, aged(app, -1, 400), f"{op.base}/sso")

@@ -69,7 +69,7 @@ async def test_it_is_the_same_at_every_route(setup: MicrosoftSetup, who: str) ->
     assert check_success(await caller.send("POST", "/crm/test")) == check_success(await provider.send("POST", "/test"))
 
 
-@pytest.mark.parametrize("kind", ["dynamics", "entra"])
+@matrix("kind", ["dynamics", "entra"])
 async def test_a_directory_that_is_not_there(setup: MicrosoftSetup, kind: str) -> None:
     made = setup.dynamics if kind == "dynamics" else setup.entra
     provider = await made("", {"directory": MISSING})

@@ -12,6 +12,7 @@ import pytest
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_success
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
@@ -109,7 +110,7 @@ async def test_a_sign_in_there_tells_the_trail_no_more(app: App, user_admin: Edi
     assert (await started())[2].startswith(f"discovery: 127.0.0.1:{silent}: ")
 
 
-@pytest.mark.parametrize("who", ["Admin", "system admin"])
+@matrix("who", ["Admin", "system admin"])
 async def test_an_admin_is_told_all(app: App, op: Op, who: str) -> None:
     caller = await editor(app, who, await new_client(app))
     op.answers["discovery"] = Answer(404)

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.provider_editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
 from tests.support.provider_rows import add_past_the_server, opened, stored
@@ -75,7 +76,7 @@ async def test_no_other_role_may_look_at_them_or_change_them(app: App, admin: Ed
     assert check_success(await admin.send("GET"))["items"] == [made]
 
 
-@pytest.mark.parametrize("who", WHO[1:])
+@matrix("who", WHO[1:])
 async def test_another_clients_provider_is_like_one_that_never_existed(app: App, admin: Editor, who: str) -> None:
     made = await admin.make(name="okta")
     outsider = await editor(app, who, await new_client(app))

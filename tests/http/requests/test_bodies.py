@@ -156,7 +156,7 @@ async def test_a_member_of_another_type_or_length_is_refused_and_named(app: App,
 
 
 @rule("INPUT-TYPED")
-@pytest.mark.parametrize("member", ["email", "password"])
+@matrix("member", ["email", "password"])
 async def test_a_missing_member_is_refused_and_named(app: App, member: str) -> None:
     body = {name: value for name, value in SIGN_IN_BODY.items() if name != member}
     error = check_refusal(await app.post(SIGN_IN, body), 400, "VALIDATION_ERROR")

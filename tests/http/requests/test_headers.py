@@ -167,7 +167,7 @@ async def test_a_second_x_client_id_is_refused(app: App, path: str, second: str)
 
 
 @rule("FRAMING")
-@pytest.mark.parametrize("second", ["application/json", "text/plain"])
+@matrix("second", ["application/json", "text/plain"])
 async def test_a_second_content_type_is_refused(app: App, second: str) -> None:
     lines = [("Content-Type", "application/json"), ("Content-Type", second)]
     error = check_refusal(await app.post(SIGN_IN, CREDENTIALS, headers=lines), 400, "VALIDATION_ERROR")

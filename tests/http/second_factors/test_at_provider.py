@@ -243,7 +243,7 @@ async def test_accepted_claims_prove_the_moment_that_the_provider_says(
         check_refusal(acted, 403, "REAUTHENTICATION_REQUIRED")
 
 
-@pytest.mark.parametrize(("amr", "proved"), [(["mfa"], ["provider", "mfa"]), (["pwd"], ["provider"])])
+@matrix(("amr", "proved"), [(["mfa"], ["provider", "mfa"]), (["pwd"], ["provider"])])
 async def test_a_session_is_proved_anew_by_the_claims_that_arrive(
     app: App, op: Op, amr: list[str], proved: list[str]
 ) -> None:

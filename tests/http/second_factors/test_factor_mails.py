@@ -82,7 +82,7 @@ async def test_an_identity_is_told_to_the_user_who_may_not_expect_it(app: App, b
 
 
 @rule("PROVIDER-RANK")
-@pytest.mark.parametrize("by", ["User Admin", "Admin"])
+@matrix("by", ["User Admin", "Admin"])
 async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign_in(app: App, by: str) -> None:
     """Who points it to a provider of their own, and back, signs in as its people: each of them learns of it."""
     told = "changed_provider_used"

@@ -145,7 +145,7 @@ async def test_no_form_gets_past_the_factor(ada: Person, route: Route) -> None:
     assert await state(ada) == before
 
 
-@pytest.mark.parametrize("path", ["/sign-in/password", "/welcome"])
+@matrix("path", ["/sign-in/password", "/welcome"])
 async def test_where_no_factor_is_due_the_same_form_leads_in(app: App, path: str) -> None:
     [route] = [route for route in FORMS if route.path == path]
     eve = await person(app)
@@ -153,7 +153,7 @@ async def test_where_no_factor_is_due_the_same_form_leads_in(app: App, path: str
     assert "session" in visitor.cookies
 
 
-@pytest.mark.parametrize("path", ["sign-in", "password/reset"])
+@matrix("path", ["sign-in", "password/reset"])
 async def test_where_no_factor_is_due_the_same_members_lead_in(app: App, path: str) -> None:
     [route] = [route for route in OPEN if route.path == f"/api/client/auth/{path}"]
     eve = await person(app)

@@ -137,7 +137,7 @@ async def test_a_factor_that_the_policy_requires_is_not_removed(app: App) -> Non
     check_refusal(await app.send("DELETE", f"{OWN}/totp", token=token), 404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize("rules", [{"policy": "off"}, {"policy": "optional", "methods": ["passkey"]}])
+@matrix("rules", [{"policy": "off"}, {"policy": "optional", "methods": ["passkey"]}])
 async def test_what_the_client_does_not_allow_is_not_enrolled(secure: App, rules: dict[str, Any]) -> None:
     """At an address where passkeys work: elsewhere an app is always allowed."""
     ada = await person(secure)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import new_client, settle
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
 from tests.support.people import set_roles
 from tests.support.rows import change_rows
 from tests.support.rules import rule
@@ -40,7 +41,7 @@ async def test_a_due_enrolment_waits_for_the_days_of_grace_and_says_until_when(a
     assert await ada.fields() == ["enrol"]
 
 
-@pytest.mark.parametrize("role", ["Admin", "User Admin"])
+@matrix("role", ["Admin", "User Admin"])
 async def test_who_manages_users_has_no_days_of_grace(app: App, role: str) -> None:
     ada = await person(app, "", role, secondFactor={"policy": "required", "graceDays": 30})
     assert await ada.fields() == ["enrol"]

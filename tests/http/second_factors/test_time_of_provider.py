@@ -7,6 +7,7 @@ import pytest
 from tests.http.second_factors.test_at_provider import GUARDED, company_of, enrolled
 from tests.support.application import App
 from tests.support.envelope import check_refusal
+from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.second_steps import FACTOR
 from tests.support.single_sign_on import RETURN_TO, Browser
@@ -15,7 +16,7 @@ from tests.support.visitor import Visitor
 pytestmark = pytest.mark.one_store
 
 
-@pytest.mark.parametrize("ago", [3600, None])
+@matrix("ago", [3600, None])
 async def test_a_code_does_not_renew_the_moment_that_the_provider_says(app: App, op: Op, ago: int | None) -> None:
     company = await company_of(app, op, secondFactor="ask")
     phone = await enrolled(company)

@@ -153,7 +153,7 @@ async def test_the_page_that_hands_a_code_out_gives_no_other_one_without_pkce(ap
 
 
 @rule("SESSION-FROM-SESSION")
-@pytest.mark.parametrize("after", ["its press", "its exchange"])
+@matrix("after", ["its press", "its exchange"])
 async def test_a_code_dies_with_its_session(app: App, after: str) -> None:
     ada, keys, visitor = await signed_in(app)
     code = await code_for(visitor, ada.client)

@@ -125,7 +125,7 @@ async def test_every_failure_is_answered_alike(app: App, attempts: Attempts, kin
 
 
 @rule("DISABLED-ACCOUNT")
-@pytest.mark.parametrize("kind", DISABLED)
+@matrix("kind", DISABLED)
 async def test_account_disabled_is_said_only_after_the_right_password(app: App, attempts: Attempts, kind: str) -> None:
     assert (await make(app, attempts[f"{kind}-wrong"])).code == "INVALID_CREDENTIALS"
     refused = await make(app, attempts[kind])

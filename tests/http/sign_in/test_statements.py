@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.password_guesses import PROXY, guess
 from tests.support.statements import counted_statements, sent_to_postgres
 
@@ -20,7 +21,7 @@ async def test_a_sign_in_takes_few_round_trips(app: App) -> None:
     assert len(sent) in (0, 8), sent  # 0: on SQLite, which has none
 
 
-@pytest.mark.parametrize("device", ["", "a-device-that-no-one-knows"])
+@matrix("device", ["", "a-device-that-no-one-knows"])
 async def test_a_missing_account_asks_for_the_same_as_a_real_one(app: App, device: str) -> None:
     asked = []
     for number, email in enumerate(("author@acme.example", "nobody-at-all@acme.example")):

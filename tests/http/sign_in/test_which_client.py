@@ -29,7 +29,7 @@ async def enter(app: App, at: str, header: str | None = None, host: str | None =
     return await app.sign_in(BOTH, AT[at], header, headers=headers)
 
 
-@pytest.mark.parametrize("client", ["acme", "globex"])
+@matrix("client", ["acme", "globex"])
 async def test_the_header_names_the_client_by_identifier_or_number(app: App, client: str) -> None:
     other = "globex" if client == "acme" else "acme"
     for name in (client, str(app.ids[client])):

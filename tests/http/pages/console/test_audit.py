@@ -105,7 +105,7 @@ async def test_what_no_form_of_ours_sends(app: App, query: str) -> None:
     assert (await (await admin(app)).get(f"{PATH}?{query}")).status == 400
 
 
-@pytest.mark.parametrize(("form", "kind"), [("csv", "text/csv"), ("jsonl", "application/jsonl")])
+@matrix(("form", "kind"), [("csv", "text/csv"), ("jsonl", "application/jsonl")])
 async def test_the_filtered_trail_as_a_file(app: App, form: str, kind: str) -> None:
     _, email = await new_user(app, firstName="Exported", lastName="User")
     visitor = await admin(app)

@@ -109,7 +109,7 @@ async def test_twice_is_a_conflict(app: App) -> None:
     assert (page.status, page.problems) == (409, ["This domain is claimed already"])
 
 
-@pytest.mark.parametrize("name", ["check", "release"])
+@matrix("name", ["check", "release"])
 async def test_a_domain_of_another_client_is_not_there(app: App, name: str) -> None:
     other = await claimed(app, await new_client(app))
     page = await act(await admin(app), name, domain=other.domain)

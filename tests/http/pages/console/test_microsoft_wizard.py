@@ -100,7 +100,7 @@ async def test_entra_id_in_six_steps(setup: MicrosoftSetup, console: Console) ->
     assert await console.comes_in("oidc", "alice") == "alice@contoso.example"
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("wrong", "words"),
     [
         ({"oidc__clientSecret": "not the secret"}, "The client id or the client secret is wrong."),

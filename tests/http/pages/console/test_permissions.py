@@ -119,7 +119,7 @@ async def test_a_caller_who_is_not_signed_in_comes_back_after_it(app: App, route
     assert page.location.startswith("/sign-in?returnTo=%2Fconsole")
 
 
-@pytest.mark.parametrize("language", ["de", "ja"])
+@matrix("language", ["de", "ja"])
 async def test_the_console_is_in_english_for_everyone(app: App, language: str) -> None:
     page = await (await Visitor(app, language=language).signed_in("admin@acme.example")).get("/console")
     assert page.tree.get("lang") == "en"

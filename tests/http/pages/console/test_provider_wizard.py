@@ -254,7 +254,7 @@ async def test_proved_domains_alone_are_offered_and_what_others_may_not_do_is_sa
     assert (await stored(app, new.name))["domains"] == change["domains"]
 
 
-@pytest.mark.parametrize("claimed", [True, False])
+@matrix("claimed", [True, False])
 async def test_a_domain_that_is_not_offered_is_refused_beside_the_domains(app: App, op: Op, claimed: bool) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import App
+from tests.support.matrix import matrix
 from tests.support.visitor import Visitor
 
 pytestmark = [pytest.mark.mail, pytest.mark.one_store]
@@ -23,7 +24,7 @@ async def test_an_invitation(app: App) -> None:
     assert "welcome#" not in page.reply.text
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("act", "said"),
     [
         ("reset", "A link to choose a new password is on its way by e-mail."),

@@ -41,7 +41,7 @@ async def test_the_console_is_there_without_a_licence_and_takes_one(premises: Ap
     assert (await premises.sign_in()).status == 200
 
 
-@pytest.mark.parametrize(("before", "after"), [(b"", b""), (b"\xef\xbb\xbf", b"\r\n")])
+@matrix(("before", "after"), [(b"", b""), (b"\xef\xbb\xbf", b"\r\n")])
 async def test_the_file_of_a_key_counts_in_place_of_the_text(premises: App, before: bytes, after: bytes) -> None:
     visitor = await Visitor(premises).system_admin()
     fields = (await visitor.get(LICENCE)).form(LICENCE).fields | {"licenseKey": "something else"}
