@@ -13,10 +13,10 @@ from tests.browser.pages import forget
 from tests.browser.parts import Place
 from tests.browser.probes import PROBES, got_through
 
-#: The first state of each route.
-_FIRST = {(name, route_of(state)): state for name, part in PARTS.items() for state in reversed(part.states)}
+#: The first state of each route, by part.
+_FIRST = {name: {route_of(state): state for state in reversed(part.states)} for name, part in PARTS.items()}
 #: The page of which all probes are tried in ./dev test as well.
-_SHORT = "sign-in", _FIRST["sign-in", "GET /sign-in"]
+_SHORT = _FIRST["sign-in"].pop("GET /sign-in")
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +26,28 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize(
-    ("place", "state"),
+    ("place", "states"),
     [
-        pytest.param(name, state, marks=[] if (name, state) == _SHORT else [pytest.mark.endurance])
-        for (name, _), state in sorted(_FIRST.items())
+        pytest.param("sign-in", [_SHORT], id="short"),
+        *(
+            pytest.param(name, list(states.values()), id=name, marks=pytest.mark.endurance)
+            for name, states in sorted(_FIRST.items())
+        ),
     ],
     indirect=["place"],
     scope="module",
 )
-def test_no_probe_gets_through(place: Place, browser: Chromium, state: str) -> None:
-    browser.hold("")
-    forget(browser)
-    browser.size(1280)
-    place.go(state, browser)
-    assert is_shown_by(browser, route_of(state))
-    assert got_through(browser) == []
-    assert browser.value("location.href") == browser.document[1]
+@pytest.mark.timeout(900)
+def test_no_probe_gets_through(place: Place, browser: Chromium, states: list[str], subtests: pytest.Subtests) -> None:
+    for state in states:
+        with subtests.test(state):
+            browser.hold("")
+            forget(browser)
+            browser.size(1280)
+            place.go(state, browser)
+            assert is_shown_by(browser, route_of(state))
+            assert got_through(browser) == []
+            assert browser.value("location.href") == browser.document[1]
 
 
 @pytest.mark.parametrize("place", ["sign-in"], indirect=True, scope="module")

@@ -132,10 +132,9 @@ async def test_a_key_is_no_cookie_no_refresh_token_and_no_code(app: App) -> None
     check_refusal(reply, 401, "INVALID_CREDENTIALS")
 
 
-@pytest.mark.parametrize("kind", ["secrets"])
-async def test_a_client_secret_is_no_key(app: App, kind: str) -> None:
+async def test_a_client_secret_is_no_key(app: App) -> None:
     it = await machine(app, await new_client(app))
-    made = check_success(await app.post(f"{it.base}/{kind}", {}, token=await app.admin_token()), 201)
+    made = check_success(await app.post(f"{it.base}/secrets", {}, token=await app.admin_token()), 201)
     assert re.fullmatch(SCANNER, made["secret"])
     assert made["oauthClientId"] == f"svc_{it.id}"
     check_refusal(await app.me(made["secret"]), 401, "INVALID_TOKEN")
