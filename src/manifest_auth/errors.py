@@ -290,27 +290,5 @@ class InternalError(Refusal):
     when = "A bug; it is logged with the request id."
 
 
-REFUSALS: tuple[type[Refusal], ...] = (
-    InvalidCredentials,
-    Unauthenticated,
-    InvalidToken,
-    TokenExpired,
-    Forbidden,
-    AccountDisabled,
-    MfaRequired,
-    ReauthenticationRequired,
-    LicenseRequired,
-    LicenseExpired,
-    LicenseInvalid,
-    ValidationError,
-    NotFound,
-    MethodNotAllowed,
-    PayloadTooLarge,
-    UnsupportedMediaType,
-    Conflict,
-    RateLimited,
-    SsoFailed,
-    ProviderUnavailable,
-    Overloaded,
-    InternalError,
-)
+#: In the order above. A class of one of them shares its code.
+REFUSALS: tuple[type[Refusal], ...] = tuple(Refusal.__subclasses__())

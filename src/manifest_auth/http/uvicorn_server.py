@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -33,16 +33,6 @@ MOST_CONNECTIONS = 4096  # each takes some 20 kB, and more while a request is un
 _PROXIES = ""  # in place of a network
 
 
-class Connection(Protocol):
-    """``silent_since``: by the clock of the event loop; None while a request is under way."""
-
-    @property
-    def silent_since(self) -> float | None: ...
-
-    def drop(self) -> None:
-        """Closes it at once, whatever was not sent yet."""
-
-
 class Places:
     """The connections that a process keeps, limited in all and from one network.
 
@@ -53,10 +43,10 @@ class Places:
 
     def __init__(self, proxies: tuple[Network, ...]) -> None:
         self._proxies = proxies
-        self._taken: dict[Connection, str] = {}
-        self._by_network: dict[str, set[Connection]] = {}
+        self._taken: dict[BoundedProtocol, str] = {}
+        self._by_network: dict[str, set[BoundedProtocol]] = {}
 
-    def take(self, connection: Connection, address: str) -> None:
+    def take(self, connection: BoundedProtocol, address: str) -> None:
         """Gives a new connection a place, or drops it where none is left and none gives way."""
         network = _PROXIES if is_listed(address, self._proxies) else network_of(address)
         same, most = self._by_network.get(network, ()), _most()
@@ -75,11 +65,11 @@ class Places:
         gives_way.drop()
         self._add(connection, network)
 
-    def _add(self, connection: Connection, network: str) -> None:
+    def _add(self, connection: BoundedProtocol, network: str) -> None:
         self._taken[connection] = network
         self._by_network.setdefault(network, set()).add(connection)
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: BoundedProtocol) -> None:
         """Takes back the place of a connection that has ended, if it has one."""
         network = self._taken.pop(connection, None)
         if network is not None:
@@ -94,7 +84,7 @@ def _most() -> int:
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
 
 
-def _silent_longest(connections: Iterable[Connection]) -> Connection | None:
+def _silent_longest(connections: Iterable[BoundedProtocol]) -> BoundedProtocol | None:
     silent = ((since, one) for one in connections if (since := one.silent_since) is not None)
     return min(silent, key=lambda pair: pair[0], default=(0.0, None))[1]
 
@@ -207,11 +197,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def silent_since(self) -> float | None:
+        """By the clock of the event loop; None while a request is under way."""
         if self.cycle is None or self.cycle.response_complete:
             return self._began_at if self._rests_since is None else self._rests_since
         return None
 
     def drop(self) -> None:
+        """Closes it at once, whatever was not sent yet."""
         self.transport.abort()
 
     def linger(self) -> None:

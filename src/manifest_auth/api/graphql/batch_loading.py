@@ -1,19 +1,13 @@
-"""Batch loading (the DataLoader pattern) for resolvers, and the loaders of templates and jobs."""
+"""Batch loading (the DataLoader pattern) for resolvers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
 
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import files, job_operations, jobs, records, templates, versions
-from manifest_auth.work.files import File
-from manifest_auth.work.jobs import Job
-from manifest_auth.work.records import Record
-from manifest_auth.work.templates import Template
-from manifest_auth.work.versions import Step, Version
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -115,76 +109,18 @@ def parts(
     arguments."""
 
     def read_parts(unit: TenantUnit, keys: Sequence[Part]) -> dict[Part, list[R]]:
-        found: dict[Part, list[R]] = {}
-        for after, first in {key[1:] for key in keys}:
-            ids = [key[0] for key in keys if key[1:] == (after, first)]
-            for row in read(unit, ids, after, first):
-                found.setdefault((parent(row), after, first), []).append(row)
-        return found
+        return grouped(
+            ((parent(row), after, first), row)
+            for after, first in {key[1:] for key in keys}
+            for row in read(unit, [key[0] for key in keys if key[1:] == (after, first)], after, first)
+        )
 
     return read_parts
 
 
-def _read_steps(unit: TenantUnit, version_ids: Sequence[int]) -> dict[int, list[Step]]:
-    found: dict[int, list[Step]] = {}
-    for step in versions.steps_of(unit, version_ids):
-        found.setdefault(step.version_id, []).append(step)
+def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """The values by key, in their order."""
+    found: dict[K, list[V]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
     return found
-
-
-def _by_template(rows: list[Version]) -> dict[int, Version]:
-    return {row.template_id: row for row in rows}
-
-
-#: Templates and versions by id; the latest, and the published, version by template; steps by version.
-TEMPLATES: Loader[int, Template] = Loader(lambda unit, ids: {row.id: row for row in templates.get_many(unit, ids)})
-VERSIONS: Loader[int, Version] = Loader(lambda unit, ids: {row.id: row for row in versions.get_many(unit, ids)})
-LATEST: Loader[int, Version] = Loader(lambda unit, ids: _by_template(versions.latest_of(unit, ids)))
-PUBLISHED: Loader[int, Version] = Loader(lambda unit, ids: _by_template(versions.published_of(unit, ids)))
-STEPS: Loader[int, list[Step]] = Loader(_read_steps, missing=())
-NUMBERED: Loader[Part, list[Version]] = Loader(parts(versions.numbered, lambda row: row.template_id), missing=())
-HISTORY: Loader[Part, list[templates.Event]] = Loader(
-    parts(templates.numbered_log, lambda row: row.template_id), missing=()
-)
-
-
-class JobStep(NamedTuple):
-    """A step of a job: the step of the job's version, and its completion, if any."""
-
-    job: Job
-    step: Step
-    completion: records.Completion | None
-
-
-def _read_assigned(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for one in job_operations.assignments_of(unit, job_ids):
-        found.setdefault(one.job_id, []).append(one.user_id)
-    return found
-
-
-def _read_completions(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, dict[int, records.Completion]]:
-    found: dict[int, dict[int, records.Completion]] = {}
-    for one in records.steps_of_jobs(unit, job_ids):
-        found.setdefault(one.job_id, {})[one.number] = one
-    return found
-
-
-#: A job's id and a step's number.
-StepKey = tuple[int, int]
-
-
-def _read_of_steps(unit: TenantUnit, keys: Sequence[StepKey]) -> dict[StepKey, list[Record]]:
-    found: dict[StepKey, list[Record]] = {}
-    for row in records.of_steps(unit, keys):
-        found.setdefault((row.job_id, row.step), []).append(row)
-    return found
-
-
-#: By job: ids of the assigned users, and completed steps by number. By step: its records. Files by id.
-ASSIGNED: Loader[int, list[int]] = Loader(_read_assigned, missing=())
-COMPLETIONS: Loader[int, dict[int, records.Completion]] = Loader(_read_completions, missing={})
-STEP_RECORDS: Loader[StepKey, list[Record]] = Loader(_read_of_steps, missing=())
-RECORDS: Loader[Part, list[Record]] = Loader(parts(records.numbered, lambda row: row.job_id), missing=())
-JOB_HISTORY: Loader[Part, list[jobs.Event]] = Loader(parts(jobs.numbered_log, lambda row: row.job_id), missing=())
-FILES: Loader[int, File] = Loader(lambda unit, ids: {row.id: row for row in files.get_many(unit, ids)})

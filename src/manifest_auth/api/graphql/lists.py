@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
-from manifest_auth.store import Filters, Listing
+from manifest_auth.store import Filters, Listing, TenantUnit
 from manifest_auth.text.models import ErrorCollector
 
 FIRST = 50
@@ -111,6 +111,16 @@ class ListOf(Generic[R]):
 
     def _chosen(self, filters: Filters) -> Listing[R]:
         return self._listing if isinstance(self._listing, Listing) else self._listing(filters)
+
+
+def one(get: Callable[[TenantUnit, int], R]) -> Callable[..., Any]:
+    """The resolver of a thing by its id."""
+
+    async def resolve(_root: Any, info: Any, id: int) -> R:
+        ctx: RequestContext = info.context
+        return await ctx.store.read(lambda unit: get(unit, id))
+
+    return resolve
 
 
 async def total(paged: Paged, _info: Any) -> int | None:

@@ -16,7 +16,7 @@ from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of, permission_names, roles_of
 from manifest_auth.services import RequestContext
-from manifest_auth.store import Filters, Listing, TenantUnit
+from manifest_auth.store import Filters, Listing
 from manifest_auth.text.fields import wire_name
 from manifest_auth.text.models import ErrorCollector, one_of
 
@@ -38,37 +38,24 @@ class WithLink(User):
     link: str | None = None
 
 
-def _role(role: Role) -> dict[str, Any]:
-    number = list(Role).index(role) + 1
-    allows = permission_names(role.bit)
-    return {"id": number, "name": role.value, "description": _DESCRIPTIONS[role], "permissions": allows}
-
-
-_ROLE = {role: _role(role) for role in Role}
-
-
-def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, User]:
-    return {user.id: user for user in users.get_named(unit, ids)}
+_ROLE = {
+    role: {"id": number, "name": role.value, "description": about, "permissions": permission_names(role.bit)}
+    for number, (role, about) in enumerate(_DESCRIPTIONS.items(), 1)
+}
 
 
 _PENDING_CHANGES: Loader[int, EmailChange] = Loader(email_changes.pending_rows)
 
 
-async def _pending_email(user: User, info: Any) -> str | None:
-    return await _pending_of(info.context, user.id)
-
-
-async def _own_pending_email(me: Principal, info: Any) -> str | None:
-    return await _pending_of(info.context, me.user_id)
-
-
-async def _pending_of(ctx: RequestContext, user_id: int) -> str | None:
+async def _pending_email(holder: User | Principal, info: Any) -> str | None:
+    ctx: RequestContext = info.context
+    user_id = holder.user_id if isinstance(holder, Principal) else holder.id
     change: EmailChange | None = await _PENDING_CHANGES.load(ctx, user_id)
     return change.new_email if change is not None and change.is_pending(ctx.now) else None
 
 
 #: Users by id, for every field that names one.
-USERS: Loader[int, User] = Loader(_read)
+USERS: Loader[int, User] = Loader(lambda unit, ids: {user.id: user for user in users.get_named(unit, ids)})
 
 
 def role_named(name: str, field: str = "role") -> Role:
@@ -106,19 +93,14 @@ def _user_roles(holder: User | Principal, _info: Any) -> list[dict[str, Any]]:
     return [_ROLE[role] for role in roles_of(holder.roles)]
 
 
-async def _user(_root: Any, info: Any, id: int) -> User:
-    ctx: RequestContext = info.context
-    return await ctx.store.read(lambda unit: users.get(unit, id))
-
-
 USER_RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.me": _me,
     "Query.roles": lambda _root, _info: [_ROLE[role] for role in Role],
     "Query.users": _LIST.items,
     "Query.usersPage": _LIST.page,
-    "Query.user": _user,
+    "Query.user": lists.one(users.get),
     "Me.id": lambda me, _info: me.user_id,
-    "Me.pendingEmail": _own_pending_email,
+    "Me.pendingEmail": _pending_email,
     "Me.roles": _user_roles,
     "Me.permissions": lambda me, _info: permission_names(me.roles, me.scopes),
     "Me.client": _client,

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from manifest_auth.api.graphql import lists
-from manifest_auth.api.graphql.batch_loading import (
-    ASSIGNED,
-    COMPLETIONS,
-    FILES,
-    HISTORY,
-    JOB_HISTORY,
-    LATEST,
-    NUMBERED,
-    PUBLISHED,
-    RECORDS,
-    STEP_RECORDS,
-    STEPS,
-    TEMPLATES,
-    VERSIONS,
-    JobStep,
-    loaded,
-)
+from manifest_auth.api.graphql.batch_loading import Loader, Part, grouped, loaded, parts
 from manifest_auth.api.graphql.lists import ListOf
 from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
@@ -31,6 +15,7 @@ from manifest_auth.text import fields
 from manifest_auth.work import (
     Actor,
     actor_of,
+    files,
     job_operations,
     job_rules,
     jobs,
@@ -39,11 +24,68 @@ from manifest_auth.work import (
     templates,
     versions,
 )
-from manifest_auth.work import versions as work_steps
+from manifest_auth.work.files import File
 from manifest_auth.work.jobs import Job
-from manifest_auth.work.records import Record
+from manifest_auth.work.records import Completion, Record
+from manifest_auth.work.templates import Template
+from manifest_auth.work.versions import NewStep, Step, Version
 
 _PER_PAGE = 20
+#: A job's id and a step's number.
+StepKey = tuple[int, int]
+
+
+def _by_template(rows: list[Version]) -> dict[int, Version]:
+    return {row.template_id: row for row in rows}
+
+
+def _read_completions(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, dict[int, Completion]]:
+    found: dict[int, dict[int, Completion]] = {}
+    for one in records.steps_of_jobs(unit, job_ids):
+        found.setdefault(one.job_id, {})[one.number] = one
+    return found
+
+
+#: Templates and versions by id; the latest, and the published, version by template; steps by version.
+TEMPLATES: Loader[int, Template] = Loader(lambda unit, ids: {row.id: row for row in templates.get_many(unit, ids)})
+VERSIONS: Loader[int, Version] = Loader(lambda unit, ids: {row.id: row for row in versions.get_many(unit, ids)})
+LATEST: Loader[int, Version] = Loader(lambda unit, ids: _by_template(versions.latest_of(unit, ids)))
+PUBLISHED: Loader[int, Version] = Loader(lambda unit, ids: _by_template(versions.published_of(unit, ids)))
+STEPS: Loader[int, list[Step]] = Loader(
+    lambda unit, ids: grouped((step.version_id, step) for step in versions.steps_of(unit, ids)), missing=()
+)
+NUMBERED: Loader[Part, list[Version]] = Loader(parts(versions.numbered, lambda row: row.template_id), missing=())
+HISTORY: Loader[Part, list[templates.Event]] = Loader(
+    parts(templates.numbered_log, lambda row: row.template_id), missing=()
+)
+#: By job: ids of the assigned users, and completed steps by number. By step: its records. Files by id.
+ASSIGNED: Loader[int, list[int]] = Loader(
+    lambda unit, ids: grouped((one.job_id, one.user_id) for one in job_operations.assignments_of(unit, ids)), missing=()
+)
+COMPLETIONS: Loader[int, dict[int, Completion]] = Loader(_read_completions, missing={})
+STEP_RECORDS: Loader[StepKey, list[Record]] = Loader(
+    lambda unit, keys: grouped(((row.job_id, row.step), row) for row in records.of_steps(unit, keys)), missing=()
+)
+RECORDS: Loader[Part, list[Record]] = Loader(parts(records.numbered, lambda row: row.job_id), missing=())
+JOB_HISTORY: Loader[Part, list[jobs.Event]] = Loader(parts(jobs.numbered_log, lambda row: row.job_id), missing=())
+FILES: Loader[int, File] = Loader(lambda unit, ids: {row.id: row for row in files.get_many(unit, ids)})
+
+
+class JobStep(NamedTuple):
+    """A step of a job: the step of the job's version, and its completion, if any."""
+
+    job: Job
+    step: Step
+    completion: Completion | None
+
+
+def _numbered(loader: Loader[Part, Any]) -> Callable[..., Any]:
+    """The resolver of a list that is numbered within its parent."""
+
+    async def resolve(parent: Any, info: Any, first: int | None = None, after: int | None = None) -> Any:
+        return await loader.load(info.context, (parent.id, lists.start(after), lists.size(first, _PER_PAGE)))
+
+    return resolve
 
 
 def _template_filters(given: dict[str, Any]) -> Filters:
@@ -55,36 +97,14 @@ def _template_filters(given: dict[str, Any]) -> Filters:
 _TEMPLATE_LIST = ListOf(templates.LISTING, _template_filters)
 
 
-async def _template(_root: Any, info: Any, id: int) -> templates.Template:
-    ctx: RequestContext = info.context
-    return await ctx.store.read(lambda unit: templates.get(unit, id))
-
-
-async def _version(_root: Any, info: Any, id: int) -> versions.Version:
-    ctx: RequestContext = info.context
-    return await ctx.store.read(lambda unit: versions.get(unit, id))
-
-
-async def _versions(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
-    part = template.id, lists.start(after), lists.size(first, _PER_PAGE)
-    return await NUMBERED.load(info.context, part)
-
-
-async def _template_history(
-    template: templates.Template, info: Any, first: int | None = None, after: int | None = None
-) -> Any:
-    part = template.id, lists.start(after), lists.size(first, _PER_PAGE)
-    return await HISTORY.load(info.context, part)
-
-
-def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
+def _new_steps(given: list[dict[str, Any]] | None) -> list[NewStep]:
     return [
-        work_steps.NewStep(step["title"], step.get("instructions") or "", bool(step.get("requiresEvidence")))
+        NewStep(step["title"], step.get("instructions") or "", bool(step.get("requiresEvidence")))
         for step in given or ()
     ]
 
 
-async def _add_template(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:
+async def _add_template(_root: Any, info: Any, input: dict[str, Any]) -> Template:
     ctx: RequestContext = info.context
     given = lists.members(input)
     steps = _new_steps(given.pop("steps", None))
@@ -92,7 +112,7 @@ async def _add_template(_root: Any, info: Any, input: dict[str, Any]) -> templat
 
 
 async def _on_template(
-    ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, templates.Template], templates.Template]
+    ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, Template], Template]
 ) -> Any:
     """Runs ``act`` on the template as it was when the request came; a change in between makes it a CONFLICT."""
     seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
@@ -106,35 +126,32 @@ async def _update_template(_root: Any, info: Any, id: int, input: dict[str, Any]
     )
 
 
-async def _archive(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:
-    return await _on_template(
-        info.context, id, lambda unit, by, seen: template_operations.archive(unit, by, seen, comment or "")
-    )
+def _shelve(act: Callable[[TenantUnit, Actor, Template, str], Template]) -> Callable[..., Any]:
+    """The resolver of a change of a template that takes a comment."""
 
+    async def resolve(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:
+        return await _on_template(info.context, id, lambda unit, by, seen: act(unit, by, seen, comment or ""))
 
-async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:
-    return await _on_template(
-        info.context, id, lambda unit, by, seen: template_operations.restore(unit, by, seen, comment or "")
-    )
+    return resolve
 
 
 async def _on_version(
     ctx: RequestContext,
     see: Callable[[TenantUnit], template_operations.VersionSnapshot],
-    act: Callable[[TenantUnit, Actor, template_operations.VersionSnapshot], versions.Version],
-) -> versions.Version:
+    act: Callable[[TenantUnit, Actor, template_operations.VersionSnapshot], Version],
+) -> Version:
     """As :func:`_on_template`, for a version."""
     seen = await ctx.store.read(see)
     return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
 
-async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:
+async def _add_version(_root: Any, info: Any, templateId: int) -> Version:
     return await _on_version(
         info.context, lambda unit: template_operations.read_latest(unit, templateId), template_operations.add_version
     )
 
 
-async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versions.Version:
+async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Version:
     revision, steps = input["revision"], _new_steps(input["steps"])
     return await _on_version(
         info.context,
@@ -143,7 +160,7 @@ async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versio
     )
 
 
-def _move(operation: Callable[..., versions.Version]) -> Callable[..., Any]:
+def _move(operation: Callable[..., Version]) -> Callable[..., Any]:
     """The resolver of a change of state that takes a comment and a revision."""
 
     async def resolve(
@@ -152,7 +169,7 @@ def _move(operation: Callable[..., versions.Version]) -> Callable[..., Any]:
         id: int,
         comment: str | None = None,
         revision: int | None = None,
-    ) -> versions.Version:
+    ) -> Version:
         return await _on_version(
             info.context,
             lambda unit: template_operations.read_snapshot(unit, id),
@@ -165,15 +182,15 @@ def _move(operation: Callable[..., versions.Version]) -> Callable[..., Any]:
 TEMPLATE_RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.templates": _TEMPLATE_LIST.items,
     "Query.templatesPage": _TEMPLATE_LIST.page,
-    "Query.template": _template,
-    "Query.templateVersion": _version,
+    "Query.template": lists.one(templates.get),
+    "Query.templateVersion": lists.one(versions.get),
     "TemplatePage.total": lists.total,
     "Template.isArchived": lambda template, _info: template.archived_at is not None,
     "Template.createdBy": loaded(USERS, "created_by"),
     "Template.latestVersion": loaded(LATEST, "id"),
     "Template.publishedVersion": loaded(PUBLISHED, "id"),
-    "Template.versions": _versions,
-    "Template.history": _template_history,
+    "Template.versions": _numbered(NUMBERED),
+    "Template.history": _numbered(HISTORY),
     "TemplateVersion.template": loaded(TEMPLATES, "template_id"),
     "TemplateVersion.steps": loaded(STEPS, "id"),
     "TemplateVersion.createdBy": loaded(USERS, "created_by"),
@@ -186,8 +203,8 @@ TEMPLATE_RESOLVERS: dict[str, Callable[..., Any]] = {
     "Mutation.approveTemplateVersion": _move(template_operations.approve),
     "Mutation.rejectTemplateVersion": _move(template_operations.reject),
     "Mutation.publishTemplateVersion": _move(template_operations.publish),
-    "Mutation.archiveTemplate": _archive,
-    "Mutation.restoreTemplate": _restore,
+    "Mutation.archiveTemplate": _shelve(template_operations.archive),
+    "Mutation.restoreTemplate": _shelve(template_operations.restore),
 }
 
 
@@ -205,11 +222,6 @@ def _job_filters(given: dict[str, Any]) -> Filters:
 
 
 _JOB_LIST = ListOf(jobs.LISTING, _job_filters)
-
-
-async def _job(_root: Any, info: Any, id: int) -> Job:
-    ctx: RequestContext = info.context
-    return await ctx.store.read(lambda unit: jobs.get(unit, id))
 
 
 async def _newer_version(job: Job, info: Any) -> Any:
@@ -233,16 +245,6 @@ async def _current_step(job: Job, info: Any) -> JobStep | None:
     return JobStep(job, steps[job.done], None) if job.done < len(steps) else None
 
 
-async def _records(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
-    part = job.id, lists.start(after), lists.size(first, _PER_PAGE)
-    return await RECORDS.load(info.context, part)
-
-
-async def _job_history(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
-    part = job.id, lists.start(after), lists.size(first, _PER_PAGE)
-    return await JOB_HISTORY.load(info.context, part)
-
-
 async def _completed_by(step: JobStep, info: Any) -> Any:
     return None if step.completion is None else await USERS.load(info.context, step.completion.completed_by)
 
@@ -264,11 +266,17 @@ async def _file(record: Record, info: Any) -> Any:
     return None if record.file_id is None else await FILES.load(info.context, record.file_id)
 
 
-async def _write(ctx: RequestContext, operation: Callable[..., jobs.Job], *given: Any, **named: Any) -> Job:
-    def work(unit: TenantUnit) -> jobs.Job:
-        return operation(unit, actor_of(ctx), *given, **named)
+async def _write(ctx: RequestContext, operation: Callable[..., Job], *given: Any, **named: Any) -> Job:
+    return await ctx.store.write(lambda unit: operation(unit, actor_of(ctx), *given, **named))
 
-    return await ctx.store.write(work)
+
+def _act(operation: Callable[..., Job], *arguments: str) -> Callable[..., Any]:
+    """The resolver of an operation on a job. ``arguments``: of the field, as the operation takes them."""
+
+    async def resolve(_root: Any, info: Any, **given: Any) -> Job:
+        return await _write(info.context, operation, *(given[name] for name in arguments))
+
+    return resolve
 
 
 def _details(given: dict[str, Any]) -> dict[str, Any]:
@@ -286,18 +294,6 @@ async def _update_job(_root: Any, info: Any, id: int, input: dict[str, Any]) -> 
     return await _write(info.context, job_operations.change, id, **_details(input))
 
 
-async def _assign(_root: Any, info: Any, jobId: int, userId: int) -> Job:
-    return await _write(info.context, job_operations.assign, jobId, userId)
-
-
-async def _unassign(_root: Any, info: Any, jobId: int, userId: int) -> Job:
-    return await _write(info.context, job_operations.unassign, jobId, userId)
-
-
-async def _start(_root: Any, info: Any, id: int) -> Job:
-    return await _write(info.context, job_operations.start, id)
-
-
 async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dict[str, Any]) -> Record:
     ctx: RequestContext = info.context
     value = job_rules.value_of(
@@ -311,14 +307,6 @@ async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dic
     return await ctx.store.write(lambda unit: records.add(unit, actor_of(ctx), jobId, stepNumber, value))
 
 
-async def _complete_step(_root: Any, info: Any, jobId: int, stepNumber: int) -> Job:
-    return await _write(info.context, records.complete_step, jobId, stepNumber)
-
-
-async def _complete(_root: Any, info: Any, id: int) -> Job:
-    return await _write(info.context, job_operations.complete, id)
-
-
 async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) -> Job:
     return await _write(info.context, job_operations.cancel, id, comment or "")
 
@@ -326,7 +314,7 @@ async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) ->
 JOB_RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.jobs": _JOB_LIST.items,
     "Query.jobsPage": _JOB_LIST.page,
-    "Query.job": _job,
+    "Query.job": lists.one(jobs.get),
     "JobPage.total": lists.total,
     "Job.priority": lambda job, _info: job_rules.Priority(job.priority).name,
     "Job.template": loaded(TEMPLATES, "template_id"),
@@ -335,8 +323,8 @@ JOB_RESOLVERS: dict[str, Callable[..., Any]] = {
     "Job.assignedUsers": _assigned_users,
     "Job.steps": _steps,
     "Job.currentStep": _current_step,
-    "Job.records": _records,
-    "Job.history": _job_history,
+    "Job.records": _numbered(RECORDS),
+    "Job.history": _numbered(JOB_HISTORY),
     "Job.createdBy": loaded(USERS, "created_by"),
     "JobStep.number": _of_step("number"),
     "JobStep.title": _of_step("title"),
@@ -359,11 +347,11 @@ JOB_RESOLVERS: dict[str, Callable[..., Any]] = {
     "JobEvent.by": loaded(USERS, "by"),
     "Mutation.addJob": _add_job,
     "Mutation.updateJob": _update_job,
-    "Mutation.assignUserToJob": _assign,
-    "Mutation.unassignUserFromJob": _unassign,
-    "Mutation.startJob": _start,
+    "Mutation.assignUserToJob": _act(job_operations.assign, "jobId", "userId"),
+    "Mutation.unassignUserFromJob": _act(job_operations.unassign, "jobId", "userId"),
+    "Mutation.startJob": _act(job_operations.start, "id"),
     "Mutation.recordData": _record,
-    "Mutation.completeStep": _complete_step,
-    "Mutation.completeJob": _complete,
+    "Mutation.completeStep": _act(records.complete_step, "jobId", "stepNumber"),
+    "Mutation.completeJob": _act(job_operations.complete, "id"),
     "Mutation.cancelJob": _cancel,
 }
