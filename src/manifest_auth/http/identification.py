@@ -17,7 +17,7 @@ from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import AdminCaller, Origin, Principal
 from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.http import SESSION, Head, check_same_site
-from manifest_auth.runtime.settings import Network, is_listed, networks_of
+from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Purpose
@@ -85,20 +85,14 @@ async def _touch_machine(ctx: RequestContext, principal: Principal) -> None:
     """Stores the use. ``cookie_seen_at`` of a machine is when its key was used last."""
     secret_id = principal.session_id.removeprefix("key:")
     who = Origin(ctx.now, principal.actor, ctx.address, ctx.request_id)
-
-    def work(unit: TenantUnit) -> None:
-        rows.touch(unit, who, principal.user_id, secret_id)
-
-    await ctx.services.store.of(principal.tenant_id).write_quickly(work)
+    await ctx.services.store.of(principal.tenant_id).write_quickly(
+        lambda unit: rows.touch(unit, who, principal.user_id, secret_id)
+    )
     ctx.services.principals.touched(principal, ctx.now)
 
 
-@lru_cache(maxsize=1024)
-def _networks(addresses: str) -> tuple[Network, ...]:
-    return networks_of(addresses)
-
-
 _MAX_COOKIE = 256
+_networks = lru_cache(maxsize=1024)(networks_of)
 
 
 async def user(ctx: RequestContext, method: str, head: Head) -> Principal:

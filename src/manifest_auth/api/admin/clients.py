@@ -70,11 +70,10 @@ async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
             client_lifecycle.check(body.identifier, body.name, settings)
         with each:
             client_settings.check(ctx, settings, _MEMBER)
-    return ClientData.of_tenant(
-        await ctx.services.store.write(
-            lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, settings)
-        )
+    made = await ctx.services.store.write(
+        lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, settings)
     )
+    return ClientData.of_tenant(made)
 
 
 async def _list_clients(ctx: RequestContext, call: Call[None]) -> Items[ClientData]:
@@ -86,20 +85,18 @@ async def _list_clients(ctx: RequestContext, call: Call[None]) -> Items[ClientDa
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> ClientData:
-    return ClientData.of_tenant(
-        await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"]))
-    )
+    found = await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"]))
+    return ClientData.of_tenant(found)
 
 
 async def _write(
     ctx: RequestContext, call: Call[Any], work: Callable[[SystemUnit, RequestContext, Tenant], Tenant]
 ) -> ClientData:
     """Runs ``work`` with the client of the path, locked; the client as it is afterwards."""
-    return ClientData.of_tenant(
-        await ctx.services.store.write(
-            lambda unit: work(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
-        )
+    changed = await ctx.services.store.write(
+        lambda unit: work(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
     )
+    return ClientData.of_tenant(changed)
 
 
 async def _change(ctx: RequestContext, call: Call[ClientChange]) -> ClientData:
@@ -210,10 +207,10 @@ async def _end_one_of_users(ctx: RequestContext, call: Call[None]) -> ClientSess
 
 
 async def _end_all(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
-    def work(unit: SystemUnit) -> int:
-        return client_lifecycle.end_sessions(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
-
-    return ClientSessionsEnded(await ctx.services.store.write(work))
+    ended = await ctx.services.store.write(
+        lambda unit: client_lifecycle.end_sessions(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
+    )
+    return ClientSessionsEnded(ended)
 
 
 async def _end(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
@@ -227,10 +224,9 @@ def _of_user(path: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("GET", path, _list_users, access, "List a user's sessions", query=SessionsQuery, refusals=refusals),
         Route("DELETE", path, _end_users, access, "End all sessions of a user", refusals=refusals),
-        Route(
-            "DELETE", f"{path}/{{session}}", _end_one_of_users, access, "End one session of a user", refusals=refusals
-        ),
-    )
+        Route("DELETE", f"{path}/{{session}}", _end_one_of_users, access, "End one session of a user",
+              refusals=refusals),
+    )  # fmt: skip
 
 
 def _brand_data(unit: TenantUnit) -> BrandData:
@@ -268,19 +264,11 @@ def _routes(path: str, access: Access) -> tuple[Route, ...]:
     logo = f"{path}/logo"
     return (
         Route("GET", path, _read, access, "Get a client's branding", refusals=refusals),
-        Route(
-            "PUT",
-            logo,
-            _put,
-            access,
-            "Set a client's logo; the body is the PNG",
-            streams=True,
-            takes=("image/png",),
-            limit=MOST_BYTES,
-            refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType),
-        ),
+        Route("PUT", logo, _put, access, "Set a client's logo; the body is the PNG", streams=True,
+              takes=("image/png",), limit=MOST_BYTES,
+              refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType)),
         Route("DELETE", logo, _drop, access, "Delete a client's logo", refusals=refusals),
-    )
+    )  # fmt: skip
 
 
 _SESSION_BASE = f"{OF_CLIENT}/sessions"

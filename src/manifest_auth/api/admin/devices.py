@@ -208,10 +208,9 @@ def _device_app_routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("GET", base, _list_device_apps, access, "A client's device apps", query=Paging, refusals=(NotFound,)),
         Route("POST", base, _create, access, "Make a device app", status=201, refusals=also),
         Route("PATCH", one, _rename, access, "Give a device app another name", refusals=also),
-        Route(
-            "DELETE", one, _remove_device_app, access, "Remove a device app; its devices are signed out", refusals=also
-        ),
-    )
+        Route("DELETE", one, _remove_device_app, access, "Remove a device app; its devices are signed out",
+              refusals=also),
+    )  # fmt: skip
 
 
 ROUTES = (
