@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.architecture.links import ROOT
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tools.bundle import licences, lock
 from tools.bundle.lock import Locked, LockError
@@ -67,7 +68,7 @@ def _said(**fields: str) -> Message:
     return message
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("fields", "expression"),
     [
         ({"License_Expression": "MIT OR Apache-2.0"}, "MIT OR Apache-2.0"),
@@ -79,7 +80,7 @@ def test_a_licence_of_the_list_is_found(fields: dict[str, str], expression: str)
     assert licences.expression(_said(**fields)) == expression
 
 
-@pytest.mark.parametrize(
+@matrix(
     "fields",
     [
         {},

@@ -11,12 +11,13 @@ import pytest
 
 from tests.bundle import making
 from tests.bundle.installing import environment
+from tests.support.matrix import matrix
 from tools.bundle import lock
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize("python", lock.PYTHONS)
+@matrix("python", lock.PYTHONS)
 def test_every_requirement_has_a_wheel(python: str, tmp_path: Path) -> None:
     """By the bundle's own installer, for a glibc of 2.28."""
     folder = making.signed().folder

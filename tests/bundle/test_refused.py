@@ -11,6 +11,7 @@ import pytest
 
 from tests.bundle import making
 from tests.bundle.installing import install, installed
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tools.bundle import archive, sign
 
@@ -51,7 +52,7 @@ def test_there_is_a_case_for_each_kind_of_file() -> None:
 
 
 @rule("BUNDLE")
-@pytest.mark.parametrize("kind", KINDS)
+@matrix("kind", KINDS)
 def test_one_bit_that_flips_is_refused(bundle: Path, kind: str) -> None:
     path = next(bundle.glob(kind))
     data = bytearray(path.read_bytes())
@@ -83,8 +84,8 @@ def _link(bundle: Path) -> None:
 
 
 @rule("BUNDLE")
-@pytest.mark.parametrize("spoil", [_line_less, _file_more, _file_less, _link])
-@pytest.mark.parametrize("options", [(), ("--unsigned",)], ids=["signed", "unsigned"])
+@matrix("spoil", [_line_less, _file_more, _file_less, _link])
+@matrix("options", [(), ("--unsigned",)], ids=["signed", "unsigned"])
 def test_what_does_not_fit_the_sums_is_refused(
     bundle: Path, spoil: Callable[[Path], None], options: tuple[str, ...]
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundle import making
+from tests.support.matrix import matrix
 from tools.bundle import archive, release
 
 VERSION = "1.2.0"
@@ -101,14 +102,14 @@ def test_what_is_ready_is_not_refused(ready: Path) -> None:
     assert release.files_stand(ready, VERSION) == []
 
 
-@pytest.mark.parametrize("told", CASES)
+@matrix("told", CASES)
 def test_what_is_not_ready_is_named(ready: Path, told: str) -> None:
     CASES[told](ready)
     [refusal] = release.files_stand(ready, VERSION)
     assert told in refusal
 
 
-@pytest.mark.parametrize("version", ["1.2", "v1.2.0", "01.2.0", "1.2.0rc1"])
+@matrix("version", ["1.2", "v1.2.0", "01.2.0", "1.2.0rc1"])
 def test_a_version_has_three_numbers(ready: Path, version: str) -> None:
     assert f"{version} is no version of three numbers" in release.files_stand(ready, version)
 

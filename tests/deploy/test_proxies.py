@@ -14,6 +14,7 @@ import pytest
 from tests.deploy import caddy, haproxy, nginx
 from tests.deploy.nginx import NAME, Proxy
 from tests.processes.node_client import AUTH, AUTHOR
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 
@@ -131,7 +132,7 @@ def test_without_tls_one_is_sent_on(proxy: Proxy) -> None:
     assert (answer.status_code, answer.headers["location"]) == (308, f"https://{NAME}/welcome?x=1")
 
 
-@pytest.mark.parametrize("path", ["/metrics", "//metrics", "/x/../metrics", "/%6detrics", "/metrics?x"])
+@matrix("path", ["/metrics", "//metrics", "/x/../metrics", "/%6detrics", "/metrics?x"])
 def test_metrics_are_not_published(http: httpx2.Client, path: str, server: Server) -> None:
     assert httpx2.get(f"{server.base}/metrics").status_code == 200  # the server itself would tell
     answer = http.get(f"{str(http.base_url).rstrip('/')}{path}")  # a relative //metrics would name a host

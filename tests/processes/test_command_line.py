@@ -17,6 +17,7 @@ from manifest_auth.runtime.sealing import keys_of_a_start
 from manifest_auth.runtime.settings import Settings, load
 from tests.support.application import FAST
 from tests.support.commands import done, environment, run, until
+from tests.support.matrix import matrix
 from tests.support.processes import free_port
 from tests.support.programs import COMMAND
 from tests.support.secret_keys import SECRET_KEY
@@ -41,7 +42,7 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: " ".join(c) or "top")
+@matrix("command", COMMANDS, ids=lambda c: " ".join(c) or "top")
 def test_every_command_has_help(tmp_path: Path, command: tuple[str, ...]) -> None:
     text = done(tmp_path, *command, "--help")
     assert text.startswith(f"usage: {' '.join(('manifest-auth', *command))}")

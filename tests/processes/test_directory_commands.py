@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.support.commands import done, run
+from tests.support.matrix import matrix
 
 DIRECTORY = "c0c0c0c0-1111-4111-8111-111111111111"
 WHY = ("--reason", "the contract says so, and their IT was called")
@@ -31,7 +30,7 @@ def test_the_directory_is_the_clients_from_then_on_and_no_other_ones(folder: Pat
     assert (told[0]["actor"], told[0]["subject"]) == ("system", f"directory:{DIRECTORY}")
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("client", "directory", "more", "said"),
     [
         ("nobody", DIRECTORY, WHY, "there is no client nobody"),

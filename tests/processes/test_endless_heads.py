@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.matrix import matrix
 from tests.support.raw_http import HOST, LINE, SIGN_IN, talk
 from tests.support.rules import rule
 from tests.support.server import Server, served
@@ -29,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @rule("FRAMING")
-@pytest.mark.parametrize("name", UNFINISHED)
+@matrix("name", UNFINISHED)
 def test_what_does_not_end_is_refused(server: Server, name: str) -> None:
     answers, closed = talk(server, UNFINISHED[name] + b"a" * 34 * 1024, b"a" * 1024 * 1024)
     assert closed

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.matrix import matrix
 from tests.support.raw_http import HOST, LINE, SIGN_IN, Seen, talk
 from tests.support.rules import rule
 from tests.support.server import Server, served
@@ -100,7 +101,7 @@ REFUSED = {
 
 
 @rule("FRAMING", "LAST-RESORT")
-@pytest.mark.parametrize("name", REFUSED)
+@matrix("name", REFUSED)
 def test_what_is_no_plain_http_is_400_and_the_end_of_the_connection(server: Server, name: str) -> None:
     check_refused_and_closed(*talk(server, REFUSED[name]))
 
@@ -143,7 +144,7 @@ def test_two_hosts_are_refused(server: Server) -> None:
 
 
 @rule("FRAMING")
-@pytest.mark.parametrize(
+@matrix(
     "host",
     ["a b", "a/b", "a@b", "a:b", "a:80:90", "[::1", "::1", "a\tb", "a,\xe4", "%4", 'a"b', "a,http://b", "a#", "a?b"],
 )
@@ -156,7 +157,7 @@ def test_what_is_no_host_is_refused(server: Server, host: str) -> None:
         assert json.loads(answers[0].body)["error"]["details"][0]["field"] == "Host"
 
 
-@pytest.mark.parametrize(
+@matrix(
     "host", ["a", "A.example:8080", "a_b.example", "127.0.0.1:", "[::1]:8080", "[2001:db8::192.0.2.1]", "x%C3%A4", ""]
 )
 def test_a_host_is_served(server: Server, host: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.interop.microsoft.people import OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.stand_in import Standin, standin
 from tests.support.commands import Result, done, run
+from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.saml_idp import Idp
 
@@ -90,7 +91,7 @@ def test_an_entra_provider_by_its_settings(folder: Path, microsoft: Standin) -> 
     assert {line.split()[0] for line in told.out.splitlines()} == {"ok"}
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("body", "sentence"),
     [
         ({"entra": {"directory": "contoso", "applications": [POWER_APP]}}, "entra.directory: "),

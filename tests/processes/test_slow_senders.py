@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from manifest_auth.http import uvicorn_server
+from tests.support.matrix import matrix
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
 
@@ -68,7 +69,7 @@ async def _until_closed(protocol: uvicorn_server.BoundedProtocol, transport: _Tr
     protocol.connection_lost(None)
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /x HT", REQUEST, REQUEST + b"ab", REQUEST + b"abc" + REQUEST[:20]])
+@matrix("sent", [b"", b"POST /x HT", REQUEST, REQUEST + b"ab", REQUEST + b"abc" + REQUEST[:20]])
 async def test_an_unfinished_request_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     protocol, transport = _connect(monkeypatch)
     if sent:

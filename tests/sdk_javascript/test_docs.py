@@ -14,6 +14,7 @@ import pytest
 from tests.processes.node_client import AUTHOR
 from tests.sdk_javascript import installed
 from tests.sdk_javascript.installed import EXAMPLES
+from tests.support.matrix import matrix
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 PROGRAMS = ("node", "npm")
@@ -51,7 +52,7 @@ def test_every_example_is_run() -> None:
     assert len(EXAMPLES) == len(PRINTED)
 
 
-@pytest.mark.parametrize("number", range(len(PRINTED)))
+@matrix("number", range(len(PRINTED)))
 def test_the_example_prints_what_it_should(number: int, server: Server, prefix: Path) -> None:
     given = "".join(
         f"const {name} = {json.dumps(value)};\n"

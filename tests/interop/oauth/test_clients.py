@@ -23,6 +23,7 @@ from tests.architecture import docs_pages
 from tests.interop.providers import install
 from tests.support.application import App, running
 from tests.support.client_assertions import KID, ec_key, public_set, rsa_key
+from tests.support.matrix import matrix
 from tests.support.oauth_callers import Machine, machine
 from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
@@ -90,7 +91,7 @@ async def test_oauth4webapi_with_a_secret(server: Server, node: App) -> None:
     assert found["tokens"]["scope"] == found["before"]["scope"] == "jobs:read"
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "RS256"])
+@matrix("algorithm", ["ES256", "PS256", "RS256"])
 async def test_oauth4webapi_with_a_key_pair(server: Server, node: App, algorithm: str) -> None:
     who = await new(node, f"by-{algorithm.lower()}")
     key = ec_key() if algorithm == "ES256" else rsa_key()
