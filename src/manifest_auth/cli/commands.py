@@ -224,10 +224,7 @@ async def user_link(given: argparse.Namespace) -> None:
         by_password = tenants.settings_of(tenant.settings).password_sign_in
 
         def work(unit: TenantUnit) -> NewLink:
-            found = users.find_by_email(unit, given.email)
-            if found is None:
-                raise CommandRefused(f"{given.client} has no user {given.email}")
-            user = users.get(unit, found.id, lock=True)
+            user = users.get(unit, _user(unit, given).id, lock=True)
             purpose = Purpose.RESET if user.password_hash and by_password else Purpose.INVITATION
             return make_link(unit, CommandLine(services), user, purpose, is_returned=True)
 
@@ -242,9 +239,7 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
         def work(unit: TenantUnit) -> FactorResetData:
-            found = users.find_by_email(unit, given.email)
-            if found is None:
-                raise CommandRefused(f"{given.client} has no user {given.email}")
+            found = _user(unit, given)
             if not found.factors:
                 raise CommandRefused(
                     f"{given.email} has no second factor: nothing was taken away, and no session ended"
@@ -254,6 +249,13 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
         done = await services.store.of(tenant.id).write(work)
         print(f"{given.email}: second factors taken away: {done.factors}, sessions ended: {done.sessions}.")
         print("The user signs in with the first proof alone, and enrols a factor again where one is required.")
+
+
+def _user(unit: TenantUnit, given: argparse.Namespace) -> users.User:
+    found = users.find_by_email(unit, given.email)
+    if found is None:
+        raise CommandRefused(f"{given.client} has no user {given.email}")
+    return found
 
 
 async def _record_missing_seat(services: Services, tenant_id: int, act: Awaitable[T]) -> T:

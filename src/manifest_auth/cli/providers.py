@@ -16,9 +16,7 @@ from manifest_auth.clients.providers.diagnosis import diagnose
 from manifest_auth.http import parse
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
-from manifest_auth.services import Services
 from manifest_auth.sign_in.providers import oidc
-from manifest_auth.sign_in.providers.kind import CallbackState
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.models import convert
@@ -47,7 +45,8 @@ async def show_callbacks(given: argparse.Namespace) -> None:
             for start in range(0, len(found), AT_ONCE):
                 progress("providers asked", start, len(found))
                 some = found[start : start + AT_ONCE]
-                lines = await asyncio.gather(*(_state(services, client, provider) for client, provider in some))
+                asking = (KINDS[one.kind].callback_state(CommandLine(services), client, one) for client, one in some)
+                lines = await asyncio.gather(*asking)
                 for (client, provider), line in zip(some, lines, strict=True):
                     print(f"{client}\t{provider.name}\t{provider.kind}\t{line.address}\t{line.state}", flush=True)
                     must += [f"{provider.name} of {client}: {line.act}"] if line.act else []
@@ -57,11 +56,6 @@ async def show_callbacks(given: argparse.Namespace) -> None:
             print(f"  {text}")
     elif found:
         print("\nNo one must act.")
-
-
-async def _state(services: Services, client: str, provider: Provider) -> CallbackState:
-    ctx = CommandLine(services)
-    return await KINDS[provider.kind].callback_state(ctx, client, provider)
 
 
 def add_to(groups: Any) -> None:

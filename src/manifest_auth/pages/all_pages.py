@@ -16,7 +16,14 @@ from manifest_auth.pages.account import home, identities, profile, reauthenticat
 from manifest_auth.pages.account import second_factor as account_second_factor
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.console import audit as console_audit
-from manifest_auth.pages.console import branding, domains, providers, rules, service_accounts, users
+from manifest_auth.pages.console import (
+    branding,
+    domains,
+    providers,
+    rules,
+    service_accounts,
+    users,
+)
 from manifest_auth.pages.console import devices as console_devices
 from manifest_auth.pages.console import overview as console_overview
 from manifest_auth.pages.installation import admins, clients, settings

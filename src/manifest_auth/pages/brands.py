@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from manifest_auth import tenants
 from manifest_auth.clients import client_settings
 from manifest_auth.context import Principal
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Answer, Call, Route
-from manifest_auth.pages.call import PRODUCT, Brand
+from manifest_auth.pages.call import PRODUCT, Brand, View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, brand_assets
@@ -29,6 +30,11 @@ def of_unit(unit: TenantUnit) -> Brand:
     """The brand of the unit's client, with its logo."""
     tenant = tenants.get(unit, unit.tenant_id)
     return of_client(tenant)._replace(logo=_logo(unit, tenant.identifier))
+
+
+async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
+    """A page of the client of who is signed in. ``work``: makes its model, in the same read as the client's looks."""
+    return await ctx.store.read(lambda unit: View(work(unit), brand=of_unit(unit)))
 
 
 async def with_logo(ctx: RequestContext, brand: Brand) -> Brand:

@@ -95,7 +95,7 @@ class PageCall(Generic[F]):
     ``language``: empty where no one is signed in and nothing says which: the client's usual one then.
     ``form_cookie``: by which this browser's forms are known; ``user``: who is signed in here, None for no one;
     ``admin``: the system admin, on pages of the installation alone; ``proof``: what a form there brought along, None
-    before it is read."""
+    before it is read. ``said``: the sentence about the change that led here, empty for none."""
 
     head: Head
     fields: F
@@ -107,6 +107,7 @@ class PageCall(Generic[F]):
     admin: AdminCaller | None = None
     proof: AdminProof | None = None
     upload: bytes = b""
+    said: str = ""
     headers: list[Header] = field(default_factory=list)  # for the answer, whatever it shows
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,15 +10,13 @@ from msgspec import Meta
 
 from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import flash, rendering, step_up
-from manifest_auth.pages.account import frame
-from manifest_auth.pages.account.frame import AccountView, shown
+from manifest_auth.pages import brands, flash, rendering, step_up
 from manifest_auth.pages.account.sessions import DEVICES_PATH as DEVICES
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approval
-from manifest_auth.sign_in.devices.approval import DeviceData, PairingCodeData, PairingData
+from manifest_auth.sign_in.devices.approval import PairingCodeData
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
@@ -50,22 +49,6 @@ class ConfirmForm(msgspec.Struct, frozen=True):
     user_code: Code = ""
 
 
-class CodeCodeView(AccountView, frozen=True, kw_only=True):
-    """``code``: from the address, in groups, to be confirmed; ``is_on``: the client lets devices in so."""
-
-    code: str
-    is_on: bool
-    scans: bool
-
-
-class ConfirmView(AccountView, frozen=True, kw_only=True):
-    """``must_be_near``: a device in another network is refused."""
-
-    code: str
-    device: DeviceData
-    must_be_near: bool
-
-
 def _grouped(typed: str) -> str:
     """The code in groups, in the letters of codes alone; it goes into an address."""
     return grouped_letters("".join(letter for letter in plain_letters(typed) if letter in ALPHABET)[:20])
@@ -73,8 +56,7 @@ def _grouped(typed: str) -> str:
 
 async def _ask(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
     rules, code = approval.rules_of(ctx), _grouped(call.fields.user_code)
-    done = flash.sentence(ctx, call, frame.SAID)
-    return await shown(ctx, lambda unit: CodeCodeView(said=done, code=code, is_on=rules.code, scans=rules.scan))
+    return await brands.shown(ctx, lambda unit: SimpleNamespace(code=code, is_on=rules.code, scans=rules.scan))
 
 
 async def _look(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
@@ -101,7 +83,7 @@ async def _again(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Ans
 
 async def _confirm(ctx: RequestContext, code: str) -> View:
     device, near = await approval.look(ctx, code), approval.rules_of(ctx).same_network
-    return await shown(ctx, lambda unit: ConfirmView(code=code, device=device, must_be_near=near))
+    return await brands.shown(ctx, lambda unit: SimpleNamespace(code=code, device=device, must_be_near=near))
 
 
 async def _decide(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
@@ -134,29 +116,6 @@ class PairForm(msgspec.Struct, frozen=True):
     match: Annotated[str, Meta(max_length=8)] = ""
 
 
-class StartView(AccountView, frozen=True, kw_only=True):
-    """``is_on``: the client lets devices in so; ``by_code``: by the code that a device shows."""
-
-    is_on: bool
-    by_code: bool
-
-
-class PairingCodeView(AccountView, frozen=True, kw_only=True):
-    """``qr``: of the code, as markup."""
-
-    code: PairingCodeData
-    qr: str
-    client: str
-
-
-class StateView(AccountView, frozen=True, kw_only=True):
-    """``must_be_near``: as in :class:`ConfirmView`."""
-
-    pairing: str
-    found: PairingData
-    must_be_near: bool
-
-
 async def _show_pairing(ctx: RequestContext, call: PageCall[PairQuery]) -> View | Answer[None]:
     if call.fields.pairing:
         return await _state(ctx, call, call.fields.pairing)
@@ -165,13 +124,13 @@ async def _show_pairing(ctx: RequestContext, call: PageCall[PairQuery]) -> View 
 
 async def _start(ctx: RequestContext) -> View:
     rules = approval.rules_of(ctx)
-    return await shown(ctx, lambda unit: StartView(is_on=rules.scan, by_code=rules.code))
+    return await brands.shown(ctx, lambda unit: SimpleNamespace(is_on=rules.scan, by_code=rules.code))
 
 
 async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View:
     found, near = await approval.look_at_pairing(ctx, pairing), approval.rules_of(ctx).same_network
     call.here = _address(pairing)
-    view = await shown(ctx, lambda unit: StateView(pairing=pairing, found=found, must_be_near=near))
+    view = await brands.shown(ctx, lambda unit: SimpleNamespace(pairing=pairing, found=found, must_be_near=near))
     view.template = _STATE
     return view
 
@@ -180,8 +139,8 @@ async def _code(ctx: RequestContext, call: PageCall[Any], code: PairingCodeData)
     """The code, in the one answer that has it."""
     drawn = await rendering.qr_code(code.qr, catalogue(call.language).gettext(_TITLE))
     call.here = PAIRING_PATH
-    model = PairingCodeView(code=code, qr=drawn, client=ctx.user.client)
-    view = await shown(ctx, lambda unit: model)
+    model = SimpleNamespace(code=code, qr=drawn, client=ctx.user.client)
+    view = await brands.shown(ctx, lambda unit: model)
     view.template = _CODE
     return view
 

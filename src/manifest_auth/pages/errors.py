@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -30,20 +31,6 @@ from manifest_auth.text.languages import catalogue
 
 TEMPLATE = "error.html"
 _UNLICENSED = (LicenseExpired, LicenseRequired)
-
-
-class ErrorView(msgspec.Struct, frozen=True):
-    """``retry_at``: milliseconds, 0 for none; ``others``: ways on beside the first; ``contact``: whom to ask;
-    ``wrong``: parameters of the address and what is wrong with each, in English, for the developer of the link."""
-
-    title: str
-    advice: str
-    way: Link
-    others: tuple[Link, ...] = ()
-    retry_after: int = 0
-    retry_at: int = 0
-    contact: str = ""
-    wrong: tuple[tuple[str, str], ...] = ()
 
 
 def parameters_of(model: type[msgspec.Struct] | None) -> frozenset[str]:
@@ -76,7 +63,7 @@ async def page_of(
     wait = refusal.retry_after or 0
     if way is None and isinstance(refusal, _UNLICENSED):  # the start page says the same
         way = Link(admin_console.PATH, t.gettext(words.OPERATOR))
-    view = ErrorView(
+    view = SimpleNamespace(
         title=title or said.title,
         advice=advice or said.advice,
         way=way or Link("/", t.gettext(words.START)),

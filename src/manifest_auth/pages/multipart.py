@@ -6,7 +6,6 @@ Read strictly: what a browser does not send is refused, so no two readers see an
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from manifest_auth.errors import UnsupportedMediaType, ValidationError
 from manifest_auth.http import Head
@@ -22,20 +21,14 @@ _PART = re.compile(
 _REFUSED = "The body is not a valid form"
 
 
-class Fields(NamedTuple):
-    """``texts``: of the fields, each once; ``file``: of the one file, empty where none was chosen."""
-
-    texts: dict[str, str]
-    file: bytes
-
-
 def is_multipart(head: Head) -> bool:
     return (head.content_type or "").partition(";")[0].strip().lower() == KIND
 
 
-def read(head: Head, body: bytes, file: str, most: int) -> Fields:
-    """``file``: the name of the field that has the file; ``most``: texts beside it. Raises UnsupportedMediaType for
-    what is not of this kind, whatever it says, and ValidationError for more texts, and for such as no form has."""
+def read(head: Head, body: bytes, file: str, most: int) -> tuple[dict[str, str], bytes]:
+    """The texts of the fields, each once, and the one file, empty where none was chosen. ``file``: the name of its
+    field; ``most``: texts beside it. Raises UnsupportedMediaType for what is not of this kind, whatever it says, and
+    ValidationError for more texts, and for such as no form has."""
     boundary = _BOUNDARY.match(head.content_type or "")
     if boundary is None or head.content_encoding not in (None, "", "identity"):
         raise UnsupportedMediaType()
@@ -64,7 +57,7 @@ def read(head: Head, body: bytes, file: str, most: int) -> Fields:
         strict_json.check(texts, "The body")
     except strict_json.Malformed as error:
         raise ValidationError(_REFUSED) from error
-    return Fields(texts, found[0] if found else b"")
+    return texts, found[0] if found else b""
 
 
 def as_text(file: bytes) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from manifest_auth.accounts import users
 from manifest_auth.errors import Refusal
@@ -21,7 +22,7 @@ from manifest_auth.http import NO_STORE, Answer, Header, cookies, public_origin,
 from manifest_auth.http.answers import HTML
 from manifest_auth.pages import asset_files, brands, languages, security, words
 from manifest_auth.pages.account import frame as words_of_account
-from manifest_auth.pages.call import Link, PageCall, View
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import entries, section_of
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.services import RequestContext
@@ -71,20 +72,6 @@ def translations(language: str) -> tuple[Translate, TranslateMany]:
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-class SignedInUser(NamedTuple):
-    """What every page may say of who is signed in. ``console``: the console's entries for them, empty for most."""
-
-    email: str
-    console: tuple[Link, ...]
-
-
-class SignedInAdmin(NamedTuple):
-    """What every page of the installation may say of its system admin. ``limited``: a second factor comes first."""
-
-    username: str
-    limited: bool
-
-
 _lock = threading.Lock()
 _environment: Environment | None = None
 _templates: dict[tuple[str, str], Template] = {}
@@ -112,14 +99,15 @@ async def render(
     text = template.render(
         view=view.model,
         brand=brand,
-        user=None if call.user is None else SignedInUser(call.user.email, entries(call.user.roles)),
-        admin=None if call.admin is None else SignedInAdmin(call.admin.username, call.admin.limited),
+        user=None if call.user is None else SimpleNamespace(email=call.user.email, console=entries(call.user.roles)),
+        admin=None if call.admin is None else SimpleNamespace(username=call.admin.username, limited=call.admin.limited),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
         _=one,
         ngettext=several,
         lang=language,
         languages=languages.LANGUAGES if forms else {},
         here=call.here,
+        said=call.said,
         request_id=ctx.request_id,
         origin=public_origin(settings),
         token_for=lambda path: security.token_for(ctx, call, path),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 from urllib.parse import quote
 
@@ -43,7 +44,8 @@ from manifest_auth.http import (
 )
 from manifest_auth.http.request import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, languages, multipart, rendering, security, step_up, words
+from manifest_auth.pages import errors, flash, languages, multipart, rendering, security, step_up, words
+from manifest_auth.pages.account.frame import SAID
 from manifest_auth.pages.call import Link, PageCall, View, found, see_other
 from manifest_auth.pages.sign_in import step
 from manifest_auth.pages.words import NoFormCookie
@@ -90,6 +92,7 @@ class _Page:
     upload: str
     upload_into: str
     form_at: str
+    said: Mapping[str, str]
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         head, settings = call.head, ctx.services.settings
@@ -213,6 +216,8 @@ class _Page:
         self, ctx: RequestContext, call: PageCall[Any], view: View, refusal: Refusal | None = None
     ) -> Answer[None]:
         view.template = view.template or self.template
+        if self.said and self.method == "GET":
+            call.said = flash.sentence(ctx, call, self.said)
         return await rendering.render(ctx, call, view, refusal)
 
 
@@ -277,13 +282,15 @@ def page(
     upload_bytes: int = 0,
     upload_into: str = "",
     form_at: str = "",
+    said: Mapping[str, str] = MappingProxyType({}),
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: of the signed-in users for whom it is; to all others it
     is not there. ``audience``: of a page without one, everyone by default. ``again``: for a POST, shows the form once
     more when it was refused. ``upload``: the field of a form that may have a file, of so many bytes at most;
     ``upload_into``: the field whose text such a file is. ``form_at``: the page that shows the form of a POST, or the
-    link to a file, where that has another address."""
+    link to a file, where that has another address. ``said``: sentences of :mod:`.flash` that a GET shows. A GET whose
+    fields may be None has none: it shows the form that a POST shows again with what was typed."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     audience = audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
@@ -293,12 +300,13 @@ def page(
         show=show,
         audience=audience,
         template=template,
-        fields=None if fields is type(None) else fields,
+        fields=None if type(None) in (fields, *get_args(fields)) else fields,
         permission=permission,
         again=again,
         upload=upload,
         upload_into=upload_into,
         form_at=form_at or path,
+        said=said,
     )
     posts = method == "POST"
     return Route(
@@ -318,7 +326,7 @@ def page(
 
 
 #: Pages of one audience, or of users with a permission.
-account_page = partial(page, audience=Audience.SIGNED_IN)
+account_page = partial(page, audience=Audience.SIGNED_IN, said=SAID)
 admin_page = partial(page, audience=Audience.SYSTEM_ADMIN)
 settings_page = partial(page, permission=Permission.SETTINGS_MANAGE)
 users_page = partial(page, permission=Permission.USERS_MANAGE)

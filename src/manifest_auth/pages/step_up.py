@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
-
-import msgspec
 
 from manifest_auth.accounts.admins import second_factor
 from manifest_auth.errors import InvalidCredentials, ValidationError
@@ -46,14 +45,6 @@ PASSWORD, OTP = "proofPassword", "proofOtp"
 _SECRET = re.compile("code|otp|password|.*(Otp|Password)")  # such a field is entered again, never sent back
 
 
-class ProveView(msgspec.Struct, frozen=True):
-    """``fields``: names and values that wait; ``action``: where they go; ``back``: the page without them."""
-
-    action: str
-    fields: tuple[tuple[str, str], ...]
-    asks_code: bool
-
-
 def proof_of(texts: dict[str, str]) -> AdminProof:
     """Takes the proof out of ``texts``, the fields of the submitted form; the others stay there."""
     password, otp = texts.pop(PASSWORD, None), texts.pop(OTP, None)
@@ -89,5 +80,5 @@ async def proof_view(ctx: RequestContext, call: PageCall[Any]) -> View:
     assert call.proof is not None
     me = ctx.admin.admin_id
     asks_code = await ctx.services.store.read(lambda unit: second_factor.is_enrolled(unit, me))
-    model = ProveView(call.here, tuple(call.proof.others.items()), asks_code)
+    model = SimpleNamespace(action=call.here, fields=tuple(call.proof.others.items()), asks_code=asks_code)
     return View(model, status=403, template=TEMPLATE)

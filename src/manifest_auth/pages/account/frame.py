@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import NamedTuple
 
-import msgspec
-
-from manifest_auth.pages import brands, flash
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages import brands
+from manifest_auth.pages.call import View
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession
 from manifest_auth.sessions.sessions import ways_of
-from manifest_auth.store import TenantUnit
 from manifest_auth.text.languages import marked as _
 
 
@@ -89,17 +86,6 @@ def method(name: str) -> str:
     return METHODS.get(name, name)
 
 
-class AccountView(msgspec.Struct, frozen=True, kw_only=True):
-    """``said``: what was done just before, a message of the catalogue; empty for nothing."""
-
-    said: str = ""
-
-
-async def shown(ctx: RequestContext, work: Callable[[TenantUnit], AccountView]) -> View:
-    """A page of the signed-in user. ``work``: makes its model, in the same read as the client's looks."""
-    return await ctx.store.read(lambda unit: View(work(unit), brand=brands.of_unit(unit)))
-
-
-def just_done(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """The sentence about the change that led to this page, for :attr:`AccountView.said`; empty: none did."""
-    return flash.sentence(ctx, call, SAID)
+def own(ctx: RequestContext, template: str = "", **members: object) -> View:
+    """A page of the signed-in user. ``members``: what its template reads as ``view``."""
+    return View(SimpleNamespace(**members), template=template, brand=brands.of_user(ctx.user))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 
 import msgspec
 from msgspec.structs import replace
@@ -17,7 +18,6 @@ from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, languages
 from manifest_auth.pages.account import frame
-from manifest_auth.pages.account.frame import AccountView, RoleWords, shown
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import account_page
 from manifest_auth.permissions import Role, roles_of
@@ -47,34 +47,6 @@ class EventView(msgspec.Struct, frozen=True):
     times: int = 1
     reason: str = ""
     codes_left: int | None = None
-
-
-class HomeView(AccountView, frozen=True, kw_only=True):
-    """``name``: empty for a user without one. Times in milliseconds since 1970, 0 for never. ``since``: of what is
-    listed; ``is_all``: nothing was left out; ``failed``: how many of
-    the events may be someone else's doing; ``pending``: an address that waits to be confirmed;
-    ``methods``: of second factors that may be set up."""
-
-    name: str
-    email: str
-    title: str
-    client: str
-    roles: tuple[RoleWords, ...]
-    since: int
-    is_all: bool
-    events: tuple[EventView, ...]
-    failed: int
-    pending: str
-    password_is_due: bool
-    has_password: bool
-    password_changed_at: int
-    sessions: int
-    identities: int
-    has_app: bool
-    has_passkey: bool
-    factor_due_at: int
-    methods: tuple[str, ...]
-    language: str
 
 
 def _event(one: Happened, own: str, managers: Mapping[str, str], codes_left: int) -> EventView:
@@ -113,7 +85,7 @@ def _together(events: Iterable[EventView]) -> tuple[EventView, ...]:
 
 async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     since = await audit_views.look(ctx)
-    return await shown(ctx, lambda unit: _view(unit, ctx, since))
+    return await brands.shown(ctx, lambda unit: _view(unit, ctx, since))
 
 
 def _managers(unit: TenantUnit, events: Iterable[Happened], own: int) -> dict[str, str]:
@@ -123,12 +95,12 @@ def _managers(unit: TenantUnit, events: Iterable[Happened], own: int) -> dict[st
     return {f"user:{user.id}": user.email for user in users.get_many(unit, ids)} if ids else {}
 
 
-def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeView:
+def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> SimpleNamespace:
     user, me = users.get(unit, ctx.user.user_id), ctx.user
     before = (since.since, Event.SIGNED_IN.value)  # the sign-in of the last time itself is nothing new
     managers, left = _managers(unit, since.events, me.user_id), one_time_codes.codes_left(unit, user.id)
     events = _together(_event(one, me.actor, managers, left) for one in since.events if (one.at, one.event) != before)
-    return HomeView(
+    return SimpleNamespace(
         name=user.full_name,
         email=user.email,
         title=user.title,

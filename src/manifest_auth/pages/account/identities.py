@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
@@ -10,12 +11,10 @@ from msgspec import Meta
 from manifest_auth.accounts import users
 from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.pages import brands, flash
-from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import step
 from manifest_auth.pages.sign_in.step import State, StateQuery
-from manifest_auth.providers.identities import IdentityData
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.sign_in.identities import begin_linking, offered
@@ -31,10 +30,6 @@ _IDENTITIES = "/account/identities"
 PROVIDER_PATH = f"{_IDENTITIES}/provider"
 
 
-class ToProviderView(msgspec.Struct, frozen=True):
-    address: str
-
-
 def to_provider(ctx: RequestContext, call: PageCall[Any], started: SignInStart) -> Answer[None]:
     """The browser leaves for the provider, bound to what was begun there."""
     begun, settings = started.begun, ctx.services.settings
@@ -47,7 +42,7 @@ async def _to_provider_page(ctx: RequestContext, call: PageCall[StateQuery]) -> 
     state = await step.unseal_state(ctx, _of_this(call), call.fields.s)
     if state is None:
         return see_other(_IDENTITIES)
-    return View(ToProviderView(state.return_to), brand=brands.of_user(ctx.user))
+    return View(state.return_to, brand=brands.of_user(ctx.user))
 
 
 def _of_this(call: PageCall[Any]) -> str:
@@ -67,45 +62,19 @@ class ChangeForm(msgspec.Struct, frozen=True):
     unlink: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
-class OfferView(msgspec.Struct, frozen=True):
-    name: str
-    provider: str
-    kind: str
-
-
-class IdentitiesView(AccountView, frozen=True, kw_only=True):
-    """``new_since``: identities that were linked later are new; ``offers``: providers at which the
-    user has no identity yet; ``has_password``: beside all that is listed."""
-
-    identities: list[tuple[IdentityData, str]]
-    new_since: str
-    offers: tuple[OfferView, ...]
-    has_password: bool
-
-
-def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesView:
+def _view(unit: TenantUnit, ctx: RequestContext) -> SimpleNamespace:
     own = identities.own(unit, ctx)
     linked = {row.provider for row, _why in own}
-    return IdentitiesView(
-        said=done,
+    return SimpleNamespace(
         identities=own,
         new_since=when(ctx.now - _NEW_MS),
-        offers=tuple(
-            OfferView(one.name, one.display_name or one.name, one.kind)
-            for one in offered(unit)
-            if one.name not in linked
-        ),
+        offers=[one for one in offered(unit) if one.name not in linked],
         has_password=users.get(unit, ctx.user.user_id).password_hash is not None,
     )
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done = just_done(ctx, call)
-    return await shown(ctx, lambda unit: _view(unit, ctx, done))
-
-
-async def _again(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
-    return await shown(ctx, lambda unit: _view(unit, ctx))
+    return await brands.shown(ctx, lambda unit: _view(unit, ctx))
 
 
 async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Answer[None]:
@@ -121,5 +90,5 @@ async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Ans
 ROUTES = (
     account_page("GET", PROVIDER_PATH, _to_provider_page, "account/leaving.html", "On to the provider"),
     account_page("GET", PATH, _show, TEMPLATE, "One's identities at providers"),
-    account_page("POST", PATH, _change, TEMPLATE, "Link another, or unlink one", again=_again),
+    account_page("POST", PATH, _change, TEMPLATE, "Link another, or unlink one", again=_show),
 )

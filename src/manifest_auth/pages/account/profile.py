@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Literal
 
 import msgspec
 
@@ -10,12 +11,10 @@ from manifest_auth import tenants
 from manifest_auth.accounts import accounts, email_changes, users
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, languages
-from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import account_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import badge, completion, email_change, session_lifecycle
-from manifest_auth.sign_in.badge import OwnBadge
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.languages import Language
@@ -32,22 +31,14 @@ class ProfileForm(msgspec.Struct, frozen=True, rename="camel"):
     details: Details
 
 
-class ProfileView(AccountView, frozen=True, kw_only=True):
-    details: Details
+async def _show_profile(ctx: RequestContext, call: PageCall[ProfileForm | None]) -> View | Answer[None]:
+    typed = call.fields
 
-
-async def _show_profile(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done = just_done(ctx, call)
-
-    def work(unit: TenantUnit) -> ProfileView:
+    def work(unit: TenantUnit) -> Details:
         user = users.get(unit, ctx.user.user_id)
-        return ProfileView(said=done, details={name: getattr(user, name) for name in users.OWN})
+        return typed.details if typed else {name: getattr(user, name) for name in users.OWN}
 
-    return await shown(ctx, work)
-
-
-async def _again_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
-    return await shown(ctx, lambda unit: ProfileView(details=call.fields.details))
+    return await brands.shown(ctx, work)
 
 
 async def _save_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
@@ -64,41 +55,22 @@ class EmailForm(msgspec.Struct, frozen=True, rename="camel"):
     current_password: str = ""
 
 
-class EmailView(AccountView, frozen=True, kw_only=True):
-    """``is_proved``: a link in an e-mail to it was followed; ``pending``: the address that waits to be confirmed, until
-    ``until`` (milliseconds since 1970); ``why_not``: why no other can be asked for, a message of the catalogue, empty
-    where one can; ``typed``: what was asked for before."""
-
-    email: str
-    is_proved: bool
-    pending: str
-    until: int
-    why_not: str
-    typed: str = ""
-
-
-def _email_view(unit: TenantUnit, ctx: RequestContext, done: str = "", typed: str = "") -> EmailView:
+def _email_view(unit: TenantUnit, ctx: RequestContext, typed: EmailForm | None) -> SimpleNamespace:
     user = users.get(unit, ctx.user.user_id)
     waiting = email_changes.pending_rows(unit, [user.id]).get(user.id)
     pending = waiting if waiting is not None and waiting.is_pending(ctx.now) else None
-    return EmailView(
-        said=done,
+    return SimpleNamespace(
         email=user.email,
         is_proved=user.email_proved_at is not None,
         pending=pending.new_email if pending else "",
         until=pending.expires_at if pending else 0,
         why_not=email_change.why_not(ctx, user),
-        typed=typed,
+        typed=typed.new_email if typed else "",
     )
 
 
-async def _show_email(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done = just_done(ctx, call)
-    return await shown(ctx, lambda unit: _email_view(unit, ctx, done))
-
-
-async def _again_email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
-    return await shown(ctx, lambda unit: _email_view(unit, ctx, typed=call.fields.new_email))
+async def _show_email(ctx: RequestContext, call: PageCall[EmailForm | None]) -> View | Answer[None]:
+    return await brands.shown(ctx, lambda unit: _email_view(unit, ctx, call.fields))
 
 
 async def _ask(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
@@ -118,23 +90,8 @@ class LanguageForm(msgspec.Struct, frozen=True):
     language: Language | Literal[""] = ""
 
 
-class LanguageView(AccountView, frozen=True, kw_only=True):
-    language: str
-
-
-async def _language_view(ctx: RequestContext, done: str = "") -> View:
-    def work(unit: TenantUnit) -> LanguageView:
-        return LanguageView(said=done, language=users.get(unit, ctx.user.user_id).language or "")
-
-    return await shown(ctx, work)
-
-
 async def _show_language(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _language_view(ctx, just_done(ctx, call))
-
-
-async def _again_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
-    return await _language_view(ctx)
+    return await brands.shown(ctx, lambda unit: users.get(unit, ctx.user.user_id).language or "")
 
 
 async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
@@ -156,27 +113,13 @@ class PasswordForm(msgspec.Struct, frozen=True, rename="camel"):
     new_password: str = ""
 
 
-class PasswordView(AccountView, frozen=True, kw_only=True):
-    """``has_password``: and signs in with it; ``min_length``, ``character_classes``, ``history``: of the client's
-    rules; ``changed_at``: milliseconds since 1970, 0 for never; ``is_due``: it is older than the client wants."""
-
-    email: str
-    has_password: bool
-    min_length: int
-    character_classes: int
-    history: int
-    changed_at: int
-    is_due: bool
-
-
-async def _password_view(ctx: RequestContext, done: str = "") -> View:
+async def _show_password(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     settings = ctx.user.tenant_settings
     own = tenants.settings_of(settings)
 
-    def work(unit: TenantUnit) -> PasswordView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         user = users.get(unit, ctx.user.user_id)
-        return PasswordView(
-            said=done,
+        return SimpleNamespace(
             email=user.email,
             has_password=user.password_hash is not None and own.password_sign_in,
             min_length=tenants.password_rules(own, user.factors).min_length,
@@ -186,15 +129,7 @@ async def _password_view(ctx: RequestContext, done: str = "") -> View:
             is_due=completion.password_is_due(user, settings, ctx.now),
         )
 
-    return await shown(ctx, work)
-
-
-async def _show_password(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _password_view(ctx, just_done(ctx, call))
-
-
-async def _again_password(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
-    return await _password_view(ctx)
+    return await brands.shown(ctx, work)
 
 
 async def _change_password(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | Answer[None]:
@@ -212,25 +147,8 @@ class PinForm(msgspec.Struct, frozen=True):
     pin: str = ""
 
 
-class OwnBadgeView(AccountView, frozen=True, kw_only=True):
-    """``may``: the client and the user's roles allow it."""
-
-    may: bool
-    own: OwnBadge
-
-
 async def _show_pin(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _pin_view(ctx, just_done(ctx, call))
-
-
-async def _again_pin(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
-    return await _pin_view(ctx)
-
-
-async def _pin_view(ctx: RequestContext, done: str = "") -> View:
-    found = await badge.look_at_own(ctx)
-    view = OwnBadgeView(said=done, may=found.is_on and found.has_role, own=found)
-    return View(view, brand=brands.of_user(ctx.user))
+    return View(await badge.look_at_own(ctx), brand=brands.of_user(ctx.user))
 
 
 async def _set(ctx: RequestContext, call: PageCall[PinForm]) -> View | Answer[None]:
@@ -241,11 +159,11 @@ async def _set(ctx: RequestContext, call: PageCall[PinForm]) -> View | Answer[No
 
 ROUTES = (
     account_page("GET", PROFILE_PATH, _show_profile, PROFILE_TEMPLATE, "One's names and title"),
-    account_page("POST", PROFILE_PATH, _save_profile, PROFILE_TEMPLATE, "Change them", again=_again_profile),
+    account_page("POST", PROFILE_PATH, _save_profile, PROFILE_TEMPLATE, "Change them", again=_show_profile),
     account_page("GET", EMAIL_PATH, _show_email, EMAIL_TEMPLATE, "One's e-mail address"),
-    account_page("POST", EMAIL_PATH, _ask, EMAIL_TEMPLATE, "Ask for another", again=_again_email),
+    account_page("POST", EMAIL_PATH, _ask, EMAIL_TEMPLATE, "Ask for another", again=_show_email),
     account_page("GET", LANGUAGE_PATH, _show_language, LANGUAGE_TEMPLATE, "One's language"),
-    account_page("POST", LANGUAGE_PATH, _save_language, LANGUAGE_TEMPLATE, "Choose it", again=_again_language),
+    account_page("POST", LANGUAGE_PATH, _save_language, LANGUAGE_TEMPLATE, "Choose it", again=_show_language),
     account_page("GET", PATH, _show_password, TEMPLATE, "One's password"),
     account_page(
         "POST",
@@ -253,8 +171,8 @@ ROUTES = (
         _change_password,
         TEMPLATE,
         "Change it; ends the other sessions",
-        again=_again_password,
+        again=_show_password,
     ),
     account_page("GET", PIN_PATH, _show_pin, PIN_TEMPLATE, "One's badges and PIN"),
-    account_page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set the PIN", again=_again_pin),
+    account_page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set the PIN", again=_show_pin),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -17,8 +18,7 @@ from manifest_auth.pages.account import identities
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import start
-from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code, OtherWay
-from manifest_auth.providers import Provider
+from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.second_factor.gate import Answer as Given
@@ -49,20 +49,6 @@ class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
     provider: Annotated[str, Meta(max_length=63)] = ""
 
 
-class ProofView(msgspec.Struct, frozen=True):
-    """``way``: by which the proof is asked for; ``others``: ways in its place; ``needs_password``: beside a code;
-    ``options``: of a passkey, as JSON; ``code_follows``: after the provider."""
-
-    email: str
-    return_to: str
-    way: Way
-    others: tuple[OtherWay, ...]
-    needs_password: bool
-    options: str
-    providers: list[Provider]
-    code_follows: bool
-
-
 async def _ways(ctx: RequestContext, caller: Principal) -> list[Way]:
     """What can prove the caller here, the easiest first. A provider comes before a code that needs it."""
     wanted = await reauthentication.ways(ctx)
@@ -86,11 +72,11 @@ async def _view(ctx: RequestContext, call: PageCall[Any], return_to: str, asked:
     way = next((one for one in ways if one == asked), ways[0])
     call.here = way_there.address(back, way)
     is_code = way in ("otp", "recoveryCode")
-    view = ProofView(
+    view = SimpleNamespace(
         email=caller.email,
         return_to=back,
         way=way,
-        others=tuple(OtherWay(one, way_there.address(back, one)) for one in ways if one != way),
+        others=tuple((one, way_there.address(back, one)) for one in ways if one != way),
         needs_password=way == "password" or (is_code and not step_up.has_recent_first(caller, ctx.now)),
         options=start.passkey_json(await reauthentication.options(ctx)) if way == "passkey" else "",
         providers=await reauthentication.at_providers(ctx) if way == "provider" else [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,7 +13,6 @@ from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, rendering
-from manifest_auth.pages.account.frame import AccountView, just_done
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import start
@@ -20,7 +20,6 @@ from manifest_auth.pages.sign_in.second_factor import ENROL_WRONG
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import enrollment
-from manifest_auth.sign_in.second_factor.enrollment import Own, TotpSecretData
 from manifest_auth.text import fields
 
 # New recovery codes on a page of the account, shown in the answer that makes them and never again.
@@ -29,16 +28,9 @@ from manifest_auth.text import fields
 NEW_TEMPLATE = "account/new_codes.html"
 
 
-class NewCodesView(AccountView, frozen=True, kw_only=True):
-    """``next``: the page that comes after."""
-
-    codes: tuple[str, ...]
-    next: str
-
-
 def codes_of(ctx: RequestContext, codes: Sequence[str], then: str) -> View:
     """The page with the codes; no redirect comes before it. ``then``: where it leads."""
-    return View(NewCodesView(codes=tuple(codes), next=then), template=NEW_TEMPLATE, brand=brands.of_user(ctx.user))
+    return View(SimpleNamespace(codes=tuple(codes), next=then), template=NEW_TEMPLATE, brand=brands.of_user(ctx.user))
 
 
 FACTOR_PATH = "/account/second-factor"
@@ -59,29 +51,18 @@ class FactorForm(msgspec.Struct, frozen=True):
     otp: Annotated[str, Meta(max_length=64)] = ""
 
 
-class FactorsView(AccountView, frozen=True, kw_only=True):
-    own: Own
-
-
-class AppView(AccountView, frozen=True, kw_only=True):
-    email: str
-    key: TotpSecretData
-    replaces: bool
-
-
 async def _show_factor(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
     if call.fields.way == "app":
         return await _app(ctx, call)
-    return await _overview(ctx, just_done(ctx, call))
+    return await _overview(ctx)
 
 
 async def _again_factor(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
     return await _app(ctx, call) if call.fields.act == "confirm" else await _overview(ctx)
 
 
-async def _overview(ctx: RequestContext, done: str = "") -> View:
-    view = FactorsView(said=done, own=await enrollment.look_at_factors(ctx))
-    return View(view, brand=brands.of_user(ctx.user))
+async def _overview(ctx: RequestContext) -> View:
+    return View(await enrollment.look_at_factors(ctx), brand=brands.of_user(ctx.user))
 
 
 async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
@@ -90,7 +71,7 @@ async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
         return see_other(FACTOR_PATH)
     call.here = _WAITING
     key = await rendering.app_key(waiting.secret, waiting.uri, call.language)
-    view = AppView(email=ctx.user.email, key=key, replaces=found.totp is not None)
+    view = SimpleNamespace(email=ctx.user.email, key=key, replaces=found.totp is not None)
     return View(view, template=APP, brand=brands.of_user(ctx.user))
 
 
@@ -145,33 +126,11 @@ class PasskeyForm(msgspec.Struct, frozen=True):
     credential: start.Credential = ""
 
 
-class PasskeysView(AccountView, frozen=True, kw_only=True):
-    """``is_off``: browsers make none at this address; ``accepted``: those that work, for the browser, as JSON; empty
-    for nothing to say."""
-
-    own: Own
-    is_off: bool
-    accepted: str
-    most: int = passkey_rows.MOST
-
-
-class AddView(AccountView, frozen=True, kw_only=True):
-    """``options``: for the browser, as JSON."""
-
-    name: str
-    options: str
-
-
-class RenameView(AccountView, frozen=True, kw_only=True):
-    id: str
-    name: str
-
-
 async def _show(ctx: RequestContext, call: PageCall[PasskeysQuery]) -> View | Answer[None]:
     asked = call.fields
     if asked.way == "new":
         return await _add_page(ctx, call)
-    return await _rename_page(ctx, call, asked.rename) if asked.rename else await _list(ctx, just_done(ctx, call))
+    return await _rename_page(ctx, call, asked.rename) if asked.rename else await _list(ctx)
 
 
 async def _again(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Answer[None]:
@@ -181,13 +140,13 @@ async def _again(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Ans
     return await _rename_page(ctx, call, form.id, form.name) if form.act == "rename" else await _list(ctx)
 
 
-async def _list(ctx: RequestContext, done: str = "") -> View:
+async def _list(ctx: RequestContext) -> View:
     found, accepted = await enrollment.look_at_factors(ctx), await enrollment.accepted_passkeys(ctx)
-    view = PasskeysView(
-        said=done,
+    view = SimpleNamespace(
         own=found,
         is_off=bool(why_no_passkeys(ctx.services.settings)),
         accepted=start.passkey_json(accepted) if accepted is not None else "",
+        most=passkey_rows.MOST,
     )
     return View(view, brand=brands.of_user(ctx.user))
 
@@ -195,7 +154,7 @@ async def _list(ctx: RequestContext, done: str = "") -> View:
 async def _add_page(ctx: RequestContext, call: PageCall[Any], name: str = "") -> View:
     """Raises as :func:`manifest_auth.sign_in.second_factor.enrollment.begin_passkey`."""
     call.here = f"{PATH}?way=new"
-    view = AddView(name=name, options=start.passkey_json(await enrollment.begin_passkey(ctx)))
+    view = SimpleNamespace(name=name, options=start.passkey_json(await enrollment.begin_passkey(ctx)))
     return View(view, template=ADD, brand=brands.of_user(ctx.user))
 
 
@@ -206,7 +165,7 @@ async def _rename_page(
     if row is None:
         return see_other(PATH)
     call.here = f"{PATH}?rename={row.id}"
-    view = RenameView(id=row.id, name=row.name if typed is None else typed)
+    view = SimpleNamespace(id=row.id, name=row.name if typed is None else typed)
     return View(view, template=RENAME, brand=brands.of_user(ctx.user))
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from types import SimpleNamespace
 
 import msgspec
 
 from manifest_auth import tenants
 from manifest_auth.accounts import shared_devices
-from manifest_auth.accounts.factors.trusted_browsers import TrustedData
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, session_cookie
-from manifest_auth.pages import flash
-from manifest_auth.pages.account.frame import AccountView, just_done, shown
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import ListedSession, SessionOver
+from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.store import TenantUnit
@@ -33,28 +31,12 @@ class EndSessionForm(msgspec.Struct, frozen=True):
     id: fields.TypedToken = ""
 
 
-class SessionsView(AccountView, frozen=True, kw_only=True):
-    """``this``: None where it is not among the newest ``most``, which are listed."""
-
-    this: ListedSession | None
-    others: list[ListedSession]
-    most: int = session_lifecycle.LIST_LIMIT
-
-
-async def _sessions_list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> View:
+async def _show_sessions(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     listed, own = await session_lifecycle.list_sessions(ctx), ctx.user.session_id
     this = next((one for one in listed if one.id == own), None)
     others = sorted((one for one in listed if one.id != own), key=lambda one: -one.last_used_at)
-    view = SessionsView(said=done, this=this, others=others)
-    return await shown(ctx, lambda unit: view)
-
-
-async def _show_sessions(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _sessions_list(ctx, call, just_done(ctx, call))
-
-
-async def _again_sessions(ctx: RequestContext, call: PageCall[EndSessionForm]) -> View | Answer[None]:
-    return await _sessions_list(ctx, call)
+    view = SimpleNamespace(this=this, others=others, most=session_lifecycle.LIST_LIMIT)
+    return await brands.shown(ctx, lambda unit: view)
 
 
 async def _end_sessions(ctx: RequestContext, call: PageCall[EndSessionForm]) -> View | Answer[None]:
@@ -81,25 +63,12 @@ class EndDeviceForm(msgspec.Struct, frozen=True):
     session: Id = ""
 
 
-class DevicesView(AccountView, frozen=True, kw_only=True):
-    """``apps``: names of device apps by id; ``days``: for how long the client lets a browser be trusted; 0: it does
-    not. ``may_pair``: the client lets devices in by scanning; ``by_code``: by the code that they show."""
-
-    devices: list[ListedSession]
-    apps: dict[str, str]
-    may_pair: bool
-    by_code: bool
-    browsers: list[TrustedData]
-    days: int
-
-
-async def _devices_list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> View:
+async def _show_devices(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     found, rows = await enrollment.look_at_factors(ctx), await session_lifecycle.list_sessions(ctx)
     settings = tenants.settings_of(ctx.user.tenant_settings)
 
-    def work(unit: TenantUnit) -> DevicesView:
-        return DevicesView(
-            said=done,
+    def work(unit: TenantUnit) -> SimpleNamespace:
+        return SimpleNamespace(
             devices=[row for row in rows if row.app_id is not None],
             apps=shared_devices.app_names(unit),
             may_pair=settings.pairing.scan,
@@ -108,15 +77,7 @@ async def _devices_list(ctx: RequestContext, call: PageCall[Any], done: str = ""
             days=settings.second_factor.trusted_days,
         )
 
-    return await shown(ctx, work)
-
-
-async def _show_devices(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _devices_list(ctx, call, just_done(ctx, call))
-
-
-async def _again_devices(ctx: RequestContext, call: PageCall[EndDeviceForm]) -> View | Answer[None]:
-    return await _devices_list(ctx, call)
+    return await brands.shown(ctx, work)
 
 
 async def _end_devices(ctx: RequestContext, call: PageCall[EndDeviceForm]) -> View | Answer[None]:
@@ -133,7 +94,7 @@ async def _end_devices(ctx: RequestContext, call: PageCall[EndDeviceForm]) -> Vi
 ROUTES = (
     account_page("GET", SESSIONS_PATH, _show_sessions, SESSIONS_TEMPLATE, "Where one is signed in"),
     account_page(
-        "POST", SESSIONS_PATH, _end_sessions, SESSIONS_TEMPLATE, "End one session, or all others", again=_again_sessions
+        "POST", SESSIONS_PATH, _end_sessions, SESSIONS_TEMPLATE, "End one session, or all others", again=_show_sessions
     ),
     account_page("GET", DEVICES_PATH, _show_devices, DEVICES_TEMPLATE, "One's devices, and browsers that one trusts"),
     account_page(
@@ -142,6 +103,6 @@ ROUTES = (
         _end_devices,
         DEVICES_TEMPLATE,
         "Sign a device out; end the trust of one browser, or of all",
-        again=_again_devices,
+        again=_show_devices,
     ),
 )

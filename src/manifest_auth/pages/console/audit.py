@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from manifest_auth.audit.chains import Link
 from manifest_auth.clients import audit_views
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
+from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, found
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
@@ -69,17 +71,6 @@ class SentencePart(msgspec.Struct, frozen=True):
     strong: bool = False
 
 
-class AuditEventView(msgspec.Struct, frozen=True):
-    """An event. ``link``: as stored, its time 0 where its row is damaged; ``facts``: names and values of its
-    details."""
-
-    link: Link
-    area: str
-    is_bad: bool
-    parts: tuple[SentencePart, ...]
-    facts: tuple[tuple[str, str], ...]
-
-
 class Names:
     """Who and what events name, as of now."""
 
@@ -125,16 +116,17 @@ class Names:
         )
 
 
-def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[AuditEventView, ...]:
-    """Events of the unit's client, with the names of those who are in them."""
+def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[SimpleNamespace, ...]:
+    """Events of the unit's client, with the names of those who are in them. ``link``: as stored, its time 0 where its
+    row is damaged; ``facts``: names and values of its details."""
     links = [audit.readable(one.link).link for one in found]
     names = Names(unit, links)
     return tuple(_event_view(link, names) for link in links)
 
 
-def _event_view(link: Link, names: Names) -> AuditEventView:
+def _event_view(link: Link, names: Names) -> SimpleNamespace:
     detail, event = orjson.loads(link.detail), about(link.event)
-    return AuditEventView(
+    return SimpleNamespace(
         link=link,
         area=event.area,
         is_bad=event.is_bad,
@@ -204,23 +196,6 @@ class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
     format: Annotated[str, Meta(max_length=10)] = ""
 
 
-class TrailView(msgspec.Struct, frozen=True):
-    """``is_a_day``: no days were asked for, and the last 24 hours are shown; ``is_all``: every day is. ``problem``:
-    a field and what is wrong with it, both empty for nothing. Addresses are empty for none."""
-
-    events: tuple[AuditEventView, ...]
-    query: TrailQuery
-    kinds: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
-    is_a_day: bool
-    is_all: bool
-    problems: tuple[tuple[str, str], ...]
-    all: str
-    first: str
-    next: str
-    csv: str
-    jsonl: str
-
-
 def _kinds() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     by_area: dict[str, list[tuple[str, str]]] = {}
     for event in Event:
@@ -264,9 +239,9 @@ async def _view(
 ) -> View:
     chosen = {"event": asked.event, "person": asked.person, "from": asked.since, "to": asked.until}
     kinds = _kinds()
-    return await frame.shown(
+    return await brands.shown(
         ctx,
-        lambda unit: TrailView(
+        lambda unit: SimpleNamespace(
             events=event_views(unit, list(events)),
             query=asked,
             kinds=kinds,

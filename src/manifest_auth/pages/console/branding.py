@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import msgspec
 
@@ -12,9 +13,8 @@ from manifest_auth.clients import client_settings
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Answer
 from manifest_auth.http.answers import JSON
-from manifest_auth.pages import flash
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -63,35 +63,17 @@ class Sample(msgspec.Struct, frozen=True):
 _USUAL = Sample(Look("#3346c9", "#ffffff", "#3346c9"), Look("#a9b6ff", "#11131f", "#a9b6ff"))
 
 
-class BrandingView(msgspec.Struct, frozen=True):
-    """``sample``: of the colour that is typed; the product's own where that is none."""
-
-    form: BrandingForm
-    client: str
-    logo: str
-    width: int
-    height: int
-    sample: Sample
-    is_preview: bool = False
-    done: str = ""
-
-
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done = flash.sentence(ctx, call, DONE)
-    return await frame.shown(ctx, lambda unit: _view(unit, None, done=done))
-
-
-async def _again(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | Answer[None]:
+async def _show(ctx: RequestContext, call: PageCall[BrandingForm | None]) -> View | Answer[None]:
     typed = call.fields if call.fields is not None and call.fields.act in ("save", "preview") else None
-    return await frame.shown(ctx, lambda unit: _view(unit, typed))
+    return await brands.shown(ctx, lambda unit: _view(unit, typed))
 
 
-def _view(unit: TenantUnit, typed: BrandingForm | None, *, done: str = "", is_preview: bool = False) -> BrandingView:
+def _view(unit: TenantUnit, typed: BrandingForm | None, *, is_preview: bool = False) -> SimpleNamespace:
     tenant = tenants.get(unit, unit.tenant_id)
     brand, stored = client_settings.brand_of(unit, tenant), tenants.settings_of(tenant.settings).branding
     form = typed or BrandingForm(name=stored.name, accent=stored.accent)
     accent = form.accent.strip().lower()
-    return BrandingView(
+    return SimpleNamespace(
         form=form,
         client=tenant.name,
         logo=brand.logo or "",
@@ -99,7 +81,6 @@ def _view(unit: TenantUnit, typed: BrandingForm | None, *, done: str = "", is_pr
         height=brand.height,
         sample=_sample(accent),
         is_preview=is_preview,
-        done=done,
     )
 
 
@@ -138,12 +119,12 @@ async def _save(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
 
 
 async def _preview(ctx: RequestContext, call: PageCall[BrandingForm]) -> View:
-    def work(unit: TenantUnit) -> BrandingView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         stored = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
         client_settings.checked(unit, ctx, stored, _change(call.fields))
         return _view(unit, call.fields, is_preview=True)
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _put_logo(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
@@ -169,14 +150,14 @@ ROUTES = (
     settings_page(
         "GET", f"{PATH}/colours", _colours, "", "How pages show a colour, for the preview while it is chosen"
     ),
-    settings_page("GET", PATH, _show, _TEMPLATE, "Name, colour and logo of a client's pages"),
+    settings_page("GET", PATH, _show, _TEMPLATE, "Name, colour and logo of a client's pages", said=DONE),
     settings_page(
         "POST",
         PATH,
         _act,
         _TEMPLATE,
         "Preview or change what a client's pages look like",
-        again=_again,
+        again=_show,
         upload="logo",
         upload_bytes=MOST_BYTES,
     ),

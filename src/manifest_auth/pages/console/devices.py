@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated, Any, Literal
+from types import SimpleNamespace
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts import badges, shared_devices, users
-from manifest_auth.accounts.badges import Badge, BadgePinData, NewBadge
-from manifest_auth.accounts.shared_devices import (
-    DeviceAppData,
-    EnrolmentData,
-    NewEnrolment,
-    SharedDeviceData,
-    seen_after,
-)
+from manifest_auth.accounts.badges import NewBadge
+from manifest_auth.accounts.shared_devices import NewEnrolment, seen_after
 from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import flash, rendering, step_up
+from manifest_auth.pages import brands, flash, rendering, step_up
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import settings_page, users_page
@@ -44,23 +39,11 @@ class AppForm(msgspec.Struct, frozen=True):
     name: Annotated[str, Meta(max_length=200)] = ""
 
 
-class AppsView(msgspec.Struct, frozen=True):
-    apps: list[DeviceAppData]
-    done: str
-    name: str = ""
-    most: int = shared_devices.MOST_APPS
-
-
-async def _apps_view(ctx: RequestContext, call: PageCall[Any], done: str = "", name: str = "") -> View:
-    return await frame.shown(ctx, lambda unit: AppsView(shared_devices.list_apps(unit), done, name))
-
-
-async def _show_apps(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _apps_view(ctx, call, flash.sentence(ctx, call, APPS_DONE))
-
-
-async def _again_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
-    return await _apps_view(ctx, call, name=call.fields.name)
+async def _show_apps(ctx: RequestContext, call: PageCall[AppForm | None]) -> View | Answer[None]:
+    name = call.fields.name if call.fields else ""
+    return await brands.shown(
+        ctx, lambda unit: SimpleNamespace(apps=shared_devices.list_apps(unit), name=name, most=shared_devices.MOST_APPS)
+    )
 
 
 async def _act_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
@@ -96,43 +79,14 @@ class BadgeForm(msgspec.Struct, frozen=True):
     id: fields.TypedToken = ""
 
 
-class BadgeView(msgspec.Struct, frozen=True, kw_only=True):
-    """``why_not``: why nothing is issued, empty where something is; ``own_pin``: what is known of the
-    user's; ``made``: a new one, shown this once."""
-
-    path: str
-    user_path: str
-    name: str
-    why_not: str
-    badges: list[Badge]
-    own_pin: BadgePinData | None
-    made: TemporaryPinData | None = None
-    done: str = ""
-
-
-class PrintView(msgspec.Struct, frozen=True):
-    """A badge to print: it shows no name. ``code``: markup. Time in milliseconds."""
-
-    back: str
-    kind: str
-    ends_at: int
-    code: str
-
-
 async def _show_badge(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _badge_view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, BADGE_DONE))
-
-
-async def _again_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | Answer[None]:
     return await _badge_view(ctx, frame.number_in(call))
 
 
-async def _badge_view(
-    ctx: RequestContext, user_id: int, *, done: str = "", made: TemporaryPinData | None = None
-) -> View:
-    def work(unit: TenantUnit) -> BadgeView:
+async def _badge_view(ctx: RequestContext, user_id: int, *, made: TemporaryPinData | None = None) -> View:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         found, user = badges.look(unit, ctx, user_id), users.get(unit, user_id)
-        return BadgeView(
+        return SimpleNamespace(
             path=BADGE_PATH.format(id=user.id),
             user_path=f"/console/users/{user.id}",
             name=user.full_name or user.email,
@@ -140,10 +94,9 @@ async def _badge_view(
             badges=found.badges,
             own_pin=found.pin,
             made=made,
-            done=done,
         )
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | Answer[None]:
@@ -165,8 +118,10 @@ async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
 
     made = await ctx.store.write(work)
     drawn = await rendering.qr_code(made.text, "QR code of the badge")
-    shown = PrintView(BADGE_PATH.format(id=user_id), made.badge.kind, made.badge.ends_at, drawn)
-    found = await frame.shown(ctx, lambda unit: shown)
+    shown = SimpleNamespace(
+        back=BADGE_PATH.format(id=user_id), kind=made.badge.kind, ends_at=made.badge.ends_at, code=drawn
+    )
+    found = await brands.shown(ctx, lambda unit: shown)
     found.template = _PRINT
     return found
 
@@ -188,25 +143,8 @@ class DevicesForm(msgspec.Struct, frozen=True):
     place: Annotated[str, Meta(max_length=200)] = ""
 
 
-class DevicesView(msgspec.Struct, frozen=True, kw_only=True):
-    """``is_on``: the client's rules let people sign in with a badge; ``next``, ``first``: addresses, empty for none;
-    ``new``: a code that is shown this once, with its ``qr`` as markup."""
-
-    client: str
-    is_on: bool
-    devices: list[SharedDeviceData]
-    codes: list[EnrolmentData]
-    typed: DevicesForm
-    q: str = ""
-    first: str = ""
-    next: str = ""
-    done: str = ""
-    new: NewEnrolment | None = None
-    qr: str = ""
-
-
 async def _show_devices(ctx: RequestContext, call: PageCall[frame.ListQuery]) -> View | Answer[None]:
-    return await _devices_view(ctx, call.fields, done=flash.sentence(ctx, call, DEVICES_DONE))
+    return await _devices_view(ctx, call.fields)
 
 
 async def _again_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
@@ -218,14 +156,13 @@ async def _devices_view(
     asked: frame.ListQuery,
     *,
     typed: DevicesForm | None = None,
-    done: str = "",
     new: NewEnrolment | None = None,
     qr: str = "",
 ) -> View:
-    def work(unit: TenantUnit) -> DevicesView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q.strip())
         rows, cursor = shared_devices.LISTING.read(unit, _ON_A_PAGE, asked.after, "ENROLLED_DESC", filters)
-        return DevicesView(
+        return SimpleNamespace(
             client=ctx.user.client,
             is_on=tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).badge.enabled,
             devices=rows,
@@ -234,12 +171,11 @@ async def _devices_view(
             q=asked.q,
             first=frame.address(DEVICES_PATH, q=asked.q) if asked.after else "",
             next=frame.address(DEVICES_PATH, q=asked.q, after=cursor) if cursor else "",
-            done=done,
             new=new,
             qr=qr,
         )
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
@@ -269,18 +205,18 @@ _DEVICES_TEMPLATE = "console/shared_devices.html"
 
 
 ROUTES = (
-    settings_page("GET", APPS_PATH, _show_apps, _APPS_TEMPLATE, "A client's apps for devices"),
-    settings_page("POST", APPS_PATH, _act_apps, _APPS_TEMPLATE, "Make or remove an app for devices", again=_again_apps),
-    users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN"),
+    settings_page("GET", APPS_PATH, _show_apps, _APPS_TEMPLATE, "A client's apps for devices", said=APPS_DONE),
+    settings_page("POST", APPS_PATH, _act_apps, _APPS_TEMPLATE, "Make or remove an app for devices", again=_show_apps),
+    users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN", said=BADGE_DONE),
     users_page(
         "POST",
         BADGE_PATH,
         _act_badge,
         _BADGE_TEMPLATE,
         "Issue or end a badge, give a temporary PIN",
-        again=_again_badge,
+        again=_show_badge,
     ),
-    settings_page("GET", DEVICES_PATH, _show_devices, _DEVICES_TEMPLATE, "Devices of the client"),
+    settings_page("GET", DEVICES_PATH, _show_devices, _DEVICES_TEMPLATE, "Devices of the client", said=DEVICES_DONE),
     settings_page(
         "POST", DEVICES_PATH, _act_devices, _DEVICES_TEMPLATE, "Enrol or remove a device", again=_again_devices
     ),

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import msgspec
 
 from manifest_auth.clients import domain_checks
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie
-from manifest_auth.pages import flash
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof
 from manifest_auth.sign_in.directory_proof import ProveData
 from manifest_auth.store import Filters, TenantUnit
-from manifest_auth.tenants import claims
 from manifest_auth.tenants.claims import directories, domains
 
 PATH = "/console/domains"
@@ -40,25 +39,7 @@ class DomainsForm(msgspec.Struct, frozen=True):
     cloud: str = ""
 
 
-class DomainsView(msgspec.Struct, frozen=True):
-    """``looked``: the domain whose record was looked for just now, and ``why`` that proved nothing; ``is_looking``:
-    this installation asks name servers."""
-
-    domains: list[claims.Claim]
-    directories: list[directories.Claim]
-    is_looking: bool
-    typed: DomainsForm
-    done: str = ""
-    looked: str = ""
-    why: str = ""
-    proof: ProveData | None = None
-
-
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, done=flash.sentence(ctx, call, DONE))
-
-
-async def _again(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answer[None]:
+async def _show(ctx: RequestContext, call: PageCall[DomainsForm | None]) -> View | Answer[None]:
     return await _view(ctx, typed=call.fields)
 
 
@@ -66,26 +47,24 @@ async def _view(
     ctx: RequestContext,
     *,
     typed: DomainsForm | None = None,
-    done: str = "",
     looked: str = "",
     why: str = "",
     proof: ProveData | None = None,
 ) -> View:
-    def work(unit: TenantUnit) -> DomainsView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         rows, _ = domains.LISTING.read(unit, _MOST, "", "ID", Filters())
         claimed, _ = directories.LISTING.read(unit, _MOST, "", "DIRECTORY", Filters())
-        return DomainsView(
+        return SimpleNamespace(
             domains=rows,
             directories=claimed,
             is_looking=ctx.services.domain_records.is_on,
             typed=typed or DomainsForm(),
-            done=done,
             looked=looked,
             why=why,
             proof=proof,
         )
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _act(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answer[None]:
@@ -144,6 +123,6 @@ _ACTS: dict[str, Callable[[RequestContext, PageCall[DomainsForm], DomainsForm], 
 }
 _TEMPLATE = "console/domains.html"
 ROUTES = (
-    settings_page("GET", PATH, _show, _TEMPLATE, "Claimed domains and directories"),
-    settings_page("POST", PATH, _act, _TEMPLATE, "Claim, prove and release domains and directories", again=_again),
+    settings_page("GET", PATH, _show, _TEMPLATE, "Claimed domains and directories", said=DONE),
+    settings_page("POST", PATH, _act, _TEMPLATE, "Claim, prove and release domains and directories", again=_show),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
@@ -11,16 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.http.routes import Call
-from manifest_auth.pages import brands
-from manifest_auth.pages.call import Link, PageCall, View
+from manifest_auth.pages.call import Link, PageCall
 from manifest_auth.permissions import Permission, Role, permissions_of
-from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-
-
-async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
-    """A page of the client of who is signed in. ``work``: makes its model, in the same read as the client's looks."""
-    return await ctx.store.read(lambda unit: View(work(unit), brand=brands.of_unit(unit)))
 
 
 def address(path: str, **chosen: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import msgspec
 
@@ -12,9 +13,10 @@ from manifest_auth.clients import client_standing
 from manifest_auth.clients.client_standing import ClientStanding, Usage
 from manifest_auth.clients.providers.diagnosis import RecentActivity, recent_activity
 from manifest_auth.http import Answer
+from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.console.audit import AuditEventView, event_views
+from manifest_auth.pages.console.audit import event_views
 from manifest_auth.pages.console.frame import Attention
 from manifest_auth.pages.console.provider_views import path_of
 from manifest_auth.pages.routing import settings_page
@@ -41,18 +43,6 @@ COMING_AND_GOING = {
 }
 
 
-class OverviewView(msgspec.Struct, frozen=True):
-    """``changes`` and ``sign_ins``: of the newest events; None where the trail is not for who looks."""
-
-    client: str
-    bad: tuple[Attention, ...]
-    notes: tuple[Attention, ...]
-    figures: tuple[tuple[str, str, str], ...]
-    counted_at: int
-    changes: tuple[AuditEventView, ...] | None
-    sign_ins: tuple[AuditEventView, ...] | None
-
-
 async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     standing, used = await client_standing.read(ctx), await client_standing.of_client(ctx)
     known = await recent_activity(ctx) if standing.providers else {}
@@ -60,10 +50,10 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
     found = (await audit.page(ctx.store, EventFilter(), _READ))[0] if sees_trail else []
     concerns = sorted(_concerns(standing, known), key=lambda one: not one.is_bad)
 
-    def work(unit: TenantUnit) -> OverviewView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         came = [one for one in found if one.link.event in COMING_AND_GOING][:_LISTED]
         changed = [one for one in found if one.link.event not in COMING_AND_GOING][:_LISTED]
-        return OverviewView(
+        return SimpleNamespace(
             client=ctx.user.client_name,
             bad=tuple(one for one in concerns if one.is_bad),
             notes=tuple(one for one in concerns if not one.is_bad),
@@ -73,7 +63,7 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
             sign_ins=event_views(unit, came) if sees_trail else None,
         )
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 def _concerns(standing: ClientStanding, known: dict[int, RecentActivity]) -> Iterator[Attention]:
@@ -195,16 +185,9 @@ _WORDS = {
 }
 
 
-class UsageView(msgspec.Struct, frozen=True):
-    """``kinds``: names of the licence types, and the roles that need them."""
-
-    usage: Usage
-    kinds: dict[str, tuple[str, str]]
-
-
 async def _show_usage(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    view = UsageView(await client_standing.of_client(ctx), _WORDS)
-    return await frame.shown(ctx, lambda unit: view)
+    view = SimpleNamespace(usage=await client_standing.of_client(ctx), kinds=_WORDS)
+    return await brands.shown(ctx, lambda unit: view)
 
 
 ROUTES = (

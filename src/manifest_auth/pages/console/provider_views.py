@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from manifest_auth.clients.providers.diagnosis import RecentActivity
 from manifest_auth.errors import ValidationError
-from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset, fitting
+from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.protocols.oidc import Finding
-from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
 from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData
 from manifest_auth.sign_in.providers.provider_proofs import Tried
@@ -51,7 +51,7 @@ class FieldView(NamedTuple):
 def body_of_form(kind: str, form: TheirsForm, metadata: str = "") -> dict[str, Any]:
     """The members of a body that the form gives. Left out: empty secrets, and what metadata gives in place of fields.
     ``metadata``: fetched, in place of what was pasted."""
-    given = {field.path: getattr(form, field.attribute) for field in FIELDS[kind]}
+    given = typed_texts(kind, form)
     if metadata:
         given["saml.metadata"] = metadata
     has_metadata = bool(given.get("saml.metadata", "").strip())
@@ -64,23 +64,40 @@ def body_of_form(kind: str, form: TheirsForm, metadata: str = "") -> dict[str, A
     return members
 
 
-def shown(kind: str, values: Mapping[str, Any], *, has_secret: bool) -> tuple[FieldView, ...]:
-    """The fields with the members that are stored. ``values``: of a body."""
-    found = []
-    for field in FIELDS[kind]:
-        value = _text(field, _get(values, field.path))
-        found.append(FieldView(field, value, field.input == "secret" and has_secret))
-    return tuple(found)
-
-
-def shown_again(kind: str, form: TheirsForm, *, has_secret: bool) -> tuple[FieldView, ...]:
-    """The fields as they were typed; never a secret."""
-    return tuple(
-        FieldView(field, "", has_secret)
-        if field.input == "secret"
-        else FieldView(field, getattr(form, field.attribute))
+def theirs_view(
+    head: Head,
+    kind: str,
+    texts: Mapping[str, str],
+    display_name: str,
+    *,
+    has_secret: bool = False,
+    certificates: tuple[CertificateData, ...] = (),
+    hidden: tuple[tuple[str, str], ...] = (),
+) -> SimpleNamespace:
+    """The form of their values. ``texts``: by the paths of the fields; a secret is never shown again."""
+    shown = [
+        FieldView(field, "", has_secret) if field.input == "secret" else FieldView(field, texts[field.path])
         for field in FIELDS[kind]
+    ]
+    return SimpleNamespace(
+        head=head,
+        action=NEW if head.is_new else f"{head.path}/theirs",
+        display_name=display_name,
+        fields=[one for one in shown if not one.field.is_more],
+        more=[one for one in shown if one.field.is_more],
+        certificates=certificates,
+        hidden=hidden,
     )
+
+
+def stored_texts(kind: str, members: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of the fields, by their paths. ``members``: of a body."""
+    return {field.path: _text(field, _get(members, field.path)) for field in FIELDS[kind]}
+
+
+def typed_texts(kind: str, form: TheirsForm) -> dict[str, str]:
+    """The same, as they were typed."""
+    return {field.path: getattr(form, field.attribute) for field in FIELDS[kind]}
 
 
 def _member(field: Field, text: str) -> Any:
@@ -145,7 +162,7 @@ class Step(NamedTuple):
 
 class Head(msgspec.Struct, frozen=True):
     """What all pages of one provider begin with. ``path``: its page; ``current``: key of the step, empty for the
-    overview; ``gives``: what an Admin confirms who saves it; ``saved``: a step was saved just now."""
+    overview; ``gives``: what an Admin confirms who saves it."""
 
     name: str
     display_name: str
@@ -157,7 +174,6 @@ class Head(msgspec.Struct, frozen=True):
     is_on: bool = False
     reaches_admins: bool = True
     gives: tuple[str, ...] = ()
-    saved: bool = False
 
     @property
     def following(self) -> Step | None:
@@ -167,139 +183,20 @@ class Head(msgspec.Struct, frozen=True):
         return self.steps[number] if number < len(self.steps) else None
 
 
-class ListView(msgspec.Struct, frozen=True):
-    providers: list[Provider]
-    activity: dict[int, RecentActivity]
-
-    def preset(self, provider: Provider) -> Preset:
-        return fitting(provider.kind, provider.issuer)
-
-    def recently(self, provider: Provider) -> RecentActivity:
-        return self.activity.get(provider.id, RecentActivity())
-
-
-class ChooseView(msgspec.Struct, frozen=True):
-    presets: tuple[Preset, ...]
-
-
-class OursView(msgspec.Struct, frozen=True):
-    head: Head
-    ours: OurselvesData
-
-    @property
-    def values(self) -> list[tuple[str, str, str]]:
-        """Names, labels and texts of our values that the preset's provider asks for, and its kind has."""
-        values = ((member, label, getattr(self.ours, member)) for member, label in self.head.preset.ours)
-        return [value for value in values if value[-1]]
-
-
-class TheirsView(msgspec.Struct, frozen=True):
-    """``action``: where the form goes; ``hidden``: that goes along; ``certificates``: those that are pinned."""
-
-    head: Head
-    action: str
-    display_name: str
-    fields: tuple[FieldView, ...]
-    more: tuple[FieldView, ...]
-    hidden: tuple[tuple[str, str], ...] = ()
-    certificates: tuple[CertificateData, ...] = ()
-
-
-class RoleRow(NamedTuple):
-    """``groups``: one a line."""
-
-    role: str
-    groups: str
-    everyone: bool
-
-
-class DomainRow(NamedTuple):
-    """``field``: of the form; ``counts``: whether it is proved to be the client's."""
-
-    field: str
-    domain: str
-    is_listed: bool
-    counts: bool
-
-
-class FactorRule(NamedTuple):
-    """Who answers for the second factor: ``trust``, ``claims`` or ``ask``; ``amr``, ``acr``: accepted values, one a
-    line; ``without_time``: a sign-in there is a recent proof though no time arrives."""
-
-    answers: str
-    amr: str
-    acr: str
-    without_time: bool
-
-
-class RulesView(msgspec.Struct, frozen=True):
-    """``factor``: None where no one signs in at the provider."""
-
-    head: Head
-    create_users: bool
-    roles: tuple[RoleRow, ...]
-    domains: tuple[DomainRow, ...]
-    group_separator: str
-    return_addresses: str
-    factor: FactorRule | None
+def ours_view(head: Head, ours: OurselvesData) -> SimpleNamespace:
+    """Our values. ``values``: names, labels and texts of those that the provider asks for, and its kind has."""
+    values = [(member, label, getattr(ours, member)) for member, label in head.preset.ours]
+    return SimpleNamespace(head=head, ours=ours, values=[value for value in values if value[-1]])
 
 
 _WORST_FIRST = ("bad", "unknown", "note", "ok")
 
 
-def findings_of(found: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings of a test, what is wrong first."""
-    return tuple(sorted(found, key=lambda one: _WORST_FIRST.index(one.level)))
-
-
-class TestView(msgspec.Struct, frozen=True):
-    """``findings``: None before the test; ``works``: None where the test cannot tell."""
-
-    head: Head
-    findings: tuple[Finding, ...] | None = None
-    works: bool | None = None
-
-    def count(self, level: str) -> int:
-        return sum(finding.level == level for finding in self.findings or ())
-
-
-class TryView(msgspec.Struct, frozen=True):
-    """``tried``: None before the try; ``roles``: names of those that the person would have; ``auth_at``: milliseconds,
-    0 where ``auth_time`` is no number."""
-
-    head: Head
-    tried: Tried | None
-    roles: tuple[str, ...] = ()
-    auth_at: int = 0
-
-
-class LiveView(msgspec.Struct, frozen=True):
-    """``start``: where a sign-in begins, empty where no one signs in; ``tried``: the last try, by
-    this session or as the trail has it; None for none lately."""
-
-    head: Head
-    start: str
-    tried: Tried | None
-    domains: tuple[str, ...]
-
-
-class OverviewView(msgspec.Struct, frozen=True):
-    head: Head
-    start: str
-    recently: RecentActivity
-    domains: tuple[str, ...]
-    create_users: bool
-    default_roles: tuple[str, ...]
-    groups: int
-    second_factor: str
-    next: Step
-
-
-class DeleteView(msgspec.Struct, frozen=True):
-    """``people``: how many are linked."""
-
-    head: Head
-    people: int
+def tested(head: Head, found: list[Finding] | None, works: bool | None) -> SimpleNamespace:
+    """The page of a test, what is wrong first. ``found``: None before it."""
+    counts = Counter(one.level for one in found or ())
+    findings = found and sorted(found, key=lambda one: _WORST_FIRST.index(one.level))
+    return SimpleNamespace(head=head, findings=findings, works=works, counts=counts)
 
 
 def path_of(name: str) -> str:
@@ -321,23 +218,10 @@ def new_steps(preset: Preset, name: str, *, signs_in: bool) -> tuple[Step, ...]:
     return tuple(Step(key, title, here.get(key, "")) for key, title in STEPS if signs_in or key != "try")
 
 
-def role_rows(settings: dict[str, Any]) -> tuple[RoleRow, ...]:
-    """The rows of the form that gives roles by group. ``settings``: of a provider, as on the wire."""
-    lines = settings.get("groupRoles", ())
-    return tuple(
-        RoleRow(
-            role.value,
-            "\n".join(line["group"] for line in lines if role.value in line["roles"]),
-            role.value in settings.get("defaultRoles", ()),
-        )
-        for role in Role
-    )
-
-
-def try_view(head: Head, tried: Tried | None) -> TryView:
+def try_view(head: Head, tried: Tried | None) -> SimpleNamespace:
     if tried is None:
-        return TryView(head, None)
-    return TryView(head, tried, role_names(tried.roles), _moment(tried.auth_time))
+        return SimpleNamespace(head=head, tried=None, roles=(), auth_at=0)
+    return SimpleNamespace(head=head, tried=tried, roles=role_names(tried.roles), auth_at=_moment(tried.auth_time))
 
 
 def _moment(seconds: str) -> int:
@@ -401,7 +285,7 @@ def body_of_rules(form: RulesForm, shown: Iterable[str], listed: Iterable[str]) 
         for line in getattr(form, groups_of(role)).splitlines():
             if line.strip():
                 groups.setdefault(line.strip(), []).append(role.value)
-    chosen = [domain for number in range(MOST_DOMAINS) if (domain := getattr(form, f"domain{number}"))]
+    chosen = chosen_domains(form)
     shown, listed = set(shown), tuple(listed)
     if foreign := [domain for domain in chosen if domain not in shown and domain not in listed]:
         raise ValidationError(details=[("domains", f"{foreign[0][:253]} is not proved for this client")])
@@ -424,33 +308,40 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def factor_rule(rules: Rules) -> FactorRule:
-    """What the form shows of the rule for the second factor."""
-    return FactorRule(rules.second_factor, "\n".join(rules.amr), "\n".join(rules.acr), rules.step_up_without_time)
-
-
-def typed_factor_rule(form: RulesForm) -> FactorRule:
-    """The same, as it was typed."""
-    return FactorRule(form.secondFactor, form.amr, form.acr, bool(form.stepUpWithoutTime))
-
-
-def typed_roles(form: RulesForm) -> tuple[RoleRow, ...]:
-    """The rows as they were typed."""
-    return tuple(
-        RoleRow(role.value, getattr(form, groups_of(role)), bool(getattr(form, everyone_of(role)))) for role in Role
+def rules_form(rules: Rules) -> RulesForm:
+    """The form that says what is stored, without its domains."""
+    groups = {groups_of(role): "\n".join(one.group for one in rules.group_roles if role in one.roles) for role in Role}
+    return RulesForm(
+        createUsers="on" if rules.create_users else "",
+        groupSeparator=rules.group_separator,
+        returnAddresses="\n".join(rules.return_addresses),
+        secondFactor=rules.second_factor,
+        amr="\n".join(rules.amr),
+        acr="\n".join(rules.acr),
+        stepUpWithoutTime="on" if rules.step_up_without_time else "",
+        **groups,
+        **{everyone_of(role): "on" for role in rules.default_roles},
     )
 
 
-def domain_rows(claims: Iterable[Claim], listed: tuple[str, ...]) -> tuple[DomainRow, ...]:
+def rules_view(
+    head: Head, form: RulesForm, offered: Iterable[Claim], chosen: Collection[str], *, signs_in: bool
+) -> SimpleNamespace:
+    """The form of who gets in. ``offered``: as :func:`offered_domains`; ``chosen``: those that are ticked."""
+    return SimpleNamespace(
+        head=head,
+        form=form,
+        roles=[(role.value, getattr(form, groups_of(role)), bool(getattr(form, everyone_of(role)))) for role in Role],
+        domains=[(f"domain{number}", claim, claim.domain in chosen) for number, claim in enumerate(offered)],
+        signs_in=signs_in,
+    )
+
+
+def offered_domains(claims: Iterable[Claim], listed: tuple[str, ...]) -> list[Claim]:
     """Domains that are proved, and those that the provider has already."""
-    offered = [claim for claim in claims if claim.counts or claim.domain in listed][:MOST_DOMAINS]
-    return tuple(
-        DomainRow(f"domain{number}", claim.domain, claim.domain in listed, claim.counts)
-        for number, claim in enumerate(offered)
-    )
+    return [claim for claim in claims if claim.counts or claim.domain in listed][:MOST_DOMAINS]
 
 
-def typed_domains(rows: tuple[DomainRow, ...], form: RulesForm) -> tuple[DomainRow, ...]:
-    """The rows with the ticks of the submitted form."""
-    chosen = {getattr(form, f"domain{number}") for number in range(MOST_DOMAINS)}
-    return tuple(row._replace(is_listed=row.domain in chosen) for row in rows)
+def chosen_domains(form: RulesForm) -> list[str]:
+    """The domains that are ticked in the submitted form."""
+    return [domain for number in range(MOST_DOMAINS) if (domain := getattr(form, f"domain{number}"))]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,31 +27,21 @@ from manifest_auth.clients.providers.diagnosis import RecentActivity, diagnose, 
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer, flow_cookie, redirect
 from manifest_auth.http import page as with_policy
-from manifest_auth.pages import flash, security
+from manifest_auth.pages import brands, flash, security
 from manifest_auth.pages.call import PageCall, View, found, see_other
-from manifest_auth.pages.console import frame, provider_views
+from manifest_auth.pages.console import provider_views
 from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset, fitting
 from manifest_auth.pages.console.provider_views import (
     LIST,
     NEW,
-    ChooseView,
-    DeleteView,
-    DomainRow,
     Head,
-    ListView,
-    LiveView,
-    OursView,
-    OverviewView,
     RulesForm,
-    RulesView,
-    TestView,
     TheirsForm,
-    TheirsView,
-    findings_of,
     new_steps,
+    ours_view,
     path_of,
-    role_rows,
     steps_of,
+    tested,
     try_view,
 )
 from manifest_auth.pages.routing import settings_page
@@ -59,7 +50,7 @@ from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_proofs import Tried
-from manifest_auth.tenants.claims import domains
+from manifest_auth.tenants.claims import Claim, domains
 from manifest_auth.text.models import convert
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
@@ -78,7 +69,7 @@ class Loaded(NamedTuple):
         """Whether people sign in there; else apps show its tokens."""
         return bool(KINDS[self.provider.kind].start)
 
-    def head(self, step: str, *, saved: bool = False) -> Head:
+    def head(self, step: str) -> Head:
         provider = self.provider
         path = path_of(provider.name)
         return Head(
@@ -91,7 +82,6 @@ class Loaded(NamedTuple):
             is_on=provider.disabled_at is None,
             reaches_admins=bool(provider.reaches_admins),
             gives=() if provider.reaches_admins else tuple(_gives(provider.rules)),
-            saved=saved,
         )
 
 
@@ -133,7 +123,7 @@ async def theirs(ctx: RequestContext, kind: str, form: TheirsForm) -> dict[str, 
 
 async def view(ctx: RequestContext, model: object, template: str = "") -> View:
     """A page in the looks of the caller's client."""
-    made = await frame.shown(ctx, lambda unit: model)
+    made = await brands.shown(ctx, lambda unit: model)
     made.template = template
     return made
 
@@ -162,14 +152,14 @@ async def _show(ctx: RequestContext, call: PageCall[StepQuery]) -> View | Answer
     found = await load(ctx, call.path["name"])
     asked = call.fields.step if call.fields.step in _STEPS else ""
     show = _STEPS.get(asked, overview)
-    return await show(ctx, found, found.head(asked, saved=bool(flash.word(ctx, call))))
+    return await show(ctx, found, found.head(asked))
 
 
 async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
     rules = found.provider.rules
     has_rules = bool(rules.group_roles or rules.default_roles)
     following = "test" if has_rules else "rules"
-    overview = OverviewView(
+    overview = SimpleNamespace(
         head=head,
         start=found.data.start_url or "",
         recently=(await recent_activity(ctx)).get(found.provider.id, RecentActivity()),
@@ -184,12 +174,26 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
 
 
 async def _ours(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return await view(ctx, OursView(head, found.data.service_provider), "console/provider_ours.html")
+    return await view(ctx, ours_view(head, found.data.service_provider), "console/provider_ours.html")
 
 
 async def _theirs(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    shown = provider_views.shown(found.provider.kind, found.members, has_secret=found.data.has_client_secret)
-    return await _theirs_view(ctx, found, head, found.provider.display_name, shown)
+    texts = provider_views.stored_texts(found.provider.kind, found.members)
+    return await _theirs_view(ctx, found, head, texts, found.provider.display_name)
+
+
+async def _theirs_view(
+    ctx: RequestContext, found: Loaded, head: Head, texts: dict[str, str], display_name: str
+) -> View:
+    model = provider_views.theirs_view(
+        head,
+        found.provider.kind,
+        texts,
+        display_name,
+        has_secret=found.data.has_client_secret,
+        certificates=found.data.signing_certificates,
+    )
+    return await view(ctx, model, "console/provider_theirs.html")
 
 
 async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -200,46 +204,26 @@ async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View 
 
 
 async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
-    found = await load(ctx, call.path["name"])
-    kind, has_secret = found.provider.kind, found.data.has_client_secret
-    shown = provider_views.shown_again(kind, call.fields, has_secret=has_secret)
-    return await _theirs_view(ctx, found, found.head("theirs"), call.fields.displayName, shown)
-
-
-async def _theirs_view(
-    ctx: RequestContext, found: Loaded, head: Head, display_name: str, shown: tuple[provider_views.FieldView, ...]
-) -> View:
-    model = TheirsView(
-        head=head,
-        action=f"{head.path}/theirs",
-        display_name=display_name,
-        fields=tuple(one for one in shown if not one.field.is_more),
-        more=tuple(one for one in shown if one.field.is_more),
-        certificates=found.data.signing_certificates,
-    )
-    return await view(ctx, model, "console/provider_theirs.html")
+    found, form = await load(ctx, call.path["name"]), call.fields
+    texts = provider_views.typed_texts(found.provider.kind, form)
+    return await _theirs_view(ctx, found, found.head("theirs"), texts, form.displayName)
 
 
 async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    rows = await _domains(ctx, found)
     rules = found.provider.rules
-    addresses = "\n".join(rules.return_addresses)
-    model = RulesView(
-        head=head,
-        create_users=rules.create_users,
-        roles=role_rows(found.members),
-        domains=rows,
-        group_separator=rules.group_separator,
-        return_addresses=addresses,
-        factor=provider_views.factor_rule(rules) if found.signs_in else None,
-    )
+    return await _rules_view(ctx, found, head, provider_views.rules_form(rules), rules.domains)
+
+
+async def _rules_view(ctx: RequestContext, found: Loaded, head: Head, form: RulesForm, chosen: Collection[str]) -> View:
+    offered = await _domains(ctx, found)
+    model = provider_views.rules_view(head, form, offered, chosen, signs_in=found.signs_in)
     return await view(ctx, model, "console/provider_rules.html")
 
 
 async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
     name = call.path["name"]
     found = await load(ctx, name)
-    shown = [row.domain for row in await _domains(ctx, found)]
+    shown = [claim.domain for claim in await _domains(ctx, found)]
     await save(ctx, name, provider_views.body_of_rules(call.fields, shown, found.provider.rules.domains))
     return _after(ctx, found.head("rules"))
 
@@ -252,26 +236,16 @@ def _after(ctx: RequestContext, head: Head) -> Answer[None]:
 
 async def _rules_again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
     found, form = await load(ctx, call.path["name"]), call.fields
-    rows = provider_views.typed_domains(await _domains(ctx, found), form)
-    model = RulesView(
-        head=found.head("rules"),
-        create_users=bool(form.createUsers),
-        roles=provider_views.typed_roles(form),
-        domains=rows,
-        group_separator=form.groupSeparator,
-        return_addresses=form.returnAddresses,
-        factor=provider_views.typed_factor_rule(form) if found.signs_in else None,
-    )
-    return await view(ctx, model)
+    return await _rules_view(ctx, found, found.head("rules"), form, provider_views.chosen_domains(form))
 
 
-async def _domains(ctx: RequestContext, found: Loaded) -> tuple[DomainRow, ...]:
+async def _domains(ctx: RequestContext, found: Loaded) -> list[Claim]:
     claimed = await ctx.store.read(lambda unit: domains.LISTING.page(unit, first=domains.MOST, sort="ID"))
-    return provider_views.domain_rows(claimed, found.provider.rules.domains)
+    return provider_views.offered_domains(claimed, found.provider.rules.domains)
 
 
 async def _test_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return await view(ctx, TestView(head), "console/provider_test.html")
+    return await view(ctx, tested(head, None, None), "console/provider_test.html")
 
 
 async def _try_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
@@ -280,7 +254,9 @@ async def _try_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
 
 async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
     tried = await diagnosis.result(ctx, found.provider) or await _last_try(ctx, found.provider.id)
-    model = LiveView(head, found.data.start_url or "", tried, found.provider.rules.domains)
+    model = SimpleNamespace(
+        head=head, start=found.data.start_url or "", tried=tried, domains=found.provider.rules.domains
+    )
     return await view(ctx, model, "console/provider_live.html")
 
 
@@ -319,7 +295,7 @@ async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[
     """Shows at once what was found: nothing changes, so a reload may do it again."""
     one = await load(ctx, call.path["name"])
     found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
-    return await view(ctx, TestView(one.head("test"), findings_of(found), verdict(found)))
+    return await view(ctx, tested(one.head("test"), found, verdict(found)))
 
 
 async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -365,7 +341,7 @@ async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[No
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     one = await load(ctx, call.path["name"])
     people = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id))
-    return await view(ctx, DeleteView(one.head("delete"), people))
+    return await view(ctx, SimpleNamespace(head=one.head("delete"), people=people))
 
 
 async def _delete(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Answer[None]:
@@ -392,13 +368,14 @@ class NewQuery(msgspec.Struct, frozen=True):
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     found = await ctx.store.read(providers.list_all)
     known = await recent_activity(ctx) if found else {}
-    return await view(ctx, ListView(found, known))
+    rows = [(one, fitting(one.kind, one.issuer), known.get(one.id, RecentActivity())) for one in found]
+    return await view(ctx, rows)
 
 
 async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[None]:
     asked = call.fields
     if not asked.preset:
-        return await view(ctx, ChooseView(PRESETS))
+        return await view(ctx, PRESETS)
     preset = _preset(asked.preset)
     name = asked.name.strip()
     if not name:
@@ -406,12 +383,11 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
     with at_fields():
         providers.check_provider_name(name)
     if asked.step == "theirs":
-        values = _beginning(preset)
-        shown = provider_views.shown(preset.kind, values, has_secret=False)
+        texts = provider_views.stored_texts(preset.kind, _beginning(preset))
         display_name = ctx.user.client_name if preset.is_generic else preset.title
-        return await view(ctx, _new_theirs(preset, name, display_name, shown), "console/provider_theirs.html")
+        return await _new_theirs(ctx, preset, name, texts, display_name)
     ours = KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name)
-    return await view(ctx, OursView(_head(preset, name, "ours"), ours), "console/provider_ours.html")
+    return await view(ctx, ours_view(_head(preset, name, "ours"), ours), "console/provider_ours.html")
 
 
 async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -425,8 +401,8 @@ async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answe
 
 async def _make_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
     form, preset = call.fields, _preset(call.fields.preset)
-    shown = provider_views.shown_again(preset.kind, form, has_secret=False)
-    return await view(ctx, _new_theirs(preset, form.name, form.displayName, shown))
+    texts = provider_views.typed_texts(preset.kind, form)
+    return await _new_theirs(ctx, preset, form.name, texts, form.displayName)
 
 
 def _preset(key: str) -> Preset:
@@ -454,21 +430,16 @@ def _head(preset: Preset, name: str, step: str) -> Head:
     return Head(name=name, display_name=preset.title, preset=preset, path=NEW, steps=steps, current=step, is_new=True)
 
 
-def _new_theirs(
-    preset: Preset, name: str, display_name: str, shown: tuple[provider_views.FieldView, ...]
-) -> TheirsView:
-    return TheirsView(
-        head=_head(preset, name, "theirs"),
-        action=NEW,
-        display_name=display_name,
-        fields=tuple(one for one in shown if not one.field.is_more),
-        more=tuple(one for one in shown if one.field.is_more),
-        hidden=(("preset", preset.key), ("name", name)),
-    )
+async def _new_theirs(ctx: RequestContext, preset: Preset, name: str, texts: dict[str, str], display_name: str) -> View:
+    hidden = (("preset", preset.key), ("name", name))
+    model = provider_views.theirs_view(_head(preset, name, "theirs"), preset.kind, texts, display_name, hidden=hidden)
+    return await view(ctx, model, "console/provider_theirs.html")
 
 
 ROUTES = (
-    settings_page("GET", ONE, _show, "console/provider.html", "One provider: its settings, a step each"),
+    settings_page(
+        "GET", ONE, _show, "console/provider.html", "One provider: its settings, a step each", said={"saved": "Saved."}
+    ),
     settings_page(
         "POST",
         f"{ONE}/theirs",

@@ -15,9 +15,8 @@ from manifest_auth.accounts import rank
 from manifest_auth.clients import client_settings
 from manifest_auth.errors import ReauthenticationRequired, Refusal, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import flash, security, step_up
+from manifest_auth.pages import brands, flash, security, step_up
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -128,7 +127,6 @@ class RulesView(msgspec.Struct, frozen=True):
     by_admin: bool
     confirms: bool
     waiting: tuple[str, ...]
-    done: str = ""
     changes: tuple[str, ...] | None = None
     hidden: tuple[tuple[str, str], ...] = ()
 
@@ -239,8 +237,8 @@ def _number(text: str, field: str) -> int:
     return int(text)
 
 
-def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: str = "") -> RulesView:
-    """The rules of the unit's client, or what was typed in their place. ``done``: a sentence of :data:`DONE`."""
+def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None) -> RulesView:
+    """The rules of the unit's client, or what was typed in their place."""
     stored, by_admin = _stored(unit), _is_admin(unit, ctx)
     kept = _typed_of(stored)
     texts: dict[str, str] = kept if typed is None else msgspec.to_builtins(typed)
@@ -269,7 +267,6 @@ def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: s
         by_admin=by_admin,
         confirms=bool(texts.get("confirm")),
         waiting=(*stored.unconfirmed.allowed_origins, *stored.unconfirmed.return_addresses),
-        done=done,
     )
 
 
@@ -353,8 +350,7 @@ async def _show(ctx: RequestContext, call: PageCall[RulesQuery]) -> View | Answe
     typed = await fields_of(ctx, call, PATH, call.fields.draft)
     if typed is not None:
         return await _previewed(ctx, msgspec.convert(typed, RulesForm))
-    done = flash.sentence(ctx, call, DONE)
-    return await frame.shown(ctx, lambda unit: view(unit, ctx, None, done))
+    return await brands.shown(ctx, lambda unit: view(unit, ctx, None))
 
 
 async def _previewed(ctx: RequestContext, form: RulesForm) -> View | Answer[None]:
@@ -364,11 +360,11 @@ async def _previewed(ctx: RequestContext, form: RulesForm) -> View | Answer[None
         preview = await act(ctx, shown, lambda unit: ctx.user.tenant_id)
     except Refusal:
         preview = None
-    return await frame.shown(ctx, lambda unit: preview or view(unit, ctx, form))
+    return await brands.shown(ctx, lambda unit: preview or view(unit, ctx, form))
 
 
 async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
-    return await frame.shown(ctx, lambda unit: view(unit, ctx, call.fields))
+    return await brands.shown(ctx, lambda unit: view(unit, ctx, call.fields))
 
 
 async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -378,11 +374,11 @@ async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[
         return step_up.asked_first(draft_address(ctx, call, PATH, msgspec.to_builtins(call.fields)))
     if preview is None:
         return flash.after(ctx, PATH, "saved")
-    return await frame.shown(ctx, lambda unit: preview)
+    return await brands.shown(ctx, lambda unit: preview)
 
 
 _TEMPLATE = "console/rules.html"
 ROUTES = (
-    settings_page("GET", PATH, _show, _TEMPLATE, "A client's own rules"),
+    settings_page("GET", PATH, _show, _TEMPLATE, "A client's own rules", said=DONE),
     settings_page("POST", PATH, _act, _TEMPLATE, "Preview or save a client's own rules", again=_again),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
@@ -16,16 +17,15 @@ from manifest_auth.accounts.service_accounts import (
     MOST_OVERLAP_H,
     NOTICE_DAYS,
     Draft,
-    NewSecret,
     ServiceAccount,
     ServiceAccountData,
 )
 from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import flash
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.console.audit import Names, SentencePart
+from manifest_auth.pages.console.audit import Names
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import users_page
 from manifest_auth.permissions import Role
@@ -85,28 +85,15 @@ NEW = f"{ACCOUNTS_PATH}/new"
 ACCOUNTS_DONE = {"deleted": "The service account is deleted, with its keys."}
 
 
-class ListView(msgspec.Struct, frozen=True):
-    rows: tuple[ServiceAccountData, ...]
-    most: int
-    done: str
-
-
-class NewView(msgspec.Struct, frozen=True):
-    path: str
-    typed: AccountForm
-    boxes: tuple[RoleBox, ...]
-    most_keys: int
-
-
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done, most = flash.sentence(ctx, call, ACCOUNTS_DONE), service_accounts.MOST
+    most = service_accounts.MOST
 
-    def work(unit: TenantUnit) -> ListView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         accounts, _ = service_accounts.LISTING.read(unit, most, "", "ID", Filters())
         live = service_accounts.live_secrets(unit, [one.id for one in accounts], ctx.now)
-        return ListView(tuple(ServiceAccountData.of_row(one, live) for one in accounts), most, done)
+        return SimpleNamespace(rows=tuple(ServiceAccountData.of_row(one, live) for one in accounts), most=most)
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -118,11 +105,11 @@ async def _again_accounts(ctx: RequestContext, call: PageCall[AccountForm]) -> V
 
 
 async def _accounts_view(ctx: RequestContext, typed: AccountForm, ticked: int) -> View:
-    def work(unit: TenantUnit) -> NewView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         boxes = boxes_for(unit, ctx, ticked)
-        return NewView(NEW, typed, boxes, service_accounts.MOST_KEYS)
+        return SimpleNamespace(path=NEW, typed=typed, boxes=boxes, most_keys=service_accounts.MOST_KEYS)
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _create(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
@@ -174,34 +161,7 @@ class OneTimeSecret(msgspec.Struct, frozen=True):
     old_ends_at: int = 0
 
 
-class AccountView(msgspec.Struct, frozen=True, kw_only=True):
-    """``soon``: a time as in the account; a secret that expires until then expires soon. ``why_not``: why who looks
-    gives the account nothing, empty where they may; ``typed``: what its forms hold."""
-
-    path: str
-    account: ServiceAccountData
-    soon: str
-    created_by: SentencePart
-    why_not: str
-    boxes: tuple[RoleBox, ...]
-    typed: ActForm | AccountForm
-    new: ActForm
-    confirm_name: str = ""
-    done: str = ""
-    once: OneTimeSecret | None = None
-    overlaps: tuple[tuple[int, str], ...] = _OVERLAPS
-    default_overlap: int = DEFAULT_OVERLAP_H
-    most_days: int = MOST_DAYS
-    most_keys: int = service_accounts.MOST_OF[SecretKind.API_KEY]
-    most_secrets: int = service_accounts.MOST_OF[SecretKind.CLIENT_SECRET]
-    most_public: int = service_accounts.MOST_KEYS
-
-
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _account_view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, ACCOUNT_DONE))
-
-
-async def _again_account(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[None]:
+async def _show(ctx: RequestContext, call: PageCall[ActForm | None]) -> View | Answer[None]:
     return await _account_view(ctx, frame.number_in(call), typed=call.fields)
 
 
@@ -210,12 +170,11 @@ async def _account_view(
     account_id: int,
     *,
     typed: ActForm | None = None,
-    done: str = "",
     once: OneTimeSecret | None = None,
 ) -> View:
     act = typed.act if typed is not None else ""
 
-    def work(unit: TenantUnit) -> AccountView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         account, why_not = service_accounts.get(unit, account_id), ""
         try:
             service_accounts.check_may_give(unit, ctx, account.roles)
@@ -223,7 +182,7 @@ async def _account_view(
             why_not = refusal.message
         live = service_accounts.live_secrets(unit, [account.id], ctx.now)
         changed = typed if typed is not None and act == "change" else None
-        return AccountView(
+        return SimpleNamespace(
             path=ACCOUNT_PATH.format(id=account.id),
             account=ServiceAccountData.of_row(account, live),
             soon=when(ctx.now + NOTICE_DAYS[0] * _DAY_MS),
@@ -233,73 +192,47 @@ async def _account_view(
             typed=changed or typed_of(account),
             new=typed if typed is not None and act == "make" else ActForm(kind="key"),
             confirm_name=typed.confirm_name if typed is not None else "",
-            done=done,
             once=once,
+            overlaps=_OVERLAPS,
+            default_overlap=DEFAULT_OVERLAP_H,
+            most_days=MOST_DAYS,
+            most_keys=service_accounts.MOST_OF[SecretKind.API_KEY],
+            most_secrets=service_accounts.MOST_OF[SecretKind.CLIENT_SECRET],
+            most_public=service_accounts.MOST_KEYS,
         )
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _act(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[None]:
     account_id, act = frame.number_in(call), _ACTS.get(call.fields.act)
     if act is None:
         raise ValidationError(reason="no such act")
-    outcome = await act(ctx, account_id, call.fields)
+    done, work = act
+    outcome = await ctx.store.write(lambda unit: work(unit, ctx, account_id, call.fields))
     if isinstance(outcome, OneTimeSecret):  # it cannot be shown again, so no redirect comes before it
         return await _account_view(ctx, account_id, once=outcome)
-    return flash.after(ctx, ACCOUNTS_PATH if outcome == "deleted" else ACCOUNT_PATH.format(id=account_id), outcome)
+    return flash.after(ctx, ACCOUNTS_PATH if done == "deleted" else ACCOUNT_PATH.format(id=account_id), done)
 
 
-async def _change(ctx: RequestContext, account_id: int, form: ActForm) -> str:
-    given = form.given()
-    await ctx.store.write(lambda unit: service_accounts.change(unit, ctx, account_id, given))
-    return "changed"
-
-
-async def _disable(ctx: RequestContext, account_id: int, form: ActForm) -> str:
-    await ctx.store.write(lambda unit: service_accounts.disable(unit, ctx, account_id))
-    return "disabled"
-
-
-async def _enable(ctx: RequestContext, account_id: int, form: ActForm) -> str:
-    await ctx.store.write(lambda unit: service_accounts.enable(unit, ctx, account_id))
-    return "enabled"
-
-
-async def _delete(ctx: RequestContext, account_id: int, form: ActForm) -> str:
-    account = await ctx.store.read(lambda unit: service_accounts.get(unit, account_id))
-    if form.confirm_name.strip() != account.name:
+def _delete(unit: TenantUnit, ctx: RequestContext, account_id: int, form: ActForm) -> None:
+    if form.confirm_name.strip() != service_accounts.get(unit, account_id).name:
         raise ValidationError(details=[("confirmName", "Type the name of the service account")])
-    await ctx.store.write(lambda unit: service_accounts.delete(unit, ctx, account_id))
-    return "deleted"
+    service_accounts.delete(unit, ctx, account_id)
 
 
-async def _make(ctx: RequestContext, account_id: int, form: ActForm) -> OneTimeSecret:
+def _make(unit: TenantUnit, ctx: RequestContext, account_id: int, form: ActForm) -> OneTimeSecret:
     kind, random, label = _kind(form), ctx.services.random, form.label.strip()
-
-    def work(unit: TenantUnit) -> NewSecret:
-        return service_accounts.make_secret(unit, ctx, random, account_id, kind, label, form.expires_in_days)
-
-    made = await ctx.store.write(work)
+    made = service_accounts.make_secret(unit, ctx, random, account_id, kind, label, form.expires_in_days)
     return OneTimeSecret(form.kind, made.text, made.secret.ends_at)
 
 
-async def _rotate(ctx: RequestContext, account_id: int, form: ActForm) -> OneTimeSecret:
+def _rotate(unit: TenantUnit, ctx: RequestContext, account_id: int, form: ActForm) -> OneTimeSecret:
     kind, random = _kind(form), ctx.services.random
-
-    def work(unit: TenantUnit) -> tuple[NewSecret, int]:
-        made = service_accounts.rotate_secret(unit, ctx, random, account_id, kind, form.secret, form.overlap_hours)
-        live = service_accounts.live_secrets(unit, [account_id], ctx.now)
-        return made, next((one.ends_at for one in live if one.id == form.secret), ctx.now)
-
-    made, old_ends_at = await ctx.store.write(work)
+    made = service_accounts.rotate_secret(unit, ctx, random, account_id, kind, form.secret, form.overlap_hours)
+    live = service_accounts.live_secrets(unit, [account_id], ctx.now)
+    old_ends_at = next((one.ends_at for one in live if one.id == form.secret), ctx.now)
     return OneTimeSecret(form.kind, made.text, made.secret.ends_at, old_ends_at)
-
-
-async def _revoke(ctx: RequestContext, account_id: int, form: ActForm) -> str:
-    kind = _kind(form)
-    await ctx.store.write(lambda unit: service_accounts.revoke_secret(unit, ctx, account_id, kind, form.secret))
-    return "revoked"
 
 
 def _kind(form: ActForm) -> SecretKind:
@@ -308,30 +241,35 @@ def _kind(form: ActForm) -> SecretKind:
     return _KINDS[form.kind]
 
 
-#: Each returns a word of what was done, or the secret that is to be shown once.
-_ACTS: dict[str, Callable[[RequestContext, int, ActForm], Awaitable[str | OneTimeSecret]]] = {
-    "change": _change,
-    "disable": _disable,
-    "enable": _enable,
-    "delete": _delete,
-    "make": _make,
-    "rotate": _rotate,
-    "revoke": _revoke,
+#: By act, the word of what was done, and the work. It returns a secret that is shown once, or what is not looked at.
+_ACTS: dict[str, tuple[str, Callable[[TenantUnit, RequestContext, int, ActForm], object]]] = {
+    "change": ("changed", lambda unit, ctx, account, form: service_accounts.change(unit, ctx, account, form.given())),
+    "disable": ("disabled", lambda unit, ctx, account, form: service_accounts.disable(unit, ctx, account)),
+    "enable": ("enabled", lambda unit, ctx, account, form: service_accounts.enable(unit, ctx, account)),
+    "delete": ("deleted", _delete),
+    "make": ("", _make),
+    "rotate": ("", _rotate),
+    "revoke": (
+        "revoked",
+        lambda unit, ctx, account, form: service_accounts.revoke_secret(unit, ctx, account, _kind(form), form.secret),
+    ),
 }
 _TEMPLATE = "console/service_account.html"
 
 
 ROUTES = (
-    users_page("GET", ACCOUNTS_PATH, _list, "console/service_accounts.html", "Machines that call the API"),
+    users_page(
+        "GET", ACCOUNTS_PATH, _list, "console/service_accounts.html", "Machines that call the API", said=ACCOUNTS_DONE
+    ),
     users_page("GET", NEW, _ask, _NEW, "A new service account"),
     users_page("POST", NEW, _create, _NEW, "Create a service account", again=_again_accounts),
-    users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "One service account, with its live keys"),
+    users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "One service account, with its live keys", said=ACCOUNT_DONE),
     users_page(
         "POST",
         ACCOUNT_PATH,
         _act,
         _TEMPLATE,
         "Change a service account; make, rotate and revoke its keys",
-        again=_again_account,
+        again=_show,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -13,18 +14,16 @@ from msgspec import Meta
 from manifest_auth import accounts, providers, sessions, tenants
 from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink, email_changes, rank, users
 from manifest_auth.accounts.factors import Kind
-from manifest_auth.accounts.users import User
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded, RateLimited, Refusal, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import flash
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.console import frame
-from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
+from manifest_auth.pages.console.frame import RolesForm, boxes
 from manifest_auth.pages.routing import users_page
 from manifest_auth.permissions import Role
-from manifest_auth.providers.identities import IdentityData
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import ListedSession, SessionOver
+from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text.fields import Details, Input, with_details
@@ -52,45 +51,12 @@ class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     reason: str = ""
 
 
-class UserView(msgspec.Struct, frozen=True, kw_only=True):
-    """``why_not``: why nothing is offered here, empty where something is. ``sessions``: None where they are not for who
-    looks. ``factors``: second ones, in words; ``may_lack_factor``: none is required of the user. ``link``: shown this
-    once."""
-
-    user: User
-    path: str
-    name: str
-    details: Details
-    entered_email: str
-    pending_email: str
-    boxes: tuple[RoleBox, ...]
-    is_self: bool
-    is_admin: bool
-    by_admin: bool
-    factors: tuple[str, ...]
-    may_lack_factor: bool
-    reason: str
-    uses_passwords: bool
-    mails: bool
-    why_not: str
-    sessions: list[ListedSession] | None
-    identities: list[IdentityData]
-    done: str = ""
-    link: str = ""
-
-
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, frame.number_in(call), done=flash.sentence(ctx, call, USER_DONE))
-
-
-async def _again(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
+async def _show(ctx: RequestContext, call: PageCall[UserForm | None]) -> View | Answer[None]:
     return await _view(ctx, frame.number_in(call), typed=call.fields)
 
 
-async def _view(
-    ctx: RequestContext, user_id: int, *, typed: UserForm | None = None, done: str = "", link: str = ""
-) -> View:
-    def work(unit: TenantUnit) -> UserView:
+async def _view(ctx: RequestContext, user_id: int, *, typed: UserForm | None = None, link: str = "") -> View:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         user = users.get(unit, user_id)
         by, why_not = rank.manager(unit, ctx), ""
         try:
@@ -100,7 +66,7 @@ async def _view(
         settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
         ticked = typed.roles if typed is not None and typed.act == "roles" else user.roles
         edited = typed if typed is not None and typed.act == "details" else None
-        return UserView(
+        return SimpleNamespace(
             user=user,
             path=USER_PATH.format(id=user.id),
             name=user.full_name or user.email,
@@ -119,11 +85,10 @@ async def _view(
             why_not=why_not,
             sessions=None if why_not else sessions.list_open(unit, user.id, ctx.now, _SESSIONS),
             identities=providers.list_identities(unit, user.id),
-            done=done,
             link=link,
         )
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
@@ -236,38 +201,27 @@ class UsersQuery(msgspec.Struct, frozen=True):
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
-class UsersView(msgspec.Struct, frozen=True):
-    """``first`` and ``next``: addresses, empty for none."""
-
-    rows: list[User]
-    me: int
-    query: UsersQuery
-    is_narrowed: bool
-    first: str
-    next: str
-    sorts: tuple[tuple[str, str], ...] = SORTS
-    states: tuple[tuple[str, str], ...] = STATES
-    roles: tuple[tuple[str, str], ...] = ROLES
-
-
 async def _list(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Answer[None]:
     asked = call.fields
     role = Role(asked.role).bit if asked.role else 0
     filters = Filters(asked.state, "role" if role else None, role=role).search(asked.q.strip())
     chosen = {"q": asked.q, "role": asked.role, "state": asked.state, "sort": asked.sort}
 
-    def work(unit: TenantUnit) -> UsersView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         rows, goes_on = users.LISTING.read(unit, _SIZE, asked.after, asked.sort, filters)
-        return UsersView(
+        return SimpleNamespace(
             rows=rows,
             me=ctx.user.user_id,
             query=asked,
             is_narrowed=bool(filters.names),
             first=frame.address(USERS_PATH, **chosen) if asked.after else "",
             next=frame.address(USERS_PATH, **chosen, after=goes_on) if goes_on else "",
+            sorts=SORTS,
+            states=STATES,
+            roles=ROLES,
         )
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 INVITE_PATH = "/console/invite"
@@ -291,32 +245,20 @@ class Outcome(msgspec.Struct, frozen=True):
     link: str = ""
 
 
-class InviteView(msgspec.Struct, frozen=True):
-    """``outcomes``: of the lines that were just sent, none before."""
-
-    people: str
-    boxes: tuple[RoleBox, ...]
-    most: int
-    mails: bool
-    outcomes: tuple[Outcome, ...] = ()
-
-    @property
-    def made(self) -> int:
-        return sum(one.user_id > 0 for one in self.outcomes)
-
-
-class _Line(NamedTuple):
-    text: str
-    draft: Draft
-
-
 async def _invite_view(ctx: RequestContext, people: str, ticked: int, outcomes: tuple[Outcome, ...] = ()) -> View:
-    def work(unit: TenantUnit) -> InviteView:
+    def work(unit: TenantUnit) -> SimpleNamespace:
         by_admin = rank.manager(unit, ctx).is_admin
         mails = ctx.services.mail_queue.is_set_up
-        return InviteView(people, boxes(ticked, admin=by_admin), MOST, mails, outcomes)
+        return SimpleNamespace(
+            people=people,
+            boxes=boxes(ticked, admin=by_admin),
+            most=MOST,
+            mails=mails,
+            outcomes=outcomes,
+            made=sum(one.user_id > 0 for one in outcomes),
+        )
 
-    return await frame.shown(ctx, work)
+    return await brands.shown(ctx, work)
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -332,38 +274,38 @@ async def _invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Ans
     by a reload, the lines that were taken are refused, as those accounts are there."""
     lines = _lines(call.fields)
     if len(lines) == 1:
-        return await _invite_view(ctx, "", call.fields.roles, (await _only(ctx, lines[0]),))
+        return await _invite_view(ctx, "", call.fields.roles, (await _only(ctx, *lines[0]),))
     outcomes, refusals = list[Outcome](), list[Refusal]()
-    for line in lines:
+    for text, draft in lines:
         try:
-            outcomes.append(await _one(ctx, line))
+            outcomes.append(await _one(ctx, text, draft))
         except _OF_A_LINE as refusal:
             refusals.append(refusal)
-            outcomes.append(Outcome(line.text, " ".join(text for _, text in refusal.details) or refusal.message))
+            outcomes.append(Outcome(text, " ".join(why for _, why in refusal.details) or refusal.message))
     left = "\n".join(one.line for one in outcomes if not one.user_id)
     view = await _invite_view(ctx, left, call.fields.roles, tuple(outcomes))
     view.status = 200 if len(refusals) < len(lines) else refusals[0].status
     return view
 
 
-async def _only(ctx: RequestContext, line: _Line) -> Outcome:
+async def _only(ctx: RequestContext, text: str, draft: Draft) -> Outcome:
     """As :func:`_one`; a refusal is about the form's one field."""
     try:
-        return await _one(ctx, line)
+        return await _one(ctx, text, draft)
     except ValidationError as refusal:
-        raise ValidationError(details=[("people", text) for _, text in refusal.details]) from refusal
+        raise ValidationError(details=[("people", why) for _, why in refusal.details]) from refusal
 
 
-async def _one(ctx: RequestContext, line: _Line) -> Outcome:
-    made = await ctx.store.write(lambda unit: accounts.invite_new(unit, ctx, line.draft))
+async def _one(ctx: RequestContext, text: str, draft: Draft) -> Outcome:
+    made = await ctx.store.write(lambda unit: accounts.invite_new(unit, ctx, draft))
     handed = await accounts.sent(ctx, made)
     said = "By e-mail" if handed.sent else "The e-mail could not be sent yet; it is tried again for an hour"
     if handed.link:
         said = "Pass this link on"
-    return Outcome(line.text, said, handed.user.id, handed.link or "")
+    return Outcome(text, said, handed.user.id, handed.link or "")
 
 
-def _lines(form: InviteForm) -> list[_Line]:
+def _lines(form: InviteForm) -> list[tuple[str, Draft]]:
     texts = [text for line in form.people.splitlines() if (text := line.strip())]
     if not texts:
         raise ValidationError(details=[("people", "Enter an e-mail address")])
@@ -371,7 +313,7 @@ def _lines(form: InviteForm) -> list[_Line]:
         raise ValidationError(details=[("people", f"At most {MOST} lines; these are {len(texts)}")])
     if not form.roles:
         raise ValidationError(details=[("roles", "Choose one role at least")])
-    return [_Line(text, _draft(text, form.roles)) for text in texts]
+    return [(text, _draft(text, form.roles)) for text in texts]
 
 
 def _draft(text: str, roles: int) -> Draft:
@@ -389,8 +331,8 @@ _INVITE_TEMPLATE = "console/invite.html"
 
 
 ROUTES = (
-    users_page("GET", USER_PATH, _show, _TEMPLATE, "One user"),
-    users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", again=_again),
+    users_page("GET", USER_PATH, _show, _TEMPLATE, "One user", said=USER_DONE),
+    users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", again=_show),
     users_page("GET", USERS_PATH, _list, "console/users.html", "Who may sign in"),
     users_page("GET", INVITE_PATH, _ask, _INVITE_TEMPLATE, "Invite users"),
     users_page("POST", INVITE_PATH, _invite, _INVITE_TEMPLATE, "Invite one user or up to 50", again=_again_invite),

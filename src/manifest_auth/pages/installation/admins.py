@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts.admins import management, second_factor
-from manifest_auth.accounts.admins.management import AdminData, OwnSession
 from manifest_auth.errors import InvalidCredentials, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.maintenance import system_admins
@@ -47,46 +47,27 @@ class AdminForm(msgspec.Struct, frozen=True):
     username: Text = ""
 
 
-class AdminsView(msgspec.Struct, frozen=True):
-    """``me``: the id of who looks; ``made``: an admin with a new password, to be shown this once; None for none."""
-
-    rows: tuple[AdminData, ...]
-    me: int
-    query: ListQuery
-    states: tuple[tuple[str, str], ...]
-    is_narrowed: bool
-    is_required: bool
-    done: str
-    first: str
-    next: str
-    username: str
-    made: AdminMadeData | None
-
-
 async def _show(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields, done=flash.sentence(ctx, call, DONE))
+    return await _view(ctx, call.fields)
 
 
 async def _again(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
     return await _view(ctx, ListQuery(), call.fields.username)
 
 
-async def _view(
-    ctx: RequestContext, asked: ListQuery, username: str = "", made: AdminMadeData | None = None, done: str = ""
-) -> View:
+async def _view(ctx: RequestContext, asked: ListQuery, username: str = "", made: AdminMadeData | None = None) -> View:
     state = one_of(asked.state, _STATES)
     filters = Filters(state).search(asked.q.strip().casefold())
 
-    def read(unit: SystemUnit) -> AdminsView:
+    def read(unit: SystemUnit) -> SimpleNamespace:
         found, goes_on = management.LISTING.read(unit, _SIZE, asked.after, "USERNAME", filters)
-        return AdminsView(
+        return SimpleNamespace(
             rows=tuple(found),
             me=ctx.admin.admin_id,
             query=msgspec.structs.replace(asked, state=state),
             states=tuple(_STATES.items()),
             is_narrowed=bool(asked.q or state),
             is_required=second_factor.is_required(unit),
-            done=done,
             first=address(PATH, q=asked.q, state=state) if asked.after else "",
             next=address(PATH, q=asked.q, state=state, after=goes_on) if goes_on else "",
             username=username,
@@ -157,44 +138,23 @@ class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
     secret: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z2-7]*$")] = ""
 
 
-class AccountView(msgspec.Struct, frozen=True):
-    """``new``: a second factor that is being added, None for none; ``codes``: recovery codes, to be shown this
-    once."""
-
-    username: str
-    is_limited: bool
-    has_factor: bool
-    is_required: bool
-    codes_left: int
-    min_length: int
-    done: str
-    new: TotpSecretData | None
-    codes: tuple[str, ...]
-    sessions: tuple[OwnSession, ...]
-    this_session: str
+async def _show_account(ctx: RequestContext, call: PageCall[AccountForm | None]) -> View | Answer[None]:
+    form = call.fields
+    return await _account_view(ctx, secret=form.secret if form and form.act == "confirm" else "")
 
 
-async def _show_account(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _account_view(ctx, flash.sentence(ctx, call, ACCOUNT_DONE))
-
-
-async def _again_account(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
-    return await _account_view(ctx, secret=call.fields.secret if call.fields.act == "confirm" else "")
-
-
-async def _account_view(ctx: RequestContext, done: str = "", secret: str = "", codes: tuple[str, ...] = ()) -> View:
+async def _account_view(ctx: RequestContext, secret: str = "", codes: tuple[str, ...] = ()) -> View:
     me, new = ctx.admin, await new_factor(ctx, secret) if secret else None
 
-    def read(unit: SystemUnit) -> AccountView:
+    def read(unit: SystemUnit) -> SimpleNamespace:
         has_factor = second_factor.is_enrolled(unit, me.admin_id)
-        return AccountView(
+        return SimpleNamespace(
             username=me.username,
             is_limited=me.limited and not has_factor,
             has_factor=has_factor,
             is_required=second_factor.is_required(unit),
             codes_left=second_factor.codes_left(unit, me.admin_id),
             min_length=PasswordRules().min_length,
-            done=done,
             new=new,
             codes=codes,
             sessions=tuple(management.open_sessions(unit, me.admin_id, ctx.now)),
@@ -276,15 +236,17 @@ _ACCOUNT_ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str |
 
 
 ROUTES = (
-    admin_page("GET", PATH, _show, _TEMPLATE, "Those who run this server"),
+    admin_page("GET", PATH, _show, _TEMPLATE, "Those who run this server", said=DONE),
     admin_page("POST", PATH, _act, _TEMPLATE, "Make, disable, enable or reset a system admin", again=_again),
-    admin_page("GET", ACCOUNT_PATH, _show_account, _ACCOUNT_TEMPLATE, "A system admin's own account"),
+    admin_page(
+        "GET", ACCOUNT_PATH, _show_account, _ACCOUNT_TEMPLATE, "A system admin's own account", said=ACCOUNT_DONE
+    ),
     admin_page(
         "POST",
         ACCOUNT_PATH,
         _act_account,
         _ACCOUNT_TEMPLATE,
         "Change the own password, second factor or sessions",
-        again=_again_account,
+        again=_show_account,
     ),
 )

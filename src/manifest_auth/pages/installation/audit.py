@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Annotated
 
 import msgspec
@@ -30,23 +31,10 @@ _NAMED = re.compile(r"(admin|user|service):([1-9][0-9]{0,17})\Z")
 _WORDS = {"system": "The server", "anonymous": "An anonymous caller", "": ""}
 
 
-class AuditEventView(msgspec.Struct, frozen=True):
-    """An event. ``link``: as stored, its time 0 where its row is damaged; ``client``: its identifier, empty for the
-    installation and for a client that is gone; ``where``: the same in words; ``facts``: names and values of its
-    details."""
-
-    link: Link
-    what: str
-    is_bad: bool
-    who: str
-    whom: str
-    client: str
-    where: str
-    facts: tuple[tuple[str, str], ...]
-
-
-def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[AuditEventView, ...]:
-    """With the names that accounts have today."""
+def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNamespace, ...]:
+    """With the names that accounts have today. ``link``: as stored, its time 0 where its row is damaged; ``client``:
+    its identifier, empty for the installation and for a client that is gone; ``where``: the same in words; ``facts``:
+    names and values of its details."""
     events = [(one, audit.readable(one.link).link) for one in found]
     names: dict[tuple[int, str], str] = {}
     wanted: dict[int, set[int]] = {}
@@ -73,7 +61,7 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[AuditEve
         return names.get((one.chain, text)) or _WORDS.get(text, text.replace(":", " "))
 
     return tuple(
-        AuditEventView(
+        SimpleNamespace(
             link=link,
             what=label(link.event),
             is_bad=about(link.event).is_bad,
@@ -109,22 +97,6 @@ class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
     since: Day = ""
     until: Day = ""
     after: Annotated[str, Meta(max_length=200)] = ""
-
-
-class TrailView(msgspec.Struct, frozen=True):
-    """``is_a_day``: no days were asked for, and the last 24 hours are shown; ``is_all``: every day is.
-    ``problems``: fields, and what is wrong with them. Addresses are empty for none."""
-
-    events: tuple[AuditEventView, ...]
-    query: TrailQuery
-    kinds: tuple[tuple[str, str], ...]
-    is_a_day: bool
-    is_all: bool
-    is_narrowed: bool
-    problems: tuple[tuple[str, str], ...]
-    all: str
-    first: str
-    next: str
 
 
 _KINDS = (("", "Anything"), *sorted((event.value, label(event.value)) for event in Event))
@@ -183,8 +155,8 @@ async def _view(
         "to": asked.until,
     }
 
-    def read(unit: SystemUnit) -> TrailView:
-        return TrailView(
+    def read(unit: SystemUnit) -> SimpleNamespace:
+        return SimpleNamespace(
             events=event_views(unit, found),
             query=asked,
             kinds=_KINDS,

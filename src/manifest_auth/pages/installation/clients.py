@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Annotated
 
 import msgspec
@@ -21,7 +22,6 @@ from manifest_auth.pages.console.frame import ListQuery, address, one_of
 from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
 from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.permissions import Role
-from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import ClientData, Tenant, TenantSettings
@@ -37,17 +37,6 @@ Text = Annotated[str, Meta(max_length=300)]
 class NewClientForm(msgspec.Struct, frozen=True):
     identifier: Text = ""
     name: Text = ""
-
-
-class ClientsView(msgspec.Struct, frozen=True):
-    rows: tuple[ClientData, ...]
-    query: ListQuery
-    states: tuple[tuple[str, str], ...]
-    sorts: tuple[tuple[str, str], ...]
-    is_narrowed: bool
-    first: str
-    next: str
-    made: NewClientForm
 
 
 async def _show_clients(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
@@ -68,7 +57,7 @@ async def _clients_view(ctx: RequestContext, asked: ListQuery, made: NewClientFo
     found, goes_on = await ctx.services.store.read(read)
     chosen = {"q": asked.q, "state": state, "sort": asked.sort}
     return View(
-        ClientsView(
+        SimpleNamespace(
             rows=tuple(map(ClientData.of_tenant, found)),
             query=msgspec.structs.replace(asked, state=state, sort=sort),
             states=tuple(_STATES.items()),
@@ -94,21 +83,12 @@ RULES_PATH = f"{CLIENT_PATH}/rules"
 TABS = {"": "Overview", "users": "Users", "providers": "Providers"}
 
 
-class ClientFrame(msgspec.Struct, frozen=True):
-    """``tab``: the address of the part that is shown; ``tabs``: addresses and texts of all."""
-
-    path: str
-    client: ClientData
-    tab: str
-    tabs: tuple[tuple[str, str], ...]
-
-
-def frame_of(tenant: Tenant, tab: str) -> ClientFrame:
+def frame_of(tenant: Tenant, tab: str) -> SimpleNamespace:
     """``tab``: the address of what is shown."""
     path = CLIENT_PATH.format(client=tenant.identifier)
     tabs = [(address(path, show=one), text) for one, text in TABS.items()]
     tabs.append((RULES_PATH.format(client=tenant.identifier), "Rules"))
-    return ClientFrame(path, ClientData.of_tenant(tenant), tab, tuple(tabs))
+    return SimpleNamespace(path=path, client=ClientData.of_tenant(tenant), tab=tab, tabs=tuple(tabs))
 
 
 _CLIENT_TEMPLATE = "installation/client.html"
@@ -140,27 +120,8 @@ class ClientForm(msgspec.Struct, frozen=True, rename="camel"):
     last_name: Text = ""
 
 
-class ClientView(msgspec.Struct, frozen=True):
-    """``show``: which part of the client; ``users`` and ``providers``: empty where they are not shown. ``link``: to be
-    shown this once, empty for none."""
-
-    frame: ClientFrame
-    show: str
-    done: str
-    form: ClientForm
-    users: list[User]
-    q: str
-    first: str
-    next: str
-    providers: list[Provider]
-    link: str
-    mails: bool
-    days: int
-    keeps_trail: bool
-
-
 async def _show_client(ctx: RequestContext, call: PageCall[ClientQuery]) -> View | Answer[None]:
-    return await _client_view(ctx, call.path["client"], call.fields, done=flash.sentence(ctx, call, CLIENT_DONE))
+    return await _client_view(ctx, call.path["client"], call.fields)
 
 
 async def _again_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
@@ -169,18 +130,17 @@ async def _again_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View
 
 
 async def _client_view(
-    ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm | None = None, link: str = "", done: str = ""
+    ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm | None = None, link: str = ""
 ) -> View:
     tab, settings = one_of(asked.show, TABS), ctx.services.settings
 
-    def work(unit: SystemUnit) -> ClientView:
+    def work(unit: SystemUnit) -> SimpleNamespace:
         tenant = tenants.get_named(unit, name)
         bound, path = unit.of(tenant.id), CLIENT_PATH.format(client=tenant.identifier)
         rows, goes_on = _users(bound, asked) if tab == "users" else ([], None)
-        return ClientView(
+        return SimpleNamespace(
             frame=frame_of(tenant, address(path, show=tab)),
             show=tab,
-            done=done,
             form=form or ClientForm(),
             users=rows,
             q=asked.q,
@@ -268,26 +228,17 @@ _ACTS: dict[str, Callable[[RequestContext, str, ClientForm], Awaitable[str]]] = 
 _RULES_TEMPLATE = "installation/client_rules.html"
 
 
-class ClientRulesView(msgspec.Struct, frozen=True):
-    frame: ClientFrame
-    rules: RulesView
-
-
-async def _show_rules(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _rules_view(ctx, call.path["client"], None, flash.sentence(ctx, call, DONE))
-
-
-async def _again_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
+async def _show_rules(ctx: RequestContext, call: PageCall[RulesForm | None]) -> View | Answer[None]:
     return await _rules_view(ctx, call.path["client"], call.fields)
 
 
 async def _rules_view(
-    ctx: RequestContext, name: str, typed: RulesForm | None, done: str = "", preview: RulesView | None = None
+    ctx: RequestContext, name: str, typed: RulesForm | None, preview: RulesView | None = None
 ) -> View:
-    def read(unit: SystemUnit) -> ClientRulesView:
+    def read(unit: SystemUnit) -> SimpleNamespace:
         tenant = tenants.get_named(unit, name)
-        rules = preview or rules_form.view(unit.of(tenant.id), ctx, typed, done)
-        return ClientRulesView(frame_of(tenant, RULES_PATH.format(client=tenant.identifier)), rules)
+        rules = preview or rules_form.view(unit.of(tenant.id), ctx, typed)
+        return SimpleNamespace(frame=frame_of(tenant, RULES_PATH.format(client=tenant.identifier)), rules=rules)
 
     return View(await ctx.services.store.read(read))
 
@@ -303,7 +254,7 @@ async def _act_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | A
 ROUTES = (
     admin_page("GET", CLIENTS_PATH, _show_clients, _CLIENTS_TEMPLATE, "The clients of this server"),
     admin_page("POST", CLIENTS_PATH, _make_client, _CLIENTS_TEMPLATE, "Make a client", again=_again_clients),
-    admin_page("GET", CLIENT_PATH, _show_client, _CLIENT_TEMPLATE, "One client"),
+    admin_page("GET", CLIENT_PATH, _show_client, _CLIENT_TEMPLATE, "One client", said=CLIENT_DONE),
     admin_page(
         "POST",
         CLIENT_PATH,
@@ -312,8 +263,8 @@ ROUTES = (
         "Rename, suspend, restore or delete a client, invite an Admin",
         again=_again_client,
     ),
-    admin_page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The rules of one client"),
+    admin_page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The rules of one client", said=DONE),
     admin_page(
-        "POST", RULES_PATH, _act_rules, _RULES_TEMPLATE, "Preview or save the rules of one client", again=_again_rules
+        "POST", RULES_PATH, _act_rules, _RULES_TEMPLATE, "Preview or save the rules of one client", again=_show_rules
     ),
 )

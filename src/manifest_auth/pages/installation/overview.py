@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,7 +22,7 @@ from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Attention, ListQuery, address
 from manifest_auth.pages.console.overview import COMING_AND_GOING
-from manifest_auth.pages.installation.audit import AuditEventView, event_views
+from manifest_auth.pages.installation.audit import event_views
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
@@ -37,27 +38,13 @@ _READ, _LISTED = 200, 7
 _DONE = {"set-up": "You are the first system admin. Add a second factor next, then make your first client."}
 
 
-class OverviewView(msgspec.Struct, frozen=True):
-    """``figures``: number, what it counts, and where that is listed. ``backup_at``: milliseconds, 0 for never."""
-
-    done: str
-    bad: tuple[Attention, ...]
-    notes: tuple[Attention, ...]
-    figures: tuple[tuple[int, str, str], ...]
-    licence: str
-    backup_at: int
-    changes: tuple[AuditEventView, ...]
-    sign_ins: tuple[AuditEventView, ...]
-
-
 async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    done, standing = flash.sentence(ctx, call, _DONE), await installation_state.read_standing(ctx)
+    standing = await installation_state.read_standing(ctx)
     found, _ = await audit.page_across(ctx.services.store, EventFilter(), _READ)
     concerns = tuple(_concerns(ctx, standing))
 
-    def work(unit: SystemUnit) -> OverviewView:
-        return OverviewView(
-            done=done,
+    def work(unit: SystemUnit) -> SimpleNamespace:
+        return SimpleNamespace(
             bad=tuple(one for one in concerns if one.is_bad),
             notes=tuple(one for one in concerns if not one.is_bad),
             figures=tuple(_figures(standing)),
@@ -191,15 +178,6 @@ _SEALED_S = 5.0  # a person waits for it; the command line takes more
 _looking: set[int] = set()  # the one look of this process that is under way
 
 
-class HealthView(msgspec.Struct, frozen=True):
-    """``to_read``: what is wrong, and notes; ``well``: the rest."""
-
-    to_read: tuple[Finding, ...]
-    well: tuple[Finding, ...]
-    bad: int
-    notes: int
-
-
 async def _show_health(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     if _looking:
         raise Overloaded(retry_after=5, reason="another look is under way")
@@ -209,7 +187,7 @@ async def _show_health(ctx: RequestContext, call: PageCall[None]) -> View | Answ
     finally:
         _looking.clear()
     bad, notes, well = (tuple(one for one in lines if one.level == level) for level in ("bad", "note", "ok"))
-    return View(HealthView((*bad, *notes), well, len(bad), len(notes)))
+    return View(SimpleNamespace(to_read=(*bad, *notes), well=well, bad=len(bad), notes=len(notes)))
 
 
 async def _findings(ctx: RequestContext) -> list[Finding]:
@@ -225,19 +203,14 @@ async def _findings(ctx: RequestContext) -> list[Finding]:
 BACKUPS_PATH = f"{ADMIN_OVERVIEW}/backups"
 
 
-class BackupsView(msgspec.Struct, frozen=True):
-    """``at``: milliseconds, 0 for never."""
-
-    at: int
-    is_old: bool
-    days: int
-    on_postgres: bool
-
-
 async def _show_backups(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     at = await last_backup.read_time(ctx.services.store)
     age = 0 if at is None else max(0, ctx.now - at)
-    return View(BackupsView(at or 0, age > OLD_MS, age // DAY_MS, ctx.services.settings.on_postgres))
+    return View(
+        SimpleNamespace(
+            at=at or 0, is_old=age > OLD_MS, days=age // DAY_MS, on_postgres=ctx.services.settings.on_postgres
+        )
+    )
 
 
 THROTTLES_PATH = f"{ADMIN_OVERVIEW}/throttles"
@@ -257,17 +230,6 @@ class ClearForm(msgspec.Struct, frozen=True):
     address: Text = ""
 
 
-class ThrottlesView(msgspec.Struct, frozen=True):
-    """``cleared``: None where nothing was cleared just now."""
-
-    rows: tuple[ThrottleData, ...]
-    cleared: int | None
-    form: ClearForm
-    first: str
-    next: str
-    is_on: bool
-
-
 async def _show_throttles(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
     cleared = flash.word(ctx, call)
     return await _view(ctx, call.fields, ClearForm(), int(cleared) if cleared.isascii() and cleared.isdigit() else None)
@@ -283,7 +245,7 @@ async def _view(ctx: RequestContext, asked: ListQuery, form: ClearForm, cleared:
 
     found, goes_on = await ctx.services.store.read(read)
     return View(
-        ThrottlesView(
+        SimpleNamespace(
             rows=tuple(found),
             cleared=cleared,
             form=form,
@@ -312,6 +274,7 @@ ROUTES = (
         _show_overview,
         "installation/overview.html",
         "Whether everything is well, and who did what",
+        said=_DONE,
     ),
     admin_page(
         "GET", HEALTH_PATH, _show_health, "installation/health.html", "What is wrong with this server, and what to do"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import Meta
 from manifest_auth import licence
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.licence import LicenceData, Overview, State
+from manifest_auth.licence import LicenceData, State
 from manifest_auth.maintenance import installation_state, licence_watch, signing_keys
 from manifest_auth.maintenance.installation_state import InstallationData, InstallationSettings
 from manifest_auth.pages import flash
@@ -25,6 +26,7 @@ from manifest_auth.text import fields
 
 SETTINGS_PATH = f"{ADMIN_OVERVIEW}/settings"
 _SETTINGS_TEMPLATE = "installation/settings.html"
+_SETTINGS_DONE = {"saved": "The settings are saved, and count on every node within a second."}
 
 
 class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -34,16 +36,9 @@ class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
     admin_addresses: Annotated[str, Meta(max_length=4000)] = ""
 
 
-class SettingsView(msgspec.Struct, frozen=True):
-    settings: InstallationData
-    done: bool
-    own_address: str
-    public_url: str
-
-
 async def _show_settings(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     settled = await ctx.services.store.read(installation_state.read_settings)
-    return _settings_view(ctx, settled, bool(flash.word(ctx, call)))
+    return _settings_view(ctx, settled)
 
 
 async def _again_settings(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
@@ -51,10 +46,14 @@ async def _again_settings(ctx: RequestContext, call: PageCall[SettingsForm]) -> 
     return _settings_view(ctx, InstallationSettings(bool(form.second_factor_required), form.admin_addresses))
 
 
-def _settings_view(ctx: RequestContext, settled: InstallationSettings, done: bool = False) -> View:
+def _settings_view(ctx: RequestContext, settled: InstallationSettings) -> View:
     settings = ctx.services.settings
     return View(
-        SettingsView(InstallationData.with_environment(settled, settings), done, ctx.address, settings.public_url)
+        SimpleNamespace(
+            settings=InstallationData.with_environment(settled, settings),
+            own_address=ctx.address,
+            public_url=settings.public_url,
+        )
     )
 
 
@@ -68,6 +67,7 @@ async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | A
 
 LICENCE_PATH = f"{ADMIN_OVERVIEW}/licence"
 _LICENCE_TEMPLATE = "installation/licence.html"
+_LICENCE_DONE = {"installed": "The licence is installed."}
 _LONGEST = 20_000
 _STATES = {
     State.NOT_NEEDED: ("Not needed", "plain"),
@@ -84,38 +84,19 @@ class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
     license_key: Annotated[str, Meta(max_length=_LONGEST)] = ""
 
 
-class LicenceView(msgspec.Struct, frozen=True):
-    """``badge``: its kind; ``warning``: without what ``is_set_back`` says."""
-
-    licence: LicenceData
-    done: bool
-    state: str
-    badge: str
-    warning: str
-    is_set_back: bool
-    typed: str
-
-
-async def _show_licence(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return View(_licence_view(ctx, await ctx.services.licence.overview(), bool(flash.word(ctx, call))))
-
-
-async def _again_licence(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
-    return View(_licence_view(ctx, await ctx.services.licence.overview(), typed=call.fields.license_key))
-
-
-def _licence_view(ctx: RequestContext, overview: Overview, done: bool = False, typed: str = "") -> LicenceView:
+async def _show_licence(ctx: RequestContext, call: PageCall[LicenceForm | None]) -> View | Answer[None]:
+    overview = await ctx.services.licence.overview()
     state, badge = _STATES[overview.status.state]
     warned = licence.warning(overview.status, ctx.now)
-    return LicenceView(
+    view = SimpleNamespace(
         licence=LicenceData.at(overview, ctx.now),
-        done=done,
         state=state,
         badge=badge,
         warning=warned[:1].upper() + warned[1:],
         is_set_back=overview.status.is_set_back,
-        typed=typed,
+        typed=call.fields.license_key if call.fields else "",
     )
+    return View(view)
 
 
 async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
@@ -159,24 +140,9 @@ class KeyForm(msgspec.Struct, frozen=True):
     key: Text = ""
 
 
-class KeysView(msgspec.Struct, frozen=True):
-    rows: tuple[KeyData, ...]
-    purpose: str
-    purposes: dict[str, str]
-    done: str
-    first: str
-    next: str
-
-
 async def _show_keys(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | Answer[None]:
-    return await _keys_view(ctx, call.fields, flash.sentence(ctx, call, DONE))
-
-
-async def _again_keys(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[None]:
-    return await _keys_view(ctx, KeysQuery())
-
-
-async def _keys_view(ctx: RequestContext, asked: KeysQuery, done: str = "") -> View:
+    """After a refusal: the list from its beginning."""
+    asked = call.fields if isinstance(call.fields, KeysQuery) else KeysQuery()
     purpose = one_of(asked.purpose, _PURPOSES)
     filters = Filters("purpose" if purpose else None, of_purpose=purpose, now=ctx.now)
 
@@ -185,11 +151,10 @@ async def _keys_view(ctx: RequestContext, asked: KeysQuery, done: str = "") -> V
 
     found, goes_on = await ctx.services.store.read(read)
     return View(
-        KeysView(
+        SimpleNamespace(
             rows=tuple(KeyData.at(one, ctx.now) for one in found),
             purpose=purpose,
             purposes=_PURPOSES,
-            done=done,
             first=address(KEYS_PATH, purpose=purpose) if asked.after else "",
             next=address(KEYS_PATH, purpose=purpose, after=goes_on) if goes_on else "",
         )
@@ -208,7 +173,9 @@ async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[No
 
 
 ROUTES = (
-    admin_page("GET", SETTINGS_PATH, _show_settings, _SETTINGS_TEMPLATE, "What is asked of system admins"),
+    admin_page(
+        "GET", SETTINGS_PATH, _show_settings, _SETTINGS_TEMPLATE, "What is asked of system admins", said=_SETTINGS_DONE
+    ),
     admin_page(
         "POST",
         SETTINGS_PATH,
@@ -217,18 +184,18 @@ ROUTES = (
         "Require a second factor, list addresses",
         again=_again_settings,
     ),
-    admin_page("GET", LICENCE_PATH, _show_licence, _LICENCE_TEMPLATE, "The licence of this server"),
+    admin_page("GET", LICENCE_PATH, _show_licence, _LICENCE_TEMPLATE, "The licence of this server", said=_LICENCE_DONE),
     admin_page(
         "POST",
         LICENCE_PATH,
         _install,
         _LICENCE_TEMPLATE,
         "Install a licence key",
-        again=_again_licence,
+        again=_show_licence,
         upload="licenseFile",
         upload_bytes=_LONGEST,
         upload_into="licenseKey",
     ),
-    admin_page("GET", KEYS_PATH, _show_keys, _KEYS_TEMPLATE, "The signing keys"),
-    admin_page("POST", KEYS_PATH, _act, _KEYS_TEMPLATE, "Rotate signing keys, or retire one", again=_again_keys),
+    admin_page("GET", KEYS_PATH, _show_keys, _KEYS_TEMPLATE, "The signing keys", said=DONE),
+    admin_page("POST", KEYS_PATH, _act, _KEYS_TEMPLATE, "Rotate signing keys, or retire one", again=_show_keys),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated
 
 import msgspec
@@ -62,13 +63,6 @@ class CodeForm(msgspec.Struct, frozen=True, rename="camel"):
     return_to: Address = ""
 
 
-class SignInView(msgspec.Struct, frozen=True):
-    username: str
-    return_to: str
-    out: bool = False
-    late: bool = False
-
-
 def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm]) -> str:
     return call.head.cookie(host_name(admin_console.COOKIE, ctx.services.settings)) or ""
 
@@ -109,11 +103,19 @@ async def _show_sign_in(ctx: RequestContext, call: PageCall[SignInQuery]) -> Vie
         return see_other(_coming_back_to(asked.return_to))
     if await admin_accounts.is_setup_open(ctx):
         return see_other(SETUP)
-    return View(SignInView("", _coming_back_to(asked.return_to), bool(asked.out), bool(asked.late)))
+    return View(
+        SimpleNamespace(
+            username="", return_to=_coming_back_to(asked.return_to), out=bool(asked.out), late=bool(asked.late)
+        )
+    )
 
 
 async def _again_sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
-    return View(SignInView(call.fields.username, _coming_back_to(call.fields.return_to)))
+    return View(
+        SimpleNamespace(
+            username=call.fields.username, return_to=_coming_back_to(call.fields.return_to), out=False, late=False
+        )
+    )
 
 
 async def _sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
@@ -164,11 +166,6 @@ class SetupForm(msgspec.Struct, frozen=True):
     password: Text = ""
 
 
-class SetupView(msgspec.Struct, frozen=True):
-    username: str
-    min_length: int
-
-
 async def _show_setup(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     return await _view(ctx, SetupForm())
 
@@ -181,7 +178,7 @@ async def _view(ctx: RequestContext, form: SetupForm) -> View:
     """Raises NotFound once there is a system admin."""
     if not await admin_accounts.is_setup_open(ctx):
         raise NotFound()
-    return View(SetupView(form.username, PasswordRules().min_length))
+    return View(SimpleNamespace(username=form.username, min_length=PasswordRules().min_length))
 
 
 async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -39,43 +40,11 @@ class ContinueForm(msgspec.Struct, frozen=True):
     s: str = ""
 
 
-class ContinueView(msgspec.Struct, frozen=True):
-    """Someone is signed in already. ``other``: address for another account."""
-
-    s: str
-    name: str
-    email: str
-    client: str
-    other: str
-
-
-class DoneView(msgspec.Struct, frozen=True):
-    """``by_itself``: the browser goes on without a press; an app's own scheme wants one."""
-
-    address: str
-    by_itself: bool
-
-
-class DueView(msgspec.Struct, frozen=True):
-    """A new password is offered. ``address``: where the sign-in ends without one."""
-
-    address: str
-
-
-class FactorDueView(msgspec.Struct, frozen=True):
-    """A second factor is offered. ``address``: where the sign-in goes on without one; ``due_at``: from when on it is
-    required, milliseconds since 1970; ``methods``: that may be set up."""
-
-    address: str
-    due_at: int
-    methods: tuple[str, ...]
-
-
-def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> ContinueView:
+def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> SimpleNamespace:
     """The page's model for the user who is signed in here."""
     user = ctx.user
     anew = msgspec.structs.replace(state, anew=True)
-    return ContinueView(
+    return SimpleNamespace(
         s=step.seal_state(ctx, call.form_cookie, state),
         name=f"{user.first_name} {user.last_name}".strip() or user.email,
         email=user.email,
@@ -162,7 +131,9 @@ async def _show_ending(ctx: RequestContext, call: PageCall[StateQuery]) -> View 
         more = await step.of_provider(ctx, tenant.id, state.provider_id) if tenant is not None else ()
         end = step.end_of(tenant.settings if tenant is not None else "{}", state, more=more)
         address = f"{end}{'&' if '?' in end else '?'}code={state.code}"
-        return View(DoneView(address, return_addresses.is_web(end)), brand=brands.of_client(tenant))
+        return View(
+            SimpleNamespace(address=address, by_itself=return_addresses.is_web(end)), brand=brands.of_client(tenant)
+        )
     if call.user is None:
         return see_other(SIGN_IN)
     more = await step.of_provider(ctx, call.user.tenant_id, state.provider_id)
@@ -172,12 +143,16 @@ async def _show_ending(ctx: RequestContext, call: PageCall[StateQuery]) -> View 
         later = msgspec.structs.replace(state, factor_due_at=0)
         address = step.way_address(ENDING_PATH, step.seal_state(ctx, call.form_cookie, later)) if state.due else end
         methods = gate.methods_of(ctx, tenants.settings_of(call.user.tenant_settings))
-        return View(FactorDueView(address, state.factor_due_at, methods), template=FACTOR_DUE, brand=brand)
+        return View(
+            SimpleNamespace(address=address, due_at=state.factor_due_at, methods=methods),
+            template=FACTOR_DUE,
+            brand=brand,
+        )
     if state.due:
-        return View(DueView(end), template=DUE, brand=brand)
+        return View(SimpleNamespace(address=end), template=DUE, brand=brand)
     if return_addresses.is_own_path(end):
         return see_other(end)
-    return View(DoneView(end, return_addresses.is_web(end)), brand=brand)
+    return View(SimpleNamespace(address=end, by_itself=return_addresses.is_web(end)), brand=brand)
 
 
 async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View | Answer[None]:
@@ -203,10 +178,6 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
 CODES_TEMPLATE = "sign_in/codes.html"
 
 
-class CodesView(msgspec.Struct, frozen=True):
-    codes: tuple[str, ...]
-
-
 async def _waiting(ctx: RequestContext, call: PageCall[None]) -> State | None:
     """What the cookie holds, for the one who has just signed in; for an app no session begins here."""
     text = call.head.cookie(host_name(CODES_COOKIE, ctx.services.settings)) or ""
@@ -218,7 +189,7 @@ async def _show_codes(ctx: RequestContext, call: PageCall[None]) -> View | Answe
     state = await _waiting(ctx, call)
     if state is None:
         return see_other("/")
-    return View(CodesView(state.recovery_codes), brand=brands.of_client(await step.client_of(ctx, state)))
+    return View(state.recovery_codes, brand=brands.of_client(await step.client_of(ctx, state)))
 
 
 async def _go_on(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:

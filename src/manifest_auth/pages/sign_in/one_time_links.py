@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -44,21 +45,11 @@ class ForgotQuery(StateQuery, frozen=True):
     sent: str = ""
 
 
-class ForgotView(msgspec.Struct, frozen=True):
-    """``mails``: whether this server can send e-mails at all; ``back``: address of the sign-in."""
-
-    s: str
-    email: str
-    mails: bool
-    sent: bool
-    back: str
-
-
 async def _form(ctx: RequestContext, call: PageCall[Any], s: str, email: str | None, *, sent: bool = False) -> View:
     state = await step.unseal_state(ctx, call.form_cookie, s) or State()
     tenant = await step.client_of(ctx, state)
     fresh = step.seal_state(ctx, call.form_cookie, state)
-    view = ForgotView(
+    view = SimpleNamespace(
         s=fresh,
         email=state.email if email is None else email,
         mails=ctx.services.mail.is_set_up,
@@ -105,54 +96,14 @@ class WelcomeForm(msgspec.Struct, frozen=True):
     password: Annotated[str, Meta(max_length=MOST)] = ""
 
 
-class CodeView(msgspec.Struct, frozen=True):
-    """``mails``: links come by e-mail, which prints the code too."""
-
-    token: str
-    mails: bool
-
-
-class ChooseView(msgspec.Struct, frozen=True):
-    """``password``: whether one can be chosen; ``why_not``: else the reason, a message of the catalogue."""
-
-    token: str
-    invited: bool
-    email: str
-    client: str
-    password: bool
-    why_not: str
-    min_length: int
-    character_classes: int
-    ways: tuple[Link, ...]
-    sign_in: str
-
-
-class AddressView(msgspec.Struct, frozen=True):
-    """``kind``: ``email`` confirms a new address, ``email-undo`` puts the old one back. ``email``: the address that is
-    in force afterwards."""
-
-    token: str
-    kind: str
-    email: str
-    client: str
-
-
-class DoneView(msgspec.Struct, frozen=True):
-    """``also``: what else the user has to know, in sentences."""
-
-    done: str
-    email: str
-    also: tuple[str, ...] = ()
-
-
 async def _show_welcome(ctx: RequestContext, call: PageCall[StateQuery]) -> View | Answer[None]:
     state = await step.unseal_state(ctx, call.form_cookie, call.fields.s) if call.fields.s else None
     if state is not None and state.done:
         brand = brands.of_client(await step.client_of(ctx, state))
         also = _also(state, call.language or brand.language)
-        return View(DoneView(state.done, state.email, also), template=DONE, brand=brand)
+        return View(SimpleNamespace(done=state.done, email=state.email, also=also), template=DONE, brand=brand)
     call.here = PAGE
-    return View(CodeView("", ctx.services.mail.is_set_up))
+    return View(SimpleNamespace(token="", mails=ctx.services.mail.is_set_up))
 
 
 async def _again_welcome(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
@@ -160,7 +111,7 @@ async def _again_welcome(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Vi
     try:
         return await _what_for(ctx, call)
     except InvalidToken:
-        return View(CodeView(call.fields.token, ctx.services.mail.is_set_up))
+        return View(SimpleNamespace(token=call.fields.token, mails=ctx.services.mail.is_set_up))
 
 
 async def _post(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
@@ -199,7 +150,9 @@ async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
     token = call.fields.token
     change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
     if change is not None:
-        view = AddressView(token, change.kind, change.email, tenants.shown_name(change.tenant))
+        view = SimpleNamespace(
+            token=token, kind=change.kind, email=change.email, client=tenants.shown_name(change.tenant)
+        )
         return View(view, template=ADDRESS, brand=brands.of_client(change.tenant))
     found, ways = await set_password.look(ctx, token)
     choosing, brand = _choose_view(ctx, call, token, found, ways), brands.of_client(found.tenant)
@@ -208,13 +161,13 @@ async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
 
 def _choose_view(
     ctx: RequestContext, call: PageCall[Any], token: str, found: OpenLink, ways: list[Provider]
-) -> ChooseView:
+) -> SimpleNamespace:
     client = found.tenant.identifier
     state = State(client=client, email=found.user.email, anew=True)
     invited = step.seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, invitation_id=found.link.id))
     starts = ((start_address(ctx, client, way.kind, way.name), way.display_name or way.name) for way in ways)
     rules = tenants.password_rules(tenants.settings_of(found.tenant.settings), found.user.factors)
-    return ChooseView(
+    return SimpleNamespace(
         token=token,
         invited=found.purpose is Purpose.INVITATION,
         email=found.user.email,

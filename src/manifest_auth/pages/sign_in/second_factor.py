@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts.factors import challenges
@@ -18,7 +18,6 @@ from manifest_auth.pages.sign_in import done, start, step
 from manifest_auth.pages.sign_in.step import StateQuery
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import continuing, enrollment, gate
-from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.sign_in.second_factor.gate import Answer as Given
 from manifest_auth.sign_in.second_factor.gate import Question
 from manifest_auth.text import fields
@@ -48,28 +47,6 @@ class FactorForm(StateQuery, frozen=True, rename="camel"):
     trust: Literal["", "on"] = ""
 
 
-class OtherWay(msgspec.Struct, frozen=True):
-    """Another way to answer. ``href``: of the page that asks for it."""
-
-    way: str
-    href: str
-
-
-class FactorView(msgspec.Struct, frozen=True):
-    """``way``: what is asked for, empty where nothing can answer here; ``trusted_days``: 0 where no browser can be
-    trusted; ``trust``: that is wanted; ``options``: of a passkey that is asked for, as JSON; ``again``: address to
-    begin again."""
-
-    s: str
-    way: Way | Literal[""]
-    email: str
-    others: tuple[OtherWay, ...]
-    trusted_days: int
-    trust: bool
-    options: str
-    again: str
-
-
 async def _show_factor(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
     try:
         question = await gate.look_at_question(ctx, step.shown(ctx, call.head))
@@ -89,11 +66,11 @@ async def _view(
     there = [member for member in question.members if member in FACTOR_WRONG]
     first: Way | Literal[""] = way if way in there else next(iter(there), "")
     call.here = f"{here}&way={first}" if first else here
-    view = FactorView(
+    view = SimpleNamespace(
         s=s,
         way=first,
         email=question.user.email,
-        others=tuple(OtherWay(other, f"{here}&way={other}") for other in there if other != first),
+        others=tuple((other, f"{here}&way={other}") for other in there if other != first),
         trusted_days=question.trusted_days,
         trust=trust,
         options=await _options(ctx, call) if first == "passkey" else "",
@@ -167,41 +144,6 @@ class EnrolForm(StateQuery, frozen=True):
     trust: Literal["", "on"] = ""
 
 
-class WhyView(msgspec.Struct, frozen=True):
-    """``totp``: whether an authenticator app may be set up; ``passkey``: where a passkey is made, empty for nowhere."""
-
-    s: str
-    email: str
-    totp: bool
-    passkey: str
-    again: str
-
-
-class PasskeyView(msgspec.Struct, frozen=True):
-    """A passkey is to be made. ``options``: for the browser, as JSON; ``other``: address of another way, empty for
-    none."""
-
-    s: str
-    name: str
-    options: str
-    trusted_days: int
-    trust: bool
-    other: str
-    again: str
-
-
-class AppView(msgspec.Struct, frozen=True):
-    """An app that waits for its first code. ``passkey``: where a passkey is made instead, empty for nowhere."""
-
-    s: str
-    email: str
-    key: TotpSecretData
-    trusted_days: int
-    trust: bool
-    passkey: str
-    again: str
-
-
 async def _show_enrol(ctx: RequestContext, call: PageCall[EnrolQuery]) -> View | Answer[None]:
     return await _page(ctx, call, EnrolForm(), call.fields.way == "passkey")
 
@@ -226,7 +168,7 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
         options = start.passkey_json(await gate.to_enrol(ctx, challenge))
         other = call.here if "totp" in question.methods else ""
         call.here = there
-        making = PasskeyView(
+        making = SimpleNamespace(
             s=s,
             name=typed.name,
             options=options,
@@ -237,8 +179,13 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
         )
         return View(making, template=PASSKEY, brand=brand)
     if question.app is None:
-        return View(WhyView(s, question.user.email, "totp" in question.methods, there, again), brand=brand)
-    shown = AppView(
+        return View(
+            SimpleNamespace(
+                s=s, email=question.user.email, totp="totp" in question.methods, passkey=there, again=again
+            ),
+            brand=brand,
+        )
+    shown = SimpleNamespace(
         s=s,
         email=question.user.email,
         key=await rendering.app_key(*question.app, call.language or brand.language),
