@@ -171,8 +171,8 @@ async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         oauth.check_resource(fields, issuer)
         return _answer(_encode(await _of_device(ctx, app, grant, fields)))
     client = await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
-    issued = await oauth_tokens.issue(ctx, client, oauth.read_token_request(fields, issuer))
-    return _answer(_encode(TokenAnswer(issued.token, "Bearer", issued.expires_in, " ".join(issued.scope))))
+    token, life, scope = await oauth_tokens.issue(ctx, client, oauth.read_token_request(fields, issuer))
+    return _answer(_encode(TokenAnswer(token, "Bearer", life, " ".join(scope))))
 
 
 async def _of_device(ctx: RequestContext, app: OAuthApp, grant: str, fields: dict[str, str]) -> TokenAnswer:

@@ -58,7 +58,11 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
 
     if wait := await services.store.write(begin):
         raise services.throttle.refusal(SETUP_ENTRY_POINT, wait)
-    _check(username, password)
+    with ErrorCollector() as each:
+        with each:
+            admin_rows.check_username(username)
+        with each:
+            password_rules.check(password, PasswordRules(), (username,))
     stored = await services.hasher.hash(password)
 
     def work(unit: SystemUnit) -> int:
@@ -71,15 +75,6 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
         return management.create(unit, ctx, username, stored)
 
     return await services.store.write(work)
-
-
-def _check(username: str, password: str) -> None:
-    """Raises ValidationError for an invalid user name or password."""
-    with ErrorCollector() as each:
-        with each:
-            admin_rows.check_username(username)
-        with each:
-            password_rules.check(password, PasswordRules(), (username,))
 
 
 def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:

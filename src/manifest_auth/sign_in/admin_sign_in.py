@@ -52,12 +52,6 @@ class Challenge(NamedTuple):
     until: int
 
 
-def issue_challenge(ctx: RequestContext, admin: Admin) -> str:
-    """A new challenge for an admin whose password was just verified."""
-    made = Challenge(*_state(admin), ctx.now + LIFE_S * 1000)
-    return base64url.encode(ctx.services.sealer.seal(orjson.dumps(list(made)), _SEALED_FOR))
-
-
 def take_challenge(ctx: RequestContext, text: str) -> Challenge:
     """Reads a challenge. Raises InvalidToken for a text that this server did not issue, TokenExpired."""
     try:
@@ -67,12 +61,6 @@ def take_challenge(ctx: RequestContext, text: str) -> Challenge:
     if found.until <= ctx.now:
         raise TokenExpired()
     return found
-
-
-def check_challenge(challenge: Challenge, admin: Admin) -> None:
-    """Raises InvalidToken if the challenge was used, or if the admin's password was changed since it was issued."""
-    if challenge[:-1] != _state(admin):
-        raise InvalidToken(reason="the challenge is over")
 
 
 def _state(admin: Admin) -> tuple[int, str, str, int | None]:
@@ -116,7 +104,8 @@ async def continue_sign_in(ctx: RequestContext, text: str, otp: str, shown: str 
 
     def work(unit: SystemUnit) -> Session:
         fresh = admins.get_locked(unit, found.id)
-        check_challenge(presented, fresh)
+        if presented[:-1] != _state(fresh):  # it was used, or the password was changed since it was issued
+            raise InvalidToken(reason="the challenge is over")
         return _complete(unit, ctx, counters, fresh, otp, shown, text)
 
     return await ctx.services.store.write(work)
@@ -214,7 +203,8 @@ def _complete(
     try:
         factor = check_code(unit, ctx, admin, otp)
     except InvalidCredentials as due:
-        text = issued or issue_challenge(ctx, admin)
+        made = orjson.dumps([*_state(admin), ctx.now + LIFE_S * 1000])
+        text = issued or base64url.encode(services.sealer.seal(made, _SEALED_FOR))
         left_s = (take_challenge(ctx, text).until - ctx.now) // 1000
         raise MfaRequired(text, due.details, due.reason, due.replay, expires_in=left_s) from None
     throttle.succeeded(unit, counters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit, tenants
@@ -310,14 +311,8 @@ def _enrolment_counters(ctx: RequestContext) -> tuple[Counter, ...]:
         return ()
     left = _SPAN_S * 1000 - ctx.now % (_SPAN_S * 1000)
     policy = Policy(MOST_WRONG, longest_ms=0, memory_ms=_SPAN_S * 1000, ceiling=None, pauses_ms=(left,))
-
-    def key_of(network: str) -> str:
-        return throttle.span_key(ENROLMENT_ENTRY_POINT, "from", network, now=ctx.now, span_s=_SPAN_S)
-
-    return throttle.by_address(policy, key_of, ctx.address)
-
-
-# A manager gives a user a temporary PIN: random digits, shown once, which the next sign-in replaces.
+    key = partial(throttle.span_key, ENROLMENT_ENTRY_POINT, "from", now=ctx.now, span_s=_SPAN_S)
+    return throttle.by_address(policy, key, ctx.address)
 
 
 class TemporaryPinData(Wire, frozen=True):

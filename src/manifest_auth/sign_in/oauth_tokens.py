@@ -106,16 +106,9 @@ async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
     return found
 
 
-class Issued(NamedTuple):
-    """A new token. ``expires_in``: seconds; ``scope``: names of permissions."""
-
-    token: str
-    expires_in: int
-    scope: tuple[str, ...]
-
-
-async def issue(ctx: RequestContext, client: OAuthClient, request: TokenRequest) -> Issued:
-    """A token for an authenticated service account. Raises InvalidScope."""
+async def issue(ctx: RequestContext, client: OAuthClient, request: TokenRequest) -> tuple[str, int, tuple[str, ...]]:
+    """A token for an authenticated service account, the seconds that it lives, and the names of its permissions. Raises
+    InvalidScope."""
     services, account = ctx.services, client.account
     held = allowed(account.roles, account.scopes)
     wanted = held if request.scope is None else request.scope
@@ -131,7 +124,7 @@ async def issue(ctx: RequestContext, client: OAuthClient, request: TokenRequest)
         rows.record_hourly(unit, ctx, account.id, Event.SERVICE_TOKEN_ISSUED, scope=list(scope), by=client.by)
 
     await services.store.of(account.tenant_id).write_quickly(record)
-    return Issued(token, life, scope)
+    return token, life, scope
 
 
 # Whatever is not good, is not of this server, or is of another client is answered alike: as not active. So the answer

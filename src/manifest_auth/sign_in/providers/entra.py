@@ -156,15 +156,9 @@ async def _application(
         reason = "the caller's token is exchanged for one for Graph, which takes our application's client secret"
         yield Finding("bad", f"With askGraph {reason}: without it every token for our application is refused.")
     elif own.ask_graph:
-        yield await diagnose.application(
-            ctx.services.outgoing,
-            cloud,
-            own.directory,
-            own.client_id,
-            secret,
-            {**diagnose.TOKEN, "scope": f"{cloud.graph}/User.Read"},
-            provider.tenant_id,
-        )
+        outgoing, tenant_id = ctx.services.outgoing, provider.tenant_id
+        grant = {**diagnose.TOKEN, "scope": f"{cloud.graph}/User.Read"}
+        yield await diagnose.application(outgoing, cloud, own.directory, own.client_id, secret, grant, tenant_id)
     elif secret is not None:
         yield Finding("note", "The client secret is used for nothing while askGraph is off.")
     if not own.scopes:

@@ -175,7 +175,9 @@ def _wrong(
         challenges.use(bound, challenge, ctx.now)
         return InvalidToken(reason=f"{why}; the challenge ends", keeps_writes=True, replay=judged.replay)
     settings = tenants.settings_of(attempt.tenant.settings)
-    refusal = gate.ask_again(bound, ctx, settings, user, attempt.text, challenge, why)
+    left_s = max(0, (challenge.expires_at - ctx.now) // 1000)  # of the same challenge, whose life goes on
+    methods = gate.methods_of(ctx, settings) if challenge.enrols else ()
+    refusal = gate.asking(bound, ctx, user, attempt.text, why, left_s, methods)
     refusal.replay = judged.replay
     return refusal
 

@@ -92,12 +92,12 @@ def ask(
     enrols: bool,
 ) -> MfaRequired:
     """The refusal that asks for a factor, with a new challenge; for the caller to raise."""
-    services, amr = ctx.services, " ".join(identity.amr)
+    services = ctx.services
     asked = Asked(
         user_id=user.id,
         password_hash=user.password_hash,
         method=identity.method,
-        amr=amr,
+        amr=" ".join(identity.amr),
         authenticated_at=identity.authenticated_at,
         provider_id=identity.provider_id,
         link_id=link_id,
@@ -105,38 +105,17 @@ def ask(
     )
     text = challenges.add(unit, services.random, services.sealer, asked, pending, ctx.now)
     life_s = challenges.ENROL_S if enrols else challenges.ANSWER_S
-    return _required(unit, ctx, settings, user, text, NO_CODE, life_s, enrols=enrols)
+    return asking(unit, ctx, user, text, NO_CODE, life_s, methods_of(ctx, settings) if enrols else ())
 
 
-def ask_again(
-    unit: TenantUnit,
-    ctx: RequestContext,
-    settings: StoredSettings,
-    user: User,
-    text: str,
-    challenge: Challenge,
-    reason: str,
+def asking(
+    unit: TenantUnit, ctx: RequestContext, user: User, text: str, why: str, life_s: int, methods: tuple[str, ...]
 ) -> MfaRequired:
-    """As :func:`ask`, after a wrong answer: the same challenge, whose life goes on."""
-    left_s = max(0, (challenge.expires_at - ctx.now) // 1000)
-    return _required(unit, ctx, settings, user, text, reason, left_s, enrols=bool(challenge.enrols))
-
-
-def _required(
-    unit: TenantUnit,
-    ctx: RequestContext,
-    settings: StoredSettings,
-    user: User,
-    text: str,
-    reason: str,
-    expires_in: int,
-    *,
-    enrols: bool,
-) -> MfaRequired:
-    members = ("enrol",) if enrols else answers(unit, ctx, user)
-    methods = methods_of(ctx, settings) if enrols else ()
+    """The refusal with a challenge (``text``) that lives so many more seconds. ``methods``: of a factor that has to be
+    enrolled; empty: one that there is answers."""
+    members = ("enrol",) if methods else answers(unit, ctx, user)
     details = [(member, _SENTENCES[member]) for member in members]
-    return MfaRequired(text, details, reason, expires_in=expires_in, methods=methods)
+    return MfaRequired(text, details, why, expires_in=life_s, methods=methods)
 
 
 def usable(unit: TenantUnit, ctx: RequestContext, user: User) -> Kind:
