@@ -174,8 +174,7 @@ _HOLD = global_(select(_T.key).where(_THESE).order_by(_T.key).with_for_update(),
 # it is created, and a parallel attempt waits for that. ``allowed_at`` of a new row: its memory, negative.
 _NOW = bindparam("now", type_=_T.updated_at.type)
 _NEW = upsert(throttles).from_select(
-    list(_Row._fields),
-    select(_KEY.label("key"), literal(1), cell(_GIVEN, 1, _T.allowed_at), _NOW).order_by("key"),
+    list(_Row._fields), select(_KEY.label("key"), literal(1), cell(_GIVEN, 1, _T.allowed_at), _NOW).order_by("key")
 )
 _IS_FORGOTTEN = _T.updated_at < _NOW + _NEW.excluded.allowed_at
 _COUNT = global_(

@@ -25,14 +25,7 @@ from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.providers import saml_requests, saml_responses
-from manifest_auth.sign_in.providers.kind import (
-    CertificateData,
-    CookieOf,
-    Kind,
-    OurselvesData,
-    SignInStart,
-    optional,
-)
+from manifest_auth.sign_in.providers.kind import CertificateData, CookieOf, Kind, OurselvesData, SignInStart, optional
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.sign_in.providers.saml_requests import START, Attributes, SamlSettings, acs, entity_id
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
