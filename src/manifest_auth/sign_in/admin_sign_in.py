@@ -34,8 +34,8 @@ from manifest_auth.text import base64url
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
-# The challenge is a sealed text that names the admin; no row stores it. It ends after :data:`LIFE_S` seconds, with the
-# next sign-in and with a new password. Without a code it opens nothing.
+# The challenge of ``MFA_REQUIRED`` is a sealed text that names the admin; no row stores it. It ends after
+# :data:`LIFE_S` seconds, with the next sign-in and with a new password. Without a code it opens nothing.
 
 LIFE_S = 5 * MINUTE
 _SEALED_FOR = "admin_sign_in/challenge"

@@ -20,8 +20,8 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 
-# Other nodes are not told of a use. So a node that remembers an older one reads the store before it takes a session for
-# over.
+# Of sessions that end under all keys when no one uses them, each use is noted, once a minute. Other nodes are not told
+# of a use. So a node that remembers an older one reads the store before it takes a session for over.
 
 
 def touch_ms(idle_ms: int) -> int:

@@ -85,8 +85,8 @@ def _key_pair(raw: bytes) -> ECKey:
     return ECKey.import_key(json.loads(raw))
 
 
-# The store keeps the longest time that any server has given: the process that rotates may have other settings than
-# those that sign.
+# The store keeps the longest life that any server has given to what a key signed: the process that rotates may have
+# other settings than those that sign.
 
 _NAME = "key_lifetimes"
 

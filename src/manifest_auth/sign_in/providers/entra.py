@@ -275,14 +275,13 @@ async def _fitting(ctx: RequestContext, token: str, named: str | None) -> tuple[
 
 async def _only(ctx: RequestContext, fitting: list[_Fitting]) -> _Fitting:
     """The one provider that is meant. Raises InvalidToken where several fit."""
+
+    def work(unit: SystemUnit) -> list[_Fitting]:
+        """A suspended client must not block the token at another client."""
+        return [one for one in fitting if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
+
     if len(fitting) > 1:
-        # A suspended client must not block the token at another client.
-        fitting = (
-            await ctx.services.store.read(
-                lambda unit: [one for one in fitting if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
-            )
-            or fitting
-        )
+        fitting = await ctx.services.store.read(work) or fitting
     if len(fitting) > 1:
         raise InvalidToken(reason="entra: several providers accept it: X-Client-ID must name a client that has one")
     return fitting[0]
