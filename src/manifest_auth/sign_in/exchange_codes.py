@@ -156,7 +156,9 @@ async def of_session(ctx: RequestContext, trust: str | None, challenge: str) -> 
         # Whether the browser is still trusted is judged anew.
         amr = tuple(way for way in ways_of(session.amr) if way != "trusted")
         asks, at = provider is None or provider_proofs.asks_own(provider.rules), session.authenticated_at
-        identity = Identity(session.method, session.user_id, amr, None, through, at, asks)
+        identity = Identity(
+            session.method, session.user_id, amr, provider_id=through, authenticated_at=at, needs_factor=asks
+        )
         tenant, account = completion.active_account(unit, ctx, session.tenant_id, session.user_id, session.method)
         verdict = gate.judge(bound, ctx, tenants.settings_of(tenant.settings), account, identity, trust)
         if verdict.proof is None:
@@ -200,7 +202,9 @@ def _exchange(
         signed_in = completion.continue_session(unit, ctx, parent)
     else:  # the browser was asked for a second factor before the code was given
         amr, at = ways_of(found.amr), found.authenticated_at
-        identity = Identity(found.method, found.user_id, amr, None, found.provider_id, at, needs_factor=False)
+        identity = Identity(
+            found.method, found.user_id, amr, provider_id=found.provider_id, authenticated_at=at, needs_factor=False
+        )
         signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in
