@@ -4,17 +4,7 @@ Owns the format of every request and answer. Does not know what a route does, an
 that the route names.
 """
 
-from manifest_auth.http.answers import (
-    NO_STORE,
-    Answer,
-    Header,
-    ok,
-    page,
-    redirect,
-    refusal_headers,
-    refuse,
-    stream,
-)
+from manifest_auth.http.answers import NO_STORE, Answer, Header, ok, page, redirect, refusal_headers, refuse, stream
 from manifest_auth.http.cookies import (
     SESSION,
     check_same_site,
@@ -25,15 +15,5 @@ from manifest_auth.http.cookies import (
     session_cookie,
 )
 from manifest_auth.http.request import Head, check_media_type, parse, parse_form
-from manifest_auth.http.routes import (
-    AUTH_LIMIT,
-    BODY_LIMIT,
-    SAML_LIMIT,
-    Access,
-    Call,
-    Page,
-    Paging,
-    Route,
-    RouteTable,
-)
+from manifest_auth.http.routes import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, Call, Page, Paging, Route, RouteTable
 from manifest_auth.text.models import Items, Time, TopLevelTokens, Wire, items_of, or_none

@@ -106,9 +106,7 @@ def refuse(refusal: Refusal, request_id: str) -> Answer[None]:
         if refusal.methods:
             error["methods"] = refusal.methods
     return Answer(
-        refusal.status,
-        _encode({"success": False, "error": error}),
-        (JSON, NO_STORE, *refusal_headers(refusal)),
+        refusal.status, _encode({"success": False, "error": error}), (JSON, NO_STORE, *refusal_headers(refusal))
     )
 
 

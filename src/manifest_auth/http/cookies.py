@@ -15,7 +15,7 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url
 
 SESSION = "session"
-DEVICE = "device"
+DEVICE = "device"  # has the markers by which the throttle recognizes a device that users signed in with
 TRUST = "trust"
 _DEVICE_AGE = 400 * 86400  # seconds; browsers keep no cookie longer
 _FLOW_PATH = "/api/client/auth"
@@ -25,12 +25,6 @@ _SAFE = frozenset({"GET", "HEAD"})
 def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
     """``Set-Cookie`` of the session. ``max_age``: seconds. An empty value with age 0 deletes the cookie."""
     return _line(SESSION, value, max_age, settings, "/")
-
-
-def device_cookie(value: str, settings: Settings) -> Header:
-    """The ``Set-Cookie`` header with the markers by which the throttle recognizes a device that users signed in with,
-    for pages and API."""
-    return host_cookie(DEVICE, value, _DEVICE_AGE, settings)
 
 
 def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:
@@ -127,7 +121,7 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
     lines = [session_cookie(signed_in.cookie, idle_s, settings)]
     if signed_in.device:
-        lines.append(device_cookie(signed_in.device, settings))
+        lines.append(host_cookie(DEVICE, signed_in.device, _DEVICE_AGE, settings))
     return (*lines, *trust_cookie(ctx, signed_in.tenant, signed_in.trust))
 
 

@@ -60,10 +60,7 @@ _GRAPHQL_ERROR: dict[str, Any] = {
 GRAPHQL_BODY: dict[str, Any] = {"type": "object", "required": ["query"], "properties": GRAPHQL_MEMBERS}
 _GRAPHQL_ANSWER: dict[str, Any] = {
     "type": "object",
-    "properties": {
-        "data": {"anyOf": [OBJECT, {"type": "null"}]},
-        "errors": {"type": "array", "items": _GRAPHQL_ERROR},
-    },
+    "properties": {"data": {"anyOf": [OBJECT, {"type": "null"}]}, "errors": {"type": "array", "items": _GRAPHQL_ERROR}},
 }
 _SENT_BACK = {"description": "What was read may be sent back; it changes nothing."}
 
@@ -215,11 +212,7 @@ _SECURITY_SCHEMES = {
         "bearerFormat": "JWT",
         "description": "`token` of a system admin's sign-in. It opens nothing under `/api/client`.",
     },
-    "metricsToken": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "`MANIFEST_METRICS_TOKEN`, where one is set.",
-    },
+    "metricsToken": {"type": "http", "scheme": "bearer", "description": "`MANIFEST_METRICS_TOKEN`, where one is set."},
 }
 _CLIENT_ID: dict[str, Any] = {
     "name": "X-Client-ID",
@@ -287,7 +280,8 @@ def _operation_id(route: Route) -> str:
     start = next(start for start in _PREFIXES if route.path.startswith(start))
     parts = route.path.removeprefix(start).split("/")
     verb = "list" if route.is_list else _VERBS[route.method]
-    if route.method == "POST" and (parts[-1] in _ACTS or _is_phrase(parts[-1], parts)):
+    is_phrase = len(parts) > 1 and parts[-1].partition("-")[0] in ("switch", "rotate", "reset")  # like ``rotate-key``
+    if route.method == "POST" and (parts[-1] in _ACTS or is_phrase):
         verb, *rest = parts.pop().split("-")
         parts += ["-".join(rest)] if rest else []
     nouns: list[str] = []
@@ -303,11 +297,6 @@ def _operation_id(route: Route) -> str:
     return f"{prefix}{words[0].upper()}{words[1:]}" if prefix else words
 
 
-def _is_phrase(part: str, parts: list[str]) -> bool:
-    """Whether a part of a path says what to do with what: ``rotate-key``."""
-    return len(parts) > 1 and part.partition("-")[0] in ("switch", "rotate", "reset")
-
-
 def _singular(noun: str) -> str:
     return f"{noun[:-3]}y" if noun.endswith("ies") else noun.removesuffix("s")
 
@@ -319,13 +308,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if route.query is not None:
         found += _in_query(route.query)
     if not route.enveloped and route.method == "GET":
-        found += [_in_text(name) for name in GRAPHQL_MEMBERS]
+        # Members of GraphQL's body; objects are JSON there.
+        found += [{"name": n, "in": "query", "required": n == "query", "schema": TEXT} for n in GRAPHQL_MEMBERS]
     return [*found, _CLIENT_ID] if route.path.startswith("/api/client/") else found
-
-
-def _in_text(name: str) -> dict[str, Any]:
-    """A member of GraphQL's body as a query parameter; objects are JSON there."""
-    return {"name": name, "in": "query", "required": name == "query", "schema": TEXT}
 
 
 def _in_query(model: type[msgspec.Struct]) -> list[dict[str, Any]]:
@@ -392,10 +377,7 @@ def _success(route: Route) -> dict[str, Any]:
         schema = {
             "type": "object",
             "required": ["success", "data"],
-            "properties": {
-                "success": {"type": "boolean", "const": True},
-                "data": reference(route.data.__name__),
-            },
+            "properties": {"success": {"type": "boolean", "const": True}, "data": reference(route.data.__name__)},
         }
         found["content"] = {_JSON: {"schema": schema}}
     elif route.sends:

@@ -14,14 +14,7 @@ from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.clients import client_lifecycle, client_settings
 from manifest_auth.clients.client_settings import BrandData
-from manifest_auth.errors import (
-    Conflict,
-    Forbidden,
-    NotFound,
-    PayloadTooLarge,
-    UnsupportedMediaType,
-    ValidationError,
-)
+from manifest_auth.errors import Conflict, Forbidden, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationError
 from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire, or_none
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext

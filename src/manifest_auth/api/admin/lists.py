@@ -42,11 +42,7 @@ def read(
 
 
 def page(
-    of: Callable[[R], M],
-    unit: TenantUnit | SystemUnit,
-    listing: Listing[R],
-    asked: Any,
-    filters: Filters,
+    of: Callable[[R], M], unit: TenantUnit | SystemUnit, listing: Listing[R], asked: Any, filters: Filters
 ) -> Items[M]:
     """As :func:`read`; ``of``: makes the wire model of a row."""
     rows, next_cursor = read(unit, listing, asked, filters)

@@ -18,18 +18,7 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import (
-    AUTH_LIMIT,
-    NO_STORE,
-    Access,
-    Answer,
-    Call,
-    Header,
-    Items,
-    Route,
-    Wire,
-    ok,
-)
+from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Header, Items, Route, Wire, ok
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.http.sign_in_answer import ClientQuery, Name, SignInData, set_flow_cookie, signed_in_answer
 from manifest_auth.providers.identities import IdentityData

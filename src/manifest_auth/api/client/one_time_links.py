@@ -194,25 +194,16 @@ async def _form(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 _BASE = "/api/client/auth"
-_PASSWORD_REFUSALS = (
-    InvalidToken,
-    AccountDisabled,
-    MfaRequired,
-    Forbidden,
-    Conflict,
-    ValidationError,
-    RateLimited,
-    Overloaded,
-)
+_REFUSALS = (InvalidToken, AccountDisabled, MfaRequired, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
 ROUTES = (
     Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link allows; the link stays unused",
           limit=AUTH_LIMIT, refusals=(InvalidToken,), operation="readLink"),
     Route("POST", f"{_BASE}/invitations/accept", _accept, Access.OPEN,
           "Set your first password with an invitation, and be signed in", limit=AUTH_LIMIT,
-          refusals=_PASSWORD_REFUSALS, operation="acceptInvitation"),
+          refusals=_REFUSALS, operation="acceptInvitation"),
     Route("POST", f"{_BASE}/password/reset", _reset, Access.OPEN,
           "Set a new password with a reset link, and be signed in; all other sessions end",
-          limit=AUTH_LIMIT, refusals=_PASSWORD_REFUSALS, operation="resetPassword"),
+          limit=AUTH_LIMIT, refusals=_REFUSALS, operation="resetPassword"),
     Route("POST", f"{_BASE}/password/forgot", _forgot, Access.OPEN,
           "Mail a reset link to the account's address; the answer never reveals whether there is such an account",
           limit=AUTH_LIMIT, refusals=(RateLimited,), operation="forgotPassword"),

@@ -102,8 +102,7 @@ Part = tuple[int, int, int]
 
 
 def parts(
-    read: Callable[[TenantUnit, Sequence[int], int, int], list[R]],
-    parent: Callable[[R], int],
+    read: Callable[[TenantUnit, Sequence[int], int, int], list[R]], parent: Callable[[R], int]
 ) -> Callable[[TenantUnit, Sequence[Part]], dict[Part, list[R]]]:
     """Makes the ``read`` of a loader that reads parts of many parents' lists: one statement for each pair of
     arguments."""

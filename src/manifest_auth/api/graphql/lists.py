@@ -72,9 +72,7 @@ class ListOf(Generic[R]):
     """The resolvers of one listing, or of that which the filters choose."""
 
     def __init__(
-        self,
-        listing: Listing[R] | Callable[[Filters], Listing[R]],
-        filters: Callable[[dict[str, Any]], Filters],
+        self, listing: Listing[R] | Callable[[Filters], Listing[R]], filters: Callable[[dict[str, Any]], Filters]
     ) -> None:
         self._listing, self._filters = listing, filters
 

@@ -164,11 +164,7 @@ def _move(operation: Callable[..., Version]) -> Callable[..., Any]:
     """The resolver of a change of state that takes a comment and a revision."""
 
     async def resolve(
-        _root: Any,
-        info: Any,
-        id: int,
-        comment: str | None = None,
-        revision: int | None = None,
+        _root: Any, info: Any, id: int, comment: str | None = None, revision: int | None = None
     ) -> Version:
         return await _on_version(
             info.context,
