@@ -85,7 +85,7 @@ class WorkRace(NamedTuple):
                     assert shown.get(name) == change["before"], (name, entry)
                     shown[name] = change["after"]
             assert (job.status, job.name) == (shown["status"], shown["name"])
-            assert [a.user_id for a in job_operations.assignments_of(unit, [job_id])] == shown["assignedUserIds"]
+            assert [user for _, user in job_operations.assignments_of(unit, [job_id])] == shown["assignedUserIds"]
             return job
 
         found: Job = await self.stores[0].of(self.tenant_id).read(read)

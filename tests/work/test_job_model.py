@@ -233,7 +233,7 @@ def compare(unit: TenantUnit, model: Model) -> None:
     job = jobs.get(unit, model.id)
     assert (job.name, Priority(job.priority).name, job.status) == (model.name, model.priority, model.status)
     assert (job.done, job.records, job.events) == (len(model.done), len(model.records), len(model.log))
-    assert [a.user_id for a in job_operations.assignments_of(unit, [job.id])] == model.assigned
+    assert [user for _, user in job_operations.assignments_of(unit, [job.id])] == model.assigned
     found = job_steps.steps_of_jobs(unit, [job.id])
     assert [(c.number, c.completed_by) for c in found] == list(enumerate(model.done, 1))
     kept = records.numbered(unit, [job.id], 0, 1000)

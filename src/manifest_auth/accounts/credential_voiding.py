@@ -48,7 +48,9 @@ def void(
     locked. ``reason``: why its sessions ended. ``undo_ends``: e-mail changes in force can no longer be undone
     either. ``since``: factors, identities, badges and the PIN stay that were added before that time (milliseconds)."""
     changes = email_changes
-    unlinked = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but, since=since)
+    kept, gone, granted = providers.unlink_unproved(
+        unit, user.id, user.email, claims.domain_counts, but=but, since=since
+    )
     dropped = factors.drop_all(unit, user.id, reason, now, since=since)
     ended, pin = badges.drop_all(unit, user.id, now, since=since)
     counts = {
@@ -61,17 +63,17 @@ def void(
         "devices": throttle.forget_origins(unit, user.id),
         "badges": ended,
         "pin": pin,
-        "identities": unlinked.gone,
+        "identities": gone,
     }
     removed = RemovedData(
         app=dropped.app,
         passkeys=dropped.passkeys,
         recovery_codes=dropped.recovery_codes,
-        identities=unlinked.gone,
+        identities=gone,
         badges=ended,
         pin=pin,
     )
-    return Voided(unlinked.kept, unlinked.granted, counts, removed)
+    return Voided(kept, granted, counts, removed)
 
 
 @dataclass(slots=True)

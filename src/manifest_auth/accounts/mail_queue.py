@@ -54,28 +54,19 @@ class MailRow(NamedTuple):
     expires_at: int
 
 
-class _Ended(NamedTuple):
-    """An e-mail that is not tried any more, as the trail tells of it."""
-
-    subject: str
-    purpose: str
-    tries: int
-    created_at: int
-
-
 _C = queued_mails.c
 _ADD = tenant_scoped(
     insert(queued_mails).values({name: bindparam(name) for name in MailRow._fields if name != "tenant_id"})
 )
 _AS_SEEN = (_C.id == bindparam("of_id"), _C.next_try_at == bindparam("seen"))
 _TAKE = tenant_scoped(update(queued_mails).where(*_AS_SEEN).values(next_try_at=bindparam("until"), tries=_C.tries + 1))
-_ENDED = tuple(_C[name] for name in _Ended._fields)
-_GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN).returning(*_ENDED), _Ended)
-_END = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")).returning(*_ENDED), _Ended)
+_ROW = tuple(_C[name] for name in MailRow._fields)
+_GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN).returning(*_ROW), MailRow)
+_END = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")).returning(*_ROW), MailRow)
 _DROP = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")))
 _place = func.row_number().over(partition_by=_C.tenant_id, order_by=_C.next_try_at).label("place")
 _ready = (  # e-mails of a suspended client wait until it is restored, or they expire
-    select(*(_C[name] for name in MailRow._fields), _place)
+    select(*_ROW, _place)
     .join(tenants_table, tenants_table.c.id == _C.tenant_id)
     .where(
         _C.next_try_at <= bindparam("now"),
@@ -128,7 +119,7 @@ def refused(unit: TenantUnit, key: str, code: int, now: int) -> None:
     _record(unit, unit.first(_END, of_id=key), now, refused=code)
 
 
-def _record(unit: TenantUnit, ended: _Ended | None, now: int, **more: int) -> None:
+def _record(unit: TenantUnit, ended: MailRow | None, now: int, **more: int) -> None:
     """``ended``: None where another process was first."""
     if ended is not None:
         detail = {"purpose": ended.purpose, "tries": ended.tries, "since": when(ended.created_at), **more}

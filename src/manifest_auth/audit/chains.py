@@ -26,6 +26,7 @@ from manifest_auth.store import (
     CrossTenant,
     Store,
     SystemUnit,
+    TenantScoped,
     TenantUnit,
     among,
     cross_tenant,
@@ -216,15 +217,9 @@ def _missing(unit: SystemUnit) -> dict[int, Fault]:
     return {chain: Fault(1, "missing", "the whole chain is gone, with the record of its end") for chain in gone}
 
 
-class _Anchor(NamedTuple):
-    sequence: int
-    hash: str
-    mac: str
-
-
 _A = audit_anchors.c
 _HEAD = tenant_scoped(select(*(audit_heads.c[name] for name in Head._fields)), Head)
-_ANCHOR = tenant_scoped(select(_A.sequence, _A.hash, _A.mac), _Anchor)
+_ANCHOR: TenantScoped[Any] = tenant_scoped(select(_A.sequence, _A.hash, _A.mac))
 _NO_KEY = "was made with none of the secret keys: it was written by hand, or an older key is missing"
 
 
@@ -245,8 +240,9 @@ def read_tips(unit: TenantUnit) -> ChainTips:
     start, faults = BEGINNING, []
     anchor = unit.first(_ANCHOR)
     if anchor is not None:
-        if isinstance(anchor.sequence, int):
-            start = Point(anchor.sequence, anchor.hash)
+        sequence, hashed, _ = anchor
+        if isinstance(sequence, int):
+            start = Point(sequence, hashed)
         if not has_valid_anchor_mac(unit.macs, unit.tenant_id, *anchor):
             faults.append(
                 Fault(start.sequence, "anchor", f"the record of where retention left the beginning {_NO_KEY}")

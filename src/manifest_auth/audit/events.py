@@ -303,35 +303,32 @@ REFUSAL_EVERY_MS = 60_000
 MOST_REMEMBERED = 10_000  # remembered callers and kinds
 
 
-class _Recorded(NamedTuple):
-    at: int
-    kept_back: int
-
-
 class Refusals:
     """The refusals that this process recorded in the last minute."""
 
     def __init__(self, clock: Clock, store: Store) -> None:
         self._clock = clock
         self._store = store
-        self._recorded: dict[tuple[Any, ...], _Recorded] = {}
+        #: When an event of the key was recorded, and how many were not since then.
+        self._recorded: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def count(self, *key: Any) -> int | None:
         """How many refusals were not recorded since the last event of this key; None: this one is not recorded
         either."""
         now = self._clock.now_ms()
-        found = self._recorded.get(key)
-        if found is not None and 0 <= now - found.at < REFUSAL_EVERY_MS:
-            self._recorded[key] = found._replace(kept_back=found.kept_back + 1)
+        is_new = key not in self._recorded
+        at, kept_back = self._recorded.get(key, (-REFUSAL_EVERY_MS, 0))
+        if 0 <= now - at < REFUSAL_EVERY_MS:
+            self._recorded[key] = at, kept_back + 1
             return None
-        if found is None and len(self._recorded) >= MOST_REMEMBERED:
+        if is_new and len(self._recorded) >= MOST_REMEMBERED:
             self._recorded = {
-                one: recorded for one, recorded in self._recorded.items() if 0 <= now - recorded.at < REFUSAL_EVERY_MS
+                one: (at, kept) for one, (at, kept) in self._recorded.items() if 0 <= now - at < REFUSAL_EVERY_MS
             }
             if len(self._recorded) >= MOST_REMEMBERED:
                 return None
-        self._recorded[key] = _Recorded(now, 0)
-        return found.kept_back if found is not None else 0
+        self._recorded[key] = now, 0
+        return kept_back
 
     async def record_refusal(self, request: Request, refusal: Refusal, route: str) -> None:
         """Records a refusal of a known caller; ignores all others."""

@@ -16,7 +16,7 @@ from manifest_auth.audit.catalogue import Event
 from manifest_auth.audit.chains import BEFORE_ALL, MOST, Link, links_after, names_of
 from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, EventFilter, FoundEvent, Position, page
 from manifest_auth.errors import ValidationError
-from manifest_auth.store import Store, SystemUnit, TenantStore, listing, tenant_scoped
+from manifest_auth.store import Store, SystemUnit, TenantScoped, TenantStore, listing, tenant_scoped
 from manifest_auth.store.tables import audit_events
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import EARLIEST, LATEST, parse_time, when
@@ -82,13 +82,6 @@ class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
     unreadable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Bounds(NamedTuple):
-    """Numbers of the first and the last event of a span; None when there is no event."""
-
-    first: int | None
-    last: int | None
-
-
 class Lines(NamedTuple):
     """Lines of an export. ``looked_at``: number of events read; ``unreadable``: numbers of events with invalid
     members."""
@@ -100,11 +93,11 @@ class Lines(NamedTuple):
 
 
 _E = audit_events.c
-_BOUNDS = tenant_scoped(
+#: Numbers of the first and the last event of a span; None when there is no event.
+_BOUNDS: TenantScoped[Any] = tenant_scoped(
     select(func.min(_E.sequence), func.max(_E.sequence)).where(
         _E.at >= bindparam("since", type_=BigInteger()), _E.at < bindparam("until", type_=BigInteger())
     ),
-    _Bounds,
 )
 
 
@@ -114,10 +107,10 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
     for chain in chains:
         after, last = BEFORE_ALL, None
         if span != Span():
-            bounds = await store.read(lambda unit: _bounds(unit, chain, span))  # noqa: B023 - awaited at once
-            if bounds.first is None:
+            first, last = await store.read(lambda unit: _bounds(unit, chain, span))  # noqa: B023 - awaited at once
+            if first is None:
                 continue
-            after, last = bounds.first - 1, bounds.last
+            after = first - 1
         while True:
             name, links, goes_on = await store.read(lambda unit: _read(unit, chain, after))  # noqa: B023 - awaited at once
             within = [link for link in links if last is None or link.sequence <= last]
@@ -129,7 +122,7 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
             after = links[-1].sequence
 
 
-def _bounds(unit: SystemUnit, chain: int, span: Span) -> _Bounds:
+def _bounds(unit: SystemUnit, chain: int, span: Span) -> Any:
     since = BEFORE_ALL if span.since is None else span.since
     until = MOST if span.until is None else span.until
     return unit.of(chain).one(_BOUNDS, since=since, until=until)

@@ -6,7 +6,7 @@ command line are exempt: they can let Admins in again, and a provider that was b
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 from sqlalchemy import bindparam, select
 
@@ -21,16 +21,10 @@ from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers, users
 from manifest_auth.tenants import StoredSettings
 
-
-class _Admin(NamedTuple):
-    has_password: bool
-    factors: int
-
-
 _I, _P, _U = identities.c, providers.c, users.c
 _IS_ADMIN = (_U.roles.bitwise_and(Role.ADMIN.bit) != 0, _U.deactivated_at.is_(None))
 _REACHES = (_P.disabled_at.is_(None), _P.reaches_admins == 1)
-_ADMINS = tenant_scoped(select(_U.password_hash.is_not(None), _U.factors).where(*_IS_ADMIN), _Admin)
+_ADMINS = tenant_scoped(select(_U.password_hash.is_not(None), _U.factors).where(*_IS_ADMIN))
 _LINKED = tenant_scoped(
     select(_I.id)
     .select_from(identities.join(providers, _P.id == _I.provider_id).join(users, _U.id == _I.user_id))
@@ -70,9 +64,9 @@ def ends(unit: TenantUnit, old: StoredSettings, new: StoredSettings) -> bool:
     return is_last and unit.first(_ANY) is None
 
 
-def _without_provider(admins: list[_Admin], settings: StoredSettings) -> bool:
+def _without_provider(admins: list[Any], settings: StoredSettings) -> bool:
     by_passkey = tenants.passkeys_sign_in(settings)
     return any(
-        (one.has_password and settings.password_sign_in) or (one.factors & Kind.PASSKEY and by_passkey)
-        for one in admins
+        (has_password and settings.password_sign_in) or (factors & Kind.PASSKEY and by_passkey)
+        for has_password, factors in admins
     )

@@ -59,9 +59,9 @@ def change(
                 new = checked(bound, ctx, old, change, under)
     step_up.check(ctx, Act.RULES, needed=msgspec.structs.replace(new, branding=old.branding) != old)
     after = tenants.change(unit, before, named, new)
-    most = tenants.lengths_of(new, ctx.services.settings).most_s
+    most = tenants.lengths_of(new, ctx.services.settings).max_seconds
     shortened = 0
-    if most < tenants.lengths_of(old, ctx.services.settings).most_s:
+    if most < tenants.lengths_of(old, ctx.services.settings).max_seconds:
         shortened = sessions.shorten(bound, most)
     if new.second_factor.trusted_days < old.second_factor.trusted_days:
         trusted_browsers.end_older(bound, new.second_factor.trusted_days, ctx.now)
@@ -121,7 +121,7 @@ def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: Store
     ``old``: as stored now.
     """
     installation, now = ctx.services.settings, ctx.now
-    was, most = (tenants.lengths_of(one, installation).most_s for one in (old, new))
+    was, most = (tenants.lengths_of(one, installation).max_seconds for one in (old, new))
     age = new.password.max_age_days
     days, days_then = (one.second_factor.trusted_days for one in (old, new))
     return Effects(

@@ -106,12 +106,6 @@ class Usage(NamedTuple):
     counted_at: int
 
 
-class _Group(NamedTuple):
-    roles: int
-    users: int
-    active: int
-
-
 class _Counted:
     """What one process counted, by client; one count at a time."""
 
@@ -127,7 +121,6 @@ _USERS = tenant_scoped(
     select(_U.roles, func.count(), func.count().filter(_U.last_sign_in_at >= _SINCE))
     .where(_U.deactivated_at.is_(None))
     .group_by(_U.roles),
-    _Group,
 )
 _SESSIONS = tenant_scoped(
     select(func.count()).select_from(sessions).where(_S.ended_at.is_(None), bindparam("now") < ENDS_AT), int
@@ -160,13 +153,13 @@ async def _granted(ctx: RequestContext) -> Seats | None:
 
 
 def _count(unit: TenantUnit, granted: Seats | None, now: int) -> Usage:
-    groups = unit.all(_USERS, since=now - ACTIVE_MS)
+    groups = unit.all(_USERS, since=now - ACTIVE_MS)  # roles, users, active ones
     counts = [0] * (len(gate.TYPES) + 1)
-    for group in groups:
-        counts[gate.type_index(group.roles)] += group.users
+    for roles, number, _active in groups:
+        counts[gate.type_index(roles)] += number
     return Usage(
-        users=sum(group.users for group in groups),
-        active_users=sum(group.active for group in groups),
+        users=sum(number for _, number, _ in groups),
+        active_users=sum(active for *_, active in groups),
         open_sessions=unit.one(_SESSIONS, now=now),
         seats=Seats(*counts[: len(gate.TYPES)]),
         free=None if granted is None else gate.free(granted, gate.taken(unit)),

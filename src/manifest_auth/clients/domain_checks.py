@@ -140,16 +140,10 @@ AT_ONCE: Final = 8
 _MOST = 200  # in a round
 
 
-class _Key(NamedTuple):
-    tenant_id: int
-    domain: str
-
-
 _C, _D = domain_claims.c, provider_domains.c
 _NOW = bindparam("now", type_=BigInteger())
 _DUE = cross_tenant(
     select(_C.tenant_id, _C.domain).where(_C.next_check_at <= _NOW).order_by(_C.next_check_at).limit(_MOST),
-    _Key,
     because="records of all clients' domains are checked once a day",
 )
 _TAKE = tenant_scoped(
@@ -162,7 +156,6 @@ _OLD = cross_tenant(
     select(_C.tenant_id, _C.domain)
     .where(_C.state == PENDING, _C.contested == 0, _C.claimed_at < bindparam("before", type_=BigInteger()), ~_NAMED)
     .limit(_MOST),
-    _Key,
     because="unproved claims of all clients expire, unless a provider lists the domain",
 )
 
@@ -210,27 +203,27 @@ async def check_due(services: Services) -> int:
     due = await services.store.read(lambda unit: unit.all(_DUE, now=now))
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(key: _Key) -> bool:
+    async def one(tenant_id: int, domain: str) -> bool:
         async with places:
-            return await _check(services, key)
+            return await _check(services, tenant_id, domain)
 
-    return sum(await asyncio.gather(*(one(key) for key in due)))
+    return sum(await asyncio.gather(*(one(*key) for key in due)))
 
 
-async def _check(services: Services, key: _Key) -> bool:
+async def _check(services: Services, tenant_id: int, domain: str) -> bool:
     """Checks one claim; False when another process did."""
-    now, own = services.clock.now_ms(), services.store.of(key.tenant_id)
+    now, own = services.clock.now_ms(), services.store.of(tenant_id)
 
     def take(unit: TenantUnit) -> Claim | None:
-        if unit.change(_TAKE, domain=key.domain, now=now, later=now + DAY_MS):
-            return domains.find(unit, key.domain)
+        if unit.change(_TAKE, domain=domain, now=now, later=now + DAY_MS):
+            return domains.find(unit, domain)
         return None  # another process was first, or it was vouched for or released
 
     claim = await own.write(take)
     if claim is None:
         return False
     verdict = await services.domain_records.look_up_in_turn(claim.record)
-    await _apply_verdict(services, system(services), key.tenant_id, key.domain, verdict)
+    await _apply_verdict(services, system(services), tenant_id, domain, verdict)
     return True
 
 
@@ -244,15 +237,15 @@ async def drop_old(services: Services) -> None:
     """Removes claims that were pending for too long."""
     before = await services.store.now_ms(services.clock) - PENDING_MS
     old = await services.store.read(lambda unit: unit.all(_OLD, before=before))
-    for key in old:
-        await services.store.write(lambda unit: _drop(unit, services, key, before))  # noqa: B023 - awaited at once
+    for tenant_id, domain in old:
+        await services.store.write(lambda unit: _drop(unit, services, tenant_id, domain, before))  # noqa: B023 - at once
     services.metrics.swept("domain_claims", len(old))
 
 
-def _drop(unit: SystemUnit, services: Services, key: _Key, before: int) -> None:
-    found = domains.find(unit.of(key.tenant_id), key.domain, lock=True)
+def _drop(unit: SystemUnit, services: Services, tenant_id: int, domain: str, before: int) -> None:
+    found = domains.find(unit.of(tenant_id), domain, lock=True)
     if found is not None and found.state == PENDING and not found.contested and found.claimed_at < before:
-        domains.release(unit, key.tenant_id, system(services), key.domain)
+        domains.release(unit, tenant_id, system(services), domain)
 
 
 def system(services: Services) -> Origin:
@@ -268,7 +261,10 @@ def claim_directory(unit: TenantUnit, ctx: RequestContext, directory: str, cloud
         with each:
             directory = directories.check(directory)
         with each:
-            _check_cloud(ctx, cloud)
+            try:
+                ctx.services.microsoft.clouds.get(cloud)
+            except ValueError as error:
+                raise ValidationError(details=[("cloud", "This installation has no such cloud")]) from error
     if not directories.claim(unit, ctx, directory, cloud):
         raise Conflict("The client has claimed this directory already")
     return directories.get(unit, directory)
@@ -282,10 +278,3 @@ def release_directory(unit: TenantUnit, ctx: RequestContext, directory: str) -> 
     if of_tokens is not None:
         admins_way_in.check_stays(unit, ctx, of_tokens)
     directories.release(unit, ctx, directory)
-
-
-def _check_cloud(ctx: RequestContext, cloud: str) -> None:
-    try:
-        ctx.services.microsoft.clouds.get(cloud)
-    except ValueError as error:
-        raise ValidationError(details=[("cloud", "This installation has no such cloud")]) from error

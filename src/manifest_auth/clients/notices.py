@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from sqlalchemy import BigInteger, and_, bindparam, or_, select
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import service_accounts, users
 from manifest_auth.accounts.mail_queue import reader
-from manifest_auth.accounts.service_accounts import ENDED, Secret
+from manifest_auth.accounts.service_accounts import ENDED
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Acting
 from manifest_auth.permissions import Role
@@ -81,11 +81,6 @@ _MOST_DUE: Final = 200  # in a round
 _DAY_MS = 86_400_000
 
 
-class _Key(NamedTuple):
-    tenant_id: int
-    id: str
-
-
 _S = service_secrets.c
 _FIRST, _LAST = service_accounts.NOTICE_DAYS
 _DUE = cross_tenant(
@@ -101,7 +96,6 @@ _DUE = cross_tenant(
     )
     .order_by(_S.ends_at)
     .limit(_MOST_DUE),
-    _Key,
     because="the ends of all clients' secrets are watched by one job",
 )
 
@@ -112,8 +106,8 @@ async def watch_secret_ends(services: Services) -> int:
     due = await services.store.read(
         lambda unit: unit.all(_DUE, now=now, first=now + _FIRST * _DAY_MS, last=now + _LAST * _DAY_MS)
     )
-    for key in due:
-        await services.store.of(key.tenant_id).write(lambda unit: _step_of_secret(unit, services, key.id, now))  # noqa: B023 - at once
+    for tenant_id, secret_id in due:
+        await services.store.of(tenant_id).write(lambda unit: _step_of_secret(unit, services, secret_id, now))  # noqa: B023 - at once
     return len(due)
 
 
@@ -124,7 +118,9 @@ def _step_of_secret(unit: TenantUnit, services: Services, secret_id: str, now: i
     account = service_accounts.find(unit, secret.user_id)
     assert account is not None, "a secret belongs to an account"
     if secret.ends_at <= now:
-        _record_secret_end(unit, secret, now)
+        if secret.kind == SecretKind.API_KEY.value:
+            detail = {"key": secret.id, "hint": secret.hint}
+            audit.record(unit, Origin(now, "system", "", "sweeping"), Event.API_KEY_EXPIRED, account.subject, **detail)
         return
     if account.deactivated_at is not None:
         return
@@ -137,9 +133,3 @@ def _step_of_secret(unit: TenantUnit, services: Services, secret_id: str, now: i
         account.subject,
         lambda to: mail.machine_secret_ends(to, account.name, secret.hint, day, days),
     )
-
-
-def _record_secret_end(unit: TenantUnit, secret: Secret, now: int) -> None:
-    if secret.kind == SecretKind.API_KEY.value:
-        origin = Origin(now, "system", "", "sweeping")
-        audit.record(unit, origin, Event.API_KEY_EXPIRED, f"service:{secret.user_id}", key=secret.id, hint=secret.hint)

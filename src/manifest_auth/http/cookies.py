@@ -118,7 +118,7 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     settings = ctx.services.settings
     if not signed_in.cookie:
         return ()
-    idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
+    idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_seconds
     lines = [session_cookie(signed_in.cookie, idle_s, settings)]
     if signed_in.device:
         lines.append(host_cookie(DEVICE, signed_in.device, _DEVICE_AGE, settings))

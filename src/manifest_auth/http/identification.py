@@ -234,7 +234,9 @@ async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
 
 def _idle_and_touch_ms(ctx: RequestContext, principal: Principal) -> tuple[int, int]:
     """The maximum idle time of the cookie, and the interval at which its use is stored; milliseconds."""
-    idle_ms = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), ctx.services.settings).idle_s * 1000
+    idle_ms = (
+        tenants.lengths_of(tenants.settings_of(principal.tenant_settings), ctx.services.settings).idle_seconds * 1000
+    )
     if principal.idle_s is not None:
         idle_ms = min(idle_ms, principal.idle_s * 1000)
     return idle_ms, session_lifecycle.touch_ms(idle_ms)

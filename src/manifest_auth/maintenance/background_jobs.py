@@ -152,15 +152,15 @@ async def sweep_files(services: Services) -> None:
     of their process: the row first, so that no row is left without its bytes."""
     now = await services.store.now_ms(services.clock)
     while abandoned := await services.store.read(lambda unit: files.abandoned(unit, now)):
-        for upload in abandoned:
-            if await services.store.of(upload.tenant_id).write(lambda unit: files.release(unit, upload.key)):  # noqa: B023 - at once
-                await services.files.drop(upload.key)
+        for tenant_id, key in abandoned:
+            if await services.store.of(tenant_id).write(lambda unit: files.release(unit, key)):  # noqa: B023 - at once
+                await services.files.drop(key)
                 services.metrics.swept("uploads", 1)
     before = now - UNUSED_FILE_MS
     while found := await services.store.read(lambda unit: files.unused(unit, before)):
-        for file in found:
-            if await services.store.of(file.tenant_id).write(lambda unit: files.drop_unused(unit, file.id)):  # noqa: B023 - at once
-                await services.files.drop(file.key)
+        for file_id, tenant_id, key in found:
+            if await services.store.of(tenant_id).write(lambda unit: files.drop_unused(unit, file_id)):  # noqa: B023 - at once
+                await services.files.drop(key)
                 services.metrics.swept("files", 1)
 
 

@@ -7,7 +7,6 @@ opens no session, and knows no kind of provider: each is a module of ``sign_in/p
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
-    GrantingIdentity,
     Identity,
     Issuer,
     LinkedBy,

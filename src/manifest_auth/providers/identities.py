@@ -66,21 +66,6 @@ class IdentityData(Wire, frozen=True):
         return self.display_name or self.provider
 
 
-class OtherIdentity(NamedTuple):
-    """The user of a subject at another provider."""
-
-    provider_id: int
-    user_id: int
-
-
-class GrantingIdentity(NamedTuple):
-    """An identity whose groups granted roles."""
-
-    id: int
-    user_id: int
-    granted: int
-
-
 #: Prefix of the second subject of a Dynamics provider's person. It is linked and unlinked with the first, and never
 #: listed.
 ALIAS = "dataverse:"
@@ -90,10 +75,9 @@ _OF_DYNAMICS = cast(
     "Select[Any]", tenant_scoped(select(providers.c.id).where(providers.c.kind == "dynamics").correlate(None)).source
 )
 IS_ALIAS = and_(_C.subject.startswith(ALIAS, autoescape=True), _C.provider_id.in_(_OF_DYNAMICS))
+_ALL = select(*(_C[name] for name in Identity._fields))
 _FIND = tenant_scoped(
-    select(*(_C[name] for name in Identity._fields))
-    .where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject"))
-    .with_for_update(),
+    _ALL.where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")).with_for_update(),
     Identity,
 )
 _IS_LINKED = tenant_scoped(
@@ -105,11 +89,10 @@ _OF_DIRECTORY = select(providers.c.id).where(
     tenant_condition(providers),
 )
 _IN_DIRECTORY = tenant_scoped(
-    select(_C.provider_id, _C.user_id)
-    .where(_C.provider_id.in_(_OF_DIRECTORY), _C.subject == bindparam("subject"))
+    _ALL.where(_C.provider_id.in_(_OF_DIRECTORY), _C.subject == bindparam("subject"))
     .order_by(_C.id + 0)  # as below
     .limit(1),
-    OtherIdentity,
+    Identity,
 )
 _NEW = ("provider_id", "subject", "user_id", "how", "email", "vouched", "granted", "created_at", "last_sign_in_at")
 _ADD = tenant_scoped(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
@@ -171,11 +154,10 @@ IDENTITIES = Listing(
     },
 )
 _GIVEN = tenant_scoped(
-    select(_C.id, _C.user_id, _C.granted)
-    .where(_C.provider_id == bindparam("of_provider"), _C.granted.op("&")(bindparam("mask", type_=Integer())) != 0)
+    _ALL.where(_C.provider_id == bindparam("of_provider"), _C.granted.op("&")(bindparam("mask", type_=Integer())) != 0)
     .order_by(_C.user_id + 0, _C.id)  # a plain column, and SQLite reads all of the client in the order of an index
     .limit(bindparam("limit")),
-    GrantingIdentity,
+    Identity,
 )
 
 
@@ -199,8 +181,8 @@ def count_people(unit: TenantUnit, provider_id: int) -> int:
     return unit.one(_COUNT, of_provider=provider_id)
 
 
-def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> OtherIdentity | None:
-    """The user of that subject at any provider of a Microsoft directory."""
+def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> Identity | None:
+    """The identity of that subject at any provider of a Microsoft directory."""
     return unit.first(_IN_DIRECTORY, directory=directory, subject=subject)
 
 
@@ -250,7 +232,7 @@ def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
     return mask
 
 
-def granting_identities(unit: TenantUnit, provider_id: int, limit: int, mask: int = ~0) -> list[GrantingIdentity]:
+def granting_identities(unit: TenantUnit, provider_id: int, limit: int, mask: int = ~0) -> list[Identity]:
     """At most ``limit`` identities of a provider whose groups granted roles of ``mask``, in order of users."""
     return unit.all(_GIVEN, of_provider=provider_id, mask=mask, limit=limit)
 

@@ -7,7 +7,7 @@ proves nothing: an attacker may have used the link or the session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, not_, select, update
@@ -35,15 +35,6 @@ class _IdentityFacts(NamedTuple):
     settings: str
     created_at: int = 0
     how: str = ""
-
-
-class UnlinkResult(NamedTuple):
-    """``kept``: ids of identities that stay; ``gone``: how many were unlinked; ``granted``: bit mask of the roles that
-    only groups of the unlinked ones had added."""
-
-    kept: Sequence[int]
-    gone: int
-    granted: int
 
 
 _CREATED = (LinkedBy.CREATED.value, LinkedBy.CREATED_UNVOUCHED.value)
@@ -104,9 +95,10 @@ def has_proved(unit: TenantUnit, user_id: int, email: str, counts: DomainCounts)
 
 def unlink_unproved(
     unit: TenantUnit, user_id: int, email: str, counts: DomainCounts, *, but: int = 0, since: int = 0
-) -> UnlinkResult:
+) -> tuple[list[int], int, int]:
     """Unlinks the user's identities that are not proved, except ``but``, with their stored Microsoft tokens. ``since``:
-    only those that were linked since then (milliseconds) to an account that was there before."""
+    only those that were linked since then (milliseconds) to an account that was there before. Returns the ids of those
+    that stay, how many are gone, and the bit mask of the roles that only groups of the latter had added."""
     kept, gone, stay, go = list[int](), 0, 0, 0
     unit.announce("user", user_id)  # callers with their providers' tokens are verified again
     for facts in unit.all(_OF_USER, of_user=user_id):
@@ -118,7 +110,7 @@ def unlink_unproved(
             forget_aliases(unit, provider_id, user_id)
             drop_tokens(unit, user_id, provider_id)
             gone, go = gone + 1, go | facts.granted
-    return UnlinkResult(kept, gone, go & ~stay)
+    return kept, gone, go & ~stay
 
 
 def confirm(unit: TenantUnit, user_id: int, identity_id: int, by: str, now: int) -> None:

@@ -118,7 +118,7 @@ def open_session(
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     method, through = identity.method, identity.provider_id
     opened = sessions.open_session(
-        bound, ctx, user.id, method, through, proof, random=services.random, most_s=lengths.most_s
+        bound, ctx, user.id, method, through, proof, random=services.random, most_s=lengths.max_seconds
     )
     users.signed_in(bound, user.id, ctx.now)
     throttle.remember_origins(bound, user.id, marker, ctx.address, ctx.now)
@@ -162,7 +162,7 @@ def open_on_device(
     tenant, user = active_account(unit, ctx, tenant_id, user_id, held.method)
     services, bound, proof = ctx.services, unit.of(tenant_id), gate.of_device(*amr)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
-    held = held._replace(ends_at=min(held.ends_at, ctx.now + lengths.most_s * 1000))
+    held = held._replace(ends_at=min(held.ends_at, ctx.now + lengths.max_seconds * 1000))
     opened = device_sessions.open_held(bound, ctx, user.id, held, proof, services.random)
     users.signed_in(bound, user.id, ctx.now)
     holder = {"app": held.app_id} if held.device_id is None else {"device": held.device_id}
@@ -176,7 +176,7 @@ def pair_of(ctx: RequestContext, tenant: Tenant, user_id: int, opened: Opened, p
     is not the session's first."""
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), ctx.services.settings)
     holder = tokens.Subject(opened.session_id, user_id, tenant.identifier, opened.ends_at)
-    kind = tokens.users_kind(ctx.services.tokens, lengths.refresh_s)
+    kind = tokens.users_kind(ctx.services.tokens, lengths.refresh_seconds)
     return tokens.pair(ctx.services.tokens, kind, holder, opened.refresh_id, parent, ctx.now)
 
 

@@ -98,7 +98,7 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     await note_use(ctx, principal)
     lengths = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), services.settings)
     holder = tokens.Subject(presented.session_id, principal.user_id, principal.client, principal.ends_at)
-    kind = tokens.users_kind(services.tokens, lengths.refresh_s)
+    kind = tokens.users_kind(services.tokens, lengths.refresh_seconds)
     return tokens.pair(services.tokens, kind, holder, own, parent, now)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.settings import DAY, Settings
-from manifest_auth.tenants import rules as device_rules
+from manifest_auth.tenants.rules import wrong_pairing
 from manifest_auth.tenants.settings import ACCENT, LEAST_S, LEAVES, PasswordRules, SessionLengths, TenantSettings
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import ORIGIN, check_return_address, is_loopback_host
@@ -67,28 +67,20 @@ def passkeys_sign_in(settings: TenantSettings) -> bool:
     return settings.password_sign_in if settings.passkey_sign_in is None else settings.passkey_sign_in
 
 
-class Lengths(NamedTuple):
-    """Seconds: a cookie without use, a session in total, a refresh token."""
-
-    idle_s: int
-    most_s: int
-    refresh_s: int
-
-
-def installation_lengths(installation: Settings) -> Lengths:
+def installation_lengths(installation: Settings) -> SessionLengths:
     """The installation's values."""
-    return Lengths(installation.session_idle_ttl, installation.session_max_ttl, installation.refresh_token_ttl)
+    return SessionLengths(installation.session_idle_ttl, installation.session_max_ttl, installation.refresh_token_ttl)
 
 
-def lengths_of(settings: TenantSettings, installation: Settings) -> Lengths:
+def lengths_of(settings: TenantSettings, installation: Settings) -> SessionLengths:
     """A client's values, limited by the installation's."""
     return _limited(settings.sessions, installation_lengths(installation))
 
 
 @lru_cache(maxsize=1024)  # each request with a cookie asks
-def _limited(own: SessionLengths, most: Lengths) -> Lengths:
-    asked = (own.idle_seconds, own.max_seconds, own.refresh_seconds)
-    return Lengths(*(min(mine or limit, limit) for mine, limit in zip(asked, most, strict=True)))
+def _limited(own: SessionLengths, most: SessionLengths) -> SessionLengths:
+    both = zip(_seconds(own), _seconds(most), strict=True)
+    return SessionLengths(*(min(mine or limit, limit) for mine, limit in both))
 
 
 _IMPLIED = {"http": 80, "https": 443}
@@ -114,7 +106,7 @@ def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
             yield f"sessions.{name}", f"Must be 0 or at least {LEAST_S}"
     if settings.second_factor.policy == "roles" and not settings.second_factor.roles:
         yield "secondFactor.roles", "Name one role at least"
-    yield from device_rules.wrong(settings.pairing)
+    yield from wrong_pairing(settings.pairing)
     yield from _refused(fields.CONTACT.check, settings.contact, "contact")
     if settings.contact and not any(map(str.isalnum, settings.contact)):
         yield "contact", "Say whom to ask, in words or numbers, or leave it empty"
@@ -145,9 +137,9 @@ def _wrong_with_origin(origin: str) -> str:
     return ""
 
 
-def check_lengths(sessions: SessionLengths, most: Lengths, under: str = "") -> None:
+def check_lengths(sessions: SessionLengths, most: SessionLengths, under: str = "") -> None:
     """Raises ValidationError for each length above the installation's (``most``)."""
-    lengths = zip(_LENGTHS, _seconds(sessions), most, strict=True)
+    lengths = zip(_LENGTHS, _seconds(sessions), _seconds(most), strict=True)
     wrong = [
         (f"{under}sessions.{name}", f"Must be at most {limit}") for name, seconds, limit in lengths if seconds > limit
     ]

@@ -339,7 +339,7 @@ class BadgeRules(msgspec.Struct, frozen=True, rename="camel"):
     idle_minutes: IdleMinutes = 15
 
 
-def wrong(pairing: PairingRules) -> Iterator[tuple[str, str]]:
+def wrong_pairing(pairing: PairingRules) -> Iterator[tuple[str, str]]:
     """What is wrong: member and sentence."""
     if _NEVER.intersection(pairing.roles):
         yield "pairing.roles", "No device gets the role Admin or User Admin"

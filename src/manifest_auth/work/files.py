@@ -24,13 +24,6 @@ _AGAIN_S = 5
 _BLOCK = 4096  # bytes that a file takes on a disk at least
 
 
-class Abandoned(NamedTuple):
-    """An upload that can no longer be complete."""
-
-    tenant_id: int
-    key: str
-
-
 _U, _TENANT = uploads_table.c, file_totals.c
 _none = upsert(file_totals).values(bytes=0)
 #: The client's total. The row is locked, so that uploads of a client are judged one after the other.
@@ -45,7 +38,6 @@ _RESERVE = tenant_scoped(
 _RELEASE = tenant_scoped(delete(uploads_table).where(_U.key == bindparam("of_key")))
 _ABANDONED = cross_tenant(
     select(_U.tenant_id, _U.key).where(_U.expires_at < bindparam("before")).limit(100),
-    Abandoned,
     because="abandoned uploads of all tenants are dropped",
 )
 
@@ -78,8 +70,8 @@ def release(unit: TenantUnit, key: str) -> bool:
     return bool(unit.change(_RELEASE, of_key=key))
 
 
-def abandoned(unit: SystemUnit, before: int) -> list[Abandoned]:
-    """Some uploads whose time was over."""
+def abandoned(unit: SystemUnit, before: int) -> list[tuple[int, str]]:
+    """Some uploads that can no longer be complete: the id of the tenant, and the key."""
     return unit.all(_ABANDONED, before=before)
 
 
@@ -105,14 +97,6 @@ class File(NamedTuple):
         return f"{PATH}/{self.id}"
 
 
-class Unused(NamedTuple):
-    """A file that may be deleted."""
-
-    id: int
-    tenant_id: int
-    key: str
-
-
 _C = files.c
 _ALL = select(*(_C[name] for name in File._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), File)
@@ -121,7 +105,6 @@ _NEW = ("key", "name", "media_type", "size", "sha256", "uploaded_by", "uploaded_
 _ADD = tenant_scoped(insert(files).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 _UNUSED = cross_tenant(
     select(_C.id, _C.tenant_id, _C.key).where(_C.used_at.is_(None), _C.uploaded_at < bindparam("before")).limit(100),
-    Unused,
     because="unused files of all tenants are deleted",
 )
 _DROP = tenant_scoped(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), int)
@@ -162,8 +145,8 @@ def add(
     return get(unit, added)
 
 
-def unused(unit: SystemUnit, before: int) -> list[Unused]:
-    """Some files that were not recorded in a job since their upload."""
+def unused(unit: SystemUnit, before: int) -> list[tuple[int, int, str]]:
+    """Some files that were not recorded in a job since their upload: their id, that of the tenant, and the key."""
     return unit.all(_UNUSED, before=before)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select
 
@@ -18,17 +17,11 @@ from manifest_auth.work import job_rules, jobs, versions
 from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
 from manifest_auth.work.job_rules import MOST_ASSIGNED, JobMove, JobStatus, Priority
 from manifest_auth.work.jobs import Job, LogDetails
-
-
-class Assignment(NamedTuple):
-    job_id: int
-    user_id: int
-
+from manifest_auth.work.templates import Template
 
 _C = job_assignments.c
 _OF = tenant_scoped(
     select(_C.job_id, _C.user_id).where(among(_C.job_id, "ids")).order_by(_C.job_id, _C.user_id).limit(MOST_ROWS + 1),
-    Assignment,
 )
 _ADD = tenant_scoped(
     insert(job_assignments).values(
@@ -38,8 +31,8 @@ _ADD = tenant_scoped(
 _REMOVE = tenant_scoped(delete(job_assignments).where(_C.job_id == bindparam("job"), _C.user_id == bindparam("user")))
 
 
-def assignments_of(unit: TenantUnit, job_ids: Sequence[int]) -> list[Assignment]:
-    """The assignments of these jobs, ordered by user id. Raises ValidationError for too many rows."""
+def assignments_of(unit: TenantUnit, job_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Job and user of each assignment of these jobs, ordered by user. Raises ValidationError for too many rows."""
     return check_row_count(unit.all(_OF, ids=numbers(job_ids)))
 
 
@@ -93,24 +86,15 @@ def unassign(unit: TenantUnit, by: Actor, job_id: int, user_id: int) -> Job:
 
 
 def _user_ids(unit: TenantUnit, job: Job) -> list[int]:
-    return [one.user_id for one in assignments_of(unit, [job.id])]
-
-
-#: As for templates, since a job may have the template's name.
-
-
-class _Template(NamedTuple):
-    id: int
-    name: str
-    archived_at: int | None
+    return [user_id for _, user_id in assignments_of(unit, [job.id])]
 
 
 # A shared lock: no transaction archives the template or publishes another version meanwhile; several may add jobs.
 _LOCKED_TEMPLATE = tenant_scoped(
-    select(*(templates.c[name] for name in _Template._fields))
+    select(*(templates.c[name] for name in Template._fields))
     .where(templates.c.id == bindparam("id"))
     .with_for_update(read=True),
-    _Template,
+    Template,
 )
 
 
@@ -133,7 +117,7 @@ def add(
     with ErrorCollector() as each:
         with each:
             _check_texts(name, asset_id)
-        template = _locked_template(unit, template_id)
+        template = existing(unit.first(_LOCKED_TEMPLATE, id=template_id))
         with each:
             _check_assigned(unit, wanted)
     if template.archived_at is not None:
@@ -227,11 +211,6 @@ def _check_texts(name: str | None, asset_id: str | None) -> None:
         if asset_id:
             with each:
                 fields.ASSET.check(asset_id, "assetId")
-
-
-def _locked_template(unit: TenantUnit, template_id: int) -> _Template:
-    """Raises NotFound."""
-    return existing(unit.first(_LOCKED_TEMPLATE, id=template_id))
 
 
 def _check_assigned(unit: TenantUnit, user_ids: Sequence[int]) -> None:

@@ -60,7 +60,7 @@ HISTORY: Loader[Part, list[templates.Event]] = Loader(
 )
 #: By job: ids of the assigned users, and completed steps by number. By step: its records. Files by id.
 ASSIGNED: Loader[int, list[int]] = Loader(
-    lambda unit, ids: grouped((one.job_id, one.user_id) for one in job_operations.assignments_of(unit, ids)), missing=()
+    lambda unit, ids: grouped(job_operations.assignments_of(unit, ids)), missing=()
 )
 COMPLETIONS: Loader[int, dict[int, Completion]] = Loader(_read_completions, missing={})
 STEP_RECORDS: Loader[StepKey, list[Record]] = Loader(

@@ -242,7 +242,8 @@ def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None) -> Rule
     stored, by_admin = _stored(unit), _is_admin(unit, ctx)
     kept = _typed_of(stored)
     texts: dict[str, str] = kept if typed is None else msgspec.to_builtins(typed)
-    limits = dict(zip(_LENGTHS, map(spoken_duration, tenants.installation_lengths(ctx.services.settings)), strict=True))
+    most = msgspec.structs.astuple(tenants.installation_lengths(ctx.services.settings))
+    limits = dict(zip(_LENGTHS, map(spoken_duration, most), strict=True))
 
     def shown(leaf: Leaf) -> RuleView:
         limit = f" At most {limits[leaf.name]}." if leaf.name in limits else ""

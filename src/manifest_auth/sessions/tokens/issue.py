@@ -144,7 +144,7 @@ class TokenTools(NamedTuple):
 
 
 def users_kind(tools: TokenTools, refresh_s: int) -> TokenKind:
-    """``refresh_s``: as :class:`manifest_auth.tenants.effective_settings.Lengths` of the user's client has it."""
+    """``refresh_s``: as :class:`manifest_auth.tenants.settings.SessionLengths` of the user's client has it."""
     return TokenKind(Purpose.ACCESS, Purpose.REFRESH, tools.settings.access_token_ttl, refresh_s)
 
 

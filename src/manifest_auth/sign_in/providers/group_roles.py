@@ -14,7 +14,7 @@ from manifest_auth.accounts.users import User, VoidAccount
 from manifest_auth.audit import Event
 from manifest_auth.errors import NoSeat, Reason, SsoFailed
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import GrantingIdentity, Identity, Issuer, Provider, ProviderEmail, Unlinked
+from manifest_auth.providers import Identity, Issuer, Provider, ProviderEmail, Unlinked
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
@@ -132,7 +132,7 @@ def no_seat(error: NoSeat) -> SsoFailed:
     return SsoFailed(_NO_SEAT, reason=_FULL.with_(error.message))
 
 
-def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[GrantingIdentity], deleted: Issuer) -> None:
+def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[Identity], deleted: Issuer) -> None:
     """As :func:`unlink`, for several of a provider that is being deleted, in order of users: all users are locked
     before anything is recorded."""
     for user_id in sorted({one.user_id for one in given}):
