@@ -175,11 +175,6 @@ def kill_pin(unit: TenantUnit, found: Pin, now: int) -> bool:
     return unit.change(_KILL_PIN, of_user=found.user_id, of_hash=found.hash, now=now) == 1
 
 
-def drop_pin(unit: TenantUnit, user_id: int, *, since: int = 0) -> bool:
-    """Deletes the user's PIN where it was set ``since`` a time (milliseconds). False when there was none."""
-    return unit.change(_DROP_PIN, of_user=user_id, since=since) == 1
-
-
 def _keyed(pepper: bytes, pin: str) -> str:
     return hmac.new(pepper, pin.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
@@ -223,24 +218,17 @@ def check_pin(pin: str, least: int, field: str) -> None:
 
 
 def is_guessable(pin: str) -> bool:
-    """Whether the digits are all equal, a run like 345678 or 876543, a shorter block repeated, a date, or one of the
-    commonest PINs."""
-    return _is_run(pin) or _repeats(pin) or _is_date(pin) or pin in COMMON
+    """Whether the digits are all equal, a run like 345678 or 876543, a shorter block repeated (the last may be cut), a
+    date, or one of the commonest PINs."""
+    repeats = any(pin[width:] == pin[:-width] for width in range(1, len(pin) // 2 + 1))
+    is_date = any(len(shape) == len(pin) and _fits(pin, shape) for shape in _DATES)
+    return _is_run(pin) or repeats or is_date or pin in COMMON
 
 
 def _is_run(pin: str) -> bool:
     """Whether each digit is one more than the one before, or each is one less; 0 comes after 9."""
     steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(pin)}
     return steps in ({1}, {9})
-
-
-def _repeats(pin: str) -> bool:
-    """Whether a block of digits stands there twice or more and nothing else; the last one may be cut."""
-    return any(pin[width:] == pin[:-width] for width in range(1, len(pin) // 2 + 1))
-
-
-def _is_date(pin: str) -> bool:
-    return any(len(shape) == len(pin) and _fits(pin, shape) for shape in _DATES)
 
 
 def _fits(pin: str, shape: str) -> bool:
@@ -268,8 +256,8 @@ class Badge(NamedTuple):
     issued_at: int
     issued_by: str
     ends_at: int
-    ended_at: int | None
-    last_used_at: int | None
+    ended_at: int | None = None
+    last_used_at: int | None = None
 
 
 _B = badges.c
@@ -381,14 +369,7 @@ def issue_badge(unit: TenantUnit, who: AccountRequest, user_id: int, kind: Badge
     text = scan_codes.make_scan_code(ScanKind.BADGE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     ends_at = now + LIFE_S[kind] * 1000
     badge = Badge(
-        id=random.text(12),
-        user_id=user.id,
-        kind=kind,
-        issued_at=now,
-        issued_by=who.caller.actor,
-        ends_at=ends_at,
-        ended_at=None,
-        last_used_at=None,
+        id=random.text(12), user_id=user.id, kind=kind, issued_at=now, issued_by=who.caller.actor, ends_at=ends_at
     )
     replaced = [one.id for one in list_live(unit, user.id, now) if one.kind == kind]
     add(unit, badge, scan_codes.hash_of_scan_code(text))
@@ -410,7 +391,7 @@ def end_badge(unit: TenantUnit, who: Request, user_id: int, badge_id: str) -> No
 def drop_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> tuple[int, bool]:
     """Ends the badges of a user that were issued ``since`` a time (milliseconds), and deletes the PIN where it was set
     since then, but ends no session; how many badges there were, and whether there was a PIN."""
-    return end_all(unit, user_id, now, since=since), drop_pin(unit, user_id, since=since)
+    return end_all(unit, user_id, now, since=since), unit.change(_DROP_PIN, of_user=user_id, since=since) == 1
 
 
 def check_reset(unit: TenantUnit, who: Request, user_id: int) -> int:

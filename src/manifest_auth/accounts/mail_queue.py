@@ -109,11 +109,6 @@ def take(unit: TenantUnit, row: MailRow, now: int) -> bool:
     return unit.change(_TAKE, of_id=row.id, seen=row.next_try_at, until=now + pause) == 1
 
 
-def give_up(unit: TenantUnit, row: MailRow, now: int) -> None:
-    """Deletes an expired e-mail, and records that it was not delivered."""
-    _record(unit, unit.first(_GIVE_UP, of_id=row.id, seen=row.next_try_at), now)
-
-
 def refused(unit: TenantUnit, key: str, code: int, now: int) -> None:
     """Deletes an e-mail that the mail server refused for good, and records that, with its reply code."""
     _record(unit, unit.first(_END, of_id=key), now, refused=code)
@@ -207,7 +202,7 @@ class MailQueue:
             request.mail_until = self._mail.deadline()
         left = request.mail_until - asyncio.get_running_loop().time()
         await asyncio.wait([task], timeout=max(0.0, left))
-        return _is_taken(task)
+        return task.done() and not task.cancelled() and task.exception() is None and task.result()
 
     def _send(self, queued: Queued, request_id: str) -> None:
         task = self._mail.in_background(self._try(queued, FIRST_S, request_id))
@@ -246,7 +241,8 @@ class MailQueue:
     async def _try_again(self, row: MailRow, now: int) -> None:
         store = self._store.of(row.tenant_id)
         if row.expires_at <= now:
-            await store.write(lambda unit: give_up(unit, row, now))
+            seen = row.next_try_at
+            await store.write(lambda unit: _record(unit, unit.first(_GIVE_UP, of_id=row.id, seen=seen), now))
             return
         if await store.write_quickly(lambda unit: take(unit, row, now)):
             # Sealed with another secret key, which may be restored within the hour.
@@ -256,10 +252,6 @@ class MailQueue:
     def _opened(self, row: MailRow) -> Queued:
         members = orjson.loads(self._sealer.open(row.mail, row_name(row.tenant_id, row.id)))
         return Queued(row.tenant_id, row.id, Email(**members))
-
-
-def _is_taken(task: asyncio.Task[bool]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None and task.result()
 
 
 class AccountServices(Protocol):

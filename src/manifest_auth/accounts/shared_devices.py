@@ -102,15 +102,6 @@ def lock_devices(unit: TenantUnit, device_id: str, now: int) -> SharedDeviceData
     return unit.first(_LOCK, of_id=device_id, seen_after=seen_after(now))
 
 
-def count_devices(unit: TenantUnit, now: int) -> int:
-    """How many devices are known."""
-    return unit.one(_COUNT_DEVICES, seen_after=seen_after(now))
-
-
-def delete_device(unit: TenantUnit, device_id: str, now: int) -> None:
-    unit.change(_REMOVE, of_id=device_id, now=now)
-
-
 def seen(unit: TenantUnit, device_id: str, now: int) -> None:
     """Stores that the device showed itself, at most once a minute."""
     unit.change(_SEEN, of_id=device_id, before=now - TOUCH_EVERY_MS, now=now)
@@ -157,25 +148,11 @@ _USE = tenant_scoped(
 _DROP = tenant_scoped(delete(device_enrolments).where(_E.id == bindparam("of_id"), *_OPEN))
 
 
-def count_open(unit: TenantUnit, now: int) -> int:
-    return unit.one(_COUNT_OPEN, now=now)
-
-
 def find_enrolment(unit: TenantUnit, now: int, *, code_hash: str = "", letters: str = "") -> EnrolmentData | None:
     """The one with this code, or with these letters, where it still works."""
     if code_hash:
         return unit.first(_BY_CODE, code=code_hash, now=now)
     return unit.first(_BY_LETTERS, typed=_mac(unit, letters), now=now)
-
-
-def use_enrolment(unit: TenantUnit, enrolment_id: str, now: int) -> bool:
-    """Uses it up: of concurrent calls, one gets True."""
-    return unit.change(_USE, of_id=enrolment_id, now=now, at=now) == 1
-
-
-def delete_enrolment(unit: TenantUnit, enrolment_id: str, now: int) -> bool:
-    """Takes a code back. False when it worked no more."""
-    return unit.change(_DROP, of_id=enrolment_id, now=now) == 1
 
 
 def _mac(unit: TenantUnit, letters: str) -> str:
@@ -197,7 +174,7 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
     tenant, now = tenants.get(unit, unit.tenant_id), who.now
     if not tenants.settings_of(tenant.settings).badge.enabled:
         raise Conflict(_("The client's rules let no one sign in with a badge"))
-    if count_devices(unit, now) + count_open(unit, now) >= MOST:
+    if unit.one(_COUNT_DEVICES, seen_after=seen_after(now)) + unit.one(_COUNT_OPEN, now=now) >= MOST:
         raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
     code = scan_codes.make_scan_code(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     typed = scan_codes.random_letters(random.bytes, LETTERS)
@@ -223,7 +200,7 @@ def list_enrolments(unit: TenantUnit, now: int) -> list[EnrolmentData]:
 def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
     """Takes a code back. Raises NotFound."""
     step_up.not_for_machines(who)
-    if not delete_enrolment(unit, enrolment_id, who.now):
+    if not unit.change(_DROP, of_id=enrolment_id, now=who.now):
         raise NotFound()
     audit.record(unit, who, Event.DEVICE_ENROLMENT_DROPPED, f"enrolment:{enrolment_id}")
 
@@ -236,7 +213,7 @@ def enrol(
     now = acting.origin.at
     if not rank.still_may(unit, found.created_by, Permission.SETTINGS_MANAGE):
         return None
-    if not use_enrolment(unit, found.id, now):
+    if not unit.change(_USE, of_id=found.id, now=now, at=now):
         return None
     values = {
         "id": random.text(12),
@@ -257,7 +234,7 @@ def remove(unit: TenantUnit, who: Request, device_id: str) -> None:
     """Removes a device for good: its token and its session end at once. Raises NotFound, Forbidden."""
     step_up.not_for_machines(who)
     device = existing(lock_devices(unit, device_id, who.now))
-    delete_device(unit, device.id, who.now)
+    unit.change(_REMOVE, of_id=device.id, now=who.now)
     ended = device_sessions.end_of_device(unit, device.id, "device_removed", who.now)
     detail = {"name": device.name, "place": device.place, "sessions_ended": ended}
     audit.record(unit, who, Event.DEVICE_REMOVED, f"device:{device.id}", **detail)
@@ -268,7 +245,7 @@ def remove(unit: TenantUnit, who: Request, device_id: str) -> None:
 MOST_APPS = 50
 OWN, MADE = "manifest.", "app_"
 _NAME_OF_OWN = "Manifest"
-_A, _G, _APP_TENANT = device_apps.c, device_grants.c, tenants_table.c
+_A, _G = device_apps.c, device_grants.c
 
 
 class DeviceAppData(Wire, frozen=True):
@@ -303,17 +280,17 @@ _ADD_APP = tenant_scoped(insert(device_apps).values({name: bindparam(name) for n
 _RENAME_APP = tenant_scoped(update(device_apps).where(_A.id == bindparam("of_id")).values(name=bindparam("new_name")))
 _DROP_APP = tenant_scoped(delete(device_apps).where(_A.id == bindparam("of_id")))
 _DROP_GRANTS = tenant_scoped(delete(device_grants).where(_G.app_id == bindparam("of_id")))
-_OF_TENANT: Any = (_APP_TENANT.id.label("tenant_id"), _APP_TENANT.identifier.label("client"), _APP_TENANT.settings)
+_OF_TENANT: Any = (_T.id.label("tenant_id"), _T.identifier.label("client"), _T.settings)
 _FIND_OWN = global_(
     select(literal("").label("id"), literal(_NAME_OF_OWN).label("name"), *_OF_TENANT).where(
-        _APP_TENANT.identifier == bindparam("identifier"), _APP_TENANT.suspended_at.is_(None)
+        _T.identifier == bindparam("identifier"), _T.suspended_at.is_(None)
     ),
     OAuthApp,
 )
 _FIND = cross_tenant(
     select(_A.id, _A.name, *_OF_TENANT)
-    .join(tenants_table, _APP_TENANT.id == _A.tenant_id)
-    .where(_A.id == bindparam("id"), _APP_TENANT.suspended_at.is_(None)),
+    .join(tenants_table, _T.id == _A.tenant_id)
+    .where(_A.id == bindparam("id"), _T.suspended_at.is_(None)),
     OAuthApp,
     because="the client id names the app, and that the tenant",
 )

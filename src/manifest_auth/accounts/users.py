@@ -5,8 +5,8 @@ Owns ``users`` and ``password_history``. Never computes a hash, never opens a se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, NamedTuple
 
 from sqlalchemy import Integer, Text, bindparam, case, delete, func, insert, or_, select, update
 
@@ -191,14 +191,7 @@ def set_language(unit: TenantUnit, user_id: int, language: Language | None) -> N
 
 
 def create(
-    unit: TenantUnit,
-    counter: SeatCounter,
-    *,
-    email: str,
-    roles: int,
-    password_hash: str | None,
-    now: int,
-    **given: str,
+    unit: TenantUnit, counter: SeatCounter, *, email: str, roles: int, password_hash: str | None, now: int, **given: str
 ) -> User:
     """Creates a user. ``counter``: counts the licence's seats; ``given``: other members of :data:`FIELDS`. Raises
     ValidationError, Conflict when the address is taken in this tenant, NoSeat."""
@@ -437,11 +430,9 @@ _DEACTIVATE = tenant_scoped(
 _RESTORE = tenant_scoped(update(users).where(*_AS_CHECKED).values(deactivated_at=None))
 
 
-class VoidAccount(Protocol):
-    """Ends all credentials that another person may have planted in an account, except the password, which
-    :func:`set_roles` and :func:`restore` remove. Runs when a user becomes an active Admin; ``user``: as before."""
-
-    def __call__(self, unit: TenantUnit, user: User) -> None: ...
+#: Ends all credentials that another person may have planted in an account, except the password, which
+#: :func:`set_roles` and :func:`restore` remove. Runs when a user becomes an active Admin. Gets the user as before.
+VoidAccount = Callable[[TenantUnit, User], None]
 
 
 def set_roles(unit: TenantUnit, counter: SeatCounter, user: User, roles: int, void_account: VoidAccount) -> User:

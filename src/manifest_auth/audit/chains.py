@@ -185,8 +185,7 @@ def names_of(unit: SystemUnit | TenantUnit, chains: Sequence[int]) -> dict[int, 
 
 _H = audit_heads.c
 _LINKS = cross_tenant(
-    select(_H.tenant_id, _H.previous_chain),
-    because="verification checks whether a whole chain is missing",
+    select(_H.tenant_id, _H.previous_chain), because="verification checks whether a whole chain is missing"
 )
 
 

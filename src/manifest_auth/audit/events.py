@@ -182,12 +182,6 @@ def check_is_open(unit: TenantUnit, acting: Acting, *, may_end: bool = False) ->
     acting.may_end |= may_end
 
 
-def check_where_asked(unit: TenantUnit, acting: Acting) -> None:
-    """The same for an event of a request that asked for a recent proof, except of one's own sessions alone."""
-    if isinstance(acting, Request) and acting.asked & ~Act.SESSIONS and not acting.may_end:
-        check_is_open(unit, acting)
-
-
 INSTALLATION = 0
 #: Where a node's clock is behind the chain's last event by less than this, the event gets that event's time, so that
 #: times and numbers have the same order on nodes whose clocks differ. A larger difference means that the earlier clock
@@ -227,7 +221,8 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     if event.about.of_installation and unit.tenant_id != INSTALLATION:
         raise ValueError(f"{event.value} is an event of the installation")
     head = lock(unit)
-    check_where_asked(unit, acting)
+    if isinstance(acting, Request) and acting.asked & ~Act.SESSIONS and not acting.may_end:
+        check_is_open(unit, acting)  # an act that asked for a recent proof, except of one's own sessions alone
     if head.gone_at is not None and has_valid_mac(unit.macs, unit.tenant_id, head):
         return  # the client was deleted with its audit trail during this request
     who = acting.origin

@@ -97,7 +97,7 @@ _E = audit_events.c
 _BOUNDS: TenantScoped[Any] = tenant_scoped(
     select(func.min(_E.sequence), func.max(_E.sequence)).where(
         _E.at >= bindparam("since", type_=BigInteger()), _E.at < bindparam("until", type_=BigInteger())
-    ),
+    )
 )
 
 

@@ -63,8 +63,7 @@ class _Old(NamedTuple):
 
 
 _OLDEST = tenant_scoped(
-    select(_E.sequence, _E.at, _E.event, _E.hash).order_by(_E.sequence).limit(bindparam("limit")),
-    _Old,
+    select(_E.sequence, _E.at, _E.event, _E.hash).order_by(_E.sequence).limit(bindparam("limit")), _Old
 )
 _DROP = tenant_scoped(delete(audit_events).where(_E.sequence <= bindparam("last")))
 _ANCHOR: dict[str, Any] = {name: bindparam(name) for name in ("sequence", "hash", "mac")}

@@ -6,7 +6,7 @@ were added or removed in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -68,17 +68,7 @@ async def verify(store: Store, chain: int, step: Step, known: Point | None = Non
         if done.after is None:
             break
         after, walk = done.after, done.walk
-    found = done.walk
-    faults = [*done.faults, *([found.fault] if found.fault else [])]
-    return AuditVerdict(
-        chain=chain,
-        client=done.client,
-        events=found.events,
-        start=found.start,
-        end=found.last,
-        faults=faults,
-        restarts=found.restarts,
-    )
+    return _verdict(chain, done.client, done.walk, done.faults)
 
 
 def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Point | None) -> _Step:
@@ -133,18 +123,19 @@ def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]
         step(1)
     if not walks:
         raise ValueError("there is no event in it, so nothing is verified")
+    for walk in walks.values():
+        walk.end(None)
     return [_verdict(chain, names[chain], walk) for chain, walk in walks.items()]
 
 
-def _verdict(chain: int, client: str | None, walk: Walk) -> AuditVerdict:
-    walk.end(None)
+def _verdict(chain: int, client: str | None, walk: Walk, faults: Sequence[Fault] = ()) -> AuditVerdict:
     return AuditVerdict(
         chain=chain,
         client=client,
         events=walk.events,
         start=walk.start,
         end=walk.last,
-        faults=[walk.fault] if walk.fault else [],
+        faults=[*faults, *([walk.fault] if walk.fault else [])],
         restarts=walk.restarts,
     )
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Table, bindparam, delete, select, tuple_
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth import audit as trail
 from manifest_auth.audit import Act, Event, Origin
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound
@@ -173,8 +172,7 @@ async def sweep_clients(services: Services) -> None:
 _E = audit_events.c
 _OF_DELETION = (_E.event == Event.CLIENT_DELETION_STARTED.value) | (_E.event == Event.CLIENT_RESTORED.value)
 _ORDER = tenant_scoped(
-    select(_E.event).where(_E.subject == bindparam("subject"), _OF_DELETION).order_by(_E.sequence.desc()).limit(1),
-    str,
+    select(_E.event).where(_E.subject == bindparam("subject"), _OF_DELETION).order_by(_E.sequence.desc()).limit(1), str
 )
 _BEGINS_LATER = tenant_scoped(select(audit_anchors.c.hash), str)
 
@@ -194,14 +192,14 @@ async def _was_ordered(services: Services, tenant: Tenant) -> bool:
 
 async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
     """Deletes a client's rows. False when the time ended before all were deleted."""
-    size = MOST // 10
+    size, store = MOST // 10, services.store.of(tenant.id)
     for walk in _walks():
-        while found := await _find_rows(services, tenant, walk, size):
+        while found := await store.read(lambda unit: unit.all(walk.first, limit=size)):  # noqa: B023 - awaited at once
             began = time.monotonic()
             for row in found if walk.table is files else ():
                 await services.files.drop(row[-1])  # before the row: no file may be left that no row names
             keys = [row[: walk.width] for row in found]
-            await services.store.of(tenant.id).write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023 - awaited at once
+            await store.write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023 - awaited at once
             if (ended := time.monotonic()) > until:  # checked after a step, so that each round makes progress
                 return False
             took = ended - began
@@ -213,7 +211,7 @@ async def _remove_audit_events(services: Services, tenant: Tenant, until: float)
     """Removes the client's events like retention, so that the rest stays verifiable at any time. False when the time
     ended before."""
     now = services.clock.now_ms()
-    while await trail.cut(services.store, tenant.id, now + 1, now):
+    while await audit.cut(services.store, tenant.id, now + 1, now):
         if time.monotonic() > until:
             return False
     return True
@@ -221,10 +219,6 @@ async def _remove_audit_events(services: Services, tenant: Tenant, until: float)
 
 def _keeps_audit(services: Services) -> bool:
     return services.settings.client_deletion_audit == "keep"
-
-
-async def _find_rows(services: Services, tenant: Tenant, walk: _TableWalk, size: int) -> list[Any]:
-    return await services.store.of(tenant.id).read(lambda unit: unit.all(walk.first, limit=size))
 
 
 def _drop(unit: SystemUnit, services: Services, tenant: Tenant, now: int) -> None:

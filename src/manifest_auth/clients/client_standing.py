@@ -120,7 +120,7 @@ _SINCE = bindparam("since", type_=BigInteger())
 _USERS = tenant_scoped(
     select(_U.roles, func.count(), func.count().filter(_U.last_sign_in_at >= _SINCE))
     .where(_U.deactivated_at.is_(None))
-    .group_by(_U.roles),
+    .group_by(_U.roles)
 )
 _SESSIONS = tenant_scoped(
     select(func.count()).select_from(sessions).where(_S.ended_at.is_(None), bindparam("now") < ENDS_AT), int

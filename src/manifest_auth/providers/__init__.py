@@ -15,7 +15,6 @@ from manifest_auth.providers.identities import (
     count_people,
     find_identity,
     find_in_directory,
-    granted_by_others,
     granted_to,
     granting_identities,
     has_subject,
@@ -49,11 +48,4 @@ from manifest_auth.providers.providers import (
     store_tokens,
     switch,
 )
-from manifest_auth.providers.settings import (
-    Directory,
-    GroupClaim,
-    KindSettings,
-    Secrets,
-    Settings,
-    check_provider_name,
-)
+from manifest_auth.providers.settings import Directory, GroupClaim, KindSettings, Secrets, Settings, check_provider_name

@@ -219,11 +219,6 @@ def record_sign_in(unit: TenantUnit, identity: Identity, address: ProviderEmail,
     unit.change(_SEEN, id=identity.id, new_email=address.email, new_vouched=vouched, new_granted=granted, now=now)
 
 
-def granted_by_others(unit: TenantUnit, identity: Identity) -> int:
-    """Bit mask of the roles that the user's other identities added."""
-    return granted_to(unit, identity.user_id, but=identity.id)
-
-
 def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
     """Bit mask of the roles that the user's identities added, except ``but``."""
     mask = 0
@@ -300,8 +295,7 @@ _MARK_ALL = tenant_scoped(
     update(identities).where(_C.user_id.in_(cast("Select[Any]", _MADE_BY))).values(how=_UNVOUCHED)
 )
 _MARKED = tenant_scoped(
-    select(func.count()).select_from(identities).where(_C.user_id == bindparam("of_user"), _C.how == _UNVOUCHED),
-    int,
+    select(func.count()).select_from(identities).where(_C.user_id == bindparam("of_user"), _C.how == _UNVOUCHED), int
 )
 _WAS_MARKED = tenant_scoped(
     select(func.count()).select_from(former_identities).where(_F.user_id == bindparam("of_user"), _F.how == _UNVOUCHED),

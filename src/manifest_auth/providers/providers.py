@@ -162,7 +162,8 @@ def create(
     settings.check()
     own = settings.own
     own.check_rank(None, by_admin)
-    _lock_client(unit)
+    # Limits and uniqueness depend on the existing ones. (The entity id of an existing provider does not change.)
+    tenants.get(unit, unit.tenant_id, lock=True)
     if unit.one(_COUNT) >= MOST:
         raise Conflict(f"A client has at most {MOST} providers")
     if find(unit, name):
@@ -259,12 +260,6 @@ def remove(unit: TenantUnit, provider: Provider, issuer: Issuer) -> None:
     unit.change(_DELETE, id=provider.id)
 
 
-def _lock_client(unit: TenantUnit) -> None:
-    """Serializes the creation of providers of one client, since limits and uniqueness depend on the existing ones. (The
-    entity id of an existing provider does not change.)"""
-    tenants.get(unit, unit.tenant_id, lock=True)
-
-
 def _check_unique(unit: TenantUnit, own: KindSettings, own_id: int | None) -> None:
     """Raises Conflict where another provider of the client has the same unique identifier."""
     others = unit.all(_SAME_ISSUER, issuer=own.identifier, kind=own.kind) if own.unique else []
@@ -309,10 +304,7 @@ _BY_DIRECTORY = cross_tenant(
     select(*(_C[name] for name in Provider._fields))
     .select_from(providers.join(directory_claims, (_K.tenant_id == _C.tenant_id) & (_K.directory == _C.issuer)))
     .where(
-        _C.issuer == bindparam("directory"),
-        _C.kind == bindparam("kind"),
-        _C.disabled_at.is_(None),
-        _K.state == PROVED,
+        _C.issuer == bindparam("directory"), _C.kind == bindparam("kind"), _C.disabled_at.is_(None), _K.state == PROVED
     )
     .order_by(_C.id)
     .limit(bindparam("limit")),

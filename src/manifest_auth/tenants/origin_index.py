@@ -86,7 +86,7 @@ _ACTIVE = global_(
     select(_C.id, _C.identifier, _C.settings).where(
         _C.suspended_at.is_(None),
         or_(_C.settings.like('%"allowedOrigins":["%'), _C.settings.like('%"allowedOrigins": ["%')),
-    ),
+    )
 )
 _decode = msgspec.json.Decoder(_Lists).decode
 

@@ -57,8 +57,7 @@ LISTING = Listing(
     sorts={"ID": _C.id, "IDENTIFIER": _C.identifier, "NAME": _C.name, "CREATED": _C.created_at},
     filters={
         "search": or_(
-            _C.identifier.like(bindparam("like"), escape="\\"),
-            func.lower(_C.name).like(bindparam("like"), escape="\\"),
+            _C.identifier.like(bindparam("like"), escape="\\"), func.lower(_C.name).like(bindparam("like"), escape="\\")
         ),
         "active": _C.suspended_at.is_(None),
         "suspended": _C.suspended_at.is_not(None),

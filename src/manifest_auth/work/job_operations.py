@@ -21,7 +21,7 @@ from manifest_auth.work.templates import Template
 
 _C = job_assignments.c
 _OF = tenant_scoped(
-    select(_C.job_id, _C.user_id).where(among(_C.job_id, "ids")).order_by(_C.job_id, _C.user_id).limit(MOST_ROWS + 1),
+    select(_C.job_id, _C.user_id).where(among(_C.job_id, "ids")).order_by(_C.job_id, _C.user_id).limit(MOST_ROWS + 1)
 )
 _ADD = tenant_scoped(
     insert(job_assignments).values(
@@ -122,7 +122,7 @@ def add(
             _check_assigned(unit, wanted)
     if template.archived_at is not None:
         raise Conflict("The template is archived")
-    version = versions.find_published(unit, template.id)
+    version = next(iter(versions.published_of(unit, [template.id])), None)
     if version is None:
         raise Conflict("The template has no published version")
     state = job_rules.created(versions.count_steps(unit, version.id))
@@ -142,9 +142,6 @@ def add(
         created_by=by.user_id,
         created_at=by.at,
         changed_at=by.at,
-        started_at=None,
-        completed_at=None,
-        canceled_at=None,
     )
     job = jobs.insert_new(unit, by, job)
     for user_id in wanted:

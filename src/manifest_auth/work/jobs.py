@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, existing
-from manifest_auth.store import Listing, TenantUnit, numbers, tenant_condition, tenant_scoped
+from manifest_auth.store import Listing, TenantUnit, columns, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import job_assignments, job_events, jobs
 from manifest_auth.work.actor import Actor, check_row_count, numbered_rows
 from manifest_auth.work.job_rules import JobMove, JobStatus, Priority, State
@@ -83,9 +83,9 @@ class Job(NamedTuple):
     created_by: int
     created_at: int
     changed_at: int
-    started_at: int | None
-    completed_at: int | None
-    canceled_at: int | None
+    started_at: int | None = None
+    completed_at: int | None = None
+    canceled_at: int | None = None
 
     @property
     def name_key(self) -> str:
@@ -122,17 +122,7 @@ _INSERTED = ("name_key", *(name for name in Job._fields if name != "id"))
 _ADD = tenant_scoped(insert(jobs).values({name: bindparam(name) for name in _INSERTED}).returning(_C.id), int)
 #: Columns that must not have changed since the rules read them.
 _CHECKED = ("status", "done", "records", "events")
-_CHANGED = (
-    "name",
-    "name_key",
-    "asset_id",
-    "priority",
-    *_CHECKED,
-    "changed_at",
-    "started_at",
-    "completed_at",
-    "canceled_at",
-)
+_CHANGED = columns("name name_key asset_id priority changed_at started_at completed_at canceled_at") + _CHECKED
 _SAVE = tenant_scoped(
     update(jobs)
     .where(_C.id == bindparam("of"), *(_C[name] == bindparam(f"old_{name}") for name in _CHECKED))
@@ -187,9 +177,5 @@ def _changes(before: Job, after: Job) -> dict[str, tuple[Any, Any]]:
 
 def _logged_values(job: Job) -> dict[str, Any]:
     """The members whose changes are logged, by wire name."""
-    return {
-        "name": job.name,
-        "assetId": job.asset_id,
-        "priority": Priority(job.priority).name,
-        "status": job.status,
-    }
+    priority = Priority(job.priority).name
+    return {"name": job.name, "assetId": job.asset_id, "priority": priority, "status": job.status}

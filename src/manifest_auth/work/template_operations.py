@@ -61,8 +61,7 @@ def rename(
     """Changes name or description; None leaves a value. A change to the same values is not logged. Raises
     ValidationError, Conflict."""
     changed = seen._replace(
-        name=seen.name if name is None else name,
-        description=seen.description if description is None else description,
+        name=seen.name if name is None else name, description=seen.description if description is None else description
     )
     with ErrorCollector() as each:
         if name is not None:

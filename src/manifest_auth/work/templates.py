@@ -123,16 +123,8 @@ _APPEND = tenant_scoped(insert(template_events).values({name: bindparam(name) fo
 def append_to_log(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: Sequence[Entry]) -> None:
     """Adds entries after the number ``after``; the caller has increased the counter in the template's row."""
     for number, entry in enumerate(entries, after + 1):
-        event = Event(
-            template_id=template_id,
-            number=number,
-            move=entry.move,
-            version=entry.version,
-            comment=entry.comment,
-            by=by.user_id,
-            at=by.at,
-        )
-        unit.change(_APPEND, **event._asdict())
+        values = entry._asdict()
+        unit.change(_APPEND, template_id=template_id, number=number, by=by.user_id, at=by.at, **values)
 
 
 def numbered_log(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Event]:
@@ -154,7 +146,7 @@ class Template(NamedTuple):
     created_by: int
     created_at: int
     changed_at: int
-    archived_at: int | None
+    archived_at: int | None = None
 
     @property
     def name_key(self) -> str:
@@ -221,7 +213,6 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entr
         created_by=by.user_id,
         created_at=by.at,
         changed_at=by.at,
-        archived_at=None,
     )
     added = unit.one(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
     append_to_log(unit, by, added, 0, entries)

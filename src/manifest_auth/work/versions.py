@@ -28,7 +28,7 @@ class Version(NamedTuple):
     revision: int
     created_by: int
     created_at: int
-    published_at: int | None
+    published_at: int | None = None
 
 
 _C, _T = template_versions.c, templates.c
@@ -54,11 +54,7 @@ _CHANGE = tenant_scoped(
 )
 _RETIRE = tenant_scoped(
     update(template_versions)
-    .where(
-        _C.template_id == bindparam("of"),
-        _C.number == bindparam("at"),
-        _C.status == VersionStatus.PUBLISHED.value,
-    )
+    .where(_C.template_id == bindparam("of"), _C.number == bindparam("at"), _C.status == VersionStatus.PUBLISHED.value)
     .values(status=VersionStatus.RETIRED.value)
 )
 
@@ -83,11 +79,6 @@ def published_of(unit: TenantUnit, template_ids: Sequence[int]) -> list[Version]
     return unit.all(_PUBLISHED, ids=numbers(template_ids))
 
 
-def find_published(unit: TenantUnit, template_id: int) -> Version | None:
-    """The published version, from which jobs are made; None: there is none."""
-    return next(iter(published_of(unit, [template_id])), None)
-
-
 def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Version]:
     """At most ``first`` versions of each template after the number ``after``, in order. Raises ValidationError for too
     many rows."""
@@ -104,7 +95,6 @@ def add(unit: TenantUnit, by: Actor, template_id: int, number: int) -> Version:
         revision=1,
         created_by=by.user_id,
         created_at=by.at,
-        published_at=None,
     )
     added = unit.one(_ADD, **{name: getattr(made, name) for name in _NEW})
     return made._replace(id=added)

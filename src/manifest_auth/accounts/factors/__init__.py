@@ -6,10 +6,4 @@ due.
 """
 
 from manifest_auth.accounts.factors import challenges, one_time_codes, trusted_browsers
-from manifest_auth.accounts.factors.changes import (
-    Kind,
-    added,
-    check_removable,
-    drop_all,
-    removed,
-)
+from manifest_auth.accounts.factors.changes import Kind, added, check_removable, drop_all, removed

@@ -94,8 +94,7 @@ _NEW = tuple(name for name in Challenge._fields if name not in ("tenant_id", "us
 _ADD = tenant_scoped(insert(sign_in_challenges).values({name: bindparam(name) for name in _NEW}))
 _OPEN = (_C.key == bindparam("of_key"), _C.used_at.is_(None))
 _TRY = tenant_scoped(
-    update(sign_in_challenges).where(*_OPEN, _C.tries < MOST_TRIES).values(tries=_C.tries + 1).returning(_C.tries),
-    int,
+    update(sign_in_challenges).where(*_OPEN, _C.tries < MOST_TRIES).values(tries=_C.tries + 1).returning(_C.tries), int
 )
 _USE = tenant_scoped(update(sign_in_challenges).where(*_OPEN).values(used_at=bindparam("now")))
 _KEEP = tenant_scoped(

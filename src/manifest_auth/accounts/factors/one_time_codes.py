@@ -118,13 +118,7 @@ def add_totp(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: 
         drop_totp(unit, user_id)
         sealed = _sealed(unit, sealer, _F.secret, user_id, secret)
         unit.change(
-            _ADD,
-            user_id=user_id,
-            secret=sealed,
-            next_secret=None,
-            next_session_id=None,
-            created_at=now,
-            last_step=step,
+            _ADD, user_id=user_id, secret=sealed, next_secret=None, next_session_id=None, created_at=now, last_step=step
         )
     return bool(step)
 

@@ -42,11 +42,11 @@ class Secret(NamedTuple):
     created_at: int
     created_by: str
     ends_at: int
-    ended_at: int | None
-    rotated_to: str | None
     notices: int
-    last_used_at: int | None
-    last_address: str
+    ended_at: int | None = None
+    rotated_to: str | None = None
+    last_used_at: int | None = None
+    last_address: str = ""
 
     @property
     def session_id(self) -> str:

@@ -218,13 +218,7 @@ def make_secret(
 
 
 def rotate_secret(
-    unit: TenantUnit,
-    who: Request,
-    random: Random,
-    account_id: int,
-    kind: SecretKind,
-    secret_id: str,
-    overlap_h: int,
+    unit: TenantUnit, who: Request, random: Random, account_id: int, kind: SecretKind, secret_id: str, overlap_h: int
 ) -> NewSecret:
     """Makes a secret in place of another, which ends after ``overlap_h`` hours (0 to :data:`MOST_OVERLAP_H`), and not
     later than it would. The new one is good for as many days as the old one was made for. Raises as
@@ -266,13 +260,7 @@ def end_leaked(unit: TenantUnit, who: Request, secret_id: str) -> bool:
 
 
 def _add(
-    unit: TenantUnit,
-    who: Request,
-    random: Random,
-    account: ServiceAccount,
-    kind: SecretKind,
-    label: str,
-    days: int,
+    unit: TenantUnit, who: Request, random: Random, account: ServiceAccount, kind: SecretKind, label: str, days: int
 ) -> NewSecret:
     now = who.now
     if credentials.count(unit, account.id, kind, now) >= MOST_OF[kind]:
@@ -288,11 +276,7 @@ def _add(
         created_at=now,
         created_by=who.caller.actor,
         ends_at=now + days * _DAY_MS,
-        ended_at=None,
-        rotated_to=None,
         notices=credentials.notices_at(now + days * _DAY_MS, now),
-        last_used_at=None,
-        last_address="",
     )
     credentials.add(unit, hash=machine_secrets.hash_of(text), **secret._asdict())
     return NewSecret(secret, text)

@@ -198,9 +198,7 @@ def _key_name(client: str, provider: str) -> str:
 def _with_key(secrets: Secrets, pair: tuple[str, str]) -> Secrets:
     key, certificate = pair
     return msgspec.structs.replace(
-        secrets,
-        keys=(key, *secrets.keys)[:_KEPT_KEYS],
-        certificates=(certificate, *secrets.certificates)[:_KEPT_KEYS],
+        secrets, keys=(key, *secrets.keys)[:_KEPT_KEYS], certificates=(certificate, *secrets.certificates)[:_KEPT_KEYS]
     )
 
 

@@ -48,7 +48,7 @@ def grant(
     mapped = _without_withheld_admin(unit, ctx, provider, identity, address, user, mapped)
     gone = identity.granted & ~mapped
     already = mapped & user.roles & ~identity.granted
-    others = providers.granted_by_others(unit, identity) if gone or already else 0
+    others = providers.granted_to(unit, identity.user_id, but=identity.id) if gone or already else 0
     gone = _keep_last_admin(unit, user, gone & ~others)
     kept = identity.granted & user.roles & ~gone & ~others
     # A role that two providers grant goes when the last of them removes it.

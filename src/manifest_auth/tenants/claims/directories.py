@@ -61,10 +61,7 @@ LISTING = Listing(
     Claim,
     key=_C.directory,
     sorts={"DIRECTORY": _C.directory, "CLAIMED": _C.claimed_at},
-    filters={
-        "search": _C.directory.like(bindparam("like"), escape="\\"),
-        "state": _C.state == bindparam("of_state"),
-    },
+    filters={"search": _C.directory.like(bindparam("like"), escape="\\"), "state": _C.state == bindparam("of_state")},
 )
 _COUNT = tenant_scoped(select(sql.count()).select_from(directory_claims), int)
 _ADD = tenant_scoped(

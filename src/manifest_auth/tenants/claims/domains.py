@@ -46,16 +46,16 @@ class Claim(NamedTuple):
     domain: str
     token: str
     state: str
-    proof: str | None
-    contested: int
     claimed_by: str
-    reason: str
     claimed_at: int
-    proved_at: int | None
-    checked_at: int | None
-    failing_since: int | None
-    notices: int
-    next_check_at: int | None
+    proof: str | None = None
+    contested: int = 0
+    reason: str = ""
+    proved_at: int | None = None
+    checked_at: int | None = None
+    failing_since: int | None = None
+    notices: int = 0
+    next_check_at: int | None = None
 
     @property
     def counts(self) -> bool:
@@ -110,10 +110,7 @@ LISTING = Listing(
     Claim,
     key=_C.domain,
     sorts={"ID": _C.domain},
-    filters={
-        "search": _C.domain.like(bindparam("like"), escape="\\"),
-        "state": _C.state == bindparam("in_state"),
-    },
+    filters={"search": _C.domain.like(bindparam("like"), escape="\\"), "state": _C.state == bindparam("in_state")},
 )
 _OWNER = global_(select(_O.tenant_id).where(_O.domain == bindparam("domain")), int)
 _LOCK_OWNER = global_(select(_O.tenant_id).where(_O.domain == bindparam("domain")).with_for_update(), int)
@@ -151,10 +148,6 @@ def disown(unit: TenantUnit, domain: str) -> None:
 
 def find(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim | None:
     return unit.first(_LOCK if lock else _FIND, domain=domain)
-
-
-def count(unit: TenantUnit) -> int:
-    return unit.one(_COUNT)
 
 
 def add(unit: TenantUnit, claim: Claim) -> bool:
@@ -254,34 +247,21 @@ def release(unit: SystemUnit, tenant_id: int, who: Acting, domain: str) -> None:
 
 
 def _add(unit: TenantUnit, who: Acting, domain: str, random: Random) -> bool:
-    if count(unit) >= MOST:
+    if unit.one(_COUNT) >= MOST:
         raise Conflict(f"A client claims at most {MOST} domains")
-    origin = who.origin
+    token = b32encode(random.bytes(20)).decode("ascii").lower()  # 160 random bits as 32 characters
     added = Claim(
         tenant_id=unit.tenant_id,
         domain=domain,
-        token=new_token(random),
+        token=token,
         state=PENDING,
-        proof=None,
-        contested=0,
-        claimed_by=origin.actor,
-        reason="",
-        claimed_at=origin.at,
-        proved_at=None,
-        checked_at=None,
-        failing_since=None,
-        notices=0,
-        next_check_at=None,
+        claimed_by=who.origin.actor,
+        claimed_at=who.origin.at,
     )
     if not add(unit, added):
         return False
     audit.record(unit, who, Event.DOMAIN_CLAIMED, f"domain:{domain}")
     return True
-
-
-def new_token(random: Random) -> str:
-    """160 random bits as 32 characters."""
-    return b32encode(random.bytes(20)).decode("ascii").lower()
 
 
 _PAGE = 500
