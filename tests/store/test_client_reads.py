@@ -43,18 +43,18 @@ ALL_OF_A_CLIENT = {
     "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
     "providers.providers": {"_COUNT", "_LIST"},
     "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
-    "sessions.ends": {  # codes live for a minute, grants for ten, sign-ins that wait for an hour
+    "sessions.sessions": {  # codes live for a minute, grants for ten, sign-ins that wait for an hour
         "_END_TENANT",
         "_SHORTEN",
-        "_VOID_ALL_CHALLENGES",
-        "_VOID_ALL_CODES",
-        "_VOID_ALL_GRANTS",
-        "_VOID_CODES",
-        "_VOID_GRANTS",
-        "_VOID_PROVIDERS_CHALLENGES",
-        "_VOID_PROVIDERS_GRANTS",
+        "_VOID_ALL[0]",
+        "_VOID_ALL[1]",
+        "_VOID_ALL[2]",
+        "_VOID_PROVIDERS[1]",
+        "_VOID_PROVIDERS[2]",
+        "_VOID_USERS[0]",
+        "_VOID_USERS[2]",
     },
-    "sign_in.password_checks": {"_PICK", "_PICK_MORE"},  # its first and last id: both stop at one
+    "sign_in.password": {"_PICK", "_PICK_MORE"},  # its first and last id: both stop at one
     "tenants.claims.directories": {"_COUNT"},
     "tenants.claims.domains": {"_COUNT"},
     "work.files": {"_UNDER_WAY"},  # sixteen at most

@@ -111,15 +111,17 @@ def look_ups(patch: pytest.MonkeyPatch, app: App) -> list[dict[str, Any]]:
 
 
 def module_members(kind: type[T]) -> dict[str, T]:
-    """All things of a kind that modules of ours hold, by module and name."""
+    """All things of a kind that modules of ours hold, also in tuples, by module and name."""
     found: dict[str, T] = {}
     for module_info in pkgutil.walk_packages(manifest_auth.__path__, "manifest_auth."):
         if ".migrations" in module_info.name or module_info.name.endswith("__main__"):
             continue
         module = importlib.import_module(module_info.name)
         for name, value in vars(module).items():
-            if isinstance(value, kind) and not any(value is known for known in found.values()):
-                found[f"{module_info.name}.{name}"] = value
+            parts = [(f"{name}[{n}]", one) for n, one in enumerate(value)] if type(value) is tuple else [(name, value)]
+            for own_name, part in parts:
+                if isinstance(part, kind) and not any(part is known for known in found.values()):
+                    found[f"{module_info.name}.{own_name}"] = part
     return found
 
 

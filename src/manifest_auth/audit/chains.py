@@ -145,7 +145,7 @@ _T = tenants_table.c
 def _next(column: Column[int]) -> CrossTenant[int]:
     """The lowest number after another, by one step in an index. Texts, which SQLite permits, sort after all numbers."""
     query = select(func.min(column)).where(column > bindparam("after"), column <= MOST)
-    return cross_tenant(query, int, because="verification lists all chains")
+    return cross_tenant(query, int, because="verification lists the chains of all clients")
 
 
 #: A chain may have events without a head, or the reverse; a client may exist without its chain.
