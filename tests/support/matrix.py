@@ -102,7 +102,8 @@ def _values(names: str | Sequence[str], values: Iterable[Any], ids: Any) -> Iter
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) and value.strip() else getattr(value, "__name__", None) or repr(value)
+    text = str(getattr(value, "__name__", value))
+    text = text if text.strip() and text.isprintable() else repr(value)
     return text if len(text) <= 120 else f"{text[:120]} …"
 
 

@@ -34,6 +34,9 @@ class Route(NamedTuple):
     is_form: bool = False
     permission: Permission | None = None
 
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
 
 def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(body)) if body else ()

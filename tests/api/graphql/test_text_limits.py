@@ -106,7 +106,7 @@ def test_values_are_counted_by_what_parts_them(value: Any, is_ascii: bool) -> No
 NEWER = ("directive_is_repeatable", "specified_by_url", "schema_description", "input_value_deprecation")
 
 
-@matrix("options", [{}, {"descriptions": False}, dict.fromkeys(NEWER, True)], ids=str)
+@matrix("options", [{}, {"descriptions": False}, dict.fromkeys(NEWER, True)])
 async def test_the_query_by_which_tools_learn_the_schema_is_within_the_limits(
     app: App, options: dict[str, bool]
 ) -> None:

@@ -31,7 +31,7 @@ async def deactivated(team: Team, maker: int) -> None:
     await act_on(team.app, f"{team.client}/users/{maker}/deactivate")
 
 
-LOSES = matrix("loses", [demoted, deactivated], ids=lambda loses: loses.__name__)
+LOSES = matrix("loses", [demoted, deactivated])
 Loses = Callable[[Team, int], Awaitable[None]]
 
 

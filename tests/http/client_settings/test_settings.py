@@ -245,7 +245,7 @@ def test_of_every_member_it_is_known_who_may_make_it_weaker() -> None:
 
 
 @rule("RANK")
-@matrix("members", LOWERED, ids=str)
+@matrix("members", LOWERED)
 async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
     before = await own.changed(own.client_admin, **STRICT)
@@ -266,7 +266,7 @@ async def test_without_a_list_networks_are_the_private_ones(app: App) -> None:
     assert (await own.changed(own.clerk, pairing={"networks": ["10.1.0.0/16", "fd00:1::/32"]}))["pairing"]["networks"]
 
 
-@matrix("members", OWN, ids=str)
+@matrix("members", OWN)
 async def test_a_user_admin_settles_the_rest(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
     before = await own.changed(own.client_admin, **ALL)

@@ -93,7 +93,6 @@ async def _at_provider(app: App, op: Op, own: OwnClient) -> OidcProvider:
         {"returnTo": BACK, "response": "code"},
         {"returnTo": APP, "response": "code", "codeChallenge": "c" * 43},
     ],
-    ids=str,
 )
 async def test_no_sign_in_of_an_admin_ends_at_a_user_admins_address(app: App, op: Op, query: dict[str, str]) -> None:
     own = await own_client(app)

@@ -40,7 +40,7 @@ async def test_a_listed_origin_is_told_what_the_route_takes(app: App) -> None:
 
 
 @rule("CORS-ROUTES")
-@matrix("route", [*ROUTES, *PAGES], ids=lambda route: f"{route.method} {route.path}")
+@matrix("route", [*ROUTES, *PAGES])
 async def test_every_route_of_users_and_no_other(app: App, route: Route) -> None:
     method, path = route.method, filled(route.path, client="acme")
     reply = await asked(app, path, method, LISTED)

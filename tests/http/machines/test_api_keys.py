@@ -88,7 +88,6 @@ async def test_a_machine_works_and_is_named_where_it_did(app: App) -> None:
 @matrix(
     "route",
     [r for r in ROUTES if r.who == "client" and CLOSED.match(r.path)],
-    ids=lambda route: f"{route.method} {route.path}",
 )
 async def test_what_makes_another_way_in_is_closed_to_machines_whatever_their_roles(app: App, route: Any) -> None:
     it = await machine(app, await new_client(app), "User Admin", "Author", "Approver", "Publisher", "Operator")

@@ -118,7 +118,7 @@ def test_there_are_forty() -> None:
     assert len(VARIANTS) >= 40
 
 
-@matrix("route", POST, ids=lambda route: route.path)
+@matrix("route", POST)
 async def test_a_forged_post_changes_nothing(app: App, route: Route) -> None:
     visitor, path = await signed_in_everywhere(app), filled(route.path)
     tokens = await tokens_for(app, visitor, path)
@@ -139,7 +139,7 @@ async def test_a_forged_post_changes_nothing(app: App, route: Route) -> None:
     assert "Nothing was changed" not in page.reply.text, page.reply.text
 
 
-@matrix("route", POST, ids=lambda route: route.path)
+@matrix("route", POST)
 async def test_without_the_form_cookie_a_page_says_so(app: App, route: Route) -> None:
     visitor = await signed_in_everywhere(app)
     token = await right_token(visitor, filled(route.path))

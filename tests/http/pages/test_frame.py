@@ -21,10 +21,6 @@ SHOWN = [route for route in GET if route.path not in NO_PAGES]
 POST = [route for route in PAGES if route.method == "POST"]
 
 
-def name(route: Route) -> str:
-    return f"{route.method} {route.path}"
-
-
 def policy(origin: str) -> str:
     assets = f"{origin}/assets/"
     return (
@@ -34,7 +30,7 @@ def policy(origin: str) -> str:
     )
 
 
-@matrix("route", SHOWN, ids=name)
+@matrix("route", SHOWN)
 async def test_a_page_has_its_headers(app: App, route: Route) -> None:
     visitor = await (await Visitor(app).signed_in()).system_admin()
     page = await visitor.get(filled(route.path))
@@ -55,7 +51,7 @@ async def test_a_page_has_its_headers(app: App, route: Route) -> None:
 
 
 @rule("HEADERS")
-@matrix("route", SHOWN, ids=name)
+@matrix("route", SHOWN)
 async def test_nothing_on_a_page_is_inline_or_from_elsewhere(app: App, route: Route) -> None:
     page = await (await (await Visitor(app).signed_in()).system_admin()).get(filled(route.path))
     if page.status != 200:
@@ -72,7 +68,7 @@ async def test_nothing_on_a_page_is_inline_or_from_elsewhere(app: App, route: Ro
     assert page.tree.get("lang") == "en"
 
 
-@matrix("route", GET, ids=name)
+@matrix("route", GET)
 @matrix("host", ["acme.127.0.0.1:8080", "evil.example", "127.0.0.1", "127.0.0.1:8081", "localhost:8080"])
 async def test_another_host_is_sent_to_the_public_one(app: App, route: Route, host: str) -> None:
     if route.path in NO_PAGES:
@@ -85,14 +81,14 @@ async def test_another_host_is_sent_to_the_public_one(app: App, route: Route, ho
     assert "evil" not in page.reply.text
 
 
-@matrix("route", POST, ids=name)
+@matrix("route", POST)
 async def test_a_post_to_another_host_is_refused(app: App, route: Route) -> None:
     page = await Visitor(app).post(filled(route.path), {}, Host="acme.127.0.0.1:8080")
     assert page.status == 400
     assert "set-cookie" not in page.reply.headers
 
 
-@matrix("route", [*SHOWN, *POST], ids=name)
+@matrix("route", [*SHOWN, *POST])
 async def test_a_bearer_opens_no_page(app: App, route: Route) -> None:
     token = (await app.sign_in()).data["token"]
     page = await Visitor(app).send(route.method, filled(route.path), Authorization=f"Bearer {token}")

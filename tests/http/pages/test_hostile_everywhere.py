@@ -90,7 +90,7 @@ async def test_in_the_query(app: App, database_url: str, path: str, member: str,
 
 
 @pytest.mark.parametrize("texts", TEXTS)
-@matrix("route", POSTS, ids=lambda route: route.path)
+@matrix("route", POSTS)
 @pytest.mark.timeout(3600)
 async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple[str, ...]) -> None:
     """In all of its fields at once, as someone who has the right form."""

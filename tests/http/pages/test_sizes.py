@@ -54,7 +54,7 @@ async def test_the_sign_in_page_has_20_kb(app: App, language: str) -> None:
         await check(app, await Visitor(app, {"lang": language}).get(address), 20 * KB)
 
 
-@matrix("route", SHOWN, ids=lambda route: route.path)
+@matrix("route", SHOWN)
 async def test_a_page_has_30_kb_and_7_requests(app: App, route: Route) -> None:
     visitor = await visitor_for(app, "en")
     path = filled(route.path, client="acme", id=app.ids.get("admin@acme.example", 1))

@@ -19,7 +19,7 @@ OPEN = {"/forgot", "/welcome", "/sign-out", "/installation/setup", "/installatio
         "/installation/sign-in/code", "/installation/sign-out"}  # fmt: skip
 
 
-@matrix("route", [one for one in POSTS if one.path not in OPEN], ids=lambda route: str(route.path))
+@matrix("route", [one for one in POSTS if one.path not in OPEN])
 async def test_after_the_sign_in_comes_a_page_that_can_be_shown(app: App, route: Route) -> None:
     page = await Visitor(app).post(filled(route.path), {"form": "x"})
     place = urlsplit(page.location)

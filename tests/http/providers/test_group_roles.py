@@ -179,7 +179,7 @@ NAMED: list[tuple[str, str, Any, bool]] = [
 ]
 
 
-@matrix(("listed", "separator", "sent", "counts"), NAMED, ids=lambda value: repr(value)[:24])
+@matrix(("listed", "separator", "sent", "counts"), NAMED)
 async def test_how_groups_are_written(app: App, listed: str, separator: str, sent: Any, counts: bool) -> None:
     async with oidc_provider(app, groupRoles=[roles_line(listed, "Operator")], groupSeparator=separator) as company:
         me = await session_of(await company.sign_in("ada", "ada@mail.example", groups=sent))

@@ -19,7 +19,7 @@ WITH_BODY = [route for route in ROUTES if route.members and not route.is_form]  
 GUID = "x" * 36
 
 
-@matrix("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
+@matrix("route", WITH_BODY)
 async def test_members_of_a_wrong_type_are_all_named(app: App, tokens: dict[str, str | None], route: Route) -> None:
     path = filled(route.path, client="acme", user=app.ids["author@acme.example"])
     body = {name: [[1.5]] for name in route.members}

@@ -62,7 +62,7 @@ async def tokens(app: App) -> dict[str, str | None]:
 
 
 @rule("BODY-UNKNOWN")
-@matrix("route", STRICT, ids=lambda route: f"{route.method} {route.path}")
+@matrix("route", STRICT)
 async def test_every_other_route_names_what_it_does_not_know(
     app: App, tokens: dict[str, str | None], route: Route
 ) -> None:

@@ -117,7 +117,6 @@ async def test_claims_of_the_list_are_two_factors(app: App, op: Op, claims: dict
         {"acr": ""},
         {"mfa": True},
     ],
-    ids=json.dumps,
 )
 async def test_other_claims_and_none_are_not_and_the_clients_own_is_due(
     app: App, op: Op, claims: dict[str, Any]

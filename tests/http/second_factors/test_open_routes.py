@@ -102,7 +102,7 @@ def test_each_member_of_an_open_route_has_a_value_here() -> None:
     assert {member for route in OPEN for member in route.members} <= KNOWN
 
 
-@matrix("route", [route for route in OPEN if route.members], ids=lambda route: route.path)
+@matrix("route", [route for route in OPEN if route.members])
 async def test_no_open_route_gets_past_the_factor(app: App, ada: Person, route: Route) -> None:
     link = await ada.reset_link()
     before = await state(ada)
@@ -134,7 +134,7 @@ async def posted(who: Person, route: Route, link: str, password: str) -> tuple[V
     return visitor, (await visitor.post(route.path, fields | known)).reply
 
 
-@matrix("route", FORMS, ids=lambda route: route.path)
+@matrix("route", FORMS)
 async def test_no_form_gets_past_the_factor(ada: Person, route: Route) -> None:
     link = await ada.reset_link()
     before = await state(ada)

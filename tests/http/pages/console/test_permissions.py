@@ -31,10 +31,6 @@ async def a_machine(app: App) -> None:
         await settle(app, "acme", badge={"enabled": True})
 
 
-def name(route: Route) -> str:
-    return f"{route.method} {route.path}"
-
-
 def address(app: App, route: Route) -> str:
     path = filled(route.path, id=app.ids["machine" if "/service-accounts" in route.path else "viewer@acme.example"])
     return f"{path}?format=csv" if path.endswith("/export") else path
@@ -45,13 +41,13 @@ def listed(page: Page) -> list[str]:
 
 
 def holders(route: Route) -> frozenset[Role]:
-    assert route.permission, name(route)
+    assert route.permission, str(route)
     return HOLDERS[route.permission]
 
 
 def test_every_page_asks_for_a_permission_of_the_console() -> None:
     assert len(EVERY_PAGE) >= 30
-    assert [name(route) for route in EVERY_PAGE if route.permission not in OF_THE_CONSOLE] == []
+    assert [str(route) for route in EVERY_PAGE if route.permission not in OF_THE_CONSOLE] == []
 
 
 def test_a_form_asks_for_the_permission_of_its_page() -> None:
@@ -59,8 +55,8 @@ def test_a_form_asks_for_the_permission_of_its_page() -> None:
     assert len(pairs) == len({path for path, _ in pairs})
 
 
-@matrix("role", Role, ids=lambda role: role.value)
-@matrix("route", CONSOLE, ids=name)
+@matrix("role", Role)
+@matrix("route", CONSOLE)
 async def test_a_page_opens_for_those_with_its_permission_alone(app: App, route: Route, role: Role) -> None:
     app.clock.advance(3600)  # or so many sign-ins would have to wait
     visitor = await Visitor(app).signed_in(f"{SLUGS[role]}@acme.example")
@@ -88,7 +84,7 @@ async def token_of(app: App, visitor: Visitor, route: Route, role: Role) -> str:
     return next(form.fields["form"] for form in page.forms() if form.action == address(app, route))
 
 
-@matrix("role", Role, ids=lambda role: role.value)
+@matrix("role", Role)
 async def test_the_menu_lists_what_opens(app: App, role: Role) -> None:
     visitor = await Visitor(app).signed_in(f"{SLUGS[role]}@acme.example")
     page = await visitor.get("/console")
@@ -112,7 +108,7 @@ async def test_the_menu_says_where_one_is(app: App) -> None:
         assert [a.get("href") for a in current] == [entry]
 
 
-@matrix("route", [route for route in CONSOLE if route.method == "GET"], ids=name)
+@matrix("route", [route for route in CONSOLE if route.method == "GET"])
 async def test_a_caller_who_is_not_signed_in_comes_back_after_it(app: App, route: Route) -> None:
     page = await Visitor(app).get(filled(route.path))
     assert page.status == 303

@@ -21,10 +21,6 @@ OPEN = {"/installation/setup", "/installation/sign-in", "/installation/sign-in/c
 SIGN_IN = "/installation/sign-in"
 
 
-def name(route: Route) -> str:
-    return f"{route.method} {route.path}"
-
-
 def cookie_line(**cookies: str) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{key}={value}" for key, value in cookies.items())}
 
@@ -36,11 +32,11 @@ async def test_the_cookie_of_system_admins_opens_nothing_of_the_api(app: App) ->
     for route in ADMIN_ROUTES + CLIENT_ROUTES:
         for cookies in ({"admin": value}, {"__Host-admin": value}, {"session": value}):
             reply = await app.send(route.method, filled(route.path), headers=cookie_line(**cookies))
-            assert reply.status == 401, name(route)
+            assert reply.status == 401, str(route)
     assert (await visitor.get("/installation")).status == 200
 
 
-@matrix("route", OURS, ids=name)
+@matrix("route", OURS)
 async def test_no_other_credential_opens_a_page_of_the_installation(app: App, route: Route) -> None:
     if route.path in OPEN:
         return
@@ -91,7 +87,7 @@ async def test_to_an_address_that_is_not_listed_no_page_is_there(app: App, datab
     ) as fenced:
         for route in OURS:
             page = await Visitor(fenced).send(route.method, filled(route.path), X_Forwarded_For="198.51.100.7")
-            assert (page.status, page.heading) == (404, "This page does not exist"), name(route)
+            assert (page.status, page.heading) == (404, "This page does not exist"), str(route)
         inside = Visitor(fenced, headers={"X-Forwarded-For": "203.0.113.9"})
         assert (await (await inside.system_admin()).get("/installation")).status == 200
         outside = Visitor(fenced, inside.cookies, headers={"X-Forwarded-For": "198.51.100.7"})
@@ -103,5 +99,5 @@ async def test_on_plain_http_that_others_reach_no_page_is_there(app: App, databa
     async with running(database_url, **public) as plain:
         for route in OURS:
             page = await Visitor(plain).send(route.method, filled(route.path))
-            assert (page.status, page.heading) == (404, "This page does not exist"), name(route)
+            assert (page.status, page.heading) == (404, "This page does not exist"), str(route)
         assert (await Visitor(plain).get("/sign-out")).status == 200
