@@ -104,7 +104,7 @@ def _values(names: str | Sequence[str], values: Iterable[Any], ids: Any) -> Iter
 def _text(value: object) -> str:
     text = str(getattr(value, "__name__", value))
     text = text if text.strip() and text.isprintable() else repr(value)
-    return text if len(text) <= 120 else f"{text[:120]} …"
+    return text if len(text) <= 120 else f"{text[:80]} … {text[-40:]}"
 
 
 def _sign(test: Any, change: Callable[[list[inspect.Parameter]], list[inspect.Parameter]]) -> None:
