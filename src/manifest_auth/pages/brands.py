@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 
 from manifest_auth import tenants
 from manifest_auth.clients import client_settings
@@ -35,6 +36,11 @@ def of_unit(unit: TenantUnit) -> Brand:
 async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
     """A page of the client of who is signed in. ``work``: makes its model, in the same read as the client's looks."""
     return await ctx.store.read(lambda unit: View(work(unit), brand=of_unit(unit)))
+
+
+def own_page(ctx: RequestContext, template: str = "", **members: object) -> View:
+    """A page of the signed-in user. ``members``: what its template reads as ``view``."""
+    return View(SimpleNamespace(**members), template=template, brand=of_user(ctx.user))
 
 
 async def with_logo(ctx: RequestContext, brand: Brand) -> Brand:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -56,7 +55,7 @@ def _grouped(typed: str) -> str:
 
 async def _ask(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
     rules, code = approval.rules_of(ctx), _grouped(call.fields.user_code)
-    return await brands.shown(ctx, lambda unit: SimpleNamespace(code=code, is_on=rules.code, scans=rules.scan))
+    return brands.own_page(ctx, code=code, is_on=rules.code, scans=rules.scan)
 
 
 async def _look(ctx: RequestContext, call: PageCall[CodeFields]) -> View | Answer[None]:
@@ -83,7 +82,7 @@ async def _again(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Ans
 
 async def _confirm(ctx: RequestContext, code: str) -> View:
     device, near = await approval.look(ctx, code), approval.rules_of(ctx).same_network
-    return await brands.shown(ctx, lambda unit: SimpleNamespace(code=code, device=device, must_be_near=near))
+    return brands.own_page(ctx, code=code, device=device, must_be_near=near)
 
 
 async def _decide(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | Answer[None]:
@@ -119,30 +118,21 @@ class PairForm(msgspec.Struct, frozen=True):
 async def _show_pairing(ctx: RequestContext, call: PageCall[PairQuery]) -> View | Answer[None]:
     if call.fields.pairing:
         return await _state(ctx, call, call.fields.pairing)
-    return await _start(ctx)
-
-
-async def _start(ctx: RequestContext) -> View:
     rules = approval.rules_of(ctx)
-    return await brands.shown(ctx, lambda unit: SimpleNamespace(is_on=rules.scan, by_code=rules.code))
+    return brands.own_page(ctx, is_on=rules.scan, by_code=rules.code)
 
 
 async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View:
     found, near = await approval.look_at_pairing(ctx, pairing), approval.rules_of(ctx).same_network
     call.here = _address(pairing)
-    view = await brands.shown(ctx, lambda unit: SimpleNamespace(pairing=pairing, found=found, must_be_near=near))
-    view.template = _STATE
-    return view
+    return brands.own_page(ctx, _STATE, pairing=pairing, found=found, must_be_near=near)
 
 
 async def _code(ctx: RequestContext, call: PageCall[Any], code: PairingCodeData) -> View:
     """The code, in the one answer that has it."""
     drawn = await rendering.qr_code(code.qr, catalogue(call.language).gettext(_TITLE))
     call.here = PAIRING_PATH
-    model = SimpleNamespace(code=code, qr=drawn, client=ctx.user.client)
-    view = await brands.shown(ctx, lambda unit: model)
-    view.template = _CODE
-    return view
+    return brands.own_page(ctx, _CODE, code=code, qr=drawn, client=ctx.user.client)
 
 
 async def _act(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:

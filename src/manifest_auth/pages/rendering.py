@@ -174,9 +174,6 @@ def _in(form: str) -> Callable[[int | str], str]:
     return shown
 
 
-# QR codes on pages: the one place that hands markup to a template.
-
-
 async def qr_code(text: str, title: str) -> Markup:
     """A QR code of ``text``, for a template to insert. ``title``: its accessible name, in the page's language. Raises
     ValueError for more than 2,953 bytes."""

@@ -1,14 +1,10 @@
-"""Parts that the account pages share: the client's looks, the sentence after a change, and common words."""
+"""Parts that the account pages share: the sentences after a change, and common words."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import NamedTuple
 
-from manifest_auth.pages import brands
-from manifest_auth.pages.call import View
 from manifest_auth.permissions import Role
-from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ListedSession
 from manifest_auth.sessions.sessions import ways_of
 from manifest_auth.text.languages import marked as _
@@ -84,8 +80,3 @@ def ways(session: ListedSession) -> tuple[str, ...]:
 def method(name: str) -> str:
     """A way to sign in, as a message of the catalogue."""
     return METHODS.get(name, name)
-
-
-def own(ctx: RequestContext, template: str = "", **members: object) -> View:
-    """A page of the signed-in user. ``members``: what its template reads as ``view``."""
-    return View(SimpleNamespace(**members), template=template, brand=brands.of_user(ctx.user))

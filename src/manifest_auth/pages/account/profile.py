@@ -19,9 +19,6 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.languages import Language
 
-# ``/account/profile``: one's own names and title.
-
-
 PROFILE_PATH = "/account/profile"
 PROFILE_TEMPLATE = "account/profile.html"
 
@@ -99,9 +96,6 @@ async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> V
     wanted = call.fields.language
     await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, {}, wanted or None))
     return flash.after(ctx, LANGUAGE_PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))
-
-
-# ``/account/password``: another password, with the current one.
 
 
 PATH = "/account/password"

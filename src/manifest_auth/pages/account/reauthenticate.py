@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -72,7 +71,8 @@ async def _view(ctx: RequestContext, call: PageCall[Any], return_to: str, asked:
     way = next((one for one in ways if one == asked), ways[0])
     call.here = way_there.address(back, way)
     is_code = way in ("otp", "recoveryCode")
-    view = SimpleNamespace(
+    return brands.own_page(
+        ctx,
         email=caller.email,
         return_to=back,
         way=way,
@@ -82,7 +82,6 @@ async def _view(ctx: RequestContext, call: PageCall[Any], return_to: str, asked:
         providers=await reauthentication.at_providers(ctx) if way == "provider" else [],
         code_follows=bool(caller.factors),
     )
-    return View(view, brand=brands.of_user(caller))
 
 
 async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answer[None]:

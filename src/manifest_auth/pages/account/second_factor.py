@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,15 +21,13 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.text import fields
 
-# New recovery codes on a page of the account, shown in the answer that makes them and never again.
-
-
 NEW_TEMPLATE = "account/new_codes.html"
 
 
 def codes_of(ctx: RequestContext, codes: Sequence[str], then: str) -> View:
-    """The page with the codes; no redirect comes before it. ``then``: where it leads."""
-    return View(SimpleNamespace(codes=tuple(codes), next=then), template=NEW_TEMPLATE, brand=brands.of_user(ctx.user))
+    """The page with new codes, which are shown in the answer that makes them and never again: no redirect comes before
+    it. ``then``: where it leads."""
+    return brands.own_page(ctx, NEW_TEMPLATE, codes=tuple(codes), next=then)
 
 
 FACTOR_PATH = "/account/second-factor"
@@ -71,8 +68,7 @@ async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
         return see_other(FACTOR_PATH)
     call.here = _WAITING
     key = await rendering.app_key(waiting.secret, waiting.uri, call.language)
-    view = SimpleNamespace(email=ctx.user.email, key=key, replaces=found.totp is not None)
-    return View(view, template=APP, brand=brands.of_user(ctx.user))
+    return brands.own_page(ctx, APP, email=ctx.user.email, key=key, replaces=found.totp is not None)
 
 
 async def _change_factor(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
@@ -142,20 +138,19 @@ async def _again(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Ans
 
 async def _list(ctx: RequestContext) -> View:
     found, accepted = await enrollment.look_at_factors(ctx), await enrollment.accepted_passkeys(ctx)
-    view = SimpleNamespace(
+    return brands.own_page(
+        ctx,
         own=found,
         is_off=bool(why_no_passkeys(ctx.services.settings)),
         accepted=start.passkey_json(accepted) if accepted is not None else "",
         most=passkey_rows.MOST,
     )
-    return View(view, brand=brands.of_user(ctx.user))
 
 
 async def _add_page(ctx: RequestContext, call: PageCall[Any], name: str = "") -> View:
     """Raises as :func:`manifest_auth.sign_in.second_factor.enrollment.begin_passkey`."""
     call.here = f"{PATH}?way=new"
-    view = SimpleNamespace(name=name, options=start.passkey_json(await enrollment.begin_passkey(ctx)))
-    return View(view, template=ADD, brand=brands.of_user(ctx.user))
+    return brands.own_page(ctx, ADD, name=name, options=start.passkey_json(await enrollment.begin_passkey(ctx)))
 
 
 async def _rename_page(
@@ -165,8 +160,7 @@ async def _rename_page(
     if row is None:
         return see_other(PATH)
     call.here = f"{PATH}?rename={row.id}"
-    view = SimpleNamespace(id=row.id, name=row.name if typed is None else typed)
-    return View(view, template=RENAME, brand=brands.of_user(ctx.user))
+    return brands.own_page(ctx, RENAME, id=row.id, name=row.name if typed is None else typed)
 
 
 async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Answer[None]:

@@ -35,8 +35,7 @@ async def _show_sessions(ctx: RequestContext, call: PageCall[None]) -> View | An
     listed, own = await session_lifecycle.list_sessions(ctx), ctx.user.session_id
     this = next((one for one in listed if one.id == own), None)
     others = sorted((one for one in listed if one.id != own), key=lambda one: -one.last_used_at)
-    view = SimpleNamespace(this=this, others=others, most=session_lifecycle.LIST_LIMIT)
-    return await brands.shown(ctx, lambda unit: view)
+    return brands.own_page(ctx, this=this, others=others, most=session_lifecycle.LIST_LIMIT)
 
 
 async def _end_sessions(ctx: RequestContext, call: PageCall[EndSessionForm]) -> View | Answer[None]:

@@ -64,9 +64,6 @@ async def _act_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answ
     return flash.after(ctx, APPS_PATH, form.act)
 
 
-# ``/console/users/{id}/badge``: a user's badges and PIN, and a badge to print.
-
-
 BADGE_PATH = "/console/users/{id}/badge"
 BADGE_DONE = {"ended": "The badge has ended, and the user's sessions by badge."}
 _PRINT = "console/badge_print.html"
@@ -118,12 +115,8 @@ async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
 
     made = await ctx.store.write(work)
     drawn = await rendering.qr_code(made.text, "QR code of the badge")
-    shown = SimpleNamespace(
-        back=BADGE_PATH.format(id=user_id), kind=made.badge.kind, ends_at=made.badge.ends_at, code=drawn
-    )
-    found = await brands.shown(ctx, lambda unit: shown)
-    found.template = _PRINT
-    return found
+    back = BADGE_PATH.format(id=user_id)
+    return brands.own_page(ctx, _PRINT, back=back, kind=made.badge.kind, ends_at=made.badge.ends_at, code=drawn)
 
 
 _BADGE_TEMPLATE = "console/badge.html"

@@ -54,8 +54,6 @@ from manifest_auth.tenants.claims import Claim, domains
 from manifest_auth.text.models import convert
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
-# One provider as its pages need it, and what they have in common.
-
 
 class Loaded(NamedTuple):
     """``data``: as the API shows it; ``members``: the same as on the wire."""
@@ -121,11 +119,9 @@ async def theirs(ctx: RequestContext, kind: str, form: TheirsForm) -> dict[str, 
     return {**name, **provider_views.body_of_form(kind, form, document)}
 
 
-async def view(ctx: RequestContext, model: object, template: str = "") -> View:
+def view(ctx: RequestContext, model: object, template: str = "") -> View:
     """A page in the looks of the caller's client."""
-    made = await brands.shown(ctx, lambda unit: model)
-    made.template = template
-    return made
+    return View(model, template=template, brand=brands.of_user(ctx.user))
 
 
 @contextlib.contextmanager
@@ -170,11 +166,11 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
         second_factor=rules.second_factor if found.signs_in else "",
         next=next(step for step in head.steps if step.key == following),
     )
-    return await view(ctx, overview, "console/provider.html")
+    return view(ctx, overview, "console/provider.html")
 
 
 async def _ours(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return await view(ctx, ours_view(head, found.data.service_provider), "console/provider_ours.html")
+    return view(ctx, ours_view(head, found.data.service_provider), "console/provider_ours.html")
 
 
 async def _theirs(ctx: RequestContext, found: Loaded, head: Head) -> View:
@@ -193,7 +189,7 @@ async def _theirs_view(
         has_secret=found.data.has_client_secret,
         certificates=found.data.signing_certificates,
     )
-    return await view(ctx, model, "console/provider_theirs.html")
+    return view(ctx, model, "console/provider_theirs.html")
 
 
 async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -217,7 +213,7 @@ async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
 async def _rules_view(ctx: RequestContext, found: Loaded, head: Head, form: RulesForm, chosen: Collection[str]) -> View:
     offered = await _domains(ctx, found)
     model = provider_views.rules_view(head, form, offered, chosen, signs_in=found.signs_in)
-    return await view(ctx, model, "console/provider_rules.html")
+    return view(ctx, model, "console/provider_rules.html")
 
 
 async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -245,11 +241,11 @@ async def _domains(ctx: RequestContext, found: Loaded) -> list[Claim]:
 
 
 async def _test_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return await view(ctx, tested(head, None, None), "console/provider_test.html")
+    return view(ctx, tested(head, None, None), "console/provider_test.html")
 
 
 async def _try_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return await view(ctx, try_view(head, await diagnosis.result(ctx, found.provider)), "console/provider_try.html")
+    return view(ctx, try_view(head, await diagnosis.result(ctx, found.provider)), "console/provider_try.html")
 
 
 async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
@@ -257,7 +253,7 @@ async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
     model = SimpleNamespace(
         head=head, start=found.data.start_url or "", tried=tried, domains=found.provider.rules.domains
     )
-    return await view(ctx, model, "console/provider_live.html")
+    return view(ctx, model, "console/provider_live.html")
 
 
 async def _last_try(ctx: RequestContext, provider_id: int) -> Tried | None:
@@ -295,7 +291,7 @@ async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[
     """Shows at once what was found: nothing changes, so a reload may do it again."""
     one = await load(ctx, call.path["name"])
     found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
-    return await view(ctx, tested(one.head("test"), found, verdict(found)))
+    return view(ctx, tested(one.head("test"), found, verdict(found)))
 
 
 async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -309,7 +305,7 @@ async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[N
     started = await diagnosis.begin(ctx, name, back)
     if isinstance(started, Tried):
         one = await load(ctx, name)
-        return await view(ctx, try_view(one.head("try"), started))
+        return view(ctx, try_view(one.head("try"), started))
     begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
     if started.page is not None:
@@ -341,7 +337,7 @@ async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[No
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     one = await load(ctx, call.path["name"])
     people = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id))
-    return await view(ctx, SimpleNamespace(head=one.head("delete"), people=people))
+    return view(ctx, SimpleNamespace(head=one.head("delete"), people=people))
 
 
 async def _delete(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Answer[None]:
@@ -369,13 +365,13 @@ async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     found = await ctx.store.read(providers.list_all)
     known = await recent_activity(ctx) if found else {}
     rows = [(one, fitting(one.kind, one.issuer), known.get(one.id, RecentActivity())) for one in found]
-    return await view(ctx, rows)
+    return view(ctx, rows)
 
 
 async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[None]:
     asked = call.fields
     if not asked.preset:
-        return await view(ctx, PRESETS)
+        return view(ctx, PRESETS)
     preset = _preset(asked.preset)
     name = asked.name.strip()
     if not name:
@@ -387,7 +383,7 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
         display_name = ctx.user.client_name if preset.is_generic else preset.title
         return await _new_theirs(ctx, preset, name, texts, display_name)
     ours = KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name)
-    return await view(ctx, ours_view(_head(preset, name, "ours"), ours), "console/provider_ours.html")
+    return view(ctx, ours_view(_head(preset, name, "ours"), ours), "console/provider_ours.html")
 
 
 async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -433,7 +429,7 @@ def _head(preset: Preset, name: str, step: str) -> Head:
 async def _new_theirs(ctx: RequestContext, preset: Preset, name: str, texts: dict[str, str], display_name: str) -> View:
     hidden = (("preset", preset.key), ("name", name))
     model = provider_views.theirs_view(_head(preset, name, "theirs"), preset.kind, texts, display_name, hidden=hidden)
-    return await view(ctx, model, "console/provider_theirs.html")
+    return view(ctx, model, "console/provider_theirs.html")
 
 
 ROUTES = (

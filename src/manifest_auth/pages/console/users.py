@@ -28,9 +28,6 @@ from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text.fields import Details, Input, with_details
 
-# ``/console/users/{id}``: one user, and what those who manage users do with the account.
-
-
 USER_PATH = "/console/users/{id}"
 _SESSIONS = 20
 

@@ -170,9 +170,6 @@ def _licence_in_words(standing: InstallationStanding) -> str:
     return f"{status.licence.customer}, {status.state.value}"
 
 
-# ``/installation/health``: what ``doctor`` finds, each with what to do.
-
-
 HEALTH_PATH = f"{ADMIN_OVERVIEW}/health"
 _SEALED_S = 5.0  # a person waits for it; the command line takes more
 _looking: set[int] = set()  # the one look of this process that is under way

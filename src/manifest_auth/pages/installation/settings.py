@@ -141,7 +141,7 @@ class KeyForm(msgspec.Struct, frozen=True):
 
 
 async def _show_keys(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | Answer[None]:
-    """After a refusal: the list from its beginning."""
+    """No page shows a secret. After a refusal: the list from its beginning."""
     asked = call.fields if isinstance(call.fields, KeysQuery) else KeysQuery()
     purpose = one_of(asked.purpose, _PURPOSES)
     filters = Filters("purpose" if purpose else None, of_purpose=purpose, now=ctx.now)
