@@ -12,7 +12,7 @@ from manifest_auth.http import Answer, Call, Route
 from manifest_auth.http.routes import Access
 from manifest_auth.pages import asset_files, errors, languages
 from manifest_auth.pages import devices as _devices
-from manifest_auth.pages.account import home, identities, profile, reauthenticate, sessions
+from manifest_auth.pages.account import home, identities, profile, sessions
 from manifest_auth.pages.account import second_factor as account_second_factor
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.console import audit as console_audit
@@ -104,7 +104,6 @@ ROUTES = (
     *sessions.ROUTES,
     *_devices.ROUTES,
     *identities.ROUTES,
-    *reauthenticate.ROUTES,
     *console_overview.ROUTES,
     *users.ROUTES,
     *console_devices.ROUTES,
