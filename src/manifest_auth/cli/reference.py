@@ -195,15 +195,12 @@ class Shapes:
             return found
         return schema
 
-    def show(self, schema: Schema, indent: int) -> str:
-        """The schema in one line if it fits, else one member per line. ``indent``: the column of the start."""
-        return self._broken(schema, indent)
-
     def definition(self, name: str) -> str:
         """A named shape: ``Name {…}``."""
-        return f"{name} {self._broken(self._components[name], 0)}"
+        return f"{name} {self.show(self._components[name], 0)}"
 
-    def _broken(self, schema: Schema, indent: int) -> str:
+    def show(self, schema: Schema, indent: int) -> str:
+        """The schema in one line if it fits, else one member per line. ``indent``: the column of the start."""
         flat = self._flat(schema)
         if flat in self.named:
             return flat
@@ -213,14 +210,14 @@ class Shapes:
         inner = " " * (indent + 2)
         if schema.get("type") == "object" and "properties" in schema:
             lines = [
-                f"{inner}{_named(name, schema)}: {self._broken(one, indent + 2)}"
+                f"{inner}{_named(name, schema)}: {self.show(one, indent + 2)}"
                 for name, one in schema["properties"].items()
             ]
             return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
         if schema.get("type") == "array":
-            return f"[{self._broken(schema['items'], indent)}]"
+            return f"[{self.show(schema['items'], indent)}]"
         if "anyOf" in schema:
-            return " or ".join(self._broken(each, indent) for each in schema["anyOf"])
+            return " or ".join(self.show(each, indent) for each in schema["anyOf"])
         return flat
 
     def _flat(self, schema: Schema) -> str:
@@ -452,7 +449,7 @@ def stale(folder: Path) -> dict[Path, str]:
     """The pages of ``folder`` that are out of date, with the text that they should have."""
     made = {folder / name: make() for name, make in PAGES.items()}
     made |= {folder / name: fill((folder / name).read_text("utf-8")) for name, fill in FILLED.items()}
-    return {path: text for path, text in made.items() if not _is_current(path, text)}
+    return {path: text for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text}
 
 
 def main() -> int:
@@ -469,10 +466,6 @@ def main() -> int:
             path.write_text(text, "utf-8")
             sys.stdout.write(f"wrote {path}\n")
     return 1 if found and given.check else 0
-
-
-def _is_current(page: Path, text: str) -> bool:
-    return page.exists() and page.read_text("utf-8") == text
 
 
 if __name__ == "__main__":
