@@ -17,10 +17,10 @@ from sqlalchemy import (
 )
 
 from manifest_auth.store.tables.columns import (
-    OWNED,
     BigInt,
-    metadata,
+    global_table,
     numbered,
+    owned_table,
     partial_index,
     row_of,
     sealed,
@@ -28,9 +28,8 @@ from manifest_auth.store.tables.columns import (
     time,
 )
 
-users = Table(
+users = owned_table(
     "users",
-    metadata,
     *numbered(),
     Column("email", Text, nullable=False),
     Column("email_key", Text, nullable=False),  # see text/canonical.py: email_key
@@ -58,27 +57,19 @@ users = Table(
         for name in ("email_key", "last_name")
     ),
     partial_index("ix_users_deactivated", "deactivated_at", "tenant_id", "id"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
-password_history = Table(
+password_history = owned_table(
     "password_history",
-    metadata,
     *numbered(),
     *row_of("users", "user_id"),
     Column("password_hash", Text, nullable=False),
     time("replaced_at"),
     Index(None, "tenant_id", "user_id"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
-sessions = Table(  # one sign-in; access token, refresh token and cookie are three keys to this row
+sessions = owned_table(  # one sign-in; access token, refresh token and cookie are three keys to this row
     "sessions",
-    metadata,
     tenant(),
     Column("id", Text, primary_key=True),  # `sid`: 128 random bits
     *row_of("users", "user_id"),
@@ -115,30 +106,24 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     Index(None, "ends_at"),
     Index(None, "tenant_id", "provider_id"),
     Index(None, "tenant_id", "created_at", "id"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-known_origins = Table(  # devices and addresses from which a user signed in before, see throttle/throttle.py
+known_origins = owned_table(  # devices and addresses from which a user signed in before, see throttle/throttle.py
     "known_origins",
-    metadata,
     tenant(),
     *row_of("users", "user_id", is_key=True),
     Column("origin", Text, primary_key=True),  # SHA-256 of the device's secret or of the address
     time("seen_at"),
     Index(None, "seen_at"),
     Index(None, "tenant_id", "origin"),  # read when anonymous callers have to wait
-    info=OWNED,
-    sqlite_strict=True,
 )
 
 
 # Tables of service accounts: what they have beside their row of ``users``, their secrets, and assertions used up.
 
 
-service_accounts = Table(  # the row of `users` has name, roles, and whether it is disabled
+service_accounts = owned_table(  # the row of `users` has name, roles, and whether it is disabled
     "service_accounts",
-    metadata,
     tenant(),
     *row_of("users", "user_id", is_key=True),
     Column("description", Text, nullable=False),
@@ -154,13 +139,10 @@ service_accounts = Table(  # the row of `users` has name, roles, and whether it 
     time("issue_recorded_at", nullable=True),
     Column("issues_kept_back", BigInt, nullable=False, server_default="0"),
     Index(None, "user_id"),  # a client id of OAuth names the account alone
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-service_secrets = Table(  # API keys and client secrets
+service_secrets = owned_table(  # API keys and client secrets
     "service_secrets",
-    metadata,
     tenant(),
     Column("id", Text, primary_key=True),  # 96 random bits
     *row_of("service_accounts", "user_id", "user_id"),
@@ -180,25 +162,19 @@ service_secrets = Table(  # API keys and client secrets
     Index(None, "hash"),
     Index(None, "tenant_id", "user_id"),
     Index(None, "ends_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-used_assertions = Table(  # `jti` of assertions (RFC 7523), each good for once on all nodes
+used_assertions = owned_table(  # `jti` of assertions (RFC 7523), each good for once on all nodes
     "used_assertions",
-    metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of account and `jti`
     time("expires_at"),
     Index(None, "expires_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
 
-queued_mails = Table(  # written in the transaction of the act, deleted when the mail server accepts the e-mail
+queued_mails = owned_table(  # written in the transaction of the act, deleted when the mail server accepts the e-mail
     "queued_mails",
-    metadata,
     tenant(),
     Column("id", Text, primary_key=True),  # 128 random bits
     Column("purpose", Text, nullable=False),
@@ -209,13 +185,10 @@ queued_mails = Table(  # written in the transaction of the act, deleted when the
     time("next_try_at"),  # advanced by the sending process
     time("expires_at"),  # given up from then on
     Index(None, "next_try_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-email_changes = Table(  # a new address takes effect when its mailbox confirms it, and can be undone from the old one
+email_changes = owned_table(  # a new address takes effect when its mailbox confirms it; the old one can undo it
     "email_changes",
-    metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of the token that went to the new address
     *row_of("users", "user_id"),
@@ -233,14 +206,12 @@ email_changes = Table(  # a new address takes effect when its mailbox confirms i
     Index(None, "undo_key"),
     Index(None, "tenant_id", "user_id"),
     Index(None, "expires_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
 
 def _table(name: str, *parts: Any) -> Table:
     """A table whose rows belong to a user."""
-    return Table(name, metadata, tenant(), *parts, info=OWNED, sqlite_strict=True)
+    return owned_table(name, tenant(), *parts)
 
 
 user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/one_time_codes.py
@@ -274,16 +245,14 @@ passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey
     Index(None, "tenant_id", "user_id"),
 )
 
-passkey_owners = Table(  # the client that has a credential: no two accounts of the installation have the same
+passkey_owners = global_table(  # the client that has a credential: no two accounts have the same
     "passkey_owners",
-    metadata,
     Column("credential_id", Text, primary_key=True),
     Column("tenant_id", BigInt, nullable=False),
     ForeignKeyConstraint(
         ["tenant_id", "credential_id"], ["passkeys.tenant_id", "passkeys.credential_id"], ondelete="CASCADE"
     ),
     Index(None, "tenant_id", "credential_id"),
-    sqlite_strict=True,
 )
 
 passkey_handles = _table(  # `user.id` of WebAuthn: 64 random bytes that tell nothing about the person
@@ -334,32 +303,26 @@ sign_in_challenges = _table(  # a sign-in that waits for its second factor, see 
     Index(None, "expires_at"),
 )
 
-used_passkey_challenges = Table(  # challenges of anonymous callers that a right answer has used up
+used_passkey_challenges = global_table(  # challenges of anonymous callers that a right answer has used up
     "used_passkey_challenges",
-    metadata,
     Column("key", Text, primary_key=True),  # SHA-256
     time("expires_at"),
     Index(None, "expires_at"),
-    sqlite_strict=True,
 )
 
 
-admin_second_factors = Table(  # TOTP (RFC 6238), see accounts/admins/second_factor.py
+admin_second_factors = global_table(  # TOTP (RFC 6238), see accounts/admins/second_factor.py
     "admin_second_factors",
-    metadata,
     Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
     sealed("secret", "admin_second_factors/{admin_id}/secret"),
     time("created_at"),
     time("confirmed_at", nullable=True),  # required at sign-in from then on
     Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
-    sqlite_strict=True,
 )
 
-admin_recovery_codes = Table(
+admin_recovery_codes = global_table(
     "admin_recovery_codes",
-    metadata,
     Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
     Column("key", Text, primary_key=True),  # SHA-256 of admin and code
     time("used_at", nullable=True),
-    sqlite_strict=True,
 )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Table,
     text,
 )
 
@@ -27,7 +28,17 @@ metadata = MetaData(
 )
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
-OWNED = {"owner": "tenant"}
+
+
+def global_table(name: str, *parts: Any, **info: str) -> Table:
+    """A table of the installation. On SQLite it takes no text into a column of numbers, and assigns no id again."""
+    assigns = any(isinstance(part, Column) and part.identity is not None for part in parts)
+    return Table(name, metadata, *parts, info=info, sqlite_strict=True, sqlite_autoincrement=assigns)
+
+
+def owned_table(name: str, *parts: Any) -> Table:
+    """A table of tenants, see :mod:`.statements`."""
+    return global_table(name, *parts, owner="tenant")
 
 
 def id_column() -> Column[int]:

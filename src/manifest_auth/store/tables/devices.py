@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, row_of, sealed, tenant, time
+from manifest_auth.store.tables.columns import BigInt, owned_table, row_of, sealed, tenant, time
 
 #: States of a grant: of a device that waits, was let in, was refused, or has had its session.
 PENDING, APPROVED, DENIED, USED = "pending", "approved", "denied", "used"
 
 
 def _table(name: str, *parts: Any) -> Table:
-    return Table(name, metadata, tenant(goes_with=True), *parts, info=OWNED, sqlite_strict=True)
+    return owned_table(name, tenant(goes_with=True), *parts)
 
 
 device_apps = _table(  # public OAuth clients of a tenant, beside the one that every tenant has

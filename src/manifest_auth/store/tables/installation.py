@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, column, table
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Text, column, table
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, id_column, metadata, row_of, sealed, tenant, time
-
-installation = Table(  # values of the whole installation: its id, whether --demo filled it
-    "installation",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    sqlite_strict=True,
+from manifest_auth.store.tables.columns import (
+    BigInt,
+    global_table,
+    id_column,
+    owned_table,
+    row_of,
+    sealed,
+    tenant,
+    time,
 )
 
-schema_state = Table(  # one row: the schema, and the oldest one whose programs may use this store
+installation = global_table(  # values of the whole installation: its id, whether --demo filled it
+    "installation",
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+schema_state = global_table(  # one row: the schema, and the oldest one whose programs may use this store
     "schema_state",
-    metadata,
     Column("schema", Text, primary_key=True),
     Column("readable_by", Text, nullable=False),
     time("at"),  # of the upgrade to it
-    sqlite_strict=True,
 )
 
-signing_keys = Table(
+signing_keys = global_table(
     "signing_keys",
-    metadata,
     Column("id", Text, primary_key=True),  # the `kid`
     Column("purpose", Text, nullable=False),
     Column("algorithm", Text, nullable=False),
@@ -34,12 +38,10 @@ signing_keys = Table(
     time("retired_at", nullable=True),  # signs nothing from then on
     time("expires_at", nullable=True),  # verifies nothing from then on
     Index(None, "purpose"),
-    sqlite_strict=True,
 )
 
-system_admins = Table(
+system_admins = global_table(
     "system_admins",
-    metadata,
     id_column(),
     Column("username", Text, nullable=False),
     Column("username_key", Text, nullable=False, unique=True),  # case-folded
@@ -47,13 +49,10 @@ system_admins = Table(
     time("created_at"),
     time("disabled_at", nullable=True),
     time("last_sign_in_at", nullable=True),
-    sqlite_autoincrement=True,
-    sqlite_strict=True,
 )
 
-admin_sessions = Table(
+admin_sessions = global_table(
     "admin_sessions",
-    metadata,
     Column("id", Text, primary_key=True),
     Column("admin_id", BigInt, ForeignKey("system_admins.id"), nullable=False),
     time("created_at"),
@@ -72,23 +71,19 @@ admin_sessions = Table(
     Index(None, "admin_id"),
     Index(None, "ends_at"),
     Index(None, "cookie_hash", unique=True),
-    sqlite_strict=True,
 )
 
-throttles = Table(  # failures by key, a hash of addresses and e-mails
+throttles = global_table(  # failures by key, a hash of addresses and e-mails
     "throttles",
-    metadata,
     Column("key", Text, primary_key=True),
     Column("failures", Integer, nullable=False),
     time("allowed_at"),
     time("updated_at"),
     Index(None, "updated_at"),
-    sqlite_strict=True,
 )
 
-tenants = Table(
+tenants = global_table(
     "tenants",
-    metadata,
     id_column(),
     Column("identifier", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
@@ -97,27 +92,21 @@ tenants = Table(
     time("suspended_at", nullable=True),
     time("delete_at", nullable=True),  # when a client marked for deletion is deleted for good
     Column("suspended_by_deletion", Integer),  # 1: the mark for deletion suspended it; null: not marked
-    sqlite_autoincrement=True,
-    sqlite_strict=True,
 )
 
-licences = Table(  # one row: the licence in force
+licences = global_table(  # one row: the licence in force
     "licences",
-    metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("license_key", Text, nullable=False),
     time("installed_at"),
     time("latest_seen_at"),  # the newest time ever recorded: setting the clock back does not revive a licence
-    sqlite_strict=True,
 )
 
-revoked_licences = Table(  # ids that an installed licence revoked; they are never accepted again
+revoked_licences = global_table(  # ids that an installed licence revoked; they are never accepted again
     "revoked_licences",
-    metadata,
     Column("license_id", Text, primary_key=True),
     Column("revoked_by", Text, nullable=False),
     time("revoked_at"),
-    sqlite_strict=True,
 )
 
 # A view: how many active users have which roles, over all clients. It belongs to the installation and contains only
@@ -128,23 +117,19 @@ seats_taken = table("seats_taken", column("roles", Integer), column("users", Int
 # Logos of clients, which are too large for the clients' settings.
 
 
-client_logos = Table(
+client_logos = owned_table(
     "client_logos",
-    metadata,
     tenant(),
     Column("hash", Text, nullable=False),  # first 16 hex digits of the SHA-256 of ``png``: part of its address
     Column("png", LargeBinary, nullable=False),
     Column("width", Integer, nullable=False),  # pixels
     Column("height", Integer, nullable=False),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
 # Tables of what nodes tell each other; on SQLite they stay empty, since there the log's index tells of commits.
 
-announcements = Table(  # what caches must drop, written in the transaction of the change and kept for 20 minutes
+announcements = global_table(  # what caches must drop, written with the change and kept for 20 minutes
     "announcements",
-    metadata,
     id_column(),
     Column("xid", BigInt, nullable=False),  # the transaction; all below the oldest one that still runs are decided
     Column("client", BigInt, nullable=False),  # 0: of the installation
@@ -153,12 +138,10 @@ announcements = Table(  # what caches must drop, written in the transaction of t
     Column("key", Text, nullable=False),
     Index(None, "xid"),
     Index(None, "at"),
-    sqlite_autoincrement=True,
 )
 
-nodes = Table(  # the web processes that run; times are by the server's clock
+nodes = global_table(  # the web processes that run; times are by the server's clock
     "nodes",
-    metadata,
     Column("id", Text, primary_key=True),
     time("started_at"),
     time("seen_at"),  # of the last beat
@@ -174,9 +157,8 @@ nodes = Table(  # the web processes that run; times are by the server's clock
 # Tables of the audit trail: ``tenant_id`` 0 is the installation's chain, so there is no foreign key.
 
 
-audit_heads = Table(
+audit_heads = owned_table(
     "audit_heads",
-    metadata,
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
     Column("sequence", BigInt, nullable=False),
     Column("hash", Text, nullable=False),
@@ -186,13 +168,10 @@ audit_heads = Table(
     time("gone_at", nullable=True),  # when the client's events were deleted with the client
     Column("doubts", Text, nullable=False),  # earlier heads without a valid MAC, see audit/events.py
     Column("mac", Text, nullable=False),  # over all other columns
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-audit_events = Table(
+audit_events = owned_table(
     "audit_events",
-    metadata,
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
     Column("sequence", BigInt, primary_key=True, autoincrement=False),
     time("at"),
@@ -206,40 +185,29 @@ audit_events = Table(
     Column("hash", Text, nullable=False),
     Index(None, "tenant_id", "at", "sequence"),  # a client's events, by time
     Index(None, "at", "tenant_id", "sequence"),  # events of all clients
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-audit_anchors = Table(  # the last event of a chain that retention removed: the remaining events start after it
+audit_anchors = owned_table(  # the last event of a chain that retention removed: the remaining events start after it
     "audit_anchors",
-    metadata,
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
     Column("sequence", BigInt, nullable=False),
     Column("hash", Text, nullable=False),
     Column("mac", Text, nullable=False),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
 
-file_totals = Table(  # size of a client's files, updated in the transaction that adds or drops one
+file_totals = owned_table(  # size of a client's files, updated in the transaction that adds or drops one
     "file_totals",
-    metadata,
     tenant(),
     Column("bytes", BigInt, nullable=False),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-uploads = Table(  # files on their way, by the key under which their bytes will be; they count in the quota
+uploads = owned_table(  # files on their way, by the key under which their bytes will be; they count in the quota
     "uploads",
-    metadata,
     tenant(goes_with=True),
     Column("key", Text, primary_key=True),
     *row_of("users", "user_id", goes_with=True),
     Column("size", BigInt, nullable=False),  # as declared, or the most that it can be
     time("expires_at"),  # later than its request can last
     Index(None, "expires_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Integer, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, row_of, sealed, tenant, time
+from manifest_auth.store.tables.columns import (
+    BigInt,
+    global_table,
+    numbered,
+    owned_table,
+    row_of,
+    sealed,
+    tenant,
+    time,
+)
 
-providers = Table(
+providers = owned_table(
     "providers",
-    metadata,
     *numbered(),
     Column("name", Text, nullable=False),  # in addresses
     Column("display_name", Text, nullable=False),
@@ -23,24 +31,17 @@ providers = Table(
     Column("disabled_by_admin", Integer, nullable=True),  # 1: an Admin or a system admin switched it off
     UniqueConstraint("tenant_id", "name"),
     Index(None, "issuer", "tenant_id"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
-provider_domains = Table(  # e-mail domains that a provider vouches for
+provider_domains = owned_table(  # e-mail domains that a provider vouches for
     "provider_domains",
-    metadata,
     tenant(),
     *row_of("providers", "provider_id", is_key=True),
     Column("domain", Text, primary_key=True),  # lower case
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-identities = Table(  # (provider, subject) is a user; nothing else identifies a provider's person
+identities = owned_table(  # (provider, subject) is a user; nothing else identifies a provider's person
     "identities",
-    metadata,
     *numbered(),
     *row_of("providers", "provider_id"),
     Column("subject", Text, nullable=False),
@@ -56,16 +57,12 @@ identities = Table(  # (provider, subject) is a user; nothing else identifies a 
     Column("untold", Integer),  # 1: a User Admin changed who vouches for it, and its user was not told yet
     UniqueConstraint("tenant_id", "provider_id", "subject"),
     Index(None, "tenant_id", "user_id"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
 # Identities whose provider was deleted: one with the same issuer knows the subjects again. Of one that was unlinked
 # it only stays whether it had made its account with an address that nobody vouched for.
-former_identities = Table(
+former_identities = owned_table(
     "former_identities",
-    metadata,
     tenant(goes_with=True),
     Column("id", BigInt, primary_key=True, autoincrement=False),  # of the identity
     *row_of("users", "user_id", goes_with=True),
@@ -74,14 +71,11 @@ former_identities = Table(
     Column("subject", Text, nullable=False),
     Column("how", Text, nullable=False),  # how it was linked
     Index(None, "tenant_id", "user_id"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
 # A pending sign-in at a provider. `browser` is emptied once it is used; the row is deleted after it expires.
-sign_in_flows = Table(
+sign_in_flows = owned_table(
     "sign_in_flows",
-    metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of `state` or `RelayState`
     *row_of("providers", "provider_id"),
@@ -101,24 +95,18 @@ sign_in_flows = Table(
     Index(None, "request_id"),
     Index(None, "expires_at"),
     Index(None, "tenant_id", "provider_id"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-seen_assertions = Table(  # ids of SAML assertions that were used
+seen_assertions = owned_table(  # ids of SAML assertions that were used
     "seen_assertions",
-    metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of issuer and id
     time("expires_at"),
     Index(None, "expires_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-sign_in_codes = Table(  # one-time codes for apps
+sign_in_codes = owned_table(  # one-time codes for apps
     "sign_in_codes",
-    metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of the code
     *row_of("providers", "provider_id", nullable=True),  # null: from a sign-in on our own pages
@@ -134,13 +122,10 @@ sign_in_codes = Table(  # one-time codes for apps
     Index(None, "key"),
     Index(None, "expires_at"),
     Index(None, "tenant_id", "provider_id"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-invitations = Table(  # one-time links: for a first sign-in, or for a new password
+invitations = owned_table(  # one-time links: for a first sign-in, or for a new password
     "invitations",
-    metadata,
     *numbered(),
     *row_of("users", "user_id"),
     Column("purpose", Text, nullable=False, server_default="invitation"),  # or `reset`
@@ -153,34 +138,25 @@ invitations = Table(  # one-time links: for a first sign-in, or for a new passwo
     Index(None, "key", "tenant_id"),
     Index(None, "tenant_id", "user_id"),
     Index(None, "expires_at"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
-refused_tokens = Table(  # Entra tokens that were signed out
+refused_tokens = owned_table(  # Entra tokens that were signed out
     "refused_tokens",
-    metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of client and token
     time("refused_at"),
     time("expires_at"),
     Index(None, "expires_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-kept_tokens = Table(  # Microsoft's tokens, stored where a provider's settings ask for it
+kept_tokens = owned_table(  # Microsoft's tokens, stored where a provider's settings ask for it
     "kept_tokens",
-    metadata,
     tenant(),
     *row_of("providers", "provider_id", is_key=True),
     *row_of("users", "user_id", is_key=True),
     sealed("tokens", "kept_tokens/{provider_id}/{user_id}/tokens"),  # JSON
     time("kept_at"),
     Index(None, "tenant_id", "user_id"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
 
@@ -190,9 +166,8 @@ kept_tokens = Table(  # Microsoft's tokens, stored where a provider's settings a
 # directory alone, so the database prevents two owners; that row is deleted with the claim.
 
 
-domain_claims = Table(
+domain_claims = owned_table(
     "domain_claims",
-    metadata,
     tenant(),
     Column("domain", Text, primary_key=True),  # lower case
     Column("token", Text, nullable=False),  # of the DNS record; random, never changes
@@ -209,25 +184,20 @@ domain_claims = Table(
     time("next_check_at", nullable=True),  # null: never checked automatically; advanced by the checking process
     Index(None, "domain"),
     Index(None, "next_check_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-domain_owners = Table(  # the client whose claim on a domain counts
+domain_owners = global_table(  # the client whose claim on a domain counts
     "domain_owners",
-    metadata,
     Column("domain", Text, primary_key=True),
     Column("tenant_id", BigInt, nullable=False),
     ForeignKeyConstraint(
         ["tenant_id", "domain"], ["domain_claims.tenant_id", "domain_claims.domain"], ondelete="CASCADE"
     ),
     Index(None, "tenant_id", "domain"),
-    sqlite_strict=True,
 )
 
-directory_claims = Table(
+directory_claims = owned_table(
     "directory_claims",
-    metadata,
     tenant(),
     Column("directory", Text, primary_key=True),  # a GUID in lower case
     Column("cloud", Text, nullable=False),  # a name of microsoft.clouds; empty: the installation's
@@ -239,13 +209,10 @@ directory_claims = Table(
     time("claimed_at"),
     time("proved_at", nullable=True),
     Index(None, "directory"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-directory_owners = Table(  # the client whose own claim on a directory counts; a system admin may grant it to others
+directory_owners = global_table(  # the client whose claim on a directory counts; a system admin may grant it to others
     "directory_owners",
-    metadata,
     Column("directory", Text, primary_key=True),
     Column("tenant_id", BigInt, nullable=False),
     ForeignKeyConstraint(
@@ -254,12 +221,10 @@ directory_owners = Table(  # the client whose own claim on a directory counts; a
         ondelete="CASCADE",
     ),
     Index(None, "tenant_id", "directory"),
-    sqlite_strict=True,
 )
 
-directory_proofs = Table(  # pending sign-ins of directory administrators
+directory_proofs = owned_table(  # pending sign-ins of directory administrators
     "directory_proofs",
-    metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of `state`
     Column("directory", Text, nullable=False),
@@ -271,15 +236,11 @@ directory_proofs = Table(  # pending sign-ins of directory administrators
     time("expires_at"),
     Index(None, "key"),
     Index(None, "expires_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-provider_names = Table(  # the client whose provider a sign-in without a client means
+provider_names = global_table(  # the client whose provider a sign-in without a client means
     "provider_names",
-    metadata,
     Column("name", Text, primary_key=True),
     Column("tenant_id", BigInt, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
     Index(None, "tenant_id"),
-    sqlite_strict=True,
 )

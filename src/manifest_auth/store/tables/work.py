@@ -9,9 +9,17 @@ Clients differ greatly in size, so PostgreSQL's statistics are set to expect lar
 
 from __future__ import annotations
 
-from sqlalchemy import REAL, Column, Double, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import REAL, Column, Double, ForeignKeyConstraint, Index, Integer, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, partial_index, row_of, tenant, time
+from manifest_auth.store.tables.columns import (
+    BigInt,
+    numbered,
+    owned_table,
+    partial_index,
+    row_of,
+    tenant,
+    time,
+)
 
 
 def _by(name: str) -> tuple[Column[int], ForeignKeyConstraint]:
@@ -19,9 +27,8 @@ def _by(name: str) -> tuple[Column[int], ForeignKeyConstraint]:
     return row_of("users", name)
 
 
-templates = Table(
+templates = owned_table(
     "templates",
-    metadata,
     *numbered(),
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False),  # lower case, for order and search
@@ -40,14 +47,10 @@ templates = Table(
         for name in ("name_key", "changed_at")
     ),
     partial_index("ix_templates_archived", "archived_at", "tenant_id", "id"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
-template_versions = Table(
+template_versions = owned_table(
     "template_versions",
-    metadata,
     *numbered(),
     *row_of("templates", "template_id"),
     Column("number", Integer, nullable=False),  # 1, 2, 3 … within the template
@@ -59,27 +62,20 @@ template_versions = Table(
     UniqueConstraint("tenant_id", "template_id", "number"),
     # With the tenant first, SQLite would scan all of a tenant's versions for those of a few keys.
     Index(None, "status", "tenant_id", "template_id"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
-template_steps = Table(
+template_steps = owned_table(
     "template_steps",
-    metadata,
     tenant(),
     *row_of("template_versions", "version_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 … within the version
     Column("title", Text, nullable=False),
     Column("instructions", Text, nullable=False),
     Column("requires_evidence", Integer, nullable=False),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-template_events = Table(  # who changed the state of a template or version, when, and with which comment
+template_events = owned_table(  # who changed the state of a template or version, when, and with which comment
     "template_events",
-    metadata,
     tenant(),
     *row_of("templates", "template_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
@@ -88,13 +84,10 @@ template_events = Table(  # who changed the state of a template or version, when
     Column("comment", Text, nullable=False),
     *_by("by"),
     time("at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-jobs = Table(
+jobs = owned_table(
     "jobs",
-    metadata,
     *numbered(),
     *row_of("templates", "template_id"),
     *row_of("template_versions", "version_id"),
@@ -124,39 +117,29 @@ jobs = Table(
     Index(None, "tenant_id", "status", "priority", "id"),
     Index(None, "tenant_id", "status", "changed_at", "id"),
     Index(None, "tenant_id", "priority", "name_key", "id"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
-job_assignments = Table(
+job_assignments = owned_table(
     "job_assignments",
-    metadata,
     tenant(),
     *row_of("jobs", "job_id", is_key=True),
     *row_of("users", "user_id", is_key=True),
     *_by("assigned_by"),
     time("assigned_at"),
     Index(None, "tenant_id", "user_id", "job_id"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-job_steps = Table(  # the completed ones
+job_steps = owned_table(  # the completed ones
     "job_steps",
-    metadata,
     tenant(),
     *row_of("jobs", "job_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     *_by("completed_by"),
     time("completed_at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-job_events = Table(
+job_events = owned_table(
     "job_events",
-    metadata,
     tenant(),
     *row_of("jobs", "job_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
@@ -166,13 +149,10 @@ job_events = Table(
     Column("detail", Text, nullable=False),  # JSON: what changed, before and after
     *_by("by"),
     time("at"),
-    info=OWNED,
-    sqlite_strict=True,
 )
 
-files = Table(  # evidence; the bytes are in the file storage under `key`
+files = owned_table(  # evidence; the bytes are in the file storage under `key`
     "files",
-    metadata,
     *numbered(),
     Column("key", Text, nullable=False),  # random
     Column("name", Text, nullable=False),
@@ -183,14 +163,10 @@ files = Table(  # evidence; the bytes are in the file storage under `key`
     time("uploaded_at"),
     time("used_at", nullable=True),  # when it was first recorded in a job; until then it is deleted after a day
     Index(None, "used_at", "uploaded_at"),
-    info=OWNED,
-    sqlite_strict=True,
-    sqlite_autoincrement=True,
 )
 
-job_records = Table(
+job_records = owned_table(
     "job_records",
-    metadata,
     tenant(),
     *row_of("jobs", "job_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
@@ -204,6 +180,4 @@ job_records = Table(
     time("recorded_at"),
     Index(None, "tenant_id", "job_id", "step", "number"),
     Index(None, "tenant_id", "file_id"),
-    info=OWNED,
-    sqlite_strict=True,
 )
