@@ -88,9 +88,8 @@ def _secret(settings: Settings) -> list[Finding]:
     if settings.secret_key is None and not os.access(path, os.R_OK):
         return [
             bad(
-                f"secret key: {path} belongs to {user_name(path.stat().st_uid)}, and {me} cannot read "
-                f"it; "
-                f"run: chown {me} {path}"
+                f"secret key: {path} belongs to {user_name(path.stat().st_uid)}, and {me} cannot read it; run: chown "
+                f"{me} {path}"
             )
         ]
     try:
@@ -127,9 +126,8 @@ async def _mail(settings: Settings) -> Finding:
         return bad(f"mail: {error}")
     except NotSent as error:
         return bad(
-            f"mail: the server of MANIFEST_SMTP_URL does not accept mail ({error}); check its "
-            f"address, "
-            "user and password, and whether a firewall lets it out"
+            f"mail: the server of MANIFEST_SMTP_URL does not accept mail ({error}); check its address, user and "
+            "password, and whether a firewall lets it out"
         )
     return ok(f"mail: {server.host}:{server.port} accepts mail")
 

@@ -396,8 +396,7 @@ class Settings(Derived, msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     dns_servers: Annotated[
         str,
         _about(
-            "Name servers for domain records, comma separated, `ADDRESS` or `ADDRESS:PORT`, asked over TCP; all "
-            "of "
+            "Name servers for domain records, comma separated, `ADDRESS` or `ADDRESS:PORT`, asked over TCP; all of "
             "them must agree. They should validate DNSSEC. Empty: the operating system's."
         ),
     ] = ""
@@ -418,8 +417,7 @@ class Settings(Derived, msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     files: Annotated[
         str,
         _about(
-            "Where uploaded files are stored: a folder that all nodes see, or `s3://BUCKET/PREFIX` of an "
-            "S3-compatible "
+            "Where uploaded files are stored: a folder that all nodes see, or `s3://BUCKET/PREFIX` of an S3-compatible "
             "service. Empty: `files` in the data folder."
         ),
     ] = ""
