@@ -216,9 +216,9 @@ async def test_what_no_key_opens_is_named_and_left_alone(app: App, sealed: list[
     mark = {"value": one(NEWER).seal(b"x", "elsewhere"), "key": "f" * 64}
 
     def spoil(unit: Any) -> None:
-        first = unit.all(part.first)[0]
+        first = part.read(unit, None)[0]
         change = update(table).where(table.c.key == bindparam("of")).values(secrets=bindparam("value"))
-        mark["key"] = dict(zip(part.columns, first, strict=True))["key"]
+        mark["key"] = first["key"]
         unit.change(cross_tenant(change, because=_WHY), of=mark["key"], value=mark["value"])
 
     await app.services.store.write(spoil)
@@ -254,9 +254,7 @@ async def test_a_server_that_goes_on_with_the_old_key_is_noticed(
 async def test_a_user_who_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
     """The change asks for the very value that was read."""
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
-    rows_before = await app.services.store.read(lambda unit: unit.all(part.first))
-    row = dict(zip(part.columns, rows_before[0], strict=True))
-    changed = await app.services.store.write(
-        lambda unit: unit.change(part.change, before=b"another", renewed=b"lost", **part.key_of(row, "of"))
-    )
+    row = (await app.services.store.read(lambda unit: part.read(unit, None)))[0]
+    row["secrets"] = b"another"
+    changed = await app.services.store.write(lambda unit: part.replace(unit, row, b"lost"))
     assert changed == 0

@@ -85,4 +85,4 @@ async def test_a_key_file_that_cannot_be_read_is_logged_once_and_told_by_readine
     path.rmdir()
     path.write_text("ab" * 16 + SECRET_KEY[32:] + "\n" + SECRET_KEY)
     assert (await app.get("/readyz")).data == ready
-    assert len(keys.all()) == 2
+    assert len(keys.ciphers) == 2

@@ -14,7 +14,7 @@ from manifest_auth.accounts.mail_queue import AccountRequest, reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict
-from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import emails
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import SystemUnit, TenantUnit, among, columns, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import email_changes
@@ -211,13 +211,13 @@ def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, 
     expires_at = add(unit, user, email, token, request.caller.actor, request.now)
     change = {"before": {"email": user.email}, "after": {"email": email}}
     audit.record(unit, request, Event.EMAIL_CHANGE_STARTED, subject, taken=taken, expires=when(expires_at), **change)
-    link = mail.Link(one_time_links.address(request.services.settings.public_url, token), CONFIRM_S)
-    asking = mail.email_confirm(reader(user, tenant, email), link)
+    link = emails.Link(one_time_links.address(request.services.settings.public_url, token), CONFIRM_S)
+    asking = emails.email_confirm(reader(user, tenant, email), link)
     if other is not None and taken:  # it gets no token, so that change cannot be confirmed
-        asking = mail.email_taken(reader(other, tenant))
+        asking = emails.email_taken(reader(other, tenant))
     queue = request.services.mail_queue
     queue.add(unit, request, asking, "email_confirm", subject)
-    queue.add(unit, request, mail.email_asked(reader(user, tenant)), "email_asked", subject)
+    queue.add(unit, request, emails.email_asked(reader(user, tenant)), "email_asked", subject)
     return Started(email, expires_at)
 
 

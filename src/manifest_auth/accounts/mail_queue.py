@@ -20,10 +20,9 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Acting, Request
 from manifest_auth.licence import SeatCounter
-from manifest_auth.runtime import mail
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.logs import FilteringBoundLogger
-from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, Email, Mail, Reader
+from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, Email, Mail, Reader, emails
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
@@ -280,18 +279,18 @@ def reader(user: User, tenant: Tenant, email: str = "") -> Reader:
 
 
 _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
-    Event.SECOND_FACTOR_ENROLLED: mail.app_added,
-    Event.SECOND_FACTOR_REMOVED: mail.app_removed,
-    Event.RECOVERY_CODES_MADE: mail.recovery_codes_made,
-    Event.PASSKEY_ADDED: mail.passkey_added,
-    Event.PASSKEY_REMOVED: mail.passkey_removed,
-    Event.PASSKEY_COUNTER_REGRESSED: mail.passkey_copied,
-    Event.SECOND_FACTOR_RESET: lambda to, _address: mail.factors_reset(to),
-    Event.BADGE_ISSUED: lambda to, _address: mail.badge_issued(to),
-    Event.BADGE_PIN_RESET: lambda to, _address: mail.pin_reset(to),
-    Event.BADGE_PIN_SET: mail.pin_set,
-    Event.IDENTITY_LINKED: mail.identity_linked,
-    Event.CHANGED_PROVIDER_USED: mail.changed_provider_used,
+    Event.SECOND_FACTOR_ENROLLED: emails.app_added,
+    Event.SECOND_FACTOR_REMOVED: emails.app_removed,
+    Event.RECOVERY_CODES_MADE: emails.recovery_codes_made,
+    Event.PASSKEY_ADDED: emails.passkey_added,
+    Event.PASSKEY_REMOVED: emails.passkey_removed,
+    Event.PASSKEY_COUNTER_REGRESSED: emails.passkey_copied,
+    Event.SECOND_FACTOR_RESET: lambda to, _address: emails.factors_reset(to),
+    Event.BADGE_ISSUED: lambda to, _address: emails.badge_issued(to),
+    Event.BADGE_PIN_RESET: lambda to, _address: emails.pin_reset(to),
+    Event.BADGE_PIN_SET: emails.pin_set,
+    Event.IDENTITY_LINKED: emails.identity_linked,
+    Event.CHANGED_PROVIDER_USED: emails.changed_provider_used,
 }
 
 

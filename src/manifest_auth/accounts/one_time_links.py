@@ -14,7 +14,7 @@ from manifest_auth.accounts.mail_queue import AccountRequest, Queued, reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict
-from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import emails
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import invitations
@@ -147,7 +147,7 @@ def address(public_url: str, token: str) -> str:
 
 #: How many links a day one user may be sent before growing pauses.
 FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)
-_EMAILS = {Purpose.INVITATION: mail.invitation, Purpose.RESET: mail.reset}
+_EMAILS = {Purpose.INVITATION: emails.invitation, Purpose.RESET: emails.reset}
 
 
 class NewLink(NamedTuple):
@@ -212,7 +212,7 @@ def make_link(
     if shown:
         return NewLink(user, token, link, expires_at, None)
     to = reader(user, tenants.get(unit, unit.tenant_id))
-    email = (mail.access_link if is_only_access else _EMAILS[purpose])(to, mail.Link(link, life_s))
+    email = (emails.access_link if is_only_access else _EMAILS[purpose])(to, emails.Link(link, life_s))
     queued = services.mail_queue.add(unit, who, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
     return NewLink(user, None, None, expires_at, queued)
 

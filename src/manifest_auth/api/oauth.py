@@ -171,7 +171,7 @@ async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         oauth.check_resource(fields, issuer)
         return _answer(_encode(await _of_device(ctx, app, grant, fields)))
     client = await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
-    token, life, scope = await oauth_tokens.issue(ctx, client, oauth.read_token_request(fields, issuer))
+    token, life, scope = await oauth_tokens.issue(ctx, client, oauth.read_scope(fields, issuer))
     return _answer(_encode(TokenAnswer(token, "Bearer", life, " ".join(scope))))
 
 
@@ -199,16 +199,16 @@ async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
     if _is_device(call.head, fields):
         app = await device_grant.authenticate(ctx, fields)
-        await device_grant.revoke(ctx, app, oauth.read_token(fields))
+        await device_grant.revoke(ctx, app, oauth.required(fields, "token"))
         return Answer(200, b"", (NO_STORE, _PRAGMA))
-    await oauth_tokens.revoke(ctx, call.head.authorization, fields, oauth.read_token(fields))
+    await oauth_tokens.revoke(ctx, call.head.authorization, fields, oauth.required(fields, "token"))
     return Answer(200, b"", (NO_STORE, _PRAGMA))
 
 
 async def _introspect(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
     client = await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
-    found = await oauth_tokens.introspect(ctx, client, oauth.read_token(fields))
+    found = await oauth_tokens.introspect(ctx, client, oauth.required(fields, "token"))
     return _answer(_INACTIVE if found is None else _encode(_shown(found)))
 
 

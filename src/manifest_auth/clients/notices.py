@@ -14,8 +14,7 @@ from manifest_auth.accounts.service_accounts import ENDED
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Acting
 from manifest_auth.permissions import Role
-from manifest_auth.runtime import mail
-from manifest_auth.runtime.mail import Email, Reader
+from manifest_auth.runtime.mail import Email, Reader, emails
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant
@@ -53,25 +52,27 @@ def failing(unit: TenantUnit, services: Services, who: Origin, claim: Claim, lap
     """Queues the e-mail that the domain's record is missing. ``lapses_at``: milliseconds."""
     name, value = claim.record
     day = when(lapses_at)[:10]
-    notify_admins(unit, services, who, claim.domain, lambda to: mail.domain_failing(to, claim.domain, name, value, day))
+    notify_admins(
+        unit, services, who, claim.domain, lambda to: emails.domain_failing(to, claim.domain, name, value, day)
+    )
 
 
 def lapsed(unit: TenantUnit, services: Services, who: Origin, claim: Claim) -> None:
     """Queues the e-mail that the domain counts no longer."""
     name, value = claim.record
     notify_admins(
-        unit, services, who, claim.domain, lambda to: mail.domain_lapsed(to, claim.domain, name, value, _LAPSES_DAYS)
+        unit, services, who, claim.domain, lambda to: emails.domain_lapsed(to, claim.domain, name, value, _LAPSES_DAYS)
     )
 
 
 def contested(unit: SystemUnit, services: Services, who: Origin, domain: str, owner: int, contester: int) -> None:
     """Queues e-mails to both clients, which do not name the other one, and to the operator, which names both."""
-    notify_admins(unit.of(owner), services, who, domain, lambda to: mail.domain_held(to, domain))
+    notify_admins(unit.of(owner), services, who, domain, lambda to: emails.domain_held(to, domain))
     contests = unit.of(contester)
-    notify_admins(contests, services, who, domain, lambda to: mail.domain_contested(to, domain, _LAPSES_DAYS))
+    notify_admins(contests, services, who, domain, lambda to: emails.domain_contested(to, domain, _LAPSES_DAYS))
     if operator := services.settings.operator_email:
         names = [tenants.get(unit.of(tenant_id), tenant_id).identifier for tenant_id in (owner, contester)]
-        email = mail.domain_contested_between(Reader(operator, "en"), domain, *names)
+        email = emails.domain_contested_between(Reader(operator, "en"), domain, *names)
         services.mail_queue.add(unit.of(owner), who, email, _PURPOSE, f"domain:{domain}")
 
 
@@ -131,5 +132,5 @@ def _step_of_secret(unit: TenantUnit, services: Services, secret_id: str, now: i
         Origin(now, "system", "", "secret-ends"),
         "machine_secret_ends",
         account.subject,
-        lambda to: mail.machine_secret_ends(to, account.name, secret.hint, day, days),
+        lambda to: emails.machine_secret_ends(to, account.name, secret.hint, day, days),
     )

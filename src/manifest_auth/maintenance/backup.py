@@ -13,7 +13,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import msgspec
 
@@ -59,16 +59,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     release: str
     made_at: int
     schema: str
+    readable_by: str
     rows: dict[str, int]
     chains: dict[str, Head]
     files: str  # `here`, or where they are stored otherwise
     lost: list[str]
     members: dict[str, Member]
-    readable_by: str = ""  # the schema itself, where an older program made the backup
 
     @property
     def contents(self) -> Contents:
-        return Contents(Schema(self.schema, self.readable_by or self.schema), self.rows, self.chains)
+        return Contents(Schema(self.schema, self.readable_by), self.rows, self.chains)
 
 
 class Hashed:
@@ -123,11 +123,6 @@ class _Bounded:
         return self._raw.read(size)
 
 
-class _Location(NamedTuple):
-    at: int
-    size: int
-
-
 class _Format(msgspec.Struct, frozen=True):
     format: int
 
@@ -142,17 +137,17 @@ class Archive:
         self._where = dict(_index(raw, progress))
         self.manifest = self._manifest()
         for name in sorted(self._where.keys() | self.manifest.members.keys()):
-            member, location = self.manifest.members.get(name), self._where.get(name)
-            if member is None or location is None or member.size != location.size:
+            member, (_, size) = self.manifest.members.get(name), self._where.get(name, (0, -1))
+            if member is None or member.size != size:
                 raise _different(name)
 
     def put(self, name: str, target: Path) -> None:
         """Unpacks a member into a new file, synced to the disk. Raises NotPossible when its hash differs."""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as made:
-            location = self._where[name]
-            self._raw.seek(location.at)
-            reader = Hashed(self._raw, location.size)
+            at, size = self._where[name]
+            self._raw.seek(at)
+            reader = Hashed(self._raw, size)
             shutil.copyfileobj(reader, made, _MOST_AT_ONCE)
             made.flush()
             os.fsync(made.fileno())
@@ -160,13 +155,13 @@ class Archive:
             raise _different(name)
 
     def _manifest(self) -> Manifest:
-        location = self._where.pop(MANIFEST, None)
-        if location is None or STORE not in self._where:
+        at, size = self._where.pop(MANIFEST, (0, -1))
+        if size < 0 or STORE not in self._where:
             raise NotPossible("this is no backup, or it was cut off: it has no manifest")
-        if location.size > MOST_MANIFEST:
+        if size > MOST_MANIFEST:
             raise NotPossible(f"{MANIFEST}: more than {MOST_MANIFEST} bytes")
-        self._raw.seek(location.at)
-        text = self._raw.read(location.size)
+        self._raw.seek(at)
+        text = self._raw.read(size)
         try:
             found = msgspec.json.decode(text, type=_Format).format  # read first: other formats have other members
             if found != FORMAT:
@@ -176,8 +171,8 @@ class Archive:
             raise NotPossible(f"{MANIFEST}: {error}") from error
 
 
-def _index(raw: IO[bytes], progress: Progress) -> Iterator[tuple[str, _Location]]:
-    """The location of each member."""
+def _index(raw: IO[bytes], progress: Progress) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The position and size of each member."""
     seen: set[str] = set()
     try:
         with tarfile.open(fileobj=_Bounded(raw), mode="r:") as archive:  # type: ignore[call-overload]  # it only has read()
@@ -189,7 +184,7 @@ def _index(raw: IO[bytes], progress: Progress) -> Iterator[tuple[str, _Location]
                     raise NotPossible(f"this is no backup of this server: {name!r} does not belong into one")
                 seen.add(name)
                 progress("reading the list", len(seen), None)
-                yield name, _Location(member.offset_data, member.size)
+                yield name, (member.offset_data, member.size)
     except tarfile.TarError as error:
         raise NotPossible(f"this is no backup, or it was cut off: {error}") from error
 
@@ -285,12 +280,12 @@ def _write(
             release=__version__,
             made_at=began,
             schema=found.schema.number,
+            readable_by=found.schema.readable_by,
             rows=found.rows,
             chains=found.chains,
             files="here" if place is not None else settings.files,
             lost=lost,
             members=members,
-            readable_by=found.schema.readable_by,
         )
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
         if len(text) > MOST_MANIFEST:

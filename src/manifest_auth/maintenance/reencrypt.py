@@ -39,13 +39,22 @@ class Sealed:
         rows = select(*(column.table.c[name] for name in self.columns)).where(column.is_not(None))
         rows = rows.order_by(*self._keys).limit(STEP)
         after = tuple_(*self._keys) > tuple_(*(bindparam(f"after_{key.name}", type_=key.type) for key in self._keys))
-        self.first, self.next = self._statement(rows), self._statement(rows.where(after))
+        self._first, self._next = self._statement(rows), self._statement(rows.where(after))
         same = [key == bindparam(f"of_{key.name}") for key in self._keys]
         # A row that changed meanwhile has a newly sealed value, which stays.
         change = update(column.table).where(*same, column == bindparam("before")).values({column: bindparam("renewed")})
-        self.change = self._statement(change)
+        self._change = self._statement(change)
 
-    def key_of(self, row: dict[str, Any], prefix: str) -> dict[str, Any]:
+    def read(self, unit: SystemUnit, last: dict[str, Any] | None) -> list[dict[str, Any]]:
+        """The next rows after ``last``, at most :data:`STEP`, by name of column."""
+        found = unit.all(self._first) if last is None else unit.all(self._next, **self._key_of(last, "after"))
+        return [dict(zip(self.columns, row, strict=True)) for row in found]
+
+    def replace(self, unit: SystemUnit, row: dict[str, Any], renewed: bytes | None) -> int:
+        """Replaces the row's value unless it changed meanwhile; the number of changed rows."""
+        return unit.change(self._change, before=row[self.column.name], renewed=renewed, **self._key_of(row, "of"))
+
+    def _key_of(self, row: dict[str, Any], prefix: str) -> dict[str, Any]:
         """The row's key, as parameters of a statement."""
         return {f"{prefix}_{key.name}": row[key.name] for key in self._keys}
 
@@ -69,11 +78,11 @@ class Report:
     lost: list[str] = field(default_factory=list)
     is_unfinished: bool = False  # a server still seals with an older key
 
-
-class _Step(NamedTuple):
-    rows: list[dict[str, Any]]
-    renewed: int
-    lost: list[str]
+    def count(self, name: str, seen: int, renewed: int, lost: list[str]) -> None:
+        """Counts a step through a column."""
+        self.seen += seen
+        self.renewed[name] = self.renewed.get(name, 0) + renewed
+        self.lost += lost
 
 
 async def reencrypt(services: Services, progress: Callable[[str, int], None]) -> Report:
@@ -98,49 +107,47 @@ async def reencrypt(services: Services, progress: Callable[[str, int], None]) ->
 
 async def lost_rows(store: Store, sealer: Sealer, sealed: Sealed) -> AsyncIterator[dict[str, Any]]:
     """The rows of a column that no key opens, by name of column."""
-    after: dict[str, Any] = {}
+    last: dict[str, Any] | None = None
     while True:
-        statement = sealed.next if after else sealed.first
-        found = await store.read(lambda unit: unit.all(statement, **after))  # noqa: B023 - awaited at once
-        for row in (rows := [dict(zip(sealed.columns, row, strict=True)) for row in found]):
+        rows = await store.read(lambda unit: sealed.read(unit, last))  # noqa: B023 - awaited at once
+        for row in rows:
             try:
                 sealer.open(row[sealed.column.name], sealed_for(sealed.column, **row))
             except CannotOpen:
                 yield row
         if len(rows) < STEP:
             return
-        after = sealed.key_of(rows[-1], "after")
+        last = rows[-1]
 
 
 async def _walk(services: Services, sealed: Sealed, report: Report, progress: Callable[[str, int], None]) -> None:
-    after: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
     count = 0
     while True:
-        step = await services.store.write(lambda unit: _step(unit, services, sealed, after))  # noqa: B023 - awaited at once
-        count += len(step.rows)
-        report.seen += len(step.rows)
-        report.renewed[sealed.name] = report.renewed.get(sealed.name, 0) + step.renewed
-        report.lost += step.lost
+        rows, renewed, lost = await services.store.write(lambda unit: _step(unit, services, sealed, last))  # noqa: B023 - awaited at once
+        count += len(rows)
+        report.count(sealed.name, len(rows), renewed, lost)
         progress(sealed.name, count)
-        if len(step.rows) < STEP:
+        if len(rows) < STEP:
             return
-        after = sealed.key_of(step.rows[-1], "after")
+        last = rows[-1]
 
 
-def _step(unit: SystemUnit, services: Services, sealed: Sealed, after: dict[str, Any] | None) -> _Step:
-    found = unit.all(sealed.first) if after is None else unit.all(sealed.next, **after)
-    rows = [dict(zip(sealed.columns, row, strict=True)) for row in found]
-    renewed, lost = 0, []
+def _step(
+    unit: SystemUnit, services: Services, sealed: Sealed, last: dict[str, Any] | None
+) -> tuple[list[dict[str, Any]], int, list[str]]:
+    """The rows after ``last``, how many of them were renewed, and the names of those that no key opens."""
+    rows, renewed, lost = sealed.read(unit, last), 0, []
     for row in rows:
-        name, before = sealed_for(sealed.column, **row), row[sealed.column.name]
+        name = sealed_for(sealed.column, **row)
         try:
-            fresh = services.sealer.renew(before, name)
+            fresh = services.sealer.renew(row[sealed.column.name], name)
         except CannotOpen:
             lost.append(name)
             continue
         if fresh is not None:
-            renewed += unit.change(sealed.change, before=before, renewed=fresh, **sealed.key_of(row, "of"))
-    return _Step(rows, renewed, lost)
+            renewed += sealed.replace(unit, row, fresh)
+    return rows, renewed, lost
 
 
 async def _sign(services: Services, table: SignedTable, report: Report, progress: Callable[[str, int], None]) -> None:
@@ -148,9 +155,7 @@ async def _sign(services: Services, table: SignedTable, report: Report, progress
     while True:
         step = await renew_some(services.store, table, after)
         count += len(step.chains)
-        report.seen += len(step.chains)
-        report.renewed[table.name] = report.renewed.get(table.name, 0) + step.renewed
-        report.lost += step.lost
+        report.count(table.name, len(step.chains), step.renewed, step.lost)
         progress(table.name, count)
         if not step.chains:
             return
@@ -182,8 +187,7 @@ async def replace_lost(store: Store, ring: KeyRing, sealer: Sealer, acting: Acti
     ]
     providers = 0
     async for row in lost_rows(store, sealer, _PROVIDERS):
-        change = {"before": row["secrets"], "renewed": None, **_PROVIDERS.key_of(row, "of")}
-        providers += await store.write(lambda unit: unit.change(_PROVIDERS.change, **change))  # noqa: B023 - awaited
+        providers += await store.write(lambda unit: _PROVIDERS.replace(unit, row, None))  # noqa: B023 - awaited
 
     def work(unit: SystemUnit) -> int:
         keys = ring.replace_lost(unit)

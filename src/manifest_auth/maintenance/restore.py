@@ -96,8 +96,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
             _unpack(archive, paths, progress)
             ended = sqlite_copy.end_sessions(paths.unpacked_store) if end_sessions else None
             detail = {"at": Clock().now_ms(), "backup_of": manifest.made_at, "sessions_ended": ended, **who_runs_this()}
-            sqlite_copy.write_value(paths.unpacked_store, RESTORED, json.dumps(detail))
-            sqlite_copy.drop_value(paths.unpacked_store, FILES_MARK)
+            sqlite_copy.change_values(paths.unpacked_store, put={RESTORED: json.dumps(detail)}, drop=FILES_MARK)
             _move_into_place(paths)
     return RestoreProof(manifest, ended or 0, settings.secret_key is None and not paths.key.exists())
 

@@ -110,12 +110,6 @@ _SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")  # RFC 6749, section 3.3
 _PERMISSIONS = {permission.value: permission for permission in Permission}
 
 
-class TokenRequest(NamedTuple):
-    """A request for a token. ``scope``: None where it asks for all that the account may do."""
-
-    scope: frozenset[Permission] | None
-
-
 def read_form(fields: Mapping[str, str]) -> dict[str, str]:
     """The fields without the empty ones."""
     return {name: value for name, value in fields.items() if value}
@@ -138,11 +132,12 @@ def check_resource(fields: Mapping[str, str], issuer: str) -> None:
         raise InvalidTarget("resource must be the issuer")
 
 
-def read_token_request(fields: Mapping[str, str], issuer: str) -> TokenRequest:
-    """The request of a service account. Raises InvalidScope, and as :func:`read_grant` and :func:`check_resource`."""
+def read_scope(fields: Mapping[str, str], issuer: str) -> frozenset[Permission] | None:
+    """The scope of a service account's request for a token; None where it asks for all that the account may do. Raises
+    InvalidScope, and as :func:`read_grant` and :func:`check_resource`."""
     read_grant(fields, OF_SERVICES)
     check_resource(fields, issuer)
-    return TokenRequest(_scope(fields["scope"]) if "scope" in fields else None)
+    return _scope(fields["scope"]) if "scope" in fields else None
 
 
 def _scope(text: str) -> frozenset[Permission]:
@@ -153,12 +148,6 @@ def _scope(text: str) -> frozenset[Permission]:
     if None in found:
         raise InvalidScope("scope has a name that is no permission")
     return wanted
-
-
-def read_token(fields: Mapping[str, str]) -> str:
-    """The token that is to be revoked or introspected; ``token_type_hint`` changes nothing, as RFC 7009 allows. Raises
-    InvalidRequest."""
-    return required(fields, "token")
 
 
 def required(fields: Mapping[str, str], name: str) -> str:
@@ -172,11 +161,10 @@ def required(fields: Mapping[str, str], name: str) -> str:
 #
 # There is no address that a set could be fetched from: the server calls no one whom a caller names.
 
-ClientKey = Key
 ALGORITHMS = ("ES256", "PS256", "RS256")
 
 
-def read_keys(jwks: str | None) -> tuple[ClientKey, ...]:
+def read_keys(jwks: str | None) -> tuple[Key, ...]:
     """The keys of a stored set; none where the account has no set."""
     return () if jwks is None else read_key_set(strict_json.read(jwks.encode()))
 
@@ -351,7 +339,7 @@ def _header(header: Any) -> tuple[str, str | None]:
     return str(algorithm), kid
 
 
-def verify(assertion: Assertion, keys: Sequence[ClientKey]) -> None:
+def verify(assertion: Assertion, keys: Sequence[Key]) -> None:
     """Checks the signature with the account's own keys, which are few: with the one that is named, else with all that
     fit (RFC 7515, section 4.1.4 and appendix D). Raises InvalidClient."""
     fitting = [key for key in keys if assertion.kid in (None, key.kid) and key.fits(assertion.algorithm)]

@@ -13,7 +13,7 @@ from collections.abc import Callable, MutableMapping
 from functools import cache
 from time import monotonic
 from types import ModuleType
-from typing import Any, TextIO, cast
+from typing import Any, BinaryIO, cast
 
 import orjson
 
@@ -48,9 +48,8 @@ class Lines:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def put(self, line: bytes) -> None:
-        """Writes the line, or keeps it for the thread. From any thread."""
-        line += b"\n"
+    def write(self, line: bytes) -> None:
+        """Writes a whole line, or keeps it for the thread. From any thread."""
         with self._changed:
             if not self._waiting and len(line) <= select.PIPE_BUF and self._ready.poll(0):
                 _write(self._descriptor, line)
@@ -62,6 +61,9 @@ class Lines:
                     self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
                     self._thread.start()
                 self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Does nothing: no caller waits."""
 
     def finish(self) -> None:
         """Gives lines that wait a last moment. Blocks, at most a second."""
@@ -121,27 +123,17 @@ def _dropped(count: int) -> bytes:
     return _dumps(_timed(None, "warning", {"event": "log_lines_dropped", "lines": count, "level": "warning"}))
 
 
-class _Output:
-    """Takes the finished lines, whatever their level."""
-
-    def __init__(self, stderr: TextIO) -> None:
-        self._put: Callable[[bytes], None]
-        try:
-            self._put = lines_of(stderr.fileno(), _dropped).put
-        except OSError:  # in place of the process's own: a buffer in memory
-            self._put = structlog.BytesLogger(stderr.buffer).msg
-
-    def msg(self, line: bytes) -> None:
-        """Writes a line."""
-        self._put(line)
-
-    debug = info = warning = error = critical = exception = log = msg
+def _output() -> structlog.BytesLogger:
+    try:
+        return structlog.BytesLogger(cast(BinaryIO, lines_of(sys.stderr.fileno(), _dropped)))
+    except OSError:  # in place of the process's own: a buffer in memory
+        return structlog.BytesLogger(sys.stderr.buffer)
 
 
 def build(level: str) -> FilteringBoundLogger:
     """The logger of the process. JSON escapes line breaks, so no value can forge a line."""
     logger = structlog.wrap_logger(
-        _Output(sys.stderr),
+        _output(),
         processors=[
             structlog.processors.add_log_level,
             _timed,

@@ -58,20 +58,12 @@ class SecretKeys:
     def newest(self) -> AESGCM:
         """The cipher for new values."""
         self.reload()
-        return self._ciphers[0]
-
-    def all(self) -> list[AESGCM]:
-        """The ciphers of all keys."""
-        return self._ciphers
+        return self.ciphers[0]
 
     def newest_mac_key(self) -> bytes:
         """The key for new MACs."""
         self.reload()
-        return self._mac_keys[0]
-
-    def all_mac_keys(self) -> list[bytes]:
-        """All keys for MACs."""
-        return self._mac_keys
+        return self.mac_keys[0]
 
     @property
     def texts(self) -> list[str]:
@@ -100,8 +92,8 @@ class SecretKeys:
 
     def _set(self, keys: Sequence[bytes]) -> None:
         self._keys = tuple(keys)
-        self._ciphers = [AESGCM(key) for key in keys]
-        self._mac_keys = [HKDF(SHA256(), 32, None, _MAC_LABEL).derive(key) for key in keys]
+        self.ciphers = [AESGCM(key) for key in keys]
+        self.mac_keys = [HKDF(SHA256(), 32, None, _MAC_LABEL).derive(key) for key in keys]
 
 
 class Sealer:
@@ -121,9 +113,9 @@ class Sealer:
 
     def open(self, sealed: bytes, row: str, owner: str = "") -> bytes:
         """The decrypted value. Raises :class:`CannotOpen`, which names the row and, for the operator, ``owner``."""
-        opened = self._open(self.keys.all(), sealed, row)
+        opened = self._open(self.keys.ciphers, sealed, row)
         if opened is None and self.keys.reload():
-            opened = self._open(self.keys.all(), sealed, row)
+            opened = self._open(self.keys.ciphers, sealed, row)
         if opened is None:
             raise CannotOpen(f"{row} ({owner})" if owner else row)
         return opened
@@ -165,7 +157,7 @@ class Macs:
         return hmac.compare_digest(self.make(message), mac)
 
     def _is_valid(self, message: bytes, mac: str) -> bool:
-        return any(hmac.compare_digest(_mac(key, message), mac) for key in self._keys.all_mac_keys())
+        return any(hmac.compare_digest(_mac(key, message), mac) for key in self._keys.mac_keys)
 
 
 def _mac(key: bytes, message: bytes) -> str:

@@ -176,7 +176,7 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> tuple[Pr
     provider_id = application.provider.id if application.provider is not None else None
     begun = await ctx.store.write_quickly(lambda unit: begin_flow(unit, ctx, directory, provider_id, address))
     authorization = authorization_of(begun, callback_of(ctx), prompt="select_account")
-    location = ctx.services.oidc.authorization_address(found, registration, authorization)
+    location = oidc.request_address(found, registration, authorization)
     return ProveData(location, tenant.identifier, tenant.name, directory, registration.client_id), begun
 
 

@@ -18,8 +18,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, InvalidToken, ValidationError
 from manifest_auth.permissions import Role
-from manifest_auth.runtime import mail
-from manifest_auth.runtime.mail import RemovedData
+from manifest_auth.runtime.mail import RemovedData, emails
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.password import prove_current
@@ -142,8 +141,8 @@ async def confirm(ctx: RequestContext, token: str) -> str:
         after = users.set_email(bound, user, change.new_email, ctx.now)
         email_changes.close_pending(bound, user.id, ctx.now)
         one_time_links.close(bound, user.id, ctx.now)
-        link = mail.Link(one_time_links.address(services.settings.public_url, undo), email_changes.UNDO_S)
-        email = mail.email_changed(reader(user, tenant), link)
+        link = emails.Link(one_time_links.address(services.settings.public_url, undo), email_changes.UNDO_S)
+        email = emails.email_changed(reader(user, tenant), link)
         detail = {"before": {"email": user.email}, "after": {"email": after.email}, "started_by": change.started_by}
         audit.record(bound, ctx, Event.EMAIL_CHANGED, subject, **detail)
         services.mail_queue.add(bound, ctx, email, "email_changed", subject)
@@ -187,19 +186,19 @@ def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: T
     if not services.mail.is_set_up:
         return
     if not undone.resets:
-        email = mail.email_undone(to, None, undone.removed, undone.manages)
+        email = emails.email_undone(to, None, undone.removed, undone.manages)
         services.mail_queue.add(unit, ctx, email, Event.EMAIL_CHANGE_UNDONE.value, subject)
         return
     link, useful_ms = make_reset(unit, ctx, user)
-    email = mail.email_undone(to, link, undone.removed, undone.manages)
+    email = emails.email_undone(to, link, undone.removed, undone.manages)
     services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, subject, useful_ms=useful_ms)
 
 
-def make_reset(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[mail.Link, int]:
+def make_reset(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[emails.Link, int]:
     """A link to choose a new password, for an e-mail to the account's own address: so it counts as made by the user.
     Second: how long the e-mail is useful, milliseconds."""
     token, maker = ctx.services.random.text(24), f"user:{user.id}"
     expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, maker, expires=when(expires_at), by="mail")
     address = one_time_links.address(ctx.services.settings.public_url, token)
-    return mail.Link(address, one_time_links.LIFE_S[Purpose.RESET]), expires_at - ctx.now
+    return emails.Link(address, one_time_links.LIFE_S[Purpose.RESET]), expires_at - ctx.now

@@ -13,7 +13,7 @@ from manifest_auth.context import Principal, ServiceClient
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.permissions import Permission, allowed
 from manifest_auth.protocols import oauth
-from manifest_auth.protocols.oauth import BasicSecret, ClientAssertion, InvalidClient, InvalidScope, TokenRequest
+from manifest_auth.protocols.oauth import BasicSecret, ClientAssertion, InvalidClient, InvalidScope
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
@@ -106,12 +106,15 @@ async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
     return found
 
 
-async def issue(ctx: RequestContext, client: OAuthClient, request: TokenRequest) -> tuple[str, int, tuple[str, ...]]:
-    """A token for an authenticated service account, the seconds that it lives, and the names of its permissions. Raises
+async def issue(
+    ctx: RequestContext, client: OAuthClient, asked: frozenset[Permission] | None
+) -> tuple[str, int, tuple[str, ...]]:
+    """A token for an authenticated service account, the seconds that it lives, and the names of its permissions.
+    ``asked``: the scope; None: all that the account may do. Raises
     InvalidScope."""
     services, account = ctx.services, client.account
     held = allowed(account.roles, account.scopes)
-    wanted = held if request.scope is None else request.scope
+    wanted = held if asked is None else asked
     if not wanted or not wanted <= held:
         raise InvalidScope("scope asks for more than the account may do", reason="oauth: scope")
     await services.keys.ensure_current()

@@ -15,7 +15,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidToken
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
-from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import emails
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, password
@@ -60,7 +60,7 @@ async def _send(ctx: RequestContext, attempt: Attempt) -> None:
         if now_user.deactivated_at is not None or now_user.password_hash is None:
             return False
         link, useful_ms = make_reset(unit, ctx, now_user)
-        email = mail.reset(reader(now_user, tenant), link)
+        email = emails.reset(reader(now_user, tenant), link)
         services.mail_queue.add(unit, ctx, email, Purpose.RESET.value, f"user:{user.id}", useful_ms=useful_ms)
         return True
 

@@ -16,8 +16,9 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.metrics import Metrics
@@ -33,16 +34,14 @@ CHECKPOINT_EVERY = 200  # units of work on the event loop; a sign-in changes som
 GROUP = 256  # units of work in one commit, so that the first one does not wait too long
 
 
+@dataclass(slots=True, eq=False)
 class Job:
     """A unit of work and the future of its caller."""
 
-    __slots__ = ("error", "future", "result", "work")
-
-    def __init__(self, work: Work[Any], future: asyncio.Future[Any]) -> None:
-        self.work = work
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
+    work: Work[Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
 
 
 def settle(group: list[Job]) -> None:
@@ -188,6 +187,8 @@ class Checkpointer(threading.Thread):
 
 
 R = TypeVar("R")
+#: What a transaction announced, and its change of the file; None: it changed nothing.
+_Committed = tuple[list[Announcement], Change] | None
 
 BUSY_MS = 5000
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -372,15 +373,15 @@ class SqliteStore(Store):
         finally:
             self._loop.call_soon_threadsafe(self._ended, committed)
 
-    def _ended(self, committed: Committed | None) -> None:
+    def _ended(self, committed: _Committed) -> None:
         self._commits.end()
         self._committed(committed)
 
-    def _committed(self, committed: Committed | None) -> None:
-        """Delivers what a transaction announced. None: it changed nothing."""
+    def _committed(self, committed: _Committed) -> None:
         if committed is not None:
-            self._deliver(committed.announced)
-            self._commits.add(committed.change)
+            announced, change = committed
+            self._deliver(announced)
+            self._commits.add(change)
 
     def _read_group(self, raw: sqlite3.Connection, group: list[Job]) -> None:
         for job in group:
@@ -393,12 +394,7 @@ class SqliteStore(Store):
                 raw.execute("ROLLBACK")
 
 
-class Committed(NamedTuple):
-    announced: list[Announcement]
-    change: Change
-
-
-def _run(raw: sqlite3.Connection, group: list[Job], macs: Macs | None, commits: KnownCommits) -> Committed | None:
+def _run(raw: sqlite3.Connection, group: list[Job], macs: Macs | None, commits: KnownCommits) -> _Committed:
     """Runs a group in one transaction. When one of several units has to be rolled back, the group runs again with a
     savepoint for each, so that the others stay: units are plain functions and can run twice. None: all was rolled back.
 
@@ -416,7 +412,7 @@ class _Again(Exception):
 
 def _attempt(
     raw: sqlite3.Connection, group: list[Job], macs: Macs | None, commits: KnownCommits, *, savepoints: bool
-) -> Committed | None:
+) -> _Committed:
     try:
         raw.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
@@ -453,4 +449,4 @@ def _attempt(
         if isinstance(error, sqlite3.Error):
             raise _unavailable(error) from error
         raise
-    return Committed(announced, Change(before, commits.header()))
+    return announced, Change(before, commits.header())

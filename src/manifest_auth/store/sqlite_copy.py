@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,13 +101,8 @@ def end_sessions(store: Path) -> int:
         )
 
 
-def write_value(store: Path, name: str, value: str) -> None:
-    """Writes an installation value into a copy."""
+def change_values(store: Path, *, put: Mapping[str, str], drop: str) -> None:
+    """Writes installation values into a copy, and deletes one."""
     with opened(store.absolute().as_uri()) as found:
-        found.execute("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", (name, value))
-
-
-def drop_value(store: Path, name: str) -> None:
-    """Deletes an installation value from a copy."""
-    with opened(store.absolute().as_uri()) as found:
-        found.execute("DELETE FROM installation WHERE name = ?", (name,))
+        found.executemany("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", put.items())
+        found.execute("DELETE FROM installation WHERE name = ?", (drop,))

@@ -18,8 +18,8 @@ from manifest_auth.protocols.oauth import (
     metadata,
     read_authentication,
     read_form,
-    read_token,
-    read_token_request,
+    read_scope,
+    required,
 )
 from tests.support.matrix import matrix
 
@@ -32,9 +32,9 @@ def basic(text: str) -> str:
 
 
 def test_a_scope_is_permissions() -> None:
-    assert read_token_request(GRANT, ISSUER).scope is None
-    wanted = read_token_request({**GRANT, "scope": "jobs:read users:read jobs:read", "resource": ISSUER}, ISSUER)
-    assert wanted.scope == frozenset({Permission.JOBS_READ, Permission.USERS_READ})
+    assert read_scope(GRANT, ISSUER) is None
+    wanted = read_scope({**GRANT, "scope": "jobs:read users:read jobs:read", "resource": ISSUER}, ISSUER)
+    assert wanted == frozenset({Permission.JOBS_READ, Permission.USERS_READ})
 
 
 @matrix(
@@ -55,14 +55,14 @@ def test_a_scope_is_permissions() -> None:
 )
 def test_a_wrong_request_has_its_error(fields: dict[str, str], error: str) -> None:
     with pytest.raises(Refusal) as refused:
-        read_token_request(fields, ISSUER)
+        read_scope(fields, ISSUER)
     assert error_of(refused.value) == error
 
 
 def test_an_empty_field_counts_as_left_out() -> None:
     assert read_form({"a": "", "b": "1"}) == {"b": "1"}
     with pytest.raises(Refusal):
-        read_token(read_form({"token": ""}))
+        required(read_form({"token": ""}), "token")
 
 
 @matrix("written", ["svc_7:mfst_sec_x", "svc%5F7:mfst%5Fsec%5Fx", "svc%5f7:mfst_sec_x"])

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from manifest_auth.protocols import oidc
 from manifest_auth.protocols.oidc import Answer, Authorization, Client, OidcRefused, Registration
 from manifest_auth.protocols.oidc.messages import Discovered
 from manifest_auth.runtime.outgoing import Outgoing
@@ -53,7 +54,7 @@ class RelyingParty:
         self.count += 1
         nonce, challenge = f"nonce-{self.count}", b64(hashlib.sha256(VERIFIER.encode()).digest())
         asked = Authorization(f"state-{self.count}", nonce, challenge, CALLBACK)
-        back = self.op.visit(self.client.authorization_address(found, registration, asked))
+        back = self.op.visit(oidc.request_address(found, registration, asked))
         query = dict(parse_qsl(urlsplit(back).query))
         assert query["state"] == asked.state
         return Answer(query["code"], VERIFIER, nonce, CALLBACK)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
+from manifest_auth.protocols import oidc
 from manifest_auth.protocols.oidc import Answer, Authorization
 from manifest_auth.protocols.oidc.discovery import ALGORITHMS
 from tests.protocols.oidc.relying_party import CALLBACK, EMAIL, VERIFIER, RelyingParty
@@ -32,7 +33,7 @@ async def test_what_was_published_is_fetched_once(rp: RelyingParty) -> None:
 async def test_the_authorization_request_asks_for_a_code_with_pkce(rp: RelyingParty) -> None:
     found = await rp.discover(rp.op.issuer)
     asked = Authorization("st&te", "non ce", "chal", CALLBACK, "ada+x@acme.example", "login")
-    address = rp.client.authorization_address(found, rp.registration(scopes=("email", "openid")), asked)
+    address = oidc.request_address(found, rp.registration(scopes=("email", "openid")), asked)
     assert address.startswith(f"{rp.op.base}/authorize?")
     assert "+" not in address
     assert dict(parse_qsl(urlsplit(address).query)) == {
@@ -52,7 +53,7 @@ async def test_the_authorization_request_asks_for_a_code_with_pkce(rp: RelyingPa
 async def test_a_query_of_the_endpoint_is_kept_and_what_is_not_asked_is_not_sent(rp: RelyingParty) -> None:
     rp.op.announced["authorization_endpoint"] = f"{rp.op.base}/authorize?tenant=a%26b"
     found = await rp.discover(rp.op.issuer)
-    address = rp.client.authorization_address(found, rp.registration(scopes=()), Authorization("s", "n", "c", CALLBACK))
+    address = oidc.request_address(found, rp.registration(scopes=()), Authorization("s", "n", "c", CALLBACK))
     query = parse_qs(urlsplit(address).query)
     assert (query["tenant"], query["scope"]) == (["a&b"], ["openid"])
     assert {"prompt", "login_hint", "response_mode"} & query.keys() == set()

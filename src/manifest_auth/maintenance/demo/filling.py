@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from sqlalchemy import func, select
 
@@ -34,13 +33,6 @@ from manifest_auth.work.job_rules import Priority
 _WRONG = "winter-gauge-7-open"
 
 
-class _Day(NamedTuple):
-    """``at``: days before the present."""
-
-    at: float
-    happens: Callable[[], Awaitable[None]]
-
-
 class _Story:
     """``admin_password``: of the system admin, whose sign-ins are those of the server, hash included."""
 
@@ -55,24 +47,24 @@ class _Story:
 
         self._tenants = await self._services.store.read(work)
 
-    def days(self) -> list[_Day]:
-        """In order."""
+    def days(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+        """In order: days before the present, and what happens then."""
         special = [
-            _Day(13.9, self._rules_are_set),
-            _Day(13.4, self._first_templates),
-            _Day(11.6, self._first_job),
-            _Day(9.5, self._wrong_passwords),
-            _Day(8.6, self._next_version),
-            _Day(6.5, self._second_job_and_a_cancelled_one),
-            _Day(5.5, self._templates_under_way),
-            _Day(4.4, self._people_come_and_go),
-            _Day(2.5, self._domain_and_export),
-            _Day(1.6, self._a_headset_is_lost),
-            _Day(0.9, self._work_of_today),
-            _Day(0.1, self._browsers_of_today),
+            (13.9, self._rules_are_set),
+            (13.4, self._first_templates),
+            (11.6, self._first_job),
+            (9.5, self._wrong_passwords),
+            (8.6, self._next_version),
+            (6.5, self._second_job_and_a_cancelled_one),
+            (5.5, self._templates_under_way),
+            (4.4, self._people_come_and_go),
+            (2.5, self._domain_and_export),
+            (1.6, self._a_headset_is_lost),
+            (0.9, self._work_of_today),
+            (0.1, self._browsers_of_today),
         ]
-        usual = [_Day(day + 0.3, self._usual_day) for day in range(1, DAYS)]
-        return sorted((*special, *usual), key=lambda day: -day.at)
+        usual = [(day + 0.3, self._usual_day) for day in range(1, DAYS)]
+        return sorted((*special, *usual), key=lambda day: -day[0])
 
     async def _user(self, email: str) -> users.User:
         tenant = self._tenants[email.partition("@")[2].partition(".")[0]]
@@ -257,10 +249,10 @@ async def happen(
     story = _Story(services, clock, admin_password)
     await story.read_clients()
     days = story.days()
-    for done, day in enumerate(days):
+    for done, (at, happens) in enumerate(days):
         progress("demo data, events", done, len(days))
-        clock.move_to(day.at)
-        await day.happens()
+        clock.move_to(at)
+        await happens()
 
 
 #: What is shown while it takes its time: what is made, how many are done, of how many.

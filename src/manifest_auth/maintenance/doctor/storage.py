@@ -202,26 +202,22 @@ class _ColumnWalk:
         self.part = part
         self.seen, self.is_over = 0, False
         self.lost: list[str] = []
-        self._after: dict[str, Any] | None = None
+        self._last: dict[str, Any] | None = None
 
     async def step(self, store: Store, sealer: Sealer) -> None:
         """Checks the next rows: read in their own unit of work, opened outside of it."""
-        part, after = self.part, self._after
-        statement, values = (part.first, {}) if after is None else (part.next, after)
-        found = [
-            dict(zip(part.columns, row, strict=True))
-            for row in await store.read(lambda unit: unit.all(statement, **values))
-        ]
+        column, last = self.part.column, self._last
+        found = await store.read(lambda unit: self.part.read(unit, last))
         for row in found:
-            name = sealed_for(part.column, **row)
+            name = sealed_for(column, **row)
             try:
-                sealer.open(row[part.column.name], name)
+                sealer.open(row[column.name], name)
             except CannotOpen:
                 self.lost.append(name)
         self.seen += len(found)
         self.is_over = len(found) < reencrypt.STEP
         if found:
-            self._after = part.key_of(found[-1], "after")
+            self._last = found[-1]
 
 
 async def sealed_findings(

@@ -22,7 +22,7 @@ from manifest_auth.pages.sign_in import done, step
 from manifest_auth.pages.sign_in.start import EmailForm
 from manifest_auth.pages.sign_in.step import State, StateQuery
 from manifest_auth.providers import Provider
-from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import after_undoing
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, set_password
 from manifest_auth.sign_in.password import Claim
@@ -142,7 +142,7 @@ def _also(state: State, language: str) -> tuple[str, ...]:
     if state.removed is None:
         return ()
     words = catalogue(language)
-    return tuple(one.said(words, "") for one in mail.after_undoing(state.removed, state.manages))
+    return tuple(one.said(words, "") for one in after_undoing(state.removed, state.manages))
 
 
 async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:

@@ -18,6 +18,7 @@ from manifest_auth.protocols.oidc.messages import (
     Redeemed,
     Registration,
     redirect_reason,
+    request_address,
     sentence_for,
     with_number,
 )

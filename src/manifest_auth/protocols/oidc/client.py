@@ -11,7 +11,6 @@ from manifest_auth.protocols.oidc import diagnose, discovery, messages, person_c
 from manifest_auth.protocols.oidc.diagnose import CallbackState, Finding, callback_state
 from manifest_auth.protocols.oidc.messages import (
     Answer,
-    Authorization,
     Callback,
     CallbackAddresses,
     Discovered,
@@ -149,10 +148,6 @@ class Client:
         """A provider's discovery document, at most an hour old; up to a day while it cannot be fetched."""
         return await self._documents.get(issuer, deadline)
 
-    def authorization_address(self, found: Discovered, registration: Registration, asked: Authorization) -> str:
-        """The address of the authorization request."""
-        return messages.request_address(found, registration, asked)
-
     async def redeem(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> dict[str, Any]:
@@ -165,21 +160,21 @@ class Client:
     ) -> Redeemed:
         """As :meth:`redeem`, with the provider's tokens, for calls to its other services."""
         found = await self.discover(registration.issuer, deadline)
-        tokens = await self._tokens.redeem(found, registration, answer, deadline)
-        signed = person_claims.read_token(tokens.id_token, found.algorithms)
+        id_token, access_token, refresh_token = await self._tokens.redeem(found, registration, answer, deadline)
+        signed = person_claims.read_token(id_token, found.algorithms)
         key = await self._key_of(signed, found, deadline)
         now = self._clock.now_ms()
         expected = person_claims.Expected(
             found.issuer, registration.client_id, answer.nonce, now, registration.audiences
         )
         claims = person_claims.claims_of(signed, expected)
-        person_claims.check_access_token(claims, signed.algorithm, key, tokens.access_token)
+        person_claims.check_access_token(claims, signed.algorithm, key, access_token)
         told = {name: value for name, value in claims.items() if value is not None}
         if found.userinfo_endpoint and wants - told.keys():
-            info = await self._userinfo(found, registration, tokens.access_token, deadline)
+            info = await self._userinfo(found, registration, access_token, deadline)
             person_claims.check_userinfo(info, claims["sub"])
             told = person_claims.merged(told, info)
-        return Redeemed(told, tokens.access_token, tokens.refresh_token)
+        return Redeemed(told, access_token, refresh_token)
 
     def examine(
         self,

@@ -235,17 +235,6 @@ _MOST = 1000
 ABOUT_CODE = frozenset({"invalid_grant", "invalid_code"})
 
 
-class Tokens(NamedTuple):
-    """Tokens for a code. ``id_token`` is not verified, and may be of any type."""
-
-    id_token: object
-    access_token: str
-    refresh_token: str | None
-
-    def __repr__(self) -> str:
-        return "Tokens(***)"
-
-
 class TokenEndpoint:
     """Calls token endpoints, and remembers the working authentication method of each client with ``auto``."""
 
@@ -253,9 +242,11 @@ class TokenEndpoint:
         self._outgoing = outgoing
         self._chosen: dict[tuple[str, str], str] = {}
 
-    async def redeem(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Tokens:
-        """Redeems a code. Raises Refused for the provider's errors (RFC 6749, section 5.2), Unreachable for a broken
-        provider."""
+    async def redeem(
+        self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline
+    ) -> tuple[object, str, str | None]:
+        """The tokens for a code: the ID token, which is not verified and may be of any type, access and refresh token.
+        Raises Refused for the provider's errors (RFC 6749, section 5.2), Unreachable for a broken provider."""
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
         if error is not None:
@@ -268,7 +259,7 @@ class TokenEndpoint:
         if not isinstance(access_token, str) or not _TOKEN.match(access_token):
             raise OidcRefused(TOKEN_ENDPOINT.with_("no access token"))
         refresh_token = body.get("refresh_token")
-        return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
+        return body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None
 
     async def ask(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Reply:
         """The answer, also a refusal. Raises Unreachable.

@@ -14,7 +14,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, Forbidden, NotFound, existing
 from manifest_auth.permissions import mask_of, role_names
-from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import emails
 from manifest_auth.runtime.settings import HOUR, Settings, is_listed, networks_of, plain_address
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import device_sessions
@@ -133,7 +133,7 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Non
     queue = ctx.services.mail_queue
     if not queue.is_set_up:
         return
-    email = mail.device_paired(reader(user, tenants.get(unit, unit.tenant_id)), grant.address, when(ends_at))
+    email = emails.device_paired(reader(user, tenants.get(unit, unit.tenant_id)), grant.address, when(ends_at))
     queue.add(unit, ctx, email, "device_approved", f"user:{user.id}")
 
 

@@ -86,7 +86,7 @@ async def start_code_flow(
     authorization = provider_proofs.asking(authorization, provider.rules, of_microsoft=of_microsoft)
     if chosen.request.is_reauthentication:  # both: each is ignored or removed somewhere
         authorization = authorization._replace(prompt="login", max_age=0)
-    return SignInStart(started, services.oidc.authorization_address(found, registration, authorization))
+    return SignInStart(started, oidc.request_address(found, registration, authorization))
 
 
 async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreachable | oidc.OidcRefused) -> Refusal:

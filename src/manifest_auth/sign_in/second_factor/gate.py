@@ -12,7 +12,7 @@ from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, Replay, TokenExpired, ValidationError
 from manifest_auth.protocols import totp as protocol
-from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import emails
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import DAY, why_no_passkeys
 from manifest_auth.services import RequestContext
@@ -353,7 +353,7 @@ TOLD_AFTER = 5
 def recovery_code_used(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User) -> None:
     """Says that a code was used, from where, and how many are left."""
     left = one_time_codes.codes_left(unit, user.id)
-    email = mail.recovery_code_used(reader(user, tenant), ctx.address, left)
+    email = emails.recovery_code_used(reader(user, tenant), ctx.address, left)
     ctx.services.mail_queue.add(unit, ctx, email, "recovery_code_used", f"user:{user.id}")
 
 
@@ -364,5 +364,5 @@ def wrong_code(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User
     key = throttle.key_of("wrong_codes", unit.tenant_id, user.id)
     times, rest = divmod(throttle.tally(unit, key, ctx.now, DAY * 1000), TOLD_AFTER)
     if times and not rest and not times & (times - 1):
-        email = mail.wrong_codes(reader(user, tenant), ctx.address)
+        email = emails.wrong_codes(reader(user, tenant), ctx.address)
         ctx.services.mail_queue.add(unit, ctx, email, "second_factor_failed", f"user:{user.id}")
