@@ -30,7 +30,7 @@ LIMITS = {
     },
     "licence.gate": {"SKEW_MS": 5 * 60_000},
     "licence.licence": {"MAX_LENGTH": 8 * KIB},
-    "protocols.microsoft.client": {"MAX_LENGTH": 16 * KIB, "SKEW_S": 60},
+    "protocols.microsoft": {"MAX_LENGTH": 16 * KIB, "SKEW_S": 60},
     "protocols.oidc.person_claims": {"MAX_LENGTH": 16 * KIB, "MAX_SUBJECT": 255, "SKEW_S": 60},
     "protocols.oidc.client": {"MOST": 1000},
     "protocols.oidc.discovery": {"MOST": 100},

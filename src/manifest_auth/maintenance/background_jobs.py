@@ -20,31 +20,7 @@ from manifest_auth.maintenance import files_place, last_backup, licence_watch
 from manifest_auth.runtime.files import drop_older, upload_folder
 from manifest_auth.runtime.metrics import Swept
 from manifest_auth.services import Services
-from manifest_auth.store import StoreUnavailable, SystemUnit, cell, cross_tenant, global_, row_list, rows
-from manifest_auth.store.tables import (
-    TENANT_OWNED,
-    admin_sessions,
-    badges,
-    device_enrolments,
-    device_grants,
-    directory_proofs,
-    email_changes,
-    enrolled_devices,
-    invitations,
-    known_origins,
-    pairings,
-    refused_tokens,
-    seen_assertions,
-    service_secrets,
-    sessions,
-    sign_in_challenges,
-    sign_in_codes,
-    sign_in_flows,
-    throttles,
-    trusted_browsers,
-    used_assertions,
-    used_passkey_challenges,
-)
+from manifest_auth.store import StoreUnavailable, SystemUnit, cell, cross_tenant, global_, row_list, rows, tables
 from manifest_auth.throttle import throttle
 from manifest_auth.work import files
 
@@ -88,32 +64,32 @@ class Expiring:
 
     @staticmethod
     def _statement(table: Any, source: Any) -> Any:
-        return cross_tenant(source, because=_WHY) if table in TENANT_OWNED else global_(source)
+        return cross_tenant(source, because=_WHY) if table in tables.TENANT_OWNED else global_(source)
 
 
 EXPIRING = (
-    Expiring("flows", sign_in_flows.c.expires_at),
-    Expiring("directory_flows", directory_proofs.c.expires_at),
-    Expiring("codes", sign_in_codes.c.expires_at),
-    Expiring("assertions", seen_assertions.c.expires_at),
-    Expiring("challenges", sign_in_challenges.c.expires_at),
-    Expiring("passkey_challenges", used_passkey_challenges.c.expires_at),
-    Expiring("used_assertions", used_assertions.c.expires_at),
-    Expiring("trusted_browsers", trusted_browsers.c.ends_at),
-    Expiring("refused_tokens", refused_tokens.c.expires_at),
-    Expiring("device_grants", device_grants.c.expires_at, _HOUR_MS),
-    Expiring("pairings", pairings.c.expires_at, _HOUR_MS),
-    Expiring("throttles", throttles.c.updated_at, throttle.KEPT_MS),
-    Expiring("sessions", sessions.c.ends_at, 30 * _DAY_MS),
-    Expiring("admin_sessions", admin_sessions.c.ends_at, 30 * _DAY_MS),
-    Expiring("invitations", invitations.c.expires_at, 30 * _DAY_MS),
-    Expiring("email_changes", email_changes.c.expires_at, 30 * _DAY_MS),
-    Expiring("service_secrets", service_secrets.c.ends_at, 30 * _DAY_MS),
-    Expiring("badges", badges.c.ends_at, 30 * _DAY_MS),
-    Expiring("enrolments", device_enrolments.c.expires_at, _HOUR_MS),
-    Expiring("enrolled_devices", enrolled_devices.c.removed_at, _HOUR_MS),
-    Expiring("enrolled_devices", enrolled_devices.c.seen_at, UNUSED_MS + _HOUR_MS),
-    Expiring("origins", known_origins.c.seen_at, 400 * _DAY_MS),
+    Expiring("flows", tables.sign_in_flows.c.expires_at),
+    Expiring("directory_flows", tables.directory_proofs.c.expires_at),
+    Expiring("codes", tables.sign_in_codes.c.expires_at),
+    Expiring("assertions", tables.seen_assertions.c.expires_at),
+    Expiring("challenges", tables.sign_in_challenges.c.expires_at),
+    Expiring("passkey_challenges", tables.used_passkey_challenges.c.expires_at),
+    Expiring("used_assertions", tables.used_assertions.c.expires_at),
+    Expiring("trusted_browsers", tables.trusted_browsers.c.ends_at),
+    Expiring("refused_tokens", tables.refused_tokens.c.expires_at),
+    Expiring("device_grants", tables.device_grants.c.expires_at, _HOUR_MS),
+    Expiring("pairings", tables.pairings.c.expires_at, _HOUR_MS),
+    Expiring("throttles", tables.throttles.c.updated_at, throttle.KEPT_MS),
+    Expiring("sessions", tables.sessions.c.ends_at, 30 * _DAY_MS),
+    Expiring("admin_sessions", tables.admin_sessions.c.ends_at, 30 * _DAY_MS),
+    Expiring("invitations", tables.invitations.c.expires_at, 30 * _DAY_MS),
+    Expiring("email_changes", tables.email_changes.c.expires_at, 30 * _DAY_MS),
+    Expiring("service_secrets", tables.service_secrets.c.ends_at, 30 * _DAY_MS),
+    Expiring("badges", tables.badges.c.ends_at, 30 * _DAY_MS),
+    Expiring("enrolments", tables.device_enrolments.c.expires_at, _HOUR_MS),
+    Expiring("enrolled_devices", tables.enrolled_devices.c.removed_at, _HOUR_MS),
+    Expiring("enrolled_devices", tables.enrolled_devices.c.seen_at, UNUSED_MS + _HOUR_MS),
+    Expiring("origins", tables.known_origins.c.seen_at, 400 * _DAY_MS),
 )
 
 

@@ -13,6 +13,7 @@ from joserfc.jws import JWSRegistry
 from manifest_auth.protocols.microsoft import (
     Accepted,
     Claims,
+    Cloud,
     Clouds,
     Microsoft,
     MicrosoftRefused,
@@ -20,7 +21,6 @@ from manifest_auth.protocols.microsoft import (
     check,
     read,
 )
-from manifest_auth.protocols.microsoft.client import Cloud
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
 from tests.interop.microsoft import error_bodies, tokens

@@ -7,8 +7,7 @@ import re
 
 import pytest
 
-from manifest_auth.protocols.microsoft import CLOUDS, Cloud, Clouds
-from manifest_auth.protocols.microsoft.client import GRAPH_ID, read_custom
+from manifest_auth.protocols.microsoft import CLOUDS, GRAPH_ID, Cloud, Clouds, read_custom
 from tests.support.matrix import matrix
 
 DIRECTORY = "c0c0c0c0-1111-4111-8111-111111111111"

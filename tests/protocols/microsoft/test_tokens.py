@@ -6,6 +6,8 @@ from typing import Any
 
 from manifest_auth.protocols.microsoft import (
     CLOUDS,
+    CONSUMERS,
+    GRAPH_ID,
     Accepted,
     MicrosoftRefused,
     application_of,
@@ -13,7 +15,6 @@ from manifest_auth.protocols.microsoft import (
     directory_of,
     read,
 )
-from manifest_auth.protocols.microsoft.client import CONSUMERS, GRAPH_ID
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.people import OTHER_APP, OUR_URI, OURS, POWER_APP, contoso
 from tests.support.matrix import matrix

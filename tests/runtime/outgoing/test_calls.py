@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from manifest_auth.runtime.metrics import Metrics
-from manifest_auth.runtime.outgoing import Outgoing, Unreachable
-from manifest_auth.runtime.outgoing.client import MOST_AT_ONCE
+from manifest_auth.runtime.outgoing import MOST_AT_ONCE, Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket

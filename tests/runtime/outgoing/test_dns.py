@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from manifest_auth.providers.providers import MOST
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
-from manifest_auth.runtime.outgoing.transport import KEEP_S
+from manifest_auth.runtime.outgoing_transport import KEEP_S
 from manifest_auth.runtime.settings import Settings, load
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from manifest_auth.protocols.oidc import Client
+from manifest_auth.runtime import outgoing as client
 from manifest_auth.runtime.clock import Clock
-from manifest_auth.runtime.outgoing import Outgoing, Unreachable, client
-from manifest_auth.runtime.outgoing.client import Shares
+from manifest_auth.runtime.outgoing import Outgoing, Shares, Unreachable
 from manifest_auth.runtime.settings import load
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer, Asked, Socket

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.runtime.outgoing import Outgoing, split
-from manifest_auth.runtime.outgoing.ssrf_guard import refusal
+from manifest_auth.runtime.outgoing import Outgoing, refusal, split
 from manifest_auth.runtime.settings import PrivateTargets, Settings, SettingsError, load
 from tests.support.matrix import matrix
 from tests.support.rules import rule

@@ -10,28 +10,8 @@ from pathlib import Path
 
 from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.backup import backup_finding
-from manifest_auth.maintenance.doctor.environment import (
-    Finding,
-    address,
-    bad,
-    claim_findings,
-    compared,
-    licence_findings,
-    note,
-    ok,
-    passkey_findings,
-    plausible,
-    running_findings,
-)
-from manifest_auth.maintenance.doctor.storage import (
-    SECONDS,
-    file_writes,
-    integrity,
-    sealed_findings,
-    storage_findings,
-    store_writes,
-    unusable,
-)
+from manifest_auth.maintenance.doctor import environment, storage
+from manifest_auth.maintenance.doctor.environment import Finding, bad, note, ok
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FilesUnavailable, open_storage
 from manifest_auth.runtime.hashing import builds
@@ -51,20 +31,20 @@ def _no_progress(_what: str, _done: int) -> None:
 
 
 async def examine(
-    settings: Settings, show: Callable[[str, int], None] = _no_progress, sealed_s: float = SECONDS
+    settings: Settings, show: Callable[[str, int], None] = _no_progress, sealed_s: float = storage.SECONDS
 ) -> AsyncIterator[Finding]:
     """Yields the findings, one after the other. Leaves nothing behind. ``show``: gets the progress of long checks;
     ``sealed_s``: seconds for opening what is sealed."""
-    yield plausible(Clock().now_ms())
-    why = unusable(settings)
+    yield environment.plausible(Clock().now_ms())
+    why = storage.unusable(settings)
     if why:  # the checks of its contents would fail for this reason alone
         yield bad(f"data folder: {why}")
     else:
         for finding in _secret(settings):
             yield finding
-        for finding in running_findings(settings):
+        for finding in environment.running_findings(settings):
             yield finding
-    for finding in await address(settings):
+    for finding in await environment.address(settings):
         yield finding
     if settings.rate_limits == "off":
         yield bad("throttle: MANIFEST_RATE_LIMITS is off; unset it")
@@ -72,7 +52,7 @@ async def examine(
     yield await _mail(settings)
     if not why:
         yield await _files(settings)
-        for finding in storage_findings(settings):
+        for finding in storage.storage_findings(settings):
             yield finding
     elif not settings.on_postgres:
         return
@@ -165,7 +145,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
 
         found = await postgres_findings(settings)
     else:
-        found = await integrity(settings)
+        found = await storage.integrity(settings)
     for finding in found:
         yield finding
     yield Finding({"current": "ok", "refused": "bad"}.get(upgraded.word, "note"), upgraded.told)
@@ -178,21 +158,21 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
             for finding in await rights_and_space(settings):
                 yield finding
         results = [
-            *await store_writes(store),
-            *await file_writes(settings, store),
-            *await compared(store, Clock().now_ms()),
+            *await storage.store_writes(store),
+            *await storage.file_writes(settings, store),
+            *await environment.compared(store, Clock().now_ms()),
             Finding(*await backup_finding(store)),
-            *await licence_findings(settings, store),
+            *await environment.licence_findings(settings, store),
         ]
-        results += await claim_findings(settings, store)
-        results += await passkey_findings(settings, store)
+        results += await environment.claim_findings(settings, store)
+        results += await environment.passkey_findings(settings, store)
         used = await store.read(tokens.access_algorithm)
         if used and (ignored := signing_keys.ignored_algorithm(settings, used)):
             results.append(bad(f"signing keys: {ignored}"))
         for finding in results:
             yield finding
         sealer = Sealer(secret_keys(settings), Random())
-        for finding in await sealed_findings(store, sealer, show, sealed_s):
+        for finding in await storage.sealed_findings(store, sealer, show, sealed_s):
             yield finding
     except SettingsError as error:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():

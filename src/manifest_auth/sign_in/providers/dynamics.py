@@ -14,8 +14,9 @@ from msgspec import Meta
 
 from manifest_auth import providers
 from manifest_auth.errors import Reason, SsoFailed, ValidationError
+from manifest_auth.protocols import microsoft_diagnosis as diagnose
 from manifest_auth.protocols import oidc
-from manifest_auth.protocols.microsoft import Cloud, MicrosoftRefused, NoMember, diagnose
+from manifest_auth.protocols.microsoft import Cloud, MicrosoftRefused, NoMember
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import GroupClaim, Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow

@@ -22,6 +22,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.protocols import microsoft
+from manifest_auth.protocols import microsoft_diagnosis as diagnose
 from manifest_auth.protocols.microsoft import (
     GUID,
     Accepted,
@@ -30,7 +31,6 @@ from manifest_auth.protocols.microsoft import (
     MicrosoftRefused,
     Profile,
     Throttled,
-    diagnose,
 )
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import GroupClaim, Provider

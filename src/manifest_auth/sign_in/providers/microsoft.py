@@ -12,7 +12,8 @@ from msgspec import Meta
 
 from manifest_auth import providers
 from manifest_auth.errors import Reason, SsoFailed, ValidationError
-from manifest_auth.protocols.microsoft import GUID, Cloud, Clouds, Profile, diagnose
+from manifest_auth.protocols import microsoft_diagnosis as diagnose
+from manifest_auth.protocols.microsoft import GUID, Cloud, Clouds, Profile
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Directory, KindSettings, Provider
 from manifest_auth.services import RequestContext, Services

@@ -19,8 +19,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
-from manifest_auth.runtime.outgoing.client import NotPublic, Reply, Resolver, Unreachable
-from manifest_auth.runtime.outgoing.ssrf_guard import Target
+from manifest_auth.runtime.outgoing import NotPublic, Reply, Resolver, Target, Unreachable
 
 MAX_BODY = 1024 * 1024
 MOST_IDLE = 32

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from manifest_auth.protocols import oidc
-from manifest_auth.protocols.microsoft.client import ON_BEHALF_OF, Cloud
+from manifest_auth.protocols.microsoft import ON_BEHALF_OF, Cloud
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.protocols.oidc.messages import object_of
 from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable

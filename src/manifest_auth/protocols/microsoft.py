@@ -1,6 +1,7 @@
-"""Entra ID access tokens, whose claims are checked before anything else, and calls to Microsoft.
+"""Microsoft: Entra ID access tokens, Graph, Dataverse, and the national clouds.
 
-Calls: keys of a directory, Graph ``/me``, on-behalf-of tokens, Dataverse ``WhoAmI``.
+Checks the claims of tokens, and calls Microsoft's APIs. Knows neither clients nor the store, stores no token, and never
+identifies a user by an e-mail address.
 """
 
 from __future__ import annotations
