@@ -30,7 +30,7 @@ from bench.readings import Broken, say
 from bench.work_rows import Client, Size
 from manifest_auth.app import Application, build_services
 from manifest_auth.runtime import settings
-from manifest_auth.store import After, cross_tenant, listing
+from manifest_auth.store import cross_tenant, listing
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
 from tests.support.application import PASSWORD
@@ -63,7 +63,7 @@ def _after(of: str, sort: str, value: Callable[[Client, int], Any]) -> Variables
     def variables(client: Client, dice: random.Random) -> dict[str, Any]:
         number = dice.randrange(getattr(client.size, of))
         first = {"users": client.user, "templates": client.template, "jobs": client.job}[of]
-        return {"after": listing.write_cursor(of, sort, After(value(client, number), first + number))}
+        return {"after": listing.write_cursor(of, sort, value(client, number), first + number)}
 
     return variables
 

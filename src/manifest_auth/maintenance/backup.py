@@ -68,7 +68,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def contents(self) -> Contents:
-        return Contents(Schema(self.schema, self.readable_by), self.rows, self.chains)
+        return Schema(self.schema, self.readable_by), self.rows, self.chains
 
 
 class Hashed:
@@ -259,8 +259,8 @@ def _write(
     began: int,
     with_secret_key: bool,
 ) -> Manifest:
-    found = sqlite_copy.contents(copy)
-    found.schema.check()
+    schema, counts, chains = sqlite_copy.contents(copy)
+    schema.check()
     members: dict[str, Member] = {}
     lost: list[str] = []
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -279,10 +279,10 @@ def _write(
             format=FORMAT,
             release=__version__,
             made_at=began,
-            schema=found.schema.number,
-            readable_by=found.schema.readable_by,
-            rows=found.rows,
-            chains=found.chains,
+            schema=schema.number,
+            readable_by=schema.readable_by,
+            rows=counts,
+            chains=chains,
             files="here" if place is not None else settings.files,
             lost=lost,
             members=members,

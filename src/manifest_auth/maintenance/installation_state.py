@@ -13,7 +13,6 @@ from manifest_auth import audit
 from manifest_auth.accounts import mail_queue
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.audit import Act, Event
-from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.licence import Overview
 from manifest_auth.maintenance import last_backup
@@ -34,14 +33,8 @@ if TYPE_CHECKING:
 # They are: whether system admins need a second factor, and the networks of the admin routes.
 
 
-_NAMES = ("secondFactorRequired", "adminAddresses")  # of the members, in the audit trail
-
-
-class InstallationSettings(NamedTuple):
-    """``admin_addresses``: networks that may call the admin routes, comma separated; empty: all."""
-
-    second_factor_required: bool
-    admin_addresses: str
+#: What can be changed: the name in the audit trail, and the member of :class:`InstallationData`.
+_NAMES = {"secondFactorRequired": "second_factor_required", "adminAddresses": "admin_addresses"}
 
 
 #: The settings of the environment, by the member of :class:`InstallationData`.
@@ -53,7 +46,8 @@ ENVIRONMENT = {
 
 
 class InstallationData(Wire, frozen=True):
-    """``adminAddresses``: set by system admins. ``environmentAdminAddresses``, which applies as well,
+    """``adminAddresses``: networks that may call the admin routes, comma separated, set by system admins; empty: all.
+    ``environmentAdminAddresses``, which applies as well,
     ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment."""
 
     second_factor_required: bool
@@ -63,12 +57,12 @@ class InstallationData(Wire, frozen=True):
     client_deletion_audit: str
 
     @classmethod
-    def with_environment(cls, settled: InstallationSettings, settings: Settings) -> InstallationData:
-        return cls(*settled, **{name: getattr(settings, setting) for name, setting in ENVIRONMENT.items()})
+    def with_environment(cls, required: bool, addresses: str, settings: Settings) -> InstallationData:
+        return cls(required, addresses, **{name: getattr(settings, setting) for name, setting in ENVIRONMENT.items()})
 
 
-def read_settings(unit: SystemUnit) -> InstallationSettings:
-    return InstallationSettings(second_factor.is_required(unit), management.addresses(unit))
+def read_settings(unit: SystemUnit, settings: Settings) -> InstallationData:
+    return InstallationData.with_environment(second_factor.is_required(unit), management.addresses(unit), settings)
 
 
 def stored_form(addresses: str) -> str:
@@ -80,13 +74,14 @@ def stored_form(addresses: str) -> str:
 
 
 def change_settings(
-    unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None
-) -> InstallationSettings:
+    unit: SystemUnit, ctx: RequestContext, required: bool | None, addresses: str | None
+) -> InstallationData:
     """Changes the settings; None leaves a value. Raises InvalidToken, ReauthenticationRequired, and Conflict for a
     change that would lock out the acting admin."""
     step_up.check(ctx, Act.INSTALLATION)
     management.lock_active_admins(unit, ctx)
-    before = read_settings(unit)
+    settings = ctx.services.settings
+    before = read_settings(unit, settings)
     if required is not None and required != before.second_factor_required:
         if required and not second_factor.has_one(unit, ctx.admin.admin_id):
             raise Conflict("Enrol a second factor yourself first")
@@ -95,8 +90,8 @@ def change_settings(
         if addresses and not is_listed(ctx.address, networks_of(addresses)):
             raise Conflict(f"Your own address ({ctx.address}) is not in these networks: you would be locked out")
         management.set_addresses(unit, addresses)
-    after = read_settings(unit)
-    pairs = zip(_NAMES, before, after, strict=True)
+    after = read_settings(unit, settings)
+    pairs = [(name, getattr(before, member), getattr(after, member)) for name, member in _NAMES.items()]
     if changes := {name: {"before": was, "after": now} for name, was, now in pairs if was != now}:
         audit.record_installation(unit, ctx, Event.INSTALLATION_CHANGED, "", **changes)
     return after

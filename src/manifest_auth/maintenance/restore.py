@@ -91,7 +91,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
     with source.open("rb") as raw:
         archive = Archive(raw, progress)
         manifest = archive.manifest
-        manifest.contents.schema.check("the backup's schema")
+        manifest.contents[0].check("the backup's schema")
         with _unpacking(paths):
             _unpack(archive, paths, progress)
             ended = sqlite_copy.end_sessions(paths.unpacked_store) if end_sessions else None

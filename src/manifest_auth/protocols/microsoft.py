@@ -341,13 +341,6 @@ class Profile(NamedTuple):
     is_disabled: bool = False
 
 
-class Organization(NamedTuple):
-    """Dataverse's answer to ``WhoAmI``."""
-
-    user_id: str
-    organization_id: str
-
-
 class Microsoft:
     """Every method raises Refused, Unreachable and Throttled; ``deadline`` names the client."""
 
@@ -416,8 +409,8 @@ class Microsoft:
             raise MicrosoftRefused("on behalf of: no access token")
         return found
 
-    async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: Deadline) -> Organization:
-        """The user of a token in a Dataverse environment. Raises NoMember too."""
+    async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: Deadline) -> tuple[str, str]:
+        """The ids of the user of a token in a Dataverse environment, and of its organization. Raises NoMember too."""
         address = f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI"
         reply = await self._ask(address, token, deadline, "dataverse")
         if reply.status == 403:
@@ -428,7 +421,8 @@ class Microsoft:
         ]
         if not all(GUID.match(value) for value in found):
             raise MicrosoftRefused("Dataverse names no user")
-        return Organization(*found)
+        user_id, organization_id = found
+        return user_id, organization_id
 
     async def _ask(self, address: str, token: str, deadline: Deadline, call: Any) -> Reply:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}

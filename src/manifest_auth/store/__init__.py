@@ -8,7 +8,6 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import installation_values
 from manifest_auth.store.listing import (
-    After,
     Filters,
     Listing,
     LookUps,

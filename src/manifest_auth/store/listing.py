@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
 from sqlalchemy import (
@@ -50,13 +50,6 @@ from manifest_auth.text.canonical import like, parse_time
 _VERSION = 1
 _LONGEST = 4096
 _MOST = 2**63
-
-
-class After(NamedTuple):
-    """The start of a page: after the row with this sort value and id."""
-
-    value: Any
-    id: Any
 
 
 def write_cursor(of: str, order: str, *place: Any) -> str:
@@ -130,15 +123,16 @@ class Listing(Generic[R]):
         first: int,
         sort: str,
         descending: bool = False,
-        after: After | None = None,
+        after: tuple[Any, Any] | None = None,
         filters: frozenset[str] = frozenset(),
         **values: Any,
     ) -> list[R]:
-        """At most ``first`` rows, in the order of ``sort`` and then of ids, that come after ``after``.
+        """At most ``first`` rows, in the order of ``sort`` and then of ids, that come after the row with the
+        sort value and id ``after``.
 
         ``sort``, ``filters``: names that the list was made with; ``values``: parameters of the conditions.
         """
-        where = {} if after is None else {"after_value": after.value, "after_id": after.id}
+        where = {} if after is None else dict(zip(("after_value", "after_id"), after, strict=True))
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
         return self._tenant_unit(unit).all(statement, limit=first, **where, **values)
 
@@ -167,16 +161,17 @@ class Listing(Generic[R]):
         is_time = isinstance(value, str) and _kind(sort) is int
         return write_cursor(self.name, order, parse_time(value, sort.name) if is_time else value, last.id)
 
-    def after(self, cursor: str, order: str) -> After | None:
-        """The start of a page; None for an empty text. Where the list is ordered by a numeric id, a plain number is
-        accepted too. Raises ValidationError for a cursor of another list or order."""
+    def after(self, cursor: str, order: str) -> tuple[Any, Any] | None:
+        """The sort value and id of the row before a page; None for an empty text. Where the list is ordered by a
+        numeric id, a plain number is accepted too. Raises ValidationError for a cursor of another list or order."""
         if not cursor:
             return None
         sort = self.sorts[order.removesuffix("_DESC")]
         if sort is self._key and _kind(sort) is int and cursor.isascii() and cursor.isdecimal() and len(cursor) < 20:
             number = min(int(cursor), 2**63 - 1)
-            return After(number, number)
-        return After._make(read_cursor(cursor, self.name, order, _kind(sort), _kind(self._key)))
+            return number, number
+        value, number = read_cursor(cursor, self.name, order, _kind(sort), _kind(self._key))
+        return value, number
 
     def total(self, unit: TenantUnit | SystemUnit, filters: Filters) -> int:
         """The number of rows on all pages; reads all of them."""

@@ -28,12 +28,8 @@ class FileRow(NamedTuple):
     is_used: bool  # otherwise it is not recorded in a job, and dropped after a day
 
 
-class Contents(NamedTuple):
-    """``rows``: number of rows by table; ``chains``: tips of the audit chains, by client id."""
-
-    schema: Schema
-    rows: dict[str, int]
-    chains: dict[str, Head]
+#: Schema, number of rows by table, and tips of the audit chains by client id.
+Contents = tuple[Schema, dict[str, int], dict[str, Head]]
 
 
 def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
@@ -79,7 +75,7 @@ def contents(store: Path) -> Contents:
         tables = [name for (name,) in found.execute(names)]
         rows = {name: found.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608 - of the store itself
         heads = found.execute("SELECT tenant_id, sequence, hash FROM audit_heads ORDER BY tenant_id")
-        return Contents(schema, rows, {str(tenant): Head(number, text) for tenant, number, text in heads})
+        return schema, rows, {str(tenant): Head(number, text) for tenant, number, text in heads}
 
 
 def files(store: Path) -> list[FileRow]:

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, Forbidden, ValidationError, existing
-from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants import origin_index
 from manifest_auth.tenants.effective_settings import check
@@ -133,7 +133,7 @@ def find_only(unit: SystemUnit) -> Tenant | None:
 
 def list_page(unit: SystemUnit, after: int, limit: int) -> list[Tenant]:
     """At most ``limit`` clients after the id ``after``."""
-    return LISTING.page(unit, first=limit, sort="ID", after=After(after, after))
+    return LISTING.page(unit, first=limit, sort="ID", after=(after, after))
 
 
 def check_identifier(identifier: str) -> None:

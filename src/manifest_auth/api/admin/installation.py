@@ -87,17 +87,15 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
 
 
 async def _read_settings(ctx: RequestContext, call: Call[None]) -> InstallationData:
-    return InstallationData.with_environment(
-        await ctx.services.store.read(installation_state.read_settings), ctx.services.settings
-    )
+    settings = ctx.services.settings
+    return await ctx.services.store.read(lambda unit: installation_state.read_settings(unit, settings))
 
 
 async def _change(ctx: RequestContext, call: Call[InstallationBody]) -> InstallationData:
     required, networks = _asked(ctx, call.body)
-    settled = await ctx.services.store.write(
+    return await ctx.services.store.write(
         lambda unit: installation_state.change_settings(unit, ctx, required, networks)
     )
-    return InstallationData.with_environment(settled, ctx.services.settings)
 
 
 def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, str | None]:

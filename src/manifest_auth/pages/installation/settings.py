@@ -13,7 +13,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.licence import LicenceData, State
 from manifest_auth.maintenance import installation_state, licence_watch, signing_keys
-from manifest_auth.maintenance.installation_state import InstallationData, InstallationSettings
+from manifest_auth.maintenance.installation_state import InstallationData
 from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address, one_of
@@ -37,24 +37,19 @@ class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def _show_settings(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    settled = await ctx.services.store.read(installation_state.read_settings)
+    settings = ctx.services.settings
+    settled = await ctx.services.store.read(lambda unit: installation_state.read_settings(unit, settings))
     return _settings_view(ctx, settled)
 
 
 async def _again_settings(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
-    form = call.fields
-    return _settings_view(ctx, InstallationSettings(bool(form.second_factor_required), form.admin_addresses))
+    form, settings = call.fields, ctx.services.settings
+    required = bool(form.second_factor_required)
+    return _settings_view(ctx, InstallationData.with_environment(required, form.admin_addresses, settings))
 
 
-def _settings_view(ctx: RequestContext, settled: InstallationSettings) -> View:
-    settings = ctx.services.settings
-    return View(
-        SimpleNamespace(
-            settings=InstallationData.with_environment(settled, settings),
-            own_address=ctx.address,
-            public_url=settings.public_url,
-        )
-    )
+def _settings_view(ctx: RequestContext, settled: InstallationData) -> View:
+    return View(SimpleNamespace(settings=settled, own_address=ctx.address, public_url=ctx.services.settings.public_url))
 
 
 async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:

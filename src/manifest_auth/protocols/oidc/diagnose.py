@@ -47,11 +47,8 @@ class Finding(NamedTuple):
     about: Literal["settings", "rules"] = "settings"
 
 
-class CallbackState(NamedTuple):
-    """``why``: the reason of an unknown state."""
-
-    state: Literal["registered", "not registered", "unknown"]
-    why: str = ""
+#: Of a callback address, with the reason where it is unknown.
+CallbackState = tuple[Literal["registered", "not registered", "unknown"], str]
 
 
 async def callback_state(
@@ -71,15 +68,15 @@ async def callback_state(
             messages.request_address(found, registration, asked), deadline=deadline
         )
     except Unreachable as error:
-        return CallbackState("unknown", str(error))
+        return "unknown", str(error)
     location = reply.headers.get("location", "")
     if 300 <= reply.status < 400:
         if location.partition("?")[0].partition("#")[0] == redirect_uri:
-            return CallbackState("registered")
-        return CallbackState("unknown", "the provider sends the browser elsewhere first")
+            return "registered", ""
+        return "unknown", "the provider sends the browser elsewhere first"
     if 400 <= reply.status < 500 and reply.status not in _TELLS_NOTHING:
-        return CallbackState("not registered")
-    return CallbackState("unknown", f"the provider answers with status {reply.status}")
+        return "not registered", ""
+    return "unknown", f"the provider answers with status {reply.status}"
 
 
 async def client_finding(

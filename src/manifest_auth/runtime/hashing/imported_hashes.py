@@ -11,15 +11,14 @@ already was let in with more, and is still computed.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
 from collections.abc import Callable
 from re import Match
-from typing import Final, NamedTuple
+from typing import Final
 
-_B64 = r"[A-Za-z0-9+/=]+"
+_B64, _OWN = r"[A-Za-z0-9+/=]+", r"[./A-Za-z0-9]+"  # of Django, of passlib
 # Of stored hashes.
 _MAX_BCRYPT, _MAX_ITERATIONS = 16, 10_000_000
 _MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
@@ -32,15 +31,16 @@ MOST_SCRYPT: Final = 2**20
 Check = Callable[[bytes], bool]
 
 
-class _Hash(NamedTuple):
-    """``too_costly``: what is wrong with its cost, where it is imported; empty for nothing."""
-
-    check: Check
-    too_costly: str
+#: The check, and what is wrong with the hash's cost where it is imported; empty for nothing.
+_Hash = tuple[Check, str]
+_Decode = Callable[[str], bytes]
 
 
-def _scrypt(salt: bytes, want: bytes, n: int, r: int, p: int) -> _Hash:
+def _scrypt(found: Match[str], salt: bytes, want: bytes) -> _Hash:
     _check_length(want)
+    cost = found.groupdict()
+    n = int(cost["n"]) if "n" in cost else 1 << min(int(cost["ln"]), 31)
+    r, p = int(cost["r"]), int(cost["p"])
     if not (n > 1 and n & (n - 1) == 0 and r >= 1 and 128 * n * r <= _MAX_SCRYPT_MEMORY and 1 <= p <= 16):
         raise ValueError("scrypt cost out of bounds")
     memory, length = _MAX_SCRYPT_MEMORY + (1 << 20), len(want)
@@ -49,18 +49,19 @@ def _scrypt(salt: bytes, want: bytes, n: int, r: int, p: int) -> _Hash:
         made = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory, dklen=length)
         return hmac.compare_digest(made, want)
 
-    return _Hash(check, f"scrypt: N x r x p is at most {MOST_SCRYPT:,}" if n * r * p > MOST_SCRYPT else "")
+    return check, (f"scrypt: N x r x p is at most {MOST_SCRYPT:,}" if n * r * p > MOST_SCRYPT else "")
 
 
-def _pbkdf2(name: str, salt: bytes, want: bytes, iterations: int) -> _Hash:
+def _pbkdf2(found: Match[str], salt: bytes, want: bytes) -> _Hash:
     _check_length(want)
+    name, iterations = found["name"], int(found["n"])
     if not 1 <= iterations <= _MAX_ITERATIONS:
         raise ValueError("PBKDF2 cost out of bounds")
 
     def check(password: bytes) -> bool:
         return hmac.compare_digest(hashlib.pbkdf2_hmac(name, password, salt, iterations, len(want)), want)
 
-    return _Hash(check, f"PBKDF2: at most {MOST_PBKDF2:,} iterations" if iterations > MOST_PBKDF2 else "")
+    return check, (f"PBKDF2: at most {MOST_PBKDF2:,} iterations" if iterations > MOST_PBKDF2 else "")
 
 
 def _check_length(want: bytes) -> None:
@@ -81,76 +82,41 @@ def _bcrypt(found: Match[str]) -> _Hash:
     stored = b"$2b$" + found[0].encode()[4:]
     # bcrypt reads 72 bytes; the systems that made these hashes cut there too. New hashes are Argon2id, which does not.
     too_costly = f"bcrypt: the cost is at most {MOST_BCRYPT}" if cost > MOST_BCRYPT else ""
-    return _Hash(lambda password: bcrypt.checkpw(password[:72], stored), too_costly)
+    return lambda password: bcrypt.checkpw(password[:72], stored), too_costly
 
 
-def _django_pbkdf2(found: Match[str]) -> _Hash:
-    return _pbkdf2(found["name"], found["salt"].encode(), base64.b64decode(found["hash"]), int(found["n"]))
-
-
-def _werkzeug_pbkdf2(found: Match[str]) -> _Hash:
-    return _pbkdf2(found["name"], found["salt"].encode(), bytes.fromhex(found["hash"]), int(found["n"]))
-
-
-def _passlib_pbkdf2(found: Match[str]) -> _Hash:
-    return _pbkdf2(found["name"], _passlib_base64(found["salt"]), _passlib_base64(found["hash"]), int(found["n"]))
-
-
-def _costs(found: Match[str]) -> tuple[int, int, int]:
-    return int(found["n"]), int(found["r"]), int(found["p"])
-
-
-def _django_scrypt(found: Match[str]) -> _Hash:
-    return _scrypt(found["salt"].encode(), base64.b64decode(found["hash"]), *_costs(found))
-
-
-def _werkzeug_scrypt(found: Match[str]) -> _Hash:
-    return _scrypt(found["salt"].encode(), bytes.fromhex(found["hash"]), *_costs(found))
-
-
-def _passlib_scrypt(found: Match[str]) -> _Hash:
-    n = 1 << min(int(found["ln"]), 31)
-    return _scrypt(_passlib_base64(found["salt"]), _passlib_base64(found["hash"]), n, int(found["r"]), int(found["p"]))
-
-
-_FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str]], _Hash]], ...] = (
-    (re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}"), _bcrypt),
-    (re.compile(rf"pbkdf2_(?P<name>sha256|sha1)\$(?P<n>\d{{1,8}})\$(?P<salt>[^$]+)\$(?P<hash>{_B64})"), _django_pbkdf2),
+_BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
+#: How these write salt and hash.
+_DJANGO, _WERKZEUG = (str.encode, base64.b64decode), (str.encode, bytes.fromhex)
+_PASSLIB = (_passlib_base64, _passlib_base64)
+_FORMATS: tuple[tuple[Callable[[Match[str], bytes, bytes], _Hash], tuple[_Decode, _Decode], str], ...] = (
+    (_pbkdf2, _DJANGO, rf"pbkdf2_(?P<name>sha256|sha1)\$(?P<n>\d{{1,8}})\$(?P<salt>[^$]+)\$(?P<hash>{_B64})"),
+    (_pbkdf2, _PASSLIB, rf"\$pbkdf2-(?P<name>sha256|sha512)\$(?P<n>\d{{1,8}})\$(?P<salt>{_OWN})\$(?P<hash>{_OWN})"),
+    (_pbkdf2, _WERKZEUG, r"pbkdf2:(?P<name>sha256|sha512):(?P<n>\d{1,8})\$(?P<salt>[^$]+)\$(?P<hash>(?:[0-9a-f]{2})+)"),
     (
-        re.compile(
-            r"\$pbkdf2-(?P<name>sha256|sha512)\$(?P<n>\d{1,8})\$(?P<salt>[./A-Za-z0-9]+)\$(?P<hash>[./A-Za-z0-9]+)"
-        ),
-        _passlib_pbkdf2,
+        _scrypt,
+        _DJANGO,
+        rf"scrypt\$(?P<salt>[^$]+)\$(?P<n>\d{{1,8}})\$(?P<r>\d{{1,3}})\$(?P<p>\d{{1,3}})\$(?P<hash>{_B64})",
     ),
+    (_scrypt, _WERKZEUG, r"scrypt:(?P<n>\d{1,8}):(?P<r>\d{1,3}):(?P<p>\d{1,3})\$(?P<salt>[^$]+)\$(?P<hash>[0-9a-f]+)"),
     (
-        re.compile(r"pbkdf2:(?P<name>sha256|sha512):(?P<n>\d{1,8})\$(?P<salt>[^$]+)\$(?P<hash>(?:[0-9a-f]{2})+)"),
-        _werkzeug_pbkdf2,
-    ),
-    (
-        re.compile(rf"scrypt\$(?P<salt>[^$]+)\$(?P<n>\d{{1,8}})\$(?P<r>\d{{1,3}})\$(?P<p>\d{{1,3}})\$(?P<hash>{_B64})"),
-        _django_scrypt,
-    ),
-    (
-        re.compile(r"scrypt:(?P<n>\d{1,8}):(?P<r>\d{1,3}):(?P<p>\d{1,3})\$(?P<salt>[^$]+)\$(?P<hash>[0-9a-f]+)"),
-        _werkzeug_scrypt,
-    ),
-    (
-        re.compile(
-            r"\$scrypt\$ln=(?P<ln>\d{1,2}),r=(?P<r>\d{1,3}),p=(?P<p>\d{1,3})\$(?P<salt>[+/.A-Za-z0-9]+)\$(?P<hash>[+/.A-Za-z0-9]+)"
-        ),
-        _passlib_scrypt,
+        _scrypt,
+        _PASSLIB,
+        r"\$scrypt\$ln=(?P<ln>\d{1,2}),r=(?P<r>\d{1,3}),p=(?P<p>\d{1,3})"
+        r"\$(?P<salt>[+/.A-Za-z0-9]+)\$(?P<hash>[+/.A-Za-z0-9]+)",
     ),
 )
 
 
 def _read(stored: str) -> _Hash | None:
-    for pattern, read in _FORMATS:
-        found = pattern.fullmatch(stored)
-        if found:
-            try:
-                return read(found)
-            except (ValueError, binascii.Error):
-                return None
+    try:
+        if found := _BCRYPT.fullmatch(stored):
+            return _bcrypt(found)
+        for read, (salt_of, hash_of), pattern in _FORMATS:
+            if found := re.fullmatch(pattern, stored):
+                return read(found, salt_of(found["salt"]), hash_of(found["hash"]))
+    except ValueError:  # also of base64
+        pass
     return None
 
 
@@ -162,13 +128,13 @@ def is_known(stored: str) -> bool:
 def why_refused(stored: str) -> str | None:
     """What is wrong with the cost of a hash that is imported, empty for nothing; None for no hash in these formats."""
     found = _read(stored)
-    return None if found is None else found.too_costly
+    return None if found is None else found[1]
 
 
 def verify(stored: str, password: bytes) -> bool:
     """Whether the password fits the hash. False also for an invalid hash or a cost out of bounds."""
     found = _read(stored)
     try:
-        return found is not None and found.check(password)
+        return found is not None and found[0](password)
     except (ValueError, MemoryError):
         return False

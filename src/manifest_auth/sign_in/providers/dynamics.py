@@ -152,14 +152,16 @@ async def _ask(
             if redeemed.claims.get("tid") != settings.directory:
                 raise SsoFailed(reason=OTHER_DIRECTORY.with_("of another directory"))
             person = microsoft.person_of(redeemed.claims, settings)
-            found = await services.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
+            user_id, organization_id = await services.microsoft.who_am_i(
+                redeemed.access_token, settings.organization, cloud, deadline
+            )
         except SsoFailed as error:
             raise await provider_flow.refuse(ctx, provider, error.why, oidc.SETUP_ERROR) from error
         except MicrosoftRefused as error:
             why, sentence = (_NOT_A_USER, _NO_MEMBER) if isinstance(error, NoMember) else (_DATAVERSE, oidc.SETUP_ERROR)
             raise await provider_flow.refuse(ctx, provider, why.also(str(error)), sentence) from error
     stored = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
-    alias = f"{providers.ALIAS}{found.organization_id}:{found.user_id}"  # the Dataverse user, the same person
+    alias = f"{providers.ALIAS}{organization_id}:{user_id}"  # the Dataverse user, the same person
     return person._replace(aliases=(alias,)), stored
 
 

@@ -363,15 +363,15 @@ KIND = _Oidc()
 def _callback_state(
     addresses: oidc.CallbackAddresses, callback: oidc.Callback, found: oidc.CallbackState
 ) -> CallbackState:
-    address = callback.redirect_uri
+    address, (state, why) = callback.redirect_uri, found
     which = "shared" if address == addresses.shared else "own"
-    line = CallbackState(address, f"{which}, {found.state}" + (f": {found.why}" if found.why else ""))
-    if found.state == "registered":
+    line = CallbackState(address, f"{which}, {state}" + (f": {why}" if why else ""))
+    if state == "registered":
         return line
     announces = "the provider announces no iss, so it no longer has the shared address; "
     if addresses.shared is not None and which == "own":
         return line._replace(act=f"{announces}register {address}")
-    return line._replace(act=f"register {address}") if found.state == "not registered" else line
+    return line._replace(act=f"register {address}") if state == "not registered" else line
 
 
 async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned: CallbackParams) -> Person:
