@@ -79,39 +79,28 @@ async def test_a_directory_that_is_not_there(setup: MicrosoftSetup, kind: str) -
     assert "another cloud" in texts[0]
 
 
+OF_ANOTHER_CLOUD = {"issuer": "https://login.microsoftonline.us/x/v2.0"}
+
+
 @matrix(
-    ("answer", "sentence"),
+    ("asked", "answer", "sentence"),
     [
-        (Answer(503), "answers with status 503"),
-        (Answer(404, {}, b"<h1>Not found</h1>"), "answers with status 404"),
-        (
-            Answer.json({"issuer": "https://login.microsoftonline.us/x/v2.0"}),
-            "The directory names itself https://login.",
-        ),
-        (Answer.json([]), "The directory names itself None"),
-        (Answer(302, {"Location": "https://evil.example/"}), "cannot be reached: "),
-        (Answer(raw=b""), "cannot be reached: "),
+        ("discovery", Answer(503), "answers with status 503"),
+        ("discovery", Answer(404, {}, b"<h1>Not found</h1>"), "answers with status 404"),
+        ("discovery", Answer.json(OF_ANOTHER_CLOUD), "The directory names itself https://login."),
+        ("discovery", Answer.json([]), "The directory names itself None"),
+        ("discovery", Answer(302, {"Location": "https://evil.example/"}), "cannot be reached: "),
+        ("discovery", Answer(raw=b""), "cannot be reached: "),
+        ("keys", Answer(500), "keys cannot be read: "),
+        ("keys", Answer.json({"keys": []}), "None of the published keys"),
+        ("keys", Answer(200, {}, b"x"), "keys cannot be read: "),
     ],
 )
 async def test_a_login_service_that_does_not_answer_as_it_must(
-    setup: MicrosoftSetup, answer: Answer, sentence: str
+    setup: MicrosoftSetup, asked: str, answer: Answer, sentence: str
 ) -> None:
     provider = await setup.entra()
-    setup.microsoft.answers["discovery"] = answer
-    assert sentence in await bad(provider)
-
-
-@matrix(
-    ("answer", "sentence"),
-    [
-        (Answer(500), "keys cannot be read: "),
-        (Answer.json({"keys": []}), "None of the published keys"),
-        (Answer(200, {}, b"x"), "keys cannot be read: "),
-    ],
-)
-async def test_keys_that_cannot_be_used(setup: MicrosoftSetup, answer: Answer, sentence: str) -> None:
-    provider = await setup.entra()
-    setup.microsoft.answers["keys"] = answer
+    setup.microsoft.answers[asked] = answer
     assert sentence in await bad(provider)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.application import PASSWORD, App
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.own_settings import SETTINGS, own_client
@@ -179,21 +179,22 @@ async def test_escaped_characters_and_pairs_of_surrogates_are_allowed(app: App) 
     check_success(await app.send("POST", SIGN_IN, content=content))
 
 
-@matrix("written", ["15", "15.0", "1.5e1", "15000E-3", "1500.00e-2"])
-async def test_an_integer_may_be_written_with_a_point_or_an_exponent(app: App, written: str) -> None:
+async def settled(app: App, written: str) -> Reply:
+    """What is answered to settings with a number as it is written."""
     own = await own_client(app)
     content = f'{{"password": {{"minLength": {written}}}}}'.encode()
     headers = {"Content-Type": "application/json"}
-    reply = await app.send("PATCH", SETTINGS, content=content, token=own.client_admin.token, headers=headers)
+    return await app.send("PATCH", SETTINGS, content=content, token=own.client_admin.token, headers=headers)
+
+
+@matrix("written", ["15", "15.0", "1.5e1", "15000E-3", "1500.00e-2"])
+async def test_an_integer_may_be_written_with_a_point_or_an_exponent(app: App, written: str) -> None:
+    reply = await settled(app, written)
     assert check_success(reply)["password"]["minLength"] == 15
     assert '"minLength":15,' in reply.text
 
 
 @matrix("written", ["15.5", "9007199254740993.0", "1e19", "-0.1"])
 async def test_a_number_that_is_no_integer_or_may_have_lost_digits_is_none(app: App, written: str) -> None:
-    own = await own_client(app)
-    content = f'{{"password": {{"minLength": {written}}}}}'.encode()
-    headers = {"Content-Type": "application/json"}
-    reply = await app.send("PATCH", SETTINGS, content=content, token=own.client_admin.token, headers=headers)
-    error = check_refusal(reply, 400, "VALIDATION_ERROR")
+    error = check_refusal(await settled(app, written), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == ["password.minLength"]
