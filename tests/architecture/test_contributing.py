@@ -81,7 +81,10 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
     ],
     "Add an audit event": [
         ("src/manifest_auth/audit/catalogue.py", r"^    SIGNED_IN = "),
-        ("src/manifest_auth/api/client/files.py", r"^    return await ctx\.store\.write\(\n(?: {8}.*\n)+    \)\n"),
+        (
+            "src/manifest_auth/api/client/files.py",
+            r"^    return await ctx\.store\.write\(\n        lambda unit: files\.add\((?:.*\n)(?: {8}.*\n)*    \)\n",
+        ),
         ("src/manifest_auth/api/client/files.py", r"^from manifest_auth\."),
         ("tests/audit/event_causes.py", r"^\n\nasync def providers\("),
     ],

@@ -38,7 +38,7 @@ from manifest_auth.store import StoreUnavailable
 from manifest_auth.text import fields
 from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
-from manifest_auth.work.files import PATH
+from manifest_auth.work.files import PATH, File
 
 #: Content of a file must never run, neither in the browser that opens it nor in a page that frames it.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -78,12 +78,7 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
         raise
     ctx.services.file_outages.worked("write")
     try:
-        by, quota = actor_of(ctx), ctx.services.settings.upload_quota
-        added = await ctx.store.write(
-            lambda unit: files.add(
-                unit, by, key=key, name=name, media_type=media_type, size=size, sha256=sha256, quota=quota
-            )
-        )
+        added = await _add(ctx, key, name, media_type, size, sha256)
     except Refusal:
         await _drop(ctx, key)
         await _release(ctx, key)
@@ -115,6 +110,15 @@ async def _reserve(ctx: RequestContext, head: Head, key: str) -> int:
 async def _release(ctx: RequestContext, key: str) -> None:
     with contextlib.suppress(StoreUnavailable):  # it expires
         await ctx.store.write(lambda unit: files.release(unit, key))
+
+
+async def _add(ctx: RequestContext, key: str, name: str, media_type: str, size: int, sha256: str) -> File:
+    by, quota = actor_of(ctx), ctx.services.settings.upload_quota
+    return await ctx.store.write(
+        lambda unit: files.add(
+            unit, by, key=key, name=name, media_type=media_type, size=size, sha256=sha256, quota=quota
+        )
+    )
 
 
 async def _drop(ctx: RequestContext, key: str) -> None:
