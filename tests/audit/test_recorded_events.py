@@ -83,7 +83,7 @@ async def test_the_first_keys_of_an_installation(app: App) -> None:
     }
 
 
-@matrix("event", [event for event in Event if event.about.of_installation], ids=str)
+@matrix("event", [event for event in Event if event.about.of_installation])
 async def test_an_event_of_the_installation_comes_into_no_clients_chain(app: App, event: Event) -> None:
     client, origin = await new_client(app), Origin(app.clock.now_ms(), "system", "", "a test")
     before = await trail(app, client)

@@ -62,7 +62,7 @@ def test_a_licence_that_no_server_would_accept_is_not_issued(
     assert more[0] in result.err
 
 
-@pytest.mark.parametrize("key", ["", "abc"])
+@matrix("key", ["", "abc"])
 def test_inspect_needs_a_public_key(tmp_path: Path, key: str) -> None:
     result = run(tmp_path, "license", "inspect", given="x", MANIFEST_LICENSE_PUBLIC_KEY=key)
     assert result.status == 2

@@ -114,7 +114,7 @@ async def test_a_pooler(direct: str, pooled: Pooled) -> None:
 
 
 @pytest.mark.endurance
-@pytest.mark.parametrize(("mode", "is_bad"), [("transaction", True), ("session", False)])
+@matrix(("mode", "is_bad"), [("transaction", True), ("session", False)])
 async def test_a_pooler_that_mixes_up_prepared_statements(direct: str, pooled: Pooled, mode: str, is_bad: bool) -> None:
     with pooled(max_prepared_statements="0", pool_mode=mode) as pooler:
         found = await doctor.pooler_findings(settings(pooler.address(database_of(direct))))

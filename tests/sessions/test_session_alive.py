@@ -26,7 +26,6 @@ from tests.support.matrix import matrix
         ({"deactivated_at": 2**60}, False),
         ({"suspended_at": 2**60}, False),
     ],
-    ids=repr,
 )
 async def test_one_that_says_no_is_enough(app: App, changed: dict[str, Any], alive: bool) -> None:
     session_id = claims_of((await keys_of(app)).token)["sid"]

@@ -109,11 +109,7 @@ async def test_a_caller_who_gives_up_as_the_turn_comes_hands_it_on(server: Serve
     assert got == [server.made[0]]
 
 
-@matrix(
-    "error",
-    [asyncio.CancelledError(), TimeoutError(), ConnectionResetError(), asyncpg.InterfaceError("busy")],
-    ids=repr,
-)
+@matrix("error", [asyncio.CancelledError(), TimeoutError(), ConnectionResetError(), asyncpg.InterfaceError("busy")])
 async def test_one_whose_answer_may_still_come_is_closed(server: Server, error: BaseException) -> None:
     connections = Connections(server.connect, 1)
     with pytest.raises(type(error)):
@@ -124,7 +120,7 @@ async def test_one_whose_answer_may_still_come_is_closed(server: Server, error: 
         assert raw is server.made[1]
 
 
-@pytest.mark.parametrize("error", [NotFound(), asyncpg.UniqueViolationError("twice")], ids=repr)
+@matrix("error", [NotFound(), asyncpg.UniqueViolationError("twice")])
 async def test_a_refusal_leaves_it_in_use(server: Server, error: Exception) -> None:
     connections = Connections(server.connect, 1)
     with pytest.raises(type(error)):
@@ -251,7 +247,7 @@ async def test_after_the_end_all_are_closed(server: Server) -> None:
     assert [raw.is_terminated for raw in server.made] == [True, True]
 
 
-@pytest.mark.parametrize("answers", [True, False])
+@matrix("answers", [True, False])
 async def test_a_login_that_takes_too_long_ends_no_connection_while_beats_are_answered(
     server: Server, answers: bool
 ) -> None:

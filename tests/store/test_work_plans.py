@@ -122,7 +122,7 @@ async def test_a_list_without_conditions_comes_in_the_order_of_an_index(planner:
     assert seen == 4 * len(listing.sorts)
 
 
-@pytest.mark.parametrize(("name", "condition", "index"), [
+@matrix(("name", "condition", "index"), [
     ("users", "inactive", "ix_users_deactivated"), ("templates", "archived", "ix_templates_archived")
 ])  # fmt: skip
 async def test_what_is_put_away_has_indexes_of_its_own(planner: Planner, name: str, condition: str, index: str) -> None:

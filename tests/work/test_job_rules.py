@@ -212,7 +212,6 @@ def test_exactly_one_value_and_a_unit_only_of_a_number(members: dict[str, Any]) 
         ("value", {"value": -math.inf}),
         ("value", {"value": math.nan}),
     ],
-    ids=repr,
 )
 def test_what_is_no_value(field: str, members: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refused:

@@ -86,7 +86,7 @@ async def test_nothing_changes_it(store: Store, pair: Pair, state: str, act: Cal
     assert await tenant.read(lambda unit: everything(unit, seen.version.id)) == before
 
 
-@pytest.mark.parametrize("state", ["published", "retired"])
+@matrix("state", ["published", "retired"])
 async def test_the_statements_reach_no_row_of_it(store: Store, pair: Pair, state: str) -> None:
     seen = await version_at(store, pair, state)
     tenant = store.of(pair[0])

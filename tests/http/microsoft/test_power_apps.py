@@ -80,7 +80,6 @@ async def test_a_v2_token_for_graph(setup: MicrosoftSetup) -> None:
         ("api", {"nbf": None, "iat": None}),
         ("api", {"exp": 1_800_004_500.75, "iat": 1_799_999_999.5}),
     ],
-    ids=str,
 )
 async def test_a_token_for_our_own_application_is_verified_by_its_directorys_keys(
     setup: MicrosoftSetup, kind: str, claims: dict[str, Any]
@@ -93,7 +92,7 @@ async def test_a_token_for_our_own_application_is_verified_by_its_directorys_key
     assert setup.microsoft.count("token") == 0
 
 
-@pytest.mark.parametrize("kind", ["api", "api-v1"])
+@matrix("kind", ["api", "api-v1"])
 async def test_a_key_that_signs_for_every_directory(setup: MicrosoftSetup, kind: str) -> None:
     """As most of Microsoft's do: its issuer is the template with ``{tenantid}`` in it."""
     await setup.entra_of_ours()

@@ -36,7 +36,7 @@ async def test_a_second_request_makes_no_call(setup: MicrosoftSetup) -> None:
 
 
 @rule("MICROSOFT-VERDICT")
-@pytest.mark.parametrize("kind", ["graph", "api"])
+@matrix("kind", ["graph", "api"])
 async def test_two_hundred_first_requests_at_once_make_one(setup: MicrosoftSetup, kind: str) -> None:
     setup.app.clock.advance(3601)  # nothing is remembered of the directory's keys either
     await setup.entra_of_ours(entra=ASK_GRAPH)
@@ -222,7 +222,7 @@ async def test_one_who_does_not_wait_for_the_answer_spoils_it_for_no_one(setup: 
     assert setup.microsoft.count("graph") == 1
 
 
-@pytest.mark.parametrize("kind", ["graph", "api"])
+@matrix("kind", ["graph", "api"])
 async def test_that_a_person_was_refused_is_not_remembered(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.entra_of_ours(createUsers=False, entra=ASK_GRAPH)
     token = setup.microsoft.mint(kind)

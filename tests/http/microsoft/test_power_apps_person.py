@@ -70,7 +70,7 @@ async def test_two_people_with_one_address_are_not_one(setup: MicrosoftSetup) ->
     assert len(await users_of(setup.app, provider.client)) == 1
 
 
-@pytest.mark.parametrize("kind", ["graph", "api"])
+@matrix("kind", ["graph", "api"])
 async def test_someone_without_a_mailbox(setup: MicrosoftSetup, kind: str) -> None:
     """Graph's ``mail`` is null; an address for people to read is in the token."""
     await setup.entra_of_ours()
@@ -101,7 +101,7 @@ async def test_graph_names_someone_else_than_the_token(setup: MicrosoftSetup) ->
     await setup.me(setup.microsoft.mint("graph"))
 
 
-@pytest.mark.parametrize("kind", ["graph", "api"])
+@matrix("kind", ["graph", "api"])
 async def test_an_account_that_graph_knows_to_be_disabled(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.entra_of_ours(entra=ON_BEHALF)
     refused = sign_ins(setup.app, "entra", "refused")
@@ -147,7 +147,6 @@ async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, 
         # A partner chooses the name of its own service.
         {"idp": "https://idp.partner.example/c0c0c0c0-1111-4111-8111-111111111111/"},
     ],
-    ids=str,
 )  # fmt: skip
 async def test_how_a_token_says_that_it_is_a_guests(setup: MicrosoftSetup, kind: str, claims: dict[str, Any]) -> None:
     await setup.entra_of_ours()
@@ -155,7 +154,7 @@ async def test_how_a_token_says_that_it_is_a_guests(setup: MicrosoftSetup, kind:
 
 
 @rule("MICROSOFT-USERS-ONLY")
-@pytest.mark.parametrize("kind", ["graph", "api"])
+@matrix("kind", ["graph", "api"])
 async def test_a_guest_of_whom_only_graph_says_so(setup: MicrosoftSetup, kind: str) -> None:
     """Both claims are optional: a guest's token need not have them."""
     provider = await setup.entra_of_ours(entra=ON_BEHALF)

@@ -144,7 +144,7 @@ async def test_another_directorys_person_with_someone_elses_address(setup: Micro
 
 
 @rule("MICROSOFT-AUDIENCE")
-@pytest.mark.parametrize("kind", ["id", "dataverse"])
+@matrix("kind", ["id", "dataverse"])
 async def test_tokens_for_something_else(setup: MicrosoftSetup, kind: str) -> None:
     await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind))

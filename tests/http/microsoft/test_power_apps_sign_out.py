@@ -75,7 +75,7 @@ async def test_a_token_that_this_process_never_saw(setup: MicrosoftSetup, kind: 
 
 
 @rule("REVOKE-BY-SESSION")
-@pytest.mark.parametrize("when", ["before", "after"])
+@matrix("when", ["before", "after"])
 async def test_under_every_text_of_it(setup: MicrosoftSetup, when: str) -> None:
     """Graph compares what the header says and not how it is written, so one token has several texts."""
     await setup.entra()

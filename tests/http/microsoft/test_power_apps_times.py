@@ -53,7 +53,7 @@ async def test_a_minute_is_overlooked_since_clocks_differ(setup: MicrosoftSetup,
     await setup.me(setup.microsoft.mint(kind, claims={"nbf": now(setup) + 60, "iat": now(setup) + 60}))
 
 
-@pytest.mark.parametrize("kind", ["api", "api-v1"])
+@matrix("kind", ["api", "api-v1"])
 async def test_expired_is_said_of_genuine_tokens_alone(setup: MicrosoftSetup, kind: str) -> None:
     await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind, lifetime=-1, key_of="fabrikam"))

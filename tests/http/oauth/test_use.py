@@ -81,7 +81,7 @@ async def test_it_ends(app: App, ours: Machine) -> None:
 
 
 @rule("SERVICE-TOKEN-SCOPE")
-@pytest.mark.parametrize("what", ["disable", "delete"])
+@matrix("what", ["disable", "delete"])
 async def test_a_disabled_account_is_refused_on_every_node(app: App, other_node: App, ours: Machine, what: str) -> None:
     token = await ours.token()
     for node in (app, other_node):

@@ -82,7 +82,7 @@ async def test_in_no_mix_up_does_the_attackers_provider_get_the_code(
 
 
 @rule("OIDC-MIX-UP")
-@pytest.mark.parametrize("sends_iss", [True, False])
+@matrix("sends_iss", [True, False])
 async def test_the_address_names_client_and_provider_and_is_the_only_one_that_counts(
     app: App, op: Op, sends_iss: bool
 ) -> None:
@@ -170,7 +170,7 @@ async def test_an_iss_that_was_not_announced_is_compared_all_the_same(app: App, 
 
 
 @rule("OIDC-MIX-UP")
-@pytest.mark.parametrize("announced_later", [True, False])
+@matrix("announced_later", [True, False])
 async def test_a_provider_that_changes_its_description_meanwhile_gains_nothing(
     app: App, op: Op, announced_later: bool
 ) -> None:
@@ -195,7 +195,7 @@ async def test_a_provider_that_changes_its_description_meanwhile_gains_nothing(
     assert redeemed.form["redirect_uri"] == began_at
 
 
-@pytest.mark.parametrize("sends_iss", [True, False])
+@matrix("sends_iss", [True, False])
 async def test_an_error_too_must_come_to_the_right_address(app: App, op: Op, sends_iss: bool) -> None:
     op.without_iss, op.error = not sends_iss, "access_denied"
     client = await new_client(app)

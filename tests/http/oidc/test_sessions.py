@@ -139,7 +139,7 @@ async def test_a_sign_in_is_written_down_with_method_and_provider_and_counted(ap
     assert sign_ins(app, "oidc", "ok") == before + 1
 
 
-@pytest.mark.parametrize("response", ["cookie", "code"])
+@matrix("response", ["cookie", "code"])
 async def test_a_sign_in_that_fails_is_written_down_and_counted(app: App, op: Op, response: str) -> None:
     client = await new_client(app)
     made = await add_oidc(app, op, client, createUsers=False)
@@ -160,7 +160,7 @@ async def test_a_sign_in_that_fails_is_written_down_and_counted(app: App, op: Op
     assert "the provider's own words" not in str(await trail(app, client))
 
 
-@pytest.mark.parametrize("response", ["cookie", "code"])
+@matrix("response", ["cookie", "code"])
 async def test_someone_who_is_deactivated_does_not_get_in_and_it_is_written_down(
     app: App, op: Op, client: str, response: str
 ) -> None:
@@ -176,7 +176,7 @@ async def test_someone_who_is_deactivated_does_not_get_in_and_it_is_written_down
     await signed_in(app, op, client)
 
 
-@pytest.mark.parametrize("response", ["cookie", "code"])
+@matrix("response", ["cookie", "code"])
 async def test_someone_of_a_suspended_client_does_not_get_in_and_it_is_written_down(
     app: App, op: Op, client: str, response: str
 ) -> None:
@@ -189,7 +189,7 @@ async def test_someone_of_a_suspended_client_does_not_get_in_and_it_is_written_d
     assert sign_ins(app, "oidc", "refused") == before + 1
 
 
-@pytest.mark.parametrize("act", ["switch-off", "delete"])
+@matrix("act", ["switch-off", "delete"])
 async def test_a_provider_that_is_switched_off_or_deleted_ends_what_it_began(
     app: App, op: Op, client: str, act: str
 ) -> None:

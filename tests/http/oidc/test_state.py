@@ -171,7 +171,7 @@ async def test_two_tabs_of_one_browser_do_not_disturb_each_other(app: App, op: O
 
 
 @rule("OIDC-STATE")
-@pytest.mark.parametrize("of_pkce", [True, False])
+@matrix("of_pkce", [True, False])
 async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(
     app: App, op: Op, client: str, of_pkce: bool
 ) -> None:

@@ -86,7 +86,7 @@ async def test_claims_that_are_odd_and_legal(app: App, op: Op, claims: dict[str,
     await signed_in(app, op)
 
 
-@pytest.mark.parametrize("seconds", [-59, 59])
+@matrix("seconds", [-59, 59])
 async def test_a_clock_that_is_off_by_less_than_a_minute(app: App, op: Op, seconds: int) -> None:
     now = app.clock.now_ms() // 1000
     op.claims |= {"iat": now + seconds, "exp": now + (seconds if seconds < 0 else 300), "nbf": now + max(seconds, 0)}
@@ -183,14 +183,14 @@ async def test_userinfo_as_a_signed_jwt(app: App, op: Op) -> None:
     assert (await signed_in(app, op))["user"]["email"] == "jwt@acme.example"
 
 
-@pytest.mark.parametrize("kid", [None, "of-no-key"])
+@matrix("kid", [None, "of-no-key"])
 async def test_several_keys_without_names(app: App, op: Op, kid: str | None) -> None:
     op.alg, op.keys = "ES256", [new_key("ES256", "") for _ in range(3)]
     op.header["kid"] = kid
     await signed_in(app, op)
 
 
-@pytest.mark.parametrize("alg", ["RS512", "EdDSA"])
+@matrix("alg", ["RS512", "EdDSA"])
 async def test_everything_odd_at_once(app: App, op: Op, alg: str) -> None:
     op.alg, op.issuer, op.without_iss = alg, f"{op.base}/", True
     op.user, op.only_in_userinfo = {"sub": "Ada|1", "email": "ada@acme.example"}, {"email"}

@@ -101,7 +101,7 @@ async def test_a_sibling_is_answered_again_for_ten_seconds(app: App) -> None:
     await child_of(app, await child_of(app, one))
 
 
-@pytest.mark.parametrize("who", ["parent", "sibling"])
+@matrix("who", ["parent", "sibling"])
 async def test_a_moment_after_ten_seconds_the_session_ends(app: App, who: str) -> None:
     keys = await keys_of(app)
     one, two = await child_of(app, keys.refresh_token), await child_of(app, keys.refresh_token)
@@ -113,7 +113,7 @@ async def test_a_moment_after_ten_seconds_the_session_ends(app: App, who: str) -
     assert (await app.refresh(one)).code == "INVALID_TOKEN"
 
 
-@pytest.mark.parametrize("who", ["grandparent", "aunt"])
+@matrix("who", ["grandparent", "aunt"])
 async def test_mercy_does_not_reach_further_back(app: App, who: str) -> None:
     keys = await keys_of(app)
     first, aunt = keys.refresh_token, await child_of(app, keys.refresh_token)

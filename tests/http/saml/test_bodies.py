@@ -60,7 +60,7 @@ async def test_nothing_else_is_read(okta: SamlProvider, media_type: str) -> None
         check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-@pytest.mark.parametrize(("write", "media_type"), [(as_json, FORM), (as_form, JSON)], ids=["json", "form"])
+@matrix(("write", "media_type"), [(as_json, FORM), (as_form, JSON)], ids=["json", "form"])
 async def test_one_is_not_taken_for_the_other(okta: SamlProvider, write: Any, media_type: str) -> None:
     check_refusal(await send(okta.app, write(okta.response()), media_type), 400, "VALIDATION_ERROR")
 

@@ -144,7 +144,7 @@ WRONG = [
 ]
 
 
-@matrix("attempt", WRONG, ids=lambda attempt: str(attempt.__name__))
+@matrix("attempt", WRONG)
 async def test_an_answer_to_something_else_opens_nothing(
     okta: SamlProvider, attempt: Callable[[SamlProvider, Browser], Awaitable[Reply]]
 ) -> None:
@@ -220,7 +220,7 @@ async def test_of_many_answers_to_one_request_at_once_one_counts(okta: SamlProvi
     assert sorted(reply.status for reply in replies) == [303] + [401] * 7
 
 
-@pytest.mark.parametrize("act", ["/switch-off", ""], ids=["switched off", "deleted"])
+@matrix("act", ["/switch-off", ""], ids=["switched off", "deleted"])
 async def test_a_provider_that_goes_while_the_browser_is_there_lets_no_one_in(app: App, act: str) -> None:
     okta = await saml_provider(app)
     browser = Browser(app)

@@ -42,7 +42,7 @@ def cleared(reply: Reply) -> bool:
 
 
 @rule("SIGN-OUT", "COOKIE-CLEARED")
-@pytest.mark.parametrize("by", ["token", "cookie"])
+@matrix("by", ["token", "cookie"])
 async def test_sign_out_ends_all_three_keys_at_once(app: App, email: str, by: str) -> None:
     keys = await keys_of(app, email)
     child = (await app.refresh(keys.refresh_token)).data
@@ -191,7 +191,7 @@ async def test_the_sessions_of_others_do_not_exist(app: App, email: str) -> None
     assert await opened_by(app, outsider) == ALL_THREE
 
 
-@pytest.mark.parametrize("by", ["token", "cookie"])
+@matrix("by", ["token", "cookie"])
 async def test_sign_out_others_leaves_this_session_alone(app: App, email: str, by: str) -> None:
     keys, other, third = [await keys_of(app, email) for _ in range(3)]
     someone = await keys_of(app)

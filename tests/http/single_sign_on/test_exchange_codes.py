@@ -227,7 +227,7 @@ async def test_a_code_of_one_client_opens_that_client_and_no_other(app: App, op:
         assert check_success(made)["user"]["clientId"] == client
 
 
-@pytest.mark.parametrize("what", ["the user", "the client"])
+@matrix("what", ["the user", "the client"])
 async def test_what_was_shut_since_the_code_was_given_stays_shut(app: App, op: Op, client: str, what: str) -> None:
     data = check_success(await exchange(app, await code_of(app, op, client)))
     code = await code_of(app, op, client)
@@ -239,7 +239,7 @@ async def test_what_was_shut_since_the_code_was_given_stays_shut(app: App, op: O
     assert of_code(await exchange(app, code)) == OVER  # it was used
 
 
-@pytest.mark.parametrize("act", ["switch-off", "delete"])
+@matrix("act", ["switch-off", "delete"])
 async def test_so_does_a_provider(app: App, op: Op, client: str, act: str) -> None:
     code = await code_of(app, op, client)
     await act_on_provider(app, client, "idp", act)

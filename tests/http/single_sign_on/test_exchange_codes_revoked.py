@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from tests.support.accounts import act_on
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
@@ -43,7 +41,7 @@ async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, wh
         assert check_success(await exchange(app, others))["user"]["email"] == "eve@mail.example"
 
 
-@pytest.mark.parametrize("shut", ["the user", "the client"])
+@matrix("shut", ["the user", "the client"])
 async def test_a_code_from_before_a_deactivation_is_void_after_the_restore(app: App, shut: str) -> None:
     """Though no one showed it in between, and it would live for some seconds more."""
     async with oidc_provider(app) as company:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.support.accounts import act_on, new_user, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
@@ -198,7 +196,7 @@ async def test_a_saml_provider_takes_one_too(app: App) -> None:
     assert (await session_of(browser))["user"]["id"] == user_id
 
 
-@pytest.mark.parametrize("act", ["switch-off", "delete"])
+@matrix("act", ["switch-off", "delete"])
 async def test_a_provider_that_is_gone_uses_none_up(app: App, act: str) -> None:
     async with oidc_provider(app) as gone, oidc_provider(app, gone.client) as other:
         user_id, _ = await new_user(app, gone.client)

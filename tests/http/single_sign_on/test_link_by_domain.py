@@ -29,7 +29,7 @@ async def identities(app: App, client: str, user_id: int) -> list[dict[str, Any]
 
 
 @rule("EMAIL-LINKS")
-@matrix("verified", VOUCHED, ids=repr)
+@matrix("verified", VOUCHED)
 async def test_a_verified_address_of_an_own_domain_opens_the_account(app: App, verified: Any) -> None:
     async with oidc_provider(app, vouches=True, createUsers=False) as company:
         user_id, email = await new_user(app, company.client, roles=["Author"])
@@ -44,7 +44,7 @@ async def test_a_verified_address_of_an_own_domain_opens_the_account(app: App, v
 
 @rule("EMAIL-LINKS")
 @matrix("trust", [False, True], ids=["", "trustEmail"])
-@matrix("verified", UNVOUCHED, ids=repr)
+@matrix("verified", UNVOUCHED)
 async def test_one_that_is_not_verified_opens_nothing(app: App, verified: Any, trust: bool) -> None:
     async with oidc_provider(app, vouches=True, oidc={"trustEmail": trust}) as company:
         user_id, email = await new_user(app, company.client)

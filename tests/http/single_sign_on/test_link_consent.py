@@ -170,7 +170,7 @@ async def test_a_session_that_ended_on_the_way_links_nothing(app: App, how: str)
 
 
 @rule("RECENT-PROOF")
-@pytest.mark.parametrize("proves_again", [False, True])
+@matrix("proves_again", [False, True])
 async def test_the_link_is_there_within_ten_minutes_of_the_proof(app: App, proves_again: bool) -> None:
     async with oidc_provider(app) as company:
         browser = browser_of(app, await member(app, company.client))

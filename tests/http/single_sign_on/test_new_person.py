@@ -83,7 +83,7 @@ BAD_ADDRESSES: list[Any] = [
 ]  # fmt: skip
 
 
-@matrix("email", BAD_ADDRESSES, ids=repr)
+@matrix("email", BAD_ADDRESSES)
 async def test_without_a_valid_address_no_account_is_made(app: App, email: Any) -> None:
     async with oidc_provider(app) as company:
         company.op.claims = {"email": email}
@@ -123,7 +123,7 @@ NAMES: list[tuple[dict[str, Any], tuple[str, str]]] = [
 ]
 
 
-@matrix(("claims", "expected"), NAMES, ids=lambda value: repr(value)[:40])
+@matrix(("claims", "expected"), NAMES)
 async def test_whatever_a_name_looks_like_its_user_gets_in(
     app: App, claims: dict[str, Any], expected: tuple[str, str]
 ) -> None:

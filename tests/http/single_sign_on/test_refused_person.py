@@ -111,7 +111,7 @@ async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> R
     return await ended
 
 
-@pytest.mark.parametrize("act", ["switch-off", "delete"])
+@matrix("act", ["switch-off", "delete"])
 async def test_one_that_is_gone_while_someone_is_there_lets_no_one_in(app: App, act: str) -> None:
     async with oidc_provider(app) as company:
         ended = await during(company, lambda: act_on_provider(app, company.client, company.name, act))
@@ -138,7 +138,7 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-@matrix("members", CHANGES, ids=repr)
+@matrix("members", CHANGES)
 async def test_one_that_changes_while_someone_is_there_lets_no_one_in(app: App, members: dict[str, Any]) -> None:
     """What was asked was asked under settings that do not hold any more."""
     async with oidc_provider(app) as company:
@@ -158,7 +158,7 @@ async def test_what_changes_before_someone_is_back_counts_already(app: App) -> N
         assert (await session_of(browser))["roles"] == ["Author"]
 
 
-@pytest.mark.parametrize("public", [False, True], ids=["", "public"])
+@matrix("public", [False, True], ids=["", "public"])
 async def test_a_code_of_the_former_issuer_is_not_taken_to_another(app: App, public: bool) -> None:
     """Code and verifier together are a sign-in: the one whom a User Admin put in its place would have both."""
     async with oidc_provider(app) as company:

@@ -126,7 +126,7 @@ async def test_what_is_not_listed_is_refused_at_the_start(app: App, op: Op, clie
     assert op.asked == []
 
 
-@pytest.mark.parametrize("address", [RETURN_TO, SECOND])
+@matrix("address", [RETURN_TO, SECOND])
 async def test_a_listed_address_is_where_it_ends(app: App, op: Op, client: str, address: str) -> None:
     browser, back = await begun(app, op, client, returnTo=address)
     ended = await browser.send("GET", back)

@@ -134,7 +134,7 @@ async def test_an_empty_file_is_none(app: App) -> None:
     check_refusal(await upload(app, await token_of(app), b""), 400, "VALIDATION_ERROR")
 
 
-@pytest.mark.parametrize("name", [" ", "\u00a0\u2003"])
+@matrix("name", [" ", "\u00a0\u2003"])
 async def test_a_name_that_no_one_can_read_is_none(app: App, name: str) -> None:
     reply = await upload(app, await token_of(app), name=name)
     check_refusal(reply, 400, "VALIDATION_ERROR")

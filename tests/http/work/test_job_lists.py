@@ -217,7 +217,7 @@ async def test_records_and_history_go_on_from_a_number(full_team: Team) -> None:
         assert (reply.json["data"], details) == ({"jobs": None}, {field})
 
 
-@pytest.mark.parametrize(("field", "have"), [("history", 5), ("records", 2)], ids=["history-table0", "records-table1"])
+@matrix(("field", "have"), [("history", 5), ("records", 2)], ids=["history-table0", "records-table1"])
 async def test_what_is_too_much_at_once_is_refused(app: App, field: str, have: int) -> None:
     team = await new_team(app)
     await many_jobs(team, 51)

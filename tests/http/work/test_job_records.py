@@ -99,7 +99,7 @@ async def test_what_is_no_finite_number_is_refused(team: Team, job: dict[str, An
     assert await read(team, job["id"]) == before
 
 
-@pytest.mark.parametrize("field", ["text", "choice"])
+@matrix("field", ["text", "choice"])
 async def test_nul_is_refused_in_text(team: Team, job: dict[str, Any], field: str) -> None:
     given = f'{{{field}: "a\\u0000b"}}'
     document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {given}) {{ number }} }}"

@@ -125,7 +125,7 @@ async def test_comments_of_every_move(team: Team, act: str, comment: str) -> Non
         assert await moves(team, template["id"]) == log
 
 
-@pytest.mark.parametrize("variables", [{}, {"comment": None}])
+@matrix("variables", [{}, {"comment": None}])
 async def test_a_rejection_without_a_comment_is_no_valid_request(team: Team, variables: dict[str, Any]) -> None:
     template = await template_at(team, "SUBMITTED")
     reply = await team.send("Approver", t.REJECT, id=template["latestVersion"]["id"], **variables)

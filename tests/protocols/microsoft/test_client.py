@@ -34,7 +34,7 @@ from tests.support.outgoing_calls import TENANT
 
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 ALICE = "aaaaaaaa-0000-4000-8000-000000000001"
-KINDS = pytest.mark.parametrize("kind", ["api", "api-v1"])
+KINDS = matrix("kind", ["api", "api-v1"])
 
 
 @dataclass

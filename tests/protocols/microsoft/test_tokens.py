@@ -123,7 +123,7 @@ TABLE: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
 ]
 
 
-@matrix(("check_", "claims", "kinds"), TABLE, ids=str)
+@matrix(("check_", "claims", "kinds"), TABLE)
 def test_what_is_refused_and_by_which_check(check_: str, claims: dict[str, Any], kinds: tuple[str, ...]) -> None:
     for kind in kinds:
         assert why_not(good(kind, **claims)) == check_
@@ -145,7 +145,6 @@ def test_what_is_refused_and_by_which_check(check_: str, claims: dict[str, Any],
         {"sub": ..., "name": ..., "uti": ...},
         {"scp": "  access_as_user\tUser.Read "},
     ],
-    ids=str,
 )
 def test_what_is_accepted_all_the_same(claims: dict[str, Any]) -> None:
     for kind in KINDS:

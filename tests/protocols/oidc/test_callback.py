@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from manifest_auth.protocols.oidc import Callback, CallbackAddresses
 from tests.protocols.oidc.relying_party import CALLBACK, SHARED, RelyingParty
 from tests.support.matrix import matrix
@@ -53,6 +51,6 @@ def test_an_answer_fits_by_its_address_and_its_issuer(
     assert Callback(CALLBACK, required).matches(came_to, iss, lambda: ISSUER) is fits
 
 
-@pytest.mark.parametrize("required", [True, False])
+@matrix("required", [True, False])
 def test_without_iss_an_answer_fits_where_none_is_required(required: bool) -> None:
     assert Callback(CALLBACK, required).matches(CALLBACK, None, lambda: ISSUER) is not required

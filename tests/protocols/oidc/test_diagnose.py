@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from manifest_auth.protocols.oidc import CallbackAddresses, Finding
 from manifest_auth.runtime.clock import Random
 from tests.protocols.oidc.relying_party import CALLBACK, SHARED, RelyingParty
@@ -42,7 +40,7 @@ async def test_a_wrong_secret_is_told(rp: RelyingParty, method: str) -> None:
     assert told["bad"] == ["The client id or the client secret is wrong."]
 
 
-@pytest.mark.parametrize("status", [401, 403])
+@matrix("status", [401, 403])
 async def test_a_wrong_secret_is_told_where_it_has_another_code(rp: RelyingParty, status: int) -> None:
     rp.op.answers["token"] = Answer.json({"error": "unauthorized_client"}, status)
     assert (await found(rp))["bad"] == ["The client id or the client secret is wrong."]
@@ -164,7 +162,7 @@ async def test_nor_is_a_client_without_a_secret(rp: RelyingParty) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["basic", "post"])
+@matrix("method", ["basic", "post"])
 async def test_the_secret_that_is_made_up_is_sent_as_the_right_one_is(rp: RelyingParty, method: str) -> None:
     rp.op.methods = (f"client_secret_{method}",)
     rp.op.announced["token_endpoint_auth_methods_supported"] = ["client_secret_basic", "client_secret_post"]

@@ -41,7 +41,7 @@ UNREADABLE = {repr(10**30): "claims: A number is out of range"}
 
 
 @rule("OIDC-ID-TOKEN")
-@matrix(("claim", "claims"), WRONG_CLAIMS, ids=lambda value: repr(value)[:60])
+@matrix(("claim", "claims"), WRONG_CLAIMS)
 async def test_a_claim_that_is_not_as_it_must_be_is_refused(
     rp: RelyingParty, claim: str, claims: dict[str, Any]
 ) -> None:
@@ -127,7 +127,7 @@ async def test_a_foreign_key_is_refused_under_any_name(rp: RelyingParty) -> None
 KIDS = ["../../etc/passwd", "' OR 1=1 --", "http://evil.example/keys", "", "\x00", "a" * 5000, "__class__"]
 
 
-@matrix("kid", KIDS, ids=lambda kid: repr(kid[:20]))
+@matrix("kid", KIDS)
 async def test_a_kid_is_a_name_and_nothing_else(rp: RelyingParty, kid: str) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(kid=kid)))
     assert "not among" in reason
@@ -163,7 +163,6 @@ async def test_keys_that_a_token_brings_along_are_not_looked_at(rp: RelyingParty
 @matrix(
     "member",
     [{"crit": ["exp"]}, {"crit": []}, {"crit": None}, {"b64": False}, {"b64": True}, {"crit": ["b64"], "b64": False}],
-    ids=str,
 )
 async def test_critical_and_unencoded_headers_are_refused(rp: RelyingParty, member: dict[str, Any]) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(**member)))

@@ -112,7 +112,7 @@ async def test_an_unknown_key_whose_set_cannot_be_fetched_is_the_providers_fault
     await rp.sign_in()  # a failure does not start the minute
 
 
-@pytest.mark.parametrize("kid", ["", None])
+@matrix("kid", ["", None])
 async def test_without_a_kid_every_fitting_key_is_tried(rp: RelyingParty, kid: str | None) -> None:
     rp.op.keys = [new_key("RS256", kid), *(new_key("ES256", kid) for _ in range(8)), new_key("ES384", kid)]
     key = rp.op.keys[5]
@@ -152,7 +152,6 @@ async def test_a_kid_that_two_keys_share_is_told_apart_by_algorithm(rp: RelyingP
         {"x5c": ["x"], "x5t": 1},
         {"ext": True, "d": "AA"},
     ],
-    ids=str,
 )
 async def test_a_key_may_say_less_or_more_than_it_must(rp: RelyingParty, changes: dict[str, Any]) -> None:
     key = rp.op.key
@@ -180,7 +179,6 @@ async def test_a_key_may_say_less_or_more_than_it_must(rp: RelyingParty, changes
         {"y": "%%%"},
         {"x": 1},
     ],
-    ids=str,
 )
 async def test_a_key_for_something_else_or_nothing_is_not_used(rp: RelyingParty, changes: dict[str, Any]) -> None:
     rp.op.published = {"keys": [public(rp.op.key, **changes)]}
@@ -208,7 +206,7 @@ async def test_both_names_of_eddsa_mean_the_same_key(rp: RelyingParty, marked: s
     await rp.sign_in()
 
 
-@matrix("published", [[], {}, {"keys": {}}, {"keys": None}, "x"], ids=str)
+@matrix("published", [[], {}, {"keys": {}}, {"keys": None}, "x"])
 async def test_a_document_that_is_no_set_is_the_providers_fault(rp: RelyingParty, published: Any) -> None:
     rp.op.published = published
     with pytest.raises(Unreachable):

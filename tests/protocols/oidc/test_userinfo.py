@@ -108,7 +108,7 @@ async def test_userinfo_that_cannot_be_used_is_refused(rp: RelyingParty, answer:
     await rp.sign_in(EMAIL)  # a person who needs nothing of it is not refused
 
 
-@matrix("answer", [Answer(500), Answer(raw=b""), Answer(307, {"Location": "/x"})], ids=str)
+@matrix("answer", [Answer(500), Answer(raw=b""), Answer(307, {"Location": "/x"})])
 async def test_userinfo_with_a_fault_is_the_providers(rp: RelyingParty, answer: Answer) -> None:
     rp.op.answers["userinfo"] = answer
     with pytest.raises(Unreachable):
@@ -128,7 +128,7 @@ def as_jwt(rp: RelyingParty, key: Any = None, *, header: dict[str, Any] | None =
     return Answer(200, {"Content-Type": "application/jwt; charset=utf-8"}, f"{text}\n".encode())
 
 
-@pytest.mark.parametrize("aud", ["manifest", ["manifest"]])
+@matrix("aud", ["manifest", ["manifest"]])
 async def test_userinfo_may_be_signed(rp: RelyingParty, aud: Any) -> None:
     rp.op.only_in_userinfo = {"email"}
     rp.op.answers["userinfo"] = as_jwt(rp, aud=aud)

@@ -42,7 +42,7 @@ def test_pem_and_bare_base64(text: str) -> None:
     assert saml.read_certificate(text) == IDP.certificate_der
 
 
-@pytest.mark.parametrize("kind", ["ec", "ec384"])
+@matrix("kind", ["ec", "ec384"])
 def test_elliptic_curves(kind: str) -> None:
     assert saml.read_certificate(Idp(key_kind=kind).certificate_pem)
 

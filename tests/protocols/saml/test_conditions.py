@@ -54,7 +54,6 @@ def at(seconds: int) -> str:
         ({"name_id": " \t"}, "NameID is empty"),
         ({"name_id": "a" * 1025}, "NameID is empty or too long"),
     ],
-    ids=repr,
 )
 def test_members_that_do_not_fit(sign: str, members: dict[str, str | None], reason: str) -> None:
     refuse(response(IDP, sign=sign, **members), reason)
@@ -74,7 +73,6 @@ def test_members_that_do_not_fit(sign: str, members: dict[str, str | None], reas
         {"session_index": None},
         {"name_id_format": None},
     ],
-    ids=repr,
 )
 def test_a_minute_of_skew_and_members_that_may_be_missing(members: dict[str, str | None]) -> None:
     assert verdict(response(IDP, **members)).name_id == "alice@acme.example"

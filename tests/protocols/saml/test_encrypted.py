@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
@@ -53,7 +52,6 @@ def test_every_cipher_and_place_of_the_key(cipher: str, place: str, sign: str) -
         Encryption(transport="rsa-oaep", digest="sha512", mgf="sha1"),
         Encryption(transport="rsa-oaep", digest="sha384", mgf="sha384", label=b"acme"),
     ],
-    ids=repr,
 )
 def test_every_key_transport(encryption: Encryption) -> None:
     assert verdict(sealed(encryption)).name_id == "alice@acme.example"
@@ -100,7 +98,7 @@ def test_what_is_not_supported_is_named(old: str, new: str, reason: str) -> None
     refuse(replaced(sealed(Encryption(place="retrieval")), old, new), reason)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("encryption", "old", "new"),
     [
         (Encryption(digest="sha1"), f"{DS}sha1", f"{DS}md5"),

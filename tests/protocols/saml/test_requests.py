@@ -74,7 +74,7 @@ def test_a_request_to_prove_anew() -> None:
     assert root[0].text == 'a"<&b'
 
 
-@pytest.mark.parametrize(("sso", "start"), [(SSO, f"{SSO}?SAMLRequest="), (f"{SSO}?a=b", f"{SSO}?a=b&SAMLRequest=")])
+@matrix(("sso", "start"), [(SSO, f"{SSO}?SAMLRequest="), (f"{SSO}?a=b", f"{SSO}?a=b&SAMLRequest=")])
 def test_the_redirect_carries_the_request_and_the_state(sso: str, start: str) -> None:
     address = saml.redirect_address(sso, REQUEST, "state /+&=é", None)
     assert address.startswith(start)
@@ -85,7 +85,7 @@ def test_the_redirect_carries_the_request_and_the_state(sso: str, start: str) ->
     assert "RelayState" not in saml.redirect_address(sso, REQUEST, "", None)
 
 
-@pytest.mark.parametrize("state", ["state /+&=é", ""])
+@matrix("state", ["state /+&=é", ""])
 def test_the_redirect_is_signed_over_its_own_octets(state: str) -> None:
     """SAML bindings 3.4.4.1: the octets before ``&Signature=``, in this order."""
     query = urlsplit(saml.redirect_address(f"{SSO}?a=b", REQUEST, state, OUR_KEY)).query.removeprefix("a=b&")
@@ -121,7 +121,7 @@ def test_the_page_posts_by_itself_and_by_its_button_with_nothing_from_outside() 
     assert "RelayState" not in Fields(saml.post_page(SSO, REQUEST, "", None, None)[0]).fields
 
 
-@pytest.mark.parametrize("certificate", [OUR_CERTIFICATE, None])
+@matrix("certificate", [OUR_CERTIFICATE, None])
 def test_the_posted_request_is_signed_behind_its_issuer(certificate: bytes | None) -> None:
     page, _ = saml.post_page(SSO, REQUEST, "", OUR_KEY, certificate)
     root = etree.fromstring(base64.b64decode(Fields(page).fields["SAMLRequest"]))

@@ -85,7 +85,6 @@ def test_both_signatures_must_be_good() -> None:
         (Signing(uri="#xpointer(/)"), "the signature is about .#xpointer"),
         (Signing(prefixes=" ".join(f"p{number}" for number in range(33))), "PrefixList is too long"),
     ],
-    ids=repr,
 )
 @matrix("sign", ["assertion", "response"])
 def test_the_providers_own_key_does_not_excuse(signing: Signing, reason: str, sign: str) -> None:
@@ -216,7 +215,7 @@ def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
 
 
 @rule("SAML-READ-SIGNED")
-@pytest.mark.parametrize("sign", ["assertion", "response"])
+@matrix("sign", ["assertion", "response"])
 def test_what_is_read_is_what_was_verified_and_not_what_came(sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the two ever differed, only the verified bytes would be believed."""
 

@@ -177,7 +177,7 @@ async def test_tls_from_the_start(tls: ssl.SSLContext, trusted: None) -> None:
 
 
 @rule("OUTGOING")
-@pytest.mark.parametrize("from_the_start", [False, True])
+@matrix("from_the_start", [False, True])
 async def test_a_certificate_that_no_one_vouches_for_is_refused(
     tls: ssl.SSLContext, log: Log, from_the_start: bool
 ) -> None:

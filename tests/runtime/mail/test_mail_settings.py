@@ -66,7 +66,7 @@ def test_a_wrong_value_stops_the_start_with_one_line_that_names_it(name: str, va
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(("given", "missing"), [("SMTP_URL", "MAIL_FROM"), ("MAIL_FROM", "SMTP_URL")])
+@matrix(("given", "missing"), [("SMTP_URL", "MAIL_FROM"), ("MAIL_FROM", "SMTP_URL")])
 def test_one_without_the_other_stops_the_start(given: str, missing: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"^MANIFEST_{missing}: required with MANIFEST_{given}$"):
         build_services(load({"MANIFEST_DATA_DIR": str(tmp_path), f"MANIFEST_{given}": GOOD[f"MANIFEST_{given}"]}))

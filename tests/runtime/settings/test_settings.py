@@ -144,16 +144,14 @@ def test_a_wrong_cloud_of_ones_own_stops_the_start_too(addresses: str, tmp_path:
         build_services(settings)
 
 
-@pytest.mark.parametrize("given", [REMOTE, {"MANIFEST_HOST": "0.0.0.0"}])
+@matrix("given", [REMOTE, {"MANIFEST_HOST": "0.0.0.0"}])
 def test_rate_limits_are_off_on_loopback_only(given: dict[str, str]) -> None:
     assert load({"MANIFEST_RATE_LIMITS": "off"}).rate_limits == "off"
     with pytest.raises(SettingsError, match="MANIFEST_RATE_LIMITS"):
         load({"MANIFEST_RATE_LIMITS": "off", **given})
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"), [("MANIFEST_PROT", "MANIFEST_PORT"), ("MANIFEST_ACCESS_TTL", "MANIFEST_ACCESS_TOKEN_TTL")]
-)
+@matrix(("name", "meant"), [("MANIFEST_PROT", "MANIFEST_PORT"), ("MANIFEST_ACCESS_TTL", "MANIFEST_ACCESS_TOKEN_TTL")])
 def test_an_unknown_variable_gets_a_suggestion(name: str, meant: str) -> None:
     with pytest.raises(SettingsError) as refused:
         load({name: "1"})

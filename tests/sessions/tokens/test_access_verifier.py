@@ -69,7 +69,7 @@ async def test_what_was_refused_is_not_remembered(app: App) -> None:
     assert not app.services.verified.knows(forged)
 
 
-@pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
+@matrix("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
 async def test_a_users_token_names_a_client_and_an_admins_names_none(app: App, purpose: Purpose) -> None:
     """Each signed with the key of its purpose, and right in all else."""
     usual = claims_of((await keys_of(app)).token)

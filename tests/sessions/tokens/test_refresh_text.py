@@ -68,7 +68,7 @@ def test_a_token_with_any_other_character_anywhere_is_no_token(position: int, ch
         verify_refresh([KEY], changed, 0)
 
 
-@pytest.mark.parametrize("pair", [("-", "+"), ("_", "/")])
+@matrix("pair", [("-", "+"), ("_", "/")])
 def test_the_other_base64_alphabet_is_no_second_spelling(pair: tuple[str, str]) -> None:
     assert pair[0] in TOKEN.removeprefix("mrt_")
     with pytest.raises(InvalidToken):
