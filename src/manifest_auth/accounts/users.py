@@ -269,9 +269,7 @@ _REHASH = tenant_scoped(
     .values(password_hash=bindparam("new_hash"))
 )
 _ADD_FORMER = tenant_scoped(
-    insert(password_history).values(
-        user_id=bindparam("user_id"), password_hash=bindparam("password_hash"), replaced_at=bindparam("now")
-    )
+    insert(password_history).values({name: bindparam(name) for name in ("user_id", "password_hash", "replaced_at")})
 )
 _WITH_PASSWORD = tenant_scoped(
     select(func.count())
@@ -347,7 +345,7 @@ def _store(unit: TenantUnit, user: User, new_hash: str | None, changed_at: int |
 
 def _store_former_hash(unit: TenantUnit, user: User, now: int) -> None:
     if user.password_hash:
-        unit.change(_ADD_FORMER, user_id=user.id, password_hash=user.password_hash, now=now)
+        unit.change(_ADD_FORMER, user_id=user.id, password_hash=user.password_hash, replaced_at=now)
 
 
 def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:

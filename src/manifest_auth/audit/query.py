@@ -129,15 +129,8 @@ class _Range(NamedTuple):
 
     @property
     def values(self) -> dict[str, int]:
-        low, high = self.low, self.high
-        return {
-            "low_at": low.at,
-            "low_chain": low.chain,
-            "low_sequence": low.sequence,
-            "high_at": high.at,
-            "high_chain": high.chain,
-            "high_sequence": high.sequence,
-        }
+        low, high = self.low._asdict().items(), self.high._asdict().items()
+        return {f"low_{part}": at for part, at in low} | {f"high_{part}": at for part, at in high}
 
 
 class _Query(NamedTuple):

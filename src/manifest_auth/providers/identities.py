@@ -70,10 +70,8 @@ class IdentityData(Wire, frozen=True):
 #: listed.
 ALIAS = "dataverse:"
 
-_C = identities.c
-_OF_DYNAMICS = cast(
-    "Select[Any]", tenant_scoped(select(providers.c.id).where(providers.c.kind == "dynamics").correlate(None)).source
-)
+_C, _P = identities.c, providers.c
+_OF_DYNAMICS = cast("Select[Any]", tenant_scoped(select(_P.id).where(_P.kind == "dynamics").correlate(None)).source)
 IS_ALIAS = and_(_C.subject.startswith(ALIAS, autoescape=True), _C.provider_id.in_(_OF_DYNAMICS))
 _ALL = select(*(_C[name] for name in Identity._fields))
 _FIND = tenant_scoped(
@@ -83,9 +81,9 @@ _FIND = tenant_scoped(
 _IS_LINKED = tenant_scoped(
     select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), int
 )
-_OF_DIRECTORY = select(providers.c.id).where(
-    providers.c.issuer == bindparam("directory"),
-    or_(providers.c.kind == "dynamics", providers.c.kind == "entra"),
+_OF_DIRECTORY = select(_P.id).where(
+    _P.issuer == bindparam("directory"),
+    or_(_P.kind == "dynamics", _P.kind == "entra"),
     tenant_condition(providers),
 )
 _IN_DIRECTORY = tenant_scoped(
@@ -121,21 +119,8 @@ _RESET_VERIFICATION = tenant_scoped(
 )
 _OTHERS = tenant_scoped(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
 _OF_USER = (
-    select(
-        _C.id,
-        providers.c.name,
-        providers.c.display_name,
-        providers.c.kind,
-        _C.subject,
-        _C.email,
-        _C.how,
-        _C.vouched,
-        _C.confirmed_at,
-        _C.confirmed_by,
-        _C.created_at,
-        _C.last_sign_in_at,
-    )
-    .select_from(identities.join(providers, providers.c.id == _C.provider_id))
+    select(_C.id, _P.name, _P.display_name, _P.kind, *(_C[name] for name in IdentityData.__struct_fields__[4:]))
+    .select_from(identities.join(providers, _P.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
 )
 _LIST = tenant_scoped(_OF_USER.order_by(_C.id).limit(100), IdentityData)
@@ -311,11 +296,11 @@ _REMEMBER_ALL = tenant_scoped(
 )
 _SUBJECTS = tenant_scoped(
     select(_C.subject)
-    .select_from(identities.join(providers, providers.c.id == _C.provider_id))
+    .select_from(identities.join(providers, _P.id == _C.provider_id))
     .where(
         _C.user_id == bindparam("of_user"),
-        providers.c.issuer == bindparam("of_issuer"),
-        or_(providers.c.kind == bindparam("of_kind"), providers.c.kind == bindparam("or_kind")),
+        _P.issuer == bindparam("of_issuer"),
+        or_(_P.kind == bindparam("of_kind"), _P.kind == bindparam("or_kind")),
         not_(IS_ALIAS),
     ),
     str,

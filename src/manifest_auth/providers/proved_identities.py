@@ -39,19 +39,9 @@ class _IdentityFacts(NamedTuple):
 
 _CREATED = (LinkedBy.CREATED.value, LinkedBy.CREATED_UNVOUCHED.value)
 _C, _P = identities.c, providers.c
+_OWN = _IdentityFacts._fields[:5]
 _OF_USER = tenant_scoped(
-    select(
-        _C.id,
-        _C.email,
-        _C.vouched,
-        _C.confirmed_at,
-        _C.granted,
-        _P.disabled_at,
-        _P.reaches_admins,
-        _P.settings,
-        _C.created_at,
-        _C.how,
-    )
+    select(*(_C[name] for name in _OWN), _P.disabled_at, _P.reaches_admins, _P.settings, _C.created_at, _C.how)
     .select_from(identities.join(providers, _P.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .order_by(_C.id),

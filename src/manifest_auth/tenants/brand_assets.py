@@ -101,11 +101,9 @@ class Logo(NamedTuple):
 
 _LOGO = tenant_scoped(select(*(_L[name] for name in Logo._fields)), Logo)
 _PNG = tenant_scoped(select(_L.hash, _L.png))
-_MEMBERS = ("hash", "png", "width", "height")
+_VALUES = {name: bindparam(name) for name in ("hash", "png", "width", "height")}
 _PUT = tenant_scoped(
-    upsert(client_logos)
-    .values({name: bindparam(name) for name in _MEMBERS})
-    .on_conflict_do_update(index_elements=["tenant_id"], set_={name: bindparam(name) for name in _MEMBERS})
+    upsert(client_logos).values(_VALUES).on_conflict_do_update(index_elements=["tenant_id"], set_=_VALUES)
 )
 _DROP = tenant_scoped(delete(client_logos))
 

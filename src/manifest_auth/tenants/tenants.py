@@ -67,12 +67,7 @@ LISTING = Listing(
 )
 _ADD = global_(
     insert(tenants)
-    .values(
-        identifier=bindparam("identifier"),
-        name=bindparam("name"),
-        settings=bindparam("settings"),
-        created_at=bindparam("now"),
-    )
+    .values({name: bindparam(name) for name in ("identifier", "name", "settings", "created_at")})
     .returning(_C.id),
     int,
 )
@@ -150,7 +145,7 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
         raise Conflict("The identifier is taken")
     check(settings, "settings.")
     text = encode(StoredSettings(**msgspec.structs.asdict(settings)))
-    added = unit.one(_ADD, identifier=identifier, name=name, settings=text, now=now)
+    added = unit.one(_ADD, identifier=identifier, name=name, settings=text, created_at=now)
     if settings.allowed_origins:
         origin_index.changed(unit)
     return Tenant(id=added, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)

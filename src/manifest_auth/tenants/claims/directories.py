@@ -64,17 +64,18 @@ LISTING = Listing(
     filters={"search": _C.directory.like(bindparam("like"), escape="\\"), "state": _C.state == bindparam("of_state")},
 )
 _COUNT = tenant_scoped(select(sql.count()).select_from(directory_claims), int)
+#: The state of a claim that does not count.
+_OPEN: dict[str, Any] = {"state": PENDING, "proof": None, "reason": "", "proved_by": "", "proved_at": None}
 _ADD = tenant_scoped(
     upsert(directory_claims)
     .values({name: bindparam(name) for name in ("directory", "cloud", "claimed_by", "claimed_at")})
-    .values(state=PENDING, proof=None, reason="", proved_by="", proved_at=None)
+    .values(_OPEN)
     .on_conflict_do_nothing(index_elements=["tenant_id", "directory"])
 )
-_STATE = ("state", "proof", "reason", "proved_by", "proved_at")
 _SET = tenant_scoped(
     update(directory_claims)
     .where(_C.directory == bindparam("of_directory"))
-    .values({name: bindparam("new_" + name) for name in _STATE})
+    .values({name: bindparam("new_" + name) for name in _OPEN})
 )
 _DELETE = tenant_scoped(delete(directory_claims).where(_C.directory == bindparam("of_directory")))
 _OWNER = global_(select(_O.tenant_id).where(_O.directory == bindparam("directory")), int)
@@ -128,7 +129,7 @@ def prove(unit: TenantUnit, who: Acting, directory: str, *, person: str, role: s
     """Marks a claim as proved by a sign-in of the directory's administrator. Raises NotFound, Conflict."""
     get(unit, directory, lock=True)
     _own(unit, directory)
-    _set(unit, directory, PROVED, SIGN_IN, proved_by=person, at=who.origin.at)
+    _set(unit, directory, state=PROVED, proof=SIGN_IN, proved_by=person, proved_at=who.origin.at)
     audit.record(unit, who, Event.DIRECTORY_PROVED, _subject(directory), tid=directory, oid=person, role=role)
     return get(unit, directory)
 
@@ -142,7 +143,7 @@ def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
     _own(unit, directory)
-    _set(unit, directory, PROVED, VOUCHED, reason=reason, at=who.origin.at)
+    _set(unit, directory, state=PROVED, proof=VOUCHED, reason=reason, proved_at=who.origin.at)
     audit.record(unit, who, Event.DIRECTORY_VOUCHED, _subject(directory), reason=reason)
     return get(unit, directory)
 
@@ -160,7 +161,7 @@ def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
         raise Conflict("The client holds this directory itself")
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
-    _set(unit, directory, PROVED, GRANTED, reason=reason, at=who.origin.at)
+    _set(unit, directory, state=PROVED, proof=GRANTED, reason=reason, proved_at=who.origin.at)
     audit.record(unit, who, Event.DIRECTORY_GRANTED, _subject(directory), reason=reason)
     return get(unit, directory)
 
@@ -170,7 +171,7 @@ def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
     step_up.check(who, Act.DOMAINS)
     if get(unit, directory, lock=True).proof != GRANTED:
         raise NotFound()
-    _set(unit, directory, PENDING, None, at=None)
+    _set(unit, directory)
     audit.record(unit, who, Event.DIRECTORY_REVOKED, _subject(directory))
 
 
@@ -189,25 +190,9 @@ def _own(unit: TenantUnit, directory: str) -> None:
         raise Conflict(CLAIMED_ELSEWHERE)
 
 
-def _set(
-    unit: TenantUnit,
-    directory: str,
-    state: str,
-    proof: str | None,
-    *,
-    reason: str = "",
-    proved_by: str = "",
-    at: int | None,
-) -> None:
-    unit.change(
-        _SET,
-        of_directory=directory,
-        new_state=state,
-        new_proof=proof,
-        new_reason=reason,
-        new_proved_by=proved_by,
-        new_proved_at=at,
-    )
+def _set(unit: TenantUnit, directory: str, **state: Any) -> None:
+    """Stores the state of a claim; members that are left out are those of one that does not count."""
+    unit.change(_SET, of_directory=directory, **{f"new_{name}": value for name, value in {**_OPEN, **state}.items()})
     unit.announce("tenant", unit.tenant_id)  # verdicts on bearer tokens depend on which claims count
 
 

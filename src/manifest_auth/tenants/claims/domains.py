@@ -82,7 +82,7 @@ class Claim(NamedTuple):
         return CLAIMED_ELSEWHERE if self.contested and not self.counts else found
 
 
-_C, _O = domain_claims.c, domain_owners.c
+_C, _O, _T = domain_claims.c, domain_owners.c, tenants_table.c
 ALL = select(*(_C[name] for name in Claim._fields))
 _OF_DOMAIN = _C.domain == bindparam("domain")
 _FIND = tenant_scoped(ALL.where(_OF_DOMAIN), Claim)
@@ -285,18 +285,8 @@ class ClaimOverview(NamedTuple):
 def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_only: bool) -> CrossTenant[ClaimOverview]:
     c = table.c
     query = (
-        select(
-            literal(kind),
-            what,
-            c.tenant_id,
-            tenants_table.c.identifier,
-            c.state,
-            c.proof,
-            contested,
-            c.claimed_by,
-            c.reason,
-        )
-        .join(tenants_table, tenants_table.c.id == c.tenant_id)
+        select(literal(kind), what, c.tenant_id, _T.identifier, c.state, c.proof, contested, c.claimed_by, c.reason)
+        .join(tenants_table, _T.id == c.tenant_id)
         .where(
             tuple_(what, c.tenant_id)
             > tuple_(bindparam("after_what", type_=Text()), bindparam("after_tenant", type_=BigInteger()))
@@ -351,7 +341,7 @@ class PinData(Wire, frozen=True):
         return self.name
 
 
-_N, _T = provider_names.c, tenants_table.c
+_N = provider_names.c
 PINNED_NAMES = Listing(
     select(_N.name, _T.identifier).select_from(provider_names.join(tenants_table, _T.id == _N.tenant_id)),
     PinData,
