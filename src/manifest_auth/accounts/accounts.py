@@ -220,16 +220,8 @@ def reset_factors(unit: TenantUnit, who: AccountRequest, user_id: int, reason: s
     dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)
     closed = one_time_links.close(unit, user.id, now, Purpose.RESET)
     email_changes.close_pending(unit, user.id, now)
-    mail_queue.tell(
-        unit,
-        who,
-        user,
-        Event.SECOND_FACTOR_RESET,
-        reason=reason,
-        factors=dropped.factors,
-        sessions_ended=dropped.sessions,
-        links_closed=closed,
-    )
+    detail = {"factors": dropped.factors, "sessions_ended": dropped.sessions, "links_closed": closed}
+    mail_queue.tell(unit, who, user, Event.SECOND_FACTOR_RESET, reason=reason, **detail)
     return FactorResetData(dropped.factors, dropped.sessions)
 
 

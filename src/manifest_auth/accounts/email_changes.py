@@ -22,7 +22,7 @@ from manifest_auth.text import fields
 from manifest_auth.text.canonical import email_key, when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
-from manifest_auth.throttle.throttle import Counter, Policy, Wait
+from manifest_auth.throttle.throttle import Counter, Policy
 
 # The key is the hash of the token that was mailed to the new address; ``undo_key`` that of another token, mailed to the
 # old one. Callers check whether client and user are still active.
@@ -222,13 +222,9 @@ def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, 
 
 
 def _count(unit: TenantUnit, request: AccountRequest, user: User, email: str) -> None:
-    if not request.services.throttle.is_on:
-        return
     to = hashlib.sha256(email_key(email).encode()).hexdigest()
     keys = (
         throttle.span_key("email_change", *of, now=request.now, span_s=DAY)
         for of in (("of", unit.tenant_id, user.id), ("to", unit.tenant_id, to))
     )
-    blocked = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], request.now)
-    if blocked is not None:
-        raise request.services.throttle.refusal("change", Wait(blocked.ms, "account"))
+    one_time_links.count_emails(unit, request, "change", [Counter(key, FLOOD) for key in sorted(keys)])

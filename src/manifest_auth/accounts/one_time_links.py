@@ -15,6 +15,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.mail import emails
+from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import invitations
@@ -201,7 +202,8 @@ def make_link(
     if shown:
         step_up.not_for_machines(who)  # the link goes to the mailbox of the user alone
     elif not is_only_access:
-        _count(unit, who, user)
+        key = throttle.span_key("links", unit.tenant_id, user.id, now=now, span_s=DAY)
+        count_emails(unit, who, "link", [Counter(key, FLOOD)])
     token, life_s = services.random.text(24), LIFE_S[Purpose.INVITATION if is_only_access else purpose]
     closed = close(unit, user.id, now, purpose)
     expires_at = make(unit, user.id, purpose, token, actor, now, emailed=not shown, life_s=life_s)
@@ -217,14 +219,10 @@ def make_link(
     return NewLink(user, None, None, expires_at, queued)
 
 
-def _count(unit: TenantUnit, request: AccountRequest, user: User) -> None:
+def count_emails(unit: TenantUnit, request: AccountRequest, entry: EntryPoint, counters: list[Counter]) -> None:
     """Limits the e-mails to one mailbox. Raises RateLimited."""
-    if not request.services.throttle.is_on:
-        return
-    counter = Counter(throttle.span_key("links", unit.tenant_id, user.id, now=request.now, span_s=DAY), FLOOD)
-    blocked = throttle.count_each(unit, [counter], request.now)
-    if blocked is not None:
-        raise request.services.throttle.refusal("link", Wait(blocked.ms, "account"))
+    if request.services.throttle.is_on and (blocked := throttle.count_each(unit, counters, request.now)) is not None:
+        raise request.services.throttle.refusal(entry, Wait(blocked.ms, "account"))
 
 
 def access_link(unit: TenantUnit, who: AccountRequest, user: User) -> NewLink:

@@ -74,12 +74,8 @@ def _beside(text: str, words: Iterable[str]) -> int:
 
 
 def _classes(password: str) -> int:
-    return (
-        any(c.islower() for c in password)
-        + any(c.isupper() for c in password)
-        + any(c.isdigit() for c in password)
-        + any(not c.isalnum() for c in password)
-    )
+    tests = (str.islower, str.isupper, str.isdigit, lambda c: not c.isalnum())
+    return sum(any(map(test, password)) for test in tests)
 
 
 async def first_hash(

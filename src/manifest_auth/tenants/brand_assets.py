@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, select
 
@@ -101,7 +101,7 @@ class Logo(NamedTuple):
 
 _LOGO = tenant_scoped(select(*(_L[name] for name in Logo._fields)), Logo)
 _PNG = tenant_scoped(select(_L.hash, _L.png))
-_VALUES = {name: bindparam(name) for name in ("hash", "png", "width", "height")}
+_VALUES: dict[str, Any] = {name: bindparam(name) for name in ("hash", "png", "width", "height")}
 _PUT = tenant_scoped(
     upsert(client_logos).values(_VALUES).on_conflict_do_update(index_elements=["tenant_id"], set_=_VALUES)
 )

@@ -257,14 +257,8 @@ def check_return_address(address: str, field: str) -> str:
     url = _split(address)
     if url is not None and "#" not in address and (_is_web(url) or _APP_SCHEME.match(url.scheme)):
         return address
-    raise ValidationError(
-        details=[
-            (
-                field,
-                "Must be an https:// address, http:// of a loopback host, or of an app's scheme like com.acme.app:/",
-            )
-        ]
-    )
+    sentence = "Must be an https:// address, http:// of a loopback host, or of an app's scheme like com.acme.app:/"
+    raise ValidationError(details=[(field, sentence)])
 
 
 def _split(address: str) -> SplitResult | None:

@@ -209,7 +209,8 @@ def value_of(
                 fields.CHOICE.check(choice, "choice")
         if value is not None:
             with each:
-                _check_finite(value)
+                if not math.isfinite(value):
+                    raise ValidationError(details=[("value", "Must be a finite number")])
         if unit:
             with each:
                 fields.UNIT.check(unit, "unit")
@@ -219,8 +220,3 @@ def value_of(
             if len(found) != 1:
                 raise ValidationError(details=[("input", "Exactly one of text, value, choice, boolean and fileId")])
     return found[0]
-
-
-def _check_finite(value: float) -> None:
-    if not math.isfinite(value):
-        raise ValidationError(details=[("value", "Must be a finite number")])

@@ -80,10 +80,8 @@ def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: in
     """Takes the factors and codes of a locked user away that were added ``since`` a time (milliseconds), and all trust,
     and ends all sessions and challenges. Where none is left and one is required, the next sign-in enrols one, without
     another time of grace."""
-    app, passkeys = (
-        one_time_codes.drop_totp_since(unit, user_id, since),
-        passkey_rows.drop_all(unit, user_id, since=since),
-    )
+    app = one_time_codes.drop_totp_since(unit, user_id, since)
+    passkeys = passkey_rows.drop_all(unit, user_id, since=since)
     mask = _mark_of(unit, user_id)
     codes = one_time_codes.drop_codes(unit, user_id, since=since if mask else 0)
     ended = _changed(unit, user_id, mask, reason, now, due_at=None if mask else now)

@@ -181,14 +181,8 @@ def put(unit: TenantUnit, before: ServiceAccount, after: ServiceAccount) -> None
         _check_free(unit, after.name)
     email = _address(after.name if after.deleted_at is None else f"{after.name}.{after.id}")
     unit.announce("user", after.id)
-    unit.change(
-        _CHANGE_USER,
-        of_id=after.id,
-        new_email=email,
-        new_email_key=email,
-        new_first_name=after.name,
-        new_roles=after.roles,
-    )
+    named = {"new_email": email, "new_email_key": email, "new_first_name": after.name}
+    unit.change(_CHANGE_USER, of_id=after.id, new_roles=after.roles, **named)
     unit.change(_CHANGE, of_id=after.id, new_deleted_at=after.deleted_at, **_own_values(after, "new_"))
 
 
