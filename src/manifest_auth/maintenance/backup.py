@@ -102,10 +102,8 @@ def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int
         return reader.member
 
 
-# Reads a backup.
-#
-# Faults that need no unpacking are refused first: unexpected members, another format, a manifest that does not match.
-# Memory use is bounded, since an attacker may have made the archive.
+# A backup is read with care: faults that need no unpacking are refused first: unexpected members, another format, a
+# manifest that does not match. Memory use is bounded, since an attacker may have made the archive.
 
 
 _MOST_AT_ONCE = 1024 * 1024  # the library reads an extended header as a whole; valid ones have a few bytes
@@ -316,9 +314,6 @@ def _add_files(
             continue
         if members[name] != Member(row.size, row.sha256):
             lost.append(row.key)  # included as it is: what is left may be useful
-
-
-# Records in the store that it was backed up, and reports how long ago that was.
 
 
 _MAKE = "make one with manifest-auth backup, or note it with backup --note"

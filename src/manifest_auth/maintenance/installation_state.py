@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from manifest_auth.maintenance.doctor import Finding
 
 
-# Changes the settings of the installation, for system admins.
-#
-# They are: whether system admins need a second factor, and the networks of the admin routes.
-
-
 #: What can be changed: the name in the audit trail, and the member of :class:`InstallationData`.
 _NAMES = {"secondFactorRequired": "second_factor_required", "adminAddresses": "admin_addresses"}
 
@@ -97,9 +92,6 @@ def change_settings(
     return after
 
 
-# Numbers of clients, users, sessions and admins of the installation, for system admins.
-
-
 class CountsData(msgspec.Struct, frozen=True, rename="camel"):
     clients: int
     suspended_clients: int
@@ -147,9 +139,6 @@ def read_counts(unit: SystemUnit, now: int) -> CountsData:
         system_admins=unit.one(_ADMINS),
         admin_sessions=unit.one(_ADMIN_SESSIONS, now=now),
     )
-
-
-# State of the installation for its system admins: what is known without the long checks of ``doctor``.
 
 
 class InstallationStanding(NamedTuple):

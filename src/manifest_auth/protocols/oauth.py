@@ -96,9 +96,8 @@ def error_of(refusal: Refusal) -> str:
     return next((error for kind, error in _ERRORS.items() if isinstance(refusal, kind)), InvalidRequest.error)
 
 
-# The forms that ``/oauth2`` takes, as RFC 6749, 7009, 7662 and 8707 write them.
-#
-# Unknown parameters are ignored, empty ones count as left out (RFC 6749, section 3.2).
+# The forms that ``/oauth2`` takes are those of RFC 6749, 7009, 7662 and 8707. Unknown parameters are ignored, empty
+# ones count as left out (RFC 6749, section 3.2).
 
 GRANT_TYPE = "client_credentials"
 DEVICE_CODE, REFRESH_TOKEN = "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"
@@ -157,9 +156,8 @@ def required(fields: Mapping[str, str], name: str) -> str:
     return fields[name]
 
 
-# Public keys of a service account, with which its assertions are verified: a JWK set (RFC 7517), given by value.
-#
-# There is no address that a set could be fetched from: the server calls no one whom a caller names.
+# A service account's keys are a JWK set (RFC 7517), given by value. There is no address that a set could be fetched
+# from: the server calls no one whom a caller names.
 
 ALGORITHMS = ("ES256", "PS256", "RS256")
 

@@ -391,12 +391,8 @@ def provider_of(aaguid: str) -> str | None:
     return _NAMES.get(aaguid)
 
 
-# Loads the library ``webauthn`` once, in a thread: its import takes too long for the event loop.
-
-_NAME = "webauthn"
-
-
 async def load() -> None:
-    """To be awaited before the first verification of a request."""
-    if _NAME not in sys.modules:
-        await asyncio.to_thread(import_module, _NAME)
+    """Loads the library once, in a thread: its import takes too long for the event loop. To be awaited before the first
+    verification of a request."""
+    if "webauthn" not in sys.modules:
+        await asyncio.to_thread(import_module, "webauthn")

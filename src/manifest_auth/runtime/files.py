@@ -69,9 +69,7 @@ def path_of(folder: Path, key: str) -> Path:
     return folder / key[:2].lower() / key
 
 
-# The media types that are accepted as evidence, and the first bytes that each must have.
-#
-# Names and headers are not trusted.
+# Names and headers of evidence are not trusted: each accepted media type has its first bytes.
 
 
 def _starts_with(*starts: bytes) -> Callable[[bytes], bool]:
@@ -192,7 +190,6 @@ class FolderStorage(FileStorage):
 # empty, from boto3's own sources: the machine's role, environment variables and files.
 
 
-_S3_PART = 256 * 1024
 #: Threads of their own: where the service hangs, work that needs the event loop's goes on.
 _THREADS = 16
 #: A service that hangs is given up within 10 s: a turn, and two attempts with a pause between.
@@ -239,7 +236,7 @@ class S3Storage(FileStorage):
 
         async def parts() -> AsyncIterator[bytes]:
             try:
-                while part := await self._in_a_thread(body.read, _S3_PART):
+                while part := await self._in_a_thread(body.read, _PART):
                     yield part
             finally:
                 body.close()

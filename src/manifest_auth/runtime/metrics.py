@@ -248,10 +248,8 @@ class HotPath:
         return family
 
 
-# The values of labels.
-#
-# Each list is closed, so callers cannot fill the memory with new values, and every series exists from the start: for a
-# series that appears with its first event, Prometheus sees no increase.
+# The values of labels are closed lists, so callers cannot fill the memory with new values, and every series exists from
+# the start: for a series that appears with its first event, Prometheus sees no increase.
 
 
 #: Ways to sign in, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
@@ -336,11 +334,8 @@ class BeatMetrics:
         )
 
 
-# The metrics of one process.
-#
-# Counters for labels are looked up once and kept: the lookup costs more than counting.
-#
-# What every request counts goes through :class:`HotPath`; rare events are written at once and survive ``kill -9``.
+# Counters for labels are looked up once and kept: the lookup costs more than counting. What every request counts goes
+# through :class:`HotPath`; rare events are written at once and survive ``kill -9``.
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # an extra line for each series, which is not needed

@@ -56,9 +56,7 @@ def who_runs_this() -> dict[str, str]:
     return {name: user.encode("utf-8", "replace").decode()[:100] for name, user in users.items() if user}
 
 
-# State of the server for systemd (``sd_notify(3)``, ``sd_watchdog_enabled(3)``).
-#
-# Elsewhere nothing of it happens.
+# State of the server for systemd (``sd_notify(3)``, ``sd_watchdog_enabled(3)``). Elsewhere nothing of it happens.
 
 
 READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"

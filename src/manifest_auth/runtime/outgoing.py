@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from manifest_auth.runtime.outgoing_transport import Transport
 
 
-# Addresses that may be called: the guard against server-side request forgery (SSRF).
-#
-# It has rules for URLs, and for the IP addresses that they resolve to.
+# The guard against server-side request forgery (SSRF): rules for URLs, and for the IP addresses that they resolve to.
 
 
 MAX_LENGTH = 2048

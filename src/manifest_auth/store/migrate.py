@@ -85,9 +85,6 @@ async def _watch(url: str, key: int, holder: list[str]) -> None:
             await asyncio.sleep(0.2)
 
 
-# Tells what an upgrade of the schema does, also while one statement takes minutes.
-
-
 #: Gets what is done, how many parts of it are done, and of how many.
 Progress = Callable[[str, int, int], None]
 _PAUSE_S: Final = 0.5
@@ -96,7 +93,7 @@ _PAUSE_S: Final = 0.5
 @contextlib.contextmanager
 def told_again(schema: str, progress: Progress) -> Iterator[Progress]:
     """``with told_again("0013", progress) as step: step("users", 3, 30)``. A thread tells the newest step again and
-    again: ``progress`` itself decides what of it is shown."""
+    again, since one statement may take minutes: ``progress`` itself decides what of it is shown."""
     steps, over = list[tuple[str, int, int]](), threading.Event()
 
     def tell() -> None:

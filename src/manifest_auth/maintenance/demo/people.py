@@ -66,9 +66,6 @@ def write(unit: SystemUnit, services: Services, hashes: dict[str, str]) -> None:
     management.create(unit, by, ADMIN, hashes[ADMIN])
 
 
-# The clock of the demo data: starts a fortnight ago, and is moved forward up to the present.
-
-
 DAYS = 14
 
 
@@ -90,9 +87,8 @@ class PastClock(Clock):
         self._now = min(self._now + minutes * MINUTE * 1000, self._present)
 
 
-# Sessions of the demo's users.
-#
-# They are opened by the completion of every sign-in, without verifying a password, which would cost a hash for each.
+# Sessions are opened by the completion of every sign-in, without verifying a password, which would cost a hash for
+# each.
 
 
 T = TypeVar("T")

@@ -22,11 +22,6 @@ from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.metrics import Cache, CacheResult, Metrics
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
 
-# A cache of provider documents: fetched again after an hour, used longer only while fetching fails.
-#
-# One fetch of a document at a time for each client; the documents are shared by all clients.
-
-
 FRESH_MS = 60 * 60 * 1000
 RENEW_MS = 60 * 1000
 MOST = 1000
@@ -42,7 +37,10 @@ class _Entry(Generic[Thing]):
 
 
 class TtlCache(Generic[Thing]):
-    """``fetch``: from key and client to the value, with its own time limit; raises Unreachable, or another error of an
+    """Provider documents: fetched again after an hour, used longer only while fetching fails. One fetch of a document
+    at a time for each client; the documents are shared by all clients.
+
+    ``fetch``: from key and client to the value, with its own time limit; raises Unreachable, or another error of an
     invalid value.
 
     ``stale_ms``: the maximum age of a copy that is used while fetching fails; 0: none. No client waits for the fetch of

@@ -25,11 +25,8 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
 from manifest_auth.text import base64url
 
-# Checks our registration at a provider: callback address, client id and secret.
-#
-# No user signs in.
-#
-# Sends requests that the provider must refuse; the kind of refusal is the finding.
+# Our registration is checked without a user: by requests that the provider must refuse. The kind of refusal is the
+# finding.
 
 
 #: An invalid code, with a verifier of the length that RFC 7636, section 4.1, requires.

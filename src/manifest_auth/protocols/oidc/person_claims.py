@@ -12,12 +12,9 @@ from manifest_auth.protocols.oidc.messages import OidcRefused
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable, parse
 from manifest_auth.text.base64url import decode, encode
 
-# Verifies ID tokens: OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725.
-#
-# No input or output.
-#
-# Each check can refuse by itself. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored; ``kid`` only selects
-# among the keys that the provider publishes.
+# ID tokens are verified as in OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725. Each check can refuse by
+# itself. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored; ``kid`` only selects among the keys that the
+# provider publishes.
 
 MAX_LENGTH = 16 * 1024
 MAX_SUBJECT = 255

@@ -51,8 +51,6 @@ def quoted(text: str | None) -> str:
     return '"' + "".join(letter if letter.isprintable() else "·" for letter in cut) + '"'
 
 
-# Namespaces and fixed addresses of SAML 2.0, XML Signature and XML Encryption.
-
 PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
 ASSERTION: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
 METADATA: Final = "urn:oasis:names:tc:SAML:2.0:metadata"
@@ -143,12 +141,9 @@ def is_future(since: str, now_ms: int) -> bool:
     return read_time(since) > now_ms + SKEW_MS
 
 
-# The only XML parser of this package.
-#
-# All XML goes through :func:`parse`.
-#
-# Documents that two parsers read differently caused CVE-2025-25291 and CVE-2025-25292; comments that split a text
-# caused CVE-2017-11427. So there is one parser, and ambiguous documents are refused before it.
+# All XML goes through :func:`parse`. Documents that two parsers read differently caused CVE-2025-25291 and
+# CVE-2025-25292; comments that split a text caused CVE-2017-11427. So there is one parser, and ambiguous documents are
+# refused before it.
 
 LARGEST = 256 * 1024
 _MOST_TAGS = 6_000  # start and end tags; a user in 2,500 groups stays below

@@ -379,8 +379,6 @@ def _check_everywhere(root: etree._Element) -> None:
             raise InvalidSaml(f"{quoted(name)} in {quoted(local(parent))}")
 
 
-# Reads a response before verification, to find its provider.
-
 _LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 and its line breaks
 
 

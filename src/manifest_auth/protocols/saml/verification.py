@@ -177,9 +177,7 @@ def _clear(
     return padded[: len(padded) - min(padded[-1], block)] if padded else None
 
 
-# Checks of the SAML Response around the assertion (SAML profiles 4.1.4.3).
-#
-# Checked are status, destination, issuer, time and InResponseTo.
+# Checks of the Response around the assertion (SAML profiles 4.1.4.3): status, destination, issuer, time, InResponseTo.
 
 
 _ANSWERED = Reason(

@@ -114,10 +114,7 @@ revoked_licences = global_table(  # ids that an installed licence revoked; they 
 seats_taken = table("seats_taken", column("roles", Integer), column("users", Integer))
 
 
-# Logos of clients, which are too large for the clients' settings.
-
-
-client_logos = owned_table(
+client_logos = owned_table(  # too large for the clients' settings
     "client_logos",
     tenant(),
     Column("hash", Text, nullable=False),  # first 16 hex digits of the SHA-256 of ``png``: part of its address
