@@ -185,10 +185,10 @@ async def trusted_browsers(story: Story) -> None:
 
 async def device_grants(story: Story) -> None:
     ada = await wearer(story.app, code=True)
-    sets: list[Headset] = [ada.headset() for _ in range(5)]
-    used, control, denied, late, pending = [(one, (await one.ask())["user_code"]) for one in sets]
+    sets: list[Headset] = [ada.headset() for _ in range(6)]
+    used, copied, control, denied, late, pending = [(one, (await one.ask())["user_code"]) for one in sets]
     tokens = []
-    for one, code in (used, control):
+    for one, code in (used, copied, control):
         await ada.by_code("approve", code)
         tokens.append(await one.tokens())
     await ada.by_code("deny", denied[1])
@@ -197,11 +197,14 @@ async def device_grants(story: Story) -> None:
     story.cell("denied", await denied[0].poll(), 400, "access_denied")
     story.cell("asked for ten minutes ago", await ada.by_code("approve", late[1]), 200)
     story.cell("its device", await late[0].poll(), 200)
+    story.cell("used, within its time", await copied[0].poll(), 400, "invalid_grant")
     await story.later(HOUR)
     story.cell("never approved", await pending[0].poll(), 400, "expired_token")
     story.cell("used", await used[0].poll(), 400, "invalid_grant")
-    story.cell("whose code was shown again", await used[0].refresh(tokens[0]["refresh_token"]), 400, "invalid_grant")
-    story.cell("whose code was not", await control[0].refresh(tokens[1]["refresh_token"]), 200)
+    for (one, _), pair in zip((used, copied), tokens, strict=False):
+        shown = await one.refresh(pair["refresh_token"])
+        story.cell("whose code was shown again", shown, 400, "invalid_grant")
+    story.cell("whose code was not", await control[0].refresh(tokens[2]["refresh_token"]), 200)
 
 
 async def pairings(story: Story) -> None:

@@ -90,6 +90,18 @@ async def test_nor_does_such_an_invitation_link_a_providers_person(team: Team, l
         assert (await session_of(browser))["user"]["id"] == invitee
 
 
+@rule("RANK")
+async def test_a_provider_that_reaches_no_admins_uses_no_invitation_up(team: Team) -> None:
+    _, token = await invited(team, "", "Admin")
+    async with oidc_provider(team.app, team.client, createUsers=False) as company:
+        clerk = await team.member("User Admin")
+        assert (await company.change(token=clerk.token, defaultRoles=["Operator"]))["reachesAdmins"] is False
+        company.knows("a-person-of-the-clerk")
+        browser, back = await begins(company, team, token)
+        check_no_one_got_in(await browser.send("GET", back))
+    assert (await accept(team.app, token)).status == 200
+
+
 async def test_while_its_maker_is_an_admin_it_opens_the_account(team: Team) -> None:
     await team.member("Admin")
     _, token = await invited(team, "", "Admin")
