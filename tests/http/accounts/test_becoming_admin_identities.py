@@ -16,9 +16,10 @@ from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
 from tests.support.planted_accounts import ADMIN_GROUP, PATHS, PlantedAccount, planted_account
 from tests.support.rows import change_rows, delete_rows
+from tests.support.rules import rule
 from tests.support.single_sign_on import act_on_provider, check_no_one_got_in
 from tests.support.team import Team
-from tests.support.user_management import events
+from tests.support.user_management import UPDATE, events
 from tests.support.vouched_domains import domain_counts
 
 pytestmark = pytest.mark.one_store
@@ -200,6 +201,20 @@ async def test_groups_give_admin_to_no_one_whose_domain_does_not_count(app: App)
         await domain_counts(app, team.client)
         browser = await company.sign_in("rising", planted.email, groups=["bosses", "ops"])
         assert "Admin" in (await session_of(browser))["roles"]
+
+
+@rule("RANK")
+async def test_groups_give_admin_to_no_one_whose_address_a_user_admin_gave(app: App) -> None:
+    """The person gets in all the same, and is an Admin once an Admin has set the address."""
+    async with company_of(app) as (team, company):
+        user_id, _ = await new_user(app, team.client)
+        given = f"rising@{team.client}.example"
+        for role, is_admin in (("User Admin", False), ("Admin", True)):
+            await team.ask(role, UPDATE, id=user_id, input={"email": given})
+            browser = await company.sign_in("rising", given, groups=["bosses", "ops"])
+            found = await session_of(browser)
+            assert (found["user"]["id"], "Admin" in found["roles"]) == (user_id, is_admin)
+        assert len(await events(team, "admin_role_withheld")) == 1
 
 
 async def test_who_would_be_nothing_but_admin_is_refused(app: App) -> None:

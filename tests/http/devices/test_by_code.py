@@ -218,12 +218,14 @@ async def test_another_app_gets_nothing_with_a_code_or_a_token_that_it_found(app
     thief = Headset(app, f"manifest.{eve.client}", device_code=headset.device_code)
     path, root = f"/api/admin/clients/{ada.client}/device-apps", await app.admin_token()
     made = check_success(await app.post(path, {"name": "Another"}, token=root), 201)
-    for other in (thief, Headset(app, made["id"], device_code=headset.device_code)):
+    others = (thief, Headset(app, made["id"], device_code=headset.device_code))
+    for other in others:
         assert await other.polled(0) == "invalid_grant"
     tokens = await headset.tokens()
-    assert (await thief.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
-    assert (await thief.revoke(tokens["access_token"])).status == 200
-    assert (await app.me(tokens["access_token"])).status == 200
+    for other in others:
+        assert (await other.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
+        assert (await other.revoke(tokens["access_token"])).status == 200
+        assert (await app.me(tokens["access_token"])).status == 200
     browser = (await app.sign_in(ada.who.email, client=ada.client)).data["refreshToken"]
     assert (await headset.refresh(browser)).json["error"] == "invalid_grant"
     assert (await headset.revoke(browser)).status == 200

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from lxml import etree
@@ -14,7 +16,7 @@ from tests.support.background_jobs import sweep_expired
 from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.saml_encrypting import Encryption, encrypt
-from tests.support.saml_idp import Idp, decode, encode
+from tests.support.saml_idp import ASSERTION, Idp, decode, encode
 from tests.support.single_sign_on import (
     Browser,
     SamlProvider,
@@ -143,6 +145,21 @@ async def test_it_is_remembered_until_it_is_refused_as_expired(okta: SamlProvide
     okta.app.clock.advance(0.001)
     check_no_one_got_in(await okta.call(response))
     assert "expired" in (await failures(okta.app, "acme"))[-1]["why"]
+
+
+async def test_of_two_confirmations_it_is_remembered_as_long_as_the_longer_counts(okta: SamlProvider) -> None:
+    def twice(tree: etree._Element) -> None:
+        [first] = tree.iterfind(f".//{{{ASSERTION}}}SubjectConfirmation")
+        first.addnext(copy.deepcopy(first))
+        until = datetime.fromtimestamp(okta.app.clock.ms / 1000 + 60 * MINUTES, UTC)
+        first[0].set("NotOnOrAfter", until.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    used, spare = (okta.response(not_on_or_after=None, session_until=None, before=twice) for _ in range(2))
+    assert (await okta.call(used)).status == 200
+    okta.app.clock.advance(59 * MINUTES)
+    await sweep_expired(okta.app)
+    check_no_one_got_in(await okta.call(used))
+    assert (await okta.call(spare)).status == 200
 
 
 async def test_an_assertion_whose_person_was_turned_away_is_used_up_too(app: App) -> None:
