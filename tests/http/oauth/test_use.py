@@ -118,6 +118,9 @@ async def test_a_network_that_does_not_fit_is_refused(app: App, client: str) -> 
     assert await opens(app, JOBS, token) == "ok"
     await moved.change(addresses=("198.51.100.0/24",))
     assert await opens(app, JOBS, token) == "FORBIDDEN"
+    for shown, headers in ((moved.signed(), None), ({}, moved.basic)):
+        reply = await form(app, TOKEN, {**GRANT, **shown}, headers)
+        assert (reply.status, reply.json["error"]) == (401, "invalid_client")
 
 
 @rule("SERVICE-TOKEN-PURPOSE")

@@ -17,9 +17,11 @@ from tests.support.background_jobs import sweep_broken_uploads, sweep_files
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone
+from tests.support.jobs import RECORDS, job_at
 from tests.support.matrix import matrix
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.rules import rule
+from tests.support.team import new_team
 from tests.support.uploads import FILE_KINDS, data_folder, files_on_disk, narrow_files
 
 pytestmark = pytest.mark.one_store
@@ -232,6 +234,19 @@ async def test_a_file_that_no_one_recorded_goes_after_a_day(app: App) -> None:
     token = await token_of(app)
     check_refusal(await app.get(made.data["url"], token=token), 404, "NOT_FOUND")
     assert files_on_disk(app) == []
+
+
+async def test_a_file_that_a_job_recorded_stays(app: App) -> None:
+    team = await new_team(app)
+    job = await job_at(team, "IN_PROGRESS")
+    made = await upload(app, (await team.member("Operator")).token)
+    await team.ask("Operator", RECORDS, id=job["id"], step=1, input={"fileId": made.data["id"]})
+    for days in (2, 28):
+        app.clock.advance(days * 86_400)
+        await sweep_files(app)
+        team.members.clear()
+        token = (await team.member("Viewer")).token
+        assert (await app.get(made.data["url"], token=token)).status == 200
 
 
 async def test_what_a_killed_process_left_of_an_upload_goes_after_a_day(app: App) -> None:
