@@ -59,6 +59,8 @@ def test_common_passwords_are_refused_at_any_length(password: str) -> None:
         "LovelaceAda1815",
         "manifestAuth2026!",
         "Taqtile-Manifest-1",
+        "L0v3l4ce#1815",
+        "ecalevoL-1815",
     ],
 )
 def test_names_of_person_client_and_product_are_no_password(password: str) -> None:

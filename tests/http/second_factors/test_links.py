@@ -10,7 +10,8 @@ from tests.support.accounts import Keys, opened_by, settle
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.rows import all_that_rests
-from tests.support.second_factors import REQUIRED, SIGN_IN, Person, enrolled
+from tests.support.rules import rule
+from tests.support.second_factors import OWN, REQUIRED, SIGN_IN, Person, enrolled, person
 from tests.support.system_admins import Phone
 from tests.support.team import Team, new_team
 from tests.support.user_management import NEW, accept, invited, reset
@@ -46,6 +47,16 @@ async def test_a_reset_waits_for_the_factor_and_changes_nothing_before(app: App,
     check_refusal(await ada.sign_in(), 401, "INVALID_CREDENTIALS")
     check_success(await ada.sign_in(password=NEW, otp=ada.code()))
     check_refusal(await reset(app, token), 401, "INVALID_TOKEN")
+
+
+@rule("RECENT-PROOF")
+async def test_a_session_of_a_link_that_enrols_a_factor_has_proved_no_two(app: App) -> None:
+    """Else a mailbox would be enough for all that asks for a proof: an app of the thief's own would complete it."""
+    ada = await person(app)
+    token = check_success(await reset(app, await ada.reset_link()))["token"]
+    await ada.enrol(token)
+    assert (await app.me(token)).data["session"]["amr"] == ["link"]
+    check_refusal(await app.post(f"{OWN}/totp", token=token), 403, "REAUTHENTICATION_REQUIRED")
 
 
 async def test_the_link_stays_open_while_the_answer_is_wrong(app: App, ada: Person) -> None:
