@@ -188,16 +188,18 @@ def test_a_field_of_a_user_changes_few_files_and_passes_its_test(tmp_path: Path)
 
 
 def test_the_page_passes_the_tests_of_its_recipe(tmp_path: Path) -> None:
-    """Those that the recipe names, and those of every page, as far as they are about this one."""
+    """Those that the recipe names, and those of every page; this one is among their cells."""
     _make_tree(tmp_path, "Add a page")
     [named] = re.findall(r"^\./dev unit (.*)$", _part("Add a page"), re.MULTILINE)
     walking = ("tests/http/pages/test_forged_forms.py", "tests/http/pages/test_hostile_everywhere.py")
-    mine = "(contact or menu or every_page or a_form or template) and sqlite or every_page_has_a_state"
+    of_pages = "contact or menu or template or a_page_opens or comes_back or a_form or forged_post or form_cookie"
+    mine = f"({of_pages}) and sqlite or every_page"
     options = ("-p", "no:cacheprovider", "-m", "not endurance", "-k", mine)
-    done = _run(tmp_path, "-m", "pytest", *options, *named.split(), *walking, "tests/browser/test_looks.py")
+    shown = ("-o", "verbosity_subtests=1", "-o", "verbosity_test_cases=1")
+    done = _run(tmp_path, "-m", "pytest", *options, *shown, *named.split(), *walking, "tests/browser/test_looks.py")
     assert done.returncode == 0, done.stdout
-    passed = int(re.findall(r"(\d+) passed", done.stdout)[0])
-    assert passed >= 2 + 2 * len(Role), done.stdout
+    cells = [line for line in re.findall(r"SUBPASSED\[(.*)\]", done.stdout) if "/console/contact" in line]
+    assert len(cells) >= 2 + 2 * len(Role), done.stdout
 
 
 def _make_tree(folder: Path, recipe: str) -> None:
