@@ -127,13 +127,23 @@ async def test_the_way_back_is_open_for_seven_days(team: Team, mail_server: Mail
 async def test_a_suspended_client_and_a_deactivated_user_confirm_and_undo_nothing(
     team: Team, mail_server: MailServer
 ) -> None:
-    user_id, _, token = await person(team)
-    back = await changed(team, mail_server, token, f"other@{team.client}.example")
-    for path in (f"{team.client}/users/{user_id}/deactivate", f"{team.client}/suspend"):
-        await act_on(team.app, path)
-        check_refusal(await undo(team.app, back), 401, "INVALID_TOKEN")
-    await act_on(team.app, f"{team.client}/restore")
-    await act_on(team.app, f"{team.client}/users/{user_id}/restore")
+    (user_id, _, token), new = await person(team), f"second@{team.client}.example"
+    back = await changed(team, mail_server, token, f"first@{team.client}.example")
+    check_success(await ask_own(team.app, token, new))
+    link = (await mails_by_recipient(team.app, mail_server))[new].token
+    user = f"{team.client}/users/{user_id}"
+    for stop, restore in (
+        (f"{team.client}/suspend", f"{team.client}/restore"),
+        (f"{user}/deactivate", f"{user}/restore"),
+    ):
+        for each in (back, link):
+            check_success(await team.app.post(LOOK, {"token": each}))
+        await act_on(team.app, stop)
+        for reply in (await undo(team.app, back), await confirm(team.app, link)):
+            check_refusal(reply, 401, "INVALID_TOKEN")
+        for each in (back, link):
+            check_refusal(await team.app.post(LOOK, {"token": each}), 401, "INVALID_TOKEN")
+        await act_on(team.app, restore)
     check_success(await undo(team.app, back))
 
 
