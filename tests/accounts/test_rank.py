@@ -20,7 +20,7 @@ from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
 from tests.support.matrix import matrix
 from tests.support.people import set_roles
-from tests.support.principals import principal
+from tests.support.roles import principal
 from tests.support.rules import rule
 
 VIEWER = Role.VIEWER.bit

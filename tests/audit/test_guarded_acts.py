@@ -14,7 +14,7 @@ from manifest_auth.tenants import step_up
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.matrix import matrix
-from tests.support.principals import principal
+from tests.support.roles import principal
 from tests.support.rules import rule
 
 ADA, ROOT = principal(user_id=42), AdminCaller("s", 1, "root")

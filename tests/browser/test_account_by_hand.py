@@ -9,7 +9,7 @@ import pytest
 from tests.browser.account_states import WITH_MAIL, elsewhere, linked, new_person
 from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.browser.pages import Setup, forget, open_, press, set_up, sign_in
-from tests.support.params import some_of
+from tests.support.matrix import some_of
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.user_management import NEW
 

@@ -10,7 +10,7 @@ import pytest
 from tests.browser.console_states import Setup, console, fill, running, wrong_rule
 from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.browser.pages import press
-from tests.support.params import some_of
+from tests.support.matrix import some_of
 from tests.support.pictures import Picture
 
 _numbers = itertools.count(1)

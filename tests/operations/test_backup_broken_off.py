@@ -20,7 +20,7 @@ from manifest_auth.runtime.files import path_of
 from manifest_auth.runtime.os_process import own_folder
 from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import environment
-from tests.support.params import some_of
+from tests.support.matrix import some_of
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.store import StoreUnavailable, migrate
 from tests.support.matrix import matrix
 from tests.support.pgbouncer import PgBouncer
-from tests.support.postgres import Postgres, database_of
+from tests.support.postgres import Postgres, attached, awaited, database_of
 from tests.support.secret_keys import SECRET_KEY, the_keys
-from tests.support.standby import attached, awaited
 
 OK = [("ok", "PostgreSQL: its settings keep what is answered")]
 

@@ -23,7 +23,7 @@ from tests.operations.used_installation import settings_of
 from tests.releases import next_release
 from tests.support.application import App
 from tests.support.commands import run
-from tests.support.disk import room_for
+from tests.support.faults import room_for
 from tests.support.postgres import Databases
 from tests.support.secret_keys import SECRET_KEY, the_keys
 from tests.support.system_admins import events

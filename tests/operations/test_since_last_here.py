@@ -10,8 +10,7 @@ from manifest_auth.clients.audit_views import SinceLastHere
 from manifest_auth.services import RequestContext
 from tests.support.application import App
 from tests.support.continued import child_of, id_of, signed_in
-from tests.support.own_settings import own_client
-from tests.support.people import member
+from tests.support.people import member, own_client
 from tests.support.rules import rule
 from tests.support.visitor import Visitor
 

@@ -8,8 +8,7 @@ from manifest_auth.licence.licence import Seats
 from manifest_auth.services import RequestContext
 from tests.support.accounts import act_on
 from tests.support.application import App
-from tests.support.own_settings import OwnClient, own_client
-from tests.support.people import member
+from tests.support.people import OwnClient, member, own_client
 
 
 async def used(own: OwnClient) -> Usage:

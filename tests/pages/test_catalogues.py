@@ -7,7 +7,7 @@ import re
 
 from manifest_auth.pages import languages
 from manifest_auth.text.languages import catalogue
-from tests.support import catalogues
+from tests.pages import catalogues
 from tests.support.matrix import matrix
 
 LANGUAGES = list(catalogues.PLURALS)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.processes.raw_http import HOST, LINE, SIGN_IN, Seen, talk
 from tests.support.matrix import matrix
-from tests.support.raw_http import HOST, LINE, SIGN_IN, Seen, talk
 from tests.support.rules import rule
 from tests.support.server import Server, served
 

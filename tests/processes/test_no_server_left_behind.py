@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.links import ROOT
-from tests.support.params import some_of
+from tests.support.matrix import some_of
 
 _RUN = """
 import subprocess, sys, time

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.processes.node_client import AUTH, AUTHOR, NODE, Node, bearer, seconds_until
-from tests.support.params import some_of
+from tests.support.matrix import some_of
 from tests.support.server import DEMO_PASSWORD, Server, descendants, start, stop
 
 pytestmark = [pytest.mark.one_store, pytest.mark.timeout(300)]

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.support.raw_http import HOST, LINE, SIGN_IN
+from tests.processes.raw_http import HOST, LINE, SIGN_IN
 from tests.support.rules import rule
 from tests.support.server import Server, served
 

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from manifest_auth.http import uvicorn_server
-from tests.support.raw_http import HOST, LINE, talk
+from tests.processes.raw_http import HOST, LINE, talk
 from tests.support.rules import rule
 from tests.support.server import Server, served
 

@@ -23,7 +23,7 @@ from manifest_auth.runtime.settings import load
 from manifest_auth.store import SystemUnit, migrate
 from tests.processes.node_client import NODE, Node
 from tests.support.application import FAST
-from tests.support.params import some_of
+from tests.support.matrix import some_of
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.rules import rule

@@ -11,7 +11,7 @@ import pytest
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.logs import Outages
 from tests.support.application import running
-from tests.support.disk import room_for
+from tests.support.faults import room_for
 
 
 class Log:

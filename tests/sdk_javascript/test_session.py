@@ -9,7 +9,7 @@ import pytest
 
 from tests.processes.node_client import AUTHOR, Node
 from tests.sdk_javascript.installed import Programs, case
-from tests.support.params import some_of
+from tests.support.matrix import some_of
 from tests.support.server import DEMO_PASSWORD, served
 
 PROGRAMS = ("node", "npm")

@@ -19,6 +19,7 @@ from tests.interop.microsoft.microsoft_setup import setup_on
 from tests.support import machines
 from tests.support.accounts import Keys, keys_of, new_client, new_user, opened_by
 from tests.support.application import PASSWORD, App, Reply
+from tests.support.attempt_limits import DAY, PROXY, at, besiege, guess
 from tests.support.background_jobs import sweep_expired
 from tests.support.badges import ENROL, badge_client
 from tests.support.email_changes import ask_own, changed, confirm, mails_by_recipient, undo, until_idle
@@ -27,7 +28,6 @@ from tests.support.headsets import Headset, wearer
 from tests.support.mail_server import MailServer
 from tests.support.oauth_callers import GRANT, TOKEN, form, machine
 from tests.support.passkeys import PUBLIC, with_passkey
-from tests.support.password_guesses import DAY, PROXY, at, besiege, guess
 from tests.support.people import oidc_provider
 from tests.support.second_factors import enrolled
 from tests.support.single_sign_on import begun, query_of, saml_provider

@@ -18,9 +18,8 @@ from tests.store.test_units_of_work import ADD, found
 from tests.support.commands import until
 from tests.support.matrix import matrix
 from tests.support.pgbouncer import PgBouncer
-from tests.support.postgres import Postgres, database_of
+from tests.support.postgres import Postgres, awaited, database_of, waiting
 from tests.support.rules import rule
-from tests.support.standby import awaited, waiting
 
 POOL = 6
 

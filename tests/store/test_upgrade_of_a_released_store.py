@@ -17,8 +17,8 @@ from tests.releases import listed, next_release
 from tests.store import old_stores
 from tests.store.old_stores import OldStore, Rows
 from tests.support.application import App, running
+from tests.support.attempt_limits import PROXY
 from tests.support.envelope import check_success
-from tests.support.password_guesses import PROXY
 from tests.support.postgres import Databases
 from tests.support.stores import schema_number
 

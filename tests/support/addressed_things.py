@@ -12,8 +12,7 @@ from tests.support.domain_claims import claimed
 from tests.support.graphql_operations import Things
 from tests.support.machines import machine
 from tests.support.people import Member
-from tests.support.provider_rows import link
-from tests.support.rows import add_row, delete_rows, rows
+from tests.support.rows import add_row, delete_rows, link, rows
 from tests.support.single_sign_on import add_provider
 from tests.support.team import Team
 

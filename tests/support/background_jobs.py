@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from unittest import mock
 
 from manifest_auth.accounts import mail_queue
@@ -75,3 +76,12 @@ def nothing_by_itself() -> Iterator[None]:
         mock.patch.object(mail_queue.MailQueue, "run", runs_nothing),
     ):
         yield
+
+
+async def soon(ask: Callable[[], Awaitable[object]], expected: object) -> None:
+    """Asks again and again until the answer is ``expected``; fails with the last one. Ten seconds only end a test that
+    hangs: how soon it must be is proved where real processes run."""
+    deadline = time.monotonic() + 10
+    while (found := await ask()) != expected and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    assert found == expected

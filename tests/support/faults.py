@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -157,3 +159,15 @@ def old_hashes_stay() -> Iterator[None]:
     """A sign-in replaces no outdated hash."""
     with mock.patch.object(password_sign_in, "_rehash"):
         yield
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """While it lasts, no file of this process grows beyond so many bytes: the write that would fails, as on a full
+    disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

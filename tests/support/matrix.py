@@ -111,3 +111,15 @@ def _sign(test: Any, change: Callable[[list[inspect.Parameter]], list[inspect.Pa
     """Give the test the parameters that pytest is to fill."""
     signature = inspect.signature(test)
     test.__signature__ = signature.replace(parameters=change(list(signature.parameters.values())))
+
+
+def some_of(values: Iterable[Any], *quick: Any) -> list[Any]:
+    """All ``values``; those that are not ``quick`` are left to ``./dev endurance``."""
+    values = list(values)
+    assert all(value in values for value in quick), quick
+    return [value if value in quick else pytest.param(value, marks=pytest.mark.endurance) for value in values]
+
+
+def few_and_many(few: int, many: int) -> list[Any]:
+    """How many examples; ``many`` in ``./dev endurance`` alone."""
+    return [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.endurance)]

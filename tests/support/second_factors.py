@@ -12,6 +12,7 @@ from tests.support.accounts import new_client, new_user, settle, trail
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.system_admins import Phone
+from tests.support.visitor import Page, Visitor
 
 SIGN_IN = "/api/client/auth/sign-in"
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
@@ -134,3 +135,26 @@ def mails_queued(app: App) -> Iterator[list[tuple[str, str]]]:
 
     with mock.patch.object(app.services.mail_queue, "add", noted):
         yield made
+
+
+FACTOR, ENROL, CODES, DONE = "/sign-in/second-factor", "/sign-in/enrol", "/sign-in/codes", "/sign-in/done"
+
+
+async def password_typed(of: Person, query: str = "", visitor: Visitor | None = None) -> tuple[Visitor, Page]:
+    """The page to which a right password leads. ``query``: more of the sign-in's address."""
+    visitor = visitor or Visitor(of.app)
+    page = await visitor.get(f"/sign-in?client={of.client}{query}")
+    page = await visitor.submit(page, "/sign-in/password", email=of.email, password=PASSWORD)
+    return visitor, await visitor.follow(page)
+
+
+async def person_enrolled(of: Person) -> Person:
+    """The same, with an authenticator app; the clock goes on, so that the next code is a new one."""
+    await of.enrol_at_sign_in()
+    of.app.clock.advance(30)
+    return of
+
+
+def code(of: Person, steps: int = 0) -> str:
+    assert of.phone is not None
+    return of.phone.code(steps)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from manifest_auth.runtime.clock import Clock
 from tests.support import programs, run_folder
 from tests.support.application import FAST
 from tests.support.processes import free_port
@@ -20,6 +21,8 @@ from tests.support.programs import Program
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
+#: What stand-ins of providers read, where the server reads it too.
+REAL_CLOCK = Clock()
 DEMO_PASSWORD = "kestrel-harbor-21-violet"
 
 

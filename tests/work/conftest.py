@@ -13,8 +13,8 @@ from manifest_auth.work import Actor
 from tests.store.conftest import Pair, pair, store
 from tests.support import work_items
 from tests.support.stores import fresh_store
-from tests.support.sync_store import SyncStore
-from tests.support.work_race import WorkRace
+from tests.work.sync_store import SyncStore
+from tests.work.work_race import WorkRace
 
 __all__ = ["pair", "store", "sync_store"]
 

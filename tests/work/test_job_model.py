@@ -32,7 +32,7 @@ from manifest_auth.work import Actor, job_operations, jobs, records
 from manifest_auth.work import records as job_steps
 from manifest_auth.work.job_rules import Priority, value_of
 from tests.support import work_items
-from tests.support.sync_store import SyncStore
+from tests.work.sync_store import SyncStore
 
 T = TypeVar("T")
 _numbers = itertools.count(1)

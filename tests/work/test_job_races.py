@@ -8,7 +8,7 @@ from manifest_auth.errors import Conflict
 from manifest_auth.work import job_operations, jobs, records
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
-from tests.support.work_race import VALUE, WorkRace, conflicts, does
+from tests.work.work_race import VALUE, WorkRace, conflicts, does
 
 ROUNDS = 5
 

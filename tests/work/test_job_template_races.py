@@ -14,7 +14,7 @@ from manifest_auth.work.jobs import Job
 from manifest_auth.work.versions import Version
 from tests.support import work_items
 from tests.support.stores import on_postgres
-from tests.support.work_race import WorkRace, does
+from tests.work.work_race import WorkRace, does
 
 ROUNDS = 5
 

@@ -26,7 +26,7 @@ from manifest_auth.work import versions as steps
 from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.versions import NewStep
 from tests.support import work_items
-from tests.support.sync_store import SyncStore
+from tests.work.sync_store import SyncStore
 
 _numbers = itertools.count(1)
 WHO = st.integers(0, 1)

@@ -14,10 +14,10 @@ from sqlalchemy import Column, bindparam, select, update
 from manifest_auth.api.graphql import limits
 from manifest_auth.store import SystemUnit, cross_tenant
 from manifest_auth.store.tables import TENANT_OWNED, work
+from tests.api.graphql.foreign_keys import without_keys
 from tests.store import rows
 from tests.support import jobs as j
 from tests.support.application import App, Reply
-from tests.support.foreign_keys import without_keys
 from tests.support.graphql_operations import ARGUMENTS, Things, document, operations, selection, things
 from tests.support.matrix import matrix
 from tests.support.team import Team, new_team

@@ -14,7 +14,7 @@ from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Role, mask_of
 from tests.support.matrix import matrix
-from tests.support.principals import principal
+from tests.support.roles import principal
 
 ROLES = mask_of([Role.AUTHOR, Role.USER_ADMIN])
 

@@ -13,12 +13,12 @@ import pytest
 from tests.http.providers.test_group_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
-from tests.support.clock import REAL
 from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, oidc_provider, user_of
 from tests.support.planted_accounts import ADMIN_GROUP, CHOSEN, PATHS, PlantedAccount, plant_all, planted_account
 from tests.support.rules import rule
+from tests.support.server import REAL_CLOCK
 from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, accept, events, reset
 from tests.support.vouched_domains import domain_counts
@@ -131,7 +131,7 @@ async def test_where_passwords_are_not_used_the_link_leads_to_a_provider(app: Ap
 @contextlib.contextmanager
 def as_the_command_line_reads_it(app: App) -> Iterator[None]:
     """The clock shows the time of the day meanwhile."""
-    before, app.clock.ms = app.clock.ms, REAL.now_ms()
+    before, app.clock.ms = app.clock.ms, REAL_CLOCK.now_ms()
     try:
         yield
     finally:

@@ -10,8 +10,7 @@ from tests.support.accounts import trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
-from tests.support.own_settings import own_client
-from tests.support.people import Member, member
+from tests.support.people import Member, member, own_client
 
 pytestmark = pytest.mark.one_store
 

@@ -8,8 +8,7 @@ from tests.support.accounts import Keys, keys_of, opened_by, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.matrix import matrix
-from tests.support.own_settings import OwnClient, own_client
-from tests.support.people import Member, member
+from tests.support.people import Member, OwnClient, member, own_client
 
 
 def path_of(user: Member) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import OIDC
 from tests.support.envelope import check_refusal, check_success
-from tests.support.provider_editors import OIDC
 from tests.support.system_admins import SystemAdmin, events
 
 pytestmark = pytest.mark.one_store

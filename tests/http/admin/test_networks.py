@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.support.application import App, Reply, running
+from tests.support.background_jobs import soon
 from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.secret_keys import SECRET_KEY
-from tests.support.soon import soon
 from tests.support.statements import look_ups
 from tests.support.system_admins import events, sign_in, store_networks
 

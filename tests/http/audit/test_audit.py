@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import small_steps
+from tests.support import smaller_limits
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
@@ -83,7 +83,7 @@ async def test_pages_are_complete_and_in_order(app: App, team: Team, order: str,
 async def test_filters_narrow_and_add_up(
     app: App, team: Team, monkeypatch: pytest.MonkeyPatch, step: int, order: str
 ) -> None:
-    small_steps.audit_search(monkeypatch, step)
+    smaller_limits.audit_search(monkeypatch, step)
     viewer = await team.member("Viewer")
     admin = (await team.member("Admin")).token
     everything = await read(app, MINE, admin, order=order)
@@ -119,7 +119,7 @@ async def test_filters_narrow_and_add_up(
 async def test_a_search_that_finds_nothing_ends_after_so_many_steps_and_goes_on(
     app: App, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_steps.audit_search(monkeypatch, 1, most=3)
+    smaller_limits.audit_search(monkeypatch, 1, most=3)
     token = (await team.member("Admin")).token
     answer = check_success(await app.get(f"{MINE}?event=client_created", token=token))
     assert answer["items"] == []
@@ -132,10 +132,10 @@ async def test_a_total_is_counted_over_many_steps_and_not_without_end(
 ) -> None:
     await team.member("Admin")
     events = len(await read(app, MINE, (await team.member("Admin")).token))
-    small_steps.audit_search(monkeypatch, 2, most=-(-events // 2))
+    smaller_limits.audit_search(monkeypatch, 2, most=-(-events // 2))
     assert (await team.ask("Admin", PAGE, first=1))["total"] == events
     since = (await team.ask("Admin", PAGE, first=6, order="OLDEST"))["items"][5]["at"]
-    small_steps.audit_search(monkeypatch, 2, most=-(-events // 2) - 1)
+    smaller_limits.audit_search(monkeypatch, 2, most=-(-events // 2) - 1)
     assert (await team.ask("Admin", PAGE, first=1))["total"] is None
     later = await read(app, MINE, (await team.member("Admin")).token, **{"from": since})
     assert len(later) <= events - 2

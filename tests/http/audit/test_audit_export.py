@@ -14,8 +14,7 @@ from tests.support.accounts import trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
-from tests.support.own_settings import OwnClient, own_client
-from tests.support.people import member
+from tests.support.people import OwnClient, member, own_client
 
 pytestmark = pytest.mark.one_store
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import act_on, new_client, new_user, trail
-from tests.support.anonymous_budgets import few_events
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
 from tests.support.people import oidc_provider
 from tests.support.rules import rule
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_no_one_got_in, saml_provider
+from tests.support.smaller_limits import few_events
 
 AGAIN = "start again"
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]

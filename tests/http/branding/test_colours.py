@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.own_settings import own_client
+from tests.support.people import own_client
 
 pytestmark = pytest.mark.one_store
 

@@ -13,8 +13,7 @@ from tests.support.accounts import trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
-from tests.support.own_settings import OwnClient, own_client
-from tests.support.people import member
+from tests.support.people import OwnClient, member, own_client
 from tests.support.pictures import SIGNATURE, Picture, chunk
 
 pytestmark = pytest.mark.one_store

@@ -9,7 +9,7 @@ import pytest
 from tests.support.accounts import Keys, keys_of, opened_by, settle
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal
-from tests.support.own_settings import OwnClient, own_client
+from tests.support.people import OwnClient, own_client
 
 pytestmark = pytest.mark.one_store
 

@@ -10,8 +10,7 @@ from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
-from tests.support.own_settings import SETTINGS, own_client
-from tests.support.people import member
+from tests.support.people import SETTINGS, member, own_client
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store

@@ -9,8 +9,7 @@ from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
-from tests.support.own_settings import OwnClient, own_client
-from tests.support.people import Member, OidcProvider, last_reason, member
+from tests.support.people import Member, OidcProvider, OwnClient, last_reason, member, own_client
 from tests.support.rules import rule
 from tests.support.single_sign_on import add_oidc
 

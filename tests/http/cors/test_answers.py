@@ -9,8 +9,7 @@ from tests.support.accounts import Keys, keys_of, new_client, settle
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.faults import listed_origins_cannot_be_read, sign_in_has_a_bug, store_is_gone
 from tests.support.matrix import matrix
-from tests.support.own_settings import own_client
-from tests.support.people import member
+from tests.support.people import member, own_client
 from tests.support.rules import rule
 
 GLOBEX = "author@globex.example"

@@ -11,8 +11,7 @@ from graphql import parse
 
 from tests.support.application import App
 from tests.support.cost import times_as_dear
-from tests.support.matrix import matrix
-from tests.support.params import some_of
+from tests.support.matrix import matrix, some_of
 
 pytestmark = pytest.mark.one_store
 

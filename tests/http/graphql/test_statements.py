@@ -11,7 +11,7 @@ from tests.support.application import App
 from tests.support.graphql_operations import SCHEMA, document, operations, selection
 from tests.support.large_clients import busy_people
 from tests.support.matrix import matrix
-from tests.support.small_steps import graphql_without_limits
+from tests.support.smaller_limits import graphql_without_limits
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
 

@@ -15,12 +15,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import asyncpg
 import pytest
 
-from tests.support.clock import REAL
 from tests.support.oidc_op import provider
 from tests.support.rows import TABLES
 from tests.support.rules import rule
 from tests.support.saml_idp import Idp
-from tests.support.server import DEMO_PASSWORD, Server, served
+from tests.support.server import DEMO_PASSWORD, REAL_CLOCK, Server, served
 
 pytestmark = pytest.mark.one_store
 
@@ -146,7 +145,7 @@ def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
     auth, base, admin = "/api/client/auth", "/api/admin/clients/acme/providers", f"Bearer {secrets['admin token']}"
     back = "https://app.acme.example/in"
     rules = {"createUsers": True, "defaultRoles": ["Viewer"], "returnAddresses": [back]}
-    with provider(REAL) as op:
+    with provider(REAL_CLOCK) as op:
         op.user |= {"email": "ada@providers.example"}
         op.client_secret = secrets["client secret"] = "client-secret-that-must-not-be-logged"
         oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
@@ -183,7 +182,7 @@ def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
 
 
 def _saml_day(server: Server, base: str, admin: str, rules: dict[str, Any], secrets: dict[str, str]) -> None:
-    now_ms = REAL.now_ms()
+    now_ms = REAL_CLOCK.now_ms()
     idp = Idp(not_before_ms=now_ms - 10**9, not_after_ms=now_ms + 10**9)
     saml = {"entityId": idp.issuer, "certificates": [idp.certificate_pem], "redirectUrl": "https://idp.example/sso"}
     _, answer, _ = send(server, "POST", base, {"name": "idp", **rules, "saml": saml}, Authorization=admin)

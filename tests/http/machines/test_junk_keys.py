@@ -8,11 +8,11 @@ import pytest
 
 from tests.support.accounts import new_client, settle
 from tests.support.application import App
+from tests.support.attempt_limits import PROXY, addresses, at
 from tests.support.envelope import check_refusal
 from tests.support.machines import SCANNER, machine, unknown_key, wrong
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import REVOKE, form
-from tests.support.password_guesses import PROXY, addresses, at
 from tests.support.rules import rule
 from tests.support.statements import counted_statements, look_ups
 

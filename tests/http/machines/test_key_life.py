@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.accounts import act_on, new_client, trail
 from tests.support.application import App, running
+from tests.support.background_jobs import soon
 from tests.support.envelope import check_refusal, check_success
 from tests.support.machines import Machine, machine, new_key
 from tests.support.matrix import matrix
 from tests.support.rules import rule
-from tests.support.soon import soon
 from tests.support.statements import counted_statements, look_ups
 
 pytestmark = pytest.mark.still

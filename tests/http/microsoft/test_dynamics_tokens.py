@@ -13,7 +13,7 @@ from tests.support import rows as rest
 from tests.support.accounts import act_on
 from tests.support.matrix import matrix
 from tests.support.people import member, session_of
-from tests.support.provider_rows import unsealed
+from tests.support.rows import unsealed
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
 

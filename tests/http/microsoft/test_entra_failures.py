@@ -11,10 +11,10 @@ import pytest
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.interop.microsoft.people import OTHER_APP
 from tests.support.application import Reply
-from tests.support.entra_refusals import addresses_remembered, few_refusals_remembered, refusals_remembered
 from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
 from tests.support.rules import rule
+from tests.support.smaller_limits import addresses_remembered, few_refusals_remembered, refusals_remembered
 
 pytestmark = pytest.mark.one_store
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.accounts import keys_of, trail
 from tests.support.application import App, Reply, running
+from tests.support.background_jobs import soon
 from tests.support.oauth_callers import GRANT, REVOKE, TOKEN, Machine, form, machine
 from tests.support.rules import rule
-from tests.support.soon import soon
 
 
 @pytest.fixture(scope="module")

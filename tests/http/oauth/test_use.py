@@ -10,14 +10,13 @@ import pytest
 
 from tests.support.accounts import hashes_counted, keys_of, trail
 from tests.support.application import App, running
-from tests.support.background_jobs import nothing_by_itself
+from tests.support.background_jobs import nothing_by_itself, soon
 from tests.support.client_assertions import b64
 from tests.support.forged_tokens import Purpose, hs256, signing_keys
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import GRANT, TOKEN, Machine, bits, form, header_and_claims, machine, signed_by_us
 from tests.support.routes import ROUTES, filled
 from tests.support.rules import rule
-from tests.support.soon import soon
 from tests.support.statements import beats_are_in_time, counted_statements
 
 pytestmark = [pytest.mark.one_store, pytest.mark.still]

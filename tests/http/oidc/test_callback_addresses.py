@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import WHO, editor
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, provider
-from tests.support.provider_editors import WHO, editor
 from tests.support.rows import change_rows, rows
 from tests.support.rules import rule
 from tests.support.single_sign_on import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.pages.installation.console import act
 from tests.support.accounts import new_user
 from tests.support.application import App
-from tests.support.console import act
 from tests.support.matrix import matrix
 from tests.support.provider_wizard import Wizard, metadata_of
 from tests.support.rules import rule

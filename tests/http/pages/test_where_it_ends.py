@@ -10,7 +10,7 @@ from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.hostile_texts import EVIL
 from tests.support.matrix import matrix
-from tests.support.own_settings import own_client
+from tests.support.people import own_client
 from tests.support.rules import rule
 from tests.support.visitor import Page, Visitor
 

@@ -13,9 +13,9 @@ import pytest
 
 from tests.support.accounts import hashes_counted, imported_hashes_tried, new_client, new_user, settle
 from tests.support.application import App
+from tests.support.attempt_limits import PROXY, guess
 from tests.support.foreign_hashes import argon2, bcrypt_hash, django_pbkdf2, one_of_each
 from tests.support.matrix import matrix
-from tests.support.password_guesses import PROXY, guess
 from tests.support.rules import rule
 
 PASSWORD = "Übernahme-vom-alten-System-7"

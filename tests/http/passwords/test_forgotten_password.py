@@ -8,12 +8,11 @@ import pytest
 
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App, Reply, running
-from tests.support.attempt_limits import ACCOUNT, ORIGIN
+from tests.support.attempt_limits import ACCOUNT, ORIGIN, PROXY
 from tests.support.email_changes import until_idle
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.mail_server import MailServer
 from tests.support.matrix import matrix
-from tests.support.password_guesses import PROXY
 from tests.support.people import set_roles
 from tests.support.rules import rule
 from tests.support.statements import counted_statements

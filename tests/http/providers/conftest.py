@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.http.providers.provider_editors import WHO, Editor, editor
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.oidc_op import Op, provider
-from tests.support.provider_editors import WHO, Editor, editor
 
 
 @pytest.fixture(params=WHO)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import saml_settings
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import App
 from tests.support.directory_claims import directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.people import Member, OidcProvider, member, oidc_provider, roles_line
-from tests.support.provider_editors import saml_settings
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
 

@@ -10,7 +10,7 @@ from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, member, oidc_provider, roles_line, set_roles, users_of
 from tests.support.single_sign_on import Browser, check_no_one_got_in
-from tests.support.small_steps import provider_deletion, provider_deletion_breaks
+from tests.support.smaller_limits import provider_deletion, provider_deletion_breaks
 
 pytestmark = pytest.mark.one_store
 

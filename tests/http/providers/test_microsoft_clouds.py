@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.http.providers.provider_editors import Editor, editor
 from tests.http.providers.test_microsoft_providers import DYNAMICS, ENTRA
 from tests.support.accounts import new_client
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
-from tests.support.provider_editors import Editor, editor
 
 pytestmark = pytest.mark.one_store
 

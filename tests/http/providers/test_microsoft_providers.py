@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import Editor
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
-from tests.support.provider_editors import Editor
 from tests.support.single_sign_on import BASE
 
 pytestmark = pytest.mark.one_store

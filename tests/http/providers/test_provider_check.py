@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import WHO, Editor, editor, saml_settings
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
-from tests.support.provider_editors import WHO, Editor, editor, saml_settings
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import callback
 

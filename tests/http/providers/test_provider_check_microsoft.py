@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import WHO, editor
 from tests.interop.microsoft import error_bodies
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OUR_URI, OURS
@@ -13,7 +14,6 @@ from tests.support.accounts import trail
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
-from tests.support.provider_editors import WHO, editor
 from tests.support.single_sign_on import BASE
 
 pytestmark = pytest.mark.one_store

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import Editor, editor, saml_settings
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_success
@@ -16,7 +17,6 @@ from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
-from tests.support.provider_editors import Editor, editor, saml_settings
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.matrix import matrix
 from tests.support.people import member
-from tests.support.provider_editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
-from tests.support.provider_rows import add_past_the_server, opened, stored
+from tests.support.rows import add_past_the_server, opened, stored
 from tests.support.single_sign_on import callback, entity_id
 
 pytestmark = pytest.mark.one_store

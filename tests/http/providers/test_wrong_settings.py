@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.http.providers.provider_editors import OIDC, Editor, saml_settings
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
-from tests.support.provider_editors import OIDC, Editor, saml_settings
 from tests.support.saml_idp import Idp
 
 pytestmark = pytest.mark.one_store

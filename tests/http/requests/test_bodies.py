@@ -10,7 +10,7 @@ import pytest
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
-from tests.support.own_settings import SETTINGS, own_client
+from tests.support.people import SETTINGS, own_client
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from tests.http.requests.described_bodies import fitting
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.described_bodies import fitting
-from tests.support.matrix import matrix
-from tests.support.params import few_and_many
+from tests.support.matrix import few_and_many, matrix
 from tests.support.people import member
 from tests.support.routes import ROUTES, Route, filled, openapi_document
 

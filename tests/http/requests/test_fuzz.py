@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.application import App, running
 from tests.support.envelope import check_headers, check_refusal
-from tests.support.matrix import matrix
-from tests.support.params import few_and_many
+from tests.support.matrix import few_and_many, matrix
 from tests.support.routes import ROUTES, Route, filled
 
 pytestmark = pytest.mark.one_store

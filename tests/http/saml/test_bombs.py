@@ -9,8 +9,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.cost import times_as_dear
-from tests.support.matrix import matrix
-from tests.support.params import some_of
+from tests.support.matrix import matrix, some_of
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp, decode, encode
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, trail
-from tests.support.anonymous_budgets import few_responses
 from tests.support.application import App, Reply
+from tests.support.attempt_limits import DAY, PROXY, at
 from tests.support.envelope import check_refusal
-from tests.support.password_guesses import DAY, PROXY, at
 from tests.support.rules import rule
 from tests.support.saml_reading import most_at_once, reading_waits, threads_of_reading
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
+from tests.support.smaller_limits import few_responses
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
 pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.one_store]

@@ -14,8 +14,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
-from tests.support.second_factors import OWN, REQUIRED
-from tests.support.second_steps import FACTOR
+from tests.support.second_factors import FACTOR, OWN, REQUIRED
 from tests.support.single_sign_on import RETURN_TO, Browser, act_on_provider, add_oidc, query_of
 from tests.support.system_admins import Phone
 from tests.support.visitor import Visitor

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tests.http.second_factors.factor_cells import ENROLLED, POLICIES, Cell, cells_of
 from tests.support.accounts import number_of, settle
 from tests.support.application import App, Reply
-from tests.support.factor_cells import ENROLLED, POLICIES, Cell, cells_of
 from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, oidc_provider, set_roles
 from tests.support.rows import add_row, change_rows

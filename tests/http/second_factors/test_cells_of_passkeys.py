@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.second_factors.factor_cells import ENROLLED, POLICIES, Cell, cells_of
 from tests.support.accounts import new_client, settle
 from tests.support.application import App
-from tests.support.factor_cells import ENROLLED, POLICIES, Cell, cells_of
 from tests.support.matrix import matrix
 from tests.support.passkeys import PUBLIC, signed_in
 from tests.support.rows import change_rows

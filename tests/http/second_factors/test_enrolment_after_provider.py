@@ -12,8 +12,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
-from tests.support.second_factors import REQUIRED, person
-from tests.support.second_steps import CODES, ENROL, FACTOR
+from tests.support.second_factors import CODES, ENROL, FACTOR, REQUIRED, person
 from tests.support.single_sign_on import Browser, act_on_provider, add_oidc, begun
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor

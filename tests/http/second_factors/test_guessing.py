@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
-from tests.support.attempt_limits import ACCOUNT, ORIGIN
+from tests.support.attempt_limits import ACCOUNT, ORIGIN, PROXY, addresses
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
-from tests.support.password_guesses import PROXY, addresses
 from tests.support.second_factors import REQUIRED, Person, enrolled, mails_queued, person
 from tests.support.user_management import reset
 

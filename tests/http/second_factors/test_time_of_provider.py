@@ -9,7 +9,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
-from tests.support.second_steps import FACTOR
+from tests.support.second_factors import FACTOR
 from tests.support.single_sign_on import RETURN_TO, Browser
 from tests.support.visitor import Visitor
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
-from tests.support.password_guesses import DAY, PROXY, guess
+from tests.support.attempt_limits import DAY, PROXY, guess
 from tests.support.rows import change_rows
 from tests.support.vouched_domains import domain_counts
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.http.badges.test_two_nodes import felt
+from tests.http.step_up.sensitive_acts import ACTS
 from tests.support.accounts import Keys, act_on, opened_by, settle
 from tests.support.application import PASSWORD, App, running
 from tests.support.badges import badge_client
@@ -30,7 +31,6 @@ from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.rules import rule
 from tests.support.second_factors import OWN, REQUIRED, Person, person
-from tests.support.sensitive_acts import ACTS
 from tests.support.single_sign_on import Browser, act_on_provider, add_oidc
 from tests.support.visitor import Page, Visitor
 

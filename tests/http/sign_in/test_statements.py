@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
+from tests.support.attempt_limits import PROXY, guess
 from tests.support.matrix import matrix
-from tests.support.password_guesses import PROXY, guess
 from tests.support.statements import counted_statements, sent_to_postgres
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.settings(**PROXY), pytest.mark.still]

@@ -12,10 +12,10 @@ import pytest
 
 from tests.support.accounts import keys_of, new_user, opened_by, trail
 from tests.support.application import PASSWORD, App, Reply, running
+from tests.support.background_jobs import soon
 from tests.support.forged_tokens import claims_of
 from tests.support.matrix import matrix
 from tests.support.rules import rule
-from tests.support.soon import soon
 
 SIGN_OUT = "/api/client/auth/sign-out"
 SIGN_OUT_ALL = "/api/client/auth/sign-out-all"

@@ -14,7 +14,7 @@ from tests.support.envelope import check_refusal
 from tests.support.people import OidcProvider, last_reason, oidc_provider, roles_line, session_of, set_roles
 from tests.support.rules import rule
 from tests.support.single_sign_on import SamlProvider, act_on_provider, add_oidc, saml_provider
-from tests.support.small_steps import provider_deletion
+from tests.support.smaller_limits import provider_deletion
 
 OPS = [roles_line("ops", "Operator")]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.http.step_up.sensitive_acts import ACTS as USERS_ACTS
+from tests.http.step_up.sensitive_acts import DIRECTORY, code_of
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.routes import ROUTES
 from tests.support.rules import rule
-from tests.support.sensitive_acts import ACTS as USERS_ACTS
-from tests.support.sensitive_acts import DIRECTORY, code_of
 from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, enrolled, events, signed_in_admin
 
 pytestmark = pytest.mark.one_store

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD, App, running
-from tests.support.password_guesses import PROXY
+from tests.support.attempt_limits import PROXY
 
 
 @pytest.fixture(scope="module")

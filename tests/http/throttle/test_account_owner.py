@@ -8,9 +8,8 @@ import pytest
 
 from tests.support.accounts import hashes_counted, new_user
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.attempt_limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
+from tests.support.attempt_limits import ACCOUNT, ADDRESS, DAY, HARD_CEILING, ORIGIN, WRONG, besiege, guess
 from tests.support.matrix import matrix
-from tests.support.password_guesses import DAY, WRONG, besiege, guess
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store

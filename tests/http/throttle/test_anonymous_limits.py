@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, new_user, trail
-from tests.support.anonymous_budgets import EVENTS_S, few_beginnings, few_events
 from tests.support.application import PASSWORD, App, Reply
+from tests.support.attempt_limits import at
 from tests.support.envelope import check_refusal
-from tests.support.password_guesses import at
 from tests.support.rows import rows
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider, sign_ins
+from tests.support.smaller_limits import EVENTS_S, few_beginnings, few_events
 
 pytestmark = pytest.mark.one_store
 

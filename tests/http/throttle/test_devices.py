@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
+from tests.support.attempt_limits import besiege, guess
 from tests.support.matrix import matrix
-from tests.support.password_guesses import besiege, guess
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store

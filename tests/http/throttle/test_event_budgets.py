@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import act_on, new_client, new_user, trail
-from tests.support.anonymous_budgets import EVENTS_S, few_events
 from tests.support.application import PASSWORD, App
+from tests.support.attempt_limits import DAY, WRONG, guess
 from tests.support.envelope import check_refusal
-from tests.support.password_guesses import DAY, WRONG, guess
 from tests.support.rules import rule
 from tests.support.single_sign_on import SamlProvider, saml_provider
+from tests.support.smaller_limits import EVENTS_S, few_events
 from tests.support.system_admins import events
 
 pytestmark = pytest.mark.one_store

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import hashes_counted, new_client, new_user, trail
-from tests.support.anonymous_budgets import few_beginnings, few_events
 from tests.support.application import PASSWORD, App, Reply
+from tests.support.attempt_limits import WRONG, guess
 from tests.support.envelope import check_refusal
-from tests.support.password_guesses import WRONG, guess
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
+from tests.support.smaller_limits import few_beginnings, few_events
 
 pytestmark = pytest.mark.one_store
 

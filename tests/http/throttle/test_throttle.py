@@ -12,8 +12,7 @@ import pytest
 
 from tests.support.accounts import hashes_counted, new_user, trail
 from tests.support.application import PASSWORD, App, Reply, running
-from tests.support.attempt_limits import ACCOUNT, ADDRESS, ORIGIN
-from tests.support.password_guesses import DAY, PROXY, WRONG, addresses, besiege, guess
+from tests.support.attempt_limits import ACCOUNT, ADDRESS, DAY, ORIGIN, PROXY, WRONG, addresses, besiege, guess
 from tests.support.rules import rule
 
 pytestmark = pytest.mark.one_store

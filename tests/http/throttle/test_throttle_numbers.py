@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import PASSWORD, App
-from tests.support.password_guesses import DAY, WRONG, addresses, guess
+from tests.support.attempt_limits import DAY, WRONG, addresses, guess
 
 pytestmark = pytest.mark.one_store
 

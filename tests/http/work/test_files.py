@@ -14,15 +14,14 @@ from tests.support import in_process
 from tests.support.accounts import token_of
 from tests.support.application import SLUGS, App, Reply
 from tests.support.background_jobs import sweep_broken_uploads, sweep_files
-from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
-from tests.support.faults import files_are_gone
+from tests.support.faults import files_are_gone, room_for
 from tests.support.jobs import RECORDS, job_at
 from tests.support.matrix import matrix
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.rules import rule
+from tests.support.smaller_limits import FILE_KINDS, data_folder, files_on_disk, narrow_files
 from tests.support.team import new_team
-from tests.support.uploads import FILE_KINDS, data_folder, files_on_disk, narrow_files
 
 pytestmark = pytest.mark.one_store
 

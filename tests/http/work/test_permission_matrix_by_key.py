@@ -21,8 +21,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, Things, document, things
 from tests.support.machines import Machine, ask, machine
-from tests.support.matrix import matrix
-from tests.support.params import some_of
+from tests.support.matrix import matrix, some_of
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
 

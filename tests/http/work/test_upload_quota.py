@@ -16,7 +16,7 @@ from tests.support.envelope import check_refusal
 from tests.support.people import member
 from tests.support.rules import rule
 from tests.support.slow_bodies import SlowBody
-from tests.support.uploads import Sum, files_on_disk, narrow_quota, stored_files
+from tests.support.smaller_limits import Sum, files_on_disk, narrow_quota, stored_files
 
 SIZE = 4096
 PDF = b"%PDF-1.7\n" + bytes(SIZE - 9)

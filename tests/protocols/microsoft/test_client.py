@@ -27,10 +27,10 @@ from tests.interop.microsoft import error_bodies, tokens
 from tests.interop.microsoft.people import ORGANIZATION, ORGANIZATION_ID, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.stand_in import Standin, standin
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
+from tests.runtime.outgoing.outgoing_calls import TENANT
 from tests.support.application import FrozenClock
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing_calls import TENANT
 
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 ALICE = "aaaaaaaa-0000-4000-8000-000000000001"

@@ -14,9 +14,9 @@ from manifest_auth.protocols import oidc
 from manifest_auth.protocols.oidc import Answer, Authorization, Client, OidcRefused, Registration
 from manifest_auth.protocols.oidc.messages import Discovered
 from manifest_auth.runtime.outgoing import Outgoing
+from tests.runtime.outgoing.outgoing_calls import TENANT
 from tests.support.application import FrozenClock
 from tests.support.oidc_op import Op, b64, half_hash, signed
-from tests.support.outgoing_calls import TENANT
 
 SHARED = "https://auth.example.com/api/client/auth/oidc/callback"
 CALLBACK = f"{SHARED}/acme/company"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from manifest_auth.protocols.oidc import Callback, CallbackAddresses
 from tests.protocols.oidc.relying_party import CALLBACK, SHARED, RelyingParty
+from tests.runtime.outgoing.outgoing_calls import TENANT
 from tests.support.matrix import matrix
-from tests.support.outgoing_calls import TENANT
 
 ISSUER = "https://idp.example"
 

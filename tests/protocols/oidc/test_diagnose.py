@@ -7,10 +7,10 @@ from typing import Any
 from manifest_auth.protocols.oidc import CallbackAddresses, Finding
 from manifest_auth.runtime.clock import Random
 from tests.protocols.oidc.relying_party import CALLBACK, SHARED, RelyingParty
+from tests.runtime.outgoing.outgoing_calls import TENANT
 from tests.support.matrix import matrix
 from tests.support.oidc_op import new_key
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing_calls import TENANT
 
 
 async def found(rp: RelyingParty, *, marked: bool = False, **changes: Any) -> dict[str, list[str]]:

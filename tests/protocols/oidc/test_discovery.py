@@ -11,9 +11,9 @@ from manifest_auth.protocols.oidc import Client, OidcRefused
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
 from tests.protocols.oidc.relying_party import RelyingParty
+from tests.runtime.outgoing.outgoing_calls import TENANT, get
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing_calls import TENANT, get
 from tests.support.rules import rule
 
 DOWN = Answer(503)

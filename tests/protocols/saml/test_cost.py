@@ -13,8 +13,7 @@ import pytest
 from manifest_auth.protocols import saml
 from tests.protocols.saml.verdicts import OUR_CERTIFICATE, replaced, response, verdict
 from tests.support.cost import times_as_dear
-from tests.support.matrix import matrix
-from tests.support.params import some_of
+from tests.support.matrix import matrix, some_of
 from tests.support.rules import rule
 from tests.support.saml_idp import Encryption, decode, encode
 from tests.support.saml_signing import EXCLUSIVE

@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from manifest_auth.runtime.files import FileStorage, FilesUnavailable, open_storage
 from manifest_auth.runtime.settings import Settings, SettingsError, load
-from tests.support.disk import room_for
+from tests.support.faults import room_for
 from tests.support.matrix import matrix
 
 KEY = "ab" * 20

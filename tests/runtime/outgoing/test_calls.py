@@ -16,9 +16,9 @@ import pytest
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.outgoing import MOST_AT_ONCE, Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
+from tests.runtime.outgoing.outgoing_calls import TENANT, get, post_form
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.outgoing_calls import TENANT, get, post_form
 from tests.support.rules import rule
 
 MIB = 1024 * 1024

@@ -19,9 +19,9 @@ from manifest_auth.providers.providers import MOST
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.outgoing_transport import KEEP_S
 from manifest_auth.runtime.settings import Settings, load
+from tests.runtime.outgoing.outgoing_calls import get
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.outgoing_calls import get
 from tests.support.rules import rule
 
 HOSTED = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PROVIDER_TIMEOUT": "5"})

@@ -12,9 +12,9 @@ from manifest_auth.runtime import outgoing as client
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.outgoing import Outgoing, Shares, Unreachable
 from manifest_auth.runtime.settings import load
+from tests.runtime.outgoing.outgoing_calls import get
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.outgoing_calls import get
 from tests.support.rules import rule
 
 HOSTILE, HONEST = range(1, 12), 99

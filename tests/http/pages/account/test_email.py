@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.account_pages import person
+from tests.http.pages.account.account_pages import person
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
 from tests.support.email_changes import confirm, until_idle

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.account_pages import person, signed_in
+from tests.http.pages.account.account_pages import person, signed_in
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.visitor import Page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.account_pages import person
+from tests.http.pages.account.account_pages import person
 from tests.support.application import App
 from tests.support.people import OidcProvider, oidc_provider
 from tests.support.single_sign_on import Browser

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.account_pages import Person, person
+from tests.http.pages.account.account_pages import Person, person
 from tests.support.accounts import settle
 from tests.support.application import App
 from tests.support.authenticator import Authenticator

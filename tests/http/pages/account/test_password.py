@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.account_pages import person, signed_in
+from tests.http.pages.account.account_pages import person, signed_in
 from tests.support.accounts import new_client, settle
 from tests.support.application import PASSWORD, App
 from tests.support.matrix import matrix

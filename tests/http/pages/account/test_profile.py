@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.account_pages import person, signed_in
+from tests.http.pages.account.account_pages import person, signed_in
 from tests.support.accounts import settle, trail
 from tests.support.application import App
 from tests.support.matrix import matrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.account_pages import Person, person
+from tests.http.pages.account.account_pages import Person, person
 from tests.support.accounts import settle, trail
 from tests.support.application import PASSWORD, App
 from tests.support.matrix import matrix

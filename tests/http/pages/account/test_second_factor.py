@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.account_pages import person, signed_in
+from tests.http.pages.account.account_pages import person, signed_in
 from tests.support.accounts import settle, trail
 from tests.support.application import App
 from tests.support.second_factors import REQUIRED, enrolled

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.account_pages import Person, person, signed_in
+from tests.http.pages.account.account_pages import Person, person, signed_in
 from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App
 from tests.support.matrix import matrix

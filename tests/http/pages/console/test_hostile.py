@@ -9,8 +9,7 @@ import pytest
 from tests.support.accounts import new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.machines import new_account, new_key, of_client
-from tests.support.matrix import matrix
-from tests.support.params import some_of
+from tests.support.matrix import matrix, some_of
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store

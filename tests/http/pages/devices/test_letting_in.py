@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.account_pages import Person, person
+from tests.http.pages.account.account_pages import Person, person
 from tests.support.accounts import new_client, trail
 from tests.support.application import PASSWORD, App
 from tests.support.headsets import Headset

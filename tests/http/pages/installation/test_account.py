@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.pages.installation.console import TEN_MINUTES, act, prove
 from tests.support.application import PASSWORD, App
-from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.matrix import matrix
 from tests.support.system_admins import Phone, SystemAdmin, another, enrolled, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.http.pages.installation.console import TEN_MINUTES, act, prove
 from tests.support.application import PASSWORD, App
-from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.matrix import matrix
 from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.http.pages.installation.console import TEN_MINUTES, prove
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
-from tests.support.console import TEN_MINUTES, prove
 from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.visitor import Page, Visitor

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.http.pages.installation.console import TEN_MINUTES, act, prove
 from tests.support.application import PASSWORD, App
-from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.matrix import matrix
 from tests.support.visitor import Visitor
 

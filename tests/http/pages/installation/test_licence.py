@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.http.pages.installation.console import TEN_MINUTES, act, prove
 from tests.support.application import App
-from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.licences import DAY, key, on_premise
 from tests.support.matrix import matrix
 from tests.support.visitor import Visitor

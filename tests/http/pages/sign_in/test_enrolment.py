@@ -11,8 +11,7 @@ from tests.http.pages.test_codes_for_apps import APP_ADDRESS, CHALLENGE, EXCHANG
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.rules import rule
-from tests.support.second_factors import Person, person
-from tests.support.second_steps import CODES, DONE, ENROL, FACTOR, code, password_typed
+from tests.support.second_factors import CODES, DONE, ENROL, FACTOR, Person, code, password_typed, person
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 

@@ -14,8 +14,7 @@ from tests.support.authenticator import Altered, Authenticator
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.passkeys import AUTH, COOKIE, ORIGIN, PUBLIC, Holder, with_passkey
-from tests.support.second_factors import SIGN_IN, person
-from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_typed
+from tests.support.second_factors import CODES, ENROL, FACTOR, SIGN_IN, code, password_typed, person
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 

@@ -11,8 +11,7 @@ from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
 from tests.support.matrix import matrix
 from tests.support.rules import rule
-from tests.support.second_factors import Person, person
-from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_typed, person_enrolled
+from tests.support.second_factors import CODES, ENROL, FACTOR, Person, code, password_typed, person, person_enrolled
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store

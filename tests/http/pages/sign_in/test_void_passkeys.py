@@ -12,7 +12,7 @@ from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_success
 from tests.support.passkeys import PUBLIC, Holder, with_passkey
 from tests.support.rows import change_rows
-from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_typed
+from tests.support.second_factors import CODES, ENROL, FACTOR, code, password_typed
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 

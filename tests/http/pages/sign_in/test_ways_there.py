@@ -11,8 +11,7 @@ from tests.http.pages.test_codes_for_apps import APP_ADDRESS, CHALLENGE
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal
-from tests.support.second_factors import person
-from tests.support.second_steps import CODES, DONE, ENROL, FACTOR, code, person_enrolled
+from tests.support.second_factors import CODES, DONE, ENROL, FACTOR, code, person, person_enrolled
 from tests.support.system_admins import Phone
 from tests.support.team import new_team
 from tests.support.user_management import NEW, invited, started_reset

@@ -1,6 +1,6 @@
 """The catalogues of pages and e-mails: which messages there are, and their translations.
 
-``python -m tests.support.catalogues`` brings the ``.po`` files up to date and compiles them (``./dev messages``).
+``python -m tests.pages.catalogues`` brings the ``.po`` files up to date and compiles them (``./dev messages``).
 
 Pages under ``console`` and ``installation`` are English alone; what only they say is in no catalogue.
 """

@@ -1,0 +1,129 @@
+"""Smaller limits and steps of the server, so that a test reaches them, and how much there is of what they bound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from manifest_auth.api.graphql import execution
+from manifest_auth.api.graphql import limits as graphql_limits
+from manifest_auth.audit import query
+from manifest_auth.clients.providers import changes as provider_delete
+from manifest_auth.runtime.files import KINDS
+from manifest_auth.sign_in.providers import entra_bearer, saml_responses
+from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
+from manifest_auth.throttle import limits
+from tests.support.application import App
+from tests.support.rows import rows
+
+#: How long a budget of audit events lasts, in seconds.
+EVENTS_S = limits.EVENTS_S
+
+
+def few_events(patch: pytest.MonkeyPatch, from_address: int, in_client: int | None = None) -> None:
+    """So many audit events of one class from an address in a span of time, and of all addresses in a client."""
+    patch.setattr(limits, "EVENTS_FROM_ADDRESS", from_address)
+    if in_client is not None:
+        patch.setattr(limits, "EVENTS_IN_CLIENT", in_client)
+
+
+def few_beginnings(patch: pytest.MonkeyPatch, free: int) -> None:
+    """So many sign-ins may be begun and not finished before the next one waits."""
+    patch.setattr(limits, "STARTED_FLOWS", limits.STARTED_FLOWS._replace(free=free))
+
+
+def few_responses(patch: pytest.MonkeyPatch, free: int) -> None:
+    """So many SAML responses may be wrong before the next one waits."""
+    patch.setattr(saml_responses, "RESPONSES", saml_responses.RESPONSES._replace(free=free))
+
+
+def audit_search(patch: pytest.MonkeyPatch, size: int, most: int | None = None) -> None:
+    """A search in the audit trail looks at so many events in a step, and takes so many steps at most."""
+    patch.setattr(query, "STEP", size)
+    if most is not None:
+        patch.setattr(query, "STEPS", most)
+
+
+def provider_deletion(patch: pytest.MonkeyPatch, size: int) -> None:
+    """A provider is deleted with so many people in a step."""
+    patch.setattr(provider_delete, "STEP", size)
+
+
+def provider_deletion_breaks(patch: pytest.MonkeyPatch, at: int) -> None:
+    """The process ends in the step of this number."""
+    steps, step = 0, provider_delete._step
+
+    def breaks(*given: object, **named: object) -> bool:
+        nonlocal steps
+        steps += 1
+        if steps == at:
+            raise RuntimeError("the process ends")
+        return step(*given, **named)  # type: ignore[arg-type]
+
+    patch.setattr(provider_delete, "_step", breaks)
+
+
+def graphql_without_limits(patch: pytest.MonkeyPatch) -> None:
+    """A document may cost and take as much as it likes."""
+    patch.setattr(graphql_limits, "MAX_COST", 10**7)
+    patch.setattr(execution, "DEADLINE_S", 60.0)
+
+
+def _failures(app: App) -> entra_bearer.Failures:
+    assert isinstance(app.services.entra, EntraTokens)
+    return app.services.entra._failures
+
+
+def addresses_remembered(app: App) -> int:
+    """From how many addresses refused tokens came, as far as memory goes."""
+    return len(_failures(app)._turns)
+
+
+def refusals_remembered(app: App) -> int:
+    """Of how many tokens it is known that they are refused."""
+    return len(_failures(app)._refused)
+
+
+def few_refusals_remembered(patch: pytest.MonkeyPatch, most: int) -> None:
+    """So many, and no more."""
+    patch.setattr(entra_bearer, "MOST_REFUSED", most)
+
+
+#: Media types that are taken.
+FILE_KINDS = KINDS
+
+
+class Sum(NamedTuple):
+    """How many files there are, and their bytes."""
+
+    files: int
+    size: int
+
+
+async def stored_files(app: App) -> Sum:
+    """What the store says of all files."""
+    sizes = [size for (size,) in await rows(app, "files", "size")]
+    return Sum(len(sizes), sum(sizes))
+
+
+def files_on_disk(app: App, folder: str = "files") -> list[Path]:
+    """What lies in the place for files, or in the one for what still comes in."""
+    return [path for path in (data_folder(app) / folder).rglob("*") if path.is_file()]
+
+
+def data_folder(app: App) -> Path:
+    """Where the application keeps what is not in the store."""
+    return Path(app.services.settings.data_dir)
+
+
+def narrow_quota(patch: pytest.MonkeyPatch, app: App, size: int) -> None:
+    """So many bytes a client."""
+    patch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, upload_quota=size))
+
+
+def narrow_files(patch: pytest.MonkeyPatch, app: App, size: int) -> None:
+    """So many bytes a file."""
+    patch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, file_limit=size))
