@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.http.pages.console.provider_wizard import LIST, NEW, Wizard, wizard
 from tests.support.application import App, running
-from tests.support.provider_wizard import LIST, NEW, Wizard, wizard
 from tests.support.single_sign_on import add_provider
 
 ADDRESS = "https://idp.example/here"

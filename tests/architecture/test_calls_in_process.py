@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx2
 
+from tests.http.pages.hostile_texts import EVIL, STRINGS
 from tests.support import in_process
-from tests.support.hostile_texts import EVIL, STRINGS
 from tests.support.matrix import matrix
 
 PEER = ("192.0.2.1", 40000)

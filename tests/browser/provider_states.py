@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from tests.browser.driver import Chromium
 from tests.browser.pages import forget, old_form, open_, press, send, sign_in
+from tests.http.pages.console.provider_wizard import LIST, NEW, metadata_of
 from tests.support.oidc_op import Op, provider
-from tests.support.provider_wizard import LIST, NEW, metadata_of
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
 

@@ -6,7 +6,7 @@ import re
 import time
 
 from tests.faults.cluster import PASSWORD, ROLE, Cluster
-from tests.support import haproxy_postgres
+from tests.processes import haproxy_postgres
 from tests.support.pgbouncer import PgBouncer
 
 #: As a supervisor does it.

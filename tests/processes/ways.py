@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.haproxy_postgres import InFrontOfOne
+from tests.processes.haproxy_postgres import InFrontOfOne
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import database_of
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from manifest_auth import tenants
 from manifest_auth.runtime.hashing import imported_hashes
 from manifest_auth.runtime.hashing.hasher import HashPool
-from manifest_auth.store import SystemUnit, tenant_scoped
+from manifest_auth.store import TenantStore, tenant_scoped
 from manifest_auth.store.tables import audit_events
 from tests.support.application import App, Reply
 
@@ -42,13 +42,14 @@ TRAIL = tenant_scoped(select(*(_A[name] for name in Recorded._fields)).order_by(
 
 async def trail(app: App, client: str) -> list[Recorded]:
     """All audit events of a client, oldest first."""
+    return await (await store_of(app, client)).read(lambda unit: unit.all(TRAIL))
 
-    def work(unit: SystemUnit) -> list[Recorded]:
-        tenant = tenants.find(unit, client)
-        assert tenant is not None
-        return unit.of(tenant.id).all(TRAIL)
 
-    return await app.services.store.read(work)
+async def store_of(app: App, client: str) -> TenantStore:
+    """The store, bound to a client."""
+    tenant = await app.services.store.read(lambda unit: tenants.find(unit, client))
+    assert tenant is not None
+    return app.services.store.of(tenant.id)
 
 
 async def new_client(app: App, **settings: Any) -> str:

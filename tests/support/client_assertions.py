@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
@@ -12,6 +11,8 @@ from typing import Any, NamedTuple
 
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
+
+from tests.support.forged_tokens import b64
 
 KID = "key-1"
 Claims = dict[str, Any]
@@ -31,10 +32,6 @@ def public_set(*keys: ECKey | RSAKey, first: int = 1) -> dict[str, Any]:
     """A JWK set with the public halves, named ``key-1`` and so on."""
     named = enumerate(keys, first)
     return {"keys": [{**key.as_dict(private=False), "kid": f"key-{number}"} for number, key in named]}
-
-
-def b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 class Maker(NamedTuple):

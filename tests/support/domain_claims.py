@@ -9,9 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import bindparam
 
+from manifest_auth.store import TenantUnit, global_, tenant_scoped, upsert
+from manifest_auth.store.tables import domain_claims, domain_owners
 from manifest_auth.tenants.claims import DomainRecords
-from tests.support.accounts import new_client, trail
+from tests.support.accounts import new_client, store_of, trail
 from tests.support.application import App, Reply
 from tests.support.name_servers import NameServer, txt
 
@@ -116,3 +119,26 @@ def asking(app: App, *servers: str, **settings: str) -> Iterator[None]:
     app.services.domain_records = DomainRecords(changed, app.services.log, app.clock)
     yield
     app.services.domain_records = before
+
+
+_CLAIM = tenant_scoped(
+    upsert(domain_claims)
+    .values(domain=bindparam("domain"), token="", state="proved", proof="vouched", contested=0, claimed_by="admin:1",
+            reason="a test", claimed_at=1, proved_at=1, notices=0)
+    .on_conflict_do_nothing(index_elements=["tenant_id", "domain"])
+)  # fmt: skip
+_OWNER = global_(
+    upsert(domain_owners)
+    .values(domain=bindparam("domain"), tenant_id=bindparam("of_tenant"))
+    .on_conflict_do_update(index_elements=["domain"], set_={"tenant_id": bindparam("of_tenant")})
+)
+
+
+async def domain_counts(app: App, client: str, domain: str = "") -> None:
+    """From now on the client's claim on a domain counts, and no one else's: CLIENT.example, unless one is named."""
+
+    def work(unit: TenantUnit) -> None:
+        unit.change(_CLAIM, domain=domain or f"{client}.example")
+        unit.change(_OWNER, domain=domain or f"{client}.example", of_tenant=unit.tenant_id)
+
+    await (await store_of(app, client)).write(work)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
-from manifest_auth import tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
-from tests.support.accounts import keys_of, new_user
+from tests.support.accounts import keys_of, new_user, store_of
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_success
 from tests.support.mail_server import MailServer, Received
@@ -56,13 +58,7 @@ async def undo(app: App, token: str, **options: Any) -> Reply:
 
 async def stored(team: Team, user_id: int) -> User:
     """The user as the store has it."""
-
-    def work(unit: Any) -> User:
-        tenant = tenants.find(unit, team.client)
-        assert tenant is not None
-        return users.get(unit.of(tenant.id), user_id)
-
-    return await team.app.services.store.read(work)
+    return await (await store_of(team.app, team.client)).read(lambda unit: users.get(unit, user_id))
 
 
 async def is_proved(team: Team, user_id: int) -> tuple[bool, bool]:
@@ -77,3 +73,17 @@ async def changed(team: Team, mail_server: MailServer, token: str, new: str) -> 
     check_success(await confirm(team.app, (await mails_by_recipient(team.app, mail_server))[new].token))
     [received] = (await mails_by_recipient(team.app, mail_server)).values()
     return received.token
+
+
+@contextlib.contextmanager
+def random_texts(app: App) -> Iterator[list[str]]:
+    """The random texts that the server makes meanwhile: tokens, names of sessions and requests."""
+    made: list[str] = []
+    original = app.services.random.text
+
+    def text(count: int = 16) -> str:
+        made.append(original(count))
+        return made[-1]
+
+    with mock.patch.object(app.services.random, "text", text):
+        yield made

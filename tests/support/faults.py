@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from manifest_auth.errors import Overloaded
 from manifest_auth.http import sign_in_answer
+from manifest_auth.protocols import saml
 from manifest_auth.runtime.files import FilesUnavailable
 from manifest_auth.runtime.hashing import HashProof
 from manifest_auth.runtime.hashing.hasher import HashPool
@@ -171,3 +173,39 @@ def room_for(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def most_at_once(app: App) -> int:
+    """So many responses are read at once."""
+    return app.services.saml_thread.most
+
+
+def threads_of_reading(patch: pytest.MonkeyPatch) -> list[str]:
+    """From now on: in which thread each response was read or verified."""
+    seen: list[str] = []
+
+    def watched(name: str) -> None:
+        original: Callable[..., Any] = getattr(saml, name)
+
+        def work(*given: Any) -> Any:
+            where = "the loop" if threading.current_thread() is threading.main_thread() else "a thread"
+            seen.append(f"{name.removesuffix('_response')} in {where}")
+            return original(*given)
+
+        patch.setattr(saml, name, work)
+
+    watched("read_response")
+    watched("verify")
+    return seen
+
+
+def reading_waits(patch: pytest.MonkeyPatch) -> threading.Event:
+    """From now on responses are read once this is set."""
+    original, go_on = saml.read_response, threading.Event()
+
+    def slow(encoded: str) -> Any:
+        assert go_on.wait(30)
+        return original(encoded)
+
+    patch.setattr(saml, "read_response", slow)
+    return go_on

@@ -10,12 +10,15 @@ import hashlib
 import hmac
 import json
 from typing import Any, NamedTuple
+from unittest import mock
 
+from manifest_auth.pages import security
 from manifest_auth.sessions import look_up_with_chain
 from manifest_auth.sessions.tokens import Algorithm, Purpose
 from manifest_auth.sessions.tokens import issue as refresh_tokens
 from manifest_auth.sessions.tokens.access import mint
 from tests.support.application import App
+from tests.support.visitor import Visitor
 
 __all__ = ["HEADER", "Purpose"]  # and every function
 
@@ -107,3 +110,20 @@ async def chain_of(app: App, session: str) -> tuple[str, str | None]:
     found, chain = await look_up_with_chain(app.services.store, session)
     assert found is not None
     return chain.current, chain.previous
+
+
+async def right_token(visitor: Visitor, path: str) -> str:
+    """For this browser, in its session there, and a post to ``path``."""
+    seen: list[tuple[Any, Any]] = []
+    original = security.token_for
+
+    def noting(ctx: Any, call: Any, action: str) -> str:
+        seen.append((ctx, call))
+        return original(ctx, call, action)
+
+    with mock.patch.object(security, "token_for", noting):
+        shown = await visitor.get("/installation/account" if path.startswith("/installation") else "/sign-out")
+        if not seen:  # for one who is signed in there no more
+            await visitor.follow(shown)
+    ctx, call = seen[-1]
+    return original(ctx, call, path)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from manifest_auth import tenants
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, files
 from tests.support.team import Team
 from tests.support.templates import template_at
 
-T = TypeVar("T")
 _numbers = itertools.count(1)
 
 RECORD = """number stepNumber kind text value unit choice boolean file { id name mediaType size sha256 url uploadedAt
@@ -96,14 +93,6 @@ async def moves(team: Team, job_id: int) -> list[str]:
     return [event["move"] for event in await log(team, job_id)]
 
 
-async def within(team: Team, work: Callable[[TenantUnit], T]) -> T:
-    """A unit of work inside the team's client."""
-    store = team.app.services.store
-    tenant = await store.read(lambda unit: tenants.find(unit, team.client))
-    assert tenant is not None
-    return await store.of(tenant.id).write(work)
-
-
 async def a_file(team: Team) -> int:
     """The id of a file that was uploaded: its row alone, the bytes are another test's business."""
     by = Actor((await team.member("Operator")).id, team.app.clock.now_ms())
@@ -116,4 +105,4 @@ async def a_file(team: Team) -> int:
         uploads.reserve(unit, by, key=key, declared=3, largest=3, quota=2**30, expires_at=by.at + 1)
         return files.add(unit, by, **row, quota=2**30).id
 
-    return await within(team, add)
+    return await team.within(add)

@@ -15,7 +15,7 @@ from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.templates import Template
 from manifest_auth.work.versions import NewStep
 from tests.support import work_items
-from tests.support.jobs import a_file, within
+from tests.support.jobs import a_file
 from tests.support.team import Team
 
 
@@ -27,7 +27,7 @@ async def busy_people(team: Team, count: int) -> None:
     def begin(unit: TenantUnit) -> list[Actor]:
         return [Actor(work_items.user(unit), number) for number in range(1, count + 1)]
 
-    people = await within(team, begin)
+    people = await team.within(begin)
 
     def fill(unit: TenantUnit, number: int) -> None:
         by, other, third = (people[(number + place) % count] for place in range(3))
@@ -42,7 +42,7 @@ async def busy_people(team: Team, count: int) -> None:
         work_items.next_version(unit, other, template.id)
 
     for number in range(count):  # a unit of work each, since one ends after eight seconds on PostgreSQL
-        await within(team, partial(fill, number=number))
+        await team.within(partial(fill, number=number))
 
 
 async def many_jobs(team: Team, count: int) -> None:
@@ -65,7 +65,7 @@ async def many_jobs(team: Team, count: int) -> None:
         for template in templates:
             work_items.next_version(unit, by, template.id)
 
-    await within(team, make)
+    await team.within(make)
 
 
 async def lengthen(team: Team, field: str, have: int, to: int = 100) -> None:
@@ -76,7 +76,7 @@ async def lengthen(team: Team, field: str, have: int, to: int = 100) -> None:
         for job in jobs.LISTING.page(unit, first=51, sort="ID"):
             unit.change(copy, copies=list_of((job.id, number) for number in range(have + 1, to + 1)))
 
-    await within(team, work_of)
+    await team.within(work_of)
 
 
 def _copies(table: Any) -> TenantScoped[Any]:
@@ -97,7 +97,7 @@ async def many_records(team: Team, job_id: int, count: int) -> None:
         for number in range(count):
             records.add(unit, by, job_id, 1, value_of(value=float(number)))
 
-    await within(team, fill)
+    await team.within(fill)
 
 
 async def many_templates(team: Team, count: int, versions: int = 1) -> None:
@@ -116,7 +116,7 @@ async def many_templates(team: Team, count: int, versions: int = 1) -> None:
                 publish(unit, template)
                 template_operations.add_version(unit, by, template_operations.read_latest(unit, template.id))
 
-    await within(team, fill)
+    await team.within(fill)
 
 
 async def long_templates(team: Team, count: int, steps: int) -> None:
@@ -128,4 +128,4 @@ async def long_templates(team: Team, count: int, steps: int) -> None:
         for _ in range(count):
             template_operations.add(unit, by, "Long", "", many)
 
-    await within(team, fill)
+    await team.within(fill)

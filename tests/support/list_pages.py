@@ -16,7 +16,6 @@ from manifest_auth.work.job_rules import Priority
 from tests.support import work_items
 from tests.support.application import App
 from tests.support.graphql_operations import document, operations
-from tests.support.jobs import within
 from tests.support.team import Team, new_team
 
 Item = dict[str, Any]
@@ -199,7 +198,7 @@ async def new_listed_client(app: App) -> ListedClient:
         by = Actor(operator.id, app.clock.now_ms())
         return by, work_items.user(unit, Role.OPERATOR), work_items.published(unit, by).id
 
-    base = await within(team, begin)
+    base = await team.within(begin)
 
     def fill(unit: TenantUnit) -> None:
         for number, name in enumerate(NAMES):
@@ -207,5 +206,5 @@ async def new_listed_client(app: App) -> ListedClient:
             for kind in KINDS.values():
                 kind.add(unit, (by, *base[1:]), name, number)
 
-    await within(team, fill)
+    await team.within(fill)
     return ListedClient(team, base)

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from joserfc.jws import JWSRegistry
 
-from manifest_auth import tenants
 from manifest_auth.accounts import service_accounts
 from manifest_auth.accounts.service_accounts import Draft
 from manifest_auth.context import SYSTEM
@@ -19,6 +18,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.machine_secrets import PATTERN, SecretKind
+from tests.support.accounts import store_of
 from tests.support.application import App, Reply
 from tests.support.client_assertions import Maker, b64, ec_key, public_set
 
@@ -113,14 +113,7 @@ async def machine(
 
 async def _write(app: App, client: str, work: Any) -> Any:
     who = RequestContext(app.services, "tests", "", "", SYSTEM)
-    tenant_id = await app.services.store.read(lambda unit: _tenant(unit, client))
-    return await app.services.store.of(tenant_id).write(lambda unit: work(unit, who))
-
-
-def _tenant(unit: Any, client: str) -> int:
-    found = tenants.find(unit, client)
-    assert found is not None
-    return found.id
+    return await (await store_of(app, client)).write(lambda unit: work(unit, who))
 
 
 def bits(*permissions: str) -> int:

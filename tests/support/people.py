@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App, Reply
+from tests.support.domain_claims import domain_counts
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in, failures
-from tests.support.vouched_domains import domain_counts
 
 
 class Member(NamedTuple):

@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select
 
+from manifest_auth.accounts import one_time_links, users
+from manifest_auth.licence import UNCOUNTED
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import email_changes, known_origins
 from tests.support import commands
@@ -20,7 +22,6 @@ from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import Browser
 from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, RESTORE, SET_ROLES, accept, reset, token_in
-from tests.support.vouched_domains import within
 
 ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
 CHOSEN = "granite-otter-47-lantern"  # by the User Admin who planted it
@@ -89,13 +90,12 @@ class PlantedAccount:
             [(devices,)] = unit.all(_DEVICES, of_user=self.user_id)
             return changes, devices
 
-        found: tuple[int, int] = await within(self.app, self.team.client, work)
-        return found
+        return await self.team.within(work)
 
     async def change_begins(self) -> None:
         """A change of the address waits to be confirmed."""
         values = {**_CHANGING, "key": f"key-{self.user_id}", "user_id": self.user_id, "old_email": self.email}
-        await within(self.app, self.team.client, lambda unit: unit.change(_CHANGE, **values))
+        await self.team.within(lambda unit: unit.change(_CHANGE, **values))
 
 
 async def planted_account(team: Team, company: OidcProvider, **members: Any) -> PlantedAccount:
@@ -224,3 +224,15 @@ PATHS: dict[str, Callable[[PlantedAccount, Path], Awaitable[str | None]]] = {
     "restored": by_restoring,
     "command_line": by_command_line,
 }
+
+
+async def become_admin_past_the_server(team: Team, user_id: int, token: str) -> None:
+    """The user has the role Admin as the store has it, and the link with this token is open, as an Admin's never is."""
+
+    def give(unit: TenantUnit) -> None:
+        users.set_roles(unit, UNCOUNTED, users.get(unit, user_id, lock=True), 1, lambda unit, user: None)
+        found = one_time_links.find(unit, token)
+        assert found is not None
+        assert found.used_at is None
+
+    await team.within(give)

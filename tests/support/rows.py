@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table, delete, insert, select, update
 
-from manifest_auth import providers, tenants
+from manifest_auth import providers
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import LinkedBy, Provider, ProviderEmail, Secrets
 from manifest_auth.runtime.sealing import CannotOpen
@@ -14,8 +14,8 @@ from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant
 from manifest_auth.store.migrate import HEAD
 from manifest_auth.store.tables import metadata
+from tests.support.accounts import store_of
 from tests.support.application import App
-from tests.support.jobs import within
 from tests.support.team import Team
 
 TABLES = tuple(metadata.tables)
@@ -74,13 +74,7 @@ async def add_row(app: App, table: str, **values: Any) -> None:
 
 async def stored(app: App, client: str, name: str) -> Provider:
     """The provider's row."""
-
-    def work(unit: Any) -> Provider:
-        tenant = tenants.find(unit, client)
-        assert tenant is not None
-        return providers.get(unit.of(tenant.id), name)
-
-    return await app.services.store.read(work)
+    return await (await store_of(app, client)).read(lambda unit: providers.get(unit, name))
 
 
 def opened(app: App, row: Provider) -> Secrets | None:
@@ -118,6 +112,6 @@ async def add_past_the_server(app: App, name: str, like: Provider) -> bool:
 async def link(team: Team, provider_id: int, subject: str, user_id: int) -> int:
     """The id of a new identity of a user."""
     nowhere = ProviderEmail("", vouched=False)
-    return await within(
-        team, lambda unit: providers.link(unit, provider_id, subject, user_id, LinkedBy.CREATED, nowhere, 0, 1).id
+    return await team.within(
+        lambda unit: providers.link(unit, provider_id, subject, user_id, LinkedBy.CREATED, nowhere, 0, 1).id
     )

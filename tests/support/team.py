@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from tests.support.accounts import new_client
+from manifest_auth.store import TenantUnit
+from tests.support.accounts import new_client, store_of
 from tests.support.application import App, Reply
 from tests.support.people import Member, member
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -33,6 +37,10 @@ class Team:
         if role not in self.members:
             self.members[role] = await member(self.app, self.client, role)
         return self.members[role]
+
+    async def within(self, work: Callable[[TenantUnit], T]) -> T:
+        """A unit of work inside the client."""
+        return await (await store_of(self.app, self.client)).write(work)
 
     async def send(self, role: str, document: str, **variables: Any) -> Reply:
         """The whole answer."""

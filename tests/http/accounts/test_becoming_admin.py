@@ -13,6 +13,7 @@ import pytest
 from tests.http.providers.test_group_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
+from tests.support.domain_claims import domain_counts
 from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, oidc_provider, user_of
@@ -21,7 +22,6 @@ from tests.support.rules import rule
 from tests.support.server import REAL_CLOCK
 from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, accept, events, reset
-from tests.support.vouched_domains import domain_counts
 
 pytestmark = pytest.mark.one_store
 

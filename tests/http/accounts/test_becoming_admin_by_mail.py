@@ -10,6 +10,7 @@ import pytest
 from tests.support import commands
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
+from tests.support.domain_claims import domain_counts
 from tests.support.email_changes import until_idle
 from tests.support.mail_server import MailServer
 from tests.support.matrix import matrix
@@ -18,7 +19,6 @@ from tests.support.planted_accounts import CHOSEN, PATHS, PlantedAccount, plante
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.team import Team
 from tests.support.user_management import reset
-from tests.support.vouched_domains import domain_counts
 
 pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 

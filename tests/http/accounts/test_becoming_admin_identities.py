@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.application import App
+from tests.support.domain_claims import domain_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
@@ -20,7 +21,6 @@ from tests.support.rules import rule
 from tests.support.single_sign_on import act_on_provider, check_no_one_got_in
 from tests.support.team import Team
 from tests.support.user_management import UPDATE, events
-from tests.support.vouched_domains import domain_counts
 
 pytestmark = pytest.mark.one_store
 

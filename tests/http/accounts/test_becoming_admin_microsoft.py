@@ -7,12 +7,12 @@ import pytest
 from tests.http.microsoft.test_dynamics_tokens import KEPT, given_by, rows
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import new_client, new_user
+from tests.support.domain_claims import domain_counts
 from tests.support.matrix import matrix
 from tests.support.people import set_roles
 from tests.support.planted_accounts import CHOSEN
 from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, reset, token_in
-from tests.support.vouched_domains import domain_counts
 
 pytestmark = pytest.mark.one_store
 

@@ -15,6 +15,7 @@ from tests.support.email_changes import (
     confirm,
     mails_by_recipient,
     person,
+    random_texts,
     stored,
     undo,
     until_idle,
@@ -22,7 +23,6 @@ from tests.support.email_changes import (
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
 from tests.support.matrix import matrix
-from tests.support.one_time_links import random_texts
 from tests.support.people import member, set_roles
 from tests.support.rules import rule
 from tests.support.team import Team

@@ -11,7 +11,6 @@ from graphql import GraphQLInputObjectType
 
 from tests.support.application import App
 from tests.support.graphql_operations import document, operations
-from tests.support.jobs import within
 from tests.support.list_pages import KINDS, NAMES, ListedClient, argument_type, new_listed_client, orders
 from tests.support.matrix import matrix
 
@@ -116,7 +115,7 @@ async def meddle(busy: ListedClient, name: str, text: str, free: set[int], seen:
         for number in changed:
             kind.rename(unit, base, number, f"{text} {number}")
 
-    await within(busy.team, act)
+    await busy.team.within(act)
     return changed
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.application import App
-from tests.support.form_tokens import right_token
+from tests.support.forged_tokens import right_token
 from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
 from tests.support.statements import counted_statements

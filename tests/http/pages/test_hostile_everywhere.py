@@ -13,10 +13,10 @@ from zlib import crc32
 
 import pytest
 
+from tests.http.pages.hostile_texts import EVIL, ORIGIN, STRINGS, faults, is_here
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
-from tests.support.form_tokens import right_token
-from tests.support.hostile_texts import EVIL, ORIGIN, STRINGS, faults, is_here
+from tests.support.forged_tokens import right_token
 from tests.support.machines import new_account, new_key
 from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.http.pages.hostile_texts import STRINGS
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
-from tests.support.hostile_texts import STRINGS
 from tests.support.matrix import matrix
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.pages.console.provider_wizard import Wizard, metadata_of
 from tests.http.pages.installation.console import act
 from tests.support.accounts import new_user
 from tests.support.application import App
 from tests.support.matrix import matrix
-from tests.support.provider_wizard import Wizard, metadata_of
 from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.visitor import Page, Visitor

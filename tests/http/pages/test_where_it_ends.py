@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.http.pages.hostile_texts import EVIL
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
-from tests.support.hostile_texts import EVIL
 from tests.support.matrix import matrix
 from tests.support.people import own_client
 from tests.support.rules import rule

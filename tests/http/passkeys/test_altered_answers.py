@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.http.passkeys.altered_passkeys import SIGNED, UNDERWAY
 from tests.support.accounts import trail
-from tests.support.altered_passkeys import SIGNED, UNDERWAY
 from tests.support.application import App
 from tests.support.authenticator import Altered
 from tests.support.envelope import check_refusal, check_success

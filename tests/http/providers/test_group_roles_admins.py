@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
+from tests.support.domain_claims import domain_counts
 from tests.support.people import (
     OidcProvider,
     member,
@@ -18,7 +19,6 @@ from tests.support.people import (
     users_of,
 )
 from tests.support.single_sign_on import saml_provider
-from tests.support.vouched_domains import domain_counts
 
 pytestmark = pytest.mark.one_store
 

@@ -11,8 +11,8 @@ from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
 from tests.support.attempt_limits import DAY, PROXY, at
 from tests.support.envelope import check_refusal
+from tests.support.faults import most_at_once, reading_waits, threads_of_reading
 from tests.support.rules import rule
-from tests.support.saml_reading import most_at_once, reading_waits, threads_of_reading
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 from tests.support.smaller_limits import few_responses
 

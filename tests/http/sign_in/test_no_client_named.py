@@ -10,8 +10,8 @@ import pytest
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
 from tests.support.attempt_limits import DAY, PROXY, guess
+from tests.support.domain_claims import domain_counts
 from tests.support.rows import change_rows
-from tests.support.vouched_domains import domain_counts
 
 #: The person's own password, and the one that a hostile client chose for the account that it made.
 OWN, THEIRS = "own-lantern-orchid-88", "theirs-granite-tundra-42"

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from tests.http.pages.console.provider_wizard import NEW, Wizard, facts, flow_cookies, onward
 from tests.interop.microsoft.fixtures import setup, shared_setup
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
@@ -14,7 +15,6 @@ from tests.support.directory_claims import directory_counts
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.people import member
-from tests.support.provider_wizard import NEW, Wizard, facts, flow_cookies, onward
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store

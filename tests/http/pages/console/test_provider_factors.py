@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.pages.console.provider_wizard import wizard
 from tests.http.pages.console.test_provider_wizard import name, stored
 from tests.support.application import App
 from tests.support.oidc_op import Op
-from tests.support.provider_wizard import wizard
 
 pytestmark = pytest.mark.one_store
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tests.http.pages.console.provider_wizard import NEW, onward, wizard
 from tests.support.application import App
 from tests.support.oidc_op import Op
-from tests.support.provider_wizard import NEW, onward, wizard
 from tests.support.visitor import Visitor
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.http.pages.console.provider_wizard import Wizard, facts, flow_cookies, metadata_of, wizard
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
-from tests.support.provider_wizard import Wizard, facts, flow_cookies, metadata_of, wizard
 from tests.support.rows import TABLES, rows
 from tests.support.rules import rule
 from tests.support.saml_idp import Idp

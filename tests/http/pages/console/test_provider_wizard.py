@@ -6,13 +6,13 @@ import itertools
 
 import pytest
 
+from tests.http.pages.console.provider_wizard import NEW, Wizard, flow_cookies, metadata_of, onward, wizard
 from tests.support.application import App
 from tests.support.domain_claims import vouch_for
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
-from tests.support.provider_wizard import NEW, Wizard, flow_cookies, metadata_of, onward, wizard
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import callback, entity_id
 from tests.support.visitor import Visitor

@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
+from tests.http.pages.console.provider_wizard import LIST, facts, flow_cookies, metadata_of, wizard
 from tests.support.application import App
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
-from tests.support.provider_wizard import LIST, facts, flow_cookies, metadata_of, wizard
 from tests.support.saml_idp import Idp
 from tests.support.visitor import Visitor
 

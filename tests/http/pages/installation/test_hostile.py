@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.pages.hostile_texts import STRINGS
 from tests.http.pages.installation.console import act
 from tests.http.pages.test_hostile_strings import HARMLESS, check
 from tests.support.application import PASSWORD, App
-from tests.support.hostile_texts import STRINGS
 from tests.support.matrix import matrix
 from tests.support.system_admins import another, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor

@@ -6,18 +6,18 @@ import base64 as plain
 from collections.abc import Callable
 from typing import Any
 
-from manifest_auth.text import base64url
 from tests.support.authenticator import AT, BE, BS, ED, UP, UV, Altered, Key
+from tests.support.forged_tokens import b64, unb64
 from tests.support.passkeys import ORIGIN
 
 Change = Callable[[dict[str, Any]], None]
-OTHER = base64url.encode(b"x" * 32)
+OTHER = b64(b"x" * 32)
 
 
 def _flip(text: str, at: int = -1) -> str:
-    raw = bytearray(base64url.decode(text))
+    raw = bytearray(unb64(text))
     raw[at] ^= 1
-    return base64url.encode(bytes(raw))
+    return b64(bytes(raw))
 
 
 def _response(name: str, at: int = -1) -> Change:
@@ -32,7 +32,7 @@ def _other_id(credential: dict[str, Any]) -> None:
 
 
 def _padded(credential: dict[str, Any]) -> None:
-    raw = base64url.decode(credential["response"]["signature"])
+    raw = unb64(credential["response"]["signature"])
     credential["response"]["signature"] = plain.b64encode(raw).decode() + "="
 
 
@@ -66,7 +66,7 @@ SIGNED: dict[str, Altered] = {
     "attested data without any": Altered(flags=UP | UV | BE | BS | AT),
     "more data than there is": Altered(tail=b"\x00"),
     "no user handle": Altered(response={"userHandle": None}),
-    "user handle": Altered(response={"userHandle": base64url.encode(b"y" * 64)}),
+    "user handle": Altered(response={"userHandle": b64(b"y" * 64)}),
     "empty user handle": Altered(response={"userHandle": ""}),
     "raw id": Altered(outer={"rawId": OTHER}),
     "type": Altered(outer={"type": "password"}),
