@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-
-from manifest_auth.store import SystemUnit, cross_tenant
-from manifest_auth.store.tables import badge_pins
 from tests.support.accounts import new_client
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
@@ -17,7 +13,6 @@ from tests.support.people import Member, member
 AUTH, OWN_PIN = "/api/client/auth/badge", "/api/client/auth/badge-pin"
 DEVICES, ENROL = "/api/client/devices", "/api/client/auth/devices/enrol"
 PIN, WRONG = "482915", "748203"
-_PINS = cross_tenant(select(badge_pins.c.hash), str, because="a test looks at all")
 #: Routes of those who manage users, and rules, with a body for each.
 BADGE_ROUTES: dict[tuple[str, str], Any] = {
     ("GET", "/api/client/users/{user}/badges"): None,
@@ -107,15 +102,6 @@ async def badge_client(app: App, **rules: Any) -> BadgeClient:
     """A new client. ``rules``: of badges, which are on."""
     client = await new_client(app, badge={"enabled": True, **rules})
     return BadgeClient(app, client, await member(app, client, "Admin"))
-
-
-async def stored_pins(app: App) -> list[str]:
-    """What the store has of all PINs."""
-
-    def work(unit: SystemUnit) -> list[str]:
-        return unit.all(_PINS)
-
-    return await app.services.store.read(work)
 
 
 async def fits(app: App, stored: str, text: str) -> bool:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from joserfc.jws import JWSRegistry
 
-from manifest_auth.accounts import service_accounts
-from manifest_auth.accounts.service_accounts import Draft
-from manifest_auth.context import SYSTEM
-from manifest_auth.permissions import Permission, Role, mask_of
-from manifest_auth.services import RequestContext
 from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.store import TenantUnit
-from manifest_auth.text.machine_secrets import PATTERN, SecretKind
-from tests.support.accounts import store_of
+from manifest_auth.text.machine_secrets import PATTERN
 from tests.support.application import App, Reply
 from tests.support.client_assertions import Maker, b64, ec_key, public_set
+from tests.support.machines import new_account, of_client
 
 __all__ = ["PATTERN"]  # and every function
 
@@ -67,22 +61,14 @@ class Machine(NamedTuple):
     async def revoke(self, token: str) -> Reply:
         return await form(self.app, REVOKE, {"token": token}, self.basic)
 
-    async def act(self, what: str) -> None:
-        """``disable``, ``enable`` or ``delete`` it."""
-        operation = getattr(service_accounts, what)
-        await _write(self.app, self.client, lambda unit, who: operation(unit, who, self.id))
-
-    async def change(self, **given: Any) -> None:
-        await _write(self.app, self.client, lambda unit, who: service_accounts.change(unit, who, self.id, given))
+    async def send(self, method: str, path: str = "", body: Any = None) -> Any:
+        """A system admin's request about it, which must succeed."""
+        address = f"{of_client(self.client)}/{self.id}{path}"
+        return (await self.app.send(method, address, body, token=await self.app.admin_token())).data
 
     async def new(self, kind: str) -> str:
-        """A new API key (``key``) or client secret (``sec``)."""
-        random, of_kind = self.app.services.random, SecretKind(kind)
-
-        def make(unit: TenantUnit, who: RequestContext) -> str:
-            return service_accounts.make_secret(unit, who, random, self.id, of_kind, "test", 90).text
-
-        return str(await _write(self.app, self.client, make))
+        """A new API key (``key``) or client secret (``secret``)."""
+        return str((await self.send("POST", f"/{kind}s", {"expiresInDays": 90}))[kind])
 
 
 def basic(client_id: str, secret: str) -> dict[str, str]:
@@ -99,26 +85,19 @@ async def form(
 
 
 async def machine(
-    app: App, client: str, name: str = "exporter", *, roles: tuple[str, ...] = ("Viewer",), secret: bool = True,
-    scopes: tuple[str, ...] | None = None, **draft: Any,
-) -> Machine:  # fmt: skip
-    """A new service account of a client, with a client secret and the public key of ``ec_key``."""
-    mask = mask_of([Role(role) for role in roles])
-    limit = None if scopes is None else bits(*scopes)
-    given = Draft(name, mask, scopes=limit, jwks=public_set(ec_key()), **draft)
-    account = await _write(app, client, lambda unit, who: service_accounts.create(unit, who, given))
-    made = Machine(app, account.id, client, "")
-    return made._replace(secret=await made.new("sec")) if secret else made
-
-
-async def _write(app: App, client: str, work: Any) -> Any:
-    who = RequestContext(app.services, "tests", "", "", SYSTEM)
-    return await (await store_of(app, client)).write(lambda unit: work(unit, who))
-
-
-def bits(*permissions: str) -> int:
-    """The scopes of an account, as it is stored with."""
-    return sum(Permission(name).bit for name in permissions)
+    app: App,
+    client: str,
+    name: str = "exporter",
+    *,
+    roles: Sequence[str] = ("Viewer",),
+    secret: bool = True,
+    **members: Any,
+) -> Machine:
+    """A new service account of a client, with a client secret and the public key of ``ec_key``. ``members``: of the
+    request."""
+    made = await new_account(app, client, *roles, name=name, jwks=public_set(ec_key()), **members)
+    it = Machine(app, made["id"], client, "")
+    return it._replace(secret=await it.new("secret")) if secret else it
 
 
 def signed_by_us(app: App, head: str, payload: str) -> str:

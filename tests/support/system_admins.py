@@ -6,23 +6,15 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import pyotp
-from sqlalchemy import select
 
 from manifest_auth.accounts.admins import management
-from manifest_auth.store import tenant_scoped
-from manifest_auth.store.tables import audit_events
+from tests.support.accounts import TRAIL
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_success
 
 ADMINS, AUTH = "/api/admin/admins", "/api/admin/auth"
 _numbers = itertools.count(1)
-_EVENTS = tenant_scoped(
-    select(audit_events.c.event, audit_events.c.actor, audit_events.c.subject, audit_events.c.detail).order_by(
-        audit_events.c.sequence
-    )
-)
 
 
 @dataclass
@@ -98,8 +90,8 @@ async def enrolled(of: SystemAdmin) -> Phone:
 
 async def events(app: App, client: int = 0) -> list[tuple[str, str, str, dict[str, Any]]]:
     """Event, actor, subject and detail of a client's audit trail; 0: the installation's."""
-    rows = await app.services.store.of(client).read(lambda unit: unit.all(_EVENTS))
-    return [(event, actor, subject, orjson.loads(detail)) for event, actor, subject, detail in rows]
+    found = await app.services.store.of(client).read(lambda unit: unit.all(TRAIL))
+    return [(one.event, one.actor, one.subject, one.members) for one in found]
 
 
 async def store_networks(app: App, text: str) -> None:

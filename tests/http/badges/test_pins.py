@@ -8,10 +8,11 @@ import pytest
 
 from tests.support.accounts import trail
 from tests.support.application import App
-from tests.support.badges import OWN_PIN, PIN, WRONG, badge_client, fits, stored_pins
+from tests.support.badges import OWN_PIN, PIN, WRONG, badge_client, fits
 from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
 from tests.support.people import member
+from tests.support.rows import rows
 from tests.support.rules import rule
 
 pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_RATE_LIMITS="off")]
@@ -63,7 +64,7 @@ async def test_equal_pins_have_different_hashes_and_need_the_secret_key(app: App
     await factory.person()
     await factory.person()
 
-    stored = await stored_pins(app)
+    stored = [pin for (pin,) in await rows(app, "badge_pins", "hash")]
     assert len(set(stored)) == len(stored) > 1
     for one in stored:  # without the key the right PIN does not fit
         assert not await fits(app, one, PIN)

@@ -24,10 +24,10 @@ async def client(app: App) -> str:
 @pytest.fixture
 async def ours(app: App, client: str) -> Machine:
     """A Viewer of that client, which may introspect."""
-    return await machine(app, client, may_introspect=True)
+    return await machine(app, client, mayIntrospect=True)
 
 
 @pytest.fixture
 async def theirs(app: App) -> Machine:
     """The same of another client."""
-    return await machine(app, await new_client(app), may_introspect=True)
+    return await machine(app, await new_client(app), mayIntrospect=True)

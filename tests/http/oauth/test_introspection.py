@@ -75,11 +75,11 @@ async def test_what_is_over_is_not_active(app: App, ours: Machine, client: str) 
     asked = await machine(app, client, "asked")
     viewer = await member(app, client, "Viewer")
     token, key = await asked.token(), await asked.new("key")
-    await asked.act("disable")
+    await asked.send("POST", "/disable")
     assert (await app.post("/api/client/auth/sign-out", token=viewer.token)).status == 200
     for over in (token, key, viewer.token):
         assert await ours.introspect(over) == INACTIVE
-    await asked.act("enable")
+    await asked.send("POST", "/enable")
     assert (await ours.introspect(token))["active"] is True
     app.clock.advance(900)
     assert await ours.introspect(token) == INACTIVE

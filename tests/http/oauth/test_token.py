@@ -59,11 +59,11 @@ async def test_by_an_assertion_once(app: App, ours: Machine) -> None:
 @rule("OAUTH-ASSERTION")
 async def test_an_assertion_need_not_name_its_key(app: App, ours: Machine) -> None:
     for number, keys in enumerate(((ec_key(),), (rsa_key(), ec_key(), ECKey.generate_key("P-256")))):
-        await ours.change(jwks=public_set(*keys))
+        await ours.send("PATCH", "", {"jwks": public_set(*keys)})
         unnamed = ours.maker.sign(ours.maker.claims(jti=str(number)), ours.maker.header(kid=...))
         shown = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": unnamed}
         assert (await form(app, TOKEN, {**GRANT, **shown})).status == 200
-    await ours.change(jwks=public_set(rsa_key()))
+    await ours.send("PATCH", "", {"jwks": public_set(rsa_key())})
     shown["client_assertion"] = ours.maker.sign(ours.maker.claims(jti="3"), ours.maker.header(kid=...))
     check_error(await form(app, TOKEN, {**GRANT, **shown}), 401, "invalid_client")
 
@@ -186,7 +186,7 @@ async def test_a_broken_assertion_gets_no_token(app: App, ours: Machine, what: s
 @rule("OAUTH-ASSERTION")
 async def test_an_assertion_of_another_accounts_key_is_refused(app: App, ours: Machine, client: str) -> None:
     other = await machine(app, client, "other")
-    await other.change(jwks=None)
+    await other.send("PATCH", "", {"jwks": None})
     shown = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": other.maker.right()}
     check_error(await form(app, TOKEN, {**GRANT, **shown}), 401, "invalid_client")
     named = {**GRANT, **ours.signed(), "client_id": other.client_id}

@@ -14,7 +14,7 @@ from tests.support.background_jobs import nothing_by_itself, soon
 from tests.support.client_assertions import b64
 from tests.support.forged_tokens import Purpose, hs256, signing_keys
 from tests.support.matrix import matrix
-from tests.support.oauth_callers import GRANT, TOKEN, Machine, bits, form, header_and_claims, machine, signed_by_us
+from tests.support.oauth_callers import GRANT, TOKEN, Machine, form, header_and_claims, machine, signed_by_us
 from tests.support.routes import ROUTES, filled
 from tests.support.rules import rule
 from tests.support.statements import beats_are_in_time, counted_statements
@@ -51,7 +51,7 @@ async def test_it_opens_what_its_scope_and_the_account_allow(app: App, client: s
 async def test_what_the_account_may_do_counts_at_the_moment_of_use(app: App, ours: Machine) -> None:
     token = await ours.token()
     assert await opens(app, TEMPLATES, token) == "ok"
-    await ours.change(scopes=bits("jobs:read"))
+    await ours.send("PATCH", "", {"scopes": ["jobs:read"]})
     assert [await opens(app, query, token) for query in (JOBS, TEMPLATES)] == ["ok", "FORBIDDEN"]
 
 
@@ -59,7 +59,7 @@ async def test_what_the_account_may_do_counts_at_the_moment_of_use(app: App, our
 async def test_another_scope_never_gives_more_than_the_account_has(app: App, client: str) -> None:
     narrow = await machine(app, client, scopes=("jobs:read",))
     token = await narrow.token(scope="jobs:read")
-    await narrow.change(scopes=bits("templates:read"))
+    await narrow.send("PATCH", "", {"scopes": ["templates:read"]})
     assert [await opens(app, query, token) for query in (JOBS, TEMPLATES)] == ["FORBIDDEN", "FORBIDDEN"]
 
 
@@ -80,12 +80,14 @@ async def test_it_ends(app: App, ours: Machine) -> None:
 
 
 @rule("SERVICE-TOKEN-SCOPE")
-@matrix("what", ["disable", "delete"])
-async def test_a_disabled_account_is_refused_on_every_node(app: App, other_node: App, ours: Machine, what: str) -> None:
+@matrix("what", [("POST", "/disable"), ("DELETE", "")])
+async def test_a_disabled_account_is_refused_on_every_node(
+    app: App, other_node: App, ours: Machine, what: tuple[str, str]
+) -> None:
     token = await ours.token()
     for node in (app, other_node):
         assert await opens(node, JOBS, token) == "ok"
-    await ours.act(what)
+    await ours.send(*what)
     for node in (app, other_node):
         await soon(partial(opens, node, JOBS, token), "INVALID_TOKEN")
         refused = await form(node, TOKEN, GRANT, ours.basic)
@@ -115,7 +117,7 @@ async def test_a_network_that_does_not_fit_is_refused(app: App, client: str) -> 
     moved = await machine(app, client, "moved", addresses=("192.0.2.0/24",))
     token = await moved.token()
     assert await opens(app, JOBS, token) == "ok"
-    await moved.change(addresses=("198.51.100.0/24",))
+    await moved.send("PATCH", "", {"addresses": ["198.51.100.0/24"]})
     assert await opens(app, JOBS, token) == "FORBIDDEN"
     for shown, headers in ((moved.signed(), None), ({}, moved.basic)):
         reply = await form(app, TOKEN, {**GRANT, **shown}, headers)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.http.endurance import HOUR, check_memory, counted
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.background_jobs import sweep_expired
-from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import add_oidc, begun, check_no_one_got_in
 
@@ -53,16 +53,16 @@ async def sign_in_by_every_way(app: App, op: Op, client: str, rounds: int) -> No
 async def test_once_their_time_is_over_the_sweeper_leaves_none_of_their_rows(app: App, op: Op) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client)
-    people = await rows(app, lasting=True)
+    people = await counted(app, lasting=True)
     await sign_in_by_every_way(app, op, client, 25)
     left = {"sign_in_flows": 150, "sign_in_codes": 25, "seen_assertions": 0}  # until their time is over, used or not
-    assert await rows(app) == left
-    assert await rows(app, lasting=True) == {name: count + PEOPLE for name, count in people.items()}
+    assert await counted(app) == left
+    assert await counted(app, lasting=True) == {name: count + PEOPLE for name, count in people.items()}
     await sweep_expired(app)
-    assert await rows(app) == left  # not before
+    assert await counted(app) == left  # not before
     app.clock.advance(HOUR)
     await sweep_expired(app)
-    assert await rows(app) == {"sign_in_flows": 0, "sign_in_codes": 0, "seen_assertions": 0}
+    assert await counted(app) == {"sign_in_flows": 0, "sign_in_codes": 0, "seen_assertions": 0}
 
 
 @pytest.mark.timeout(300)

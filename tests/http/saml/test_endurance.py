@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.endurance import HOUR, check_memory, counted
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.background_jobs import sweep_expired
-from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
 pytestmark = pytest.mark.endurance
@@ -35,13 +35,13 @@ async def sign_in_by_every_way(okta: SamlProvider, rounds: int) -> None:
 async def test_once_their_time_is_over_the_sweeper_leaves_none_of_their_rows(app: App) -> None:
     okta = await saml_provider(app, await new_client(app))
     await sign_in_by_every_way(okta, 25)
-    assert await rows(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}
+    assert await counted(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}
     await sweep_expired(app)
-    assert await rows(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}  # not before
+    assert await counted(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}  # not before
     response = okta.response()
     app.clock.advance(HOUR)
     await sweep_expired(app)
-    assert await rows(app) == {"sign_in_flows": 0, "sign_in_codes": 0, "seen_assertions": 0}
+    assert await counted(app) == {"sign_in_flows": 0, "sign_in_codes": 0, "seen_assertions": 0}
     check_no_one_got_in(await okta.call(response))
 
 

@@ -50,7 +50,7 @@ async def node(server: Server, database_url: str) -> AsyncIterator[App]:
 
 
 async def new(node: App, name: str, **given: Any) -> Machine:
-    return await machine(node, "acme", name, may_introspect=True, **given)
+    return await machine(node, "acme", name, mayIntrospect=True, **given)
 
 
 def asked(server: Server, path: str, token: str) -> int:
@@ -95,7 +95,7 @@ async def test_oauth4webapi_with_a_secret(server: Server, node: App) -> None:
 async def test_oauth4webapi_with_a_key_pair(server: Server, node: App, algorithm: str) -> None:
     who = await new(node, f"by-{algorithm.lower()}")
     key = ec_key() if algorithm == "ES256" else rsa_key()
-    await who.change(jwks=public_set(key))
+    await who.send("PATCH", "", {"jwks": public_set(key)})
     private = key.as_dict(private=True)
     check_whole_round(oauth4webapi(server, who.client_id, key=private, kid=KID, algorithm=algorithm), server, who)
 
@@ -154,7 +154,7 @@ async def test_a_disabled_account_is_refused_at_the_other_process_within_a_secon
     session = OAuth2Session(who.client_id, who.secret, token_endpoint_auth_method="client_secret_basic")
     token = session.fetch_token(f"{server.base}/oauth2/token", grant_type="client_credentials")["access_token"]
     assert asked(server, "/api/client/auth/me", token) == 200
-    await who.act("disable")
+    await who.send("POST", "/disable")
     end = time.monotonic() + 1
     while (status := asked(server, "/api/client/auth/me", token)) == 200 and time.monotonic() < end:
         time.sleep(0.01)

@@ -6,37 +6,21 @@ import gc
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
-
-from manifest_auth.store import cross_tenant
-from manifest_auth.store.tables import identities, seen_assertions, sign_in_codes, sign_in_flows, users
 from tests.support.application import App
+from tests.support.rows import rows
 
 KIB, MIB = 1024, 1024 * 1024
 HOUR = 3600
 
 
-class Count(NamedTuple):
-    rows: int
+_FLEETING = ("sign_in_flows", "sign_in_codes", "seen_assertions")
+_LASTING = ("users", "identities")
 
 
-def _counting(table: Any) -> Any:
-    return cross_tenant(
-        select(func.count()).select_from(table), Count, because="a test counts what is left of all tenants"
-    )
-
-
-_FLEETING = {table.name: _counting(table) for table in (sign_in_flows, sign_in_codes, seen_assertions)}
-_LASTING = {table.name: _counting(table) for table in (users, identities)}
-
-
-async def rows(app: App, *, lasting: bool = False) -> dict[str, int]:
+async def counted(app: App, *, lasting: bool = False) -> dict[str, int]:
     """How much is under way or remembered; ``lasting``: how many people are known."""
-    counts = _LASTING if lasting else _FLEETING
-    found = await app.services.store.read(lambda unit: {name: unit.first(one) for name, one in counts.items()})
-    return {name: count.rows for name, count in found.items() if count is not None}
+    return {table: len(await rows(app, table)) for table in (_LASTING if lasting else _FLEETING)}
 
 
 def resident() -> int:
