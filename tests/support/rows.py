@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import Table, delete, insert, select, update
 
 from manifest_auth import providers
+from manifest_auth.accounts import one_time_links, users
 from manifest_auth.errors import Conflict
+from manifest_auth.licence import UNCOUNTED
 from manifest_auth.providers import LinkedBy, Provider, ProviderEmail, Secrets
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.sign_in.providers.kinds import settings_of
@@ -115,3 +117,15 @@ async def link(team: Team, provider_id: int, subject: str, user_id: int) -> int:
     return await team.within(
         lambda unit: providers.link(unit, provider_id, subject, user_id, LinkedBy.CREATED, nowhere, 0, 1).id
     )
+
+
+async def become_admin_past_the_server(team: Team, user_id: int, token: str) -> None:
+    """The user has the role Admin as the store has it, and the link with this token is open, as an Admin's never is."""
+
+    def give(unit: TenantUnit) -> None:
+        users.set_roles(unit, UNCOUNTED, users.get(unit, user_id, lock=True), 1, lambda unit, user: None)
+        found = one_time_links.find(unit, token)
+        assert found is not None
+        assert found.used_at is None
+
+    await team.within(give)

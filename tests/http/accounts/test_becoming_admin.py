@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.accounts.planted_accounts import ADMIN_GROUP, CHOSEN, PATHS, PlantedAccount, plant_all, planted_account
 from tests.http.providers.test_group_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
@@ -17,7 +18,6 @@ from tests.support.domain_claims import domain_counts
 from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, oidc_provider, user_of
-from tests.support.planted_accounts import ADMIN_GROUP, CHOSEN, PATHS, PlantedAccount, plant_all, planted_account
 from tests.support.rules import rule
 from tests.support.server import REAL_CLOCK
 from tests.support.team import Team

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.http.accounts.planted_accounts import CHOSEN, PATHS, PlantedAccount, planted_account
 from tests.support import commands
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
@@ -15,7 +16,6 @@ from tests.support.email_changes import until_idle
 from tests.support.mail_server import MailServer
 from tests.support.matrix import matrix
 from tests.support.people import oidc_provider, user_of
-from tests.support.planted_accounts import CHOSEN, PATHS, PlantedAccount, planted_account
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.team import Team
 from tests.support.user_management import reset

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.http.accounts.planted_accounts import ADMIN_GROUP, PATHS, PlantedAccount, planted_account
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.application import App
 from tests.support.domain_claims import domain_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
-from tests.support.planted_accounts import ADMIN_GROUP, PATHS, PlantedAccount, planted_account
 from tests.support.rows import change_rows, delete_rows
 from tests.support.rules import rule
 from tests.support.single_sign_on import act_on_provider, check_no_one_got_in

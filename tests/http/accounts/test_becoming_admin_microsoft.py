@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.accounts.planted_accounts import CHOSEN
 from tests.http.microsoft.test_dynamics_tokens import KEPT, given_by, rows
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import new_client, new_user
 from tests.support.domain_claims import domain_counts
 from tests.support.matrix import matrix
 from tests.support.people import set_roles
-from tests.support.planted_accounts import CHOSEN
 from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, reset, token_in
 

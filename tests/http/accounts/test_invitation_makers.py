@@ -11,7 +11,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of, set_roles
-from tests.support.planted_accounts import become_admin_past_the_server
+from tests.support.rows import become_admin_past_the_server
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 from tests.support.team import Team, new_team

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.http.accounts.planted_accounts import PATHS, planted_account
 from tests.http.accounts.test_becoming_admin import EVERY_PATH, company_of
 from tests.support.accounts import Recorded, trail
 from tests.support.application import App
 from tests.support.background_jobs import soon
-from tests.support.planted_accounts import PATHS, planted_account
 from tests.support.rules import rule
 from tests.support.second_factors import OWN, person
 from tests.support.single_sign_on import Browser

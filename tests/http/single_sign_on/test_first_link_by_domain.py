@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.http.accounts.planted_accounts import CHOSEN, PlantedAccount
 from tests.support.accounts import keys_of, new_client, new_user, opened_by
 from tests.support.application import PASSWORD, App
 from tests.support.domain_claims import domain_counts
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, user_of
-from tests.support.planted_accounts import CHOSEN, PlantedAccount
 from tests.support.rows import change_rows
 from tests.support.single_sign_on import Browser, check_no_one_got_in, saml_provider
 from tests.support.team import Team

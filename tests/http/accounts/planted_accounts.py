@@ -8,16 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select
-
-from manifest_auth.accounts import one_time_links, users
-from manifest_auth.licence import UNCOUNTED
-from manifest_auth.store import TenantUnit, tenant_scoped
-from manifest_auth.store.tables import email_changes, known_origins
 from tests.support import commands
-from tests.support.accounts import Keys, act_on, new_user, opened_by
+from tests.support.accounts import Keys, act_on, new_user, number_of, opened_by
 from tests.support.application import App, Reply
 from tests.support.people import OidcProvider, set_roles
+from tests.support.rows import add_row, rows
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import Browser
 from tests.support.team import Team
@@ -25,15 +20,6 @@ from tests.support.user_management import RENEW, RESET, RESTORE, SET_ROLES, acce
 
 ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
 CHOSEN = "granite-otter-47-lantern"  # by the User Admin who planted it
-
-_CHANGING = {"key": "k", "user_id": 1, "old_email": "", "new_email": "", "started_by": "", "created_at": 1,
-             "expires_at": 1}  # fmt: skip
-_CHANGE = tenant_scoped(insert(email_changes).values({name: bindparam(name) for name in _CHANGING}))
-_E, _O = email_changes.c, known_origins.c
-_OPEN_CHANGES = tenant_scoped(
-    select(func.count()).select_from(email_changes).where(_E.user_id == bindparam("of_user"), _E.closed_at.is_(None))
-)
-_DEVICES = tenant_scoped(select(func.count()).select_from(known_origins).where(_O.user_id == bindparam("of_user")))
 
 
 @dataclass
@@ -84,18 +70,15 @@ class PlantedAccount:
 
     async def left(self) -> tuple[int, int]:
         """How many changes of the address are open, and how many devices and addresses are known."""
-
-        def work(unit: TenantUnit) -> tuple[int, int]:
-            [(changes,)] = unit.all(_OPEN_CHANGES, of_user=self.user_id)
-            [(devices,)] = unit.all(_DEVICES, of_user=self.user_id)
-            return changes, devices
-
-        return await self.team.within(work)
+        changes = await rows(self.app, "email_changes", "key", user_id=self.user_id, closed_at=None)
+        return len(changes), len(await rows(self.app, "known_origins", "origin", user_id=self.user_id))
 
     async def change_begins(self) -> None:
         """A change of the address waits to be confirmed."""
-        values = {**_CHANGING, "key": f"key-{self.user_id}", "user_id": self.user_id, "old_email": self.email}
-        await self.team.within(lambda unit: unit.change(_CHANGE, **values))
+        await add_row(
+            self.app, "email_changes", tenant_id=await number_of(self.app, self.team.client), key=f"key-{self.user_id}",
+            user_id=self.user_id, old_email=self.email, new_email="", started_by="", created_at=1, expires_at=1,
+        )  # fmt: skip
 
 
 async def planted_account(team: Team, company: OidcProvider, **members: Any) -> PlantedAccount:
@@ -209,7 +192,7 @@ async def by_groups(planted: PlantedAccount, folder: Path) -> str | None:
 
 
 async def by_command_line(planted: PlantedAccount, folder: Path) -> str | None:
-    settings = {"MANIFEST_DATABASE_URL": planted.app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    settings = {"MANIFEST_DATABASE_URL": planted.app.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
     words = ("user", "roles", planted.email, "--client", planted.team.client, "--role", "Admin")
     done = await asyncio.to_thread(commands.run, folder, *words, **settings)
     assert done.status == 0, done.err
@@ -224,15 +207,3 @@ PATHS: dict[str, Callable[[PlantedAccount, Path], Awaitable[str | None]]] = {
     "restored": by_restoring,
     "command_line": by_command_line,
 }
-
-
-async def become_admin_past_the_server(team: Team, user_id: int, token: str) -> None:
-    """The user has the role Admin as the store has it, and the link with this token is open, as an Admin's never is."""
-
-    def give(unit: TenantUnit) -> None:
-        users.set_roles(unit, UNCOUNTED, users.get(unit, user_id, lock=True), 1, lambda unit, user: None)
-        found = one_time_links.find(unit, token)
-        assert found is not None
-        assert found.used_at is None
-
-    await team.within(give)
