@@ -50,6 +50,12 @@ def _in_manifest(name: str, value: Any) -> Callable[[dict[str, bytes]], None]:
     return alter
 
 
+def _missing_and_smaller_than_nothing(members: dict[str, bytes]) -> None:
+    found = json.loads(members[MANIFEST])["members"]
+    members.pop(FILE)
+    _in_manifest("members", {**found, FILE: {**found[FILE], "size": -1}})(members)
+
+
 def _of_a_newer_release(members: dict[str, bytes]) -> None:
     for name in ("schema", "readable_by"):
         _in_manifest(name, "9999")(members)
@@ -75,6 +81,7 @@ SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "a bit of the store": (lambda m: m.update({"manifest-auth.db": _flip(m["manifest-auth.db"], 9000)}), "SHA-256"),
     "a bit of a file": (lambda m: m.update({FILE: _flip(m[FILE], 5000)}), "SHA-256"),
     "a file is missing": (lambda m: m.pop(FILE), "it is not there"),
+    "a file is missing, of -1 bytes": (_missing_and_smaller_than_nothing, "not what was backed up"),
     "a file too many": (lambda m: m.update({"files/aa/aaaaaaaa": b"", MANIFEST: m.pop(MANIFEST)}), "SHA-256"),
     "no manifest": (lambda m: m.pop(MANIFEST), "no manifest"),
     "no store": (lambda m: m.pop("manifest-auth.db"), "no manifest"),

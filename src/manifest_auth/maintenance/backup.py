@@ -135,8 +135,8 @@ class Archive:
         self._where = dict(_index(raw, progress))
         self.manifest = self._manifest()
         for name in sorted(self._where.keys() | self.manifest.members.keys()):
-            member, (_, size) = self.manifest.members.get(name), self._where.get(name, (0, -1))
-            if member is None or member.size != size:
+            member, place = self.manifest.members.get(name), self._where.get(name)
+            if member is None or place is None or member.size != place[1]:
                 raise _different(name)
 
     def put(self, name: str, target: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, MutableMapping
 from functools import cache
 from time import monotonic
 from types import ModuleType
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import orjson
 
@@ -45,11 +45,13 @@ class Lines:
         self._ready.register(descriptor, select.POLLOUT)
         self._waiting: deque[bytes] = deque()
         self._dropped = 0
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
         self._thread: threading.Thread | None = None
 
-    def write(self, line: bytes) -> None:
-        """Writes a whole line, or keeps it for the thread. From any thread."""
+    def msg(self, line: bytes) -> None:
+        """Writes a line, or keeps it for the thread. From any thread, and also while the same thread writes another:
+        the garbage collector may run in between and find a failed task, which is logged. So the lock is reentrant."""
+        line += b"\n"
         with self._changed:
             if not self._waiting and len(line) <= select.PIPE_BUF and self._ready.poll(0):
                 _write(self._descriptor, line)
@@ -62,8 +64,7 @@ class Lines:
                     self._thread.start()
                 self._changed.notify_all()
 
-    def flush(self) -> None:
-        """Does nothing: no caller waits."""
+    debug = info = warning = error = critical = exception = log = msg
 
     def finish(self) -> None:
         """Gives lines that wait a last moment. Blocks, at most a second."""
@@ -123,9 +124,9 @@ def _dropped(count: int) -> bytes:
     return _dumps(_timed(None, "warning", {"event": "log_lines_dropped", "lines": count, "level": "warning"}))
 
 
-def _output() -> structlog.BytesLogger:
+def _output() -> Lines | structlog.BytesLogger:
     try:
-        return structlog.BytesLogger(cast(BinaryIO, lines_of(sys.stderr.fileno(), _dropped)))
+        return lines_of(sys.stderr.fileno(), _dropped)
     except OSError:  # in place of the process's own: a buffer in memory
         return structlog.BytesLogger(sys.stderr.buffer)
 
