@@ -8,8 +8,8 @@ from manifest_auth.audit import Event
 from manifest_auth.clients import audit_views
 from manifest_auth.clients.audit_views import SinceLastHere
 from manifest_auth.services import RequestContext
+from tests.http.sign_in.continued import child_of, id_of, signed_in
 from tests.support.application import App
-from tests.support.continued import child_of, id_of, signed_in
 from tests.support.people import member, own_client
 from tests.support.rules import rule
 from tests.support.visitor import Visitor

@@ -13,8 +13,8 @@ from manifest_auth import sessions as sessions_of_users
 from manifest_auth.sessions.sessions import INHERITED, OWN
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import sessions
+from tests.http.sign_in.continued import AUTH, Child, child_of, code_for, exchange, id_of, is_open, signed_in
 from tests.support.application import App, Reply
-from tests.support.continued import AUTH, Child, child_of, code_for, exchange, id_of, is_open, signed_in
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.rules import rule

@@ -95,9 +95,3 @@ async def with_passkey(
     holder.browser.flags = holder.browser.flags if flags is None else flags
     await holder.add()
     return holder
-
-
-async def queued_mails_go(app: App) -> None:
-    """The queue sends what was left in it."""
-    app.clock.advance(20)
-    await app.services.mail_queue.sweep()

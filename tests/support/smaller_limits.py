@@ -12,6 +12,7 @@ from manifest_auth.api.graphql import execution
 from manifest_auth.api.graphql import limits as graphql_limits
 from manifest_auth.audit import query
 from manifest_auth.clients.providers import changes as provider_delete
+from manifest_auth.http import request
 from manifest_auth.runtime.files import KINDS
 from manifest_auth.sign_in.providers import entra_bearer, saml_responses
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
@@ -127,3 +128,8 @@ def narrow_quota(patch: pytest.MonkeyPatch, app: App, size: int) -> None:
 def narrow_files(patch: pytest.MonkeyPatch, app: App, size: int) -> None:
     """So many bytes a file."""
     patch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, file_limit=size))
+
+
+def narrow_arriving(patch: pytest.MonkeyPatch, size: int) -> None:
+    """So many bytes of all bodies that are not complete."""
+    patch.setattr(request, "MOST_ARRIVING", size)

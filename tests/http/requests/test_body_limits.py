@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.http.requests.slow_bodies import SlowBody, on_its_way
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.routes import ROUTES
 from tests.support.rules import rule
-from tests.support.slow_bodies import SlowBody, narrow_arriving, on_its_way
+from tests.support.smaller_limits import narrow_arriving
 
 pytestmark = pytest.mark.one_store
 

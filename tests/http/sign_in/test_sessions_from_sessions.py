@@ -9,11 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.http.badges.test_two_nodes import felt
-from tests.http.step_up.sensitive_acts import ACTS
-from tests.support.accounts import Keys, act_on, opened_by, settle
-from tests.support.application import PASSWORD, App, running
-from tests.support.badges import badge_client
-from tests.support.continued import (
+from tests.http.sign_in.continued import (
     AUTH,
     LISTED,
     Child,
@@ -26,6 +22,10 @@ from tests.support.continued import (
     pressed,
     signed_in,
 )  # fmt: skip
+from tests.http.step_up.sensitive_acts import ACTS
+from tests.support.accounts import Keys, act_on, opened_by, settle
+from tests.support.application import PASSWORD, App, running
+from tests.support.badges import badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op

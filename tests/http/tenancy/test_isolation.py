@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
+from tests.http.tenancy.addressed_things import addressed_things, kind_of_id
 from tests.support import jobs as j
-from tests.support.addressed_things import addressed_things, kind_of_id
 from tests.support.application import App, Reply
 from tests.support.badges import BADGE_ROUTES, DEVICE_ROUTES
 from tests.support.envelope import check_refusal

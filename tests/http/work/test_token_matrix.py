@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.tenancy.addressed_things import addressed_things
 from tests.http.tenancy.test_isolation import ADDRESSES, PLACES, with_id
 from tests.http.work.test_permission_matrix import (
     ANYONE,
@@ -21,7 +22,6 @@ from tests.http.work.test_permission_matrix import (
     codes,
     knock,
 )
-from tests.support.addressed_things import addressed_things
 from tests.support.application import App, Reply
 from tests.support.graphql_operations import ARGUMENTS, Things, document, everything, things
 from tests.support.matrix import matrix

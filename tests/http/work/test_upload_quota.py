@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.support import slow_bodies
+from tests.http.requests import slow_bodies
+from tests.http.requests.slow_bodies import SlowBody
 from tests.support.accounts import token_of
 from tests.support.application import App, Reply
 from tests.support.background_jobs import sweep_files
 from tests.support.envelope import check_refusal
 from tests.support.people import member
 from tests.support.rules import rule
-from tests.support.slow_bodies import SlowBody
 from tests.support.smaller_limits import Sum, files_on_disk, narrow_quota, stored_files
 
 SIZE = 4096

@@ -7,9 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-
-from manifest_auth.http import request
 from tests.support import in_process
 from tests.support.application import App
 
@@ -55,11 +52,6 @@ class SlowBody:
         self._parts.put_nowait(message)
         await self._running
         return self._status
-
-
-def narrow_arriving(patch: pytest.MonkeyPatch, size: int) -> None:
-    """So many bytes of all bodies that are not complete."""
-    patch.setattr(request, "MOST_ARRIVING", size)
 
 
 @contextlib.asynccontextmanager
