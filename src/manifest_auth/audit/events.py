@@ -120,7 +120,7 @@ def _doubted(head: Head) -> str:
     try:
         if head.doubts:
             states = orjson.loads(head.doubts) if len(head.doubts) < LONGEST_DOUBTS else [None]
-        if not isinstance(states, list) or not all(_is_state(state) for state in states):
+        if not isinstance(states, list) or not all(s is None or (isinstance(s, list) and len(s) == 6) for s in states):
             states = [None]
         states.append([*head[:5], head.mac])
         if len(states) > MOST_DOUBTS:
@@ -128,10 +128,6 @@ def _doubted(head: Head) -> str:
         return orjson.dumps(states).decode()
     except (ValueError, TypeError):  # a value that this server never writes
         return orjson.dumps([None, [*NOTHING[:5], ""]]).decode()
-
-
-def _is_state(state: Any) -> bool:
-    return state is None or (isinstance(state, list) and len(state) == 6)
 
 
 # :mod:`manifest_auth.tenants.step_up` decides whether the proof is recent, and marks the request with the act that it
@@ -350,8 +346,7 @@ class Refusals:
         origin = Origin(request.now, actor, request.address, request.request_id)
         more = {"kept_back": kept_back} if kept_back else {}
 
-        def work(unit: Any) -> None:
-            record(unit, origin, event, actor, why=why, route=route, **more)
-
         with contextlib.suppress(StoreUnavailable):
-            await self._store.of(chain).write_quickly(work)
+            await self._store.of(chain).write_quickly(
+                lambda unit: record(unit, origin, event, actor, why=why, route=route, **more)
+            )

@@ -21,7 +21,7 @@ from manifest_auth.cli.command import CommandRefused, Progress, given_path
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
-from manifest_auth.store import Store, SystemUnit, open_store
+from manifest_auth.store import Store, open_store
 from manifest_auth.store.migrate import HEAD, find_schema
 from manifest_auth.text.canonical import parse_time
 
@@ -197,10 +197,7 @@ async def _chains(store: Store, client: str | None) -> list[int]:
     if client is None:
         return await audit.all_chains(store)
 
-    def work(unit: SystemUnit) -> int:
-        return audit.chain_named(unit, client)
-
-    return [await store.read(work)]
+    return [await store.read(lambda unit: audit.chain_named(unit, client))]
 
 
 @contextlib.asynccontextmanager

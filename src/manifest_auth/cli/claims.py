@@ -79,11 +79,7 @@ def add_to(groups: Any) -> None:
 
     claims = groups.add_parser("claims", help="claims of clients").add_subparsers(required=True, metavar="ACTION")
     show = claims.add_parser("list", help="list the domains and directories that clients claim, with their proofs")
-    show.add_argument(
-        "--open",
-        action="store_true",
-        help="only claims that are not proved, or that are contested",
-    )
+    show.add_argument("--open", action="store_true", help="only claims that are not proved, or that are contested")
     show.set_defaults(run=_list)
 
 

@@ -334,8 +334,7 @@ def _text(loaded: Settings, code: SetupCode) -> str:
 def add_admin_commands(actions: Any) -> None:
     """Adds the commands to those of ``admin``."""
     reset = actions.add_parser(
-        "reset",
-        help="remove a system admin's second factor, sessions and pauses, for one who cannot sign in",
+        "reset", help="remove a system admin's second factor, sessions and pauses, for one who cannot sign in"
     )
     reset.add_argument("name")
     reset.add_argument("--new-password", action="store_true", help="create a random password, and print it once")

@@ -51,11 +51,10 @@ async def rotate(given: argparse.Namespace) -> None:
     """New signing keys for all purposes."""
     purposes = tuple(Purpose)
 
-    def work(unit: SystemUnit) -> None:
-        signing_keys.rotate(unit, CommandLine(services), services.keys, purposes, given.algorithm)
-
     async with started() as services:
-        await services.store.write(work)
+        await services.store.write(
+            lambda unit: signing_keys.rotate(unit, CommandLine(services), services.keys, purposes, given.algorithm)
+        )
         await services.keys.refresh()
         used = services.keys.signing(Purpose.ACCESS).algorithm
     print("New keys sign from now on; the old ones verify until all that they signed has expired.")

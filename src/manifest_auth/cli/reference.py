@@ -22,7 +22,7 @@ from msgspec import inspect
 from manifest_auth.api.graphql.reference_page import graphql_page
 from manifest_auth.app import ROUTES, page_routes
 from manifest_auth.audit import catalogue
-from manifest_auth.errors import REFUSALS, Refusal
+from manifest_auth.errors import REFUSALS
 from manifest_auth.http import Access, Route, openapi
 from manifest_auth.http.request import FORM
 from manifest_auth.permissions import HOLDERS, Permission, Role
@@ -84,7 +84,7 @@ that runs differ from yours.
 
 def errors_page() -> str:
     """The text of ``errors.md``: all refusals, in the order of the closed list."""
-    return _ERRORS + "".join(_error(refusal) for refusal in REFUSALS)
+    return _ERRORS + "".join(f"| `{one.code}` | {one.status} | {one.sentence} | {one.when} |\n" for one in REFUSALS)
 
 
 def settings_page() -> str:
@@ -93,10 +93,6 @@ def settings_page() -> str:
     assert isinstance(found, inspect.StructType)
     plain = get_type_hints(Settings)  # msgspec sorts the values of a Literal; the original order is better
     return _SETTINGS + "".join(_setting(field, get_args(plain[field.name])) for field in found.fields)
-
-
-def _error(refusal: type[Refusal]) -> str:
-    return f"| `{refusal.code}` | {refusal.status} | {refusal.sentence} | {refusal.when} |\n"
 
 
 def _setting(field: inspect.Field, words: tuple[Any, ...]) -> str:
@@ -351,7 +347,7 @@ def _entry(group: Sequence[Route], document: Schema, shapes: Shapes) -> str:
     lines = ["### " + ", ".join(f"`{_call(each)}`" for each in group), "", f"{route.summary}.", ""]
     lines += textwrap.wrap(f"- Who: {_who(group)}.", _WIDTH, subsequent_indent="  ")
     codes = [
-        code for answer in operation["responses"].values() for code in re.findall("`[A-Z_]+`", _description(answer))
+        code for answer in operation["responses"].values() for code in re.findall("`[A-Z_]+`", answer["description"])
     ]
     if codes:
         lines += textwrap.wrap(f"- Refusals: {', '.join(codes)}.", _WIDTH, subsequent_indent="  ")
@@ -362,10 +358,6 @@ def _entry(group: Sequence[Route], document: Schema, shapes: Shapes) -> str:
     if described := list(_described(operation, shapes)):
         lines += ["", *described]
     return "\n".join(lines) + "\n\n"
-
-
-def _description(response: Schema) -> str:
-    return str(response["description"])
 
 
 def _who(group: Sequence[Route]) -> str:

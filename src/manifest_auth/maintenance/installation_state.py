@@ -157,10 +157,9 @@ async def read_standing(ctx: RequestContext) -> InstallationStanding:
     """The state of the installation, for the system admin who calls."""
     services, me = ctx.services, ctx.admin.admin_id
 
-    def work(unit: SystemUnit) -> tuple[CountsData, bool, int]:
-        return read_counts(unit, ctx.now), second_factor.is_enrolled(unit, me), mail_queue.not_accepted(unit)
-
-    counted, has_factor, waiting = await services.store.read(work)
+    counted, has_factor, waiting = await services.store.read(
+        lambda unit: (read_counts(unit, ctx.now), second_factor.is_enrolled(unit, me), mail_queue.not_accepted(unit))
+    )
     return InstallationStanding(
         findings=await _quick_findings(services),
         licence=await services.licence.overview(),

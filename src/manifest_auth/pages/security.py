@@ -57,17 +57,14 @@ def elsewhere(ctx: RequestContext, head: Head, path: str, query: bytes) -> str |
     subdomain; None: it is at the right place. A poisoned ``Host`` so reaches no link, and cookies are not split."""
     settings = ctx.services.settings
     origin = public_origin(settings)
-    if f"{urlsplit(origin).scheme}://{_without_implied_port((head.host or '').lower(), origin)}" == origin:
+    host = (head.host or "").lower().removesuffix(":443" if origin.startswith("https:") else ":80")
+    if f"{urlsplit(origin).scheme}://{host}" == origin:
         return None
     client = ctx.client_hint.subdomain
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     if client is not None and "client" not in dict(pairs):
         pairs.append(("client", client))
     return f"{origin}{path}?{urlencode(pairs)}" if pairs else f"{origin}{path}"
-
-
-def _without_implied_port(host: str, origin: str) -> str:
-    return host.removesuffix(":443" if origin.startswith("https:") else ":80")
 
 
 def check_posted_here(ctx: RequestContext, head: Head) -> None:

@@ -312,10 +312,7 @@ def _check_times(payload: Mapping[str, Any], now: float) -> float:
 _PROFILE = "id,givenName,surname,mail,accountEnabled,userType"
 _LONGEST_WAIT_S = 300
 #: Exchanges a user's token for our application (RFC 7523, as Entra ID extends it).
-ON_BEHALF_OF = {
-    "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-    "requested_token_use": "on_behalf_of",
-}
+ON_BEHALF_OF = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "requested_token_use": "on_behalf_of"}
 
 
 class Throttled(Unreachable):

@@ -82,9 +82,7 @@ _IS_LINKED = tenant_scoped(
     select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), int
 )
 _OF_DIRECTORY = select(_P.id).where(
-    _P.issuer == bindparam("directory"),
-    or_(_P.kind == "dynamics", _P.kind == "entra"),
-    tenant_condition(providers),
+    _P.issuer == bindparam("directory"), or_(_P.kind == "dynamics", _P.kind == "entra"), tenant_condition(providers)
 )
 _IN_DIRECTORY = tenant_scoped(
     _ALL.where(_C.provider_id.in_(_OF_DIRECTORY), _C.subject == bindparam("subject"))

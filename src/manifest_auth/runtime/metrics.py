@@ -391,10 +391,7 @@ class Metrics:
             "manifest_cache", "Lookups in caches by result", cache=Cache, result=CacheResult
         )
         units = self._hot.histogram(
-            "manifest_store_seconds",
-            "Time of units of work, from request to durable result",
-            ["unit"],
-            _STORE_SECONDS,
+            "manifest_store_seconds", "Time of units of work, from request to durable result", ["unit"], _STORE_SECONDS
         )
         waits = self._hot.histogram(
             "manifest_store_wait_seconds",

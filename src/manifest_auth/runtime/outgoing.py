@@ -335,12 +335,7 @@ class Outgoing:
             raise ValueError(f"may not be called: {why}")
 
     async def get(
-        self,
-        url: str,
-        *,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-        call: Call = "other",
+        self, url: str, *, deadline: Deadline, headers: Mapping[str, str] | None = None, call: Call = "other"
     ) -> Reply:
         """The answer, of any status except a redirect.
 

@@ -70,10 +70,8 @@ async def _by_secret(ctx: RequestContext, shown: BasicSecret) -> OAuthAccount:
 async def _touch(ctx: RequestContext, secret: Principal) -> None:
     """Stores when the secret was used last, and from where."""
 
-    def work(unit: TenantUnit) -> None:
-        rows.touch_secret(unit, ctx, secret.session_id.partition(":")[2])
-
-    await ctx.services.store.of(secret.tenant_id).write_quickly(work)
+    secret_id = secret.session_id.partition(":")[2]
+    await ctx.services.store.of(secret.tenant_id).write_quickly(lambda unit: rows.touch_secret(unit, ctx, secret_id))
     ctx.services.principals.touched(secret, ctx.now)
 
 
@@ -210,10 +208,9 @@ async def revoke(ctx: RequestContext, authorization: str | None, fields: Mapping
     if verified.account != client.account.id:
         return
 
-    def work(unit: TenantUnit) -> None:
-        sessions.refuse_external_token(unit, verified.key, ctx.now, verified.until)
-
-    await ctx.services.store.of(client.account.tenant_id).write_quickly(work)
+    await ctx.services.store.of(client.account.tenant_id).write_quickly(
+        lambda unit: sessions.refuse_external_token(unit, verified.key, ctx.now, verified.until)
+    )
 
 
 async def _end_secret(ctx: RequestContext, secret: str) -> None:

@@ -217,7 +217,7 @@ class SqliteConnection(Connection):
             if not str(error).startswith("Could not decode to UTF-8"):
                 raise _unavailable(error) from error
         # A text was altered by hand to bytes that are not UTF-8: they become surrogates, which no valid text has.
-        self._raw.text_factory = _any_text
+        self._raw.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         try:
             return self._execute(statement, values).fetchall()
         finally:
@@ -246,14 +246,6 @@ def _unavailable(error: sqlite3.Error) -> Exception:
     return StoreUnavailable(str(error), "busy" if code in _BUSY else "unavailable")
 
 
-def _any_text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def _lower(text: str | None) -> str | None:
-    return text if text is None else text.lower()
-
-
 def connect(
     path: str, *, readonly: bool = False, synchronous: str = "FULL", busy_ms: int = BUSY_MS
 ) -> sqlite3.Connection:
@@ -265,7 +257,8 @@ def connect(
     raw.execute("PRAGMA foreign_keys=ON")
     raw.execute("PRAGMA trusted_schema=OFF")
     raw.execute(f"PRAGMA busy_timeout={busy_ms}")
-    raw.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own function knows only ASCII
+    # SQLite's own function knows only ASCII.
+    raw.create_function("lower", 1, lambda text: text if text is None else text.lower(), deterministic=True)
     if readonly:
         raw.execute("PRAGMA query_only=ON")
     return raw

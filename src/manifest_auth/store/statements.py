@@ -214,7 +214,7 @@ class Compiled:
         compiled = source.compile(dialect=dialect)
         self.sql = str(compiled)
         constants = {name: value for name, value in compiled.params.items() if value is not None}
-        required = {p.key for p in _parameters(source) if p.required}
+        required = {e.key for e in visitors.iterate(source) if isinstance(e, BindParameter) and e.required}
         names = compiled.positiontup or []
         self.order = tuple((name, _MISSING if name in required else constants.get(name)) for name in names)
 
@@ -348,10 +348,6 @@ def cross_tenant(
     if not every_kind:
         source = usual_rows(source)
     return CrossTenant(source, _row(row), because)
-
-
-def _parameters(source: Source) -> list[BindParameter[Any]]:
-    return [e for e in visitors.iterate(source) if isinstance(e, BindParameter)]
 
 
 def _scoped_insert(source: Insert, tenant: BindParameter[Any]) -> Insert:

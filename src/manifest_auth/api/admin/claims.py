@@ -247,10 +247,9 @@ async def _list_pins(ctx: RequestContext, call: Call[None]) -> Items[PinData]:
 
 
 async def _pin(ctx: RequestContext, call: Call[PinBody]) -> PinData:
-    def work(unit: SystemUnit) -> PinData:
-        return domains.pin_name(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
-
-    return await ctx.services.store.write(work)
+    return await ctx.services.store.write(
+        lambda unit: domains.pin_name(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
+    )
 
 
 async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:

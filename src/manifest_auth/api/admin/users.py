@@ -159,10 +159,9 @@ async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
     body, user_id = call.body, call.id("user")
     changes = body.details if body.email is UNSET else {"email": body.email, **body.details}
 
-    def work(unit: TenantUnit) -> UserData:
-        return _data(unit, ctx, [accounts.change(unit, ctx, user_id, changes)])[0]
-
-    return await client_scope.write(ctx, call, work)
+    return await client_scope.write(
+        ctx, call, lambda unit: _data(unit, ctx, [accounts.change(unit, ctx, user_id, changes)])[0]
+    )
 
 
 async def _admit(

@@ -46,7 +46,6 @@ from manifest_auth.sessions import ListedSession
 from manifest_auth.sessions.sessions import ways_of
 from manifest_auth.sign_in import email_change, password, session_lifecycle
 from manifest_auth.sign_in.second_factor import continuing
-from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 from manifest_auth.text.fields import Details, Input, with_details
@@ -191,10 +190,7 @@ async def _sessions(ctx: RequestContext, call: Call[None]) -> Items[WireSession]
     def shown(row: ListedSession) -> WireSession:
         return WireSession.of(row, amr=ways_of(row.amr), current=row.id == own)
 
-    def work(unit: TenantUnit) -> Items[WireSession]:
-        return lists.page(shown, unit, sessions.LISTING, call.parameters, of)
-
-    return await ctx.store.read(work)
+    return await ctx.store.read(lambda unit: lists.page(shown, unit, sessions.LISTING, call.parameters, of))
 
 
 async def _end_session(ctx: RequestContext, call: Call[None]) -> Answer[Nothing]:

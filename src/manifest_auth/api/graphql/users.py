@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from manifest_auth import accounts
-from manifest_auth.accounts import Draft, FactorResetData, NewLink, UserWithAccessLink, email_changes, users
+from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink, email_changes, users
 from manifest_auth.accounts.email_changes import EmailChange
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql import lists
@@ -16,7 +16,7 @@ from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of, permission_names, roles_of
 from manifest_auth.services import RequestContext
-from manifest_auth.store import Filters, Listing
+from manifest_auth.store import Filters
 from manifest_auth.text.fields import wire_name
 from manifest_auth.text.models import ErrorCollector, one_of
 
@@ -73,11 +73,7 @@ def _filters(given: dict[str, Any]) -> Filters:
     return Filters("role" if role else None, activity, service, role=role).search(text)
 
 
-def _listing(filters: Filters) -> Listing[User]:
-    return users.EVERY_KIND if "service" in filters.names else users.LISTING
-
-
-_LIST = ListOf(_listing, _filters)
+_LIST = ListOf(lambda filters: users.EVERY_KIND if "service" in filters.names else users.LISTING, _filters)
 
 
 def _me(_root: Any, info: Any) -> Principal:
@@ -159,57 +155,17 @@ async def _linked(info: Any, made: Awaitable[NewLink]) -> NewLink:
     return await accounts.sent(info.context, await made)
 
 
-async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> NewLink:
-    return await _linked(info, _act(info, accounts.invite_new, _draft(input)))
-
-
-async def _renew(_root: Any, info: Any, userId: int) -> NewLink:
-    return await _linked(info, _act(info, accounts.invite, userId))
-
-
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:
-    return await _act(info, accounts.add, _draft(input))
-
-
-async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:
-    return await _act(info, accounts.change, id, _given(input))
-
-
-async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:
-    return await _admitted(_act(info, accounts.set_roles, userId, _entered_roles(roles)))
-
-
-async def _deactivate(_root: Any, info: Any, id: int) -> User:
-    ctx: RequestContext = info.context
-    return await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id))
-
-
-async def _restore(_root: Any, info: Any, id: int) -> User:
-    return await _admitted(_act(info, accounts.restore, id))
-
-
-async def _end_sessions(_root: Any, info: Any, userId: int) -> int:
-    ctx: RequestContext = info.context
-    return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
-
-
-async def _reset(_root: Any, info: Any, userId: int) -> NewLink:
-    return await _linked(info, _act(info, accounts.start_reset, userId))
-
-
-async def _reset_factors(_root: Any, info: Any, userId: int, reason: str) -> FactorResetData:
-    return await _act(info, accounts.reset_factors, userId, reason)
-
-
 MUTATION_RESOLVERS: dict[str, Callable[..., Any]] = {
-    "Mutation.inviteUser": _invite,
-    "Mutation.renewInvitation": _renew,
-    "Mutation.addUser": _add,
-    "Mutation.updateUser": _update,
-    "Mutation.setUserRoles": _set_roles,
-    "Mutation.deactivateUser": _deactivate,
-    "Mutation.restoreUser": _restore,
-    "Mutation.endUserSessions": _end_sessions,
-    "Mutation.resetUserPassword": _reset,
-    "Mutation.resetUserFactors": _reset_factors,
+    "Mutation.inviteUser": lambda _root, info, input: _linked(info, _act(info, accounts.invite_new, _draft(input))),
+    "Mutation.renewInvitation": lambda _root, info, userId: _linked(info, _act(info, accounts.invite, userId)),
+    "Mutation.addUser": lambda _root, info, input: _act(info, accounts.add, _draft(input)),
+    "Mutation.updateUser": lambda _root, info, id, input: _act(info, accounts.change, id, _given(input)),
+    "Mutation.setUserRoles": lambda _root, info, userId, roles: _admitted(
+        _act(info, accounts.set_roles, userId, _entered_roles(roles))
+    ),
+    "Mutation.deactivateUser": lambda _root, info, id: _act(info, accounts.deactivate, id),
+    "Mutation.restoreUser": lambda _root, info, id: _admitted(_act(info, accounts.restore, id)),
+    "Mutation.endUserSessions": lambda _root, info, userId: _act(info, accounts.end_sessions, userId),
+    "Mutation.resetUserPassword": lambda _root, info, userId: _linked(info, _act(info, accounts.start_reset, userId)),
+    "Mutation.resetUserFactors": lambda _root, info, userId, reason: _act(info, accounts.reset_factors, userId, reason),
 }

@@ -129,10 +129,9 @@ async def _update_template(_root: Any, info: Any, id: int, input: dict[str, Any]
 def _shelve(act: Callable[[TenantUnit, Actor, Template, str], Template]) -> Callable[..., Any]:
     """The resolver of a change of a template that takes a comment."""
 
-    async def resolve(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:
-        return await _on_template(info.context, id, lambda unit, by, seen: act(unit, by, seen, comment or ""))
-
-    return resolve
+    return lambda _root, info, id, comment=None: _on_template(
+        info.context, id, lambda unit, by, seen: act(unit, by, seen, comment or "")
+    )
 
 
 async def _on_version(
@@ -163,16 +162,11 @@ async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Versio
 def _move(operation: Callable[..., Version]) -> Callable[..., Any]:
     """The resolver of a change of state that takes a comment and a revision."""
 
-    async def resolve(
-        _root: Any, info: Any, id: int, comment: str | None = None, revision: int | None = None
-    ) -> Version:
-        return await _on_version(
-            info.context,
-            lambda unit: template_operations.read_snapshot(unit, id),
-            lambda unit, by, seen: operation(unit, by, seen, comment or "", revision),
-        )
-
-    return resolve
+    return lambda _root, info, id, comment=None, revision=None: _on_version(
+        info.context,
+        lambda unit: template_operations.read_snapshot(unit, id),
+        lambda unit, by, seen: operation(unit, by, seen, comment or "", revision),
+    )
 
 
 TEMPLATE_RESOLVERS: dict[str, Callable[..., Any]] = {
@@ -269,10 +263,7 @@ async def _write(ctx: RequestContext, operation: Callable[..., Job], *given: Any
 def _act(operation: Callable[..., Job], *arguments: str) -> Callable[..., Any]:
     """The resolver of an operation on a job. ``arguments``: of the field, as the operation takes them."""
 
-    async def resolve(_root: Any, info: Any, **given: Any) -> Job:
-        return await _write(info.context, operation, *(given[name] for name in arguments))
-
-    return resolve
+    return lambda _root, info, **given: _write(info.context, operation, *(given[name] for name in arguments))
 
 
 def _details(given: dict[str, Any]) -> dict[str, Any]:
@@ -280,14 +271,6 @@ def _details(given: dict[str, Any]) -> dict[str, Any]:
     if "priority" in found:
         found["priority"] = job_rules.Priority[found["priority"]]
     return found
-
-
-async def _add_job(_root: Any, info: Any, input: dict[str, Any]) -> Job:
-    return await _write(info.context, job_operations.add, **_details(input))
-
-
-async def _update_job(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Job:
-    return await _write(info.context, job_operations.change, id, **_details(input))
 
 
 async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dict[str, Any]) -> Record:
@@ -301,10 +284,6 @@ async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dic
         file_id=input.get("fileId"),
     )
     return await ctx.store.write(lambda unit: records.add(unit, actor_of(ctx), jobId, stepNumber, value))
-
-
-async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) -> Job:
-    return await _write(info.context, job_operations.cancel, id, comment or "")
 
 
 JOB_RESOLVERS: dict[str, Callable[..., Any]] = {
@@ -341,13 +320,17 @@ JOB_RESOLVERS: dict[str, Callable[..., Any]] = {
     "File.uploadedBy": loaded(USERS, "uploaded_by"),
     "JobEvent.stepNumber": lambda event, _info: event.step,
     "JobEvent.by": loaded(USERS, "by"),
-    "Mutation.addJob": _add_job,
-    "Mutation.updateJob": _update_job,
+    "Mutation.addJob": lambda _root, info, input: _write(info.context, job_operations.add, **_details(input)),
+    "Mutation.updateJob": lambda _root, info, id, input: _write(
+        info.context, job_operations.change, id, **_details(input)
+    ),
     "Mutation.assignUserToJob": _act(job_operations.assign, "jobId", "userId"),
     "Mutation.unassignUserFromJob": _act(job_operations.unassign, "jobId", "userId"),
     "Mutation.startJob": _act(job_operations.start, "id"),
     "Mutation.recordData": _record,
     "Mutation.completeStep": _act(records.complete_step, "jobId", "stepNumber"),
     "Mutation.completeJob": _act(job_operations.complete, "id"),
-    "Mutation.cancelJob": _cancel,
+    "Mutation.cancelJob": lambda _root, info, id, comment=None: _write(
+        info.context, job_operations.cancel, id, comment or ""
+    ),
 }

@@ -42,10 +42,9 @@ class _Story:
         self._pump = self._forklift = self._paper = 0  # templates
 
     async def read_clients(self) -> None:
-        def work(unit: SystemUnit) -> dict[str, int]:
-            return {name: tenants.get_named(unit, name).id for name in CLIENTS}
-
-        self._tenants = await self._services.store.read(work)
+        self._tenants = await self._services.store.read(
+            lambda unit: {name: tenants.get_named(unit, name).id for name in CLIENTS}
+        )
 
     def days(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
         """In order: days before the present, and what happens then."""

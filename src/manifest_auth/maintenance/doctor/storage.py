@@ -19,7 +19,7 @@ from manifest_auth.runtime.files import FilesUnavailable, folder_of, open_storag
 from manifest_auth.runtime.os_process import user_name
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.store import Store, StoreUnavailable, SystemUnit, installation_values, sqlite_copy
+from manifest_auth.store import Store, StoreUnavailable, installation_values, sqlite_copy
 from manifest_auth.store.tables import sealed_for
 
 # ``doctor``: file modes and owners of the data folders, free disk space, and the integrity of the SQLite file.
@@ -134,11 +134,8 @@ _PROBE = "doctor"
 async def store_writes(store: Store) -> list[Finding]:
     """Commits a value and deletes it again."""
 
-    def work(unit: SystemUnit) -> None:
-        installation_values.put(unit, _PROBE, Random().text(9))
-
     try:
-        await store.write(work)
+        await store.write(lambda unit: installation_values.put(unit, _PROBE, Random().text(9)))
         await store.write(lambda unit: installation_values.take(unit, _PROBE))
     except StoreUnavailable as error:
         return [

@@ -159,14 +159,7 @@ ROUTES = (
     account_page("GET", LANGUAGE_PATH, _show_language, LANGUAGE_TEMPLATE, "One's language"),
     account_page("POST", LANGUAGE_PATH, _save_language, LANGUAGE_TEMPLATE, "Choose it", again=_show_language),
     account_page("GET", PATH, _show_password, TEMPLATE, "One's password"),
-    account_page(
-        "POST",
-        PATH,
-        _change_password,
-        TEMPLATE,
-        "Change it; ends the other sessions",
-        again=_show_password,
-    ),
+    account_page("POST", PATH, _change_password, TEMPLATE, "Change it; ends the other sessions", again=_show_password),
     account_page("GET", PIN_PATH, _show_pin, PIN_TEMPLATE, "One's badges and PIN"),
     account_page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set the PIN", again=_show_pin),
 )

@@ -264,13 +264,7 @@ async def _export(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Ans
     if form not in ("csv", "jsonl"):
         raise ValidationError(details=[("format", "Must be csv or jsonl")])
     audit_views.check(ctx)  # a refusal at that address is no page
-    chosen = {
-        "format": form,
-        "order": "oldest",
-        "event": filters.event,
-        "from": filters.since,
-        "to": filters.until,
-    }
+    chosen = {"format": form, "order": "oldest", "event": filters.event, "from": filters.since, "to": filters.until}
     if filters.user:
         chosen["user"] = str(filters.user)
     return found(frame.address("/api/client/audit/export", **chosen))

@@ -11,7 +11,6 @@ from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts import badges, shared_devices, users
-from manifest_auth.accounts.badges import NewBadge
 from manifest_auth.accounts.shared_devices import NewEnrolment, seen_after
 from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
 from manifest_auth.http import Answer
@@ -110,10 +109,9 @@ async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | A
 
 
 async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
-    def work(unit: TenantUnit) -> NewBadge:
-        return badges.issue_badge(unit, ctx, user_id, "temporary" if is_temporary else "standard")
-
-    made = await ctx.store.write(work)
+    made = await ctx.store.write(
+        lambda unit: badges.issue_badge(unit, ctx, user_id, "temporary" if is_temporary else "standard")
+    )
     drawn = await rendering.qr_code(made.text, "QR code of the badge")
     back = BADGE_PATH.format(id=user_id)
     return brands.own_page(ctx, _PRINT, back=back, kind=made.badge.kind, ends_at=made.badge.ends_at, code=drawn)
@@ -188,10 +186,7 @@ async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View
 async def _enrol(ctx: RequestContext, form: DevicesForm) -> NewEnrolment:
     name, place, random = form.name.strip(), form.place.strip(), ctx.services.random
 
-    def work(unit: TenantUnit) -> NewEnrolment:
-        return shared_devices.begin_enrolment(unit, ctx, random, name, place)
-
-    return await ctx.store.write(work)
+    return await ctx.store.write(lambda unit: shared_devices.begin_enrolment(unit, ctx, random, name, place))
 
 
 _DEVICES_TEMPLATE = "console/shared_devices.html"
@@ -202,12 +197,7 @@ ROUTES = (
     settings_page("POST", APPS_PATH, _act_apps, _APPS_TEMPLATE, "Make or remove an app for devices", again=_show_apps),
     users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN", said=BADGE_DONE),
     users_page(
-        "POST",
-        BADGE_PATH,
-        _act_badge,
-        _BADGE_TEMPLATE,
-        "Issue or end a badge, give a temporary PIN",
-        again=_show_badge,
+        "POST", BADGE_PATH, _act_badge, _BADGE_TEMPLATE, "Issue or end a badge, give a temporary PIN", again=_show_badge
     ),
     settings_page("GET", DEVICES_PATH, _show_devices, _DEVICES_TEMPLATE, "Devices of the client", said=DEVICES_DONE),
     settings_page(

@@ -238,7 +238,8 @@ def _attributes() -> dict[str, str]:
     own = ("createUsers", "groupSeparator", "returnAddresses", "secondFactor", "amr", "acr", "stepUpWithoutTime")
     names = {name: name for name in own}
     for role in Role:
-        names |= {groups_of(role): groups_field(role.value), everyone_of(role): everyone_field(role.value)}
+        name = role.value.replace(" ", "-")
+        names |= {groups_of(role): f"groups.{name}", everyone_of(role): f"everyone.{name}"}
     return names | {f"domain{number}": f"domain{number}" for number in range(MOST_DOMAINS)}
 
 
@@ -248,14 +249,6 @@ def groups_of(role: Role) -> str:
 
 def everyone_of(role: Role) -> str:
     return f"everyone_{role.name}"
-
-
-def groups_field(role: str) -> str:
-    return f"groups.{role.replace(' ', '-')}"
-
-
-def everyone_field(role: str) -> str:
-    return f"everyone.{role.replace(' ', '-')}"
 
 
 if TYPE_CHECKING:

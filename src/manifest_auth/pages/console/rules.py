@@ -275,14 +275,10 @@ _LENGTHS = ("sessions.idleSeconds", "sessions.maxSeconds", "sessions.refreshSeco
 _SIDE_BY_SIDE = ("number", "length", "select", "text")
 
 
-def _is_narrow(view: RuleView) -> bool:
-    return view.control in _SIDE_BY_SIDE and not view.is_locked
-
-
 def _parts(views: Iterator[RuleView]) -> tuple[tuple[RuleView, ...], ...]:
     """Rules that stand side by side, in one part."""
     parts: list[tuple[RuleView, ...]] = []
-    for is_narrow, group in groupby(views, key=_is_narrow):
+    for is_narrow, group in groupby(views, key=lambda view: view.control in _SIDE_BY_SIDE and not view.is_locked):
         some = tuple(group)
         parts += [some] if is_narrow else [(one,) for one in some]
     return tuple(parts)

@@ -166,11 +166,7 @@ async def _show(ctx: RequestContext, call: PageCall[ActForm | None]) -> View | A
 
 
 async def _account_view(
-    ctx: RequestContext,
-    account_id: int,
-    *,
-    typed: ActForm | None = None,
-    once: OneTimeSecret | None = None,
+    ctx: RequestContext, account_id: int, *, typed: ActForm | None = None, once: OneTimeSecret | None = None
 ) -> View:
     act = typed.act if typed is not None else ""
 
@@ -265,11 +261,6 @@ ROUTES = (
     users_page("POST", NEW, _create, _NEW, "Create a service account", again=_again_accounts),
     users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "One service account, with its live keys", said=ACCOUNT_DONE),
     users_page(
-        "POST",
-        ACCOUNT_PATH,
-        _act,
-        _TEMPLATE,
-        "Change a service account; make, rotate and revoke its keys",
-        again=_show,
+        "POST", ACCOUNT_PATH, _act, _TEMPLATE, "Change a service account; make, rotate and revoke its keys", again=_show
     ),
 )

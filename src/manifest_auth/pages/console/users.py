@@ -141,22 +141,17 @@ _ACTS = {
         "The account is deactivated, and its sessions have ended.",
         lambda unit, ctx, user, _form: accounts.deactivate(unit, ctx, user),
     ),
-    "restore": UserAct(
-        "The user may sign in again.",
-        lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user),
-    ),
+    "restore": UserAct("The user may sign in again.", lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user)),
     "reset": UserAct(
         "A link to choose a new password is on its way by e-mail.",
         lambda unit, ctx, user, _form: accounts.start_reset(unit, ctx, user),
     ),
     "invite": UserAct(
-        "A new invitation is on its way by e-mail.",
-        lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user),
+        "A new invitation is on its way by e-mail.", lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user)
     ),
     "end-session": UserAct("The session has ended.", _end_session),
     "end-sessions": UserAct(
-        "All sessions have ended.",
-        lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user),
+        "All sessions have ended.", lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user)
     ),
     "unlink": UserAct(
         "The identity is unlinked, and the user's sessions have ended.",

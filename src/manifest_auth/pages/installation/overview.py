@@ -51,7 +51,9 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
             licence=_licence_in_words(standing),
             backup_at=standing.backup_at or 0,
             changes=event_views(unit, [one for one in found if not _is_a_sign_in(one)][:_LISTED]),
-            sign_ins=event_views(unit, [one for one in found if _is_a_sign_in(one) and _is_ours(one)][:_LISTED]),
+            sign_ins=event_views(
+                unit, [one for one in found if _is_a_sign_in(one) and one.chain == INSTALLATION][:_LISTED]
+            ),
         )
 
     return View(await ctx.services.store.read(work))
@@ -59,10 +61,6 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
 
 def _is_a_sign_in(one: FoundEvent) -> bool:
     return one.link.event in COMING_AND_GOING
-
-
-def _is_ours(one: FoundEvent) -> bool:
-    return one.chain == INSTALLATION
 
 
 def _concerns(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
@@ -81,12 +79,7 @@ def _concerns(ctx: RequestContext, standing: InstallationStanding) -> Iterator[A
             f"{ADMIN_OVERVIEW}/health",
         )
     for finding in standing.findings:
-        yield Attention(
-            finding.level == "bad",
-            finding.area,
-            finding.advice,
-            f"{ADMIN_OVERVIEW}/health",
-        )
+        yield Attention(finding.level == "bad", finding.area, finding.advice, f"{ADMIN_OVERVIEW}/health")
     yield from _backup(ctx, standing)
     yield from _to_do(ctx, standing)
 

@@ -61,10 +61,7 @@ def check_signature(signature: etree._Element, target: str) -> None:
     """Checks a Signature on the element with the ID ``target``. Raises :class:`SamlRefused`."""
     parts = list(signature)
     names = [part.tag for part in parts]
-    if names not in (
-        [ds("SignedInfo"), ds("SignatureValue")],
-        [ds("SignedInfo"), ds("SignatureValue"), ds("KeyInfo")],
-    ):
+    if names not in ([ds("SignedInfo"), ds("SignatureValue")], [ds("SignedInfo"), ds("SignatureValue"), ds("KeyInfo")]):
         raise InvalidSaml("a signature is not one SignedInfo, one SignatureValue and at most one KeyInfo")
     if not 0 < len(base64_of(parts[1])) <= _LONGEST_VALUE:
         raise InvalidSaml("the SignatureValue has an impossible length")
@@ -297,7 +294,8 @@ def check_response(root: etree._Element) -> None:
     check_root(root)
     _check_children(root, _OF_RESPONSE)
     for name in ("Issuer", "Extensions"):
-        _at_most_one(root, name)
+        if sum(local(child) == name for child in root) > 1:
+            raise InvalidSaml(f"several {quoted(name)}")
     _check_everywhere(root)
     for signed in (root, root.find(assertion("Assertion"))):
         if signed is not None:
@@ -354,11 +352,6 @@ def _check_children(parent: etree._Element, allowed: set[str]) -> None:
     for child in parent:
         if child.tag not in allowed:
             raise InvalidSaml(f"{quoted(str(child.tag))} in {quoted(local(parent))}")
-
-
-def _at_most_one(parent: etree._Element, name: str) -> None:
-    if sum(local(child) == name for child in parent) > 1:
-        raise InvalidSaml(f"several {quoted(name)}")
 
 
 def _check_everywhere(root: etree._Element) -> None:

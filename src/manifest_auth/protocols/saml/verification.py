@@ -145,10 +145,7 @@ def _padding(key: etree._Element) -> padding.OAEP:
 
 
 def _named(
-    method: etree._Element,
-    name: str,
-    allowed: dict[str, type[hashes.HashAlgorithm]],
-    usual: type[hashes.HashAlgorithm],
+    method: etree._Element, name: str, allowed: dict[str, type[hashes.HashAlgorithm]], usual: type[hashes.HashAlgorithm]
 ) -> type[hashes.HashAlgorithm]:
     found = method.find(name)
     if found is None:

@@ -197,10 +197,7 @@ def app_removed(to: Reader, address: str) -> Email:
     return write(
         to,
         _("%(client)s: a second factor was removed"),
-        _(
-            "The authenticator app was removed from your account at %(client)s, from the address %(at)s.",
-            at=address,
-        ),
+        _("The authenticator app was removed from your account at %(client)s, from the address %(at)s.", at=address),
         _("All other devices are signed out."),
         _ALL_IS_WELL,
         _("If it was not you, choose a new password at once, and set a second factor up again."),

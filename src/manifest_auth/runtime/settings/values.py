@@ -153,8 +153,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """All settings of one process. :func:`.loading.load` creates it."""
 
     public_url: Annotated[
-        str,
-        _about("Address under which browsers and programs reach this server; subdomains of it name clients."),
+        str, _about("Address under which browsers and programs reach this server; subdomains of it name clients.")
     ] = "http://127.0.0.1:8080"
     host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
     insecure_public_url: Annotated[

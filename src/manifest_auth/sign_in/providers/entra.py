@@ -23,15 +23,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.protocols import microsoft
 from manifest_auth.protocols import microsoft_diagnosis as diagnose
-from manifest_auth.protocols.microsoft import (
-    GUID,
-    Accepted,
-    Claims,
-    Cloud,
-    MicrosoftRefused,
-    Profile,
-    Throttled,
-)
+from manifest_auth.protocols.microsoft import GUID, Accepted, Claims, Cloud, MicrosoftRefused, Profile, Throttled
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import GroupClaim, Provider
 from manifest_auth.runtime.outgoing import Deadline, Unreachable

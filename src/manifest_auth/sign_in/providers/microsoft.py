@@ -33,8 +33,7 @@ CloudName = Annotated[
     Meta(description="Microsoft cloud; empty: the installation's."),
 ]
 TrustEmail = Annotated[
-    bool,
-    Meta(description="An address of `domains` counts as verified though Entra does not say so (`xms_edov`)."),
+    bool, Meta(description="An address of `domains` counts as verified though Entra does not say so (`xms_edov`).")
 ]
 
 

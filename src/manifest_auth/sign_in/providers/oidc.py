@@ -233,8 +233,7 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
     ] = "auto"
     group_claim: GroupClaim = "groups"
     trust_email: Annotated[
-        bool,
-        Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all."),
+        bool, Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all.")
     ] = False
     audiences: Audiences = ()
     shared_callback: Annotated[

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Integer, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import (
-    BigInt,
-    global_table,
-    numbered,
-    owned_table,
-    row_of,
-    sealed,
-    tenant,
-    time,
-)
+from manifest_auth.store.tables.columns import BigInt, global_table, numbered, owned_table, row_of, sealed, tenant, time
 
 providers = owned_table(
     "providers",
@@ -216,9 +207,7 @@ directory_owners = global_table(  # the client whose claim on a directory counts
     Column("directory", Text, primary_key=True),
     Column("tenant_id", BigInt, nullable=False),
     ForeignKeyConstraint(
-        ["tenant_id", "directory"],
-        ["directory_claims.tenant_id", "directory_claims.directory"],
-        ondelete="CASCADE",
+        ["tenant_id", "directory"], ["directory_claims.tenant_id", "directory_claims.directory"], ondelete="CASCADE"
     ),
     Index(None, "tenant_id", "directory"),
 )

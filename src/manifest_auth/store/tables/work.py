@@ -11,15 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import REAL, Column, Double, ForeignKeyConstraint, Index, Integer, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import (
-    BigInt,
-    numbered,
-    owned_table,
-    partial_index,
-    row_of,
-    tenant,
-    time,
-)
+from manifest_auth.store.tables.columns import BigInt, numbered, owned_table, partial_index, row_of, tenant, time
 
 
 def _by(name: str) -> tuple[Column[int], ForeignKeyConstraint]:
