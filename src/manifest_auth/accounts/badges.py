@@ -411,8 +411,7 @@ def reset_pin(unit: TenantUnit, who: AccountRequest, user_id: int, prepared: Pre
     ends_at = now + TEMPORARY_S * 1000
     put_pin(unit, who.services.sealer, user.id, prepared, hashed, now, ends_at, who.caller.actor, given=True)
     ended = device_sessions.end_by_badge(unit, user.id, "pin_reset", now)
-    detail = {"ends": when(ends_at), "sessions_ended": ended}
-    mail_queue.tell(unit, who, user, Event.BADGE_PIN_RESET, **detail)
+    mail_queue.tell(unit, who, user, Event.BADGE_PIN_RESET, ends=when(ends_at), sessions_ended=ended)
     return ends_at
 
 

@@ -160,8 +160,7 @@ def pending_addresses(unit: TenantUnit, ids: Sequence[int], now: int) -> dict[in
 
 def confirm(unit: TenantUnit, change: EmailChange, undo_token: str, now: int) -> bool:
     """Confirms a change. False when it is no longer pending: of concurrent calls, one gets True."""
-    until = now + UNDO_S * 1000
-    return unit.change(_CONFIRM, of_key=change.key, undo=key_of(undo_token), until=until, now=now) == 1
+    return unit.change(_CONFIRM, of_key=change.key, undo=key_of(undo_token), until=now + UNDO_S * 1000, now=now) == 1
 
 
 def close_pending(unit: TenantUnit, user_id: int, now: int) -> int:

@@ -228,8 +228,7 @@ def count_emails(unit: TenantUnit, request: AccountRequest, entry: EntryPoint, c
 def access_link(unit: TenantUnit, who: AccountRequest, user: User) -> NewLink:
     """A link for a new Admin who has no other way to sign in: to set a new password or, where the client allows no
     passwords, to sign in through a provider. Granting the role includes the right to do this."""
-    purpose = Purpose.RESET if _by_password(unit) else Purpose.INVITATION
-    return make_link(unit, who, user, purpose, is_only_access=True)
+    return make_link(unit, who, user, Purpose.RESET if _by_password(unit) else Purpose.INVITATION, is_only_access=True)
 
 
 def _by_password(unit: TenantUnit) -> bool:

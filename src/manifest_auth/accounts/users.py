@@ -387,8 +387,7 @@ _NO_CLIENT = cross_tenant(
 
 def get_with_tenant(unit: TenantUnit, user_id: int) -> tuple[User, Tenant]:
     """The user, whose row is locked until the transaction ends, and the tenant. Raises NotFound."""
-    found = existing(unit.first(_LOCKED_WITH_TENANT, id=user_id))
-    return _both(found)
+    return _both(existing(unit.first(_LOCKED_WITH_TENANT, id=user_id)))
 
 
 def find_without_client(unit: SystemUnit, email: str, devices: Iterable[str]) -> tuple[User, Tenant] | None:

@@ -35,8 +35,7 @@ class ExportQuery(AuditFilters, frozen=True, kw_only=True, rename={"since": "fro
 
 async def _list_own(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
     query: AuditQuery = call.parameters
-    asked = event_filter(query)
-    found, goes_on = await page(ctx.store, asked, query.first, position_of(query.after, query.direction))
+    found, goes_on = await page(ctx.store, event_filter(query), query.first, position_of(query.after, query.direction))
     return events_data(found, goes_on, query.direction)
 
 

@@ -250,8 +250,7 @@ async def _ask_by_scan(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
     app = await _asking_app(ctx, call, fields)
     device_code, digits = await device_grant.by_scan(ctx, app, fields)
-    shown = PairingAnswer(device_code, digits, device_grant.BY_SCAN_S, device_grant.BY_SCAN_INTERVAL_S)
-    return _answer(_encode(shown))
+    return _answer(_encode(PairingAnswer(device_code, digits, device_grant.BY_SCAN_S, device_grant.BY_SCAN_INTERVAL_S)))
 
 
 async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:

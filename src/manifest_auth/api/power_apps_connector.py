@@ -23,8 +23,7 @@ _OF_ONE_PERSON = ("/identities", "/second-factors", "/passkeys", "/reauthenticat
 
 def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, Any]:
     """The definition for one public address and cloud, ready to import."""
-    chosen = [route for route in routes if _is_for_apps(route)]
-    described = openapi.build(chosen)
+    described = openapi.build([route for route in routes if _is_for_apps(route)])
     url = urlsplit(public_url)
     used: set[str] = set()
     paths: dict[str, Any] = {}

@@ -115,7 +115,7 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
             name, links, goes_on = await store.read(lambda unit: _read(unit, chain, after))  # noqa: B023 - awaited at once
             within = [link for link in links if last is None or link.sequence <= last]
             event = [readable(link) for link in within]
-            lines = [_line(chain, name, one) for one in event]
+            lines = [orjson.dumps(line_of(chain, name, one)) + b"\n" for one in event]
             yield Lines(chain, len(links), lines, [one.link.sequence for one in event if one.unreadable])
             if not goes_on or len(within) < len(links):
                 break
@@ -124,16 +124,11 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
 
 def _bounds(unit: SystemUnit, chain: int, span: Span) -> Any:
     since = BEFORE_ALL if span.since is None else span.since
-    until = MOST if span.until is None else span.until
-    return unit.of(chain).one(_BOUNDS, since=since, until=until)
+    return unit.of(chain).one(_BOUNDS, since=since, until=MOST if span.until is None else span.until)
 
 
 def _read(unit: SystemUnit, chain: int, after: int) -> tuple[str | None, list[Link], bool]:
     return names_of(unit, [chain]).get(chain), *links_after(unit.of(chain), after)
-
-
-def _line(chain: int, client: str | None, event: ReadableLink) -> bytes:
-    return orjson.dumps(line_of(chain, client, event)) + b"\n"
 
 
 def line_of(chain: int, client: str | None, event: ReadableLink) -> dict[str, Any]:
@@ -288,8 +283,7 @@ def event_named(name: str, field: str) -> str:
 
 def events_data(found: list[FoundEvent], goes_on: Position | None, order: str) -> AuditEventsData:
     """A page as a wire model."""
-    items = tuple(event_data(one.client, readable(one.link)) for one in found)
-    return AuditEventsData(items, cursor(goes_on, order))
+    return AuditEventsData(tuple(event_data(one.client, readable(one.link)) for one in found), cursor(goes_on, order))
 
 
 def cursor(position: Position | None, order: str) -> str | None:

@@ -161,14 +161,12 @@ async def page(
     where fewer than ``STEPS``."""
     newest = event_filter.order == NEWEST_FIRST
     rows, far = (_OWN_NEWEST, _OWN_FAR_NEWEST) if newest else (_OWN_OLDEST, _OWN_FAR_OLDEST)
-    asked = _Query(event_filter, rows, far)
-    return await _paged(store, asked, first, after, STEPS if steps is None else steps)
+    return await _paged(store, _Query(event_filter, rows, far), first, after, STEPS if steps is None else steps)
 
 
 def first_step(unit: TenantUnit, event_filter: EventFilter, first: int) -> Page:
     """As :func:`page`, of the newest events and no further than one step of the search, for a read that does more."""
-    asked = _Query(event_filter, _OWN_NEWEST, _OWN_FAR_NEWEST)
-    rows, left = _step(unit, asked, _Range(*event_filter.span), first + 1)
+    rows, left = _step(unit, _Query(event_filter, _OWN_NEWEST, _OWN_FAR_NEWEST), _Range(*event_filter.span), first + 1)
     if len(rows) > first:
         return rows[:first], rows[first - 1].position
     return rows, None if left is None else left.high
@@ -178,8 +176,7 @@ async def page_across(store: Store, event_filter: EventFilter, first: int, after
     """As :func:`page`, of all clients and the installation."""
     newest = event_filter.order == NEWEST_FIRST
     rows, far = (_ALL_NEWEST, _ALL_FAR_NEWEST) if newest else (_ALL_OLDEST, _ALL_FAR_OLDEST)
-    asked = _Query(event_filter, rows, far)
-    return await _paged(store, asked, first, after, STEPS)
+    return await _paged(store, _Query(event_filter, rows, far), first, after, STEPS)
 
 
 async def total(store: TenantStore, event_filter: EventFilter) -> int | None:

@@ -107,8 +107,7 @@ async def cut(store: Store, chain: int, before: int, now: int) -> int:
 
     ``before``, ``now``: milliseconds. 0 once only events of retention itself are left.
     """
-    origin = Origin(now, "system", "", "sweeping")
-    return await store.of(chain).write(lambda unit: _cut(unit, origin, before, BATCH))
+    return await store.of(chain).write(lambda unit: _cut(unit, Origin(now, "system", "", "sweeping"), before, BATCH))
 
 
 def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[int]]:
@@ -195,8 +194,7 @@ def _renew_anchor(unit: TenantUnit) -> bool | None:
         return None
     if is_newest_anchor(unit.macs, unit.tenant_id, *row):
         return False
-    mac = anchor_mac(unit.macs, unit.tenant_id, row[0], row[1])
-    return unit.change(_SIGN_ANCHOR, before=row[2], mac=mac) > 0
+    return unit.change(_SIGN_ANCHOR, before=row[2], mac=anchor_mac(unit.macs, unit.tenant_id, row[0], row[1])) > 0
 
 
 def restart(unit: TenantUnit, acting: Acting, reason: str) -> bool:

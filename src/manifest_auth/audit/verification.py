@@ -92,8 +92,7 @@ def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Po
     if not there and (client is not None or chain == INSTALLATION):
         faults = [*faults, Fault(1, "missing", "the chain has no events, not even of its beginning")]
     elif found.wrong or (there and found.end is None):
-        what = found.wrong or "the record of the chain's end is missing"
-        faults = [*faults, Fault(walk.last.sequence, "head", what)]
+        faults = [*faults, Fault(walk.last.sequence, "head", found.wrong or "the record of the chain's end is missing")]
     return _Step(walk, len(links), None, client, faults)
 
 

@@ -39,8 +39,7 @@ async def vouch_for(given: argparse.Namespace) -> None:
 
         def work(unit: SystemUnit) -> str:
             own = unit.of(client_named(unit, given.client).id)
-            claim = directories.vouch(own, CommandLine(services), given.directory, given.reason, given.cloud)
-            return claim.directory
+            return directories.vouch(own, CommandLine(services), given.directory, given.reason, given.cloud).directory
 
         print(f"The directory {await services.store.write(work)} is {given.client}'s.")
 

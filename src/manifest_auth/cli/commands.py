@@ -164,10 +164,9 @@ async def admin_create(given: argparse.Namespace) -> None:
         password_rules.check(password, PasswordRules(), (given.name,))
         stored = await services.hasher.hash(password)
 
-        def work(unit: SystemUnit) -> int:
-            return management.create(unit, CommandLine(services), given.name, stored)
-
-        print(f"System admin {given.name} has number {await services.store.write(work)}.")
+        by = CommandLine(services)
+        number = await services.store.write(lambda unit: management.create(unit, by, given.name, stored))
+        print(f"System admin {given.name} has number {number}.")
 
 
 async def client_create(given: argparse.Namespace) -> None:
@@ -191,8 +190,7 @@ async def user_create(given: argparse.Namespace) -> None:
         words = (*draft.words, *tenants.known_words(tenant))
         rules = tenants.password_rules(tenants.settings_of(tenant.settings), 0)
         stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
-        store = services.store.of(tenant.id)
-        adding = store.write(lambda unit: add(unit, CommandLine(services), draft, stored))
+        adding = services.store.of(tenant.id).write(lambda unit: add(unit, CommandLine(services), draft, stored))
         made = await _record_missing_seat(services, tenant.id, adding)
         print(f"User {given.email} has number {made.id}.")
 

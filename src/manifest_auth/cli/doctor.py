@@ -67,8 +67,7 @@ async def _providers(loaded: Settings) -> AsyncIterator[Finding]:
 async def _one(services: Services, client: str, provider: Provider) -> list[Finding]:
     name = f"provider {provider.name} of {client}"
     try:
-        ctx = CommandLine(services)
-        said = [f async for f in diagnose(ctx, client, provider, by_admin=True) if f.level != "ok"]
+        said = [f async for f in diagnose(CommandLine(services), client, provider, by_admin=True) if f.level != "ok"]
     except CannotOpen as error:
         return [Finding("bad", f"{name}: no secret key opens {error}; run doctor without --providers")]
     advice = f"see manifest-auth provider test {provider.name} --client {client}"

@@ -43,10 +43,8 @@ def add_to(groups: Any) -> None:
     reset = "if the clock once ran ahead: reset the newest recorded time; needs --installation, works once"
     issue.add_argument("--resets-clock", action="store_true", help=reset)
     issue.set_defaults(run=_issue)
-    inspect = group.add_parser("inspect", help="check and show the licence on standard input")
-    inspect.set_defaults(run=_inspect)
-    install = group.add_parser("install", help="install the licence on standard input")
-    install.set_defaults(run=_install)
+    group.add_parser("inspect", help="check and show the licence on standard input").set_defaults(run=_inspect)
+    group.add_parser("install", help="install the licence on standard input").set_defaults(run=_install)
     status = group.add_parser("status", help="show the current licence, seats, and the id of this installation")
     status.set_defaults(run=_status)
 

@@ -81,8 +81,7 @@ def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_a
 
 def start_deletion(unit: SystemUnit, ctx: RequestContext, tenant: Tenant) -> Tenant:
     """As :func:`mark_for_deletion`, after the time that the settings give to take it back."""
-    at = ctx.now + ctx.services.settings.client_deletion_days * DAY * 1000
-    return mark_for_deletion(unit, ctx, tenant, at)
+    return mark_for_deletion(unit, ctx, tenant, ctx.now + ctx.services.settings.client_deletion_days * DAY * 1000)
 
 
 def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:

@@ -101,8 +101,7 @@ def _record(unit: TenantUnit, ctx: RequestContext, before: Tenant, after: Tenant
     old, new = tenants.settings_of(before.settings), tenants.settings_of(after.settings)
     subject = f"client:{after.id}"
     if old.branding != new.branding:
-        looks = {"before": _branding(old), "after": _branding(new)}
-        audit.record(unit, ctx, Event.BRANDING_CHANGED, subject, **looks)
+        audit.record(unit, ctx, Event.BRANDING_CHANGED, subject, before=_branding(old), after=_branding(new))
         if after.name == before.name and msgspec.structs.replace(new, branding=old.branding) == old:
             return
     detail: dict[str, Any] = {"before": [before.name, before.settings], "after": [after.name, after.settings]}

@@ -32,8 +32,7 @@ def to_admins(
 ) -> None:
     """``purpose``, ``subject``: as for :meth:`.mail_queue.MailQueue.add`."""
     tenant = tenants.get(unit, unit.tenant_id)
-    admins = users.LISTING.page(unit, first=_MOST, sort="ID", filters=_ADMINS, role=Role.ADMIN.bit)
-    for admin in admins:
+    for admin in users.LISTING.page(unit, first=_MOST, sort="ID", filters=_ADMINS, role=Role.ADMIN.bit):
         services.mail_queue.add(unit, acting, make(reader(admin, tenant)), purpose, subject)
 
 

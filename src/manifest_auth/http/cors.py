@@ -46,8 +46,7 @@ async def preflight(ctx: RequestContext, head: Head, path: str, allow: str) -> A
     if not await ctx.services.origin_index.is_listed(head.origin, ctx.client_hint.subdomain):
         return None
     methods: Header = (b"access-control-allow-methods", allow.encode())
-    headers = (_allow(head.origin), _CREDENTIALS, methods, _HEADERS, _MAX_AGE)
-    answer: Answer[None] = Answer(204, b"", headers)
+    answer: Answer[None] = Answer(204, b"", (_allow(head.origin), _CREDENTIALS, methods, _HEADERS, _MAX_AGE))
     answer.size = None  # RFC 9110, section 8.6: no Content-Length with 204
     return answer
 

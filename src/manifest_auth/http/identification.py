@@ -146,8 +146,7 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
     session = await ctx.services.store.look_up(admins.BY_SESSION, id=verified.session_id)
     if session is None or not session.is_alive(ctx.now) or session.admin_id != verified.subject_id:
         raise InvalidToken(reason="session or admin is not alive")
-    limited = bool(session.limited)
-    return AdminCaller(session.session_id, session.admin_id, session.username, limited, session.proved_at)
+    return AdminCaller(session.session_id, session.admin_id, session.username, bool(session.limited), session.proved_at)
 
 
 async def _record_user_token(ctx: RequestContext, token: str, now: int) -> None:

@@ -47,8 +47,7 @@ def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[He
     shown = WireUser.of(user, roles=role_names(user.roles), client_id=signed_in.tenant.identifier)
     due = True if signed_in.password_due else msgspec.UNSET
     factor_due = when(signed_in.factor_due_at) if signed_in.factor_due_at is not None else msgspec.UNSET
-    codes = signed_in.recovery_codes or msgspec.UNSET
-    data = SignInData(*signed_in.pair, shown, due, factor_due, codes)
+    data = SignInData(*signed_in.pair, shown, due, factor_due, signed_in.recovery_codes or msgspec.UNSET)
     return ok(data, headers=(*cookies_of(ctx, signed_in), *headers))
 
 

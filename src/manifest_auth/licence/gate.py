@@ -75,8 +75,7 @@ def free(granted: Seats, used: Seats) -> Seats:
 
 def overdrawn(granted: Seats, used: Seats) -> list[str]:
     """The types with more users than seats, greater types included."""
-    pairs = zip(TYPES, _summed(granted), _summed(used), strict=True)
-    return [kind for kind, have, need in pairs if need > have]
+    return [kind for kind, have, need in zip(TYPES, _summed(granted), _summed(used), strict=True) if need > have]
 
 
 def check(granted: Seats, used: Seats, before: int, after: int) -> None:

@@ -37,8 +37,7 @@ async def record_restore_and_upgrade(store: Store, now: int) -> None:
 
     def work(unit: SystemUnit, name: str, stored: str) -> None:
         if installation_values.take(unit, name):
-            origin = Origin(now, "system", "", "start")
-            audit.record_installation(unit, origin, _EVENTS[name], "", note=_read(stored))
+            audit.record_installation(unit, Origin(now, "system", "", "start"), _EVENTS[name], "", note=_read(stored))
 
     for name in _EVENTS:
         if (stored := await installation_values.look_up(store, name)) is not None:

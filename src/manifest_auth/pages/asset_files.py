@@ -41,8 +41,7 @@ def all_assets() -> dict[str, Asset]:
     for path in sorted(FOLDER.iterdir()):
         if path.suffix in _TYPES:
             body = path.read_bytes()
-            digest = hashlib.sha256(body).hexdigest()[:16]
-            found[path.name] = Asset(_TYPES[path.suffix], Document.of(body), digest)
+            found[path.name] = Asset(_TYPES[path.suffix], Document.of(body), hashlib.sha256(body).hexdigest()[:16])
     return found
 
 

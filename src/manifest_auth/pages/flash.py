@@ -20,8 +20,7 @@ _LIFE_S = 60
 def after(ctx: RequestContext, path: str, what: str, headers: tuple[Header, ...] = ()) -> Answer[None]:
     """On to a page, which then says what was done. ``path``: with its query, if any; ``what``: a word of the page's
     own, of letters, digits and hyphens."""
-    value = f"{what}@{_page(path)}"
-    return see_other(path, (host_cookie(_COOKIE, value, _LIFE_S, ctx.services.settings), *headers))
+    return see_other(path, (host_cookie(_COOKIE, f"{what}@{_page(path)}", _LIFE_S, ctx.services.settings), *headers))
 
 
 def word(ctx: RequestContext, call: PageCall[Any]) -> str:

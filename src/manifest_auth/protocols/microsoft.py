@@ -369,8 +369,7 @@ class Microsoft:
 
     async def profile(self, token: str, cloud: Cloud, deadline: Deadline) -> Profile:
         """Graph ``/me`` with a token: only Graph can verify a token for Graph."""
-        address = f"{cloud.graph}/v1.0/me?$select={_PROFILE}"
-        body = _body(await self._ask(address, token, deadline, "graph"), "graph")
+        body = _body(await self._ask(f"{cloud.graph}/v1.0/me?$select={_PROFILE}", token, deadline, "graph"), "graph")
         person, enabled, email = body.get("id"), body.get("accountEnabled"), body.get("mail")
         if not isinstance(person, str) or not isinstance(enabled, bool | None):
             raise Unreachable("graph: not what Graph answers")
@@ -408,8 +407,7 @@ class Microsoft:
 
     async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: Deadline) -> tuple[str, str]:
         """The ids of the user of a token in a Dataverse environment, and of its organization. Raises NoMember too."""
-        address = f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI"
-        reply = await self._ask(address, token, deadline, "dataverse")
+        reply = await self._ask(f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI", token, deadline, "dataverse")
         if reply.status == 403:
             raise NoMember(_refusal(reply, "dataverse"))
         body = _body(reply, "dataverse")

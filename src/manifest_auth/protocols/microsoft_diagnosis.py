@@ -45,8 +45,7 @@ async def directory(outgoing: Outgoing, cloud: Cloud, name: str, tenant_id: int)
         keys = await oidc.fetch_keys(outgoing, str(found.get("jwks_uri")), outgoing.deadline(tenant_id))
     except Unreachable as error:
         return [*findings, Finding("bad", f"The directory's keys cannot be read: {error}.")]
-    signing = oidc.keys_of_issuer(keys, cloud.issuer_v2(name))
-    usable = sum(key.fits("RS256") for key in signing)
+    usable = sum(key.fits("RS256") for key in oidc.keys_of_issuer(keys, cloud.issuer_v2(name)))
     if not usable:
         return [*findings, Finding("bad", "None of the published keys signs for this directory.")]
     return [*findings, Finding("ok", f"The directory publishes {usable} usable {'key' if usable == 1 else 'keys'}.")]

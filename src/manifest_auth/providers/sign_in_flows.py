@@ -244,8 +244,7 @@ def take(unit: TenantUnit, flow: Flow) -> bool:
 
 def close_try(unit: TenantUnit, sealer: Sealer, flow: Flow, result: bytes, now: int) -> None:
     """Marks the row of a try as used, and stores the result in place of its secrets."""
-    sealed = sealer.seal(result, _row(flow.key))
-    unit.change(_CLOSE_TRY, of_key=flow.key, result=sealed, until=now + FLOW_LIFE_S * 1000)
+    unit.change(_CLOSE_TRY, of_key=flow.key, result=sealer.seal(result, _row(flow.key)), until=now + FLOW_LIFE_S * 1000)
 
 
 def delete_try(unit: TenantUnit, provider_id: int, session_id: str) -> None:

@@ -248,8 +248,7 @@ _THREADS = 10_000  # started on demand; the shares limit them
 
 def system(host: str, port: int) -> list[str]:
     """The addresses from the operating system's resolver."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
 class Resolver:

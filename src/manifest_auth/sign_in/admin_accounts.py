@@ -79,8 +79,7 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
 
 def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:
     """Records the failed attempt; the refusal to raise."""
-    installation = unit.of(audit.INSTALLATION)
-    ctx.services.anonymous_limits.record(installation, ctx, Event.SETUP_CODE_FAILED, "")
+    ctx.services.anonymous_limits.record(unit.of(audit.INSTALLATION), ctx, Event.SETUP_CODE_FAILED, "")
     sentence = "The setup code is not right, or its hour is over"
     return InvalidCredentials(sentence, details=[("code", sentence)])
 
@@ -230,8 +229,7 @@ async def enrol(ctx: RequestContext, credentials: Credentials) -> str:
 
 def app_address(ctx: RequestContext, secret: str) -> str:
     """The content of the QR code of the caller's secret for an authenticator app."""
-    host = urlsplit(ctx.services.settings.public_url).hostname or ""
-    return second_factor.address(secret, ctx.admin.username, host)
+    return second_factor.address(secret, ctx.admin.username, urlsplit(ctx.services.settings.public_url).hostname or "")
 
 
 async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ...]:
@@ -244,8 +242,7 @@ async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ..
             codes = second_factor.confirm(unit, services.sealer, services.random, me.id, otp, ctx.now)
         except ValidationError as wrong:
             wrong.keeps_writes = True
-            why = "wrong first code"
-            audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, f"admin:{me.id}", why=why)
+            audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, f"admin:{me.id}", why="wrong first code")
             raise
         ended = management.end_all(unit, me.id, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me.id}", sessions_ended=ended)

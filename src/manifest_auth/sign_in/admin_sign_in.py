@@ -280,8 +280,7 @@ async def sign_out(ctx: RequestContext) -> None:
 
     def work(unit: SystemUnit) -> None:
         admins.end(unit, admin.session_id, "signed_out", ctx.now)
-        subject = f"admin:{admin.admin_id}"
-        audit.record_installation(unit, ctx, Event.SIGNED_OUT, subject, session=admin.session_id)
+        audit.record_installation(unit, ctx, Event.SIGNED_OUT, f"admin:{admin.admin_id}", session=admin.session_id)
 
     await ctx.services.store.write(work)
 

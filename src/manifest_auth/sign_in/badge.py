@@ -208,8 +208,7 @@ def _complete(
     device_sessions.end_of_device(bound, device.id, "replaced", now)
     if fresh is not None:
         badges.put_pin(bound, ctx.services.sealer, user.id, *fresh, now, pin.temporary_until, pin.given_by)
-        detail = {"in_place_of": "temporary", "device": device.id}
-        mail_queue.tell(bound, ctx, user, Event.BADGE_PIN_SET, **detail)
+        mail_queue.tell(bound, ctx, user, Event.BADGE_PIN_SET, in_place_of="temporary", device=device.id)
     badges.used(bound, badge.id, now)
     shared_devices.seen(bound, device.id, now)
     ends_at = now + attempt.rules.hours * _HOUR_MS

@@ -76,8 +76,7 @@ def counters_of(
 ) -> Counters:
     """The counters of an attempt of this user, from this request's address and device. ``account``: as it is
     counted."""
-    device = device_of_user(ctx, user_id, devices)
-    known = throttle.known_origin(unit, user_id, device, ctx.address)
+    known = throttle.known_origin(unit, user_id, device_of_user(ctx, user_id, devices), ctx.address)
     return throttle.counters(entry_point, account, ctx.address, known)
 
 

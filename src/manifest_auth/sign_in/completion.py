@@ -126,8 +126,7 @@ def open_session(
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
-    signed_in = with_tokens(ctx, tenant, user, opened)
-    return signed_in._replace(device=device, factor_due_at=due_at)
+    return with_tokens(ctx, tenant, user, opened)._replace(device=device, factor_due_at=due_at)
 
 
 def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -> SignedIn:

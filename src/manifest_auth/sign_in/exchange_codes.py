@@ -135,8 +135,7 @@ def complete_for_code(
 async def hand_out(ctx: RequestContext, tenant_id: int, code: str) -> None:
     """The life of a code that waited begins, when its app gets it: it never becomes longer."""
     until = ctx.now + LIFE_MS
-    tenant = ctx.services.store.of(tenant_id)
-    await tenant.write(lambda unit: unit.change(_HAND_OUT, of_key=_key(code), until=until))
+    await ctx.services.store.of(tenant_id).write(lambda unit: unit.change(_HAND_OUT, of_key=_key(code), until=until))
 
 
 async def of_session(ctx: RequestContext, trust: str | None, challenge: str) -> str | None:

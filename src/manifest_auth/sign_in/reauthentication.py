@@ -60,8 +60,7 @@ async def reauthenticate(
     if member == "passkey":
         await webauthn.load()
     counters = await _count(ctx, browser) if member else None
-    failed = Event.REAUTHENTICATION_FAILED
-    proved = await password.prove_current(ctx, typed, failed) if typed is not None else None
+    proved = await password.prove_current(ctx, typed, Event.REAUTHENTICATION_FAILED) if typed is not None else None
 
     def work(unit: SystemUnit) -> tuple[int, tuple[Way, ...]]:
         at, amr = _verified(unit, ctx, answer, member, counters, proved)

@@ -176,8 +176,7 @@ def _rotate(unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now:
     ids = tokens.rotate(ctx.services.tokens, presented, chain, advance, now, strict=is_strict)
     if ids is None:
         sessions.end(bound, presented.session_id, "refresh_token_reused", now)
-        subject = f"user:{principal.user_id}"
-        audit.record(bound, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=presented.session_id)
+        audit.record(bound, ctx, Event.REFRESH_TOKEN_REUSED, f"user:{principal.user_id}", session=presented.session_id)
     return ids
 
 

@@ -75,8 +75,7 @@ class AnonymousLimits:
         if not self._throttle.is_on:
             return None
         limit: Limit = "address"
-        counters = flow_counters(unit.tenant_id, request.address, request.now)
-        blocked = throttle.count_each(unit, counters, request.now)
+        blocked = throttle.count_each(unit, flow_counters(unit.tenant_id, request.address, request.now), request.now)
         if blocked is not None and devices and (known := throttle.known_device(unit, devices)):
             limit = "origin"
             own = Counter(_key(unit.tenant_id, known, request.now), STARTED_FLOWS)

@@ -180,15 +180,13 @@ def start(unit: TenantUnit, by: Actor, job_id: int) -> Job:
     job = jobs.get(unit, job_id, lock=True)
     if job.status == JobStatus.UNASSIGNED:
         job = put_assignment(unit, by, job, by.user_id)
-    state = job_rules.started(jobs.state_of(job))
-    return jobs.move(unit, by, job, JobMove.STARTED, state, started_at=by.at)
+    return jobs.move(unit, by, job, JobMove.STARTED, job_rules.started(jobs.state_of(job)), started_at=by.at)
 
 
 def complete(unit: TenantUnit, by: Actor, job_id: int) -> Job:
     """Completes a job. Raises NotFound, Conflict for a job that is not in progress or has steps left."""
     job = jobs.get(unit, job_id, lock=True)
-    state = job_rules.completed(jobs.state_of(job))
-    return jobs.move(unit, by, job, JobMove.COMPLETED, state, completed_at=by.at)
+    return jobs.move(unit, by, job, JobMove.COMPLETED, job_rules.completed(jobs.state_of(job)), completed_at=by.at)
 
 
 def cancel(unit: TenantUnit, by: Actor, job_id: int, comment: str = "") -> Job:

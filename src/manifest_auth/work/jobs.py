@@ -137,8 +137,7 @@ def get(unit: TenantUnit, job_id: int, *, lock: bool = False) -> Job:
 
 def insert_new(unit: TenantUnit, by: Actor, job: Job) -> Job:
     """Adds a row, and the first entry of its history. The database assigns the id."""
-    added = unit.one(_ADD, name_key=job.name.lower(), **job._asdict())
-    made = job._replace(id=added)
+    made = job._replace(id=unit.one(_ADD, name_key=job.name.lower(), **job._asdict()))
     append_to_log(unit, by, made.id, made.events, JobMove.CREATED, PLAIN)
     return made
 
@@ -177,5 +176,4 @@ def _changes(before: Job, after: Job) -> dict[str, tuple[Any, Any]]:
 
 def _logged_values(job: Job) -> dict[str, Any]:
     """The members whose changes are logged, by wire name."""
-    priority = Priority(job.priority).name
-    return {"name": job.name, "assetId": job.asset_id, "priority": priority, "status": job.status}
+    return {"name": job.name, "assetId": job.asset_id, "priority": Priority(job.priority).name, "status": job.status}

@@ -50,8 +50,7 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str = "", of: Seque
         with each:
             versions.check_steps(of)
     template = templates.add(unit, by, name, description, Entry(TemplateMove.CREATED, 1))
-    draft = versions.add(unit, by, template.id, 1)
-    versions.put_steps(unit, draft.id, of)
+    versions.put_steps(unit, versions.add(unit, by, template.id, 1).id, of)
     return template
 
 
@@ -82,8 +81,7 @@ def add_version(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Version:
     templates.check_archive(template.archived_at is not None, TemplateMove.VERSION_ADDED)
     templates.check_next(VersionStatus(latest.status))
     number = template.versions + 1
-    entry = Entry(TemplateMove.VERSION_ADDED, number)
-    templates.move(unit, by, template, template._replace(versions=number), entry)
+    templates.move(unit, by, template, template._replace(versions=number), Entry(TemplateMove.VERSION_ADDED, number))
     draft = versions.add(unit, by, template.id, number)
     before = versions.steps_of(unit, [latest.id])
     versions.put_steps(unit, draft.id, [NewStep(s.title, s.instructions, bool(s.requires_evidence)) for s in before])

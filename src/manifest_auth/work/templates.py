@@ -123,8 +123,7 @@ _APPEND = tenant_scoped(insert(template_events).values({name: bindparam(name) fo
 def append_to_log(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: Sequence[Entry]) -> None:
     """Adds entries after the number ``after``; the caller has increased the counter in the template's row."""
     for number, entry in enumerate(entries, after + 1):
-        values = entry._asdict()
-        unit.change(_APPEND, template_id=template_id, number=number, by=by.user_id, at=by.at, **values)
+        unit.change(_APPEND, template_id=template_id, number=number, by=by.user_id, at=by.at, **entry._asdict())
 
 
 def numbered_log(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Event]:

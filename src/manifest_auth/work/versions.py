@@ -96,8 +96,7 @@ def add(unit: TenantUnit, by: Actor, template_id: int, number: int) -> Version:
         created_by=by.user_id,
         created_at=by.at,
     )
-    added = unit.one(_ADD, **{name: getattr(made, name) for name in _NEW})
-    return made._replace(id=added)
+    return made._replace(id=unit.one(_ADD, **{name: getattr(made, name) for name in _NEW}))
 
 
 def change(unit: TenantUnit, seen: Version, changed: Version) -> Version:

@@ -134,8 +134,7 @@ def add(unit: TenantUnit, **values: Any) -> None:
 def end(unit: TenantUnit, secret: Secret, now: int) -> bool:
     """Ends a secret at once, on every node. False when it had ended."""
     unit.announce("session", secret.session_id)
-    ends_at = min(secret.ends_at, now)
-    return unit.change(_END, of_id=secret.id, new_ended_at=now, new_ends_at=ends_at) == 1
+    return unit.change(_END, of_id=secret.id, new_ended_at=now, new_ends_at=min(secret.ends_at, now)) == 1
 
 
 def end_all(unit: TenantUnit, account_id: int, now: int) -> int:

@@ -195,8 +195,7 @@ def switch(unit: TenantUnit, account_id: int, deactivated_at: int | None) -> Non
 def check_name(name: str) -> str:
     """The name. Raises ValidationError."""
     if not SLUG.match(name):
-        sentence = "Must be 2 to 63 lower-case letters, digits and inner hyphens"
-        raise ValidationError(details=[("name", sentence)])
+        raise ValidationError(details=[("name", "Must be 2 to 63 lower-case letters, digits and inner hyphens")])
     return name
 
 

@@ -287,14 +287,12 @@ class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
 
 async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer[ProveData]:
     data, begun = await directory_proof.begin(ctx, call.path["directory"].lower(), call.body.return_to)
-    settings = ctx.services.settings
-    cookie = flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False)
+    cookie = flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, ctx.services.settings, cross_site=False)
     return ok(data, headers=(cookie,))
 
 
 async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    returned = callback_params(call, directory_proof.callback_of(ctx))
-    flow = await directory_proof.end(ctx, returned, call.head.cookie)
+    flow = await directory_proof.end(ctx, callback_params(call, directory_proof.callback_of(ctx)), call.head.cookie)
     gone = flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=False)
     return redirect(flow.return_to, headers=(gone,))
 

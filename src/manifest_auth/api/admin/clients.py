@@ -171,8 +171,7 @@ def _page(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: 
     ).search(asked.q)
     rows, next_cursor = lists.read(unit, sessions.LISTING, asked, filters)
     emails = {user.id: user.email for user in users.get_many(unit, [row.user_id for row in rows])}
-    items = tuple(ClientSessionData.of(row, email=emails[row.user_id]) for row in rows)
-    return Items(items, next_cursor)
+    return Items(tuple(ClientSessionData.of(row, email=emails[row.user_id]) for row in rows), next_cursor)
 
 
 async def _list_sessions(ctx: RequestContext, call: Call[None]) -> Items[ClientSessionData]:

@@ -134,8 +134,7 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
                 tenants.password_rules(tenants.settings_of(tenant.settings), 0),
                 (*draft.words, *tenants.known_words(tenant)),
             )
-    bound = services.store.of(tenant.id)
-    return _user(await bound.write(lambda unit: accounts.add(unit, ctx, draft, stored)), None)
+    return _user(await services.store.of(tenant.id).write(lambda unit: accounts.add(unit, ctx, draft, stored)), None)
 
 
 async def _list_users(ctx: RequestContext, call: Call[None]) -> Items[UserData]:

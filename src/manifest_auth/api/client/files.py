@@ -73,8 +73,7 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
         await _release(ctx, key)
         if isinstance(error, FilesUnavailable | OSError):  # the file storage, and the local disk
             ctx.services.file_outages.failed("write", str(error))
-            reason = f"files: {error}"
-            raise Overloaded("Files cannot be stored at the moment", retry_after=5, reason=reason) from error
+            raise Overloaded("Files cannot be stored at the moment", retry_after=5, reason=f"files: {error}") from error
         raise
     ctx.services.file_outages.worked("write")
     try:

@@ -55,8 +55,7 @@ class Linked(Wire, frozen=True): ...
 
 async def _list(ctx: RequestContext, call: Call[None]) -> Items[IdentityData]:
     def work(unit: TenantUnit) -> Items[IdentityData]:
-        own = Filters(of_user=ctx.user.user_id)
-        return lists.listed(unit, providers.IDENTITIES, call.parameters, own)
+        return lists.listed(unit, providers.IDENTITIES, call.parameters, Filters(of_user=ctx.user.user_id))
 
     return await ctx.store.read(work)
 
@@ -152,8 +151,7 @@ async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[Sig
 
 
 async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverData:
-    client = ctx.client_hint.resolve(call.parameters.client)
-    found = await kinds.discover(ctx, call.body.email, client)
+    found = await kinds.discover(ctx, call.body.email, ctx.client_hint.resolve(call.parameters.client))
     ways = tuple(
         WireWayIn.of(way, client_id=way.client, url=start_address(ctx, way.client, way.kind, way.name))
         for way in found.providers

@@ -86,10 +86,7 @@ class ListOf(Generic[R]):
         ctx: RequestContext = info.context
         rows, next_cursor, filters = await self._read(ctx, given)
 
-        async def read_total() -> int:
-            return await ctx.store.read(lambda unit: self._chosen(filters).total(unit, filters))
-
-        return Paged(rows, next_cursor, read_total)
+        return Paged(rows, next_cursor, lambda: ctx.store.read(lambda unit: self._chosen(filters).total(unit, filters)))
 
     async def _read(self, ctx: RequestContext, given: dict[str, Any]) -> tuple[list[R], str | None, Filters]:
         """The rows of a page, the cursor of the next one, and the filters. Raises ValidationError that names all

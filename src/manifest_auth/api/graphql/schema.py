@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from graphql import (
-    GraphQLDirective,
     GraphQLField,
     GraphQLList,
     GraphQLNonNull,
@@ -59,8 +58,7 @@ def _build() -> GraphQLSchema:
             at_root = kind in (schema.query_type, schema.mutation_type)
             for name, field in kind.fields.items():
                 where = f"{kind.name}.{name}"
-                resolve = unused.pop(where, None)
-                _bind(schema, field, where, resolve, at_root=at_root)
+                _bind(schema, field, where, unused.pop(where, None), at_root=at_root)
     if unused:
         raise ValueError(f"resolvers without a field: {', '.join(sorted(unused))}")
     time = schema.type_map["Time"]
@@ -72,7 +70,8 @@ def _build() -> GraphQLSchema:
 def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resolver | None, *, at_root: bool) -> None:
     node = field.ast_node
     assert node is not None
-    needs, size, weight = (get_directive_values(_directive(schema, name), node) for name in ("needs", "size", "weight"))
+    known = {directive.name: directive for directive in schema.directives}
+    needs, size, weight = (get_directive_values(known[name], node) for name in ("needs", "size", "weight"))
     anyone = any(directive.name.value == "anyone" for directive in node.directives or ())
     permission = Permission(needs["permission"]) if needs else None
     if at_root and (resolve is None or (permission is not None) == anyone):
@@ -92,10 +91,6 @@ def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resol
     if where.startswith("Mutation."):
         resolve = _mutation(resolve)
     field.resolve = resolve if permission is None else _guarded(permission, resolve)
-
-
-def _directive(schema: GraphQLSchema, name: str) -> GraphQLDirective:
-    return next(directive for directive in schema.directives if directive.name == name)
 
 
 def _is_list_of_objects(field: GraphQLField) -> bool:

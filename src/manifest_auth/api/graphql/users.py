@@ -76,21 +76,12 @@ def _filters(given: dict[str, Any]) -> Filters:
 _LIST = ListOf(lambda filters: users.EVERY_KIND if "service" in filters.names else users.LISTING, _filters)
 
 
-def _me(_root: Any, info: Any) -> Principal:
-    caller: Principal = info.context.user
-    return caller
-
-
-def _client(me: Principal, _info: Any) -> dict[str, Any]:
-    return {"id": me.tenant_id, "identifier": me.client, "name": me.client_name}
-
-
 def _user_roles(holder: User | Principal, _info: Any) -> list[dict[str, Any]]:
     return [_ROLE[role] for role in roles_of(holder.roles)]
 
 
 USER_RESOLVERS: dict[str, Callable[..., Any]] = {
-    "Query.me": _me,
+    "Query.me": lambda _root, info: info.context.user,
     "Query.roles": lambda _root, _info: [_ROLE[role] for role in Role],
     "Query.users": _LIST.items,
     "Query.usersPage": _LIST.page,
@@ -99,7 +90,7 @@ USER_RESOLVERS: dict[str, Callable[..., Any]] = {
     "Me.pendingEmail": _pending_email,
     "Me.roles": _user_roles,
     "Me.permissions": lambda me, _info: permission_names(me.roles, me.scopes),
-    "Me.client": _client,
+    "Me.client": lambda me, _info: {"id": me.tenant_id, "identifier": me.client, "name": me.client_name},
     "User.pendingEmail": _pending_email,
     "User.kind": lambda user, _info: user.kind.upper(),
     "User.roles": _user_roles,

@@ -94,8 +94,7 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
             KINDS[settings.own.kind].check_here(ctx.services, settings.own)
     assert draft is not None
     assert settings is not None
-    kind = KINDS[settings.own.kind]
-    pair = await kind.new_key(ctx, _key_name(client, name))
+    pair = await KINDS[settings.own.kind].new_key(ctx, _key_name(client, name))
     secrets = _with_key(Secrets(client_secret=draft.secret), pair) if pair else Secrets(client_secret=draft.secret)
 
     def make(unit: TenantUnit) -> Provider:
@@ -222,8 +221,7 @@ def _claim(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, vouch: 
     if directory is not None:
         directories.check(directory.id, f"{provider.kind}.directory")
         if vouch:
-            why = "vouched for when its provider was saved"
-            directories.vouch(unit, ctx, directory.id, why, directory.cloud)
+            directories.vouch(unit, ctx, directory.id, "vouched for when its provider was saved", directory.cloud)
         else:
             directories.claim(unit, ctx, directory.id, directory.cloud)
 
@@ -269,8 +267,7 @@ def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin
     if not is_last and provider.disabled_at is None:
         providers.switch(unit, provider, on=False, by_admin=by_admin, now=ctx.now)
         change = {"before": {"on": True}, "after": {"on": False}, "sessions_ended": ended}
-        event = Event.PROVIDER_SWITCHED_OFF
-        audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **change)
+        audit.record(unit, ctx, Event.PROVIDER_SWITCHED_OFF, f"provider:{provider.id}", name=provider.name, **change)
         return False
     issuer = Issuer(provider.kind, settings_of(provider).own.subjects_in)
     group_roles.unlink_all(unit, ctx, given[:STEP], issuer)

@@ -184,5 +184,4 @@ async def recent_activity(ctx: RequestContext) -> dict[int, RecentActivity]:
 def _add_try(found: dict[int, RecentActivity], link: Link) -> None:
     number = link.subject.removeprefix("provider:")
     if number.isdigit() and not (known := found.get(int(number), RecentActivity())).tried_at:
-        why = str(orjson.loads(link.detail).get("why", ""))
-        found[int(number)] = known._replace(tried_at=link.at, try_why=why)
+        found[int(number)] = known._replace(tried_at=link.at, try_why=str(orjson.loads(link.detail).get("why", "")))

@@ -102,8 +102,7 @@ class _Story:
 
     async def _first_templates(self) -> None:
         by = await self._writers()
-        about = "Every pump, once a month."
-        self._pump = await people.add_template(by, "Pump inspection", about, people.PUMP[:2])
+        self._pump = await people.add_template(by, "Pump inspection", "Every pump, once a month.", people.PUMP[:2])
         self._clock.move_by(50)
         await people.publish(by, self._pump, "Short and clear")
         self._forklift = await people.add_template(
@@ -190,8 +189,7 @@ class _Story:
 
     async def _invite(self, admin: Visit, first: str, last: str, role: Role) -> int:
         """A new user's id. The link is shown to the Admin: no e-mail of the demo ever leaves the machine."""
-        names = {"first_name": first, "last_name": last}
-        draft = Draft(f"{first.lower()}@globex.example", role.bit, names)
+        draft = Draft(f"{first.lower()}@globex.example", role.bit, {"first_name": first, "last_name": last})
 
         def work(unit: TenantUnit, ctx: RequestContext) -> int:
             user = accounts.add(unit, ctx, draft)

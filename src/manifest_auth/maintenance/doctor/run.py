@@ -171,8 +171,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
             results.append(bad(f"signing keys: {ignored}"))
         for finding in results:
             yield finding
-        sealer = Sealer(secret_keys(settings), Random())
-        for finding in await storage.sealed_findings(store, sealer, show, sealed_s):
+        for finding in await storage.sealed_findings(store, Sealer(secret_keys(settings), Random()), show, sealed_s):
             yield finding
     except SettingsError as error:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():

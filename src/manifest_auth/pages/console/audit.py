@@ -89,8 +89,7 @@ class Names:
             user = self._people.get(int(found[1]))
             if user is None:
                 return SentencePart(f"user {rest}, who is gone", strong=True)
-            name = user.full_name or user.email
-            return SentencePart(name, f"/console/users/{user.id}", strong=True)
+            return SentencePart(user.full_name or user.email, f"/console/users/{user.id}", strong=True)
         if found := _SERVICE.match(text):
             account = self._people.get(int(found[1]))
             return SentencePart(account.first_name if account else f"number {rest}", strong=True)
@@ -163,16 +162,13 @@ def facts_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 def _facts(value: object, under: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _facts(inner, f"{under} {_spoken(name)}".strip())
+            spoken = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
+            yield from _facts(inner, f"{under} {spoken}".strip())
     elif isinstance(value, list):
         if value:
             yield under, ", ".join(_text(one) for one in value)[:_MOST]
     elif value not in (None, "", 0):
         yield under, _text(value)[:_MOST]
-
-
-def _spoken(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
 
 
 def _text(value: object) -> str:

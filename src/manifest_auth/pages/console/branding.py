@@ -111,8 +111,7 @@ def _change(form: BrandingForm) -> TenantSettingsChange:
 
 async def _save(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
     def work(unit: SystemUnit) -> None:
-        before = tenants.get(unit, ctx.user.tenant_id, lock=True)
-        client_settings.change(unit, ctx, before, None, _change(call.fields))
+        client_settings.change(unit, ctx, tenants.get(unit, ctx.user.tenant_id, lock=True), None, _change(call.fields))
 
     await ctx.services.store.write(work)
     return "saved"

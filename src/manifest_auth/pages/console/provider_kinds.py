@@ -202,8 +202,7 @@ def following(kind: Kind[Any, Any]) -> Iterator[Field]:
                 continue
         label = re.sub("([A-Z])", r" \1", member.encode_name).capitalize()
         label = re.sub(r"\b(id|url)\b", lambda found: found[0].upper(), label)
-        path = f"{kind.name}.{member.encode_name}"
-        yield Field(path, label, holds, hint, options, is_more=not member.required)
+        yield Field(f"{kind.name}.{member.encode_name}", label, holds, hint, options, is_more=not member.required)
     if "client_secret" in kind.members:
         yield Field(f"{kind.name}.clientSecret", "Client secret", "secret")
 

@@ -390,8 +390,7 @@ async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answe
     form, preset = call.fields, _preset(call.fields.preset)
     members = {"name": form.name, "enabled": False, **preset.rules, **await theirs(ctx, preset.kind, form)}
     with at_fields():
-        body = convert(members, ProviderBody)
-        made = await ctx.store.write(await prepare(ctx, ctx.user.client, body))
+        made = await ctx.store.write(await prepare(ctx, ctx.user.client, convert(members, ProviderBody)))
     return see_other(f"{path_of(made.name)}?step=rules")
 
 
@@ -417,8 +416,7 @@ def _beginning(preset: Preset) -> dict[str, object]:
     """What the fields begin with: the defaults of the kind, and those of the preset."""
     fields = msgspec.structs.fields(KINDS[preset.kind].settings)
     usual = {one.encode_name: one.default for one in fields if one.default is not msgspec.NODEFAULT}
-    given = preset.values.get(preset.kind, {})
-    return {preset.kind: {**msgspec.to_builtins(usual), **given}}
+    return {preset.kind: {**msgspec.to_builtins(usual), **preset.values.get(preset.kind, {})}}
 
 
 def _head(preset: Preset, name: str, step: str) -> Head:

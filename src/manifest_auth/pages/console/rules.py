@@ -353,8 +353,7 @@ async def _show(ctx: RequestContext, call: PageCall[RulesQuery]) -> View | Answe
 async def _previewed(ctx: RequestContext, form: RulesForm) -> View | Answer[None]:
     """The form with what was typed, and what that changes, unless it is refused now."""
     try:
-        shown = msgspec.structs.replace(form, act="preview")
-        preview = await act(ctx, shown, lambda unit: ctx.user.tenant_id)
+        preview = await act(ctx, msgspec.structs.replace(form, act="preview"), lambda unit: ctx.user.tenant_id)
     except Refusal:
         preview = None
     return await brands.shown(ctx, lambda unit: preview or view(unit, ctx, form))

@@ -106,8 +106,7 @@ async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answe
     asked = call.fields
     try:
         wanted = await _wanted(ctx, asked)
-        place = audit.position_of(asked.after, wanted.order)
-        found, goes_on = await _page(ctx, asked, wanted, place)
+        found, goes_on = await _page(ctx, asked, wanted, audit.position_of(asked.after, wanted.order))
     except ValidationError as refusal:
         view = await _view(ctx, asked, [], "", refusal.details)
         view.status = refusal.status

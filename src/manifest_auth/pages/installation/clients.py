@@ -207,8 +207,7 @@ async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | An
     draft = Draft(form.email.strip(), Role.ADMIN.bit, names)
 
     def work(unit: SystemUnit) -> NewLink:
-        bound = unit.of(tenants.get_named(unit, name).id)
-        return accounts.invite_new(bound, ctx, draft)
+        return accounts.invite_new(unit.of(tenants.get_named(unit, name).id), ctx, draft)
 
     made = await ctx.services.store.write(work)
     if made.link is None:

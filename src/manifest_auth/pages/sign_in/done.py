@@ -109,8 +109,7 @@ def on_to(ctx: RequestContext, form_cookie: str, state: State, headers: tuple[He
     """On to the end of a sign-in, ``state.return_to``, past what is to be shown on the way."""
     sealed = step.seal_state(ctx, form_cookie, state)
     if state.recovery_codes:
-        codes = host_cookie(CODES_COOKIE, sealed, _CODES_S, ctx.services.settings)
-        return see_other(CODES, (codes, *headers))
+        return see_other(CODES, (host_cookie(CODES_COOKIE, sealed, _CODES_S, ctx.services.settings), *headers))
     shows_nothing = not (state.due or state.factor_due_at or state.code)
     if shows_nothing and return_addresses.is_own_path(state.return_to):
         return see_other(state.return_to, headers)

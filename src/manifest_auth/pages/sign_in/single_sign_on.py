@@ -105,8 +105,7 @@ async def page_or_envelope(
     if found is None:
         t = _words(ctx, head, PRODUCT)
         way = Link(SIGN_IN, t.gettext("Go to sign-in"))
-        advice = _advice(refusal, t)
-        return await errors.page_of(ctx, refusal, head, way=way, advice=advice, parameters=parameters)
+        return await errors.page_of(ctx, refusal, head, way=way, advice=_advice(refusal, t), parameters=parameters)
     return await _page(ctx, refusal, head, found)
 
 

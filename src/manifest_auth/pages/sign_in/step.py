@@ -124,8 +124,7 @@ async def of_provider(ctx: RequestContext, tenant_id: int, provider_id: int | No
     """The return addresses of the provider that a sign-in came through, in addition to the client's."""
     if provider_id is None:
         return ()
-    tenant = ctx.services.store.of(tenant_id)
-    found = await tenant.read(lambda unit: providers.find_by_id(unit, provider_id))
+    found = await ctx.services.store.of(tenant_id).read(lambda unit: providers.find_by_id(unit, provider_id))
     return tuple(found.rules.return_addresses) if found is not None and found.disabled_at is None else ()
 
 
@@ -234,7 +233,6 @@ async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken |
     again = way_address(SIGN_IN, seal_state(ctx, call.form_cookie, state)) if state is not None else SIGN_IN
     kind = StepExpired if isinstance(refusal, TokenExpired) else StepEnded
     shown_as = kind(reason=refusal.reason, replay=refusal.replay)
-    way = Link(again, t.gettext(_BEGIN_AGAIN))
-    answer = await errors.page_of(ctx, shown_as, call.head, way=way, brand=brand)
+    answer = await errors.page_of(ctx, shown_as, call.head, way=Link(again, t.gettext(_BEGIN_AGAIN)), brand=brand)
     answer.headers = (*answer.headers, cookie(ctx, "", 0))
     return answer

@@ -167,8 +167,7 @@ async def fetch_document(outgoing: Outgoing, address: str, deadline: Deadline) -
 def read_document(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> Discovered:
     """The used members. Raises Refused for another issuer (section 4.3), or an address that may not be used."""
     if document.get("issuer") != issuer:
-        differs = f"{str(document.get('issuer'))[:200]}, configured is {issuer}"
-        raise OidcRefused(_ISSUER.with_(differs), SETUP_ERROR)
+        raise OidcRefused(_ISSUER.with_(f"{str(document.get('issuer'))[:200]}, configured is {issuer}"), SETUP_ERROR)
     if faults := bad_endpoints(outgoing, document):
         raise OidcRefused(_FAULTS.with_("; ".join(faults)), SETUP_ERROR)
     return Discovered(

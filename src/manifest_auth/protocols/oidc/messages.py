@@ -250,8 +250,7 @@ class TokenEndpoint:
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
         if error is not None:
-            said = object_of(reply).get("error_description")
-            raise refused_by_provider(reply.status, error, said)
+            raise refused_by_provider(reply.status, error, object_of(reply).get("error_description"))
         body = _read(reply)
         access_token, kind = body.get("access_token"), body.get("token_type")
         if not isinstance(kind, str) or kind.lower() != "bearer":

@@ -130,8 +130,7 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
     if wrong := [name for name, is_right in checks.items() if not is_right]:
         raise OidcRefused(_ID_TOKEN.with_(", ".join(wrong)))
     if foreign := foreign_audiences(claims["aud"], expected.client_id, expected.audiences):
-        told = f"{foreign[0][:100]!r}, which is not among the provider's audiences"
-        raise OidcRefused(_ALSO_FOR.with_(told))
+        raise OidcRefused(_ALSO_FOR.with_(f"{foreign[0][:100]!r}, which is not among the provider's audiences"))
     return claims
 
 
@@ -229,8 +228,7 @@ def check_userinfo(claims: dict[str, Any], sub: str) -> None:
 
 def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: tuple[str, ...]) -> None:
     """Checks issuer and audience of a signed answer (section 5.3.2). Raises Refused."""
-    audience = claims.get("aud")
-    if claims.get("iss") != issuer or not is_for(audience, client_id):
+    if claims.get("iss") != issuer or not is_for(claims.get("aud"), client_id):
         raise OidcRefused(USERINFO.with_("signed by or for another party"))
     if foreign_audiences(claims["aud"], client_id, trusted):
         raise OidcRefused(USERINFO.with_("signed by or for another party"))

@@ -82,8 +82,7 @@ def read_certificate(text: str) -> bytes:
     body = "".join((blocks[0][1] if blocks else text).split())
     try:
         der = base64.b64decode(body, validate=True)
-        certificate = x509.load_der_x509_certificate(der)
-        key = certificate.public_key()
+        key = x509.load_der_x509_certificate(der).public_key()
     except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
         raise InvalidSaml("This is no X.509 certificate in PEM or base64.") from None
     if isinstance(key, rsa.RSAPublicKey):
@@ -122,8 +121,7 @@ def make_key(common_name: str, now_ms: int) -> tuple[bytes, bytes]:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return private, certificate.public_bytes(Encoding.DER)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), certificate.public_bytes(Encoding.DER)
 
 
 def _ms(at: datetime) -> int:
@@ -163,8 +161,7 @@ def read_metadata(content: bytes) -> Metadata:
     a check. Raises :class:`SamlRefused` with a sentence for the administrator.
     """
     try:
-        root = document.parse(content, largest=_LARGEST, comments=True)
-        return _read(root)
+        return _read(document.parse(content, largest=_LARGEST, comments=True))
     except SamlRefused as reason:
         raise InvalidSaml(f"This metadata cannot be used: {str(reason).rstrip('.')}.") from None
 

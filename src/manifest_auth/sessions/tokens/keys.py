@@ -343,8 +343,7 @@ class KeyRing:
         if algorithm == "ES256":
             from joserfc.jwk import ECKey
 
-            made = ECKey.generate_key("P-256", private=True).as_dict(private=True)
-            secret = json.dumps(made).encode()
+            secret = json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)).encode()
         else:
             secret = self._random.bytes(32)
         unit.change(

@@ -287,8 +287,7 @@ async def deny_pairing(ctx: RequestContext, pairing_id: str) -> None:
     """Refuses the device that claimed the pairing, and ends one that none has claimed. Raises NotFound, Conflict."""
 
     def work(unit: TenantUnit) -> None:
-        pairing = _own(unit, ctx, pairing_id)
-        grant = _grant_of(unit, pairing)
+        grant = _grant_of(unit, _own(unit, ctx, pairing_id))
         if grant is not None:
             reject(unit, ctx, grant, "asked")
         elif not grants.close_pairing(unit, pairing_id, ctx.now):

@@ -209,8 +209,7 @@ def registration_options(
     bound, party = unit.of(tenant.id), current_party(unit, ctx.services.settings)
     _check_room(unit, user)
     handle = passkey_rows.handle(bound, user.id, base64url.encode(ctx.services.random.bytes(_HANDLE_BYTES)))
-    full_name = user.full_name or user.email
-    person = Person(handle, user.email, f"{full_name} ({tenants.shown_name(tenant)})")
+    person = Person(handle, user.email, f"{user.full_name or user.email} ({tenants.shown_name(tenant)})")
     return webauthn.creation(party.id, challenge, person, descriptors(bound, user.id, party))
 
 

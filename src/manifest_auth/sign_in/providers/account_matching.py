@@ -202,8 +202,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     address = _address(provider, person)
     user = group_roles.grant(unit, ctx, provider, identity, address, mapped)
     if identity.untold:
-        detail = {"provider": provider.id, "of": person.subject}
-        mail_queue.tell(unit, ctx, user, Event.CHANGED_PROVIDER_USED, **detail)
+        mail_queue.tell(unit, ctx, user, Event.CHANGED_PROVIDER_USED, provider=provider.id, of=person.subject)
     for alias in aliases:
         providers.link(unit, provider.id, alias, user.id, LinkedBy.DIRECTORY, address, 0, ctx.now)
     if not user.roles and user.deactivated_at is None:
@@ -285,8 +284,7 @@ def _find_account(
         raise _refused(_CREATED_UNVOUCHED)
     if providers.has_subject(unit, provider.id, found.id):
         raise _refused(_OTHER_SUBJECT, _NO_ACCOUNT)
-    issuer = Issuer(provider.kind, person.subjects_in or provider.issuer)
-    known = providers.subjects_at(unit, found.id, issuer)
+    known = providers.subjects_at(unit, found.id, Issuer(provider.kind, person.subjects_in or provider.issuer))
     if known and person.subject not in known:
         raise _refused(_OTHER_OF_ISSUER, _NO_ACCOUNT)
     if not known and providers.has_proved(unit, found.id, found.email, claims.domain_counts):

@@ -118,8 +118,7 @@ class _Entra(MicrosoftKind[EntraSettings, None]):
         elif own.ask_graph:
             yield Finding("note", "askGraph changes nothing without clientId: about a token for Graph, Graph is asked.")
         if own.graph_tokens and provider.rules.group_roles:
-            text = "Tokens for Graph carry no groups: their callers have the default roles alone."
-            yield Finding("note", text)
+            yield Finding("note", "Tokens for Graph carry no groups: their callers have the default roles alone.")
 
 
 KIND = _Entra()

@@ -260,6 +260,5 @@ def record(
 async def refuse(ctx: RequestContext, provider: Provider, reason: Reason, sentence: Marked | None = None) -> SsoFailed:
     """Records a refusal outside completion; returns it, for the caller to raise."""
     refusal = SsoFailed(sentence, reason=reason)
-    bound = ctx.services.store.of(provider.tenant_id)
-    await bound.write(lambda unit: record(unit, ctx, provider, refusal))
+    await ctx.services.store.of(provider.tenant_id).write(lambda unit: record(unit, ctx, provider, refusal))
     return refusal

@@ -159,8 +159,7 @@ def _why_not(
     if session.roles & Role.ADMIN.bit and not now.reaches_admins:
         return SsoFailed(reason=RANK)
     if person.proof.at is None:
-        is_enough = now.rules.step_up_without_time
-        return None if is_enough else SsoFailed(_NOT_NOW, reason=_NO_TIME)
+        return None if now.rules.step_up_without_time else SsoFailed(_NOT_NOW, reason=_NO_TIME)
     if ctx.now - person.proof.at >= RECENT_MS:
         return SsoFailed(_NOT_NOW, reason=_TOO_LONG_AGO)
     return None
@@ -305,8 +304,7 @@ async def _dry_run(ctx: RequestContext, provider: Provider, person: Person) -> _
             user = account_matching.match(unit, ctx, live, person, LinkGrant())
         except Refusal as refusal:
             raise _DryRun(0, "", 0, refusal) from refusal
-        disabled = AccountDisabled() if user.deactivated_at is not None else None
-        raise _DryRun(user.id, user.email, user.roles, disabled)
+        raise _DryRun(user.id, user.email, user.roles, AccountDisabled() if user.deactivated_at is not None else None)
 
     try:
         await ctx.services.store.of(provider.tenant_id).write(work)
@@ -341,8 +339,7 @@ async def _store(
         if use is not None:
             use(unit)
         sign_in_flows.close_try(unit, ctx.services.sealer, flow, msgspec.json.encode(result), ctx.now)
-        who = ctx.origin._replace(actor=manager.actor)
-        record_try(unit, who, provider, result)
+        record_try(unit, ctx.origin._replace(actor=manager.actor), provider, result)
 
     await ctx.services.store.of(provider.tenant_id).write(work)
 

@@ -156,8 +156,7 @@ async def enrol_totp(ctx: RequestContext, text: str) -> TotpSecretData:
         challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
         bound, sealer = unit.of(tenant.id), ctx.services.sealer
         gate.check_enrolment(bound, ctx, tenants.settings_of(tenant.settings), user, challenge, "totp")
-        pending = pending_of(ctx, challenge)
-        challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
+        challenges.keep(bound, sealer, challenge, pending_of(ctx, challenge).with_totp(secret), ctx.now)
         return user.email, tenants.shown_name(tenant)
 
     return await new_app_of(secret, *await ctx.services.store.write(work))
@@ -299,8 +298,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
         replaces = bool(user.factors & Kind.TOTP)
         if not one_time_codes.confirm_totp(unit, services.sealer, user.id, ctx.user.session_id, code, ctx.now):
             raise ValidationError(details=[("otp", "Not the code that the app shows now")])
-        but = ctx.user.session_id
-        codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
+        codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=ctx.user.session_id)
         gate.enrolled(unit, ctx, "otp")
         mail_queue.tell(unit, ctx, user, Event.SECOND_FACTOR_ENROLLED, factor="totp", replaces=replaces)
         return codes

@@ -352,8 +352,7 @@ TOLD_AFTER = 5
 
 def recovery_code_used(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User) -> None:
     """Says that a code was used, from where, and how many are left."""
-    left = one_time_codes.codes_left(unit, user.id)
-    email = emails.recovery_code_used(reader(user, tenant), ctx.address, left)
+    email = emails.recovery_code_used(reader(user, tenant), ctx.address, one_time_codes.codes_left(unit, user.id))
     ctx.services.mail_queue.add(unit, ctx, email, "recovery_code_used", f"user:{user.id}")
 
 
