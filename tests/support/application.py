@@ -107,6 +107,7 @@ class App:
     clock: FrozenClock
     client: httpx2.AsyncClient
     ids: dict[str, int] = field(default_factory=dict)
+    root: str = "root"  # the system admin's user name
     _admin: tuple[str, int] = ("", -MINUTE_MS)
 
     @property
@@ -185,7 +186,7 @@ class App:
         """An access token of the system admin, who signed in less than a minute ago; ``fresh``: just now."""
         token, at = self._admin
         if fresh or not 0 <= self.clock.ms - at < MINUTE_MS:
-            body = {"username": "root", "password": PASSWORD}
+            body = {"username": self.root, "password": PASSWORD}
             token = str((await self.post("/api/admin/auth/sign-in", body)).data["token"])
             self._admin = token, self.clock.ms
         return token

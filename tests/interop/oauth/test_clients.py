@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Itera
 async def node(server: Server, database_url: str) -> AsyncIterator[App]:
     """Another node of the same installation, in this process."""
     async with running(database_url, MANIFEST_PUBLIC_URL=server.base) as app:
-        app.clock.ms = int(time.time() * 1000)
+        app.clock.ms, app.root = int(time.time() * 1000), "admin"
         yield app
 
 
@@ -101,9 +101,8 @@ async def test_oauth4webapi_with_a_key_pair(server: Server, node: App, algorithm
 
 
 async def test_oauth4webapi_as_the_app_of_a_headset(server: Server, node: App) -> None:
-    root = (await node.post("/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})).data["token"]
     rules = {"settings": {"pairing": {"code": True}}}
-    assert (await node.send("PATCH", "/api/admin/clients/acme", rules, token=root)).status == 200
+    assert (await node.send("PATCH", "/api/admin/clients/acme", rules, token=await node.admin_token())).status == 200
     person = (await node.sign_in("operator@acme.example", DEMO_PASSWORD, "acme")).data["token"]
     found = oauth4webapi(server, "manifest.acme", "device.mjs", person=person)
     assert (found["pending"], found["approved"]) == ("authorization_pending", 200)
