@@ -200,7 +200,7 @@ def database_of(address: str) -> str:
 
 @contextlib.contextmanager
 def attached(server: Postgres) -> Iterator[None]:
-    """One that is attached to the server."""
+    """A standby is attached to the server."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(POSTGRES_BIN_PATH / "pg_receivewal"), "-D", folder, "-d", server.address, "--synchronous"]
         process = subprocess.Popen(ending_with_us(command, "KILL"))

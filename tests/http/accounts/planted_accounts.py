@@ -11,6 +11,7 @@ from typing import Any
 from tests.support import commands
 from tests.support.accounts import Keys, act_on, new_user, number_of, opened_by
 from tests.support.application import App, Reply
+from tests.support.background_jobs import soon
 from tests.support.people import OidcProvider, set_roles
 from tests.support.rows import add_row, rows
 from tests.support.secret_keys import SECRET_KEY
@@ -32,6 +33,7 @@ class PlantedAccount:
     user_id: int
     email: str
     things: dict[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
+    planter: str = ""  # the access token of the session that was planted
 
     @property
     def app(self) -> App:
@@ -98,6 +100,7 @@ async def plant_all(planted: PlantedAccount, public: OidcProvider, mine: OidcPro
     things["identity at the planter's provider"] = _again(planted, mine, "as-rising", email)
     chosen = await reset(app, await planted.link("User Admin", RESET), CHOSEN)
     keys = Keys(chosen.data["token"], chosen.data["refreshToken"], chosen.cookie("session"))
+    planted.planter = keys.token
     for name, provider in (("right provider", company), ("public", public)):
         token = await planted.link("User Admin", RENEW)
         assert await planted.attempt(provider, "planter", "planter@mail.example", query={"invitation": token})
@@ -197,6 +200,12 @@ async def by_command_line(planted: PlantedAccount, folder: Path) -> str | None:
     done = await asyncio.to_thread(commands.run, folder, *words, **settings)
     assert done.status == 0, done.err
     assert f"User {planted.email} has the roles Admin." in done.out
+
+    async def session_opens() -> bool:
+        return (await planted.app.me(planted.planter)).status == 200
+
+    if planted.planter:  # this process hears of it a moment later
+        await soon(session_opens, False)
     return next((word for word in done.out.split() if "/welcome#" in word), None)
 
 
