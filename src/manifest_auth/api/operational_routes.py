@@ -149,7 +149,6 @@ async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return found.answer(call.head, (HTML, _CACHED), docs_site.POLICY)
 
 
-DESCRIPTION__SENDS_JSON = ("application/json",)
 ROUTES = (
     Route("GET", "/healthz", _healthz, Access.OPEN, "Alive", operation="getHealth"),
     Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,),
