@@ -1,4 +1,4 @@
-"""Background jobs of the server, run at the moment that a test names, and otherwise off."""
+"""Background jobs: run when a test names them and otherwise off, and waits for what another node hears of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims on e-mail domains for tests: made, looked up, checked, with name servers to check them."""
+"""Claims on e-mail domains: made, checked with name servers, or stored as if the operator had vouched for them."""
 
 from __future__ import annotations
 

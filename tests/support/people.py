@@ -1,4 +1,4 @@
-"""People of a client's OpenID provider, and the users they become."""
+"""Users of a client, signed in by password or by its OpenID provider, and what its own Admin may change."""
 
 from __future__ import annotations
 

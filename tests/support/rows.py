@@ -1,4 +1,4 @@
-"""Reads and changes rows of the store directly, past all rules, by names of tables and columns."""
+"""Reads and changes rows of the store past all rules: any by names of tables and columns, and those of providers."""
 
 from __future__ import annotations
 

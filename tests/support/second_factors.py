@@ -1,4 +1,4 @@
-"""Users with second factors: who enrols one, signs in with it, and goes on with a challenge."""
+"""Users with second factors: who enrols one, signs in with it, by the API or on pages, and answers a challenge."""
 
 from __future__ import annotations
 
