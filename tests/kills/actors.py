@@ -100,6 +100,7 @@ async def _job(crowd: Crowd, token: str, template: int) -> None:
         text = f"{job} {step}"
         content = _PNG + text.encode()
         sent: dict[str, Any] = {"headers": {"Content-Type": "image/png"}, "content": content}
+        sent["allowed"] = {"RATE_LIMITED"}  # uploads that a kill cut off count until their time is over
         file = await crowd.ask("POST", f"/api/client/files?name={job}.png", token=token, **sent)
         crowd.ledger.is_now(("file", file["id"]), hashlib.sha256(content).hexdigest())
         record = await crowd.graphql(j.RECORDS, token, id=job, step=step, input={"text": text})
