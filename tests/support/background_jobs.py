@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 from unittest import mock
 
 from manifest_auth.accounts import mail_queue
@@ -32,6 +33,16 @@ async def sweep_files(app: App) -> None:
 async def sweep_broken_uploads(app: App) -> None:
     """What broken uploads left in the folder of files goes."""
     await background_jobs.sweep_partial_uploads(app.services)
+
+
+@contextlib.contextmanager
+def later_work_waits(app: App) -> Iterator[None]:
+    """What a request leaves to be done after its answer begins when the block ends."""
+    later: list[Any] = []
+    with mock.patch.object(app.services.mail, "in_background", later.append):
+        yield
+    for one in later:
+        app.services.mail.in_background(one)
 
 
 async def watch_secrets(app: App) -> None:

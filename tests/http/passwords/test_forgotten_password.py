@@ -9,6 +9,7 @@ import pytest
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.attempt_limits import ACCOUNT, ORIGIN, PROXY
+from tests.support.background_jobs import later_work_waits
 from tests.support.email_changes import until_idle
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.mail_server import MailServer
@@ -53,9 +54,7 @@ async def test_a_link_is_mailed_with_which_a_new_password_is_chosen(app: App, ma
 
 
 @rule("UNKNOWN-ACCOUNT")
-async def test_the_answer_is_the_same_whatever_is_found(
-    app: App, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: MailServer) -> None:
     other = await new_client(app, passwordSignIn=False)
     suspended = await new_client(app)
     gone, gone_email = await new_user(app, password=PASSWORD)
@@ -75,13 +74,9 @@ async def test_the_answer_is_the_same_whatever_is_found(
     replies: dict[str, Reply] = {}
     work: dict[str, list[str]] = {}
     for number, (name, (email, client)) in enumerate(cases.items()):
-        later: list[Any] = []  # what is done after the answer is no part of it
-        with monkeypatch.context() as until_answered, counted_statements() as seen:
-            until_answered.setattr(app.services.mail, "in_background", later.append)
+        with later_work_waits(app), counted_statements() as seen:
             replies[name] = await forgot(app, email, client, f"203.0.113.{number}")
             work[name] = [*seen]
-        for one in later:
-            app.services.mail.in_background(one)
         await until_idle(app)
     for reply in replies.values():
         check_success(reply)
