@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from manifest_auth.protocols import oidc
 from manifest_auth.runtime.clock import Clock
-from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable, parse, split
+from manifest_auth.runtime.outgoing import Deadline, Outgoing
+from manifest_auth.runtime.outgoing_guard import Reply, Unreachable, parse, split
 from manifest_auth.text.base64url import decode
 
 # Microsoft's clouds: the login, Graph and Dataverse hosts of each, grouped so that they cannot be mixed by accident.

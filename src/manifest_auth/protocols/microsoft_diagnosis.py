@@ -14,7 +14,8 @@ from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import ON_BEHALF_OF, Cloud
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.protocols.oidc.messages import object_of
-from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import Reply, Unreachable
 
 _DIRECTORY = re.compile(r"authorization_uri=\"?https://[^/,\s\"]+/([0-9a-fA-F-]{36})/")
 #: Invalid grants: a code, and a token to exchange.

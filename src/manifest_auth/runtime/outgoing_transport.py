@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
-from manifest_auth.runtime.outgoing import NotPublic, Reply, Resolver, Target, Unreachable
+from manifest_auth.runtime.outgoing_guard import NotPublic, Reply, Resolver, Target, Unreachable
 
 MAX_BODY = 1024 * 1024
 MOST_IDLE = 32

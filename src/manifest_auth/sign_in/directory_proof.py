@@ -16,7 +16,8 @@ from manifest_auth.protocols.microsoft import Accepted, Cloud
 from manifest_auth.protocols.oidc import Redeemed
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import StartedFlow
-from manifest_auth.runtime.outgoing import Deadline, Unreachable
+from manifest_auth.runtime.outgoing import Deadline
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.sign_in.providers.microsoft import OID, OTHER_DIRECTORY

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, parse
 
-from manifest_auth.api.graphql import execution, limits, routes
+from manifest_auth.api.graphql import execution, limits, wire
 from manifest_auth.api.graphql.schema import SCHEMA
 from tests.support.application import App
 from tests.support.matrix import matrix
@@ -71,7 +71,7 @@ async def test_what_costs_too_much_is_refused_before_it_runs(app: App, monkeypat
     monkeypatch.setattr(execution, "execute", executing)
     accept = {"Accept": "application/graphql-response+json"}
     body = {"query": DEAR, "variables": {"n": 100}}
-    reply = await app.post(routes.PATH, body, token=token, headers=accept)
+    reply = await app.post(wire.PATH, body, token=token, headers=accept)
     assert reply.status == 400
     [error] = reply.json["errors"]
     assert error["extensions"]["code"] == "BAD_USER_INPUT"

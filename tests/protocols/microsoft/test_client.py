@@ -21,7 +21,8 @@ from manifest_auth.protocols.microsoft import (
     check,
     read,
 )
-from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
+from manifest_auth.runtime.outgoing import Deadline, Outgoing
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from manifest_auth.runtime.settings import load
 from tests.interop.microsoft import error_bodies, tokens
 from tests.interop.microsoft.people import ORGANIZATION, ORGANIZATION_ID, OUR_SECRET, OURS, POWER_APP

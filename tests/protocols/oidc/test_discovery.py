@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from manifest_auth.protocols.oidc import Client, OidcRefused
-from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from manifest_auth.runtime.settings import load
 from tests.protocols.oidc.relying_party import RelyingParty
 from tests.runtime.outgoing.outgoing_calls import TENANT, get

@@ -10,7 +10,7 @@ import pytest
 from manifest_auth.protocols.oidc import OidcRefused
 from manifest_auth.protocols.oidc.discovery import read_key_set
 from manifest_auth.runtime import outgoing as outgoing_client
-from manifest_auth.runtime.outgoing import Unreachable
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from tests.protocols.oidc.relying_party import NOTHING, RelyingParty
 from tests.support.matrix import matrix
 from tests.support.oidc_op import new_key, signed

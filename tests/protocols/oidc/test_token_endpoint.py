@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.protocols.oidc import sentence_for
-from manifest_auth.runtime.outgoing import Unreachable
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from tests.protocols.oidc.relying_party import CALLBACK, VERIFIER, RelyingParty
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer

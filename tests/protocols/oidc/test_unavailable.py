@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from manifest_auth.runtime.outgoing import Unreachable
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from tests.protocols.oidc.relying_party import RelyingParty
 from tests.support.matrix import matrix
 from tests.support.oidc_op import provider

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.runtime.outgoing import Unreachable
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from tests.protocols.oidc.relying_party import EMAIL, RelyingParty
 from tests.support.matrix import matrix
 from tests.support.oidc_op import new_key, signed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.runtime.outgoing import Outgoing, Reply
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import Reply
 
 TENANT = 1
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from manifest_auth.runtime.metrics import Metrics
-from manifest_auth.runtime.outgoing import MOST_AT_ONCE, Outgoing, Unreachable
+from manifest_auth.runtime.outgoing import MOST_AT_ONCE, Outgoing
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.outgoing_calls import TENANT, get, post_form
 from tests.support.matrix import matrix

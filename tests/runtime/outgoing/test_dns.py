@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from manifest_auth.providers.providers import MOST
-from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from manifest_auth.runtime.outgoing_transport import KEEP_S
 from manifest_auth.runtime.settings import Settings, load
 from tests.runtime.outgoing.outgoing_calls import get

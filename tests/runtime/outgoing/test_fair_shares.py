@@ -9,8 +9,10 @@ import pytest
 
 from manifest_auth.protocols.oidc import Client
 from manifest_auth.runtime import outgoing as client
+from manifest_auth.runtime import outgoing_guard as lookups
 from manifest_auth.runtime.clock import Clock
-from manifest_auth.runtime.outgoing import Outgoing, Shares, Unreachable
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import Shares, Unreachable
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.outgoing_calls import get
 from tests.support.oidc_op import provider
@@ -103,9 +105,9 @@ async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> No
     held = [
         asyncio.create_task(calls._resolver.resolve(f"dead{number}-of-{tenant_id}.example.com", 443, tenant_id))
         for tenant_id in HOSTILE
-        for number in range(client.MOST_LOOKUPS + 1)
+        for number in range(lookups.MOST_LOOKUPS + 1)
     ]
-    while held_threads <= client.COMMON_LOOKUPS:  # until all that is common is used up
+    while held_threads <= lookups.COMMON_LOOKUPS:  # until all that is common is used up
         await asyncio.sleep(0.01)
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://alive.example.com:1/", HONEST)
@@ -115,7 +117,7 @@ async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> No
     # They were given up, the threads are still held: that counts.
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://living.example.com:1/", HONEST)
-    assert held_threads <= client.COMMON_LOOKUPS + client.OWN_LOOKUPS * len(HOSTILE)
+    assert held_threads <= lookups.COMMON_LOOKUPS + lookups.OWN_LOOKUPS * len(HOSTILE)
     gate.set()
     await calls.close()
 
@@ -129,8 +131,9 @@ async def test_a_look_up_that_waits_for_the_share_of_one_client_is_not_waited_fo
         return ["127.0.0.1"]
 
     calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
+    most = lookups.MOST_LOOKUPS
     held: list[asyncio.Task[object]] = [
-        asyncio.create_task(calls._resolver.resolve(f"dead{n}.example.com", 443, 1)) for n in range(client.MOST_LOOKUPS)
+        asyncio.create_task(calls._resolver.resolve(f"dead{n}.example.com", 443, 1)) for n in range(most)
     ]
     await asyncio.sleep(0)
     held.append(asyncio.create_task(get(calls, "https://shared.example.com:1/", 1)))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from manifest_auth.runtime.outgoing import Reply, parse
+from manifest_auth.runtime.outgoing_guard import Reply, parse
 from manifest_auth.text.strict_json import MAX_DEPTH
 from tests.support.matrix import matrix
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.runtime.outgoing import Outgoing, refusal, split
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import refusal, split
 from manifest_auth.runtime.settings import PrivateTargets, Settings, SettingsError, load
 from tests.support.matrix import matrix
 from tests.support.rules import rule

@@ -31,8 +31,8 @@ from graphql import (
 from manifest_auth.api.graphql import limits, plan
 from manifest_auth.api.graphql.plan import Plan
 from manifest_auth.api.graphql.plan import build as build_plan
-from manifest_auth.api.graphql.routes import GRAPHQL, PATH, in_graphql, media_type
 from manifest_auth.api.graphql.schema import SCHEMA
+from manifest_auth.api.graphql.wire import GRAPHQL, PATH, in_graphql, media_type
 from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
 from manifest_auth.http import NO_STORE, Answer, Call, Head, Header
 from manifest_auth.http.request import check_media_type

@@ -15,7 +15,8 @@ from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed, Valid
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import TRY, FlowRequest
-from manifest_auth.runtime.outgoing import LimitedOutgoing, NoPublicAddress, Outgoing, Unreachable
+from manifest_auth.runtime.outgoing import LimitedOutgoing, NoPublicAddress, Outgoing
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import provider_proofs
 from manifest_auth.sign_in.providers.kind import SignInStart

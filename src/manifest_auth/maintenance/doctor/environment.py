@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, func, select
 from manifest_auth.audit import INSTALLATION, NEWEST_FIRST, EventFilter, page_across
 from manifest_auth.licence import Gate, State, free, overdrawn, warning
 from manifest_auth.runtime.clock import Clock
-from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import Reply, Unreachable
 from manifest_auth.runtime.running import differing
 from manifest_auth.runtime.settings import Settings, SettingsError, admin_networks, is_loopback_host, proxy_networks
 from manifest_auth.sign_in.passkeys import ceremonies

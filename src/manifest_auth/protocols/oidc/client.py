@@ -20,7 +20,8 @@ from manifest_auth.protocols.oidc.messages import (
 )
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.metrics import Cache, CacheResult, Metrics
-from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
+from manifest_auth.runtime.outgoing import Deadline, Outgoing
+from manifest_auth.runtime.outgoing_guard import Unreachable
 
 FRESH_MS = 60 * 60 * 1000
 RENEW_MS = 60 * 1000

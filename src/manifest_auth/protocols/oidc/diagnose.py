@@ -22,7 +22,8 @@ from manifest_auth.protocols.oidc.messages import (
     with_number,
 )
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
+from manifest_auth.runtime.outgoing import Deadline, Outgoing
+from manifest_auth.runtime.outgoing_guard import Reply, Unreachable
 from manifest_auth.text import base64url
 
 # Our registration is checked without a user: by requests that the provider must refuse. The kind of refusal is the

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manifest_auth.errors import Reason
 from manifest_auth.protocols.oidc.messages import SETUP_ERROR, Discovered, OidcRefused
-from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable, split
+from manifest_auth.runtime.outgoing import Deadline, Outgoing
+from manifest_auth.runtime.outgoing_guard import Unreachable, split
 from manifest_auth.text.base64url import decode
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from manifest_auth.errors import Marked, Reason
-from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
+from manifest_auth.runtime.outgoing import Deadline, Outgoing
+from manifest_auth.runtime.outgoing_guard import Reply, Unreachable
 from manifest_auth.text.languages import marked as _
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeGuard
 from manifest_auth.errors import Reason
 from manifest_auth.protocols.oidc.discovery import Key
 from manifest_auth.protocols.oidc.messages import OidcRefused
-from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable, parse
+from manifest_auth.runtime.outgoing import Deadline, Outgoing
+from manifest_auth.runtime.outgoing_guard import Reply, Unreachable, parse
 from manifest_auth.text.base64url import decode, encode
 
 # ID tokens are verified as in OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725. Each check can refuse by

@@ -6,5 +6,6 @@ A new e-mail is a function in :mod:`manifest_auth.runtime.mail.emails` that call
 Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """
 
-from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, NotSent, Server, check_connection, server_of
+from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
+from manifest_auth.runtime.mail.server import NotSent, Server, server_of
 from manifest_auth.runtime.mail.writing import Email, Link, Reader, RemovedData, after_undoing

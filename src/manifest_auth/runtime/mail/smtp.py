@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from email.header import Header
 from email.message import EmailMessage
 
-from manifest_auth.runtime.mail.mail import NotSent, Server
+from manifest_auth.runtime.mail.server import NotSent, Server
 from manifest_auth.text.canonical import EMAIL_SHAPE, mailbox
 
 

@@ -26,7 +26,8 @@ from manifest_auth.protocols import microsoft_diagnosis as diagnose
 from manifest_auth.protocols.microsoft import GUID, Accepted, Claims, Cloud, MicrosoftRefused, Profile, Throttled
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import GroupClaim, Provider
-from manifest_auth.runtime.outgoing import Deadline, Unreachable
+from manifest_auth.runtime.outgoing import Deadline
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import ExternalCaller
 from manifest_auth.sign_in import completion

@@ -21,7 +21,8 @@ from manifest_auth.protocols.microsoft import CONSUMERS, Clouds, Throttled
 from manifest_auth.protocols.oidc import CallbackAddresses, Finding
 from manifest_auth.providers import Directory, GroupClaim, KindSettings, Provider, Secrets, sign_in_flows
 from manifest_auth.providers.sign_in_flows import TRY, Flow, StartedFlow
-from manifest_auth.runtime.outgoing import NotPublic, Outgoing, Unreachable
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import NotPublic, Unreachable
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in import refusal_reasons

@@ -21,7 +21,8 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider, Secrets
 from manifest_auth.providers.sign_in_flows import Flow
-from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.outgoing_guard import Unreachable
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.providers import saml_requests, saml_responses
