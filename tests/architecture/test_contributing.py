@@ -45,7 +45,7 @@ def test_its_commands_are_those_of_dev() -> None:
     [
         name
         for name in re.findall(r"`?((?:src|tests|docs)/[\w/-]+\.(?:py|md))\b", TEXT)
-        if not re.search(r"example\.py|test_now\.py|contact\.py|v0013", name)
+        if not re.search(r"example\.py|test_file_limit\.py|contact\.py|v0013", name)
     ],
 )
 def test_a_file_that_it_names_is_there(name: str) -> None:
@@ -57,9 +57,9 @@ _EVERY = "(?#every)"  # the example goes into every such place
 #: The examples of each recipe in their order: the file that each goes into, and the pattern that it stands before.
 _PLACES: dict[str, list[tuple[str, str]]] = {
     "Add a route": [
-        ("src/manifest_auth/api/client/auth.py", r"^ROUTES = \("),
-        ("src/manifest_auth/api/client/auth.py", r"^    Route\("),
-        ("tests/http/requests/test_now.py", _NEW),
+        ("src/manifest_auth/api/client/files.py", r"^ROUTES = \("),
+        ("src/manifest_auth/api/client/files.py", r"^    Route\("),
+        ("tests/http/work/test_file_limit.py", _NEW),
     ],
     "Add a setting": [
         ("src/manifest_auth/runtime/settings/values.py", r"^    refresh_grace: "),

@@ -13,7 +13,7 @@ from manifest_auth.accounts.one_time_links import LIFE_S, Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.cli.reference import MisplacedRoute, fill
 from manifest_auth.errors import REFUSALS
-from manifest_auth.http import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, openapi
+from manifest_auth.http import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, Who, openapi
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import TOUCH_EVERY_MS
 from manifest_auth.sign_in.admin_sign_in import LIFE_S as CHALLENGE_S
@@ -46,7 +46,11 @@ def test_every_route_has_one_entry_and_every_entry_a_route() -> None:
 
 def test_an_entry_says_who_may_call_and_what_is_refused() -> None:
     document, entries = openapi.build(ROUTES), _entries()
-    words = {Access.OPEN: "anyone", Access.CLIENT: "a signed-in user", Access.ADMIN: "a system admin"}
+    words: dict[Who, str] = {
+        Access.OPEN: "anyone",
+        Access.CLIENT: "a signed-in user",
+        Access.ADMIN: "a system admin",
+    }
     known = {refusal.code for refusal in REFUSALS}
     for route in ROUTES:
         entry = " ".join(entries[route.method, route.path].split())

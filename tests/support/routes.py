@@ -22,7 +22,7 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 class Route(NamedTuple):
     """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or
     of a page's query. ``template``: of a page that it can show; ``is_form``: the body is a form, not JSON;
-    ``permission``: that a page asks for."""
+    ``permission``: that a user needs; ``audience``: whom a page is for."""
 
     method: str
     path: str
@@ -33,6 +33,7 @@ class Route(NamedTuple):
     template: str = ""
     is_form: bool = False
     permission: Permission | None = None
+    audience: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -54,6 +55,7 @@ def _plain(one: http.Route) -> Route:
         one.template,
         one.form is not None,
         one.permission,
+        one.audience,
     )
 
 

@@ -53,10 +53,10 @@ async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 _SENDS = ("text/csv", "application/jsonl")
 _BASE = "/api/client/audit"
 CLIENT_ROUTES = (
-    Route("GET", _BASE, _list_own, Access.CLIENT, "The audit trail of your client",
-          permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,), operation="listAuditEvents"),
-    Route("GET", f"{_BASE}/export", _export, Access.CLIENT, "The audit trail of your client as a file",
-          permission=Permission.AUDIT_READ, query=ExportQuery, sends=_SENDS,
+    Route("GET", _BASE, _list_own, Permission.AUDIT_READ, "The audit trail of your client",
+          query=AuditQuery, refusals=(ValidationError,), operation="listAuditEvents"),
+    Route("GET", f"{_BASE}/export", _export, Permission.AUDIT_READ, "The audit trail of your client as a file",
+          query=ExportQuery, sends=_SENDS,
           refusals=(ValidationError, ReauthenticationRequired), operation="exportAuditEvents"),
 )  # fmt: skip
 

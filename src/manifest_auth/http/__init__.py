@@ -15,5 +15,16 @@ from manifest_auth.http.cookies import (
     session_cookie,
 )
 from manifest_auth.http.request import Head, check_media_type, parse, parse_form
-from manifest_auth.http.routes import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, Call, Page, Paging, Route, RouteTable
+from manifest_auth.http.routes import (
+    AUTH_LIMIT,
+    BODY_LIMIT,
+    SAML_LIMIT,
+    Access,
+    Call,
+    Page,
+    Paging,
+    Route,
+    RouteTable,
+    Who,
+)
 from manifest_auth.text.models import Items, Time, TopLevelTokens, Wire, items_of, or_none

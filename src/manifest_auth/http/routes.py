@@ -28,12 +28,26 @@ _MAX_ID = 2**63 - 1
 
 
 class Access(enum.Enum):
-    """Who may call a route."""
+    """Who may call a route. Users who need a permission are named by that permission (:data:`Who`)."""
 
     OPEN = "open"  # anonymous callers; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
     PAGE = "page"  # a browser, identified by cookies only; the page's own rules say who may see it
+
+
+#: A permission stands for the users of a tenant who have it.
+Who = Access | Permission
+#: Who may call the routes below an address. The first start that fits counts.
+_CALLERS: tuple[tuple[str, frozenset[Access]], ...] = (
+    ("/api/admin/auth/", frozenset({Access.OPEN, Access.ADMIN})),
+    ("/api/admin/", frozenset({Access.ADMIN})),
+    ("/api/client/auth/", frozenset({Access.OPEN, Access.CLIENT})),
+    ("/api/client/", frozenset({Access.CLIENT})),
+    ("/", frozenset({Access.OPEN, Access.PAGE})),
+)
+#: Where users need no permission: their own account, and GraphQL, whose operations have permissions.
+_ANY_ROLE = ("/api/client/auth/", "/api/client/graphql")
 
 
 class Paging(msgspec.Struct, frozen=True):
@@ -107,13 +121,14 @@ async def refuse_in_envelope(ctx: RequestContext, refusal: Refusal, _head: Head)
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """A route. ``path`` may contain ``{name}`` segments. ``body`` and ``data``: wire models, from the handler's
+    """A route. ``path`` may contain ``{name}`` segments. ``access``: who may call it; a permission becomes
+    ``permission``, with the access of users. ``body`` and ``data``: wire models, from the handler's
     signature, which has ``Call[Body]``, and ``Data`` or ``Answer[Data]``; None: there is none."""
 
     method: str
     path: str
     handler: Handler
-    access: Access
+    access: Who
     summary: str
     body: type[msgspec.Struct] | None = None
     data: type[msgspec.Struct] | None = None
@@ -143,6 +158,10 @@ class Route:
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
 
     def __post_init__(self) -> None:
+        if isinstance(self.access, Permission):
+            object.__setattr__(self, "permission", self.access)
+            object.__setattr__(self, "access", Access.CLIENT)
+        self._check_access()
         is_page = self.access is Access.PAGE
         if not is_page:
             _, call, *_, answer = get_type_hints(self.handler).values()
@@ -157,6 +176,14 @@ class Route:
         object.__setattr__(self, "parameters", names)
         if self.is_list and not (names >= _PAGING and "next_cursor" in self.data.__struct_fields__):  # type: ignore[union-attr]
             raise TypeError(f"{self.path}: a list takes the parameters of Paging, and answers nextCursor")
+
+    def _check_access(self) -> None:
+        """Raises TypeError where the address is not for those who may call: a wrong word does not open a route."""
+        allowed = next(allowed for start, allowed in _CALLERS if self.path.startswith(start))
+        if self.access not in allowed:
+            raise TypeError(f"{self.path}: below this address, routes are for {sorted(one.value for one in allowed)}")
+        if self.access is Access.CLIENT and self.permission is None and not self.path.startswith(_ANY_ROLE):
+            raise TypeError(f"{self.path}: needs a permission")
 
     @property
     def is_list(self) -> bool:

@@ -294,6 +294,7 @@ def page(
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     audience = audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
+    _check_audience(path, audience, permission)
     own = _Page(
         method=method,
         path=path,
@@ -323,6 +324,22 @@ def page(
         template=template,
         audience=permission.value if permission else audience.value,
     )
+
+
+#: Below the installation's address, pages for those who have not signed in yet, or no longer want to be.
+_BEFORE_SIGN_IN = tuple(f"{admin_console.PATH}/{name}" for name in ("sign-in", "sign-out", "setup"))
+
+
+def _check_audience(path: str, audience: Audience, permission: Permission | None) -> None:
+    """Raises TypeError where a page is for more people than its address says: a wrong word does not open a page."""
+    if path.startswith(admin_console.PATH) and not path.startswith(_BEFORE_SIGN_IN):
+        is_right = audience is Audience.SYSTEM_ADMIN
+    elif path.startswith("/console"):
+        is_right = permission is not None
+    else:
+        is_right = audience is Audience.SIGNED_IN or not path.startswith("/account")
+    if not is_right:
+        raise TypeError(f"{path}: below this address, no page is for {audience.value}")
 
 
 #: Pages of one audience, or of users with a permission.

@@ -14,12 +14,10 @@ from tests.support.visitor import Visitor
 pytestmark = pytest.mark.one_store
 
 SHOWN = {filled(route.path) for route in PAGES if route.method == "GET"}
-POSTS = [route for route in PAGES if route.method == "POST" and not route.path.startswith(("/sign-in", "/language"))]
-OPEN = {"/forgot", "/welcome", "/sign-out", "/installation/setup", "/installation/sign-in",
-        "/installation/sign-in/code", "/installation/sign-out"}  # fmt: skip
+POSTS = [route for route in PAGES if route.method == "POST" and route.audience != "everyone"]
 
 
-@matrix("route", [one for one in POSTS if one.path not in OPEN])
+@matrix("route", POSTS)
 async def test_after_the_sign_in_comes_a_page_that_can_be_shown(app: App, route: Route) -> None:
     page = await Visitor(app).post(filled(route.path), {"form": "x"})
     place = urlsplit(page.location)

@@ -13,7 +13,20 @@ from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.clients import domain_checks
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, RateLimited, SsoFailed, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Items, Route, Time, Wire, flow_cookie, ok, redirect
+from manifest_auth.http import (
+    AUTH_LIMIT,
+    Access,
+    Answer,
+    Call,
+    Items,
+    Route,
+    Time,
+    Who,
+    Wire,
+    flow_cookie,
+    ok,
+    redirect,
+)
 from manifest_auth.http.sign_in_answer import CallbackQuery, callback_params
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -108,7 +121,7 @@ async def _vouch_domain(ctx: RequestContext, call: Call[VouchBody]) -> DomainDat
     return wire(await client_scope.write(ctx, call, lambda own: domains.vouch(own, ctx, domain, reason, random)))
 
 
-def _domain_routes(base: str, access: Access) -> tuple[Route, ...]:
+def _domain_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{domain}}"
     return (
         Route("POST", base, _claim_domain, access, "Claim an e-mail domain; a DNS record proves it", status=201,
@@ -220,7 +233,7 @@ async def _revoke(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
     return DirectoryNothing()
 
 
-def _directory_routes(base: str, access: Access) -> tuple[Route, ...]:
+def _directory_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{directory}}"
     return (
         Route("POST", base, _claim_directory, access, "Claim a Microsoft directory", status=201,
@@ -298,9 +311,8 @@ async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 PROOF_ROUTES = (
-    Route("POST", "/api/client/directories/{directory}/prove", _prove, Access.CLIENT,
+    Route("POST", "/api/client/directories/{directory}/prove", _prove, Permission.SETTINGS_MANAGE,
           "Prove a directory: the address where its administrator signs in", limit=AUTH_LIMIT,
-          permission=Permission.SETTINGS_MANAGE,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
     Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,
           "Where Microsoft sends a directory's administrator back to", status=302, query=CallbackQuery,

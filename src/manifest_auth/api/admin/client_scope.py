@@ -7,12 +7,11 @@ Admin and User Admin.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from manifest_auth import tenants
 from manifest_auth.context import AdminCaller
-from manifest_auth.http import Access, Call, Route
+from manifest_auth.http import Access, Call, Route, Who
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -40,8 +39,7 @@ async def write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit
 
 
 def for_admins_and_users(
-    routes: Callable[[str, Access], tuple[Route, ...]], path: str, permission: Permission
+    routes: Callable[[str, Who], tuple[Route, ...]], path: str, permission: Permission
 ) -> tuple[Route, ...]:
     """The routes below ``path``: for system admins, and for the client's users who have the permission."""
-    of_users = routes(f"/api/client{path}", Access.CLIENT)
-    return *routes(OF_CLIENT + path, Access.ADMIN), *(replace(route, permission=permission) for route in of_users)
+    return *routes(OF_CLIENT + path, Access.ADMIN), *routes(f"/api/client{path}", permission)

@@ -15,7 +15,7 @@ from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.clients import client_lifecycle, client_settings
 from manifest_auth.clients.client_settings import BrandData
 from manifest_auth.errors import Conflict, Forbidden, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationError
-from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire, or_none
+from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Who, Wire, or_none
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
@@ -211,8 +211,8 @@ async def _end(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
     return ClientSessionsEnded(1)
 
 
-def _of_user(path: str, access: Access) -> tuple[Route, ...]:
-    refusals = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
+def _of_user(path: str, access: Who) -> tuple[Route, ...]:
+    refusals = (NotFound, Forbidden) if access is not Access.ADMIN else (NotFound,)
     return (
         Route("GET", path, _list_users, access, "List a user's sessions", query=SessionsQuery, refusals=refusals),
         Route("DELETE", path, _end_users, access, "End all sessions of a user", refusals=refusals),
@@ -251,8 +251,8 @@ async def _drop(ctx: RequestContext, call: Call[None]) -> BrandData:
     return await client_scope.write(ctx, call, work)
 
 
-def _routes(path: str, access: Access) -> tuple[Route, ...]:
-    refusals = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
+def _routes(path: str, access: Who) -> tuple[Route, ...]:
+    refusals = (NotFound, Forbidden) if access is not Access.ADMIN else (NotFound,)
     logo = f"{path}/logo"
     return (
         Route("GET", path, _read, access, "Get a client's branding", refusals=refusals),
@@ -289,8 +289,8 @@ async def _change_settings(ctx: RequestContext, call: Call[TenantSettingsChange]
 
 
 SETTINGS_ROUTES = (
-    Route("GET", "/api/client/settings", _read_settings, Access.CLIENT, "Get your client's settings",
-          permission=Permission.SETTINGS_MANAGE),
-    Route("PATCH", "/api/client/settings", _change_settings, Access.CLIENT, "Change your client's settings",
-          permission=Permission.SETTINGS_MANAGE, refusals=(ValidationError, Forbidden, Conflict)),
+    Route("GET", "/api/client/settings", _read_settings, Permission.SETTINGS_MANAGE, "Get your client's settings"),
+    Route("PATCH", "/api/client/settings", _change_settings, Permission.SETTINGS_MANAGE,
+          "Change your client's settings",
+          refusals=(ValidationError, Forbidden, Conflict)),
 )  # fmt: skip

@@ -19,7 +19,7 @@ from manifest_auth.accounts.shared_devices import (
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.badge import TemporaryPinData, reset_badge_pin
@@ -79,7 +79,7 @@ async def _drop(ctx: RequestContext, call: Call[None]) -> Deleted:
     return Deleted()
 
 
-def _shared_device_routes(base: str, access: Access) -> tuple[Route, ...]:
+def _shared_device_routes(base: str, access: Who) -> tuple[Route, ...]:
     codes = f"{base}/enrolments"  # before the devices, whose ids stand in the same place
     return (
         Route("GET", codes, _enrolments, access, "Codes that still enrol a device", query=Paging,
@@ -157,8 +157,8 @@ async def _reset_pin(ctx: RequestContext, call: Call[None]) -> TemporaryPinData:
     return await reset_badge_pin(ctx, ctx.services.store.of(tenant_id), call.id("user"))
 
 
-def _badge_routes(base: str, access: Access) -> tuple[Route, ...]:
-    found = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
+def _badge_routes(base: str, access: Who) -> tuple[Route, ...]:
+    found = (NotFound, Forbidden) if access is not Access.ADMIN else (NotFound,)
     changed = (*found, Conflict)
     return (
         Route("GET", f"{base}/badges", _list_badges, access, "A user's badges and PIN", query=Paging, refusals=found),
@@ -201,9 +201,9 @@ async def _remove_device_app(ctx: RequestContext, call: Call[None]) -> DeviceApp
     return DeviceAppRemoved(await client_scope.write(ctx, call, lambda own: shared_devices.remove_app(own, ctx, app)))
 
 
-def _device_app_routes(base: str, access: Access) -> tuple[Route, ...]:
+def _device_app_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{app}}"
-    also = (NotFound, Conflict, Forbidden) if access is Access.CLIENT else (NotFound, Conflict)
+    also = (NotFound, Conflict, Forbidden) if access is not Access.ADMIN else (NotFound, Conflict)
     return (
         Route("GET", base, _list_device_apps, access, "A client's device apps", query=Paging, refusals=(NotFound,)),
         Route("POST", base, _create, access, "Make a device app", status=201, refusals=also),

@@ -32,7 +32,7 @@ from manifest_auth.clients.providers.changes import (
 )
 from manifest_auth.clients.providers.diagnosis import diagnose, verdict
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Access, Call, Items, Route, Wire, items_of
+from manifest_auth.http import Call, Items, Route, Who, Wire, items_of
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
@@ -121,7 +121,7 @@ async def _test(ctx: RequestContext, call: Call[None]) -> ExaminedData:
     return ExaminedData(verdict(findings), tuple(FindingData(found.level, found.text) for found in findings))
 
 
-def _routes(base: str, access: Access) -> tuple[Route, ...]:
+def _routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{provider}}"
     found, conflict = (NotFound,), (NotFound, Conflict)
     return (

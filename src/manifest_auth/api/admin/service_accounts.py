@@ -19,7 +19,7 @@ from manifest_auth.accounts.service_accounts.management import (
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Access, Call, Items, Route, Time, Wire
+from manifest_auth.http import Call, Items, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission, Role, mask_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
@@ -224,7 +224,7 @@ async def _revoke_secret(ctx: RequestContext, call: Call[None]) -> Deleted:
     return await _revoke(ctx, call, SecretKind.CLIENT_SECRET)
 
 
-def _routes(base: str, access: Access) -> tuple[Route, ...]:
+def _routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{account}}"
     found, conflict = (NotFound,), (NotFound, Conflict)
     return (

@@ -23,7 +23,7 @@ from manifest_auth.errors import (
     RateLimited,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Route, Time, Wire, items_of, or_none
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Route, Time, Who, Wire, items_of, or_none
 from manifest_auth.permissions import Permission, Role, mask_of, role_names
 from manifest_auth.providers.identities import IdentityData
 from manifest_auth.services import RequestContext
@@ -280,7 +280,7 @@ async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> Fa
     return await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, user_id, reason))
 
 
-def _routes(base: str, access: Access) -> tuple[Route, ...]:
+def _routes(base: str, access: Who) -> tuple[Route, ...]:
     """All can give access to the account, so only an Admin or a system admin changes them for an Admin's account."""
     return (
         Route("GET", f"{base}/identities", _list_identities, access, "A user's identities at providers",

@@ -28,7 +28,7 @@ from manifest_auth.errors import (
     UnsupportedMediaType,
     ValidationError,
 )
-from manifest_auth.http import NO_STORE, Access, Answer, Call, Head, Route, Time, Wire, stream
+from manifest_auth.http import NO_STORE, Answer, Call, Head, Route, Time, Wire, stream
 from manifest_auth.http.request import LEAST_RATE, RECEIVE_TIMEOUT_S
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, check_start, upload_folder
@@ -202,10 +202,10 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("POST", PATH, _upload, Access.CLIENT, "Upload a file as evidence; the body is the file itself",
-          permission=Permission.JOBS_EXECUTE, query=NameQuery, status=201, streams=True, takes=tuple(KINDS),
+    Route("POST", PATH, _upload, Permission.JOBS_EXECUTE, "Upload a file as evidence; the body is the file itself",
+          query=NameQuery, status=201, streams=True, takes=tuple(KINDS),
           limit=MAX_FILE, refusals=(PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded),
           operation="uploadFile"),
-    Route("GET", f"{PATH}/{{file}}", _download, Access.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
-          sends=tuple(KINDS), refusals=(NotFound, Overloaded), operation="downloadFile"),
+    Route("GET", f"{PATH}/{{file}}", _download, Permission.JOBS_READ, "Fetch a file", sends=tuple(KINDS),
+          refusals=(NotFound, Overloaded), operation="downloadFile"),
 )  # fmt: skip
