@@ -26,7 +26,7 @@ PHOTO, LOGO = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9"), Pic
 STATUS = {
     "integrators.md": {
         "Users": [*[200] * 8, 401],  # a link that was used up
-        "Another e-mail address": [409, 401, 401],  # no mail server
+        "Change an email address": [409, 401, 401],  # no mail server
         "System admins": [*[200] * 9, 400],  # no license
         "A mobile or desktop app": [401],
         "SAML": [400],
