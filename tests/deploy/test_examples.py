@@ -93,7 +93,7 @@ def test_the_values_that_are_looked_for_are_values_that_are_counted() -> None:
 
 def test_the_page_names_every_metric_and_every_value_of_its_labels() -> None:
     told = (ROOT / "docs" / "operations" / "watch.md").read_text("utf-8")
-    told = told[told.index("| metric | counts |") : told.index("### Dashboard and alerts")]
+    told = told[told.index("| Metric | Meaning |") : told.index("### Dashboard and alerts")]
     rows = re.findall(r"^\| (`manifest_.*?) \| (.*) \|$", told, re.MULTILINE)
     there = exposed()
     names = {name for named, _ in rows for name in re.findall(r"`(\w+)`", named)}
