@@ -102,7 +102,10 @@ class Refusal(Exception):
 
 class InvalidCredentials(Refusal):
     code, status, sentence = "INVALID_CREDENTIALS", 401, "Invalid email or password"
-    when = "Wrong password, unknown e-mail or client, locked, SSO-only or no password set: one answer for all of them."
+    when = (
+        "Incorrect password, unknown email address or client, locked account, SSO-only account, or no "
+        "password set. All of them get the same response."
+    )
     keeps_writes = True
 
 
@@ -124,24 +127,27 @@ class Unauthenticated(Refusal):
 
 class InvalidToken(Refusal):
     code, status, sentence = "INVALID_TOKEN", 401, "Invalid token"
-    when = "Malformed, forged, revoked, of another kind or made for other routes."
+    when = "Malformed, forged, revoked, of another kind, or issued for other routes."
 
 
 class TokenExpired(Refusal):
     code, status, sentence = "TOKEN_EXPIRED", 401, "Token has expired"
-    when = "Genuine, but expired: refresh, or sign in again."
+    when = "Valid but expired: refresh, or sign in again."
 
 
 class Forbidden(Refusal):
     code, status, sentence = "FORBIDDEN", 403, "Insufficient permissions"
-    when = "The caller's roles do not allow it, a cross-site cookie request, or an X-Client-ID that disagrees."
+    when = (
+        "The caller's roles don't allow the request, a cookie was sent from another site, or `X-Client-ID` "
+        "names a different client."
+    )
 
 
 class AccountDisabled(Refusal):
     code, status, sentence = "ACCOUNT_DISABLED", 403, "This account is disabled"
     when = (
-        "Only after a valid proof: the user is deactivated, here or at Microsoft, or the client is suspended. At the "
-        "start of a sign-in at a provider: the client is suspended."
+        "Only with valid credentials: the user is deactivated, here or at Microsoft, or the client is "
+        "suspended. When a sign-in at a provider starts: the client is suspended."
     )
     keeps_writes = True
 
@@ -154,9 +160,10 @@ class AccountDisabled(Refusal):
 class MfaRequired(Refusal):
     code, status, sentence = "MFA_REQUIRED", 401, "A second factor is required"
     when = (
-        "The first proof was right, and a second factor is due: missing, wrong or used before. `details` name the "
-        "members that can continue, `error.challenge` continues the sign-in for `error.expiresIn` seconds; where a "
-        "factor has to be enrolled first, `error.methods` lists those allowed."
+        "The first step was correct, and a second factor is required: it is missing, incorrect, or used "
+        "before. `details` names the members that can continue. `error.challenge` continues the sign-in for "
+        "`error.expiresIn` seconds. If the user must set up a factor first, `error.methods` lists the "
+        "allowed ones."
     )
     keeps_writes = True
 
@@ -180,36 +187,39 @@ class MfaRequired(Refusal):
 class ReauthenticationRequired(Refusal):
     code, status, sentence = "REAUTHENTICATION_REQUIRED", 403, "Prove again who you are"
     when = (
-        "The act needs a proof of who acts from the last ten minutes, with all that the account has; `details` name "
-        "what would do. Users call `POST /api/client/auth/reauthenticate`, system admins `POST "
-        "/api/admin/auth/reauthenticate`. The status is 403 where RFC 9470 has 401, since apps take 401 for an expired "
-        "token."
+        "The action requires re-authentication within the last 10 minutes, with every factor that the "
+        "account has. `details` names what you can use. Users call `POST /api/client/auth/reauthenticate`, "
+        "system admins `POST /api/admin/auth/reauthenticate`. The status is 403 instead of RFC 9470's 401, "
+        "because apps interpret 401 as an expired token."
     )
 
 
 class LicenseRequired(Refusal):
     code, status, sentence = "LICENSE_REQUIRED", 403, "A licence is required"
-    when = "On-premise mode, and no valid licence is installed."
+    when = "The server runs on premise, and no valid license is installed."
 
 
 class LicenseExpired(Refusal):
     code, status, sentence = "LICENSE_EXPIRED", 403, "The licence has expired"
-    when = "On-premise mode and the licence's grace time is over."
+    when = "The server runs on premise, and the license's grace period is over."
 
 
 class LicenseInvalid(Refusal):
     code, status, sentence = "LICENSE_INVALID", 400, "The licence key is not valid"
-    when = "The key in the request does not verify, is expired or revoked, or is bound to another installation."
+    when = "The license key in the request doesn't verify, is expired or revoked, or belongs to another installation."
 
 
 class ValidationError(Refusal):
     code, status, sentence = "VALIDATION_ERROR", 400, "The request is not valid"
-    when = "The request itself is wrong; `details` names every field that is, 20 at most."
+    when = "The request is invalid. `details` names every invalid field, up to 20."
 
 
 class NotFound(Refusal):
     code, status, sentence = "NOT_FOUND", 404, "Not found"
-    when = "No such address or object; an object of another client is answered exactly like one that never existed."
+    when = (
+        "The path or object doesn't exist. An object of another client gets the same response as one that "
+        "never existed."
+    )
 
 
 def existing(found: T | None) -> T:
@@ -221,7 +231,7 @@ def existing(found: T | None) -> T:
 
 class MethodNotAllowed(Refusal):
     code, status, sentence = "METHOD_NOT_ALLOWED", 405, "Method not allowed"
-    when = "The address exists, the method does not; `Allow` lists those that do."
+    when = "The path exists, but not with this method. `Allow` lists the methods that do."
 
     def __init__(self, allow: str) -> None:
         super().__init__()
@@ -231,20 +241,20 @@ class MethodNotAllowed(Refusal):
 class PayloadTooLarge(Refusal):
     code, status, sentence = "PAYLOAD_TOO_LARGE", 413, "Request body is too large"
     when = (
-        "The body is over the limit of the route (64 KiB for auth routes, 1 MiB elsewhere), or a file is over the "
-        "client's quota."
+        "The body exceeds the limit of the route (64 KiB for auth routes, 1 MiB elsewhere), or a file "
+        "exceeds the client's quota."
     )
 
 
 class UnsupportedMediaType(Refusal):
     code, status, sentence = "UNSUPPORTED_MEDIA_TYPE", 415, "Content-Type must be application/json"
-    when = "A body that is not `application/json` in UTF-8, or that is compressed."
+    when = "The body isn't `application/json` in UTF-8, or it is compressed."
 
 
 class Conflict(Refusal):
     code, status, sentence = "CONFLICT", 409, "The request conflicts with the current state"
     when = (
-        "The name is taken, another caller changed the object first, or the licence has no free seat for these roles."
+        "The name is taken, another caller changed the object first, or the license has no free seat for these roles."
     )
 
 
@@ -255,15 +265,15 @@ class NoSeat(Conflict):
 class RateLimited(Refusal):
     code, status, sentence = "RATE_LIMITED", 429, "Too many attempts, try again later"
     when = (
-        "Too many attempts for this account or address, or too many uploads at once; `Retry-After` says for how many "
-        "seconds."
+        "Too many attempts for this account or address, or too many uploads at the same time. `Retry-After` "
+        "is the number of seconds to wait."
     )
     keeps_writes = True
 
 
 class SsoFailed(Refusal):
     code, status, sentence = "SSO_FAILED", 401, "Sign-in through the identity provider failed"
-    when = "The provider's assertion or code was refused, or gives this user no account here; the log has the reason."
+    when = "The provider's assertion or code was rejected, or the user has no account here. The log has the reason."
     keeps_writes = True
 
     def __init__(self, message: Marked | None = None, *, reason: Reason, replay: Replay | None = None) -> None:
@@ -274,20 +284,20 @@ class SsoFailed(Refusal):
 
 class ProviderUnavailable(Refusal):
     code, status, sentence = "PROVIDER_UNAVAILABLE", 502, "The identity provider cannot be reached, try again later"
-    when = "The identity provider did not answer in time, or its answer is invalid."
+    when = "The identity provider didn't respond in time, or its response is invalid."
 
 
 class Overloaded(Refusal):
     code, status, sentence = "OVERLOADED", 503, "The server is busy, try again shortly"
     when = (
-        "The queue of the password hash, or of SAML responses, is full, or too many large bodies arrive at once, and "
-        "other requests go on; or the server ends. `Retry-After` is set."
+        "The queue for password hashes or SAML responses is full, too many large bodies arrive at the same "
+        "time, or the server is shutting down. Retry after the time in `Retry-After`."
     )
 
 
 class InternalError(Refusal):
     code, status, sentence = "INTERNAL_ERROR", 500, "Internal error"
-    when = "A bug; it is logged with the request id."
+    when = "A bug. The server logs it with the request ID."
 
 
 #: In the order above. A class of one of them shares its code.

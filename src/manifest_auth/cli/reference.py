@@ -32,52 +32,67 @@ from manifest_auth.sign_in.refusal_reasons import reasons_page
 _ERRORS = """\
 # Errors
 
-<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/errors.py` instead. -->
+<!-- Generated from the code by `./dev docs`; a test compares it with the code. Edit `src/manifest_auth/errors.py` instead. -->
 
-A failure of the REST API below `/api` has one shape, whatever the route and the status:
+This page lists every error code of the API. Errors of the REST API under `/api` have the same shape for all routes and
+statuses:
 
 ```json
 {"success": false, "error": {"message": "Invalid email or password", "code": "INVALID_CREDENTIALS", "requestId": "…"}}
 ```
 
-`code` is for programs and never changes its meaning; `message` is for people; `requestId` is also the header
-`X-Request-ID`, and is in the server's log. `VALIDATION_ERROR` and a few others carry `details`, a list of
-`{"field", "message"}`; `MFA_REQUIRED` carries `challenge` and `expiresIn`. 401 answers carry `WWW-Authenticate`, 405
-`Allow`, 429 and 503 `Retry-After` in seconds.
+- `code` is for programs, and its meaning never changes.
+- `message` is for people.
+- `requestId` is the request ID. It is also in the header `X-Request-ID` and in the server's log.
+- `details` is a list of `{"field", "message"}`, in `VALIDATION_ERROR` and a few others.
+- `challenge` and `expiresIn` are in `MFA_REQUIRED`.
 
-Elsewhere a failure looks different:
+Some statuses have a header: 401 has `WWW-Authenticate`, 405 has `Allow`, and 429 and 503 have `Retry-After` in seconds.
 
-- GraphQL answers `errors[]`. The `extensions` of each have `code` (`BAD_USER_INPUT` in place of `VALIDATION_ERROR`),
-  `requestId` and `details`. The status can be 200, with `data` beside the errors.
-- `/oauth2/*` answers as RFC 6749 says: `error`, `error_description` and `request_id`
+Errors look different in these places:
+
+- GraphQL returns `errors[]`. The `extensions` of each have `code` (`BAD_USER_INPUT` instead of `VALIDATION_ERROR`),
+  `requestId`, and `details`. The status can be 200, with `data` beside the errors.
+- `/oauth2/*` returns errors as in RFC 6749: `error`, `error_description`, and `request_id`
   ([all of them](machine-callers.md#errors)).
-- A page, and single sign-on in a browser, shows a page with the request ID.
+- Pages, and single sign-on in a browser, show a page with the request ID.
 
-| code | status | message | when |
+| Code | Status | Message | When |
 | --- | --- | --- | --- |
 """
 
 _SETTINGS = """\
 # Settings
 
-<!-- Made from the code by `./dev docs`; a test holds it to the code.
+<!-- Generated from the code by `./dev docs`; a test compares it with the code.
 Edit `src/manifest_auth/runtime/settings/values.py` instead. -->
 
-A setting is an environment variable, or a line of a TOML file whose path is in `MANIFEST_CONFIG`; there it has its
-short name, like `port = 8080`. The variable wins. A setting that is wrong or that does not exist stops the start with
-one line; variables that begin with `MANIFEST_AUTH_` are left alone
-([why](decisions/0016-settings-in-the-environment.md)). Durations are in seconds.
+This page lists every setting. To change a setting, use one of these:
 
-`manifest-auth --env-file FILE COMMAND` reads variables from a file, the server and every other command in the same way
-([why](decisions/0051-one-file-of-settings.md)). Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or
-`;`. The value is the rest of the line as it stands: nothing in it is run or expanded, and `$`, `&`, `;` and `#` are
-characters like others. Blanks at its ends are dropped; keep them with quotes, `'…'` or `"…"`, around the whole value. A
-backslash, or a quote as the first character, must stand inside quotes: `'…'`. A setting must not have one value in the
-file and another in the environment. Other variables may be in the file too, such as `SSL_CERT_FILE`; those that Python
-itself reads at its start (`PYTHON…`) have no effect there. `manifest-auth doctor` tells which settings of the server
-that runs differ from yours.
+- An environment variable.
+- A line of a TOML file, with the setting's short name, like `port = 8080`. Set `MANIFEST_CONFIG` to the file's path.
 
-| variable | short name | default | values | what it does |
+If both set it, the variable wins. If a setting is invalid or doesn't exist, the server doesn't start and prints one line.
+It ignores variables that begin with `MANIFEST_AUTH_` ([why](decisions/0016-settings-in-the-environment.md)).
+
+## A file of environment variables
+
+With `manifest-auth --env-file FILE COMMAND`, the server and all other commands read variables from a file in the same way
+([why](decisions/0051-one-file-of-settings.md)).
+
+- Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or `;`.
+- The value is the rest of the line. Nothing in it is run or expanded, and `$`, `&`, `;`, and `#` have no special meaning.
+- Blanks at the ends of a value are removed. To keep them, put quotes around the whole value: `'…'` or `"…"`.
+- If a value contains a backslash or begins with a quote, put it in single quotes: `'…'`.
+- A setting can't have one value in the file and another in the environment.
+- The file can contain other variables, such as `SSL_CERT_FILE`. Variables that Python itself reads when it starts
+  (`PYTHON…`) have no effect there.
+
+To see which settings of the running server differ from yours, run `manifest-auth doctor`.
+
+## All settings
+
+| Variable | Short name | Default | Values | Meaning |
 | --- | --- | --- | --- | --- |
 """
 
@@ -126,14 +141,16 @@ def _values(kind: Any, words: tuple[Any, ...]) -> str:
 _HEAD = """\
 # Pages
 
-<!-- Made from the code by `./dev docs`; a test holds it to it. -->
+<!-- Generated from the code by `./dev docs`; a test compares it with the code. -->
 
-What browsers show. Programs call the routes of `/openapi.json`. All pages answer at `MANIFEST_PUBLIC_URL` alone; a
-form is posted from the page that shows it. Those for users send everyone else to `/sign-in` and come back; one that
-asks for a permission is not there for users who do not have it. Those for system admins have a session of their own,
-and send everyone else to `/installation/sign-in`.
+This page lists every page that the server shows in browsers. Programs call the routes of `/openapi.json` instead. Pages
+work only at `MANIFEST_PUBLIC_URL`, and a form works only on the page that contains it.
 
-| route | for | what it does |
+- Pages for users redirect everyone else to `/sign-in` and back. If a page requires a permission that you don't have, you
+  get a 404 error.
+- Pages for system admins use a separate session, and redirect everyone else to `/installation/sign-in`.
+
+| Route | Who may open it | Purpose |
 | --- | --- | --- |
 """
 

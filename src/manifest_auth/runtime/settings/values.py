@@ -153,58 +153,58 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """All settings of one process. :func:`.loading.load` creates it."""
 
     public_url: Annotated[
-        str, _about("Address under which browsers and programs reach this server; subdomains of it name clients.")
+        str, _about("URL at which browsers and programs reach this server. Its subdomains identify clients.")
     ] = "http://127.0.0.1:8080"
     host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
     insecure_public_url: Annotated[
         Literal["refused", "allowed"],
         _about(
-            "`allowed`: the server starts although other machines reach the address to listen on and the public "
-            "address is plain http or loopback. Cookies of plain http are not `Secure`; a loopback public address "
-            "opens `/metrics` and GraphQL introspection to everyone who reaches the listener."
+            "`allowed`: the server starts even if other machines can reach the address to listen on and the "
+            "public address is plain http or loopback. Cookies of plain http aren't `Secure`. A loopback public "
+            "address opens `/metrics` and GraphQL introspection to everyone who can reach the listener."
         ),
     ] = "refused"
     port: Annotated[int, _about("Port to listen on.", ge=0, le=65535)] = 8080
     workers: Annotated[int, _about("Number of web processes.", ge=1, le=64)] = 1
-    data_dir: Annotated[str, _about("Folder of the SQLite store and the secret key.")] = "./data"
+    data_dir: Annotated[str, _about("Folder of the SQLite database and the secret key.")] = "./data"
     database_url: Annotated[
-        str, _about("`sqlite:///FILE` or `postgresql://…`. Empty: `manifest-auth.db` in the data folder.")
+        str, _about("`sqlite:///FILE` or `postgresql://…`. Default: `manifest-auth.db` in the data folder.")
     ] = ""
     database_direct_url: Annotated[
         str,
         _about(
-            "Address of the same PostgreSQL database without a pooler, for upgrades and for what nodes tell each "
-            "other. Empty: `MANIFEST_DATABASE_URL`."
+            "URL of the same PostgreSQL database without a pooler, for upgrades and for messages between nodes. "
+            "Default: `MANIFEST_DATABASE_URL`."
         ),
     ] = ""
     database_wake: Annotated[
         Literal["auto", "off"],
         _about(
-            "`auto`: nodes on PostgreSQL wake each other by `NOTIFY` after a change, unless a pooler stands between. "
-            "`off`: they only look, four times a second."
+            "`auto`: nodes on PostgreSQL wake each other with `NOTIFY` after a change, unless they use a pooler. "
+            "`off`: they only poll, four times a second."
         ),
     ] = "auto"
     database_upgrade: Annotated[
         Literal["start", "never"],
         _about(
-            "`start`: a process that finds an older schema upgrades it. `never`: it ends with exit status 3, and "
-            "`manifest-auth db upgrade` is run before."
+            "`start`: a process that finds an older schema upgrades it. `never`: it exits with status 3, and you "
+            "run `manifest-auth db upgrade` first."
         ),
     ] = "start"
     database_pool: Annotated[int, _about("PostgreSQL connections of each process.", ge=2, le=200)] = 8
     secret_key: Annotated[
         Secret | None,
         _about(
-            "Encrypts secrets at rest; 32 random bytes as 64 hexadecimal digits or base64. Older keys may "
-            "follow, after commas: the first key encrypts, all keys decrypt. "
-            "SQLite: created in the data folder when absent. PostgreSQL: required."
+            "Encrypts secrets at rest: 32 random bytes as 64 hexadecimal digits or base64. Older keys can "
+            "follow, separated by commas: the first key encrypts, and all keys decrypt. SQLite: created in the "
+            "data folder if missing. PostgreSQL: required."
         ),
     ] = None
     deployment: Annotated[
-        Literal["hosted", "on-premise"], _about("`on-premise` asks for a licence; `hosted` does not.")
+        Literal["hosted", "on-premise"], _about("`on-premise` requires a license; `hosted` doesn't.")
     ] = "hosted"
     license_public_key: Annotated[
-        str, _about("Ed25519 public key that on-premise licences are checked with, 32 bytes in base64.")
+        str, _about("Ed25519 public key that verifies on-premise licenses, 32 bytes in base64.")
     ] = ""
     access_token_ttl: Annotated[Seconds, _about("Lifetime of an access token, seconds.", ge=1, le=30 * DAY)] = 24 * HOUR
     service_token_ttl: Annotated[
@@ -214,15 +214,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         30 * DAY
     )
     session_idle_ttl: Annotated[
-        Seconds, _about("A session cookie expires after so many seconds without use.", ge=2, le=400 * DAY)
+        Seconds,
+        _about(
+            "Session timeout without use, seconds: an unused session cookie expires after this time.",
+            ge=2,
+            le=400 * DAY,
+        ),
     ] = 7 * DAY
     session_max_ttl: Annotated[
-        Seconds, _about("A session ends after so many seconds, even in use.", ge=2, le=400 * DAY)
+        Seconds,
+        _about("Maximum session timeout, seconds: a session ends after this time, even in use.", ge=2, le=400 * DAY),
     ] = 30 * DAY
     refresh_grace: Annotated[
-        Seconds, _about("For so many seconds a replaced refresh token is accepted again.", ge=0, le=300)
+        Seconds, _about("A replaced refresh token is still accepted for this time, seconds.", ge=0, le=300)
     ] = 10
-    admin_session_ttl: Annotated[Seconds, _about("A system admin's session ends after so many seconds.", ge=60)] = (
+    admin_session_ttl: Annotated[Seconds, _about("A system admin's session ends after this time, seconds.", ge=60)] = (
         12 * HOUR
     )
     admin_access_token_ttl: Annotated[
@@ -231,73 +237,78 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_addresses: Annotated[
         str,
         _about(
-            "Addresses or networks, comma separated, from which `/api/admin` can be reached; to all others it is "
-            "`NOT_FOUND`. Empty: everywhere. The setting of system admins can only narrow it."
+            "Addresses or networks, comma-separated, from which `/api/admin` can be reached. All others get "
+            "`NOT_FOUND`. Default: everywhere. The setting of system admins can only narrow it."
         ),
     ] = ""
     client_deletion_days: Annotated[
-        int, _about("A deleted client can be restored for so many days; then it is removed for good.", ge=0, le=3650)
+        int,
+        _about(
+            "Days for which a deleted client can be restored. After that, it is permanently removed.", ge=0, le=3650
+        ),
     ] = 30
     client_deletion_audit: Annotated[
-        Literal["delete", "keep"], _about("Whether the audit trail of a client is deleted with it, or kept.")
+        Literal["delete", "keep"], _about("Whether the audit trail of a client is deleted with the client, or kept.")
     ] = "delete"
     token_algorithm: Annotated[
         Literal["", "HS256", "ES256"],
         _about(
-            "Signs users' access tokens in a new store; with ES256 their public keys are at `/.well-known/jwks.json` "
-            "too. Empty: HS256. Later, only `keys rotate --algorithm` changes it."
+            "Signs users' access tokens in a new database. With ES256, their public keys are also at "
+            "`/.well-known/jwks.json`. Default: HS256. Later, only `keys rotate --algorithm` changes it."
         ),
     ] = ""
-    token_issuer: Annotated[str, _about("`iss` of access tokens. Empty: the public address.")] = ""
+    token_issuer: Annotated[str, _about("`iss` of access tokens. Default: the public address.")] = ""
     argon2_memory: Annotated[int, _about("Argon2id memory, KiB.", ge=8, le=4 * 1024 * 1024)] = 19456
     argon2_passes: Annotated[int, _about("Argon2id passes.", ge=1, le=100)] = 2
     argon2_lanes: Annotated[int, _about("Argon2id lanes.", ge=1, le=16)] = 1
     hash_workers: Annotated[
         int,
         _about(
-            "Password hashes computed at once in each web process. 0: the cores, shared among the processes.",
+            "Password hashes that each web process computes at the same time. 0: the cores, divided among the "
+            "processes.",
             ge=0,
             le=64,
         ),
     ] = 0
-    hash_queue: Annotated[
-        int, _about("Hashes that may wait; further sign-ins are answered `OVERLOADED`.", ge=1, le=10000)
-    ] = 64
+    hash_queue: Annotated[int, _about("Hashes that can wait. Further sign-ins get `OVERLOADED`.", ge=1, le=10000)] = 64
     trusted_proxies: Annotated[
-        str, _about("Addresses or networks, comma separated, whose `X-Forwarded-For` is trusted.")
+        str, _about("Addresses or networks, comma-separated, whose `X-Forwarded-For` is trusted.")
     ] = ""
     rate_limits: Annotated[
-        Literal["on", "off"], _about("`off` only for benchmarks, and only on a loopback address.")
+        Literal["on", "off"], _about("Use `off` only for benchmarks, and only on a loopback address.")
     ] = "on"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Lowest level that is logged.")] = "info"
     log_requests: Annotated[
         Literal["all", "changes", "none"],
-        _about("Which requests are logged: all, all but successful reads, or none (refusals are always)."),
+        _about(
+            "Which requests are logged: all, all except successful reads, or none. Rejected requests are always logged."
+        ),
     ] = "changes"
     audit_days: Annotated[
-        int, _about("Audit events are kept for so many days; the chain stays verifiable. 0: for ever.", ge=0, le=36500)
+        int, _about("Days for which audit events are kept. The chain stays verifiable. 0: forever.", ge=0, le=36500)
     ] = 0
     metrics_token: Annotated[Secret | None, _about("Bearer token that opens `/metrics`.")] = None
     metrics_listen: Annotated[str, _about("`HOST:PORT` of a separate listener for `/metrics`.")] = ""
     introspection: Annotated[
-        Literal["auto", "on", "off"], _about("GraphQL introspection; `auto` is on for a loopback public address.")
+        Literal["auto", "on", "off"],
+        _about("GraphQL introspection. `auto` turns it on if the public address is loopback."),
     ] = "auto"
     microsoft_cloud: Annotated[
         Literal["global", "us-gov", "us-dod", "china", "custom"],
-        _about("Microsoft cloud of providers that name none: hosts of login, Graph and Dataverse."),
+        _about("Microsoft cloud of providers that don't name one: hosts of login, Graph, and Dataverse."),
     ] = "global"
     microsoft_custom_cloud: Annotated[
         str,
         _about(
-            "Addresses of the cloud `custom`: `login=URL graph=URL dataverse=URL`, and `issuer=URL sts=URL` where the "
-            "issuers in tokens are not below login."
+            "URLs of the cloud `custom`: `login=URL graph=URL dataverse=URL`. Add `issuer=URL sts=URL` if the "
+            "issuers in tokens aren't below the login URL."
         ),
     ] = ""
     microsoft_app_id: Annotated[
         str,
         _about(
-            "Client id of one multi-tenant application of the operator's, which administrators of Microsoft "
-            "directories sign in to when a client proves its directory. Empty: each client's own application is used.",
+            "Client ID of one multi-tenant application of the operator, which administrators of Microsoft "
+            "directories sign in to when a client verifies its directory. Default: each client's own application.",
             pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
         ),
     ] = ""
@@ -306,63 +317,63 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     outgoing_private: Annotated[
         str,
         _about(
-            "Whether identity providers at private, link-local or loopback addresses may be called: `on`, `off`, or a "
-            "list of hosts and networks like `idp.corp.example, 10.1.0.0/16`; `auto`: on premise, and while the public "
-            "address is loopback."
+            "Whether the server can call identity providers at private, link-local, or loopback addresses: `on`, "
+            "`off`, or a list of hosts and networks such as `idp.corp.example, 10.1.0.0/16`. `auto`: on premise, "
+            "and while the public address is loopback."
         ),
     ] = "auto"
     provider_timeout: Annotated[
-        float, _about("All calls to identity providers of one sign-in get so many seconds together.", ge=0.5, le=30)
+        float, _about("Total time for all calls to identity providers of one sign-in, seconds.", ge=0.5, le=30)
     ] = 2.5
     smtp_url: Annotated[
         Secret | None,
         _about(
-            "Mail server: `smtp://USER:PASSWORD@HOST:587` (STARTTLS) or `smtps://…`. "
-            "Without it the caller who asked for a one-time link gets it in the answer."
+            "Mail server: `smtp://USER:PASSWORD@HOST:587` (STARTTLS) or `smtps://…`. Without it, the caller who "
+            "requests a one-time link gets it in the response."
         ),
     ] = None
-    mail_from: Annotated[str, _about("Sender of e-mails: an address, or `NAME <ADDRESS>`.")] = ""
+    mail_from: Annotated[str, _about("Sender of emails: an address, or `NAME <ADDRESS>`.")] = ""
     operator_email: Annotated[
-        str, _about("Address of the operator, for e-mails that only the operator can act on.")
+        str, _about("Email address of the operator, for emails that only the operator can act on.")
     ] = ""
     domain_proof: Annotated[
         Literal["dns", "vouch"],
         _about(
-            "How a client's claim on an e-mail domain is proved: by a DNS record or by an operator who vouches; "
-            "`vouch`: only by an operator, and no DNS query is ever sent."
+            "How a client verifies an email domain. `dns`: with a DNS record, or by approval of the operator. "
+            "`vouch`: only by approval, and the server never sends a DNS query."
         ),
     ] = "dns"
     dns_servers: Annotated[
         str,
         _about(
-            "Name servers for domain records, comma separated, `ADDRESS` or `ADDRESS:PORT`, asked over TCP; all of "
-            "them must agree. They should validate DNSSEC. Empty: the operating system's."
+            "Name servers for domain records, comma-separated, `ADDRESS` or `ADDRESS:PORT`, queried over TCP. "
+            "All of them must agree, and they should validate DNSSEC. Default: the operating system's."
         ),
     ] = ""
     passkey_rp_id: Annotated[
         str,
         _about(
             "Domain that passkeys belong to: the host of the public address, or a parent domain of it. The first "
-            "passkey fixes it. Empty: that host."
+            "passkey fixes it. Default: that host."
         ),
     ] = ""
     passkey_origins: Annotated[
         str,
         _about(
-            "Origins at which passkeys also work, beside the public one, comma separated: `https://…` below the "
-            "passkeys' domain, or `android:apk-key-hash:…`."
+            "Other origins where passkeys work, comma-separated: `https://…` below the passkeys' domain, or "
+            "`android:apk-key-hash:…`."
         ),
     ] = ""
     files: Annotated[
         str,
         _about(
-            "Where uploaded files are stored: a folder that all nodes see, or `s3://BUCKET/PREFIX` of an S3-compatible "
-            "service. Empty: `files` in the data folder."
+            "Where uploaded files are stored: a folder that all nodes see, or `s3://BUCKET/PREFIX` of an "
+            "S3-compatible service. Default: `files` in the data folder."
         ),
     ] = ""
-    files_endpoint: Annotated[str, _about("Address of an S3-compatible service; empty: Amazon's.")] = ""
+    files_endpoint: Annotated[str, _about("URL of an S3-compatible service. Default: Amazon's.")] = ""
     files_region: Annotated[str, _about("Region of the bucket.")] = ""
-    files_access_key: Annotated[str, _about("Access key of the bucket; empty: from boto3's own sources.")] = ""
+    files_access_key: Annotated[str, _about("Access key of the bucket. Default: from boto3's own sources.")] = ""
     files_secret_key: Annotated[Secret | None, _about("Secret of the access key.")] = None
     file_limit: Annotated[int, _about("Maximum size of an uploaded file, bytes.", ge=1024, le=MAX_FILE)] = (
         20 * 1024 * 1024
@@ -373,15 +384,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     shutdown_drain: Annotated[
         Seconds,
         _about(
-            "On SIGTERM, `/readyz` is 503 for so many seconds and everything else is served, so that a balancer sends "
-            "no more; then `MANIFEST_SHUTDOWN_GRACE` begins.",
+            "On SIGTERM, `/readyz` returns 503 for this time, seconds, and everything else still works, so that "
+            "a load balancer sends no more requests. Then `MANIFEST_SHUTDOWN_GRACE` begins.",
             ge=0,
             le=600,
         ),
     ] = 0
     shutdown_grace: Annotated[
         Seconds,
-        _about("On SIGTERM, requests under way get so many seconds to end; those left are answered 503.", ge=1, le=600),
+        _about(
+            "On SIGTERM, requests in progress get this time to finish, seconds. The remaining ones fail with 503.",
+            ge=1,
+            le=600,
+        ),
     ] = 20
 
     @property
