@@ -72,8 +72,8 @@ This page lists every setting. To change a setting, use one of these:
 - An environment variable.
 - A line of a TOML file, with the setting's short name, like `port = 8080`. Set `MANIFEST_CONFIG` to the file's path.
 
-If both set it, the variable wins. If a setting is invalid or doesn't exist, the server doesn't start and prints one line.
-It ignores variables that begin with `MANIFEST_AUTH_` ([why](decisions/0016-settings-in-the-environment.md)).
+If both set it, the variable wins. If a setting is invalid or doesn't exist, the server doesn't start and prints one
+line. It ignores variables that begin with `MANIFEST_AUTH_` ([why](decisions/0016-settings-in-the-environment.md)).
 
 ## A file of environment variables
 
@@ -81,7 +81,8 @@ With `manifest-auth --env-file FILE COMMAND`, the server and all other commands 
 ([why](decisions/0051-one-file-of-settings.md)).
 
 - Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or `;`.
-- The value is the rest of the line. Nothing in it is run or expanded, and `$`, `&`, `;`, and `#` have no special meaning.
+- The value is the rest of the line. Nothing in it is run or expanded, and `$`, `&`, `;`, and `#` have no special
+  meaning.
 - Blanks at the ends of a value are removed. To keep them, put quotes around the whole value: `'…'` or `"…"`.
 - If a value contains a backslash or begins with a quote, put it in single quotes: `'…'`.
 - A setting can't have one value in the file and another in the environment.
@@ -146,8 +147,8 @@ _HEAD = """\
 This page lists every page that the server shows in browsers. Programs call the routes of `/openapi.json` instead. Pages
 work only at `MANIFEST_PUBLIC_URL`, and a form works only on the page that contains it.
 
-- Pages for users redirect everyone else to `/sign-in` and back. If a page requires a permission that you don't have, you
-  get a 404 error.
+- Pages for users redirect everyone else to `/sign-in` and back. If a page requires a permission that you don't have,
+  you get a 404 error.
 - Pages for system admins use a separate session, and redirect everyone else to `/installation/sign-in`.
 
 | Route | Who may open it | Purpose |
