@@ -32,7 +32,8 @@ from manifest_auth.sign_in.refusal_reasons import reasons_page
 _ERRORS = """\
 # Errors
 
-<!-- Generated from the code by `./dev docs`; a test compares it with the code. Edit `src/manifest_auth/errors.py` instead. -->
+<!-- Generated from the code by `./dev docs`; a test compares it with the code.
+Edit `src/manifest_auth/errors.py` instead. -->
 
 This page lists every error code of the API. Errors of the REST API under `/api` have the same shape for all routes and
 statuses:
@@ -77,8 +78,8 @@ line. It ignores variables that begin with `MANIFEST_AUTH_` ([why](decisions/001
 
 ## A file of environment variables
 
-With `manifest-auth --env-file FILE COMMAND`, the server and all other commands read variables from a file in the same way
-([why](decisions/0051-one-file-of-settings.md)).
+With `manifest-auth --env-file FILE COMMAND`, the server and all other commands read variables from a file in the same
+way ([why](decisions/0051-one-file-of-settings.md)).
 
 - Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or `;`.
 - The value is the rest of the line. Nothing in it is run or expanded, and `$`, `&`, `;`, and `#` have no special
