@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from os import environ
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests.support import prepared_once
 from tests.support.application import App, running
@@ -17,6 +19,9 @@ from tests.support.stores import fresh_store
 
 pytest_plugins = ["tests.support.matrix", "tests.support.run_order"]
 prepared_once.prepare()
+# An example may take as long as it takes, and so may the making of one.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

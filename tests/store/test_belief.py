@@ -116,7 +116,7 @@ class Installation:
         self.reading = None
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100, database=None)
 @given(st.randoms(use_true_random=False))
 def test_nothing_is_remembered_for_longer_in_any_order(random: Random) -> None:
     for _ in range(WALKS):

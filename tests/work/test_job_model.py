@@ -259,7 +259,5 @@ def test_the_store_goes_as_the_model(sync_store: SyncStore, examples: int) -> No
     Here.sync_store = sync_store
     run_state_machine_as_test(
         Here,
-        settings=settings(
-            max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=examples, stateful_step_count=40, suppress_health_check=list(HealthCheck)),
     )

@@ -270,7 +270,7 @@ def test_the_store_goes_as_the_model(sync_store: SyncStore, examples: int) -> No
     every = list(HealthCheck)
     run(
         Here,
-        settings=settings(max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=every),
+        settings=settings(max_examples=examples, stateful_step_count=40, suppress_health_check=every),
     )
 
 

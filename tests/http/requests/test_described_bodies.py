@@ -56,7 +56,7 @@ async def test_what_the_description_allows_is_not_refused_for_what_it_could_say(
         token = await app.admin_token(fresh=True)
     address = filled(route.path, user=app.ids["viewer@acme.example"], **HERE)
 
-    @settings(max_examples=examples, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+    @settings(max_examples=examples, database=None, derandomize=True, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(body=fitting(schema, COMPONENTS))
     def throw(body: Any) -> None:

@@ -74,7 +74,7 @@ fields = st.dictionaries(st.sampled_from(["SAMLResponse", "RelayState"]) | texts
 async def test_no_form_is_a_bug(app: App) -> None:
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, database=None, suppress_health_check=list(HealthCheck))
     @given(body=fields.map(lambda given: urlencode(given, errors="surrogatepass").encode()) | st.binary(max_size=80))
     def throw(body: bytes) -> None:
         check(asyncio.run_coroutine_threadsafe(post(app, body), loop).result(30))

@@ -64,7 +64,7 @@ async def test_no_body_is_a_bug(unlimited: App, route: Route, examples: int) -> 
     elif route.who == "admin":
         token = await unlimited.admin_token()
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck))
     @given(body=bodies(route), known=st.booleans())
     def throw(body: bytes, known: bool) -> None:
         sending = unlimited.send(route.method, address(route.path, known), content=body, token=token)

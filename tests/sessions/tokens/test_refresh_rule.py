@@ -98,7 +98,7 @@ class StrictStory(Story):
 @matrix("machine", [Story, StrictStory])
 @matrix("examples", [pytest.param(100, id="few"), pytest.param(300, id="many", marks=pytest.mark.endurance)])
 def test_every_history_follows_the_rule(machine: type[RuleBasedStateMachine], examples: int) -> None:
-    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=25))
 
 
 @given(
