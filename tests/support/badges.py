@@ -13,20 +13,6 @@ from tests.support.people import Member, member
 AUTH, OWN_PIN = "/api/client/auth/badge", "/api/client/auth/badge-pin"
 DEVICES, ENROL = "/api/client/devices", "/api/client/auth/devices/enrol"
 PIN, WRONG = "482915", "748203"
-#: Routes of those who manage users, and rules, with a body for each.
-BADGE_ROUTES: dict[tuple[str, str], Any] = {
-    ("GET", "/api/client/users/{user}/badges"): None,
-    ("POST", "/api/client/users/{user}/badges"): {"kind": "standard"},
-    ("DELETE", "/api/client/users/{user}/badges/{badge}"): None,
-    ("POST", "/api/client/users/{user}/badge-pin"): None,
-}
-DEVICE_ROUTES: dict[tuple[str, str], Any] = {
-    ("GET", DEVICES): None,
-    ("DELETE", f"{DEVICES}/{{device}}"): None,
-    ("GET", f"{DEVICES}/enrolments"): None,
-    ("POST", f"{DEVICES}/enrolments"): {"name": "Kiosk"},
-    ("DELETE", f"{DEVICES}/enrolments/{{enrolment}}"): None,
-}
 
 
 @dataclass

@@ -15,30 +15,6 @@ TOKEN, REVOKE = "/oauth2/token", "/oauth2/revoke"
 BY_CODE, BY_SCAN = "/oauth2/device_authorization", "/oauth2/pairing"
 OWN = "/api/client/auth/devices"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
-_APPS = "/api/client/device-apps"
-#: The routes of a client's device apps, each with a body.
-APP_ROUTES: dict[tuple[str, str], Any] = {
-    ("GET", _APPS): None,
-    ("POST", _APPS): {"name": "Inspection"},
-    ("PATCH", f"{_APPS}/{{app}}"): {"name": "Inspection 2"},
-    ("DELETE", f"{_APPS}/{{app}}"): None,
-}
-#: With which users let devices in.
-PAIRING_ROUTES = {
-    *(("POST", f"{OWN}/{act}") for act in ("lookup", "approve", "deny", "pairings")),
-    ("GET", f"{OWN}/pairings/{{id}}"),
-    *(("POST", f"{OWN}/pairings/{{id}}/{act}") for act in ("renew", "approve", "deny")),
-}
-#: Addresses that name a device app or a pairing, each with a body.
-THINGS_OF_DEVICES: dict[tuple[str, str], Any] = {
-    ("PATCH", f"{_APPS}/{{app}}"): {"name": "Stolen"},
-    ("DELETE", f"{_APPS}/{{app}}"): None,
-    **{
-        route: {"match": "47"} if route[1].endswith("approve") else None
-        for route in sorted(PAIRING_ROUTES)
-        if "{" in route[1]
-    },
-}
 HERE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 

@@ -13,19 +13,6 @@ from tests.support.envelope import check_success
 OWN = "/api/client/service-accounts"
 #: The shape of every secret of this server, for scanners.
 SCANNER = r"mfst_(key|sec)_[0-9A-Za-z]{49}"
-_ONE, _DAYS = f"{OWN}/{{account}}", {"expiresInDays": 7}
-#: The routes of a client's service accounts, each with a body.
-MACHINE_ROUTES: dict[tuple[str, str], Any] = {
-    ("POST", OWN): {"name": "nightly", "roles": ["Viewer"]},
-    ("GET", OWN): None,
-    ("GET", _ONE): None,
-    ("PATCH", _ONE): {"description": "Else"},
-    ("DELETE", _ONE): None,
-    **{("POST", f"{_ONE}/{act}"): None for act in ("disable", "enable")},
-    **{("POST", f"{_ONE}/{kind}"): _DAYS for kind in ("keys", "secrets")},
-    **{("POST", f"{_ONE}/{kind}/{{secret}}/rotate"): {} for kind in ("keys", "secrets")},
-    **{("DELETE", f"{_ONE}/{kind}/{{secret}}"): None for kind in ("keys", "secrets")},
-}
 _numbers = itertools.count(1)
 
 

@@ -33,7 +33,7 @@ def fitting(schema: Schema, components: Schema) -> st.SearchStrategy[Any]:
         return _texts(schema)
     if kind == "integer":
         numbers = st.integers(schema.get("minimum", -(2**31)), schema.get("maximum", 2**31))
-        return numbers.filter(lambda number: _fits(schema, number))
+        return numbers.filter(lambda number: fits(schema, number))
     return st.booleans() if kind == "boolean" else st.none()
 
 
@@ -44,7 +44,7 @@ def _objects(schema: Schema, components: Schema) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(
         {name: one for name, one in members.items() if name in needed},
         optional={name: one for name, one in members.items() if name not in needed | readable},
-    ).filter(lambda made: _fits(schema, made))
+    ).filter(lambda made: fits(schema, made))
 
 
 def _texts(schema: Schema) -> st.SearchStrategy[str]:
@@ -57,7 +57,7 @@ def _texts(schema: Schema) -> st.SearchStrategy[str]:
     return st.from_regex(whole).filter(lambda text: least <= len(text) <= longest)
 
 
-def _fits(schema: Schema, value: Any) -> bool:
+def fits(schema: Schema, value: Any) -> bool:
     """Whether a value meets what the description says of objects and numbers beside their members and bounds."""
     if "not" in schema and _fits_all(schema["not"], value):
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 from tests.support.accounts import settle
@@ -12,24 +13,28 @@ from tests.support.domain_claims import claimed
 from tests.support.graphql_operations import Things
 from tests.support.machines import machine
 from tests.support.people import Member
+from tests.support.routes import Route
 from tests.support.rows import add_row, delete_rows, link, rows
 from tests.support.single_sign_on import add_provider
 from tests.support.team import Team
 
 _numbers = itertools.count(1)
 _SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
-#: What `{id}` names, by a part of the address; a session elsewhere.
+#: What `{id}` names, by what stands before it in the address.
 _KINDS = {
-    "auth/identities": "identity",
-    "auth/passkeys": "passkey",
-    "second-factors/trusted": "trusted",
-    "devices/pairings": "pairing",
+    "identities": "identity",
+    "passkeys": "passkey",
+    "trusted": "trusted",
+    "pairings": "pairing",
+    "sessions": "session",
 }
 
 
-def kind_of_id(pattern: str) -> str:
-    """Which thing ``{id}`` names in the address."""
-    return next((kind for part, kind in _KINDS.items() if part in pattern), "session")
+def named_by(route: Route, things: dict[str, Any]) -> dict[str, Any]:
+    """The things by member of this route's address, whose `{id}` and `{secret}` each name one of several kinds."""
+    of_id = re.search(r"([a-z]+)/{id}", route.path)
+    secret = things["client_secret" if "/secrets/" in route.path else "secret"]
+    return {**things, "secret": secret, **({"id": things[_KINDS[of_id[1]]]} if of_id else {})}
 
 
 async def addressed_things(team: Team, have: Things) -> dict[str, Any]:

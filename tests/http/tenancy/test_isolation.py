@@ -3,108 +3,79 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
-from tests.http.tenancy.addressed_things import addressed_things, kind_of_id
+from tests.http.tenancy.addressed_things import addressed_things, named_by
 from tests.support import jobs as j
 from tests.support.application import App, Reply
-from tests.support.badges import BADGE_ROUTES, DEVICE_ROUTES
+from tests.support.bodies import send
 from tests.support.envelope import check_refusal
-from tests.support.graphql_operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
-from tests.support.headsets import THINGS_OF_DEVICES
-from tests.support.machines import MACHINE_ROUTES
+from tests.support.graphql_operations import ARGUMENTS, SCHEMA, Things, document, everything, operations, things
 from tests.support.matrix import matrix
-from tests.support.routes import ROUTES, filled
+from tests.support.routes import ROUTES, Route, filled
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
 
 NEVER = 2**31 - 1
-#: Every argument and member of an input that names a thing, and which thing.
-PLACES = {
-    "user.id": "user",
-    "template.id": "template",
-    "templateVersion.id": "version",
-    "job.id": "job",
-    "renewInvitation.userId": "user",
-    "updateUser.id": "user",
-    "setUserRoles.userId": "user",
-    "deactivateUser.id": "user",
-    "restoreUser.id": "user",
-    "endUserSessions.userId": "user",
-    "resetUserPassword.userId": "user",
-    "resetUserFactors.userId": "user",
-    "updateTemplate.id": "template",
-    "addTemplateVersion.templateId": "template",
-    "updateTemplateVersion.id": "version",
-    "submitTemplateVersion.id": "version",
-    "approveTemplateVersion.id": "version",
-    "rejectTemplateVersion.id": "version",
-    "publishTemplateVersion.id": "version",
-    "archiveTemplate.id": "template",
-    "restoreTemplate.id": "template",
-    "addJob.input.templateId": "template",
-    "addJob.input.assignedUserIds": "user",
-    "updateJob.id": "job",
-    "assignUserToJob.jobId": "job",
-    "assignUserToJob.userId": "user",
-    "unassignUserFromJob.jobId": "job",
-    "unassignUserFromJob.userId": "user",
-    "startJob.id": "job",
-    "recordData.jobId": "job",
-    "recordData.input.fileId": "file",
-    "completeStep.jobId": "job",
-    "completeJob.id": "job",
-    "cancelJob.id": "job",
+#: Another system's numbers.
+_OF_OTHERS = ("assetId",)
+#: Routes whose address names a thing of a client: of their own client for users, of any for system admins.
+ADDRESSES = [route for route in ROUTES if route.who == "client" and "{" in route.path]
+ADMIN_ADDRESSES = [
+    route
+    for route in ROUTES
+    if route.who == "admin" and re.search(r"{client}.*{", route.path)
+    if not route.path.endswith("/vouch")  # claims a name for the client too, also one that others have
+]
+
+
+def _leaves(where: str, kind: Any) -> Iterator[tuple[str, str]]:
+    """Members of an argument with the names of their types, inputs followed."""
+    named = get_named_type(kind)
+    if isinstance(named, GraphQLInputObjectType):
+        for name, member in named.fields.items():
+            yield from _leaves(f"{where}.{name}", member.type)
+    else:
+        yield where, named.name
+
+
+_NAMES_A_THING = re.compile("^id$|Ids?$")
+#: Things by the type that an operation answers, or the name of an argument without its `Id`.
+_KINDS = {
+    "User": "user",
+    "Template": "template",
+    "TemplateVersion": "version",
+    "Job": "job",
+    "user": "user",
+    "assignedUser": "user",
+    "template": "template",
+    "job": "job",
+    "file": "file",
 }
+
+
+def _things() -> dict[str, str]:
+    """Every argument, and every member of an input, that names a thing, and which thing."""
+    found = {}
+    for name, (_, field) in operations().items():
+        answered = get_named_type(field.type).name
+        for argument, one in field.args.items():
+            for leaf, kind in _leaves(f"{name}.{argument}", one.type):
+                last = leaf.rpartition(".")[2]
+                if kind in ("Int", "ID") and _NAMES_A_THING.search(last) and last not in _OF_OTHERS:
+                    found[leaf] = _KINDS[answered if last == "id" else re.sub("Ids?$", "", last)]
+    return found
+
+
+_NAMED = _things()
+PLACES = {place: thing for place, thing in _NAMED.items() if ".filter." not in place}
 #: Conditions find nothing instead.
-FILTERS = {
-    f"{name}.filter.{member}": thing
-    for names, member, thing in (
-        (("jobs", "jobsPage"), "templateId", "template"),
-        (("jobs", "jobsPage"), "assignedUserId", "operator"),
-        (("auditEvents", "auditEventsPage"), "userId", "operator"),
-    )
-    for name in names
-}
-#: Numbers that name nothing by themselves; `assetId` is another system's.
-MERE_NUMBERS = {"first", "after", "revision", "stepNumber", "assetId"}
-#: Addresses of REST that name a thing: with which member of the address, and the body.
-ADDRESSES: dict[tuple[str, str], Any] = {
-    ("GET", f"{FILES}/{{file}}"): None,
-    ("GET", "/api/client/users/{user}/identities"): None,
-    ("DELETE", "/api/client/users/{user}/identities/{identity}"): None,
-    ("POST", "/api/client/users/{user}/identities/{identity}/confirm"): None,
-    ("POST", "/api/client/users/{user}/invitation"): None,
-    ("POST", "/api/client/users/{user}/factors/reset"): {"reason": "Stolen"},
-    ("GET", "/api/client/users/{user}/sessions"): None,
-    ("DELETE", "/api/client/users/{user}/sessions"): None,
-    ("DELETE", "/api/client/users/{user}/sessions/{session}"): None,
-    **{route: body for route, body in (BADGE_ROUTES | DEVICE_ROUTES).items() if "{" in route[1]},
-    **{route: body for route, body in MACHINE_ROUTES.items() if "{" in route[1]},
-    ("GET", "/api/client/providers/{provider}"): None,
-    ("PATCH", "/api/client/providers/{provider}"): {"displayName": "Stolen"},
-    ("POST", "/api/client/providers/{provider}/switch-off"): None,
-    ("POST", "/api/client/providers/{provider}/switch-on"): None,
-    ("POST", "/api/client/providers/{provider}/rotate-key"): None,
-    ("POST", "/api/client/providers/{provider}/test"): None,
-    ("DELETE", "/api/client/providers/{provider}"): None,
-    ("GET", "/api/client/directories/{directory}"): None,
-    ("DELETE", "/api/client/directories/{directory}"): None,
-    ("POST", "/api/client/directories/{directory}/prove"): {"returnTo": ""},
-    ("GET", "/api/client/domains/{domain}"): None,
-    ("DELETE", "/api/client/domains/{domain}"): None,
-    ("POST", "/api/client/domains/{domain}/check"): None,
-    ("DELETE", "/api/client/auth/sessions/{id}"): None,
-    ("DELETE", "/api/client/auth/identities/{id}"): None,
-    ("DELETE", "/api/client/auth/second-factors/trusted/{id}"): None,
-    ("PATCH", "/api/client/auth/passkeys/{id}"): {"name": "Stolen"},
-    ("DELETE", "/api/client/auth/passkeys/{id}"): None,
-    **THINGS_OF_DEVICES,
-}
+FILTERS = {place: "operator" if thing == "user" else thing for place, thing in _NAMED.items() if place not in PLACES}
 pytestmark = pytest.mark.still
 
 
@@ -128,37 +99,22 @@ async def foreign(theirs: Team) -> Things:
     return await things(theirs)
 
 
-def _leaves(where: str, kind: Any) -> Iterator[tuple[str, str]]:
-    """Members of an argument with the names of their types, inputs followed."""
-    named = get_named_type(kind)
-    if isinstance(named, GraphQLInputObjectType):
-        for name, member in named.fields.items():
-            yield from _leaves(f"{where}.{name}", member.type)
-    else:
-        yield where, named.name
+@pytest.fixture(scope="module")
+async def addressed(theirs: Team, foreign: Things) -> dict[str, Any]:
+    return await addressed_things(theirs, foreign)
 
 
-def _numbers() -> set[str]:
-    """Every argument, at the root and below, through which a number or an id can be given."""
-    found = set()
-    for name, (_, field) in operations().items():
-        for argument, one in field.args.items():
-            found |= {leaf for leaf, kind in _leaves(f"{name}.{argument}", one.type) if kind in ("Int", "ID")}
+def test_below_the_root_no_argument_names_a_thing() -> None:
     roots = (SCHEMA.query_type, SCHEMA.mutation_type)
-    for kind in SCHEMA.type_map.values():
-        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and kind not in roots:
-            for name, field in kind.fields.items():
-                found |= {f"{kind.name}.{name}.{argument}" for argument in field.args}
-    return found
-
-
-def test_every_place_that_names_a_thing_has_its_case() -> None:
-    assert {place for place in _numbers() if place.rpartition(".")[2] not in MERE_NUMBERS} == set(PLACES) | set(FILTERS)
-
-
-def test_every_address_that_names_a_thing_has_its_case() -> None:
-    found = {(route.method, route.path) for route in ROUTES if route.who == "client" and "{" in route.path}
-    assert found == set(ADDRESSES)
+    found = {
+        f"{kind.name}.{name}.{argument}"
+        for kind in SCHEMA.type_map.values()
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and kind not in roots
+        for name, field in kind.fields.items()
+        for argument in field.args
+    }
+    assert [place for place in found if _NAMES_A_THING.search(place.rpartition(".")[2])] == []
+    assert found
 
 
 def with_id(place: str, own: Things, number: int) -> tuple[str, dict[str, Any]]:
@@ -257,39 +213,53 @@ async def test_no_one_finds_another_clients_text(ours: Team, theirs: Team, own: 
         assert not sides[0] & sides[1]
 
 
-@matrix("address", ADDRESSES, ids=" ".join)
-async def test_anothers_address_is_like_one_that_never_was(
-    ours: Team, theirs: Team, own: Things, foreign: Things, address: tuple[str, str]
-) -> None:
-    method, pattern = address
-    there = await addressed_things(theirs, foreign)
-    there["id"] = there[kind_of_id(pattern)]
-    if "/secrets/" in pattern:
-        there["secret"] = there["client_secret"]
-    never = {
-        "file": NEVER,
-        "user": NEVER,
-        "identity": NEVER,
-        "provider": "never",
-        "id": NEVER if kind_of_id(pattern) == "identity" else "A" * 22,
+def never(route: Route) -> dict[str, Any]:
+    """By member of an address: what names nothing."""
+    return {
+        **dict.fromkeys(("file", "user", "identity", "account"), NEVER),
+        **dict.fromkeys(("badge", "device", "enrolment", "secret"), "A" * 16),
+        "id": NEVER if "/identities/" in route.path else "A" * 22,
         "session": "A" * 22,
-        "account": NEVER,
-        "secret": "A" * 16,
+        "provider": "never",
         "app": "app_" + "a" * 16,
         "domain": "never.example",
         "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
-        **dict.fromkeys(("badge", "device", "enrolment"), "A" * 16),
     }
-    able = ("Admin",) if pattern.endswith("/confirm") else ("Admin", "User Admin")
+
+
+@matrix("route", ADDRESSES)
+async def test_anothers_address_is_like_one_that_never_was(
+    ours: Team, theirs: Team, own: Things, addressed: dict[str, Any], route: Route
+) -> None:
+    there = named_by(route, addressed)
+    able = ("Admin",) if route.path.endswith("/confirm") else ("Admin", "User Admin")
     tokens = [(await ours.member(role)).token for role in able]
     before = await everything(ours.app)
     for token in tokens:
-        for named in (there, never, {**there, "user": own.user}):
-            if named.get("user") == own.user and "{" not in pattern.partition("{user}")[2]:
+        for named in (there, never(route), {**there, "user": own.user}):
+            if named.get("user") == own.user and "{" not in route.path.partition("{user}")[2]:
                 continue  # one's own user
-            reply = await ours.app.send(method, filled(pattern, **named), ADDRESSES[address], token=token)
+            reply = await send(ours.app, route, filled(route.path, **named), token)
             assert check_refusal(reply, 404, "NOT_FOUND")["message"] == "Not found"
     assert await everything(ours.app) == before
-    if method == "GET":  # and for them it is there
+    if route.method == "GET":  # and for them it is there
         admin = await theirs.member("Admin")
-        assert (await ours.app.send(method, filled(pattern, **there), token=admin.token)).status == 200
+        assert (await send(ours.app, route, filled(route.path, **there), admin.token)).status == 200
+
+
+@matrix("route", ADMIN_ADDRESSES)
+async def test_another_clients_thing_is_not_in_the_client_that_a_system_admin_names(
+    ours: Team, theirs: Team, own: Things, addressed: dict[str, Any], route: Route
+) -> None:
+    there = named_by(route, addressed)
+    token = await ours.app.admin_token(fresh=True)
+    before = await everything(ours.app)
+    for named in (there, never(route), {**there, "user": own.user}):
+        if named.get("user") == own.user and "{" not in route.path.partition("{user}")[2]:
+            continue  # a user of the client
+        reply = await send(ours.app, route, filled(route.path, **{**named, "client": ours.client}), token)
+        check_refusal(reply, 404, "NOT_FOUND")
+    assert await everything(ours.app) == before
+    if route.method == "GET":
+        address = filled(route.path, **{**there, "client": theirs.client})
+        assert (await send(ours.app, route, address, token)).status == 200

@@ -7,21 +7,21 @@ import re
 import pytest
 
 from tests.http.work.test_permission_matrix import (
-    ANYONE,
     FOR_ADMINS,
     HOLDERS,
     NEEDED_BY,
+    OF_CLIENTS,
     ROLES,
-    ROUTES_FOR_ALL,
-    ROUTES_NEED,
     codes,
     knock,
+    needed,
 )
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, Things, document, things
 from tests.support.machines import Machine, ask, machine
 from tests.support.matrix import matrix, some_of
+from tests.support.routes import Route
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
@@ -32,16 +32,16 @@ MACHINE_ROLES = ROLES[1:]
 CLOSED_TO_MACHINES = re.compile(
     r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks|device-apps|devices)"
 )
-OPEN_TO_MACHINES = {("GET", "/api/client/auth/me")}
+OPEN_TO_MACHINES = {"GET /api/client/auth/me"}
 #: The same of operations, and of routes beyond those. No e-mail server is set up here, so an invitation's link would be
 #: the machine's.
 NO_MACHINE_DOES = {"resetUserPassword", "resetUserFactors", "inviteUser", "renewInvitation"}
 NO_MACHINE_CALLS = {
-    ("POST", "/api/client/users/{user}/factors/reset"),
-    ("POST", "/api/client/users/{user}/badges"),
-    ("POST", "/api/client/users/{user}/badge-pin"),
-    ("POST", "/api/client/users/{user}/invitation"),
-    ("PATCH", "/api/client/settings"),
+    "POST /api/client/users/{user}/factors/reset",
+    "POST /api/client/users/{user}/badges",
+    "POST /api/client/users/{user}/badge-pin",
+    "POST /api/client/users/{user}/invitation",
+    "PATCH /api/client/settings",
 }
 
 
@@ -76,14 +76,13 @@ async def test_a_cell_by_key(team: Team, own: Things, machines: dict[str, Machin
 
 @rule("MACHINE-RANK")
 @matrix("role", some_of(MACHINE_ROLES, "Author", "Viewer"))
-@matrix("route", [*ROUTES_NEED, *sorted(ROUTES_FOR_ALL)], ids=" ".join)
+@matrix("route", OF_CLIENTS)
 async def test_a_cell_of_rest_by_key(
-    team: Team, own: Things, machines: dict[str, Machine], route: tuple[str, str], role: str
+    team: Team, own: Things, machines: dict[str, Machine], route: Route, role: str
 ) -> None:
-    needed, body = ROUTES_NEED.get(route, (ANYONE, {} if route[0] in ("POST", "PATCH") else None))
-    closed = CLOSED_TO_MACHINES.match(route[1]) and route not in OPEN_TO_MACHINES
-    is_open = role in HOLDERS[needed] and not closed and route not in FOR_ADMINS | NO_MACHINE_CALLS
-    reply = await knock(team, route, own, machines[role].key.text, body)
+    closed = CLOSED_TO_MACHINES.match(route.path) and str(route) not in OPEN_TO_MACHINES
+    is_open = role in HOLDERS[needed(route)] and not closed and str(route) not in FOR_ADMINS | NO_MACHINE_CALLS
+    reply = await knock(team, route, own, machines[role].key.text)
     if is_open:
         assert reply.status not in (401, 403), reply.text
     else:

@@ -5,24 +5,23 @@ A token with a narrower scope opens the cells of that scope alone; another clien
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.http.tenancy.addressed_things import addressed_things
+from tests.http.tenancy.addressed_things import addressed_things, named_by
 from tests.http.tenancy.test_isolation import ADDRESSES, PLACES, with_id
 from tests.http.work.test_permission_matrix import (
     ANYONE,
     HOLDERS,
     NEEDED_BY,
     NEVER,
+    OF_CLIENTS,
     ROLES,
-    ROUTES_FOR_ALL,
-    ROUTES_NEED,
     codes,
     knock,
+    needed,
 )
 from tests.support.application import App, Reply
+from tests.support.bodies import send
 from tests.support.graphql_operations import ARGUMENTS, Things, document, everything, things
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import Machine, machine
@@ -74,13 +73,13 @@ async def test_an_operation_is_as_open_as_for_a_key(
     team: Team, credentials: dict[str, tuple[str, str]], role: str
 ) -> None:
     token, key = credentials[role]
-    for operation, needed in NEEDED_BY.items():
+    for operation, permission in NEEDED_BY.items():
         by_token, by_key = [
             "FORBIDDEN" in codes(await ask(team, credential, operation, NOTHING), operation)
             for credential in (token, key)
         ]
         assert by_token is by_key, operation
-        assert by_token or role in HOLDERS[needed], operation
+        assert by_token or role in HOLDERS[permission], operation
 
 
 @rule("SERVICE-TOKEN-SCOPE")
@@ -88,29 +87,28 @@ async def test_an_operation_is_as_open_as_for_a_key(
 async def test_a_narrow_scope_opens_its_own_cells_alone(team: Team, permission: str) -> None:
     everywhere = await machine(team.app, team.client, f"all-{permission.replace(':', '-')}", roles=MACHINES)
     token = await everywhere.token(scope=permission)
-    for operation, needed in NEEDED_BY.items():
+    for operation, asked in NEEDED_BY.items():
         refused = "FORBIDDEN" in codes(await ask(team, token, operation, NOTHING), operation)
-        assert refused or needed in (permission, ANYONE), operation
-        if needed not in (permission, ANYONE):
+        assert refused or asked in (permission, ANYONE), operation
+        if asked not in (permission, ANYONE):
             assert refused, operation
 
 
 @rule("SERVICE-TOKEN-SCOPE")
 @matrix("role", MACHINES)
 async def test_a_route_is_as_open_as_for_a_key(team: Team, credentials: dict[str, tuple[str, str]], role: str) -> None:
-    for route in (*ROUTES_NEED, *ROUTES_FOR_ALL):
-        needed, body = ROUTES_NEED.get(route, (ANYONE, None))
-        token, key = [await knock(team, route, NOTHING, credential, body) for credential in credentials[role]]
+    for route in OF_CLIENTS:
+        token, key = [await knock(team, route, NOTHING, credential) for credential in credentials[role]]
         assert (token.status == 403) is (key.status == 403), route
-        assert token.status == 403 or role in HOLDERS[needed], route
-        if route[1].startswith(CLOSED) and route != ("GET", "/api/client/auth/me"):
+        assert token.status == 403 or role in HOLDERS[needed(route)], route
+        if route.path.startswith(CLOSED) and str(route) != "GET /api/client/auth/me":
             assert token.code == "FORBIDDEN", route
 
 
 async def test_nothing_of_another_client_is_there(team: Team, foreign: Things, theirs: Team) -> None:
     able = await machine(team.app, team.client, "able", roles=MACHINES)
     token = await able.token()
-    there: dict[str, Any] = {"id": "A" * 22, **await addressed_things(theirs, foreign)}
+    there = await addressed_things(theirs, foreign)
     assert (await team.app.me(token)).status == 200
     before = await everything(team.app)
     for place, thing in PLACES.items():
@@ -118,9 +116,9 @@ async def test_nothing_of_another_client_is_there(team: Team, foreign: Things, t
         body = {"query": document(name), "variables": given}
         reply = await team.app.post("/api/client/graphql", body, token=token)
         assert codes(reply, name)[0] in ("NOT_FOUND", "FORBIDDEN"), place
-    for (method, pattern), sent in ADDRESSES.items():
-        reply = await team.app.send(method, filled(pattern, **there), sent, token=token)
-        assert reply.code in ("NOT_FOUND", "FORBIDDEN"), pattern
+    for route in ADDRESSES:
+        reply = await send(team.app, route, filled(route.path, **named_by(route, there)), token)
+        assert reply.code in ("NOT_FOUND", "FORBIDDEN"), str(route)
     assert await everything(team.app) == before
 
 

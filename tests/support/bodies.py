@@ -1,0 +1,115 @@
+"""A request to each route, with the query and the body that its description asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.http.requests.described_bodies import fits
+from tests.support.application import App, Reply
+from tests.support.pictures import Picture
+from tests.support.routes import Route, openapi_document
+
+_CLIENT = "/api/client"
+_MACHINE, _DAYS = f"{_CLIENT}/service-accounts/{{account}}", {"expiresInDays": 7}
+_OIDC = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
+#: Bodies that do something, where one of the description alone changes nothing, or where the server wants more.
+_KNOWN: dict[str, Any] = {
+    f"PATCH {_CLIENT}/settings": {"language": "de"},
+    f"PUT {_CLIENT}/branding/logo": Picture().encoded(),
+    f"POST {_CLIENT}/files": b"\x89PNG\r\n\x1a\n" + bytes(64),
+    f"POST {_CLIENT}/providers": {"name": "company", "oidc": _OIDC},
+    f"PATCH {_CLIENT}/providers/{{provider}}": {"displayName": "Company"},
+    f"POST {_CLIENT}/directories": {"directory": "d0d0d0d0-7777-4000-8000-000000000001"},
+    f"POST {_CLIENT}/domains": {"domain": "claimed.example"},
+    f"POST {_CLIENT}/service-accounts": {"name": "nightly", "roles": ["Viewer"]},
+    f"PATCH {_MACHINE}": {"description": "Else"},
+    f"POST {_MACHINE}/keys": _DAYS,
+    f"POST {_MACHINE}/secrets": _DAYS,
+}
+#: Texts of which one fits each pattern.
+_TEXTS = ("xx", "x@x.example", "x.example", "d0d0d0d0-7777-4000-8000-000000000002")
+
+
+def is_known(route: Route) -> bool:
+    """Whether the body does something, and not merely fits the description."""
+    return str(route) in _KNOWN or _schema(route) is None
+
+
+def body_of(route: Route) -> Any:
+    """A body of the route: JSON, or bytes of a PNG; None where it has none."""
+    schema = _schema(route)
+    return _KNOWN.get(str(route), None if schema is None else _least(schema))
+
+
+async def send(
+    app: App, route: Route, path: str, token: str, *, meanwhile: Callable[[], Awaitable[Any]] | None = None
+) -> Reply:
+    """A request to a path of the route. ``meanwhile``: happens between the head and the body."""
+    asked = {
+        one["name"]: _least(one["schema"])
+        for one in _operation(route).get("parameters", ())
+        if one["in"] == "query" and one["required"]
+    }
+    target, body = f"{path}?{urlencode(asked)}" if asked else path, body_of(route)
+    if isinstance(body, bytes):
+        headers = {"Content-Type": "image/png"}
+        return await app.send(route.method, target, token=token, content=body, headers=headers, meanwhile=meanwhile)
+    if meanwhile is not None and body is None:
+        body = {}  # not looked at, and waited for all the same
+    return await app.send(route.method, target, body, token=token, meanwhile=meanwhile)
+
+
+def _operation(route: Route) -> Any:
+    return _document()["paths"][route.path][route.method.lower()]
+
+
+def _content(route: Route) -> Any:
+    return _operation(route).get("requestBody", {}).get("content", {})
+
+
+def _schema(route: Route) -> Any:
+    return _content(route).get("application/json", {}).get("schema")
+
+
+def _least(schema: Any) -> Any:
+    """A small value that the schema allows."""
+    if "$ref" in schema:
+        return _least(_document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    if "enum" in schema or "const" in schema:
+        return schema.get("enum", [schema.get("const")])[0]
+    if "anyOf" in schema:
+        return _least(schema["anyOf"][0])
+    kind = schema.get("type")
+    if kind == "object":
+        return _members(schema)
+    if kind == "array":
+        return [_least(schema["items"]) for _ in range(schema.get("minItems", 0))]
+    if kind == "string":
+        return _text(schema)
+    return schema.get("minimum", 0) if kind == "integer" else False
+
+
+def _members(schema: Any) -> Any:
+    """Those that are required; and one more where the schema wants another one."""
+    members = schema.get("properties", {})
+    needed = {name: _least(members[name]) for name in schema.get("required", ())}
+    if fits(schema, needed):
+        return needed
+    return next(made for name in members if fits(schema, made := {**needed, name: _least(members[name])}))
+
+
+def _text(schema: Any) -> str:
+    least, most = schema.get("minLength", 0), schema.get("maxLength", 1000)
+    texts = (each for each in ("x" * max(1, least), *_TEXTS) if least <= len(each) <= most)
+    found = next((each for each in texts if re.search(schema.get("pattern", ""), each)), None)
+    assert found is not None, f"give {__name__}._TEXTS one that fits {schema}"
+    return found
+
+
+@cache
+def _document() -> Any:
+    return openapi_document()
