@@ -45,7 +45,7 @@ def test_its_commands_are_those_of_dev() -> None:
     [
         name
         for name in re.findall(r"`?((?:src|tests|docs)/[\w/-]+\.(?:py|md))\b", TEXT)
-        if not re.search(r"example\.py|test_file_limit\.py|contact\.py|v0013", name)
+        if not re.search(r"example\.py|test_file_limit\.py|contact\.py|v0014", name)
     ],
 )
 def test_a_file_that_it_names_is_there(name: str) -> None:
@@ -73,7 +73,7 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
         ("src/manifest_auth/text/fields.py", r"^EMAIL = "),
         ("src/manifest_auth/accounts/users.py", r"(?<=^    title: Annotated\[str, fields\.TITLE\]\n)"),
         ("src/manifest_auth/store/tables/accounts.py", r'(?<=^    Column\("title", Text, nullable=False\),\n)'),
-        ("src/manifest_auth/store/migrations/versions/v0013_departments.py", _NEW),
+        ("src/manifest_auth/store/migrations/versions/v0014_departments.py", _NEW),
         ("src/manifest_auth/api/graphql/schema.graphql", r'^  "A person, or a service account: a machine'),
         ("src/manifest_auth/api/graphql/schema.graphql", _EVERY + r'^  "A text about the user, in at'),
         ("tests/http/admin/test_users.py", r'^    "lastSignInAt",'),
@@ -106,7 +106,7 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
     ],
     "Add a migration": [
         ("src/manifest_auth/store/tables/accounts.py", r'(?<=^    Column\("title", Text, nullable=False\),\n)'),
-        ("src/manifest_auth/store/migrations/versions/v0013_nicknames.py", _NEW),
+        ("src/manifest_auth/store/migrations/versions/v0014_nicknames.py", _NEW),
     ],
 }
 #: Places whose code the example takes the place of.

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from manifest_auth.accounts import mail_queue
-from manifest_auth.clients import client_lifecycle, domain_checks, notices
+from manifest_auth.clients import client_lifecycle, daily_figures, domain_checks, notices
 from manifest_auth.maintenance import background_jobs
 from tests.support.application import App
 
@@ -48,6 +48,16 @@ def later_work_waits(app: App) -> Iterator[None]:
 async def watch_secrets(app: App) -> None:
     """Looks at the secrets of machines that are about to end."""
     await notices.watch_secret_ends(app.services)
+
+
+async def count_figures(app: App) -> bool:
+    """Counts new events of the trail for charts. Whether nothing is left."""
+    return await daily_figures.count_all(app.services)
+
+
+async def sample_load(app: App) -> None:
+    """Keeps a sample of what the process has done."""
+    await background_jobs.sample_load(app.services)
 
 
 async def check_domains(app: App) -> int:

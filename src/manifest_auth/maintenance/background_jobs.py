@@ -1,7 +1,7 @@
 """Background jobs of a process.
 
-They refresh keys, watch the licence and the ends of machines' secrets, update metrics, and delete expired rows and
-files.
+They refresh keys, watch the licence and the ends of machines' secrets, update metrics, count events for charts, and
+delete expired rows and files.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Column, bindparam, delete, select, tuple_
 
 from manifest_auth import audit
+from manifest_auth.accounts import mail_queue
 from manifest_auth.accounts.shared_devices import UNUSED_MS
-from manifest_auth.clients import notices
+from manifest_auth.clients import daily_figures, notices
 from manifest_auth.clients.client_lifecycle import sweep_clients
 from manifest_auth.maintenance import files_place, last_backup, licence_watch
 from manifest_auth.runtime.files import drop_older, upload_folder
@@ -162,6 +163,12 @@ async def update_backup_metric(services: Services) -> None:
     services.metrics.backed_up(await last_backup.read_time(services.store) or 0)
 
 
+async def sample_load(services: Services) -> None:
+    """Keeps a sample of what this process has done, for the charts of system admins."""
+    waiting = await services.store.read(mail_queue.not_accepted)
+    services.metrics.sample(services.clock.now_ms(), waiting)
+
+
 async def run(services: Services) -> None:
     """Runs all jobs until cancelled. After a store failure, the next round tries again. Licence and last backup are
     read in the first round too, for the metrics."""
@@ -172,6 +179,7 @@ async def run(services: Services) -> None:
             services.sealer.reload()
             await licence_watch.watch(services)
             await update_backup_metric(services)
+            await sample_load(services)
             if turn == 1:
                 await files_place.keep(services.store, services.files, services.log)
             if turn:
@@ -179,6 +187,7 @@ async def run(services: Services) -> None:
                 is_clean = await sweep_expired(services)
                 await sweep_clients(services)
                 await notices.watch_secret_ends(services)
+                is_clean &= await daily_figures.count_all(services)
             if turn and turn % SWEEP_EVERY == 0:
                 await sweep_files(services)
                 await sweep_partial_uploads(services)

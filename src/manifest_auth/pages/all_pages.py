@@ -26,7 +26,7 @@ from manifest_auth.pages.console import (
 )
 from manifest_auth.pages.console import devices as console_devices
 from manifest_auth.pages.console import overview as console_overview
-from manifest_auth.pages.installation import admins, clients, settings
+from manifest_auth.pages.installation import activity, admins, clients, settings
 from manifest_auth.pages.installation import audit as installation_audit
 from manifest_auth.pages.installation import overview as installation_overview
 from manifest_auth.pages.installation import sign_in as installation_sign_in
@@ -115,6 +115,7 @@ ROUTES = (
     *console_audit.ROUTES,
     *installation_sign_in.ROUTES,
     *installation_overview.ROUTES,
+    *activity.ROUTES,
     *clients.ROUTES,
     *admins.ROUTES,
     *settings.ROUTES,

@@ -12,9 +12,10 @@ import os
 import re
 import threading
 from bisect import bisect_left
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -163,6 +164,11 @@ class Timing:
         """Counts one duration."""
         self._sum += seconds  # before the count: every flushed count is in the sum
         self._counts[bisect_left(self._bounds, seconds)] += 1
+
+    @property
+    def counts(self) -> list[int]:
+        """The number of durations in each bucket so far."""
+        return self._counts
 
     def flush(self) -> None:
         """As :meth:`Tally.flush`, bucket by bucket: the library has no public way to add many events at once."""
@@ -346,6 +352,26 @@ _STORE_SECONDS = (0.0001, 0.0005, *_SECONDS, 10.0)
 _NEWEST: Literal["mostrecent"] = "mostrecent"
 
 
+#: Samples that a process keeps for charts: an hour and more of one every 20 seconds.
+_SAMPLES = 200
+
+
+class LoadSample(NamedTuple):
+    """What this process had done by then. ``at``: milliseconds; ``answered``: requests, by the buckets of
+    :data:`LATENCY_BOUNDS`; ``hashes``, ``mails``: how many wait."""
+
+    at: int
+    signed_in: int
+    not_signed_in: int
+    answered: tuple[int, ...]
+    hashes: int
+    mails: int
+
+
+#: Upper bounds of the time to answer a request, in seconds; the last bucket has none.
+LATENCY_BOUNDS = _SECONDS
+
+
 class Metrics:
     """All metrics; ``render()`` is the text of ``/metrics``. ``kinds``: the kinds of providers, as further sign-in
     methods."""
@@ -422,6 +448,8 @@ class Metrics:
             "manifest_last_backup_timestamp_seconds", "Time of the last recorded backup; 0: none", _NEWEST
         )
         self._license: tuple[Gauge, Gauge, Gauge] | None = None
+        self._attempts = [0, 0]  # that failed, that succeeded
+        self.samples: deque[LoadSample] = deque(maxlen=_SAMPLES)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts one answered request; ``route`` is the pattern, never the path."""
@@ -434,6 +462,21 @@ class Metrics:
     def signed_in(self, method: str, result: Result) -> None:
         """Counts one attempt to sign in."""
         self._sign_ins[method, result].inc()
+        self._attempts[result == "ok"] += 1
+
+    def sample(self, now: int, mails: int) -> None:
+        """Keeps what the process has done so far, for charts. ``now``: milliseconds; ``mails``: how many wait."""
+        totals = [0] * (len(LATENCY_BOUNDS) + 1)
+        for timing in self._answered.values():
+            for bucket, number in enumerate(timing.counts):
+                totals[bucket] += number
+        failed, signed_in = self._attempts
+        hashes = int(self.hash_waiting._value.get())
+        self.samples.append(
+            LoadSample(
+                at=now, signed_in=signed_in, not_signed_in=failed, answered=tuple(totals), hashes=hashes, mails=mails
+            )
+        )
 
     def refreshed(self, result: Literal["ok", "reused", "refused"]) -> None:
         """Counts one refresh, of users and system admins alike."""

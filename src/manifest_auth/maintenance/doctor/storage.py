@@ -49,11 +49,20 @@ def unusable(settings: Settings) -> str:
     return f"{folder} belongs to {user_name(owner)}; run this as {user_name(owner)}, or: chown -R {me} {folder}"
 
 
+def _database_file(settings: Settings) -> Path | None:
+    return None if settings.on_postgres else Path(settings.database.removeprefix("sqlite:///"))
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """The folders that the server writes to, as far as they exist."""
+    store = _database_file(settings)
+    folders = [Path(settings.data_dir), folder_of(settings), store.parent if store else None]
+    return [path for path in dict.fromkeys(f for f in folders if f is not None) if path.is_dir()]
+
+
 def storage_findings(settings: Settings) -> list[Finding]:
     """Levels and texts of the findings; none for folders that do not exist yet."""
-    store = None if settings.on_postgres else Path(settings.database.removeprefix("sqlite:///"))
-    folders = [Path(settings.data_dir), folder_of(settings), store.parent if store else None]
-    there = [path for path in dict.fromkeys(f for f in folders if f is not None) if path.is_dir()]
+    store, there = _database_file(settings), _folders(settings)
     found = [finding for folder in there for finding in _folder(folder)]
     if store is not None and store.exists():
         found += _file(store)
@@ -114,11 +123,20 @@ def _bad(text: str) -> list[Finding]:
     return [bad(f"file modes: {text}")]
 
 
+def disks(settings: Settings) -> list[tuple[Path, int, int]]:
+    """Return a folder on each disk that the server writes to, and the MiB that are used and free there."""
+    return _disks(_folders(settings))
+
+
+def _disks(folders: list[Path]) -> list[tuple[Path, int, int]]:
+    found = {path.stat().st_dev: path for path in reversed(folders)}.values()
+    usages = [(path, shutil.disk_usage(path)) for path in found]
+    return [(path, usage.used // 2**20, usage.free // 2**20) for path, usage in usages]
+
+
 def _disk_space(folders: list[Path]) -> list[Finding]:
-    disks = {path.stat().st_dev: path for path in reversed(folders)}
     found = []
-    for path in disks.values():
-        free = shutil.disk_usage(path).free // 2**20
+    for path, _, free in _disks(folders):
         advice = "; free space: on a full disk nothing can be stored and no user can sign in" if free < SCARCE else ""
         level = "bad" if free < TOO_LITTLE else "note" if advice else "ok"
         found.append(Finding(level, f"disk: {free} MiB are free under {path}{advice}"))

@@ -7,14 +7,16 @@ from types import SimpleNamespace
 
 import msgspec
 
-from manifest_auth import audit
+from manifest_auth import audit, providers
 from manifest_auth.audit import Event, EventFilter
-from manifest_auth.clients import client_standing
+from manifest_auth.clients import client_standing, daily_figures
 from manifest_auth.clients.client_standing import ClientStanding, Usage
+from manifest_auth.clients.daily_figures import Failure, Figures
 from manifest_auth.clients.providers.diagnosis import RecentActivity, recent_activity
 from manifest_auth.http import Answer
-from manifest_auth.pages import brands
+from manifest_auth.pages import brands, charts
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.charts import Chart, Series
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import event_views
 from manifest_auth.pages.console.frame import Attention
@@ -186,8 +188,82 @@ _WORDS = {
 
 
 async def _show_usage(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    view = SimpleNamespace(usage=await client_standing.of_client(ctx), kinds=_WORDS)
-    return await brands.shown(ctx, lambda unit: view)
+    usage, figures = await client_standing.of_client(ctx), await daily_figures.read(ctx)
+
+    def work(unit: TenantUnit) -> SimpleNamespace:
+        titles = {one.id: one.display_name or one.name for one in providers.list_all(unit)}
+        return SimpleNamespace(
+            usage=usage, kinds=_WORDS, charts=_charts(figures, titles, usage), taken_at=figures.taken_at
+        )
+
+    return await brands.shown(ctx, work)
+
+
+def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Chart, ...]:
+    state, days = figures.state, [charts.day_name(day) for day in figures.days]
+    with_factor = state.get("passkey", 0), state.get("app", 0)
+    failures = figures.failures
+    return (
+        charts.over_time(
+            "sign-ins",
+            "Sign-ins",
+            days,
+            [
+                Series("succeeded", "good", figures.results["signed_in"]),
+                Series("failed", "bad", figures.results["failed"]),
+                Series("blocked by a rate limit", "note", figures.results["throttled"]),
+            ],
+        ),
+        charts.by_name(
+            "failures",
+            "Failed sign-ins by reason",
+            [_reason(one, titles) for one in failures],
+            [Series("failed sign-ins", "bad", [one.number for one in failures])],
+            note="The ten most frequent reasons of the last 30 days.",
+            first="Reason",
+        ),
+        charts.by_name(
+            "factors",
+            "Second factors",
+            ["Passkey", "Authenticator app", "None"] if state else [],
+            [Series("users", "accent", [*with_factor, max(0, state["users"] - sum(with_factor))] if state else [])],
+            first="Second factor",
+        ),
+        charts.over_time(
+            "active",
+            "Active users a week",
+            [charts.day_name(day) for day, _ in figures.active_weeks],
+            [Series("users", "accent", [number for _, number in figures.active_weeks])],
+            note="Users who used the product in the seven days before that day.",
+            first="Week that ends on",
+        ),
+        charts.by_name(
+            "seat-chart",
+            "Seats by type",
+            [name for name, _ in _WORDS.values()],
+            [
+                Series("used by you", "accent", [getattr(usage.seats, kind) for kind in _WORDS]),
+                *([Series("free", "quiet", [getattr(usage.free, kind) for kind in _WORDS])] if usage.free else []),
+            ],
+            first="Type",
+        ),
+    )
+
+
+def _reason(failure: Failure, titles: dict[int, str]) -> str:
+    """What failed, for the reader: with its provider, or the sign-in method where there was none."""
+    if failure.provider:
+        return f"{titles.get(failure.provider, 'A deleted provider')}: {failure.reason or 'other reasons'}"
+    return failure.reason or _METHODS.get(failure.method, f"Sign-in method {failure.method or 'unknown'}")
+
+
+_METHODS = {
+    "password": "Incorrect email or password",
+    "passkey": "Passkey not accepted",
+    "link": "One-time link not accepted",
+    "badge": "Badge or PIN not accepted",
+    "code": "One-time code not accepted",
+}
 
 
 ROUTES = (

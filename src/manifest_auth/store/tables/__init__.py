@@ -46,6 +46,7 @@ from manifest_auth.store.tables.installation import (
     audit_events,
     audit_heads,
     client_logos,
+    daily_figures,
     file_totals,
     installation,
     licences,

@@ -199,6 +199,15 @@ file_totals = owned_table(  # size of a client's files, updated in the transacti
     Column("bytes", BigInt, nullable=False),
 )
 
+daily_figures = owned_table(  # counted from the trail, or taken once an hour, see clients/daily_figures.py
+    "daily_figures",
+    tenant(goes_with=True),
+    Column("day", BigInt, primary_key=True, autoincrement=False),  # since 1970 UTC; 0: how far the trail was counted
+    Column("figure", Text, primary_key=True),
+    Column("part", Text, primary_key=True),  # empty: the whole
+    Column("number", BigInt, nullable=False),
+)
+
 uploads = owned_table(  # files on their way, by the key under which their bytes will be; they count in the quota
     "uploads",
     tenant(goes_with=True),

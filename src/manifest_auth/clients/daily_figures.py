@@ -1,0 +1,252 @@
+"""Figures of a client by day, for charts: sign-ins and failures of the trail, factors, seats and active users.
+
+A background job adds new events of the trail to the counts, so a sign-in writes nothing more, and a page reads a few
+hundred rows however long the trail is. Days are those of UTC.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+from sqlalchemy import BigInteger, bindparam, delete, func, not_, or_, select, update
+
+from manifest_auth.audit import Event
+from manifest_auth.licence import gate
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in.refusal_reasons import declared
+from manifest_auth.store import TenantUnit, cross_tenant, tenant_condition, tenant_scoped, upsert
+from manifest_auth.store.tables import audit_events, audit_heads, daily_figures, passkeys, sessions, user_totps, users
+
+#: ``users``: active ones; ``passkey``, ``app``: of those, by their strongest second factor; ``active_week``: of those,
+#: who used a session within seven days; the others: active users by the licence type that they need.
+State = Literal["users", "passkey", "app", "active_week", "full", "operate", "connect"]
+Result = Literal["signed_in", "failed", "throttled"]
+
+DAY_MS = DAY * 1000
+KEPT_DAYS = 400
+#: Days of the trail that are counted where none was before.
+_FIRST_DAYS = 90
+_STATE_EVERY_MS = 3_600_000
+_STEP, _CHAINS = 2_000, 200
+_MARKED: Final = "marked"  # on day 0: the number of the last event that was counted
+_TAKEN: Final = "taken"  # on day 0: when the state was taken, milliseconds
+_RESULTS: Final[dict[str, Result]] = {
+    Event.SIGNED_IN.value: "signed_in",
+    Event.SIGN_IN_FAILED.value: "failed",
+    Event.SIGN_IN_REFUSED.value: "failed",
+    Event.THROTTLED.value: "throttled",
+}
+
+_D, _E, _H, _U = daily_figures.c, audit_events.c, audit_heads.c, users.c
+_KEY: dict[str, Any] = {name: bindparam(name) for name in ("day", "figure", "part", "number")}
+_AT_KEY: dict[str, Any] = {"index_elements": ["tenant_id", "day", "figure", "part"]}
+_ADD = tenant_scoped(
+    upsert(daily_figures)
+    .values(_KEY)
+    .on_conflict_do_update(**_AT_KEY, set_={"number": _D.number + bindparam("number", type_=BigInteger())})
+)
+_SET = tenant_scoped(
+    upsert(daily_figures).values(_KEY).on_conflict_do_update(**_AT_KEY, set_={"number": bindparam("number")})
+)
+_BEGIN = tenant_scoped(upsert(daily_figures).values(_KEY).on_conflict_do_nothing(**_AT_KEY))
+_MOVE = tenant_scoped(
+    update(daily_figures)
+    .where(_D.day == 0, _D.figure == _MARKED, _D.part == "", _D.number == bindparam("was"))
+    .values(number=bindparam("to"))
+)
+_MARK = tenant_scoped(select(_D.number).where(_D.day == 0, _D.figure == bindparam("of"), _D.part == ""), int)
+_DROP = tenant_scoped(delete(daily_figures).where(_D.day > 0, _D.day < bindparam("before")))
+_FIRST = tenant_scoped(
+    select(_E.sequence).where(_E.at >= bindparam("since")).order_by(_E.at, _E.sequence).limit(1), int
+)
+_HEAD = tenant_scoped(select(_H.sequence), int)
+_counted_to = (
+    select(_D.number)
+    .where(_D.tenant_id == _H.tenant_id, _D.day == 0, _D.figure == _MARKED, _D.part == "")
+    .scalar_subquery()
+)
+_BEHIND = cross_tenant(
+    select(_H.tenant_id)
+    .where(_H.tenant_id > bindparam("after"), _H.gone_at.is_(None), _H.sequence > func.coalesce(_counted_to, 0))
+    .order_by(_H.tenant_id)
+    .limit(_CHAINS),
+    int,
+    because="the events of every client are counted, one client after another",
+)
+
+
+class _Found(NamedTuple):
+    sequence: int
+    at: int
+    event: str
+    detail: str
+
+
+_NEXT = tenant_scoped(
+    select(_E.sequence, _E.at, _E.event, _E.detail)
+    .where(_E.sequence > bindparam("after"), or_(*(_E.event == event for event in _RESULTS)))
+    .order_by(_E.sequence)
+    .limit(_STEP),
+    _Found,
+)
+
+
+def _owning(table: Any, *conditions: Any) -> Any:
+    """The condition that a user has a row of the table."""
+    own = select(table.c.user_id).where(tenant_condition(table), *conditions)
+    return _U.id.in_(own)
+
+
+_ACTIVE = _U.deactivated_at.is_(None)
+_HAS_PASSKEY, _HAS_APP = _owning(passkeys), _owning(user_totps, user_totps.c.secret.is_not(None))
+_IN_USE = _owning(sessions, sessions.c.last_used_at >= bindparam("since"))
+_PASSKEY, _APP, _ACTIVE_WEEK = (
+    tenant_scoped(select(func.count()).select_from(users).where(_ACTIVE, *conditions), int)
+    for conditions in ((_HAS_PASSKEY,), (_HAS_APP, not_(_HAS_PASSKEY)), (_IN_USE,))
+)
+_ROLES = tenant_scoped(select(_U.roles, func.count()).where(_ACTIVE).group_by(_U.roles))
+
+
+async def count_all(services: Services) -> bool:
+    """Counts new events of all clients, ``_STEP`` of each. True when nothing is left. Raises StoreUnavailable."""
+    now, after, is_complete = await services.store.now_ms(services.clock), 0, True
+    while True:
+        behind = await services.store.read(lambda unit: unit.all(_BEHIND, after=after))  # noqa: B023 - at once
+        for tenant_id in behind:
+            is_complete &= await services.store.of(tenant_id).write(lambda unit: count(unit, now))
+        if len(behind) < _CHAINS:
+            return is_complete
+        after = behind[-1]
+
+
+def count(unit: TenantUnit, now: int) -> bool:
+    """Adds the next events of the client to its figures, and once an hour its state; ``now``: milliseconds.
+
+    True when nothing is left. Where another process counts the same events, one of them adds them.
+    """
+    was = unit.first(_MARK, of=_MARKED)
+    if was is None:
+        was = max(0, (unit.first(_FIRST, since=now - _FIRST_DAYS * DAY_MS) or 0) - 1)
+        unit.change(_BEGIN, day=0, figure=_MARKED, part="", number=was)
+    newest = unit.first(_HEAD) or 0
+    found = unit.all(_NEXT, after=was)
+    to = found[-1].sequence if len(found) == _STEP else newest
+    if to > was and unit.change(_MOVE, was=was, to=to):
+        for (day, figure, part), number in sorted(_counted(found).items()):
+            unit.change(_ADD, day=day, figure=figure, part=part, number=number)
+    if now - (unit.first(_MARK, of=_TAKEN) or 0) >= _STATE_EVERY_MS:
+        _take_state(unit, now)
+    return to == newest
+
+
+def _counted(found: list[_Found]) -> Counter[tuple[int, str, str]]:
+    counted: Counter[tuple[int, str, str]] = Counter()
+    for event in found:
+        day, result = event.at // DAY_MS, _RESULTS[event.event]
+        counted[day, result, ""] += 1
+        if result == "failed":
+            counted[day, result, _part(orjson.loads(event.detail))] += 1
+    return counted
+
+
+def _part(detail: dict[str, Any]) -> str:
+    """Provider and reason of a failure, or its method where no provider took part: what can be counted in few rows."""
+    provider, why = detail.get("provider", ""), str(detail.get("why", ""))
+    fitting = [begins for begins in _reasons() if why.startswith(begins)] if why else []
+    return f"{provider}|{max(fitting, key=len, default='')}|{detail.get('method', '') if not provider else ''}"
+
+
+@cache
+def _reasons() -> tuple[str, ...]:
+    """How the reasons of refusals begin, as far as each is the same for everyone."""
+    return tuple(begins for each in declared() if (begins := each.text.partition("…")[0].rstrip(": ")))
+
+
+def _take_state(unit: TenantUnit, now: int) -> None:
+    day, types = now // DAY_MS, dict.fromkeys(("full", "operate", "connect"), 0)
+    roles = unit.all(_ROLES)
+    for bits, number in roles:
+        if (place := gate.type_index(bits)) < len(gate.TYPES):
+            types[gate.TYPES[place]] += number
+    state: dict[str, int] = {
+        "users": sum(number for _, number in roles),
+        "passkey": unit.one(_PASSKEY),
+        "app": unit.one(_APP),
+        "active_week": unit.one(_ACTIVE_WEEK, since=now - 7 * DAY_MS),
+        **types,
+    }
+    for figure, number in state.items():
+        unit.change(_SET, day=day, figure=figure, part="", number=number)
+    unit.change(_SET, day=0, figure=_TAKEN, part="", number=now)
+    unit.change(_DROP, before=day - KEPT_DAYS)
+
+
+class Failure(NamedTuple):
+    """``provider``: its id, 0 where none took part; ``reason``: how it begins; ``method``: of a failure without a
+    provider."""
+
+    provider: int
+    reason: str
+    method: str
+    number: int
+
+
+class Figures(NamedTuple):
+    """``days``: days since 1970, oldest first; ``results``: the number of each, by day; ``state``: the newest;
+    ``active_weeks``: the last day of each week, and its active users; ``taken_at``: milliseconds, 0 for never."""
+
+    days: tuple[int, ...]
+    results: dict[Result, tuple[int, ...]]
+    failures: tuple[Failure, ...]
+    state: dict[str, int]
+    active_weeks: tuple[tuple[int, int], ...]
+    taken_at: int
+
+
+_DAYS, _WEEKS, _MOST_FAILURES = 30, 12, 10
+_WHOLE = tenant_scoped(
+    select(_D.day, _D.figure, _D.number).where(_D.day >= bindparam("since"), _D.part == "").order_by(_D.day)
+)
+_total = func.sum(_D.number)
+_FAILURES = tenant_scoped(
+    select(_D.part, _total)
+    .where(_D.day >= bindparam("since"), _D.figure == "failed", _D.part != "")
+    .group_by(_D.part)
+    .order_by(_total.desc(), _D.part)
+    .limit(_MOST_FAILURES)
+)
+
+
+async def read(ctx: RequestContext) -> Figures:
+    """The figures of the caller's client: 30 days, and 12 weeks of active users."""
+    return await ctx.store.read(lambda unit: _read(unit, ctx.now))
+
+
+def _read(unit: TenantUnit, now: int) -> Figures:
+    today = now // DAY_MS
+    days = tuple(range(today - _DAYS + 1, today + 1))
+    numbers = {(day, figure): number for day, figure, number in unit.all(_WHOLE, since=today - 7 * _WEEKS)}
+    newest = max((day for day, figure in numbers if figure == "users"), default=0)
+    weeks = []
+    for last in range(today - 7 * (_WEEKS - 1), today + 1, 7):
+        known = [numbers[day, "active_week"] for day in range(last - 6, last + 1) if (day, "active_week") in numbers]
+        weeks.append((last, known[-1] if known else 0))
+    failures = []
+    for part, number in unit.all(_FAILURES, since=days[0]):
+        provider, reason, method = part.split("|")
+        failures.append(Failure(int(provider or 0), reason, method, int(number)))
+    return Figures(
+        days=days,
+        results={
+            result: tuple(numbers.get((day, result), 0) for day in days)
+            for result in ("signed_in", "failed", "throttled")
+        },
+        failures=tuple(failures),
+        state={figure: number for (day, figure), number in numbers.items() if day == newest},
+        active_weeks=tuple(weeks),
+        taken_at=unit.first(_MARK, of=_TAKEN) or 0,
+    )

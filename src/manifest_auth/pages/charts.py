@@ -1,0 +1,151 @@
+"""Geometry of the charts that templates draw as SVG: bars, stacked by series, beside one another or one below another.
+
+Each chart has a table with the same numbers, so no number is told by a color alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from manifest_auth.clients.daily_figures import DAY_MS
+
+WIDTH, HEIGHT = 720, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 12, 28
+_MOST_LABELS, _ROW = 8, 34
+
+
+class Series(NamedTuple):
+    """``kind``: the class of its color: ``good``, ``bad``, ``note``, ``accent`` or ``quiet``."""
+
+    name: str
+    kind: str
+    values: Sequence[int]
+
+
+class Bar(NamedTuple):
+    """Position and size in the units of the view box; ``title``: what it says where a pointer rests on it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    title: str
+
+
+class Mark(NamedTuple):
+    """A text beside an axis, at the middle of what it names."""
+
+    x: float
+    y: float
+    text: str
+
+
+class Chart(NamedTuple):
+    """``labels``: of the places, one for each value of a series; ``unit``: what is counted; ``first``: heading of the
+    labels in the table; ``rows``: of the table, newest first where the labels are times."""
+
+    id: str
+    title: str
+    note: str
+    first: str
+    series: tuple[Series, ...]
+    labels: tuple[str, ...]
+    bars: tuple[Bar, ...]
+    lines: tuple[Mark, ...]
+    marks: tuple[Mark, ...]
+    height: int = HEIGHT
+    width: int = WIDTH
+    left: int = _LEFT
+    right: int = WIDTH - _RIGHT
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(any(one.values) for one in self.series)
+
+    @property
+    def rows(self) -> list[tuple[str, list[int]]]:
+        return [(label, [one.values[place] for one in self.series]) for place, label in enumerate(self.labels)]
+
+
+def over_time(
+    key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = "Day"
+) -> Chart:
+    """Return a chart of columns, one for each label, with the series stacked. Labels are oldest first."""
+    shown = tuple(series)
+    top = _round_up(max((sum(values) for values in zip(*(one.values for one in shown), strict=True)), default=0))
+    space, inner = (WIDTH - _LEFT - _RIGHT) / max(1, len(labels)), HEIGHT - _TOP - _BOTTOM
+    bars, marks, every = [], [], -(-len(labels) // _MOST_LABELS)
+    for place, label in enumerate(labels):
+        x, y = _LEFT + place * space, float(HEIGHT - _BOTTOM)
+        for one in shown:
+            height = inner * one.values[place] / top
+            y -= height
+            if height:
+                title_ = f"{label}: {one.values[place]} {one.name}"
+                bars.append(Bar(_to(x + space * 0.15), _to(y), _to(space * 0.7), _to(height), one.kind, title_))
+        if (len(labels) - 1 - place) % every == 0:
+            marks.append(Mark(_to(x + space / 2), HEIGHT - 8, label))
+    lines = tuple(Mark(_LEFT - 8, _to(HEIGHT - _BOTTOM - inner * n / 2), f"{top * n // 2:,}") for n in range(3))
+    return Chart(
+        id=key,
+        title=title,
+        note=note,
+        first=first,
+        series=shown,
+        labels=tuple(labels),
+        bars=tuple(bars),
+        lines=lines,
+        marks=tuple(marks),
+    )
+
+
+def by_name(
+    key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = "Name"
+) -> Chart:
+    """Return a chart of rows, one for each label, which stands above its row, with the series stacked."""
+    shown = tuple(series)
+    top = max((sum(values) for values in zip(*(one.values for one in shown), strict=True)), default=0) or 1
+    bars, marks = [], []
+    for place, label in enumerate(labels):
+        x, y = 0.0, place * _ROW + 18
+        marks.append(Mark(0, y - 5, label))
+        for one in shown:
+            width = (WIDTH - _RIGHT) * one.values[place] / top
+            if width:
+                bars.append(Bar(_to(x), y, _to(width), 10, one.kind, f"{label}: {one.values[place]} {one.name}"))
+            x += width
+    return Chart(
+        id=key,
+        title=title,
+        note=note,
+        first=first,
+        series=shown,
+        labels=tuple(labels),
+        bars=tuple(bars),
+        lines=(),
+        marks=tuple(marks),
+        height=max(1, len(labels)) * _ROW,
+    )
+
+
+def day_name(day: int) -> str:
+    """Return a day since 1970, as ``Dec 1``."""
+    at = datetime.fromtimestamp(day * DAY_MS / 1000, UTC)
+    return f"{at:%b} {at.day}"
+
+
+def _round_up(number: int) -> int:
+    """Return the end of an axis: 1, 2 or 5 times a power of ten, and even, so that its middle is whole."""
+    power = 1
+    while True:
+        for step in (2, 4, 10):
+            if number <= step * power:
+                return step * power
+        power *= 10
+
+
+def _to(number: float) -> float:
+    return round(number, 1)

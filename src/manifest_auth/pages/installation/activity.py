@@ -1,0 +1,137 @@
+"""``/installation/activity``: charts of what this server does, of the last hour."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+from manifest_auth.http import Answer
+from manifest_auth.maintenance import last_backup
+from manifest_auth.maintenance.last_backup import OLD_MS
+from manifest_auth.pages import charts
+from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.charts import Series
+from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
+from manifest_auth.runtime.metrics import LATENCY_BOUNDS, LoadSample
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.services import RequestContext
+
+ACTIVITY_PATH = f"{ADMIN_OVERVIEW}/activity"
+_MINUTES, _MINUTE_MS, _HOUR_MS = 60, 60_000, 3_600_000
+
+
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    settings, now = ctx.services.settings, ctx.now
+    backup_at = await last_backup.read_time(ctx.services.store)
+    disks = await asyncio.to_thread(_disks, settings)
+    samples = tuple(ctx.services.metrics.samples)
+    return View(
+        SimpleNamespace(
+            charts=(
+                *_of_minutes(samples, now),
+                charts.by_name(
+                    "disk",
+                    "Disk space",
+                    [str(folder) for folder, _, _ in disks],
+                    [
+                        Series("MiB used", "accent", [used for _, used, _ in disks]),
+                        Series("MiB free", "quiet", [free for _, _, free in disks]),
+                    ],
+                    first="Folder",
+                ),
+                _of_backup(None if backup_at is None else max(0, now - backup_at)),
+            ),
+            since=samples[0].at if samples else 0,
+        )
+    )
+
+
+def _of_minutes(samples: Sequence[LoadSample], now: int) -> list[charts.Chart]:
+    """Charts of the last hour, a column for each minute; a minute without a sample has the numbers 0."""
+    last = now // _MINUTE_MS
+    minutes = range(last - _MINUTES + 1, last + 1)
+    by_minute: dict[int, list[LoadSample]] = {}
+    steps: dict[int, list[tuple[LoadSample, LoadSample]]] = {}
+    for before, after in pairwise(samples):
+        steps.setdefault(after.at // _MINUTE_MS, []).append((before, after))
+    for sample in samples:
+        by_minute.setdefault(sample.at // _MINUTE_MS, []).append(sample)
+
+    def gained(of: str) -> list[int]:
+        return [sum(getattr(after, of) - getattr(before, of) for before, after in steps.get(m, ())) for m in minutes]
+
+    def most(of: str) -> list[int]:
+        return [max((getattr(one, of) for one in by_minute.get(m, ())), default=0) for m in minutes]
+
+    def milliseconds(share: float) -> list[int]:
+        return [_quantile([(a.answered, b.answered) for a, b in steps.get(m, ())], share) for m in minutes]
+
+    labels = [f"{datetime.fromtimestamp(m * 60, UTC):%H:%M}" for m in minutes]
+    slow, usual = milliseconds(0.95), milliseconds(0.5)
+    return [
+        charts.over_time(
+            "sign-ins",
+            "Sign-ins a minute",
+            labels,
+            [
+                Series("succeeded", "good", gained("signed_in")),
+                Series("not completed", "bad", gained("not_signed_in")),
+            ],
+            first="Minute",
+        ),
+        charts.over_time(
+            "latency",
+            "Response time",
+            labels,
+            [
+                Series("ms for half of all requests", "accent", usual),
+                Series("ms more for 95% of them", "quiet", [a - b for a, b in zip(slow, usual, strict=True)]),
+            ],
+            note="Half of all requests, and 95% of them, took at most this long.",
+            first="Minute",
+        ),
+        charts.over_time(
+            "queues",
+            "Queues",
+            labels,
+            [Series("passwords to hash", "accent", most("hashes")), Series("emails to send", "note", most("mails"))],
+            first="Minute",
+        ),
+    ]
+
+
+def _quantile(steps: Sequence[tuple[Sequence[int], Sequence[int]]], share: float) -> int:
+    """Return the upper bound, in milliseconds, of the bucket that holds that share of the requests; 0 for none."""
+    gained = [sum(after[n] - before[n] for before, after in steps) for n in range(len(LATENCY_BOUNDS) + 1)]
+    left = share * sum(gained)
+    for number, bound in zip(gained, (*LATENCY_BOUNDS, LATENCY_BOUNDS[-1]), strict=True):
+        left -= number
+        if left <= 0:
+            return max(1, round(bound * 1000)) if any(gained) else 0
+    return 0
+
+
+def _of_backup(age_ms: int | None) -> charts.Chart:
+    limit = OLD_MS // _HOUR_MS
+    hours = 0 if age_ms is None else age_ms // _HOUR_MS
+    return charts.by_name(
+        "backup",
+        "Age of the last backup",
+        ["Last backup", "Recommended limit"] if age_ms is not None else [],
+        [Series("hours", "bad" if hours > limit else "good", [hours, limit] if age_ms is not None else [])],
+        note="No backup is recorded." if age_ms is None else "",
+        first="Backup",
+    )
+
+
+def _disks(settings: Settings) -> list[tuple[Path, int, int]]:
+    from manifest_auth.maintenance.doctor.storage import disks  # with the first use: no start waits for it
+
+    return disks(settings)
+
+
+ROUTES = (admin_page("GET", ACTIVITY_PATH, _show, "installation/activity.html", "Charts of what this server does"),)

@@ -1,0 +1,24 @@
+"""Figures of each day, for the charts of a client."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+READABLE_BY = "0012"
+
+
+def upgrade() -> None:
+    big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.create_table(
+        "daily_figures",
+        sa.Column("tenant_id", big, sa.ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("day", big, nullable=False),
+        sa.Column("figure", sa.Text(), nullable=False),
+        sa.Column("part", sa.Text(), nullable=False),
+        sa.Column("number", big, nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "day", "figure", "part"),
+        sqlite_strict=True,
+    )
