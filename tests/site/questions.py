@@ -21,7 +21,7 @@ class Question(NamedTuple):
 
 
 QUESTIONS = (
-    Question("integrator", "How do I sign in with e-mail and password?", "sign in password", "integrators",
+    Question("integrator", "How do I sign in with email and password?", "sign in password", "integrators",
              "/api/client/auth/sign-in"),
     Question("integrator", "How long does a refresh token live, and may I use it twice?", "refresh token",
              "reference/http", "30 days by default"),
@@ -35,7 +35,7 @@ QUESTIONS = (
              "integrators", "JPEG, PNG, WebP"),
     Question("integrator", "What may a GraphQL query cost?", "GraphQL limits depth", "graphql", "2,000 tokens"),
     Question("administrator", "How do I set Okta up with SAML?", "Okta SAML", "providers/okta-saml", "Okta"),
-    Question("administrator", "How do I prove that an e-mail domain is ours?", "prove domain DNS TXT", "domains",
+    Question("administrator", "How do I verify an email domain?", "verify domain DNS TXT", "domains",
              "_manifest-auth-challenge"),
     Question("administrator", "Why was a sign-in at our provider refused?", "sign-in refused reason",
              "providers/reasons", "the request was another browser's"),

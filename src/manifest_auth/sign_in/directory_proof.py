@@ -38,7 +38,7 @@ _DIRECTORY = Reason(
     "directory: …",
     cause="the proof of a directory was begun in another browser or more than ten minutes ago, or what it began with "
     "is gone",
-    cure="begin the [proof](../domains.md#prove-one) again",
+    cure="begin the [proof](../domains.md#verify-a-directory) again",
 )
 _CLAIM_RELEASED = _DIRECTORY.also("the claim was released meanwhile")
 _SESSION_ENDED = _DIRECTORY.also("the session that began the proof has ended")

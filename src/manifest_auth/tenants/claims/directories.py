@@ -210,7 +210,7 @@ ROLES = {
 _WIDS = Reason(
     "wids: …",
     cause="who signed in may not speak for the directory, or Microsoft does not say so",
-    cure="[prove a directory](../domains.md#prove-one)",
+    cure="[prove a directory](../domains.md#verify-a-directory)",
 )
 OTHER_DIRECTORY = Marked("You signed in to another directory than the one that is claimed")
 ROLES_MISSING = Marked(
