@@ -100,7 +100,7 @@ _OTHER_PROVIDER = Reason(
 _ADMIN_ALONE = Reason(
     "the groups give the role Admin alone, and no Admin confirmed the identity",
     cause="the provider does not vouch for the user's address in a domain that counts",
-    cure="confirm the identity, see [rank](README.md#rank)",
+    cure="confirm the identity, see [rank](README.md#protection-of-admin-accounts)",
 )
 _CREATED_UNVOUCHED = Reason(
     "the account with this address was made without anybody vouching for the address",

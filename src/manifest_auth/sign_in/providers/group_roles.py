@@ -23,7 +23,7 @@ from manifest_auth.text.languages import marked as _
 _NO_SEAT = _("This installation's licence has no free seat for you; an administrator can free one")
 RANK = Reason(
     "an Admin's account, and the provider was last changed by a User Admin",
-    cause="see [rank](README.md#rank)",
+    cause="see [rank](README.md#protection-of-admin-accounts)",
     cure="an Admin saves the provider, or invites",
 )
 _FULL = Reason("no seat: …", cause="the licence has no free seat of that kind", cure="[seats](../on-premise.md#seats)")
