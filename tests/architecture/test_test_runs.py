@@ -135,20 +135,35 @@ def test_what_starts_programs_or_needs_a_server_is_no_unit_test() -> None:
 @matrix(
     ("marks", "store", "kinds"),
     [
-        ((), "sqlite", {"test"}),
-        ((), "postgresql", {"test"}),
-        (("one_store",), "sqlite", {"test"}),
-        (("one_store",), "postgresql", {"endurance"}),
-        (("endurance",), "sqlite", {"endurance"}),
-        (("endurance", "one_store"), "sqlite", {"endurance"}),
-        (("rounds",), "sqlite", {"test", "endurance"}),
+        ((), "sqlite", {"test", "ci"}),
+        ((), "postgresql", {"test", "ci"}),
+        (("one_store",), "sqlite", {"test", "ci"}),
+        (("one_store",), "postgresql", {"release"}),
+        (("endurance",), "sqlite", {"endurance", "ci", "release"}),
+        (("endurance", "one_store"), "sqlite", {"endurance", "ci", "release"}),
+        (("endurance", "one_store"), "postgresql", {"release"}),
+        (("rounds",), "sqlite", {"test", "endurance", "ci", "release"}),
     ],
 )
-def test_no_test_is_left_out_of_both_commands(marks: tuple[str, ...], store: str, kinds: set[str]) -> None:
-    item: Any = SimpleNamespace(
-        get_closest_marker=lambda name: name if name in marks else None, callspec=SimpleNamespace(params={"at": store})
+def test_no_test_is_left_out_of_all_commands(marks: tuple[str, ...], store: str, kinds: set[str]) -> None:
+    item = marked("tests/text/test_invisible.py", marks, store)
+    found = {kind for kind in ("test", "endurance", "ci") if run_order.is_of(kind, item, 5)}
+    if run_order.is_of("endurance", item, 50):
+        found.add("release")
+    assert found == kinds
+
+
+def test_a_fifth_of_what_does_not_depend_on_the_store_runs_on_postgresql() -> None:
+    items = [marked(f"tests/some/test_{number}.py", ("one_store",), "postgresql") for number in range(1000)]
+    assert 150 < sum(run_order.is_of("ci", item) for item in items) < 250
+
+
+def marked(file: str, marks: tuple[str, ...], store: str) -> Any:
+    return SimpleNamespace(
+        nodeid=f"{file}::test_it",
+        get_closest_marker=lambda name: name if name in marks else None,
+        callspec=SimpleNamespace(params={"at": store}),
     )
-    assert {kind for kind in ("test", "endurance") if run_order.is_of(kind, item)} == kinds
 
 
 def collected(*arguments: str) -> list[str]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from _pytest.subtests import SubtestReport
@@ -28,11 +29,13 @@ _FEW = 25
 #: So many new ones are there before the collector looks for cycles: a tenth of the time of calls in this process.
 _OBJECTS = 20_000
 _ROOT = Path(__file__).parents[2]
+#: So many ``--rounds`` are a run before a release, which leaves nothing out.
+_RELEASE = 50
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("manifest-auth")
-    kinds = ("all", "unit", "test", "endurance")
+    kinds = ("all", "unit", "test", "endurance", "ci")
     group._addoption("-n", type=int, default=0, dest="workers", help="how many processes run tests")
     group.addoption("--kind", choices=kinds, default="all", help="which tests; see docs/tests.md")
     group.addoption("--rounds", type=int, default=1, help="how often each victim is killed")
@@ -47,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in {
         "alone": "measures, or fills both cores: the whole file runs last, and nothing beside it",
         "endurance": "a long proof, for ./dev endurance",
-        "one_store": "the store decides nothing in it that can still change: on PostgreSQL in ./dev endurance alone",
+        "one_store": "the store decides nothing in it that can still change: on PostgreSQL before a release",
         "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
@@ -115,7 +118,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Chooses ahead of others, which need not look at what is left out, and sorts after pytest, which groups tests by
     their fixtures."""
     kind = config.getoption("--kind")
-    chosen = [item for item in items if is_of(kind, item)]
+    chosen = [item for item in items if is_of(kind, item, config.getoption("--rounds"))]
     if gone := set(items) - set(chosen):
         config.hook.pytest_deselected(items=list(gone))
     if report := config.pluginmanager.get_plugin(REPORT):
@@ -125,12 +128,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_order(config))
 
 
-def is_of(kind: str, item: pytest.Item) -> bool:
-    """Whether a test belongs to a command: unit, test, endurance or all."""
+def is_of(kind: str, item: pytest.Item, rounds: int = 1) -> bool:
+    """Whether a test belongs to a command: unit, test, endurance, ci (both of them in one run) or all."""
     if kind == "unit":
         return not required_programs.more_than_python(item)
     if kind == "test":
         return not _is_long(item)
+    if kind in ("endurance", "ci") and _is_repeated(item) and rounds < _RELEASE and not _is_in_sample(item):
+        return False
     if kind == "endurance":
         return _is_long(item) or item.get_closest_marker("rounds") is not None
     return True
@@ -138,10 +143,18 @@ def is_of(kind: str, item: pytest.Item) -> bool:
 
 def _is_long(item: pytest.Item) -> bool:
     """Whether ./dev test leaves it to ./dev endurance."""
-    if item.get_closest_marker("endurance") is not None:
-        return True
+    return item.get_closest_marker("endurance") is not None or _is_repeated(item)
+
+
+def _is_repeated(item: pytest.Item) -> bool:
+    """Whether it is run on SQLite, and the store decides nothing in it."""
     given = getattr(getattr(item, "callspec", None), "params", {})
     return item.get_closest_marker("one_store") is not None and "postgresql" in map(str, given.values())
+
+
+def _is_in_sample(item: pytest.Item) -> bool:
+    """Whether its file is one of the fifth that runs on PostgreSQL before each change."""
+    return crc32(file_of(item).encode()) % 5 == 4
 
 
 def _order(config: pytest.Config) -> Any:
