@@ -8,6 +8,7 @@ from tests.http.cors.pages import FOREIGN, GRAPHQL, LISTED, ME, REFRESH, SIGN_IN
 from tests.support.accounts import Keys, keys_of, new_client, settle
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.faults import listed_origins_cannot_be_read, sign_in_has_a_bug, store_is_gone
+from tests.support.machines import machine, wrong
 from tests.support.matrix import matrix
 from tests.support.people import member, own_client
 from tests.support.rules import rule
@@ -85,6 +86,14 @@ async def test_a_signed_out_token_still_says_whose_it_is(app: App) -> None:
     reply, found = await readers(app, "GET", ME, token=keys.token)
     assert (reply.code, found) == ("INVALID_TOKEN", [LISTED])
     assert (await readers(app, "GET", ME, cookie=keys.cookie))[1] == [LISTED]
+
+
+@rule("CORS-LISTED")
+async def test_no_page_reads_what_a_machine_is_answered(app: App) -> None:
+    key = (await machine(app, "acme")).key.text
+    for shown, status in ((key, 200), (wrong(key), 401)):
+        reply, found = await readers(app, "GET", ME, token=shown)
+        assert (reply.status, found) == (status, [])
 
 
 async def test_with_no_credential_the_named_client_decides_else_any(app: App) -> None:

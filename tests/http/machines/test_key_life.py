@@ -62,6 +62,13 @@ async def test_rotation_gives_a_new_one_and_ends_the_old_one_later(app: App) -> 
     newest = check_success(await app.post(f"{it.base}/keys/{new['id']}/rotate", {"overlapHours": 0}, token=token), 201)
     check_refusal(await app.me(new["key"]), 401, "INVALID_TOKEN")
     assert (await app.me(newest["key"])).status == 200
+    day = await new_key(app, client, it.id, expiresInDays=1)
+    app.clock.advance(DAY - 3600)
+    check_success(
+        await app.post(f"{it.base}/keys/{day.id}/rotate", {"overlapHours": 168}, token=await app.admin_token()), 201
+    )
+    app.clock.advance(3600)  # no overlap makes the old one live longer than it would
+    check_refusal(await app.me(day.text), 401, "TOKEN_EXPIRED")
 
 
 @rule("MACHINE-SECRETS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -19,6 +20,13 @@ from tests.support.rules import rule
 pytestmark = pytest.mark.one_store
 
 NEW = {"name": "nightly-export", "roles": ["Operator"]}
+KEY = {"kty": "EC", "kid": "k1", "crv": "P-256",
+       "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+       "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}  # fmt: skip
+
+
+def _modulus(bits: int) -> str:
+    return base64.urlsafe_b64encode((2**bits - 1).to_bytes(-(-bits // 8))).decode().rstrip("=")
 
 
 async def _client(app: App) -> tuple[str, Member]:
@@ -42,12 +50,9 @@ async def test_a_new_one_has_what_was_asked_for_and_nothing_else(app: App) -> No
 
 async def test_every_member_can_be_given_and_changed_and_null_takes_it_away(app: App) -> None:
     _, admin = await _client(app)
-    key = {"kty": "EC", "kid": "k1", "crv": "P-256",
-           "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
-           "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}  # fmt: skip
     full = {
         "name": "loader", "roles": ["Author", "Operator"], "description": "Loads jobs.", "scopes": ["jobs:execute"],
-        "addresses": ["192.0.2.7/24", "2001:db8::1"], "mayIntrospect": True, "jwks": {"keys": [key]},
+        "addresses": ["192.0.2.7/24", "2001:db8::1"], "mayIntrospect": True, "jwks": {"keys": [KEY]},
     }  # fmt: skip
     made = check_success(await app.post(OWN, full, token=admin.token), 201)
     assert {name: made[name] for name in full} == {**full, "addresses": ["192.0.2.0/24", "2001:db8::1/128"]}
@@ -80,6 +85,14 @@ async def test_every_member_can_be_given_and_changed_and_null_takes_it_away(app:
         ({"jwks": {"keys": [{"kty": "EC", "kid": "a", "crv": "P-256", "x": "AA", "y": "AA"}]}}, "jwks"),
         ({"jwks": {"keys": [{"kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB"}]}}, "jwks"),
         ({"jwks": {"keys": [{"kty": "oct", "kid": "a"}]}}, "jwks"),
+        ({"jwks": {"keys": [{"kty": "RSA", "kid": "a", "n": _modulus(2047), "e": "AQAB"}]}}, "jwks"),
+        ({"jwks": {"keys": [{"kty": "RSA", "kid": "a", "n": _modulus(8193), "e": "AQAB"}]}}, "jwks"),
+        ({"jwks": {"keys": [KEY | {"d": "AQAB"}]}}, "jwks.keys[0].d"),
+        ({"jwks": {"keys": [KEY | {"crv": "P-384"}]}}, "jwks"),
+        ({"jwks": {"keys": [KEY | {"use": "enc"}]}}, "jwks"),
+        ({"jwks": {"keys": [KEY | {"alg": "RS256"}]}}, "jwks"),
+        ({"jwks": {"keys": [KEY, KEY]}}, "jwks"),
+        ({"jwks": {"keys": [KEY | {"kid": f"k{number}"} for number in range(6)]}}, "jwks.keys"),
         ({"jwks_uri": "https://example.com/keys"}, "jwks_uri"),
         ({"password": "secret"}, "password"),
         ({"email": "a@b.example"}, "email"),

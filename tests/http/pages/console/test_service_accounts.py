@@ -182,7 +182,7 @@ async def test_its_data_change_and_the_scopes_stay(app: App) -> None:
         ({"name": "good", "jwks": '{"keys":[{"kty":["EC"],"kid":"x"}]}'}, "jwks"),
         ({"name": "good", "jwks": '{"keys":[{"kty":"EC","kid":"x","alg":["ES256"]}]}'}, "jwks"),
         ({"name": "good", "jwks": '{"keys":[{"kty":"EC","kid":"x","crv":"P-256","x":"AQ","y":"AQ"}]}'}, "jwks"),
-        ({"name": "good", "jwks": '{"keys":[{"kty":"EC","kid":"x","d":"AQ"}]}'}, "jwks"),
+        ({"name": "good", "jwks": json.dumps(public_set(ec_key())).replace('"kty"', '"d": "AQ", "kty"')}, "jwks"),
         ({"name": "good", "roleViewer": ""}, "roles"),
         ({"name": "good", "roleAdmin": "on"}, "roles"),
     ],
