@@ -94,7 +94,7 @@ async def test_asking_again_closes_what_was_asked_before(team: Team, mail_server
     check_refusal(await confirm(team.app, links[1]), 401, "INVALID_TOKEN")
 
 
-@matrix("stop", ["password", "reset", "deactivate", "time"])
+@matrix("stop", ["password", "reset", "sign-out-all", "sign-out-others", "deactivate", "time"])
 async def test_what_stops_a_change_that_waits(team: Team, mail_server: MailServer, stop: str) -> None:
     user_id, old, token = await person(team)
     new = f"other@{team.client}.example"
@@ -106,6 +106,8 @@ async def test_what_stops_a_change_that_waits(team: Team, mail_server: MailServe
     elif stop == "reset":
         await team.app.post("/api/client/auth/password/forgot", {"email": old, "client": team.client})
         check_success(await reset(team.app, (await mails_by_recipient(team.app, mail_server))[old].token))
+    elif stop.startswith("sign-out"):
+        check_success(await team.app.post(f"/api/client/auth/{stop}", token=token))
     elif stop == "deactivate":
         await act_on(team.app, f"{team.client}/users/{user_id}/deactivate")
         check_refusal(await confirm(team.app, link), 401, "INVALID_TOKEN")

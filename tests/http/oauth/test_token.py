@@ -136,6 +136,8 @@ async def test_what_is_wrong_with_a_request_has_its_error(
 async def test_a_body_that_is_no_form_is_refused(app: App, ours: Machine) -> None:
     headers = {**ours.basic, "Content-Type": "application/json"}
     check_error(await app.send("POST", TOKEN, content=b"{}", headers=headers), 400, "invalid_request")
+    packed = {**ours.basic, "Content-Encoding": "gzip"}
+    check_error(await form(app, TOKEN, GRANT, packed), 400, "invalid_request")
     check_error(await form(app, TOKEN, "a=" + "x" * 70_000, ours.basic), 413, "invalid_request")
 
 

@@ -167,6 +167,15 @@ async def test_users_tokens_open_no_admin_route(app: App) -> None:
     assert (await app.get("/api/admin/auth/me", cookie=keys.cookie)).code == "UNAUTHENTICATED"
 
 
+@rule("TOKEN-PURPOSE")
+async def test_another_admins_id_on_a_session_is_refused(app: App) -> None:
+    admin = (await app.post("/api/admin/auth/sign-in", {"username": "root", "password": PASSWORD})).data
+    own = claims_of(admin["token"])
+    for number, status in ((own["id"], 200), (own["id"] + 1, 401)):
+        token = minted(app, {**own, "id": number, "sub": str(number)}, purpose=Purpose.ADMIN_ACCESS)
+        assert (await app.get("/api/admin/auth/me", token=token)).status == status
+
+
 async def test_graphql_and_rest_judge_a_token_alike(app: App) -> None:
     token = (await keys_of(app)).token
     for forge in SPELLINGS.values():
