@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
-from tests.support.application import App
+from tests.support.application import App, running
 from tests.support.matrix import matrix
+from tests.support.rules import rule
 
 #: Seconds that what a key of each purpose signs may live, by default.
 LIVES = {
@@ -36,3 +37,13 @@ async def test_the_tokens_of_a_key_that_was_replaced_are_good_to_their_last_seco
     assert (await app.me(keys.token)).status == 200
     app.clock.advance(1)
     assert (await app.me(keys.token)).code == "TOKEN_EXPIRED"
+
+
+@rule("KEY-ROTATION")
+async def test_a_server_with_shorter_lives_shortens_no_one_elses(app: App, database_url: str) -> None:
+    keys = await keys_of(app)
+    async with running(database_url, MANIFEST_ACCESS_TOKEN_TTL="60") as other:
+        other.goes_by_the_clock_of(app)
+        await other.services.store.write(other.services.keys.rotate)
+    app.clock.advance(86_399)
+    assert (await app.me(keys.token)).status == 200
