@@ -44,6 +44,8 @@ FAST = {
     "MANIFEST_DNS_SERVERS": "127.0.0.1:9",  # where none is: no test asks the servers of this machine
     "MANIFEST_SECRET_KEY": SECRET_KEY,
 }
+#: Of an application in this process: a provider is not given up because the machine is busy.
+PATIENT = {"MANIFEST_PROVIDER_TIMEOUT": "30"}
 
 
 class FrozenClock(Clock):
@@ -235,7 +237,7 @@ async def running(database_url: str, **environment: str) -> AsyncIterator[App]:
     if database_url.startswith("sqlite:") and not path.exists():
         fresh_store(path)
     with tempfile.TemporaryDirectory(dir=run_folder.folder()) as folder:
-        given = {**FAST, "MANIFEST_DATA_DIR": folder, "MANIFEST_DATABASE_URL": database_url, **environment}
+        given = {**FAST, **PATIENT, "MANIFEST_DATA_DIR": folder, "MANIFEST_DATABASE_URL": database_url, **environment}
         async with _running(load(given)) as app:
             yield app
 

@@ -45,9 +45,9 @@ MOST_AT_ONCE = 6  # calls of a client to one host: a provider that hangs must no
 #: Simultaneous calls: guaranteed for a client, maximum for a client, and total above which a client has only its
 #: guaranteed number.
 OWN, MOST, COMMON = 2, 8, 64
-#: How long a call waits for its turn, seconds: of many sign-ins at once most get one, and where a provider hangs the
-#: others are refused soon.
-TURN_S = 0.5
+#: How long a call waits for its turn, as a share of the time for all calls of a sign-in: of many sign-ins at once most
+#: get one, and where a provider hangs the others are refused soon.
+TURN = 0.2
 _USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -67,7 +67,7 @@ class Outgoing:
     """The outgoing calls of one process. Loads and opens nothing before the first call."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None, resolve: Resolve = system) -> None:
-        self._seconds, self._private = settings.provider_timeout, settings.private_targets
+        self.seconds, self._private = settings.provider_timeout, settings.private_targets
         self.metrics, self._resolver = metrics or Metrics(), Resolver(resolve)
         self._transport: Transport | None = None
         self._shares = Shares(OWN, MOST, COMMON)
@@ -76,7 +76,7 @@ class Outgoing:
     def deadline(self, tenant_id: int) -> Deadline:
         """The deadline for calls that start now for a client; together they have the time budget of one sign-in. They
         count against the client's own share, so slow providers do not delay other clients."""
-        return Deadline(tenant_id, asyncio.get_running_loop().time() + self._seconds)
+        return Deadline(tenant_id, asyncio.get_running_loop().time() + self.seconds)
 
     def check(self, url: str) -> None:
         """Raises ValueError for an address that may never be called, with a message for the user who configures it."""
@@ -151,7 +151,7 @@ class Outgoing:
         try:
             async with asyncio.timeout_at(deadline.at), contextlib.AsyncExitStack() as held:
                 try:
-                    async with asyncio.timeout(TURN_S):
+                    async with asyncio.timeout(TURN * self.seconds):
                         await held.enter_async_context(host_limit)
                         await held.enter_async_context(self._shares.slot(client))
                 except TimeoutError:

@@ -17,7 +17,7 @@ from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.rules import rule
-from tests.support.single_sign_on import RETURN_TO, check_no_one_got_in, query_of
+from tests.support.single_sign_on import RETURN_TO, check_no_one_got_in, impatient, query_of
 
 pytestmark = pytest.mark.one_store
 
@@ -135,8 +135,8 @@ async def other_directory(prover: Prover) -> Prover:
 async def test_while_microsoft_is_away(prover: Prover) -> None:
     started = check_success(await prover.begin())
     back = prover.setup.microsoft.visit(started["location"])
-    prover.setup.microsoft.delay = {"token": 4}
-    check_refusal(await prover.browser.send("GET", back), 502, "PROVIDER_UNAVAILABLE")
+    with prover.setup.microsoft.gates.shut("token"), impatient(prover.app):
+        check_refusal(await prover.browser.send("GET", back), 502, "PROVIDER_UNAVAILABLE")
     assert (await prover.claim())["state"] == "pending"
 
 

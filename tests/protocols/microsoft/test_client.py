@@ -74,7 +74,7 @@ class Caller:
 @pytest.fixture
 async def caller() -> AsyncIterator[Caller]:
     clock = FrozenClock()
-    outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}))
+    outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30"}))
     with standin(clock) as microsoft:
         clouds = Clouds("custom", microsoft.settings["MANIFEST_MICROSOFT_CUSTOM_CLOUD"])
         yield Caller(microsoft, Microsoft(outgoing, clock, clouds), clouds.get(""), clock)

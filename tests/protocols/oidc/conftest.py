@@ -16,11 +16,11 @@ from tests.support.oidc_op import provider
 
 @pytest.fixture
 async def rp(request: pytest.FixtureRequest) -> AsyncIterator[RelyingParty]:
-    """ES256, since its keys are made in no time; tests that mean another algorithm set it. A provider has two seconds,
-    or as many as the mark ``settings`` says."""
+    """ES256, since its keys are made in no time; tests that mean another algorithm set it. A provider has half a
+    minute, or as long as the mark ``settings`` says."""
     clock = FrozenClock()
     mark = request.node.get_closest_marker("settings")
-    outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2", **(mark.kwargs if mark else {})}))
+    outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30", **(mark.kwargs if mark else {})}))
     with provider(clock, alg="ES256") as op:
         yield RelyingParty(op, clock, outgoing, Client(outgoing, clock))
     await outgoing.close()

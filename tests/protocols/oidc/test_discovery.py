@@ -176,8 +176,11 @@ async def test_a_failed_fetch_is_not_repeated_within_a_minute_while_a_stale_docu
 async def test_a_slow_fetch_leaves_time_for_the_sign_in_while_a_stale_document_serves(rp: RelyingParty) -> None:
     await rp.sign_in()
     rp.clock.advance(3600)
-    rp.op.delay["discovery"] = 20
-    await asyncio.wait_for(rp.sign_in(), 10)
+    rp.outgoing.seconds = 2.0
+    with rp.op.gates.shut("discovery"):
+        answer = await rp.begin()
+        rp.outgoing.seconds = 30.0
+        await rp.redeem(answer)
 
 
 async def test_a_stale_document_does_not_hide_that_the_issuer_is_another_now(rp: RelyingParty) -> None:
@@ -196,11 +199,12 @@ async def test_a_clock_that_was_set_back_keeps_nothing_for_ever(rp: RelyingParty
 
 
 async def test_one_who_gives_up_does_not_take_the_fetch_from_the_others(rp: RelyingParty) -> None:
-    rp.op.delay["discovery"] = 0.3
-    hasty = asyncio.create_task(rp.discover(rp.op.issuer))
-    patient = asyncio.create_task(rp.discover(rp.op.issuer))
-    await asyncio.sleep(0.05)
-    hasty.cancel()
+    with rp.op.gates.shut("discovery"):
+        hasty = asyncio.create_task(rp.discover(rp.op.issuer))
+        patient = asyncio.create_task(rp.discover(rp.op.issuer))
+        while not rp.op.count("discovery"):
+            await asyncio.sleep(0.01)
+        hasty.cancel()
     assert (await patient).issuer == rp.op.issuer
     assert rp.op.count("discovery") == 1
 

@@ -25,8 +25,14 @@ from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.rules import rule
 
-HOSTED = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PROVIDER_TIMEOUT": "5"})
-PRIVATE = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_OUTGOING_PRIVATE": "on"})
+HOSTED = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PROVIDER_TIMEOUT": "30"})
+PRIVATE = load(
+    {
+        "MANIFEST_PUBLIC_URL": "https://auth.example.com",
+        "MANIFEST_PROVIDER_TIMEOUT": "30",
+        "MANIFEST_OUTGOING_PRIVATE": "on",
+    }
+)
 NAME = "login.example.com"
 
 
@@ -180,12 +186,15 @@ async def test_those_who_ask_for_one_name_share_one_look_up_and_a_dead_name_serv
 
     outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
     held = [asyncio.create_task(get(outgoing, "https://dead.example.com/")) for _ in range(40)]
-    await asyncio.sleep(0)
+    while not asked:
+        await asyncio.sleep(0)
+    outgoing.seconds = 30.0
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(outgoing, "https://alive.example.com:1/")
     for outcome in await asyncio.gather(*held, return_exceptions=True):
         assert isinstance(outcome, Unreachable)
         assert str(outcome).endswith(("no answer in time", "too many calls are under way"))
+    outgoing.seconds = 0.5
     with pytest.raises(Unreachable, match="no answer in time"):
         await get(outgoing, "https://dead.example.com/")
     assert asked == ["dead.example.com", "alive.example.com"]
@@ -201,10 +210,11 @@ async def test_nor_do_the_dead_name_servers_of_all_providers_once_calls_are_give
             gate.wait(30)
         return ["127.0.0.1"]
 
-    outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
+    outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "0.5"}), resolve=resolve)
     names = [f"https://dead{number}.example.com/" for number in range(MOST)]
     given_up = await asyncio.gather(*(get(outgoing, name) for name in names), return_exceptions=True)
     assert all(isinstance(each, Unreachable) for each in given_up)
+    outgoing.seconds = 30.0
     with pytest.raises(Unreachable, match="cannot connect"):  # though threads still wait for the name servers
         await get(outgoing, "https://alive.example.com:1/")
     gate.set()

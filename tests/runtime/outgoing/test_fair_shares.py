@@ -101,7 +101,7 @@ async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> No
             gate.wait(30)
         return ["127.0.0.1"]
 
-    calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
+    calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30"}), resolve=resolve)
     held = [
         asyncio.create_task(calls._resolver.resolve(f"dead{number}-of-{tenant_id}.example.com", 443, tenant_id))
         for tenant_id in HOSTILE
@@ -130,7 +130,7 @@ async def test_a_look_up_that_waits_for_the_share_of_one_client_is_not_waited_fo
             gate.wait(30)
         return ["127.0.0.1"]
 
-    calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
+    calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30"}), resolve=resolve)
     most = lookups.MOST_LOOKUPS
     held: list[asyncio.Task[object]] = [
         asyncio.create_task(calls._resolver.resolve(f"dead{n}.example.com", 443, 1)) for n in range(most)
@@ -160,7 +160,7 @@ async def test_slow_providers_of_some_clients_hold_up_no_other_client_even_at_th
     with Socket() as socket:
         socket.answer = answer
         threading.Thread(target=socket.serve, daemon=True).start()
-        calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "3"}), resolve=here)
+        calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30"}), resolve=here)
         hosts = [f"http://{name}.localhost:{socket.port}/wait" for name in ("a", "b")]
         held = [
             asyncio.create_task(get(calls, host, tenant_id))
@@ -188,7 +188,7 @@ async def test_what_a_provider_publishes_is_fetched_for_each_client_by_its_own_s
 
         socket.answer = answer
         threading.Thread(target=socket.serve, daemon=True).start()
-        calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "3"}), resolve=here)
+        calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30"}), resolve=here)
         relying_party = Client(calls, Clock())
         hosts = [f"http://{name}.localhost:{socket.port}/" for name in ("a", "b")]
         held = [asyncio.create_task(get(calls, host)) for host in hosts for _ in range(client.MOST_AT_ONCE)]

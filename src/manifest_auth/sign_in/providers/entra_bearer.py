@@ -53,7 +53,7 @@ class Failures:
         if until_ms > ctx.now:
             raise InvalidToken(reason=f"{why}; found a moment ago")
         counters = counters_of(ctx.address, directory)
-        until = asyncio.get_running_loop().time() + ctx.services.settings.provider_timeout
+        until = asyncio.get_running_loop().time() + ctx.services.outgoing.seconds
         turn = self._turns.setdefault((counters[0].key, key[1]), asyncio.Semaphore(AT_ONCE))
         try:
             async with asyncio.timeout_at(until):
