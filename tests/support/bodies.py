@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +10,7 @@ from urllib.parse import urlencode
 from tests.http.requests.described_bodies import fits
 from tests.support.application import App, Reply
 from tests.support.pictures import Picture
-from tests.support.routes import Route, openapi_document
+from tests.support.routes import Route, filled, openapi_document
 
 _CLIENT = "/api/client"
 _MACHINE, _DAYS = f"{_CLIENT}/service-accounts/{{account}}", {"expiresInDays": 7}
@@ -36,31 +35,37 @@ _TEXTS = ("xx", "x@x.example", "x.example", "d0d0d0d0-7777-4000-8000-00000000000
 
 def is_known(route: Route) -> bool:
     """Whether the body does something, and not merely fits the description."""
-    return str(route) in _KNOWN or _schema(route) is None
+    return _known(route) in _KNOWN or _schema(route) is None
+
+
+def _known(route: Route) -> str:
+    """The route of users that does the same as a route of system admins."""
+    return str(route).replace("/api/admin/clients/{client}/", f"{_CLIENT}/")
 
 
 def body_of(route: Route) -> Any:
     """A body of the route: JSON, or bytes of a PNG; None where it has none."""
     schema = _schema(route)
-    return _KNOWN.get(str(route), None if schema is None else _least(schema))
+    return _KNOWN.get(_known(route), None if schema is None else _least(schema))
 
 
-async def send(
-    app: App, route: Route, path: str, token: str, *, meanwhile: Callable[[], Awaitable[Any]] | None = None
-) -> Reply:
-    """A request to a path of the route. ``meanwhile``: happens between the head and the body."""
+def target(route: Route, /, **values: object) -> str:
+    """An address of the route with the query that it needs. ``values``: of its members."""
     asked = {
         one["name"]: _least(one["schema"])
         for one in _operation(route).get("parameters", ())
         if one["in"] == "query" and one["required"]
     }
-    target, body = f"{path}?{urlencode(asked)}" if asked else path, body_of(route)
+    path = filled(route.path, **values)
+    return f"{path}?{urlencode(asked)}" if asked else path
+
+
+async def send(app: App, route: Route, token: str, /, **values: object) -> Reply:
+    """A request to the route. ``values``: of the members of its address."""
+    path, body = target(route, **values), body_of(route)
     if isinstance(body, bytes):
-        headers = {"Content-Type": "image/png"}
-        return await app.send(route.method, target, token=token, content=body, headers=headers, meanwhile=meanwhile)
-    if meanwhile is not None and body is None:
-        body = {}  # not looked at, and waited for all the same
-    return await app.send(route.method, target, body, token=token, meanwhile=meanwhile)
+        return await app.send(route.method, path, token=token, content=body, headers={"Content-Type": "image/png"})
+    return await app.send(route.method, path, body, token=token)
 
 
 def _operation(route: Route) -> Any:

@@ -11,9 +11,11 @@ import orjson
 
 from manifest_auth import app, http
 from manifest_auth.api import power_apps_connector
+from manifest_auth.audit import Act
 from manifest_auth.http import Access, openapi
 from manifest_auth.permissions import Permission
 from manifest_auth.protocols.microsoft import CLOUDS
+from manifest_auth.tenants.step_up import ALWAYS
 
 #: Values that can be something and are nothing.
 _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
@@ -22,7 +24,9 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 class Route(NamedTuple):
     """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or
     of a page's query. ``template``: of a page that it can show; ``is_form``: the body is a form, not JSON;
-    ``permission``: that a user needs; ``audience``: whom a page is for."""
+    ``permission``: that a user needs; ``audience``: whom a page is for.
+    ``proof``: where it asks for a recent one: ``factors``, always; ``factor``, of those who have a second factor;
+    ``first``, of those who have none also with less; ``management``, where the client guards that too; empty: never."""
 
     method: str
     path: str
@@ -34,6 +38,7 @@ class Route(NamedTuple):
     is_form: bool = False
     permission: Permission | None = None
     audience: str = ""
+    proof: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -41,6 +46,13 @@ class Route(NamedTuple):
 
 def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(body)) if body else ()
+
+
+def _proof(asks: Act | None) -> str:
+    if not asks:
+        return ""
+    of_own = {Act.PASSWORD: "factor", Act.FACTORS: "first"}
+    return of_own.get(asks, "factors" if asks & ALWAYS else "management")
 
 
 def _plain(one: http.Route) -> Route:
@@ -56,6 +68,7 @@ def _plain(one: http.Route) -> Route:
         one.form is not None,
         one.permission,
         one.audience,
+        _proof(one.asks),
     )
 
 

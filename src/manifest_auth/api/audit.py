@@ -17,8 +17,9 @@ from manifest_auth.audit import (
     page,
     position_of,
 )
+from manifest_auth.audit.catalogue import Act
 from manifest_auth.clients import audit_views
-from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
+from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -57,7 +58,7 @@ CLIENT_ROUTES = (
           query=AuditQuery, refusals=(ValidationError,), operation="listAuditEvents"),
     Route("GET", f"{_BASE}/export", _export, Permission.AUDIT_READ, "The audit trail of your client as a file",
           query=ExportQuery, sends=_SENDS,
-          refusals=(ValidationError, ReauthenticationRequired), operation="exportAuditEvents"),
+          refusals=(ValidationError,), operation="exportAuditEvents", asks=Act.EXPORT),
 )  # fmt: skip
 
 

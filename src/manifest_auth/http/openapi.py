@@ -184,8 +184,6 @@ def _failure() -> dict[str, Any]:
 
 _SIGNED_IN: tuple[type[Refusal], ...] = (Unauthenticated, InvalidToken, TokenExpired, Forbidden)
 _BODY: tuple[type[Refusal], ...] = (PayloadTooLarge, UnsupportedMediaType)
-#: Ends of paths whose routes never ask for a recent proof, whatever the client's settings.
-_WITHOUT_PROOF = ("/sign-out", "/auth/me", "/files", "/graphql")
 _JSON = "application/json"
 _TAGS = {
     "Client": "For programs and people of one client.",
@@ -399,7 +397,7 @@ def _refusals(route: Route) -> set[type[Refusal]]:
     found: set[type[Refusal]] = {ValidationError, *route.refusals}
     if route.access is not Access.OPEN:
         found.update(_SIGNED_IN)
-        if route.method != "GET" and not route.path.endswith(_WITHOUT_PROOF) and "/reauthenticate" not in route.path:
+        if route.asks:
             found.add(ReauthenticationRequired)
     if _body(route):
         found.update(_BODY)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 import msgspec
 from msgspec import Meta
 
+from manifest_auth.audit.catalogue import Act
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.http.answers import Answer, refuse
 from manifest_auth.http.request import Head
@@ -151,6 +152,9 @@ class Route:
     operation: str = ""  # its name in the description, where method and path do not give it
     template: str = ""  # of a page
     audience: str = ""  # of a page: who may see it
+    asks: Act | None = (
+        None  # the act about which it asks for a recent proof, if only in some cases; None: it only reads
+    )
     gated: bool = field(default=False, init=False)  # needs a licence
     for_machines: bool = field(default=True, init=False)  # service accounts may call it, as their roles allow
     ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
@@ -178,12 +182,15 @@ class Route:
             raise TypeError(f"{self.path}: a list takes the parameters of Paging, and answers nextCursor")
 
     def _check_access(self) -> None:
-        """Raises TypeError where the address is not for those who may call: a wrong word does not open a route."""
+        """Raises TypeError where the address is not for those who may call, so that a wrong word does not open a route,
+        and for a change that does not say about which act it asks."""
         allowed = next(allowed for start, allowed in _CALLERS if self.path.startswith(start))
         if self.access not in allowed:
             raise TypeError(f"{self.path}: below this address, routes are for {sorted(one.value for one in allowed)}")
         if self.access is Access.CLIENT and self.permission is None and not self.path.startswith(_ANY_ROLE):
             raise TypeError(f"{self.path}: needs a permission")
+        if self.asks is None and self.method != "GET" and self.access in (Access.CLIENT, Access.ADMIN):
+            raise TypeError(f"{self.path}: say which act asks for a recent proof, or NOTHING")
 
     @property
     def is_list(self) -> bool:

@@ -17,7 +17,7 @@ from manifest_auth.tenants.settings import settings_of
 #: Those who hold one of these roles can give themselves and others access.
 RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
 #: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``. Of system admins all are.
-_ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS | Act.PAIRING | Act.PIN
+ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS | Act.PAIRING | Act.PIN
 #: With these a stolen key would make itself another way in.
 _NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS | Act.RULES
 #: What a session may have proved that lets an account without any factor enrol its first.
@@ -127,7 +127,7 @@ def first_ways(caller: Principal) -> tuple[Literal["pwd", "provider"], ...]:
 def _guards(caller: Principal, act: Act) -> bool:
     if act is Act.PASSWORD:
         return bool(caller.factors)
-    return bool(act & _ALWAYS) or settings_of(caller.tenant_settings).step_up == "management"
+    return bool(act & ALWAYS) or settings_of(caller.tenant_settings).step_up == "management"
 
 
 def has_proved(caller: Principal, act: Act, now: int) -> bool:

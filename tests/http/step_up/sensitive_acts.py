@@ -8,28 +8,35 @@ from typing import Any, NamedTuple
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App, Reply
+from tests.support.bodies import body_of, target
 from tests.support.envelope import check_success
 from tests.support.forged_tokens import claims_of
+from tests.support.routes import ROUTES, Route
 from tests.support.rows import change_rows, rows
 
-AUTH, USERS = "/api/client/auth", "/api/client/users"
-FACTORS = f"{AUTH}/second-factors"
-PROVIDERS, DOMAINS, DIRECTORIES = "/api/client/providers", "/api/client/domains", "/api/client/directories"
-MACHINES, DEVICE_APPS = "/api/client/service-accounts", "/api/client/device-apps"
 DIRECTORY = "11111111-2222-4333-8444-555555555555"
+_USER = "/api/client/users/{user}"
+#: By route: of whom an act asks for a proof, and a body with which it does, where not each one is asked.
+_CASES: dict[str, tuple[str, Any]] = {
+    f"DELETE {_USER}/identities/{{identity}}": ("<me>", None),
+    f"DELETE {_USER}/sessions": ("<me>", None),
+    f"DELETE {_USER}/sessions/{{session}}": ("<me>", None),
+    f"POST {_USER}/invitation": ("<manager>", None),
+    "PATCH /api/client/settings": ("", {"password": {"history": 5}}),
+}
+#: Of a user's things, what asks only the user: nobody else gains by it.
+OF_ONESELF = {route for route, (who, _) in _CASES.items() if who == "<me>"}
 
 
 class Act(NamedTuple):
-    """``path`` and ``body`` may name a value of :class:`Client` in braces; ``route``: the pattern, where it has one.
-    ``level``: ``factors`` or ``management``; ``factor``: only for who has a second factor; ``first``: as ``factors``,
-    and for who has none also with a fresh link."""
+    """``path`` and ``body`` may name a value of :class:`Client` in angle brackets. ``name``: its route or operation;
+    ``level``: as the ``proof`` of a route."""
 
     name: str
     level: str
     method: str
     path: str
     body: Any = None
-    route: str = ""
 
 
 def _mutation(name: str, level: str, arguments: str, fields: str = "{ id }") -> Act:
@@ -37,80 +44,14 @@ def _mutation(name: str, level: str, arguments: str, fields: str = "{ id }") -> 
     return Act(name, level, "POST", "/api/client/graphql", {"query": query})
 
 
+def _of_route(route: Route) -> Act:
+    who, body = _CASES.get(str(route), ("", None))
+    named = {"user": who or "<viewer>", "provider": "company", "domain": "acme-other.example", "directory": DIRECTORY}
+    return Act(str(route), route.proof, route.method, target(route, id=999999, **named), body or body_of(route))
+
+
 ACTS = (
-    Act("email", "factors", "POST", f"{AUTH}/email", {"newEmail": "new@x.example", "currentPassword": "wrong-one"}),
-    Act("password", "factor", "POST", f"{AUTH}/password",
-        {"currentPassword": "wrong-one", "newPassword": "another-harbor-22-violet"}),
-    Act("link", "factors", "POST", f"{AUTH}/identities", {"provider": "company"}),
-    Act("link by token", "factors", "POST", f"{AUTH}/identities/token", {"provider": "company", "token": "x"}),
-    Act("unlink", "factors", "DELETE", f"{AUTH}/identities/999999", route=f"{AUTH}/identities/{{id}}"),
-    Act("unlink as a manager", "factors", "DELETE", f"{USERS}/<me>/identities/999999",
-        route=f"{USERS}/{{user}}/identities/{{identity}}"),
-    Act("confirm", "factors", "POST", f"{USERS}/<viewer>/identities/999999/confirm",
-        route=f"{USERS}/{{user}}/identities/{{identity}}/confirm"),
-    Act("begin an app", "first", "POST", f"{FACTORS}/totp"),
-    Act("confirm an app", "first", "POST", f"{FACTORS}/totp/confirm", {"otp": "000000"}),
-    Act("remove an app", "first", "DELETE", f"{FACTORS}/totp"),
-    Act("codes", "first", "POST", f"{FACTORS}/recovery-codes"),
-    Act("end all trust", "first", "DELETE", f"{FACTORS}/trusted"),
-    Act("end a trust", "first", "DELETE", f"{FACTORS}/trusted/another", route=f"{FACTORS}/trusted/{{id}}"),
-    Act("begin a passkey", "first", "POST", f"{AUTH}/passkeys/options"),
-    Act("add a passkey", "first", "POST", f"{AUTH}/passkeys", {"credential": {}, "name": ""}),
-    Act("rename a passkey", "first", "PATCH", f"{AUTH}/passkeys/another", {"name": "X"},
-        route=f"{AUTH}/passkeys/{{id}}"),
-    Act("remove a passkey", "first", "DELETE", f"{AUTH}/passkeys/another", route=f"{AUTH}/passkeys/{{id}}"),
-    Act("reset factors", "factors", "POST", f"{USERS}/<viewer>/factors/reset", {"reason": "lost"},
-        route=f"{USERS}/{{user}}/factors/reset"),
-    Act("others", "management", "POST", f"{AUTH}/sign-out-others"),
-    Act("another one", "management", "DELETE", f"{AUTH}/sessions/another", route=f"{AUTH}/sessions/{{id}}"),
-    Act("own as a manager", "management", "DELETE", f"{USERS}/<me>/sessions/another",
-        route=f"{USERS}/{{user}}/sessions/{{session}}"),
-    Act("all own as a manager", "management", "DELETE", f"{USERS}/<me>/sessions", route=f"{USERS}/{{user}}/sessions"),
-    Act("renew", "management", "POST", f"{USERS}/<manager>/invitation", route=f"{USERS}/{{user}}/invitation"),
-    Act("make a provider", "management", "POST", PROVIDERS,
-        {"name": "other", "oidc": {"issuer": "https://op.example", "clientId": "x"}}),
-    Act("change a provider", "management", "PATCH", f"{PROVIDERS}/company", {"displayName": "X"},
-        route=f"{PROVIDERS}/{{provider}}"),
-    Act("switch off", "management", "POST", f"{PROVIDERS}/company/switch-off",
-        route=f"{PROVIDERS}/{{provider}}/switch-off"),
-    Act("switch on", "management", "POST", f"{PROVIDERS}/company/switch-on",
-        route=f"{PROVIDERS}/{{provider}}/switch-on"),
-    Act("rotate", "management", "POST", f"{PROVIDERS}/company/rotate-key",
-        route=f"{PROVIDERS}/{{provider}}/rotate-key"),
-    Act("delete a provider", "management", "DELETE", f"{PROVIDERS}/nothing", route=f"{PROVIDERS}/{{provider}}"),
-    Act("make a machine", "management", "POST", MACHINES, {"name": "nightly", "roles": ["Viewer"]}),
-    *(
-        Act(f"{name} a machine", "management", method, f"{MACHINES}/999999{path}", body,
-            route=f"{MACHINES}/{{account}}{path.replace('another', '{secret}')}")
-        for name, method, path, body in (
-            ("change", "PATCH", "", {"description": "x"}), ("enable", "POST", "/enable", None),
-            ("delete", "DELETE", "", None), ("make a key of", "POST", "/keys", {}),
-            ("rotate a key of", "POST", "/keys/another/rotate", {}), ("make a secret of", "POST", "/secrets", {}),
-            ("rotate a secret of", "POST", "/secrets/another/rotate", {}),
-        )
-    ),
-    Act("pair", "factors", "POST", f"{AUTH}/devices/pairings"),
-    Act("let in", "factors", "POST", f"{AUTH}/devices/approve", {"userCode": "WDJB-MJHT"}),
-    Act("let in by scanning", "factors", "POST", f"{AUTH}/devices/pairings/another/approve", {"match": "47"},
-        route=f"{AUTH}/devices/pairings/{{id}}/approve"),
-    Act("make an app of devices", "management", "POST", DEVICE_APPS, {"name": "Inspection"}),
-    Act("rename an app of devices", "management", "PATCH", f"{DEVICE_APPS}/another", {"name": "Inspection"},
-        route=f"{DEVICE_APPS}/{{app}}"),
-    Act("remove an app of devices", "management", "DELETE", f"{DEVICE_APPS}/another", route=f"{DEVICE_APPS}/{{app}}"),
-    Act("set a PIN", "factors", "POST", f"{AUTH}/badge-pin", {"pin": "482915"}),
-    Act("give a PIN", "factors", "POST", f"{USERS}/<viewer>/badge-pin", route=f"{USERS}/{{user}}/badge-pin"),
-    Act("issue a badge", "management", "POST", f"{USERS}/<viewer>/badges", {"kind": "standard"},
-        route=f"{USERS}/{{user}}/badges"),
-    Act("enrol a device", "management", "POST", "/api/client/devices/enrolments", {"name": "Kiosk"}),
-    Act("claim", "management", "POST", DOMAINS, {"domain": "acme-works.example"}),
-    Act("release", "management", "DELETE", f"{DOMAINS}/acme-other.example", route=f"{DOMAINS}/{{domain}}"),
-    Act("claim a directory", "management", "POST", DIRECTORIES, {"directory": DIRECTORY}),
-    Act("release a directory", "management", "DELETE", f"{DIRECTORIES}/{DIRECTORY}",
-        route=f"{DIRECTORIES}/{{directory}}"),
-    Act("prove a directory", "management", "POST", f"{DIRECTORIES}/{DIRECTORY}/prove", {},
-        route=f"{DIRECTORIES}/{{directory}}/prove"),
-    Act("rules", "management", "PATCH", "/api/client/settings", {"password": {"history": 5}}),
-    Act("export", "management", "GET", "/api/client/audit/export?format=csv", route="/api/client/audit/export"),
+    *(_of_route(route) for route in ROUTES if route.who == "client" and route.proof),
     _mutation("updateUser", "factors", 'id: <viewer>, input: {email: "moved@x.example"}'),
     _mutation("inviteUser", "management", 'input: {email: "a@x.example", roles: ["User Admin"]}', "{ user { id } }"),
     _mutation("addUser", "management", 'input: {email: "b@x.example", roles: ["Admin"]}'),

@@ -17,7 +17,7 @@ from tests.support.bodies import send
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, SCHEMA, Things, document, everything, operations, things
 from tests.support.matrix import matrix
-from tests.support.routes import ROUTES, Route, filled
+from tests.support.routes import ROUTES, Route
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
 
@@ -239,12 +239,12 @@ async def test_anothers_address_is_like_one_that_never_was(
         for named in (there, never(route), {**there, "user": own.user}):
             if named.get("user") == own.user and "{" not in route.path.partition("{user}")[2]:
                 continue  # one's own user
-            reply = await send(ours.app, route, filled(route.path, **named), token)
+            reply = await send(ours.app, route, token, **named)
             assert check_refusal(reply, 404, "NOT_FOUND")["message"] == "Not found"
     assert await everything(ours.app) == before
     if route.method == "GET":  # and for them it is there
         admin = await theirs.member("Admin")
-        assert (await send(ours.app, route, filled(route.path, **there), admin.token)).status == 200
+        assert (await send(ours.app, route, admin.token, **there)).status == 200
 
 
 @matrix("route", ADMIN_ADDRESSES)
@@ -257,9 +257,8 @@ async def test_another_clients_thing_is_not_in_the_client_that_a_system_admin_na
     for named in (there, never(route), {**there, "user": own.user}):
         if named.get("user") == own.user and "{" not in route.path.partition("{user}")[2]:
             continue  # a user of the client
-        reply = await send(ours.app, route, filled(route.path, **{**named, "client": ours.client}), token)
+        reply = await send(ours.app, route, token, **{**named, "client": ours.client})
         check_refusal(reply, 404, "NOT_FOUND")
     assert await everything(ours.app) == before
     if route.method == "GET":
-        address = filled(route.path, **{**there, "client": theirs.client})
-        assert (await send(ours.app, route, address, token)).status == 200
+        assert (await send(ours.app, route, token, **{**there, "client": theirs.client})).status == 200

@@ -25,7 +25,7 @@ from tests.support.graphql_operations import (
 )
 from tests.support.matrix import matrix
 from tests.support.people import member
-from tests.support.routes import ROUTES, Route, filled
+from tests.support.routes import ROUTES, Route
 from tests.support.team import Team, new_team
 
 pytestmark = pytest.mark.one_store
@@ -185,8 +185,8 @@ async def test_a_cell_of_rest(team: Team, own: Things, foreign: Things, route: R
 
 
 async def knock(team: Team, route: Route, have: Things, token: str) -> Reply:
-    path = filled(route.path, user=have.user, file=have.file, provider="company", identity=NEVER)
-    return await send(team.app, route, path, token)
+    named = {"user": have.user, "file": have.file, "provider": "company", "identity": NEVER}
+    return await send(team.app, route, token, **named)
 
 
 async def test_files_reach_those_who_may_read_jobs(team: Team) -> None:

@@ -25,7 +25,6 @@ from tests.support.bodies import send
 from tests.support.graphql_operations import ARGUMENTS, Things, document, everything, things
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import Machine, machine
-from tests.support.routes import filled
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
@@ -117,7 +116,7 @@ async def test_nothing_of_another_client_is_there(team: Team, foreign: Things, t
         reply = await team.app.post("/api/client/graphql", body, token=token)
         assert codes(reply, name)[0] in ("NOT_FOUND", "FORBIDDEN"), place
     for route in ADDRESSES:
-        reply = await send(team.app, route, filled(route.path, **named_by(route, there)), token)
+        reply = await send(team.app, route, token, **named_by(route, there))
         assert reply.code in ("NOT_FOUND", "FORBIDDEN"), str(route)
     assert await everything(team.app) == before
 

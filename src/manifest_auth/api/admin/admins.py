@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.accounts.admins.management import AdminData
 from manifest_auth.api.admin import lists
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -119,7 +120,7 @@ SESSION_ROUTES = (
     Route("POST", f"{_AUTH_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a system admin's refresh token",
           limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired), operation="adminRefreshTokens"),
     Route("POST", f"{_AUTH_BASE}/sign-out", _sign_out, Access.ADMIN, "End this session", limit=AUTH_LIMIT,
-          operation="adminSignOut"),
+          operation="adminSignOut", asks=NOTHING),
     Route("GET", f"{_AUTH_BASE}/me", _me, Access.ADMIN, "The signed-in system admin"),
 )  # fmt: skip
 
@@ -284,34 +285,37 @@ ROUTES = (
     # Where a second factor is required, admins without one may call only these:
     Route("POST", f"{_AUTH_BASE}/password", _password, Access.ADMIN,
           "Set your own new password; ends your other sessions",
-          limit=AUTH_LIMIT, refusals=_PROOF, operation="adminChangePassword"),
+          limit=AUTH_LIMIT, refusals=_PROOF, operation="adminChangePassword", asks=NOTHING),
     Route("POST", f"{_AUTH_BASE}/reauthenticate", _reauthenticate, Access.ADMIN,
-          "Prove again who you are, for acts that need it", limit=AUTH_LIMIT, refusals=_PROOF),
+          "Prove again who you are, for acts that need it", limit=AUTH_LIMIT, refusals=_PROOF, asks=NOTHING),
     Route("GET", _FACTOR, _read, Access.ADMIN, "Whether you have a second factor"),
     Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to enrol a second factor (TOTP); its secret is returned once",
-          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminBeginSecondFactor"),
+          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminBeginSecondFactor", asks=NOTHING),
     Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
           "Confirm it with a first code; returns ten recovery codes once, and ends your other sessions",
-          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
+          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict), asks=NOTHING),
     Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes, which replace the "
                                                                      "previous ones",
-          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminCreateRecoveryCodes"),
+          limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminCreateRecoveryCodes",
+          asks=NOTHING),
     Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove your second factor, unless one is required",
-          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict), operation="adminRemoveSecondFactor"),
+          limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict), operation="adminRemoveSecondFactor", asks=NOTHING),
     Route("GET", _BASE, _list, Access.ADMIN, "List and search system admins",
           query=lists.query(management.LISTING.sorts, "ID", state=("active", "disabled"))),
-    Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded)),
+    Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded),
+          asks=Act.ADMINS),
     Route("GET", _ONE, _get, Access.ADMIN, "One system admin", refusals=(NotFound,)),
     Route("POST", f"{_ONE}/disable", _disable, Access.ADMIN,
           "Disable a system admin and end the sessions; the last active one stays enabled",
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict), asks=Act.ADMINS),
     Route("POST", f"{_ONE}/enable", _enable, Access.ADMIN, "Enable a disabled system admin again",
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict), asks=Act.ADMINS),
     Route("POST", f"{_ONE}/reset-password", _reset_password, Access.ADMIN,
           "A new random password, returned once, for another system admin; ends the sessions",
-          refusals=(NotFound, Conflict, Overloaded)),
+          refusals=(NotFound, Conflict, Overloaded), asks=Act.ADMINS),
     Route("POST", f"{_ONE}/reset-second-factor", _reset_second_factor, Access.ADMIN,
-          "Take the second factor from another system admin; ends the sessions", refusals=(NotFound, Conflict)),
+          "Take the second factor from another system admin; ends the sessions", refusals=(NotFound, Conflict),
+          asks=Act.ADMINS),
     Route("DELETE", f"{_ONE}/sessions", _end_sessions, Access.ADMIN, "End all sessions of a system admin",
-          refusals=(NotFound,)),
+          refusals=(NotFound,), asks=Act.ADMINS),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from manifest_auth import tenants
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
 from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.clients import domain_checks
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, RateLimited, SsoFailed, ValidationError
 from manifest_auth.http import (
@@ -125,15 +126,16 @@ def _domain_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{domain}}"
     return (
         Route("POST", base, _claim_domain, access, "Claim an e-mail domain; a DNS record proves it", status=201,
-              refusals=(NotFound, Conflict)),
+              refusals=(NotFound, Conflict), asks=Act.DOMAINS),
         Route("GET", base, _list_domains, access, "Domains that a client claims",
               query=lists.query(domains.LISTING.sorts, "ID", about="Order, by the domain.", state=get_args(State)),
               refusals=(NotFound,)),
         Route("GET", one, _get_domain, access, "One claimed domain, with the record that proves it",
               refusals=(NotFound,)),
-        Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,)),
+        Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,),
+              asks=Act.DOMAINS),
         Route("POST", f"{one}/check", _check, access, "Check the record now, once in ten seconds",
-              refusals=(NotFound, Conflict, RateLimited)),
+              refusals=(NotFound, Conflict, RateLimited), asks=NOTHING),
     )  # fmt: skip
 
 
@@ -237,12 +239,13 @@ def _directory_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{directory}}"
     return (
         Route("POST", base, _claim_directory, access, "Claim a Microsoft directory", status=201,
-              refusals=(ValidationError, NotFound, Conflict)),
+              refusals=(ValidationError, NotFound, Conflict), asks=Act.DOMAINS),
         Route("GET", base, _list_directories, access, "A client's Microsoft directories",
               query=lists.query(directories.LISTING.sorts, "DIRECTORY", state=("pending", "proved")),
               refusals=(NotFound,)),
         Route("GET", one, _get_directory, access, "One Microsoft directory", refusals=(NotFound,)),
-        Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound, Conflict)),
+        Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound, Conflict),
+              asks=Act.DOMAINS),
     )  # fmt: skip
 
 
@@ -275,20 +278,22 @@ _NAMES = "/api/admin/provider-names"
 ROUTES = (
     *client_scope.for_admins_and_users(_domain_routes, "/domains", Permission.SETTINGS_MANAGE),
     Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch_domain, Access.ADMIN,
-          "Vouch for a domain: it counts without checks, until it is released", refusals=(NotFound, Conflict)),
+          "Vouch for a domain: it counts without checks, until it is released", refusals=(NotFound, Conflict),
+          asks=Act.DOMAINS),
     *client_scope.for_admins_and_users(_directory_routes, "/directories", Permission.SETTINGS_MANAGE),
     Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch_directory, Access.ADMIN,
           "Vouch that a Microsoft directory is the client's: its claim counts from now on",
-          refusals=(ValidationError, NotFound, Conflict)),
+          refusals=(ValidationError, NotFound, Conflict), asks=Act.DOMAINS),
     Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
-          refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient"),
+          refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient", asks=Act.DOMAINS),
     Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,),
-          operation="adminRevokeDirectoryFromClient"),
+          operation="adminRevokeDirectoryFromClient", asks=Act.DOMAINS),
     Route("GET", _NAMES, _list_pins, Access.ADMIN, "Provider names that are pinned to a client",
           query=lists.query(domains.PINNED_NAMES.sorts, "NAME")),
     Route("PUT", f"{_NAMES}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
-          refusals=(ValidationError, NotFound)),
-    Route("DELETE", f"{_NAMES}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name", refusals=(NotFound,)),
+          refusals=(ValidationError, NotFound), asks=Act.PROVIDERS),
+    Route("DELETE", f"{_NAMES}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name", refusals=(NotFound,),
+          asks=Act.PROVIDERS),
 )  # fmt: skip
 
 
@@ -313,7 +318,7 @@ async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 PROOF_ROUTES = (
     Route("POST", "/api/client/directories/{directory}/prove", _prove, Permission.SETTINGS_MANAGE,
           "Prove a directory: the address where its administrator signs in", limit=AUTH_LIMIT,
-          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable), asks=Act.DOMAINS),
     Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,
           "Where Microsoft sends a directory's administrator back to", status=302, query=CallbackQuery,
           refusals=(ValidationError, SsoFailed, Conflict, ProviderUnavailable), operation="endDirectoryProof"),

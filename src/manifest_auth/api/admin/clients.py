@@ -12,6 +12,7 @@ from manifest_auth import accounts, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.clients import client_lifecycle, client_settings
 from manifest_auth.clients.client_settings import BrandData
 from manifest_auth.errors import Conflict, Forbidden, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationError
@@ -113,19 +114,21 @@ async def _delete(ctx: RequestContext, call: Call[None]) -> ClientData:
 
 _CLIENT_BASE = "/api/admin/clients"
 CLIENT_ROUTES = (
-    Route("POST", _CLIENT_BASE, _create, Access.ADMIN, "Create a client", status=201, refusals=(Conflict,)),
+    Route("POST", _CLIENT_BASE, _create, Access.ADMIN, "Create a client", status=201, refusals=(Conflict,),
+          asks=NOTHING),
     Route("GET", _CLIENT_BASE, _list_clients, Access.ADMIN, "List and search clients",
           query=lists.query(tenants.LISTING.sorts, "ID", state=_States)),
     Route("GET", OF_CLIENT, _get, Access.ADMIN, "One client, by number or identifier", refusals=(NotFound,)),
-    Route("PATCH", OF_CLIENT, _change, Access.ADMIN, "Change a client's name or settings", refusals=(NotFound,)),
+    Route("PATCH", OF_CLIENT, _change, Access.ADMIN, "Change a client's name or settings", refusals=(NotFound,),
+          asks=Act.RULES),
     Route("POST", f"{OF_CLIENT}/suspend", _suspend, Access.ADMIN, "Suspend a client: its users are refused at once",
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict), asks=NOTHING),
     Route("POST", f"{OF_CLIENT}/restore", _restore, Access.ADMIN,
           "Restore a suspended client; for one marked for deletion, only take the mark back",
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict), asks=NOTHING),
     Route("DELETE", OF_CLIENT, _delete, Access.ADMIN,
           "Suspend a client, and delete it for good after the time in which this can be taken back",
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict), asks=Act.DELETION),
 )  # fmt: skip
 
 
@@ -215,9 +218,9 @@ def _of_user(path: str, access: Who) -> tuple[Route, ...]:
     refusals = (NotFound, Forbidden) if access is not Access.ADMIN else (NotFound,)
     return (
         Route("GET", path, _list_users, access, "List a user's sessions", query=SessionsQuery, refusals=refusals),
-        Route("DELETE", path, _end_users, access, "End all sessions of a user", refusals=refusals),
+        Route("DELETE", path, _end_users, access, "End all sessions of a user", refusals=refusals, asks=Act.SESSIONS),
         Route("DELETE", f"{path}/{{session}}", _end_one_of_users, access, "End one session of a user",
-              refusals=refusals),
+              refusals=refusals, asks=Act.SESSIONS),
     )  # fmt: skip
 
 
@@ -258,8 +261,8 @@ def _routes(path: str, access: Who) -> tuple[Route, ...]:
         Route("GET", path, _read, access, "Get a client's branding", refusals=refusals),
         Route("PUT", logo, _put, access, "Set a client's logo; the body is the PNG", streams=True,
               takes=("image/png",), limit=MOST_BYTES,
-              refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType)),
-        Route("DELETE", logo, _drop, access, "Delete a client's logo", refusals=refusals),
+              refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType), asks=NOTHING),
+        Route("DELETE", logo, _drop, access, "Delete a client's logo", refusals=refusals, asks=NOTHING),
     )  # fmt: skip
 
 
@@ -267,9 +270,10 @@ _SESSION_BASE = f"{OF_CLIENT}/sessions"
 SESSION_ROUTES = (
     Route("GET", _SESSION_BASE, _list_sessions, Access.ADMIN, "List a client's sessions", query=SessionsQuery,
           refusals=(NotFound,)),
-    Route("DELETE", _SESSION_BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
+    Route("DELETE", _SESSION_BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,),
+          asks=NOTHING),
     Route("DELETE", f"{_SESSION_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client",
-          refusals=(NotFound,)),
+          refusals=(NotFound,), asks=NOTHING),
     *client_scope.for_admins_and_users(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
     *client_scope.for_admins_and_users(_routes, "/branding", Permission.SETTINGS_MANAGE),
 )  # fmt: skip
@@ -292,5 +296,5 @@ SETTINGS_ROUTES = (
     Route("GET", "/api/client/settings", _read_settings, Permission.SETTINGS_MANAGE, "Get your client's settings"),
     Route("PATCH", "/api/client/settings", _change_settings, Permission.SETTINGS_MANAGE,
           "Change your client's settings",
-          refusals=(ValidationError, Forbidden, Conflict)),
+          refusals=(ValidationError, Forbidden, Conflict), asks=Act.RULES),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from manifest_auth.accounts.shared_devices import (
 )
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission
@@ -85,13 +86,14 @@ def _shared_device_routes(base: str, access: Who) -> tuple[Route, ...]:
         Route("GET", codes, _enrolments, access, "Codes that still enrol a device", query=Paging,
               refusals=(NotFound,)),
         Route("POST", codes, _begin, access, "A code that enrols one device within ten minutes; it is returned once",
-              status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
-        Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Take a code back", refusals=(NotFound,)),
+              status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict), asks=Act.DEVICES),
+        Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Take a code back", refusals=(NotFound,),
+              asks=NOTHING),
         Route("GET", base, _list_shared_devices, access, "A client's enrolled devices",
               query=lists.query(shared_devices.LISTING.sorts, "ENROLLED_DESC"),
               refusals=(NotFound,)),
         Route("DELETE", f"{base}/{{device}}", _remove_shared_device, access, "Remove a device; ends its session",
-              refusals=(NotFound,)),
+              refusals=(NotFound,), asks=NOTHING),
     )  # fmt: skip
 
 
@@ -163,11 +165,11 @@ def _badge_routes(base: str, access: Who) -> tuple[Route, ...]:
     return (
         Route("GET", f"{base}/badges", _list_badges, access, "A user's badges and PIN", query=Paging, refusals=found),
         Route("POST", f"{base}/badges", _issue, access, "Issue a badge; what it shows is returned once", status=201,
-              limit=AUTH_LIMIT, refusals=changed),
+              limit=AUTH_LIMIT, refusals=changed, asks=Act.OTHERS_PASSWORDS),
         Route("DELETE", f"{base}/badges/{{badge}}", _end, access, "End a badge, and the user's sessions by badge",
-              refusals=found),
+              refusals=found, asks=NOTHING),
         Route("POST", f"{base}/badge-pin", _reset_pin, access, "Give a user a temporary PIN; it is returned once",
-              status=201, refusals=(*changed, Overloaded)),
+              status=201, refusals=(*changed, Overloaded), asks=Act.OTHERS_FACTORS),
     )  # fmt: skip
 
 
@@ -206,10 +208,10 @@ def _device_app_routes(base: str, access: Who) -> tuple[Route, ...]:
     also = (NotFound, Conflict, Forbidden) if access is not Access.ADMIN else (NotFound, Conflict)
     return (
         Route("GET", base, _list_device_apps, access, "A client's device apps", query=Paging, refusals=(NotFound,)),
-        Route("POST", base, _create, access, "Make a device app", status=201, refusals=also),
-        Route("PATCH", one, _rename, access, "Give a device app another name", refusals=also),
+        Route("POST", base, _create, access, "Make a device app", status=201, refusals=also, asks=Act.DEVICES),
+        Route("PATCH", one, _rename, access, "Give a device app another name", refusals=also, asks=Act.DEVICES),
         Route("DELETE", one, _remove_device_app, access, "Remove a device app; its devices are signed out",
-              refusals=also),
+              refusals=also, asks=Act.DEVICES),
     )  # fmt: skip
 
 

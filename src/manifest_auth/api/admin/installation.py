@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import __version__
 from manifest_auth.api.admin import lists
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import Conflict, LicenseInvalid, NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Route, Time, Wire, or_none
 from manifest_auth.licence import LicenceData
@@ -211,22 +212,22 @@ _LICENCE = "/api/admin/license-on-prem"
 ROUTES = (
     Route("GET", _KEY_BASE, _list_keys, Access.ADMIN, "List signing keys, without their secrets", query=_KEYS),
     Route("POST", f"{_KEY_BASE}/rotate", _rotate, Access.ADMIN,
-          "Sign with new keys; the old ones verify what they signed", limit=AUTH_LIMIT),
+          "Sign with new keys; the old ones verify what they signed", limit=AUTH_LIMIT, asks=Act.KEYS),
     Route("POST", f"{_KEY_BASE}/{{key}}/retire", _retire, Access.ADMIN,
           "Retire a key: it signs no more, and with `atOnce` verifies no more", limit=AUTH_LIMIT,
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict), asks=Act.KEYS),
     Route("GET", _THROTTLE_BASE, _list_throttles, Access.ADMIN, "Counters that block attempts now",
           query=lists.query(throttle.LISTING.sorts, "ALLOWED_DESC", q=False)),
-    Route("DELETE", _THROTTLE_BASE, _clear_all, Access.ADMIN, "Clear all counters of the throttle"),
+    Route("DELETE", _THROTTLE_BASE, _clear_all, Access.ADMIN, "Clear all counters of the throttle", asks=NOTHING),
     Route("POST", f"{_THROTTLE_BASE}/clear", _clear, Access.ADMIN, "Clear the counters of an account or an address",
-          limit=AUTH_LIMIT, refusals=(NotFound,)),
+          limit=AUTH_LIMIT, refusals=(NotFound,), asks=NOTHING),
     Route("GET", "/api/admin/status", _status, Access.ADMIN,
           "Status of the installation: release, store, licence, counts"),
     Route("GET", "/api/admin/settings", _read_settings, Access.ADMIN, "The installation's settings"),
     Route("PATCH", "/api/admin/settings", _change, Access.ADMIN,
           "Change whether system admins need a second factor, and from which networks they may call",
-          limit=AUTH_LIMIT, refusals=(Conflict,)),
+          limit=AUTH_LIMIT, refusals=(Conflict,), asks=Act.INSTALLATION),
     Route("POST", _LICENCE, _install, Access.ADMIN, "Install an on-premise licence key", ignore_unknown=True,
-          refusals=(LicenseInvalid,), operation="adminInstallLicense"),
+          refusals=(LicenseInvalid,), operation="adminInstallLicense", asks=Act.LICENCE),
     Route("GET", _LICENCE, _read_licence, Access.ADMIN, "The state of the licence", operation="adminGetLicense"),
 )  # fmt: skip

@@ -15,6 +15,7 @@ from msgspec import Meta
 from manifest_auth import accounts, providers
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import client_of
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.clients.providers.changes import (
     ExaminedData,
     FindingData,
@@ -126,22 +127,24 @@ def _routes(base: str, access: Who) -> tuple[Route, ...]:
     found, conflict = (NotFound,), (NotFound, Conflict)
     return (
         Route("POST", base, _create, access, "Create an identity provider", body=ProviderBody, status=201,
-              refusals=conflict, data=ProviderData),
+              refusals=conflict, data=ProviderData, asks=Act.PROVIDERS),
         Route("GET", base, _list, access, "A client's identity providers", data=items_of(ProviderData), query=_QUERY,
               refusals=found),
         Route("GET", one, _get, access, "One identity provider", refusals=found, data=ProviderData),
         Route("PATCH", one, _change, access, "Change an identity provider; members that are left out stay",
-              body=ProviderChange, refusals=conflict, data=ProviderData),
+              body=ProviderChange, refusals=conflict, data=ProviderData, asks=Act.PROVIDERS),
         Route("POST", f"{one}/switch-off", _switch_off, access, "Switch an identity provider off; ends its sessions",
-              refusals=conflict, data=ProviderData),
+              refusals=conflict, data=ProviderData, asks=Act.PROVIDERS),
         Route("POST", f"{one}/switch-on", _switch_on, access, "Switch an identity provider on again",
-              refusals=conflict, data=ProviderData),
+              refusals=conflict, data=ProviderData, asks=Act.PROVIDERS),
         Route("POST", f"{one}/rotate-key", _rotate_key, access,
               "A new key of this server for a SAML provider; the last one still decrypts",
-              refusals=conflict, data=ProviderData),
-        Route("POST", f"{one}/test", _test, access, "Test a provider, with a list of findings", refusals=found),
+              refusals=conflict, data=ProviderData, asks=Act.PROVIDERS),
+        Route("POST", f"{one}/test", _test, access, "Test a provider, with a list of findings", refusals=found,
+              asks=NOTHING),
         Route("DELETE", one, _delete, access,
-              "Delete a provider, its identities and the roles of its groups; ends its sessions", refusals=conflict),
+              "Delete a provider, its identities and the roles of its groups; ends its sessions", refusals=conflict,
+              asks=Act.PROVIDERS),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from manifest_auth.accounts.service_accounts.management import (
 )
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Call, Items, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission, Role, mask_of
@@ -228,26 +229,33 @@ def _routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{account}}"
     found, conflict = (NotFound,), (NotFound, Conflict)
     return (
-        Route("POST", base, _create, access, "Create a service account", status=201, refusals=conflict),
+        Route("POST", base, _create, access, "Create a service account", status=201, refusals=conflict,
+              asks=Act.SERVICE_ACCOUNTS),
         Route("GET", base, _list, access, "A client's service accounts",
               query=lists.query(service_accounts.LISTING.sorts, "ID", state=("active", "inactive")), refusals=found),
         Route("GET", one, _get, access, "One service account, with its live keys", refusals=found),
         Route("PATCH", one, _change, access, "Change a service account; members that are left out stay",
-              refusals=conflict),
-        Route("POST", f"{one}/disable", _disable, access, "Refuse a service account from now on", refusals=conflict),
-        Route("POST", f"{one}/enable", _enable, access, "Let a service account in again", refusals=conflict),
-        Route("DELETE", one, _delete, access, "Delete a service account for good, with its keys", refusals=found),
+              refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
+        Route("POST", f"{one}/disable", _disable, access, "Refuse a service account from now on", refusals=conflict,
+              asks=NOTHING),
+        Route("POST", f"{one}/enable", _enable, access, "Let a service account in again", refusals=conflict,
+              asks=Act.SERVICE_ACCOUNTS),
+        Route("DELETE", one, _delete, access, "Delete a service account for good, with its keys", refusals=found,
+              asks=Act.SERVICE_ACCOUNTS),
         Route("POST", f"{one}/keys", _make_key, access, "Make an API key; it is shown once", status=201,
-              refusals=conflict),
+              refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
         Route("POST", f"{one}/keys/{{secret}}/rotate", _rotate_key, access,
-              "Make an API key in place of another one, which ends later", status=201, refusals=conflict),
-        Route("DELETE", f"{one}/keys/{{secret}}", _revoke_key, access, "Revoke an API key at once", refusals=found),
+              "Make an API key in place of another one, which ends later", status=201, refusals=conflict,
+              asks=Act.SERVICE_ACCOUNTS),
+        Route("DELETE", f"{one}/keys/{{secret}}", _revoke_key, access, "Revoke an API key at once", refusals=found,
+              asks=NOTHING),
         Route("POST", f"{one}/secrets", _make_secret, access, "Make an OAuth client secret; it is shown once",
-              status=201, refusals=conflict),
+              status=201, refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
         Route("POST", f"{one}/secrets/{{secret}}/rotate", _rotate_secret, access,
-              "Make a client secret in place of another one, which ends later", status=201, refusals=conflict),
+              "Make a client secret in place of another one, which ends later", status=201, refusals=conflict,
+              asks=Act.SERVICE_ACCOUNTS),
         Route("DELETE", f"{one}/secrets/{{secret}}", _revoke_secret, access, "Revoke a client secret at once",
-              refusals=found),
+              refusals=found, asks=NOTHING),
     )  # fmt: skip
 
 

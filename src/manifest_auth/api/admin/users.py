@@ -14,6 +14,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.api.client.identities import Unlinked
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import (
     Conflict,
     LicenseExpired,
@@ -204,21 +205,21 @@ _ONE = f"{_BASE}/{{user}}"
 _SEATS = (LicenseRequired, LicenseExpired)  # on-premise: a user who needs a seat needs a valid licence
 USER_ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a user of a client", status=201,
-          refusals=(NotFound, Conflict, Overloaded, *_SEATS)),
+          refusals=(NotFound, Conflict, Overloaded, *_SEATS), asks=Act.RANKS),
     Route("GET", _BASE, _list_users, Access.ADMIN, "List and search a client's users",
           query=lists.query(users.LISTING.sorts, "ID", state=("active", "inactive"), role=_OnlyRole),
           refusals=(NotFound,)),
     Route("GET", _ONE, _get, Access.ADMIN, "One user of a client", refusals=(NotFound,)),
     Route("PATCH", _ONE, _change, Access.ADMIN, "Change a user's names or address",
-          refusals=(NotFound, Conflict, RateLimited)),
+          refusals=(NotFound, Conflict, RateLimited), asks=Act.EMAIL),
     Route("PUT", f"{_ONE}/roles", _set_roles, Access.ADMIN, "Set a user's roles",
-          refusals=(NotFound, Conflict, *_SEATS)),
+          refusals=(NotFound, Conflict, *_SEATS), asks=Act.RANKS),
     Route("POST", f"{_ONE}/deactivate", _deactivate, Access.ADMIN, "Deactivate a user and end all sessions",
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict), asks=NOTHING),
     Route("POST", f"{_ONE}/restore", _restore, Access.ADMIN, "Restore a deactivated user",
-          refusals=(NotFound, Conflict, *_SEATS)),
+          refusals=(NotFound, Conflict, *_SEATS), asks=Act.RANKS),
     Route("POST", f"{_ONE}/password-reset", _reset, Access.ADMIN, "A one-time link for a user who needs a new password",
-          status=201, refusals=(NotFound, Conflict, RateLimited)),
+          status=201, refusals=(NotFound, Conflict, RateLimited), asks=Act.OTHERS_PASSWORDS),
 )  # fmt: skip
 
 
@@ -288,17 +289,17 @@ def _routes(base: str, access: Who) -> tuple[Route, ...]:
               data=items_of(IdentityData, "UserIdentitiesData"),
               refusals=(NotFound,)),
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
-              "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,)),
+              "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,), asks=Act.IDENTITIES),
         Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, access,
               "Confirm as an Admin that an identity is the user's, so that its groups may grant the role Admin",
-              refusals=(NotFound,)),
+              refusals=(NotFound,), asks=Act.IDENTITIES),
         Route("POST", f"{base}/invitation", _invite, access,
               "Invite the user to sign in with a first password or a provider", status=201,
               refusals=(NotFound, Conflict, RateLimited),
-              operation="adminInviteClientUser" if access is Access.ADMIN else "inviteUser"),
+              operation="adminInviteClientUser" if access is Access.ADMIN else "inviteUser", asks=Act.RANKS),
         Route("POST", f"{base}/factors/reset", _reset_factors, access,
               "Take a user's second factors away; all of the user's sessions end",
-              limit=AUTH_LIMIT, refusals=(NotFound, ValidationError)),
+              limit=AUTH_LIMIT, refusals=(NotFound, ValidationError), asks=Act.OTHERS_FACTORS),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import sessions
 from manifest_auth.accounts import accounts, users
 from manifest_auth.api.admin import lists
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,
@@ -243,18 +244,18 @@ ROUTES = (
     Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a refresh token",
           limit=AUTH_LIMIT, ignore_unknown=True, refusals=_REFUSED_SESSION, operation="refreshTokens"),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT,
-          operation="signOut"),
+          operation="signOut", asks=NOTHING),
     Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of your sessions",
-          limit=AUTH_LIMIT, operation="signOutAll"),
+          limit=AUTH_LIMIT, operation="signOutAll", asks=NOTHING),
     Route("POST", f"{_BASE}/sign-out-others", _sign_out_others, Access.CLIENT, "End all of your sessions but this one",
-          limit=AUTH_LIMIT, operation="signOutOthers"),
+          limit=AUTH_LIMIT, operation="signOutOthers", asks=Act.SESSIONS),
     Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions",
           query=lists.query(["CREATED"], "CREATED_DESC", q=False)),
     Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of your sessions",
-          limit=AUTH_LIMIT, refusals=(NotFound,)),
+          limit=AUTH_LIMIT, refusals=(NotFound,), asks=Act.SESSIONS),
     Route("POST", f"{_BASE}/password", _change_password, Access.CLIENT,
           "Change your password; ends your other sessions", limit=AUTH_LIMIT,
-          refusals=(InvalidCredentials, RateLimited, Overloaded), operation="changePassword"),
+          refusals=(InvalidCredentials, RateLimited, Overloaded), operation="changePassword", asks=Act.PASSWORD),
     Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "Who calls, with roles and permissions"),
 )  # fmt: skip
 
@@ -281,7 +282,7 @@ async def _change_profile(ctx: RequestContext, call: Call[ProfileBody]) -> Profi
 
 PROFILE_ROUTES = (
     Route("PATCH", f"{_BASE}/me", _change_profile, Access.CLIENT, "Change one's own names, title or language",
-          limit=AUTH_LIMIT, refusals=(ValidationError,)),
+          limit=AUTH_LIMIT, refusals=(ValidationError,), asks=NOTHING),
 )  # fmt: skip
 
 
@@ -333,7 +334,7 @@ EMAIL_ROUTES = (
     Route("POST", _EMAIL_BASE, _start, Access.CLIENT,
           "Ask for another e-mail address, which takes effect when it confirms",
           limit=AUTH_LIMIT, refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded),
-          operation="changeEmail"),
+          operation="changeEmail", asks=Act.EMAIL),
     Route("POST", f"{_EMAIL_BASE}/confirm", _confirm, Access.OPEN,
           "Confirm a new address with the link that it was sent",
           limit=AUTH_LIMIT, refusals=_BY_LINK),

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.auth import Nothing
+from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -120,22 +121,23 @@ ROUTES = (
           limit=AUTH_LIMIT,
           refusals=(InvalidToken, InvalidCredentials, AccountDisabled, Forbidden, RateLimited, Overloaded)),
     Route("POST", f"{_BADGE_BASE}/badge-pin", _set_pin, Access.CLIENT, "Set your PIN; ends your sessions by badge",
-          limit=AUTH_LIMIT, refusals=(Conflict, Overloaded)),
+          limit=AUTH_LIMIT, refusals=(Conflict, Overloaded), asks=Act.PIN),
     Route("POST", f"{_PAIRING_BASE}/lookup", _lookup, Access.CLIENT, "Which device shows a code", limit=AUTH_LIMIT,
-          refusals=_BY_CODE),
+          refusals=_BY_CODE, asks=NOTHING),
     Route("POST", f"{_PAIRING_BASE}/approve", _approve, Access.CLIENT, "Let the device in that shows a code",
-          limit=AUTH_LIMIT, refusals=(*_BY_CODE, Forbidden)),
+          limit=AUTH_LIMIT, refusals=(*_BY_CODE, Forbidden), asks=Act.PAIRING),
     Route("POST", f"{_PAIRING_BASE}/deny", _deny, Access.CLIENT, "Refuse the device that shows a code",
           limit=AUTH_LIMIT,
-          refusals=_BY_CODE),
+          refusals=_BY_CODE, asks=NOTHING),
     Route("POST", f"{_PAIRING_BASE}/pairings", _begin, Access.CLIENT,
           "Begin to let a device in by a code that it scans",
-          status=201, limit=AUTH_LIMIT, refusals=(Forbidden, Conflict)),
+          status=201, limit=AUTH_LIMIT, refusals=(Forbidden, Conflict), asks=Act.PAIRING),
     Route("GET", _PAIRING, _look, Access.CLIENT, "How a pairing stands", refusals=(NotFound,)),
     Route("POST", f"{_PAIRING}/renew", _renew, Access.CLIENT, "Another code for a pairing, good for a minute",
-          limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+          limit=AUTH_LIMIT, refusals=(NotFound, Conflict), asks=NOTHING),
     Route("POST", f"{_PAIRING}/approve", _approve_pairing, Access.CLIENT,
-          "Let the device in that shows these two digits", limit=AUTH_LIMIT, refusals=(NotFound, Conflict, Forbidden)),
+          "Let the device in that shows these two digits", limit=AUTH_LIMIT, refusals=(NotFound, Conflict, Forbidden),
+          asks=Act.PAIRING),
     Route("POST", f"{_PAIRING}/deny", _deny_pairing, Access.CLIENT, "Refuse the device, or end the pairing",
-          limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+          limit=AUTH_LIMIT, refusals=(NotFound, Conflict), asks=NOTHING),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from manifest_auth.audit.catalogue import NOTHING
 from manifest_auth.errors import (
     NotFound,
     Overloaded,
@@ -205,7 +206,7 @@ ROUTES = (
     Route("POST", PATH, _upload, Permission.JOBS_EXECUTE, "Upload a file as evidence; the body is the file itself",
           query=NameQuery, status=201, streams=True, takes=tuple(KINDS),
           limit=MAX_FILE, refusals=(PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded),
-          operation="uploadFile"),
+          operation="uploadFile", asks=NOTHING),
     Route("GET", f"{PATH}/{{file}}", _download, Permission.JOBS_READ, "Fetch a file", sends=tuple(KINDS),
           refusals=(NotFound, Overloaded), operation="downloadFile"),
 )  # fmt: skip

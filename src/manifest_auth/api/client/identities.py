@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from manifest_auth import providers, tenants
 from manifest_auth.api.admin import lists
+from manifest_auth.audit.catalogue import Act
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -83,15 +84,15 @@ IDENTITY_ROUTES = (
           "Link another identity to your account: the address to send the "
                                                "browser to",
           limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable),
-          operation="startLinkingIdentity"),
+          operation="startLinkingIdentity", asks=Act.IDENTITIES),
     Route("POST", f"{_IDENTITY_BASE}/token", _link_by_token, Access.CLIENT,
           "Link the person of an Entra ID token to your "
                                                                    "account",
           limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable),
-          operation="linkIdentityByToken"),
+          operation="linkIdentityByToken", asks=Act.IDENTITIES),
     Route("DELETE", f"{_IDENTITY_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of your identities",
-          limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+          limit=AUTH_LIMIT, refusals=(NotFound, Conflict), asks=Act.IDENTITIES),
 )  # fmt: skip
 
 

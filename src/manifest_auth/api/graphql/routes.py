@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from manifest_auth.api.graphql.wire import PATH, refused
+from manifest_auth.audit.catalogue import NOTHING
 from manifest_auth.errors import NotFound
 from manifest_auth.http import BODY_LIMIT, NO_STORE, Access, Answer, Call, Header, Route, page
 from manifest_auth.services import RequestContext
@@ -74,7 +75,7 @@ async def _schema(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 ROUTES = (
     Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused,
-          enveloped=False, operation="graphql"),
+          enveloped=False, operation="graphql", asks=NOTHING),
     Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused,
           enveloped=False, operation="graphqlByGet"),
     Route("GET", f"{PATH}/schema.graphql", _schema, Access.CLIENT, "The GraphQL schema as text, for generators",
