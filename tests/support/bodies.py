@@ -18,6 +18,7 @@ _OIDC = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"
 #: Bodies that do something, where one of the description alone changes nothing, or where the server wants more.
 _KNOWN: dict[str, Any] = {
     f"PATCH {_CLIENT}/settings": {"language": "de"},
+    f"PATCH {_CLIENT}/auth/me": {"title": "Fitter"},
     f"PUT {_CLIENT}/branding/logo": Picture().encoded(),
     f"POST {_CLIENT}/files": b"\x89PNG\r\n\x1a\n" + bytes(64),
     f"POST {_CLIENT}/providers": {"name": "company", "oidc": _OIDC},

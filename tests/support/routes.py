@@ -26,7 +26,8 @@ class Route(NamedTuple):
     of a page's query. ``template``: of a page that it can show; ``is_form``: the body is a form, not JSON;
     ``permission``: that a user needs; ``audience``: whom a page is for.
     ``proof``: where it asks for a recent one: ``factors``, always; ``factor``, of those who have a second factor;
-    ``first``, of those who have none also with less; ``management``, where the client guards that too; empty: never."""
+    ``first``, of those who have none also with less; ``management``, where the client guards that too; empty: never.
+    ``is_recorded``: a change leaves an event in the audit trail."""
 
     method: str
     path: str
@@ -39,6 +40,7 @@ class Route(NamedTuple):
     permission: Permission | None = None
     audience: str = ""
     proof: str = ""
+    is_recorded: bool = True
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -69,6 +71,7 @@ def _plain(one: http.Route) -> Route:
         one.permission,
         one.audience,
         _proof(one.asks),
+        one.is_recorded,
     )
 
 

@@ -135,7 +135,7 @@ def _domain_routes(base: str, access: Who) -> tuple[Route, ...]:
         Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,),
               asks=Act.DOMAINS),
         Route("POST", f"{one}/check", _check, access, "Check the record now, once in ten seconds",
-              refusals=(NotFound, Conflict, RateLimited), asks=NOTHING),
+              refusals=(NotFound, Conflict, RateLimited), asks=NOTHING, is_recorded=False),
     )  # fmt: skip
 
 

@@ -206,7 +206,7 @@ ROUTES = (
     Route("POST", PATH, _upload, Permission.JOBS_EXECUTE, "Upload a file as evidence; the body is the file itself",
           query=NameQuery, status=201, streams=True, takes=tuple(KINDS),
           limit=MAX_FILE, refusals=(PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded),
-          operation="uploadFile", asks=NOTHING),
+          operation="uploadFile", asks=NOTHING, is_recorded=False),
     Route("GET", f"{PATH}/{{file}}", _download, Permission.JOBS_READ, "Fetch a file", sends=tuple(KINDS),
           refusals=(NotFound, Overloaded), operation="downloadFile"),
 )  # fmt: skip
