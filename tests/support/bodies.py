@@ -31,7 +31,7 @@ _KNOWN: dict[str, Any] = {
     f"POST {_MACHINE}/secrets": _DAYS,
 }
 #: Texts of which one fits each pattern.
-_TEXTS = ("xx", "x@x.example", "x.example", "d0d0d0d0-7777-4000-8000-000000000002")
+_TEXTS = ("xx", "xxxx", "x@x.example", "x.example", "d0d0d0d0-7777-4000-8000-000000000002")
 
 
 def is_known(route: Route) -> bool:
@@ -61,7 +61,7 @@ def target(route: Route, /, **values: object) -> str:
     return f"{path}?{urlencode(asked)}" if asked else path
 
 
-async def send(app: App, route: Route, token: str, /, **values: object) -> Reply:
+async def send(app: App, route: Route, token: str | None, /, **values: object) -> Reply:
     """A request to the route. ``values``: of the members of its address."""
     path, body = target(route, **values), body_of(route)
     if isinstance(body, bytes):

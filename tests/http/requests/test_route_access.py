@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.application import PASSWORD, App, Reply
+from tests.support.bodies import send
 from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
 from tests.support.routes import ROUTES, Route, filled
@@ -61,6 +62,12 @@ def test_what_is_open_or_needs_no_permission_is_there_to_sign_in_or_ones_own() -
     assert len(CLIENT) >= 8
     assert len(ADMIN) >= 15
     assert len(OPEN) >= 40
+
+
+@matrix("route", OPEN)
+async def test_an_open_route_asks_for_no_caller(app: App, route: Route) -> None:
+    reply = await send(app, route, None, client="acme")
+    assert reply.status != 500, reply.text
 
 
 @rule("DENY-BY-DEFAULT")
