@@ -142,6 +142,7 @@ def test_what_starts_programs_or_needs_a_server_is_no_unit_test() -> None:
         (("endurance",), "sqlite", {"endurance", "ci", "release"}),
         (("endurance", "one_store"), "sqlite", {"endurance", "ci", "release"}),
         (("endurance", "one_store"), "postgresql", {"release"}),
+        (("release",), "sqlite", {"release"}),
         (("rounds",), "sqlite", {"test", "endurance", "ci", "release"}),
     ],
 )

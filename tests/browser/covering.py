@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tests.browser.looking import LANGUAGES, NARROW, SCHEMES, WIDTHS, Look, route_of
+from tests.support.rounds import is_release
 from tests.support.routes import PAGES, Route
 
 
@@ -29,11 +30,23 @@ def shown_routes() -> list[Route]:
 
 def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
     """Looks that one visit can have: with each language every width, in colours that take turns; a console has each
-    look by itself."""
+    look by itself. Colours depend neither on the language nor on the width: so axe sees each language in a narrow
+    window, each width in English, and each scheme, and before a release everything."""
+    is_all = is_release()
     if is_console(route):
-        return [("en", (Look(scheme, width),)) for scheme in SCHEMES for width in WIDTHS]
+        return [
+            ("en", (Look(scheme, width, is_all or row == column % 2),))
+            for row, scheme in enumerate(SCHEMES)
+            for column, width in enumerate(WIDTHS)
+        ]
     return [
-        (language, tuple(Look(SCHEMES[(row + column) % 2], width) for column, width in enumerate(WIDTHS)))
+        (
+            language,
+            tuple(
+                Look(SCHEMES[(row + column) % 2], width, is_all or row == 0 or width == NARROW.width)
+                for column, width in enumerate(WIDTHS)
+            ),
+        )
         for row, language in enumerate(LANGUAGES)
     ]
 
@@ -54,4 +67,4 @@ def visits(states: Iterable[str]) -> list[Visit]:
 
 
 def _narrow_too(looks: tuple[Look, ...]) -> tuple[Look, ...]:
-    return looks if any(look.width == NARROW.width for look in looks) else (*looks, NARROW)
+    return looks if any(look.width == NARROW.width and look.axe for look in looks) else (*looks, NARROW)

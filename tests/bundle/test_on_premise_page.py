@@ -96,7 +96,7 @@ def _outside(block: str, folder: Path) -> str:
 
 
 @rule("SETTINGS-SAFE")
-@pytest.mark.parametrize("suite", ["trixie", "bookworm"])
+@pytest.mark.parametrize("suite", ["trixie", pytest.param("bookworm", marks=pytest.mark.release)])
 def test_the_commands_of_the_page_on_a_bare_machine_without_a_network(
     tmp_path: Path, suite: str, postgres: Databases
 ) -> None:

@@ -23,11 +23,12 @@ from tests.kills.victim import Victim
 from tests.processes.node_client import AUTH, AUTHOR, bearer
 from tests.support.commands import until
 from tests.support.processes import free_port
+from tests.support.rounds import repeated
 from tests.support.server import DEMO_PASSWORD
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test may wait for a download
 KINDS = pytest.mark.parametrize("kind", [nginx, caddy, haproxy], ids=["nginx", "caddy", "haproxy"])
-KILLS, CALLERS = 10, 8
+KILLS, CALLERS = repeated(10, 4), 8
 PAUSE_S = 0.02
 #: After the end of a node: what began later than this was not in flight on it. Caddy loses requests until it notices.
 #: Where other work delays everything, that takes as much longer as the slowest read.
@@ -187,7 +188,7 @@ async def two_nodes(folder: Path) -> AsyncIterator[list[Victim]]:
 
 
 @KINDS
-async def test_a_node_killed_ten_times_loses_what_was_in_flight_on_it(kind: Any, tmp_path: Path) -> None:
+async def test_a_node_killed_again_and_again_loses_what_was_in_flight_on_it(kind: Any, tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as nodes:
         with kind.running(tmp_path, *(node.port for node in nodes)) as proxy:
             load = Load(proxy)

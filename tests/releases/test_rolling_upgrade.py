@@ -21,10 +21,11 @@ from tests.store.expand_rules import faults, shape_of
 from tests.store.old_stores import within
 from tests.support import user_management as m
 from tests.support.postgres import Databases
+from tests.support.rounds import repeated
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(900)]
-SIDE_BY_SIDE_S = 60
-REQUESTS = 2000  # each way
+SIDE_BY_SIDE_S = repeated(60, 15)
+REQUESTS = repeated(2000, 500)  # each way
 
 
 OURS = manifest_auth.__version__

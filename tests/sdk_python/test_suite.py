@@ -9,6 +9,7 @@ import pytest
 
 from tests.sdk_python.conftest import HAS_MACHINES
 from tests.sdk_python.environment import run_suite
+from tests.support.rounds import repeated
 from tests.support.server import served
 
 #: What needs no server but the stand-in, or none at all.
@@ -38,5 +39,6 @@ def test_tokens_are_verified_by_the_keys_of_a_server_that_has_some(tmp_path: Pat
 
 @pytest.mark.endurance
 @pytest.mark.timeout(600)
-def test_a_thousand_rotations_by_five_processes_and_fifty_kills(server: dict[str, str]) -> None:
-    run_suite("test_stores.py", "-o", "timeout=500", seconds=550, SDK_ROTATIONS="1000", SDK_KILLS="50", **server)
+def test_hundreds_of_rotations_by_five_processes_and_many_kills(server: dict[str, str]) -> None:
+    given = {"SDK_ROTATIONS": repeated("1000", "200"), "SDK_KILLS": repeated("50", "10"), **server}
+    run_suite("test_stores.py", "-o", "timeout=500", seconds=550, **given)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.architecture.links import ROOT
 from tests.support.processes import ending_with_us
+from tests.support.rounds import repeated
 
 #: They cut the beat's own connection, or wake by it; through a pooler it has none.
 OTHERWISE = ("retired_meanwhile", "hears_another_one", "through_pgbouncer")
@@ -30,7 +31,7 @@ def test_once_more(folders: tuple[str, ...]) -> None:
         "-q",
         "--pgbouncer",
         "--kind",
-        "all",
+        repeated("all", "test"),
         "-k",
         chosen,
         "-W",

@@ -20,6 +20,7 @@ from _pytest.subtests import SubtestReport
 
 from tests.support import prepared_once, programs, required_programs, run_folder
 from tests.support.postgres import POOLED, SHARED, Postgres
+from tests.support.rounds import RELEASE
 from tests.support.workers import REPORT, Workers, file_of
 
 _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
@@ -29,8 +30,6 @@ _FEW = 25
 #: So many new ones are there before the collector looks for cycles: a tenth of the time of calls in this process.
 _OBJECTS = 20_000
 _ROOT = Path(__file__).parents[2]
-#: So many ``--rounds`` are a run before a release, which leaves nothing out.
-_RELEASE = 50
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "alone": "measures, or fills both cores: the whole file runs last, and nothing beside it",
         "endurance": "a long proof, for ./dev endurance",
         "one_store": "the store decides nothing in it that can still change: on PostgreSQL before a release",
+        "release": "something else proves it as well: for ./dev endurance --rounds 50",
         "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
@@ -134,7 +134,7 @@ def is_of(kind: str, item: pytest.Item, rounds: int = 1) -> bool:
         return not required_programs.more_than_python(item)
     if kind == "test":
         return not _is_long(item)
-    if kind in ("endurance", "ci") and _is_repeated(item) and rounds < _RELEASE and not _is_in_sample(item):
+    if kind in ("endurance", "ci") and rounds < RELEASE and _is_for_releases(item):
         return False
     if kind == "endurance":
         return _is_long(item) or item.get_closest_marker("rounds") is not None
@@ -143,7 +143,7 @@ def is_of(kind: str, item: pytest.Item, rounds: int = 1) -> bool:
 
 def _is_long(item: pytest.Item) -> bool:
     """Whether ./dev test leaves it to ./dev endurance."""
-    return item.get_closest_marker("endurance") is not None or _is_repeated(item)
+    return any(item.get_closest_marker(name) is not None for name in ("endurance", "release")) or _is_repeated(item)
 
 
 def _is_repeated(item: pytest.Item) -> bool:
@@ -152,9 +152,12 @@ def _is_repeated(item: pytest.Item) -> bool:
     return item.get_closest_marker("one_store") is not None and "postgresql" in map(str, given.values())
 
 
-def _is_in_sample(item: pytest.Item) -> bool:
-    """Whether its file is one of the fifth that runs on PostgreSQL before each change."""
-    return crc32(file_of(item).encode()) % 5 == 4
+def _is_for_releases(item: pytest.Item) -> bool:
+    """Whether only a run before a release has it. Of the files that would repeat on PostgreSQL what they prove on
+    SQLite, a fifth do so in each run."""
+    if item.get_closest_marker("release") is not None:
+        return True
+    return _is_repeated(item) and crc32(file_of(item).encode()) % 5 != 4
 
 
 def _order(config: pytest.Config) -> Any:

@@ -6,7 +6,6 @@ added later is tried too.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 from urllib.parse import quote
 from zlib import crc32
@@ -19,6 +18,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import right_token
 from tests.support.machines import new_account, new_key
 from tests.support.matrix import matrix
+from tests.support.rounds import is_release
 from tests.support.routes import PAGES, Route, filled
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor
@@ -42,13 +42,13 @@ async def signed_in(app: App, email: str = "admin@acme.example") -> Visitor:
 
 
 def tried(database_url: str, texts: tuple[str, ...], place: str) -> tuple[str, ...]:
-    """All of them before a release, and otherwise a fifth in each place: each text is tried in a fifth of all places.
+    """All of them before a release, and otherwise a tenth in each place: each text is tried in a tenth of all places.
     A page does not depend on the store, so on PostgreSQL each twentieth is tried."""
     if len(texts) <= 50:
         return texts
     if database_url.startswith("postgresql"):
         return texts[::20]
-    return texts if int(os.environ["TESTS_ROUNDS"]) >= 50 else texts[crc32(place.encode()) % 5 :: 5]
+    return texts if is_release() else texts[crc32(place.encode()) % 10 :: 10]
 
 
 def check(page: Page, said: object) -> None:
