@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--pgbouncer"):
         os.environ[POOLED] = "1"
     run_folder.begin()
-    if config.getoption("workers") and config.getoption("--kind") in ("unit", "test"):
+    if config.getoption("workers") and config.getoption("--kind") in ("unit", "test", "ci"):
         config.option.basetemp = config.option.basetemp or str(run_folder.folder() / "tmp")
     config.pluginmanager.register(_Report(config), REPORT)
 
