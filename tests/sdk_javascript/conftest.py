@@ -25,7 +25,12 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(
-    scope="module", params=["", *(pytest.param(version, marks=pytest.mark.endurance) for version in (OLDEST, NEWEST))]
+    scope="module",
+    params=[
+        "",
+        pytest.param(OLDEST, marks=pytest.mark.endurance),
+        pytest.param(NEWEST, marks=pytest.mark.release),
+    ],
 )
 def programs(request: pytest.FixtureRequest, prefix: Any) -> Programs:
     return Programs(installed.nodejs(request.param), prefix)

@@ -18,18 +18,23 @@ from manifest_auth.http import docs_site
 from manifest_auth.runtime.settings import load
 from tests.architecture.links import ROOT
 from tests.browser.driver import Chromium
+from tests.support import run_folder
 from tests.support.application import FAST
 from tests.support.processes import free_port
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder, as ``./dev docs`` makes it."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    given = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def site() -> Path:
+    """The folder, as ``./dev docs`` makes it, once in a run."""
+    folder = run_folder.folder() / "site"
+    with run_folder.locked("site"):
+        if not folder.exists():
+            making = folder.with_name("site-making")
+            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(making)]
+            given = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+            done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            making.rename(folder)
     return folder
 
 

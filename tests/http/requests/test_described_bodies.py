@@ -14,6 +14,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.matrix import few_and_many, matrix
 from tests.support.people import member
+from tests.support.rounds import repeated
 from tests.support.routes import ROUTES, Route, filled, openapi_document
 
 pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_RATE_LIMITS="off")]
@@ -42,7 +43,7 @@ SAID = re.compile(
 HERE = {"client": "acme", "directory": "aaaabbbb-0000-cccc-1111-dddd2222eeee", "domain": "acme.example"}
 
 
-@matrix("examples", few_and_many(4, 40))
+@matrix("examples", few_and_many(4, repeated(40, 12)))
 @matrix("route", WITH_BODY)
 async def test_what_the_description_allows_is_not_refused_for_what_it_could_say(
     app: App, route: Route, examples: int
