@@ -229,7 +229,7 @@ def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) 
     assert code == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "passed" in said
     assert "tests/processes/test_two_nodes.py ran no test: ./dev test tests/processes/test_two_nodes.py" in said
-    assert "tests that start programs, or on PostgreSQL; ./dev test runs them" in said
+    assert "tests that start programs, use PostgreSQL or take long; ./dev test PATH runs them" in said
 
 
 @matrix(("failed", "named"), [(0, False), (1, True), (25, True), (26, False)])

@@ -131,7 +131,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def is_of(kind: str, item: pytest.Item, rounds: int = 1) -> bool:
     """Whether a test belongs to a command: unit, test, endurance, ci (both of them in one run) or all."""
     if kind == "unit":
-        return not required_programs.more_than_python(item)
+        return not _is_long(item) and not required_programs.more_than_python(item)
     if kind == "test":
         return not _is_long(item)
     if kind in ("endurance", "ci") and rounds < RELEASE and _is_for_releases(item):
@@ -219,7 +219,7 @@ class _Report:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._config.getoption("--kind") == "unit" and (number := sum(self.left_out.values())):
             which = "1 test that starts" if number == 1 else f"{number} tests that start"
-            terminalreporter.line(f"left out: {which} programs, or on PostgreSQL; ./dev test runs them")
+            terminalreporter.line(f"left out: {which} programs, use PostgreSQL or take long; ./dev test PATH runs them")
         for file in self._empty():
             terminalreporter.line(f"{file} ran no test: ./dev test {file}")
         if self._cells:
