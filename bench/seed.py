@@ -15,7 +15,6 @@ from pathlib import Path
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
-from manifest_auth.app import build_services, opened
 from manifest_auth.context import ANONYMOUS, Origin, Request
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
@@ -23,6 +22,7 @@ from manifest_auth.runtime import settings
 from manifest_auth.services import Services
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.sessions import SessionProof
+from manifest_auth.startup import build_services, opened
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import TenantSettings
 

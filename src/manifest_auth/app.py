@@ -1,4 +1,4 @@
-"""Builds the services of a process, and the ASGI application with all routes."""
+"""The ASGI application with all routes."""
 
 from __future__ import annotations
 
@@ -13,48 +13,28 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from manifest_auth import __commit__, __version__
-from manifest_auth.accounts.admins import AdminNetworks
-from manifest_auth.accounts.mail_queue import MailQueue
 from manifest_auth.api import audit, oauth, operational_routes
 from manifest_auth.api.admin import admins, claims, clients, installation, providers, service_accounts, users
 from manifest_auth.api.admin import devices as admin_devices
 from manifest_auth.api.client import auth, devices, files, identities, one_time_links, second_factors
 from manifest_auth.api.graphql import routes as graphql_routes
-from manifest_auth.audit.events import Refusals
 from manifest_auth.clients import domain_checks
 from manifest_auth.errors import Refusal
 from manifest_auth.http import Answer, Head, Route, RouteTable, docs_site
 from manifest_auth.http.pipeline import Pipeline
-from manifest_auth.licence import Gate
-from manifest_auth.maintenance import background_jobs, last_backup, signing_keys
+from manifest_auth.maintenance import background_jobs, signing_keys
 from manifest_auth.pages import brands, errors
 from manifest_auth.pages.sign_in import single_sign_on
-from manifest_auth.protocols import oidc
-from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.protocols.oauth import PREFIX
-from manifest_auth.runtime import logs, os_process
-from manifest_auth.runtime.bounded_thread import BoundedThread
-from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.files import open_storage
-from manifest_auth.runtime.hashing import Hasher
-from manifest_auth.runtime.logs import Outages
-from manifest_auth.runtime.mail import Mail, Server, server_of
-from manifest_auth.runtime.metrics import Metrics, listen
-from manifest_auth.runtime.os_process import drain_first, take_short_turns
-from manifest_auth.runtime.outgoing import Outgoing
-from manifest_auth.runtime.sealing import Macs, Sealer, keys_of_a_start
-from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
+from manifest_auth.revisions import HEAD
+from manifest_auth.runtime import os_process
+from manifest_auth.runtime.metrics import listen
+from manifest_auth.runtime.os_process import drain_first, freeze_garbage, take_short_turns
+from manifest_auth.runtime.settings import load
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sessions import Principals
-from manifest_auth.sessions.tokens import KeyRing, Purpose, ServiceTokens, TokenTools, VerifiedTokens
+from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sign_in.passkeys import ceremonies
-from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
-from manifest_auth.sign_in.providers.kinds import KINDS
-from manifest_auth.store import open_store
-from manifest_auth.store.migrate import HEAD, Progress, find_schema, is_new, upgrade
-from manifest_auth.tenants import OriginIndex
-from manifest_auth.tenants.claims import DomainRecords
-from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
+from manifest_auth.startup import build_services, opened
 
 #: All routes of the API, in the order of ``/openapi.json`` and ``/docs``; pages have a list of their own.
 ROUTES = (
@@ -108,105 +88,6 @@ def page_routes() -> tuple[Route, ...]:
 Scope = MutableMapping[str, Any]
 
 
-def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
-    """The services of a process, not connected or started yet. Raises SettingsError."""
-    clock, random = clock or Clock(), random or Random()
-    metrics = Metrics(KINDS)
-    secrets = keys_of_a_start(settings, random, lambda: is_new(settings.database))
-    store = open_store(settings.database, settings.database_pool, metrics, Macs(secrets))
-    sealer = Sealer(secrets, random)
-    keys = KeyRing(store, sealer, settings, clock, random)
-    outgoing, clouds, log = Outgoing(settings, metrics), _clouds(settings), logs.build(settings.log_level)
-    licence, mail = Gate(settings, store, clock), Mail(_mail_server(settings), clock, random, log, metrics)
-    mail_queue = MailQueue(mail, store, sealer, clock, random, log)
-    throttle = Throttle(settings, metrics)
-    return Services(
-        settings=settings,
-        clock=clock,
-        random=random,
-        log=log,
-        metrics=metrics,
-        store=store,
-        sealer=sealer,
-        hasher=Hasher(settings, random, metrics, lambda: store.is_gone),
-        keys=keys,
-        tokens=TokenTools(settings, keys, random),
-        verified=VerifiedTokens(keys, settings.issuer, metrics),
-        service_tokens=ServiceTokens(keys, settings.oauth_issuer, metrics),
-        principals=Principals(store, metrics, clock),
-        admin_networks=AdminNetworks(settings, store),
-        licence=licence,
-        seats=licence,
-        outgoing=outgoing,
-        oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
-        microsoft=Microsoft(outgoing, clock, clouds),
-        entra=EntraTokens(),
-        # A large response takes about 15 ms, and any caller may send one: 32 are half a second of work.
-        saml_thread=BoundedThread("saml", 32),
-        files=open_storage(settings),
-        file_outages=Outages("files", log),
-        mail=mail,
-        mail_queue=mail_queue,
-        throttle=throttle,
-        anonymous_limits=AnonymousLimits(throttle),
-        wrong_secrets=WrongSecrets(throttle, store, clock),
-        domain_records=DomainRecords(settings, log, clock),
-        origin_index=OriginIndex(store),
-        refusals=Refusals(clock, store),
-        started_at=clock.now_ms(),
-    )
-
-
-def _mail_server(settings: Settings) -> Server | None:
-    try:
-        return server_of(settings)
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
-
-
-def _clouds(settings: Settings) -> Clouds:
-    try:
-        return Clouds(settings.microsoft_cloud, settings.microsoft_custom_cloud)
-    except ValueError as error:
-        raise SettingsError(f"{variable('microsoft_custom_cloud')}: {error}") from None
-
-
-@contextlib.asynccontextmanager
-async def opened(
-    services: Services,
-    *,
-    hashing: bool = True,
-    serves: bool = False,
-    upgrades: bool = True,
-    progress: Progress = lambda *_: None,
-) -> AsyncIterator[Services]:
-    """The services with the schema up to date, connected and started; closed again at the end. ``serves``: this process
-    signs for callers; ``upgrades``: otherwise only an empty store is given a schema; ``progress``: of an upgrade.
-
-    Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
-    """
-    settings = services.settings
-    upgrades = upgrades or await find_schema(settings.database_direct) is None
-    may_change = upgrades and settings.database_upgrade == "start"
-    await upgrade(settings.database_direct, lambda: services.sealer.keys, progress, may_change=may_change)
-    await services.store.open()
-    starting = asyncio.create_task(services.hasher.start()) if hashing else None
-    try:
-        await services.keys.load(serves=serves)
-        await last_backup.record_restore_and_upgrade(services.store, services.clock.now_ms())
-        if starting is not None:
-            await starting
-        yield services
-    finally:
-        if starting is not None:
-            await asyncio.wait([starting])
-        await services.mail.close()
-        await services.hasher.close()
-        services.saml_thread.close()
-        await services.outgoing.close()
-        await services.store.close()
-
-
 class Application:
     """The ASGI application of one process."""
 
@@ -238,6 +119,7 @@ class Application:
             if seconds := self.services.settings.shutdown_drain:
                 drain_first(seconds, self._drain)
             take_short_turns()
+            freeze_garbage()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -270,7 +152,6 @@ class Application:
             used = self.services.keys.signing(Purpose.ACCESS).algorithm
             if ignored := signing_keys.ignored_algorithm(settings, used):
                 self.services.log.warning("token_algorithm_ignored", reason=ignored)
-            freeze_garbage()
             self.services.log.info("started", pid=os.getpid(), hashing=self.services.hasher.build)
             try:
                 yield
@@ -279,17 +160,6 @@ class Application:
                     job.cancel()
                 await asyncio.gather(*jobs, return_exceptions=True)
                 self.services.log.info("stopped", pid=os.getpid())
-
-
-def freeze_garbage() -> None:
-    """Excludes loaded objects from garbage collection: they live as long as the process.
-
-    Called after all modules are loaded, and again at the end of the start, so that the collector then checks only
-    objects of the start itself. Checking the modules too takes 80 ms, and finds nothing.
-    """
-    if gc.get_freeze_count():
-        gc.collect()
-    gc.freeze()
 
 
 def _exit_with_parent() -> None:
@@ -312,6 +182,5 @@ def create() -> Application:
     if not faulthandler.is_enabled():  # so that a crash within a library of C says where it came from
         faulthandler.enable(2)
     _exit_with_parent()
-    if not gc.get_freeze_count():  # one of several web processes; a single one did it before
-        freeze_garbage()
+    gc.freeze()  # the modules
     return Application(build_services(load()))

@@ -52,7 +52,8 @@ ON_DEMAND = {
 }
 _SERVE = """
 import asyncio, sys
-from manifest_auth.app import create, opened
+from manifest_auth.app import create
+from manifest_auth.startup import opened
 from manifest_auth.cli.main import parser
 from manifest_auth.http import uvicorn_server
 
@@ -81,7 +82,7 @@ async def test_a_server_loads_no_more_than_each_of_its_kind_needs(tmp_path: Path
     await upgrade(f"sqlite:///{tmp_path / 'manifest-auth.db'}", the_keys)
     _loaded(_SERVE, tmp_path)  # the first start makes the keys, one of them for ES256
     found = _loaded(_SERVE, tmp_path)
-    assert {"sqlalchemy", "manifest_auth.cli.commands", "uvicorn"} <= found
+    assert {"sqlalchemy", "manifest_auth.cli.serving", "uvicorn"} <= found
     assert {name: why for name, why in ON_DEMAND.items() if name in found} == {}
 
 

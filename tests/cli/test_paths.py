@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.cli.command import given_path
+from manifest_auth.cli.arguments import given_path
 from manifest_auth.cli.main import parser
 from tests.support.commands import done, environment
 from tests.support.secret_keys import SECRET_KEY

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.maintenance.doctor import storage
+from manifest_auth.revisions import HEAD
 from manifest_auth.runtime.settings import load
-from manifest_auth.store.migrate import HEAD
 from tests.releases import next_release
 from tests.support.commands import Result, done, run
 from tests.support.matrix import matrix

@@ -62,19 +62,19 @@ def make(folder: Path, readable_by: str = migrate.HEAD) -> Path:
 
 
 def runs_it(folder: Path, readable_by: str = migrate.HEAD) -> dict[str, str]:
-    """Makes it; the environment of a command that runs it, as its own process."""
-    return {"PYTHONPATH": str(make(folder, readable_by)), "MANIFEST_WORKERS": "1"}  # no fork of this tree
+    """Makes it; the environment of a command that runs it."""
+    return {"PYTHONPATH": str(make(folder, readable_by))}
 
 
 def learn(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Lets this process upgrade to the schema of the next release. ``folder``: has migrations, or gets them."""
     migrations = folder / "next-migrations"
     if not migrations.exists():
-        shutil.copytree(migrate._MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(migrate.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
         _write_revision(migrations, migrate.HEAD)
     patch.setattr(versions, "__path__", [str(migrations / "versions")])
-    patch.setattr(migrate, "_MIGRATIONS", migrations)
-    patch.setattr(migrate, "_FILES", {**migrate._FILES, SCHEMA: f"v{SCHEMA}_next"})
+    patch.setattr(migrate, "MIGRATIONS", migrations)
+    patch.setattr(migrate, "FILES", {**migrate.FILES, SCHEMA: f"v{SCHEMA}_next"})
     patch.setattr(migrate, "SCHEMAS", (*migrate.SCHEMAS, SCHEMA))
     patch.setattr(migrate, "HEAD", SCHEMA)
     patch.setitem(sys.modules, f"{versions.__name__}.v{SCHEMA}_next", None)

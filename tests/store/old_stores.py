@@ -100,7 +100,7 @@ def read(name: str) -> OldStore:
 def alembic(connection: Connection) -> Config:
     """What alembic's commands want: the project's migrations on this connection."""
     config = Config(attributes={"connection": connection, "keys": the_keys})
-    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+    config.set_main_option("script_location", str(migrate.MIGRATIONS))
     return config
 
 

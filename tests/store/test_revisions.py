@@ -22,7 +22,7 @@ _NEW = [schema for schema in migrate.SCHEMAS if schema > listed.FIRST]
 
 def revision(schema: str) -> Any:
     """The module of a revision."""
-    return import_module(f"manifest_auth.store.migrations.versions.{migrate._FILES[schema]}")
+    return import_module(f"manifest_auth.store.migrations.versions.{migrate.FILES[schema]}")
 
 
 def test_the_first_one_is_that_of_the_first_release() -> None:

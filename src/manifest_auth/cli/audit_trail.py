@@ -17,20 +17,22 @@ import orjson
 
 from manifest_auth import audit
 from manifest_auth.audit import AuditVerdict, Point, Span
-from manifest_auth.cli.command import CommandRefused, Progress, given_path
+from manifest_auth.cli.arguments import given_path
+from manifest_auth.cli.command import CommandRefused, Progress
+from manifest_auth.revisions import HEAD
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, open_store
-from manifest_auth.store.migrate import HEAD, find_schema
+from manifest_auth.store.migrate import find_schema
 from manifest_auth.text.canonical import parse_time
 
 MOST_LISTED = 100  # unreadable events, line by line
 
 
-def add_to(groups: Any) -> None:
-    """Adds the commands to the grammar."""
-    group = groups.add_parser("audit", help="the audit trail").add_subparsers(required=True, metavar="ACTION")
+def add_audit(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``audit``."""
+    group = command.add_subparsers(required=True, metavar="ACTION")
     verify = group.add_parser("verify", help="verify that no event was removed, changed, moved or inserted")
     verify.add_argument("file", nargs="?", type=given_path, help="an export to verify in place of the store")
     _client(verify)

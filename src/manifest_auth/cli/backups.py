@@ -9,11 +9,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from manifest_auth.cli.command import CommandRefused, Progress, given_path, origin_at
+from manifest_auth.cli.arguments import given_path
+from manifest_auth.cli.command import CommandRefused, Progress, origin_at
 from manifest_auth.maintenance import upgrade_state
 from manifest_auth.maintenance.backup import FILES, KEY, NotPossible, back_up, record_backup
 from manifest_auth.maintenance.restore import RestoreProof, restore
@@ -25,32 +25,29 @@ from manifest_auth.store.migrate import SchemaRefused, is_new, upgrade
 from manifest_auth.text.canonical import when
 
 
-def add_to(groups: Any) -> None:
-    """Adds the commands to the grammar."""
-    _add_db(groups)
-    backup = groups.add_parser("backup", help="back up the installation into one file, while the server runs (SQLite)")
-    what = backup.add_mutually_exclusive_group(required=True)
+def add_backup(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``backup``."""
+    what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("file", type=given_path, nargs="?", metavar="FILE", help="a new tar file")
     what.add_argument(
         "--note",
         action="store_true",
         help="make no backup, but record that one is complete: after pg_dump, or a snapshot",
     )
-    backup.add_argument(
+    command.add_argument(
         "--with-secret-key", action="store_true", help="include the secret key: the file then opens everything"
     )
-    backup.set_defaults(run=_backup)
-    restore_command = groups.add_parser(
-        "restore", help="restore a backup into an empty installation, and verify that nothing is lost"
-    )
-    restore_command.add_argument("file", type=given_path, metavar="FILE")
-    restore_command.add_argument(
+    command.set_defaults(run=_backup)
+
+
+def add_restore(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``restore``."""
+    command.add_argument("file", type=given_path, metavar="FILE")
+    command.add_argument(
         "--data-dir", type=given_path, metavar="FOLDER", help="the folder to restore into (MANIFEST_DATA_DIR)"
     )
-    restore_command.add_argument(
-        "--end-sessions", action="store_true", help="end all sessions of the time of the backup"
-    )
-    restore_command.set_defaults(run=_restore)
+    command.add_argument("--end-sessions", action="store_true", help="end all sessions of the time of the backup")
+    command.set_defaults(run=_restore)
 
 
 def _backup(given: argparse.Namespace) -> int:
@@ -146,9 +143,9 @@ def _print_result(proof: RestoreProof, place: str) -> None:
 _STATUS = {"current": 0, "rolling": 0, "refused": 1, "stop": 3}
 
 
-def _add_db(groups: Any) -> None:
-    """Adds the commands to the grammar."""
-    group = groups.add_parser("db", help="the store").add_subparsers(required=True, metavar="ACTION")
+def add_db(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``db``."""
+    group = command.add_subparsers(required=True, metavar="ACTION")
     group.add_parser("upgrade", help="upgrade the schema").set_defaults(run=_upgrade)
     status = group.add_parser(
         "status",

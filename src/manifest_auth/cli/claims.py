@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from manifest_auth.cli.command import CommandLine, CommandRefused, client_named, started
 from manifest_auth.store import SystemUnit
@@ -11,10 +10,9 @@ from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.tenants.claims.domains import ClaimOverview, list_all_claims
 
 
-def _add_directory(groups: Any) -> None:
-    """Adds the command to the grammar."""
-    group = groups.add_parser("directory", help="Microsoft directories that clients claim")
-    actions = group.add_subparsers(required=True, metavar="ACTION")
+def add_directory(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``directory``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
     vouch = actions.add_parser("vouch", help="confirm that a directory is a client's: its claim is valid from now on")
     vouch.add_argument("directory", help="directory (tenant) id, a GUID")
     vouch.add_argument("--client", required=True, help="identifier of the client")
@@ -59,25 +57,25 @@ async def release_of(given: argparse.Namespace) -> None:
     print(f"Client {given.client} claims {directory} no more.")
 
 
-def add_to(groups: Any) -> None:
-    """Adds the commands to the grammar."""
-    _add_directory(groups)
-    domain = groups.add_parser("domain", help="e-mail domains of clients").add_subparsers(
-        required=True, metavar="ACTION"
-    )
-    vouch = domain.add_parser("vouch", help="accept a client's claim on a domain, without a DNS record")
+def add_domain(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``domain``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    vouch = actions.add_parser("vouch", help="accept a client's claim on a domain, without a DNS record")
     vouch.add_argument("domain", help="in lower case, like acme.example")
     vouch.add_argument("--client", required=True, help="identifier of the client")
     vouch.add_argument("--reason", required=True, help="how you know the owner; recorded in the audit trail")
     vouch.set_defaults(run=_vouch)
 
-    release = domain.add_parser("release", help="remove a client's claim on a domain")
+    release = actions.add_parser("release", help="remove a client's claim on a domain")
     release.add_argument("domain")
     release.add_argument("--client", required=True, help="identifier of the client")
     release.set_defaults(run=_release)
 
-    claims = groups.add_parser("claims", help="claims of clients").add_subparsers(required=True, metavar="ACTION")
-    show = claims.add_parser("list", help="list the domains and directories that clients claim, with their proofs")
+
+def add_claims(command: argparse.ArgumentParser) -> None:
+    """Adds the action of ``claims``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    show = actions.add_parser("list", help="list the domains and directories that clients claim, with their proofs")
     show.add_argument("--open", action="store_true", help="only claims that are not proved, or that are contested")
     show.set_defaults(run=_list)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from types import TracebackType
 
 from manifest_auth import tenants
-from manifest_auth.app import build_services, opened
 from manifest_auth.context import SYSTEM, Origin
 from manifest_auth.maintenance import signing_keys
 from manifest_auth.runtime import settings
@@ -19,6 +16,7 @@ from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.startup import build_services, opened
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 
@@ -32,7 +30,7 @@ async def started(loaded: Settings | None = None, *, hashing: bool = False) -> A
     """The services for a command. Servers may run with other settings than this shell, so a command leaves an older
     schema and the algorithm of tokens as they are, and says where its settings differ.
 
-    Raises SchemaOlder, and what :func:`.app.opened` raises.
+    Raises SchemaOlder, and what :func:`.startup.opened` raises.
     """
     services = build_services(loaded or settings.load())
     async with opened(services, hashing=hashing, upgrades=False):
@@ -40,12 +38,6 @@ async def started(loaded: Settings | None = None, *, hashing: bool = False) -> A
         if ignored := signing_keys.ignored_algorithm(services.settings, used):
             print(f"manifest-auth: {ignored}", file=sys.stderr)
         yield services
-
-
-def given_path(text: str) -> Path:
-    """The type of every argument that names a file or folder: relative ones start where the operator is. The command
-    of a service runs in the service's folder, and passes on from where it was called (``deploy/as-service``)."""
-    return Path(os.environ.get("MANIFEST_AUTH_CALLED_FROM", ""), text)
 
 
 class CommandLine(RequestContext):

@@ -1,4 +1,4 @@
-"""Functions of the commands ``serve``, ``setup-code``, ``admin``, ``client`` and ``user``.
+"""Grammar and functions of the commands ``setup-code``, ``admin``, ``client`` and ``user``.
 
 They call the server's own functions, so the same rules apply.
 """
@@ -6,19 +6,11 @@ They call the server's own functions, so the same rules apply.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import errno
 import getpass
-import os
 import signal
-import socket
 import sys
-import time
 from collections.abc import Awaitable
-from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import (
@@ -37,16 +29,13 @@ from manifest_auth.accounts import (
 )
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, client_named, started
+from manifest_auth.cli.command import CommandLine, CommandRefused, client_named, started
 from manifest_auth.clients import client_lifecycle
 from manifest_auth.errors import NoSeat
-from manifest_auth.http.uvicorn_server import inherited_address
 from manifest_auth.permissions import Role, mask_of, role_names
-from manifest_auth.runtime import running, settings
-from manifest_auth.runtime.clock import Clock
-from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import Services
 from manifest_auth.sign_in import admin_accounts
 from manifest_auth.sign_in.admin_accounts import SetupCode
@@ -56,105 +45,77 @@ from manifest_auth.text.canonical import when
 from manifest_auth.throttle import throttle
 
 T = TypeVar("T")
-#: Attempts and pause in seconds for a port that is in use, before the start is refused: five seconds in total.
-PORT_TRIES = 50
-PORT_PAUSE_S = 0.1
-_PROGRAM = "manifest-auth"
 
 
-def serve(given: argparse.Namespace) -> None:
-    """Runs the server until a signal stops it."""
-    handed_over = inherited_address()
-    given_here = {"host": handed_over[0], "port": str(handed_over[1])} if handed_over is not None else {}
-    given_here |= {
-        name: str(value) for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None
-    }
-    if variable("public_url") not in os.environ and given.port is not None:
-        given_here["public_url"] = f"http://127.0.0.1:{given.port}"
-    # Web processes read their settings from the environment.
-    os.environ |= {variable(name): value for name, value in given_here.items()}
-    loaded = settings.load()
-    if given.demo:
-        from manifest_auth.maintenance import demo
-
-        demo.check_allowed(loaded)
-    check_listener(loaded)
-    if handed_over is None:
-        _check_address(("host", "port"), loaded.host, loaded.port)
-    if loaded.metrics_listen:
-        host, _, port = loaded.metrics_listen.rpartition(":")
-        _check_address(("metrics_listen", "metrics_listen"), host or "127.0.0.1", int(port))
-    from manifest_auth.http import uvicorn_server
-
-    freeze_garbage()
-    asyncio.run(_demo(loaded) if given.demo else _check_start(loaded))
-    with running.noted(loaded, given_here):
-        uvicorn_server.run(loaded)
+def add_admin(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``admin``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="create a system admin")
+    create.add_argument("name")
+    _add_password(create)
+    create.set_defaults(run=admin_create)
+    reset = actions.add_parser(
+        "reset", help="remove a system admin's second factor, sessions and pauses, for one who cannot sign in"
+    )
+    reset.add_argument("name")
+    reset.add_argument("--new-password", action="store_true", help="create a random password, and print it once")
+    reset.add_argument("--enable", action="store_true", help="enable a disabled system admin")
+    reset.set_defaults(run=admin_reset)
+    limit = actions.add_parser(
+        "addresses", help="show or set the addresses that may use the admin API, for system admins who are locked out"
+    )
+    to = limit.add_mutually_exclusive_group()
+    to.add_argument("networks", nargs="?", help="like 10.0.0.0/8,2001:db8::/32; replaces the current ones")
+    to.add_argument("--anywhere", action="store_true", help="no limit except MANIFEST_ADMIN_ADDRESSES")
+    limit.set_defaults(run=admin_addresses)
 
 
-def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
-    """Raises SettingsError for an address that is not of this machine, Refused for a port that stays in use.
-    ``fields``: the settings with the host and with the port.
-
-    A web process that was starting when its parent was killed uses the port until it has loaded.
-    """
-    for tries_left in reversed(range(PORT_TRIES)):
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-            return
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise SettingsError(
-                    f"{variable(fields[0])}: cannot listen on {host}:{port}: {error.strerror}"
-                ) from None
-            if not tries_left:
-                raise CommandRefused(
-                    f"{variable(fields[1])}: port {port} of {host} is in use by another program"
-                ) from None
-            time.sleep(PORT_PAUSE_S)
+def add_client(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``client``."""
+    create = command.add_subparsers(required=True, metavar="ACTION").add_parser("create", help="create a client")
+    create.add_argument("identifier", help="2 to 63 lower-case letters, digits and inner hyphens")
+    create.add_argument("--name", help="full name (default: the identifier)")
+    create.set_defaults(run=client_create)
 
 
-async def _check_start(loaded: Settings) -> None:
-    """Opens the services once before the web processes start: an error stops the start with one line, the schema is
-    upgraded once, and a setup code is printed once, on a terminal. Otherwise each web process would fail and be
-    restarted again and again."""
-    async with contextlib.AsyncExitStack() as stack:
-        with Progress() as progress:
-            services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
-        if message := await at_start(services, on_terminal=sys.stderr.isatty()):
-            print(message, file=sys.stderr, flush=True)
+def add_user(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``user``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="create a user")
+    create.add_argument("email")
+    create.add_argument("--client", required=True, help="identifier of the client")
+    roles = [role.value for role in Role]
+    create.add_argument("--role", required=True, action="append", choices=roles, help="repeatable")
+    for name in users.DETAILS:
+        create.add_argument(f"--{name.replace('_', '-')}", default="")
+    _add_password(create)
+    create.set_defaults(run=user_create)
+    link = actions.add_parser("link", help="print a one-time link for a user, for when e-mail does not work")
+    link.add_argument("email")
+    link.add_argument("--client", required=True, help="identifier of the client")
+    link.set_defaults(run=user_link)
+    reset = actions.add_parser("reset-factors", help="take a user's second factors away, and end all of the sessions")
+    reset.add_argument("email")
+    reset.add_argument("--client", required=True, help="identifier of the client")
+    reset.add_argument("--reason", required=True, help="for the audit trail")
+    reset.set_defaults(run=user_reset_factors)
+
+    change = actions.add_parser("roles", help="set a user's roles; a new Admin must sign in again")
+    change.add_argument("email")
+    change.add_argument("--client", required=True, help="identifier of the client")
+    change.add_argument(
+        "--role", required=True, action="append", choices=roles, help="repeatable; other roles are removed"
+    )
+    change.set_defaults(run=user_roles)
 
 
-async def _demo(loaded: Settings) -> None:
-    from manifest_auth.maintenance import demo
-
-    try:
-        clock = None if await demo.is_filled(build_services(loaded)) else demo.PastClock(Clock())
-        services, made = build_services(loaded, clock), None
-        async with opened(services, hashing=clock is not None):
-            if clock is not None:
-                with Progress() as progress:
-                    made = await demo.fill(services, progress)
-    except demo.NotEmpty as error:
-        raise CommandRefused(str(error)) from error
-    base = _base(loaded)
-    print(demo.welcome(base, made) if made else demo.welcome_again(base, _this_command(loaded)), flush=True)
+def _add_password(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
 
-def _this_command(loaded: Settings) -> str:
-    """How to call the command line in another terminal, so that its links have this server's address."""
-    program = sys.argv[0] if Path(sys.argv[0]).name == _PROGRAM else _PROGRAM
-    if loaded.public_url == Settings().public_url:
-        return program
-    return f"{variable('public_url')}={loaded.public_url} {program}"
-
-
-def _base(loaded: Settings) -> str:
-    url = urlsplit(loaded.public_url)
-    return f"{url.scheme}://{url.netloc}"
+def add_setup_code(command: argparse.ArgumentParser) -> None:
+    """Adds the function of ``setup-code``."""
+    command.set_defaults(run=_setup_code)
 
 
 async def admin_create(given: argparse.Namespace) -> None:
@@ -291,12 +252,6 @@ _NONE_YET = "No system admin exists yet."
 _OTHERWISE = "Or on this machine: manifest-auth admin create NAME."
 
 
-def add_setup_code(groups: Any) -> None:
-    """Adds the command to the grammar."""
-    command = groups.add_parser("setup-code", help="print a code for creating the first system admin in a browser")
-    command.set_defaults(run=_setup_code)
-
-
 async def _setup_code(_given: argparse.Namespace) -> None:
     loaded = settings.load()
     if not management.is_served(loaded):
@@ -327,24 +282,6 @@ def _text(loaded: Settings, code: SetupCode) -> str:
             f"manifest-auth setup-code prints a new one. {_OTHERWISE}"
         )
     return f"Make the first one at {page} with this setup code, valid until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"
-
-
-def add_admin_commands(actions: Any) -> None:
-    """Adds the commands to those of ``admin``."""
-    reset = actions.add_parser(
-        "reset", help="remove a system admin's second factor, sessions and pauses, for one who cannot sign in"
-    )
-    reset.add_argument("name")
-    reset.add_argument("--new-password", action="store_true", help="create a random password, and print it once")
-    reset.add_argument("--enable", action="store_true", help="enable a disabled system admin")
-    reset.set_defaults(run=admin_reset)
-    limit = actions.add_parser(
-        "addresses", help="show or set the addresses that may use the admin API, for system admins who are locked out"
-    )
-    to = limit.add_mutually_exclusive_group()
-    to.add_argument("networks", nargs="?", help="like 10.0.0.0/8,2001:db8::/32; replaces the current ones")
-    to.add_argument("--anywhere", action="store_true", help="no limit except MANIFEST_ADMIN_ADDRESSES")
-    limit.set_defaults(run=admin_addresses)
 
 
 async def admin_addresses(given: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from manifest_auth.cli.command import CommandLine, Progress, started
 from manifest_auth.cli.providers import AT_ONCE, all_providers
@@ -13,20 +12,20 @@ from manifest_auth.clients.providers.diagnosis import diagnose
 from manifest_auth.maintenance.doctor import Finding, examine
 from manifest_auth.maintenance.doctor.storage import settings_file
 from manifest_auth.providers import Provider
+from manifest_auth.revisions import HEAD
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import Services
-from manifest_auth.store.migrate import HEAD, find_schema
+from manifest_auth.store.migrate import find_schema
 
 _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
 
 
-def add_to(groups: Any) -> None:
-    """Adds the command to the grammar."""
-    doctor = groups.add_parser("doctor", help="check settings, store and keys, and print what to do")
-    doctor.add_argument("--providers", action="store_true", help="call every client's identity providers too")
-    doctor.set_defaults(run=_doctor)
+def add_doctor(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``doctor``."""
+    command.add_argument("--providers", action="store_true", help="call every client's identity providers too")
+    command.set_defaults(run=_doctor)
 
 
 async def _doctor(given: argparse.Namespace) -> int:

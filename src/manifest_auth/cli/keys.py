@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args
+from typing import get_args
 
 from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, origin_at, started
 from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.reencrypt import Report, reencrypt, replace_lost
+from manifest_auth.revisions import HEAD
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Macs, Sealer, add_newest_key, keys_of_a_start, secret_keys
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions.tokens import Algorithm, KeyRing, Purpose
 from manifest_auth.store import SystemUnit, open_store
-from manifest_auth.store.migrate import HEAD
 
 
-def add_to(groups: Any) -> None:
-    """Adds the commands to the grammar."""
-    actions = groups.add_parser("keys", help="signing keys and the secret key").add_subparsers(
-        required=True, metavar="ACTION"
-    )
+def add_keys(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``keys``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
     signing = actions.add_parser(
         "rotate", help="sign with new keys; the old ones verify until all they signed has expired"
     )

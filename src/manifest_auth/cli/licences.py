@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -24,9 +23,9 @@ from manifest_auth.text.canonical import when
 DAY = 86_400
 
 
-def add_to(groups: Any) -> None:
-    """Adds the commands to the grammar."""
-    group = groups.add_parser("license", help="on-premise licences").add_subparsers(required=True, metavar="ACTION")
+def add_license(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``license``."""
+    group = command.add_subparsers(required=True, metavar="ACTION")
     keygen = group.add_parser("keygen", help="create a key pair: the private key signs, customers get the public key")
     keygen.set_defaults(run=_keygen)
     issue = group.add_parser("issue", help="sign a licence with the private key on standard input")

@@ -6,44 +6,48 @@ Passwords never come from arguments.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import importlib
+import gc
+import pkgutil
 import sys
+from collections.abc import Coroutine
 from typing import NoReturn
 
 from manifest_auth import __commit__, __version__
-from manifest_auth.accounts import users
-from manifest_auth.cli import commands
-from manifest_auth.cli.command import given_path
+from manifest_auth.cli.arguments import given_path
 from manifest_auth.errors import Refusal
-from manifest_auth.permissions import Role
-from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.revisions import HEAD
 from manifest_auth.runtime.settings import SettingsError, adopt
-from manifest_auth.store import StoreUnavailable
-from manifest_auth.store.migrate import HEAD, SchemaOlder, SchemaRefused
 
 #: What ``--version`` prints: release, commit, and the newest schema that it knows.
 VERSION = f"manifest-auth {__version__} ({__commit__}, schema {HEAD})"
 ENV_FILE = "--env-file"
-#: Commands with their own module in this package. A module loads all that its commands need, so it is loaded only for
-#: one of them, not in servers.
-_MODULES = {
-    "db": "backups",
-    "keys": "keys",
-    "backup": "backups",
-    "restore": "backups",
-    "provider": "providers",
-    "directory": "claims",
-    "license": "licences",
-    "audit": "audit_trail",
-    "doctor": "doctor",
-    "domain": "claims",
-    "claims": "claims",
+#: Each command, the function of this package that adds its arguments, and its help. A module loads all that its
+#: commands need, so it is loaded only for one of them.
+COMMANDS = {
+    "serve": ("serving:add_serve", "run the server"),
+    "admin": ("commands:add_admin", "system admins"),
+    "client": ("commands:add_client", "clients"),
+    "user": ("commands:add_user", "users of a client"),
+    "setup-code": ("commands:add_setup_code", "print a code for creating the first system admin in a browser"),
+    "db": ("backups:add_db", "the store"),
+    "backup": ("backups:add_backup", "back up the installation into one file, while the server runs (SQLite)"),
+    "restore": (
+        "backups:add_restore",
+        "restore a backup into an empty installation, and verify that nothing is lost",
+    ),
+    "keys": ("keys:add_keys", "signing keys and the secret key"),
+    "provider": ("providers:add_provider", "identity providers of a client"),
+    "directory": ("claims:add_directory", "Microsoft directories that clients claim"),
+    "domain": ("claims:add_domain", "e-mail domains of clients"),
+    "claims": ("claims:add_claims", "claims of clients"),
+    "license": ("licences:add_license", "on-premise licences"),
+    "audit": ("audit_trail:add_audit", "the audit trail"),
+    "doctor": ("doctor:add_doctor", "check settings, store and keys, and print what to do"),
 }
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The whole grammar, or the part for ``command``."""
+    """The whole grammar, or the arguments of ``command`` beside the names of the others."""
     top = argparse.ArgumentParser(
         prog="manifest-auth",
         description="The authentication server of the Manifest API. Settings: MANIFEST_… variables, docs/settings.md.",
@@ -57,66 +61,11 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         help="a file of settings, one NAME=VALUE on a line; nothing in it is run",
     )
     groups = top.add_subparsers(required=True, metavar="COMMAND")
-
-    serve = groups.add_parser("serve", help="run the server")
-    serve.add_argument("--host", help="address to listen on (MANIFEST_HOST)")
-    serve.add_argument("--port", type=int, help="port to listen on (MANIFEST_PORT)")
-    serve.add_argument("--workers", type=int, help="number of web processes (MANIFEST_WORKERS)")
-    serve.add_argument("--demo", action="store_true", help="fill an empty store with demo clients and users first")
-    serve.set_defaults(run=commands.serve)
-
-    admin = groups.add_parser("admin", help="system admins").add_subparsers(required=True, metavar="ACTION")
-    create = admin.add_parser("create", help="create a system admin")
-    create.add_argument("name")
-    _password(create)
-    create.set_defaults(run=commands.admin_create)
-    commands.add_admin_commands(admin)
-
-    client = groups.add_parser("client", help="clients").add_subparsers(required=True, metavar="ACTION")
-    create = client.add_parser("create", help="create a client")
-    create.add_argument("identifier", help="2 to 63 lower-case letters, digits and inner hyphens")
-    create.add_argument("--name", help="full name (default: the identifier)")
-    create.set_defaults(run=commands.client_create)
-
-    user = groups.add_parser("user", help="users of a client").add_subparsers(required=True, metavar="ACTION")
-    create = user.add_parser("create", help="create a user")
-    create.add_argument("email")
-    create.add_argument("--client", required=True, help="identifier of the client")
-    roles = [role.value for role in Role]
-    create.add_argument("--role", required=True, action="append", choices=roles, help="repeatable")
-    for name in users.DETAILS:
-        create.add_argument(f"--{name.replace('_', '-')}", default="")
-    _password(create)
-    create.set_defaults(run=commands.user_create)
-    link = user.add_parser("link", help="print a one-time link for a user, for when e-mail does not work")
-    link.add_argument("email")
-    link.add_argument("--client", required=True, help="identifier of the client")
-    link.set_defaults(run=commands.user_link)
-    reset = user.add_parser("reset-factors", help="take a user's second factors away, and end all of the sessions")
-    reset.add_argument("email")
-    reset.add_argument("--client", required=True, help="identifier of the client")
-    reset.add_argument("--reason", required=True, help="for the audit trail")
-    reset.set_defaults(run=commands.user_reset_factors)
-
-    change = user.add_parser("roles", help="set a user's roles; a new Admin must sign in again")
-    change.add_argument("email")
-    change.add_argument("--client", required=True, help="identifier of the client")
-    change.add_argument(
-        "--role", required=True, action="append", choices=roles, help="repeatable; other roles are removed"
-    )
-    change.set_defaults(run=commands.user_roles)
-
-    commands.add_setup_code(groups)
-    if command in groups.choices:
-        return top
-    modules = [_MODULES[command]] if command in _MODULES else _MODULES.values()
-    for module in dict.fromkeys(modules):
-        importlib.import_module(f"manifest_auth.cli.{module}").add_to(groups)
+    for name, (function, says) in COMMANDS.items():
+        added = groups.add_parser(name, help=says)
+        if command is None or command == name:
+            pkgutil.resolve_name(f"manifest_auth.cli.{function}")(added)
     return top
-
-
-def _password(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
 
 def _is_store_error(error: Exception) -> bool:
@@ -128,44 +77,62 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting, 3 an older schema."""
     words = sys.argv[1:] if arguments is None else arguments
     command = _command(words)
+    gc.disable()  # loaded modules live as long as the process: to look through them takes a sixth of a short command
     given = parser(command).parse_args(words)
+    gc.freeze()
+    gc.enable()
     try:
         if given.env_file is not None:
             adopt(str(given.env_file))
         result = given.run(given)
-        if asyncio.iscoroutine(result):
+        if isinstance(result, Coroutine):
+            import asyncio  # nothing else needs it for --help
+
             result = asyncio.run(result)
-    except SettingsError as error:
-        _fail(str(error), 2)
-    except Refusal as refusal:
-        details = "; ".join(f"{field}: {message}" for field, message in refusal.details)
-        _fail(details or refusal.message, 1)
-    except SchemaOlder as error:
-        _fail(str(error), 3)
-    except (StoreUnavailable, SchemaRefused, commands.CommandRefused) as error:
-        _fail(str(error), 1)
-    except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
-    except CannotOpen:
-        _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 2)
-    except Exception as error:
-        if command == "serve" or not _is_store_error(error):
-            raise  # a bug of the server, with its trace
-        _fail(f"the store is not as this release left it: {str(error).splitlines()[0]}; see manifest-auth doctor", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    except Exception as error:
+        if (known := _explained(error, command)) is None:
+            raise  # a bug, with its trace
+        _fail(*known)
     sys.exit(result or 0)
 
 
-def _command(words: list[str]) -> str | None:
-    """The command among these arguments: the first one that is neither an option nor the file of ``--env-file``."""
+def _explained(error: Exception, command: str) -> tuple[str, int] | None:
+    """What is printed of an error, and the exit status. Loads the modules that raise such errors."""
+    from manifest_auth.cli.command import CommandRefused
+    from manifest_auth.runtime.sealing import CannotOpen
+    from manifest_auth.store import StoreUnavailable
+    from manifest_auth.store.migrate import SchemaOlder, SchemaRefused
+
+    if isinstance(error, SettingsError):
+        return str(error), 2
+    if isinstance(error, Refusal):
+        return "; ".join(f"{field}: {message}" for field, message in error.details) or error.message, 1
+    if isinstance(error, SchemaOlder):
+        return str(error), 3
+    if isinstance(error, StoreUnavailable | SchemaRefused | CommandRefused):
+        return str(error), 1
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error), 1
+    if isinstance(error, CannotOpen):
+        return "MANIFEST_SECRET_KEY: not the key that this store was made with", 2
+    if command != "serve" and _is_store_error(error):
+        says = f"the store is not as this release left it: {str(error).splitlines()[0]}; see manifest-auth doctor"
+        return says, 2
+    return None
+
+
+def _command(words: list[str]) -> str:
+    """The command among these arguments: the first one that is neither an option nor the file of ``--env-file``. Empty
+    where there is none."""
     rest = iter(words)
     for word in rest:
         if word == ENV_FILE:
             next(rest, None)
         elif not word.startswith("-"):
             return word
-    return None
+    return ""
 
 
 def _fail(text: str, status: int) -> NoReturn:

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from manifest_auth import providers, tenants
-from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, client_named, given_path, started
+from manifest_auth.cli.arguments import given_path
+from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, client_named, started
 from manifest_auth.clients.providers.changes import ProviderBody, prepare, provider_data
 from manifest_auth.clients.providers.diagnosis import diagnose
 from manifest_auth.http import parse
@@ -58,10 +59,9 @@ async def show_callbacks(given: argparse.Namespace) -> None:
         print("\nNo one must act.")
 
 
-def add_to(groups: Any) -> None:
-    """Adds the commands to the grammar."""
-    group = groups.add_parser("provider", help="identity providers of a client")
-    actions = group.add_subparsers(required=True, metavar="ACTION")
+def add_provider(command: argparse.ArgumentParser) -> None:
+    """Adds the actions of ``provider``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
 
     create = actions.add_parser(
         "add",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import Connection, create_engine, delete, event, insert, text
 from sqlalchemy.pool import NullPool
 
+from manifest_auth.revisions import FILES, HEAD, MIGRATIONS, SCHEMAS
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.runtime.sealing import Sealer, SecretKeys
@@ -110,11 +111,6 @@ def told_again(schema: str, progress: Progress) -> Iterator[Progress]:
         thread.join()
 
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
-_FILES = {path.name[1:5]: path.stem for path in sorted((_MIGRATIONS / "versions").glob("v????_*.py"))}
-#: The revisions, by the names of their files.
-SCHEMAS = tuple(_FILES)
-HEAD = SCHEMAS[-1]
 #: The row of ``installation`` that stores an upgrade until it is recorded in the audit trail.
 UPGRADED = "schema_upgraded"
 # The row says something of the schema that it names alone. A store from before the first release may have none.
@@ -150,7 +146,7 @@ class Schema(NamedTuple):
 
 def head() -> Schema:
     """What this release upgrades to."""
-    revision = import_module(f"manifest_auth.store.migrations.versions.{_FILES[HEAD]}")
+    revision = import_module(f"manifest_auth.store.migrations.versions.{FILES[HEAD]}")
     return Schema(HEAD, revision.READABLE_BY)
 
 
@@ -306,7 +302,7 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
     from alembic.runtime.migration import MigrationContext
 
     config = Config(attributes={"connection": connection, "keys": keys, "step": step})
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found >= HEAD:
         # Another process was first; one of a newer release may have left what this one must not use.

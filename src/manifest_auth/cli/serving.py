@@ -1,0 +1,129 @@
+"""Function of the command ``serve``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import manifest_auth.app  # noqa: F401 - uvicorn asks for it by name, after what is loaded was frozen
+from manifest_auth.cli.command import CommandRefused, Progress
+from manifest_auth.cli.commands import at_start
+from manifest_auth.http import uvicorn_server
+from manifest_auth.runtime import running, settings
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
+from manifest_auth.startup import build_services, opened
+
+#: Attempts and pause in seconds for a port that is in use, before the start is refused: five seconds in total.
+PORT_TRIES = 50
+PORT_PAUSE_S = 0.1
+_PROGRAM = "manifest-auth"
+
+
+def add_serve(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``serve``."""
+    command.add_argument("--host", help="address to listen on (MANIFEST_HOST)")
+    command.add_argument("--port", type=int, help="port to listen on (MANIFEST_PORT)")
+    command.add_argument("--workers", type=int, help="number of web processes (MANIFEST_WORKERS)")
+    command.add_argument("--demo", action="store_true", help="fill an empty store with demo clients and users first")
+    command.set_defaults(run=serve)
+
+
+def serve(given: argparse.Namespace) -> None:
+    """Runs the server until a signal stops it."""
+    handed_over = uvicorn_server.inherited_address()
+    given_here = {"host": handed_over[0], "port": str(handed_over[1])} if handed_over is not None else {}
+    given_here |= {
+        name: str(value) for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None
+    }
+    if variable("public_url") not in os.environ and given.port is not None:
+        given_here["public_url"] = f"http://127.0.0.1:{given.port}"
+    # Web processes read their settings from the environment.
+    os.environ |= {variable(name): value for name, value in given_here.items()}
+    loaded = settings.load()
+    if given.demo:
+        from manifest_auth.maintenance import demo
+
+        demo.check_allowed(loaded)
+    check_listener(loaded)
+    if handed_over is None:
+        _check_address(("host", "port"), loaded.host, loaded.port)
+    if loaded.metrics_listen:
+        host, _, port = loaded.metrics_listen.rpartition(":")
+        _check_address(("metrics_listen", "metrics_listen"), host or "127.0.0.1", int(port))
+    asyncio.run(_demo(loaded) if given.demo else _check_start(loaded))
+    with running.noted(loaded, given_here):
+        uvicorn_server.run(loaded)
+
+
+def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
+    """Raises SettingsError for an address that is not of this machine, Refused for a port that stays in use.
+    ``fields``: the settings with the host and with the port.
+
+    A web process that was starting when its parent was killed uses the port until it has loaded.
+    """
+    for tries_left in reversed(range(PORT_TRIES)):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsError(
+                    f"{variable(fields[0])}: cannot listen on {host}:{port}: {error.strerror}"
+                ) from None
+            if not tries_left:
+                raise CommandRefused(
+                    f"{variable(fields[1])}: port {port} of {host} is in use by another program"
+                ) from None
+            time.sleep(PORT_PAUSE_S)
+
+
+async def _check_start(loaded: Settings) -> None:
+    """Opens the services once before the web processes start: an error stops the start with one line, the schema is
+    upgraded once, and a setup code is printed once, on a terminal. Otherwise each web process would fail and be
+    restarted again and again."""
+    async with contextlib.AsyncExitStack() as stack:
+        with Progress() as progress:
+            services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
+        if message := await at_start(services, on_terminal=sys.stderr.isatty()):
+            print(message, file=sys.stderr, flush=True)
+
+
+async def _demo(loaded: Settings) -> None:
+    from manifest_auth.maintenance import demo
+
+    try:
+        clock = None if await demo.is_filled(build_services(loaded)) else demo.PastClock(Clock())
+        services, made = build_services(loaded, clock), None
+        async with opened(services, hashing=clock is not None):
+            if clock is not None:
+                with Progress() as progress:
+                    made = await demo.fill(services, progress)
+    except demo.NotEmpty as error:
+        raise CommandRefused(str(error)) from error
+    base = _base(loaded)
+    print(demo.welcome(base, made) if made else demo.welcome_again(base, _this_command(loaded)), flush=True)
+
+
+def _this_command(loaded: Settings) -> str:
+    """How to call the command line in another terminal, so that its links have this server's address."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == _PROGRAM else _PROGRAM
+    if loaded.public_url == Settings().public_url:
+        return program
+    return f"{variable('public_url')}={loaded.public_url} {program}"
+
+
+def _base(loaded: Settings) -> str:
+    url = urlsplit(loaded.public_url)
+    return f"{url.scheme}://{url.netloc}"
