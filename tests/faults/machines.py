@@ -1,6 +1,6 @@
 """The machine of a node as it should not be: its clock, its disk, its names, its standard error.
 
-Each function runs in the fork of a node before the program, or makes a new program of it.
+Each function runs in the process of a node before the program, or makes a new program of it.
 """
 
 from __future__ import annotations

@@ -106,7 +106,6 @@ async def test_of_several_web_processes_one_or_the_one_above_them_is_killed(tmp_
     chance = chance_of(os.urandom(4).hex())
     nodes = victims(tmp_path, url, 1, MANIFEST_WORKERS="2")
     [node] = nodes
-    node.whole = True
     async with at_work(url, nodes, chance) as crowd:
         for number in range(1, 4):
             crowd.ledger.round = number

@@ -19,8 +19,7 @@ KILLS = int(os.environ["TESTS_ROUNDS"])
 
 @dataclass
 class Victim:
-    """One command that runs, again and again, with the same settings. ``first`` runs in a fork before the program.
-    ``whole``: every start is the command itself, a new Python and all."""
+    """One command that runs, again and again, with the same settings. ``first`` runs in its process before it."""
 
     folder: Path
     url: str
@@ -28,7 +27,6 @@ class Victim:
     given: dict[str, str]
     arguments: tuple[str, ...] = ("serve",)
     first: Callable[..., None] | None = None
-    whole: bool = False
     starts: int = 0
     _program: Program | None = None
     output: Path = field(init=False)
@@ -56,7 +54,6 @@ class Victim:
             self.output,
             ends_by="KILL",
             first=self.first,
-            is_whole=self.whole,
         )
 
     def status(self) -> int | None:

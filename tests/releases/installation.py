@@ -55,7 +55,6 @@ class Installation:
             self.url,
             port,
             {**GIVEN, "MANIFEST_SHUTDOWN_DRAIN": "3", "PYTHONPATH": path, **given},
-            whole=True,
         )
 
     async def replace(self, number: int, release: str) -> None:
@@ -88,7 +87,7 @@ class Installation:
 
     async def _command(self, release: str, *arguments: str) -> tuple[int, str, str]:
         path = os.pathsep.join([self.sources[release], str(ROOT)])
-        given = {**GIVEN, "MANIFEST_WORKERS": "1", "PYTHONPATH": path}  # no fork of this tree
+        given = {**GIVEN, "PYTHONPATH": path}
         return await asyncio.to_thread(command(self.folder, self.url, *arguments, **given).ended, 90)
 
 

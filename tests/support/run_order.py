@@ -18,7 +18,7 @@ from zlib import crc32
 import pytest
 from _pytest.subtests import SubtestReport
 
-from tests.support import prepared_once, programs, required_programs, run_folder
+from tests.support import prepared_once, required_programs, run_folder
 from tests.support.postgres import POOLED, SHARED, Postgres
 from tests.support.rounds import RELEASE
 from tests.support.workers import REPORT, Workers, file_of
@@ -81,7 +81,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     if option.kind != "unit":
         _share_postgres(session.config)
-        programs.share()
         prepared_once.for_forks()
     Workers(session, option.workers).run()
     return True
