@@ -39,7 +39,7 @@ def signed_in(server: Server, email: str) -> tuple[str, str]:
     body = json.dumps({"email": email, "password": DEMO_PASSWORD}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{server.base}/api/client/auth/sign-in", body, headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         lines = [line for line in answer.headers.get_all("set-cookie") if line.startswith("session=")]
         return lines[0].partition(";")[0].removeprefix("session="), json.load(answer)["data"]["token"]
 

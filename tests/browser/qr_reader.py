@@ -10,5 +10,5 @@ PROGRAMS = ("zbarimg",)
 def read(png: bytes) -> list[str]:
     """The text of each code in a picture."""
     command = ["zbarimg", "--quiet", "--raw", "--nodbus", "-Sdisable", "-Sqrcode.enable", "-"]
-    done = subprocess.run(command, input=png, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(command, input=png, capture_output=True, timeout=60, check=False)
     return done.stdout.decode().splitlines()

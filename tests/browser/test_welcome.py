@@ -36,7 +36,7 @@ class Setup(NamedTuple):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.server.base + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             return json.load(error)

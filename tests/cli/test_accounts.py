@@ -40,7 +40,7 @@ def sign_in(base: str, path: str, body: dict[str, str]) -> Any:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{base}{path}", json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         return json.load(error)
@@ -93,7 +93,7 @@ def test_keys_rotate_keeps_everybody_signed_in(folder: Path, settings: dict[str,
     try:
         request = urllib.request.Request(f"{server.base}/api/client/auth/me")
         request.add_header("Authorization", f"Bearer {before['token']}")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.load(answer)["data"]["user"]["email"] == mail
         renewed = sign_in(server.base, "/api/client/auth/refresh", {"refreshToken": before["refreshToken"]})
         assert renewed["success"]

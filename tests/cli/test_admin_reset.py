@@ -21,7 +21,7 @@ def _call(server: Server, path: str, body: object, token: str = "") -> tuple[int
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)["data"]
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)["error"]

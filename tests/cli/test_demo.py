@@ -107,7 +107,7 @@ def test_the_first_screen_says_what_to_open_before_anything_else(tmp_path: Path)
         address, console = f"Open {server.base}/sign-in in a browser", f"{server.base}/installation"
         assert text.index(address) < text.index(console) < text.index("admin@acme.example") < text.index("# Sign in")
         for page in ("/sign-in", "/installation", "/docs"):
-            with urllib.request.urlopen(f"{server.base}{page}", timeout=20) as answer:
+            with urllib.request.urlopen(f"{server.base}{page}", timeout=60) as answer:
                 assert answer.status == 200
 
 
@@ -128,7 +128,7 @@ def test_started_again_it_says_how_to_come_in_again(tmp_path: Path) -> None:
 
 def test_it_has_a_fortnight_of_work_with_a_genuine_audit_trail(tmp_path: Path) -> None:
     with served(tmp_path) as server:
-        http = httpx2.Client(base_url=server.base, timeout=30)
+        http = httpx2.Client(base_url=server.base, timeout=60)
         body = {"email": "admin@acme.example", "password": DEMO_PASSWORD}
         token = http.post("/api/client/auth/sign-in", json=body).json()["data"]["token"]
         http.cookies.clear()

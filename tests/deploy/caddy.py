@@ -30,7 +30,7 @@ def tested(folder: Path) -> str:
     """What Caddy says of the example as it is."""
     done = subprocess.run(
         [_program(), "validate", "--adapter", "caddyfile", "--config", str(EXAMPLE)],
-        env=_seen(folder), capture_output=True, text=True, timeout=30,
+        env=_seen(folder), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     return done.stdout + done.stderr
 

@@ -85,7 +85,7 @@ def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[st
 def tested(folder: Path) -> str:
     """What ``nginx -t`` says of the example."""
     _, command, seen = configured(folder, 8080)
-    done = subprocess.run([*command, "-t"], env=seen, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*command, "-t"], env=seen, capture_output=True, text=True, timeout=60)
     return done.stderr
 
 

@@ -38,14 +38,14 @@ class Prometheus:
         """The samples that an instant query is answered with; AssertionError with what was wrong with it."""
         data = urllib.parse.urlencode({"query": expression}).encode()
         try:
-            with urllib.request.urlopen(f"{self.base}/query", data, timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.base}/query", data, timeout=60) as answer:
                 return list(json.load(answer)["data"]["result"])
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{expression}: {error.read().decode()}") from error
 
     def alerts(self) -> dict[str, str]:
         """State of every rule, by the alert's name; AssertionError when one could not be evaluated."""
-        with urllib.request.urlopen(f"{self.base}/rules", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.base}/rules", timeout=60) as answer:
             groups = json.load(answer)["data"]["groups"]
         found = {rule["name"]: rule for group in groups for rule in group["rules"]}
         assert {name: rule["lastError"] for name, rule in found.items() if rule.get("lastError")} == {}

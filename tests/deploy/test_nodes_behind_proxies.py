@@ -52,7 +52,7 @@ def away(answer: httpx2.Response) -> bool:
 
 
 def caller(proxy: Proxy) -> httpx2.Client:
-    return httpx2.Client(verify=False, base_url=f"https://127.0.0.1:{proxy.port}", headers={"Host": NAME}, timeout=20)
+    return httpx2.Client(verify=False, base_url=f"https://127.0.0.1:{proxy.port}", headers={"Host": NAME}, timeout=60)
 
 
 @KINDS
@@ -133,7 +133,7 @@ class Load:
 
     async def caller(self) -> None:
         base = f"https://127.0.0.1:{self.proxy.port}"
-        async with httpx2.AsyncClient(verify=False, base_url=base, headers={"Host": NAME}, timeout=20) as http:
+        async with httpx2.AsyncClient(verify=False, base_url=base, headers={"Host": NAME}, timeout=60) as http:
             while self.goes_on:
                 with contextlib.suppress(_Lost):
                     await self._visit(http)

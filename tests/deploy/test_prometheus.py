@@ -85,7 +85,7 @@ def providers(node: Node, setup: Setup) -> None:
     response = setup.response(in_response_to=authn_request(location).get("ID"))
     sent = by_form(cookies, SAMLResponse=response, RelayState=state)
     assert [sent(base).status_code for _ in range(2)] == [303, 401]
-    gone = httpx2.get(f"{base}{AUTH}/oidc", params={"client": "globex"}, timeout=30)
+    gone = httpx2.get(f"{base}{AUTH}/oidc", params={"client": "globex"}, timeout=60)
     assert gone.status_code == 502
 
 

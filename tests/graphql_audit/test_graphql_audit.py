@@ -50,7 +50,7 @@ def sign_in(server: Server) -> str:
     request = urllib.request.Request(
         f"{server.base}/api/client/auth/sign-in", body, {"Content-Type": "application/json", "X-Client-ID": "acme"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return str(json.load(answer)["data"]["token"])
 
 

@@ -103,6 +103,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Our server as installations have it: TLS ends at a proxy, and the providers are other sites to the browser."""
     watched = f"127.0.0.1:{free_port()}"
     settings = {"MANIFEST_PUBLIC_URL": PUBLIC, "MANIFEST_RATE_LIMITS": "off", "MANIFEST_METRICS_LISTEN": watched}
+    settings["MANIFEST_PROVIDER_TIMEOUT"] = "10"  # a provider is a process too, on a machine that may be busy
     with served(tmp_path_factory.mktemp("service"), **settings) as server:
         yield Service(server, PUBLIC, f"http://{watched}")
 
@@ -116,7 +117,9 @@ def plain_port() -> int:
 @pytest.fixture(scope="session")
 def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Our server as a newcomer tries it: plain http on the loopback address."""
-    server = start(tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off")
+    server = start(
+        tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off", MANIFEST_PROVIDER_TIMEOUT="10"
+    )
     try:
         yield Service(server, server.base)
     finally:

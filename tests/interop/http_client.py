@@ -9,7 +9,7 @@ import httpx2
 
 def client(base_url: str = "") -> httpx2.Client:
     """A client that keeps cookies. It loads no certificates, which takes longer than most requests here."""
-    return httpx2.Client(base_url=base_url, verify=False, trust_env=False, timeout=30)
+    return httpx2.Client(base_url=base_url, verify=False, trust_env=False, timeout=60)
 
 
 _shared = client()

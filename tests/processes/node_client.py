@@ -21,7 +21,7 @@ class Node:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.http = httpx2.Client(base_url=server.base, timeout=30)
+        self.http = httpx2.Client(base_url=server.base, timeout=60)
 
     def post(self, path: str, body: Any = None, token: str | None = None) -> httpx2.Response:
         self.http.cookies.clear()

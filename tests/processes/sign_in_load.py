@@ -42,7 +42,7 @@ class Storm:
 
     async def run(self, at_once: int = 16) -> None:
         limit = asyncio.Semaphore(at_once)
-        async with httpx2.AsyncClient(base_url=self.base, timeout=20) as http:
+        async with httpx2.AsyncClient(base_url=self.base, timeout=60) as http:
             await asyncio.gather(*(self._client(client, http, limit) for client in self.clients))
 
     async def _client(self, client: Client, http: httpx2.AsyncClient, limit: asyncio.Semaphore) -> None:

@@ -31,7 +31,7 @@ class Phone(NamedTuple):
 
     def code(self, at: int) -> str:
         command = ["oathtool", "--totp", "--base32", f"--now=@{at}", self.secret]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
     def fresh(self) -> str:
         """A code of the next step, which a server takes as well."""

@@ -60,7 +60,7 @@ def call(server: Server, path: str, body: object = None, token: str = "") -> dic
     request.add_header("Connection", "close")  # the next one may meet another process
     if token:
         request.add_header("Authorization", f"Bearer {token}")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         found: dict[str, dict[str, str]] = json.load(answer)
         return found
 

@@ -67,7 +67,7 @@ async def confirms(visitor: Visitor, offer: Page) -> None:
 async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(server: Server) -> None:
     code = setup_code(server)
     assert f"{server.base}{SETUP}" in server.output.read_text()
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         visitor = Visitor(Wire(server, client))  # type: ignore[arg-type]
         assert (await visitor.get("/")).location == SETUP
         page = await visitor.follow(await visitor.get("/installation"))

@@ -257,7 +257,7 @@ def test_an_upgrade_is_not_made(server: Server) -> None:
 
 
 def test_head_has_a_length_and_no_body(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(b"HEAD /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
         received = b""
         while chunk := connection.recv(65536):

@@ -37,7 +37,7 @@ class Answer:
 
 def ask(port: int, path: str, body: object = None, **headers: str) -> Answer:
     """One request on a connection of its own, so that each may meet another web process."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         lines = {name.replace("_", "-"): value for name, value in headers.items()}
         content = None if body is None else json.dumps(body)

@@ -68,7 +68,7 @@ class Load:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def work(self, email: str) -> None:
-        with httpx2.Client(timeout=20) as http:
+        with httpx2.Client(timeout=60) as http:
             body = {"email": email, "password": DEMO_PASSWORD}
             kept = self._ask(http, "POST", f"{AUTH}/sign-in", json=body)
             first = kept["token"]
@@ -90,7 +90,7 @@ class Load:
         url = urlsplit(self.op.visit(begun.headers["location"]))
 
         def back() -> httpx2.Response:
-            with httpx2.Client(timeout=20) as browser:
+            with httpx2.Client(timeout=60) as browser:
                 return self.proxy.send(browser, "GET", f"{url.path}?{url.query}", headers={"Cookie": cookies})
 
         return back
@@ -133,7 +133,7 @@ def _while_people_work(proxy: Proxy, op: Op, act: Callable[[], None]) -> Load:
     after it."""
     load = Load(proxy, op)
     people = [f"{name}@acme.example" for name in ("author", "viewer", "operator")]
-    with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(len(people)) as pool:
+    with httpx2.Client(timeout=60) as http, ThreadPoolExecutor(len(people)) as pool:
         away = [load.go_away(http) for _ in range(3)]
         working = [pool.submit(load.work, email) for email in people]
         try:

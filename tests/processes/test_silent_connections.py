@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _connect(server: Server, source: str) -> closing[socket.socket]:
-    return closing(socket.create_connection(("127.0.0.1", server.port), timeout=10, source_address=(source, 0)))
+    return closing(socket.create_connection(("127.0.0.1", server.port), timeout=60, source_address=(source, 0)))
 
 
 def _ask(connection: socket.socket) -> None:

@@ -96,15 +96,15 @@ def at_once(nodes: Nodes, send: Callable[[str], httpx2.Response], times: int = 3
 
 
 def by_json(response: str) -> Callable[[str], httpx2.Response]:
-    return lambda base: httpx2.post(f"{base}{AUTH}/okta-saml", json={"samlResponse": response}, timeout=30)
+    return lambda base: httpx2.post(f"{base}{AUTH}/okta-saml", json={"samlResponse": response}, timeout=60)
 
 
 def by_form(cookies: dict[str, str], **fields: str) -> Callable[[str], httpx2.Response]:
-    return lambda base: httpx2.post(f"{base}{AUTH}/okta-saml", data=fields, headers=sent(cookies), timeout=30)
+    return lambda base: httpx2.post(f"{base}{AUTH}/okta-saml", data=fields, headers=sent(cookies), timeout=60)
 
 
 def by_address(path: str, cookies: dict[str, str]) -> Callable[[str], httpx2.Response]:
-    return lambda base: httpx2.get(f"{base}{path}", headers=sent(cookies), timeout=30)
+    return lambda base: httpx2.get(f"{base}{path}", headers=sent(cookies), timeout=60)
 
 
 def sent(cookies: dict[str, str]) -> dict[str, str]:
@@ -179,7 +179,7 @@ def test_a_code_of_one_node_is_exchanged_at_the_other_once(setup: Setup) -> None
 
 
 def exchanged(base: str, code: str) -> httpx2.Response:
-    return httpx2.post(f"{base}{AUTH}/exchange", json={"code": code}, timeout=30)
+    return httpx2.post(f"{base}{AUTH}/exchange", json={"code": code}, timeout=60)
 
 
 def test_someone_new_who_comes_to_both_at_once_is_one_user(setup: Setup) -> None:

@@ -56,7 +56,7 @@ def send(server: Server, method: str, path: str, body: Any = None, **headers: st
         lines.setdefault("Content-Type", "application/json")
     request = urllib.request.Request(server.base + path, content, lines, method=method)
     try:
-        with _OPENER.open(request, timeout=10) as answer:
+        with _OPENER.open(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read() or b"null"), answer.headers
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read() or b"null"), error.headers

@@ -18,7 +18,7 @@ from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
 from tests.support.rules import rule
-from tests.support.single_sign_on import Browser
+from tests.support.single_sign_on import Browser, impatient
 
 pytestmark = pytest.mark.one_store
 
@@ -101,7 +101,7 @@ async def test_a_sign_in_there_tells_the_trail_no_more(app: App, user_admin: Edi
     for answer in [answer for answer in known.values() if answer is not None]:
         op.answers["discovery"] = answer
         found.add(await started())
-    with silent_port() as silent:
+    with silent_port() as silent, impatient(app):
         for port in (free_port(), silent):
             check_success(await user_admin.send("PATCH", f"/{made['name']}", at(port)))
             found.add(await started())

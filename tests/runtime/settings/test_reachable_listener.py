@@ -84,7 +84,7 @@ def test_the_only_function_that_listens_refuses_too() -> None:
 def test_who_allows_it_is_served(tmp_path: Path) -> None:
     with (
         served(tmp_path, demo=False, MANIFEST_HOST="0.0.0.0", **ALLOWED) as server,  # type: ignore[arg-type]
-        urllib.request.urlopen(f"{server.base}/readyz", timeout=5) as answer,
+        urllib.request.urlopen(f"{server.base}/readyz", timeout=60) as answer,
     ):
         assert answer.status == 200
 
