@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -36,6 +35,26 @@ async def raw(url: str) -> AsyncIterator[Any]:
     await connection.close()
 
 
+@pytest.fixture(autouse=True)
+def _late_beats_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine makes no gap between beats, after which everything would be dropped."""
+    monkeypatch.setattr(postgres_beat, "VALID_S", 60.0)
+    monkeypatch.setattr(postgres_beat, "PATIENCE_S", 60.0)
+
+
+def beats_of(store: Store) -> list[float]:
+    """When the beats of a process were sent, from now on."""
+    assert isinstance(store, PostgresStore)
+    sent, take = list[float](), store._validity.take
+
+    def noting(oldest: int, has_row: bool, announced: Any, sent_at: float) -> Any:
+        sent.append(sent_at)
+        return take(oldest, has_row, announced, sent_at)
+
+    store._validity.take = noting  # type: ignore[method-assign]
+    return sent
+
+
 def hears(store: Store) -> Counter[str]:
     """The keys that a process drops from now on, and how often."""
     heard = Counter[str]()
@@ -56,19 +75,23 @@ def announcing(*keys: object, kind: Any = "session") -> Callable[[SystemUnit], N
 
 
 @pytest.mark.parametrize("wakes", [True, False])
-async def test_a_process_hears_another_one(url: str, wakes: bool) -> None:
+async def test_a_process_hears_another_one(url: str, wakes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(url, wakes=wakes) as one, serving(url, wakes=wakes) as other:
-        heard, took = hears(other), []
+        heard, beats = hears(other), beats_of(other)
+        if wakes:  # by this alone: no beat comes by itself
+            monkeypatch.setattr(postgres_beat, "EVERY_S", 600.0)
         for number in range(20):
             await one.write(announcing(number))
-            began = time.perf_counter()
+            before = len(beats)
             await until(lambda n=str(number): heard[n] > 0)  # type: ignore[misc]
-            took.append(time.perf_counter() - began)
-        await asyncio.sleep(2 * postgres_beat.EVERY_S)
+            assert len(beats) - before <= 2  # by the first that began after the commit
+        more = len(beats) + 2
+        if wakes:
+            for number in range(2):
+                await one.write(announcing(f"more {number}"))
+                await until(lambda n=f"more {number}": heard[n] > 0)  # type: ignore[misc]
+        await until(lambda: len(beats) >= more)
         assert set(heard.values()) == {1}  # each once, and no reset
-        assert max(took) < 1
-        # A beat comes four times a second by itself.
-        assert (sorted(took)[10] < postgres_beat.EVERY_S / 5) is wakes
 
 
 @pytest.mark.parametrize(
@@ -81,16 +104,16 @@ async def test_a_unit_that_commits_long_after_it_announced(url: str, raw: Any, s
         transaction = raw.transaction()
         await transaction.start()
         await raw.execute(postgres_beat.ANNOUNCE, [0], ["session"], ["late"])
-        until_then = time.monotonic() + seconds
+        beats = beats_of(other)
         for number in range(others):
             await one.write(announcing(number))
-            await asyncio.sleep(max(0.0, until_then - time.monotonic()) / (others - number))
+            await asyncio.sleep(seconds / others)
         assert heard["late"] == 0
         await transaction.commit()
-        began = time.monotonic()
+        before = len(beats)
         await until(lambda: heard["late"] > 0)
-        assert time.monotonic() - began < 1
-        await asyncio.sleep(2 * postgres_beat.EVERY_S)
+        assert len(beats) - before <= 2  # by the first that began after the commit
+        await until(lambda: len(beats) >= before + 4)
         assert heard == Counter({"late": 1, **{str(number): 1 for number in range(others)}})
 
 
@@ -159,7 +182,7 @@ async def test_a_process_is_in_the_table_while_it_runs(url: str, raw: Any) -> No
                 await asyncio.sleep(0.02)
         [row] = await raw.fetch("SELECT * FROM nodes")
         assert row["state"] == "serving"
-        assert abs(row["skew_ms"]) < 5000
+        assert abs(row["skew_ms"]) < 30_000
         heard, seen_at, one.state = hears(one), row["seen_at"], "draining"
         while (row := (await raw.fetch("SELECT * FROM nodes"))[0])["seen_at"] == seen_at:
             await asyncio.sleep(0.05)
@@ -221,10 +244,9 @@ async def test_a_beat_waits_for_no_standby(own_postgres: Postgres) -> None:
         own_postgres.psql("ALTER SYSTEM SET synchronous_standby_names = 'none'")
         own_postgres.psql("SELECT pg_reload_conf()")
         await asyncio.sleep(0.3)
-        writing = asyncio.ensure_future(one.write(announcing("waits")))
-        for _ in range(20):
-            await asyncio.sleep(0.1)
-            assert other.version() is not None
+        writing, beats = asyncio.ensure_future(one.write(announcing("waits"))), beats_of(other)
+        await until(lambda: len(beats) >= 8)
+        assert other.version() is not None
         assert heard == {}
         assert not writing.done()
         own_postgres.psql("ALTER SYSTEM RESET synchronous_standby_names")

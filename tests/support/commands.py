@@ -95,7 +95,7 @@ def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings
     return process.wait(30), shown.decode()
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for what another process does in its own time."""
     deadline = time.monotonic() + seconds
     while not true():

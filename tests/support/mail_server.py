@@ -141,12 +141,12 @@ class MailServer:
         scheme = "smtps" if self.is_tls_from_the_start else "smtp"
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
-    async def next_mail(self, seconds: float = 30) -> Received:
+    async def next_mail(self, seconds: float = 60) -> Received:
         """The oldest e-mail that was not taken out yet, which may still be on its way. Only where one request sends one
         e-mail: several arrive in any order."""
         return await self._taken("", "", seconds)
 
-    async def mail_to(self, recipient: str, about: str = "", seconds: float = 30) -> Received:
+    async def mail_to(self, recipient: str, about: str = "", seconds: float = 60) -> Received:
         """The only e-mail to that mailbox with this text in its subject, which may still be on its way. Takes it
         out."""
         received = await self._taken(recipient, about, seconds)

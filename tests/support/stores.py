@@ -50,8 +50,8 @@ async def serving(url: str, *, wakes: bool = True, pool: int = 2, log: Any = Non
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Waits until it has; fails after 20 seconds."""
-    async with asyncio.timeout(20):
+    """Waits until it has; fails after a minute."""
+    async with asyncio.timeout(60):
         while not happened():
             await asyncio.sleep(0.002)
 
