@@ -108,7 +108,7 @@ async def test_another_process_hears_what_was_committed_and_finds_it(store: Stor
             unit.announce("session", "elsewhere")
 
         await store.write(work)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             # Older ones may come first: a node hears all that is not older than any transaction of the server.
             while await arrived.get() != Announcement("session", "elsewhere"):
                 pass
