@@ -11,6 +11,7 @@ from unittest import mock
 
 from manifest_auth.accounts import mail_queue
 from manifest_auth.clients import client_lifecycle, daily_figures, domain_checks, notices
+from manifest_auth.clients.providers import daily_checks
 from manifest_auth.maintenance import background_jobs
 from tests.support.application import App
 
@@ -60,6 +61,11 @@ async def sample_load(app: App) -> None:
     await background_jobs.sample_load(app.services)
 
 
+async def check_providers(app: App) -> int:
+    """Checks the providers that are due; how many that were."""
+    return await daily_checks.check_due(app.services)
+
+
 async def check_domains(app: App) -> int:
     """Looks at the records that are due; how many that were."""
     return await domain_checks.check_due(app.services)
@@ -95,6 +101,7 @@ def nothing_by_itself() -> Iterator[None]:
         domain_checks_stand_still(),
         mock.patch.object(background_jobs, "run", runs_nothing),
         mock.patch.object(mail_queue.MailQueue, "run", runs_nothing),
+        mock.patch.object(daily_checks, "run", runs_nothing),
     ):
         yield
 

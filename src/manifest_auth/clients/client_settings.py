@@ -13,7 +13,7 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.clients import admins_way_in
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.permissions import Permission
-from manifest_auth.runtime.settings import DAY
+from manifest_auth.runtime.settings import DAY, Settings
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import (
@@ -31,6 +31,11 @@ from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector, Wire
 
 _LAST_WAY = "No Admin could sign in any longer: no provider that is switched on reaches Admins"
+
+
+def sign_in_url(settings: Settings, client: str) -> str:
+    """Return the address at which users of a client sign in. ``client``: its identifier."""
+    return f"{settings.public_url.rstrip('/')}/sign-in?client={client}"
 
 
 def change(

@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, bindparam, func, select
 
 from manifest_auth import licence, providers, tenants
 from manifest_auth.accounts import users
+from manifest_auth.clients.providers import daily_checks
+from manifest_auth.clients.providers.daily_checks import ProviderCheck
 from manifest_auth.licence import Overview, Seats, State, gate
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
@@ -25,7 +27,8 @@ from manifest_auth.tenants.claims import Claim, directories, domains
 
 class ProviderStanding(NamedTuple):
     """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin
-    saved it last."""
+    saved it last; ``checked_at``: of the server's own last check, milliseconds, 0 for none; ``problem``: that it
+    found, empty for none."""
 
     id: int
     name: str
@@ -33,6 +36,8 @@ class ProviderStanding(NamedTuple):
     is_on: bool
     opens: bool
     reaches_admins: bool
+    checked_at: int
+    problem: str
 
 
 class ClientStanding(NamedTuple):
@@ -60,14 +65,14 @@ async def read(ctx: RequestContext) -> ClientStanding:
 
 
 def _read(unit: TenantUnit, ctx: RequestContext, overview: Overview) -> ClientStanding:
-    settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
+    settings, checks = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings), daily_checks.read(unit)
     every_claim, _ = domains.LISTING.read(unit, 100, "", "ID", Filters())
     waiting, _ = directories.LISTING.read(unit, 100, "", "DIRECTORY", Filters("state", of_state=directories.PENDING))
     admins, _ = users.LISTING.read(unit, 2, "", "ID", Filters("role", "active", role=Role.ADMIN.bit))
     return ClientStanding(
         claims=every_claim,
         waiting_directories=[one.directory for one in waiting],
-        providers=[_provider(ctx, one) for one in providers.list_all(unit)],
+        providers=[_provider(ctx, one, checks.get(one.id)) for one in providers.list_all(unit)],
         unconfirmed=len(settings.unconfirmed.allowed_origins) + len(settings.unconfirmed.return_addresses),
         admins=len(admins),
         sends_mail=ctx.services.mail_queue.is_set_up,
@@ -76,7 +81,7 @@ def _read(unit: TenantUnit, ctx: RequestContext, overview: Overview) -> ClientSt
     )
 
 
-def _provider(ctx: RequestContext, provider: Provider) -> ProviderStanding:
+def _provider(ctx: RequestContext, provider: Provider, check: ProviderCheck | None) -> ProviderStanding:
     try:
         providers.open_secrets(ctx.services.sealer, provider)
         opens = True
@@ -85,7 +90,14 @@ def _provider(ctx: RequestContext, provider: Provider) -> ProviderStanding:
     is_on, reaches = provider.disabled_at is None, bool(provider.reaches_admins)
     title = provider.display_name or provider.name
     return ProviderStanding(
-        id=provider.id, name=provider.name, title=title, is_on=is_on, opens=opens, reaches_admins=reaches
+        id=provider.id,
+        name=provider.name,
+        title=title,
+        is_on=is_on,
+        opens=opens,
+        reaches_admins=reaches,
+        checked_at=check.checked_at if check else 0,
+        problem=check.problem if check else "",
     )
 
 

@@ -65,10 +65,12 @@ _USUAL = Sample(Look("#3346c9", "#ffffff", "#3346c9"), Look("#a9b6ff", "#11131f"
 
 async def _show(ctx: RequestContext, call: PageCall[BrandingForm | None]) -> View | Answer[None]:
     typed = call.fields if call.fields is not None and call.fields.act in ("save", "preview") else None
-    return await brands.shown(ctx, lambda unit: _view(unit, typed))
+    return await brands.shown(ctx, lambda unit: _view(unit, ctx, typed))
 
 
-def _view(unit: TenantUnit, typed: BrandingForm | None, *, is_preview: bool = False) -> SimpleNamespace:
+def _view(
+    unit: TenantUnit, ctx: RequestContext, typed: BrandingForm | None, *, is_preview: bool = False
+) -> SimpleNamespace:
     tenant = tenants.get(unit, unit.tenant_id)
     brand, stored = client_settings.brand_of(unit, tenant), tenants.settings_of(tenant.settings).branding
     form = typed or BrandingForm(name=stored.name, accent=stored.accent)
@@ -81,6 +83,7 @@ def _view(unit: TenantUnit, typed: BrandingForm | None, *, is_preview: bool = Fa
         height=brand.height,
         sample=_sample(accent),
         is_preview=is_preview,
+        sign_in_url=client_settings.sign_in_url(ctx.services.settings, tenant.identifier),
     )
 
 
@@ -121,7 +124,7 @@ async def _preview(ctx: RequestContext, call: PageCall[BrandingForm]) -> View:
     def work(unit: TenantUnit) -> SimpleNamespace:
         stored = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
         client_settings.checked(unit, ctx, stored, _change(call.fields))
-        return _view(unit, call.fields, is_preview=True)
+        return _view(unit, ctx, call.fields, is_preview=True)
 
     return await brands.shown(ctx, work)
 

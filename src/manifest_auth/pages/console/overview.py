@@ -9,7 +9,7 @@ import msgspec
 
 from manifest_auth import audit, providers
 from manifest_auth.audit import Event, EventFilter
-from manifest_auth.clients import client_standing, daily_figures
+from manifest_auth.clients import client_settings, client_standing, daily_figures
 from manifest_auth.clients.client_standing import ClientStanding, Usage
 from manifest_auth.clients.daily_figures import Failure, Figures
 from manifest_auth.clients.providers.diagnosis import RecentActivity, recent_activity
@@ -47,6 +47,7 @@ COMING_AND_GOING = {
 
 async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     standing, used = await client_standing.read(ctx), await client_standing.of_client(ctx)
+    checked = [one.checked_at for one in standing.providers if one.is_on]
     known = await recent_activity(ctx) if standing.providers else {}
     sees_trail = Permission.AUDIT_READ in permissions_of(ctx.user.roles)
     found = (await audit.page(ctx.store, EventFilter(), _READ))[0] if sees_trail else []
@@ -61,6 +62,9 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
             notes=tuple(one for one in concerns if not one.is_bad),
             figures=tuple(_figures(standing, used)),
             counted_at=used.counted_at,
+            has_providers=bool(checked),
+            providers_checked_at=min(checked, default=0),
+            sign_in_url=client_settings.sign_in_url(ctx.services.settings, ctx.user.client),
             changes=event_views(unit, changed) if sees_trail else None,
             sign_ins=event_views(unit, came) if sees_trail else None,
         )
@@ -124,6 +128,8 @@ def _providers(standing: ClientStanding, known: dict[int, RecentActivity]) -> It
                 "The last sign-in there failed at the provider. Test it.",
                 path_of(one.name),
             )
+        elif one.problem:
+            yield Attention(True, f"{one.title} has a problem", one.problem, path_of(one.name), "Fix", until=0)
         elif not one.reaches_admins:
             yield Attention(
                 False,

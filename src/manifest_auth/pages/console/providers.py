@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from manifest_auth import accounts, providers
+from manifest_auth.clients import client_settings
 from manifest_auth.clients.providers import diagnosis
 from manifest_auth.clients.providers.changes import (
     ProviderBody,
@@ -251,7 +252,11 @@ async def _try_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
 async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
     tried = await diagnosis.result(ctx, found.provider) or await _last_try(ctx, found.provider.id)
     model = SimpleNamespace(
-        head=head, start=found.data.start_url or "", tried=tried, domains=found.provider.rules.domains
+        head=head,
+        start=found.data.start_url or "",
+        tried=tried,
+        domains=found.provider.rules.domains,
+        sign_in_url=client_settings.sign_in_url(ctx.services.settings, ctx.user.client) if found.data.start_url else "",
     )
     return view(ctx, model, "console/provider_live.html")
 

@@ -70,6 +70,7 @@ from manifest_auth.store.tables.providers import (
     identities,
     invitations,
     kept_tokens,
+    provider_checks,
     provider_domains,
     provider_names,
     providers,

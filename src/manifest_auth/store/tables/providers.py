@@ -24,6 +24,14 @@ providers = owned_table(
     Index(None, "issuer", "tenant_id"),
 )
 
+provider_checks = owned_table(  # the last check that the server made by itself, see clients/providers/daily_checks.py
+    "provider_checks",
+    tenant(goes_with=True),
+    *row_of("providers", "provider_id", is_key=True, goes_with=True),
+    time("checked_at"),
+    Column("problem", Text, nullable=False),  # empty: none
+)
+
 provider_domains = owned_table(  # e-mail domains that a provider vouches for
     "provider_domains",
     tenant(),

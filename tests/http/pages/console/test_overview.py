@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
-from tests.support.background_jobs import days_later
+from tests.support.background_jobs import check_providers, days_later
 from tests.support.directory_claims import directories_released, directory
 from tests.support.domain_claims import claimed, proved, release_all
 from tests.support.name_servers import NameServer, txt
 from tests.support.oidc_op import Op
+from tests.support.oidc_socket import Answer
 from tests.support.single_sign_on import add_oidc, begun
 from tests.support.visitor import Page, Visitor
 
@@ -30,7 +31,7 @@ def headings(page: Page) -> list[str]:
 
 async def test_where_nothing_is_wrong_it_says_so(app: App) -> None:
     page = await overview(app, "admin@globex.example")
-    assert headings(page) == ["Everything works", "Good to know", "What changed", "Who signed in"]
+    assert headings(page) == ["No problems found", "Recommendations", "Your sign-in page", "Recent changes", "Recent sign-ins"]
     assert "There is one Admin alone" in page.text
     assert "This server sends no e-mails" in page.text
     assert "active accounts" in page.text
@@ -80,14 +81,14 @@ async def test_a_failing_and_a_contested_domain_stand_there_until_they_are_settl
     zone.publish(txt(other.name, await other.value()), txt(mine.name, await mine.value()))
     await days_later(app, 1.1)
     page = await overview(app)
-    assert headings(page)[0] == "2 things need you"
+    assert headings(page)[0] == "2 issues need attention"
     assert "Another client claims contested.example too" in page.text
     assert "The record of failing.example is missing" in page.text
     assert other.client not in page.text
     assert (await failing.send("DELETE")).status == 200
-    assert headings(await overview(app))[0] == "1 thing needs you"
+    assert headings(await overview(app))[0] == "1 issue needs attention"
     await release_all(app, "acme")
-    assert headings(await overview(app))[0] == "Everything works"
+    assert headings(await overview(app))[0] == "No problems found"
 
 
 async def test_a_provider_that_is_off_and_one_that_waits_for_an_admin(app: App) -> None:
@@ -115,3 +116,22 @@ async def test_addresses_that_a_user_admin_added_wait_there(app: App) -> None:
     admin = (await app.sign_in("admin@acme.example")).data["token"]
     await app.send("PATCH", "/api/client/settings", {"allowedOrigins": []}, token=admin)
     assert "Addresses wait for an Admin" not in (await overview(app)).text
+
+
+async def test_each_provider_is_checked_once_a_day_and_what_was_found_is_told(app: App, op: Op) -> None:
+    await add_oidc(app, op, "globex", name="checked", displayName="Globex ID")
+    email = "admin@globex.example"
+    assert "Identity providers have not been checked yet" in (await overview(app, email)).text
+    op.answers["discovery"] = Answer(503, body=b"")
+    assert await check_providers(app) > 0
+    assert await check_providers(app) == 0
+    page = await overview(app, email)
+    assert "Globex ID has a problem" in page.text
+    del op.answers["discovery"]
+    app.clock.advance(86_400 + 60)
+    assert await check_providers(app) > 0
+    page = await overview(app, email)
+    assert "Globex ID has a problem" not in page.text
+    assert "Identity providers were last checked" in page.text
+    path = "/api/admin/clients/globex/providers/checked"
+    assert (await app.send("DELETE", path, token=await app.admin_token())).status == 200

@@ -283,7 +283,7 @@ async def test_a_provider_that_cannot_be_reached_is_not_called_well(app: App, op
     assert (event.event, event.members["method"]) == ("sign_in_failed", "oidc")
     assert event.members["why"].startswith("discovery: ")
     page = await new.visitor.get("/console")
-    assert "Everything works" not in page.text
+    assert "No problems found" not in page.text
     assert "fails people" in page.text
     del op.answers["discovery"]
     browser = Visitor(app)

@@ -27,7 +27,7 @@ async def premises(tmp_path: Path) -> AsyncIterator[App]:
 async def test_the_console_is_there_without_a_licence_and_takes_one(premises: App) -> None:
     visitor = await Visitor(premises).system_admin()
     overview = await visitor.get("/installation")
-    assert "1 thing needs you" in overview.text
+    assert "1 issue needs attention" in overview.text
     assert "No licence is installed" in overview.text
     assert (await visitor.get("/account")).status == 403
     page = await visitor.get(LICENCE)
@@ -37,7 +37,7 @@ async def test_the_console_is_there_without_a_licence_and_takes_one(premises: Ap
     page = await visitor.follow(done)
     assert "Licensed toInitech" in page.text
     assert [cell.text for cell in page.tree.xpath("//tbody/tr[1]/*")][:2] == ["Full", "5"]
-    assert "Everything works" in (await visitor.get("/installation")).text
+    assert "No problems found" in (await visitor.get("/installation")).text
     assert (await premises.sign_in()).status == 200
 
 
@@ -101,7 +101,7 @@ async def test_what_ends_soon_or_has_ended_is_said(premises: App) -> None:
     await act(visitor, LICENCE, licenseKey=key(premises))
     premises.clock.advance(85 * DAY)
     visitor = await Visitor(premises).system_admin()
-    assert "Good to know" in (await visitor.get("/installation")).text
+    assert "Recommendations" in (await visitor.get("/installation")).text
     premises.clock.advance(20 * DAY)
     visitor = await Visitor(premises).system_admin()
     assert "in its grace time" in (await visitor.get(LICENCE)).text

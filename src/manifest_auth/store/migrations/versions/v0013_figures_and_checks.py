@@ -1,4 +1,4 @@
-"""Figures of each day, for the charts of a client."""
+"""Figures of each day, for the charts of a client, and the last check of each provider."""
 
 from __future__ import annotations
 
@@ -20,5 +20,17 @@ def upgrade() -> None:
         sa.Column("part", sa.Text(), nullable=False),
         sa.Column("number", big, nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "day", "figure", "part"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "provider_checks",
+        sa.Column("tenant_id", big, sa.ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("provider_id", big, nullable=False),
+        sa.Column("checked_at", big, nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "provider_id"),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "provider_id"], ["providers.tenant_id", "providers.id"], ondelete="CASCADE"
+        ),
         sqlite_strict=True,
     )

@@ -1,0 +1,118 @@
+"""Checks of every provider that is on, about once a day, so that the console says what was found and when."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final, NamedTuple
+
+from sqlalchemy import BigInteger, and_, bindparam, or_, select
+
+from manifest_auth import providers, tenants
+from manifest_auth.clients.providers.diagnosis import diagnose
+from manifest_auth.context import SYSTEM
+from manifest_auth.errors import NotFound
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.store import StoreUnavailable, TenantUnit, cross_tenant, tenant_scoped, upsert
+from manifest_auth.store.tables import provider_checks
+from manifest_auth.store.tables import providers as providers_table
+
+DAY_MS: Final = DAY * 1000
+EVERY_S: Final = 300.0
+_MOST, _AT_ONCE = 20, 4
+_LONGEST = 500
+_P, _C = providers_table.c, provider_checks.c
+_NOW = bindparam("now", type_=BigInteger())
+
+
+class ProviderCheck(NamedTuple):
+    """``checked_at``: milliseconds; ``problem``: what keeps people from signing in, empty for nothing."""
+
+    provider_id: int
+    checked_at: int
+    problem: str
+
+
+_ALL = tenant_scoped(select(_C.provider_id, _C.checked_at, _C.problem), ProviderCheck)
+_DUE = cross_tenant(
+    select(_P.tenant_id, _P.id)
+    .outerjoin(provider_checks, and_(_C.tenant_id == _P.tenant_id, _C.provider_id == _P.id))
+    .where(_P.disabled_at.is_(None), or_(_C.checked_at.is_(None), _C.checked_at < bindparam("before")))
+    .order_by(_P.tenant_id, _P.id)
+    .limit(_MOST),
+    because="providers of all clients are checked once a day",
+)
+_TAKE = tenant_scoped(
+    upsert(provider_checks)
+    .values(provider_id=bindparam("provider_id"), checked_at=_NOW, problem="")
+    .on_conflict_do_update(
+        index_elements=["tenant_id", "provider_id"],
+        set_={"checked_at": _NOW},
+        where=_C.checked_at < bindparam("before", type_=BigInteger()),
+    )
+)
+_FOUND = tenant_scoped(
+    upsert(provider_checks)
+    .values(provider_id=bindparam("provider_id"), checked_at=_NOW, problem=bindparam("problem"))
+    .on_conflict_do_update(
+        index_elements=["tenant_id", "provider_id"], set_={"checked_at": _NOW, "problem": bindparam("problem")}
+    )
+)
+
+
+def read(unit: TenantUnit) -> dict[int, ProviderCheck]:
+    """Return the last check of each provider of the client, by the provider's id."""
+    return {one.provider_id: one for one in unit.all(_ALL)}
+
+
+async def run(services: Services) -> None:
+    """Checks due providers until cancelled. After a store failure, the next round tries again."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        try:
+            await check_due(services)
+        except StoreUnavailable as error:
+            services.log.info("provider_checks_failed", error=str(error))
+        except Exception:
+            services.log.exception("provider_checks_failed")
+
+
+async def check_due(services: Services) -> int:
+    """Checks providers that are due, of all clients; returns how many. Raises StoreUnavailable."""
+    before = await services.store.now_ms(services.clock) - DAY_MS
+    due = await services.store.read(lambda unit: unit.all(_DUE, before=before))
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(tenant_id: int, provider_id: int) -> bool:
+        async with places:
+            return await _check(services, tenant_id, provider_id, before)
+
+    return sum(await asyncio.gather(*(one(*key) for key in due)))
+
+
+async def _check(services: Services, tenant_id: int, provider_id: int, before: int) -> bool:
+    """Checks one provider; False where another process does, or it is gone."""
+    own, now = services.store.of(tenant_id), services.clock.now_ms()
+    with contextlib.suppress(NotFound):
+        client, provider = await own.read(
+            lambda unit: (tenants.get(unit, tenant_id), providers.get_by_id(unit, provider_id))
+        )
+        if not await own.write(lambda unit: unit.change(_TAKE, provider_id=provider_id, now=now, before=before)):
+            return False
+        ctx = RequestContext(services, "provider-check", "", "", SYSTEM)
+        try:
+            findings = [
+                one
+                async for one in diagnose(ctx, client.identifier, provider, by_admin=bool(provider.reaches_admins))
+                if one.level == "bad"
+            ]
+            problem = findings[0].text if findings else ""
+        except CannotOpen:
+            problem = "No secret key opens its secrets"
+        done = services.clock.now_ms()
+        with_problem = problem[:_LONGEST]
+        await own.write(lambda unit: unit.change(_FOUND, provider_id=provider_id, now=done, problem=with_problem))
+        return True
+    return False
