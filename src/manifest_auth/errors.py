@@ -280,6 +280,8 @@ class SsoFailed(Refusal):
         """``message``: our own words, since pages show it. What a provider says reaches only the log."""
         super().__init__(message, reason=reason.text, replay=replay)
         self.why = reason
+        #: The address that the provider tells of the person, once it has proved who they are; empty before.
+        self.email = ""
 
 
 class ProviderUnavailable(Refusal):

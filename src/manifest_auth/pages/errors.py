@@ -18,6 +18,7 @@ from manifest_auth.errors import (
     LicenseRequired,
     NotFound,
     Refusal,
+    SsoFailed,
     TokenExpired,
     Unauthenticated,
 )
@@ -100,9 +101,11 @@ async def _brand(ctx: RequestContext, refusal: Refusal, head: Head) -> Brand:
 
 
 def _may_name_contact(ctx: RequestContext, refusal: Refusal) -> bool:
-    """Only after a proof, which is a session for a licence that has ended."""
+    """Only after a proof, which is a session for a licence that has ended, or what a provider tells of a person."""
     if isinstance(refusal, AccountDisabled):
         return bool(refusal.client)
+    if isinstance(refusal, SsoFailed):
+        return bool(refusal.email)
     return isinstance(refusal, _UNLICENSED) and isinstance(ctx.caller, Principal)
 
 

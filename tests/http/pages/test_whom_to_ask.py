@@ -10,6 +10,8 @@ from tests.support.accounts import act_on, new_user, settle
 from tests.support.application import PASSWORD, App, running
 from tests.support.licences import on_premise
 from tests.support.matrix import matrix
+from tests.support.oidc_op import Op
+from tests.support.single_sign_on import add_oidc, begun
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -66,3 +68,31 @@ async def test_without_a_licence_it_is_said_to_those_who_are_signed_in(tmp_path:
             page = await Visitor(app, dict(cookies)).get("/sign-in?client=acme")
             assert page.status == 403
             assert CONTACT not in page.text
+
+
+async def test_who_is_refused_after_the_provider_proved_them_sees_address_and_contact(
+    app: App, contact: None, op: Op
+) -> None:
+    await add_oidc(app, op, "acme", name="asked", displayName="Acme ID", createUsers=False)
+    op.user = {"sub": "zoe", "email": "zoe@elsewhere.example", "email_verified": True}
+    browser, back = await begun(app, op, "acme", provider="asked")
+    reply = await browser.send("GET", back, headers={"Accept": "text/html"})
+    assert reply.status == 401
+    assert "zoe@elsewhere.example" in reply.text
+    assert "desk@acme.example" in reply.text
+    admin = await Visitor(app).signed_in("admin@acme.example")
+    trail = (await admin.get("/console/audit")).text
+    assert "zoe@elsewhere.example" in trail
+    # A failure before the provider names anyone shows neither.
+    browser, back = await begun(app, op, "acme", provider="asked")
+    op.token_error = "invalid_grant"
+    reply = await browser.send("GET", back, headers={"Accept": "text/html"})
+    assert "desk@acme.example" not in reply.text
+    # An account that its first sign-in creates is added by the provider, not by "an anonymous caller".
+    op.token_error = None
+    path = "/api/admin/clients/acme/providers/asked"
+    body = {"createUsers": True, "defaultRoles": ["Viewer"]}
+    assert (await app.send("PATCH", path, body, token=await app.admin_token())).status == 200
+    browser, back = await begun(app, op, "acme", provider="asked")
+    assert (await browser.send("GET", back, headers={"Accept": "text/html"})).status == 302
+    assert "Acme ID added" in (await admin.get("/console")).text

@@ -136,6 +136,8 @@ def _event_view(link: Link, names: Names) -> SimpleNamespace:
 
 def _parts(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> Iterator[SentencePart]:
     actor, subject = names.part(link.actor, detail), names.part(link.subject, detail)
+    if link.actor == "anonymous" and detail.get("provider"):  # who signs in there is nobody here until then
+        actor = names.provider(detail)
     by = {"%(who)s": actor, "%(whom)s": subject, "%(what)s": subject}
     for at, piece in enumerate(_PLACE.split(sentence)):
         if piece == "%(provider)s":

@@ -71,6 +71,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import BASE64, convert, from_texts
 
 _TRIED = "tried"  # where a request keeps what it named
+_SIGNED_IN_AS = _("You signed in there as %(email)s.")
 _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
 
 
@@ -159,7 +160,10 @@ def _advice(refusal: Refusal, t: Words) -> str:
     if not isinstance(refusal, SsoFailed) or refusal.message == refusal.sentence:
         return ""
     text = shown(refusal.message, t)
-    return text if text.endswith((".", "。")) else f"{text}."  # those of JSON may lack it
+    text = text if text.endswith((".", "。")) else f"{text}."  # those of JSON may lack it
+    if not refusal.email:
+        return text
+    return f"{text} {t.gettext(_SIGNED_IN_AS) % {'email': refusal.email}}"
 
 
 _FORM = "application/x-www-form-urlencoded"

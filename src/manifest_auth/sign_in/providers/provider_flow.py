@@ -29,6 +29,7 @@ from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.sign_in.refusal_reasons import LONGEST_WHY, START_AGAIN, SUSPENDED, UNLISTED
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
+from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import limits, throttle
 
@@ -193,6 +194,7 @@ def _match(unit: SystemUnit, arrival: _Arrival) -> int:
         ):
             raise SsoFailed(reason=_UNCONFIRMED)
     except SsoFailed as refusal:
+        refusal.email = arrival.person.email or ""
         record(bound, ctx, provider, refusal, proved=True)
         raise
     return user.id
@@ -254,6 +256,8 @@ def record(
     """Records why a sign-in was refused. ``proved``: the provider had identified the person."""
     event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
+    if isinstance(refusal, SsoFailed) and refusal.email:
+        detail["email"] = refusal.email[: fields.EMAIL.most]
     ctx.services.anonymous_limits.record(unit, ctx, event, "", proved=proved, **detail)
 
 

@@ -31,7 +31,13 @@ def headings(page: Page) -> list[str]:
 
 async def test_where_nothing_is_wrong_it_says_so(app: App) -> None:
     page = await overview(app, "admin@globex.example")
-    assert headings(page) == ["No problems found", "Recommendations", "Your sign-in page", "Recent changes", "Recent sign-ins"]
+    assert headings(page) == [
+        "No problems found",
+        "Recommendations",
+        "Your sign-in page",
+        "Recent changes",
+        "Recent sign-ins",
+    ]
     assert "There is one Admin alone" in page.text
     assert "This server sends no e-mails" in page.text
     assert "active accounts" in page.text
