@@ -29,7 +29,9 @@ ALL_OF_A_CLIENT = {
     "clients.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
     "clients.client_lifecycle": {"_ORDER"},  # of the installation's chain, newest first
     "clients.client_standing": {"_SESSIONS", "_USERS"},
+    "clients.daily_figures": {"_ACTIVE_WEEK", "_APP", "_PASSKEY", "_ROLES"},  # once an hour, in the background
     # A client has 50 providers at most.
+    "clients.providers.daily_checks": {"_ALL"},
     "providers.identities": {
         "_COUNT",
         "_HAS_SUBJECT",
