@@ -27,7 +27,7 @@ class Route(NamedTuple):
     ``permission``: that a user needs; ``audience``: whom a page is for.
     ``proof``: where it asks for a recent one: ``factors``, always; ``factor``, of those who have a second factor;
     ``first``, of those who have none also with less; ``management``, where the client guards that too; empty: never.
-    ``is_recorded``: a change leaves an event in the audit trail."""
+    ``is_recorded``: each change leaves an event in the audit trail."""
 
     method: str
     path: str

@@ -155,7 +155,7 @@ class Route:
     asks: Act | None = (
         None  # the act about which it asks for a recent proof, if only in some cases; None: it only reads
     )
-    is_recorded: bool = True  # a change leaves an event in the audit trail
+    is_recorded: bool = True  # each change leaves an event in the audit trail
     gated: bool = field(default=False, init=False)  # needs a licence
     for_machines: bool = field(default=True, init=False)  # service accounts may call it, as their roles allow
     ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
