@@ -9,7 +9,7 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.badges import OWN_PIN, PIN, WRONG, badge_client, fits
-from tests.support.envelope import check_refusal
+from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.rows import rows
@@ -59,6 +59,16 @@ async def test_a_temporary_pin_lasts_72_hours_and_ends_what_was_open(app: App) -
 
 
 @rule("BADGE-SECRETS")
+async def test_a_pin_that_its_user_sets_ends_what_was_open(app: App) -> None:
+    factory = await badge_client(app)
+    ada, kiosk = await factory.person(), await factory.device()
+    at_kiosk = check_success(await kiosk.sign_in(ada.badge))["token"]
+    token = (await app.sign_in(ada.email, client=factory.client)).data["token"]
+    check_success(await app.post(OWN_PIN, {"pin": WRONG}, token=token))
+    check_refusal(await app.me(at_kiosk), 401, "INVALID_TOKEN")
+    assert (await app.me(token)).status == 200
+
+
 async def test_equal_pins_have_different_hashes_and_need_the_secret_key(app: App) -> None:
     factory = await badge_client(app)
     await factory.person()

@@ -103,6 +103,16 @@ async def test_a_wrong_number_denies_for_good(app: App) -> None:
 
 
 @rule("DEVICE-APPROVAL")
+async def test_one_that_was_let_in_may_be_refused_until_it_comes(app: App) -> None:
+    ada = await wearer(app)
+    pairing, headset = await ada.begin(), ada.headset()
+    shown = await headset.scan(pairing["qr"])
+    check_success(await ada.approve(pairing, shown["match"]))
+    check_success(await ada.send("POST", f"/pairings/{pairing['id']}/deny"))
+    assert (await ada.look(pairing))["state"] == "denied"
+    assert await headset.polled(2) == "access_denied"
+
+
 async def test_from_another_network_it_is_refused_with_the_reason_unless_the_client_allows_it(app: App) -> None:
     ada = await wearer(app)
     pairing, far = await ada.begin(), ada.headset(ELSEWHERE)

@@ -118,6 +118,16 @@ async def test_what_stops_a_change_that_waits(team: Team, mail_server: MailServe
     assert (await team.ask("Admin", PENDING, id=user_id)) == {"email": old, "pendingEmail": None}
 
 
+async def test_the_password_that_an_undo_voids_does_not_come_back(team: Team, mail_server: MailServer) -> None:
+    await settle(team.app, team.client, password={"history": 3})
+    _, old, token = await person(team)
+    back = await changed(team, mail_server, token, f"other@{team.client}.example")
+    check_success(await undo(team.app, back))
+    link = (await mails_by_recipient(team.app, mail_server))[old].token
+    check_refusal(await reset(team.app, link, PASSWORD), 400, "VALIDATION_ERROR")
+    check_success(await reset(team.app, link, NEW))
+
+
 async def test_the_way_back_is_open_for_seven_days(team: Team, mail_server: MailServer) -> None:
     _, _, token = await person(team)
     back = await changed(team, mail_server, token, f"other@{team.client}.example")
