@@ -155,6 +155,22 @@ async def test_a_second_start_prints_no_other_and_the_command_voids_the_one_befo
     await admin_accounts.set_up(request(services), newer, "Ada", PASSWORD)
 
 
+async def test_a_code_that_is_replaced_while_the_password_is_hashed_makes_none(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, original = await code_of(services), services.hasher.hash
+    origin = Origin(services.clock.now_ms(), "system", "", "command-line")
+
+    async def late(password: str) -> str:
+        await admin_accounts.new_setup_code(services, origin)
+        return await original(password)
+
+    monkeypatch.setattr(services.hasher, "hash", late)
+    with pytest.raises(InvalidCredentials):
+        await admin_accounts.set_up(request(services), code, "Ada", PASSWORD)
+    assert await usernames(services) == []
+
+
 async def test_after_an_admin_was_made_in_another_way_there_is_no_code(services: Services) -> None:
     code = await code_of(services)
     stored = await services.hasher.hash(PASSWORD)

@@ -114,8 +114,8 @@ async def test_it_changes_nothing_of_the_account_and_signs_out_no_one_else(
 
 
 @rule("DEVICE-END")
-@matrix("act", ["switch-off", "delete"])
-async def test_it_ends_with_what_its_users_provider_opened(app: App, op: Op, act: str) -> None:
+@matrix("acts", [["switch-off"], ["switch-off", "switch-on"], ["delete"]])
+async def test_it_ends_with_what_its_users_provider_opened(app: App, op: Op, acts: list[str]) -> None:
     """Also where the device has not come yet."""
     client = await new_client(app, pairing={"code": True, "sameNetwork": False})
     await add_oidc(app, op, client, name="idp", defaultRoles=["Operator"])
@@ -126,9 +126,8 @@ async def test_it_ends_with_what_its_users_provider_opened(app: App, op: Op, act
         shown = await headset.ask()
         check_success(await browser.send("POST", f"{OWN}/approve", body={"userCode": shown["user_code"]}))
     tokens = await here.tokens()
-    await act_on_provider(app, client, "idp", act)
-    if act == "switch-off":
-        await act_on_provider(app, client, "idp", "switch-on")
+    for act in acts:
+        await act_on_provider(app, client, "idp", act)
     assert (await app.me(tokens["access_token"])).status == 401
     assert (await here.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
     assert await waiting.polled() == "access_denied"

@@ -9,7 +9,7 @@ from tests.support.application import App, Reply
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, oidc_provider
-from tests.support.single_sign_on import check_no_one_got_in, query_of
+from tests.support.single_sign_on import act_on_provider, check_no_one_got_in, query_of
 
 OVER = "The code is not valid any more"
 
@@ -24,7 +24,7 @@ async def exchange(app: App, code: str) -> Reply:
     return await app.post("/api/client/auth/exchange", {"code": code})
 
 
-@matrix("what", ["end of sessions", "sign-out everywhere", "unlinking"])
+@matrix("what", ["end of sessions", "end of the client's", "sign-out everywhere", "unlinking"])
 async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, what: str) -> None:
     async with oidc_provider(app) as company:
         data = check_success(await exchange(app, await code_of(company, "ada")))
@@ -33,23 +33,28 @@ async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, wh
         identity = check_success(await app.get(f"{path}/identities", token=admin))["items"][0]["id"]
         method, address, token = {
             "end of sessions": ("DELETE", f"{path}/sessions", admin),
+            "end of the client's": ("DELETE", f"/api/admin/clients/{company.client}/sessions", admin),
             "sign-out everywhere": ("POST", "/api/client/auth/sign-out-all", data["token"]),
             "unlinking": ("DELETE", f"{path}/identities/{identity}", admin),
         }[what]
         check_success(await app.send(method, address, token=token))
         assert check_no_one_got_in(await exchange(app, code)) == OVER
-        assert check_success(await exchange(app, others))["user"]["email"] == "eve@mail.example"
+        assert (await exchange(app, others)).status == (401 if what == "end of the client's" else 200)
 
 
-@matrix("shut", ["the user", "the client"])
+@matrix("shut", ["the user", "the client", "the provider"])
 async def test_a_code_from_before_a_deactivation_is_void_after_the_restore(app: App, shut: str) -> None:
     """Though no one showed it in between, and it would live for some seconds more."""
     async with oidc_provider(app) as company:
         user = check_success(await exchange(app, await code_of(company, "ada")))["user"]["id"]
         code, others = await code_of(company, "ada"), await code_of(company, "eve")
-        path = f"{company.client}/users/{user}" if shut == "the user" else company.client
-        await act_on(app, f"{path}/{'deactivate' if shut == 'the user' else 'suspend'}")
-        await act_on(app, f"{path}/restore")
+        if shut == "the provider":
+            for act in ("switch-off", "switch-on"):
+                await act_on_provider(app, company.client, company.name, act)
+        else:
+            path = f"{company.client}/users/{user}" if shut == "the user" else company.client
+            await act_on(app, f"{path}/{'deactivate' if shut == 'the user' else 'suspend'}")
+            await act_on(app, f"{path}/restore")
         assert check_no_one_got_in(await exchange(app, code)) == OVER
         if shut == "the user":
             assert check_success(await exchange(app, others))["user"]["email"] == "eve@mail.example"

@@ -250,6 +250,28 @@ async def test_a_file_that_a_job_recorded_stays(app: App) -> None:
         assert (await app.get(made.data["url"], token=token)).status == 200
 
 
+async def test_a_file_that_a_job_records_while_it_is_swept_stays(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = await new_team(app)
+    job = await job_at(team, "IN_PROGRESS")
+    made = await upload(app, (await team.member("Operator")).token)
+    app.clock.advance(86_400 + 1)
+    team.members.clear()
+    original, is_recorded = app.services.store.read, False
+
+    async def read(work: Any) -> Any:
+        nonlocal is_recorded
+        found = await original(work)
+        if found and not is_recorded:
+            is_recorded = True
+            await team.ask("Operator", RECORDS, id=job["id"], step=1, input={"fileId": made.data["id"]})
+        return found
+
+    monkeypatch.setattr(app.services.store, "read", read)
+    await sweep_files(app)
+    assert is_recorded
+    assert (await app.get(made.data["url"], token=(await team.member("Viewer")).token)).status == 200
+
+
 async def test_what_a_killed_process_left_of_an_upload_goes_after_a_day(app: App) -> None:
     token = await token_of(app)
     made = await upload(app, token)
