@@ -57,6 +57,8 @@ async def test_a_provider_that_a_user_admin_made_opens_no_admins_account(app: Ap
         identities = f"/api/admin/clients/{client}/users/{client_admin.id}/identities"
         assert (await app.get(identities, token=await app.admin_token())).data["items"] == []
         assert (await session_of(await mine.sign_in("the-colleague", colleague.email)))["user"]["id"] == colleague.id
+        for members in ({"displayName": "Acme ID"}, {"oidc": {"clientSecret": op.client_secret}}):
+            assert (await mine.change(token=client_admin.token, **members))["reachesAdmins"] is False, members
         assert (await mine.change(token=client_admin.token))["reachesAdmins"] is True
         assert (await session_of(await mine.sign_in("the-boss", client_admin.email)))["user"]["id"] == client_admin.id
 
