@@ -1,10 +1,11 @@
-"""How the tests are run: which run alone, and which programs a file needs, found by its imports."""
+"""How the tests are run: what workers report, what runs twice, and which programs a file needs."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import random
+import re
 import subprocess
 import sys
 from multiprocessing.connection import Connection
@@ -17,93 +18,122 @@ import pytest
 from tests.architecture.links import ROOT
 from tests.support import processes, required_programs, run_order
 from tests.support.matrix import matrix
-from tests.support.scheduling import Scheduling
+
+_PLUGINS = ("-p", "tests.support.run_order", "-p", "tests.support.matrix", "-p", "tests.support.flaky")
 
 
-def told(scheduling: Scheduling) -> dict[str, str | None]:
-    """What each worker that has nothing to do is told to run, None: to end."""
-    return dict(scheduling.next())
+def said_by_a_run(folder: Path, text: str, *options: str) -> tuple[int, str]:
+    """The status of a run of one file with that text, and what it says."""
+    (folder / "test_it.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}", *_PLUGINS]
+    given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TESTS_POSTGRES": "not asked for"}
+    done = subprocess.run(
+        [*command, *options, str(folder / "test_it.py")],
+        cwd=folder,
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
-def test_what_runs_alone_runs_when_the_other_workers_have_ended() -> None:
-    scheduling = Scheduling(["a", "b", "y", "z"], ["y", "z"])
-    for worker in ("first", "second", "third"):
-        scheduling.begins(worker)
-    assert told(scheduling) == {"first": "a", "second": "b", "third": None}
-    scheduling.has_run("first")
-    assert told(scheduling) == {"first": None}
-    scheduling.has_run("second")
-    assert told(scheduling) == {}  # it waits for the other ones
-    scheduling.ended("first")
-    assert told(scheduling) == {}
-    scheduling.ended("third")
-    assert told(scheduling) == {"second": "y"}
-    scheduling.has_run("second")
-    assert told(scheduling) == {"second": "z"}
-    scheduling.has_run("second")
-    assert told(scheduling) == {"second": None}
-
-
-def test_what_a_worker_left_as_it_crashed_is_run_by_another() -> None:
-    scheduling = Scheduling(["a", "b"], [])
-    scheduling.begins("first")
-    assert told(scheduling) == {"first": "a"}
-    scheduling.ended("first", again=scheduling.file_of("first"))
-    scheduling.begins("second")
-    assert told(scheduling) == {"second": "a"}
-
-
-_CRASHING = """
+_FAILING = """
 import os
 import time
 import pytest
+from tests.support.matrix import matrix
 
 @pytest.fixture(scope="session")
 def of_the_session():
-    yield os.getpid()
+    yield
     raise RuntimeError("at its end")
 
 async def forgotten():
     pass
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(3))
 def test_it(number):
     if number == 1:
         os._exit(7)
-    if number == 3:
-        pytest.exit("all is over")
     forgotten()
     assert number != 2
 
 @pytest.mark.timeout(0.2)
 def test_that_hangs():
     time.sleep(10)
+
+@matrix("number", [31, 32, 33])
+def test_cells(number):
+    assert number != 32
+
+def test_the_last(of_the_session):
+    pass
 """
 
 
-@pytest.mark.endurance
 def test_workers_report_what_fails_and_what_ends_them(tmp_path: Path) -> None:
-    (tmp_path / "test_crashing.py").write_text(_CRASHING)
-    (tmp_path / "test_ending.py").write_text(
-        _CRASHING.replace("number)", "of_the_session, number)").replace("number ==", "number + 9 ==")
-    )
-
-    def run(file: str) -> str:
-        command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-n", "2", str(tmp_path / file)]
-        given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-        plugin = ["-p", "tests.support.run_order"]
-        done = subprocess.run([*command, *plugin], cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
-        return done.stdout + done.stderr
-
-    said = run("test_crashing.py")
-    assert "w0 ended as it ran this test: 7" in said
-    assert "assert 2 != 2" in said
+    status, said = said_by_a_run(tmp_path, _FAILING, "-n", "1", "--max-worker-restart=1")
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert "worker 'gw0' crashed while running 'test_it.py::test_it[1]'" in said
     assert "coroutine 'forgotten' was never awaited" in said
-    assert "Exit: all is over" in said
-    assert "ended as it ran this test: 1" in said
+    status, said = said_by_a_run(tmp_path, _FAILING.replace("number == 1", "number == 9"), "-n", "1")
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert "assert 2 != 2" in said
     assert "Timeout (>0.2s) from pytest-timeout" in said
-    assert "4 failed, 2 passed" in said
-    assert "at its end" in run("test_ending.py")
+    assert "test_cells [32]" in said
+    assert "cells of matrices: 3" in said
+    assert "at its end" in said
+    assert "4 failed, 3 passed" in said
+
+
+_FLAKY = """
+import pytest
+
+tries = []
+
+@pytest.fixture
+def fresh():
+    yield tries.append("made")
+    tries.append("ended")
+
+@pytest.mark.flaky("the clock of the machine, since June")
+def test_it(fresh):
+    assert tries == ["made", "ended", "made"]
+
+@pytest.mark.flaky("it never passes, since June")
+def test_that_fails():
+    assert not tries
+
+@pytest.mark.flaky("it passed today, since June")
+def test_that_passes():
+    assert len(tries) == 4
+"""
+
+
+@matrix("workers", [(), ("-n", "1")])
+def test_a_flaky_test_is_run_twice_and_named(workers: tuple[str, ...], tmp_path: Path) -> None:
+    status, said = said_by_a_run(tmp_path, _FLAKY, *workers)
+    assert status == pytest.ExitCode.TESTS_FAILED
+    for test, outcome in {
+        "test_it": "passed when it was run again (the clock of the machine, since June)",
+        "test_that_fails": "failed twice (it never passes, since June)",
+        "test_that_passes": "passed (it passed today, since June)",
+    }.items():
+        assert f"flaky: test_it.py::{test} {outcome}" in said
+    assert "1 failed, 2 passed" in said
+
+
+def test_few_tests_are_flaky_and_none_that_proves_what_must_hold() -> None:
+    marked = [
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests").rglob("*.py")
+        if file != Path(__file__)
+        for _ in re.findall(r"mark\.flaky", file.read_text("utf-8"))
+    ]
+    assert len(marked) <= 10
+    never = re.compile("tenan|isolation|token|refresh|oauth|store|kill|releases")
+    assert [file for file in marked if never.search(file)] == []
 
 
 def test_programs_are_those_of_all_that_a_test_uses() -> None:
@@ -169,7 +199,7 @@ def marked(file: str, marks: tuple[str, ...], store: str) -> Any:
 
 def collected(*arguments: str) -> list[str]:
     """The tests that a run would run, in their order."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--override-ini", "addopts=-p no:xdist"]
+    command = [sys.executable, "-m", "pytest", "--collect-only"]
     given = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([*command, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
     return [line for line in done.stdout.splitlines() if line.startswith("tests/")]
@@ -230,58 +260,3 @@ def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) 
     assert "passed" in said
     assert "tests/processes/test_two_nodes.py ran no test: ./dev test tests/processes/test_two_nodes.py" in said
     assert "tests that start programs, use PostgreSQL or take long; ./dev test PATH runs them" in said
-
-
-@matrix(("failed", "named"), [(0, False), (1, True), (25, True), (26, False)])
-def test_what_failed_is_named_for_a_second_run_unless_it_is_much(tmp_path: Path, failed: int, named: bool) -> None:
-    file = tmp_path / "failed"
-    config: Any = SimpleNamespace(getoption=lambda _: file, args=[])
-    report = run_order._Report(config)
-    for number in range(30):
-        for is_failed in (False, number < failed, number < failed):  # a test may fail in its fixtures as well
-            told: Any = SimpleNamespace(failed=is_failed, duration=0.1, nodeid=f"test_a.py::test_{number}")
-            report.pytest_runtest_logreport(told)
-    session: Any = SimpleNamespace(exitstatus=pytest.ExitCode.TESTS_FAILED)
-    report.pytest_sessionfinish(session, pytest.ExitCode.TESTS_FAILED)
-    expected = [f"test_a.py::test_{number}" for number in range(failed)] if named else []
-    assert (file.read_text().split() if file.exists() else []) == expected
-
-
-_RUN = """
-set -euo pipefail
-say() { echo "$*"; }
-run_tests() {
-  echo "run $*"
-  case $* in
-    *@*) return "$SECOND" ;;
-    *) [ "$FIRST" = 0 ] || echo test_a.py::test_1 >"$WORK/failed"; return "$FIRST" ;;
-  esac
-}
-"""
-
-
-@matrix(
-    ("first", "second", "status", "says"),
-    [
-        (0, 0, 0, ""),
-        (1, 0, 0, "is to be mended"),
-        (1, 1, 1, "once more"),
-        (2, 0, 2, ""),  # interrupted, or a file that cannot be read
-    ],
-)
-def test_what_fails_beside_others_is_run_once_more_by_itself(
-    tmp_path: Path, first: int, second: int, status: int, says: str
-) -> None:
-    text = (ROOT / "dev").read_text()
-    function = text[text.index("all_tests() {") :].partition("\n}\n")[0] + "\n}\n"
-    done = subprocess.run(
-        ["bash", "-c", f"{_RUN}\n{function}\nall_tests --kind test -n 3"], capture_output=True, text=True, check=False,
-        env={**os.environ, "WORK": str(tmp_path), "FIRST": str(first), "SECOND": str(second)},
-    )  # fmt: skip
-    assert done.returncode == status, done.stdout + done.stderr
-    runs = [f"run --failed {tmp_path}/failed --kind test -n 3"]
-    if first == 1:
-        runs.append(f"run --kind test -n 3 --kind all -n 0 @{tmp_path}/failed")
-    assert [line for line in done.stdout.splitlines() if line.startswith("run")] == runs
-    assert says in done.stdout
-    assert (done.stderr.splitlines() == ["test_a.py::test_1"] * (2 if status == 0 else 1)) == (first == 1)

@@ -1,10 +1,11 @@
-"""The pytest plugin of a run: which tests, in which order, on which workers, and the report at the end."""
+"""The pytest plugin of a run: which tests, in which order, and the report at the end. pytest-xdist runs them."""
 
 from __future__ import annotations
 
 import gc
 import json
 import math
+import multiprocessing
 import os
 import random
 import signal
@@ -18,53 +19,59 @@ from zlib import crc32
 import pytest
 from _pytest.subtests import SubtestReport
 
-from tests.support import prepared_once, required_programs, run_folder
+from tests.support import required_programs, run_folder
 from tests.support.postgres import POOLED, SHARED, Postgres
 from tests.support.rounds import RELEASE
-from tests.support.workers import REPORT, Workers, file_of
 
 _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
 _SLOWEST = 15
-#: More tests than these fail for a reason that a second run would only repeat.
-_FEW = 25
 #: So many new ones are there before the collector looks for cycles: a tenth of the time of calls in this process.
 _OBJECTS = 20_000
 _ROOT = Path(__file__).parents[2]
+_REPORT = "manifest-auth-report"
+_LEFT_OUT = "left_out"  # what a worker says of its collection
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("manifest-auth")
     kinds = ("all", "unit", "test", "endurance", "ci")
-    group._addoption("-n", type=int, default=0, dest="workers", help="how many processes run tests")
     group.addoption("--kind", choices=kinds, default="all", help="which tests; see docs/tests.md")
     group.addoption("--rounds", type=int, default=1, help="how often each victim is killed")
     group.addoption("--pgbouncer", action="store_true", help="PostgreSQL is reached through PgBouncer")
     group.addoption("--record", action="store_true", help="writes tests/durations.json")
     group.addoption("--shuffle", metavar="SEED", help="the files in another order")
-    group.addoption("--failed", metavar="FILE", type=Path, help="writes there the tests that failed, if they are few")
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Whether this process runs tests for another one."""
+    return hasattr(config, "workerinput")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in {
-        "alone": "measures, or fills both cores: the whole file runs last, and nothing beside it",
         "endurance": "a long proof, for ./dev endurance",
         "one_store": "the store decides nothing in it that can still change: on PostgreSQL before a release",
         "release": "something else proves it as well: for ./dev endurance --rounds 50",
         "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    if _is_worker(config):
+        return
     os.environ["TESTS_ROUNDS"] = str(config.getoption("--rounds"))
     if config.getoption("--pgbouncer"):
         os.environ[POOLED] = "1"
     run_folder.begin()
-    if config.getoption("workers") and config.getoption("--kind") in ("unit", "test", "ci"):
+    if config.getoption("numprocesses") and config.getoption("--kind") in ("unit", "test", "ci"):
         config.option.basetemp = config.option.basetemp or str(run_folder.folder() / "tmp")
-    config.pluginmanager.register(_Report(config), REPORT)
+    config.pluginmanager.register(_Report(config), _REPORT)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    run_folder.end()
+    for program in multiprocessing.active_children():  # which a test left as it was interrupted
+        program.terminate()
+    if not _is_worker(config):
+        run_folder.end()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -72,23 +79,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """By several processes, unless pytest's own loop would run nothing, or wait for a person."""
-    option = session.config.option
-    is_nothing_run = option.collectonly or (session.testsfailed and not option.continue_on_collection_errors)
-    if not option.workers or option.usepdb or is_nothing_run or not session.items:
-        return None
-    if option.kind != "unit":
-        _share_postgres(session.config)
-        prepared_once.for_forks()
-    Workers(session, option.workers).run()
-    return True
-
-
-def _share_postgres(config: pytest.Config) -> None:
-    """One server for all workers, which inherit its address."""
-    if SHARED not in os.environ:
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """One server of PostgreSQL for all workers, which inherit its address."""
+    if config.getoption("--kind") != "unit" and SHARED not in os.environ:
         server = Postgres(is_durable=False)
         os.environ[SHARED] = server.address
 
@@ -120,8 +113,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if is_of(kind, item, config.getoption("--rounds"))]
     if gone := set(items) - set(chosen):
         config.hook.pytest_deselected(items=list(gone))
-    if report := config.pluginmanager.get_plugin(REPORT):
-        report.left_out = dict(Counter(file_of(item) for item in gone))
+    left_out = dict(Counter(file_of(item.nodeid) for item in gone))
+    if _is_worker(config):
+        vars(config)["workeroutput"][_LEFT_OUT] = left_out
+    elif report := config.pluginmanager.get_plugin(_REPORT):
+        report.left_out = left_out
     items[:] = chosen
     yield
     items.sort(key=_order(config))
@@ -156,21 +152,22 @@ def _is_for_releases(item: pytest.Item) -> bool:
     SQLite, a fifth do so in each run."""
     if item.get_closest_marker("release") is not None:
         return True
-    return _is_repeated(item) and crc32(file_of(item).encode()) % 5 != 4
+    return _is_repeated(item) and crc32(file_of(item.nodeid).encode()) % 5 != 4
+
+
+def file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _order(config: pytest.Config) -> Any:
     """New files first, as no one knows how long they take; then the longest, so that no worker has one left when the
-    others are done; those that run alone last."""
+    others are done. The same in each worker."""
     seconds = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
     seed = config.getoption("--shuffle")
 
-    def place(item: pytest.Item) -> Any:
-        file = file_of(item)
-        alone = item.get_closest_marker("alone") is not None
-        if seed is not None:
-            return alone, random.Random(f"{seed} {file}").random()
-        return alone, -seconds.get(file, math.inf)
+    def place(item: pytest.Item) -> float:
+        file = file_of(item.nodeid)
+        return -seconds.get(file, math.inf) if seed is None else random.Random(f"{seed} {file}").random()
 
     return place
 
@@ -185,20 +182,21 @@ class _Report:
         self._files: Counter[str] = Counter()
         self._workers: Counter[str] = Counter()
         self._cells = 0
-        self._failed: dict[str, None] = {}  # in the order in which they failed
         self.left_out: dict[str, int] = {}  # by file, how many tests
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        """All workers collect the same; one that crashed says nothing."""
+        self.left_out = getattr(node, "workeroutput", {}).get(_LEFT_OUT) or self.left_out
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """A run fails in which a named file ran nothing: its author would take that for green."""
         if exitstatus == pytest.ExitCode.OK and self._empty():
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-        if (file := self._config.getoption("--failed")) and 0 < len(self._failed) <= _FEW:
-            file.write_text("".join(f"{test}\n" for test in self._failed))
 
     def _empty(self) -> list[str]:
         """Files that were named, and of which no test ran since all were left out."""
-        named = {str(path).partition("::")[0] for path in self._config.args}
+        named = {file_of(str(path)) for path in self._config.args}
         return [file for file in self.left_out if file in named and file not in self._files]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -207,13 +205,9 @@ class _Report:
         self._last = time.monotonic()
         if isinstance(report, SubtestReport):  # its time is a part of its test's
             self._cells += 1
-            if report.failed:
-                self._failed[report.nodeid] = None
             return
-        if report.failed:
-            self._failed[report.nodeid] = None
-        self._files[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
-        self._workers[getattr(report, "worker_id", "w0")] += report.duration  # type: ignore[assignment]
+        self._files[file_of(report.nodeid)] += report.duration  # type: ignore[assignment]
+        self._workers[getattr(report, "worker_id", "this process")] += report.duration  # type: ignore[assignment]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._config.getoption("--kind") == "unit" and (number := sum(self.left_out.values())):
