@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml  # type: ignore[import-untyped]
 
 from manifest_auth.permissions import Role
@@ -139,6 +140,7 @@ def _ruff(name: str, text: str, *arguments: str) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+@pytest.mark.processes
 @matrix("recipe", _PLACES)
 def test_the_examples_of_a_recipe_are_clean_where_they_belong(recipe: str) -> None:
     for name, text in _with_examples(recipe).items():
@@ -162,6 +164,7 @@ def test_the_example_of_a_kind_is_one() -> None:
     assert made["KIND"].body().__struct_encode_fields__ == ("address", "clientSecret")
 
 
+@pytest.mark.processes
 @matrix(
     ("recipe", "module"),
     [
@@ -177,6 +180,7 @@ def test_the_example_needs_nothing_else(tmp_path: Path, recipe: str, module: str
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.processes
 def test_a_field_of_a_user_changes_few_files_and_passes_its_test(tmp_path: Path) -> None:
     changed = [name for name in _with_examples("Add a field to a user") if name.startswith("src/")]
     assert len(changed) == 5
@@ -187,6 +191,7 @@ def test_a_field_of_a_user_changes_few_files_and_passes_its_test(tmp_path: Path)
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.processes
 def test_the_route_passes_the_tests_that_walk_the_routes(tmp_path: Path) -> None:
     """Its own test, and those of every route, in which no list names it."""
     _make_tree(tmp_path, "Add a route")
@@ -202,6 +207,7 @@ def test_the_route_passes_the_tests_that_walk_the_routes(tmp_path: Path) -> None
     assert len(cells) >= 2 + len(Role), done.stdout
 
 
+@pytest.mark.processes
 def test_the_page_passes_the_tests_of_its_recipe(tmp_path: Path) -> None:
     """Those that the recipe names, and those of every page; this one is among their cells."""
     _make_tree(tmp_path, "Add a page")

@@ -11,10 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from manifest_auth.runtime.hashing import builds, worker
 from manifest_auth.store.migrate import upgrade
 from tests.architecture.links import ROOT
 from tests.support.secret_keys import SECRET_KEY, the_keys
+
+pytestmark = pytest.mark.processes
 
 #: Library → what it is for.
 ON_DEMAND = {

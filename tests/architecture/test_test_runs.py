@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from tests.architecture.links import ROOT
-from tests.support import processes, required_programs, run_order
+from tests.support import needs, processes, run_order
 from tests.support.matrix import matrix
 
-_PLUGINS = ("-p", "tests.support.run_order", "-p", "tests.support.matrix", "-p", "tests.support.flaky")
+_PLUGINS = [f"-ptests.support.{name}" for name in ("needs", "run_order", "matrix", "flaky")]
 
 
 def said_by_a_run(folder: Path, text: str, *options: str) -> tuple[int, str]:
@@ -72,6 +72,7 @@ def test_the_last(of_the_session):
 """
 
 
+@pytest.mark.processes
 def test_workers_report_what_fails_and_what_ends_them(tmp_path: Path) -> None:
     status, said = said_by_a_run(tmp_path, _FAILING, "-n", "1", "--max-worker-restart=1")
     assert status == pytest.ExitCode.TESTS_FAILED
@@ -111,6 +112,7 @@ def test_that_passes():
 """
 
 
+@pytest.mark.processes
 @matrix("workers", [(), ("-n", "1")])
 def test_a_flaky_test_is_run_twice_and_named(workers: tuple[str, ...], tmp_path: Path) -> None:
     status, said = said_by_a_run(tmp_path, _FLAKY, *workers)
@@ -136,30 +138,50 @@ def test_few_tests_are_flaky_and_none_that_proves_what_must_hold() -> None:
     assert [file for file in marked if never.search(file)] == []
 
 
-def test_programs_are_those_of_all_that_a_test_uses() -> None:
-    assert required_programs.programs(["tests/browser/test_welcome.py::test_it_fits_a_phone"]) == {"chromium"}
-    assert {"podman", "runc"} <= required_programs.programs(["tests/deploy"])
-    assert {"node", "npm"} <= required_programs.programs(["tests/interop/test_saml.py"])  # by the fixtures beside it
-    assert required_programs.programs(["tests/work", "tests/text"]) == set()
+_NEEDY = """
+import pytest
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request):
+    assert request.param == "sqlite"
+
+def test_on_each(store):
+    pass
+
+@pytest.mark.processes
+def test_that_starts_some():
+    assert False
+
+@pytest.mark.needs("zbarimg")
+def test_that_runs_a_program():
+    assert False
+"""
 
 
-def test_what_starts_programs_or_needs_a_server_is_no_unit_test() -> None:
-    def more_than_python(file: str, name: str, **params: str) -> bool:
-        item: Any = SimpleNamespace(
-            nodeid=f"{file}::{name}", originalname=name, callspec=SimpleNamespace(params=params)
-        )
-        return required_programs.more_than_python(item)
+@pytest.mark.processes
+def test_a_unit_test_needs_python_alone_and_a_missing_program_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, said = said_by_a_run(tmp_path, _NEEDY, "--kind=unit")
+    assert "1 passed, 3 deselected" in said
+    assert "left out: 3 tests that start programs, or on PostgreSQL" in said
+    status, said = said_by_a_run(tmp_path, _NEEDY, "-k", "runs_a_program")
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert "it needs zbarimg (Debian, Ubuntu: apt-get install zbar-tools)" in said
 
-    assert more_than_python("tests/processes/test_two_nodes.py", "test_a_sign_out", database_url="sqlite")
-    assert more_than_python("tests/store/test_units_of_work.py", "test_whatever", database_url="postgresql")
-    assert more_than_python(
-        "tests/store/test_schema.py", "test_addresses_that_only_the_driver_understands_are_upgraded_too"
-    )
-    assert not more_than_python("tests/store/test_schema.py", "test_an_id_is_never_given_twice", database_url="sqlite")
-    # It names tests of other files, some of which start programs, and runs none of them.
-    assert not more_than_python(
-        "tests/audit/test_every_event.py", "test_every_event_is_recorded", database_url="sqlite"
-    )
+
+@pytest.mark.processes
+def test_programs_are_those_of_the_tests_at_a_path() -> None:
+    def asked(*paths: str) -> dict[str, str]:
+        command = [sys.executable, "-m", "tests.support.needs", *paths]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+    assert asked("tests/browser/test_welcome.py::test_it_fits_a_phone") == {"chromium": "chromium"}
+    assert asked("tests/interop/test_saml.py").keys() == {"node", "npm"}
+    assert asked("tests/text") == {}
+    assert asked() == {program: needs.packages(program) for program in needs._PACKAGES}
 
 
 @matrix(
@@ -205,12 +227,14 @@ def collected(*arguments: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if line.startswith("tests/")]
 
 
+@pytest.mark.processes
 def test_files_that_take_longer_are_begun_first() -> None:
     short, long = "tests/text/test_invisible.py", "tests/processes/test_shutdown.py"
     files = dict.fromkeys(line.partition(":")[0] for line in collected("--kind", "all", short, long))
     assert list(files) == [long, short]
 
 
+@pytest.mark.processes
 @pytest.mark.endurance
 def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
     def methods(kind: str) -> str:
@@ -223,6 +247,7 @@ def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
         assert other not in methods("test")
 
 
+@pytest.mark.processes
 def test_no_two_processes_of_a_run_get_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_PORTS", range(31_900, 32_000))
     context, ports = multiprocessing.get_context("fork"), list[int]()
@@ -242,6 +267,7 @@ def _ten_ports(asked: Connection) -> None:
     asked.send([processes.free_port() for _ in range(10)])
 
 
+@pytest.mark.processes
 @pytest.mark.endurance
 @matrix("workers", [(), ("-n", "1")])
 def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) -> None:

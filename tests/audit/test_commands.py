@@ -17,6 +17,8 @@ from tests.support.postgres import Databases
 from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:

@@ -9,7 +9,6 @@ from typing import Any
 from tests.browser.driver import Chromium
 from tests.interop.providers import install
 
-PROGRAMS = ("node", "npm")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tests.support.processes import ending_with_us
 
-PROGRAMS = ("chromium",)
-
 
 def page_after(address: str, profile: Path, seconds: int = 20) -> str:
     """The document that the browser shows in the end, after redirects, scripts and form posts."""

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-PROGRAMS = ("chromium",)
 _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 
-PROGRAMS = ("zbarimg",)
-
 
 def read(png: bytes) -> list[str]:
     """The text of each code in a picture."""

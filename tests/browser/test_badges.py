@@ -13,6 +13,8 @@ from tests.browser.console_states import STATES, Setup, running
 from tests.browser.driver import Chromium
 from tests.browser.pages import send
 
+pytestmark = pytest.mark.needs("zbarimg")
+
 #: Colours or paper, and width.
 LOOKS = [("light", 1280), ("dark", 1280), ("print", 1280), ("light", 300), ("dark", 300)]
 

@@ -10,6 +10,8 @@ from tests.browser.installation_states import ROOT, FirstRun, first_run
 from tests.browser.pages import forget, open_, press
 from tests.support.server import DEMO_PASSWORD
 
+pytestmark = pytest.mark.needs("node", "npm")
+
 
 @pytest.mark.endurance
 def test_first_run_is_done_without_scripts(browser: Chromium, tmp_path_factory: pytest.TempPathFactory) -> None:

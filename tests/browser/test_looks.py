@@ -20,6 +20,8 @@ from tests.browser.covering import Visit, is_console, shown_routes, visits
 from tests.browser.driver import Chromium
 from tests.browser.looking import LANGUAGES, NARROW, SCHEMES, WIDTHS, route_of
 
+pytestmark = pytest.mark.needs("node", "npm")
+
 STATES = [state for part in PARTS.values() for state in part.states]
 #: In each of its states someone guesses a password, of which an address has fifty in an hour.
 _GUESSES = "account"

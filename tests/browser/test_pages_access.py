@@ -5,6 +5,8 @@ Nothing for axe to find, nothing that scrolls sideways, a silent console, and no
 
 from __future__ import annotations
 
+import pytest
+
 from tests.browser.all_parts import PARTS
 from tests.browser.driver import Chromium
 from tests.browser.looking import NARROW, each_route
@@ -15,6 +17,7 @@ from tests.support.matrix import matrix
 PART = PARTS["sign-in"]
 
 
+@pytest.mark.needs("node", "npm")
 @matrix("state", each_route(PART.states))
 def test_a_page_in_each_state(place: Place, browser: Chromium, state: str) -> None:
     assert place.faults(browser, state, "en", (NARROW,)) == []

@@ -13,6 +13,8 @@ from tests.browser.pages import forget
 from tests.browser.parts import Place
 from tests.browser.probes import PROBES, got_through
 
+pytestmark = pytest.mark.needs("node", "npm")
+
 #: The first state of each route, by part.
 _FIRST = {name: {route_of(state): state for state in reversed(part.states)} for name, part in PARTS.items()}
 #: The page of which all probes are tried in ./dev test as well.

@@ -13,6 +13,8 @@ from tests.browser.pages import Setup, forget, set_up
 from tests.support.matrix import matrix
 from tests.support.server import served
 
+pytestmark = pytest.mark.needs("zbarimg")
+
 LOOKS = [
     ("light", 1280), ("dark", 320),
     *(pytest.param(*look, marks=pytest.mark.endurance) for look in (("light", 320), ("dark", 1280))),

@@ -21,6 +21,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield set_up(running)
 
 
+@pytest.mark.needs("zbarimg")
 @pytest.mark.parametrize(("scripts", "width"), [(True, 1280), (False, 320)], ids=["scripts", "no scripts"])
 def test_one_enrols_stores_the_codes_and_signs_in_with_one(
     setup: Setup, browser: Chromium, scripts: bool, width: int

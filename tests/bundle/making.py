@@ -19,7 +19,6 @@ from tests.support import run_folder
 from tools.bundle import sign
 from tools.bundle.lock import CACHE
 
-PROGRAMS = ("gcc", "git", "openssl")
 VERSION, NEXT = __version__, "99.1.0"
 UNIT = "deploy/manifest-auth.service"
 _ABOUT = "src/manifest_auth/__init__.py"

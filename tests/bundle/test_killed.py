@@ -25,7 +25,7 @@ from tests.bundle.installing import environment, install, installed, upgrade
 from tests.support.rules import rule
 from tools.bundle import archive
 
-pytestmark = pytest.mark.endurance
+pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance]
 
 MOMENTS = 20
 PLACES = ("nothing", "begun", "environment", "installed", "told its files")

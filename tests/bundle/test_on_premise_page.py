@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import stat
@@ -31,12 +30,12 @@ from tests.support.postgres import Databases
 from tests.support.rules import rule
 
 pytestmark = [
+    pytest.mark.needs("curl", "gcc", "git", "node", "npm", "openssl", "strace"),
     pytest.mark.endurance,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(os.getuid() != 0, reason="such a machine needs root"),
+    pytest.mark.needs_root,
 ]
 
-PROGRAMS = ("curl", "strace")
 ALICE = replace(_ALICE, email="alice@acme.example")
 PUBLIC, HERE = "https://auth.example.com", "http://127.0.0.1:8080"
 #: Of a processor, for all commands of the page: how long they take depends on what else the machine does.

@@ -14,7 +14,7 @@ from tests.bundle.installing import environment
 from tests.support.matrix import matrix
 from tools.bundle import lock
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance, pytest.mark.timeout(300)]
 
 
 @matrix("python", lock.PYTHONS)

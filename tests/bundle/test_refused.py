@@ -15,7 +15,7 @@ from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tools.bundle import archive, sign
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from tests.bundle import making
 from tests.support.matrix import matrix
 from tools.bundle import archive, release
 
+pytestmark = pytest.mark.needs("gcc", "git", "openssl")
+
 VERSION = "1.2.0"
 _LISTED = "tests/releases/releases.txt"
 _SECTION = f"""# Changes

@@ -17,7 +17,7 @@ from tests.bundle import making
 from tests.bundle.making import NEXT, VERSION
 from tests.support.rules import rule
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance, pytest.mark.timeout(300)]
 
 _MB = 1e6
 

@@ -18,7 +18,6 @@ from typing import Any
 from tests.bundle.bare_machine import without_links
 from tests.support.processes import ending_with_us
 
-PROGRAMS = ("podman", "runc")
 BASE, IMAGE = "localhost/base", "localhost/manifest-auth"
 _MOUNTED = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/share")
 _LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))

@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.architecture.links import ROOT
 from tests.deploy.prometheus import program
 
-pytestmark = pytest.mark.endurance
+pytestmark = [pytest.mark.processes, pytest.mark.endurance]
 RULES = ROOT / "deploy" / "alerts.yml"
 _DAY = 86_400
 

@@ -20,9 +20,10 @@ from tests.support.processes import free_port
 PASSWORD = "kestrel-harbor-21-violet"
 MIB = 2**20
 pytestmark = [
+    pytest.mark.needs("gcc", "git", "openssl", "podman", "runc"),
     pytest.mark.endurance,
     pytest.mark.timeout(400),
-    pytest.mark.skipif(os.getuid() != 0, reason="such a build needs root"),
+    pytest.mark.needs_root,
 ]
 
 

@@ -14,7 +14,11 @@ from tests.support.processes import free_port
 from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, served
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test may wait for a download
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.endurance,
+    pytest.mark.timeout(300),
+]  # the first test may wait for a download
 ORIGINS = {"acme": "https://app.acme.example", "globex": "https://app.globex.example"}
 FOREIGN = "https://evil.example"
 PATHS = ("/openapi.json", "/.well-known/jwks.json")

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, get_args
 
+import pytest
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -133,6 +134,7 @@ def _analyze() -> tuple[str, dict[str, str]]:
     return str(root / "usr/bin/systemd-analyze"), {"LD_LIBRARY_PATH": install.libraries(root)}
 
 
+@pytest.mark.processes
 def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
     text = (DEPLOY / "manifest-auth.service").read_text("utf-8")
     program = "/opt/manifest-auth/current/bin/manifest-auth"

@@ -187,6 +187,7 @@ async def two_nodes(folder: Path) -> AsyncIterator[list[Victim]]:
             node.stop()
 
 
+@pytest.mark.processes
 @KINDS
 async def test_a_node_killed_again_and_again_loses_what_was_in_flight_on_it(kind: Any, tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as nodes:

@@ -24,7 +24,7 @@ from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.single_sign_on import authn_request
 
-pytestmark = pytest.mark.endurance
+pytestmark = [pytest.mark.processes, pytest.mark.endurance]
 DEPLOY = ROOT / "deploy"
 INVITE = 'mutation { inviteUser(input: {email: "new@acme.example", roles: ["Viewer"]}) { link } }'
 _VARIABLES = {"$job": JOB, "$instance": ".+", "$__rate_interval": "1m"}

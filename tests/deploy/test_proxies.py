@@ -20,7 +20,11 @@ from tests.support.server import DEMO_PASSWORD, Server, served
 
 LIMIT = 1024 * 1024
 KINDS, IDS = [nginx, caddy, haproxy], ["nginx", "caddy", "haproxy"]
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test may wait for a download
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.endurance,
+    pytest.mark.timeout(300),
+]  # the first test may wait for a download
 
 
 @pytest.fixture(scope="module")

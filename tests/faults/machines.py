@@ -19,7 +19,6 @@ from tests.interop.providers import install
 from tests.support.commands import until
 from tests.support.server import descendants
 
-PROGRAMS = ("strace",)
 #: A node with background jobs that come each second, so that a test sees them.
 _BUSY = """
 import sys

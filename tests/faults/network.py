@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-PROGRAMS = ("ip", "iptables")
 _CLONE_NEWNET = 0x40000000
 
 

@@ -21,7 +21,7 @@ from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.server import command
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("strace"), pytest.mark.endurance, pytest.mark.timeout(600)]
 TOLD_S = 15.0
 WRONG_S = 3.0  # some rounds of that node's background jobs
 SKEW_S = 30

@@ -25,7 +25,7 @@ from tests.processes.node_client import AUTH, bearer
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs_root, pytest.mark.endurance, pytest.mark.timeout(600)]
 FULL_S = 3.0
 SPACE_S = 10.0  # after there is space again
 SYNC_MS = 300
@@ -119,6 +119,7 @@ async def _p99(base: str, token: str) -> float:
     return sorted(took)[-1 - READS // 100]
 
 
+@pytest.mark.needs("strace")
 async def test_the_disk_is_slow(tmp_path: Path) -> None:
     found = {}
     for syncs_ms in (0, SYNC_MS):
@@ -141,6 +142,7 @@ def _is_as_quick(quiet: float, slow: float) -> None:
     assert slow <= 2 * quiet
 
 
+@pytest.mark.needs("strace")
 async def test_the_disk_of_postgresql_is_slow(tmp_path: Path) -> None:
     server = Postgres()
     try:

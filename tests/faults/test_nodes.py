@@ -135,6 +135,7 @@ async def test_of_two_web_processes_one_is_killed(tmp_path: Path) -> None:
         await rig.fault("web process killed", kill, most={"reads": 1.0, "sign-ins": 1.5})
 
 
+@pytest.mark.needs("strace")
 async def test_no_one_reads_standard_error(tmp_path: Path) -> None:
     pipe, url = tmp_path / "errors", f"sqlite:///{tmp_path / 'm.db'}"
     os.mkfifo(pipe)

@@ -24,7 +24,12 @@ from tests.support.commands import until
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.needs_root,
+    pytest.mark.needs("ip", "iptables"),
+    pytest.mark.endurance,
+    pytest.mark.timeout(600),
+]
 #: Until a node that is cut off has found that out.
 CUT_S = 4.5
 SLOW_S = 4.0

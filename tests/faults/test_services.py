@@ -30,7 +30,7 @@ from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs_root, pytest.mark.needs("strace"), pytest.mark.endurance, pytest.mark.timeout(600)]
 PROVIDER_S, MAIL_S, UPLOAD_S = 3.0, 3.5, 10.0
 #: More than a client may have under way.
 AT_ONCE = 12

@@ -10,8 +10,11 @@ import pytest
 from tests.generators.workshop import Workshop, python, typescript
 from tests.support.server import Server, served
 
-PROGRAMS = ("curl", "node", "npm")
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]  # the first test may wait for a download
+pytestmark = [
+    pytest.mark.needs("curl", "node", "npm"),
+    pytest.mark.endurance,
+    pytest.mark.timeout(600),
+]  # the first test may wait for a download
 DEMO = ["admin@acme.example", "user-admin@acme.example", "author@acme.example"]
 
 

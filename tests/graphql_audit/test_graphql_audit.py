@@ -15,7 +15,6 @@ import pytest
 from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 
-PROGRAMS = ("node", "npm")
 HERE = Path(__file__).parent
 WORK = HERE.parents[1] / ".work" / "graphql-audit"
 CHECKS = 61  # of the pinned version: fewer means that some did not run

@@ -11,6 +11,8 @@ from manifest_auth.licence import public_key, verify
 from tests.support.commands import done, run
 from tests.support.matrix import matrix
 
+pytestmark = pytest.mark.processes
+
 ISSUE = ("license", "issue", "--customer", "Initech Ltd", "--id", "L-7", "--days", "30")
 
 

@@ -172,6 +172,7 @@ async def test_graphql_restores_and_sets_roles_by_the_same_rule(setup: Microsoft
     assert outcome(await app.graphql(query, admin.token)).code == ""
 
 
+@pytest.mark.processes
 async def test_the_command_line_is_refused_in_one_line(
     setup: MicrosoftSetup, database_url: str, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from tests.support.commands import done, run
 from tests.support.matrix import matrix
 from tests.support.secret_keys import SECRET_KEY
 
-pytestmark = pytest.mark.usefixtures("elsewhere")
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("elsewhere")]
 
 
 @pytest.fixture

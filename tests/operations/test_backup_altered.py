@@ -23,7 +23,7 @@ from manifest_auth.store import migrate
 from tests.operations.used_installation import KEYS, quiet, settings_of
 from tests.support.matrix import matrix
 
-pytestmark = pytest.mark.usefixtures("elsewhere")
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("elsewhere")]
 
 
 def change(archive: Path, alter: Callable[[dict[str, bytes]], Any]) -> None:

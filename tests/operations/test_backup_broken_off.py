@@ -22,6 +22,8 @@ from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import environment
 from tests.support.matrix import some_of
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def saved_with_key(made: Path, tmp_path: Path) -> Path:

@@ -19,7 +19,7 @@ from tests.support.postgres import Postgres
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.processes, pytest.mark.one_store]
 
 OTHER_KEY = SECRET_KEY[::-1]
 

@@ -30,7 +30,7 @@ from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.processes, pytest.mark.one_store]
 
 NOBODY = 65534
 ALIVE = b'{"success":true,"data":{"status":"alive"}}'

@@ -43,6 +43,7 @@ async def test_where_browsers_make_none_it_is_a_note(app: App) -> None:
     assert (level, "IP address" in text) == ("note", True)
 
 
+@pytest.mark.processes
 async def test_a_new_address_that_voids_passkeys_is_bad_and_counts_them(app: App) -> None:
     await with_passkey(app)
     await with_passkey(app)
@@ -55,6 +56,7 @@ async def test_a_new_address_that_voids_passkeys_is_bad_and_counts_them(app: App
     assert (level, "is not used" in text) == ("note", True)
 
 
+@pytest.mark.processes
 @matrix(
     ("public_url", "events"),
     [

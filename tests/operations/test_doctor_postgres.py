@@ -16,6 +16,8 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import Postgres, attached, awaited, database_of
 from tests.support.secret_keys import SECRET_KEY, the_keys
 
+pytestmark = pytest.mark.processes
+
 OK = [("ok", "PostgreSQL: its settings keep what is answered")]
 
 

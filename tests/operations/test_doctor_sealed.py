@@ -102,6 +102,7 @@ async def test_a_provider_whose_secret_does_not_open(app: App, monkeypatch: pyte
     assert gone.status == 200  # as doctor says
 
 
+@pytest.mark.processes
 def test_a_key_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "initech")
     key = tmp_path / "data" / "secret.key"

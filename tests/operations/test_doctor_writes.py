@@ -79,6 +79,7 @@ def test_a_missing_right_is_named_and_told_once(postgres: Databases, tmp_path: P
             assert bad(tmp_path, MANIFEST_DATABASE_URL=url, **settings) == []
 
 
+@pytest.mark.processes
 @pytest.mark.endurance
 def test_a_postgresql_that_is_full_is_named(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="manifest-auth-full-") as place, disk.mounted(Path(place), 64) as small:
@@ -138,6 +139,7 @@ async def test_files_that_another_node_does_not_see_are_found(
     assert not places[0].exists()
 
 
+@pytest.mark.processes
 async def test_a_restored_installation_starts_with_files_of_its_own(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "acme", MANIFEST_SECRET_KEY=SECRET_KEY)
     url, place = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}", tmp_path / "data" / "files"

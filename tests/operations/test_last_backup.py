@@ -138,6 +138,7 @@ async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
         await record_backup(settings, THE_COMMAND, 5, by="x" * store.stat().st_size)
 
 
+@pytest.mark.processes
 def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command) -> None:
     """An older store is backed up before it is upgraded, and what is recorded in it could not be signed."""
     program = {"MANIFEST_SECRET_KEY": SECRET_KEY, **next_release.runs_it(command.folder)}

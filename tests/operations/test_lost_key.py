@@ -22,6 +22,8 @@ from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import Server, start, stop
 
+pytestmark = pytest.mark.processes
+
 REASON = "The disk of the key failed"
 LOST = ("keys", "lost", "--reason", REASON)
 NO_KEY = {"MANIFEST_SECRET_KEY": ""}  # of the test run

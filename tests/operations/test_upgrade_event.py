@@ -7,6 +7,8 @@ import json
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from manifest_auth.runtime.os_process import who_runs_this
 from manifest_auth.store import migrate
 from tests.releases import next_release
@@ -14,6 +16,8 @@ from tests.store import old_stores
 from tests.support.commands import done, run
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import schema_number
+
+pytestmark = pytest.mark.processes
 
 KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
 

@@ -21,6 +21,7 @@ from tests.support.stores import schema_number
 from tools.bundle import release
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("version", old_stores.STORES)
 async def test_the_way_there_and_the_way_back(version: str, tmp_path: Path) -> None:
     old = old_stores.read(version)

@@ -32,6 +32,7 @@ def given(empty_url: str) -> dict[str, str]:
     return {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
 
 
+@pytest.mark.processes
 async def test_an_upgrade_that_older_programs_cannot_use(empty_url: str, given: dict[str, str], tmp_path: Path) -> None:
     given |= next_release.runs_it(tmp_path, readable_by=next_release.SCHEMA)
     old = old_stores.read("0.1.0")
@@ -106,6 +107,7 @@ async def test_living_processes_of_another_release_are_told(postgres: Databases,
     assert "processes    1 of 0.0.9 (schema 0002)\n" in done(tmp_path, "db", "status", **given)
 
 
+@pytest.mark.processes
 async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program_may_use_it(tmp_path: Path) -> None:
     given = {"MANIFEST_SECRET_KEY": SECRET_KEY}
     done(tmp_path, "client", "create", "some-client", **given)

@@ -17,7 +17,8 @@ from tests.processes.node_client import AUTH, NODE, Node
 from tests.support.postgres import Databases
 from tests.support.server import DEMO_PASSWORD, start, stop
 
-PROGRAMS = ("oathtool",)
+pytestmark = pytest.mark.needs("oathtool")
+
 STEP_S = 30
 
 

@@ -14,7 +14,8 @@ import pytest
 from tests.processes.node_client import AUTH, Node, seconds_until
 from tests.support.server import DEMO_PASSWORD, start, stop
 
-PROGRAMS = ("curl",)
+pytestmark = pytest.mark.needs("curl")
+
 EMAIL = "author@acme.example"
 CREDENTIALS = json.dumps({"email": EMAIL, "password": DEMO_PASSWORD})
 JSON = ("-H", "Content-Type: application/json")

@@ -20,9 +20,8 @@ from tests.processes.node_client import AUTH, Node
 from tests.processes.test_codes_once import challenge, enrolled
 from tests.support.server import DEMO_PASSWORD, start, stop
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.needs("node", "oathtool"), pytest.mark.one_store]
 
-PROGRAMS = ("node", "oathtool")
 GRAPHQL, REFRESH = "/api/client/graphql", f"{AUTH}/refresh"
 QUERY = {
     "method": "POST", "headers": {"Content-Type": "application/json"},

@@ -18,8 +18,7 @@ from tests.architecture import docs_pages
 from tests.support.pictures import Picture
 from tests.support.server import DEMO_PASSWORD, served
 
-pytestmark = [pytest.mark.one_store, pytest.mark.timeout(200)]
-PROGRAMS = ("bash", "curl", "jq", "openssl")
+pytestmark = [pytest.mark.needs("bash", "curl", "jq", "openssl"), pytest.mark.one_store, pytest.mark.timeout(200)]
 #: What a reader has: a photo, which begins as a JPEG does, and a logo.
 PHOTO, LOGO = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9"), Picture().encoded()
 #: By page and heading, the status of each call under it where one is refused: what the demo lacks is said there.

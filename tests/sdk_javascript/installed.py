@@ -17,7 +17,6 @@ from tests.interop.providers import install
 from tests.sdk_javascript.wire_types import SDK
 from tests.support.server import DEMO_PASSWORD, Server
 
-PROGRAMS = ("node", "npm")
 #: The programs on the client's page.
 EXAMPLES = [block for page, block in docs_pages.blocks("js") if page == "sdk-javascript.md"]
 CASES = Path(__file__).with_name("cases")

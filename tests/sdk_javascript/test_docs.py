@@ -17,7 +17,6 @@ from tests.sdk_javascript.installed import EXAMPLES
 from tests.support.matrix import matrix
 from tests.support.server import DEMO_PASSWORD, Server, served
 
-PROGRAMS = ("node", "npm")
 #: By number of the example: what it prints.
 PRINTED = [
     [f"{AUTHOR} cookie"],

@@ -12,7 +12,6 @@ from tests.processes.node_client import Node
 from tests.sdk_javascript.installed import Programs, case
 from tests.support.rounds import repeated
 
-PROGRAMS = ("node", "npm")
 pytestmark = pytest.mark.one_store
 PROCESSES = 5
 #: Of each process.

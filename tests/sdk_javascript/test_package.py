@@ -14,7 +14,6 @@ import pytest
 from tests.sdk_javascript import wire_types
 from tests.sdk_javascript.installed import EXAMPLES, pack
 
-PROGRAMS = ("node", "npm")
 SOURCES = {"errors.js", "file_lock.js", "index.js", "node.js", "session.js", "stores.js"}
 TYPES = {"index.d.ts", "node.d.ts", "wire.d.ts"}
 #: Hosts that the licence and the descriptions of members name.

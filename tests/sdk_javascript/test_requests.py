@@ -9,7 +9,6 @@ import pytest
 
 from tests.sdk_javascript.installed import Programs
 
-PROGRAMS = ("node", "npm")
 OURS, LISTED, OTHER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 REFRESH = "/api/client/auth/refresh"
 

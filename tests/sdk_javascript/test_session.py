@@ -12,7 +12,6 @@ from tests.sdk_javascript.installed import Programs, case
 from tests.support.matrix import some_of
 from tests.support.server import DEMO_PASSWORD, served
 
-PROGRAMS = ("node", "npm")
 pytestmark = pytest.mark.one_store
 
 

@@ -16,7 +16,6 @@ from manifest_auth.app import ROUTES
 from manifest_auth.http import openapi
 from tests.interop.providers import install
 
-PROGRAMS = ("node", "npm")
 SDK = Path(__file__).parents[2] / "sdk" / "javascript"
 _PINS = {"dependencies": {"openapi-typescript": "7.13.0", "typescript": "5.9.3"}}
 _PREFIX = "/api/client/"

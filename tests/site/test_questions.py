@@ -50,6 +50,7 @@ def search(browser: Chromium, address: str, words: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+@pytest.mark.needs_chromium
 @pytest.mark.endurance
 @pytest.mark.endurance
 @matrix("question", QUESTIONS, ids=lambda question: question.question)
@@ -59,6 +60,7 @@ def test_one_search_finds_the_page(browser: Chromium, base: str, question: Quest
     assert browser.complaints == []
 
 
+@pytest.mark.needs_chromium
 @pytest.mark.endurance
 def test_the_search_works_from_files_too(browser: Chromium, site: Path) -> None:
     found = search(browser, f"file://{site}/index.html", "MANIFEST_TRUSTED_PROXIES")

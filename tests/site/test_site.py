@@ -22,6 +22,7 @@ def _listed(site: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.processes
 def test_no_page_loads_anything_from_another_host(site: Path) -> None:
     for path in (*site.rglob("*.html"), *site.rglob("*.css")):
         text = path.read_text("utf-8")
@@ -30,6 +31,7 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
         assert [one for one in loaded if re.match(r"[\"']?(https?:)?//", one)] == [], path.name
 
 
+@pytest.mark.needs_chromium
 @pytest.mark.endurance
 def test_a_browser_asks_no_other_host_and_complains_of_nothing(browser: Chromium, base: str) -> None:
     browser.requests.clear()
@@ -41,6 +43,7 @@ def test_a_browser_asks_no_other_host_and_complains_of_nothing(browser: Chromium
     assert browser.complaints == []
 
 
+@pytest.mark.processes
 @pytest.mark.endurance
 def test_every_file_is_served_with_its_type_and_policy(base: str, site: Path) -> None:
     for name, digest in _listed(site).items():
@@ -56,6 +59,7 @@ def test_every_file_is_served_with_its_type_and_policy(base: str, site: Path) ->
     assert httpx2.get(f"{base}/docs/").content == (site / "index.html").read_bytes()
 
 
+@pytest.mark.processes
 def test_what_a_browser_has_is_not_sent_again(base: str, site: Path) -> None:
     tag = httpx2.get(f"{base}/docs/admin.html").headers["etag"]
     again = httpx2.get(f"{base}/docs/admin.html", headers={"If-None-Match": tag})
@@ -66,6 +70,7 @@ def test_what_a_browser_has_is_not_sent_again(base: str, site: Path) -> None:
         assert gzip.decompress(b"".join(packed.iter_raw())) == plain.content
 
 
+@pytest.mark.processes
 @matrix(
     "path",
     ["site.json", "../site.json", "../../app.py", "..%2fapp.py", "%2e%2e/app.py", "nothing.html", "assets", "a//b",
@@ -77,6 +82,7 @@ def test_nothing_else_is_served(base: str, path: str) -> None:
     assert answer.json()["error"]["code"] == "NOT_FOUND"
 
 
+@pytest.mark.processes
 async def test_a_server_that_runs_has_it_as_soon_as_it_is_built(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

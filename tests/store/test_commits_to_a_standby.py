@@ -21,6 +21,8 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import Postgres, awaited, database_of, waiting
 from tests.support.rules import rule
 
+pytestmark = pytest.mark.processes
+
 POOL = 6
 
 

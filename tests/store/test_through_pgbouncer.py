@@ -11,6 +11,8 @@ from tests.architecture.links import ROOT
 from tests.support.processes import ending_with_us
 from tests.support.rounds import repeated
 
+pytestmark = pytest.mark.processes
+
 #: They cut the beat's own connection, or wake by it; through a pooler it has none.
 OTHERWISE = ("retired_meanwhile", "hears_another_one", "through_pgbouncer")
 

@@ -108,6 +108,7 @@ async def test_a_commit_of_another_process_in_the_moment_of_an_own_one_is_seen(
     other.close()
 
 
+@pytest.mark.processes
 async def test_a_commit_of_another_process_is_seen_when_it_returns(store: Store, path: Path) -> None:
     before = store.version()
     code = (

@@ -23,7 +23,6 @@ from dns.dnssectypes import Algorithm
 
 from tests.support.processes import ending_with_us, free_port
 
-PROGRAMS = ("nsd", "unbound")
 _HEAD = """\
 $ORIGIN {name}.
 $TTL 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import math
@@ -19,7 +20,7 @@ from zlib import crc32
 import pytest
 from _pytest.subtests import SubtestReport
 
-from tests.support import required_programs, run_folder
+from tests.support import needs, run_folder
 from tests.support.postgres import POOLED, SHARED, Postgres
 from tests.support.rounds import RELEASE
 
@@ -56,20 +57,28 @@ def pytest_configure(config: pytest.Config) -> None:
         "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    atexit.register(_end_programs)
     if _is_worker(config):
         return
     os.environ["TESTS_ROUNDS"] = str(config.getoption("--rounds"))
     if config.getoption("--pgbouncer"):
         os.environ[POOLED] = "1"
+    for path in map(file_of, config.args):
+        if not Path(path).exists():  # workers would say so, and no one hears them
+            raise pytest.UsageError(f"there is no {path}")
     run_folder.begin()
     if config.getoption("numprocesses") and config.getoption("--kind") in ("unit", "test", "ci"):
         config.option.basetemp = config.option.basetemp or str(run_folder.folder() / "tmp")
     config.pluginmanager.register(_Report(config), _REPORT)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    for program in multiprocessing.active_children():  # which a test left as it was interrupted
+def _end_programs() -> None:
+    """Those that a test left as it was interrupted."""
+    for program in multiprocessing.active_children():
         program.terminate()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
     if not _is_worker(config):
         run_folder.end()
 
@@ -126,7 +135,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def is_of(kind: str, item: pytest.Item, rounds: int = 1) -> bool:
     """Whether a test belongs to a command: unit, test, endurance, ci (both of them in one run) or all."""
     if kind == "unit":
-        return not _is_long(item) and not required_programs.more_than_python(item)
+        return not _is_long(item) and not needs.more_than_python(item)
     if kind == "test":
         return not _is_long(item)
     if kind in ("endurance", "ci") and rounds < RELEASE and _is_for_releases(item):

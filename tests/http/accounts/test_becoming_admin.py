@@ -23,7 +23,7 @@ from tests.support.server import REAL_CLOCK
 from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, accept, events, reset
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.processes, pytest.mark.one_store]
 
 EVERY_PATH = matrix("path", PATHS)
 WITHOUT_GROUPS = matrix("path", [path for path in PATHS if path != "groups"])

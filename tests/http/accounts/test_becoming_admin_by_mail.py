@@ -20,7 +20,7 @@ from tests.support.secret_keys import SECRET_KEY
 from tests.support.team import Team
 from tests.support.user_management import reset
 
-pytestmark = [pytest.mark.mail, pytest.mark.one_store]
+pytestmark = [pytest.mark.processes, pytest.mark.mail, pytest.mark.one_store]
 
 
 @matrix("path", ["set_user_roles", "admin_plane", "restored"])

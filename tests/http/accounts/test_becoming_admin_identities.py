@@ -240,6 +240,7 @@ async def test_a_consent_is_no_confirmation(app: App) -> None:
         assert await rise(planted) == ["rising"]
 
 
+@pytest.mark.processes
 async def test_the_sign_in_that_brings_the_role_opens_the_only_session(app: App, tmp_path: Path) -> None:
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)

@@ -16,7 +16,7 @@ from tests.support.matrix import matrix
 from tests.support.people import users_of
 from tests.support.rules import rule
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.needs("nsd", "unbound"), pytest.mark.one_store]
 
 KINDS = matrix("kind", ["graph", "api"])
 

@@ -19,7 +19,7 @@ from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.single_sign_on import RETURN_TO, check_no_one_got_in, impatient, query_of
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.needs("nsd", "unbound"), pytest.mark.one_store]
 
 
 async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prover) -> None:

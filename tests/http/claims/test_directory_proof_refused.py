@@ -15,7 +15,7 @@ from tests.support.people import member, set_roles
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.needs("nsd", "unbound"), pytest.mark.one_store]
 
 
 async def test_without_roles_it_says_what_to_set(prover: Prover) -> None:

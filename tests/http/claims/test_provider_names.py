@@ -21,7 +21,7 @@ from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import add_oidc, add_provider, add_saml, query_of
 from tests.support.system_admins import events
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.needs("nsd", "unbound"), pytest.mark.one_store]
 
 NAMES = "/api/admin/provider-names"
 AUTH = "/api/client/auth"

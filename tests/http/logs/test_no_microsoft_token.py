@@ -14,7 +14,7 @@ from tests.interop.microsoft.stand_in import Standin, standin
 from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.processes, pytest.mark.one_store]
 
 AUTH, CLIENT = "/api/client/auth", "/api/admin/clients/acme"
 PROVIDERS = f"{CLIENT}/providers"

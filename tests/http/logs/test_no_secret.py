@@ -21,7 +21,7 @@ from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, REAL_CLOCK, Server, served
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.processes, pytest.mark.one_store]
 
 WRONG = "wrong-password-that-must-not-be-logged"
 NEW = "granite-otter-47-lantern"

@@ -82,6 +82,7 @@ async def _with_an_app(team: Team, *roles: str) -> tuple[Person, str]:
     return ada, token
 
 
+@pytest.mark.processes
 @rule("SECOND-FACTOR-RESET")
 @matrix("by", ACTS)
 async def test_everything_that_a_factor_gave_is_gone(team: Team, by: str, tmp_path: Path) -> None:
@@ -169,6 +170,7 @@ async def test_who_has_none_loses_the_sessions_alone(team: Team) -> None:
     check_success(await ada.sign_in())
 
 
+@pytest.mark.processes
 async def test_the_command_ends_no_session_where_there_is_nothing_to_take_away(team: Team, tmp_path: Path) -> None:
     ada = await person(team.app, team.client)
     token = await ada.token()

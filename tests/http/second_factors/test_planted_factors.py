@@ -40,6 +40,7 @@ async def _last(app: App, client: str, event: str) -> Recorded:
     return [one for one in await trail(app, client) if one.event == event][-1]
 
 
+@pytest.mark.processes
 @rule("SECOND-FACTOR-RESET")
 @EVERY_PATH
 async def test_who_becomes_an_admin_starts_without_factors(

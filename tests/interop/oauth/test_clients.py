@@ -31,7 +31,6 @@ from tests.support.server import DEMO_PASSWORD, Server, served
 
 pytestmark = pytest.mark.one_store
 
-PROGRAMS = ("node", "npm")
 PACKAGE = {"type": "module", "dependencies": {"oauth4webapi": "3.8.8"}}
 NODE = "install Node.js 20 or newer"
 

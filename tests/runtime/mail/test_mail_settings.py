@@ -79,6 +79,7 @@ def findings(folder: Path, **settings: str) -> tuple[int, str]:
     return result.status, line
 
 
+@pytest.mark.processes
 def test_doctor_tries_the_mail_server_and_says_what_is_wrong(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "initech")
     status, line = findings(tmp_path)

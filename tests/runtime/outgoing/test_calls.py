@@ -276,6 +276,7 @@ async def test_calls_are_counted_by_purpose_and_result(site: Site) -> None:
     assert "127.0.0.1" not in text
 
 
+@pytest.mark.processes
 def test_nothing_is_loaded_before_the_first_call() -> None:
     program = "import sys, manifest_auth.app; print('httpcore2' in sys.modules, 'httpx2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -67,6 +67,7 @@ def test_what_another_reader_would_take_differently_is_refused(tmp_path: Path, t
     assert environ == {}
 
 
+@pytest.mark.processes
 @rule("SETTINGS-SAFE")
 def test_a_command_runs_nothing_of_it(tmp_path: Path) -> None:
     data = tmp_path / "a$(touch ran);touch ran&" / "`touch ran` b"
@@ -77,6 +78,7 @@ def test_a_command_runs_nothing_of_it(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*ran") if path.is_file()]
 
 
+@pytest.mark.processes
 @rule("SETTINGS-SAFE")
 def test_a_setting_that_the_environment_gives_differently_is_refused(tmp_path: Path) -> None:
     path = _file(tmp_path, "MANIFEST_TOKEN_ISSUER=secret-1\n")

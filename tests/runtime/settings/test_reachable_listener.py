@@ -56,6 +56,7 @@ def test_a_cookie_is_secure_unless_the_address_is_plain_http_however_it_is_spell
     assert load({"MANIFEST_PUBLIC_URL": "HTTPS://auth.example.com"}).secure_cookies
 
 
+@pytest.mark.processes
 @matrix(
     ("arguments", "settings"),
     [
@@ -81,6 +82,7 @@ def test_the_only_function_that_listens_refuses_too() -> None:
         uvicorn_server.run(load({"MANIFEST_HOST": "0.0.0.0"}))
 
 
+@pytest.mark.processes
 def test_who_allows_it_is_served(tmp_path: Path) -> None:
     with (
         served(tmp_path, demo=False, MANIFEST_HOST="0.0.0.0", **ALLOWED) as server,  # type: ignore[arg-type]
@@ -89,6 +91,7 @@ def test_who_allows_it_is_served(tmp_path: Path) -> None:
         assert answer.status == 200
 
 
+@pytest.mark.processes
 def test_doctor_says_that_it_would_not_start(tmp_path: Path) -> None:
     shown = run(tmp_path, "doctor", MANIFEST_HOST="0.0.0.0")
     assert shown.status == 1

@@ -236,6 +236,7 @@ START: list[tuple[dict[str, str], str]] = [
 ]
 
 
+@pytest.mark.processes
 @rule("KEY-STRENGTH", "SETTINGS-SAFE")
 @matrix(("settings", "said"), START, ids=lambda v: v if isinstance(v, str) else "")
 def test_a_wrong_setting_stops_the_start_with_one_line(tmp_path: Path, settings: dict[str, str], said: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.interop.microsoft.directory_prover import Prover
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.needs("nsd", "unbound"), pytest.mark.one_store]
 
 PATH = "/console/domains"
 

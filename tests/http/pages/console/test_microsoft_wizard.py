@@ -17,7 +17,7 @@ from tests.support.oidc_socket import Answer
 from tests.support.people import member
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.needs("nsd", "unbound"), pytest.mark.one_store]
 
 __all__ = ["setup", "shared_setup"]
 GROUP, NOWHERE = "6f7b2d1e-1f0a-4c3e-9a51-0c2f4f7d9b10", "dddddddd-0000-4000-8000-00000000dead"

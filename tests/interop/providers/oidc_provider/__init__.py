@@ -15,7 +15,6 @@ from tests.interop.providers import install
 from tests.interop.providers.people import PEOPLE, Person
 from tests.interop.providers.provider import RealOidcProvider
 
-PROGRAMS = ("node", "npm")
 HERE = Path(__file__).parent
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "RS512")
 SECRET = "a secret: 100% of signs & that+oidc-provider/knows="

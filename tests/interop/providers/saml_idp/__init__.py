@@ -18,7 +18,6 @@ from tests.interop.providers import certificates, install
 from tests.interop.providers.people import Person
 from tests.interop.providers.provider import RealSamlProvider
 
-PROGRAMS = ("node", "npm")
 HERE = Path(__file__).parent
 #: Its own pin of ``samlp`` is an address of a source repository.
 _PINS = {"dependencies": {"saml-idp": "1.2.1"}, "overrides": {"saml-idp": {"samlp": "7.0.2"}}}
