@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import json
 import math
-import multiprocessing
 import os
 import random
 import signal
@@ -57,25 +55,18 @@ def pytest_configure(config: pytest.Config) -> None:
         "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
-    atexit.register(_end_programs)
     if _is_worker(config):
         return
     os.environ["TESTS_ROUNDS"] = str(config.getoption("--rounds"))
     if config.getoption("--pgbouncer"):
         os.environ[POOLED] = "1"
+    run_folder.begin()
     for path in map(file_of, config.args):
         if not Path(path).exists():  # workers would say so, and no one hears them
             raise pytest.UsageError(f"there is no {path}")
-    run_folder.begin()
     if config.getoption("numprocesses") and config.getoption("--kind") in ("unit", "test", "ci"):
         config.option.basetemp = config.option.basetemp or str(run_folder.folder() / "tmp")
     config.pluginmanager.register(_Report(config), _REPORT)
-
-
-def _end_programs() -> None:
-    """Those that a test left as it was interrupted."""
-    for program in multiprocessing.active_children():
-        program.terminate()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
