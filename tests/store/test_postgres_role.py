@@ -60,7 +60,7 @@ async def test_an_upgrade_has_no_limit_itself(postgres: Databases) -> None:
         await other.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await other.execute("SELECT pg_advisory_xact_lock($1)", module.LOCK)
         upgrading = asyncio.create_task(migrate.upgrade(url, the_keys))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
                 await asyncio.sleep(0.05)
         await asyncio.sleep(1.3)
@@ -71,13 +71,14 @@ async def test_an_upgrade_has_no_limit_itself(postgres: Databases) -> None:
         await other.close()
 
 
-async def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOGIN_S", 0.2)
+@matrix("is_serving", [False, True])
+async def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, is_serving: bool) -> None:
+    monkeypatch.setattr(module, "LOGIN_S" if is_serving else "PATIENT_LOGIN_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/none"
         with pytest.raises(StoreUnavailable):
-            async with asyncio.timeout(20):
-                await connect(address)
+            async with asyncio.timeout(60):
+                await connect(address, is_serving=is_serving)
 
 
 FIND_ALL = global_(select(installation.c.name, installation.c.value).where(installation.c.name == bindparam("name")))
@@ -115,7 +116,7 @@ async def test_a_server_that_became_read_only_is_left(opened: tuple[Store, str],
     postgres.psql(f"{role} SET default_transaction_read_only = on")
     cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database_of(url)}'"
     await asyncio.to_thread(postgres.psql, cut)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not store.is_gone:
             with pytest.raises(StoreUnavailable):
                 await store.write(lambda unit: unit.change(ADD, name="added", value="1"))

@@ -143,7 +143,9 @@ class PostgresStore(Store):
 
     def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
-        self._connections = Connections(lambda: connect(url), max(LEAST_CONNECTIONS, pool_size))
+        self._connections = Connections(
+            lambda: connect(url, is_serving=self._beats is not None), max(LEAST_CONNECTIONS, pool_size)
+        )
         self._validity = CacheValidity()
         self._beats: Beats | None = None
 

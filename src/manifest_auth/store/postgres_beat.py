@@ -159,7 +159,7 @@ class Beats:
             began = loop.time()
             self._unanswered += 1
             try:
-                async with connected(self._url, "manifest-auth-beat") as raw:
+                async with connected(self._url, "manifest-auth-beat", is_serving=True) as raw:
                     await self._beat_on(raw)
             except FAILURES as error:
                 if means_gone(error, self._unanswered):

@@ -20,7 +20,8 @@ from manifest_auth.store.store import StoreUnavailable
 
 
 NAME = "manifest-auth"
-LOGIN_S = 1.5
+#: How long a login takes at most, seconds: where requests wait for it, and where a command or a start does.
+LOGIN_S, PATIENT_LOGIN_S = 1.5, 10.0
 #: A statement that runs, or a transaction that waits for its client, ends after so many milliseconds.
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 LIMIT, LEAST_MS, MOST_MS = "15s", 1_000, 60_000
@@ -85,13 +86,14 @@ def _heard(raw: Any, message: Any) -> None:
     raw.is_warned = raw.is_warned or message.severity_en == "WARNING"
 
 
-async def connect(url: str, name: str = NAME) -> Raw:
-    """Logs in within :data:`LOGIN_S`. The name of the host is looked up each time. ``name``: for the server's list of
-    sessions. Raises :class:`NoLogin`."""
+async def connect(url: str, name: str = NAME, *, is_serving: bool = False) -> Raw:
+    """Logs in within :data:`PATIENT_LOGIN_S`, or within :data:`LOGIN_S` where requests wait for it (``is_serving``).
+    The name of the host is looked up each time. ``name``: for the server's list of sessions. Raises :class:`NoLogin`.
+    """
     try:
         raw: Raw = await asyncpg.connect(
             url,
-            timeout=LOGIN_S,
+            timeout=LOGIN_S if is_serving else PATIENT_LOGIN_S,
             statement_cache_size=512,
             connection_class=Raw,
             server_settings={"application_name": name},
@@ -103,10 +105,10 @@ async def connect(url: str, name: str = NAME) -> Raw:
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str, name: str = NAME) -> AsyncIterator[Raw]:
+async def connected(url: str, name: str = NAME, *, is_serving: bool = False) -> AsyncIterator[Raw]:
     """As :func:`connect`; it is ended with the block, whatever became of its statements, and without a cancel request
     (:meth:`.postgres_connections.Connections.acquire`)."""
-    raw = await connect(url, name)
+    raw = await connect(url, name, is_serving=is_serving)
     try:
         yield raw
     finally:
