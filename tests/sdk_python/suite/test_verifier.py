@@ -104,6 +104,17 @@ def test_an_answer_is_kept_as_long_as_is_said_and_a_refusal_is_not(
     assert asked.count == 3
 
 
+def test_an_answer_is_kept_no_longer_than_the_token_lives(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = asked.verifier(cache_seconds=60)
+    ends = verifier.verify(asked.token).expires_at
+    assert ends is not None
+    monkeypatch.setattr(time, "time", lambda: ends - 10)
+    assert verifier.verify(asked.token)
+    monkeypatch.setattr(time, "time", lambda: ends + 1)
+    with pytest.raises(errors.InvalidToken):
+        verifier.verify(asked.token)
+
+
 def test_tokens_for_others_do_not_count(asked: Asked) -> None:
     asked.fake.add_user("eve@globex.example", "secret", client="globex")
     with ManifestAuth(ISSUER, transport=asked.fake.transport) as auth:
