@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from tests.support import prepared_once
 from tests.support.application import App, running
 from tests.support.background_jobs import nothing_by_itself
 from tests.support.mail_server import MailServer
@@ -18,7 +17,6 @@ from tests.support.postgres import SHARED, Databases, Postgres, drop_all
 from tests.support.stores import fresh_store
 
 pytest_plugins = ["tests.support.matrix", "tests.support.needs", "tests.support.run_order", "tests.support.flaky"]
-prepared_once.prepare()
 # An example may take as long as it takes, and so may the making of one.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")
@@ -45,7 +43,6 @@ def postgres() -> Iterator[Databases]:
 @pytest.fixture(scope="module", autouse=True)
 def _databases_end() -> Iterator[None]:
     """With the module they were made for."""
-    prepared_once.keys.next_module()
     yield
     drop_all()
 
