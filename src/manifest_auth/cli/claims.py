@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from manifest_auth.cli.command import CommandLine, CommandRefused, client_named, started
+from manifest_auth.cli.command import CommandRefused
+from manifest_auth.cli.started import CommandLine, client_named, started
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.tenants.claims.domains import ClaimOverview, list_all_claims

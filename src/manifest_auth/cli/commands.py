@@ -30,7 +30,8 @@ from manifest_auth.accounts import (
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import CommandLine, CommandRefused, client_named, started
+from manifest_auth.cli.command import CommandRefused
+from manifest_auth.cli.started import CommandLine, client_named, started
 from manifest_auth.clients import client_lifecycle
 from manifest_auth.errors import NoSeat
 from manifest_auth.permissions import Role, mask_of, role_names

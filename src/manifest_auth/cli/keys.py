@@ -7,7 +7,8 @@ from typing import get_args
 
 from manifest_auth import audit
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, origin_at, started
+from manifest_auth.cli.command import CommandRefused, Progress, origin_at
+from manifest_auth.cli.started import CommandLine, started
 from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.reencrypt import Report, reencrypt, replace_lost
 from manifest_auth.revisions import HEAD

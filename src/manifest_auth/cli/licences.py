@@ -8,17 +8,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from manifest_auth import licence
-from manifest_auth.cli.command import CommandLine, CommandRefused, started
+from manifest_auth.cli.command import CommandRefused
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import SettingsError
-from manifest_auth.services import Services
 from manifest_auth.text.canonical import when
+
+if TYPE_CHECKING:
+    from manifest_auth.services import Services
 
 DAY = 86_400
 
@@ -110,6 +113,8 @@ def _inspect(_given: argparse.Namespace) -> int:
 
 
 async def _install(_given: argparse.Namespace) -> None:
+    from manifest_auth.cli.started import CommandLine, started  # the vendor's commands need no services
+
     text = sys.stdin.readline().strip()
     async with started() as services:
         try:
@@ -122,6 +127,8 @@ async def _install(_given: argparse.Namespace) -> None:
 
 
 async def _status(_given: argparse.Namespace) -> None:
+    from manifest_auth.cli.started import started  # as above
+
     async with started() as services:
         _show(services, await services.licence.overview())
 

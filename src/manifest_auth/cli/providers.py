@@ -11,7 +11,8 @@ import msgspec
 
 from manifest_auth import providers, tenants
 from manifest_auth.cli.arguments import given_path
-from manifest_auth.cli.command import CommandLine, CommandRefused, Progress, client_named, started
+from manifest_auth.cli.command import CommandRefused, Progress
+from manifest_auth.cli.started import CommandLine, client_named, started
 from manifest_auth.clients.providers.changes import ProviderBody, prepare, provider_data
 from manifest_auth.clients.providers.diagnosis import diagnose
 from manifest_auth.http import parse

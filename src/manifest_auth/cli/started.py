@@ -1,0 +1,53 @@
+"""The services of a command that acts as the server does, and the command line as the actor in the audit trail."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+
+from manifest_auth import tenants
+from manifest_auth.cli.command import CommandRefused, origin_at
+from manifest_auth.context import SYSTEM, Origin
+from manifest_auth.maintenance import signing_keys
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.startup import build_services, opened
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+
+
+@contextlib.asynccontextmanager
+async def started(loaded: Settings | None = None, *, hashing: bool = False) -> AsyncIterator[Services]:
+    """The services for a command. Servers may run with other settings than this shell, so a command leaves an older
+    schema and the algorithm of tokens as they are, and says where its settings differ.
+
+    Raises SchemaOlder, and what :func:`.startup.opened` raises.
+    """
+    services = build_services(loaded or settings.load())
+    async with opened(services, hashing=hashing, upgrades=False):
+        used = services.keys.signing(Purpose.ACCESS).algorithm
+        if ignored := signing_keys.ignored_algorithm(services.settings, used):
+            print(f"manifest-auth: {ignored}", file=sys.stderr)
+        yield services
+
+
+class CommandLine(RequestContext):
+    """A command as the acting party: the audit trail names the operator."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, "command-line", "", "", SYSTEM)
+
+    @property
+    def origin(self) -> Origin:
+        return origin_at(self.now)
+
+
+def client_named(unit: SystemUnit, identifier: str) -> Tenant:
+    """Raises Refused where there is no such client."""
+    found = tenants.find(unit, identifier)
+    if found is None:
+        raise CommandRefused(f"there is no client {identifier}")
+    return found
