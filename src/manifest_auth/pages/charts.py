@@ -85,7 +85,16 @@ def over_time(
             y -= height
             if height:
                 title_ = f"{label}: {one.values[place]} {one.name}"
-                bars.append(Bar(_to(x + space * 0.15), _to(y), _to(space * 0.7), _to(height), one.kind, title_))
+                bars.append(
+                    Bar(
+                        x=_to(x + space * 0.15),
+                        y=_to(y),
+                        width=_to(space * 0.7),
+                        height=_to(height),
+                        kind=one.kind,
+                        title=title_,
+                    )
+                )
         if (len(labels) - 1 - place) % every == 0:
             marks.append(Mark(_to(x + space / 2), HEIGHT - 8, label))
     lines = tuple(Mark(_LEFT - 8, _to(HEIGHT - _BOTTOM - inner * n / 2), f"{top * n // 2:,}") for n in range(3))
@@ -115,7 +124,8 @@ def by_name(
         for one in shown:
             width = (WIDTH - _RIGHT) * one.values[place] / top
             if width:
-                bars.append(Bar(_to(x), y, _to(width), 10, one.kind, f"{label}: {one.values[place]} {one.name}"))
+                title_ = f"{label}: {one.values[place]} {one.name}"
+                bars.append(Bar(x=_to(x), y=y, width=_to(width), height=10, kind=one.kind, title=title_))
             x += width
     return Chart(
         id=key,
