@@ -236,6 +236,7 @@ def test_files_that_take_longer_are_begun_first() -> None:
 
 @pytest.mark.processes
 @pytest.mark.endurance
+@pytest.mark.timeout(600)
 def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
     def methods(kind: str) -> str:
         return "\n".join(collected("--kind", kind, "tests/interop/test_sign_in.py"))

@@ -11,8 +11,8 @@ import pytest
 from manifest_auth.store import Store, open_store
 from manifest_auth.work import Actor
 from tests.store.conftest import Pair, pair, store
-from tests.support import work_items
 from tests.support.stores import fresh_store
+from tests.work import work_items
 from tests.work.sync_store import SyncStore
 from tests.work.work_race import WorkRace
 

@@ -31,7 +31,7 @@ from manifest_auth.tenants import TenantSettings
 from manifest_auth.work import Actor, job_operations, jobs, records
 from manifest_auth.work import records as job_steps
 from manifest_auth.work.job_rules import Priority, value_of
-from tests.support import work_items
+from tests.work import work_items
 from tests.work.sync_store import SyncStore
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, job_operations, template_operations, templates, versions
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.versions import Version
-from tests.support import work_items
 from tests.support.stores import on_postgres
+from tests.work import work_items
 from tests.work.work_race import WorkRace, does
 
 ROUNDS = 5

@@ -14,8 +14,8 @@ from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.templates import VersionStatus
 from manifest_auth.work.versions import NewStep
 from tests.store.conftest import Pair
-from tests.support import work_items
 from tests.support.matrix import matrix
+from tests.work import work_items
 
 Everything = tuple[VersionSnapshot, list[versions.Step], list[versions.Version], list[templates.Event]]
 

@@ -25,7 +25,7 @@ from manifest_auth.work import Actor, template_operations, templates, versions
 from manifest_auth.work import versions as steps
 from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.versions import NewStep
-from tests.support import work_items
+from tests.work import work_items
 from tests.work.sync_store import SyncStore
 
 _numbers = itertools.count(1)

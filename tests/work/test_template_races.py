@@ -15,9 +15,9 @@ from manifest_auth.work import Actor, template_operations, templates, versions
 from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.versions import NewStep
 from tests.store.conftest import Pair
-from tests.support import work_items
 from tests.support.matrix import matrix
 from tests.support.stores import on_postgres
+from tests.work import work_items
 
 ROUNDS = 3
 Operation = Callable[[TenantUnit, Actor, VersionSnapshot], Any]

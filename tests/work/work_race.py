@@ -14,8 +14,8 @@ from manifest_auth.store import Store, TenantUnit
 from manifest_auth.work import Actor, job_operations, jobs, records, templates
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
-from tests.support import work_items
 from tests.support.stores import on_postgres
+from tests.work import work_items
 
 Operation = Callable[[TenantUnit], Any]
 VALUE = value_of(value=1.5, unit="bar")

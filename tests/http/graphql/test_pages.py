@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType
 
+from tests.http.graphql.list_pages import KINDS, NAMES, ListedClient, argument_type, new_listed_client, orders
 from tests.support.application import App
 from tests.support.graphql_operations import document, operations
-from tests.support.list_pages import KINDS, NAMES, ListedClient, argument_type, new_listed_client, orders
 from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.http.work.large_clients import lengthen, many_jobs
 from tests.support import jobs as j
 from tests.support.application import App
 from tests.support.jobs import a_template, new_job
-from tests.support.large_clients import lengthen, many_jobs
 from tests.support.matrix import matrix
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.http.work.large_clients import many_records
 from tests.support import jobs as j
 from tests.support.application import App
 from tests.support.jobs import a_file, job_at, read
-from tests.support.large_clients import many_records
 from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.rows import rows

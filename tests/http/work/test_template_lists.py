@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.http.work.large_clients import long_templates, many_templates
 from tests.support import templates as t
 from tests.support.application import App
-from tests.support.large_clients import long_templates, many_templates
 from tests.support.matrix import matrix
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team

@@ -13,10 +13,10 @@ from manifest_auth.permissions import Role
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, job_operations, template_operations, templates
 from manifest_auth.work.job_rules import Priority
-from tests.support import work_items
 from tests.support.application import App
 from tests.support.graphql_operations import document, operations
 from tests.support.team import Team, new_team
+from tests.work import work_items
 
 Item = dict[str, Any]
 _numbers = itertools.count(1)

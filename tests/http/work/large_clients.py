@@ -14,9 +14,9 @@ from manifest_auth.work import Actor, job_operations, jobs, records, template_op
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.templates import Template
 from manifest_auth.work.versions import NewStep
-from tests.support import work_items
 from tests.support.jobs import a_file
 from tests.support.team import Team
+from tests.work import work_items
 
 
 async def busy_people(team: Team, count: int) -> None:
