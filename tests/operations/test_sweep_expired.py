@@ -17,6 +17,7 @@ from manifest_auth.store import SystemUnit, cross_tenant, global_, open_store
 from manifest_auth.store.tables import known_origins, sessions, throttles
 from tests.support.application import App
 from tests.support.statements import counted_statements
+from tests.support.stores import ONLY_POSTGRESQL
 
 pytestmark = pytest.mark.still
 
@@ -96,11 +97,11 @@ async def test_a_round_drops_all_that_expired_in_small_steps(app: App, steps: li
     assert {what for what, _ in steps[: len(EXPIRING)]} == {table.what for table in EXPIRING}  # in turn
 
 
+@ONLY_POSTGRESQL
 async def test_a_node_whose_clock_is_wrong_deletes_nothing_that_others_use(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not app.services.settings.on_postgres:
-        pytest.skip("SQLite: all processes have the clock of one machine")
+    """On SQLite all processes have the clock of one machine."""
     mine = await fill(app, 1)
     ahead = _Ahead()
     with monkeypatch.context() as wrong:
@@ -157,9 +158,9 @@ async def test_nodes_that_sweep_at_once_wait_for_no_one_and_lose_nothing(
     assert sum(gone for what, gone in steps if what == "sessions") == ROWS
 
 
+@ONLY_POSTGRESQL
 async def test_a_counter_that_is_used_meanwhile_stays(app: App) -> None:
-    if not app.services.settings.on_postgres:
-        pytest.skip("SQLite has one writer at a time")
+    """SQLite has one writer at a time."""
     mine = await fill(app, 3)
     other = open_store(app.services.settings.database, 1)
     await other.open()

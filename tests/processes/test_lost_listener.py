@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from tests.processes.node_client import AUTH, Node, seconds_until
-from tests.processes.ways import PARAMETERS, WAYS, Way
+from tests.processes.ways import PARAMETERS, WAYS, WITH_OWN_BEATS, Way
 from tests.support.postgres import Postgres
 
 BEAT = "application_name = 'manifest-auth-beat'"
@@ -126,10 +126,9 @@ def test_a_sign_out_that_was_announced_while_no_beat_came(
     assert [nodes[1].me(token).status_code for token in tokens] == [401, 401, 401]
 
 
-def test_a_sign_out_while_the_beats_hang(nodes: tuple[Node, Node], own_postgres: Postgres, way: Way) -> None:
+@pytest.mark.parametrize("way", WITH_OWN_BEATS, indirect=True, scope="module")
+def test_a_sign_out_while_the_beats_hang(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
     """The connection is open and silent, as when a firewall drops it: only the missing answer tells."""
-    if way.is_shared:
-        pytest.skip("the beat has no connection of its own: the sign-out would hang with it")
     token = remembered(nodes)
     seconds_until(lambda: len(beats_of(own_postgres)) == 2)
     backends = beats_of(own_postgres)

@@ -141,10 +141,9 @@ def test_a_signing_key_that_is_retired_at_once(
     warm("author@acme.example")
 
 
-def test_a_node_on_postgresql_answers_from_memory_while_it_hears(nodes: Nodes, warm: Any, database_url: str) -> None:
+@pytest.mark.parametrize("way", PARAMETERS, indirect=True, scope="module")
+def test_a_node_on_postgresql_answers_from_memory_while_it_hears(nodes: Nodes, warm: Any) -> None:
     """Without this, the tests above would prove nothing about announcements."""
-    if database_url.startswith("sqlite"):
-        pytest.skip("SQLite announces nothing: its commits are seen in the file")
     _, second = nodes
     token = warm("author@acme.example")["token"]
     before = second.counter("manifest_cache_total", cache="principals", result="hit")

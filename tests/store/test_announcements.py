@@ -10,7 +10,7 @@ import pytest
 from manifest_auth.errors import InvalidCredentials, NotFound
 from manifest_auth.store import Announcement, Store, SystemUnit, open_store
 from tests.store.test_units_of_work import ADD, found
-from tests.support.stores import on_postgres, serving
+from tests.support.stores import ONLY_POSTGRESQL, on_postgres, serving
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ async def test_a_process_hears_itself_without_a_beat(store: Store, database_url:
         await alone.close()
 
 
+@ONLY_POSTGRESQL
 async def test_another_process_hears_what_was_committed_and_finds_it(store: Store, database_url: str) -> None:
-    if not on_postgres(store):
-        pytest.skip("nothing is announced to other processes: they see the commit in the file")
+    """On SQLite nothing is announced to other processes: they see the commit in the file."""
     async with serving(database_url) as other:
         arrived: asyncio.Queue[Announcement] = asyncio.Queue()
         other.on_announcement(arrived.put_nowait)

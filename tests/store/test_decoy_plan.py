@@ -10,18 +10,17 @@ import pytest
 
 from manifest_auth.sign_in import password
 from manifest_auth.store import Store
-from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.throttle import throttle
 from tests.store.conftest import Pair
+from tests.support.stores import ONLY_POSTGRESQL
 
 COUNT = 20_000
+pytestmark = ONLY_POSTGRESQL  # SQLite keeps no statistics of its own accord
 
 
 @pytest.fixture
 async def raw(store: Store, database_url: str, pair: Pair) -> AsyncIterator[asyncpg.Connection[Any]]:
     """A transaction in which the client has many accounts, and that has prepared the statement as ``pick``."""
-    if isinstance(store, SqliteStore):
-        pytest.skip("SQLite keeps no statistics of its own accord")
     connection = await asyncpg.connect(database_url, statement_cache_size=0)
     await connection.execute("BEGIN")
     await connection.execute(

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from manifest_auth.runtime import logs
 from manifest_auth.store import Store, migrate, open_store
 from manifest_auth.store.postgres import PostgresStore
@@ -34,6 +36,10 @@ def fresh_store(path: Path) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copy(template, path)  # with its mode
     return f"sqlite:///{path}"
+
+
+#: For a test of what only PostgreSQL does.
+ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True, scope="module")
 
 
 @contextlib.asynccontextmanager
