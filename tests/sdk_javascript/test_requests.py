@@ -31,6 +31,12 @@ def test_tokens_go_to_the_own_and_listed_origins_alone_also_after_redirects(run:
     assert not any(one["cookie"] for one in seen)
 
 
+def test_a_password_follows_no_redirect(run: Callable[[str], Any]) -> None:
+    found = run("redirected")
+    assert found["result"]["name"] == "TypeError"
+    assert [(one["at"], "kestrel" in one["body"]) for one in found["seen"]] == [(OURS, True)]
+
+
 def test_a_request_is_sent_again_once_where_its_body_can_be(run: Callable[[str], Any]) -> None:
     said = run("bodies")
     result, seen = said["result"], said["seen"]

@@ -21,6 +21,7 @@ function stub(name) {
         answer.end(JSON.stringify(json));
       };
       if (path.startsWith("/to/")) return told(307, {}, { location: decodeURIComponent(path.slice(4)) });
+      if (path.endsWith("/sign-in")) return told(307, {}, { location: `${other}/foreign` });
       if (path.endsWith("/refresh")) {
         good = "new";
         return told(200, { success: true, data: { token: "new", refreshToken: "second", expiresIn: 3600 } });
@@ -55,6 +56,10 @@ const cases = {
     await client.fetch(`${listed}${redirect(`${other}/foreign`)}`);
     await client.fetch("/own", { headers: { authorization: "Bearer own" } });
     await client.fetch(new Request(`${other}/foreign`));
+  },
+
+  async redirected() {
+    return refusalOf(made({ baseUrl: ours }).signIn({ email: "author@acme.example", password: "kestrel" }));
   },
 
   async bodies() {
