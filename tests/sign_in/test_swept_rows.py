@@ -34,6 +34,7 @@ from tests.support.single_sign_on import begun, query_of, saml_provider
 from tests.support.system_admins import AUTH, sign_in
 from tests.support.team import new_team
 from tests.support.user_management import INVITE, accept
+from tests.support.visitor import Visitor
 
 pytestmark = [
     pytest.mark.still,
@@ -343,6 +344,19 @@ async def unused_devices(story: Story) -> None:
     story.cell("unused for longer", await idle.sign_in(ada.badge), 401, "INVALID_TOKEN")
 
 
+async def submitted_forms(story: Story) -> None:
+    client, path = await new_client(story.app), "/console/invite"
+    _, email = await new_user(story.app, client, password=PASSWORD, roles=["Admin"])
+    reply = await story.app.sign_in(email, PASSWORD, client=client)
+    visitor = Visitor(story.app, {"__Host-session": reply.cookie("session"), "session": reply.cookie("session")})
+    fields = (await visitor.get(path)).form(path).fields | {"people": f"new@{client}.example"}
+    first = await visitor.post(path, fields)
+    await story.later(DAY - 1)
+    story.cell("sent again within a day", (await visitor.post(path, fields)).location, first.location)
+    await story.later(1)
+    story.cell("after a day", (await visitor.post(path, fields)).status, 409)
+
+
 async def known_origins(story: Story) -> None:
     _, email = await new_user(story.app, password=PASSWORD)
     device = (await guess(story.app, email, "203.0.113.5", PASSWORD)).cookie("__Host-device")
@@ -375,6 +389,7 @@ CASES: dict[str, Callable[[Story], Awaitable[None]]] = {
     "device_enrolments.expires_at": device_enrolments,
     "enrolled_devices.removed_at": removed_devices,
     "enrolled_devices.seen_at": unused_devices,
+    "submitted_forms.made_at": submitted_forms,
     "known_origins.seen_at": known_origins,
 }
 

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -63,12 +64,6 @@ def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
     return mint(app.services.keys, app.services.settings.issuer, purpose, claims)
 
 
-def form_token(app: App, form_cookie: str, session_id: str, path: str) -> str:
-    """What a page's form that posts to ``path`` has in it, for pages that this session is never shown."""
-    mac = hmac.digest(signing_keys(app)[Purpose.FORMS], f"{form_cookie}\0{session_id}\0{path}".encode(), "sha256")
-    return b64(bytes(len(mac)) + mac)
-
-
 def signing_keys(app: App) -> dict[Purpose, bytes]:
     """The secret with which each kind of token is signed now, of those that have no public half."""
     found = {purpose: app.services.keys.signing(purpose) for purpose in Purpose}
@@ -114,6 +109,11 @@ async def chain_of(app: App, session: str) -> tuple[str, str | None]:
 
 async def right_token(visitor: Visitor, path: str) -> str:
     """For this browser, in its session there, and a post to ``path``."""
+    return (await right_tokens(visitor, path))()
+
+
+async def right_tokens(visitor: Visitor, path: str) -> Callable[[], str]:
+    """As many of them as are needed: each is good for once."""
     seen: list[tuple[Any, Any]] = []
     original = security.token_for
 
@@ -126,4 +126,4 @@ async def right_token(visitor: Visitor, path: str) -> str:
         if not seen:  # for one who is signed in there no more
             await visitor.follow(shown)
     ctx, call = seen[-1]
-    return original(ctx, call, path)
+    return lambda: original(ctx, call, path)

@@ -140,8 +140,12 @@ class Visitor:
         return await self.send("POST", path, content=body, Content_Type="multipart/form-data; boundary==file", **ours)
 
     async def submit(self, page: Page, action: str, holds: dict[str, str] | None = None, **typed: str) -> Page:
-        """The form of a page that posts there, and holds that, with what was typed."""
-        return await self.post(action, page.form(action, **(holds or {})).fields | typed)
+        """The form of a page that posts there, and holds that, with what was typed; what it shows once."""
+        return await self.shown(await self.post(action, page.form(action, **(holds or {})).fields | typed))
+
+    async def shown(self, page: Page) -> Page:
+        """The page that shows a secret, where an answer leads to one."""
+        return await self.get(page.location) if page.status == 303 and "shown=" in page.location else page
 
     async def follow(self, page: Page) -> Page:
         """Where an answer sends the browser, as long as it stays here."""

@@ -80,6 +80,7 @@ EXPIRING = (
     Expiring("refused_tokens", tables.refused_tokens.c.expires_at),
     Expiring("device_grants", tables.device_grants.c.expires_at, _HOUR_MS),
     Expiring("pairings", tables.pairings.c.expires_at, _HOUR_MS),
+    Expiring("forms", tables.submitted_forms.c.made_at, _DAY_MS),
     Expiring("throttles", tables.throttles.c.updated_at, throttle.KEPT_MS),
     Expiring("sessions", tables.sessions.c.ends_at, 30 * _DAY_MS),
     Expiring("admin_sessions", tables.admin_sessions.c.ends_at, 30 * _DAY_MS),

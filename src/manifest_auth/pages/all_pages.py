@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, Call, Route
 from manifest_auth.http.routes import Access
-from manifest_auth.pages import asset_files, errors, languages
+from manifest_auth.pages import asset_files, errors, languages, step_up
 from manifest_auth.pages import devices as _devices
 from manifest_auth.pages.account import home, identities, profile, sessions
 from manifest_auth.pages.account import second_factor as account_second_factor
@@ -30,7 +30,7 @@ from manifest_auth.pages.installation import activity, admins, clients, settings
 from manifest_auth.pages.installation import audit as installation_audit
 from manifest_auth.pages.installation import overview as installation_overview
 from manifest_auth.pages.installation import sign_in as installation_sign_in
-from manifest_auth.pages.routing import SIGN_IN, page
+from manifest_auth.pages.routing import ADMIN_OVERVIEW, SIGN_IN, account_page, admin_page, page, resume
 from manifest_auth.pages.sign_in import done, one_time_links, start
 from manifest_auth.pages.sign_in import second_factor as sign_in_second_factor
 from manifest_auth.runtime.settings import why_no_passkeys
@@ -77,7 +77,9 @@ async def _passkey_endpoints(ctx: RequestContext, call: Call[None]) -> Answer[No
 
 ROUTES = (
     page("GET", "/", _start, "", "The account, or the way in"),
-    page("POST", "/language", _choose, "", "Choose a language"),
+    page("POST", "/language", _choose, "", "Choose a language", form_at="/"),
+    account_page("GET", f"{ACCOUNT}/{step_up.RESUME}", resume, "", "Go on with a form that waited"),
+    admin_page("GET", f"{ADMIN_OVERVIEW}/{step_up.RESUME}", resume, "", "Go on with a form that waited"),
     Route(
         "GET",
         "/.well-known/change-password",

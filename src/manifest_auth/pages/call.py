@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Answer, Head, Header
 from manifest_auth.text.languages import marked as _
 
 F = TypeVar("F")
+T = TypeVar("T")
+SHOWN = "shown"  # the parameter with the key of a form whose result a page shows
 
 
 class Problem(NamedTuple):
@@ -78,24 +82,14 @@ class View:
 
 
 @dataclass(slots=True)
-class AdminProof:
-    """What a form on a page of the installation brings along of its system admin. ``password`` and ``otp``: None where
-    they were not asked for; ``others``: all other fields, as they came; ``is_wrong``: it was looked at, and refused."""
-
-    password: str | None
-    otp: str | None
-    others: dict[str, str]
-    is_wrong: bool = False
-
-
-@dataclass(slots=True)
 class PageCall(Generic[F]):
     """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them; ``upload``: the file
     in it, empty for none. ``here``: the page's own path, with the query that leads back to it.
     ``language``: empty where no one is signed in and nothing says which: the client's usual one then.
     ``form_cookie``: by which this browser's forms are known; ``user``: who is signed in here, None for no one;
-    ``admin``: the system admin, on pages of the installation alone; ``proof``: what a form there brought along, None
-    before it is read. ``said``: the sentence about the change that led here, empty for none."""
+    ``admin``: the system admin, on pages of the installation alone. ``said``: the sentence about the change that led
+    here, empty for none. ``key``: of the submitted form, or of the one whose result is ``shown`` (:mod:`.submissions`);
+    ``shown``: JSON, empty for none."""
 
     head: Head
     fields: F
@@ -105,7 +99,8 @@ class PageCall(Generic[F]):
     form_cookie: str
     user: Principal | None
     admin: AdminCaller | None = None
-    proof: AdminProof | None = None
+    key: str = ""
+    shown: bytes = b""
     upload: bytes = b""
     said: str = ""
     headers: list[Header] = field(default_factory=list)  # for the answer, whatever it shows
@@ -115,6 +110,23 @@ class PageCall(Generic[F]):
         """Of the session that the browser brought; empty for none."""
         caller = self.user or self.admin
         return caller.session_id if caller is not None else ""
+
+    @property
+    def person(self) -> str:
+        """Who that is, in every session; empty for no one."""
+        if self.user is not None:
+            return f"{self.user.tenant_id}.{self.user.user_id}"
+        return self.admin.actor if self.admin is not None else ""
+
+    def show_once(self, path: str, shown: object, headers: Sequence[Header] = ()) -> Answer[None]:
+        """After a change: the browser goes on to a page that shows what is stored nowhere in plain text. A reload shows
+        it again, for ten minutes or until the person is done. ``path``: of a page that reads :meth:`shown_as`."""
+        self.shown = msgspec.json.encode(shown)
+        return see_other(f"{path}{'&' if '?' in path else '?'}{SHOWN}={self.key}", headers)
+
+    def shown_as(self, model: type[T]) -> T | None:
+        """What :meth:`show_once` was given; None for nothing."""
+        return msgspec.json.decode(self.shown, type=model) if self.shown else None
 
 
 def require(**fields: str) -> None:

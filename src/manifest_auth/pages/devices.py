@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
+from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import brands, flash, rendering, step_up
+from manifest_auth.pages import brands, flash, rendering
 from manifest_auth.pages.account.sessions import DEVICES_PATH as DEVICES
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page, page
@@ -89,8 +89,6 @@ async def _decide(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | An
     code, approves = _grouped(call.fields.user_code), call.fields.act == "approve"
     try:
         await (approval.approve if approves else approval.deny)(ctx, code)
-    except ReauthenticationRequired:
-        return step_up.asked_first(f"{CONFIRM}?user_code={code}")
     except NotFound:
         return see_other(CODE_PATH)
     return flash.after(ctx, DEVICES, "device-in" if approves else "device-refused")
@@ -116,6 +114,8 @@ class PairForm(msgspec.Struct, frozen=True):
 
 
 async def _show_pairing(ctx: RequestContext, call: PageCall[PairQuery]) -> View | Answer[None]:
+    if (code := call.shown_as(PairingCodeData)) is not None:
+        return await _code(ctx, call, code)
     if call.fields.pairing:
         return await _state(ctx, call, call.fields.pairing)
     rules = approval.rules_of(ctx)
@@ -129,25 +129,16 @@ async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View
 
 
 async def _code(ctx: RequestContext, call: PageCall[Any], code: PairingCodeData) -> View:
-    """The code, in the one answer that has it."""
     drawn = await rendering.qr_code(code.qr, catalogue(call.language).gettext(_TITLE))
-    call.here = PAIRING_PATH
     return brands.own_page(ctx, _CODE, code=code, qr=drawn, client=ctx.user.client)
 
 
 async def _act(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
-    try:
-        return await _acted(ctx, call)
-    except ReauthenticationRequired:
-        return step_up.asked_first(_address(call.fields.pairing) if call.fields.pairing else PAIRING_PATH)
-
-
-async def _acted(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "begin":
-        return await _code(ctx, call, await approval.begin_pairing(ctx))
+        return call.show_once(PAIRING_PATH, await approval.begin_pairing(ctx))
     if form.act == "renew":
-        return await _code(ctx, call, await approval.renew_pairing(ctx, form.pairing))
+        return call.show_once(PAIRING_PATH, await approval.renew_pairing(ctx, form.pairing))
     if form.act == "deny":
         await approval.deny_pairing(ctx, form.pairing)
         return flash.after(ctx, DEVICES, "device-refused")

@@ -108,6 +108,7 @@ async def render(
         languages=languages.LANGUAGES if forms else {},
         here=call.here,
         said=call.said,
+        shown_key=call.key,
         request_id=ctx.request_id,
         origin=public_origin(settings),
         token_for=lambda path: security.token_for(ctx, call, path),

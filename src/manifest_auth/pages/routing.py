@@ -7,16 +7,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts.admins import management as admin_console
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import (
     AccountDisabled,
+    Forbidden,
     InternalError,
     InvalidToken,
     LicenseExpired,
@@ -44,16 +46,17 @@ from manifest_auth.http import (
 )
 from manifest_auth.http.request import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, flash, languages, multipart, rendering, security, step_up, words
+from manifest_auth.pages import errors, flash, languages, multipart, rendering, security, step_up, submissions, words
 from manifest_auth.pages.account.frame import SAID
-from manifest_auth.pages.call import Link, PageCall, View, found, see_other
+from manifest_auth.pages.call import SHOWN, Link, PageCall, View, found, see_other
 from manifest_auth.pages.sign_in import step
-from manifest_auth.pages.words import NoFormCookie
+from manifest_auth.pages.submissions import HeldForm, Kept
+from manifest_auth.pages.words import FormExpired, NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
-from manifest_auth.sign_in.return_addresses import is_own_page, is_own_path
+from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_page, is_own_path
 from manifest_auth.text.models import from_texts
 
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
@@ -61,9 +64,12 @@ MOST_FIELDS = 100
 SIGN_IN = step.SIGN_IN
 ADMIN_OVERVIEW = admin_console.PATH
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
+ADMIN_PROOF = f"{admin_console.PATH}{step_up.PATH}"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
 _CONSOLES = ("/console", admin_console.PATH)
-_CALL = "page"  # where a request keeps its call, for the page that shows a refusal
+_CALL = "page"  # where a request keeps its page and its call, for the page that shows a refusal
+_ASKED = "asked"  # where it keeps the way to a recent proof
+_FORMS: dict[str, _Page] = {}  # by path, those that take a form
 #: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
 _NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound)
 
@@ -93,6 +99,7 @@ class _Page:
     upload_into: str
     form_at: str
     said: Mapping[str, str]
+    once: bool
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         head, settings = call.head, ctx.services.settings
@@ -124,28 +131,132 @@ class _Page:
         )
         if self.method == "POST":
             security.check_posted_here(ctx, head)
-            texts = self._posted(page_call, call.body)
-            token = texts.pop(security.TOKEN_FIELD, "")
-        if (way := self._way_in(page_call)) is not None:
+            return await self._post(ctx, page_call, path, self._posted(page_call, call.body), has_cookie=bool(cookie))
+        if (way := self._way_in(page_call, self._back(page_call))) is not None:
             return see_other(way)
-        if self.method == "POST":
-            if not cookie:
-                raise NoFormCookie(reason="no form cookie")
-            await security.check_token(ctx, page_call, path, token)
-        if self.permission is not None and (user is None or self.permission not in permissions_of(user.roles)):
-            raise NotFound(reason=f"needs {self.permission.value}")
-        ctx.loaded[_CALL] = page_call
-        if self.method == "POST" and self.audience is Audience.SYSTEM_ADMIN:
-            page_call.proof = step_up.proof_of(texts)
-            await step_up.check_proof(ctx, page_call.proof)
+        self._admit(ctx, page_call)
+        if key := texts.get(SHOWN, ""):
+            page_call.key, page_call.shown = key, await submissions.read_shown(ctx, page_call, key)
         if self.fields is not None:
-            page_call.fields = _as_typed(self.fields, texts)
-            page_call.fields = (_checked if self.method == "POST" else from_texts)(texts, self.fields)
-        shown = await self.show(ctx, page_call)
+            page_call.fields = from_texts(texts, self.fields)
+        return await self._answer(ctx, page_call)
+
+    async def _post(
+        self, ctx: RequestContext, call: PageCall[Any], path: str, texts: dict[str, str], *, has_cookie: bool
+    ) -> Answer[None]:
+        """Carries out a form that this browser was shown at this page, in this session. One of the same person from
+        another session waits for a sign-in, or is shown again. Raises NoFormCookie, Forbidden, FormExpired."""
+        token = await security.read_token(ctx, path, texts.pop(security.TOKEN_FIELD, ""))
+        dismissed, here = texts.pop("dismiss", ""), texts.get("here", "")
+        if self._way_in(call, "") is not None:
+            return await self._later(ctx, call, texts, token)
+        if not has_cookie:
+            raise NoFormCookie(reason="no form cookie")
+        if token is None or (token.person and call.person and token.person != call.person):
+            raise Forbidden(reason="form token: missing, forged, of another page or of another person")
+        is_of_this = token.is_of(call, ctx.now)
+        if token.person != call.person and not is_of_this:  # someone signed in or out in between
+            return see_other(self._back(call))
+        self._admit(ctx, call)
+        if not is_of_this:
+            raise self._expired(call, texts)
+        if dismissed:
+            if await submissions.read_shown(ctx, call, dismissed):
+                await submissions.forget(ctx, dismissed)
+            return see_other(here if is_own_page(here) else self._back(call))
+        if self.audience is Audience.EVERYONE and not self.once:
+            return await self._carry_out(ctx, call, texts)
+        return await self._submit(ctx, call, texts, token.key)
+
+    def _admit(self, ctx: RequestContext, call: PageCall[Any]) -> None:
+        """Raises NotFound for a user without the page's permission. What follows may be shown with a refusal."""
+        if self.permission is not None and (
+            call.user is None or self.permission not in permissions_of(call.user.roles)
+        ):
+            raise NotFound(reason=f"needs {self.permission.value}")
+        ctx.loaded[_CALL] = (self, call)
+
+    def _expired(self, call: PageCall[Any], texts: dict[str, str]) -> FormExpired:
+        call.fields = _as_typed(self.fields, texts) if self.fields is not None else None
+        return FormExpired(words.EXPIRED, reason="a form of another session, or of long ago")
+
+    async def _later(
+        self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], token: security.FormToken | None
+    ) -> Answer[None]:
+        """On to the sign-in. A form that was shown to a person waits for them; no one else leaves a row behind."""
+        if token is None or not token.person or call.person:
+            return see_other(self._way_in(call, self._back(call)) or "/")
+        answer = see_other(self._way_in(call, self._resuming(token.key)) or "/")
+        if await submissions.claim(ctx, token.key):
+            kept = Kept(token.person, token.session, form=self._held(call, texts))
+            await submissions.finish(ctx, token.key, token.session, answer, kept)
+            return answer
+        return await submissions.first_answer(ctx, call, token.key) or answer
+
+    async def _submit(self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], key: str) -> Answer[None]:
+        """Carries a form out once; a repeat is answered as the first was. Where a recent proof is asked for, the form
+        waits until it is there."""
+        session, kept = call.session_id, None
+        while not await submissions.claim(ctx, key):
+            if (first := await submissions.first_answer(ctx, call, key)) is not None:
+                return first
+        call.key = key
+        try:
+            answer = await self._carry_out(ctx, call, texts)
+        except ReauthenticationRequired:
+            back = self._resuming(key)
+            answer = see_other(f"{ADMIN_PROOF}?returnTo={back}" if call.user is None else step_up.address(back))
+            kept = Kept(call.person, session, form=self._held(call, texts))
+            await submissions.finish(ctx, key, session, answer, kept)
+            ctx.loaded[_ASKED] = answer
+            raise
+        except Refusal:
+            await submissions.release(ctx, key)
+            raise
+        if answer.status != 303:  # a page that looks at something: nothing was done
+            await submissions.release(ctx, key)
+            return answer
+        if call.shown:
+            kept = Kept(call.person, call.session_id, shown=call.shown)
+        await submissions.finish(ctx, key, session, answer, kept)
+        return answer
+
+    def _held(self, call: PageCall[Any], texts: dict[str, str]) -> HeldForm:
+        return HeldForm(self.path, call.path, texts, call.upload).without_secrets()
+
+    def _resuming(self, key: str) -> str:
+        """Where a form that waits goes on."""
+        return f"{ADMIN_OVERVIEW if self._is_of_the_installation else ACCOUNT}/{step_up.RESUME}?form={key}"
+
+    async def resume(
+        self, ctx: RequestContext, call: PageCall[Any], key: str, kept: Kept, *, edit: bool
+    ) -> Answer[None]:
+        """Goes on with a form that waited, if the person may still send it. In the session that sent it, it is carried
+        out, unless they want to ``edit`` it; in another one it is shown for them to send."""
+        assert kept.form is not None
+        call.path, call.upload = kept.form.names, kept.form.upload
+        call.here, call.language = self._back(call), "en" if self._is_english else call.language
+        self._admit(ctx, call)
+        if kept.session == call.session_id and not edit:
+            return await self._submit(ctx, call, kept.form.fields, f"{key}-")
+        refusal = self._expired(call, kept.form.fields)
+        if self.again is None:
+            raise refusal
+        view = await self.again(ctx, call)
+        return view if isinstance(view, Answer) else await self._render(ctx, call, view, None if edit else refusal)
+
+    async def _carry_out(self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str]) -> Answer[None]:
+        if self.fields is not None:
+            call.fields = _as_typed(self.fields, texts)
+            call.fields = _checked(texts, self.fields)
+        return await self._answer(ctx, call)
+
+    async def _answer(self, ctx: RequestContext, call: PageCall[Any]) -> Answer[None]:
+        shown = await self.show(ctx, call)
         if isinstance(shown, Answer):
-            shown.headers = (*shown.headers, *page_call.headers)
+            shown.headers = (*shown.headers, *call.headers)
             return shown
-        return await self._render(ctx, page_call, shown)
+        return await self._render(ctx, call, shown)
 
     @property
     def _is_english(self) -> bool:
@@ -156,10 +267,9 @@ class _Page:
     def _is_of_the_installation(self) -> bool:
         return self.path.startswith(admin_console.PATH)
 
-    def _way_in(self, call: PageCall[Any]) -> str | None:
-        """Where a caller goes first who is not one of those for whom the page is; None: it is one. From there one comes
-        back to the page that was asked for, or that has the form which was posted."""
-        back = self._back(call)
+    def _way_in(self, call: PageCall[Any], back: str) -> str | None:
+        """Where a caller goes first who is not one of those for whom the page is; None: it is one. ``back``: where they
+        come back to."""
         if self.audience is Audience.SIGNED_IN and call.user is None:
             return f"{SIGN_IN}?returnTo={_quoted(back, is_own_path)}"
         if self.audience is Audience.SYSTEM_ADMIN:
@@ -188,15 +298,18 @@ class _Page:
 
     async def refused(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
         """The same form again, with what is wrong with it, where that helps; else a page that says what happened."""
-        call: PageCall[Any] | None = ctx.loaded.get(_CALL)
-        if call is not None and call.proof is not None:
-            if isinstance(refusal, InvalidToken):  # put out by another system admin meanwhile
-                return see_other(ADMIN_SIGN_IN)
-            if isinstance(refusal, ReauthenticationRequired) or call.proof.is_wrong:
-                asking = await step_up.proof_view(ctx, call)
-                return await self._render(ctx, call, asking, refusal if call.proof.is_wrong else None)
-        if call is not None and call.user is not None and isinstance(refusal, ReauthenticationRequired):
-            return step_up.asked_first(self._back(call))
+        page: _Page
+        call: PageCall[Any] | None
+        page, call = ctx.loaded.get(_CALL, (self, None))
+        if page is not self:  # a form that goes on here
+            return await page.refused(ctx, refusal, head)
+        if isinstance(refusal, ReauthenticationRequired) and call is not None:
+            asked: Answer[None] | None = ctx.loaded.get(_ASKED)
+            return asked or see_other(step_up.address(self._back(call)))
+        if isinstance(refusal, InvalidToken) and self.audience is Audience.SYSTEM_ADMIN:  # put out meanwhile
+            return see_other(ADMIN_SIGN_IN)
+        if isinstance(refusal, FormExpired) and self.again is None and call is not None:
+            return see_other(self._back(call))
         if call is not None and isinstance(refusal, MfaRequired) and not self._is_of_the_installation:
             return await step.begin(ctx, refusal, call.form_cookie)
         if call is not None and self.again is not None and not isinstance(refusal, _NOT_AGAIN):
@@ -283,14 +396,16 @@ def page(
     upload_into: str = "",
     form_at: str = "",
     said: Mapping[str, str] = MappingProxyType({}),
+    once: bool = False,
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: of the signed-in users for whom it is; to all others it
     is not there. ``audience``: of a page without one, everyone by default. ``again``: for a POST, shows the form once
     more when it was refused. ``upload``: the field of a form that may have a file, of so many bytes at most;
     ``upload_into``: the field whose text such a file is. ``form_at``: the page that shows the form of a POST, or the
-    link to a file, where that has another address. ``said``: sentences of :mod:`.flash` that a GET shows. A GET whose
-    fields may be None has none: it shows the form that a POST shows again with what was typed."""
+    link to a file, where that has another address. ``said``: sentences of :mod:`.flash` that a GET shows.
+    ``once``: whether a form of a page for everyone is carried out once, as all others are. A GET whose fields may be
+    None has none: it shows the form that a POST shows again with what was typed."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     audience = audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
@@ -308,8 +423,11 @@ def page(
         upload_into=upload_into,
         form_at=form_at or path,
         said=said,
+        once=once,
     )
     posts = method == "POST"
+    if posts:
+        _FORMS[path] = own
     return Route(
         method,
         path,
@@ -340,6 +458,23 @@ def _check_audience(path: str, audience: Audience, permission: Permission | None
         is_right = audience is Audience.SIGNED_IN or not path.startswith("/account")
     if not is_right:
         raise TypeError(f"{path}: below this address, no page is for {audience.value}")
+
+
+class ResumeQuery(msgspec.Struct, frozen=True):
+    """``form``: key of a form that waits; ``edit``: the person wants to see it first."""
+
+    form: Annotated[str, Meta(max_length=40)] = ""
+    edit: Annotated[str, Meta(max_length=3)] = ""
+
+
+async def resume(ctx: RequestContext, call: PageCall[ResumeQuery]) -> View | Answer[None]:
+    """Goes on with a form that waited for a sign-in or a recent proof. The key in the address is random, and good for
+    the person who sent the form: no other site can make a browser go on with one."""
+    asked = call.fields
+    kept = await submissions.read(ctx, call, asked.form, submissions.HELD_MS)
+    if kept is None or kept.form is None:
+        return see_other(ACCOUNT if call.admin is None else ADMIN_OVERVIEW)
+    return await _FORMS[kept.form.path].resume(ctx, call, asked.form, kept, edit=bool(asked.edit))
 
 
 #: Pages of one audience, or of users with a permission.

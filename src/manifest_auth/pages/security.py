@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -20,7 +20,6 @@ from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.text import base64url
 
 TOKEN_FIELD = "form"  # noqa: S105 - the name of a field
-_SIZE = hashlib.sha256().digest_size
 
 
 @lru_cache(maxsize=8)
@@ -86,38 +85,40 @@ def is_followed_here(ctx: RequestContext, head: Head) -> bool:
     return head.line(b"referer").startswith(f"{public_origin(ctx.services.settings)}/")
 
 
-async def check_token(ctx: RequestContext, call: PageCall[Any], path: str, token: str) -> None:
-    """Refuses a form that this browser was not shown at this page, in this session. Raises Forbidden."""
-    await ctx.services.keys.ensure_current()
-    shown = _unmasked(token)
-    for key in ctx.services.keys.verifying(Purpose.FORMS):
-        if shown is not None and hmac.compare_digest(shown, _mac(key.raw, call.form_cookie, call.session_id, path)):
-            return
-    raise Forbidden(reason="form token: missing, foreign or old")
+class FormToken(msgspec.Struct, frozen=True, array_like=True):
+    """What a form brings along of the page that showed it. ``cookie``: the browser's form cookie; ``person``: as
+    :attr:`PageCall.person`, like ``session`` empty for no one; ``made_at``: milliseconds since 1970; ``key``: names
+    this one form."""
+
+    cookie: str
+    session: str
+    person: str
+    made_at: int
+    key: str = ""
+
+    def is_of(self, call: PageCall[Any], now: int) -> bool:
+        """Whether this browser was shown the form in this session, or in one that is over, during the last day."""
+        is_here = self.cookie == call.form_cookie and call.session_id in (self.session, "")
+        return is_here and now < self.made_at + TOKEN_LIFE_MS
+
+
+TOKEN_LIFE_MS = 24 * 60 * 60_000
 
 
 def token_for(ctx: RequestContext, call: PageCall[Any], path: str) -> str:
-    """What a form that posts to ``path`` brings along. Masked anew each time: a page that a proxy compresses tells
-    nothing of it to someone who makes the browser ask again and again and counts bytes (BREACH)."""
-    mac = _mac(ctx.services.keys.signing(Purpose.FORMS).raw, call.form_cookie, call.session_id, path)
-    mask = ctx.services.random.bytes(_SIZE)
-    return base64url.encode(mask + _xor(mac, mask))
+    """What a form that posts to ``path`` brings along. Encrypted, so it differs each time: a page that a proxy
+    compresses tells nothing of it to someone who makes the browser ask again and again and counts bytes (BREACH)."""
+    token = FormToken(call.form_cookie, call.session_id, call.person, ctx.now)
+    return base64url.encode(encrypt(ctx, f"form {path}", msgspec.json.encode(token), Purpose.FORMS))
 
 
-def _unmasked(token: str) -> bytes | None:
-    try:
-        raw = base64url.decode(token)
-    except ValueError:
+async def read_token(ctx: RequestContext, path: str, text: str) -> FormToken | None:
+    """None for a token that no page of ours has for a form that posts to ``path``."""
+    raw = _raw(text)
+    opened = await decrypt(ctx, f"form {path}", raw, Purpose.FORMS)
+    if opened is None:
         return None
-    return _xor(raw[:_SIZE], raw[_SIZE:]) if len(raw) == 2 * _SIZE else None
-
-
-def _mac(key: bytes, cookie: str, session_id: str, path: str) -> bytes:
-    return hmac.digest(key, f"{cookie}\0{session_id}\0{path}".encode(), "sha256")
-
-
-def _xor(one: bytes, other: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+    return msgspec.structs.replace(msgspec.json.decode(opened, type=FormToken), key=base64url.encode(raw[:_NONCE]))
 
 
 # Texts that a browser keeps for us, encrypted and bound to it: they stand in an address or in a hidden field.
@@ -130,23 +131,42 @@ _MOST = 8000  # characters
 
 def seal(ctx: RequestContext, holder: str, raw: bytes) -> str:
     """As text for an address or a field. ``holder``: whose it is and what for, such as the browser's form cookie."""
-    key, nonce = ctx.services.keys.signing(Purpose.PAGE_STATE), ctx.services.random.bytes(_NONCE)
-    return base64url.encode(nonce + AESGCM(key.raw).encrypt(nonce, raw, holder.encode()))
+    return base64url.encode(encrypt(ctx, holder, raw))
 
 
 async def unseal(ctx: RequestContext, holder: str, text: str) -> bytes | None:
     """None for one that was changed, or is another holder's."""
-    await ctx.services.keys.ensure_current()
+    return await decrypt(ctx, holder, _raw(text))
+
+
+def _raw(text: str) -> bytes:
     try:
-        raw = base64url.decode(text) if len(text) <= _MOST else b""
+        return base64url.decode(text) if len(text) <= _MOST else b""
     except ValueError:
-        return None
-    for key in ctx.services.keys.verifying(Purpose.PAGE_STATE):
+        return b""
+
+
+def encrypt(ctx: RequestContext, holder: str, raw: bytes, purpose: Purpose = Purpose.PAGE_STATE) -> bytes:
+    """The nonce and the ciphertext, which open for the same ``holder`` and ``purpose``."""
+    key, nonce = ctx.services.keys.signing(purpose), ctx.services.random.bytes(_NONCE)
+    return nonce + _cipher(key.raw, purpose).encrypt(nonce, raw, holder.encode())
+
+
+async def decrypt(ctx: RequestContext, holder: str, raw: bytes, purpose: Purpose = Purpose.PAGE_STATE) -> bytes | None:
+    """None for what was changed, is another holder's, or was encrypted with a key that is gone."""
+    await ctx.services.keys.ensure_current()
+    for key in ctx.services.keys.verifying(purpose):
         try:
-            return AESGCM(key.raw).decrypt(raw[:_NONCE], raw[_NONCE:], holder.encode())
+            return _cipher(key.raw, purpose).decrypt(raw[:_NONCE], raw[_NONCE:], holder.encode())
         except (InvalidTag, ValueError):
             continue
     return None
+
+
+@lru_cache(maxsize=16)
+def _cipher(key: bytes, purpose: Purpose) -> AESGCM:
+    """The key of forms makes MACs elsewhere, so it encrypts with one that is derived from it."""
+    return AESGCM(hmac.digest(key, b"form token", "sha256") if purpose is Purpose.FORMS else key)
 
 
 def is_fresh(made_at: int, now: int) -> bool:

@@ -41,6 +41,10 @@ class StepExpired(TokenExpired):
     """The second factor was not shown in time."""
 
 
+class FormExpired(Conflict):
+    """A form of this person's, but of another session or of more than a day ago. It is shown again as it was typed."""
+
+
 class PasskeyOfAnother(InvalidCredentials):
     """A passkey that belongs to another client than the one that is named."""
 
@@ -67,10 +71,7 @@ PAGES = {
     "VALIDATION_ERROR": Sentence(
         _("This address or form is not complete"), _("Go back and start again from the application that sent you here.")
     ),
-    "FORBIDDEN": Sentence(
-        _("This form is out of date"),
-        _("It was sent from another site, from another session, or after too long a time. Nothing was changed."),
-    ),
+    "FORBIDDEN": Sentence(_("This page has expired"), _("Your changes weren't saved. Go back and try again.")),
     "ACCOUNT_DISABLED": Sentence(
         _("This account is switched off"), _("Ask the people who manage your account to let you in again.")
     ),
@@ -139,6 +140,13 @@ FORMS = {
     "SSO_FAILED": _("Sign-in did not work. Start again."),
     "PROVIDER_UNAVAILABLE": _("The sign-in service of your organisation does not answer. Try again in a few minutes."),
 }
+
+#: Above a form that was not carried out, and one that may have been.
+EXPIRED = _("Nothing was saved because your session expired. Check the form, and then submit it again.")
+UNKNOWN_RESULT = _(
+    "This form was already submitted, but the result isn't known. Check whether it was saved before you submit it "
+    "again."
+)
 
 #: A field that the page's own form would not have sent.
 NOT_SO = _("Too long, or not of the right form")

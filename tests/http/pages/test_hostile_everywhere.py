@@ -15,7 +15,7 @@ import pytest
 from tests.http.pages.hostile_texts import EVIL, ORIGIN, STRINGS, faults, is_here
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
-from tests.support.forged_tokens import right_token
+from tests.support.forged_tokens import right_tokens
 from tests.support.machines import new_account, new_key
 from tests.support.matrix import matrix
 from tests.support.rounds import is_release
@@ -96,14 +96,14 @@ async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple
     """In all of its fields at once, as someone who has the right form."""
     number = (await new_account(app, "acme"))["id"] if _MACHINES in route.path else (await new_user(app))[0]
     path = filled(route.path, client="acme", id=number)
-    visitor, token = Visitor(app), ""
+    visitor = Visitor(app)
     for text in tried(database_url, texts, route.path):
         if not {"session", "admin"} <= visitor.cookies.keys():
             visitor = await signed_in(app)
-            token = await right_token(visitor, path)
+            token = await right_tokens(visitor, path)
         for left_out in ({}, {"s": ""}):  # what is sealed there, and wrong, makes the flow begin anew
-            page = await visitor.post(path, dict.fromkeys(route.members, text) | left_out | {"form": token})
-            assert "Nothing was changed" not in page.reply.text, page.reply.text
+            page = await visitor.post(path, dict.fromkeys(route.members, text) | left_out | {"form": token()})
+            assert "Your changes weren't saved" not in page.reply.text, page.reply.text
             check(page, text)
             if "s" not in route.members:
                 break

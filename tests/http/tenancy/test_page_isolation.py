@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import App, Reply
-from tests.support.forged_tokens import form_token
+from tests.support.forged_tokens import right_token
 from tests.support.graphql_operations import everything
 from tests.support.machines import new_account
 from tests.support.matrix import matrix
@@ -63,9 +63,7 @@ async def opened(team: Team, method: str, pattern: str, thing: Named, act: str =
     visitor = Visitor(team.app, {"session": admin.cookie})
     if method == "GET":
         return (await visitor.get(path)).reply
-    await visitor.get("/console/invite")  # which gives the cookie of forms
-    session = (await team.app.me(admin.token)).data["session"]["id"]
-    token = form_token(team.app, visitor.cookies["form"], session, path)
+    token = await right_token(visitor, path)
     typed = {"form": token, "act": act or MERE_ACT.get(pattern, ""), **_TYPED}
     return (await visitor.post(path, typed)).reply
 

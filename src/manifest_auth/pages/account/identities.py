@@ -146,6 +146,7 @@ async def _proof_view(ctx: RequestContext, call: PageCall[Any], return_to: str, 
         ctx,
         email=caller.email,
         return_to=back,
+        leaving=way_there.leaving(back),
         way=way,
         others=tuple((one, way_there.address(back, one)) for one in ways if one != way),
         needs_password=way == "password" or (is_code and not step_up.has_recent_first(caller, ctx.now)),
@@ -170,7 +171,7 @@ async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answe
             raise InvalidCredentials(details=details, reason=refusal.reason, replay=refusal.replay) from None
         raise
     except ReauthenticationRequired:  # the proof at the provider became old meanwhile
-        return way_there.asked_first(back)
+        return see_other(way_there.address(back))
     return see_other(back)
 
 

@@ -87,8 +87,11 @@ class LanguageForm(msgspec.Struct, frozen=True):
     language: Language | Literal[""] = ""
 
 
-async def _show_language(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await brands.shown(ctx, lambda unit: users.get(unit, ctx.user.user_id).language or "")
+async def _show_language(ctx: RequestContext, call: PageCall[LanguageForm | None]) -> View | Answer[None]:
+    typed = call.fields
+    return await brands.shown(
+        ctx, lambda unit: typed.language if typed else users.get(unit, ctx.user.user_id).language or ""
+    )
 
 
 async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:

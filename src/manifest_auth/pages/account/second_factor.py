@@ -24,10 +24,9 @@ from manifest_auth.text import fields
 NEW_TEMPLATE = "account/new_codes.html"
 
 
-def codes_of(ctx: RequestContext, codes: Sequence[str], then: str) -> View:
-    """The page with new codes, which are shown in the answer that makes them and never again: no redirect comes before
-    it. ``then``: where it leads."""
-    return brands.own_page(ctx, NEW_TEMPLATE, codes=tuple(codes), next=then)
+def codes_of(call: PageCall[Any], codes: Sequence[str]) -> Answer[None]:
+    """On to the page with new codes, which are shown once."""
+    return call.show_once(CODES_PATH, tuple(codes))
 
 
 FACTOR_PATH = "/account/second-factor"
@@ -85,7 +84,7 @@ async def _change_factor(ctx: RequestContext, call: PageCall[FactorForm]) -> Vie
         codes = await enrollment.confirm_totp(ctx, code)
     except ValidationError as refusal:
         raise ValidationError(details=[("otp", ENROL_WRONG)], reason=refusal.reason) from None
-    return codes_of(ctx, codes, FACTOR_PATH) if codes else flash.after(ctx, FACTOR_PATH, "app")
+    return codes_of(call, codes) if codes else flash.after(ctx, FACTOR_PATH, "app")
 
 
 CODES_PATH = "/account/codes"
@@ -93,11 +92,13 @@ CODES_TEMPLATE = "account/codes.html"
 
 
 async def _show_codes(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    if codes := call.shown_as(tuple[str, ...]):
+        return brands.own_page(ctx, NEW_TEMPLATE, codes=codes)
     return await _overview(ctx)
 
 
 async def _make(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return codes_of(ctx, await enrollment.make_codes(ctx), CODES_PATH)
+    return codes_of(call, await enrollment.make_codes(ctx))
 
 
 PATH = "/account/passkeys"
@@ -179,7 +180,7 @@ async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | An
         if any(field in ("", "credential") for field, _ in refusal.details):
             raise ValidationError(details=[("", start.NOT_MADE)], reason=refusal.reason) from None
         raise
-    return codes_of(ctx, codes, PATH) if codes else flash.after(ctx, PATH, "passkey")
+    return codes_of(call, codes) if codes else flash.after(ctx, PATH, "passkey")
 
 
 ROUTES = (

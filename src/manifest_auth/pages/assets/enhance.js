@@ -25,6 +25,39 @@ for (const button of document.querySelectorAll("[data-copies]")) {
   });
 }
 
+// A form is sent once: its button says that it is working. Without a script the server sees to that alone.
+const working = document.body.appendChild(document.createElement("p"));
+working.className = "visually-hidden";
+working.setAttribute("role", "status");
+addEventListener("submit", (event) => {
+  const form = event.target, button = event.submitter;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.hasAttribute("aria-busy")) {
+    event.preventDefault();
+    return;
+  }
+  form.setAttribute("aria-busy", "true");
+  setTimeout(() => {
+    // After the browser has read the form: the button's own name and value go along.
+    working.textContent = document.body.dataset.working;
+    for (const each of form.querySelectorAll("button")) each.disabled = true;
+    if (button) button.dataset.was = button.textContent;
+    if (button) button.textContent = document.body.dataset.working;
+  });
+});
+// Back shows the page as it was left.
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  working.textContent = "";
+  for (const form of document.querySelectorAll("form[aria-busy]")) {
+    form.removeAttribute("aria-busy");
+    for (const each of form.querySelectorAll("button")) {
+      each.disabled = false;
+      each.textContent = each.dataset.was ?? each.textContent;
+    }
+  }
+});
+
 const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 for (const time of document.querySelectorAll("time[datetime]")) {

@@ -11,10 +11,11 @@ from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts import badges, shared_devices, users
+from manifest_auth.accounts.badges import NewBadge
 from manifest_auth.accounts.shared_devices import NewEnrolment, seen_after
-from manifest_auth.errors import NotFound, ReauthenticationRequired, ValidationError
+from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import brands, flash, rendering, step_up
+from manifest_auth.pages import brands, flash, rendering
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import settings_page, users_page
@@ -56,8 +57,6 @@ async def _act_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answ
 
     try:
         await ctx.store.write(work)
-    except ReauthenticationRequired:
-        return step_up.asked_first(APPS_PATH)
     except NotFound:  # the button was pressed twice
         return flash.after(ctx, APPS_PATH, "app-removed")
     return flash.after(ctx, APPS_PATH, form.act)
@@ -75,8 +74,18 @@ class BadgeForm(msgspec.Struct, frozen=True):
     id: fields.TypedToken = ""
 
 
+class ShownBadge(msgspec.Struct, frozen=True):
+    """What is shown once: a new ``badge`` to print, or a temporary ``pin``."""
+
+    badge: NewBadge | None = None
+    pin: TemporaryPinData | None = None
+
+
 async def _show_badge(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _badge_view(ctx, frame.number_in(call))
+    user_id, shown = frame.number_in(call), call.shown_as(ShownBadge)
+    if shown is not None and shown.badge is not None:
+        return await _print_view(ctx, user_id, shown.badge)
+    return await _badge_view(ctx, user_id, made=shown.pin if shown is not None else None)
 
 
 async def _badge_view(ctx: RequestContext, user_id: int, *, made: TemporaryPinData | None = None) -> View:
@@ -97,21 +106,21 @@ async def _badge_view(ctx: RequestContext, user_id: int, *, made: TemporaryPinDa
 
 async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | Answer[None]:
     user_id, form = frame.number_in(call), call.fields
+    path = BADGE_PATH.format(id=user_id)
     if form.act in ("standard", "temporary"):
-        return await _issue(ctx, user_id, form.act == "temporary")  # shown once: no redirect comes before
+        kind: Literal["standard", "temporary"] = "temporary" if form.act == "temporary" else "standard"
+        made = await ctx.store.write(lambda unit: badges.issue_badge(unit, ctx, user_id, kind))
+        return call.show_once(path, ShownBadge(badge=made))
     if form.act == "pin":
-        return await _badge_view(ctx, user_id, made=await reset_badge_pin(ctx, ctx.store, user_id))
+        return call.show_once(path, ShownBadge(pin=await reset_badge_pin(ctx, ctx.store, user_id)))
     if form.act != "end":
         raise ValidationError(reason="no such act")
     with contextlib.suppress(NotFound):  # the button was pressed twice
         await ctx.store.write(lambda unit: badges.end_badge(unit, ctx, user_id, form.id))
-    return flash.after(ctx, BADGE_PATH.format(id=user_id), "ended")
+    return flash.after(ctx, path, "ended")
 
 
-async def _issue(ctx: RequestContext, user_id: int, is_temporary: bool) -> View:
-    made = await ctx.store.write(
-        lambda unit: badges.issue_badge(unit, ctx, user_id, "temporary" if is_temporary else "standard")
-    )
+async def _print_view(ctx: RequestContext, user_id: int, made: NewBadge) -> View:
     drawn = await rendering.qr_code(made.text, "QR code of the badge")
     back = BADGE_PATH.format(id=user_id)
     return brands.own_page(ctx, _PRINT, back=back, kind=made.badge.kind, ends_at=made.badge.ends_at, code=drawn)
@@ -135,7 +144,9 @@ class DevicesForm(msgspec.Struct, frozen=True):
 
 
 async def _show_devices(ctx: RequestContext, call: PageCall[frame.ListQuery]) -> View | Answer[None]:
-    return await _devices_view(ctx, call.fields)
+    new = call.shown_as(NewEnrolment)
+    drawn = await rendering.qr_code(new.code, "QR code that enrols the device") if new is not None else ""
+    return await _devices_view(ctx, call.fields, new=new, qr=drawn)
 
 
 async def _again_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
@@ -172,9 +183,7 @@ async def _devices_view(
 async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "enrol":
-        made = await _enrol(ctx, form)  # shown once: no redirect comes before
-        drawn = await rendering.qr_code(made.code, "QR code that enrols the device")
-        return await _devices_view(ctx, frame.ListQuery(), new=made, qr=drawn)
+        return call.show_once(DEVICES_PATH, await _enrol(ctx, form))
     if form.act not in ("remove", "drop"):
         raise ValidationError(reason="no such act")
     end = shared_devices.remove if form.act == "remove" else shared_devices.drop_enrolment

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts import rank
 from manifest_auth.clients import client_settings
-from manifest_auth.errors import ReauthenticationRequired, Refusal, ValidationError
+from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import brands, flash, security, step_up
+from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.permissions import Permission
@@ -300,63 +298,11 @@ def _typed_of(stored: StoredSettings) -> dict[str, str]:
     return texts
 
 
-# Form input that waits for a recent proof, sealed in the address that leads back to the form. It is bound to the
-# browser and to the page, so no other site can fill a form in. Nothing is stored.
-
-
-#: Characters of an address: with more, proxies refuse it, and the form is empty afterwards.
-_LONGEST = 5000
-_MOST_BYTES = 1 << 20
-
-
-class _Draft(msgspec.Struct, frozen=True):
-    fields: dict[str, str]
-    made_at: int
-
-
-def draft_address(ctx: RequestContext, call: PageCall[Any], path: str, fields: dict[str, str]) -> str:
-    """Of the page with its form as it was typed. ``path``: of the page, which takes the draft as ``draft``."""
-    raw = msgspec.json.encode(_Draft({name: text for name, text in fields.items() if text}, ctx.now))
-    found = f"{path}?draft={security.seal(ctx, _holder(call, path), zlib.compress(raw, 9))}"
-    return found if len(found) <= _LONGEST else path
-
-
-async def fields_of(ctx: RequestContext, call: PageCall[Any], path: str, draft: str) -> dict[str, str] | None:
-    """What was typed; None for a draft that is not this browser's, or older than an hour."""
-    packed = await security.unseal(ctx, _holder(call, path), draft) if draft else None
-    if packed is None:
-        return None
-    found = msgspec.json.decode(zlib.decompressobj().decompress(packed, _MOST_BYTES), type=_Draft)
-    return found.fields if security.is_fresh(found.made_at, ctx.now) else None
-
-
-def _holder(call: PageCall[Any], path: str) -> str:
-    return f"draft {path} {call.session_id} {call.form_cookie}"
-
-
 PATH = "/console/rules"
 
 
-class RulesQuery(msgspec.Struct, frozen=True):
-    """``draft``: what was typed before a recent proof was asked for."""
-
-    draft: Annotated[str, Meta(max_length=8000)] = ""
-
-
-async def _show(ctx: RequestContext, call: PageCall[RulesQuery]) -> View | Answer[None]:
-    typed = await fields_of(ctx, call, PATH, call.fields.draft)
-    if typed is not None:
-        return await _previewed(ctx, msgspec.convert(typed, RulesForm))
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     return await brands.shown(ctx, lambda unit: view(unit, ctx, None))
-
-
-async def _previewed(ctx: RequestContext, form: RulesForm) -> View | Answer[None]:
-    """The form with what was typed, and what that changes, unless it is refused now."""
-    try:
-        preview = await act(ctx, msgspec.structs.replace(form, act="preview"), lambda unit: ctx.user.tenant_id)
-    except Refusal:
-        preview = None
-    return await brands.shown(ctx, lambda unit: preview or view(unit, ctx, form))
 
 
 async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -364,10 +310,7 @@ async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answe
 
 
 async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
-    try:
-        preview = await act(ctx, call.fields, lambda unit: ctx.user.tenant_id)
-    except ReauthenticationRequired:
-        return step_up.asked_first(draft_address(ctx, call, PATH, msgspec.to_builtins(call.fields)))
+    preview = await act(ctx, call.fields, lambda unit: ctx.user.tenant_id)
     if preview is None:
         return flash.after(ctx, PATH, "saved")
     return await brands.shown(ctx, lambda unit: preview)

@@ -153,7 +153,7 @@ class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):
 
 
 class OneTimeSecret(msgspec.Struct, frozen=True):
-    """A new secret, shown this once. ``old_ends_at``: of the one that it replaces, milliseconds, 0 for none."""
+    """A new secret, shown once. ``old_ends_at``: of the one that it replaces, milliseconds, 0 for none."""
 
     kind: str
     text: str
@@ -162,7 +162,7 @@ class OneTimeSecret(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[ActForm | None]) -> View | Answer[None]:
-    return await _account_view(ctx, frame.number_in(call), typed=call.fields)
+    return await _account_view(ctx, frame.number_in(call), typed=call.fields, once=call.shown_as(OneTimeSecret))
 
 
 async def _account_view(
@@ -206,8 +206,8 @@ async def _act(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[No
         raise ValidationError(reason="no such act")
     done, work = act
     outcome = await ctx.store.write(lambda unit: work(unit, ctx, account_id, call.fields))
-    if isinstance(outcome, OneTimeSecret):  # it cannot be shown again, so no redirect comes before it
-        return await _account_view(ctx, account_id, once=outcome)
+    if isinstance(outcome, OneTimeSecret):
+        return call.show_once(ACCOUNT_PATH.format(id=account_id), outcome)
     return flash.after(ctx, ACCOUNTS_PATH if done == "deleted" else ACCOUNT_PATH.format(id=account_id), done)
 
 

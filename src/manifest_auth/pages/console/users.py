@@ -49,7 +49,7 @@ class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[UserForm | None]) -> View | Answer[None]:
-    return await _view(ctx, frame.number_in(call), typed=call.fields)
+    return await _view(ctx, frame.number_in(call), typed=call.fields, link=call.shown_as(str) or "")
 
 
 async def _view(ctx: RequestContext, user_id: int, *, typed: UserForm | None = None, link: str = "") -> View:
@@ -94,7 +94,7 @@ async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[N
         raise ValidationError(reason="no such act")
     made = await ctx.store.write(lambda unit: act.work(unit, ctx, user_id, form))
     if isinstance(made, UserWithAccessLink | NewLink) and made.link:
-        return await _view(ctx, user_id, link=made.link)  # it cannot be shown again, so no redirect comes before it
+        return call.show_once(USER_PATH.format(id=user_id), made.link)
     return flash.after(ctx, USER_PATH.format(id=user_id), made if isinstance(made, str) else form.act)
 
 
@@ -237,6 +237,14 @@ class Outcome(msgspec.Struct, frozen=True):
     link: str = ""
 
 
+class Invited(msgspec.Struct, frozen=True):
+    """The result of each line, and what the form holds for another try."""
+
+    outcomes: tuple[Outcome, ...]
+    people: str
+    roles: int
+
+
 async def _invite_view(ctx: RequestContext, people: str, ticked: int, outcomes: tuple[Outcome, ...] = ()) -> View:
     def work(unit: TenantUnit) -> SimpleNamespace:
         by_admin = rank.manager(unit, ctx).is_admin
@@ -254,7 +262,8 @@ async def _invite_view(ctx: RequestContext, people: str, ticked: int, outcomes: 
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _invite_view(ctx, "", Role.VIEWER.bit)
+    invited = call.shown_as(Invited) or Invited((), "", Role.VIEWER.bit)
+    return await _invite_view(ctx, invited.people, invited.roles, invited.outcomes)
 
 
 async def _again_invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Answer[None]:
@@ -262,11 +271,9 @@ async def _again_invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View
 
 
 async def _invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Answer[None]:
-    """The answer has links that are shown once and the result of each line, so no redirect comes before it: sent again
-    by a reload, the lines that were taken are refused, as those accounts are there."""
     lines = _lines(call.fields)
     if len(lines) == 1:
-        return await _invite_view(ctx, "", call.fields.roles, (await _only(ctx, *lines[0]),))
+        return call.show_once(INVITE_PATH, Invited((await _only(ctx, *lines[0]),), "", call.fields.roles))
     outcomes, refusals = list[Outcome](), list[Refusal]()
     for text, draft in lines:
         try:
@@ -275,9 +282,11 @@ async def _invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Ans
             refusals.append(refusal)
             outcomes.append(Outcome(text, " ".join(why for _, why in refusal.details) or refusal.message))
     left = "\n".join(one.line for one in outcomes if not one.user_id)
-    view = await _invite_view(ctx, left, call.fields.roles, tuple(outcomes))
-    view.status = 200 if len(refusals) < len(lines) else refusals[0].status
-    return view
+    if len(refusals) == len(lines):  # nothing was done
+        view = await _invite_view(ctx, left, call.fields.roles, tuple(outcomes))
+        view.status = refusals[0].status
+        return view
+    return call.show_once(INVITE_PATH, Invited(tuple(outcomes), left, call.fields.roles))
 
 
 async def _only(ctx: RequestContext, text: str, draft: Draft) -> Outcome:

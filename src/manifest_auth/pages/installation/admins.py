@@ -48,7 +48,7 @@ class AdminForm(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields)
+    return await _view(ctx, call.fields, made=call.shown_as(AdminMadeData))
 
 
 async def _again(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
@@ -80,9 +80,9 @@ async def _view(ctx: RequestContext, asked: ListQuery, username: str = "", made:
 async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "make":
-        return await _view(ctx, ListQuery(), made=await system_admins.create(ctx, form.username.strip()))
+        return call.show_once(PATH, await system_admins.create(ctx, form.username.strip()))
     if form.act == "password":
-        return await _view(ctx, ListQuery(), made=await system_admins.reset_password(ctx, _id(form)))
+        return call.show_once(PATH, await system_admins.reset_password(ctx, _id(form)))
     act = _ACTS.get(form.act)
     if act is None:
         raise ValidationError(reason="no such act")
@@ -117,6 +117,7 @@ _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] 
 ACCOUNT_PATH = ADMIN_ACCOUNT
 _ACCOUNT_TEMPLATE = "installation/account.html"
 ACCOUNT_DONE = {
+    "set-up": "You are the first system admin. Add a second factor now, so that a stolen password isn't enough.",
     "password": "Your password is changed, and your other sessions have ended.",
     "removed": "Your second factor is removed. The password alone signs you in.",
     "ended": "Your other sessions have ended.",
@@ -138,9 +139,17 @@ class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
     secret: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z2-7]*$")] = ""
 
 
+class ShownFactor(msgspec.Struct, frozen=True):
+    """What is shown once: the ``secret`` of a second factor that is being added, or recovery ``codes``."""
+
+    secret: str = ""
+    codes: tuple[str, ...] = ()
+
+
 async def _show_account(ctx: RequestContext, call: PageCall[AccountForm | None]) -> View | Answer[None]:
-    form = call.fields
-    return await _account_view(ctx, secret=form.secret if form and form.act == "confirm" else "")
+    form, shown = call.fields, call.shown_as(ShownFactor) or ShownFactor()
+    secret = form.secret if form and form.act == "confirm" else shown.secret
+    return await _account_view(ctx, secret, shown.codes)
 
 
 async def _account_view(ctx: RequestContext, secret: str = "", codes: tuple[str, ...] = ()) -> View:
@@ -175,7 +184,7 @@ async def _act_account(ctx: RequestContext, call: PageCall[AccountForm]) -> View
     if act is None:
         raise ValidationError(reason="no such act")
     done = await act(ctx, call.fields)
-    return done if isinstance(done, View) else flash.after(ctx, ACCOUNT_PATH, done)
+    return call.show_once(ACCOUNT_PATH, done) if isinstance(done, ShownFactor) else flash.after(ctx, ACCOUNT_PATH, done)
 
 
 async def _password(ctx: RequestContext, form: AccountForm) -> str:
@@ -192,12 +201,11 @@ async def _end_others(ctx: RequestContext, form: AccountForm) -> str:
     return "ended"
 
 
-async def _add(ctx: RequestContext, form: AccountForm) -> View:
-    """The secret is shown this once, so no redirect comes before it."""
-    return await _account_view(ctx, secret=await _with_proof(form, lambda shown: admin_accounts.enrol(ctx, shown)))
+async def _add(ctx: RequestContext, form: AccountForm) -> ShownFactor:
+    return ShownFactor(secret=await _with_proof(form, lambda shown: admin_accounts.enrol(ctx, shown)))
 
 
-async def _confirm(ctx: RequestContext, form: AccountForm) -> View:
+async def _confirm(ctx: RequestContext, form: AccountForm) -> ShownFactor:
     try:
         codes = await _with_proof(
             form, lambda shown: admin_accounts.confirm(ctx, shown.password, form.factor_otp.strip())
@@ -205,11 +213,11 @@ async def _confirm(ctx: RequestContext, form: AccountForm) -> View:
     except ValidationError as refusal:
         details = [("factorOtp" if field == "otp" else field, sentence) for field, sentence in refusal.details]
         raise ValidationError(details=details, reason=refusal.reason) from None
-    return await _account_view(ctx, codes=codes)
+    return ShownFactor(codes=codes)
 
 
-async def _codes(ctx: RequestContext, form: AccountForm) -> View:
-    return await _account_view(ctx, codes=await _with_proof(form, lambda shown: admin_accounts.new_codes(ctx, shown)))
+async def _codes(ctx: RequestContext, form: AccountForm) -> ShownFactor:
+    return ShownFactor(codes=await _with_proof(form, lambda shown: admin_accounts.new_codes(ctx, shown)))
 
 
 async def _remove(ctx: RequestContext, form: AccountForm) -> str:
@@ -225,7 +233,7 @@ async def _with_proof(form: AccountForm, work: Callable[[Credentials], Awaitable
 
 
 #: Each returns a word of :data:`ACCOUNT_DONE`, or what is to be shown once.
-_ACCOUNT_ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str | View]]] = {
+_ACCOUNT_ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str | ShownFactor]]] = {
     "password": _password,
     "end-others": _end_others,
     "add": _add,

@@ -121,7 +121,7 @@ class ClientForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def _show_client(ctx: RequestContext, call: PageCall[ClientQuery]) -> View | Answer[None]:
-    return await _client_view(ctx, call.path["client"], call.fields)
+    return await _client_view(ctx, call.path["client"], call.fields, link=call.shown_as(str) or "")
 
 
 async def _again_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
@@ -163,7 +163,7 @@ def _users(unit: TenantUnit, asked: ClientQuery) -> tuple[list[User], str | None
 async def _act_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
     name, form = call.path["client"], call.fields
     if form.act == "invite":
-        return await _invite(ctx, name, form)
+        return await _invite(ctx, call, name)
     act = _ACTS.get(form.act)
     if act is None:
         raise ValidationError(reason="no such act")
@@ -201,8 +201,9 @@ async def _delete(ctx: RequestContext, name: str, form: ClientForm) -> str:
     return "deleted"
 
 
-async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | Answer[None]:
-    """An Admin of the client. The link is shown once where no mail is set up, so no redirect comes before it."""
+async def _invite(ctx: RequestContext, call: PageCall[ClientForm], name: str) -> Answer[None]:
+    """An Admin of the client. The link is shown once where no mail is set up."""
+    form, path = call.fields, address(CLIENT_PATH.format(client=name), show="users")
     names = {"first_name": form.first_name.strip(), "last_name": form.last_name.strip()}
     draft = Draft(form.email.strip(), Role.ADMIN.bit, names)
 
@@ -211,8 +212,8 @@ async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | An
 
     made = await ctx.services.store.write(work)
     if made.link is None:
-        return flash.after(ctx, address(CLIENT_PATH.format(client=name), show="users"), "invited")
-    return await _client_view(ctx, name, ClientQuery(show="users"), link=made.link)
+        return flash.after(ctx, path, "invited")
+    return call.show_once(path, made.link)
 
 
 #: Each returns a word of :data:`CLIENT_DONE`.

@@ -150,6 +150,7 @@ async def _show_keys(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | A
             rows=tuple(KeyData.at(one, ctx.now) for one in found),
             purpose=purpose,
             purposes=_PURPOSES,
+            chosen=call.fields.purpose,
             first=address(KEYS_PATH, purpose=purpose) if asked.after else "",
             next=address(KEYS_PATH, purpose=purpose, after=goes_on) if goes_on else "",
         )

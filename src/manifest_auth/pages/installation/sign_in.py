@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts.admins import management as admin_console
+from manifest_auth.accounts.admins import second_factor
 from manifest_auth.errors import (
     InvalidCredentials,
     InvalidToken,
@@ -19,11 +20,11 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import Answer, Header, cookies, host_cookie, host_name
-from manifest_auth.pages import flash
+from manifest_auth.pages import flash, step_up
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import admins
-from manifest_auth.pages.routing import ADMIN_OVERVIEW, ADMIN_SIGN_IN, page
+from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, ADMIN_PROOF, ADMIN_SIGN_IN, admin_page, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_accounts, admin_sign_in
 from manifest_auth.sign_in.admin_accounts import Credentials
@@ -157,7 +158,36 @@ async def _sign_out(ctx: RequestContext, call: PageCall[None]) -> View | Answer[
     return _signed_out(ctx, f"{PATH}?out=yes")
 
 
-_SETUP_TEMPLATE, _FACTOR_TEMPLATE = "installation/setup.html", "installation/setup_factor.html"
+class ProofQuery(msgspec.Struct, frozen=True, rename="camel"):
+    return_to: Address = ""
+
+
+class ProofForm(ProofQuery, frozen=True, rename="camel"):
+    """The names are those of no field that the page of a form has, for password managers."""
+
+    proof_password: Text = ""
+    proof_otp: Text = ""
+
+
+async def _show_proof(ctx: RequestContext, call: PageCall[ProofQuery]) -> View | Answer[None]:
+    back, me = _coming_back_to(call.fields.return_to), ctx.admin.admin_id
+    asks_code = await ctx.services.store.read(lambda unit: second_factor.is_enrolled(unit, me))
+    return View(SimpleNamespace(return_to=back, leaving=step_up.leaving(back), asks_code=asks_code))
+
+
+async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answer[None]:
+    form = call.fields
+    if not form.proof_password:
+        raise ValidationError(details=[("proofPassword", "Enter your password")])
+    try:
+        await admin_accounts.reauthenticate(ctx, Credentials(form.proof_password, form.proof_otp or None))
+    except InvalidCredentials as refusal:
+        raise step_up.beside_proof(refusal, "proofPassword", "proofOtp") from None
+    return see_other(_coming_back_to(form.return_to))
+
+
+_PROOF_TEMPLATE = "installation/prove.html"
+_SETUP_TEMPLATE = "installation/setup.html"
 
 
 class SetupForm(msgspec.Struct, frozen=True):
@@ -194,21 +224,38 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
         return _signed_in(ctx, opened.cookie, ADMIN_OVERVIEW, done="set-up")
 
 
-async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> View:
-    """The secret of a second factor, which takes effect with its first code. It is shown this once, so no redirect
-    comes before it."""
+async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> Answer[None]:
+    """On to the account with the secret of a second factor, which takes effect with its first code."""
     ctx.caller = call.admin = await admin_sign_in.identify(ctx, cookie)
     secret = await admin_accounts.enrol(ctx, Credentials(call.fields.password, None))
-    shown = await admins.new_factor(ctx, secret)
-    call.form_cookie = cookies.new_form_cookie(ctx)  # forms from before the sign-in are void
-    return View(shown, headers=(_session_cookie(ctx, cookie),), template=_FACTOR_TEMPLATE)
+    form_cookie = cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings)
+    headers = (_session_cookie(ctx, cookie), form_cookie, flash.line(ctx, ADMIN_ACCOUNT, "set-up"))
+    return call.show_once(ADMIN_ACCOUNT, admins.ShownFactor(secret=secret), headers)
 
 
 ROUTES = (
     page("GET", PATH, _show_sign_in, _SIGN_IN_TEMPLATE, "A system admin signs in"),
     page("POST", PATH, _sign_in, _SIGN_IN_TEMPLATE, "User name and password of a system admin", again=_again_sign_in),
-    page("POST", CODE, _code, _CODE_TEMPLATE, "The code of a system admin's second factor", again=_code_again),
-    page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages"),
+    page(
+        "POST",
+        CODE,
+        _code,
+        _CODE_TEMPLATE,
+        "The code of a system admin's second factor",
+        again=_code_again,
+        form_at=PATH,
+    ),
+    page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages", form_at=PATH),
+    admin_page("GET", ADMIN_PROOF, _show_proof, _PROOF_TEMPLATE, "Asks a system admin to confirm who they are"),
+    admin_page("POST", ADMIN_PROOF, _prove, _PROOF_TEMPLATE, "Confirms it, and goes back", again=_show_proof),
     page("GET", SETUP, _show_setup, _SETUP_TEMPLATE, "Asks for the setup code, while there is no system admin"),
-    page("POST", SETUP, _set_up, _SETUP_TEMPLATE, "Make the first system admin, and sign in", again=_again_setup),
+    page(
+        "POST",
+        SETUP,
+        _set_up,
+        _SETUP_TEMPLATE,
+        "Make the first system admin, and sign in",
+        again=_again_setup,
+        once=True,
+    ),
 )

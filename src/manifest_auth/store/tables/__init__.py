@@ -55,6 +55,7 @@ from manifest_auth.store.tables.installation import (
     schema_state,
     seats_taken,
     signing_keys,
+    submitted_forms,
     system_admins,
     tenants,
     throttles,

@@ -40,6 +40,15 @@ signing_keys = global_table(
     Index(None, "purpose"),
 )
 
+submitted_forms = global_table(  # of pages, see pages/submissions.py
+    "submitted_forms",
+    Column("key", Text, primary_key=True),  # of the form's token, which is good for once on all nodes
+    time("made_at"),
+    Column("answer", LargeBinary),  # encrypted, as `kept` is; NULL while the form is being carried out
+    Column("kept", LargeBinary),  # what a page shows for ten minutes, or the fields that wait for a sign-in
+    Index(None, "made_at"),
+)
+
 system_admins = global_table(
     "system_admins",
     id_column(),

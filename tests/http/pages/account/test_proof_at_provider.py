@@ -19,6 +19,7 @@ from tests.support.visitor import Page, Visitor
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/reauthenticate"
 FACTOR, RULES = "/account/second-factor", "/console/rules"
+WAITING = "/account/continue?form="
 
 
 class Ada:
@@ -55,7 +56,7 @@ async def refused(ada: Ada) -> Page:
     ada.app.clock.advance(3600)
     page = await ada.visitor.get(FACTOR)
     page = await ada.visitor.submit(page, FACTOR, {"act": "begin"})
-    assert (page.status, page.location) == (303, f"{PATH}?returnTo={FACTOR}")
+    assert (page.status, page.location.startswith(f"{PATH}?returnTo={WAITING}")) == (303, True)
     return await ada.visitor.follow(page)
 
 
@@ -65,8 +66,8 @@ async def test_the_provider_proves_who_it_is_and_leads_back(ada: Ada) -> None:
     assert page.form(PATH).buttons == ("Continue with The company",)
     assert page.tree.xpath("//main//input[@type='password']") == []
     ended = await ada.comes_back(page)
-    assert (ended.status, ended.headers["location"]) == (302, FACTOR)
-    page = await ada.visitor.submit(await ada.visitor.get(FACTOR), FACTOR, {"act": "begin"})
+    assert (ended.status, ended.headers["location"].startswith(WAITING)) == (302, True)
+    page = await ada.visitor.get(ended.headers["location"])
     assert page.location == f"{FACTOR}?way=app"
 
 
@@ -75,7 +76,7 @@ async def test_another_person_of_the_provider_proves_nothing(ada: Ada) -> None:
     ended = await ada.comes_back(await refused(ada), "eve")
     assert ended.status == 401
     page = await ada.visitor.submit(await ada.visitor.get(FACTOR), FACTOR, {"act": "begin"})
-    assert page.location == f"{PATH}?returnTo={FACTOR}"
+    assert page.location.startswith(f"{PATH}?returnTo={WAITING}")
 
 
 async def test_with_a_factor_a_code_follows_on_the_same_page(ada: Ada) -> None:
@@ -85,17 +86,17 @@ async def test_with_a_factor_a_code_follows_on_the_same_page(ada: Ada) -> None:
     page = await refused(ada)
     assert "A code is asked for afterwards." in page.text
     ended = await ada.comes_back(page)
-    assert (ended.status, ended.headers["location"]) == (302, f"{PATH}?returnTo={FACTOR}")
+    assert (ended.status, ended.headers["location"].startswith(f"{PATH}?returnTo={WAITING}")) == (302, True)
     page = await ada.visitor.get(ended.headers["location"])
     fields = page.form(PATH).fields
     assert "otp" in fields
     assert "currentPassword" not in fields
     page = await ada.visitor.submit(page, PATH, otp=phone.code())
-    assert page.location == FACTOR
+    assert (await ada.visitor.get(page.location)).location == f"{FACTOR}?way=app"
     session = (await ada.app.me(cookie=ada.visitor.cookies["session"])).data["session"]
     assert session["amr"] == ["provider", "otp", "mfa"]
     events = [one.event for one in await trail(ada.app, ada.idp.client)]
-    assert events[-1] == "reauthenticated"
+    assert "reauthenticated" in events
 
 
 async def test_a_proof_that_became_old_before_the_code_is_asked_for_again(ada: Ada) -> None:
@@ -106,11 +107,11 @@ async def test_a_proof_that_became_old_before_the_code_is_asked_for_again(ada: A
     page = await ada.visitor.get(ended.headers["location"])
     ada.app.clock.advance(601)
     page = await ada.visitor.submit(page, PATH, otp=phone.code())
-    assert page.location == f"{PATH}?returnTo={FACTOR}"
+    assert page.location.startswith(f"{PATH}?returnTo={WAITING}")
     assert (await ada.visitor.follow(page)).form(PATH).buttons == ("Continue with The company",)
 
 
-async def test_the_rules_come_back_as_they_were_typed(ada: Ada) -> None:
+async def test_the_rules_are_saved_as_they_were_typed(ada: Ada) -> None:
     me = (await ada.api.me()).data["user"]["id"]
     await set_roles(ada.app, ada.idp.client, me, "User Admin")
     await settle(ada.app, ada.idp.client, stepUp="management")
@@ -118,8 +119,9 @@ async def test_the_rules_come_back_as_they_were_typed(ada: Ada) -> None:
     page = await ada.visitor.get(RULES)
     ada.app.clock.advance(3600)
     page = await ada.visitor.submit(page, RULES, act="save", contact="Ask Bob")
-    assert page.location.startswith(f"{PATH}?returnTo={RULES}?draft=")
     ended = await ada.comes_back(await ada.visitor.follow(page))
     assert ended.status == 302
     page = await ada.visitor.get(ended.headers["location"])
+    assert page.location == RULES
+    page = await ada.visitor.follow(page)
     assert page.form(RULES, act="preview").fields["contact"] == "Ask Bob"

@@ -9,6 +9,7 @@ import pytest
 from tests.http.pages.account.account_pages import Person, person, signed_in
 from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App
+from tests.support.forged_tokens import right_token
 from tests.support.matrix import matrix
 from tests.support.visitor import Page
 
@@ -88,16 +89,19 @@ async def test_ended_twice_is_ended_and_one_of_someone_else_is_not_found(app: Ap
     await signed_in(app, bob.email, ada.client)
     page = await ada.visitor.get(PATH)
     mine, theirs = ids(page)[0], ids(await bob.visitor.get(PATH))[0]
-    fields = {"form": page.tree.xpath(f"//form[@action='{PATH}']//input[@name='form']/@value")[0]}
-    assert (await ada.visitor.post(PATH, fields | {"id": theirs})).status == 404
+
+    async def end(session: str) -> Page:
+        return await ada.visitor.post(PATH, {"form": await right_token(ada.visitor, PATH), "id": session})
+
+    assert (await end(theirs)).status == 404
     assert len(ids(await bob.visitor.get(PATH))) == 1
     for _ in range(2):
-        ended = await ada.visitor.post(PATH, fields | {"id": mine})
+        ended = await end(mine)
         assert (ended.status, ended.location) == (303, PATH)
         assert "The session is ended." in (await ada.visitor.follow(ended)).text
     assert [one.event for one in await trail(app, ada.client)].count("session_ended") == 1
-    assert (await ada.visitor.post(PATH, fields | {"id": "A" * 22})).status == 404
-    assert (await ada.visitor.post(PATH, fields | {"id": "x" * 101})).status == 400
+    assert (await end("A" * 22)).status == 404
+    assert (await end("x" * 101)).status == 400
 
 
 async def test_ending_the_own_session_signs_out(app: App) -> None:

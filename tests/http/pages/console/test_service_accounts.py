@@ -82,7 +82,7 @@ async def test_from_its_making_to_its_end(app: App) -> None:
 
     page = await visitor.submit(page, path, {"act": "make"}, label="cron", expiresInDays="10")
     first = secret_on(page)
-    assert "shown this once" in page.text
+    assert "shown once" in page.text
     assert page.tree.xpath("//button[@data-copies='secret-once'][@hidden]")
     assert await status_of(app, first) == 200
     page = await visitor.get(path)
@@ -260,10 +260,9 @@ async def test_an_old_proof_is_asked_again_before_a_key_is_made(app: App) -> Non
     page = await visitor.get(path)
     app.clock.advance(601)
     page = await visitor.submit(page, path, {"act": "make"})
-    assert (page.status, page.location) == (303, f"/reauthenticate?returnTo={path}")
+    assert (page.status, page.location.partition("?")[0]) == (303, "/reauthenticate")
     page = await visitor.submit(await visitor.get(page.location), "/reauthenticate", currentPassword=PASSWORD)
-    page = await visitor.submit(await visitor.follow(page), path, {"act": "make"})
-    assert secret_on(page)
+    assert secret_on(await visitor.follow(page))
 
 
 async def test_a_key_opens_no_page(app: App) -> None:

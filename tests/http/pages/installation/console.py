@@ -14,12 +14,22 @@ async def act(visitor: Visitor, path: str, at: str = "", **typed: str) -> Page:
     page = await visitor.get(at or path)
     [form, *_] = [one for one in page.tree.xpath("//form[@method='post']") if one.get("action") == path]
     token = form.xpath(".//input[@name='form']")[0].get("value")
-    return await visitor.post(path, {"form": token} | typed)
+    return await visitor.shown(await visitor.post(path, {"form": token} | typed))
+
+
+PROOF = "/installation/reauthenticate"
+
+
+async def asked(visitor: Visitor, page: Page) -> Page:
+    """The page that asks for the password again, to which a form was answered."""
+    assert (page.status, page.location.partition("?")[0]) == (303, PROOF), page.reply.text
+    return await visitor.get(page.location)
 
 
 async def prove(visitor: Visitor, page: Page, password: str = PASSWORD, otp: str = "") -> Page:
-    """Answers a page that asks for the password again."""
-    assert (page.status, page.heading) == (403, "Confirm that it is you")
-    [form] = page.tree.xpath("//main//form")
-    action = str(form.get("action"))
-    return await visitor.post(action, page.form(action).fields | {"proofPassword": password, "proofOtp": otp})
+    """Answers that page; what the form that waited is answered."""
+    shown = await asked(visitor, page)
+    assert shown.heading == "Confirm that it is you"
+    done = await visitor.submit(shown, PROOF, proofPassword=password, proofOtp=otp)
+    assert done.status == 303, done.reply.text
+    return await visitor.shown(await visitor.get(done.location))

@@ -1,4 +1,4 @@
-"""Figures of each day, for the charts of a client, and the last check of each provider."""
+"""Figures of each day, the last check of each provider, and forms that pages carry out once."""
 
 from __future__ import annotations
 
@@ -32,5 +32,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["tenant_id", "provider_id"], ["providers.tenant_id", "providers.id"], ondelete="CASCADE"
         ),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "submitted_forms",
+        sa.Column("key", sa.Text(), primary_key=True),
+        sa.Column("made_at", big, nullable=False),
+        sa.Column("answer", sa.LargeBinary()),
+        sa.Column("kept", sa.LargeBinary()),
+        sa.Index("ix_submitted_forms_made_at", "made_at"),
         sqlite_strict=True,
     )

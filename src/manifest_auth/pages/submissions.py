@@ -1,0 +1,145 @@
+"""Submitted forms: each is carried out once on all nodes, and waits while its sender signs in again.
+
+A row holds the answer to a form, so that a repeat gets the first result, and what is needed for a while: a secret that
+a page shows, or the fields that wait. Both are encrypted and bound to the person. Rows are deleted after a day, which
+is as long as a form's token lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, delete, select, update
+
+from manifest_auth.errors import Conflict
+from manifest_auth.http import NO_STORE, Answer
+from manifest_auth.pages import security
+from manifest_auth.pages.call import PageCall
+from manifest_auth.pages.words import UNKNOWN_RESULT
+from manifest_auth.services import RequestContext
+from manifest_auth.store import global_, upsert
+from manifest_auth.store.tables import submitted_forms
+
+SHOWN_MS = 10 * 60_000
+HELD_MS = 60 * 60_000
+_WAIT_S, _PAUSE_S = 10.0, 0.05
+_SECRET = re.compile("code|otp|password|pin|.*(Code|Otp|Password)")  # such a field is entered again, never kept
+_S = submitted_forms.c
+_THIS = _S.key == bindparam("of_key")
+
+
+class _Row(NamedTuple):
+    made_at: int
+    answer: bytes | None
+    kept: bytes | None
+
+
+_CLAIM = global_(
+    upsert(submitted_forms)
+    .values(key=bindparam("key"), made_at=bindparam("at"))
+    .on_conflict_do_nothing(index_elements=["key"])
+)
+_FIND = global_(select(_S.made_at, _S.answer, _S.kept).where(_THIS), _Row)
+_FINISH = global_(update(submitted_forms).where(_THIS).values(answer=bindparam("answered"), kept=bindparam("keeps")))
+_FORGET = global_(update(submitted_forms).where(_THIS).values(kept=None))
+_RELEASE = global_(delete(submitted_forms).where(_THIS))
+
+
+class HeldForm(msgspec.Struct, frozen=True):
+    """A form that waits. ``path``: of its page's route; ``names``: values in that path."""
+
+    path: str
+    names: dict[str, str]
+    fields: dict[str, str]
+    upload: bytes = b""
+
+    def without_secrets(self) -> HeldForm:
+        """The form as it may be stored, and shown again."""
+        return msgspec.structs.replace(
+            self, fields={name: text for name, text in self.fields.items() if not _SECRET.fullmatch(name)}
+        )
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """``person``, ``session``: whose it is; ``shown``: JSON for a page; ``form``: one that waits."""
+
+    person: str
+    session: str
+    shown: bytes = b""
+    form: HeldForm | None = None
+
+
+class _Result(msgspec.Struct, frozen=True):
+    """``session``: in which the form was sent; no other one gets the ``headers``, which may hold cookies."""
+
+    session: str
+    location: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+async def claim(ctx: RequestContext, key: str) -> bool:
+    """Whether this is the first time that the form is sent. It is then carried out, and :func:`finish` or
+    :func:`release` follows."""
+    at = ctx.now
+    return await ctx.services.store.write_quickly(lambda unit: unit.change(_CLAIM, key=key, at=at)) == 1
+
+
+async def release(ctx: RequestContext, key: str) -> None:
+    """Nothing was done: the form may be sent again."""
+    await ctx.services.store.write_quickly(lambda unit: unit.change(_RELEASE, of_key=key))
+
+
+async def finish(ctx: RequestContext, key: str, session: str, answer: Answer[None], kept: Kept | None) -> None:
+    """Stores the redirect that answers the form. ``session``: in which it was sent."""
+    location = next(value for name, value in answer.headers if name == b"location")
+    headers = tuple((name, value) for name, value in answer.headers if name == b"set-cookie")
+    result = security.encrypt(ctx, _of(key), msgspec.msgpack.encode(_Result(session, location, headers)))
+    keeps = security.encrypt(ctx, _of(key), msgspec.msgpack.encode(kept)) if kept is not None else None
+    await ctx.services.store.write_quickly(lambda unit: unit.change(_FINISH, of_key=key, answered=result, keeps=keeps))
+
+
+async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str) -> Answer[None] | None:
+    """The answer to the form when it was sent first, which may still be under way; None: it was refused, and may be
+    sent again. Raises Conflict where that is not known: its process ended in the middle, say."""
+    until = time.monotonic() + _WAIT_S
+    while True:
+        row = await ctx.services.store.look_up(_FIND, of_key=key)
+        if row is None:
+            return None
+        raw = await security.decrypt(ctx, _of(key), row.answer) if row.answer is not None else None
+        if raw is not None:
+            result = msgspec.msgpack.decode(raw, type=_Result)
+            headers = result.headers if result.session == call.session_id else ()
+            return Answer(303, b"", (NO_STORE, (b"location", result.location), *headers))
+        if row.answer is not None or time.monotonic() > until:
+            raise Conflict(UNKNOWN_RESULT, reason="a form was sent again, and its result is not known")
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int) -> Kept | None:
+    """What is kept for the person who is signed in, and is not older than ``life_ms``."""
+    row = await ctx.services.store.look_up(_FIND, of_key=key)
+    if row is None or row.kept is None or ctx.now >= row.made_at + life_ms:
+        return None
+    raw = await security.decrypt(ctx, _of(key), row.kept)
+    kept = msgspec.msgpack.decode(raw, type=Kept) if raw is not None else None
+    return kept if kept is not None and kept.person == call.person != "" else None
+
+
+async def read_shown(ctx: RequestContext, call: PageCall[Any], key: str) -> bytes:
+    """What a page shows in this session after the form was carried out; empty for nothing."""
+    kept = await read(ctx, call, key, SHOWN_MS)
+    return kept.shown if kept is not None and kept.session == call.session_id else b""
+
+
+async def forget(ctx: RequestContext, key: str) -> None:
+    """Ends what is kept, and leaves the answer."""
+    await ctx.services.store.write_quickly(lambda unit: unit.change(_FORGET, of_key=key))
+
+
+def _of(key: str) -> str:
+    return f"submitted {key}"

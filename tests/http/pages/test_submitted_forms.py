@@ -1,0 +1,311 @@
+"""Every form of a page is carried out once, is never lost, and is answered with a redirect, also to a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.support.accounts import new_client, new_user, settle
+from tests.support.application import PASSWORD, App, running
+from tests.support.forged_tokens import right_token
+from tests.support.machines import new_account
+from tests.support.matrix import matrix
+from tests.support.routes import PAGES, Route, filled
+from tests.support.single_sign_on import add_provider
+from tests.support.visitor import Page, Visitor
+
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.timeout(600)]
+POST = [route for route in PAGES if route.method == "POST"]
+#: Pages for everyone. Their forms leave no row behind, since anyone may post them; each has steps that work once.
+OPEN = ("/language", "/sign-in", "/sign-out", "/forgot", "/welcome", "/installation/sign-", "/installation/setup")
+PERSONAL = [route for route in POST if not route.path.startswith(OPEN)]
+NEW = "a longer password than before"
+#: What people type, by the page that it is posted to. Other pages refuse a form with nothing in it.
+TYPED = {
+    "/account/profile": {"firstName": "Ada"},
+    "/account/language": {"language": "de"},
+    "/account/password": {"currentPassword": PASSWORD, "newPassword": NEW},
+    "/account/second-factor": {"act": "begin"},
+    "/account/devices/pair": {"act": "begin"},
+    "/reauthenticate": {"currentPassword": PASSWORD, "returnTo": "/account/codes"},
+    "/console/users/{id}": {"act": "invite"},
+    "/console/invite": {"people": "one@new.example\ntwo@new.example", "roleViewer": "on"},
+    "/console/users/{id}/badge": {"act": "standard"},
+    "/console/devices": {"act": "app-made", "name": "Inspection"},
+    "/console/devices/shared": {"act": "enrol", "name": "Headset 1"},
+    "/console/service-accounts/new": {"name": "press", "roleViewer": "on"},
+    "/console/service-accounts/{id}": {"act": "make", "kind": "key", "label": "first"},
+    "/console/providers/{name}/theirs": {"oidc_issuer": "https://y.okta.example", "oidc_clientId": "d"},
+    "/console/providers/{name}/delete": {"typed": "okta"},
+    "/console/domains": {"act": "claim", "domain": "new.example"},
+    "/console/rules": {"act": "save", "contact": "IT desk"},
+    "/console/branding": {"act": "save", "name": "Acme"},
+    "/installation/throttles": {"act": "all"},
+    "/installation/clients": {"identifier": "initech", "name": "Initech"},
+    "/installation/clients/{client}": {"act": "invite", "email": "boss@new.example"},
+    "/installation/clients/{client}/rules": {"act": "save", "contact": "IT desk"},
+    "/installation/admins": {"act": "make", "username": "grace"},
+    "/installation/account": {"act": "add", "factorPassword": PASSWORD},
+    "/installation/reauthenticate": {"proofPassword": PASSWORD},
+    "/installation/keys": {"act": "rotate", "purpose": "service"},
+}
+#: Those of which all other fields go along, with the page that shows them.
+WHOLE: dict[str, Callable[[str], str]] = {
+    "/console/providers/{name}/theirs": lambda path: f"{path.removesuffix('/theirs')}?step=theirs",
+    "/console/rules": str,
+    "/installation/clients/{client}/rules": str,
+}
+#: Those that show a secret.
+SECRETS = (
+    "/account/devices/pair", "/console/users/{id}", "/console/invite", "/console/users/{id}/badge",
+    "/console/devices/shared", "/console/service-accounts/{id}", "/installation/clients/{client}",
+    "/installation/admins", "/installation/account",
+)  # fmt: skip
+
+
+class World(NamedTuple):
+    """``visitor``: an Admin of a client, and a system admin; ``email``: of the Admin."""
+
+    app: App
+    client: str
+    email: str
+    visitor: Visitor
+    names: dict[str, object]
+
+    def path(self, route: Route) -> str:
+        return filled(route.path, **self.names)
+
+    async def sent(self, route: Route) -> dict[str, str]:
+        """A form, with a token of its own."""
+        path, typed = self.path(route), dict(TYPED.get(route.path, {}))
+        if route.path in WHOLE:
+            page = await self.visitor.get(WHOLE[route.path](path))
+            shown = next(form for form in page.forms() if form.action == path)
+            typed = shown.fields | typed
+        for name in ("identifier", "username", "email"):
+            if name in typed:
+                typed[name] = f"{secrets.token_hex(5)}{typed[name]}"
+        return typed | {"form": await right_token(self.visitor, path)}
+
+    async def events(self) -> Counter[str]:
+        """How often each event but sign-ins stands among the last hundred of all clients and of the installation."""
+        found = await self.app.get("/api/admin/audit?first=100", token=await self.app.admin_token())
+        return Counter(one["event"] for one in found.data["items"] if "signed" not in one["event"])
+
+
+async def world(app: App) -> World:
+    client = await new_client(app)
+    await settle(app, client, pairing={"scan": True}, badge={"enabled": True})
+    _, email = await new_user(app, client, password=PASSWORD, roles=["Admin", "Author", "Operator", "Viewer"])
+    await new_user(app, client, password=PASSWORD, roles=["Admin", "Author", "Operator", "Viewer"])
+    number, _ = await new_user(app, client)
+    await add_provider(app, client, name="okta", oidc={"issuer": "https://x.okta.example", "clientId": "c"})
+    machine = (await new_account(app, client))["id"]
+    visitor = Visitor(app, {"session": (await app.sign_in(email, PASSWORD, client=client)).cookie("session")})
+    names: dict[str, object] = {"client": client, "id": number, "name": "okta", "machine": machine}
+    return World(app, client, email, await visitor.system_admin(), names)
+
+
+async def world_of(app: App, route: Route) -> World:
+    made = await world(app)
+    if "/service-accounts/" in route.path:
+        made.names["id"] = made.names["machine"]
+    return made
+
+
+def copy_of(visitor: Visitor, app: App | None = None) -> Visitor:
+    """The same browser with the cookies that it had, as one that did not see the first answer."""
+    return Visitor(app or visitor.app, dict(visitor.cookies))
+
+
+def answer(page: Page) -> tuple[int, str | None]:
+    return page.status, page.reply.headers.get("location")
+
+
+async def check_once(app: App, other: App, route: Route) -> int:
+    """Two posts of one form at the same time, and a third one. Returns the status."""
+    one = await world_of(app, route)
+    path, fields = one.path(route), await one.sent(route)
+    before, browser = await one.events(), dict(one.visitor.cookies)
+    pages = await asyncio.gather(*(Visitor(at, dict(browser)).post(path, fields) for at in (app, other, app)))
+    assert {answer(page)[0] for page in pages} == {pages[0].status}, [page.reply.text for page in pages]
+    if pages[0].status != 303:
+        return pages[0].status
+    assert len({answer(page) for page in pages}) == 1
+    made = await one.events() - before
+    assert all(many == 1 for name, many in made.items() if name != "user_invited"), made
+    assert made["user_invited"] <= fields.get("people", "").count("@") + 1
+    again = await Visitor(app, dict(browser)).post(path, fields)
+    if again.location.startswith(("/sign-in?", "/installation/sign-in?")):  # the act ended this session
+        return 303
+    assert answer(again) == answer(pages[0])
+    assert await one.events() - before <= made
+    return 303
+
+
+@matrix("route", PERSONAL)
+async def test_sent_twice_it_is_carried_out_once(app: App, database_url: str, route: Route) -> None:
+    """At one node, and at two of them."""
+    async with running(database_url) as other:
+        other.clock.ms = app.clock.ms
+        assert (await check_once(app, other, route)) < 500
+
+
+@matrix("route", [route for route in PERSONAL if route.path in TYPED])
+async def test_it_is_answered_with_a_redirect_and_a_reload_does_nothing(app: App, route: Route) -> None:
+    one = await world_of(app, route)
+    page = await one.visitor.post(one.path(route), await one.sent(route))
+    assert page.status == 303, page.problems or page.text
+    before = await one.events()
+    shown = [await one.visitor.get(page.location) for _ in range(2)]
+    assert shown[0].status == shown[1].status
+    assert await one.events() - before == Counter()
+
+
+def secret_on(page: Page) -> list[str]:
+    return [
+        " ".join(found.text_content().split())
+        for found in page.tree.xpath("//code|//*[@class='qr-code']")
+        if found.get("id") or found.get("class")
+    ]
+
+
+@matrix("route", [route for route in PERSONAL if route.path in SECRETS])
+async def test_a_secret_is_shown_for_ten_minutes_in_this_session_or_until_it_is_saved(app: App, route: Route) -> None:
+    one = await world_of(app, route)
+    page = await one.visitor.post(one.path(route), await one.sent(route))
+    assert page.status == 303, page.problems or page.text
+    address, plain = page.location, page.location.partition("?")[0]
+    first = await one.visitor.get(address)
+    assert secret_on(first) != secret_on(await one.visitor.get(plain))
+    assert secret_on(await one.visitor.get(address)) == secret_on(first)
+    again = await Visitor(
+        app, {"session": (await app.sign_in(one.email, PASSWORD, client=one.client)).cookie("session")}
+    ).system_admin()
+    assert secret_on(await again.get(address)) == secret_on(await again.get(plain))  # another session of theirs
+    app.clock.advance(599)
+    assert secret_on(await one.visitor.get(address)) == secret_on(first)
+    dismissing = [form for form in first.forms() if "dismiss" in form.fields]
+    if dismissing:
+        done = await copy_of(one.visitor).post(dismissing[0].action, dismissing[0].fields)
+        assert (done.status, "shown=" in done.location) == (303, False)
+    else:
+        app.clock.advance(1)
+    assert secret_on(await one.visitor.get(address)) == secret_on(await one.visitor.get(plain))
+
+
+def waiting_in(page: Page) -> str:
+    """Where a sign-in leads, to go on with the form."""
+    assert page.location.partition("?")[0] in ("/sign-in", "/installation/sign-in"), page.location
+    [back] = parse_qs(urlsplit(page.location).query)["returnTo"]
+    assert "/continue?form=" in back
+    return back
+
+
+async def signed_out(one: World) -> None:
+    """Both sessions end, as by an administrator."""
+    await one.app.post("/api/client/auth/sign-out", cookie=one.visitor.cookies["session"])
+    page = await copy_of(one.visitor).get("/installation/account")
+    await copy_of(one.visitor).submit(page, "/installation/sign-out")
+
+
+@matrix("route", PERSONAL)
+async def test_it_waits_for_its_person_after_the_session_has_ended(app: App, route: Route) -> None:
+    one = await world_of(app, route)
+    fields = await one.sent(route)
+    await signed_out(one)
+    before = await one.events()
+    sent = await one.visitor.post(one.path(route), fields)
+    back = waiting_in(sent)
+    twice = await one.visitor.post(one.path(route), fields)
+    assert answer(twice) == answer(sent)
+    stranger = await Visitor(app).signed_in()
+    assert (await stranger.get(back)).location in (
+        "/account",
+        f"/installation/sign-in?returnTo={back}".replace(
+            "/installation/continue?form=", "%2Finstallation%2Fcontinue%3Fform%3D"
+        ),
+    )
+    me = await Visitor(
+        app, {"session": (await app.sign_in(one.email, PASSWORD, client=one.client)).cookie("session")}
+    ).system_admin()
+    page = await me.get(back)
+    assert await one.events() - before == Counter()
+    is_shown = any(form.action == one.path(route) for form in page.forms()) if page.status == 409 else False
+    assert is_shown or page.status in (303, 404, 409), page.problems or page.text
+    if is_shown:
+        assert page.problems == [
+            "Nothing was saved because your session expired. Check the form, and then submit it again."
+        ]
+        shown = {
+            name: text for form in page.forms() if form.action == one.path(route) for name, text in form.fields.items()
+        }
+        kept = {
+            name: text
+            for name, text in fields.items()
+            if name in shown and name not in ("form", "act", "typed") and "assword" not in name and shown[name] != text
+        }
+        assert kept == {}
+    assert PASSWORD not in page.reply.text
+    assert NEW not in page.reply.text
+
+
+@matrix("route", [route for route in PERSONAL if route.path in TYPED and "reauthenticate" not in route.path])
+async def test_it_is_carried_out_after_a_recent_proof(app: App, route: Route) -> None:
+    """Where one is asked for; by the same person in the same session."""
+    one = await world_of(app, route)
+    await settle(app, one.client, stepUp="management")
+    app.clock.advance(601)
+    fields = await one.sent(route)
+    page = await one.visitor.post(one.path(route), fields)
+    if "/reauthenticate?" not in page.location:
+        return
+    before, question = await one.events(), await one.visitor.get(page.location)
+    assert PASSWORD not in question.reply.text
+    named = {"proofPassword": PASSWORD} if route.path.startswith("/installation") else {"currentPassword": PASSWORD}
+    proof = page.location.partition("?")[0]
+    proved = await one.visitor.submit(question, proof, None, **named)
+    done = await one.visitor.get(proved.location)
+    assert done.status == 303, done.reply.text
+    assert sum((await one.events() - before).values()) >= 1
+    assert answer(await one.visitor.get(proved.location)) == answer(done)
+
+
+async def test_the_form_of_another_person_is_refused(app: App) -> None:
+    one = await world(app)
+    page = await one.visitor.get("/account/profile")
+    fields = page.form("/account/profile").fields | {"firstName": "Eve"}
+    other = await Visitor(app).signed_in()
+    await other.get("/account")
+    refused = await other.post("/account/profile", fields)
+    assert (refused.status, refused.heading) == (403, "This page has expired")
+    assert "Your changes weren't saved. Go back and try again." in refused.text
+
+
+async def test_a_second_tab_after_a_sign_in_leads_to_where_the_person_is(app: App) -> None:
+    visitor = Visitor(app)
+    page = await visitor.get("/sign-in")
+    second = page.form("/sign-in").fields
+    await visitor.follow(await visitor.submit(page, "/sign-in", email="author@acme.example"))
+    await visitor.signed_in()
+    visitor.cookies["form"] = (await Visitor(app).get("/sign-in")).reply.cookie("form")
+    sent = await visitor.post("/sign-in", second | {"email": "author@acme.example"})
+    assert (sent.status, sent.location) == (303, "/sign-in")
+    assert (await visitor.follow(sent)).status == 200
+
+
+async def test_a_page_that_was_open_for_more_than_a_day_is_shown_again(app: App) -> None:
+    visitor = await (await Visitor(app).signed_in()).system_admin()
+    page = await visitor.get("/account/profile")
+    app.clock.advance(86_400)
+    visitor.cookies["session"] = (await app.sign_in("author@acme.example", PASSWORD)).cookie("session")
+    sent = await visitor.submit(page, "/account/profile", firstName="Grace")
+    assert sent.status == 409
+    assert sent.form("/account/profile").fields["firstName"] == "Grace"
+    assert (await visitor.submit(sent, "/account/profile")).status == 303
