@@ -18,6 +18,10 @@ KEYS = "document.querySelectorAll('form input[name=act][value=revoke]').length"
 #: Two clicks on the button that makes a key.
 TWICE = """(button => { button.click(); setTimeout(() => button.click(), 180) })(
     document.querySelector("input[name=act][value=make]").form.querySelector("button"))"""
+#: Whether a form of the page would be sent now; nothing is.
+SUBMITTED = """(form => form.dispatchEvent(new SubmitEvent("submit", {
+    bubbles: true, cancelable: true, submitter: form.querySelector("button:not([hidden])")
+})))(document.querySelector("main form"))"""
 #: Posts an old form of the sign-in from another page.
 OLD = """(form => { form.action = "/sign-in"; form.elements.form.value = "TOKEN"; form.submit() })(
     document.querySelector("main form"))"""
@@ -58,6 +62,17 @@ def test_a_double_click_a_reload_and_back_make_one_key(setup: Setup, browser: Ch
     browser.value("window.before = true; history.back()")
     browser.until(f"!window.before && {LOADED}")
     assert (browser.value(KEY), browser.value(KEYS)) == ("", 1)
+
+
+def test_a_button_says_that_it_is_working(setup: Setup, browser: Chromium, request: pytest.FixtureRequest) -> None:
+    open_(browser, f"{setup.server.base}/sign-in")
+    browser.value(SUBMITTED)
+    if request.node.callspec.params["browser"] == "scripts":
+        for element in ("main form button", "[role=status]"):
+            browser.until(f"[...document.querySelectorAll('{element}')].some(each => each.textContent === 'Working…')")
+        assert browser.value(SUBMITTED) is False
+    else:
+        assert browser.value(SUBMITTED) is True
 
 
 def test_what_was_typed_is_there_after_the_session_has_ended(setup: Setup, browser: Chromium) -> None:

@@ -40,7 +40,8 @@ addEventListener("submit", (event) => {
   setTimeout(() => {
     // After the browser has read the form: the button's own name and value go along.
     working.textContent = document.body.dataset.working;
-    for (const each of form.querySelectorAll("button")) each.disabled = true;
+    // Not `disabled`, which Firefox still remembers when one comes back, and which takes the focus away.
+    for (const each of form.querySelectorAll("button")) each.setAttribute("aria-disabled", "true");
     if (button) button.dataset.was = button.textContent;
     if (button) button.textContent = document.body.dataset.working;
   });
@@ -52,7 +53,7 @@ addEventListener("pageshow", (event) => {
   for (const form of document.querySelectorAll("form[aria-busy]")) {
     form.removeAttribute("aria-busy");
     for (const each of form.querySelectorAll("button")) {
-      each.disabled = false;
+      each.removeAttribute("aria-disabled");
       each.textContent = each.dataset.was ?? each.textContent;
     }
   }
