@@ -239,6 +239,6 @@ def source() -> str:
 
 def test_every_reason_that_microsofts_pages_explain_is_one_that_the_code_gives(source: str) -> None:
     for page, column in (("dynamics.md", 0), ("power-apps.md", 1)):
-        reasons = _reasons(docs_pages.text_of(f"providers/{page}").partition("## When it fails")[2], column)
+        reasons = _reasons(docs_pages.text_of(f"providers/{page}").partition("## Troubleshoot")[2], column)
         assert len(reasons) > 8
         assert [reason for reason in reasons if not _is_given(reason, source)] == [], page

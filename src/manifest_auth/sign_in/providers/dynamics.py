@@ -51,7 +51,7 @@ _NO_MEMBER = _("You are not a user of the organisation in Dynamics")
 _NOT_A_USER = Reason(
     "dataverse answered 403: …",
     cause="the person is no user of the environment, or has no security role there",
-    cure="[add the person](dynamics.md#1-in-entra)",
+    cure="[add the person](dynamics.md#1-set-up-entra-id)",
 )
 _DATAVERSE = Reason(
     "dataverse answered …",
