@@ -204,8 +204,8 @@ def _read(text: str, model: type[Any]) -> Any:
 
 _OTHER_KIND = Reason(
     "the provider is of another kind",
-    cause="the start or callback address of another kind of provider",
-    cure="the address that `startUrl` shows",
+    cause="The start URL or redirect URI belongs to another kind of provider",
+    cure="Use the URL in `startUrl`",
 )
 
 

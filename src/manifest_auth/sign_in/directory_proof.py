@@ -36,9 +36,9 @@ from manifest_auth.text.models import Wire
 LIFE_S = 600
 _DIRECTORY = Reason(
     "directory: …",
-    cause="the proof of a directory was begun in another browser or more than ten minutes ago, or what it began with "
-    "is gone",
-    cure="begin the [proof](../domains.md#verify-a-directory) again",
+    cause="The verification of a directory was started in another browser or more than ten minutes ago, or "
+    "something that it needs was removed",
+    cure="Start the [verification](../domains.md#verify-a-directory) again",
 )
 _CLAIM_RELEASED = _DIRECTORY.also("the claim was released meanwhile")
 _SESSION_ENDED = _DIRECTORY.also("the session that began the proof has ended")

@@ -44,8 +44,8 @@ _WAIT_MS = 30 * 60_000
 _OVER = Marked("The code is not valid any more")  # English alone: only programs get it
 _REFUSED = Reason(
     "one-time code: …",
-    cause="a code shown twice, after 60 seconds, without its verifier, or after the end of the session that gave it",
-    cure="the app exchanges at once, once; also `sign_in_code_reused` in the audit trail",
+    cause="The code was used twice, after 60 seconds, without its verifier, or after the session that issued it ended",
+    cure="The app must exchange the code immediately and once; see also `sign_in_code_reused` in the audit trail",
 )
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
 

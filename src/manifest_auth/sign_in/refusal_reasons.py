@@ -20,26 +20,30 @@ START_AGAIN = _("This sign-in is over, start again")
 # Reasons that several flows raise.
 STATE_UNKNOWN = Reason(
     "state: unknown or expired",
-    cause="more than ten minutes at the provider, the back button, a bookmark of the callback",
-    cure="start again at `startUrl`",
+    cause="The user stayed at the provider for more than ten minutes, used the back button, or bookmarked the "
+    "redirect URI",
+    cure="Start again at `startUrl`",
 )
 STATE_USED = STATE_UNKNOWN.also("state: used before")
 STATE_TAKEN = STATE_UNKNOWN.also("state: used meanwhile")
 OTHER_BROWSER = Reason(
     "state: of another browser",
-    cause="the cookie did not come back: another browser or host name than at the start, or cookies are blocked. SAML "
-    "needs https, since its cookie must be `Secure`",
-    cure="start at the public address; https",
+    cause="The cookie didn't come back: the browser or host name differs from the start, or cookies are "
+    "blocked. SAML needs https, because its cookie must be `Secure`",
+    cure="Start at the public address, and use https",
 )
-SWITCHED_OFF = Reason("provider is switched off", cause="just that", cure="switch it on; start again")
+SWITCHED_OFF = Reason("provider is switched off", cause="As stated", cure="Turn it on, and start again")
 CHANGED = SWITCHED_OFF.also("the provider was switched off, changed or deleted meanwhile")
-SUSPENDED = Reason("the client is suspended", cause="a system admin suspended the client", cure="restore the client")
+SUSPENDED = Reason("the client is suspended", cause="A system admin suspended the client", cure="Restore the client")
 NO_CLIENT = Reason(
     "no such client",
-    cause="a name that is not known here, or none where several fit",
-    cure="`client` and `provider` of the start; a system admin [pins the name](../domains.md#names-of-providers)",
+    cause="The name is unknown here, or none is given and several match",
+    cure="Check `client` and `provider` of the start, or ask a system admin to [pin the "
+    "name](../domains.md#names-of-providers)",
 )
-UNLISTED = Reason("the return address was taken off the list meanwhile", cause="just that", cure="`returnAddresses`")
+UNLISTED = Reason(
+    "the return address was taken off the list meanwhile", cause="As stated", cure="Check `returnAddresses`"
+)
 
 
 def other_browser(ctx: RequestContext) -> Marked:
@@ -83,15 +87,17 @@ async def refuse(
 PACKAGES = ("protocols", "providers", "sign_in", "tenants")
 
 _HEAD = """\
-# Why a sign-in was refused
+# Why a sign-in was rejected
 
-<!-- Made from the `Reason`s that modules of `src/manifest_auth` declare, by `./dev docs`; edit those instead. -->
+<!-- Generated from the `Reason`s that modules of `src/manifest_auth` declare, by `./dev docs`; edit those instead. -->
 
-People see one sentence; the reason is for you: in the log (`refused`, with `reason`) and, where the client is known, in
-its audit trail (`sign_in_failed` and `sign_in_refused`, `detail.why`). Both carry the request id that the answer shows.
-Where several rows fit a `why`, the first one is about it.
+Find the cause of a rejected sign-in at a provider, and how to solve it.
 
-| `why` begins with | cause | cure |
+Users see one sentence. The reason is in the log (`refused`, with `reason`) and, if the client is known, in its audit
+trail (`sign_in_failed` and `sign_in_refused`, `detail.why`). Both contain the request ID that the response shows. If
+several rows match a `why`, use the first one.
+
+| Start of `why` | Cause | Solution |
 | --- | --- | --- |
 """
 

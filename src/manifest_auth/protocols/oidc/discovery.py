@@ -138,11 +138,13 @@ def _imported(public: dict[str, Any], kind: str) -> RSAKey | ECKey | OKPKey:
 WELL_KNOWN = "/.well-known/openid-configuration"
 _ISSUER = Reason(
     "discovery: the issuer is …",
-    cause="slash at the end, another domain, another realm",
-    cure="copy the issuer from the description",
+    cause="A trailing slash, another domain, or another realm",
+    cure="Copy the issuer from the discovery document",
 )
 _FAULTS = Reason(
-    "discovery: …", cause="an endpoint in the provider's description is missing or may not be called", cure="`test`"
+    "discovery: …",
+    cause="An endpoint in the provider's discovery document is missing, or the server can't call it",
+    cure="Run `test`",
 )
 
 

@@ -111,23 +111,28 @@ _CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,80}\Z")  # RFC 6749, section
 
 ELSEWHERE = Reason(
     "the answer came to another callback address",
-    cause="the answer is another provider's: it came to another's address, or its `iss` names another issuer or is "
-    "missing though it is announced",
-    cure="an attack; or a switch at the provider suppresses `iss`; or the wrong `issuer`",
+    cause="The response belongs to another provider: it came to another redirect URI, or its `iss` names "
+    "another issuer or is missing although the provider announces it",
+    cure="Check whether it is an attack, whether a setting at the provider suppresses `iss`, and whether "
+    "`issuer` is correct",
 )
 _DENIED = Reason(
     "redirect: access_denied",
-    cause="the person cancelled, or is not assigned to the application there",
-    cure="assign the person",
+    cause="The user canceled, or isn't assigned to the application there",
+    cure="Assign the user",
 )
-_REDIRECT = Reason("redirect: …", cause="the provider refused, with its error code", cure="what the code says")
+_REDIRECT = Reason(
+    "redirect: …", cause="The provider rejected the sign-in with its error code", cure="See the meaning of the code"
+)
 _INVALID_CLIENT = Reason(
     "token endpoint answered 401: invalid_client",
-    cause="client id or secret; a secret that expired",
-    cure="set a new `clientSecret`",
+    cause="The client ID or secret is incorrect, or the secret expired",
+    cure="Set a new `clientSecret`",
 )
 _ANSWERED = Reason(
-    "token endpoint answered …", cause="the provider does not redeem the code", cure="`test`; what the code says"
+    "token endpoint answered …",
+    cause="The provider doesn't exchange the code",
+    cure="Run `test`, and see the meaning of the code",
 )
 TOKEN_ENDPOINT = _ANSWERED.also("token endpoint: …")
 

@@ -49,24 +49,24 @@ class Signed(NamedTuple):
 
 _ALSO_FOR = Reason(
     "ID token: aud: also for …",
-    cause="the token is for another application besides",
-    cure="nothing, or `audiences` where you trust that application",
+    cause="The token is also for another application",
+    cure="None, or `audiences` if you trust that application",
 )
 _ALGORITHM = Reason(
     "ID token: signed with …",
-    cause="HS256 or `none`, or an algorithm that the description does not list",
-    cure="RS256 or better at the provider",
+    cause="HS256 or `none`, or an algorithm that the discovery document doesn't list",
+    cure="Use RS256 or better at the provider",
 )
 _ID_TOKEN = Reason(
     "ID token: …",
-    cause="a claim (`aud`, `azp`, `iss`, `nonce`, `exp`, `iat`, …) is not as it must be: a token for another user, or "
-    "issued more than a minute ahead of our clock, or expired for a minute; or its key or shape",
-    cure="NTP on this server; client id",
+    cause="A claim (`aud`, `azp`, `iss`, `nonce`, `exp`, `iat`, …), the key, or the format is invalid: a token "
+    "for another user, issued more than a minute ahead of the server's clock, or expired for a minute",
+    cure="Check NTP on this server and the client ID",
 )
 _USERINFO_SAYS = Reason(
     "userinfo …",
-    cause="the provider does not tell address or groups, which the ID token lacks",
-    cure="`scopes`; what the provider gives this application",
+    cause="The provider doesn't send the address or groups, which the ID token lacks",
+    cure="Check `scopes`, and what the provider sends to this application",
 )
 USERINFO = _USERINFO_SAYS.also("userinfo: …")
 

@@ -16,8 +16,8 @@ _LONGEST = 200
 _PREFIX = "response: "
 RESPONSE = Reason(
     f"{_PREFIX}…",
-    cause="the response is not as SAML 2.0 and [our rules](generic.md#saml) have it",
-    cure="what the rest says; the provider's settings",
+    cause="The response doesn't follow SAML 2.0 and [the server's requirements](generic.md#saml)",
+    cure="See the rest of the reason, and check the provider's settings",
 )
 
 

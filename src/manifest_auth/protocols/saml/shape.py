@@ -139,8 +139,8 @@ def _exactly(parent: etree._Element, *names: str, attributes: tuple[str, ...]) -
 
 _NOT_SIGNED = Reason(
     "response: no pinned certificate signed it: …",
-    cause="the provider signs with a new key, or the certificate expired",
-    cure="pin the new certificate beside the old one",
+    cause="The provider signs with a new key, or the certificate expired",
+    cure="Pin the new certificate in addition to the old one",
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _METHODS = frozenset(SignatureMethod(address) for address in METHODS)

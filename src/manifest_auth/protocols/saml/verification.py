@@ -52,8 +52,8 @@ from manifest_auth.protocols.saml.shape import UnverifiedResponse, base64_of, on
 
 UNREADABLE: Final = Reason(
     "response: the encrypted assertion cannot be read with our keys",
-    cause="encrypted for an old or foreign certificate",
-    cure="give the provider our newest certificate",
+    cause="The assertion is encrypted for an old certificate or another server's",
+    cure="Give the provider the server's newest certificate",
 )
 
 #: Algorithm address to the name of the mode and the bytes of the key.
@@ -178,36 +178,38 @@ def _clear(
 
 
 _ANSWERED = Reason(
-    "response: the provider answered …", cause="the provider refused, in its own words", cure="what it says"
+    "response: the provider answered …",
+    cause="The provider rejected the sign-in and gave this reason",
+    cure="See the provider's reason",
 )
 _DESTINATION = Reason(
     "response: Destination is …",
-    cause="the ACS address at the provider is another one",
-    cure="`serviceProvider.acsUrl`",
+    cause="The ACS URL at the provider is different",
+    cure="Use `serviceProvider.acsUrl`",
 )
 _RECIPIENT = _DESTINATION.also("response: Recipient is …")
 _FUTURE = Reason(
     "response: issued in the future: …",
-    cause="the provider's clock is more than a minute ahead of ours, or the response is old: by itself, or since the "
-    "provider's clock is behind",
-    cure="NTP",
+    cause="The provider's clock is more than a minute ahead of the server's, or the response is old, possibly "
+    "because the provider's clock is behind",
+    cure="Check NTP",
 )
 _NOT_BEFORE = _FUTURE.also("response: not valid before …")
 _EXPIRED = _FUTURE.also("response: expired at …")
 _IN_RESPONSE_TO = Reason(
     "response: InResponseTo is …",
-    cause="it answers another request than that of this sign-in, or claims to answer one where we sent none",
-    cure="start again; see [generic](generic.md#saml)",
+    cause="The response answers a different request, or claims to answer one although the server sent none",
+    cure="Start again; see [any other provider](generic.md#saml)",
 )
 _AUDIENCE = Reason(
     "response: Audience is …",
-    cause="the audience at the provider is not our entity id for this client",
-    cure="`serviceProvider.entityId`, with `?client=acme`",
+    cause="The audience at the provider isn't the server's entity ID for this client",
+    cure="Use `serviceProvider.entityId`, with `?client=acme`",
 )
 _UNSOLICITED = Reason(
     "response: unsolicited, and the provider does not allow that",
-    cause="begun at the provider, and `allowIdpInitiated` is off",
-    cure="switch it on, or start here",
+    cause="The sign-in started at the provider, and `allowIdpInitiated` is off",
+    cure="Turn it on, or start here",
 )
 
 

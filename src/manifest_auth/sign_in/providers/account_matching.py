@@ -76,83 +76,86 @@ _NO_GROUPS = _("Your account at the identity provider is in more groups than it 
 
 _NOT_VOUCHED = Reason(
     "an account has this address, and the provider does not vouch for it",
-    cause="the domain is not in `domains`, or the address is not verified there",
-    cure="`domains`; verify it; or an invitation",
+    cause="The domain isn't in `domains`, or the address isn't verified at the provider",
+    cure="Add the domain to `domains`, verify the address, or invite the user",
 )
 _NOT_PROVED = Reason(
     "an account has this address, and nothing vouches for it: the domain is not proved for this client",
-    cause="the domain is claimed, and not [proved](../domains.md) for this client",
-    cure="its DNS record; the operator vouches; or an invitation",
+    cause="The client claimed the domain and hasn't [verified](../domains.md) it",
+    cure="Add its DNS record, ask the operator to approve the domain, or invite the user",
 )
 _OTHER_SUBJECT = Reason(
     "the account with this address belongs to another subject of the provider",
-    cause="the address passed to another person, or the person was made anew at the provider. The server knows the "
-    "subjects of a provider that was deleted, too",
-    cure="invite the person, or give the new one another address",
+    cause="The address passed to another person, or the user was created again at the provider. The server "
+    "also knows the subjects of deleted providers",
+    cure="Invite the user, or give the new user another address",
 )
 _OTHER_OF_ISSUER = _OTHER_SUBJECT.also("the account with this address belongs to another subject of its issuer")
 _OTHER_PROVIDER = Reason(
     "the account with this address belongs to a person of another provider",
-    cause="another provider of the client vouched for the address, or an Admin confirmed its person: nobody knows "
-    "whether it is the same one",
-    cure="sign in with the other provider and link this one; or an invitation",
+    cause="Another provider of the client confirmed the address, or an Admin confirmed its user. Nobody knows "
+    "whether it is the same person",
+    cure="Sign in with the other provider and link this one, or invite the user",
 )
 _ADMIN_ALONE = Reason(
     "the groups give the role Admin alone, and no Admin confirmed the identity",
-    cause="the provider does not vouch for the user's address in a domain that counts",
-    cure="confirm the identity, see [rank](README.md#protection-of-admin-accounts)",
+    cause="The provider doesn't confirm the user's address in a verified domain",
+    cure="Confirm the identity, see [Protection of Admin accounts](README.md#protection-of-admin-accounts)",
 )
 _CREATED_UNVOUCHED = Reason(
     "the account with this address was made without anybody vouching for the address",
-    cause="an account made just in time with an address that was not verified: it may be another person's",
-    cure="an Admin checks whose account it is; an invitation",
+    cause="The account was created at a sign-in with an unverified address, so it might belong to another person",
+    cure="An Admin checks who owns the account, or invites the user",
 )
 _NOT_CREATED = Reason(
     "unknown person, and the provider creates no users",
-    cause="the person is not linked yet",
-    cure="invitation, or `createUsers`",
+    cause="The user isn't linked yet",
+    cure="Invite the user, or turn `createUsers` on",
 )
 _FOREIGN_DOMAIN = Reason(
     "unknown person of a foreign domain",
-    cause="the address is not of a domain in `domains`",
-    cure="`domains`, or an invitation",
+    cause="The address doesn't belong to a domain in `domains`",
+    cure="Add the domain to `domains`, or invite the user",
 )
 _ADDRESS_INVALID = Reason(
     "unknown person without a valid e-mail address",
-    cause="an account needs a valid address, and names that fit",
-    cure="what the provider tells of people",
+    cause="An account needs a valid email address and valid names",
+    cure="Check the user data that the provider sends",
 )
 _CANNOT_BE_MADE = _ADDRESS_INVALID.also("no account can be made: …")
 _SUBJECT = Reason(
-    "the subject has …", cause="a subject of more than 512 characters, or none", cure="another claim as subject"
+    "the subject has …",
+    cause="The subject has more than 512 characters, or is missing",
+    cure="Use another claim as subject",
 )
 _LINKED_ELSEWHERE = Reason(
     "the identity belongs to another user",
-    cause="the identity that is to be linked is another user's already",
-    cure="unlink it there first",
+    cause="The identity is already linked to another user",
+    cure="Unlink it there first",
 )
 _ALIAS_ELSEWHERE = Reason(
     "another subject of this person belongs to another user",
-    cause="Dynamics: the user in Dataverse was given to another person",
-    cure="unlink the old identity",
+    cause="Dynamics: the user in Dataverse was reassigned to another person",
+    cure="Unlink the old identity",
 )
 INVITATION_OVER = Reason(
     "the invitation is used up or expired",
-    cause="a second use, more than 72 hours, or closed by another address or a deactivation",
-    cure="invite again; the newest counts",
+    cause="The invitation was used before, is older than 72 hours, or was closed by a change of address or a "
+    "deactivation",
+    cure="Invite the user again; only the newest invitation works",
 )
 _INVITATION_TAKEN = INVITATION_OVER.also("the invitation was used meanwhile")
 _INVITED_TO_ADMIN = RANK.also("an Admin's account by now, and a User Admin invited to it")
 _TOO_MANY_GROUPS = Reason(
     "the provider does not say which groups: too many for its token",
-    cause="Entra ID sends none above 200",
-    cure="*Groups assigned to the application* [there](entra-id.md#openid-connect)",
+    cause="Entra ID sends no groups if a user has more than 200",
+    cure="Use *Groups assigned to the application* in [Entra ID](entra-id.md#openid-connect)",
 )
 _NO_GROUP = Reason(
     "no group gives a role; …",
-    cause="no group arrived, or none is in the table; the reason goes on with the groups and the names of the claims "
-    "or attributes that did arrive",
-    cure="look at the group claim at the provider; `groupRoles`, `defaultRoles`",
+    cause="No group arrived, or none is in the table. The rest of the reason lists the groups and the names of "
+    "the claims or attributes that arrived",
+    cure="Check the group claim at the provider, `groupRoles`, and `defaultRoles`",
 )
 
 

@@ -50,13 +50,13 @@ CALLBACK = f"{START}/callback"
 _NO_MEMBER = _("You are not a user of the organisation in Dynamics")
 _NOT_A_USER = Reason(
     "dataverse answered 403: …",
-    cause="the person is no user of the environment, or has no security role there",
-    cure="[add the person](dynamics.md#1-set-up-entra-id)",
+    cause="The user isn't a user of the environment, or has no security role there",
+    cure="[Add the user](dynamics.md#1-set-up-entra-id)",
 )
 _DATAVERSE = Reason(
     "dataverse answered …",
-    cause="the token is not for this environment, or Dataverse names no user for it",
-    cure="`organization`, exactly as *Environment URL*",
+    cause="The token isn't for this environment, or Dataverse names no user for it",
+    cure="Set `organization` exactly to *Environment URL*",
 )
 
 

@@ -52,8 +52,8 @@ from manifest_auth.text.models import ErrorCollector, matching
 
 _ENTRA = Reason(
     "entra: …",
-    cause="a token of Entra ID that is not accepted, or its exchange for one for Graph was refused",
-    cure="[Power Apps](power-apps.md#troubleshoot)",
+    cause="A token of Entra ID isn't accepted, or its exchange for a token for Graph was rejected",
+    cure="See [Power Apps](power-apps.md#troubleshoot)",
 )
 _LINK = _ENTRA.also("link: …")
 _GRAPH = _ENTRA.also("Graph …")

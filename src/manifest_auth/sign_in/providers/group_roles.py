@@ -23,10 +23,12 @@ from manifest_auth.text.languages import marked as _
 _NO_SEAT = _("This installation's licence has no free seat for you; an administrator can free one")
 RANK = Reason(
     "an Admin's account, and the provider was last changed by a User Admin",
-    cause="see [rank](README.md#protection-of-admin-accounts)",
-    cure="an Admin saves the provider, or invites",
+    cause="See [Protection of Admin accounts](README.md#protection-of-admin-accounts)",
+    cure="An Admin saves the provider, or invites the user",
 )
-_FULL = Reason("no seat: …", cause="the licence has no free seat of that kind", cure="[seats](../on-premise.md#seats)")
+_FULL = Reason(
+    "no seat: …", cause="The license has no free seat of that kind", cure="See [Seats](../on-premise.md#seats)"
+)
 
 
 def check_rank(provider: Provider, roles: int) -> None:

@@ -114,15 +114,15 @@ class MicrosoftKind(Kind[M, R]):
 
 
 OTHER_DIRECTORY = Reason(
-    "tid: …", cause="the account is another directory's", cure="sign in with one of the right directory"
+    "tid: …", cause="The account belongs to another directory", cure="Sign in with an account of the correct directory"
 )
 OID = Reason(
-    "oid: missing", cause="an ID token without the scope `profile`, or no person's", cure="the app registration"
+    "oid: missing", cause="An ID token without the scope `profile`, or not a user's", cure="Check the app registration"
 )
 _CLOUD = Reason(
     "unknown cloud …",
-    cause="the installation no longer has the provider's Microsoft cloud",
-    cure="`cloud`; [clouds](microsoft-clouds.md)",
+    cause="The installation no longer has the provider's Microsoft cloud",
+    cure="Check `cloud`; see [Microsoft clouds](microsoft-clouds.md)",
 )
 
 

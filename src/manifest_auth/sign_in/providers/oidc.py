@@ -48,9 +48,9 @@ from manifest_auth.text.models import ErrorCollector
 
 _UNREACHABLE = Reason(
     "unreachable: …",
-    cause="the provider was down, slow, redirected, or at an address that may not be called; where a User Admin saved "
-    "it last, only a test by an Admin says which",
-    cure="`test`; [`MANIFEST_OUTGOING_PRIVATE`](../settings.md)",
+    cause="The provider was down or slow, redirected, or is at an address that the server can't call. If a "
+    "User Admin saved it last, only a test by an Admin shows which",
+    cure="Run `test`; check [`MANIFEST_OUTGOING_PRIVATE`](../settings.md)",
 )
 _WITHHELD = "a test by an Admin says why"
 

@@ -37,18 +37,18 @@ T = TypeVar("T")
 _MORE_ATTEMPTS = 3
 _UNCONFIRMED = Reason(
     "no Admin has saved the return address, which a User Admin added",
-    cause="the user is an Admin, and the address is `unconfirmed`",
-    cure="an Admin saves `returnAddresses` as it is, or takes the address off",
+    cause="The user is an Admin, and the address is `unconfirmed`",
+    cure="An Admin saves `returnAddresses` as it is, or removes the address",
 )
 _LINK_ENDED = Reason(
     "the session that asked for the link has ended",
-    cause="the person signed out before coming back",
-    cure="sign in, and link again",
+    cause="The user signed out before coming back",
+    cure="Sign in, and link again",
 )
 _LINK_TOO_OLD = Reason(
     "the proof of who asked for the link is too old",
-    cause="the person came back more than ten minutes after they proved who they are",
-    cure="link again, and confirm who you are when asked",
+    cause="The user came back more than ten minutes after they re-authenticated",
+    cure="Link again, and re-authenticate when asked",
 )
 
 

@@ -90,8 +90,8 @@ _OTHER = _("You signed in as another person")
 _NOT_NOW = _("The provider did not ask you to sign in again")
 _OTHER_SUBJECT = Reason(
     "reauthentication: of another subject",
-    cause="the person signed in at the provider as someone else, or signed out here meanwhile",
-    cure="prove again, with the same account",
+    cause="The user signed in at the provider with another account, or signed out here in the meantime",
+    cure="Re-authenticate with the same account",
 )
 _ENDED = _OTHER_SUBJECT.also("the session has ended meanwhile")
 _ENDED_BEFORE = _OTHER_SUBJECT.also("the session that asked for a proof has ended")
@@ -99,12 +99,12 @@ _NO_IDENTITY = _OTHER_SUBJECT.also("no identity at such a provider")
 _NO_TIME = Reason(
     "reauthentication: the provider sent no time",
     cause="`auth_time`, or the instant of the assertion, is missing",
-    cure="have the provider send it; else `stepUpWithoutTime`",
+    cure="Configure the provider to send it, or set `stepUpWithoutTime`",
 )
 _TOO_LONG_AGO = Reason(
     "reauthentication: authenticated too long ago",
-    cause="the provider took an earlier sign-in: more than ten minutes old",
-    cure="a provider that heeds `max_age` and `prompt=login`",
+    cause="The provider accepted an earlier sign-in, more than ten minutes old",
+    cure="Use a provider that supports `max_age` and `prompt=login`",
 )
 
 
@@ -190,8 +190,9 @@ T = TypeVar("T")
 _MOST, _LONGEST = 100, 500
 _TRY_ENDED = Reason(
     "try: the session has ended",
-    cause="who tries the provider in the console signed out meanwhile, or is signed in as someone else",
-    cure="try again, in the session that started it",
+    cause="The person who tests the provider in the console signed out in the meantime, or is signed in as "
+    "someone else",
+    cure="Try again, in the session that started it",
 )
 _OTHER_SESSION = _TRY_ENDED.also("try: of another session")
 _NO_MANAGER = _TRY_ENDED.also("try: settings:manage was lost")

@@ -23,9 +23,9 @@ from manifest_auth.text.models import ErrorCollector
 START = "/api/client/auth/okta-saml"
 _NO_REQUEST = Reason(
     "no open request of this browser",
-    cause="the page that posts our request was opened in another browser, too late, or for a provider whose binding is "
-    "another one",
-    cure="start again",
+    cause="The page that posts the server's request was opened in another browser, too late, or for a provider "
+    "with another binding",
+    cure="Start again",
 )
 _NO_POST = _NO_REQUEST.also("the provider takes no posted requests")
 

@@ -128,18 +128,19 @@ _GROUPS = (
 )
 _TRANSIENT_NAME = Reason(
     "NameID is transient, and no attribute is set to identify the person by",
-    cause="the name changes at each sign-in",
-    cure="another NameID format, or `attributes.subject`",
+    cause="The name changes at each sign-in",
+    cure="Use another NameID format, or `attributes.subject`",
 )
 _NO_SUBJECT = Reason(
     "the assertion names no subject",
-    cause="no NameID (ADFS sends none unless configured to), or `attributes.subject` is empty for the person",
-    cure="send one, or set `attributes.subject`",
+    cause="There is no NameID (ADFS sends one only if configured), or `attributes.subject` is empty for the user",
+    cure="Send one, or set `attributes.subject`",
 )
 _IN_RESPONSE_TO = Reason(
     "InResponseTo: …",
-    cause="answered twice, too late, in another sign-in, or an unsolicited response that claims to be an answer",
-    cure="start again; see [generic](generic.md#saml)",
+    cause="The response came twice, too late, or in another sign-in, or it is unsolicited and claims to answer "
+    "a request",
+    cure="Start again; see [any other provider](generic.md#saml)",
 )
 _NO_IN_RESPONSE_TO = _IN_RESPONSE_TO.also("InResponseTo is missing, though we asked")
 _ANSWERED_BEFORE = _IN_RESPONSE_TO.also("the request was answered before")
@@ -149,18 +150,18 @@ _OTHER_BROWSER = OTHER_BROWSER.also("the request was another browser's")
 _NAMED_CLIENT = NO_CLIENT.also("the client that was named does not exist")
 _RELAY_STATE = Reason(
     "RelayState: … is not a listed return address",
-    cause="the provider sends an address that is not listed",
-    cure="list it, or send none",
+    cause="The provider sends an address that isn't listed",
+    cure="List it, or send none",
 )
 _NO_PROVIDER = Reason(
     "response: no provider with this issuer and audience",
-    cause="`entityId` here is not the provider's `Issuer`, or the audience names no client of ours",
-    cure="both names",
+    cause="`entityId` here isn't the provider's `Issuer`, or the audience names no client of this server",
+    cure="Check both names",
 )
 _REPLAY = Reason(
     "replay: the assertion was used before",
-    cause="the page was loaded again, or another person has a copy",
-    cure="start again; also `assertion_replayed` in the audit trail",
+    cause="The page was reloaded, or another person has a copy",
+    cure="Start again; see also `assertion_replayed` in the audit trail",
 )
 _TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 

@@ -209,8 +209,8 @@ ROLES = {
 # English alone: programs get these, and no page shows them.
 _WIDS = Reason(
     "wids: …",
-    cause="who signed in may not speak for the directory, or Microsoft does not say so",
-    cure="[prove a directory](../domains.md#verify-a-directory)",
+    cause="The user who signed in isn't allowed to confirm the directory, or Microsoft didn't send their roles",
+    cure="See [Verify a directory](../domains.md#verify-a-directory)",
 )
 OTHER_DIRECTORY = Marked("You signed in to another directory than the one that is claimed")
 ROLES_MISSING = Marked(
