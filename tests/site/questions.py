@@ -52,6 +52,6 @@ QUESTIONS = (
     Question("operator", "How do I replace the secret key?", "secret key rotate", "operations/backup", "reencrypt"),
     Question("operator", "Which setting names my reverse proxy?", "MANIFEST_TRUSTED_PROXIES", "settings",
              "X-Forwarded-For"),
-    Question("operator", "How do I install it without internet, under a licence?", "on premise licence", "on-premise",
+    Question("operator", "How do I install it without internet, under a license?", "on premise license", "on-premise",
              "license install"),
 )  # fmt: skip
