@@ -89,7 +89,7 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
         ("src/manifest_auth/api/client/files.py", r"^from manifest_auth\."),
         ("tests/audit/event_causes.py", r"^\n\nasync def providers\("),
     ],
-    "Add an e-mail": [
+    "Add an email": [
         ("src/manifest_auth/runtime/mail/emails.py", r"^def email_confirm\("),
         ("tests/runtime/mail/test_emails.py", r'^    "domain_failing": '),
     ],

@@ -68,6 +68,6 @@ def test_the_limits_of_jobs_are_told_as_they_are() -> None:
 
 
 def test_the_kinds_of_files_are_told_as_they_are() -> None:
-    told = re.search(r"^Taken are .*?, up to", PAGE, re.MULTILINE | re.DOTALL)
+    told = re.search(r"^The server accepts `.*?, up to", PAGE, re.MULTILINE | re.DOTALL)
     assert told is not None
     assert re.findall(r"`(\w+/\w+)`", told[0]) == list(KINDS)
