@@ -14,13 +14,17 @@ from manifest_auth.work import MOST_ROWS
 _INTRO = """\
 # GraphQL
 
-<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/api/graphql` instead. -->
+<!-- Generated from the code by `./dev docs`; a test compares it with the code. Edit `src/manifest_auth/api/graphql`
+instead. -->
 
-`POST /api/client/graphql` with an access token or the session cookie, as the
-[GraphQL-over-HTTP](https://graphql.github.io/graphql-over-http/draft/) specification says. Everything is inside the
-client of the signed-in user: an id of another client is answered with `NOT_FOUND`, like one that never existed. Try it
-at `/explorer`, where introspection is on (`MANIFEST_INTROSPECTION`). The schema below is always at
-`/api/client/graphql/schema.graphql`, for every signed-in user: [clients made by generators](generated-clients.md).
+Read and change a client's users, templates, and jobs with GraphQL.
+
+Send `POST /api/client/graphql` with an access token or the session cookie, as described in the
+[GraphQL-over-HTTP](https://graphql.github.io/graphql-over-http/draft/) specification. Everything belongs to the client
+of the signed-in user: an ID of another client returns `NOT_FOUND`, like an ID that never existed.
+
+If introspection is on (`MANIFEST_INTROSPECTION`), you can try queries at `/explorer`. The schema below is always at
+`/api/client/graphql/schema.graphql`, for every signed-in user; see [generated clients](generated-clients.md).
 
 `$TOKEN` is your access token ([sign in](integrators.md#sign-in)).
 
@@ -29,27 +33,41 @@ curl -s http://127.0.0.1:8080/api/client/graphql -H "Authorization: Bearer $TOKE
   -H 'Content-Type: application/json' -d '{{"query": "{{ me {{ email roles {{ name }} }} users {{ id email }} }}"}}'
 ```
 
-**Errors.** An error in one field leaves the others whole: the field is null, or its parent where it cannot be, and
-`errors` has its path, a `code` (see [errors](errors.md); `VALIDATION_ERROR` is `BAD_USER_INPUT` here, with `details`
-that name the argument) and the request id. A document that does not run at all has no `data`. A missing or bad
-credential is 401.
+## Errors
 
-**Lists** take `first` ({usual} when left out, {most} at most), `after`, `filter` and `sort`. Each list has a page type
+An error in one field doesn't affect the others. The field is null, or its parent if the field can't be null. `errors`
+has the path, a `code` (see [errors](errors.md)), and the request ID. `VALIDATION_ERROR` is `BAD_USER_INPUT` here, with
+`details` that name the argument. A document that can't run has no `data`. A missing or invalid credential returns 401.
+
+## Lists
+
+Lists take `first` ({usual} by default, {most} at most), `after`, `filter`, and `sort`. Each list has a page type
 (`usersPage`, `templatesPage`, `jobsPage`, `auditEventsPage`) with `items`, `nextCursor` for the next `after`, and
-`total`, which is counted only when asked for. The audit trail has one order, by time (`order`), and is too long to
-search as a whole: its lists say where they end. Lists inside a template or job are numbered from 1; there `after` is
-the last number seen.
+`total`. The server counts `total` only if you request it. The audit trail is always sorted by time (`order`). It is too
+long to search completely, so its lists can end early and tell you so. Lists inside a template or job are numbered from
+1; there, `after` is the last number that you have seen.
 
-**Limits.** A document is refused before it runs when it has more than {length} characters, {tokens} tokens, {depth}
-levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {arguments} arguments, {variables} variables,
-{definitions} definitions or {directives} directives, counted through fragments; when it asks more than {repeats} times
-for a field that it asks for already at the same place; or when it costs more than {cost}: a field costs one, a text
-that may be long up to ten, and what is below a list as often as the list may have items. A body has at most {values}
-values, in 1 MiB. A field gives an error, `BAD_USER_INPUT`, when below one list there are more than {rows} steps,
-records or log entries to read: ask for a smaller page. A request has {deadline} seconds; then it is refused with
-`OVERLOADED`, and a mutation may have been made all the same. Mutations never run by `GET`.
+## Limits
 
-## Who may do what
+Before it runs a document, the server rejects it if it has more than one of these, counted through fragments:
+
+- {length} characters, {tokens} tokens, {depth} levels, or {fields} fields
+- {aliases} aliases, {roots} root fields, {arguments} arguments, or {variables} variables
+- {definitions} definitions or {directives} directives
+- {repeats} repetitions of a field at the same place
+- A cost of {cost}. A field costs 1, a long text up to 10, and everything below a list costs as often as the list can
+  have items
+
+These limits apply as well:
+
+- A body has at most {values} values, in 1 MiB.
+- If there are more than {rows} steps, records, or log entries to read below one list, the field returns the error
+  `BAD_USER_INPUT`. Request a smaller page.
+- A request can take {deadline} seconds. After that, it fails with `OVERLOADED`, but a mutation might have been
+  completed.
+- Mutations never run with `GET`.
+
+## Permissions
 
 Permissions of several roles add up. `me {{ permissions }}` tells a caller in advance.
 
@@ -78,12 +96,12 @@ def graphql_page() -> str:
         deadline=f"{execution.DEADLINE_S:g}",
     )
     text = (Path(__file__).parent / "schema.graphql").read_text("utf-8")
-    return f"{intro}{_table()}\n## The schema\n\n```graphql\n{text}```\n"
+    return f"{intro}{_table()}\n## Schema\n\n```graphql\n{text}```\n"
 
 
 def _table() -> str:
     head = " | ".join(role.value for role in Role)
-    lines = [f"| operation | needs | {head} |", "| --- | --- |" + " --- |" * len(Role)]
+    lines = [f"| Operation | Needs | {head} |", "| --- | --- |" + " --- |" * len(Role)]
     for kind in (SCHEMA.query_type, SCHEMA.mutation_type):
         assert isinstance(kind, GraphQLObjectType)
         lines += [_row(name, field) for name, field in kind.fields.items()]
