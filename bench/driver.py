@@ -129,7 +129,7 @@ class Driver:
 
 
 def finish(process: subprocess.Popen[str]) -> Reading:
-    """What the driver measured. Raises Broken when an answer was a refusal or did not come."""
+    """The measurements of the driver. Raises Broken if a response was an error or did not come."""
     text, _ = process.communicate(timeout=200)
     if process.returncode:
         raise Broken("the driver gave up")

@@ -36,8 +36,8 @@ def memory_mb(root: int, *, alone: bool = False) -> float:
 
 
 class Watch:
-    """What others use of the machine from now on: all but this process, its children and a PostgreSQL whose folder is
-    given."""
+    """The load of other processes on the machine from here: all but this process, its children and a PostgreSQL whose
+    folder is given."""
 
     def __init__(self, postgres: Path | None = None) -> None:
         self._pid_file = postgres and postgres / "postmaster.pid"

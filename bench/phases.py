@@ -1,4 +1,4 @@
-"""What is measured on one store, phase by phase; every part of a phase takes its turn in each round."""
+"""Measurements on one store, phase by phase; every part of a phase takes its turn in each round."""
 
 from __future__ import annotations
 

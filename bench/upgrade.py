@@ -61,7 +61,7 @@ def _fill(connection: Connection, schema: str, users: int) -> None:
 
 
 async def main(given: argparse.Namespace) -> float:
-    """How many seconds the upgrade took."""
+    """The seconds that the upgrade took."""
     url = os.environ["MANIFEST_DATABASE_URL"]
     await old_stores.within(url, lambda connection: _fill(connection, given.schema, given.users))
     if given.schema == migrate.HEAD:

@@ -50,7 +50,7 @@ Variables = Callable[[Client, random.Random], dict[str, Any]]
 
 
 class Figure(NamedTuple):
-    """What is asked for, and its variables, for another row each time."""
+    """The query, and its variables, for another row each time."""
 
     title: str
     document: str

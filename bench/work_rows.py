@@ -31,7 +31,7 @@ class Size(NamedTuple):
 
 
 class Client(NamedTuple):
-    """Where one client's ids begin."""
+    """The first ids of one client."""
 
     number: int
     user: int

@@ -15,7 +15,7 @@ EIGHT = PasswordRules(min_length=8)
 
 
 def refusal(password: str, rules: PasswordRules, *known: str) -> str:
-    """What is wrong with it, or nothing."""
+    """The faults of a password, or nothing."""
     try:
         check(password, rules, known)
     except ValidationError as error:

@@ -51,7 +51,7 @@ class _Noting:
 
 
 async def _both(base: str, method: str, path: str, lines: Any, content: bytes | None) -> tuple[_Noting, _Noting]:
-    """What either asks the application."""
+    """The requests of both to the application."""
     ours, theirs = _Noting([], b""), _Noting([], b"")
     transport = httpx2.ASGITransport(theirs, client=PEER)
     async with httpx2.AsyncClient(transport=transport, base_url=base) as client:

@@ -36,7 +36,7 @@ _EXCEPTIONS: dict[str, set[str]] = {
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
-    """What a file uses, as ``module`` for an import and ``module.name`` for a name taken from one."""
+    """The names that a file uses, as ``module`` for an import and ``module.name`` for a name taken from one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)

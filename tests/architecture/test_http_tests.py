@@ -15,7 +15,7 @@ _NAMED = re.compile(r"manifest_auth(\.\w+)*")
 
 
 def named(source: str) -> Iterator[str]:
-    """What a source text names of the product: by import, as text, or through the application's services."""
+    """The names of the product in a source text: by import, as text, or through the application's services."""
     for node in ast.walk(ast.parse(source)):
         texts = []
         if isinstance(node, ast.Import):

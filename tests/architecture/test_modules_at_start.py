@@ -1,4 +1,4 @@
-"""Which modules a process loads at its start: each library that is added here makes every start slower.
+"""Modules that a process loads at its start: each library that is added here makes every start slower.
 
 One that is needed now and then is loaded by the function that needs it, with the reason beside it.
 """

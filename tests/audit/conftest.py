@@ -58,7 +58,7 @@ class Chain:
         await remote.close()
 
     async def rows(self, statement: str) -> list[Any]:
-        """What a SELECT finds; ``{c}`` as above."""
+        """The result of a SELECT; ``{c}`` as above."""
         text = statement.replace("{c}", str(self.number))
         if self.url.startswith("sqlite"):
             raw = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)

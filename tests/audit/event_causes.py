@@ -39,7 +39,7 @@ class Story:
 
     @contextlib.asynccontextmanager
     async def expects(self, event: Event, actor: str, subject: str, chain: int | None = None) -> AsyncIterator[None]:
-        """What is done meanwhile leaves one such event in the client's chain, or another."""
+        """Check that the block leaves one such event in the client's chain, or another."""
         number = await self.chain() if chain is None else chain
         before = len(await events(self.app, number))
         yield

@@ -1,4 +1,4 @@
-"""Which refusals and throttled attempts must be recorded in the audit trail."""
+"""Rejections and blocked attempts that must be recorded in the audit trail."""
 
 from __future__ import annotations
 

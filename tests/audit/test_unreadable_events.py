@@ -85,7 +85,7 @@ async def test_what_is_of_another_type_cannot_be_written(chain: Chain, what: str
 
 
 async def test_chains_that_no_one_can_have_are_named(store: Store, chain: Chain) -> None:
-    """Where the last event was hidden by restoring an older tip."""
+    """A trail whose last event was hidden by restoring an older tip."""
     await chain.by_hand("UPDATE audit_events SET tenant_id = -1 WHERE tenant_id = {c} AND sequence = 9")
     verdicts = {v.chain: v for v in await audit.verify_all(store, lambda _: None, {})}
     assert [fault.kind for fault in verdicts[-1].faults] == ["head", "broken"]

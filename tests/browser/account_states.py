@@ -38,7 +38,8 @@ def elsewhere(setup: Setup, email: str, password: str = DEMO_PASSWORD) -> None:
 
 @contextlib.contextmanager
 def linked(setup: Setup, browser: Chromium) -> Iterator[str]:
-    """Who is signed in links an identity at a provider, and is back at the page that lists it; the issuer."""
+    """Link an identity at a provider to the signed-in user, who is back at the page that lists it. Returns the
+    issuer."""
     with provider(Clock()) as op:
         button = _offered(setup, op)
         open_(browser, f"{setup.server.base}/account/identities")

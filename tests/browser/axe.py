@@ -19,7 +19,7 @@ def _source() -> str:
 
 
 def findings(browser: Chromium) -> list[str]:
-    """What is wrong, each with the elements that it is about; empty: nothing."""
+    """Faults, each with the elements that it is about; empty if there are none."""
     if not browser.value("Boolean(window.axe)"):
         browser.value(f"(() => {{ {_source()} }})()")
     found: Any = browser.value(

@@ -1,4 +1,4 @@
-"""Which state of a page is opened in which language and looks, so that few visits hold every pair of them."""
+"""Selection of the state, language, and look of each visit, so that few visits cover every pair of them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _APP = "manifest.acme"
 
 
 def headset(setup: Setup, path: str, **fields: str) -> dict[str, Any]:
-    """What the headset with the client's own app is answered."""
+    """The response to the headset with the client's own app."""
     body = urllib.parse.urlencode({"client_id": _APP, **fields}).encode()
     with urllib.request.urlopen(setup.server.base + path, body, timeout=60) as answer:
         found: dict[str, Any] = json.load(answer)

@@ -145,7 +145,7 @@ class Chromium:
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=True)
 
     def screenshot(self, element: str = "html") -> bytes:
-        """What a person sees of an element, as PNG."""
+        """A picture of an element, as PNG."""
         box = self.value(
             f"(b => ({{x: b.x + scrollX, y: b.y + scrollY, width: b.width, height: b.height}}))"
             f"(document.querySelector({json.dumps(element)}).getBoundingClientRect())"
@@ -154,7 +154,7 @@ class Chromium:
         return base64.b64decode(shot["data"])
 
     def value(self, expression: str) -> Any:
-        """What JavaScript makes of an expression; promises are waited for."""
+        """The value of a JavaScript expression; promises are awaited."""
         done = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
@@ -174,7 +174,7 @@ class Chromium:
             return None
 
     def text(self) -> str:
-        """What a person reads."""
+        """The visible text."""
         return str(self.value("document.body?.innerText"))
 
     def shows(self, text: str) -> None:

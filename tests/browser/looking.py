@@ -1,4 +1,4 @@
-"""What is wrong with a page that a browser shows, in a language, and in each look: colours and width."""
+"""Faults of a page in a browser, in one language and in each look: colors and width."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def faults_at(
     state: str = "",
     others: tuple[str, ...] = (),
 ) -> list[str]:
-    """What is wrong with the page that ``go`` leads to, which is opened once and then seen in each look. ``state``: its
+    """Faults of the page that ``go`` leads to, which is opened once and then seen in each look. ``state``: its
     name, which tells the route that must have shown it; ``others``: servers that the way there leads over."""
     browser.hold("")
     forget(browser)

@@ -67,7 +67,7 @@ def old_form(browser: Chromium, button: str = "main form .primary") -> None:
 
 
 def heading(browser: Chromium) -> str:
-    """What the page is about."""
+    """The subject of the page."""
     return str(browser.value("document.querySelector('h1').textContent.trim()"))
 
 

@@ -27,7 +27,7 @@ class Place:
     others: tuple[str, ...] = ()
 
     def faults(self, browser: Chromium, state: str, language: str, looks: tuple[Look, ...]) -> list[str]:
-        """What is wrong with a page in a state."""
+        """Faults of a page in a state."""
         return faults_at(
             self.base, browser, lambda: self.go(state, browser), language, looks, state=state, others=self.others
         )

@@ -1,4 +1,4 @@
-"""What a script or markup could do on a page if someone got it in there, and whether the page's policy lets it."""
+"""Attempts of an injected script or markup on a page, and whether the page's policy stops them."""
 
 from __future__ import annotations
 

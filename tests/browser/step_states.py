@@ -30,7 +30,7 @@ class Someone(NamedTuple):
     codes: tuple[str, ...] = ()
 
     def code(self, steps: int = 0) -> str:
-        """What the app shows, or so many steps of 30 seconds later."""
+        """The code that the app shows, or that it shows so many steps of 30 seconds later."""
         return pyotp.TOTP(self.secret).at(int(time.time()) + 30 * steps)
 
 

@@ -148,7 +148,7 @@ def visit(browser: Chromium, there: Site, page: str) -> None:
 
 
 def call(browser: Chromium, there: Site, method: str, path: str, body: Any = None, **options: Any) -> dict[str, Any]:
-    """What a script of the page that is open gets from the server."""
+    """The response that a script of the open page gets from the server."""
     headers = options.pop("headers", {})
     if body is not None:
         kind = "text/plain" if isinstance(body, str) else "application/json"

@@ -32,7 +32,7 @@ def test_a_page_takes_seven_requests_and_one_when_it_is_known(place: Place, brow
 
 
 def _requests(browser: Chromium, place: Place) -> int:
-    """What opening the page asked of the server: the browser's own cache answered the rest."""
+    """The requests that opening the page sent to the server; the browser's cache has the rest."""
     browser.requests.clear()
     browser.from_cache.clear()
     open_(browser, f"{place.base}/sign-in?client=acme")

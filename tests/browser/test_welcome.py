@@ -88,7 +88,7 @@ def mailbox(browser: Chromium, email: str) -> None:
 
 
 def refused(browser: Chromium, sentence: str) -> None:
-    """What is wrong stands above the form, and beside the field; the browser has moved the focus there."""
+    """Errors are above the form and beside the field, and the browser has moved the focus there."""
     browser.until(f"document.querySelector('.summary:focus')?.textContent.includes({json.dumps(sentence)})")
 
 

@@ -1,4 +1,4 @@
-"""What systemd itself makes of the service on a bare machine: when it is told what, and what brings it back."""
+"""Behavior of the service under systemd on a bare machine: notifications, and restarts after failures."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Machine:
         self._system = subprocess.Popen(command, env=self._seen, start_new_session=True)
 
     def run(self, block: str, seconds: float = 300) -> str:
-        """What a block of commands shows; fails when one of them does."""
+        """The output of a block of commands; fails if one of them fails."""
         number, self._shown = self._shown, self._shown + 1
         status, shown = self._blocks / f"{number}.status", self._blocks / f"{number}.shown"
         (self._blocks / f"{number}.sh").write_text(block)

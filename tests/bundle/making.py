@@ -60,7 +60,7 @@ def repository(folder: Path, version: str = VERSION) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What Git answers there."""
+    """The output of Git there."""
     command = ["git", *_WHO, *arguments]
     done = subprocess.run(command, cwd=folder, env={**os.environ, **_WHEN}, capture_output=True, text=True, check=True)
     return done.stdout
@@ -74,7 +74,7 @@ def built(folder: Path, **given: str) -> Path:
 
 
 def run(folder: Path, module: str, *arguments: str, **given: str) -> str:
-    """What a tool of that copy prints."""
+    """The output of a tool of that copy."""
     command = [sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(folder), **given}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

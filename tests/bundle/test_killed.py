@@ -130,7 +130,7 @@ def _upgrade(prefix: Path, bundle: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _place(new: Path) -> str:
-    """How far it has come."""
+    """The progress so far."""
     steps = {"whole": new / "SHA256SUMS", "told its files": new / "install", "installed": new / "bin/manifest-auth",
              "environment": new / "bin/python", "begun": new}  # fmt: skip
     return next((step for step, path in steps.items() if path.exists()), "nothing")

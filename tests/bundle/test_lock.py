@@ -1,4 +1,4 @@
-"""What a bundle is made of: the files of the lock and no others, and licences that may be passed on."""
+"""Contents of a bundle: only the files of the lock, and only licenses that allow redistribution."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def _told_what_it_should(blocks: list[str]) -> None:
 
 
 def _is_closed(machine: Machine) -> None:
-    """Who may read what."""
+    """Permissions of the files."""
     private = ("vendor.private", "backup.tar", "backup.secret.key")
     data, settings = machine.root / "var/lib/manifest-auth", machine.root / "etc/manifest-auth/environment"
     files = [*(machine.home / name for name in private), data / "secret.key"]

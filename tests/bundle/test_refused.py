@@ -32,7 +32,7 @@ def _put(path: Path, data: bytes) -> None:
 
 
 def _refused(bundle: Path, *options: str, **given: str) -> str:
-    """What the script says when it refuses; nothing is there afterwards."""
+    """The script's message when it fails; nothing is left afterwards."""
     prefix = bundle.parent / "prefix"
     done = install(bundle, "--prefix", str(prefix), *options, **given)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -111,7 +111,8 @@ def test_another_key_is_refused(bundle: Path, tmp_path: Path) -> None:
 
 
 def _release(prefix: Path, keys: str | None = None) -> Path:
-    """What an installed release has of the script: itself, and the keys that it lists. The script."""
+    """Make the parts of the script that an installed release has: itself, and the keys that it lists. Returns the
+    script."""
     current = prefix / "current"
     current.mkdir(parents=True)
     for name in ("install", "release.keys"):

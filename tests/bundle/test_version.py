@@ -1,4 +1,4 @@
-"""What tells which build runs: the command and the metrics, and nothing that others can ask."""
+"""Identification of the running build: by the command and the metrics, and by no public response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command reads a password that it cannot read: a line on standard error, and no trace."""
+"""Password prompts of a command that can't read the password: a line on standard error, and no stack trace."""
 
 from __future__ import annotations
 

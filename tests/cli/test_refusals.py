@@ -1,4 +1,4 @@
-"""What the command line refuses, each in one line, with status 1; wrong usage is status 2."""
+"""Errors of the command line, each in one line, with status 1; wrong usage is status 2."""
 
 from __future__ import annotations
 

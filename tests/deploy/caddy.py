@@ -27,7 +27,7 @@ _GLOBAL = """{{
 
 
 def tested(folder: Path) -> str:
-    """What Caddy says of the example as it is."""
+    """The output of Caddy for the unchanged example."""
     done = subprocess.run(
         [_program(), "validate", "--adapter", "caddyfile", "--config", str(EXAMPLE)],
         env=_seen(folder), capture_output=True, text=True, timeout=60,

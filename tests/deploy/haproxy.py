@@ -59,7 +59,7 @@ def _with_nodes(example: str, upstreams: tuple[int, ...]) -> str:
 
 
 def tested(folder: Path) -> str:
-    """What ``haproxy -c`` says of the example."""
+    """The output of ``haproxy -c`` for the example."""
     _, command, seen = configured(folder, 8080)
     done = subprocess.run([*command, "-c", "-V"], env=seen, capture_output=True, text=True, timeout=60)
     return done.stdout + done.stderr

@@ -37,7 +37,7 @@ http {{
 
 @dataclass
 class Proxy:
-    """Where it listens: with TLS, and without."""
+    """The addresses that it listens on: with TLS, and without."""
 
     name: str
     port: int
@@ -83,7 +83,7 @@ def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[st
 
 
 def tested(folder: Path) -> str:
-    """What ``nginx -t`` says of the example."""
+    """The output of ``nginx -t`` for the example."""
     _, command, seen = configured(folder, 8080)
     done = subprocess.run([*command, "-t"], env=seen, capture_output=True, text=True, timeout=60)
     return done.stderr

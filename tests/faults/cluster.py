@@ -165,7 +165,7 @@ class Cluster:
         return {}
 
     def primary(self) -> Member | None:
-        """Who says that it is, at this moment."""
+        """The members that claim it at this moment."""
         return next((member for member in self.members if member.asked("/primary")[0] == 200), None)
 
     def standbys(self) -> list[Member]:
@@ -185,7 +185,7 @@ class Cluster:
         until(lambda: self._awaited() == {standby.name})
 
     def etcd_leader(self) -> Member:
-        """Who leads the three etcd, once one does and all answer."""
+        """The leader of the three etcd, once there is one and all respond."""
         found: list[Member] = []
 
         def one_leads() -> bool:
@@ -269,7 +269,7 @@ class Cluster:
         return name
 
     def login(self, member: Member, sslmode: str) -> str:
-        """What psql says where a login there fails."""
+        """The error of psql if a login there fails."""
         done = self._psql(member, "", sslmode)
         return done.stderr if done.returncode else ""
 
@@ -281,7 +281,7 @@ class Cluster:
         return subprocess.run(command, input=statement, env=seen, capture_output=True, text=True, timeout=60)
 
     def psql(self, statement: str) -> str:
-        """What a statement prints, as the superuser on the primary."""
+        """The output of a statement, as the superuser on the primary."""
         primary = self.primary()
         assert primary is not None
         done = self._psql(primary, statement, "verify-full")

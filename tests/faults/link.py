@@ -46,7 +46,7 @@ class Link:
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def heal(self) -> None:
-        """What was sent meanwhile arrives, and all goes on."""
+        """Deliver what was sent in the meantime, and continue."""
         self._loop.call_soon_threadsafe(self._flows.set)
 
     def slow(self, seconds: float) -> None:

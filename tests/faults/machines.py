@@ -45,7 +45,7 @@ def with_clock(library: str, file: str) -> None:
 
 
 def set_clock(file: Path, ahead: str) -> None:
-    """What :func:`with_clock` reads from now on."""
+    """The value that :func:`with_clock` reads from here."""
     new = file.with_suffix(".new")
     new.write_text(ahead)
     new.replace(file)

@@ -112,7 +112,7 @@ class Schedule:
         await self._http.aclose()
 
     def counted(self) -> tuple[int, int]:
-        """How many requests there were until now, and how many good answers."""
+        """The number of requests so far, and of successful responses."""
         return sum(each.asked for each in self.all), sum(len(each.good) for each in self.all)
 
     async def _every(self, seconds: float, to: Measured, ask: Callable[[], Awaitable[httpx2.Response]]) -> None:

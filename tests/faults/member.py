@@ -65,7 +65,7 @@ class Member:
             return None
 
     def receivers(self) -> list[psutil.Process]:
-        """What receives the primary's log here."""
+        """The receiver of the primary's log here."""
         postmaster = self.postmaster()
         found = postmaster.children() if postmaster is not None else []
         return [each for each in found if "walreceiver" in " ".join(each.cmdline())]
@@ -111,7 +111,7 @@ class Member:
             process.send_signal(number)
 
     def asked(self, path: str, given: bytes | None = None) -> tuple[int, Any]:
-        """What its Patroni answers; 0 where there is none. ``given``: what is posted."""
+        """The status of its Patroni; 0 if there is none. ``given``: the posted body."""
         url = f"https://{self.address}:{self.cluster.ports['8008']}{path}"
         known = ssl.create_default_context(cafile=self.cluster.certificates / "ca.pem")
         try:

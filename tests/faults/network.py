@@ -23,7 +23,7 @@ class Network:
     there: str = "198.51.100.2"
 
     def drop(self, port: int) -> None:
-        """What goes to that port here, or comes from it, gets lost and no one is told."""
+        """Drop packets to and from that port here, without an error."""
         self._rules("-A", port)
 
     def pass_on(self, port: int) -> None:

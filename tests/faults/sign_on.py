@@ -45,7 +45,7 @@ class Team:
         assert answer.status_code == 201, answer.text
 
     def start(self, provider: str = "op") -> httpx2.Response:
-        """What a browser is answered that wants to sign in there."""
+        """The response to a browser that starts a sign-in there."""
         asked = {"client": self.client, "provider": provider}
         return httpx2.get(f"{self.base}{AUTH}/oidc", params=asked, timeout=30)
 
@@ -57,6 +57,6 @@ class Team:
         return f"{url.path}?{url.query}", dict(answer.cookies)
 
     def ended(self, path: str, cookies: dict[str, str]) -> httpx2.Response:
-        """What that browser is answered when it comes back."""
+        """The response to that browser when it comes back."""
         sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
         return httpx2.get(f"{self.base}{path}", headers=sent, timeout=30)

@@ -1,4 +1,4 @@
-"""What a node calls hangs, drips or has no name: identity providers, the mail server, the service for files."""
+"""Failures of services that a node calls: identity providers, the mail server, and file storage hang or drip."""
 
 from __future__ import annotations
 

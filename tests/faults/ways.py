@@ -1,4 +1,4 @@
-"""What stands between a node and PostgreSQL, with the files of ``deploy``: killed, and started again."""
+"""Failures of the programs between a node and PostgreSQL, with the files of ``deploy``: killed and restarted."""
 
 from __future__ import annotations
 

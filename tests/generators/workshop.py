@@ -72,7 +72,7 @@ class Workshop:
         return str(json.loads(said)["data"]["token"])
 
     def run(self, *command: str) -> str:
-        """What a command prints. It must end well."""
+        """The output of a command, which must succeed."""
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=200, check=False
         )

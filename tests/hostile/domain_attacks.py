@@ -56,7 +56,7 @@ async def a_claimed_domain_takes_an_account_over(scenario: Scenario) -> bool:
 
 
 async def _begin(app: App, provider: str) -> str:
-    """Where a start without a client sends; empty where it is refused."""
+    """The target of a start without a client; empty if it is rejected."""
     return (await Browser(app).start("oidc", provider=provider)).headers.get("location", "")
 
 

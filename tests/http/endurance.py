@@ -19,7 +19,7 @@ _LASTING = ("users", "identities")
 
 
 async def counted(app: App, *, lasting: bool = False) -> dict[str, int]:
-    """How much is under way or remembered; ``lasting``: how many people are known."""
+    """The amount in progress or in memory; ``lasting``: how many people are known."""
     return {table: len(await rows(app, table)) for table in (_LASTING if lasting else _FLEETING)}
 
 

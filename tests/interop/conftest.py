@@ -128,7 +128,7 @@ def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def callbacks(plain_port: int) -> list[str]:
-    """Where OpenID providers may send browsers."""
+    """The redirect URIs of OpenID providers."""
     return [f"{address}{OIDC}/callback" for address in (PUBLIC, f"http://127.0.0.1:{plain_port}")]
 
 

@@ -44,7 +44,7 @@ class Jar:
         self._stored: dict[tuple[str, str, str], Cookie] = {}
 
     def store(self, url: str, lines: list[str]) -> None:
-        """What a browser makes of an answer's Set-Cookie lines."""
+        """Parse the Set-Cookie lines of a response as a browser does."""
         for line in lines:
             pair, *attributes = [part.strip() for part in line.split(";")]
             name, _, value = pair.partition("=")

@@ -49,7 +49,7 @@ class Page(HTMLParser):
         return page
 
     def link(self, text: str) -> str:
-        """Where the link with this text leads."""
+        """The target of the link with this text."""
         return next(to for to, shown in self.links if text.lower() in shown.lower())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -37,12 +37,12 @@ class Service:
 
     @property
     def shared_callback(self) -> str:
-        """Where marked OpenID providers that announce ``iss`` send the browser."""
+        """The redirect URIs of marked OpenID providers that announce ``iss``."""
         return f"{self.public}{OIDC}/callback"
 
     @property
     def acs(self) -> str:
-        """Where SAML providers post to."""
+        """The URLs that SAML providers post to."""
         return f"{self.public}{SAML}"
 
     def browser(self) -> Browser:
@@ -99,7 +99,7 @@ class Client:
         return f"{self.service.acs}/metadata?client={self.identifier}"
 
     def callback(self, provider: str) -> str:
-        """Where its OpenID provider of that name sends the browser."""
+        """The URL to which its OpenID provider of that name sends the browser."""
         return f"{self.service.shared_callback}/{self.identifier}/{provider}"
 
     def metadata(self) -> str:
@@ -135,7 +135,7 @@ class Client:
 
 
 def me(service: Service, browser: Browser) -> dict[str, Any]:
-    """Who the browser is signed in as."""
+    """The user who is signed in to the browser."""
     shown = browser.take(Step("GET", f"{service.public}{AUTH}/me"))
     assert shown.status == 200, shown.text
     data: dict[str, Any] = json.loads(shown.text)["data"]

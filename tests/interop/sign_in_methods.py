@@ -47,7 +47,7 @@ class SignInMethod(ABC):
 
     @abstractmethod
     def answer_address(self, client: Client, provider: str) -> str:
-        """Where the answer of the client's provider of that name comes to."""
+        """The redirect URI of the client's provider of that name."""
 
     def sign_in(self, client: Client, browser: Browser, person: Person, **query: str) -> Shown | Step:
         """From the application's link to the step back to the application, or to a page that ends it all."""

@@ -52,7 +52,7 @@ def of_glewlwyd(glewlwyd_server: Glewlwyd) -> OidcMethod:
 
 
 def codes_shown(service: Service) -> float:
-    """How many calls to token endpoints our server has made."""
+    """The number of calls to token endpoints that the server has made."""
     text = http_client.send("GET", f"{service.metrics}/metrics").text
     found = re.findall(r'^manifest_provider_seconds_count\{[^}]*call="token"[^}]*\} (\S+)$', text, re.MULTILINE)
     return sum(float(number) for number in found)
@@ -128,7 +128,7 @@ def test_a_marked_provider_that_sends_none_signs_in_at_its_own_address(
 
 
 def findings(service: Service, client: Client) -> dict[str, list[str]]:
-    """What ``provider test`` says, by level."""
+    """The output of ``provider test``, by level."""
     data: Any = service.administer("POST", f"/clients/{client.identifier}/providers/company/test")
     return {
         level: [found["text"] for found in data["findings"] if found["level"] == level]

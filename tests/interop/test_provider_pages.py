@@ -107,7 +107,7 @@ def manager(client: Client, browser: Browser) -> Manager:
 
 
 def introduce(method: SignInMethod, client: Client, ours: dict[str, str]) -> None:
-    """What the manager types in at the provider."""
+    """The values that the manager enters at the provider."""
     if isinstance(method, OidcMethod):
         method.provider.register(ours["callback_url"])
     else:

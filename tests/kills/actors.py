@@ -1,4 +1,4 @@
-"""What the clients of a crowd do: each an endless loop of requests whose results a ledger can check."""
+"""Actions of the clients of a crowd: each an endless loop of requests whose results a ledger can check."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Crowd:
     async def ask(
         self, method: str, path: str, body: Any = None, token: str | None = None, event: str = "", **options: Any
     ) -> Any:
-        """What was answered with success; None for a 401 when ``may_refuse``. ``event``: what the audit trail must hold
+        """The successful response; None for a 401 when ``may_refuse``. ``event``: what the audit trail must hold
         then; ``allowed``: codes of refusals beside the crowd's own. Raises Cut."""
         request = f"{MARK}{next(_numbers):06}"
         headers = {**bearer(token), "X-Request-ID": request, **options.get("headers", {})}
@@ -107,7 +107,7 @@ class Crowd:
                 continue
 
     async def graphql(self, document: str, token: str, event: str = "", **variables: Any) -> Any:
-        """What the only field at the root answers. Raises Cut."""
+        """The result of the only field at the root. Raises Cut."""
         data = await self.ask("POST", GRAPHQL, {"query": document, "variables": variables}, token, event)
         [found] = data.values()
         return found

@@ -47,7 +47,7 @@ def victims(folder: Path, url: str, count: int, **given: str) -> list[Victim]:
 
 
 async def until_ready(victim: Victim, path: str = "/healthz") -> float:
-    """How many seconds its start took, from now. Fails when it ended: then it needed a hand."""
+    """The seconds that its start took, from now. Fails if it ended, because it then needed help."""
     began = time.monotonic()
     async with httpx2.AsyncClient() as http:
         while time.monotonic() - began < START_S:

@@ -58,7 +58,7 @@ class Round:
         return Victim(self.folder, self.url, port, given, arguments, kill_points.upgrade)
 
     def stage(self, victim: Victim) -> str:
-        """How far its upgrade had come."""
+        """The progress of its upgrade."""
         return self._mark(victim).partition(" ")[0]
 
     def _mark(self, victim: Victim) -> str:
@@ -125,7 +125,7 @@ class Round:
 
 
 class Times:
-    """How many seconds a start takes here, and of how many statements the upgrade in it is."""
+    """The seconds that a start takes here, and the number of statements of its upgrade."""
 
     def __init__(self) -> None:
         self.start, self.statements = 0.5, 0

@@ -61,7 +61,7 @@ async def test_a_lost_success_is_named(tmp_path: Path, how: Any, actor: Any, nam
 
 
 async def _lost(crowd: Crowd, node: Victim, url: str) -> str:
-    """What the first kill loses that loses anything: something of the server's own may be written in between."""
+    """The loss of the first kill that loses anything: the server itself can write something in between."""
     for _ in range(KILLS):
         await until_successes(crowd, 10)
         await killed_at("answer", crowd, [node], 1)

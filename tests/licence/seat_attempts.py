@@ -34,7 +34,7 @@ async def premises(database_url: str) -> AsyncIterator[MicrosoftSetup]:
 
 
 async def shown(app: App) -> dict[str, Any]:
-    """What the admin plane says of the licence."""
+    """The license as the admin API returns it."""
     found: dict[str, Any] = (await app.get(PATH, token=await app.admin_token())).data
     return found
 

@@ -63,7 +63,7 @@ async def fill(app: App, client_id: int) -> None:
 
 
 async def left(app: App, client_id: int) -> dict[str, int]:
-    """How many rows there are in each table that has any, but for the end of a trail that is said to be gone."""
+    """The number of rows in each table that has any, except the end of a trail that is recorded as deleted."""
 
     def work(unit: SystemUnit) -> dict[str, int]:
         found = {table.name: len(everything(unit, table, client_id)) for table in TENANT_OWNED}

@@ -38,7 +38,7 @@ only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become an
 
 
 async def findings(folder: Path, level: str, **given: str) -> list[str]:
-    """What ``doctor`` says of that level, in this process."""
+    """The findings of ``doctor`` of that level, in this process."""
     settings = load({"MANIFEST_DATA_DIR": str(folder / "data"), **given})
     return [finding.text async for finding in examine(settings) if finding.level == level]
 

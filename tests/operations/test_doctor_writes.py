@@ -108,7 +108,7 @@ def test_a_postgresql_that_is_full_is_named(tmp_path: Path) -> None:
 
 
 async def kept_by_a_server(url: str, place: Path) -> None:
-    """What a server does some seconds after its start."""
+    """The writes of a server some seconds after its start."""
     async with running(url, MANIFEST_FILES=str(place), MANIFEST_LOG_LEVEL="warning") as app:
         await files_place.keep(app.services.store, app.services.files, app.services.log)
 

@@ -107,7 +107,7 @@ async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
 
 
 def test_every_column_of_bytes_says_how_it_is_sealed() -> None:
-    """What is neither sealed nor said not to be would be forgotten when the key changes."""
+    """A column that is neither encrypted nor listed as plain would be forgotten when the key changes."""
     columns = [c for table in metadata.tables.values() for c in table.columns if isinstance(c.type, LargeBinary)]
     sealed = {part.name for part in SEALED}
     assert {str(c) for c in columns} == sealed | PUBLIC

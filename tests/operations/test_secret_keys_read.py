@@ -1,4 +1,4 @@
-"""Where the secret keys are read from, the newest first; a replaced file is read again."""
+"""Sources of the secret keys, the newest first; a replaced file is read again."""
 
 from __future__ import annotations
 

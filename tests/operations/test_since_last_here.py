@@ -1,4 +1,4 @@
-"""What happened to one's own account since the sign-in before this one, and nothing of anybody else's."""
+"""Events of your own account since the sign-in before this one, and none of others."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ async def left(app: App, mine: str) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """What each step dropped."""
+    """The rows that each step deleted."""
     noted: list[tuple[str, int]] = []
     step = Expiring.step
 

@@ -77,7 +77,7 @@ async def test_from_nothing_to_a_newer_release(kind: str, tmp_path: Path, postgr
 def check_status(
     folder: Path, given: dict[str, str], status: int, expected: tuple[str, str, str], level: str, says: str
 ) -> None:
-    """What `db status` and `doctor` say."""
+    """The output of `db status` and `doctor`."""
     found = run(folder, "db", "status", "--json", **given)
     said = json.loads(found.out)
     assert (found.status, (said["schema"], said["readable_by"], said["state"])) == (status, expected)

@@ -1,4 +1,4 @@
-"""What a client uses is counted within it alone, and at most once in five minutes."""
+"""Usage of a client is counted only within it, and at most once in five minutes."""
 
 from __future__ import annotations
 

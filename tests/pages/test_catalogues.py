@@ -112,7 +112,7 @@ _LABELLED = re.compile(r'_\("([^"]+)"\)[^\n]*?label=_\("([^"]+)"')
 
 @matrix("language", ["en", *LANGUAGES])
 def test_a_buttons_name_holds_the_words_on_it(language: str) -> None:
-    """Who steers by voice says what is seen (WCAG 2.2, 2.5.3)."""
+    """A user who steers by voice says the visible text (WCAG 2.2, 2.5.3)."""
     texts = {message.id: str(message.string) for message in catalogues.read(language)} if language != "en" else {}
     pairs = [pair for path, _ in catalogues.files() for pair in _LABELLED.findall(path.read_text("utf-8"))]
     assert len(pairs) >= 3

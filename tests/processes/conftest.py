@@ -15,7 +15,7 @@ from tests.support.server import start, stop
 
 @pytest.fixture(scope="module")
 def way(database_url: str) -> Way:
-    """How the two processes reach the store."""
+    """The settings with which both processes reach the database."""
     return same(database_url)
 
 

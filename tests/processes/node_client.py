@@ -68,7 +68,7 @@ MOST_OF_A_TURN_S = 0.05
 
 
 def seconds_until(condition: Callable[[], bool], limit: float = 20.0) -> float:
-    """How long it took until ``condition`` held, without what a busy machine took of it; fails after ``limit``."""
+    """The time until ``condition`` held, without what a busy machine took of it; fails after ``limit``."""
     seconds, before = 0.0, time.monotonic()
     while not condition():
         time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""What does not end is refused: a head, a trailer, a chunk's extension; a long body is not."""
+"""Endless parts of a request are rejected: a head, a trailer, a chunk's extension; a long body isn't."""
 
 from __future__ import annotations
 

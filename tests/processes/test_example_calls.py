@@ -34,7 +34,7 @@ class Answered(NamedTuple):
 
 
 class Page:
-    """Where the page's calls go."""
+    """The target of the page's calls."""
 
     def __init__(self, base: str, folder: Path) -> None:
         self.base, self.jar = base, folder / "cookies.txt"

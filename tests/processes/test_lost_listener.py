@@ -118,7 +118,7 @@ def test_a_sign_out_while_the_beats_are_cut(nodes: tuple[Node, Node], own_postgr
 def test_a_sign_out_that_was_announced_while_no_beat_came(
     nodes: tuple[Node, Node], own_postgres: Postgres, way: Way
 ) -> None:
-    """What was announced meanwhile is read later, so what was remembered before does not count any more."""
+    """Announcements in the meantime are read later, so anything cached before is no longer used."""
     tokens = [remembered(nodes) for _ in range(3)]
     with beats_cut_again_and_again(own_postgres):
         sign_out_is_felt(nodes, *tokens, cut=way.is_shared)

@@ -20,7 +20,7 @@ KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
 
 
 def _served(folder: Path, **given: str) -> str:
-    """What a server prints from its start to its end."""
+    """The output of a server from its start to its end."""
     server = launch(folder, demo=False, port=free_port(), **given)
     try:
         wait_for(server)

@@ -46,7 +46,7 @@ class Setup:
         return self.idp.response(audience, ACS, name_id=name_id, now_ms=Clock().now_ms(), **members)
 
     def start(self, node: Node, path: str, **query: str) -> tuple[str, dict[str, str]]:
-        """Where a browser that begins at this node is sent, and the cookies that it keeps."""
+        """The URL to which a browser that begins at this node is sent, and the cookies that it keeps."""
         asked = urlencode({"client": self.client, **query})
         answer = httpx2.get(f"{node.server.base}{AUTH}/{path}?{asked}")
         assert answer.status_code == 302, answer.text

@@ -1,4 +1,4 @@
-"""What a service manager sees: when the server serves, stops and is alive, what it makes of SIGHUP, and its end."""
+"""Notifications to a service manager: ready, stopping, and alive, the effect of SIGHUP, and the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller asks for and does not read takes no memory of the server, which goes on to answer others."""
+"""Unread responses take no memory of the server, which continues to respond to others."""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ class Installation:
             await asyncio.sleep(0.05)
 
     async def status(self, release: str) -> tuple[int, str, str, dict[str, int]]:
-        """What `db status` of that release says: exit status, schema, word, and how many processes of which version."""
+        """The output of `db status` of that release: exit status, schema, word, and the number of processes by
+        version."""
         code, out, errors = await self._command(release, "db", "status", "--json")
         assert not errors, errors
         found = orjson.loads(out)

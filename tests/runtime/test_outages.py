@@ -1,4 +1,4 @@
-"""What stops working is told once for each outage, and what fails now and then once a minute."""
+"""Outages are logged once each, and intermittent failures once a minute."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Programs:
         return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self, running: subprocess.Popen[str], seconds: float = 100) -> Any:
-        """What it printed, as JSON."""
+        """The output, as JSON."""
         try:
             said, complaints = running.communicate(timeout=seconds)
         finally:

@@ -28,7 +28,7 @@ def begun(programs: Programs, node: Node, file: str, **options: Any) -> Any:
 
 
 def work(programs: Programs, node: Node, file: str, **options: Any) -> list[Any]:
-    """What each of the processes saw that worked at once."""
+    """Results of each process that worked at the same time."""
     given = {"case": "work", "base": node.server.base, "password": "", "file": file, **options}
     running = [programs.start("file", **given) for _ in range(PROCESSES)]
     return [programs.result(each, 280) for each in running]

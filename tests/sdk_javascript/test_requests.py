@@ -1,4 +1,4 @@
-"""What the fetch of the JavaScript client sends: tokens to listed origins alone, and one repetition."""
+"""Requests of the JavaScript client's fetch: tokens only to listed origins, and one repetition."""
 
 from __future__ import annotations
 

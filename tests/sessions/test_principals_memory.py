@@ -20,7 +20,7 @@ def _nothing_else_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _looks(app: App) -> float:
-    """How often the store was asked."""
+    """The number of queries to the database."""
     labels = {"cache": "principals", "result": "miss"}
     return app.services.metrics.registry.get_sample_value("manifest_cache_total", labels) or 0.0
 

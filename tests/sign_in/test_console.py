@@ -188,7 +188,7 @@ async def _write(ctx: RequestContext, work: Callable[[SystemUnit], Any]) -> Any:
 
 
 def _deciding() -> dict[str, Callable[[RequestContext, str, int], Awaitable[Any]]]:
-    """What a stolen cookie must not do: with a client's identifier, and another admin's number."""
+    """Actions that a stolen cookie must not allow: with a client's identifier, and another admin's number."""
 
     def delete(ctx: RequestContext, client: str, _admin: int) -> Awaitable[Any]:
         def work(unit: SystemUnit) -> Any:

@@ -1,4 +1,4 @@
-"""Where in a span of ids a decoy begins: linear hashing, so that a number moves only to an id that is new."""
+"""Place of a decoy in a span of ids: linear hashing, so that a number moves only to an id that is new."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sweep deletes and what it leaves: a thing of each table is used, the clock goes on, and it is shown again.
+"""Rows that the sweep deletes and leaves: a thing of each table is used, the clock goes on, and it is used again.
 
 A row that goes too early lets a used thing work a second time, or ends what should still work. Of each thing a spare
 one shows that the first is refused for its use, and not because its time is over.
@@ -59,7 +59,7 @@ class Story:
         await sweep_expired(self.app)
 
     def cell(self, what: str, found: Reply | object, *wanted: object) -> None:
-        """What an answer says: its status, with the code of a refusal."""
+        """The status of a response, with the code of an error."""
         if isinstance(found, Reply):
             found = (found.status, found.refusal or (found.json or {}).get("error", ""))[: len(wanted)]
         if found != (wanted if isinstance(found, tuple) else wanted[0]):

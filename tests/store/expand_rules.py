@@ -1,4 +1,4 @@
-"""What a revision may do to a store that programs of the release before still use: compares the catalogue."""
+"""Changes that a revision can make to a store that the previous release still uses: compares the catalogue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _rules(found: Any, name: str) -> set[str]:
 
 
 def faults(before: Shape, after: Shape, drops: frozenset[str] = frozenset()) -> list[str]:
-    """What programs of the release before could not live with. ``drops``: what they do not use any more."""
+    """Changes that programs of the previous release can't handle. ``drops``: columns that they no longer use."""
     found = []
     for name, old in before.items():
         if name not in after:

@@ -62,7 +62,7 @@ class OldStore:
         return await self.found(url)
 
     async def found(self, url: str) -> Rows:
-        """What is in those tables now, by their columns of today."""
+        """The content of those tables now, by their columns of today."""
         found: Rows = await within(url, self._found)
         return found
 
@@ -98,7 +98,7 @@ def read(name: str) -> OldStore:
 
 
 def alembic(connection: Connection) -> Config:
-    """What alembic's commands want: the project's migrations on this connection."""
+    """The configuration for alembic's commands: the project's migrations on this connection."""
     config = Config(attributes={"connection": connection, "keys": the_keys})
     config.set_main_option("script_location", str(migrate.MIGRATIONS))
     return config
@@ -125,7 +125,7 @@ def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 async def within(url: str, work: Any) -> Any:
-    """What ``work`` gives, which gets a connection with a transaction open."""
+    """The result of ``work``, which gets a connection with a transaction open."""
     if url.startswith("sqlite"):
         engine = create_engine(url, poolclass=NullPool)
         with engine.begin() as connection:

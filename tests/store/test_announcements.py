@@ -15,7 +15,7 @@ from tests.support.stores import ONLY_POSTGRESQL, on_postgres, serving
 
 @pytest.fixture
 async def heard(store: Store) -> AsyncIterator[list[Announcement]]:
-    """What this process hears."""
+    """The announcements that this process gets."""
     said: list[Announcement] = []
     listener = said.append
     store.on_announcement(listener)

@@ -266,7 +266,7 @@ async def test_a_server_that_is_gone(postgres: Databases) -> None:
 
 
 async def test_a_beat_that_ends_with_a_bug_is_told_and_comes_again(url: str, raw: Any) -> None:
-    """What it should have dropped is not believed meanwhile, and is dropped then."""
+    """Entries that it should have dropped are not trusted in the meantime, and are dropped then."""
     told: list[str] = []
 
     class Log:

@@ -1,4 +1,4 @@
-"""Which statements read all that a client has in a table: those that are about all of it, and no look-up by a key."""
+"""Statements that read all rows of a client in a table: those about all of them, and no look-up by a key."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ CROSS_TENANT = {
 
 @dataclass(frozen=True)
 class _File:
-    """What a file of the source calls, how often, by the last name; and what it imports: module, name, other name."""
+    """The calls of a source file, with their numbers, by the last name; and its imports: module, name, other name."""
 
     is_of_the_store: bool
     called: Counter[str]

@@ -38,7 +38,7 @@ def test_is_one_of_the_three_kinds_and_says_why_when_it_crosses(name: str) -> No
 
 
 def _asked_for(compiled: Compiled) -> set[str]:
-    """What a caller must give: the rest are constants of the statement."""
+    """The parameters that a caller must give: the rest are constants of the statement."""
     return {name for name, default in compiled.order if default is _MISSING}
 
 

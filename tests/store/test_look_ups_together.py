@@ -24,7 +24,7 @@ _ADD = global_(insert(installation).values(name=bindparam("name", type_=Text()),
 
 
 def _asked(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the store is asked for from now on."""
+    """The queries to the store from here."""
     asked, look_up_all = list[dict[str, Any]](), store.look_up_all
 
     async def noting(statement: Any, **values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How the product logs in to PostgreSQL, what it sets there, and what it survives."""
+"""Logins of the product to PostgreSQL, its settings there, and the failures that it survives."""
 
 from __future__ import annotations
 

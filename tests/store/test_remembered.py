@@ -1,4 +1,4 @@
-"""What a process remembers of the store is dropped by announcements; everything that lives as long as it is listed."""
+"""Memory of a process is cleared by announcements; everything that lives as long as it is listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an upgrade tells while it lasts."""
+"""Progress messages of an upgrade."""
 
 from __future__ import annotations
 

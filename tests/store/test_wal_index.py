@@ -38,7 +38,7 @@ def _add(name: str, unit: SystemUnit) -> int:
 
 
 async def test_reading_changes_nothing_and_neither_do_own_commits(store: Store) -> None:
-    """What they changed was announced."""
+    """The announced changes."""
     before = store.version()
     assert before is not None
     await store.look_up(FIND, name="x")

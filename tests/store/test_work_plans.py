@@ -46,7 +46,7 @@ def pages(listing: Listing[Any]) -> Iterator[tuple[tuple[str, ...], str, Stateme
 
 
 class Planner:
-    """What a store says of a statement: a line for each step."""
+    """The plan of a statement: a line for each step."""
 
     def __init__(self, sqlite: sqlite3.Connection | None, postgres: asyncpg.Connection[Any] | None) -> None:
         self.sqlite, self.postgres = sqlite, postgres

@@ -141,7 +141,7 @@ async def child_of(app: App, token: str) -> str:
 
 
 async def opened_by(app: App, keys: Keys) -> list[str]:
-    """Which of the three keys still open something: none of them, once the session has ended."""
+    """The keys of the three that still open something: none, once the session has ended."""
     found = []
     if (await app.me(keys.token)).status == 200:
         found.append("token")

@@ -124,7 +124,7 @@ class App:
         return self.services.settings.database
 
     def sample(self, name: str, **labels: str) -> float | None:
-        """What a metric says; None: there is no such one."""
+        """The value of a metric; None if it doesn't exist."""
         found: float | None = self.services.metrics.registry.get_sample_value(name, labels)
         return found
 

@@ -59,7 +59,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Altered:
-    """What is different from a right answer. ``client_data``: members in place of the right ones, None: left out;
+    """The differences from a correct response. ``client_data``: members in place of the correct ones, None: left out;
     ``response``: the same for the credential's response, and ``outer`` for its other members."""
 
     flags: int | None = None
@@ -104,7 +104,7 @@ class Authenticator:
     made: list[Made] = field(default_factory=list)
 
     def create(self, options: dict[str, Any], altered: Altered = RIGHT) -> dict[str, Any]:
-        """What ``navigator.credentials.create`` answers to ``publicKey``, as JSON; the credential is kept."""
+        """The response of ``navigator.credentials.create`` to ``publicKey``, as JSON; the credential is kept."""
         return self._create(options, os.urandom(32), altered)
 
     def create_again(self, options: dict[str, Any], identifier: str, key: Key) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Authenticator:
         return _credential(made, response, altered)
 
     def get(self, options: dict[str, Any], altered: Altered = RIGHT, *, by: Made | None = None) -> dict[str, Any]:
-        """What ``navigator.credentials.get`` answers, with the newest credential or with ``by``."""
+        """The response of ``navigator.credentials.get``, with the newest credential or with ``by``."""
         allowed = [one["id"] for one in options.get("allowCredentials", [])]
         made = by or next(one for one in reversed(self.made) if not allowed or one.id in allowed)
         if made.counter is not None:

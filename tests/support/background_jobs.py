@@ -32,13 +32,13 @@ async def sweep_files(app: App) -> None:
 
 
 async def sweep_broken_uploads(app: App) -> None:
-    """What broken uploads left in the folder of files goes."""
+    """Delete what broken uploads left in the folder of files."""
     await background_jobs.sweep_partial_uploads(app.services)
 
 
 @contextlib.contextmanager
 def later_work_waits(app: App) -> Iterator[None]:
-    """What a request leaves to be done after its answer begins when the block ends."""
+    """Complete, when the block ends, the work that a request leaves until after its response begins."""
     later: list[Any] = []
     with mock.patch.object(app.services.mail, "in_background", later.append):
         yield

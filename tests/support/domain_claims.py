@@ -49,16 +49,16 @@ class Claimed:
         return found
 
     async def value(self) -> str:
-        """What the record must hold."""
+        """The required content of the record."""
         return str((await self.shown())["record"]["value"])
 
     @property
     def name(self) -> str:
-        """Where the record must stand."""
+        """The required name of the record."""
         return f"{LABEL}.{self.domain}"
 
     async def events(self) -> list[str]:
-        """What the client's trail says of domains."""
+        """The client's audit events about domains."""
         return [event.event for event in await trail(self.app, self.client) if event.event.startswith("domain_")]
 
 

@@ -101,7 +101,7 @@ def sign_in_has_a_bug(patch: pytest.MonkeyPatch) -> None:
 
 
 def listed_origins_cannot_be_read(patch: pytest.MonkeyPatch, app: App, *, bug: bool) -> None:
-    """Which client lists an origin is not known: the store is gone, or a bug is there."""
+    """Failures in which it is unknown which client lists an origin: the database is gone, or there is a bug."""
 
     async def broken(*_: object) -> bool:
         raise RuntimeError("a bug") if bug else StoreUnavailable("gone")

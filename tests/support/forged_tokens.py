@@ -95,7 +95,7 @@ class Link(NamedTuple):
 
 
 def opened(app: App, token: str) -> Link:
-    """What a refresh token says of itself."""
+    """The claims of a refresh token."""
     found = refresh_tokens.verify_refresh([signing_keys(app)[Purpose.REFRESH]], token, app.clock.ms)
     return Link(found.session_id, found.own, found.parent)
 

@@ -46,7 +46,7 @@ def _where(base: str) -> _Where:
 
 @cache
 def _usual() -> tuple[tuple[bytes, bytes], ...]:
-    """What a client says with each request."""
+    """The headers that a client sends with each request."""
     return tuple((name.lower(), value) for name, value in httpx2.AsyncClient().headers.raw)
 
 
@@ -107,7 +107,7 @@ async def call(
     application: Asgi, scope: dict[str, Any], content: bytes | None = None,
     meanwhile: Callable[[], Awaitable[Any]] | None = None,
 ) -> Answered:  # fmt: skip
-    """What the application answers, once it has said all. What it raises goes on to the caller. ``meanwhile``: happens
+    """The application's response, once it is complete. Its exceptions go on to the caller. ``meanwhile``: happens
     after the application has read the head, and before it gets the body."""
     asked, whole = False, asyncio.Event()
     status, lines, parts = 0, [], []

@@ -82,7 +82,7 @@ async def read(team: Team, job_id: int) -> dict[str, Any]:
 
 
 async def log(team: Team, job_id: int) -> list[dict[str, Any]]:
-    """What happened to a job."""
+    """The history of a job."""
     found: list[dict[str, Any]] = (await team.ask("Viewer", HISTORY, id=job_id))["history"]
     assert [event["number"] for event in found] == list(range(1, len(found) + 1))
     return found

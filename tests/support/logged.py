@@ -1,4 +1,4 @@
-"""What the application of a test writes into its log."""
+"""Log lines of the application of a test."""
 
 from __future__ import annotations
 

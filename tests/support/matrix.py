@@ -121,5 +121,5 @@ def some_of(values: Iterable[Any], *quick: Any) -> list[Any]:
 
 
 def few_and_many(few: int, many: int) -> list[Any]:
-    """How many examples; ``many`` in ``./dev endurance`` alone."""
+    """The number of examples; ``many`` only in ``./dev endurance``."""
     return [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.endurance)]

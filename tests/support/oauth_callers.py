@@ -107,7 +107,7 @@ def signed_by_us(app: App, head: str, payload: str) -> str:
 
 
 def header_and_claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a token says of itself."""
+    """The claims of a token."""
     parts = token.split(".")[:2]
     head, payload = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts)
     return head, payload

@@ -79,7 +79,7 @@ def half_hash(alg: str, text: str) -> str:
 
 @dataclass
 class Grant:
-    """What a code stands for."""
+    """The meaning of a code."""
 
     redirect_uri: str
     challenge: str
@@ -131,7 +131,7 @@ class Op:
     access_tokens: set[str] = field(default_factory=set)
 
     def count(self, endpoint: str) -> int:
-        """How many requests an endpoint got."""
+        """The number of requests to an endpoint."""
         return sum(asked.endpoint == endpoint for asked in self.asked)
 
     def rotate(self, keep: bool = False) -> None:
@@ -148,7 +148,7 @@ class Op:
             return fitting[-1] if fitting else self.keys[-1]
 
     def visit(self, address: str) -> str:
-        """Where the authorization endpoint redirects a browser that comes with this address."""
+        """The URL to which the authorization endpoint redirects a browser that comes with this address."""
         answer = self._authorize(dict(parse_qsl(urlsplit(address).query)))
         return answer.headers["Location"]
 

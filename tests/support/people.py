@@ -32,7 +32,7 @@ async def member(app: App, client: str, *roles: str, email: str = "") -> Member:
 
 
 async def user_of(app: App, client: str, user_id: int) -> dict[str, Any]:
-    """What the store says of a user."""
+    """The database row of a user."""
     found = await app.get(f"/api/admin/clients/{client}/users/{user_id}", token=await app.admin_token())
     data: dict[str, Any] = found.data
     return data
@@ -56,7 +56,7 @@ async def last_reason(app: App, client: str) -> str:
 
 
 async def session_of(browser: Browser) -> dict[str, Any]:
-    """Who the browser is signed in as: the whole answer of ``me``."""
+    """The user who is signed in to the browser: the whole response of ``me``."""
     found: dict[str, Any] = (await browser.me()).data
     return found
 

@@ -66,7 +66,7 @@ class Databases:
         return urlunsplit(urlsplit(self.address)._replace(path=f"/{database}"))
 
     def psql(self, statement: str, address: str = "") -> str:
-        """What an SQL statement prints; ``address``: of the database, if not the server's own."""
+        """The output of an SQL statement; ``address``: of the database, if not the server's own."""
         where = address or self.uri("postgres")
         command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", where]
         done = subprocess.run(command, input=statement, capture_output=True, text=True, timeout=60, check=False)
@@ -173,7 +173,7 @@ class Postgres(Databases):
         return False
 
     def starts(self) -> int:
-        """How often it has been ready to accept connections."""
+        """The number of times that it has been ready to accept connections."""
         return (self.data / "log").read_text("utf-8", "replace").count("ready to accept connections")
 
     def start_again(self) -> None:

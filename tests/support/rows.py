@@ -80,7 +80,7 @@ async def stored(app: App, client: str, name: str) -> Provider:
 
 
 def opened(app: App, row: Provider) -> Secrets | None:
-    """What is sealed in a row; None: it does not open there."""
+    """The decrypted value in a row; None if it can't be decrypted there."""
     try:
         return providers.open_secrets(app.services.sealer, row)
     except CannotOpen:
@@ -88,7 +88,7 @@ def opened(app: App, row: Provider) -> Secrets | None:
 
 
 def unsealed(app: App, sealed: bytes, name: str) -> bytes | None:
-    """What was sealed under a name; None: it does not open under this one."""
+    """The decrypted value under a name; None if it can't be decrypted under this one."""
     try:
         return app.services.sealer.open(sealed, name)
     except CannotOpen:

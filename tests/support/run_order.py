@@ -94,7 +94,7 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is collected lives to the end: the garbage collector need not walk it again and again."""
+    """Keep collected objects to the end, so that the garbage collector doesn't walk them again and again."""
     gc.disable()
     try:
         return (yield)
@@ -232,7 +232,7 @@ class _Report:
             self._record()
 
     def _record(self) -> None:
-        """What this run did not touch stays as it was, unless it is there no more; so does a longer time, since the
+        """Keep times that this run did not touch, unless their test is gone; also keep a longer time, since the
         other command may run more of the file."""
         before = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
         known = before | {file: max(round(took, 1), before.get(file, 0.0)) for file, took in self._files.items()}

@@ -35,7 +35,7 @@ Attributes = Mapping[str, str | Sequence[str]]
 
 
 class Style(NamedTuple):
-    """How a provider writes its prefixes. ``at_root``: declared on the Response alone, not where they are used."""
+    """The prefixes that a provider writes. ``at_root``: declared only on the Response, not where they are used."""
 
     protocol: str
     assertion: str
@@ -214,7 +214,7 @@ class Idp:
         return etree.fromstring(text.encode())
 
     def metadata(self, redirect_address: str, post_address: str | None = None, wants_signed: bool = False) -> bytes:
-        """What an administrator imports."""
+        """The metadata that an administrator imports."""
         services = "".join(
             f'<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-{binding}" '
             f"Location={quoteattr(address)}/>"

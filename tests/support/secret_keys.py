@@ -10,5 +10,5 @@ MACS = Macs(_KEYS)
 
 
 def the_keys() -> SecretKeys:
-    """What an upgrade of the schema asks for."""
+    """The requirements of an upgrade of the schema."""
     return _KEYS

@@ -44,7 +44,7 @@ class Server:
 
 
 def environment(folder: Path, database_url: str = "", **given: str) -> dict[str, str]:
-    """What a process of ours sees: nothing of the machine's own settings. An empty text takes a setting away."""
+    """The environment of a process: nothing of the machine's own settings. An empty text removes a setting."""
     seen = {
         **{k: v for k, v in os.environ.items() if not k.startswith("MANIFEST_")},
         **FAST,

@@ -34,7 +34,7 @@ def entity_id(client: str) -> str:
 
 
 def callback(client: str, provider: str) -> str:
-    """Where an OpenID provider of a client sends the browser back to."""
+    """The redirect URI of an OpenID provider of a client."""
     return f"{SHARED_CALLBACK}/{client}/{provider}"
 
 
@@ -113,7 +113,7 @@ class Browser:
         return await self.send("GET", op.visit(started.headers["location"]))
 
     async def me(self) -> Reply:
-        """Who the browser is signed in as."""
+        """The user who is signed in to the browser."""
         return await self.send("GET", "/api/client/auth/me")
 
 
@@ -148,12 +148,12 @@ def flow_cookies(browser: Browser) -> dict[str, str]:
 
 
 async def failures(app: App, client: str) -> list[dict[str, Any]]:
-    """What the audit trail of a client says of sign-ins that failed, oldest first."""
+    """The reasons of failed sign-ins in the audit trail of a client, oldest first."""
     return [event.members for event in await trail(app, client) if event.event == "sign_in_failed"]
 
 
 def sign_ins(app: App, method: str, result: str) -> float:
-    """How many sign-ins the metrics count."""
+    """The number of sign-ins in the metrics."""
     labels = {"method": method, "result": result}
     return app.sample("manifest_sign_ins_total", **labels) or 0.0
 

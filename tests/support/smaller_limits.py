@@ -98,25 +98,25 @@ FILE_KINDS = KINDS
 
 
 class Sum(NamedTuple):
-    """How many files there are, and their bytes."""
+    """The number of files, and their bytes."""
 
     files: int
     size: int
 
 
 async def stored_files(app: App) -> Sum:
-    """What the store says of all files."""
+    """The rows of all files."""
     sizes = [size for (size,) in await rows(app, "files", "size")]
     return Sum(len(sizes), sum(sizes))
 
 
 def files_on_disk(app: App, folder: str = "files") -> list[Path]:
-    """What lies in the place for files, or in the one for what still comes in."""
+    """The content of the place for files, or of the one for uploads in progress."""
     return [path for path in (data_folder(app) / folder).rglob("*") if path.is_file()]
 
 
 def data_folder(app: App) -> Path:
-    """Where the application keeps what is not in the store."""
+    """The folder in which the application keeps what isn't in the database."""
     return Path(app.services.settings.data_dir)
 
 

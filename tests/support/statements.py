@@ -1,4 +1,4 @@
-"""Which SQL statements exist, and how many of them the store runs."""
+"""Existing SQL statements, and the number of them that the store runs."""
 
 from __future__ import annotations
 

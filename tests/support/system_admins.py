@@ -68,7 +68,7 @@ class Phone:
     recovery_codes: tuple[str, ...] = ()
 
     def code(self, steps: int = 0) -> str:
-        """What it shows now, or so many steps of thirty seconds later."""
+        """The code that it shows now, or so many steps of thirty seconds later."""
         return pyotp.TOTP(self.secret).at(self.app.clock.now_ms() // 1000 + 30 * steps)
 
     def wrong(self) -> str:

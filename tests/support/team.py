@@ -49,7 +49,7 @@ class Team:
         return await self.app.post("/api/client/graphql", body, token=token)
 
     async def ask(self, role: str, document: str, **variables: Any) -> Any:
-        """What the only field at the root of the document answers."""
+        """The result of the only field at the root of the document."""
         reply = await self.send(role, document, **variables)
         assert "errors" not in reply.json, reply.text
         [found] = reply.json["data"].values()

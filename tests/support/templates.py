@@ -79,7 +79,7 @@ async def read(team: Team, template_id: int) -> dict[str, Any]:
 
 
 async def moves(team: Team, template_id: int) -> list[tuple[str, int | None]]:
-    """What the log says: the moves with the versions that they are about, in order."""
+    """The log: the moves with the versions that they are about, in order."""
     found = (await team.ask("Viewer", HISTORY, id=template_id))["history"]
     assert [event["number"] for event in found] == list(range(1, len(found) + 1))
     return [(event["move"], event["version"]) for event in found]

@@ -55,7 +55,7 @@ class Page:
 
     @property
     def problems(self) -> list[str]:
-        """What the summary says, in order."""
+        """The summary, in order."""
         return [" ".join(item.text_content().split()) for item in self.tree.xpath("//*[@role='alert']//li")]
 
     def links(self) -> dict[str, str]:
@@ -148,7 +148,7 @@ class Visitor:
         return await self.get(page.location) if page.status == 303 and "shown=" in page.location else page
 
     async def follow(self, page: Page) -> Page:
-        """Where an answer sends the browser, as long as it stays here."""
+        """The local URL to which a response sends the browser."""
         while page.status in (302, 303) and page.location.startswith(("/", self.app.public_url)):
             page = await self.get(page.location.removeprefix(self.app.public_url.rstrip("/")))
         return page

@@ -1,4 +1,4 @@
-"""Which networks around an address are counted with it."""
+"""Networks around an address that are counted with it."""
 
 from __future__ import annotations
 

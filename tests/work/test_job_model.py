@@ -42,7 +42,7 @@ EVIDENCE = {number for number, step in enumerate(work_items.STEPS, 1) if step.re
 
 @dataclass
 class Model:
-    """What one job should be."""
+    """The expected job."""
 
     id: int
     name: str

@@ -60,7 +60,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
 
 
 def plan(opened: sqlite3.Connection, statement: TenantScoped[Any] | Global[Any]) -> str:
-    """How SQLite would go about it."""
+    """The query plan of SQLite."""
     values = [None] * len(statement.sqlite.order)
     return "\n".join(row[3] for row in opened.execute(f"EXPLAIN QUERY PLAN {statement.sqlite.sql}", values))
 

@@ -51,7 +51,7 @@ NAMES = {
 
 @dataclass
 class VersionModel:
-    """What a version should be."""
+    """The expected version."""
 
     created_by: int
     status: str = "DRAFT"
@@ -62,7 +62,7 @@ class VersionModel:
 
 @dataclass
 class Model:
-    """What a template should be. ``log``: move, version, comment, by, at."""
+    """The expected template. ``log``: move, version, comment, by, at."""
 
     id: int
     name: str
@@ -73,7 +73,7 @@ class Model:
 
 
 class View(NamedTuple):
-    """What a user saw of a template and one of its versions; ``at``: how long the log was then."""
+    """The user's view of a template and one of its versions; ``at``: how long the log was then."""
 
     model: Model
     seen: VersionSnapshot

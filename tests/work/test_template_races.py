@@ -75,7 +75,7 @@ class TemplateRace(NamedTuple):
         return list(await asyncio.gather(*(actor(number, operation) for number, operation in enumerate(operations))))
 
     async def check(self, before: VersionSnapshot, outcomes: list[Any]) -> tuple[int, VersionSnapshot]:
-        """Which one succeeded, and the new state: the log has the winner's entries only."""
+        """The successful one, and the new state: the log has only the winner's entries."""
         [winner] = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Conflict)]
 
         def read(unit: TenantUnit) -> VersionSnapshot:

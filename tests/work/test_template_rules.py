@@ -44,7 +44,7 @@ END = {
 
 
 def lived(word: str) -> VersionStatus | None:
-    """Where a version is after these moves; None when one of them is refused."""
+    """The status of a version after these moves; None if one of them is rejected."""
     status = VersionStatus.DRAFT
     for letter in word:
         try:

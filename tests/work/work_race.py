@@ -98,5 +98,5 @@ def does(operation: Callable[..., Any], *given: Any, **named: Any) -> Operation:
 
 
 def conflicts(outcomes: list[Any]) -> list[int]:
-    """Which of them came second."""
+    """The callers who came second."""
     return [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Conflict)]

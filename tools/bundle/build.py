@@ -67,7 +67,8 @@ def _fill(folder: Path, made: source.Source, cache: Path, pythons: Sequence[str]
 
 
 def _requirements(made: source.Source, own: Path, wanted: list[lock.Locked]) -> str:
-    """What is installed, each with the hashes of its files; all extras of ours but the one for development."""
+    """The packages to install, each with the hashes of its files; all extras of the product except the one for
+    development."""
     project = tomllib.loads((made.folder / "pyproject.toml").read_text("utf-8"))["project"]
     extras = ",".join(sorted(set(project["optional-dependencies"]) - {"dev"}))
     [digest] = [line.split()[0] for line in archive.sums(own.parent).splitlines() if line.endswith(f"  {own.name}")]

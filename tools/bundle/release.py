@@ -23,7 +23,7 @@ _ANSWERED = re.compile(r"^\| ([A-Z][A-Z0-9]*-[\w-]+) \|", re.MULTILINE)
 
 
 def files_stand(root: Path, version: str) -> list[str]:
-    """What is wrong with the tree, its version, its changelog and its docs."""
+    """The faults of the tree, its version, its changelog, and its docs."""
     return [
         *_git_refuses(root, version),
         *_version_refuses(root, version),

@@ -1,5 +1,8 @@
-"""What the generator of the site does not do by itself: pages that lie outside ``docs``, links between them, entries of
-the HTTP reference, diagrams without a script, and the list of files that the server serves."""
+"""Hooks of the site's generator, for what it doesn't do itself.
+
+Pages outside ``docs``, links between them, entries of the HTTP reference, diagrams without a script, and the list of
+files that the server serves.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,7 @@ def _decisions() -> str:
 
 
 def _place(name: str) -> str:
-    """Where a page of the site lies in the repository."""
+    """The place of a page of the site in the repository."""
     return next((source for source, page in OUTSIDE.items() if page == name), f"docs/{name}")
 
 

@@ -44,7 +44,7 @@ def layer_of() -> dict[str, str]:
 
 
 def imports() -> Counter[tuple[str, str]]:
-    """How many modules of the one package import the other."""
+    """The number of modules of the one package that import the other."""
     found: Counter[tuple[str, str]] = Counter()
     for path in SOURCE.rglob("*.py"):
         own = path.relative_to(SOURCE).parts[0].removesuffix(".py")

@@ -24,7 +24,7 @@ from __future__ import annotations
 from manifest_auth_client._failure import Continues, ManifestAuthError
 '''
 _ROLES = '''\
-"""What roles may do.
+"""The permissions of roles.
 
 Made from the server's table by ``./dev docs``; a test holds it to it.
 """

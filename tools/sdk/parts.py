@@ -61,7 +61,7 @@ def _metadata(file: Path) -> str:
 
 
 def _closure(needs: list[str]) -> dict[str, str]:
-    """What is needed without extras, and what that needs, each with its pin."""
+    """The packages that are needed without extras, and their dependencies, each with its pin."""
     pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", PINS.read_text("utf-8"), re.MULTILINE))
     pins = {canonicalize_name(name): version for name, version in pins.items()}
     found: dict[str, str] = {}

@@ -14,7 +14,7 @@ from tests.support.rules import rule
 
 
 class Calls:
-    """How often documents were validated and resolvers asked."""
+    """The number of validated documents and resolver calls."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.validated = self.resolved = 0

@@ -18,7 +18,7 @@ from tests.support.matrix import matrix
 
 
 def lexed(text: str) -> int | None:
-    """How many tokens the engine finds, comments too; None where it finds a mistake."""
+    """The number of tokens that the engine finds, including comments; None if it finds a mistake."""
     lexer, count = Lexer(Source(text)), 0
     try:
         while (token := lexer.advance()).kind is not TokenKind.EOF:

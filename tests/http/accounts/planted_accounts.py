@@ -45,7 +45,7 @@ class PlantedAccount:
         return f"/api/admin/clients/{self.team.client}/users/{self.user_id}"
 
     async def opened(self) -> set[str]:
-        """Which of the things open the account."""
+        """The credentials that open the account."""
         return {name for name, opens in self.things.items() if await opens()}
 
     async def is_theirs(self, reply: Reply, browser: Browser | None = None) -> bool:
@@ -71,7 +71,7 @@ class PlantedAccount:
         return [row["subject"] for row in found.data["items"]]
 
     async def left(self) -> tuple[int, int]:
-        """How many changes of the address are open, and how many devices and addresses are known."""
+        """The number of open changes of the address, and of known devices and addresses."""
         changes = await rows(self.app, "email_changes", "key", user_id=self.user_id, closed_at=None)
         return len(changes), len(await rows(self.app, "known_origins", "origin", user_id=self.user_id))
 
@@ -180,7 +180,7 @@ async def by_admin_plane(planted: PlantedAccount, folder: Path) -> str | None:
 
 
 async def by_restoring(planted: PlantedAccount, folder: Path) -> str | None:
-    """Who became an Admin while deactivated gains it with the restore."""
+    """A user who became an Admin while deactivated gains it with the restore."""
     where = f"{planted.team.client}/users/{planted.user_id}"
     await act_on(planted.app, f"{where}/deactivate")
     await set_roles(planted.app, planted.team.client, planted.user_id, "Admin")

@@ -1,4 +1,4 @@
-"""Where mail is set up, a new Admin's link goes to the user alone; and ``user roles`` on the command line."""
+"""Link of a new Admin where mail is set up: it goes only to the user; and ``user roles`` on the command line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_who_keeps_an_identity_is_sent_no_link(app: App, mail_server: Mail
 
 
 async def said(app: App, folder: Path, *words: str) -> commands.Result:
-    """What the command says."""
+    """The output of the command."""
     settings = {"MANIFEST_DATABASE_URL": app.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
     return await asyncio.to_thread(commands.run, folder, "user", "roles", *words, **settings)
 

@@ -1,4 +1,4 @@
-"""Which linked identities stay when their user becomes an Admin, and who may become Admin by groups."""
+"""Linked identities that stay when their user becomes an Admin, and the Admin role by groups."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def invited(team: Team, company: OidcProvider, sub: str = "guest", email: 
 
 
 async def confirm(planted: PlantedAccount, by: str, which: int = 0) -> Any:
-    """What the answer to a confirmation is."""
+    """The response to a confirmation."""
     found = await planted.app.get(f"{planted.path}/identities", token=await planted.app.admin_token())
     identity = found.data["items"][which]["id"]
     if by == "system admin":

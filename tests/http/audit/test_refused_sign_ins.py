@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def refusals(app: App, client: str) -> list[dict[str, Any]]:
-    """What the client's trail tells of refused sign-ins."""
+    """The client's trail of rejected sign-ins."""
     events = await trail(app, client)
     return [event.members for event in events if event.event in ("sign_in_failed", "sign_in_refused")]
 

@@ -70,7 +70,7 @@ async def test_a_temporary_pin_wants_a_recent_proof(app: App) -> None:
 
 
 async def test_a_badge_that_was_planted_does_not_open_an_admins_account(app: App) -> None:
-    """Who issues a badge and gives a temporary PIN may know both."""
+    """A person who issues a badge and gives a temporary PIN can know both."""
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     check_success(await kiosk.sign_in(ada.badge))

@@ -32,14 +32,14 @@ async def squatter(setup: MicrosoftSetup, **members: Any) -> Provider:
 
 
 def said(reply: Reply) -> tuple[int, str, str]:
-    """What an answer tells of a token."""
+    """The result for a token, from a response."""
     if reply.status == 200:
         return 200, reply.data["client"]["identifier"], ",".join(reply.data["roles"])
     return reply.status, reply.code, str(reply.json["error"]["message"])
 
 
 async def verdicts(setup: MicrosoftSetup, client: str) -> list[tuple[int, str, str]]:
-    """What is said of tokens of every kind, new ones each time, with and without the client's name."""
+    """The results for tokens of every kind, new ones each time, with and without the client's name."""
     found = []
     mint = setup.microsoft.mint
     for name in ({}, naming(client), naming("globex")):

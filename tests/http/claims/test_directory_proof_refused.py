@@ -1,4 +1,4 @@
-"""What does not prove a Microsoft directory: other roles, directories, tokens, browsers or times."""
+"""Failed verifications of a Microsoft directory: other roles, directories, tokens, browsers, or times."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_an_id_token_of_another_directory_or_key_proves_nothing(prover: Pr
 
 
 def access_token(prover: Prover, **claims: Any) -> dict[str, Any]:
-    """What the token endpoint gives, with an access token for our own application."""
+    """The token endpoint's response, with an access token for the server's own application."""
     usual = {"wids": [PRIVILEGED], **claims}
     return {"access_token": prover.setup.microsoft.mint("api", app=OURS, claims=usual)}
 
@@ -90,7 +90,7 @@ async def test_an_access_token_that_is_not_ours_or_not_theirs_says_nothing(prove
 
 @rule("MICROSOFT-DIRECTORY")
 async def test_consent_alone_proves_nothing(prover: Prover) -> None:
-    """What Microsoft's page for consent redirects with is text that anybody can write."""
+    """Microsoft's page for consent redirects with text that anyone can write."""
     for query in (
         f"admin_consent=True&tenant={prover.directory}",
         f"admin_consent=True&tenant={prover.directory}&state=x",

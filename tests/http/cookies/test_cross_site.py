@@ -175,7 +175,7 @@ async def test_ones_own_origin_is_known_however_the_public_address_is_written(da
 
 @matrix("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 async def test_a_form_of_another_site_signs_no_one_in(app: App, kind: str) -> None:
-    """What a page can send without asking first is never read as JSON."""
+    """A body that a page can send without a preflight is never read as JSON."""
     content = b'{"email":"author@acme.example","password":"kestrel-harbor-21-violet"}'
     reply = await app.send("POST", "/api/client/auth/sign-in", content=content, headers={"Content-Type": kind})
     assert (reply.status, reply.code) == (415, "UNSUPPORTED_MEDIA_TYPE")

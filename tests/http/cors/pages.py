@@ -1,4 +1,4 @@
-"""What pages of four origins send, and what a browser reads out of the answer (Fetch standard, section 3.3)."""
+"""Requests of pages of four origins, and what a browser reads out of the response (Fetch standard, section 3.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pages read an answer: those of origins that its own client lists, whatever the answer is."""
+"""Pages that can read a response: those of origins that its own client lists, for every response."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Planted:
         return self.ada.person
 
     async def opened(self) -> set[str]:
-        """What opens the account by itself now."""
+        """The credentials that open the account now."""
         _, at_provider = await self.company.attempt("planter", "planter@mail.example", groups=["ops"])
         tries = {
             "passkey": (await self.ada.sign_in()).status == 200,

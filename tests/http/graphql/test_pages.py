@@ -19,13 +19,13 @@ pytestmark = pytest.mark.one_store
 
 @pytest.fixture(scope="module")
 async def listed(app: App) -> ListedClient:
-    """Where nothing changes."""
+    """A list that nobody changes."""
     return await new_listed_client(app)
 
 
 @pytest.fixture(scope="module")
 async def busy(app: App) -> ListedClient:
-    """Where others work meanwhile."""
+    """A list that others change in the meantime."""
     return await new_listed_client(app)
 
 

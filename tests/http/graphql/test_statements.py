@@ -33,7 +33,7 @@ async def team(app: App) -> Team:
 
 
 def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
-    """How many statements a document may run: one for each field that has to wait for the store, wherever it stands."""
+    """The maximum number of statements for a document: one for each field that waits for the database, at any place."""
     found = 0
     for node in selections.selections if selections else ():
         assert isinstance(node, FieldNode)

@@ -18,7 +18,7 @@ NAMED = 'mutation Rename { editTemplate: createTemplate(input: {title: "secret t
 
 
 async def lines_of(app: App, query: str, **members: Any) -> list[dict[str, Any]]:
-    """What the log says of requests meanwhile."""
+    """The log's lines about requests in the meantime."""
     token = await token_of(app, "author@acme.example")
     log = mock.Mock()
     with logging_to(app, log):

@@ -41,7 +41,7 @@ _OPENER = urllib.request.build_opener(_Stay)
 
 @dataclass
 class Told:
-    """What a server was told and told us, and where it wrote."""
+    """The values that a server was given and returned, and the place where it wrote."""
 
     log: Path
     data: Path

@@ -21,7 +21,7 @@ DAY = 86_400
 
 
 async def _told(app: App, mail_server: MailServer) -> list[str]:
-    """Who gets an e-mail in this round, and its subject."""
+    """Recipients of emails in this round, and their subjects."""
     mail_server.mails.clear()
     await watch_secrets(app)
     for _ in range(200):

@@ -22,7 +22,7 @@ async def it(app: App) -> Machine:
 
 @rule("MACHINE-RANK")
 async def test_no_machine_moves_a_users_mailbox(app: App, it: Machine) -> None:
-    """Who reads the new one resets the password."""
+    """Reader of the new address, who resets the password."""
     user = await member(app, it.client, "User Admin")
     change = f'mutation {{ updateUser(id: {user.id}, input: {{email: "{THIEF}"}}) {{ pendingEmail }} }}'
     [error] = (await ask(app, it.key.text, change)).json["errors"]

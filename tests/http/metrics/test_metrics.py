@@ -1,4 +1,4 @@
-"""Who may read ``/metrics``, and what it shows."""
+"""Access to ``/metrics``, and its content."""
 
 from __future__ import annotations
 

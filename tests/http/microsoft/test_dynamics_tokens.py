@@ -23,7 +23,7 @@ KEPT = {"keepTokens": True}
 
 
 class Row(NamedTuple):
-    """What is kept of a user, as it rests."""
+    """The stored values of a user, as they rest."""
 
     provider_id: int
     user_id: int
@@ -46,7 +46,7 @@ async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> tu
 
 
 def given_by(setup: MicrosoftSetup, **tokens: str) -> list[str]:
-    """What the token endpoint gives from now on: the whole, and parts by which it would be known."""
+    """The token endpoint's next response: the whole, and parts by which a test can find it."""
     access = setup.microsoft.mint("dataverse", user=setup.microsoft.user, lifetime=4000)
     setup.microsoft.token |= {
         "access_token": access,

@@ -82,7 +82,7 @@ async def test_tokens_that_fit_no_one_are_counted_too(setup: MicrosoftSetup, cla
 
 
 async def test_who_was_let_in_before_is_not_held_up(setup: MicrosoftSetup) -> None:
-    """What is remembered of a token asks no throttle."""
+    """Cached results of a token don't use the rate limit."""
     await setup.entra()
     known = setup.microsoft.mint("graph")
     await setup.me(known)

@@ -45,7 +45,7 @@ async def test_an_algorithm_that_is_not_what_signed(setup: MicrosoftSetup, kind:
 
 @KINDS
 async def test_a_key_of_the_forgers_own(setup: MicrosoftSetup, kind: str) -> None:
-    """What the header says of keys is never looked at."""
+    """Key values in the header are never used."""
     await setup.entra_of_ours()
     key = ECKey.generate_key("P-256")
     public = key.as_dict(private=False)

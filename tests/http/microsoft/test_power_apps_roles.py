@@ -72,7 +72,7 @@ async def test_another_claim_holds_them(setup: MicrosoftSetup) -> None:
 async def test_more_groups_than_the_token_lists_take_no_roles_away(
     setup: MicrosoftSetup, kind: str, overage: dict[str, Any]
 ) -> None:
-    """Which they are is not known: neither are roles kept that may be gone, nor taken away that are still due. The
+    """Unknown groups change no roles: none that might be gone are kept, and none that are still due are removed. The
     caller is refused, with a sentence that says why."""
     provider = await setup.entra_of_ours(groupRoles=TABLE, defaultRoles=["Viewer"])
     known = setup.microsoft.mint(kind, claims={"groups": [OPS]})

@@ -117,7 +117,7 @@ async def test_many_who_sign_out_at_once(setup: MicrosoftSetup) -> None:
 
 @KINDS
 async def test_a_token_of_two_clients_is_signed_out_of_each(setup: MicrosoftSetup, kind: str) -> None:
-    """What one client's people do says nothing of another's."""
+    """A sign-out at one client says nothing about another's users."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours()
     token = setup.microsoft.mint(kind)
     for provider in (first, second):

@@ -1,4 +1,4 @@
-"""Which other audiences an ID token may have is a setting of the provider, for OpenID providers and Dynamics."""
+"""Other audiences of an ID token are a setting of the provider, for OpenID providers and Dynamics."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ _ADDRESSES = ("href", "src", "action", "formaction")
 
 
 def faults(page: Page) -> list[str]:
-    """What a page has in it that is not from a template of ours: elements, handlers, scripts, addresses elsewhere."""
+    """The parts of a page that don't come from a template: elements, handlers, scripts, addresses elsewhere."""
     return list(_faults(page.reply.text))
 
 
@@ -74,7 +74,7 @@ def _faults(text: str) -> tuple[str, ...]:
 
 
 class _Judge:
-    """What :class:`lxml.etree.HTMLParser` tells of a page while it reads it, which takes a quarter of a walk."""
+    """Events of :class:`lxml.etree.HTMLParser` while it reads a page, which takes a quarter of a walk."""
 
     def __init__(self) -> None:
         self._found: list[str] = []

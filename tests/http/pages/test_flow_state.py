@@ -1,4 +1,4 @@
-"""What a sign-in under way knows is the browser's to keep, and no one's to read or change."""
+"""State of a sign-in in progress: the browser keeps it, and nobody can read or change it."""
 
 from __future__ import annotations
 

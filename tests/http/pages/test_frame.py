@@ -1,4 +1,4 @@
-"""What every page has, for every caller: headers, the one host, cookies, and no sign-in with a bearer token."""
+"""Frame of every page, for every caller: headers, the one host, cookies, and no sign-in with a bearer token."""
 
 from __future__ import annotations
 

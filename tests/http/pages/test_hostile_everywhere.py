@@ -132,7 +132,7 @@ async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
 
 
 async def _looked_at(app: App, text: str) -> int:
-    """How many pages were shown."""
+    """The number of pages shown."""
     visitor, values = await world(app, text)
     shown = 0
     for route in SHOWN:

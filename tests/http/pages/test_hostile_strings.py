@@ -1,4 +1,4 @@
-"""What others write is text on a page: no string makes an element, an attribute or a script, wherever it is shown."""
+"""Texts of others are only text on a page: no string makes an element, an attribute, or a script, anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page costs a browser: bytes as a proxy would compress them, and requests, for every page route."""
+"""Cost of a page for a browser: bytes as a proxy would compress them, and requests, for every page route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who posts a form without a session signs in first, and comes back to the page that has the form."""
+"""A caller who posts a form without a session signs in first, and comes back to the page that has the form."""
 
 from __future__ import annotations
 

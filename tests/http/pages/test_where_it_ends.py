@@ -1,4 +1,4 @@
-"""Where a sign-in on pages may end: at an address that the client listed, or at a page of ours, and nowhere else."""
+"""Ends of a sign-in on pages: only an address that the client listed, or a page of the server."""
 
 from __future__ import annotations
 

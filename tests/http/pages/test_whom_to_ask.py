@@ -1,4 +1,4 @@
-"""Whom to ask, on pages for people who cannot come in: only after a proof."""
+"""Support contact on pages for people who can't sign in: only after valid credentials."""
 
 from __future__ import annotations
 

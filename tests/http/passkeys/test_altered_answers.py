@@ -61,5 +61,5 @@ async def _refused(ada: Holder, credential: dict[str, Any]) -> None:
 
 
 async def _opened(ada: Holder) -> list[str]:
-    """What the account's trail says of it, but for refused attempts."""
+    """The account's trail, except blocked attempts."""
     return [event.event for event in await trail(ada.app, ada.person.client) if event.event != "sign_in_failed"]

@@ -140,7 +140,7 @@ async def test_one_that_works_is_named_beside_a_void_one(app: App, database_url:
 
 
 async def _one_of_two_stays(app: App, ada: Holder, token: str) -> None:
-    """Where a factor is required, the one that works is not removed; the void one is."""
+    """A required factor that works can't be removed; a void one can."""
     node: Any = ada.app
     await settle(app, ada.person.client, secondFactor={"policy": "required"})
     void, works = (one["id"] for one in (await node.get(OWN, token=token)).data["passkeys"])

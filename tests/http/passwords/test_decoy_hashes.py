@@ -39,7 +39,7 @@ def work_seen() -> Iterator[list[str]]:
 
 
 def kind_of(stored: str) -> str:
-    """What tells how long a foreign hash takes: everything but salt and hash."""
+    """The part of a foreign hash that determines its time: everything except salt and hash."""
     return re.sub(r"[./A-Za-z0-9+=]{20,}|\$grain", "", stored)
 
 

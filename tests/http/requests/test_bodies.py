@@ -180,7 +180,7 @@ async def test_escaped_characters_and_pairs_of_surrogates_are_allowed(app: App) 
 
 
 async def settled(app: App, written: str) -> Reply:
-    """What is answered to settings with a number as it is written."""
+    """The response to settings with a number as it is written."""
     own = await own_client(app)
     content = f'{{"password": {{"minLength": {written}}}}}'.encode()
     headers = {"Content-Type": "application/json"}

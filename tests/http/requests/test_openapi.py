@@ -35,7 +35,7 @@ def references(value: Any) -> list[str]:
 
 
 def faults(document: dict[str, Any], schema: dict[str, Any], value: Any, at: str = "$") -> list[str]:
-    """Where a value differs from its schema; a member that is not described is a fault too."""
+    """The places where a value differs from its schema; an undescribed member is a fault too."""
     if "$ref" in schema:
         return faults(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], value, at)
     if "anyOf" in schema:
@@ -173,7 +173,7 @@ async def test_real_answers_have_the_shape_that_is_described(app: App) -> None:
 
 
 class Page(HTMLParser):
-    """What a browser would fetch, run or follow."""
+    """The URLs that a browser would fetch, run, or follow."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

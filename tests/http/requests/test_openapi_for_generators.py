@@ -1,4 +1,4 @@
-"""What generators of clients read in ``/openapi.json`` is what the server does: bodies, names, headers, credentials."""
+"""Facts that client generators read in ``/openapi.json`` match the server: bodies, names, headers, credentials."""
 
 from __future__ import annotations
 

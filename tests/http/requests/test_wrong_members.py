@@ -36,7 +36,7 @@ STRICT = [route for route in ROUTES if route.members and route.path not in OPEN_
 
 
 async def wrong(app: App, method: str, path: str, body: Any, token: str | None = None) -> dict[str, str]:
-    """What a refusal says, by member."""
+    """The messages of a rejection, by member."""
     reply = await app.send(method, path, body, token=token)
     error = check_refusal(reply, 400, "VALIDATION_ERROR")
     return {detail["field"]: detail["message"] for detail in error["details"]}

@@ -164,7 +164,7 @@ async def test_a_credential_beside_it_changes_nothing(okta: SamlProvider) -> Non
 
 
 async def test_the_form_is_a_foreign_sites_and_the_json_call_may_be_too(okta: SamlProvider) -> None:
-    """What opens is the assertion; no cookie is a credential here, so nothing can be done in another's name."""
+    """Opening the result needs the assertion; no cookie is a credential here, so nobody can act in another's name."""
     foreign = {"Origin": "https://idp.example", "Sec-Fetch-Site": "cross-site"}
     assert (await okta.call(okta.response(), headers=foreign)).status == 200
     assert (

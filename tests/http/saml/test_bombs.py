@@ -77,7 +77,7 @@ BOMBS: dict[str, Callable[[SamlProvider], str]] = {
 
 
 async def sign_ins(okta: SamlProvider, make: Callable[[SamlProvider], str], *, under: float) -> float:
-    """What the whole request costs, in honest sign-ins."""
+    """The cost of the whole request, in valid sign-ins."""
     return await times_as_dear(lambda: okta.call(make(okta)), lambda: okta.call(okta.response()), under=under)
 
 

@@ -131,7 +131,7 @@ async def test_a_good_certificate_counts_beside_an_expired_one(app: App) -> None
 
 
 async def test_the_same_key_in_a_new_certificate_goes_on(app: App) -> None:
-    """What is pinned is a key; the certificate that comes with the signature is not asked."""
+    """Only the key is pinned; the certificate that comes with the signature is not used."""
     old, new = Idp(ISSUER), Idp(ISSUER)
     assert old.certificate_der != new.certificate_der
     okta = await saml_provider(app, await new_client(app), old)

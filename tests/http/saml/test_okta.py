@@ -50,7 +50,7 @@ def okta_idp(number: int = 0) -> Idp:
 
 
 def as_okta(tree: etree._Element) -> None:
-    """What the stand-in leaves out of it."""
+    """The members that the fake leaves out."""
     for issuer in tree.iter(f"{{{ASSERTION}}}Issuer"):
         issuer.set("Format", ENTITY)
     for attribute in tree.iter(f"{{{ASSERTION}}}Attribute"):

@@ -243,6 +243,6 @@ async def test_the_skew_of_a_minute_is_granted(okta: SamlProvider) -> None:
 
 
 async def test_the_thief_gets_in_as_the_thief(okta: SamlProvider) -> None:
-    """What the forgeries above start from is good: it is the forging that is refused."""
+    """The unforged response is valid, so the forging causes the errors above."""
     for sign in ("assertion", "response", "both"):
         assert (await okta.call(okta.response(THIEF, sign=sign))).data["user"]["email"] == THIEF

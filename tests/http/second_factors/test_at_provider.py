@@ -1,4 +1,4 @@
-"""Who answers for the second factor of a sign-in at an OpenID provider: the provider, its claims, or the client."""
+"""Responsibility for the second factor of a sign-in at an OpenID provider: the provider, its claims, or the client."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Company:
         return browser, await browser.sign_in_oidc(self.op, "company", self.client, **query)
 
     async def amr(self) -> list[str]:
-        """What the session proves that a sign-in opens at once."""
+        """The authentication of a session that a sign-in opens immediately."""
         browser, ended = await self.sign_in()
         assert (ended.status, ended.headers["location"]) == (302, RETURN_TO)
         return list((await browser.me()).data["session"]["amr"])

@@ -1,4 +1,4 @@
-"""Who answers for the second factor of a sign-in at a SAML provider."""
+"""Responsibility for the second factor of a sign-in at a SAML provider."""
 
 from __future__ import annotations
 

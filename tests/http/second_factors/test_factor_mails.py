@@ -84,7 +84,7 @@ async def test_an_identity_is_told_to_the_user_who_may_not_expect_it(app: App, b
 @rule("PROVIDER-RANK")
 @matrix("by", ["User Admin", "Admin"])
 async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign_in(app: App, by: str) -> None:
-    """Who points it to a provider of their own, and back, signs in as its people: each of them learns of it."""
+    """An admin who points it to another provider, and back, signs in as its people: each of them is notified."""
     told = "changed_provider_used"
     async with oidc_provider(app, vouches=True) as company:
         ada, manager = await member(app, company.client), await member(app, company.client, by)

@@ -41,7 +41,7 @@ KNOWN = {
 
 
 async def right(who: Person, link: str, *, fresh: bool) -> dict[str, Any]:
-    """What someone knows who has the password and the mailbox, and not the factor."""
+    """The knowledge of an attacker who has the password and the mailbox, and not the factor."""
     challenge = (await who.challenge())["challenge"] if fresh else ""
     return {
         "email": who.email, "password": PASSWORD, "newPassword": NEW, "token": link, "challenge": challenge,
@@ -67,7 +67,7 @@ def choices(members: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 async def state(who: Person) -> list[Any]:
-    """What must be as before: sessions, codes, trust, factors, password."""
+    """The values that must not change: sessions, codes, trust, factors, password."""
     return [
         await rows(who.app, "sessions", "id", user_id=who.id),
         await rows(who.app, "sign_in_codes", "key", user_id=who.id),

@@ -33,7 +33,7 @@ async def asked(visitor: Visitor, client: str) -> Page:
 
 
 async def pressed(visitor: Visitor, client: str) -> Page:
-    """Where the press of "Continue as …" leads; also of one that the page does not offer to go to an app."""
+    """The target of a press of "Continue as …"; also one that the page doesn't offer, to an app."""
     page = await asked(visitor, client)
     of_app = next(form.fields["s"] for form in page.forms() if "s" in form.fields)
     page = await visitor.get(f"/sign-in?client={client}")

@@ -32,7 +32,7 @@ async def invitation(app: App, client: str) -> tuple[int, str]:
 
 
 async def begin(browser: Browser, token: str, provider: str, **options: object) -> str:
-    """Where the browser is sent."""
+    """The URL to which the browser is sent."""
     reply = await browser.send("POST", START, body={"token": token, "provider": provider}, **options)
     location = str(check_success(reply)["location"])
     assert token not in location

@@ -140,7 +140,7 @@ CHANGES: list[dict[str, Any]] = [
 
 @matrix("members", CHANGES)
 async def test_one_that_changes_while_someone_is_there_lets_no_one_in(app: App, members: dict[str, Any]) -> None:
-    """What was asked was asked under settings that do not hold any more."""
+    """A sign-in that began under older settings is rejected."""
     async with oidc_provider(app) as company:
         check_no_one_got_in(await during(company, lambda: company.change(**members)))
         assert await last_reason(app, company.client) == MEANWHILE

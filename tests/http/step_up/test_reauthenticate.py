@@ -23,7 +23,7 @@ async def act(app: App, token: str) -> Reply:
 
 
 def check_asked(reply: Reply) -> list[str]:
-    """What would do, as the refusal names it."""
+    """The proofs that the error names."""
     error = check_refusal(reply, 403, "REAUTHENTICATION_REQUIRED")
     assert reply.headers["www-authenticate"] == 'Bearer error="insufficient_user_authentication", max_age="600"'
     return [detail["field"] for detail in error["details"]]

@@ -1,4 +1,4 @@
-"""What decides over the installation or a client needs password and code of the last ten minutes, by token too."""
+"""Decisions over the installation or a client need password and code of the last ten minutes, by token too."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def me(app: App) -> SystemAdmin:
 
 
 async def values_of(me: SystemAdmin) -> dict[str, str]:
-    """What the acts name: a client with a provider and users, and another system admin."""
+    """The objects of the actions: a client with a provider and users, and another system admin."""
     root, client = await signed_in_admin(me.app), await new_client(me.app)
     found = {"client": client, "admin": str((await another(root)).id)}
     users = {"viewer": ["Viewer"], "both": ["Viewer", "Operator"], "manager": ["User Admin"], "gone": ["User Admin"]}

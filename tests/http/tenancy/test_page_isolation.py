@@ -40,7 +40,7 @@ pytestmark = pytest.mark.still
 
 
 class Named(NamedTuple):
-    """What an address of a page can name."""
+    """The names that a page's address can contain."""
 
     id: int
     name: str
@@ -73,7 +73,7 @@ def test_there_are_such_pages() -> None:
 
 
 async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: str = "") -> None:
-    """What is another's is answered as what never was, and nothing changes."""
+    """Another client's objects get the same response as ones that never existed, and nothing changes."""
     await ours.member("Admin")
     before = await everything(ours.app)
     replies = [await opened(ours, method, pattern, thing, act) for thing in (NEVER, foreign)]

@@ -77,7 +77,7 @@ async def test_failed_sign_ins_at_unknown_accounts_are_within_the_budget_of_a_cl
 
 async def test_failed_sign_ins_of_admins_are_within_the_budget_too(app: App) -> None:
     async def refused() -> int:
-        """How many stand in the installation's trail."""
+        """The number of events in the installation's trail."""
         return sum(event == "sign_in_failed" for event, *_ in await events(app))
 
     before = await refused()

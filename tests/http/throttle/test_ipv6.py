@@ -30,7 +30,7 @@ def subnets(count: int, site: int = 1, step: int = 1) -> list[str]:
 
 
 async def hashed(app: App, sources: list[str]) -> int:
-    """How many guesses are let through, each at an account of its own."""
+    """The number of allowed guesses, each at a separate account."""
     with hashes_counted() as hashes:
         for begin in range(0, len(sources), 25):  # as many as wait for a hash without one being refused
             part = enumerate(sources[begin : begin + 25], begin)
@@ -54,7 +54,7 @@ async def test_one_network_has_the_budget_of_an_ipv4_address(app: App) -> None:
 
 
 async def test_a_network_that_waits_leaves_those_beside_it_their_own(app: App) -> None:
-    """What is refused is counted nowhere: neither in the /56 nor in the /48."""
+    """Blocked attempts are counted nowhere: neither in the /56 nor in the /48."""
     await hashed(app, ["2001:db8:3:100::1"] * 200)
     assert await hashed(app, ["2001:db8:3:101::1"] * 200) == FREE[1] - FREE[0]
     assert await hashed(app, ["2001:db8:3:200::1"] * 200) == FREE[2] - FREE[1]

@@ -91,7 +91,7 @@ async def test_rotated_public_keys_stay_published_while_they_verify(app: App, mo
 
 
 def public_forms(key: ECKey) -> list[bytes]:
-    """What an attacker would try as an HMAC key."""
+    """The values that an attacker would try as an HMAC key."""
     public = key.public_key
     assert isinstance(public, ec.EllipticCurvePublicKey)
     info = PublicFormat.SubjectPublicKeyInfo

@@ -72,7 +72,7 @@ async def test_another_clients_job_is_like_one_that_never_was(ours: Team, theirs
 @matrix("role", list(Role))
 @matrix("act", ACTS)
 async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:
-    """What is forbidden is so before anything is looked up: one's own, another client's, and what never was."""
+    """Forbidden calls fail before any look-up: for your own job, another client's, and one that never existed."""
     document, permission, _, _ = ACTS[act]
     job, variables = await target(ours, act), await variables_of(ours, act)
     if role in HOLDERS[permission]:

@@ -23,7 +23,7 @@ NOW = "2027-01-15T08:00:00.000Z"
 
 
 def detail(event: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What changed: before and after, by name."""
+    """Changes: before and after, by name."""
     return {name: (change["before"], change["after"]) for name, change in json.loads(event["detail"]).items()}
 
 

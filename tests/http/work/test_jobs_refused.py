@@ -1,4 +1,4 @@
-"""What a job's state does not allow is a CONFLICT that says why, and changes nothing."""
+"""Calls that a job's state doesn't allow get a CONFLICT with the reason, and change nothing."""
 
 from __future__ import annotations
 

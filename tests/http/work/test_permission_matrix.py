@@ -104,7 +104,7 @@ def test_the_schema_says_for_each_operation_what_it_needs() -> None:
 
 
 def test_no_change_is_for_all_who_may_read() -> None:
-    """What needs no permission names nothing, so it is about the caller alone."""
+    """A call that needs no permission names nothing, so it is only about the caller."""
     needs = [(name, NEEDED_BY[name]) for name, (word, _) in operations().items() if word == "mutation"]
     needs += [(str(route), needed(route)) for route in WITH_PERMISSION if route.method != "GET"]
     assert [name for name, permission in needs if HOLDERS[permission] == set(ROLES)] == []

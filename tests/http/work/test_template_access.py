@@ -80,7 +80,7 @@ async def test_another_clients_thing_is_like_one_that_never_was(ours: Team, thei
 @matrix("role", list(Role))
 @matrix("act", ACTS)
 async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:
-    """What is forbidden is so before anything is looked up: one's own, another client's, and what never was."""
+    """Forbidden calls fail before any look-up: for your own template, another client's, and one that never existed."""
     document, permission, _, variables = ACTS[act]
     template, own = await target(ours, act)
     if role in HOLDERS[permission]:

@@ -25,7 +25,7 @@ ON_TEMPLATES = {"next", "archive", "restore"}
 
 
 async def at_once(team: Team, *calls: tuple[str, str, dict[str, Any]]) -> list[bool]:
-    """Who of them won; all others got CONFLICT."""
+    """The winner of them; all others got CONFLICT."""
     for role, _, _ in calls:
         await team.member(role)
     replies = await asyncio.gather(*(team.send(role, document, **variables) for role, document, variables in calls))

@@ -115,7 +115,7 @@ async def test_a_user_uploads_four_at_once_and_a_client_sixteen(app: App) -> Non
 
 @rule("UPLOADS")
 async def test_what_a_killed_process_was_at_ends_with_its_time(narrow: App) -> None:
-    """What goes on after all, of a process that stood still, leaves nothing."""
+    """A frozen process that continues after all leaves nothing."""
     token = await token_of(narrow)
     async with on_its_way(narrow, token, 5 * SIZE) as dead:
         check_refusal(await upload(narrow, token), 413, "PAYLOAD_TOO_LARGE")

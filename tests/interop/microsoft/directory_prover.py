@@ -50,7 +50,7 @@ class Prover:
         return await self.browser.send("POST", path, body=body, token=self.admin.token)
 
     async def asked(self) -> dict[str, str]:
-        """What Microsoft is asked for when a proof begins."""
+        """The request to Microsoft when a verification begins."""
         reply = await self.begin()
         reply.headers["location"] = check_success(reply)["location"]
         return query_of(reply)

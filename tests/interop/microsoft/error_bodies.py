@@ -57,7 +57,7 @@ def aadsts(number: int, now_ms: int) -> Answer:
 
 
 def sign_in_page(number: int) -> Answer:
-    """What a browser sees where the login service has no one that it may send it back to."""
+    """The response to a browser that the login service can't send back anywhere."""
     page = (
         f"<html><body>Sorry, but we're having trouble signing you in. AADSTS{number}: {AADSTS[number][2]}</body></html>"
     )

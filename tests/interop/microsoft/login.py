@@ -31,7 +31,7 @@ _ON_BEHALF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 @dataclass
 class Code:
-    """What a code stands for."""
+    """The meaning of a code."""
 
     directory: str
     user: str

@@ -129,7 +129,7 @@ class MicrosoftSetup:
         return self.providers[-1]
 
     async def me(self, token: str, **options: Any) -> dict[str, Any]:
-        """Who the token's bearer is: let in by REST and by GraphQL, as one and the same."""
+        """The token's user, accepted by REST and by GraphQL as the same one."""
         rest = await self.app.me(token, **options)
         assert rest.status == 200, rest.text
         found: dict[str, Any] = rest.data

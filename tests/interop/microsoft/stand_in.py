@@ -42,7 +42,7 @@ class Standin:
         self.reset()
 
     def reset(self) -> None:
-        """What tests change is as at the start."""
+        """Reset everything that tests change."""
         self.asked.clear()
         self.user = "alice"  # who sits in front of the browser
         self.refuses: str | None = None  # the authorize endpoint redirects with this error
@@ -61,12 +61,13 @@ class Standin:
 
     @property
     def settings(self) -> dict[str, str]:
-        """How a server is told of it: issuers are Microsoft's, addresses are on loopback."""
+        """The settings for a server that uses it: issuers are Microsoft's, addresses are on loopback."""
         cloud = f"login={self.base} graph={self.base} dataverse={self.base} issuer={ISSUER} sts={STS}"
         return {"MANIFEST_MICROSOFT_CLOUD": "custom", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": cloud}
 
     def count(self, endpoint: str) -> int:
-        """How many requests one got: ``discovery``, ``keys``, ``authorize``, ``token``, ``graph``, ``dataverse``."""
+        """The number of requests to an endpoint: ``discovery``, ``keys``, ``authorize``, ``token``, ``graph``,
+        ``dataverse``."""
         return sum(asked.endpoint == endpoint for asked in self.asked)
 
     def find(self, name: str) -> Directory | None:
@@ -120,7 +121,7 @@ class Standin:
             return False
 
     def visit(self, address: str, user: str = "") -> str:
-        """Where the authorize endpoint redirects a browser that comes with this address."""
+        """The URL to which the authorize endpoint redirects a browser that comes with this address."""
         self.user = user or self.user
         url = urlsplit(address)
         answer = self._routed(Asked("GET", url.path, dict(parse_qsl(url.query)), {}, {}, "authorize"))
@@ -156,7 +157,7 @@ class Standin:
 
 
 def _directory_of(asked: Asked) -> str:
-    """Whose token Graph was shown."""
+    """The owner of the token that Graph got."""
     token = asked.headers.get("authorization", "").removeprefix("Bearer ")
     return str(tokens.parts(token)[1].get("tid"))
 

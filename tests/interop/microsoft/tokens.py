@@ -55,7 +55,7 @@ def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def claims_of(kind: str, directory: Directory, user: str, app: str, now: int, lifetime: int) -> dict[str, Any]:
-    """What a token of a kind says: ``graph``, ``dataverse``, ``api-v1``, ``api`` (v2.0) or ``id``."""
+    """The claims of a kind of token: ``graph``, ``dataverse``, ``api-v1``, ``api`` (v2.0) or ``id``."""
     person = directory.people[user]
     every = {
         "iat": now, "nbf": now, "exp": now + lifetime, "aio": b64(secrets.token_bytes(30)), "oid": person.oid,

@@ -113,7 +113,7 @@ async def test_oauth4webapi_as_the_app_of_a_headset(server: Server, node: App) -
 
 
 def as_printed(server: Server, who: Machine) -> dict[str, Any]:
-    """What the example for Authlib on the page leaves, after it ran with this server, account and ``private.pem``."""
+    """The result of the page's Authlib example, after it ran with this server, account, and ``private.pem``."""
     [printed] = [block for page, block in docs_pages.blocks("python") if "PrivateKeyJWT" in block]
     left: dict[str, Any] = {}
     exec(printed.replace("https://auth.example.com", server.base).replace("svc_42", who.client_id), left)

@@ -127,7 +127,8 @@ class Glewlwyd(RealOidcProvider):
         assert answer.status_code == 200, f"{self.name}: {method} {path}: {answer.status_code} {answer.text}"
 
     def _fill(self) -> None:
-        """What an administrator sets up once: a field for groups, scopes, the OpenID plugin, us, people."""
+        """Set up what an administrator sets up once: a field for groups, scopes, the OpenID plugin, the client,
+        people."""
         parameters = {
             "use-glewlwyd-connection": True,
             "data-format": {"groups": {"multiple": True, "read": True, "write": True}},

@@ -40,7 +40,7 @@ class RelyingParty:
         return usual._replace(**changes)
 
     async def discover(self, issuer: str) -> Discovered:
-        """What the relying party knows of a provider."""
+        """The relying party's knowledge of a provider."""
         return await self.client.discover(issuer, self.outgoing.deadline(TENANT))
 
     async def redeem(self, answer: Answer, wants: frozenset[str] = NOTHING, **changes: Any) -> dict[str, Any]:

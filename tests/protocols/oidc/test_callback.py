@@ -1,4 +1,4 @@
-"""Which callback address a sign-in has, and which answers fit it."""
+"""Redirect URI of a sign-in, and the responses that match it."""
 
 from __future__ import annotations
 

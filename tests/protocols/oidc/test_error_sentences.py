@@ -1,4 +1,4 @@
-"""What a person reads when an OpenID provider refuses: our sentence, never the provider's own text."""
+"""Error sentences for users when an OpenID provider rejects a sign-in: the server's own, never the provider's text."""
 
 from __future__ import annotations
 

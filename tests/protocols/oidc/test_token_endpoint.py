@@ -16,7 +16,7 @@ BASIC, POST = "client_secret_basic", "client_secret_post"
 
 
 def used(rp: RelyingParty) -> list[str]:
-    """How we authenticated, in order."""
+    """The authentication methods that were used, in order."""
     asked = [asked for asked in rp.op.asked if asked.endpoint == "token"]
     return ["basic" if "authorization" in a.headers else "post" if "client_secret" in a.form else "none" for a in asked]
 

@@ -10,7 +10,7 @@ from tests.support.matrix import matrix
 
 
 def statement(xml: str) -> dict[str, tuple[str, ...]]:
-    """What is read of attributes written as they stand, namespace of assertions as the default one."""
+    """The parsed attributes, written as they stand, with the namespace of assertions as the default."""
 
     def add(tree: Element) -> None:
         text = f'<AttributeStatement xmlns="{A[1:-1]}">{xml}</AttributeStatement>'

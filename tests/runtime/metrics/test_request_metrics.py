@@ -25,7 +25,7 @@ pytestmark = pytest.mark.still
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What is added to Prometheus' own values from now on, but for what a beat of PostgreSQL adds once a second."""
+    """Values added to Prometheus' own values from here, except those that a beat of PostgreSQL adds once a second."""
     seen: list[float] = []
     add: Any = values.MutexValue.inc
 
@@ -40,7 +40,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def totals(metrics: Metrics) -> dict[str, float]:
-    """How many events the hot metrics show, of all labels together."""
+    """The number of events that the hot metrics show, summed over labels."""
     found = dict.fromkeys(SCRAPED, 0.0)
     for family in metrics.registry.collect():
         for sample in family.samples:

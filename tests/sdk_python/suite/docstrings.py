@@ -48,7 +48,7 @@ def test_a_public_name_has_an_example(each: Any) -> None:
 
 @pytest.fixture
 def names(tmp_path: Path) -> dict[str, Any]:
-    """What the examples find there."""
+    """The packages that the examples find there."""
     fake = FakeManifestAuth(URL)
     fake.add_user("ada@acme.example", "kestrel-harbor-21", roles=["Author"])
     service = fake.add_service("robot", scopes=["users:read"], may_introspect=True)

@@ -10,7 +10,7 @@ from tests.sdk_python.suite.servers import PASSWORD, Standing, real
 
 
 def main() -> None:
-    """What each prints ends with a line ``---``."""
+    """The output of each example, which ends with a line ``---``."""
     os.environ["PASSWORD"] = PASSWORD
     if (server := real()) is None:
         server = Standing().server

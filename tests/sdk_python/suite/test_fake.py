@@ -1,4 +1,4 @@
-"""What only the stand-in can do: codes of single sign-on, an expiry at will, and what ends sessions."""
+"""Features that only the fake has: codes of single sign-on, an expiry at will, and ends of sessions."""
 
 from __future__ import annotations
 

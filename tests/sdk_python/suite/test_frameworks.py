@@ -168,7 +168,7 @@ async def test_without_the_server_no_one_is_let_in() -> None:
 
 
 async def test_a_refusal_that_the_application_was_given_is_not_its_callers(verifier: TokenVerifier) -> None:
-    """What a route gets for a call of its own is an error of the application, not of the token it was shown."""
+    """An error of a route's own call is an error of the application, not of the token it was shown."""
     app = FastAPI()
     Guard(app, verifier)
 

@@ -45,7 +45,7 @@ ASCII = [text for text in TEXTS if text.isascii()]  # others are no header
 
 
 def elements(page: Page) -> list[tuple[str, tuple[str, ...]]]:
-    """What the page consists of: each element with the names of its attributes."""
+    """The structure of the page: each element with the names of its attributes."""
     return [(str(one.tag), tuple(one.attrib)) for one in page.tree.iter() if isinstance(one.tag, str)]
 
 

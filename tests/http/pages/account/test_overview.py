@@ -19,7 +19,7 @@ WRONG = "A sign-in that did not work"
 
 
 def events(page: Page) -> list[str]:
-    """What is listed, newest first."""
+    """The listed entries, newest first."""
     return [" ".join(p.text_content().split()) for p in page.tree.xpath("//ol[@class='events']//p[@class='event']")]
 
 

@@ -70,7 +70,7 @@ class Wizard:
         return await self.visitor.submit(page, f"{self.path}/{act}", None, **typed)
 
     async def findings(self) -> list[tuple[str, str]]:
-        """What the test says: levels and sentences."""
+        """The result of the test: levels and sentences."""
         page = await self.act("test", await self.step("test"))
         assert page.status == 200, page.reply.text
         items = page.tree.xpath("//ul[@class='findings']/li")
@@ -78,7 +78,7 @@ class Wizard:
                 for item in items]  # fmt: skip
 
     async def begin(self) -> str:
-        """Where the link of the fifth step leads; its cookie is kept."""
+        """The target of the link of the fifth step; its cookie is kept."""
         page = await self.visitor.get(f"{self.path}/try", Sec_Fetch_Site="same-origin")
         assert page.status == 302, page.reply.text
         self.visitor.cookies |= flow_cookies(page.reply)
@@ -114,7 +114,7 @@ class Wizard:
 
 
 def onward(page: Page, **typed: str) -> str:
-    """Where the button leads that goes on from our values. ``typed``: in the form that it sends."""
+    """The target of the button that continues from the server's values. ``typed``: in the form that it sends."""
     [button] = page.tree.xpath("//button[@form and starts-with(normalize-space(.), 'Next:')]")
     [form] = page.tree.xpath(f"//form[@id='{button.get('form')}']")
     fields = {one.get("name"): one.get("value") for one in form.xpath(".//input")} | typed
@@ -137,7 +137,7 @@ async def wizard(app: App, name: str, email: str = "admin@acme.example") -> Wiza
 
 
 def facts(page: Page) -> dict[str, str]:
-    """What a page's lists of facts say."""
+    """The facts in a page's lists."""
     return {_text(pair.find("dt")): _text(pair.find("dd")) for pair in page.tree.xpath("//dl/div")}
 
 

@@ -1,4 +1,4 @@
-"""What a client's pages look like: name and colour with a preview, and a logo that is sent by a form."""
+"""Branding of a client's pages: name and color with a preview, and a logo that a form sends."""
 
 from __future__ import annotations
 

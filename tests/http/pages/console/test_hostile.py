@@ -1,4 +1,4 @@
-"""What others wrote is text on every page of the console: names, browsers, domains, queries, forms."""
+"""Texts of others are only text on every page of the console: names, browsers, domains, queries, forms."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Console(Wizard):
         assert "On" in (await self.visitor.follow(await self.act("switch-on", live))).text
 
     async def comes_in(self, path: str, user: str) -> str:
-        """Who is signed in after the way through the provider."""
+        """The signed-in user after the sign-in through the provider."""
         browser = Visitor(self.setup.app)
         started = await browser.get(f"/api/client/auth/{path}?client={self.client}&provider={self.name}")
         assert started.status == 302, started.reply.text

@@ -1,4 +1,4 @@
-"""Which roles open which pages of the console, and what its menu lists: seven roles, every page."""
+"""Roles that open each page of the console, and its menu: seven roles, every page."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ async def browser_of(user: Person) -> Visitor:
 
 
 async def admin(app: App, *roles: str) -> tuple[Visitor, str]:
-    """Who manages a new client; its name."""
+    """The manager of a new client; its name."""
     user = await person(app, "", *(roles or ("Admin",)))
     return await browser_of(user), user.client
 

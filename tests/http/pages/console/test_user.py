@@ -25,7 +25,7 @@ def acts(page: Page, path: str) -> set[str]:
 
 
 async def done(visitor: Visitor, page: Page) -> str:
-    """What the page says after a change."""
+    """The page's message after a change."""
     assert page.status == 303, page.text
     shown = await visitor.follow(page)
     [status] = shown.tree.xpath("//*[@role='status']")

@@ -1,4 +1,4 @@
-"""Where mail is set up, links go to their user by e-mail, and no page shows one."""
+"""Links where mail is set up: they go to their user by email, and no page shows one."""
 
 from __future__ import annotations
 

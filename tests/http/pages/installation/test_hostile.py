@@ -1,4 +1,4 @@
-"""What others write is text on the pages of the installation: names of clients, users, admins and browsers."""
+"""Texts of others are only text on the pages of the installation: names of clients, users, admins, and browsers."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def browser_of(app: App) -> Visitor:
 
 
 def options_in(page: Page) -> dict[str, Any]:
-    """What the module of the page reads."""
+    """The values that the page's script module reads."""
     [text] = page.tree.xpath("//*[@data-passkey]/@data-options")
     found: dict[str, Any] = json.loads(text)
     return found

@@ -17,7 +17,7 @@ from djangosaml2idp.models import ServiceProvider  # noqa: E402  (Django wants t
 
 
 def metadata_path(provider: ServiceProvider) -> str:
-    """Where a service provider's metadata lie: the package has one folder for all sites of a machine."""
+    """The folder of a service provider's metadata: the package has one folder for all sites of a machine."""
     written = Path(settings.STATE) / f"service-provider-{provider.id}.xml"
     written.write_text(provider.local_metadata)
     return str(written)
