@@ -1,4 +1,4 @@
-"""What roles may do.
+"""The permissions of roles.
 
 Made from the server's table by ``./dev docs``; a test holds it to it.
 """
