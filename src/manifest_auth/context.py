@@ -107,7 +107,7 @@ class Principal(NamedTuple):
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What the caller may do, with this credential."""
+        """The caller's permissions with this credential."""
         return allowed(self.roles, self.scopes)
 
     def is_alive(self, now: int) -> bool:

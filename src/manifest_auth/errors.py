@@ -223,7 +223,7 @@ class NotFound(Refusal):
 
 
 def existing(found: T | None) -> T:
-    """What was found. Raises NotFound where nothing was."""
+    """The found value. Raises NotFound if there is none."""
     if found is None:
         raise NotFound()
     return found

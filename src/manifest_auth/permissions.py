@@ -94,7 +94,7 @@ def permissions_of(mask: int) -> frozenset[Permission]:
 
 
 def allowed(roles: int, scopes: int | None) -> frozenset[Permission]:
-    """What a caller may do: the permissions of the roles, and of those only the ``scopes``, where the credential is
+    """The permissions of a caller: those of the roles, and of those only the ``scopes``, where the credential is
     limited to some. Both are bit masks; ``scopes`` None: no limit."""
     held = permissions_of(roles)
     return held if scopes is None else held.intersection(permissions_in(scopes))

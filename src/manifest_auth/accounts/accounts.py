@@ -33,7 +33,7 @@ class Draft(NamedTuple):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What a password must not be made of."""
+        """The words that a password must not be made of."""
         return (self.email, self.given.get("first_name", ""), self.given.get("last_name", ""))
 
 
@@ -50,7 +50,7 @@ class UserWithAccessLink(NamedTuple):
 
 
 def _gain_path(who: Request) -> str:
-    """How roles are granted, for the audit trail."""
+    """The source of granted roles, for the audit trail."""
     if isinstance(who.caller, SystemCaller):
         return "command_line"
     return "admin_plane" if isinstance(who.caller, AdminCaller) else "set_user_roles"

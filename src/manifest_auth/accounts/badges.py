@@ -116,7 +116,8 @@ def prepare_pin(random: Random, pin: str) -> Prepared:
 
 
 def entered_pin(unit: TenantUnit, sealer: Sealer, found: Pin, pin: str) -> str | None:
-    """What the hasher compares with the stored hash. None where no secret key opens the PIN's own: none matches."""
+    """The text that the hasher compares with the stored hash. None where no secret key opens the PIN's own: none
+    matches."""
     try:
         pepper = sealer.open(found.pepper, _row(unit, found.user_id))
     except CannotOpen:

@@ -32,8 +32,8 @@ IN_DOUBT = (
 
 
 class Voided(NamedTuple):
-    """What ended. ``kept``: ids of the identities that stay; ``granted``: bit mask of roles that only groups of the
-    unlinked identities had added; ``counts``: for the trail; ``removed``: for the user."""
+    """The ended credentials. ``kept``: ids of the identities that stay; ``granted``: bit mask of roles that only groups
+    of the unlinked identities had added; ``counts``: for the trail; ``removed``: for the user."""
 
     kept: Sequence[int]
     granted: int

@@ -98,7 +98,7 @@ def due(unit: SystemUnit, now: int, limit: int) -> list[MailRow]:
 
 
 def not_accepted(unit: SystemUnit) -> int:
-    """How many e-mails wait that the mail server did not accept at the first attempt."""
+    """The number of waiting emails that the mail server did not accept at the first attempt."""
     return unit.first(_REFUSED) or 0
 
 

@@ -67,7 +67,7 @@ def _has_little_beside(password: str, words: Sequence[str]) -> bool:
 
 
 def _beside(text: str, words: Iterable[str]) -> int:
-    """How many characters are left without the words of four characters or more."""
+    """The number of characters left without the words of four characters or more."""
     for word in sorted((word for word in words if len(word) >= 4), key=len, reverse=True):
         text = text.replace(word, "")
     return len(text)

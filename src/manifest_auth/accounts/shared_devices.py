@@ -108,7 +108,7 @@ def seen(unit: TenantUnit, device_id: str, now: int) -> None:
 
 
 def token_hash(token: str) -> str:
-    """What the store keeps of a token."""
+    """The stored form of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 

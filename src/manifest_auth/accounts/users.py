@@ -232,7 +232,7 @@ def _check_free(unit: TenantUnit, email: str, but: int = 0) -> None:
 
 
 def without_factor(unit: TenantUnit, roles: int, *, but: int = 0) -> int:
-    """How many active users have one of these roles (bit masks), none of ``but``, and no second factor."""
+    """The number of active users who have one of these roles (bit masks), none of ``but``, and no second factor."""
     return unit.one(_WITHOUT_FACTOR, roles=roles, but=but)
 
 
@@ -286,7 +286,7 @@ _FORMER = tenant_scoped(
 
 
 def with_password(unit: TenantUnit, before: int) -> int:
-    """How many active users have a password that they set until ``before``, milliseconds."""
+    """The number of active users who have a password that they set until ``before``, milliseconds."""
     return unit.one(_WITH_PASSWORD, before=before)
 
 

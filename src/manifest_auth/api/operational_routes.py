@@ -61,7 +61,7 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
 
 
 async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """Where a token is configured, it is required. Where none is, only a loopback public address serves metrics."""
+    """Check the metrics token, if one is configured. If none is, only a loopback public address serves metrics."""
     settings = ctx.services.settings
     if settings.metrics_token is not None:
         if call.head.authorization is None:

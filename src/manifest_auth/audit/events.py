@@ -304,8 +304,8 @@ class Refusals:
         self._recorded: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def count(self, *key: Any) -> int | None:
-        """How many refusals were not recorded since the last event of this key; None: this one is not recorded
-        either."""
+        """The number of rejections that were not recorded since the last event of this key; None: this one is not
+        recorded either."""
         now = self._clock.now_ms()
         is_new = key not in self._recorded
         at, kept_back = self._recorded.get(key, (-REFUSAL_EVERY_MS, 0))

@@ -31,7 +31,7 @@ class Position(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """Which events to list. Empty texts: any. ``user``: as actor or subject; ``until``: exclusive."""
+    """A filter of events to list. Empty texts: any. ``user``: as actor or subject; ``until``: exclusive."""
 
     event: str = ""
     actor: str = ""

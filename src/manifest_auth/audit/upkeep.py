@@ -49,7 +49,7 @@ _E = audit_events.c
 
 
 class Swept(NamedTuple):
-    """How many events a sweep removed, and whether none is left that is old enough."""
+    """The number of events that a sweep removed, and whether none is left that is old enough."""
 
     removed: int
     is_complete: bool

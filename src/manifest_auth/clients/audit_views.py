@@ -86,7 +86,7 @@ _BEFORE = tenant_scoped(
 
 
 async def look(ctx: RequestContext) -> SinceLastHere:
-    """What happened to the caller's account since the sign-in before this one."""
+    """Events of the caller's account since the sign-in before this one."""
     user = ctx.user
     since, asked, (found, goes_on) = await ctx.store.read(lambda unit: _begin(unit, user))
     if goes_on is not None and len(found) < MOST:

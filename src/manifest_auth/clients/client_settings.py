@@ -120,7 +120,7 @@ def _branding(settings: StoredSettings) -> dict[str, str]:
 
 
 def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: StoredSettings) -> Effects:
-    """How many sessions and users the change from ``old`` to ``new`` concerns. Changes nothing.
+    """The number of sessions and users that the change from ``old`` to ``new`` concerns. Changes nothing.
 
     ``old``: as stored now.
     """

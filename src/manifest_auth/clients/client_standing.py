@@ -119,7 +119,7 @@ class Usage(NamedTuple):
 
 
 class _Counted:
-    """What one process counted, by client; one count at a time."""
+    """The counts of one process, by client; one count at a time."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()

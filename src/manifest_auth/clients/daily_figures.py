@@ -162,7 +162,7 @@ def _part(detail: dict[str, Any]) -> str:
 
 @cache
 def _reasons() -> tuple[str, ...]:
-    """How the reasons of refusals begin, as far as each is the same for everyone."""
+    """The beginnings of the reasons of rejections, as far as each is the same for everyone."""
     return tuple(begins for each in declared() if (begins := each.text.partition("…")[0].rstrip(": ")))
 
 

@@ -215,7 +215,7 @@ def shows_machine(head: Head) -> bool:
 
 
 async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
-    """Whose credential a refused request shows: the user of its session, alive or not; only the client where the
+    """The owner of a rejected request's credential: the user of its session, alive or not; only the client where the
     session is gone; None: it shows no credential of this server's."""
     if head.authorization is None:
         value = head.cookie(SESSION)

@@ -29,7 +29,7 @@ _MAX_ID = 2**63 - 1
 
 
 class Access(enum.Enum):
-    """Who may call a route. Users who need a permission are named by that permission (:data:`Who`)."""
+    """The callers of a route. Users who need a permission are named by that permission (:data:`Who`)."""
 
     OPEN = "open"  # anonymous callers; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant

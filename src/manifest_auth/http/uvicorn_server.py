@@ -255,7 +255,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("The head does not end")
 
     def _unsupported_upgrade_warning(self) -> None:
-        """What follows a request for an upgrade is of the protocol that it asks for, which there is not."""
+        """Data after a request for an upgrade belongs to the protocol that it asks for, which there is not."""
         self.flow.unparsed = memoryview(b"")
         super()._unsupported_upgrade_warning()
 

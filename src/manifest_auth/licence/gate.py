@@ -68,7 +68,8 @@ def taken(unit: TenantUnit | SystemUnit) -> Seats:
 
 
 def free(granted: Seats, used: Seats) -> Seats:
-    """How many users of each type could be added, if no other type is: seats of greater types serve for lesser ones."""
+    """The number of users of each type that could be added, if no other type is: seats of greater types serve for
+    lesser ones."""
     left = [have - need for have, need in zip(_summed(granted), _summed(used), strict=True)]
     return Seats(*(max(0, min(left[n:])) for n in range(len(TYPES))))
 
@@ -166,7 +167,7 @@ class Overview(NamedTuple):
 
     @property
     def free(self) -> Seats | None:
-        """What :func:`free` says; None where no licence is needed, or none is installed."""
+        """The result of :func:`free`; None where no license is needed, or none is installed."""
         current = self.status.licence
         return free(current.seats, self.used) if current is not None and self.used is not None else None
 

@@ -19,7 +19,7 @@ _TIMES = ("retired_at", "expires_at")
 
 
 def ignored_algorithm(settings: Settings, used: str) -> str | None:
-    """What to say where the setting names another algorithm than the store's. ``used``: of the key that signs users'
+    """The message where the setting names another algorithm than the store's. ``used``: of the key that signs users'
     access tokens."""
     if settings.token_algorithm in ("", used):
         return None

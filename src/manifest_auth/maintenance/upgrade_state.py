@@ -19,7 +19,7 @@ Word = Literal["current", "rolling", "stop", "refused"]
 
 
 class Processes(NamedTuple):
-    """How many living processes there are of one release."""
+    """The number of living processes of one release."""
 
     version: str
     schema: str

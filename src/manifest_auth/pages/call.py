@@ -35,7 +35,7 @@ class FormRefusal(NamedTuple):
     retry_at: int = 0
 
     def about(self, name: str) -> str:
-        """What is wrong with a field; empty: nothing."""
+        """The error of a field; empty: nothing."""
         return " ".join(problem.text for problem in self.problems if problem.field == name)
 
 
@@ -47,10 +47,9 @@ class Link(NamedTuple):
 
 
 class Brand(NamedTuple):
-    """Whose page it is. ``stylesheet``: address of the client's own colours; ``logo``: of its picture; both may be
-    empty, and a logo of None is looked up where the page is rendered. ``client``: its
-    identifier; ``language``: where the reader has said none; ``contact``: the line that
-    says whom to ask."""
+    """The client's look of a page. ``stylesheet``: address of the client's own colors; ``logo``: of its picture; both
+    may be empty, and a logo of None is looked up where the page is rendered. ``client``: its identifier; ``language``:
+    where the reader has said none; ``contact``: the line that says whom to ask."""
 
     name: str
     stylesheet: str = ""
@@ -71,8 +70,8 @@ PRODUCT = Brand("Manifest")
 
 @dataclass(slots=True)
 class View:
-    """What a template shows. ``model``: a plain struct whose members the template reads as ``view``; ``template``: in
-    place of the route's own."""
+    """The content of a template. ``model``: a plain struct whose members the template reads as ``view``; ``template``:
+    in place of the route's own."""
 
     model: object = None
     status: int = 200

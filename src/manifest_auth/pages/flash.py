@@ -29,7 +29,7 @@ def after(ctx: RequestContext, path: str, what: str, headers: tuple[Header, ...]
 
 
 def word(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """What was done just before on this page, to be shown now; empty for nothing."""
+    """The message about the last action on this page, to be shown now; empty for nothing."""
     settings = ctx.services.settings
     what, _, where = (call.head.cookie(host_name(_COOKIE, settings)) or "").partition("@")
     if where != _page(call.here):

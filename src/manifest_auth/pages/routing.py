@@ -75,7 +75,8 @@ _NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, N
 
 
 class Audience(enum.Enum):
-    """Whom a page is for. ``SIGNED_IN``, ``SYSTEM_ADMIN``: others are sent to sign in, and come back."""
+    """The people who may open a page. ``SIGNED_IN``, ``SYSTEM_ADMIN``: anyone else is redirected to sign in and
+    back."""
 
     EVERYONE = "everyone"
     SIGNED_IN = "signed in"

@@ -52,8 +52,8 @@ def headers(settings: Settings) -> tuple[Header, ...]:
 
 
 def elsewhere(ctx: RequestContext, head: Head, path: str, query: bytes) -> str | None:
-    """Where a request goes that came to another host than the public one: the same page there, with the client of its
-    subdomain; None: it is at the right place. A poisoned ``Host`` so reaches no link, and cookies are not split."""
+    """The redirect of a request that came to another host than the public one: the same page there, with the client of
+    its subdomain; None: it is at the right place. A poisoned ``Host`` so reaches no link, and cookies are not split."""
     origin = public_origin(ctx.services.settings)
     host = (head.host or "").lower().removesuffix(":443" if origin.startswith("https:") else ":80")
     if f"{urlsplit(origin).scheme}://{host}" == origin:

@@ -185,9 +185,9 @@ class MicrosoftRefused(Exception):
 
 
 class Accepted(NamedTuple):
-    """What a client's provider accepts. ``applications``: client ids of allowed apps, lower case; ``audiences``: our
-    own application's id and App ID URI, empty when only tokens for Graph are accepted; ``scopes``: a token for our own
-    application must have one of them."""
+    """The values that a client's provider accepts. ``applications``: client ids of allowed apps, lower case;
+    ``audiences``: our own application's id and App ID URI, empty when only tokens for Graph are accepted; ``scopes``: a
+    token for our own application must have one of them."""
 
     directory: str
     cloud: Cloud

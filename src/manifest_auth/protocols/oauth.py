@@ -205,8 +205,8 @@ def account_of(client_id: str) -> int | None:
 
 
 def read_authentication(authorization: str | None, fields: Mapping[str, str]) -> BasicSecret | ClientAssertion:
-    """What the caller authenticates with; nothing of it is verified yet. ``authorization``: that header; ``fields``: of
-    the form. Raises InvalidClient, and InvalidRequest for two ways at once."""
+    """The caller's means of authentication; nothing of it is verified yet. ``authorization``: that header; ``fields``:
+    of the form. Raises InvalidClient, and InvalidRequest for two ways at once."""
     client_id = fields.get("client_id", "")
     by_assertion = "client_assertion" in fields or "client_assertion_type" in fields
     if "client_secret" in fields:

@@ -78,7 +78,7 @@ def raw(text: str | None, name: str) -> bytes:
 
 
 def client_data(credential: Credential) -> ClientData:
-    """What the browser signed. Raises Refused."""
+    """The data that the browser signed. Raises Refused."""
     try:
         found = strict_json.read(raw(credential.response.client_data_json, "clientDataJSON"), "clientDataJSON")
     except strict_json.Malformed as error:
@@ -131,7 +131,7 @@ class Expected(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is stored of the credential. ``handle``: its owner's; ``needs_handle``: no credential was named, so the
+    """The stored part of the credential. ``handle``: its owner's; ``needs_handle``: no credential was named, so the
     answer has to say whose it is."""
 
     public_key: bytes
@@ -296,7 +296,7 @@ class Descriptor(NamedTuple):
 
 
 class Person(NamedTuple):
-    """Whom a new credential belongs to. ``handle``: base64url of 64 random bytes; the names are for the person's own
+    """The owner of a new credential. ``handle``: base64url of 64 random bytes; the names are for the person's own
     list of credentials."""
 
     handle: str

@@ -15,7 +15,7 @@ from manifest_auth.text.models import Time, Wire
 
 
 class LinkedBy(enum.Enum):
-    """How an identity was linked to its user."""
+    """The way in which an identity was linked to its user."""
 
     CREATED = "created"  # account created just in time, with an address that the provider vouched for
     CREATED_UNVOUCHED = "created-unvouched"  # account created just in time, with an unverified address
@@ -160,7 +160,7 @@ def has_subject(unit: TenantUnit, provider_id: int, user_id: int) -> bool:
 
 
 def count_people(unit: TenantUnit, provider_id: int) -> int:
-    """How many people of the provider are linked to users."""
+    """The number of people of the provider who are linked to users."""
     return unit.one(_COUNT, of_provider=provider_id)
 
 

@@ -58,7 +58,7 @@ class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def secret_for(self) -> tuple[str, ...]:
-        """Where the client secret is sent to: a change of it needs a new secret."""
+        """The target of the client secret: a change of it needs a new secret."""
         return (self.identifier,)
 
     def check(self) -> None:

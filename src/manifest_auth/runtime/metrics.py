@@ -358,7 +358,7 @@ _SAMPLES = 200
 
 
 class LoadSample(NamedTuple):
-    """What this process had done by then. ``at``: milliseconds; ``answered``: requests, by the buckets of
+    """The work of this process by then. ``at``: milliseconds; ``answered``: requests, by the buckets of
     :data:`LATENCY_BOUNDS`; ``hashes``, ``mails``: how many wait."""
 
     at: int

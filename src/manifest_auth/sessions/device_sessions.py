@@ -22,7 +22,7 @@ _S = sessions.c
 
 
 class Hold(NamedTuple):
-    """What a device holds. ``method``: `device` or `badge`; ``role_cap``: bit mask; ``ends_at``: milliseconds;
+    """The session of a device. ``method``: `device` or `badge`; ``role_cap``: bit mask; ``ends_at``: milliseconds;
     ``app_id``: of the app, ``device_id``: of the enrolled device; ``label``: the device's name; ``idle_s``: the end
     after so many seconds without use, under all keys; ``provider_id``: that opened the session by which it was let
     in."""
@@ -88,7 +88,7 @@ def app_of(unit: TenantUnit, session_id: str) -> str | None:
 
 
 def count_of(unit: TenantUnit, user_id: int, now: int) -> int:
-    """How many devices hold an open session of the user."""
+    """The number of devices with an open session of the user."""
     return unit.one(_COUNT, of_user=user_id, now=now)
 
 

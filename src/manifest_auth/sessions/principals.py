@@ -421,7 +421,7 @@ class Principals:
         return await self._asked_for(self._store.look_up(statement, **values))
 
     async def _asked_for(self, read: Awaitable[Principal | None]) -> Principal | None:
-        """What the store is about to be asked for, which is cached where it may be."""
+        """The next query of the store, which is cached where it may be."""
         self._asked.inc()
         holds, version, generation = self._is_current(), self._version, self._generation
         found = await read

@@ -469,7 +469,7 @@ def shorten(unit: TenantUnit, most_s: int) -> int:
 
 
 def older(unit: TenantUnit, most_s: int, now: int) -> int:
-    """How many open sessions of the tenant :func:`shorten` would end at once."""
+    """The number of open sessions of the tenant that :func:`shorten` would end immediately."""
     return unit.one(_OLDER, before=now - most_s * 1000, now=now)
 
 

@@ -54,7 +54,8 @@ _HOUR_MS = HOUR * 1000
 
 
 class BadgeShown(NamedTuple):
-    """What a device sends. ``badge``: the text of its QR code; ``new_pin``: in place of a temporary one."""
+    """The credentials that a device sends. ``badge``: the text of its QR code; ``new_pin``: in place of a temporary
+    one."""
 
     token: str
     badge: str

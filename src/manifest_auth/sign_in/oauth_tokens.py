@@ -145,7 +145,7 @@ class Active(NamedTuple):
 
 
 async def introspect(ctx: RequestContext, client: OAuthClient, token: str) -> Active | None:
-    """What the token is good for (RFC 7662); None for every token that the caller is told nothing of."""
+    """The introspection of the token (RFC 7662); None for every token that the caller is told nothing of."""
     if not client.account.may_introspect:
         return None
     try:

@@ -258,8 +258,8 @@ async def _verify(ctx: RequestContext, credentials: Credentials, attempt: Attemp
 
 
 async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _End[T]) -> T:
-    """What ``end`` makes of a right password, in the unit of work that takes the counted attempt back; then the hash is
-    brought up to date."""
+    """The result of ``end`` for a correct password, in the unit of work that takes the counted attempt back; then the
+    hash is brought up to date."""
     identity = Identity(METHOD, proved.user.id, ("pwd",), proved.stored, authenticated_at=ctx.now)
     work = partial(
         end,

@@ -166,7 +166,8 @@ def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) ->
 
 
 async def ways(ctx: RequestContext) -> tuple[str, ...]:
-    """What proves the caller anew at this address, as :func:`.step_up.what_would_do`: no passkey where none works."""
+    """The factors that re-authenticate the caller at this address, as :func:`.step_up.what_would_do`: no passkey where
+    none works."""
     wanted = step_up.what_would_do(ctx.user)
     if "credential" not in wanted:
         return wanted
@@ -176,7 +177,7 @@ async def ways(ctx: RequestContext) -> tuple[str, ...]:
 
 
 async def options(ctx: RequestContext) -> dict[str, Any]:
-    """What the caller's browser needs to answer with one of the caller's passkeys, in this session. Raises Conflict
+    """The options with which the caller's browser uses one of the caller's passkeys, in this session. Raises Conflict
     where passkeys are off."""
     caller = ctx.user
     _check_session(caller)
@@ -191,7 +192,7 @@ async def options(ctx: RequestContext) -> dict[str, Any]:
 
 
 async def at_providers(ctx: RequestContext) -> list[Provider]:
-    """Where :func:`begin_at_provider` may start."""
+    """The address at which :func:`begin_at_provider` may start."""
     usable = await ctx.store.read(lambda unit: provider_proofs.usable_by(unit, ctx.user.user_id))
     return [provider for provider in usable if KINDS[provider.kind].start]
 

@@ -25,7 +25,7 @@ from manifest_auth.text.languages import marked as _
 
 
 def touch_ms(idle_ms: int) -> int:
-    """How old a noted use may be until the next one is noted. ``idle_ms``: the longest time without use."""
+    """The maximum age of a noted use until the next one is noted. ``idle_ms``: the longest time without use."""
     return min(sessions.TOUCH_EVERY_MS, idle_ms // 2)
 
 

@@ -50,7 +50,7 @@ WHERE l.locktype = 'advisory' AND l.objid = $1 AND l.granted LIMIT 1"""
 
 
 async def with_short_locks(once: Callable[[], Awaitable[bool]], url: str, key: int) -> bool:
-    """What ``once`` answers: one transaction with :data:`LOCK_TIMEOUT` under the advisory lock ``key``. Raises
+    """The result of ``once``: one transaction with :data:`LOCK_TIMEOUT` under the advisory lock ``key``. Raises
     StoreUnavailable with who holds the lock, when that never ends."""
     from sqlalchemy.exc import DBAPIError
 

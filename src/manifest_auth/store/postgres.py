@@ -253,7 +253,7 @@ class PostgresStore(Store):
 
 
 def _run(work: Work[T], connection: PostgresConnection) -> T:
-    """What the unit of work returns, once all its changes have run."""
+    """The result of the unit of work, once all its changes have run."""
     try:
         result = work(SystemUnit(connection))
     except BaseException as error:

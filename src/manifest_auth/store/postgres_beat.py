@@ -64,7 +64,7 @@ class CacheValidity:
     def take(
         self, oldest: int, has_row: bool, announced: Mapping[int, Announcement], sent_at: float
     ) -> tuple[Reset | None, list[Announcement]]:
-        """What must be dropped now, before anything else runs, and why that is everything. ``oldest``: the oldest
+        """The entries to drop now, before anything else runs, and why that is everything. ``oldest``: the oldest
         transaction that runs; ``announced``: by id, of which there may be one more than :data:`MOST`; ``sent_at``: when
         the beat was sent, by the same clock."""
         reasons: dict[Reset, bool] = {

@@ -145,7 +145,7 @@ class Store(ABC):
             self._outages.failed("write" if kind == "write" else "read", str(error))
 
     def _worked(self, *, has_written: bool) -> None:
-        """What changed nothing does not show that the store can be written."""
+        """An operation that changed nothing does not show that the store can be written."""
         if self._outages.failing:
             self._outages.worked(*(("read", "write") if has_written else ("read",)))
 

@@ -36,7 +36,8 @@ class WalIndex:
 
 
 class Change(NamedTuple):
-    """What one transaction made of the header: its bytes when the transaction had the lock, and after its commit."""
+    """The header before and after one transaction: its bytes when the transaction had the lock, and after its
+    commit."""
 
     before: bytes | None
     after: bytes | None

@@ -116,7 +116,7 @@ def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
 
 
 def _refused(check_one: Callable[..., object], *arguments: object, **options: object) -> tuple[tuple[str, str], ...]:
-    """What a check says that raises ValidationError."""
+    """The message of a check that raises ValidationError."""
     try:
         check_one(*arguments, **options)
     except ValidationError as error:
@@ -125,7 +125,7 @@ def _refused(check_one: Callable[..., object], *arguments: object, **options: ob
 
 
 def _wrong_with_origin(origin: str) -> str:
-    """What is wrong with it as the value of an ``Origin`` header (RFC 6454, section 6.2); empty: nothing."""
+    """The fault of the value as an ``Origin`` header (RFC 6454, section 6.2); empty: nothing."""
     parts = ORIGIN.match(origin)
     if parts is None:
         return "Must be scheme://host[:port], lower case"

@@ -22,7 +22,7 @@ Control = Literal["check", "boxes", "select", "number", "length", "lines", "text
 
 
 class Effects(NamedTuple):
-    """How many sessions and users a change concerns.
+    """The number of sessions and users that a change concerns.
 
     ``sessions_ended``: open sessions that are older than the new length; ``with_password``: active users who have one;
     ``due``: those of them whose password is older than the new age; ``to_enrol``: active users who have to set up a
@@ -87,7 +87,7 @@ def changed(change: Change) -> bool:
 
 
 class Rule(NamedTuple):
-    """What a rule means to people.
+    """The texts about a rule for people.
 
     ``section``: of the console's form; ``hint`` can name the bounds, ``{low}`` and ``{high}``. ``said``: a change in
     words, a sentence or several. ``weaker``: whether only an Admin may make a change. ``choices``: values and labels of
@@ -340,7 +340,7 @@ class BadgeRules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def wrong_pairing(pairing: PairingRules) -> Iterator[tuple[str, str]]:
-    """What is wrong: member and sentence."""
+    """The faults: member and sentence."""
     if _NEVER.intersection(pairing.roles):
         yield "pairing.roles", "No device gets the role Admin or User Admin"
     for number, network in enumerate(pairing.networks):

@@ -46,7 +46,7 @@ def _people(number: int) -> str:
 
 
 def _admins(change: Change) -> str:
-    """What a change means for Admins, where none of them can sign in after it."""
+    """The effect of a change on Admins, where none of them can sign in after it."""
     return "No Admin can sign in any longer: no provider that is on reaches Admins." * change.effects.locks_admins_out
 
 
@@ -405,7 +405,8 @@ class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SessionLengths(msgspec.Struct, frozen=True, rename="camel"):
-    """How long the client's sessions live, seconds: 0 for the installation's value, else from 300 up to that value."""
+    """The lifetimes of the client's sessions, seconds: 0 for the installation's value, else from 300 up to that
+    value."""
 
     idle_seconds: IdleSeconds = 0
     max_seconds: MaxSeconds = 0
@@ -420,7 +421,7 @@ class Branding(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SecondFactorPolicy(msgspec.Struct, frozen=True, rename="camel"):
-    """Who must have a second factor, and which."""
+    """The policy for second factors: users and methods."""
 
     policy: RequiredOf = "optional"
     roles: FactorRoles = ()

@@ -101,8 +101,8 @@ def uses_password(caller: Principal) -> bool:
 
 
 def what_would_do(caller: Principal) -> tuple[str, ...]:
-    """What proves the caller anew: members of ``reauthenticate``, and ``provider``. With a factor: a passkey alone, or
-    the first of the list with a code."""
+    """The factors that re-authenticate the caller: members of ``reauthenticate``, and ``provider``. With a factor: a
+    passkey alone, or the first of the list with a code."""
     first = "password" if uses_password(caller) else "provider"
     if not caller.factors:
         return (first,)

@@ -212,7 +212,7 @@ def shown_name(tenant: Tenant) -> str:
 
 
 def known_words(tenant: Tenant) -> tuple[str, ...]:
-    """What an attacker knows of the client: no password is made of it."""
+    """The names that an attacker knows of the client: no password is made of it."""
     return tenant.identifier, tenant.name, settings_of(tenant.settings).branding.name
 
 

@@ -68,7 +68,7 @@ class Field(NamedTuple):
 
     @property
     def _pattern(self) -> dict[str, Any]:
-        """What :meth:`check` takes, as far as JSON Schema can say it."""
+        """The values that :meth:`check` takes, as far as JSON Schema can say it."""
         if self.kind == "email":
             return {"pattern": matching(canonical.EMAIL_SHAPE)["pattern"].replace(r"\x7f", r"\x7f-\x9f")}
         none = BUT_LINES if self.kind == "prose" else CONTROLS
@@ -88,8 +88,8 @@ def wire_name(name: str) -> str:
 
 
 class Input(Enum):
-    """What a model takes for its ``details``: ``BODY`` texts within the bounds, ``CHANGE`` as well, ``FORM`` any text,
-    which the domain checks. Members that are left out: empty, of a ``CHANGE`` not among the details."""
+    """The values that a model takes for its ``details``: ``BODY`` texts within the bounds, ``CHANGE`` as well, ``FORM``
+    any text, which the domain checks. Members that are left out: empty, of a ``CHANGE`` not among the details."""
 
     BODY = "body"
     CHANGE = "change"

@@ -43,7 +43,7 @@ def kind_of(text: str) -> SecretKind | None:
 
 
 def hash_of(secret: str) -> str:
-    """What the store keeps: SHA-256, which is enough for 256 random bits."""
+    """The stored form: SHA-256, which is enough for 256 random bits."""
     return hashlib.sha256(secret.encode("ascii")).hexdigest()
 
 

@@ -440,7 +440,7 @@ def exactly_one(*members: str) -> dict[str, Any]:
 
 
 def none_of(*schemas: dict[str, Any]) -> dict[str, Any]:
-    """What fits none of these schemas."""
+    """A value that fits none of these schemas."""
     return {"not": {"anyOf": list(schemas)} if len(schemas) > 1 else schemas[0]}
 
 

@@ -27,7 +27,7 @@ def random_letters(random: Callable[[int], bytes], count: int) -> str:
 
 
 def plain_letters(typed: str) -> str:
-    """What was typed, without hyphens and blanks, in upper case."""
+    """The typed text, without hyphens and blanks, in upper case."""
     return typed.replace("-", "").replace(" ", "").upper()
 
 
@@ -72,7 +72,7 @@ def read_scan_code(kind: ScanKind, text: str) -> ScanCode | None:
 
 
 def hash_of_scan_code(code: str) -> str:
-    """What the store keeps of a code as :func:`make_scan_code` wrote it."""
+    """The stored form of a code that :func:`make_scan_code` wrote."""
     return hashlib.sha256(code.encode("ascii")).hexdigest()
 
 

@@ -25,8 +25,8 @@ from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, net
 
 
 class EventClass(enum.Enum):
-    """What a caller needs to cause an event. Each class has its own budgets, so that events that are easy to cause do
-    not hide others."""
+    """The requirement for a caller to cause an event. Each class has its own budgets, so that events that are easy to
+    cause do not hide others."""
 
     ANYONE = "anyone"  # nothing: invalid input, invented names
     WAITING = "waiting"  # nothing: attempts that have to wait

@@ -91,7 +91,7 @@ class Policy(NamedTuple):
     pauses_ms: tuple[int, ...] = ()
 
     def pause_ms(self, failures: int) -> int:
-        """How long to wait after the last of ``failures`` attempts."""
+        """The waiting time after the last of ``failures`` attempts."""
         if failures < self.free:
             return 0
         if self.ceiling is not None and failures >= self.ceiling:
@@ -126,14 +126,14 @@ class Counters(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """How long a counter blocks an attempt, in milliseconds."""
+    """The time for which a counter blocks an attempt, in milliseconds."""
 
     ms: int
     by: Counter
 
 
 class Wait(NamedTuple):
-    """How long an attempt has to wait, in milliseconds, and because of which counter: the longest."""
+    """The time that an attempt has to wait, in milliseconds, and because of which counter: the longest."""
 
     ms: int
     limit: Limit

@@ -43,7 +43,8 @@ _ABANDONED = cross_tenant(
 
 
 def count_bytes(size: int) -> int:
-    """How much a file of so many bytes counts: files of a byte each would fill a disk and leave the quota as it is."""
+    """The quota that a file of so many bytes uses: files of a byte each would fill a disk and leave the quota as it
+    is."""
     return max(size, _BLOCK)
 
 

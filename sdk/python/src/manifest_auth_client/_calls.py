@@ -30,7 +30,7 @@ class Call(NamedTuple, Generic[R]):
 
 
 class Calls:
-    """What both classes share: where the server is, the credential, and the calls."""
+    """The shared parts of both classes: the server's address, the credential, and the calls."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How calls reach the server: its address, the client that they are for, time limits and certificates."""
+"""Connection to the server: its address, the client that calls are for, time limits, and certificates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _context = cache(httpx2.create_ssl_context)  # reading all certificates takes a 
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the server is and how it is reached, for the classes of this library.
+    """The server's address and connection, for the classes of this library.
 
     ``base_url``: its public address. ``client``: identifier of the client that sign-ins are for. ``timeout``: seconds.
     ``verify``: a context with certificates of one's own. ``transport`` takes the place of the network, in tests.

@@ -1,4 +1,4 @@
-"""What needs an extra of the library, and which one."""
+"""Features that need an extra of the library, and the extra."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Detail(NamedTuple):
-    """What is wrong with one member of a request.
+    """The fault of one member of a request.
 
     >>> Detail("email", "This is no e-mail address").field
     'email'
@@ -66,7 +66,7 @@ class Continues(ManifestAuthError):
 
     @property
     def challenge(self) -> str:
-        """What ``continue_sign_in`` takes."""
+        """The members that ``continue_sign_in`` takes."""
         return str(self.given.get("challenge", ""))
 
     @property

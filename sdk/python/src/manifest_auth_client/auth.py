@@ -16,7 +16,7 @@ _RENEWABLE = ("TOKEN_EXPIRED", "INVALID_TOKEN")
 
 
 class BoundAuth(httpx2.Auth):
-    """What these classes have in common: a credential goes to the origins of ``base_url`` and ``origins`` and to no
+    """The shared parts of these classes: a credential goes to the origins of ``base_url`` and ``origins`` and to no
     other, also when a server redirects elsewhere. Scheme, host and port make an origin (RFC 6454).
 
     >>> issubclass(ApiKeyAuth, BoundAuth)

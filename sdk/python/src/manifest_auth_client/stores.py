@@ -1,4 +1,4 @@
-"""Where tokens are kept: a protocol, a store in memory, and a file that several processes share."""
+"""Stores of tokens: a protocol, a store in memory, and a file that several processes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sign-in gives: the two tokens of a session, and who signed in."""
+"""The result of a sign-in: the two tokens of a session, and the user."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _CALL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who shows a token. ``subject``: the user's number, or ``svc_…``. ``client``: identifier of the organization.
+    """The caller of a token. ``subject``: the user's number, or ``svc_…``. ``client``: identifier of the organization.
     ``claims``: everything that the server or the token says.
 
     >>> verifier.verify(token).permissions >= {"users:read"}
@@ -53,12 +53,12 @@ class Caller:
 
     @property
     def permissions(self) -> frozenset[str]:
-        """What the token may do. Raises OfflineVerificationUnavailable for a user's token verified by ``jwks``."""
+        """The token's permissions. Raises OfflineVerificationUnavailable for a user's token verified by ``jwks``."""
         return frozenset(str(self._told("scope", "permissions")).split())
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """What roles its owner has. Raises OfflineVerificationUnavailable for every token verified by ``jwks``."""
+        """The roles of its owner. Raises OfflineVerificationUnavailable for every token verified by ``jwks``."""
         return tuple(self._told("roles", "roles"))
 
     def _told(self, claim: str, what: str) -> Any:
@@ -133,7 +133,7 @@ class TokenVerifier:
             raise OfflineVerificationUnavailable(_untold("permissions"))
 
     def verify(self, token: str) -> Caller:
-        """Who shows it. Raises InvalidToken, and OAuthError where ``credentials`` may not ask."""
+        """The caller. Raises InvalidToken, and OAuthError where ``credentials`` may not ask."""
         if not token or not token.isascii():
             raise InvalidToken
         if self._keys is not None:

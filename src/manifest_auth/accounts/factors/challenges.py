@@ -25,7 +25,7 @@ MOST_TRIES = 5
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """What a right answer leads to: ``session`` opens one, ``code`` gives an app a one-time code for its PKCE
+    """The continuation after a correct code: ``session`` opens one, ``code`` gives an app a one-time code for its PKCE
     ``code_challenge``, ``link`` uses a one-time link up and sets ``password_hash``. ``return_to``: where the browser
     ends. ``totp``, ``passkey``: secret and challenge of a factor that is being enrolled or asked for; ``latest_end``:
     of the challenge, milliseconds."""
@@ -148,7 +148,7 @@ def use(unit: TenantUnit, challenge: Challenge, now: int) -> bool:
 
 
 def pending_of(sealer: Sealer, challenge: Challenge) -> Pending:
-    """What a right answer leads to. Raises CannotOpen."""
+    """The continuation after a correct code. Raises CannotOpen."""
     return msgspec.json.decode(sealer.open(challenge.secrets, _row(challenge.key)), type=Pending)
 
 

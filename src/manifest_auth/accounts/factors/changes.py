@@ -29,7 +29,7 @@ class Kind(enum.IntFlag):
 
 
 class Dropped(NamedTuple):
-    """What was taken from an account: the authenticator app, passkeys, recovery codes; and how many of its sessions
+    """The parts removed from an account: the authenticator app, passkeys, recovery codes; and how many of its sessions
     ended."""
 
     app: bool
@@ -39,7 +39,7 @@ class Dropped(NamedTuple):
 
     @property
     def factors(self) -> int:
-        """How many factors there were."""
+        """The number of removed factors."""
         return self.app + self.passkeys
 
 
@@ -89,7 +89,7 @@ def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: in
 
 
 def _mark_of(unit: TenantUnit, user_id: int) -> Kind:
-    """What the mark of the user is to be, by the factors that there are."""
+    """The new mark of the user, by the factors that there are."""
     found = Kind.TOTP if one_time_codes.find_totp(unit, user_id) else Kind(0)
     return found | Kind.PASSKEY if passkey_rows.count(unit, user_id) else found
 

@@ -199,7 +199,7 @@ def use_code(unit: TenantUnit, user_id: int, code: str, now: int) -> CodeCheck:
 
 
 def codes_left(unit: TenantUnit, user_id: int) -> int:
-    """How many codes were not used yet."""
+    """The number of unused codes."""
     return unit.one(_LEFT, of_user=user_id)
 
 

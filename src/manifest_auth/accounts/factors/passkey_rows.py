@@ -81,7 +81,7 @@ def count(unit: TenantUnit, user_id: int) -> int:
 
 
 def count_of(unit: TenantUnit, user_id: int, rp_id: str) -> int:
-    """How many of them were made for this RP ID."""
+    """The number of them that were made for this RP ID."""
     return unit.one(_COUNT_OF, of_user=user_id, of_rp=rp_id)
 
 
@@ -131,7 +131,7 @@ def handle_of(unit: TenantUnit, user_id: int) -> str | None:
 
 
 def count_foreign(unit: SystemUnit, rp_id: str) -> int:
-    """How many passkeys of all tenants belong to another RP ID, and so work no more."""
+    """The number of passkeys of all tenants that belong to another RP ID, and so no longer work."""
     return unit.one(_COUNT_FOREIGN, of_rp=rp_id)
 
 

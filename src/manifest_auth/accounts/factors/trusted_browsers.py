@@ -95,8 +95,8 @@ def end_all(unit: TenantUnit, user_id: int) -> int:
 
 
 def ending(unit: TenantUnit, days: int, days_then: int, now: int) -> int:
-    """How many browsers, of all users of the tenant, :func:`end_older` would end. ``days``: as the rule is today;
-    ``days_then``: as it will be."""
+    """The number of browsers, of all users of the tenant, that :func:`end_older` would end. ``days``: as the rule is
+    today; ``days_then``: as it will be."""
     trusted, left = (unit.one(_COUNT, now=now, since=now - _span(each)) for each in (days, days_then))
     return trusted - left
 

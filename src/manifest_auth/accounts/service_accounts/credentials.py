@@ -113,7 +113,7 @@ def live_secrets(unit: TenantUnit, account_ids: Sequence[int], now: int) -> list
 
 
 def count(unit: TenantUnit, account_id: int, kind: SecretKind, now: int) -> int:
-    """How many of them live."""
+    """The number of valid ones."""
     return unit.one(_COUNT, of_user=account_id, of_kind=kind.value, now=now)
 
 
@@ -143,7 +143,7 @@ def end_all(unit: TenantUnit, account_id: int, now: int) -> int:
 
 
 def notices_at(ends_at: int, now: int) -> int:
-    """How many of the e-mails were due by ``now`` for a secret with that end."""
+    """The number of emails that were due by ``now`` for a secret with that end."""
     return sum(ends_at - now <= days * _DAY_MS for days in NOTICE_DAYS)
 
 

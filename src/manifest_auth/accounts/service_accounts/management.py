@@ -29,8 +29,8 @@ _MOST_NETWORKS: Final = 50
 
 
 class Draft(NamedTuple):
-    """What callers say of an account. ``roles``, ``scopes``: bit masks, ``scopes`` None: all that the roles allow;
-    ``addresses``: networks in CIDR form; ``jwks``: a key set (RFC 7517)."""
+    """The values of an account from callers. ``roles``, ``scopes``: bit masks, ``scopes`` None: all that the roles
+    allow; ``addresses``: networks in CIDR form; ``jwks``: a key set (RFC 7517)."""
 
     name: str
     roles: int

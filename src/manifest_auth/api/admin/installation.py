@@ -172,8 +172,8 @@ async def _read_licence(ctx: RequestContext, call: Call[None]) -> LicenceData:
 
 
 class ClearBody(msgspec.Struct, frozen=True):
-    """What to clear: an account of a client (`client` and `email`), a system admin (`username`), an `address`, or the
-    attempts on an account from an address."""
+    """The rate limits to clear: an account of a client (`client` and `email`), a system admin (`username`), an
+    `address`, or the attempts on an account from an address."""
 
     MORE_SCHEMA: ClassVar = {
         "dependentRequired": {"client": ["email"], "email": ["client"]},

@@ -87,7 +87,7 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
 
 
 async def _reserve(ctx: RequestContext, head: Head, key: str) -> int:
-    """How large the file may be, in bytes: so much of the quota is reserved for it. Raises PayloadTooLarge,
+    """The maximum size of the file, in bytes: so much of the quota is reserved for it. Raises PayloadTooLarge,
     RateLimited."""
     settings, by = ctx.services.settings, actor_of(ctx)
     declared = None if head.content_length is None else int(head.content_length)

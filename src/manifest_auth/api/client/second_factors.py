@@ -257,8 +257,8 @@ async def _end_one(ctx: RequestContext, call: Call[None]) -> EndedData:
 
 
 class ReauthenticateBody(msgspec.Struct, frozen=True, rename="camel"):
-    """What `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second factor; a
-    passkey alone."""
+    """The members that `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second
+    factor; a passkey alone."""
 
     password: fields.Password | UnsetType = UNSET
     otp: Code | UnsetType = UNSET

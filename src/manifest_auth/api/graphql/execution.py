@@ -64,7 +64,7 @@ class Prepared(NamedTuple):
         return found.operation if found else None
 
     def mutation(self, name: str | None) -> Mutation | None:
-        """What the log says of the named, or the only, operation; None when it is no mutation."""
+        """The log's members for the named, or the only, operation; None when it is no mutation."""
         found = get_operation_ast(self.document, name) if self.document else None
         if found is None or found.operation is not OperationType.MUTATION:
             return None

@@ -223,7 +223,8 @@ class _Counter:
         return cost
 
     def _items(self, node: FieldNode, field: GraphQLField) -> int:
-        """How many items the field can have. An invalid number counts as the maximum; the resolver refuses it later."""
+        """The maximum number of items of the field. An invalid number counts as the maximum; the resolver rejects it
+        later."""
         argument = field.args.get("first")
         if argument is None:
             size: int = field.extensions.get("size", 1)

@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
     @property
     def area(self) -> str:
-        """What it is about, in a word or two, as pages show it."""
+        """The subject, in a word or two, as pages show it."""
         return _capitalized(self.text.partition(": ")[0])
 
     @property

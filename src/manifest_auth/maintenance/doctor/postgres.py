@@ -22,8 +22,8 @@ _FILL = "INSERT INTO doctor SELECT repeat('x', 7000) FROM generate_series(1, 150
 
 
 async def pooler_findings(settings: Settings) -> list[Finding]:
-    """What makes every other check fail: a pooler in transaction mode that hands prepared statements on under the names
-    that each client chose, so that clients take each other's. Raises StoreUnavailable."""
+    """The cause of failure of every other check: a pooler in transaction mode that hands prepared statements on under
+    the names that each client chose, so that clients take each other's. Raises StoreUnavailable."""
     async with connected(settings.database) as raw, connected(settings.database) as other:
         name = f"doctor_{Random().text(9)}"
         await (await raw.prepare("SELECT 1", name=name)).fetchval()

@@ -72,7 +72,7 @@ SAID = {
 
 
 def ways(session: ListedSession) -> tuple[str, ...]:
-    """How a session was signed in: the method, and what was proved besides, as messages of the catalogue."""
+    """The authentication of a session: the method, and what was verified besides, as messages of the catalogue."""
     proved = (FACTORS[way] for way in ways_of(session.amr) if way in FACTORS and way != session.method)
     return (method(session.method), *proved)
 

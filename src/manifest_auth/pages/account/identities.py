@@ -54,7 +54,7 @@ async def _to_provider_page(ctx: RequestContext, call: PageCall[StateQuery]) -> 
 
 
 def _of_this(call: PageCall[Any]) -> str:
-    """What is sealed for this page and this session opens nowhere else."""
+    """Values encrypted for this page and this session open nowhere else."""
     return f"link {call.session_id} {call.form_cookie}"
 
 
@@ -120,7 +120,8 @@ class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def _ways(ctx: RequestContext, caller: Principal) -> list[Way]:
-    """What can prove the caller here, the easiest first. A provider comes before a code that needs it."""
+    """The methods to re-authenticate the caller here, the easiest first. A provider comes before a code that needs
+    it."""
     wanted = await reauthentication.ways(ctx)
     first: Way = "password" if "password" in wanted else "provider"
     if not caller.factors:

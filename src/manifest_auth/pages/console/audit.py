@@ -72,7 +72,7 @@ class SentencePart(msgspec.Struct, frozen=True):
 
 
 class Names:
-    """Who and what events name, as of now."""
+    """The names of actors and subjects of events, as of now."""
 
     def __init__(self, unit: TenantUnit, links: Sequence[Link] = (), actors: Iterable[str] = ()) -> None:
         """``actors``: who is named beside the events, as the trail has them."""
@@ -83,7 +83,7 @@ class Names:
         self._providers = {one.id: one.display_name for one in providers.list_all(unit)} if is_needed else {}
 
     def part(self, text: str, detail: dict[str, Any]) -> SentencePart:
-        """What the trail names ``text``."""
+        """The object that the trail names ``text``."""
         kind, _, rest = text.partition(":")
         if found := _USER.match(text):
             user = self._people.get(int(found[1]))

@@ -54,7 +54,7 @@ _WORDS = {
 
 
 class ListQuery(msgspec.Struct, frozen=True):
-    """Which part of a list is shown. ``q``: what it contains; ``after``: cursor of the page before."""
+    """The part of a list to show. ``q``: what it contains; ``after``: cursor of the page before."""
 
     q: Annotated[str, Meta(max_length=300)] = ""
     state: Annotated[str, Meta(max_length=300)] = ""
@@ -127,7 +127,7 @@ _SECTIONS = (
 
 @lru_cache(maxsize=128)
 def entries(roles: int) -> tuple[Link, ...]:
-    """What the menu lists for a user with those roles (a bit mask), headings among it; empty: nothing is for them."""
+    """The menu for a user with those roles (a bit mask), headings among it; empty: nothing is for them."""
     allowed, found, heading = permissions_of(roles), [], ""
     for one in _SECTIONS:
         if one.permission not in allowed:

@@ -257,7 +257,7 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
 
 
 def _reason(failure: Failure, titles: dict[int, str]) -> str:
-    """What failed, for the reader: with its provider, or the sign-in method where there was none."""
+    """The failed sign-in, for the reader: with its provider, or the sign-in method where there was none."""
     if failure.provider:
         return f"{titles.get(failure.provider, 'A deleted provider')}: {failure.reason or 'other reasons'}"
     return failure.reason or _METHODS.get(failure.method, f"Sign-in method {failure.method or 'unknown'}")

@@ -161,7 +161,7 @@ class Step(NamedTuple):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What all pages of one provider begin with. ``path``: its page; ``current``: key of the step, empty for the
+    """The common content of all pages of one provider. ``path``: its page; ``current``: key of the step, empty for the
     overview; ``gives``: what an Admin confirms who saves it."""
 
     name: str

@@ -85,7 +85,7 @@ class Loaded(NamedTuple):
 
 
 def _gives(rules: Rules) -> Iterator[str]:
-    """Whom the provider lets in with which roles, in words."""
+    """The people whom the provider lets in with which roles, in words."""
     if rules.create_users:
         yield "It makes accounts for people who have none."
     if rules.default_roles:
@@ -226,7 +226,7 @@ async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | 
 
 
 def _after(ctx: RequestContext, head: Head) -> Answer[None]:
-    """Where one goes on after a step was saved: to the next one, until the provider is switched on."""
+    """The page after a step was saved: the next one, until the provider is turned on."""
     following = head.current if head.is_on or head.following is None else head.following.key
     return flash.after(ctx, f"{head.path}?step={following}", "saved")
 
@@ -418,7 +418,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _beginning(preset: Preset) -> dict[str, object]:
-    """What the fields begin with: the defaults of the kind, and those of the preset."""
+    """The initial values of the fields: the defaults of the kind, and those of the preset."""
     fields = msgspec.structs.fields(KINDS[preset.kind].settings)
     usual = {one.encode_name: one.default for one in fields if one.default is not msgspec.NODEFAULT}
     return {preset.kind: {**msgspec.to_builtins(usual), **preset.values.get(preset.kind, {})}}

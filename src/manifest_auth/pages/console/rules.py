@@ -163,7 +163,7 @@ def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesVie
 
 
 def _changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Iterator[str]:
-    """What a change does, a sentence for each; none where nothing changes."""
+    """The effects of a change, a sentence for each; none where nothing changes."""
     for leaf in _SORTED:
         change = leaf.change(old, new, effects)
         if change.was != change.now:
@@ -188,7 +188,7 @@ def _is_admin(unit: TenantUnit, ctx: RequestContext) -> bool:
 
 
 def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSettingsChange:
-    """What the form changes, and no member that it leaves as it is: to save a list that waits for an Admin would
+    """The members that the form changes, and none that it leaves as it is: to save a list that waits for an Admin would
     confirm it. The least length of passwords is always in it: what the form shows is never changed by implication.
     Raises ValidationError."""
     typed = msgspec.to_builtins(form)

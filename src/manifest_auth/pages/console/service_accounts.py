@@ -39,7 +39,7 @@ _DAY_MS = 86_400_000
 
 
 class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
-    """What people type of an account. ``addresses``: a network on each line; ``jwks``: JSON."""
+    """The form of an account. ``addresses``: a network on each line; ``jwks``: JSON."""
 
     name: Annotated[str, Meta(max_length=63)] = ""
     description: Annotated[str, Meta(max_length=1000)] = ""
@@ -62,7 +62,7 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
 
 
 def typed_of(account: ServiceAccount) -> AccountForm:
-    """What the form of an account holds before something is typed; its roles are boxes (:func:`boxes_for`)."""
+    """The initial values of an account's form; its roles are boxes (:func:`boxes_for`)."""
     keys = "" if account.jwks is None else msgspec.json.format(account.jwks, indent=2)
     return AccountForm(
         name=account.name,

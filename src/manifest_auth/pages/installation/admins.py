@@ -174,7 +174,7 @@ async def _account_view(ctx: RequestContext, secret: str = "", codes: tuple[str,
 
 
 async def new_factor(ctx: RequestContext, secret: str) -> TotpSecretData:
-    """What the page shows of a secret of the caller's; ``qr`` is markup. ``secret``: base32."""
+    """The page's view of a secret of the caller's; ``qr`` is markup. ``secret``: base32."""
     uri = admin_accounts.app_address(ctx, secret)
     return TotpSecretData(secret, uri, await rendering.qr_code(uri, "QR code with the key for your authenticator app"))
 

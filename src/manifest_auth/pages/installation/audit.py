@@ -51,7 +51,7 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNa
             names[chain, f"{kind}:{user.id}"] = called
 
     def actor(link: Link) -> str:
-        """Who has just shown who they are is named, though the request began without a name."""
+        """A caller who has just re-authenticated is named, though the request began without a name."""
         is_known = link.actor == "anonymous" and link.subject and not about(link.event).is_bad
         return link.subject if is_known else link.actor
 

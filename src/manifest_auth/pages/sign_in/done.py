@@ -54,8 +54,8 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Sim
 
 
 def end_for(settings: str, roles: int, state: State, more: tuple[str, ...] = ()) -> str:
-    """Where it ends, by the list as it is now; what is not on it any more ends at the account. ``more``: addresses of
-    the provider."""
+    """The end of the sign-in, by the list as it is now; what is no longer on it ends at the account. ``more``:
+    addresses of the provider."""
     try:
         return step.end_of(settings, state, roles, more)
     except ValidationError:
@@ -178,7 +178,7 @@ CODES_TEMPLATE = "sign_in/codes.html"
 
 
 async def _waiting(ctx: RequestContext, call: PageCall[None]) -> State | None:
-    """What the cookie holds, for the one who has just signed in; for an app no session begins here."""
+    """The content of the cookie, for the user who has just signed in; for an app no session begins here."""
     text = call.head.cookie(host_name(CODES_COOKIE, ctx.services.settings)) or ""
     state = await step.unseal_state(ctx, call.form_cookie, text)
     return state if state is not None and (state.code or call.user is not None) else None

@@ -146,7 +146,7 @@ def _also(state: State, language: str) -> tuple[str, ...]:
 
 
 async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
-    """What the link is good for. Raises InvalidToken."""
+    """The purpose of the link. Raises InvalidToken."""
     token = call.fields.token
     change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
     if change is not None:

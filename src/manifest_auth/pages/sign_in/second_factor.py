@@ -80,7 +80,7 @@ async def _view(
 
 
 async def _options(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """What the browser needs to answer with a passkey. The challenge stays in its cookie: no script asks."""
+    """The options to answer with a passkey. The challenge stays in the browser's cookie: no script asks."""
     return start.passkey_json(await gate.to_answer(ctx, step.shown(ctx, call.head)))
 
 

@@ -76,7 +76,8 @@ _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
 
 
 class Tried(NamedTuple):
-    """What a request to begin or end such a sign-in names, none of it proved. ``state``: of the sign-in under way."""
+    """The names in a request to begin or end such a sign-in, none of them verified. ``state``: of the sign-in in
+    progress."""
 
     client: str = ""
     provider: str = ""
@@ -193,7 +194,7 @@ class SamlBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SamlForm(msgspec.Struct, frozen=True):
-    """What a provider's page posts."""
+    """The form that a provider's page posts."""
 
     SAMLResponse: Annotated[str, Meta(extra_json_schema={"minLength": 1, **BASE64})]
     RelayState: str = ""
@@ -212,7 +213,7 @@ def _redirect_to_public_address(ctx: RequestContext, call: Call[Any], path: str)
 
 
 async def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest | None:
-    """What is asked for; None: by a page of ours that is too old, or another browser's."""
+    """The requested sign-in; None: by a page of ours that is too old, or another browser's."""
     q: StartQuery = call.parameters
     if q.s:
         return await _start_request_of_page(ctx, call, q)

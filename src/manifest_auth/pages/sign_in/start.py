@@ -35,7 +35,8 @@ TEMPLATE = "sign_in/sign_in.html"
 
 
 class SignInQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """How an application sends a person here. ``s``: of a sign-in that began before, in place of all else."""
+    """The query with which an application sends a person here. ``s``: of a sign-in that began before, in place of all
+    else."""
 
     client: Annotated[str, Meta(max_length=63)] = ""
     return_to: Annotated[str, Meta(max_length=2000)] = ""
@@ -53,7 +54,7 @@ class EmailForm(msgspec.Struct, frozen=True):
 
 
 async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[State, bool]:
-    """What the sign-in knows, and whether it had to begin anew."""
+    """The state of the sign-in, and whether it had to start again."""
     q = call.fields
     if q.s:
         known = await step.unseal_state(ctx, call.form_cookie, q.s)

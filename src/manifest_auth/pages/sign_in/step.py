@@ -114,7 +114,7 @@ async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
 
 
 def end_of(settings: str, state: State, roles: int = 0, more: tuple[str, ...] = ()) -> str:
-    """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known; ``more``:
+    """The end of a sign-in. ``settings``: the client's, as stored; ``roles``: of the user, where it is known; ``more``:
     addresses of the provider. Raises ValidationError."""
     listed = tenants.return_addresses_for(tenants.settings_of(settings), roles)
     return return_addresses.choose((*more, *listed), state.return_to, state.response)
@@ -211,7 +211,7 @@ def shown(ctx: RequestContext, head: Head) -> str:
 
 
 def state_of(question: Question) -> State:
-    """What a sign-in knows that begins again in place of this one. Where it ended at an address of the provider, or
+    """The state of a sign-in that starts again in place of this one. Where it ended at an address of the provider, or
     gave a code without PKCE, no page of ours could begin it: then it ends as usual."""
     wanted = Pending() if question.provider_id is not None else question.pending
     return State(

@@ -330,7 +330,7 @@ def error_of(reply: Reply) -> str | None:
 
 
 def description_of(reply: Reply) -> object:
-    """What the provider says of its refusal: for a finding or the log, never for a user."""
+    """The provider's reason for its rejection: for a finding or the log, never for a user."""
     return object_of(reply).get("error_description")
 
 

@@ -445,7 +445,7 @@ def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, st
 
 
 class Policy(NamedTuple):
-    """What is pinned for one provider.
+    """The pinned values of one provider.
 
     ``issuer``: its entity id. ``audience``: our entity id for this tenant. ``acs``: our assertion consumer address.
     ``certificates``: DER; any of them may sign. ``decryption_keys``: private keys in PEM, newest first.

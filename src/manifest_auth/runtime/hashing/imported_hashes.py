@@ -126,7 +126,7 @@ def is_known(stored: str) -> bool:
 
 
 def why_refused(stored: str) -> str | None:
-    """What is wrong with the cost of a hash that is imported, empty for nothing; None for no hash in these formats."""
+    """The fault in the cost of an imported hash, empty for none; None for no hash in these formats."""
     found = _read(stored)
     return None if found is None else found[1]
 

@@ -24,7 +24,7 @@ class Email(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """Who gets an e-mail. ``client``: its name, which any sentence may say as ``%(client)s``."""
+    """The recipient of an email. ``client``: its name, which any sentence may say as ``%(client)s``."""
 
     email: str
     language: str
@@ -105,7 +105,7 @@ _REMOVED = _(
 
 
 class RemovedData(Wire, frozen=True):
-    """What was added in the 24 hours before the change was requested, or later. ``app``: the authenticator app;
+    """Credentials added in the 24 hours before the change was requested, or later. ``app``: the authenticator app;
     ``identities``: how many were unlinked."""
 
     app: bool
@@ -117,7 +117,7 @@ class RemovedData(Wire, frozen=True):
 
 
 def after_undoing(removed: RemovedData, manages: bool) -> tuple[Sentence, ...]:
-    """What a user has to know whose former address was restored. ``manages``: the user manages other users."""
+    """The facts for a user whose former address was restored. ``manages``: the user manages other users."""
     passkeys, identities, badges = removed.passkeys, removed.identities, removed.badges
     each = (
         (removed.app, _("The authenticator app was removed.")),

@@ -91,7 +91,7 @@ class PrivateTargets(NamedTuple):
     networks: tuple[Network, ...] = ()
 
     def allow(self, host: str, address: Address) -> bool:
-        """Whether ``address``, a private address that ``host`` resolves to, may be called."""
+        """Whether ``address``, a private address that ``host`` resolves to, can be called."""
         if self.everywhere or host.removesuffix(".") in self.hosts:
             return True
         return any(address in network for network in self.networks)
@@ -437,8 +437,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def private_targets(self) -> PrivateTargets:
-        """Which providers at private addresses may be called. In a hosted installation clients configure the providers,
-        and must not reach the private network of this server. Raises ValueError."""
+        """The providers at private addresses that can be called. In a hosted installation clients configure the
+        providers, and must not reach the private network of this server. Raises ValueError."""
         if self.outgoing_private == "auto":
             return PrivateTargets(self.deployment == "on-premise" or self.is_loopback)
         if self.outgoing_private in ("on", "off"):

@@ -280,7 +280,7 @@ class ServiceClaims(msgspec.Struct, frozen=True):
 
 
 class Grant(NamedTuple):
-    """What a new token says. ``scope``: names of permissions; ``seconds``: its life."""
+    """The content of a new token. ``scope``: names of permissions; ``seconds``: its life."""
 
     account: int
     client: str

@@ -252,7 +252,7 @@ async def renew_pairing(ctx: RequestContext, pairing_id: str) -> PairingCodeData
 
 
 async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingData:
-    """How a pairing stands. Raises NotFound."""
+    """The state of a pairing. Raises NotFound."""
 
     def work(unit: TenantUnit) -> PairingData:
         pairing = _own(unit, ctx, pairing_id)

@@ -116,7 +116,7 @@ def _fresh(ctx: RequestContext, app: OAuthApp, device_code: str, name: str) -> G
 
 
 def _name(fields: Mapping[str, str]) -> str:
-    """How the device calls itself; may be empty. Raises InvalidRequest."""
+    """The name that the device gives itself; may be empty. Raises InvalidRequest."""
     name = unicodedata.normalize("NFC", fields.get("device_name", "").strip())
     if len(name) > LONGEST_NAME or not all(one.isalnum() or one in " -" for one in name):
         raise InvalidRequest("device_name must be at most 40 letters, digits, blanks and hyphens")

@@ -46,12 +46,12 @@ def hash_of(code: str) -> str:
 
 
 def mark(services: Services, use: str, tenant_id: int, code: str) -> str:
-    """How a short code is stored. ``use``: what it is for."""
+    """The stored form of a short code. ``use``: what it is for."""
     return _mac(services.keys.signing(Purpose.FORMS).raw, use, tenant_id, code)
 
 
 def marks(services: Services, use: str, tenant_id: int, code: str) -> list[str]:
-    """How a short code may be stored, by all keys that still count."""
+    """The possible stored forms of a short code, by all valid keys."""
     return [_mac(key.raw, use, tenant_id, code) for key in services.keys.verifying(Purpose.FORMS)]
 
 
@@ -295,8 +295,8 @@ def count_typed(tenant_id: int, user_id: int) -> tuple[Counter, ...]:
 
 
 def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
-    """Where as many devices of an app wait as may, the first of the network from which most wait gives way: strangers
-    who fill all places keep no one out."""
+    """Make room if as many devices of an app wait as may: the first of the network from which most wait gives way:
+    strangers who fill all places keep no one out."""
     if unit.one(_OPEN, of_app=app_id, now=now) < OPEN_OF_APP:
         return
     by_network: dict[str, list[str]] = {}

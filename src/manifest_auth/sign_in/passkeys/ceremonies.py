@@ -83,7 +83,8 @@ class PasskeyState(NamedTuple):
 
 
 async def look_at_passkeys(store: Store, settings: Settings, *, counts: bool = True) -> PasskeyState:
-    """What holds at this public address. ``counts``: looks for void passkeys even where the address is as it was."""
+    """The passkey rules at this public address. ``counts``: looks for void passkeys even where the address is as it
+    was."""
 
     def work(unit: SystemUnit) -> PasskeyState:
         why, kept = why_no_passkeys(settings), stored_rp_id(unit)
@@ -149,7 +150,7 @@ def _message(purpose: ChallengePurpose, holder: str, body: bytes) -> bytes:
 
 
 def assertion_options(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str) -> dict[str, Any]:
-    """What a browser needs to answer with one of the user's passkeys. Raises Conflict where passkeys are off."""
+    """The options with which a browser uses one of the user's passkeys. Raises Conflict where passkeys are off."""
     party = current_party(unit, ctx.services.settings)
     return webauthn.request(party.id, challenge, descriptors(unit.of(user.tenant_id), user.id, party))
 
@@ -204,8 +205,8 @@ _NAMELESS = "Passkey"
 def registration_options(
     unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str
 ) -> dict[str, Any]:
-    """What a browser needs to make a passkey of a locked user. Raises Conflict where passkeys are off, or the user has
-    as many as one may have."""
+    """The options with which a browser creates a passkey of a locked user. Raises Conflict where passkeys are off, or
+    the user has as many as one may have."""
     bound, party = unit.of(tenant.id), current_party(unit, ctx.services.settings)
     _check_room(unit, user)
     handle = passkey_rows.handle(bound, user.id, base64url.encode(ctx.services.random.bytes(_HANDLE_BYTES)))

@@ -47,7 +47,7 @@ class PasskeyAnswer(NamedTuple):
 
 
 async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
-    """What a browser needs to offer the passkeys that it has. ``holder``: the browser's cookie. Raises Conflict where
+    """The options with which a browser offers its passkeys. ``holder``: the browser's cookie. Raises Conflict where
     passkeys are off, RateLimited."""
 
     def work(unit: SystemUnit) -> dict[str, Any] | Wait:

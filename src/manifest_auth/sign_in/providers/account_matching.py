@@ -28,7 +28,7 @@ _LAST_S = 253_402_300_800  # the year 10000
 
 
 class ProviderProof(NamedTuple):
-    """How the provider authenticated the person: ``amr``, ``acr`` and ``auth_time`` (OpenID Connect Core, section 2),
+    """The provider's authentication of the person: ``amr``, ``acr`` and ``auth_time`` (OpenID Connect Core, section 2),
     or authentication context and instant (SAML core, section 2.7.2); empty where it does not say. ``at``: the same
     time in milliseconds, None where it does not say; ``acrs``: authentication contexts of Entra ID."""
 

@@ -126,7 +126,7 @@ KIND = _Entra()
 
 
 def accepted_by(ctx: RequestContext, settings: EntraSettings) -> Accepted:
-    """What a provider's settings accept. Raises SsoFailed as :func:`cloud_of`."""
+    """The values that a provider's settings accept. Raises SsoFailed as :func:`cloud_of`."""
     audiences = {settings.client_id, settings.app_id_uri, f"api://{settings.client_id}" if settings.client_id else ""}
     return Accepted(
         directory=settings.directory,

@@ -72,8 +72,8 @@ class CallbackState(NamedTuple):
 
 
 class SignInStart(NamedTuple):
-    """How a sign-in continues: at ``address``, or, where the response can carry one, with a ``page`` and its content
-    security policy. ``cross_site``: the browser returns by a form of the provider's page."""
+    """The continuation of a sign-in: at ``address``, or, where the response can carry one, with a ``page`` and its
+    content security policy. ``cross_site``: the browser returns by a form of the provider's page."""
 
     begun: StartedFlow
     address: str

@@ -59,7 +59,7 @@ class ProviderChoice(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked, a provider
+    """The end of a sign-in at a provider. Neither ``signed_in`` nor ``code``: an identity was linked, a provider
     tried, or a session proved anew."""
 
     return_to: str
@@ -103,8 +103,8 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
 def return_address(
     tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
 ) -> str:
-    """Where the browser ends, by the rules of the module ``return_addresses``. ``roles``: of who is signed in already.
-    Raises ValidationError."""
+    """The place where the browser ends, by the rules of the module ``return_addresses``. ``roles``: of who is signed in
+    already. Raises ValidationError."""
     return return_addresses.choose(_listed(tenant, provider, roles), asked, response)
 
 
@@ -201,8 +201,8 @@ def _match(unit: SystemUnit, arrival: _Arrival) -> int:
 
 
 def _end(arrival: _Arrival, pending: Pending, end: Callable[..., T], unit: SystemUnit) -> T:
-    """What ``end`` makes of the person: a session or a code. A refusal keeps earlier writes, so what a provider gave
-    for later is stored after the completion, or where only a second factor is due."""
+    """The result of ``end`` for the person: a session or a code. A refusal keeps earlier writes, so what a provider
+    gave for later is stored after the completion, or where only a second factor is due."""
     ctx, provider = arrival.ctx, arrival.provider
     identity = provider_proofs.identity_of(provider, _match(unit, arrival), arrival.person, ctx.now)
     try:

@@ -35,14 +35,14 @@ FactorVerdict = Literal["trusted", "accepted", "asked"]
 
 
 def identity_of(provider: Provider, user_id: int, person: Person, now: int) -> Identity:
-    """What a sign-in at the provider proves of a user. The time is the provider's own, or not known."""
+    """The proof of a user from a sign-in at the provider. The time is the provider's own, or not known."""
     at = min(person.proof.at, now) if person.proof.at is not None else None
     ways, asks = ways_of(provider.rules, person.proof), asks_own(provider.rules)
     return Identity(provider.kind, user_id, ways, provider_id=provider.id, authenticated_at=at, needs_factor=asks)
 
 
 def ways_of(rules: Rules, proof: ProviderProof) -> tuple[Way, ...]:
-    """What the answer proves: with ``mfa`` where its claims are accepted as two factors."""
+    """The proof in the response: with ``mfa`` where its claims are accepted as two factors."""
     accepted = rules.second_factor == "claims" and (
         not set(rules.amr).isdisjoint(proof.amr) or not set(rules.acr).isdisjoint((proof.acr, *proof.acrs))
     )
@@ -55,7 +55,7 @@ def asks_own(rules: Rules) -> bool:
 
 
 def verdict(rules: Rules, proof: ProviderProof) -> FactorVerdict:
-    """Who answers for the second factor of a sign-in with that proof."""
+    """The party responsible for the second factor of a sign-in with that proof."""
     if not asks_own(rules):
         return "trusted"
     return "accepted" if MFA in ways_of(rules, proof) else "asked"
@@ -297,7 +297,7 @@ async def complete_try(
 
 
 async def _dry_run(ctx: RequestContext, provider: Provider, person: Person) -> _DryRun:
-    """Which user the person would be if the provider were switched on."""
+    """The user whom the person would be if the provider were turned on."""
 
     def work(unit: TenantUnit) -> None:
         live = providers.switch(unit, provider, on=True, by_admin=True, now=ctx.now)

@@ -31,7 +31,7 @@ ENTRY_POINT: EntryPoint = "second_factor"
 
 
 class Finished(NamedTuple):
-    """What a right answer led to: a session, or a one-time code for an app. ``pending``: where the browser ends;
+    """The result of a correct code: a session, or a one-time code for an app. ``pending``: where the browser ends;
     ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once, before a code is handed out
     (:func:`.exchange_codes.hand_out`); ``provider_id``: of the provider that the sign-in came through."""
 

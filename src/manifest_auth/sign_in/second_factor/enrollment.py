@@ -31,8 +31,8 @@ _WRONG = "The browser's answer does not fit: start again"
 
 
 async def begin_passkey(ctx: RequestContext) -> dict[str, Any]:
-    """What the caller's browser needs to make a passkey. Raises ValidationError where the client allows none, Conflict
-    where passkeys are off, or the caller has as many as one may have."""
+    """The options with which the caller's browser creates a passkey. Raises ValidationError where the client allows
+    none, Conflict where passkeys are off, or the caller has as many as one may have."""
     step_up.check(ctx, Act.FACTORS)
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
 
 
 async def accepted_passkeys(ctx: RequestContext) -> dict[str, Any] | None:
-    """What the caller's browser needs to know which of the caller's passkeys work here, so that it offers no others.
+    """The caller's passkeys that work here, for the caller's browser, so that it offers no others.
     None where none ever did."""
     caller = ctx.user
 

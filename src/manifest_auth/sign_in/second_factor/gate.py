@@ -213,7 +213,7 @@ def open_challenge(
 
 
 def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
-    """What a right answer leads to. Raises InvalidToken."""
+    """The continuation after a correct code. Raises InvalidToken."""
     try:
         return challenges.pending_of(ctx.services.sealer, challenge)
     except CannotOpen:
@@ -221,10 +221,10 @@ def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
 
 
 class Question(NamedTuple):
-    """What a sign-in under way waits for. ``members``: that can answer, the one that was used last first; ``enrols``: a
-    factor has to be enrolled, by one of ``methods``; ``app``: secret (base32) and address of the QR code of an
-    authenticator app that waits for its first code; ``trusted_days``: 0 where no browser can be trusted; ``pending``
-    and ``provider_id``: as in :class:`.continuing.Finished`."""
+    """The factor that a sign-in in progress waits for. ``members``: that can answer, the one that was used last first;
+    ``enrols``: a factor has to be enrolled, by one of ``methods``; ``app``: secret (base32) and address of the QR code
+    of an authenticator app that waits for its first code; ``trusted_days``: 0 where no browser can be trusted;
+    ``pending`` and ``provider_id``: as in :class:`.continuing.Finished`."""
 
     tenant: Tenant
     user: User
@@ -238,7 +238,7 @@ class Question(NamedTuple):
 
 
 async def look_at_question(ctx: RequestContext, text: str) -> Question:
-    """What the challenge asks for; changes nothing. Raises InvalidToken, TokenExpired, AccountDisabled."""
+    """The requirements of the challenge; changes nothing. Raises InvalidToken, TokenExpired, AccountDisabled."""
 
     def work(unit: SystemUnit) -> Question:
         challenge, tenant, user = open_challenge(unit, ctx, text)
@@ -265,7 +265,7 @@ _BYTES = 32
 
 
 async def to_answer(ctx: RequestContext, text: str) -> dict[str, Any]:
-    """What the browser needs to answer the challenge of ``MFA_REQUIRED`` (``text``) with a passkey of this user. Raises
+    """The options to answer the challenge of ``MFA_REQUIRED`` (``text``) with a passkey of this user. Raises
     InvalidToken, TokenExpired, Conflict where passkeys are off."""
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -276,7 +276,7 @@ async def to_answer(ctx: RequestContext, text: str) -> dict[str, Any]:
 
 
 async def to_enrol(ctx: RequestContext, text: str) -> dict[str, Any]:
-    """What the browser needs to make the passkey that this sign-in has to enrol. Raises InvalidToken, TokenExpired,
+    """The options to create the passkey that this sign-in has to enroll. Raises InvalidToken, TokenExpired,
     ValidationError where the client does not allow it, Conflict where passkeys are off."""
 
     def work(unit: SystemUnit) -> dict[str, Any]:

@@ -59,12 +59,12 @@ class FakeManifestAuth:
 
     @property
     def refreshes(self) -> int:
-        """How many refreshes were answered with new tokens."""
+        """The number of refreshes that returned new tokens."""
         return self._state.refreshes
 
     @property
     def reuses(self) -> int:
-        """How many sessions ended because a refresh token was shown that had been replaced."""
+        """The number of sessions that ended because a replaced refresh token was used."""
         return self._state.reuses
 
     def add_user(

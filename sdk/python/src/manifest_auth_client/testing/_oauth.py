@@ -27,7 +27,7 @@ def refusal(refused: ManifestAuthError, request_id: str) -> tuple[int, dict[str,
 
 
 def _client(asked: Asked) -> FakeService:
-    """Who is proved by a secret or an assertion."""
+    """The caller that a secret or an assertion proves."""
     scheme, _, pair = asked.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic" and "client_assertion" not in asked.body:
         name, _, secret = base64.b64decode(pair).decode().partition(":")
@@ -89,7 +89,7 @@ def _introspect(asked: Asked) -> dict[str, Any]:
 
 
 def _active(asked: Asked, token: str) -> dict[str, Any] | None:
-    """What a user's token, an API key or a service token is good for."""
+    """The introspection of a user's token, an API key, or a service token."""
     shown = Asked(asked.state, httpx2.Headers({"authorization": f"Bearer {token}"}), {})
     try:
         who = shown.member()

@@ -39,7 +39,7 @@ class FakeUser:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """What the roles allow, in the order of the server."""
+        """The permissions of the roles, in the order of the server."""
         return permissions_of(self.roles)
 
 
@@ -71,12 +71,12 @@ class FakeService:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """What it may do."""
+        """The account's permissions."""
         return tuple(name for name in permissions_of(self.roles) if self.scopes is None or name in self.scopes)
 
 
 def permissions_of(roles: list[str]) -> tuple[str, ...]:
-    """What roles allow, in the order of the server."""
+    """The permissions of roles, in the order of the server."""
     return tuple(name for name in PERMISSIONS["Admin"] if any(name in PERMISSIONS[role] for role in roles))
 
 

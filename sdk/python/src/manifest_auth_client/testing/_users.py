@@ -61,7 +61,7 @@ class Asked:
         return self._service_of(self.bearer()) or self.session().user
 
     def scope(self, who: FakeService) -> tuple[str, ...]:
-        """What the credential of a machine is limited to."""
+        """The limits of a service account's credential."""
         token = self.bearer()
         return who.permissions if token == who.key else tuple(self.state.read(token, "at+jwt")["scope"].split())
 

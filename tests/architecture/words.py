@@ -1,0 +1,162 @@
+"""Check of words: banned phrases and long sentences of docs and descriptions, and openings of docstrings.
+
+``python -m tests.architecture.words`` prints each finding with its file and line. What stands in code is not read:
+names of routes, members and codes stay as they are on the wire.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.architecture import links
+from tests.architecture.links import ROOT
+
+#: Files whose sentences are checked: pages by folder or name, then descriptions that pages and ``/openapi.json`` show.
+#: Add a file of pages, messages or catalogues here once it is clean.
+COVERED = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/",
+    "src/manifest_auth/api/graphql/schema.graphql",
+    "src/manifest_auth/runtime/settings/values.py",
+)
+#: Pages that record the past, are made of texts that others own, or list them.
+LEFT_OUT = ("docs/decisions/", "docs/reference/", "docs/pages.md", "docs/tests.md")
+#: Folders whose docstrings begin with a noun or a verb.
+DOCSTRINGS = ("src", "sdk", "tests", "tools", "bench")
+LONGEST = 25  # words of a sentence of docs
+
+#: A phrase, as a pattern, and what to write in its place.
+PHRASES = {
+    r"e-mails?": "email",
+    r"licences?": "license",
+    r"organisations?": "organization",
+    r"colours?": "color",
+    r"behaviours?": "behavior",
+    r"authoris\w+": "authorize, authorization",
+    r"at once": "immediately, at the same time",
+    r"any more": "no longer",
+    r"anew": "again",
+    r"from (now|then) on": "after that",
+    r"meanwhile": "in the meantime",
+    r"may": "can, might",
+    r"shall": "must",
+    r"those who|one's own": "you, users, people",
+    r"(come|comes|came|get|gets|let|lets) in": "sign in, can sign in",
+    r"ways? in(?! which)": "sign-in method",
+    r"switch(es|ed|ing)? (it |them )?(on|off)": "turn on, turn off",
+    r"(take|takes|taken|took) (it |them )?(away|back)": "remove, revoke",
+    r"good (until|for)": "valid until, expires",
+    r"refus(e|es|ed|ing|al|als)": "reject, fail, block",
+    r"throttles?|throttled": "rate limit",
+    r"vouch(es|ed|ing)?": "approve, confirm",
+    r"proved|recent proof|prove (again|anew)": "verified, re-authenticate",
+    r"(is|are) answered": "returns, gets",
+    r"letter by letter": "exactly",
+    r"the people who run this server": "operator, system admin",
+    r"return values?|our (values|application|certificate|clock)": "the server's",
+}
+#: File: what it says in its plain English meaning, or quotes.
+ALLOWED: dict[str, set[str]] = {
+    "docs/errors.md": {"licence", "prove again"},  # messages of the API
+}
+_PHRASE = re.compile(rf"\b({'|'.join(f'(?:{pattern})' for pattern in PHRASES)})\b", re.IGNORECASE)
+OPENING = re.compile(r'^\s*"""(What|Which|Who|Whose|Whom|How|Where)\b.*', re.MULTILINE)
+_FENCE = re.compile(r"^( *)(```|~~~).*?^\1\2\s*$", re.MULTILINE | re.DOTALL)
+_NOT_PROSE = re.compile(r"<!--.*?-->|`[^`]*`|(?<=\])\([^)]*\)|\*[^*\n]+\*|<https?:[^>]*>|\"[^\"\n]*\"", re.DOTALL)
+_SENTENCE = re.compile(r"(?<=[.!?:;])[)*_]*\s+")
+
+
+def covered() -> list[Path]:
+    """The files under version control whose sentences are checked."""
+    names = [path.relative_to(ROOT).as_posix() for path in links.pages()]
+    names += [name for name in COVERED if not name.endswith((".md", "/"))]
+    return [ROOT / name for name in names if name.startswith(COVERED) and not name.startswith(LEFT_OUT)]
+
+
+def prose(text: str) -> str:
+    """The text of a page with as many lines, in which code, targets of links, labels, and quotations are one letter."""
+    for pattern in (_FENCE, _NOT_PROSE):
+        text = pattern.sub(lambda found: "X" * (found[0][0] != "(") + "\n" * found[0].count("\n"), text)
+    return text
+
+
+def phrases(path: Path) -> Iterator[str]:
+    """The banned phrases of a file, with what to write instead."""
+    allowed = ALLOWED.get(path.relative_to(ROOT).as_posix(), set())
+    for number, line in _lines(path):
+        for found in _PHRASE.findall(line):
+            if found[0].lower() not in allowed:
+                instead = next(
+                    use for pattern, use in PHRASES.items() if re.fullmatch(pattern, found[0], re.IGNORECASE)
+                )
+                yield f"{path.relative_to(ROOT)}:{number}: {found[0]!r}: write {instead}"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    text = path.read_text("utf-8")
+    if path.suffix == ".py":
+        texts = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
+        yield from (
+            (node.lineno, re.sub(r"`[^`]*`", "X", node.value))
+            for node in texts
+            if isinstance(node.value, str) and " " in node.value
+        )
+    elif path.suffix == ".md":
+        yield from enumerate(prose(text).splitlines(), 1)
+    else:
+        yield from enumerate(re.sub(r"`[^`\n]*`", "X", text).splitlines(), 1)
+
+
+def long_sentences(path: Path) -> Iterator[str]:
+    """The sentences of a page, outside tables and headings, that have more than :data:`LONGEST` words. A colon or a
+    semicolon ends one."""
+    paragraph: list[str] = []
+    begins = 0
+    for number, line in enumerate([*prose(path.read_text("utf-8")).splitlines(), ""], 1):
+        text = line.strip()
+        item = re.match(r"(?:[-*] |\d+\. )", text)
+        if not text or item or text.startswith(("#", "|", ">")):
+            for sentence in _SENTENCE.split(" ".join(paragraph)):
+                if (words := len(sentence.split())) > LONGEST:
+                    yield f"{path.relative_to(ROOT)}:{begins}: {words} words: {sentence[:60]}…"
+            paragraph = []
+        if text and not text.startswith(("#", "|", ">")):
+            begins = begins if paragraph else number
+            paragraph.append(text[item.end() :] if item else text)
+
+
+def openings(folder: str) -> Iterator[str]:
+    """The docstrings of a folder that begin like a question."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", f"{folder}/*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():
+            for found in OPENING.finditer(text := (ROOT / name).read_text("utf-8")):
+                number = text.count("\n", 0, found.start(1)) + 1
+                yield f"{name}:{number}: begin with a noun or a verb: {found[0].strip()}"
+
+
+def findings() -> Iterator[str]:
+    for path in covered():
+        yield from phrases(path)
+        if path.suffix == ".md":
+            yield from long_sentences(path)
+    for folder in DOCSTRINGS:
+        yield from openings(folder)
+
+
+def main() -> int:
+    found = [*findings()]
+    print("\n".join(found), end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
