@@ -98,7 +98,7 @@ _DAY, _HOUR, _MINUTE = 86_400, 3600, 60
         if (AUTH_LIMIT, SAML_LIMIT, BODY_LIMIT) == (64 << 10, 512 << 10, 1 << 20)
         else "",
         f"more than {MAX_DEPTH} levels",
-        f"{PasswordRules().min_length} to {MOST} characters (a client may set the least to 8 to 64)",
+        f"{PasswordRules().min_length} to {MOST} characters (a client can set a minimum of 8 to 64)",
         f"seconds since 1970; {_DEFAULTS.access_token_ttl // _HOUR} hours apart by default",
         f"A refresh token lives for {_DEFAULTS.refresh_token_ttl // _DAY} days by default",
         f"sent within {_DEFAULTS.refresh_grace} seconds of the change (`MANIFEST_REFRESH_GRACE`)",
@@ -115,7 +115,7 @@ _DAY, _HOUR, _MINUTE = 86_400, 3600, 60
         f"{_DEFAULTS.admin_session_ttl // _HOUR} hours",
         f"within {'five' if CHALLENGE_S == 300 else ''} minutes",
         f"The limit is {_DEFAULTS.file_limit >> 20} MiB",
-        f"goes for good after {_DEFAULTS.client_deletion_days} days",
+        f"is permanently deleted after {_DEFAULTS.client_deletion_days} days",
         f"Argon2id ({_DEFAULTS.argon2_memory >> 10} MiB, {_DEFAULTS.argon2_passes} passes, "
         f"{_DEFAULTS.argon2_lanes} lane by default)",
     ],
