@@ -85,7 +85,7 @@ ROUTES = (
         "/.well-known/change-password",
         _change_password,
         Access.PAGE,
-        "Where a password is changed",
+        "Redirects to the page to change a password",
         refused=errors.page_or_envelope,
     ),
     Route(
@@ -93,7 +93,7 @@ ROUTES = (
         "/.well-known/passkey-endpoints",
         _passkey_endpoints,
         Access.PAGE,
-        "Where passkeys are set up, for password managers",
+        "Tells password managers where to set up passkeys",
         refused=errors.page_or_envelope,
     ),
     *start.ROUTES,

@@ -74,7 +74,7 @@ async def _robots(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("GET", "/assets/{name}", _asset, Access.PAGE, "A stylesheet, module or picture of the pages"),
+    Route("GET", "/assets/{name}", _asset, Access.PAGE, "A stylesheet, module, or picture of the pages"),
     Route("GET", "/favicon.ico", _favicon, Access.PAGE, "The icon"),
-    Route("GET", "/robots.txt", _robots, Access.PAGE, "Asks search engines to stay away"),
+    Route("GET", "/robots.txt", _robots, Access.PAGE, "Tells search engines not to index the pages"),
 )

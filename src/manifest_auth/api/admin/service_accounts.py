@@ -233,7 +233,7 @@ def _routes(base: str, access: Who) -> tuple[Route, ...]:
               asks=Act.SERVICE_ACCOUNTS),
         Route("GET", base, _list, access, "A client's service accounts",
               query=lists.query(service_accounts.LISTING.sorts, "ID", state=("active", "inactive")), refusals=found),
-        Route("GET", one, _get, access, "One service account, with its live keys", refusals=found),
+        Route("GET", one, _get, access, "One service account, with its valid keys", refusals=found),
         Route("PATCH", one, _change, access, "Change a service account; members that are left out stay",
               refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
         Route("POST", f"{one}/disable", _disable, access, "Refuse a service account from now on", refusals=conflict,

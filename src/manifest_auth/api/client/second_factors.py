@@ -300,7 +300,7 @@ _FACTOR_BASE = "/api/client/auth/second-factors"
 _PASSKEY_BASE = "/api/client/auth"
 _PROOF_BASE = "/api/client/auth/reauthenticate"
 ROUTES = (
-    Route("POST", f"{_CHALLENGE_BASE}/continue", _continue, Access.OPEN, "Go on with the second factor",
+    Route("POST", f"{_CHALLENGE_BASE}/continue", _continue, Access.OPEN, "Continue with the second factor",
           data=SignInData,
           limit=AUTH_LIMIT, refusals=_REFUSED),
     Route("POST", f"{_CHALLENGE_BASE}/enrol", _enrol, Access.OPEN, "Begin to enrol the second factor that is due",
@@ -324,7 +324,7 @@ ROUTES = (
     Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey/options", _options, Access.OPEN, "Begin to answer with a passkey",
           limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired, RateLimited, Conflict),
           operation="getPasskeySignInOptions"),
-    Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey", _sign_in, Access.OPEN, "Sign in with a passkey alone",
+    Route("POST", f"{_PASSKEY_BASE}/sign-in/passkey", _sign_in, Access.OPEN, "Sign in with only a passkey",
           limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, RateLimited, Conflict),
           operation="signInWithPasskey"),
     Route("POST", f"{_PASSKEY_BASE}/passkeys/options", _begin_passkey, Access.CLIENT, "Begin to add a passkey",

@@ -124,4 +124,4 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> Simple
     )
 
 
-ROUTES = (account_page("GET", ACCOUNT, _home, "account/home.html", "Who one is, and what happened since"),)
+ROUTES = (account_page("GET", ACCOUNT, _home, "account/home.html", "Account overview and recent activity"),)

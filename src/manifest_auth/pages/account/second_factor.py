@@ -184,12 +184,12 @@ async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | An
 
 
 ROUTES = (
-    account_page("GET", FACTOR_PATH, _show_factor, FACTOR_TEMPLATE, "One's authenticator app"),
+    account_page("GET", FACTOR_PATH, _show_factor, FACTOR_TEMPLATE, "Your authenticator app"),
     account_page(
-        "POST", FACTOR_PATH, _change_factor, FACTOR_TEMPLATE, "Set it up, replace it or remove it", again=_again_factor
+        "POST", FACTOR_PATH, _change_factor, FACTOR_TEMPLATE, "Set up, replace, or remove the app", again=_again_factor
     ),
-    account_page("GET", CODES_PATH, _show_codes, CODES_TEMPLATE, "One's recovery codes"),
-    account_page("POST", CODES_PATH, _make, CODES_TEMPLATE, "Make new ones, shown once", again=_show_codes),
-    account_page("GET", PATH, _show, TEMPLATE, "One's passkeys"),
-    account_page("POST", PATH, _change, TEMPLATE, "Add one, name it, remove it", again=_again),
+    account_page("GET", CODES_PATH, _show_codes, CODES_TEMPLATE, "Your recovery codes"),
+    account_page("POST", CODES_PATH, _make, CODES_TEMPLATE, "Create new recovery codes, shown once", again=_show_codes),
+    account_page("GET", PATH, _show, TEMPLATE, "Your passkeys"),
+    account_page("POST", PATH, _change, TEMPLATE, "Add, rename, or remove a passkey", again=_again),
 )

@@ -149,16 +149,14 @@ _ACTS: dict[str, Callable[[RequestContext, PageCall[BrandingForm]], Awaitable[st
 }
 _TEMPLATE = "console/branding.html"
 ROUTES = (
-    settings_page(
-        "GET", f"{PATH}/colours", _colours, "", "How pages show a colour, for the preview while it is chosen"
-    ),
-    settings_page("GET", PATH, _show, _TEMPLATE, "Name, colour and logo of a client's pages", said=DONE),
+    settings_page("GET", f"{PATH}/colours", _colours, "", "How pages show a color, for the preview"),
+    settings_page("GET", PATH, _show, _TEMPLATE, "Name, color, and logo of a client's pages", said=DONE),
     settings_page(
         "POST",
         PATH,
         _act,
         _TEMPLATE,
-        "Preview or change what a client's pages look like",
+        "Preview or change the branding of a client's pages",
         again=_show,
         upload="logo",
         upload_bytes=MOST_BYTES,

@@ -203,13 +203,22 @@ _DEVICES_TEMPLATE = "console/shared_devices.html"
 
 ROUTES = (
     settings_page("GET", APPS_PATH, _show_apps, _APPS_TEMPLATE, "A client's apps for devices", said=APPS_DONE),
-    settings_page("POST", APPS_PATH, _act_apps, _APPS_TEMPLATE, "Make or remove an app for devices", again=_show_apps),
+    settings_page(
+        "POST", APPS_PATH, _act_apps, _APPS_TEMPLATE, "Create or remove an app for devices", again=_show_apps
+    ),
     users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN", said=BADGE_DONE),
     users_page(
-        "POST", BADGE_PATH, _act_badge, _BADGE_TEMPLATE, "Issue or end a badge, give a temporary PIN", again=_show_badge
+        "POST",
+        BADGE_PATH,
+        _act_badge,
+        _BADGE_TEMPLATE,
+        "Issue or end a badge, or give a temporary PIN",
+        again=_show_badge,
     ),
-    settings_page("GET", DEVICES_PATH, _show_devices, _DEVICES_TEMPLATE, "Devices of the client", said=DEVICES_DONE),
     settings_page(
-        "POST", DEVICES_PATH, _act_devices, _DEVICES_TEMPLATE, "Enrol or remove a device", again=_again_devices
+        "GET", DEVICES_PATH, _show_devices, _DEVICES_TEMPLATE, "Shared devices of the client", said=DEVICES_DONE
+    ),
+    settings_page(
+        "POST", DEVICES_PATH, _act_devices, _DEVICES_TEMPLATE, "Enroll or remove a device", again=_again_devices
     ),
 )

@@ -274,7 +274,7 @@ _METHODS = {
 
 ROUTES = (
     settings_page(
-        "GET", frame.OVERVIEW, _show_overview, "console/overview.html", "Whether everything is well with a client"
+        "GET", frame.OVERVIEW, _show_overview, "console/overview.html", "Status and recent activity of a client"
     ),
-    settings_page("GET", "/console/usage", _show_usage, "console/usage.html", "Seats, users and sessions of a client"),
+    settings_page("GET", "/console/usage", _show_usage, "console/usage.html", "Seats, users, and sessions of a client"),
 )

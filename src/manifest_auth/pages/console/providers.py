@@ -437,14 +437,19 @@ async def _new_theirs(ctx: RequestContext, preset: Preset, name: str, texts: dic
 
 ROUTES = (
     settings_page(
-        "GET", ONE, _show, "console/provider.html", "One provider: its settings, a step each", said={"saved": "Saved."}
+        "GET",
+        ONE,
+        _show,
+        "console/provider.html",
+        "One provider: its settings, one step each",
+        said={"saved": "Saved."},
     ),
     settings_page(
         "POST",
         f"{ONE}/theirs",
         _save_theirs,
         "console/provider_theirs.html",
-        "Change what is known of a provider",
+        "Change a provider's own values",
         again=_theirs_again,
         form_at=f"{ONE}?step=theirs",
     ),
@@ -453,7 +458,7 @@ ROUTES = (
         f"{ONE}/rules",
         _save_rules,
         "console/provider_rules.html",
-        "Change who gets in through a provider",
+        "Change who can sign in through a provider",
         again=_rules_again,
         form_at=f"{ONE}?step=rules",
     ),
@@ -462,18 +467,18 @@ ROUTES = (
         f"{ONE}/test",
         _test_act,
         "console/provider_test.html",
-        "Talk to a provider and say what is wrong",
+        "Test the connection to a provider",
         form_at=f"{ONE}?step=test",
     ),
     settings_page(
-        "GET", f"{ONE}/try", _try_act, "console/provider_try.html", "Try a provider: sign in there, to no effect"
+        "GET", f"{ONE}/try", _try_act, "console/provider_try.html", "Test sign-in at a provider, without a session"
     ),
     settings_page(
         "POST",
         f"{ONE}/switch-on",
         _switch_on,
         "console/provider.html",
-        "Switch a provider on",
+        "Turn a provider on",
         again=_overview_again,
         form_at=ONE,
     ),
@@ -482,7 +487,7 @@ ROUTES = (
         f"{ONE}/switch-off",
         _switch_off,
         "console/provider.html",
-        "Switch a provider off",
+        "Turn a provider off",
         again=_overview_again,
         form_at=ONE,
     ),
@@ -491,15 +496,17 @@ ROUTES = (
         f"{ONE}/rotate-key",
         _rotate,
         "console/provider.html",
-        "A new key of ours for a provider",
+        "Create a new key for a provider",
         again=_overview_again,
         form_at=f"{ONE}?step=ours",
     ),
-    settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Asks whether to delete a provider"),
+    settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Confirm the deletion of a provider"),
     settings_page("POST", f"{ONE}/delete", _delete, "console/provider_delete.html", "Delete a provider", again=_ask),
     settings_page("GET", LIST, _list, "console/providers.html", "A client's identity providers"),
-    settings_page("GET", NEW, _new, "console/provider_choose.html", "Choose a provider, and our values for it"),
     settings_page(
-        "POST", NEW, _make, "console/provider_theirs.html", "Make a provider, switched off", again=_make_again
+        "GET", NEW, _new, "console/provider_choose.html", "Choose a provider, and see the values to enter there"
+    ),
+    settings_page(
+        "POST", NEW, _make, "console/provider_theirs.html", "Create a provider, turned off", again=_make_again
     ),
 )

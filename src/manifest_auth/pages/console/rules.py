@@ -318,6 +318,6 @@ async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[
 
 _TEMPLATE = "console/rules.html"
 ROUTES = (
-    settings_page("GET", PATH, _show, _TEMPLATE, "A client's own rules", said=DONE),
-    settings_page("POST", PATH, _act, _TEMPLATE, "Preview or save a client's own rules", again=_again),
+    settings_page("GET", PATH, _show, _TEMPLATE, "A client's settings", said=DONE),
+    settings_page("POST", PATH, _act, _TEMPLATE, "Preview or save a client's settings", again=_again),
 )

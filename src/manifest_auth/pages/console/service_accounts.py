@@ -255,12 +255,22 @@ _TEMPLATE = "console/service_account.html"
 
 ROUTES = (
     users_page(
-        "GET", ACCOUNTS_PATH, _list, "console/service_accounts.html", "Machines that call the API", said=ACCOUNTS_DONE
+        "GET",
+        ACCOUNTS_PATH,
+        _list,
+        "console/service_accounts.html",
+        "Service accounts, which call the API",
+        said=ACCOUNTS_DONE,
     ),
     users_page("GET", NEW, _ask, _NEW, "A new service account"),
     users_page("POST", NEW, _create, _NEW, "Create a service account", again=_again_accounts),
-    users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "One service account, with its live keys", said=ACCOUNT_DONE),
+    users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "One service account, with its valid keys", said=ACCOUNT_DONE),
     users_page(
-        "POST", ACCOUNT_PATH, _act, _TEMPLATE, "Change a service account; make, rotate and revoke its keys", again=_show
+        "POST",
+        ACCOUNT_PATH,
+        _act,
+        _TEMPLATE,
+        "Change a service account; create, rotate, and revoke its keys",
+        again=_show,
     ),
 )

@@ -134,4 +134,4 @@ def _disks(settings: Settings) -> list[tuple[Path, int, int]]:
     return disks(settings)
 
 
-ROUTES = (admin_page("GET", ACTIVITY_PATH, _show, "installation/activity.html", "Charts of what this server does"),)
+ROUTES = (admin_page("GET", ACTIVITY_PATH, _show, "installation/activity.html", "Charts of the server's activity"),)

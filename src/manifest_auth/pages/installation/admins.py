@@ -244,8 +244,8 @@ _ACCOUNT_ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str |
 
 
 ROUTES = (
-    admin_page("GET", PATH, _show, _TEMPLATE, "Those who run this server", said=DONE),
-    admin_page("POST", PATH, _act, _TEMPLATE, "Make, disable, enable or reset a system admin", again=_again),
+    admin_page("GET", PATH, _show, _TEMPLATE, "System admins", said=DONE),
+    admin_page("POST", PATH, _act, _TEMPLATE, "Create, disable, enable, or reset a system admin", again=_again),
     admin_page(
         "GET", ACCOUNT_PATH, _show_account, _ACCOUNT_TEMPLATE, "A system admin's own account", said=ACCOUNT_DONE
     ),
@@ -254,7 +254,7 @@ ROUTES = (
         ACCOUNT_PATH,
         _act_account,
         _ACCOUNT_TEMPLATE,
-        "Change the own password, second factor or sessions",
+        "Change your password, second factor, or sessions",
         again=_show_account,
     ),
 )

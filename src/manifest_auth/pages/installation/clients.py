@@ -253,18 +253,18 @@ async def _act_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | A
 
 ROUTES = (
     admin_page("GET", CLIENTS_PATH, _show_clients, _CLIENTS_TEMPLATE, "The clients of this server"),
-    admin_page("POST", CLIENTS_PATH, _make_client, _CLIENTS_TEMPLATE, "Make a client", again=_again_clients),
+    admin_page("POST", CLIENTS_PATH, _make_client, _CLIENTS_TEMPLATE, "Create a client", again=_again_clients),
     admin_page("GET", CLIENT_PATH, _show_client, _CLIENT_TEMPLATE, "One client", said=CLIENT_DONE),
     admin_page(
         "POST",
         CLIENT_PATH,
         _act_client,
         _CLIENT_TEMPLATE,
-        "Rename, suspend, restore or delete a client, invite an Admin",
+        "Rename, suspend, restore, or delete a client, or invite an Admin",
         again=_again_client,
     ),
-    admin_page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The rules of one client", said=DONE),
+    admin_page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The settings of one client", said=DONE),
     admin_page(
-        "POST", RULES_PATH, _act_rules, _RULES_TEMPLATE, "Preview or save the rules of one client", again=_show_rules
+        "POST", RULES_PATH, _act_rules, _RULES_TEMPLATE, "Preview or save the settings of one client", again=_show_rules
     ),
 )

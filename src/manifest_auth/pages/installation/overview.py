@@ -263,13 +263,15 @@ ROUTES = (
         ADMIN_OVERVIEW,
         _show_overview,
         "installation/overview.html",
-        "Whether everything is well, and who did what",
+        "Status and recent activity of the installation",
         said=_DONE,
     ),
     admin_page(
-        "GET", HEALTH_PATH, _show_health, "installation/health.html", "What is wrong with this server, and what to do"
+        "GET", HEALTH_PATH, _show_health, "installation/health.html", "Problems of the server, and how to fix them"
     ),
-    admin_page("GET", BACKUPS_PATH, _show_backups, "installation/backups.html", "The last backup, and how one is made"),
-    admin_page("GET", THROTTLES_PATH, _show_throttles, _TEMPLATE, "Who has to wait after too many attempts"),
-    admin_page("POST", THROTTLES_PATH, _clear, _TEMPLATE, "Let them try again", again=_again),
+    admin_page(
+        "GET", BACKUPS_PATH, _show_backups, "installation/backups.html", "The last backup, and how to create one"
+    ),
+    admin_page("GET", THROTTLES_PATH, _show_throttles, _TEMPLATE, "Active rate limits"),
+    admin_page("POST", THROTTLES_PATH, _clear, _TEMPLATE, "Clear rate limits", again=_again),
 )

@@ -170,23 +170,23 @@ async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[No
 
 ROUTES = (
     admin_page(
-        "GET", SETTINGS_PATH, _show_settings, _SETTINGS_TEMPLATE, "What is asked of system admins", said=_SETTINGS_DONE
+        "GET", SETTINGS_PATH, _show_settings, _SETTINGS_TEMPLATE, "Requirements for system admins", said=_SETTINGS_DONE
     ),
     admin_page(
         "POST",
         SETTINGS_PATH,
         _change,
         _SETTINGS_TEMPLATE,
-        "Require a second factor, list addresses",
+        "Require a second factor, or list allowed addresses",
         again=_again_settings,
     ),
-    admin_page("GET", LICENCE_PATH, _show_licence, _LICENCE_TEMPLATE, "The licence of this server", said=_LICENCE_DONE),
+    admin_page("GET", LICENCE_PATH, _show_licence, _LICENCE_TEMPLATE, "The server's license", said=_LICENCE_DONE),
     admin_page(
         "POST",
         LICENCE_PATH,
         _install,
         _LICENCE_TEMPLATE,
-        "Install a licence key",
+        "Install a license key",
         again=_show_licence,
         upload="licenseFile",
         upload_bytes=_LONGEST,

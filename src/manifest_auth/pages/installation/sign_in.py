@@ -234,7 +234,7 @@ async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) ->
 
 
 ROUTES = (
-    page("GET", PATH, _show_sign_in, _SIGN_IN_TEMPLATE, "A system admin signs in"),
+    page("GET", PATH, _show_sign_in, _SIGN_IN_TEMPLATE, "Sign in as a system admin"),
     page("POST", PATH, _sign_in, _SIGN_IN_TEMPLATE, "User name and password of a system admin", again=_again_sign_in),
     page(
         "POST",

@@ -217,10 +217,10 @@ async def _end(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]
 
 
 ROUTES = (
-    page("GET", ENDING_PATH, _show_ending, ENDING_TEMPLATE, "Where a sign-in ends, at another address"),
-    page("POST", ENDING_PATH, _continue, ENDING_TEMPLATE, "Go on with the session that is there"),
-    page("GET", CODES, _show_codes, CODES_TEMPLATE, "New recovery codes, on the way to where a sign-in ends"),
-    page("POST", CODES, _go_on, CODES_TEMPLATE, "They are stored: on to where the sign-in ends"),
-    page("GET", OUT_PATH, _ask, "sign_in/out.html", "Asks whether to sign out"),
+    page("GET", ENDING_PATH, _show_ending, ENDING_TEMPLATE, "The end of a sign-in, at another address"),
+    page("POST", ENDING_PATH, _continue, ENDING_TEMPLATE, "Continue with the existing session"),
+    page("GET", CODES, _show_codes, CODES_TEMPLATE, "New recovery codes, during a sign-in"),
+    page("POST", CODES, _go_on, CODES_TEMPLATE, "Confirm that they are stored, and continue the sign-in"),
+    page("GET", OUT_PATH, _ask, "sign_in/out.html", "Confirm the sign-out"),
     page("POST", OUT_PATH, _end, "sign_in/out.html", "End this session", again=_ask),
 )

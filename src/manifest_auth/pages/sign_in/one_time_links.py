@@ -195,8 +195,8 @@ def _done(ctx: RequestContext, call: PageCall[Any], state: State) -> Answer[None
 
 
 ROUTES = (
-    page("GET", PATH, _show_forgot, TEMPLATE, "Ask for a new password"),
-    page("POST", PATH, _forgot, TEMPLATE, "Have a link for a new password mailed", again=_again_forgot),
-    page("GET", PAGE, _show_welcome, CODE, "Where one-time links lead"),
-    page("POST", PAGE, _post, CODE, "What a one-time link is good for, and doing it", again=_again_welcome),
+    page("GET", PATH, _show_forgot, TEMPLATE, "Request a new password"),
+    page("POST", PATH, _forgot, TEMPLATE, "Send a link for a new password", again=_again_forgot),
+    page("GET", PAGE, _show_welcome, CODE, "The target of one-time links"),
+    page("POST", PAGE, _post, CODE, "See the purpose of a one-time link, and complete it", again=_again_welcome),
 )

@@ -221,8 +221,10 @@ async def _enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answe
 
 
 ROUTES = (
-    page("GET", step.SECOND_FACTOR, _show_factor, TEMPLATE, "Asks for the second factor of a sign-in"),
-    page("POST", step.SECOND_FACTOR, _answer, TEMPLATE, "Go on with the second factor", again=_again_factor),
-    page("GET", step.ENROL, _show_enrol, WHY, "Why a second factor has to be set up, and how"),
-    page("POST", step.ENROL, _enrol, WHY, "Set a second factor up, and go on with its first code", again=_again_enrol),
+    page("GET", step.SECOND_FACTOR, _show_factor, TEMPLATE, "Enter the second factor of a sign-in"),
+    page("POST", step.SECOND_FACTOR, _answer, TEMPLATE, "Continue with the second factor", again=_again_factor),
+    page("GET", step.ENROL, _show_enrol, WHY, "Set up a required second factor"),
+    page(
+        "POST", step.ENROL, _enrol, WHY, "Set up a second factor, and continue with its first code", again=_again_enrol
+    ),
 )

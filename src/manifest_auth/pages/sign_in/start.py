@@ -248,12 +248,12 @@ ROUTES = (
         SIGN_IN,
         _email,
         TEMPLATE,
-        "The e-mail address, which leads to the ways in of its domain",
+        "Enter the email address, and continue to the sign-in methods of its domain",
         again=_again_start,
     ),
-    page("GET", PASSWORD, _show, TEMPLATE, "The password, where the e-mail address was typed a page before"),
-    page("POST", PASSWORD, _sign_in, TEMPLATE, "Sign in with e-mail address and password", again=_again),
+    page("GET", PASSWORD, _show, TEMPLATE, "The password, after the email address"),
+    page("POST", PASSWORD, _sign_in, TEMPLATE, "Sign in with email address and password", again=_again),
     page(
-        "POST", PATH, _sign_in_passkey, TEMPLATE, "Sign in with a passkey alone", again=_again_passkey, form_at=SIGN_IN
+        "POST", PATH, _sign_in_passkey, TEMPLATE, "Sign in with only a passkey", again=_again_passkey, form_at=SIGN_IN
     ),
 )
