@@ -159,7 +159,7 @@ work only at `MANIFEST_PUBLIC_URL`, and a form works only on the page that conta
 - A page with a new secret shows it for 10 minutes in the same session, or until you say that you saved it. The database
   stores it encrypted.
 
-| Route | Who may open it | Purpose |
+| Route | Open to | Purpose |
 | --- | --- | --- |
 """
 
