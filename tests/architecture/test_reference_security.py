@@ -44,7 +44,7 @@ def test_every_rule_has_a_name_and_a_place() -> None:
     assert len(rules) > 100
     for name, text in rules.items():
         assert _NAME.match(name), name
-        assert name.startswith("DEVIATION-") or re.search(r"^- Kept in: `[\w./]+`", text, re.MULTILINE), name
+        assert name.startswith("DEVIATION-") or re.search(r"^- Enforced in: `[\w./]+`", text, re.MULTILINE), name
 
 
 def test_every_rule_has_a_test_and_every_mark_names_a_rule() -> None:
@@ -52,7 +52,7 @@ def test_every_rule_has_a_test_and_every_mark_names_a_rule() -> None:
 
 
 def test_every_file_that_is_named_exists() -> None:
-    kept = re.findall(r"^- Kept in: (.+?)\.$", text_of(PAGE), re.MULTILINE | re.DOTALL)
+    kept = re.findall(r"^- Enforced in: (.+?)\.$", text_of(PAGE), re.MULTILINE | re.DOTALL)
     named = {name for line in kept for name in re.findall(r"`([\w./]+)`", " ".join(line.split()))}
     assert len(named) > 40
     places = (ROOT / "src" / "manifest_auth", ROOT)

@@ -1,4 +1,4 @@
-"""How often a run repeats what proves more the more often it is done: ``--rounds`` of the command line."""
+"""Repetitions of proofs that gain from being repeated: ``--rounds`` of the command line."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def is_release() -> bool:
 
 
 def repeated(before_a_release: _T, otherwise: _T) -> _T:
-    """How often or how long in this run."""
+    """The number or length of repetitions in this run."""
     return before_a_release if is_release() else otherwise

@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _explained(error: Exception, command: str) -> tuple[str, int] | None:
-    """What is printed of an error, and the exit status. Loads the modules that raise such errors."""
+    """The printed text of an error, and the exit status. Loads the modules that raise such errors."""
     from manifest_auth.cli.command import CommandRefused
     from manifest_auth.runtime.sealing import CannotOpen
     from manifest_auth.store import StoreUnavailable

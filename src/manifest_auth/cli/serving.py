@@ -117,7 +117,7 @@ async def _demo(loaded: Settings) -> None:
 
 
 def _this_command(loaded: Settings) -> str:
-    """How to call the command line in another terminal, so that its links have this server's address."""
+    """The call of the command line in another terminal, so that its links have this server's address."""
     program = sys.argv[0] if Path(sys.argv[0]).name == _PROGRAM else _PROGRAM
     if loaded.public_url == Settings().public_url:
         return program

@@ -145,7 +145,7 @@ class Schema(NamedTuple):
 
 
 def head() -> Schema:
-    """What this release upgrades to."""
+    """The schema to which this release upgrades."""
     revision = import_module(f"manifest_auth.store.migrations.versions.{FILES[HEAD]}")
     return Schema(HEAD, revision.READABLE_BY)
 
