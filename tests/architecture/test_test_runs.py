@@ -1,4 +1,4 @@
-"""How the tests are run: what workers report, what runs twice, and which programs a file needs."""
+"""Runs of the tests: reports of workers, tests that run twice, and programs that a file needs."""
 
 from __future__ import annotations
 
