@@ -54,9 +54,9 @@ async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 _SENDS = ("text/csv", "application/jsonl")
 _BASE = "/api/client/audit"
 CLIENT_ROUTES = (
-    Route("GET", _BASE, _list_own, Permission.AUDIT_READ, "The audit trail of your client",
+    Route("GET", _BASE, _list_own, Permission.AUDIT_READ, "List the audit events of your client",
           query=AuditQuery, refusals=(ValidationError,), operation="listAuditEvents"),
-    Route("GET", f"{_BASE}/export", _export, Permission.AUDIT_READ, "The audit trail of your client as a file",
+    Route("GET", f"{_BASE}/export", _export, Permission.AUDIT_READ, "Export the audit events of your client as a file",
           query=ExportQuery, sends=_SENDS,
           refusals=(ValidationError,), operation="exportAuditEvents", asks=Act.EXPORT),
 )  # fmt: skip
@@ -80,6 +80,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
 
 
 ADMIN_ROUTES = (
-    Route("GET", "/api/admin/audit", _list, Access.ADMIN, "The audit trail of all clients and of the installation",
+    Route("GET", "/api/admin/audit", _list, Access.ADMIN,
+          "List the audit events of all clients and of the installation",
           query=AdminAuditQuery, refusals=(NotFound, ValidationError), operation="adminListAuditEvents"),
 )  # fmt: skip

@@ -150,16 +150,18 @@ async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("GET", "/healthz", _healthz, Access.OPEN, "Alive", operation="getHealth"),
-    Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,),
+    Route("GET", "/healthz", _healthz, Access.OPEN, "Check that the process responds", operation="getHealth"),
+    Route("GET", "/readyz", _readyz, Access.OPEN,
+          "Check that the server is ready and the database responds", refusals=(Overloaded,),
           operation="getReadiness"),
-    Route("GET", "/metrics", _metrics, Access.OPEN, "Prometheus metrics",
+    Route("GET", "/metrics", _metrics, Access.OPEN, "Get Prometheus metrics",
           refusals=(Unauthenticated, InvalidToken, NotFound), sends=("text/plain",)),
-    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of tokens that are signed with ES256",
+    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN,
+          "Get the public keys of tokens that are signed with ES256",
           sends=_SENDS_JSON, operation="getJwks"),
-    Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description", sends=_SENDS_JSON),
+    Route("GET", "/openapi.json", _openapi, Access.OPEN, "Get this description", sends=_SENDS_JSON),
     Route("GET", "/power-apps.json", _connector, Access.OPEN,
-          "Power Apps custom connector, OpenAPI 2.0, to be imported", sends=_SENDS_JSON,
+          "Get the Power Apps custom connector, OpenAPI 2.0, to import", sends=_SENDS_JSON,
           operation="getPowerAppsConnector"),
-    Route("GET", "/docs", _docs, Access.OPEN, "This description as a page", sends=("text/html",)),
+    Route("GET", "/docs", _docs, Access.OPEN, "Get this description as a page", sends=("text/html",)),
 )  # fmt: skip

@@ -111,7 +111,7 @@ ROUTES = (
         "/assets/brand/{client}/{file}",
         _file,
         Access.OPEN,
-        "A client's logo or colours, for its pages",
+        "Get a client's logo or colors, for its pages",
         sends=("image/png", "text/css"),
         refusals=(NotFound,),
         operation="getBrandFile",

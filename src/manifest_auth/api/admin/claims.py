@@ -125,16 +125,16 @@ async def _vouch_domain(ctx: RequestContext, call: Call[VouchBody]) -> DomainDat
 def _domain_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{domain}}"
     return (
-        Route("POST", base, _claim_domain, access, "Claim an e-mail domain; a DNS record proves it", status=201,
+        Route("POST", base, _claim_domain, access, "Claim an email domain; a DNS record verifies it", status=201,
               refusals=(NotFound, Conflict), asks=Act.DOMAINS),
-        Route("GET", base, _list_domains, access, "Domains that a client claims",
+        Route("GET", base, _list_domains, access, "List the domains that a client claims",
               query=lists.query(domains.LISTING.sorts, "ID", about="Order, by the domain.", state=get_args(State)),
               refusals=(NotFound,)),
-        Route("GET", one, _get_domain, access, "One claimed domain, with the record that proves it",
+        Route("GET", one, _get_domain, access, "Get a claimed domain, with its DNS record",
               refusals=(NotFound,)),
-        Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,),
+        Route("DELETE", one, _delete, access, "Release a domain", refusals=(NotFound,),
               asks=Act.DOMAINS),
-        Route("POST", f"{one}/check", _check, access, "Check the record now, once in ten seconds",
+        Route("POST", f"{one}/check", _check, access, "Check the record now, at most once every ten seconds",
               refusals=(NotFound, Conflict, RateLimited), asks=NOTHING, is_recorded=False),
     )  # fmt: skip
 
@@ -240,10 +240,10 @@ def _directory_routes(base: str, access: Who) -> tuple[Route, ...]:
     return (
         Route("POST", base, _claim_directory, access, "Claim a Microsoft directory", status=201,
               refusals=(ValidationError, NotFound, Conflict), asks=Act.DOMAINS),
-        Route("GET", base, _list_directories, access, "A client's Microsoft directories",
+        Route("GET", base, _list_directories, access, "List a client's Microsoft directories",
               query=lists.query(directories.LISTING.sorts, "DIRECTORY", state=("pending", "proved")),
               refusals=(NotFound,)),
-        Route("GET", one, _get_directory, access, "One Microsoft directory", refusals=(NotFound,)),
+        Route("GET", one, _get_directory, access, "Get a Microsoft directory", refusals=(NotFound,)),
         Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound, Conflict),
               asks=Act.DOMAINS),
     )  # fmt: skip
@@ -278,17 +278,17 @@ _NAMES = "/api/admin/provider-names"
 ROUTES = (
     *client_scope.for_admins_and_users(_domain_routes, "/domains", Permission.SETTINGS_MANAGE),
     Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch_domain, Access.ADMIN,
-          "Vouch for a domain: it counts without checks, until it is released", refusals=(NotFound, Conflict),
+          "Approve a domain; it is verified without checks, until it is released", refusals=(NotFound, Conflict),
           asks=Act.DOMAINS),
     *client_scope.for_admins_and_users(_directory_routes, "/directories", Permission.SETTINGS_MANAGE),
     Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch_directory, Access.ADMIN,
-          "Vouch that a Microsoft directory is the client's: its claim counts from now on",
+          "Approve a client's claim on a Microsoft directory",
           refusals=(ValidationError, NotFound, Conflict), asks=Act.DOMAINS),
     Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
           refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient", asks=Act.DOMAINS),
-    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,),
+    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke the grant of a directory", refusals=(NotFound,),
           operation="adminRevokeDirectoryFromClient", asks=Act.DOMAINS),
-    Route("GET", _NAMES, _list_pins, Access.ADMIN, "Provider names that are pinned to a client",
+    Route("GET", _NAMES, _list_pins, Access.ADMIN, "List the provider names that are pinned to a client",
           query=lists.query(domains.PINNED_NAMES.sorts, "NAME")),
     Route("PUT", f"{_NAMES}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
           refusals=(ValidationError, NotFound), asks=Act.PROVIDERS),
@@ -317,9 +317,9 @@ async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 PROOF_ROUTES = (
     Route("POST", "/api/client/directories/{directory}/prove", _prove, Permission.SETTINGS_MANAGE,
-          "Prove a directory: the address where its administrator signs in", limit=AUTH_LIMIT,
+          "Verify a directory; returns the URL where its administrator signs in", limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable), asks=Act.DOMAINS),
     Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,
-          "Where Microsoft sends a directory's administrator back to", status=302, query=CallbackQuery,
+          "Redirect URI for a directory's administrator", status=302, query=CallbackQuery,
           refusals=(ValidationError, SsoFailed, Conflict, ProviderUnavailable), operation="endDirectoryProof"),
 )  # fmt: skip

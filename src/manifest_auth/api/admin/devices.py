@@ -83,13 +83,13 @@ async def _drop(ctx: RequestContext, call: Call[None]) -> Deleted:
 def _shared_device_routes(base: str, access: Who) -> tuple[Route, ...]:
     codes = f"{base}/enrolments"  # before the devices, whose ids stand in the same place
     return (
-        Route("GET", codes, _enrolments, access, "Codes that still enrol a device", query=Paging,
+        Route("GET", codes, _enrolments, access, "List valid codes that enroll a device", query=Paging,
               refusals=(NotFound,)),
-        Route("POST", codes, _begin, access, "A code that enrols one device within ten minutes; it is returned once",
+        Route("POST", codes, _begin, access, "Create a code that enrolls one device within ten minutes; returned once",
               status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict), asks=Act.DEVICES),
-        Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Take a code back", refusals=(NotFound,),
+        Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Withdraw a code", refusals=(NotFound,),
               asks=NOTHING),
-        Route("GET", base, _list_shared_devices, access, "A client's enrolled devices",
+        Route("GET", base, _list_shared_devices, access, "List a client's shared devices",
               query=lists.query(shared_devices.LISTING.sorts, "ENROLLED_DESC"),
               refusals=(NotFound,)),
         Route("DELETE", f"{base}/{{device}}", _remove_shared_device, access, "Remove a device; ends its session",
@@ -163,8 +163,9 @@ def _badge_routes(base: str, access: Who) -> tuple[Route, ...]:
     found = (NotFound, Forbidden) if access is not Access.ADMIN else (NotFound,)
     changed = (*found, Conflict)
     return (
-        Route("GET", f"{base}/badges", _list_badges, access, "A user's badges and PIN", query=Paging, refusals=found),
-        Route("POST", f"{base}/badges", _issue, access, "Issue a badge; what it shows is returned once", status=201,
+        Route("GET", f"{base}/badges", _list_badges, access,
+              "Get a user's badges and PIN", query=Paging, refusals=found),
+        Route("POST", f"{base}/badges", _issue, access, "Issue a badge; its content is returned once", status=201,
               limit=AUTH_LIMIT, refusals=changed, asks=Act.OTHERS_PASSWORDS),
         Route("DELETE", f"{base}/badges/{{badge}}", _end, access, "End a badge, and the user's sessions by badge",
               refusals=found, asks=NOTHING),
@@ -207,9 +208,10 @@ def _device_app_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{app}}"
     also = (NotFound, Conflict, Forbidden) if access is not Access.ADMIN else (NotFound, Conflict)
     return (
-        Route("GET", base, _list_device_apps, access, "A client's device apps", query=Paging, refusals=(NotFound,)),
-        Route("POST", base, _create, access, "Make a device app", status=201, refusals=also, asks=Act.DEVICES),
-        Route("PATCH", one, _rename, access, "Give a device app another name", refusals=also, asks=Act.DEVICES),
+        Route("GET", base, _list_device_apps, access,
+              "List a client's device apps", query=Paging, refusals=(NotFound,)),
+        Route("POST", base, _create, access, "Create a device app", status=201, refusals=also, asks=Act.DEVICES),
+        Route("PATCH", one, _rename, access, "Rename a device app", refusals=also, asks=Act.DEVICES),
         Route("DELETE", one, _remove_device_app, access, "Remove a device app; its devices are signed out",
               refusals=also, asks=Act.DEVICES),
     )  # fmt: skip

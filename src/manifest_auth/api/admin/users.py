@@ -209,8 +209,8 @@ USER_ROUTES = (
     Route("GET", _BASE, _list_users, Access.ADMIN, "List and search a client's users",
           query=lists.query(users.LISTING.sorts, "ID", state=("active", "inactive"), role=_OnlyRole),
           refusals=(NotFound,)),
-    Route("GET", _ONE, _get, Access.ADMIN, "One user of a client", refusals=(NotFound,)),
-    Route("PATCH", _ONE, _change, Access.ADMIN, "Change a user's names or address",
+    Route("GET", _ONE, _get, Access.ADMIN, "Get a user of a client", refusals=(NotFound,)),
+    Route("PATCH", _ONE, _change, Access.ADMIN, "Change a user's names or email address",
           refusals=(NotFound, Conflict, RateLimited), asks=Act.EMAIL),
     Route("PUT", f"{_ONE}/roles", _set_roles, Access.ADMIN, "Set a user's roles",
           refusals=(NotFound, Conflict, *_SEATS), asks=Act.RANKS),
@@ -218,7 +218,7 @@ USER_ROUTES = (
           refusals=(NotFound, Conflict), asks=NOTHING),
     Route("POST", f"{_ONE}/restore", _restore, Access.ADMIN, "Restore a deactivated user",
           refusals=(NotFound, Conflict, *_SEATS), asks=Act.RANKS),
-    Route("POST", f"{_ONE}/password-reset", _reset, Access.ADMIN, "A one-time link for a user who needs a new password",
+    Route("POST", f"{_ONE}/password-reset", _reset, Access.ADMIN, "Create a one-time link for a new password",
           status=201, refusals=(NotFound, Conflict, RateLimited), asks=Act.OTHERS_PASSWORDS),
 )  # fmt: skip
 
@@ -284,21 +284,21 @@ async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> Fa
 def _routes(base: str, access: Who) -> tuple[Route, ...]:
     """All can give access to the account, so only an Admin or a system admin changes them for an Admin's account."""
     return (
-        Route("GET", f"{base}/identities", _list_identities, access, "A user's identities at providers",
+        Route("GET", f"{base}/identities", _list_identities, access, "List a user's identities at providers",
               query=lists.query(providers.IDENTITIES.sorts, "ID", how=_How),
               data=items_of(IdentityData, "UserIdentitiesData"),
               refusals=(NotFound,)),
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
               "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,), asks=Act.IDENTITIES),
         Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, access,
-              "Confirm as an Admin that an identity is the user's, so that its groups may grant the role Admin",
+              "Confirm as an Admin that an identity belongs to the user, so that its groups can grant the Admin role",
               refusals=(NotFound,), asks=Act.IDENTITIES),
         Route("POST", f"{base}/invitation", _invite, access,
               "Invite the user to sign in with a first password or a provider", status=201,
               refusals=(NotFound, Conflict, RateLimited),
               operation="adminInviteClientUser" if access is Access.ADMIN else "inviteUser", asks=Act.RANKS),
         Route("POST", f"{base}/factors/reset", _reset_factors, access,
-              "Take a user's second factors away; all of the user's sessions end",
+              "Remove a user's second factors; ends all of their sessions",
               limit=AUTH_LIMIT, refusals=(NotFound, ValidationError), asks=Act.OTHERS_FACTORS),
     )  # fmt: skip
 

@@ -239,7 +239,7 @@ def _person(user: Principal) -> WireMeUser:
 
 _BASE = "/api/client/auth"
 ROUTES = (
-    Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in with e-mail and password",
+    Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in with email address and password",
           limit=AUTH_LIMIT, ignore_unknown=True, refusals=_REFUSED_SIGN_IN, operation="signIn"),
     Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a refresh token",
           limit=AUTH_LIMIT, ignore_unknown=True, refusals=_REFUSED_SESSION, operation="refreshTokens"),
@@ -247,16 +247,17 @@ ROUTES = (
           operation="signOut", asks=NOTHING),
     Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of your sessions",
           limit=AUTH_LIMIT, operation="signOutAll", asks=NOTHING),
-    Route("POST", f"{_BASE}/sign-out-others", _sign_out_others, Access.CLIENT, "End all of your sessions but this one",
+    Route("POST", f"{_BASE}/sign-out-others", _sign_out_others, Access.CLIENT,
+          "End all of your sessions except this one",
           limit=AUTH_LIMIT, operation="signOutOthers", asks=Act.SESSIONS),
-    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions",
+    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "List your open sessions",
           query=lists.query(["CREATED"], "CREATED_DESC", q=False)),
     Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of your sessions",
           limit=AUTH_LIMIT, refusals=(NotFound,), asks=Act.SESSIONS),
     Route("POST", f"{_BASE}/password", _change_password, Access.CLIENT,
           "Change your password; ends your other sessions", limit=AUTH_LIMIT,
           refusals=(InvalidCredentials, RateLimited, Overloaded), operation="changePassword", asks=Act.PASSWORD),
-    Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "Who calls, with roles and permissions"),
+    Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "Get the caller, with roles and permissions"),
 )  # fmt: skip
 
 
@@ -281,7 +282,7 @@ async def _change_profile(ctx: RequestContext, call: Call[ProfileBody]) -> Profi
 
 
 PROFILE_ROUTES = (
-    Route("PATCH", f"{_BASE}/me", _change_profile, Access.CLIENT, "Change one's own names, title or language",
+    Route("PATCH", f"{_BASE}/me", _change_profile, Access.CLIENT, "Change your names, title, or language",
           limit=AUTH_LIMIT, refusals=(ValidationError,), asks=NOTHING),
 )  # fmt: skip
 
@@ -332,14 +333,14 @@ _EMAIL_BASE = "/api/client/auth/email"
 _BY_LINK = (InvalidToken, Forbidden, Conflict)
 EMAIL_ROUTES = (
     Route("POST", _EMAIL_BASE, _start, Access.CLIENT,
-          "Ask for another e-mail address, which takes effect when it confirms",
+          "Request a different email address, which takes effect when it is confirmed",
           limit=AUTH_LIMIT, refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded),
           operation="changeEmail", asks=Act.EMAIL),
     Route("POST", f"{_EMAIL_BASE}/confirm", _confirm, Access.OPEN,
           "Confirm a new address with the link that it was sent",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
     Route("POST", f"{_EMAIL_BASE}/undo", _undo, Access.OPEN,
-          "Restore the old address with the link that it was sent; sessions end, the password is void, and recent "
-          "sign-in methods are removed",
+          "Restore the old address with the link that it was sent; ends sessions, voids the "
+"password, and removes recent sign-in methods",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
 )  # fmt: skip

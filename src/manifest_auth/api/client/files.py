@@ -207,6 +207,6 @@ ROUTES = (
           query=NameQuery, status=201, streams=True, takes=tuple(KINDS),
           limit=MAX_FILE, refusals=(PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded),
           operation="uploadFile", asks=NOTHING, is_recorded=False),
-    Route("GET", f"{PATH}/{{file}}", _download, Permission.JOBS_READ, "Fetch a file", sends=tuple(KINDS),
+    Route("GET", f"{PATH}/{{file}}", _download, Permission.JOBS_READ, "Download a file", sends=tuple(KINDS),
           refusals=(NotFound, Overloaded), operation="downloadFile"),
 )  # fmt: skip

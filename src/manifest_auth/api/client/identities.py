@@ -78,16 +78,14 @@ async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
 
 _IDENTITY_BASE = "/api/client/auth/identities"
 IDENTITY_ROUTES = (
-    Route("GET", _IDENTITY_BASE, _list, Access.CLIENT, "Your identities at providers",
+    Route("GET", _IDENTITY_BASE, _list, Access.CLIENT, "List your identities at providers",
           query=lists.query(providers.IDENTITIES.sorts, "ID", q=False)),
     Route("POST", _IDENTITY_BASE, _link, Access.CLIENT,
-          "Link another identity to your account: the address to send the "
-                                               "browser to",
+          "Link another identity to your account; returns the URL to send the browser to",
           limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable),
           operation="startLinkingIdentity", asks=Act.IDENTITIES),
     Route("POST", f"{_IDENTITY_BASE}/token", _link_by_token, Access.CLIENT,
-          "Link the person of an Entra ID token to your "
-                                                                   "account",
+          "Link the user of an Entra ID token to your account",
           limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable),
           operation="linkIdentityByToken", asks=Act.IDENTITIES),
@@ -162,10 +160,10 @@ async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverDa
 
 _EXCHANGE_BASE = "/api/client/auth"
 SIGN_IN_ROUTES = (
-    Route("POST", f"{_EXCHANGE_BASE}/discover", _discover, Access.OPEN, "How an e-mail address can sign in",
+    Route("POST", f"{_EXCHANGE_BASE}/discover", _discover, Access.OPEN, "Get the sign-in methods of an email address",
           limit=AUTH_LIMIT, query=ClientQuery, operation="discoverProviders"),
     Route("GET", f"{saml_requests.START}/metadata", _saml_metadata, Access.OPEN,
-          "This server's SAML metadata for a client",
+          "Get the server's SAML metadata for a client",
           query=MetadataQuery, sends=("application/samlmetadata+xml",), refusals=(ValidationError, NotFound),
           operation="getSamlMetadata"),
     Route("POST", f"{_EXCHANGE_BASE}/exchange", _exchange, Access.OPEN, "Get tokens for a one-time code",

@@ -78,8 +78,8 @@ ROUTES = (
           enveloped=False, operation="graphql", asks=NOTHING),
     Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused,
           enveloped=False, operation="graphqlByGet"),
-    Route("GET", f"{PATH}/schema.graphql", _schema, Access.CLIENT, "The GraphQL schema as text, for generators",
+    Route("GET", f"{PATH}/schema.graphql", _schema, Access.CLIENT, "Get the GraphQL schema as text, for generators",
           sends=("text/plain",), operation="getGraphqlSchema"),
-    Route("GET", "/explorer", _explorer, Access.OPEN, "Try GraphQL in a browser; where introspection is on",
+    Route("GET", "/explorer", _explorer, Access.OPEN, "Try GraphQL in a browser, if introspection is on",
           refusals=(NotFound,), sends=("text/html",)),
 )  # fmt: skip

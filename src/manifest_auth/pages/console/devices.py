@@ -206,7 +206,7 @@ ROUTES = (
     settings_page(
         "POST", APPS_PATH, _act_apps, _APPS_TEMPLATE, "Create or remove an app for devices", again=_show_apps
     ),
-    users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "A user's badges and PIN", said=BADGE_DONE),
+    users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "Get a user's badges and PIN", said=BADGE_DONE),
     users_page(
         "POST",
         BADGE_PATH,

@@ -502,7 +502,7 @@ ROUTES = (
     ),
     settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Confirm the deletion of a provider"),
     settings_page("POST", f"{ONE}/delete", _delete, "console/provider_delete.html", "Delete a provider", again=_ask),
-    settings_page("GET", LIST, _list, "console/providers.html", "A client's identity providers"),
+    settings_page("GET", LIST, _list, "console/providers.html", "List a client's identity providers"),
     settings_page(
         "GET", NEW, _new, "console/provider_choose.html", "Choose a provider, and see the values to enter there"
     ),

@@ -264,7 +264,7 @@ ROUTES = (
     ),
     users_page("GET", NEW, _ask, _NEW, "A new service account"),
     users_page("POST", NEW, _create, _NEW, "Create a service account", again=_again_accounts),
-    users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "One service account, with its valid keys", said=ACCOUNT_DONE),
+    users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "Get a service account, with its valid keys", said=ACCOUNT_DONE),
     users_page(
         "POST",
         ACCOUNT_PATH,

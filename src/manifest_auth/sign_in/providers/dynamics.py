@@ -90,7 +90,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
     start = START
     summary = "Sign in with Microsoft Dynamics: redirects to the directory"
     usual_name = domains.DYNAMICS
-    callbacks = (Callback(CALLBACK, "Where Microsoft sends the browser back to"),)
+    callbacks = (Callback(CALLBACK, "Redirect URI for Microsoft"),)
 
     def check_cloud(self, cloud: Cloud, own: DynamicsSettings) -> None:
         if not cloud.is_organization(own.organization):

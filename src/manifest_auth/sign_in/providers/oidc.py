@@ -303,8 +303,8 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
     start = START
     summary = "Sign in at an OpenID provider: redirects to it"
     callbacks = (
-        Callback(f"{CALLBACK}/{{client}}/{{provider}}", "Where an OpenID provider sends the browser back to"),
-        Callback(CALLBACK, "The same for providers with `sharedCallback` that announce `iss`"),
+        Callback(f"{CALLBACK}/{{client}}/{{provider}}", "Redirect URI for an OpenID provider"),
+        Callback(CALLBACK, "Redirect URI of providers with `sharedCallback` that announce `iss`"),
     )
 
     def check_here(self, services: Services, own: OidcSettings) -> None:
