@@ -112,7 +112,7 @@ class PageCall(Generic[F]):
 
     @property
     def person(self) -> str:
-        """Who that is, in every session; empty for no one."""
+        """The person of the call, in every session; empty for no one."""
         if self.user is not None:
             return f"{self.user.tenant_id}.{self.user.user_id}"
         return self.admin.actor if self.admin is not None else ""
@@ -124,7 +124,7 @@ class PageCall(Generic[F]):
         return see_other(f"{path}{'&' if '?' in path else '?'}{SHOWN}={self.key}", headers)
 
     def shown_as(self, model: type[T]) -> T | None:
-        """What :meth:`show_once` was given; None for nothing."""
+        """The value that :meth:`show_once` was given; None for nothing."""
         return msgspec.json.decode(self.shown, type=model) if self.shown else None
 
 

@@ -226,7 +226,7 @@ class _Page:
         return HeldForm(self.path, call.path, texts, call.upload).without_secrets()
 
     def _resuming(self, key: str) -> str:
-        """Where a form that waits goes on."""
+        """The address at which a waiting form continues."""
         return f"{ADMIN_OVERVIEW if self._is_of_the_installation else ACCOUNT}/{step_up.RESUME}?form={key}"
 
     async def resume(
@@ -269,8 +269,8 @@ class _Page:
         return self.path.startswith(admin_console.PATH)
 
     def _way_in(self, call: PageCall[Any], back: str) -> str | None:
-        """Where a caller goes first who is not one of those for whom the page is; None: it is one. ``back``: where they
-        come back to."""
+        """The redirect for a caller who may not open the page yet; None: the caller may. ``back``: the return
+        address."""
         if self.audience is Audience.SIGNED_IN and call.user is None:
             return f"{SIGN_IN}?returnTo={_quoted(back, is_own_path)}"
         if self.audience is Audience.SYSTEM_ADMIN:

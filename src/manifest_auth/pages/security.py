@@ -86,7 +86,7 @@ def is_followed_here(ctx: RequestContext, head: Head) -> bool:
 
 
 class FormToken(msgspec.Struct, frozen=True, array_like=True):
-    """What a form brings along of the page that showed it. ``cookie``: the browser's form cookie; ``person``: as
+    """The hidden part of a form, from the page that showed it. ``cookie``: the browser's form cookie; ``person``: as
     :attr:`PageCall.person`, like ``session`` empty for no one; ``made_at``: milliseconds since 1970; ``key``: names
     this one form."""
 
@@ -106,7 +106,7 @@ TOKEN_LIFE_MS = 24 * 60 * 60_000
 
 
 def token_for(ctx: RequestContext, call: PageCall[Any], path: str) -> str:
-    """What a form that posts to ``path`` brings along. Encrypted, so it differs each time: a page that a proxy
+    """The hidden value of a form that posts to ``path``. Encrypted, so it differs each time: a page that a proxy
     compresses tells nothing of it to someone who makes the browser ask again and again and counts bytes (BREACH)."""
     token = FormToken(call.form_cookie, call.session_id, call.person, ctx.now)
     return base64url.encode(encrypt(ctx, f"form {path}", msgspec.json.encode(token), Purpose.FORMS))

@@ -19,7 +19,7 @@ def address(back: str, way: str = "") -> str:
 
 
 def leaving(back: str) -> str:
-    """Where the question's own way back leads: a form that waits is shown again, and not carried out."""
+    """The target of the question's own way back: a form that waits is shown again, and not carried out."""
     return f"{back}&edit=yes" if f"/{RESUME}?" in back else back
 
 

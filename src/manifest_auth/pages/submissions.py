@@ -121,7 +121,7 @@ async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str) -> An
 
 
 async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int) -> Kept | None:
-    """What is kept for the person who is signed in, and is not older than ``life_ms``."""
+    """The submission kept for the person who is signed in, which is not older than ``life_ms``."""
     row = await ctx.services.store.look_up(_FIND, of_key=key)
     if row is None or row.kept is None or ctx.now >= row.made_at + life_ms:
         return None
@@ -131,7 +131,7 @@ async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int)
 
 
 async def read_shown(ctx: RequestContext, call: PageCall[Any], key: str) -> bytes:
-    """What a page shows in this session after the form was carried out; empty for nothing."""
+    """The value that a page shows in this session after the form was carried out; empty for nothing."""
     kept = await read(ctx, call, key, SHOWN_MS)
     return kept.shown if kept is not None and kept.session == call.session_id else b""
 

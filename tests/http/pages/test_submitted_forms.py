@@ -94,7 +94,7 @@ class World(NamedTuple):
         return typed | {"form": await right_token(self.visitor, path)}
 
     async def events(self) -> Counter[str]:
-        """How often each event but sign-ins stands among the last hundred of all clients and of the installation."""
+        """The number of each event except sign-ins among the last hundred of all clients and of the installation."""
         found = await self.app.get("/api/admin/audit?first=100", token=await self.app.admin_token())
         return Counter(one["event"] for one in found.data["items"] if "signed" not in one["event"])
 
@@ -201,7 +201,7 @@ async def test_a_secret_is_shown_for_ten_minutes_in_this_session_or_until_it_is_
 
 
 def waiting_in(page: Page) -> str:
-    """Where a sign-in leads, to go on with the form."""
+    """The address to which a sign-in leads, to continue with the form."""
     assert page.location.partition("?")[0] in ("/sign-in", "/installation/sign-in"), page.location
     [back] = parse_qs(urlsplit(page.location).query)["returnTo"]
     assert "/continue?form=" in back
@@ -258,7 +258,7 @@ async def test_it_waits_for_its_person_after_the_session_has_ended(app: App, rou
 
 @matrix("route", [route for route in PERSONAL if route.path in TYPED and "reauthenticate" not in route.path])
 async def test_it_is_carried_out_after_a_recent_proof(app: App, route: Route) -> None:
-    """Where one is asked for; by the same person in the same session."""
+    """A page where proof is required; by the same person in the same session."""
     one = await world_of(app, route)
     await settle(app, one.client, stepUp="management")
     app.clock.advance(601)

@@ -75,7 +75,7 @@ class BadgeForm(msgspec.Struct, frozen=True):
 
 
 class ShownBadge(msgspec.Struct, frozen=True):
-    """What is shown once: a new ``badge`` to print, or a temporary ``pin``."""
+    """A secret that is shown once: a new ``badge`` to print, or a temporary ``pin``."""
 
     badge: NewBadge | None = None
     pin: TemporaryPinData | None = None

@@ -140,7 +140,7 @@ class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ShownFactor(msgspec.Struct, frozen=True):
-    """What is shown once: the ``secret`` of a second factor that is being added, or recovery ``codes``."""
+    """A secret that is shown once: the ``secret`` of a second factor that is being added, or recovery ``codes``."""
 
     secret: str = ""
     codes: tuple[str, ...] = ()

@@ -63,7 +63,7 @@ async def test_it_waits_an_hour_and_for_its_person_alone(app: App) -> None:
 
 
 async def test_what_is_refused_in_between_is_shown(app: App) -> None:
-    """Who is no Admin any more does not make the rules weaker."""
+    """A former Admin can't weaken the settings."""
     admin = await person(app, "", "Admin", **GUARDED)
     await person(app, admin.client, "Admin")
     visitor = await browser_of(admin)
