@@ -92,4 +92,4 @@ async def test_who_was_invited_and_never_came_is_called_invited(app: App) -> Non
     page = await visitor.get("/console/users?q=author%40acme.example")
     assert page.tree.xpath("//tbody//td[@data-label='State']/text()") == ["Active"]
     assert "within three days" in (await visitor.get("/console/invite")).text
-    assert "anew every five minutes" in (await visitor.get("/console")).text
+    assert "Updated every five minutes" in (await visitor.get("/console")).text
