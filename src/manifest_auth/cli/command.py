@@ -1,4 +1,4 @@
-"""Parts that all commands share: refusals, the origin of an act, and progress. They load no services."""
+"""Parts that all commands share, which load no services: refusals, the origin of an act, and progress."""
 
 from __future__ import annotations
 

@@ -295,8 +295,8 @@ def count_typed(tenant_id: int, user_id: int) -> tuple[Counter, ...]:
 
 
 def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
-    """Make room if as many devices of an app wait as may: the first of the network from which most wait gives way:
-    strangers who fill all places keep no one out."""
+    """Free a place if as many devices of an app wait as may: the first of the network from which most wait gives way,
+    so that strangers who fill all places keep no one out."""
     if unit.one(_OPEN, of_app=app_id, now=now) < OPEN_OF_APP:
         return
     by_network: dict[str, list[str]] = {}
