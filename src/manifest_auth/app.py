@@ -18,7 +18,7 @@ from manifest_auth.api.admin import admins, claims, clients, installation, provi
 from manifest_auth.api.admin import devices as admin_devices
 from manifest_auth.api.client import auth, devices, files, identities, one_time_links, second_factors
 from manifest_auth.api.graphql import routes as graphql_routes
-from manifest_auth.clients import domain_checks
+from manifest_auth.clients import daily_figures, domain_checks
 from manifest_auth.clients.providers import daily_checks
 from manifest_auth.errors import Refusal
 from manifest_auth.http import Answer, Head, Route, RouteTable, docs_site
@@ -148,6 +148,7 @@ class Application:
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
                 asyncio.create_task(domain_checks.run(self.services), name="domain-checks"),
                 asyncio.create_task(daily_checks.run(self.services), name="provider-checks"),
+                asyncio.create_task(daily_figures.run(self.services), name="figures"),
                 asyncio.create_task(os_process.watched(), name="watchdog"),
             ]
             await ceremonies.log_state(store, settings, self.services.log)

@@ -42,7 +42,7 @@ def test_a_kind_is_one_word() -> None:
     class Two(Kind[TwoWords, None]):
         settings = TwoWords
 
-        def diagnose(self, *_: Any) -> Any:
+        def diagnose(self, *_: Any, is_quiet: bool = False) -> Any:
             raise NotImplementedError
 
     with pytest.raises(TypeError, match="'two_words' must be one word in lower case"):

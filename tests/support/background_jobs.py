@@ -102,6 +102,7 @@ def nothing_by_itself() -> Iterator[None]:
         mock.patch.object(background_jobs, "run", runs_nothing),
         mock.patch.object(mail_queue.MailQueue, "run", runs_nothing),
         mock.patch.object(daily_checks, "run", runs_nothing),
+        mock.patch.object(daily_figures, "run", runs_nothing),
     ):
         yield
 

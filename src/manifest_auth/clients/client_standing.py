@@ -27,8 +27,7 @@ from manifest_auth.tenants.claims import Claim, directories, domains
 
 class ProviderStanding(NamedTuple):
     """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin
-    saved it last; ``checked_at``: of the server's own last check, milliseconds, 0 for none; ``problem``: that it
-    found, empty for none."""
+    saved it last; ``check``: the server's own last one of its present settings."""
 
     id: int
     name: str
@@ -36,8 +35,7 @@ class ProviderStanding(NamedTuple):
     is_on: bool
     opens: bool
     reaches_admins: bool
-    checked_at: int
-    problem: str
+    check: ProviderCheck | None
 
 
 class ClientStanding(NamedTuple):
@@ -96,8 +94,7 @@ def _provider(ctx: RequestContext, provider: Provider, check: ProviderCheck | No
         is_on=is_on,
         opens=opens,
         reaches_admins=reaches,
-        checked_at=check.checked_at if check else 0,
-        problem=check.problem if check else "",
+        check=check if check is not None and check.checked_at >= provider.changed_at else None,
     )
 
 

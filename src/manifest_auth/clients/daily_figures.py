@@ -6,6 +6,7 @@ hundred rows however long the trail is. Days are those of UTC.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
@@ -17,8 +18,17 @@ from manifest_auth.audit import Event
 from manifest_auth.licence import gate
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in.providers.entra import EntraSettings
 from manifest_auth.sign_in.refusal_reasons import declared
-from manifest_auth.store import TenantUnit, cross_tenant, tenant_condition, tenant_scoped, upsert
+from manifest_auth.store import (
+    StoreUnavailable,
+    TenantStore,
+    TenantUnit,
+    cross_tenant,
+    tenant_condition,
+    tenant_scoped,
+    upsert,
+)
 from manifest_auth.store.tables import audit_events, audit_heads, daily_figures, passkeys, sessions, user_totps, users
 
 #: ``users``: active ones; ``passkey``, ``app``: of those, by their strongest second factor; ``active_week``: of those,
@@ -30,7 +40,8 @@ DAY_MS = DAY * 1000
 KEPT_DAYS = 400
 #: Days of the trail that are counted where none was before.
 _FIRST_DAYS = 90
-_STATE_EVERY_MS = 3_600_000
+_STATE_EVERY_MS, _STATE_AT_LEAST_MS = 3_600_000, DAY_MS  # while there are events; without any
+_EVERY_S, _GO_ON_S = 20.0, 5.0
 _STEP, _CHAINS = 2_000, 200
 _MARKED: Final = "marked"  # on day 0: the number of the last event that was counted
 _TAKEN: Final = "taken"  # on day 0: when the state was taken, milliseconds
@@ -64,14 +75,21 @@ _FIRST = tenant_scoped(
     select(_E.sequence).where(_E.at >= bindparam("since")).order_by(_E.at, _E.sequence).limit(1), int
 )
 _HEAD = tenant_scoped(select(_H.sequence), int)
-_counted_to = (
-    select(_D.number)
-    .where(_D.tenant_id == _H.tenant_id, _D.day == 0, _D.figure == _MARKED, _D.part == "")
-    .scalar_subquery()
-)
+
+
+def _marked(name: str) -> Any:
+    """A mark of the client of a chain's head; 0 where it has none."""
+    mark = select(_D.number).where(_D.tenant_id == _H.tenant_id, _D.day == 0, _D.figure == name, _D.part == "")
+    return func.coalesce(mark.scalar_subquery(), 0)
+
+
 _BEHIND = cross_tenant(
     select(_H.tenant_id)
-    .where(_H.tenant_id > bindparam("after"), _H.gone_at.is_(None), _H.sequence > func.coalesce(_counted_to, 0))
+    .where(
+        _H.tenant_id > bindparam("after"),
+        _H.gone_at.is_(None),
+        or_(_H.sequence > _marked(_MARKED), _marked(_TAKEN) < bindparam("stale", type_=BigInteger())),
+    )
     .order_by(_H.tenant_id)
     .limit(_CHAINS),
     int,
@@ -80,17 +98,19 @@ _BEHIND = cross_tenant(
 
 
 class _Found(NamedTuple):
-    sequence: int
     at: int
     event: str
     detail: str
 
 
 _NEXT = tenant_scoped(
-    select(_E.sequence, _E.at, _E.event, _E.detail)
-    .where(_E.sequence > bindparam("after"), or_(*(_E.event == event for event in _RESULTS)))
-    .order_by(_E.sequence)
-    .limit(_STEP),
+    select(_E.at, _E.event, _E.detail)
+    .where(
+        _E.sequence > bindparam("after"),
+        _E.sequence <= bindparam("to"),
+        or_(*(_E.event == event for event in (*_RESULTS, Event.EVENTS_LEFT_OUT.value))),
+    )
+    .order_by(_E.sequence),
     _Found,
 )
 
@@ -111,51 +131,112 @@ _PASSKEY, _APP, _ACTIVE_WEEK = (
 _ROLES = tenant_scoped(select(_U.roles, func.count()).where(_ACTIVE).group_by(_U.roles))
 
 
+async def run(services: Services) -> None:
+    """Counts until cancelled. After a store failure, the next round tries again."""
+    while True:
+        is_complete = True
+        try:
+            is_complete = await count_all(services)
+        except StoreUnavailable as error:
+            services.log.info("counting_failed", error=str(error))
+        except Exception:
+            services.log.exception("counting_failed")
+        await asyncio.sleep(_EVERY_S if is_complete else _GO_ON_S)
+
+
 async def count_all(services: Services) -> bool:
     """Counts new events of all clients, ``_STEP`` of each. True when nothing is left. Raises StoreUnavailable."""
     now, after, is_complete = await services.store.now_ms(services.clock), 0, True
     while True:
-        behind = await services.store.read(lambda unit: unit.all(_BEHIND, after=after))  # noqa: B023 - at once
+        values = {"after": after, "stale": now - _STATE_AT_LEAST_MS}
+        behind = await services.store.read(lambda unit: unit.all(_BEHIND, **values))  # noqa: B023 - at once
         for tenant_id in behind:
-            is_complete &= await services.store.of(tenant_id).write(lambda unit: count(unit, now))
+            try:
+                is_complete &= await _count(services.store.of(tenant_id), now)
+            except StoreUnavailable:
+                raise
+            except Exception:  # such as a client that is deleted meanwhile: others are counted all the same
+                services.log.exception("counting_failed", client=tenant_id)
         if len(behind) < _CHAINS:
             return is_complete
         after = behind[-1]
 
 
-def count(unit: TenantUnit, now: int) -> bool:
-    """Adds the next events of the client to its figures, and once an hour its state; ``now``: milliseconds.
+class _Counted(NamedTuple):
+    """Events and state that a step read.
+
+    ``was``: the mark, None for none yet; ``to``: the next one; ``newest``: of the chain.
+    """
+
+    was: int | None
+    begins: int
+    to: int
+    newest: int
+    events: list[_Found]
+    state: dict[str, int]
+
+
+async def _count(store: TenantStore, now: int) -> bool:
+    """Adds the next events of the client to its figures, and its state where that is an hour old.
 
     True when nothing is left. Where another process counts the same events, one of them adds them.
     """
-    was = unit.first(_MARK, of=_MARKED)
-    if was is None:
-        was = max(0, (unit.first(_FIRST, since=now - _FIRST_DAYS * DAY_MS) or 0) - 1)
-        unit.change(_BEGIN, day=0, figure=_MARKED, part="", number=was)
-    newest = unit.first(_HEAD) or 0
-    found = unit.all(_NEXT, after=was)
-    to = found[-1].sequence if len(found) == _STEP else newest
-    if to > was and unit.change(_MOVE, was=was, to=to):
-        for (day, figure, part), number in sorted(_counted(found).items()):
+    found = await store.read(lambda unit: _look(unit, now))
+    numbers = await asyncio.to_thread(_counted, found.events)  # which loads modules, the first time
+    await store.write(lambda unit: _add(unit, found, numbers, now))
+    return found.to == found.newest
+
+
+def _look(unit: TenantUnit, now: int) -> _Counted:
+    was, newest = unit.first(_MARK, of=_MARKED), unit.first(_HEAD) or 0
+    begins = was
+    if begins is None:
+        begins = (unit.first(_FIRST, since=now - _FIRST_DAYS * DAY_MS) or newest + 1) - 1
+    to = min(newest, begins + _STEP)
+    events = unit.all(_NEXT, after=begins, to=to)
+    is_old = now - (unit.first(_MARK, of=_TAKEN) or 0) >= _STATE_EVERY_MS
+    return _Counted(
+        was=was, begins=begins, to=to, newest=newest, events=events, state=_read_state(unit, now) if is_old else {}
+    )
+
+
+def _add(unit: TenantUnit, found: _Counted, numbers: Counter[tuple[int, str, str]], now: int) -> None:
+    if found.was is None:
+        unit.change(_BEGIN, day=0, figure=_MARKED, part="", number=found.begins)
+    if found.to > found.begins and unit.change(_MOVE, was=found.begins, to=found.to):
+        for (day, figure, part), number in sorted(numbers.items()):
             unit.change(_ADD, day=day, figure=figure, part=part, number=number)
-    if now - (unit.first(_MARK, of=_TAKEN) or 0) >= _STATE_EVERY_MS:
-        _take_state(unit, now)
-    return to == newest
+    if found.state:
+        for figure, number in found.state.items():
+            unit.change(_SET, day=now // DAY_MS, figure=figure, part="", number=number)
+        unit.change(_SET, day=0, figure=_TAKEN, part="", number=now)
+        unit.change(_DROP, before=now // DAY_MS - KEPT_DAYS)
 
 
 def _counted(found: list[_Found]) -> Counter[tuple[int, str, str]]:
     counted: Counter[tuple[int, str, str]] = Counter()
     for event in found:
-        day, result = event.at // DAY_MS, _RESULTS[event.event]
-        counted[day, result, ""] += 1
+        try:
+            detail = orjson.loads(event.detail)
+        except orjson.JSONDecodeError:  # a damaged row, which ``audit verify`` reports
+            continue
+        day, name, number = event.at // DAY_MS, event.event, 1
+        if name == Event.EVENTS_LEFT_OUT.value:  # told at the 1st, 2nd, 4th, 8th … of those
+            name, so_far = str(detail.get("last", "")), detail.get("events", 0)
+            number = so_far - so_far // 2
+        if name not in _RESULTS or (name == Event.SIGNED_IN.value and detail.get("method") == EntraSettings.kind):
+            continue  # a token of Entra ID is judged again every five minutes, which is no sign-in
+        result = _RESULTS[name]
+        counted[day, result, ""] += number
         if result == "failed":
-            counted[day, result, _part(orjson.loads(event.detail))] += 1
+            counted[day, result, _part(detail)] += number
     return counted
 
 
 def _part(detail: dict[str, Any]) -> str:
     """Provider and reason of a failure, or its method where no provider took part: what can be counted in few rows."""
-    provider, why = detail.get("provider", ""), str(detail.get("why", ""))
+    given, why = detail.get("provider"), str(detail.get("why", ""))
+    provider = given if isinstance(given, int) else ""
     fitting = [begins for begins in _reasons() if why.startswith(begins)] if why else []
     return f"{provider}|{max(fitting, key=len, default='')}|{detail.get('method', '') if not provider else ''}"
 
@@ -166,23 +247,19 @@ def _reasons() -> tuple[str, ...]:
     return tuple(begins for each in declared() if (begins := each.text.partition("…")[0].rstrip(": ")))
 
 
-def _take_state(unit: TenantUnit, now: int) -> None:
-    day, types = now // DAY_MS, dict.fromkeys(("full", "operate", "connect"), 0)
+def _read_state(unit: TenantUnit, now: int) -> dict[str, int]:
+    types = dict.fromkeys(gate.TYPES, 0)
     roles = unit.all(_ROLES)
     for bits, number in roles:
         if (place := gate.type_index(bits)) < len(gate.TYPES):
             types[gate.TYPES[place]] += number
-    state: dict[str, int] = {
+    return {
         "users": sum(number for _, number in roles),
         "passkey": unit.one(_PASSKEY),
         "app": unit.one(_APP),
         "active_week": unit.one(_ACTIVE_WEEK, since=now - 7 * DAY_MS),
         **types,
     }
-    for figure, number in state.items():
-        unit.change(_SET, day=day, figure=figure, part="", number=number)
-    unit.change(_SET, day=0, figure=_TAKEN, part="", number=now)
-    unit.change(_DROP, before=day - KEPT_DAYS)
 
 
 class Failure(NamedTuple):

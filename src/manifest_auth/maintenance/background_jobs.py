@@ -1,7 +1,7 @@
 """Background jobs of a process.
 
-They refresh keys, watch the licence and the ends of machines' secrets, update metrics, count events for charts, and
-delete expired rows and files.
+They refresh keys, watch the licence and the ends of machines' secrets, update metrics, and delete expired rows and
+files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Column, bindparam, delete, select, tuple_
 from manifest_auth import audit
 from manifest_auth.accounts import mail_queue
 from manifest_auth.accounts.shared_devices import UNUSED_MS
-from manifest_auth.clients import daily_figures, notices
+from manifest_auth.clients import notices
 from manifest_auth.clients.client_lifecycle import sweep_clients
 from manifest_auth.maintenance import files_place, last_backup, licence_watch
 from manifest_auth.runtime.files import drop_older, upload_folder
@@ -188,7 +188,6 @@ async def run(services: Services) -> None:
                 is_clean = await sweep_expired(services)
                 await sweep_clients(services)
                 await notices.watch_secret_ends(services)
-                is_clean &= await daily_figures.count_all(services)
             if turn and turn % SWEEP_EVERY == 0:
                 await sweep_files(services)
                 await sweep_partial_uploads(services)

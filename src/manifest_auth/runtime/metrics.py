@@ -353,8 +353,8 @@ _STORE_SECONDS = (0.0001, 0.0005, *_SECONDS, 10.0)
 _NEWEST: Literal["mostrecent"] = "mostrecent"
 
 
-#: Samples that a process keeps for charts: an hour and more of one every 20 seconds.
-_SAMPLES = 200
+#: Samples that a process keeps for charts: an hour of one every 5 seconds.
+_SAMPLES = 720
 
 
 class LoadSample(NamedTuple):

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 from typing import Final, NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, or_, select
+from sqlalchemy import BigInteger, and_, bindparam, func, or_, select
 
 from manifest_auth import providers, tenants
 from manifest_auth.clients.providers.diagnosis import diagnose
 from manifest_auth.context import SYSTEM
 from manifest_auth.errors import NotFound
+from manifest_auth.providers import Provider
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext, Services
@@ -25,40 +26,45 @@ _MOST, _AT_ONCE = 20, 4
 _LONGEST = 500
 _P, _C = providers_table.c, provider_checks.c
 _NOW = bindparam("now", type_=BigInteger())
+_NOT_ENDED: Final = "The check did not finish"
+_RESULT = {"checked_at": _NOW, "level": bindparam("level"), "problem": bindparam("problem")}
 
 
 class ProviderCheck(NamedTuple):
-    """``checked_at``: milliseconds; ``problem``: what keeps people from signing in, empty for nothing."""
+    """``checked_at``: milliseconds; ``level``: ``ok``, ``unknown`` where it could not be told, ``bad``; ``problem``:
+    what was found, empty for ``ok``."""
 
     provider_id: int
     checked_at: int
+    level: str
     problem: str
 
 
-_ALL = tenant_scoped(select(_C.provider_id, _C.checked_at, _C.problem), ProviderCheck)
+_ALL = tenant_scoped(select(_C.provider_id, _C.checked_at, _C.level, _C.problem), ProviderCheck)
 _DUE = cross_tenant(
     select(_P.tenant_id, _P.id)
     .outerjoin(provider_checks, and_(_C.tenant_id == _P.tenant_id, _C.provider_id == _P.id))
-    .where(_P.disabled_at.is_(None), or_(_C.checked_at.is_(None), _C.checked_at < bindparam("before")))
-    .order_by(_P.tenant_id, _P.id)
+    .where(
+        _P.disabled_at.is_(None),
+        or_(_C.checked_at.is_(None), _C.checked_at < bindparam("before"), _C.checked_at < _P.changed_at),
+    )
+    .order_by(func.coalesce(_C.checked_at, 0), _P.tenant_id, _P.id)
     .limit(_MOST),
     because="providers of all clients are checked once a day",
 )
 _TAKE = tenant_scoped(
     upsert(provider_checks)
-    .values(provider_id=bindparam("provider_id"), checked_at=_NOW, problem="")
+    .values(provider_id=bindparam("provider_id"), checked_at=_NOW, level="unknown", problem=_NOT_ENDED)
     .on_conflict_do_update(
         index_elements=["tenant_id", "provider_id"],
-        set_={"checked_at": _NOW},
+        set_={"checked_at": _NOW, "level": "unknown", "problem": _NOT_ENDED},
         where=_C.checked_at < bindparam("before", type_=BigInteger()),
     )
 )
 _FOUND = tenant_scoped(
     upsert(provider_checks)
-    .values(provider_id=bindparam("provider_id"), checked_at=_NOW, problem=bindparam("problem"))
-    .on_conflict_do_update(
-        index_elements=["tenant_id", "provider_id"], set_={"checked_at": _NOW, "problem": bindparam("problem")}
-    )
+    .values(**_RESULT, provider_id=bindparam("provider_id"))
+    .on_conflict_do_update(index_elements=["tenant_id", "provider_id"], set_=_RESULT)
 )
 
 
@@ -99,20 +105,29 @@ async def _check(services: Services, tenant_id: int, provider_id: int, before: i
         client, provider = await own.read(
             lambda unit: (tenants.get(unit, tenant_id), providers.get_by_id(unit, provider_id))
         )
-        if not await own.write(lambda unit: unit.change(_TAKE, provider_id=provider_id, now=now, before=before)):
+        since = max(before, provider.changed_at)
+        if not await own.write(lambda unit: unit.change(_TAKE, provider_id=provider_id, now=now, before=since)):
             return False
         ctx = RequestContext(services, "provider-check", "", "", SYSTEM)
-        try:
-            findings = [
-                one
-                async for one in diagnose(ctx, client.identifier, provider, by_admin=bool(provider.reaches_admins))
-                if one.level == "bad"
-            ]
-            problem = findings[0].text if findings else ""
-        except CannotOpen:
-            problem = "No secret key opens its secrets"
+        level, problem = await _look(ctx, client.identifier, provider)
         done = services.clock.now_ms()
-        with_problem = problem[:_LONGEST]
-        await own.write(lambda unit: unit.change(_FOUND, provider_id=provider_id, now=done, problem=with_problem))
+        await own.write(
+            lambda unit: unit.change(_FOUND, provider_id=provider_id, now=done, level=level, problem=problem[:_LONGEST])
+        )
         return True
     return False
+
+
+async def _look(ctx: RequestContext, client: str, provider: Provider) -> tuple[str, str]:
+    """The level and the text of the worst finding; ``ok`` has no text."""
+    texts: dict[str, str] = {}
+    try:
+        async for one in diagnose(ctx, client, provider, by_admin=bool(provider.reaches_admins), is_quiet=True):
+            texts.setdefault(one.level, one.text)
+    except CannotOpen:
+        return "bad", "No secret key opens its secrets"
+    except Exception:
+        ctx.services.log.exception("provider_check_failed")
+        return "unknown", _NOT_ENDED
+    worst = next((level for level in ("bad", "unknown") if level in texts), "ok")
+    return worst, texts.get(worst, "") if worst != "ok" else ""

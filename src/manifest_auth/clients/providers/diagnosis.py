@@ -27,13 +27,15 @@ from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import check_web_address
 
 
-async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool) -> AsyncIterator[Finding]:
+async def diagnose(
+    ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool, is_quiet: bool = False
+) -> AsyncIterator[Finding]:
     """Yields the findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
     ``by_admin``: the caller ranks as an Admin; for others no address is called that is not public, since a test must
-    not be a scan of the operator's network."""
+    not be a scan of the operator's network. ``is_quiet``: as for :meth:`.kind.Kind.diagnose`."""
     try:
         async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
-            async for found in _diagnose(ctx, client, provider, outgoing):
+            async for found in _diagnose(ctx, client, provider, outgoing, is_quiet):
                 yield found
     except NoPublicAddress as error:
         yield Finding("unknown", f"{error}. Only an Admin can test a server that is not on the public Internet.")
@@ -57,12 +59,14 @@ async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[
             await outgoing.close()
 
 
-async def _diagnose(ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing) -> AsyncIterator[Finding]:
+async def _diagnose(
+    ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing, is_quiet: bool
+) -> AsyncIterator[Finding]:
     if provider.disabled_at is not None:
         yield Finding("note", "The provider is switched off here")
     if not provider.reaches_admins:
         yield Finding("note", "A User Admin changed it last: it opens no Admin's account until an Admin saves it")
-    async for found in KINDS[provider.kind].diagnose(ctx, client, provider, outgoing):
+    async for found in KINDS[provider.kind].diagnose(ctx, client, provider, outgoing, is_quiet=is_quiet):
         yield found
     rules = provider.rules
     if rules.second_factor == "claims" and not (rules.amr or rules.acr):

@@ -47,7 +47,7 @@ COMING_AND_GOING = {
 
 async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     standing, used = await client_standing.read(ctx), await client_standing.of_client(ctx)
-    checked = [one.checked_at for one in standing.providers if one.is_on]
+    checked = [one.check for one in standing.providers if one.is_on]
     known = await recent_activity(ctx) if standing.providers else {}
     sees_trail = Permission.AUDIT_READ in permissions_of(ctx.user.roles)
     found = (await audit.page(ctx.store, EventFilter(), _READ))[0] if sees_trail else []
@@ -63,7 +63,7 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
             figures=tuple(_figures(standing, used)),
             counted_at=used.counted_at,
             has_providers=bool(checked),
-            providers_checked_at=min(checked, default=0),
+            providers_checked_at=min((one.checked_at if one else 0 for one in checked), default=0),
             sign_in_url=client_settings.sign_in_url(ctx.services.settings, ctx.user.client),
             changes=event_views(unit, changed) if sees_trail else None,
             sign_ins=event_views(unit, came) if sees_trail else None,
@@ -128,8 +128,10 @@ def _providers(standing: ClientStanding, known: dict[int, RecentActivity]) -> It
                 "The last sign-in there failed at the provider. Test it.",
                 path_of(one.name),
             )
-        elif one.problem:
-            yield Attention(True, f"{one.title} has a problem", one.problem, path_of(one.name), "Fix", until=0)
+        elif one.check is not None and one.check.level != "ok":
+            is_bad = one.check.level == "bad"
+            title = f"{one.title} has a problem" if is_bad else f"{one.title} could not be checked"
+            yield Attention(is_bad, title, one.check.problem, path_of(one.name), "Test")
         elif not one.reaches_admins:
             yield Attention(
                 False,

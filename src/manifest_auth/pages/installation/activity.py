@@ -98,7 +98,10 @@ def _of_minutes(samples: Sequence[LoadSample], now: int) -> list[charts.Chart]:
             "queues",
             "Queues",
             labels,
-            [Series("passwords to hash", "accent", most("hashes")), Series("emails to send", "note", most("mails"))],
+            [
+                Series("passwords to hash", "accent", most("hashes")),
+                Series("emails to send again", "note", most("mails")),
+            ],
             first="Minute",
         ),
     ]

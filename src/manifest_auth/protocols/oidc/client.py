@@ -182,10 +182,13 @@ class Client:
         random: Random,
         tenant_id: int,
         outgoing: Outgoing | None = None,
+        *,
+        is_quiet: bool = False,
     ) -> AsyncIterator[Finding]:
-        """Findings about a provider for the user who configures it, one by one. Raises only errors of ``outgoing``."""
-        address = self._at(registration.issuer)
-        return diagnose.examine(outgoing or self._outgoing, random, registration, addresses, address, tenant_id)
+        """Findings about a provider for the user who configures it, one by one. Raises only errors of ``outgoing``.
+        ``is_quiet``: only of what the provider publishes."""
+        address, asks = self._at(registration.issuer), outgoing or self._outgoing
+        return diagnose.examine(asks, random, registration, addresses, address, tenant_id, is_quiet=is_quiet)
 
     async def callback(
         self, registration: Registration, addresses: CallbackAddresses, random: Random, tenant_id: int

@@ -135,6 +135,8 @@ async def examine(
     addresses: CallbackAddresses,
     address: str,
     tenant_id: int,
+    *,
+    is_quiet: bool,
 ) -> AsyncIterator[Finding]:
     """Fetches everything again, tries to redeem an invalid code, and requests a sign-in without a page. ``address``: of
     the issuer's discovery document. Each step has the whole time budget of a sign-in. Raises only errors of
@@ -169,6 +171,8 @@ async def examine(
     found = discovery.read_document(outgoing, registration.issuer, {**document, "issuer": registration.issuer})
     redirect_uri = addresses.chosen(found).redirect_uri
     yield await _keys(outgoing, found, outgoing.deadline(tenant_id))
+    if is_quiet:  # invalid codes and secrets, sent every day, would look like an attack
+        return
     yield await client_finding(outgoing, random, found, registration, redirect_uri, outgoing.deadline(tenant_id))
     for finding in _callback(addresses, found):
         yield finding

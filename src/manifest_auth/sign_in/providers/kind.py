@@ -152,9 +152,10 @@ class Kind(ABC, Generic[S, R]):
 
     @abstractmethod
     def diagnose(
-        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
+        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing, *, is_quiet: bool = False
     ) -> AsyncIterator[Finding]:
-        """The findings of a test of the provider. ``outgoing``: reveals no more than the caller may see."""
+        """The findings of a test of the provider. ``outgoing``: reveals no more than the caller may see;
+        ``is_quiet``: only what the provider publishes, or takes as a usual call."""
 
     async def begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
         """Starts a sign-in. Raises ProviderUnavailable, SsoFailed, RateLimited, and Conflict where an identity cannot

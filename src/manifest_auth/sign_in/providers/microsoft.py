@@ -89,7 +89,7 @@ class MicrosoftKind(Kind[M, R]):
         """Whether the settings fit their cloud. Raises ValidationError."""
 
     async def diagnose(
-        self, ctx: RequestContext, client: str, provider: Provider, outgoing: object
+        self, ctx: RequestContext, client: str, provider: Provider, outgoing: object, *, is_quiet: bool = False
     ) -> AsyncIterator[Finding]:
         """The operator configures Microsoft's clouds, so every caller gets the same findings."""
         own = provider.own(self.settings)

@@ -333,11 +333,12 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
         return _callback_state(addresses, callback, state)
 
     async def diagnose(
-        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
+        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing, *, is_quiet: bool = False
     ) -> AsyncIterator[Finding]:
         registration, addresses = registration_of(ctx, provider), callbacks_of(ctx, client, provider)
         random, calls = ctx.services.random, ctx.services.oidc
-        async for found in calls.examine(registration, addresses, random, provider.tenant_id, outgoing):
+        examined = calls.examine(registration, addresses, random, provider.tenant_id, outgoing, is_quiet=is_quiet)
+        async for found in examined:
             yield found
 
     async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:

@@ -15,7 +15,16 @@ from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import AccountDisabled, Conflict, Marked, MfaRequired, Reason, Refusal, SsoFailed
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    Marked,
+    MfaRequired,
+    Reason,
+    Refusal,
+    SsoFailed,
+    ValidationError,
+)
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
@@ -29,7 +38,7 @@ from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.sign_in.refusal_reasons import LONGEST_WHY, START_AGAIN, SUSPENDED, UNLISTED
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
-from manifest_auth.text import fields
+from manifest_auth.text.canonical import check_email
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import limits, throttle
 
@@ -194,7 +203,8 @@ def _match(unit: SystemUnit, arrival: _Arrival) -> int:
         ):
             raise SsoFailed(reason=_UNCONFIRMED)
     except SsoFailed as refusal:
-        refusal.email = arrival.person.email or ""
+        with contextlib.suppress(ValidationError):
+            refusal.email = check_email(arrival.person.email or "")
         record(bound, ctx, provider, refusal, proved=True)
         raise
     return user.id
@@ -257,7 +267,7 @@ def record(
     event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
     if isinstance(refusal, SsoFailed) and refusal.email:
-        detail["email"] = refusal.email[: fields.EMAIL.most]
+        detail["email"] = refusal.email
     ctx.services.anonymous_limits.record(unit, ctx, event, "", proved=proved, **detail)
 
 

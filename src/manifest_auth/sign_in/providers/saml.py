@@ -108,7 +108,7 @@ class _Saml(Kind[SamlSettings, ReceivedResponse]):
         return msgspec.structs.replace(by_name, certificates=secrets.certificates)
 
     async def diagnose(
-        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
+        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing, *, is_quiet: bool = False
     ) -> AsyncIterator[Finding]:
         own = provider.own(SamlSettings)
         for finding in _certificates(ctx, own):

@@ -29,6 +29,7 @@ provider_checks = owned_table(  # the last check that the server made by itself,
     tenant(goes_with=True),
     *row_of("providers", "provider_id", is_key=True, goes_with=True),
     time("checked_at"),
+    Column("level", Text, nullable=False),  # ok, unknown, bad
     Column("problem", Text, nullable=False),  # empty: none
 )
 

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.support.application import App
+from tests.http.pages.test_codes_for_apps import CHALLENGE, code_of
+from tests.support.accounts import settle
+from tests.support.application import PASSWORD, App
 from tests.support.background_jobs import count_figures
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import add_oidc, begun
@@ -54,11 +56,26 @@ async def refused_at(app: App, op: Op) -> None:
     assert (await browser.send("GET", back)).status == 401
 
 
+async def test_failures_without_a_provider_or_a_reason_are_shown_by_their_method(app: App) -> None:
+    """A code of a password's sign-in that is exchanged with a wrong verifier has no provider."""
+    await settle(app, "globex", returnAddresses=["com.globex.app:/in"])
+    visitor = Visitor(app)
+    page = await visitor.get(
+        f"/sign-in?client=globex&response=code&returnTo=com.globex.app:/in&codeChallenge={CHALLENGE}"
+    )
+    page = await visitor.submit(page, "/sign-in/password", email="operator@globex.example", password=PASSWORD)
+    code = code_of(await visitor.get(page.location))
+    wrong = await app.post("/api/client/auth/exchange", {"code": code, "codeVerifier": "w" * 43})
+    assert wrong.status == 401
+    assert await count_figures(app)
+    assert numbers(await usage(app, "admin@globex.example"), "failures") == {"one-time code": [1]}
+
+
 async def test_users_factors_and_seats_are_those_of_the_client(app: App) -> None:
+    app.clock.advance(3_600)  # the state is taken once an hour
     await usage(app, "admin@globex.example")
     assert await count_figures(app)
     page = await usage(app, "admin@globex.example")
     assert numbers(page, "factors") == {"None": [7]}
     assert list(numbers(page, "active").values()) == [[1]]
-    assert numbers(page, "failures") == {}
     assert sum(values[0] for values in numbers(page, "seat-chart").values()) == 7

@@ -133,11 +133,17 @@ async def test_each_provider_is_checked_once_a_day_and_what_was_found_is_told(ap
     assert await check_providers(app) == 0
     page = await overview(app, email)
     assert "Globex ID has a problem" in page.text
+    saved = await app.send(
+        "PATCH", "/api/admin/clients/globex/providers/checked", {"displayName": "New ID"}, token=await app.admin_token()
+    )
+    assert saved.status == 200
+    assert "has a problem" not in (await overview(app, email)).text  # what was checked is there no more
     del op.answers["discovery"]
     app.clock.advance(86_400 + 60)
     assert await check_providers(app) > 0
+    assert {asked.endpoint for asked in op.asked} <= {"discovery", "keys"}  # no code or secret that is made up
     page = await overview(app, email)
-    assert "Globex ID has a problem" not in page.text
+    assert "has a problem" not in page.text
     assert "Identity providers were last checked" in page.text
     path = "/api/admin/clients/globex/providers/checked"
     assert (await app.send("DELETE", path, token=await app.admin_token())).status == 200

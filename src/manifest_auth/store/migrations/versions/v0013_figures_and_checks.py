@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", big, sa.ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
         sa.Column("provider_id", big, nullable=False),
         sa.Column("checked_at", big, nullable=False),
+        sa.Column("level", sa.Text(), nullable=False),
         sa.Column("problem", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "provider_id"),
         sa.ForeignKeyConstraint(
