@@ -31,6 +31,23 @@ async def sweep_files(app: App) -> None:
     await background_jobs.sweep_files(app.services)
 
 
+async def sweep_files_while(app: App, act: Callable[[], Awaitable[object]]) -> None:
+    """The same, and ``act`` is done once a file is found that no job records."""
+    original, is_done = app.services.store.read, False
+
+    async def read(work: Any) -> Any:
+        nonlocal is_done
+        found = await original(work)
+        if found and not is_done:
+            is_done = True
+            await act()
+        return found
+
+    with mock.patch.object(app.services.store, "read", read):
+        await sweep_files(app)
+    assert is_done
+
+
 async def sweep_broken_uploads(app: App) -> None:
     """Delete what broken uploads left in the folder of files."""
     await background_jobs.sweep_partial_uploads(app.services)

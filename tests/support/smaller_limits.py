@@ -12,7 +12,7 @@ from manifest_auth.api.graphql import execution
 from manifest_auth.api.graphql import limits as graphql_limits
 from manifest_auth.audit import query
 from manifest_auth.clients.providers import changes as provider_delete
-from manifest_auth.http import request
+from manifest_auth.http import docs_site, request
 from manifest_auth.runtime.files import KINDS
 from manifest_auth.sign_in.providers import entra_bearer, saml_responses
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
@@ -29,6 +29,11 @@ def few_events(patch: pytest.MonkeyPatch, from_address: int, in_client: int | No
     patch.setattr(limits, "EVENTS_FROM_ADDRESS", from_address)
     if in_client is not None:
         patch.setattr(limits, "EVENTS_IN_CLIENT", in_client)
+
+
+def no_docs_site(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The docs were not built. ``folder``: an empty one."""
+    patch.setattr(docs_site, "FOLDER", folder)
 
 
 def few_beginnings(patch: pytest.MonkeyPatch, free: int) -> None:

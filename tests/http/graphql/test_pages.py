@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType
 
-from tests.http.graphql.list_pages import KINDS, NAMES, ListedClient, argument_type, new_listed_client, orders
+from tests.api.graphql.list_pages import KINDS, NAMES, ListedClient, argument_type, new_listed_client, orders
 from tests.support.application import App
 from tests.support.graphql_operations import document, operations
 from tests.support.matrix import matrix

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type, parse
 
-from tests.http.work.large_clients import busy_people
 from tests.support.application import App
 from tests.support.graphql_operations import SCHEMA, document, operations, selection
 from tests.support.matrix import matrix
 from tests.support.smaller_limits import graphql_without_limits
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
+from tests.work.large_clients import busy_people
 
 COUNT = 100
 #: Lists, and how many levels of everything below them are asked for in one document.

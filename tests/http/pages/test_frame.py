@@ -11,6 +11,7 @@ from tests.support.application import App
 from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
 from tests.support.rules import rule
+from tests.support.smaller_limits import no_docs_site
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.one_store
@@ -147,7 +148,7 @@ async def test_the_start_and_well_known_addresses(app: App) -> None:
 async def test_docs_that_were_not_built_are_a_page_that_says_how(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("manifest_auth.http.docs_site.FOLDER", tmp_path)
+    no_docs_site(monkeypatch, tmp_path)
     page = await Visitor(app).get("/docs/")
     assert page.status == 404
     assert "./dev docs" in page.text

@@ -13,7 +13,7 @@ import pytest
 from tests.support import in_process
 from tests.support.accounts import token_of
 from tests.support.application import SLUGS, App, Reply
-from tests.support.background_jobs import sweep_broken_uploads, sweep_files
+from tests.support.background_jobs import sweep_broken_uploads, sweep_files, sweep_files_while
 from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone, room_for
 from tests.support.jobs import RECORDS, job_at
@@ -250,25 +250,17 @@ async def test_a_file_that_a_job_recorded_stays(app: App) -> None:
         assert (await app.get(made.data["url"], token=token)).status == 200
 
 
-async def test_a_file_that_a_job_records_while_it_is_swept_stays(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_a_job_records_while_it_is_swept_stays(app: App) -> None:
     team = await new_team(app)
     job = await job_at(team, "IN_PROGRESS")
     made = await upload(app, (await team.member("Operator")).token)
     app.clock.advance(86_400 + 1)
     team.members.clear()
-    original, is_recorded = app.services.store.read, False
 
-    async def read(work: Any) -> Any:
-        nonlocal is_recorded
-        found = await original(work)
-        if found and not is_recorded:
-            is_recorded = True
-            await team.ask("Operator", RECORDS, id=job["id"], step=1, input={"fileId": made.data["id"]})
-        return found
+    async def record() -> None:
+        await team.ask("Operator", RECORDS, id=job["id"], step=1, input={"fileId": made.data["id"]})
 
-    monkeypatch.setattr(app.services.store, "read", read)
-    await sweep_files(app)
-    assert is_recorded
+    await sweep_files_while(app, record)
     assert (await app.get(made.data["url"], token=(await team.member("Viewer")).token)).status == 200
 
 

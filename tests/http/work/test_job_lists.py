@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.http.work.large_clients import lengthen, many_jobs
 from tests.support import jobs as j
 from tests.support.application import App
 from tests.support.jobs import a_template, new_job
 from tests.support.matrix import matrix
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
+from tests.work.large_clients import lengthen, many_jobs
 
 FIELDS = "id name priority changedAt"
 PAGE = f"""query($first: Int, $after: String, $filter: JobFilter, $sort: JobSort) {{

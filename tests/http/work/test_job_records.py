@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.http.work.large_clients import many_records
 from tests.support import jobs as j
 from tests.support.application import App
 from tests.support.jobs import a_file, job_at, read
@@ -15,6 +14,7 @@ from tests.support.matrix import matrix
 from tests.support.people import member
 from tests.support.rows import rows
 from tests.support.team import Team
+from tests.work.large_clients import many_records
 
 pytestmark = pytest.mark.one_store
 

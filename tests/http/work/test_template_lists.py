@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.http.work.large_clients import long_templates, many_templates
 from tests.support import templates as t
 from tests.support.application import App
 from tests.support.matrix import matrix
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
 from tests.support.templates import add_template, bring, template_at
+from tests.work.large_clients import long_templates, many_templates
 
 PAGE = """query($first: Int, $after: String, $filter: TemplateFilter, $sort: TemplateSort) {
     templatesPage(first: $first, after: $after, filter: $filter, sort: $sort) {
