@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import resource
 import signal
 import threading
@@ -83,6 +84,20 @@ def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *meth
 
     for method in methods:
         patch.setattr(app.services.store, method, broken)
+
+
+@contextlib.contextmanager
+def store_fails_after(app: App, good: int, times: int = 1000) -> Iterator[None]:
+    """So many short units of work succeed, and then so many fail."""
+    right, numbers = app.services.store.write_quickly, itertools.count()
+
+    async def broken(work: Any) -> Any:
+        if good <= next(numbers) < good + times:
+            raise StoreUnavailable("gone")
+        return await right(work)
+
+    with mock.patch.object(app.services.store, "write_quickly", broken):
+        yield
 
 
 def files_are_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:

@@ -150,7 +150,8 @@ class Visitor:
     async def follow(self, page: Page) -> Page:
         """The local URL to which a response sends the browser."""
         while page.status in (302, 303) and page.location.startswith(("/", self.app.public_url)):
-            page = await self.get(page.location.removeprefix(self.app.public_url.rstrip("/")))
+            there = page.location.removeprefix(self.app.public_url.rstrip("/"))
+            page = await self.get(there, Sec_Fetch_Site="same-origin")
         return page
 
     async def signed_in(self, email: str = "author@acme.example") -> Visitor:

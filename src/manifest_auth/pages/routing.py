@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from manifest_auth.accounts.admins import management as admin_console
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import (
     AccountDisabled,
+    Conflict,
     Forbidden,
     InternalError,
     InvalidToken,
@@ -57,6 +59,7 @@ from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
 from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_page, is_own_path
+from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.models import from_texts
 
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
@@ -150,7 +153,8 @@ class _Page:
         token = await security.read_token(ctx, path, texts.pop(security.TOKEN_FIELD, ""))
         dismissed, here = texts.pop("dismiss", ""), texts.get("here", "")
         if self._way_in(call, "") is not None:
-            return await self._later(ctx, call, texts, token)
+            is_of_browser = has_cookie and token is not None and token.is_of_browser(call, ctx.now)
+            return await self._later(ctx, call, texts, token if is_of_browser else None)
         if not has_cookie:
             raise NoFormCookie(reason="no form cookie")
         if token is None or (token.person and call.person and token.person != call.person):
@@ -177,9 +181,12 @@ class _Page:
             raise NotFound(reason=f"needs {self.permission.value}")
         ctx.loaded[_CALL] = (self, call)
 
-    def _expired(self, call: PageCall[Any], texts: dict[str, str]) -> FormExpired:
+    def _expired(self, call: PageCall[Any], texts: dict[str, str], said: str = words.EXPIRED) -> FormExpired:
+        self._note_typed(call, texts)
+        return FormExpired(said, reason="a form of another session, of long ago, or without its secrets")
+
+    def _note_typed(self, call: PageCall[Any], texts: dict[str, str]) -> None:
         call.fields = _as_typed(self.fields, texts) if self.fields is not None else None
-        return FormExpired(words.EXPIRED, reason="a form of another session, or of long ago")
 
     async def _later(
         self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], token: security.FormToken | None
@@ -188,27 +195,45 @@ class _Page:
         if token is None or not token.person or call.person:
             return see_other(self._way_in(call, self._back(call)) or "/")
         answer = see_other(self._way_in(call, self._resuming(token.key)) or "/")
+        content = submissions.content_of(call, texts)
         if await submissions.claim(ctx, token.key):
             kept = Kept(token.person, token.session, form=self._held(call, texts))
-            await submissions.finish(ctx, token.key, token.session, answer, kept)
+            await submissions.finish(ctx, token.key, content, token.session, answer, kept)
             return answer
-        return await submissions.first_answer(ctx, call, token.key) or answer
+        try:
+            return await submissions.first_answer(ctx, call, token.key, content) or answer
+        except FormExpired:  # it was sent before, and differently
+            return answer
 
     async def _submit(self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], key: str) -> Answer[None]:
         """Carries a form out once; a repeat is answered as the first was. Where a recent proof is asked for, the form
         waits until it is there."""
-        session, kept = call.session_id, None
-        while not await submissions.claim(ctx, key):
-            if (first := await submissions.first_answer(ctx, call, key)) is not None:
-                return first
+        content = submissions.content_of(call, texts)
+        try:
+            while not await submissions.claim(ctx, key):
+                if (first := await submissions.first_answer(ctx, call, key, content)) is not None:
+                    return first
+        except Conflict:
+            self._note_typed(call, texts)
+            raise
         call.key = key
+        try:
+            return await self._carry_out_once(ctx, call, texts, content)
+        except (StoreUnavailable, asyncio.CancelledError) as error:
+            raise Conflict(words.UNKNOWN_RESULT, reason=f"a form may have been carried out: {error}") from error
+
+    async def _carry_out_once(
+        self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], content: bytes
+    ) -> Answer[None]:
+        """Raises StoreUnavailable where it is not known that the form was carried out, or that its answer is kept."""
+        key, session, kept = call.key, call.session_id, None
         try:
             answer = await self._carry_out(ctx, call, texts)
         except ReauthenticationRequired:
             back = self._resuming(key)
             answer = see_other(f"{ADMIN_PROOF}?returnTo={back}" if call.user is None else step_up.address(back))
             kept = Kept(call.person, session, form=self._held(call, texts))
-            await submissions.finish(ctx, key, session, answer, kept)
+            await submissions.finish(ctx, key, content, session, answer, kept)
             ctx.loaded[_ASKED] = answer
             raise
         except Refusal:
@@ -219,11 +244,14 @@ class _Page:
             return answer
         if call.shown:
             kept = Kept(call.person, call.session_id, shown=call.shown)
-        await submissions.finish(ctx, key, session, answer, kept)
+        await submissions.finish(ctx, key, content, session, answer, kept)
         return answer
 
     def _held(self, call: PageCall[Any], texts: dict[str, str]) -> HeldForm:
-        return HeldForm(self.path, call.path, texts, call.upload).without_secrets()
+        """No more than the page's own form has."""
+        own = {each.encode_name for each in msgspec.structs.fields(self.fields)} if self.fields is not None else set()
+        known = {name: text for name, text in texts.items() if name in own}
+        return HeldForm(self.path, call.path, known, call.upload).without_secrets()
 
     def _resuming(self, key: str) -> str:
         """The address at which a waiting form continues."""
@@ -233,14 +261,21 @@ class _Page:
         self, ctx: RequestContext, call: PageCall[Any], key: str, kept: Kept, *, edit: bool
     ) -> Answer[None]:
         """Goes on with a form that waited, if the person may still send it. In the session that sent it, it is carried
-        out, unless they want to ``edit`` it; in another one it is shown for them to send."""
+        out, unless they want to ``edit`` it, which ends the waiting. It is shown for them to send in another session,
+        without its secrets, and where another site led here, other than the provider of a proof."""
         assert kept.form is not None
         call.path, call.upload = kept.form.names, kept.form.upload
         call.here, call.language = self._back(call), "en" if self._is_english else call.language
         self._admit(ctx, call)
-        if kept.session == call.session_id and not edit:
+        if (way := self._way_in(call, call.here)) is not None:
+            return see_other(way)
+        if edit:
+            await submissions.forget(ctx, key)
+        is_same = kept.session == call.session_id
+        is_asked = security.is_followed_here(ctx, call.head) or (call.user and "provider" in call.user.amr.split())
+        if is_same and not edit and kept.form.is_whole and is_asked:
             return await self._submit(ctx, call, kept.form.fields, f"{key}-")
-        refusal = self._expired(call, kept.form.fields)
+        refusal = self._expired(call, kept.form.fields, words.NOT_SAVED if is_same else words.EXPIRED)
         if self.again is None:
             raise refusal
         view = await self.again(ctx, call)
@@ -316,7 +351,7 @@ class _Page:
         if call is not None and self.again is not None and not isinstance(refusal, _NOT_AGAIN):
             try:
                 view = await self.again(ctx, call)
-            except Refusal:
+            except (Refusal, StoreUnavailable):
                 return await self._page_of(ctx, refusal, head)
             return view if isinstance(view, Answer) else await self._render(ctx, call, view, refusal)
         return await self._page_of(ctx, refusal, head)

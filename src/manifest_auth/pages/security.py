@@ -98,8 +98,11 @@ class FormToken(msgspec.Struct, frozen=True, array_like=True):
 
     def is_of(self, call: PageCall[Any], now: int) -> bool:
         """Whether this browser was shown the form in this session, or in one that is over, during the last day."""
-        is_here = self.cookie == call.form_cookie and call.session_id in (self.session, "")
-        return is_here and now < self.made_at + TOKEN_LIFE_MS
+        return self.is_of_browser(call, now) and call.session_id in (self.session, "")
+
+    def is_of_browser(self, call: PageCall[Any], now: int) -> bool:
+        """The same in any session."""
+        return self.cookie == call.form_cookie and now < self.made_at + TOKEN_LIFE_MS
 
 
 TOKEN_LIFE_MS = 24 * 60 * 60_000

@@ -8,6 +8,8 @@ is as long as a form's token lives.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hmac
 import re
 import time
 from typing import Any, NamedTuple
@@ -19,15 +21,18 @@ from manifest_auth.errors import Conflict
 from manifest_auth.http import NO_STORE, Answer
 from manifest_auth.pages import security
 from manifest_auth.pages.call import PageCall
-from manifest_auth.pages.words import UNKNOWN_RESULT
+from manifest_auth.pages.words import NOT_SAVED, UNKNOWN_RESULT, FormExpired
 from manifest_auth.services import RequestContext
-from manifest_auth.store import global_, upsert
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.store import StoreUnavailable, global_, upsert
 from manifest_auth.store.tables import submitted_forms
 
 SHOWN_MS = 10 * 60_000
 HELD_MS = 60 * 60_000
 _WAIT_S, _PAUSE_S = 10.0, 0.05
-_SECRET = re.compile("code|otp|password|pin|.*(Code|Otp|Password)")  # such a field is entered again, never kept
+_TRIES_S = (0.1, 1.0)  # pauses before an answer is stored once more
+#: Such a field is entered again, never kept.
+_SECRET = re.compile("code|otp|password|pin|secret|token|credential|licenseKey|.*(Code|Otp|Password|Secret|Token)")
 _S = submitted_forms.c
 _THIS = _S.key == bindparam("of_key")
 
@@ -50,18 +55,20 @@ _RELEASE = global_(delete(submitted_forms).where(_THIS))
 
 
 class HeldForm(msgspec.Struct, frozen=True):
-    """A form that waits. ``path``: of its page's route; ``names``: values in that path."""
+    """A form that waits. ``path``: of its page's route; ``names``: values in that path; ``is_whole``: no secret was
+    left out."""
 
     path: str
     names: dict[str, str]
     fields: dict[str, str]
     upload: bytes = b""
+    is_whole: bool = True
 
     def without_secrets(self) -> HeldForm:
         """The form as it may be stored, and shown again."""
-        return msgspec.structs.replace(
-            self, fields={name: text for name, text in self.fields.items() if not _SECRET.fullmatch(name)}
-        )
+        fields = {name: text for name, text in self.fields.items() if not _SECRET.fullmatch(name)}
+        is_whole = not any(self.fields[name] for name in self.fields.keys() - fields.keys())
+        return msgspec.structs.replace(self, fields=fields, is_whole=is_whole)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -74,11 +81,20 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class _Result(msgspec.Struct, frozen=True):
-    """``session``: in which the form was sent; no other one gets the ``headers``, which may hold cookies."""
+    """``content``: as :func:`content_of`; ``session``: in which the form was sent; no other one gets the ``headers``,
+    which may hold cookies."""
 
+    content: bytes
     session: str
     location: bytes
     headers: tuple[tuple[bytes, bytes], ...]
+
+
+def content_of(call: PageCall[Any], texts: dict[str, str]) -> bytes:
+    """Tells a repeat from a form that was changed. A MAC with what the browser alone keeps: the store tells nothing of
+    a password or a PIN in the form."""
+    content = msgspec.msgpack.encode((sorted(texts.items()), call.upload))
+    return hmac.digest(call.form_cookie.encode(), content, "sha256")
 
 
 async def claim(ctx: RequestContext, key: str) -> bool:
@@ -90,29 +106,44 @@ async def claim(ctx: RequestContext, key: str) -> bool:
 
 async def release(ctx: RequestContext, key: str) -> None:
     """Nothing was done: the form may be sent again."""
-    await ctx.services.store.write_quickly(lambda unit: unit.change(_RELEASE, of_key=key))
+    with contextlib.suppress(StoreUnavailable):  # then its repeat has no known result
+        await ctx.services.store.write_quickly(lambda unit: unit.change(_RELEASE, of_key=key))
 
 
-async def finish(ctx: RequestContext, key: str, session: str, answer: Answer[None], kept: Kept | None) -> None:
-    """Stores the redirect that answers the form. ``session``: in which it was sent."""
+async def finish(
+    ctx: RequestContext, key: str, content: bytes, session: str, answer: Answer[None], kept: Kept | None
+) -> None:
+    """Stores the redirect that answers the form. ``session``: in which it was sent. Raises StoreUnavailable."""
     location = next(value for name, value in answer.headers if name == b"location")
     headers = tuple((name, value) for name, value in answer.headers if name == b"set-cookie")
-    result = security.encrypt(ctx, _of(key), msgspec.msgpack.encode(_Result(session, location, headers)))
-    keeps = security.encrypt(ctx, _of(key), msgspec.msgpack.encode(kept)) if kept is not None else None
-    await ctx.services.store.write_quickly(lambda unit: unit.change(_FINISH, of_key=key, answered=result, keeps=keeps))
+    result = _encrypt(ctx, key, _Result(content, session, location, headers))
+    keeps = _encrypt(ctx, key, kept) if kept is not None else None
+    for pause in (*_TRIES_S, None):
+        try:
+            await ctx.services.store.write_quickly(
+                lambda unit: unit.change(_FINISH, of_key=key, answered=result, keeps=keeps)
+            )
+            return
+        except StoreUnavailable:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
 
 
-async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str) -> Answer[None] | None:
+async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, content: bytes) -> Answer[None] | None:
     """The answer to the form when it was sent first, which may still be under way; None: it was refused, and may be
-    sent again. Raises Conflict where that is not known: its process ended in the middle, say."""
+    sent again. Raises FormExpired where it was changed in between, and Conflict where the answer is not known: the
+    process ended in the middle, say."""
     until = time.monotonic() + _WAIT_S
     while True:
         row = await ctx.services.store.look_up(_FIND, of_key=key)
         if row is None:
             return None
-        raw = await security.decrypt(ctx, _of(key), row.answer) if row.answer is not None else None
+        raw = await _decrypt(ctx, key, row.answer) if row.answer is not None else None
         if raw is not None:
             result = msgspec.msgpack.decode(raw, type=_Result)
+            if result.content != content:
+                raise FormExpired(NOT_SAVED, reason="a form was changed and sent again")
             headers = result.headers if result.session == call.session_id else ()
             return Answer(303, b"", (NO_STORE, (b"location", result.location), *headers))
         if row.answer is not None or time.monotonic() > until:
@@ -125,7 +156,7 @@ async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int)
     row = await ctx.services.store.look_up(_FIND, of_key=key)
     if row is None or row.kept is None or ctx.now >= row.made_at + life_ms:
         return None
-    raw = await security.decrypt(ctx, _of(key), row.kept)
+    raw = await _decrypt(ctx, key, row.kept)
     kept = msgspec.msgpack.decode(raw, type=Kept) if raw is not None else None
     return kept if kept is not None and kept.person == call.person != "" else None
 
@@ -141,5 +172,10 @@ async def forget(ctx: RequestContext, key: str) -> None:
     await ctx.services.store.write_quickly(lambda unit: unit.change(_FORGET, of_key=key))
 
 
-def _of(key: str) -> str:
-    return f"submitted {key}"
+def _encrypt(ctx: RequestContext, key: str, value: msgspec.Struct) -> bytes:
+    """With the key of forms, which is good for as long as a row is kept."""
+    return security.encrypt(ctx, f"submitted {key}", msgspec.msgpack.encode(value), Purpose.FORMS)
+
+
+async def _decrypt(ctx: RequestContext, key: str, raw: bytes) -> bytes | None:
+    return await security.decrypt(ctx, f"submitted {key}", raw, Purpose.FORMS)

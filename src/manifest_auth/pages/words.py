@@ -141,8 +141,14 @@ FORMS = {
     "PROVIDER_UNAVAILABLE": _("The sign-in service of your organisation does not answer. Try again in a few minutes."),
 }
 
-#: Above a form that was not carried out, and one that may have been.
-EXPIRED = _("Nothing was saved because your session expired. Check the form, and then submit it again.")
+#: Above a form that was not carried out, two of them, and one that may have been.
+EXPIRED = _(
+    "Nothing was saved because your session expired. Check the form, enter passwords and other secrets again, and then "
+    "submit it."
+)
+NOT_SAVED = _(
+    "These changes weren't saved. Check the form, enter passwords and other secrets again, and then submit it."
+)
 UNKNOWN_RESULT = _(
     "This form was already submitted, but the result isn't known. Check whether it was saved before you submit it "
     "again."

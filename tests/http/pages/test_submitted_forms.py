@@ -13,10 +13,12 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App, running
+from tests.support.faults import store_fails_after
 from tests.support.forged_tokens import right_token
 from tests.support.machines import new_account
 from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
+from tests.support.rows import rows
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor
 
@@ -41,7 +43,7 @@ TYPED = {
     "/console/devices/shared": {"act": "enrol", "name": "Headset 1"},
     "/console/service-accounts/new": {"name": "press", "roleViewer": "on"},
     "/console/service-accounts/{id}": {"act": "make", "kind": "key", "label": "first"},
-    "/console/providers/{name}/theirs": {"oidc_issuer": "https://y.okta.example", "oidc_clientId": "d"},
+    "/console/providers/{name}/theirs": {"oidc.issuer": "https://y.okta.example", "oidc.clientId": "d"},
     "/console/providers/{name}/delete": {"typed": "okta"},
     "/console/domains": {"act": "claim", "domain": "new.example"},
     "/console/rules": {"act": "save", "contact": "IT desk"},
@@ -241,7 +243,8 @@ async def test_it_waits_for_its_person_after_the_session_has_ended(app: App, rou
     assert is_shown or page.status in (303, 404, 409), page.problems or page.text
     if is_shown:
         assert page.problems == [
-            "Nothing was saved because your session expired. Check the form, and then submit it again."
+            "Nothing was saved because your session expired. Check the form, enter passwords and other secrets again, "
+            "and then submit it."
         ]
         shown = {
             name: text for form in page.forms() if form.action == one.path(route) for name, text in form.fields.items()
@@ -271,10 +274,13 @@ async def test_it_is_carried_out_after_a_recent_proof(app: App, route: Route) ->
     named = {"proofPassword": PASSWORD} if route.path.startswith("/installation") else {"currentPassword": PASSWORD}
     proof = page.location.partition("?")[0]
     proved = await one.visitor.submit(question, proof, None, **named)
-    done = await one.visitor.get(proved.location)
+    elsewhere = await copy_of(one.visitor).get(proved.location, Sec_Fetch_Site="cross-site")
+    assert elsewhere.status == 409 or not elsewhere.location.startswith("/account/continue")
+    assert await one.events() - before <= Counter(reauthenticated=1)
+    done = await one.visitor.get(proved.location, Sec_Fetch_Site="same-origin")
     assert done.status == 303, done.reply.text
     assert sum((await one.events() - before).values()) >= 1
-    assert answer(await one.visitor.get(proved.location)) == answer(done)
+    assert answer(await one.visitor.get(proved.location, Sec_Fetch_Site="same-origin")) == answer(done)
 
 
 async def test_the_form_of_another_person_is_refused(app: App) -> None:
@@ -309,3 +315,109 @@ async def test_a_page_that_was_open_for_more_than_a_day_is_shown_again(app: App)
     assert sent.status == 409
     assert sent.form("/account/profile").fields["firstName"] == "Grace"
     assert (await visitor.submit(sent, "/account/profile")).status == 303
+
+
+NOT_SAVED = "These changes weren't saved. Check the form, enter passwords and other secrets again, and then submit it."
+UNKNOWN = (
+    "This form was already submitted, but the result isn't known. "
+    "Check whether it was saved before you submit it again."
+)
+MAKE = "/console/service-accounts/new"
+
+
+async def test_where_its_answer_is_not_stored_no_page_says_that_nothing_was_done(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The act is stored, and then the store fails for a while."""
+    one = await world(app)
+    fields = {"name": "press", "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
+    before = await one.events()
+    monkeypatch.setattr("manifest_auth.pages.submissions._TRIES_S", (0.0,))
+    monkeypatch.setattr("manifest_auth.pages.submissions._WAIT_S", 0.1)
+    with store_fails_after(app, 1):
+        page = await one.visitor.post(MAKE, fields)
+    again = await one.visitor.post(MAKE, fields)
+    assert [(each.status, each.problems) for each in (page, again)] == [(409, [UNKNOWN])] * 2
+    made = await one.events() - before
+    assert [made[name] for name in made if name.startswith("service_account")] == [1]
+
+
+async def test_its_answer_is_stored_though_the_store_fails_once(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = await world(app)
+    fields = {"name": "press", "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
+    monkeypatch.setattr("manifest_auth.pages.submissions._TRIES_S", (0.0,))
+    with store_fails_after(app, 1, times=1):
+        page = await one.visitor.post(MAKE, fields)
+    assert page.status == 303
+    assert answer(await one.visitor.post(MAKE, fields)) == answer(page)
+
+
+async def test_changed_and_sent_again_it_is_shown_and_not_dropped(app: App) -> None:
+    """As after Back to the page as it was left."""
+    visitor = await Visitor(app).signed_in()
+    fields = (await visitor.get("/account/profile")).form("/account/profile").fields
+    assert (await visitor.post("/account/profile", fields | {"firstName": "Ada"})).status == 303
+    page = await visitor.post("/account/profile", fields | {"firstName": "Grace"})
+    assert (page.status, page.problems) == (409, [NOT_SAVED])
+    assert page.form("/account/profile").fields["firstName"] == "Grace"
+    stored = await visitor.get("/account/profile")
+    assert stored.form("/account/profile").fields["firstName"] == "Ada"
+    assert (await visitor.submit(page, "/account/profile")).status == 303
+    stored = await visitor.get("/account/profile")
+    assert stored.form("/account/profile").fields["firstName"] == "Grace"
+
+
+@matrix("kind", ["another browser", "no cookie", "old"])
+async def test_only_a_browser_with_a_form_of_today_leaves_one_behind(app: App, kind: str) -> None:
+    visitor = await Visitor(app).signed_in()
+    fields = (await visitor.get("/account/profile")).form("/account/profile").fields
+    before = len(await rows(app, "submitted_forms"))
+    del visitor.cookies["session"]
+    if kind == "another browser":
+        visitor.cookies["form"] = (await Visitor(app).get("/sign-in")).reply.cookie("form")
+    elif kind == "no cookie":
+        del visitor.cookies["form"]
+    else:
+        app.clock.advance(86_400)
+    page = await visitor.post("/account/profile", fields)
+    assert page.location == "/sign-in?returnTo=%2Faccount%2Fprofile"
+    assert len(await rows(app, "submitted_forms")) == before
+
+
+async def test_only_the_fields_of_the_form_wait(app: App) -> None:
+    visitor = await Visitor(app).signed_in()
+    fields = (await visitor.get("/account/profile")).form("/account/profile").fields
+    del visitor.cookies["session"]
+    waiting_in(await visitor.post("/account/profile", fields | {f"x{number}": "y" * 600 for number in range(20)}))
+    assert max(len(kept or b"") for [kept] in await rows(app, "submitted_forms", "kept")) < 1000
+
+
+async def waiting_for_proof(app: App, path: str, **typed: str) -> tuple[World, Page, str]:
+    """The page that asks for a recent proof, and the address to which the proof leads."""
+    one = await world(app)
+    await settle(app, one.client, stepUp="management")
+    app.clock.advance(601)
+    route = next(route for route in POST if route.path == path)
+    question = await one.visitor.get((await one.visitor.post(one.path(route), await one.sent(route) | typed)).location)
+    proved = await copy_of(one.visitor).submit(question, "/reauthenticate", currentPassword=PASSWORD)
+    return one, question, proved.location
+
+
+async def test_a_secret_in_it_is_entered_again_after_a_recent_proof(app: App) -> None:
+    """Else the page would say that it was saved, and the one of before would still be in use."""
+    path = "/console/providers/{name}/theirs"
+    one, _, there = await waiting_for_proof(app, path, **{"oidc.clientSecret": "new-secret-of-theirs"})
+    page = await one.visitor.get(there, Sec_Fetch_Site="same-origin")
+    assert (page.status, page.problems) == (409, [NOT_SAVED])
+    fields = page.form("/console/providers/okta/theirs").fields
+    assert (fields["oidc.clientId"], fields["oidc.clientSecret"]) == ("d", "")
+
+
+async def test_after_cancel_it_is_not_carried_out_any_more(app: App) -> None:
+    one, question, there = await waiting_for_proof(app, "/console/rules")
+    before = await one.events()
+    page = await one.visitor.get(question.links()["Back"])
+    assert page.form("/console/rules").fields["contact"] == "IT desk"
+    page = await one.visitor.get(there, Sec_Fetch_Site="same-origin")
+    assert (page.status, page.location) == (303, "/account")
+    assert await one.events() - before == Counter()

@@ -42,21 +42,20 @@ addEventListener("submit", (event) => {
     working.textContent = document.body.dataset.working;
     // Not `disabled`, which Firefox still remembers when one comes back, and which takes the focus away.
     for (const each of form.querySelectorAll("button")) each.setAttribute("aria-disabled", "true");
-    if (button) button.dataset.was = button.textContent;
+    const label = button?.textContent;
     if (button) button.textContent = document.body.dataset.working;
+    // Where no answer came, or was stopped, the form may be sent again: the server takes it as a repeat.
+    setTimeout(() => {
+      working.textContent = "";
+      form.removeAttribute("aria-busy");
+      for (const each of form.querySelectorAll("button")) each.removeAttribute("aria-disabled");
+      if (button) button.textContent = label;
+    }, 30_000);
   });
 });
-// Back shows the page as it was left.
+// Back to a form that was sent: it needs a token of its own, else it counts as a repeat.
 addEventListener("pageshow", (event) => {
-  if (!event.persisted) return;
-  working.textContent = "";
-  for (const form of document.querySelectorAll("form[aria-busy]")) {
-    form.removeAttribute("aria-busy");
-    for (const each of form.querySelectorAll("button")) {
-      each.removeAttribute("aria-disabled");
-      each.textContent = each.dataset.was ?? each.textContent;
-    }
-  }
+  if (event.persisted && document.querySelector("form[aria-busy]")) location.reload();
 });
 
 const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });

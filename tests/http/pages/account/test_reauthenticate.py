@@ -39,7 +39,8 @@ async def test_a_refused_act_leads_there_and_a_proof_leads_back(app: App) -> Non
     page = await ada.visitor.follow(page)
     assert page.heading == "Confirm that it is you"
     page = await ada.visitor.submit(page, PATH, currentPassword=PASSWORD)
-    page = await ada.visitor.get(page.location)  # where the form is carried out that waited
+    # where the form is carried out that waited
+    page = await ada.visitor.get(page.location, Sec_Fetch_Site="same-origin")
     assert (page.status, page.location) == (303, "/account/second-factor?way=app")
 
 
