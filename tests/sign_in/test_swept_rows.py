@@ -397,7 +397,7 @@ CASES: dict[str, Callable[[Story], Awaitable[None]]] = {
 async def test_what_is_swept_works_no_second_time_and_what_works_is_not_swept(
     app: App, mail_server: MailServer
 ) -> None:
-    swept: list[Any] = [expiring.find.source.whereclause.left for expiring in EXPIRING]
+    swept: list[Any] = [expiring.find.source.whereclause.left for expiring in EXPIRING if expiring.part is None]
     assert {str(column) for column in swept} == set(CASES)  # no table without a case
     wrong = {}
     for name, tell in CASES.items():

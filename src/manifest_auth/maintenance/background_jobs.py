@@ -10,7 +10,7 @@ import asyncio
 import time
 from typing import Any
 
-from sqlalchemy import Column, bindparam, delete, select, tuple_
+from sqlalchemy import Column, bindparam, delete, select, tuple_, update
 
 from manifest_auth import audit
 from manifest_auth.accounts import mail_queue
@@ -42,16 +42,20 @@ _WHY = "expired rows of all tenants are deleted"
 
 
 class Expiring:
-    """A table whose rows are deleted ``kept_ms`` after the time in ``column``, which has an index."""
+    """A table whose rows are deleted ``kept_ms`` after the time in ``column``, which has an index. ``part``: the
+    column that is emptied in place of that."""
 
-    def __init__(self, what: Swept, column: Column[Any], kept_ms: int = 0) -> None:
-        self.what, self.kept_ms = what, kept_ms
+    def __init__(self, what: Swept, column: Column[Any], kept_ms: int = 0, part: Column[Any] | None = None) -> None:
+        self.what, self.kept_ms, self.part = what, kept_ms, part
         table = column.table
         key = list(table.primary_key.columns)
         old = select(*key).where(column < bindparam("before")).order_by(column).limit(bindparam("limit"))
+        if part is not None:
+            old = old.where(part.is_not(None))
         listed = row_list("keys")
         selected = select(*(cell(listed, place, part) for place, part in enumerate(key))).select_from(listed)
-        drop = delete(table).where(tuple_(*key).in_(selected))
+        change = delete(table) if part is None else update(table).values({part: None})
+        drop = change.where(tuple_(*key).in_(selected))
         # A locked row is in use, and may be renewed in a moment.
         self.find, self.drop = (
             self._statement(table, old.with_for_update(skip_locked=True)),
@@ -80,6 +84,7 @@ EXPIRING = (
     Expiring("refused_tokens", tables.refused_tokens.c.expires_at),
     Expiring("device_grants", tables.device_grants.c.expires_at, _HOUR_MS),
     Expiring("pairings", tables.pairings.c.expires_at, _HOUR_MS),
+    Expiring("forms", tables.submitted_forms.c.made_at, _HOUR_MS, tables.submitted_forms.c.kept),
     Expiring("forms", tables.submitted_forms.c.made_at, _DAY_MS),
     Expiring("throttles", tables.throttles.c.updated_at, throttle.KEPT_MS),
     Expiring("sessions", tables.sessions.c.ends_at, 30 * _DAY_MS),

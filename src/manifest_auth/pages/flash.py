@@ -17,6 +17,10 @@ _COOKIE = "said"
 _LIFE_S = 60
 
 
+def cookie_name(ctx: RequestContext) -> str:
+    return host_name(_COOKIE, ctx.services.settings)
+
+
 def line(ctx: RequestContext, path: str, what: str) -> Header:
     """The cookie with which a page says what was done. As for :func:`after`."""
     return host_cookie(_COOKIE, f"{what}@{_page(path)}", _LIFE_S, ctx.services.settings)
@@ -31,7 +35,7 @@ def after(ctx: RequestContext, path: str, what: str, headers: tuple[Header, ...]
 def word(ctx: RequestContext, call: PageCall[Any]) -> str:
     """The message about the last action on this page, to be shown now; empty for nothing."""
     settings = ctx.services.settings
-    what, _, where = (call.head.cookie(host_name(_COOKIE, settings)) or "").partition("@")
+    what, _, where = (call.head.cookie(cookie_name(ctx)) or "").partition("@")
     if where != _page(call.here):
         return ""
     call.headers.append(host_cookie(_COOKIE, "", 0, settings))

@@ -68,7 +68,9 @@ SIGN_IN = step.SIGN_IN
 ADMIN_OVERVIEW = admin_console.PATH
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_PROOF = f"{admin_console.PATH}{step_up.PATH}"
-ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
+ADMIN_ACCOUNT = f"{admin_console.PATH}/account"
+#: All that is open to one who has to enrol a second factor first. What waits there has a page of its own.
+_LIMITED = (ADMIN_ACCOUNT, ADMIN_PROOF, f"{ADMIN_OVERVIEW}/{step_up.RESUME}")
 _CONSOLES = ("/console", admin_console.PATH)
 _CALL = "page"  # where a request keeps its page and its call, for the page that shows a refusal
 _ASKED = "asked"  # where it keeps the way to a recent proof
@@ -140,7 +142,7 @@ class _Page:
             return see_other(way)
         self._admit(ctx, page_call)
         if key := texts.get(SHOWN, ""):
-            page_call.key, page_call.shown = key, await submissions.read_shown(ctx, page_call, key)
+            page_call.key, page_call.shown = key, await submissions.read_shown(ctx, page_call, key, path)
         if self.fields is not None:
             page_call.fields = from_texts(texts, self.fields)
         return await self._answer(ctx, page_call)
@@ -196,9 +198,8 @@ class _Page:
             return see_other(self._way_in(call, self._back(call)) or "/")
         answer = see_other(self._way_in(call, self._resuming(token.key)) or "/")
         content = submissions.content_of(call, texts)
-        if await submissions.claim(ctx, token.key):
-            kept = Kept(token.person, token.session, form=self._held(call, texts))
-            await submissions.finish(ctx, token.key, content, token.session, answer, kept)
+        kept = Kept(token.person, token.session, form=self._held(call, texts))
+        if await submissions.put_by(ctx, token.key, content, answer, kept):
             return answer
         try:
             return await submissions.first_answer(ctx, call, token.key, content) or answer
@@ -243,7 +244,8 @@ class _Page:
             await submissions.release(ctx, key)
             return answer
         if call.shown:
-            kept = Kept(call.person, call.session_id, shown=call.shown)
+            address = next(value for name, value in answer.headers if name == b"location").decode()
+            kept = Kept(call.person, call.session_id, call.shown, address.partition("?")[0])
         await submissions.finish(ctx, key, content, session, answer, kept)
         return answer
 
@@ -311,7 +313,7 @@ class _Page:
         if self.audience is Audience.SYSTEM_ADMIN:
             if call.admin is None:
                 return f"{ADMIN_SIGN_IN}?returnTo={_quoted(back, is_own_page)}"
-            if call.admin.limited and self.path != ADMIN_ACCOUNT:
+            if call.admin.limited and self.path not in _LIMITED:
                 return ADMIN_ACCOUNT
         return None
 

@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from manifest_auth.errors import Conflict
 from manifest_auth.http import NO_STORE, Answer
-from manifest_auth.pages import security
+from manifest_auth.pages import flash, security
 from manifest_auth.pages.call import PageCall
 from manifest_auth.pages.words import NOT_SAVED, UNKNOWN_RESULT, FormExpired
 from manifest_auth.services import RequestContext
@@ -29,10 +29,11 @@ from manifest_auth.store.tables import submitted_forms
 
 SHOWN_MS = 10 * 60_000
 HELD_MS = 60 * 60_000
-_WAIT_S, _PAUSE_S = 10.0, 0.05
+LONGEST_MS = 5 * 60_000  # no request takes longer
+_WAIT_S, _PAUSE_S, _LONG_PAUSE_S = 10.0, 0.05, 1.0
 _TRIES_S = (0.1, 1.0)  # pauses before an answer is stored once more
 #: Such a field is entered again, never kept.
-_SECRET = re.compile("code|otp|password|pin|secret|token|credential|licenseKey|.*(Code|Otp|Password|Secret|Token)")
+_SECRET = re.compile("code|otp|password|pin|secret|token|credential|.*(Code|Otp|Password|Secret|Token)")
 _S = submitted_forms.c
 _THIS = _S.key == bindparam("of_key")
 
@@ -45,7 +46,7 @@ class _Row(NamedTuple):
 
 _CLAIM = global_(
     upsert(submitted_forms)
-    .values(key=bindparam("key"), made_at=bindparam("at"))
+    .values(key=bindparam("key"), made_at=bindparam("at"), answer=bindparam("answered"), kept=bindparam("keeps"))
     .on_conflict_do_nothing(index_elements=["key"])
 )
 _FIND = global_(select(_S.made_at, _S.answer, _S.kept).where(_THIS), _Row)
@@ -72,17 +73,18 @@ class HeldForm(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """``person``, ``session``: whose it is; ``shown``: JSON for a page; ``form``: one that waits."""
+    """``person``, ``session``: whose it is; ``shown``: JSON for a page, that at ``path``; ``form``: one that waits."""
 
     person: str
     session: str
     shown: bytes = b""
+    path: str = ""
     form: HeldForm | None = None
 
 
 class _Result(msgspec.Struct, frozen=True):
-    """``content``: as :func:`content_of`; ``session``: in which the form was sent; no other one gets the ``headers``,
-    which may hold cookies."""
+    """``content``: as :func:`content_of`; ``session``: in which the form was sent; no other one gets the ``headers``, a
+    cookie of :mod:`.flash`."""
 
     content: bytes
     session: str
@@ -100,8 +102,17 @@ def content_of(call: PageCall[Any], texts: dict[str, str]) -> bytes:
 async def claim(ctx: RequestContext, key: str) -> bool:
     """Whether this is the first time that the form is sent. It is then carried out, and :func:`finish` or
     :func:`release` follows."""
-    at = ctx.now
-    return await ctx.services.store.write_quickly(lambda unit: unit.change(_CLAIM, key=key, at=at)) == 1
+    return await _claim(ctx, key, None, None)
+
+
+async def put_by(ctx: RequestContext, key: str, content: bytes, answer: Answer[None], kept: Kept) -> bool:
+    """As :func:`claim`, of a form that waits, with its answer."""
+    return await _claim(ctx, key, *_sealed(ctx, key, content, kept.session, answer, kept))
+
+
+async def _claim(ctx: RequestContext, key: str, answered: bytes | None, keeps: bytes | None) -> bool:
+    values = {"key": key, "at": ctx.now, "answered": answered, "keeps": keeps}
+    return await ctx.services.store.write_quickly(lambda unit: unit.change(_CLAIM, **values)) == 1
 
 
 async def release(ctx: RequestContext, key: str) -> None:
@@ -114,10 +125,7 @@ async def finish(
     ctx: RequestContext, key: str, content: bytes, session: str, answer: Answer[None], kept: Kept | None
 ) -> None:
     """Stores the redirect that answers the form. ``session``: in which it was sent. Raises StoreUnavailable."""
-    location = next(value for name, value in answer.headers if name == b"location")
-    headers = tuple((name, value) for name, value in answer.headers if name == b"set-cookie")
-    result = _encrypt(ctx, key, _Result(content, session, location, headers))
-    keeps = _encrypt(ctx, key, kept) if kept is not None else None
+    result, keeps = _sealed(ctx, key, content, session, answer, kept)
     for pause in (*_TRIES_S, None):
         try:
             await ctx.services.store.write_quickly(
@@ -130,11 +138,21 @@ async def finish(
             await asyncio.sleep(pause)
 
 
+def _sealed(
+    ctx: RequestContext, key: str, content: bytes, session: str, answer: Answer[None], kept: Kept | None
+) -> tuple[bytes, bytes | None]:
+    location = next(value for name, value in answer.headers if name == b"location")
+    said = flash.cookie_name(ctx).encode() + b"="  # no other cookie is stored
+    headers = tuple(one for one in answer.headers if one[0] == b"set-cookie" and one[1].startswith(said))
+    result = _encrypt(ctx, key, _Result(content, session, location, headers))
+    return result, _encrypt(ctx, key, kept) if kept is not None else None
+
+
 async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, content: bytes) -> Answer[None] | None:
     """The answer to the form when it was sent first, which may still be under way; None: it was refused, and may be
     sent again. Raises FormExpired where it was changed in between, and Conflict where the answer is not known: the
     process ended in the middle, say."""
-    until = time.monotonic() + _WAIT_S
+    until, pause = time.monotonic() + _WAIT_S, _PAUSE_S
     while True:
         row = await ctx.services.store.look_up(_FIND, of_key=key)
         if row is None:
@@ -146,25 +164,30 @@ async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, conte
                 raise FormExpired(NOT_SAVED, reason="a form was changed and sent again")
             headers = result.headers if result.session == call.session_id else ()
             return Answer(303, b"", (NO_STORE, (b"location", result.location), *headers))
-        if row.answer is not None or time.monotonic() > until:
+        if row.answer is not None or time.monotonic() > until or ctx.now >= row.made_at + LONGEST_MS:
             raise Conflict(UNKNOWN_RESULT, reason="a form was sent again, and its result is not known")
-        await asyncio.sleep(_PAUSE_S)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONG_PAUSE_S)
 
 
 async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int) -> Kept | None:
     """The submission kept for the person who is signed in, which is not older than ``life_ms``."""
+    if not call.person:
+        return None
     row = await ctx.services.store.look_up(_FIND, of_key=key)
     if row is None or row.kept is None or ctx.now >= row.made_at + life_ms:
         return None
     raw = await _decrypt(ctx, key, row.kept)
     kept = msgspec.msgpack.decode(raw, type=Kept) if raw is not None else None
-    return kept if kept is not None and kept.person == call.person != "" else None
+    return kept if kept is not None and kept.person == call.person else None
 
 
-async def read_shown(ctx: RequestContext, call: PageCall[Any], key: str) -> bytes:
-    """The value that a page shows in this session after the form was carried out; empty for nothing."""
+async def read_shown(ctx: RequestContext, call: PageCall[Any], key: str, path: str = "") -> bytes:
+    """The value that the page at ``path``, or any, shows in this session after the form was carried out; empty for
+    nothing."""
     kept = await read(ctx, call, key, SHOWN_MS)
-    return kept.shown if kept is not None and kept.session == call.session_id else b""
+    is_here = kept is not None and kept.session == call.session_id and path in (kept.path, "")
+    return kept.shown if kept is not None and is_here else b""
 
 
 async def forget(ctx: RequestContext, key: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App, running
+from tests.support.background_jobs import sweep_expired
 from tests.support.faults import store_fails_after
 from tests.support.forged_tokens import right_token
 from tests.support.machines import new_account
@@ -329,17 +330,15 @@ async def test_where_its_answer_is_not_stored_no_page_says_that_nothing_was_done
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The act is stored, and then the store fails for a while."""
-    one = await world(app)
-    fields = {"name": "press", "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
-    before = await one.events()
+    one, name = await world(app), secrets.token_hex(5)
+    fields = {"name": name, "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
     monkeypatch.setattr("manifest_auth.pages.submissions._TRIES_S", (0.0,))
     monkeypatch.setattr("manifest_auth.pages.submissions._WAIT_S", 0.1)
     with store_fails_after(app, 1):
         page = await one.visitor.post(MAKE, fields)
     again = await one.visitor.post(MAKE, fields)
     assert [(each.status, each.problems) for each in (page, again)] == [(409, [UNKNOWN])] * 2
-    made = await one.events() - before
-    assert [made[name] for name in made if name.startswith("service_account")] == [1]
+    assert (await one.visitor.get("/console/service-accounts")).text.count(name) == 1
 
 
 async def test_its_answer_is_stored_though_the_store_fails_once(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,3 +420,47 @@ async def test_after_cancel_it_is_not_carried_out_any_more(app: App) -> None:
     page = await one.visitor.get(there, Sec_Fetch_Site="same-origin")
     assert (page.status, page.location) == (303, "/account")
     assert await one.events() - before == Counter()
+
+
+async def test_it_waits_though_the_store_fails_after_one_write(app: App) -> None:
+    visitor = await Visitor(app).signed_in()
+    fields = (await visitor.get("/account/profile")).form("/account/profile").fields
+    del visitor.cookies["session"]
+    with store_fails_after(app, 1):
+        waiting_in(await visitor.post("/account/profile", fields))
+
+
+async def test_what_it_keeps_is_deleted_after_an_hour(app: App) -> None:
+    visitor = await Visitor(app).signed_in()
+    page = await visitor.get("/account/profile")
+    del visitor.cookies["session"]
+    waiting_in(await visitor.submit(page, "/account/profile"))
+    app.clock.advance(3601)
+    await sweep_expired(app)
+    now = app.clock.now_ms()
+    kept = await rows(app, "submitted_forms", "kept", "made_at")
+    assert [one for one, made_at in kept if made_at < now - 3_600_000 and one is not None] == []
+    assert kept != []
+
+
+async def test_no_one_waits_for_an_act_that_must_have_ended(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process was killed in the middle."""
+    one = await world(app)
+    fields = {"name": "press", "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
+    monkeypatch.setattr("manifest_auth.pages.submissions._TRIES_S", ())
+    monkeypatch.setattr("manifest_auth.pages.submissions._WAIT_S", 3600.0)
+    with store_fails_after(app, 1):
+        await one.visitor.post(MAKE, fields)
+    app.clock.advance(300)
+    async with asyncio.timeout(60):
+        assert (await one.visitor.post(MAKE, fields)).problems == [UNKNOWN]
+
+
+async def test_a_secret_is_shown_by_its_own_page_alone(app: App) -> None:
+    one = await world(app)
+    route = next(route for route in POST if route.path == "/account/devices/pair")
+    page = await one.visitor.post(one.path(route), await one.sent(route))
+    key = page.location.partition("?")[2]
+    plain, shown = [await one.visitor.get(f"/console/users/{one.names['id']}{query}") for query in ("", f"?{key}")]
+    assert shown.status == 200
+    assert secret_on(shown) == secret_on(plain)

@@ -38,7 +38,7 @@ async def test_the_form_is_saved_as_it_was_typed(app: App) -> None:
     admin, visitor, question = await asked(app)
     assert (await settings_of(app, admin.client))["contact"] == ""
     done = await visitor.submit(question, AGAIN, currentPassword=PASSWORD)
-    assert (await visitor.get(done.location)).location == RULES
+    assert (await visitor.get(done.location, Sec_Fetch_Site="same-origin")).location == RULES
     found = await settings_of(app, admin.client)
     assert (found["contact"], found["secondFactor"]["graceDays"]) == (HOSTILE, 3)
 

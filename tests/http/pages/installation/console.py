@@ -32,4 +32,4 @@ async def prove(visitor: Visitor, page: Page, password: str = PASSWORD, otp: str
     assert shown.heading == "Confirm that it is you"
     done = await visitor.submit(shown, PROOF, proofPassword=password, proofOtp=otp)
     assert done.status == 303, done.reply.text
-    return await visitor.shown(await visitor.get(done.location))
+    return await visitor.shown(await visitor.get(done.location, Sec_Fetch_Site="same-origin"))
