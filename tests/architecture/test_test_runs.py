@@ -165,7 +165,7 @@ def test_a_unit_test_needs_python_alone_and_a_missing_program_is_a_failure(
     monkeypatch.setenv("PATH", str(tmp_path))
     status, said = said_by_a_run(tmp_path, _NEEDY, "--kind=unit")
     assert "1 passed, 3 deselected" in said
-    assert "left out: 3 tests that start programs, or on PostgreSQL" in said
+    assert "left out: 3 tests that start programs, use PostgreSQL or take long" in said
     status, said = said_by_a_run(tmp_path, _NEEDY, "-k", "runs_a_program")
     assert status == pytest.ExitCode.TESTS_FAILED
     assert "it needs zbarimg (Debian, Ubuntu: apt-get install zbar-tools)" in said
