@@ -182,6 +182,8 @@ class _Report:
         self._files: Counter[str] = Counter()
         self._workers: Counter[str] = Counter()
         self._cells = 0
+        self._ran: set[str] = set()
+        self._lost = 0
         self.left_out: dict[str, int] = {}  # by file, how many tests
 
     def pytest_testnodedown(self, node: Any) -> None:
@@ -190,9 +192,13 @@ class _Report:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A run fails in which a named file ran nothing: its author would take that for green."""
+        """A run fails in which a named file ran nothing, or a worker that died left tests: both look green."""
         if exitstatus == pytest.ExitCode.OK and self._empty():
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+        is_run = not self._config.getoption("collectonly") and not hasattr(self._config, "workerinput")
+        self._lost = session.testscollected - len(self._ran) if is_run and exitstatus == pytest.ExitCode.OK else 0
+        if self._lost:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _empty(self) -> list[str]:
         """Files that were named, and of which no test ran since all were left out."""
@@ -206,6 +212,7 @@ class _Report:
         if isinstance(report, SubtestReport):  # its time is a part of its test's
             self._cells += 1
             return
+        self._ran.add(report.nodeid)
         self._files[file_of(report.nodeid)] += report.duration  # type: ignore[assignment]
         self._workers[getattr(report, "worker_id", "this process")] += report.duration  # type: ignore[assignment]
 
@@ -215,6 +222,8 @@ class _Report:
             terminalreporter.line(f"left out: {which} programs, use PostgreSQL or take long; ./dev test PATH runs them")
         for file in self._empty():
             terminalreporter.line(f"{file} ran no test: ./dev test {file}")
+        if self._lost:
+            terminalreporter.line(f"{self._lost} tests did not run")
         if self._cells:
             terminalreporter.line(f"cells of matrices: {self._cells}")
         self._report_times(terminalreporter)

@@ -13,6 +13,7 @@ from manifest_auth.api.graphql import limits as graphql_limits
 from manifest_auth.audit import query
 from manifest_auth.clients.providers import changes as provider_delete
 from manifest_auth.http import docs_site, request
+from manifest_auth.pages import submissions
 from manifest_auth.runtime.files import KINDS
 from manifest_auth.sign_in.providers import entra_bearer, saml_responses
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
@@ -29,6 +30,12 @@ def few_events(patch: pytest.MonkeyPatch, from_address: int, in_client: int | No
     patch.setattr(limits, "EVENTS_FROM_ADDRESS", from_address)
     if in_client is not None:
         patch.setattr(limits, "EVENTS_IN_CLIENT", in_client)
+
+
+def form_waits(patch: pytest.MonkeyPatch, tries: tuple[float, ...], wait: float = 10.0) -> None:
+    """Pauses before the answer of a form is stored once more, and how long its repeat waits for it, in seconds."""
+    patch.setattr(submissions, "_TRIES_S", tries)
+    patch.setattr(submissions, "_WAIT_S", wait)
 
 
 def no_docs_site(patch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -22,6 +22,7 @@ from tests.support.single_sign_on import (
     failures,
     given_up,
     impatient,
+    sign_ins,
     with_query,
 )
 
@@ -148,6 +149,57 @@ OF_ALL = ("500", "503", "redirect", "nothing", "no HTTP", "no end")
 def _long(*given: str) -> list[Any]:
     """Parameters of tests that wait for a time limit: that of the token endpoint is enough where time is short."""
     return [pytest.param(one, marks=pytest.mark.endurance) for one in given]
+
+
+@matrix("endpoint", ["token", *_long("discovery", "keys", "userinfo")])
+async def test_a_provider_that_ends_half_way_is_unavailable(app: App, op: Op, client: str, endpoint: str) -> None:
+    await _is_unavailable(app, op, client, endpoint, Answer(200, {}, b"{", length=1000))
+
+
+@matrix(
+    ("endpoint", "fault"),
+    [(name, fault) for name in ("discovery", "token", "keys") for fault in FAULTS]
+    + [("userinfo", fault) for fault in OF_ALL],
+)
+async def test_a_provider_with_a_fault_is_unavailable(app: App, op: Op, client: str, endpoint: str, fault: str) -> None:
+    await _is_unavailable(app, op, client, endpoint, FAULTS[fault])
+
+
+async def _is_unavailable(app: App, op: Op, client: str, endpoint: str, answer: Answer) -> None:
+    op.answers[endpoint] = answer
+    op.only_in_userinfo = {"email"}
+    before = sign_ins(app, "oidc", "failed")
+    if endpoint == "discovery":
+        reply = await Browser(app).start("oidc", client=client)
+    else:
+        browser, address = await begun(app, op, client)
+        reply = await browser.send("GET", address)
+        [failed] = await failures(app, client)
+        assert failed["why"].startswith("unreachable: ")
+        assert sign_ins(app, "oidc", "failed") == before + 1
+    assert check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert "evil" not in reply.text
+    assert op.count(endpoint) >= 1
+
+
+async def test_a_provider_that_is_gone_is_unavailable_at_the_start_and_at_the_end(app: App, op: Op) -> None:
+    client = await new_client(app)
+    with provider(app.clock) as gone:
+        made = await add_oidc(app, gone, client)
+    reply = await Browser(app).start("oidc", client=client, provider=made["name"])
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    half = await add_oidc(app, op, client)
+    op.announced["token_endpoint"] = f"{gone.base}/token"
+    browser, address = await begun(app, op, client, provider=half["name"])
+    check_no_one_got_in(await browser.send("GET", address), 502, "PROVIDER_UNAVAILABLE")
+
+
+async def test_a_provider_that_is_back_is_no_longer_unavailable(app: App, op: Op, client: str) -> None:
+    op.answers["discovery"] = Answer(503)
+    check_no_one_got_in(await Browser(app).start("oidc", client=client), 502, "PROVIDER_UNAVAILABLE")
+    op.answers.clear()
+    browser, address = await begun(app, op, client)
+    assert (await browser.send("GET", address)).status == 302
 
 
 @matrix("endpoint", ["token", *_long("discovery", "keys", "userinfo")])

@@ -21,6 +21,7 @@ from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
 from tests.support.rows import rows
 from tests.support.single_sign_on import add_provider
+from tests.support.smaller_limits import form_waits
 from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.timeout(600)]
@@ -332,8 +333,7 @@ async def test_where_its_answer_is_not_stored_no_page_says_that_nothing_was_done
     """The act is stored, and then the store fails for a while."""
     one, name = await world(app), secrets.token_hex(5)
     fields = {"name": name, "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
-    monkeypatch.setattr("manifest_auth.pages.submissions._TRIES_S", (0.0,))
-    monkeypatch.setattr("manifest_auth.pages.submissions._WAIT_S", 0.1)
+    form_waits(monkeypatch, tries=(0.0,), wait=0.1)
     with store_fails_after(app, 1):
         page = await one.visitor.post(MAKE, fields)
     again = await one.visitor.post(MAKE, fields)
@@ -344,7 +344,7 @@ async def test_where_its_answer_is_not_stored_no_page_says_that_nothing_was_done
 async def test_its_answer_is_stored_though_the_store_fails_once(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     one = await world(app)
     fields = {"name": "press", "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
-    monkeypatch.setattr("manifest_auth.pages.submissions._TRIES_S", (0.0,))
+    form_waits(monkeypatch, tries=(0.0,))
     with store_fails_after(app, 1, times=1):
         page = await one.visitor.post(MAKE, fields)
     assert page.status == 303
@@ -447,8 +447,7 @@ async def test_no_one_waits_for_an_act_that_must_have_ended(app: App, monkeypatc
     """Its process was killed in the middle."""
     one = await world(app)
     fields = {"name": "press", "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
-    monkeypatch.setattr("manifest_auth.pages.submissions._TRIES_S", ())
-    monkeypatch.setattr("manifest_auth.pages.submissions._WAIT_S", 3600.0)
+    form_waits(monkeypatch, tries=(), wait=3600.0)
     with store_fails_after(app, 1):
         await one.visitor.post(MAKE, fields)
     app.clock.advance(300)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.http.bodies import send
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.bodies import send
 from tests.support.envelope import check_refusal
 from tests.support.matrix import matrix
 from tests.support.routes import ROUTES, Route, filled

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tests.http.bodies import body_of, target
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.bodies import body_of, target
 from tests.support.envelope import check_success
 from tests.support.forged_tokens import claims_of
 from tests.support.routes import ROUTES, Route

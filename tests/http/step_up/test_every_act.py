@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
+from tests.http.bodies import send
 from tests.http.step_up.sensitive_acts import ACTS, KINDS, Act, Kind, client, code_of
 from tests.support.application import PASSWORD, App
-from tests.support.bodies import send
 from tests.support.forged_tokens import claims_of
 from tests.support.graphql_operations import operations
 from tests.support.matrix import matrix

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.http.bodies import body_of, send, target
 from tests.http.step_up.sensitive_acts import DIRECTORY, OF_ONESELF, code_of
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
-from tests.support.bodies import body_of, send, target
 from tests.support.envelope import check_refusal, check_success
 from tests.support.routes import ROUTES, Route
 from tests.support.rules import rule

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
+from tests.http.bodies import send
 from tests.http.tenancy.addressed_things import addressed_things, named_by
 from tests.support import jobs as j
 from tests.support.application import App, Reply
-from tests.support.bodies import send
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, SCHEMA, Things, document, everything, operations, things
 from tests.support.matrix import matrix

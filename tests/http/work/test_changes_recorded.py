@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.http.bodies import send
 from tests.http.tenancy.addressed_things import addressed_things, named_by
 from tests.support.application import App
-from tests.support.bodies import send
 from tests.support.graphql_operations import things
 from tests.support.people import member
 from tests.support.routes import ROUTES

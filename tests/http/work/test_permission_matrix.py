@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 from graphql import GraphQLObjectType, is_introspection_type, print_ast
 
+from tests.http.bodies import is_known, send
 from tests.support.application import App, Reply
-from tests.support.bodies import is_known, send
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import (
     ARGUMENTS,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.bodies import send
 from tests.http.tenancy.addressed_things import addressed_things, named_by
 from tests.http.tenancy.test_isolation import ADDRESSES, PLACES, with_id
 from tests.http.work.test_permission_matrix import (
@@ -21,7 +22,6 @@ from tests.http.work.test_permission_matrix import (
     needed,
 )
 from tests.support.application import App, Reply
-from tests.support.bodies import send
 from tests.support.graphql_operations import ARGUMENTS, Things, document, everything, things
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import Machine, machine
