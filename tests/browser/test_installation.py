@@ -39,4 +39,4 @@ def _first_run(run: FirstRun, browser: Chromium) -> None:
     browser.type("#username", "ada")
     browser.type("#password", DEMO_PASSWORD)
     press(browser)
-    browser.shows("Is everything well, and who did what.")
+    browser.shows("Status and recent activity of this server.")

@@ -37,11 +37,12 @@ class Network:
 
 def with_network(name: str) -> None:
     """Moves the node there, before it calls anyone. It is called from here, at its port: by a socket that is handed on
-    as systemd does. Runs in the fork of a node, and makes a new program of it."""
+    as systemd does. Runs before the command of a node, and makes a new program of it."""
     listener = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
     where = os.open(f"/run/netns/{name}", os.O_RDONLY)
     assert ctypes.CDLL(None, use_errno=True).setns(where, _CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
     os.dup2(listener.fileno(), 3)
+    os.set_inheritable(3, True)  # which dup2 leaves as it is where the listener has that number already
     seen = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
     os.execve(sys.executable, [sys.executable, "-m", "manifest_auth", *sys.argv[1:]], seen)
 

@@ -98,9 +98,11 @@ class World(NamedTuple):
         return typed | {"form": await right_token(self.visitor, path)}
 
     async def events(self) -> Counter[str]:
-        """The number of each event except sign-ins among the last hundred of all clients and of the installation."""
+        """The number of each event except sign-ins, and what the server does by itself, among the last hundred of all
+        clients and of the installation."""
         found = await self.app.get("/api/admin/audit?first=100", token=await self.app.admin_token())
-        return Counter(one["event"] for one in found.data["items"] if "signed" not in one["event"])
+        items = [one for one in found.data["items"] if one["actor"] != "system"]
+        return Counter(one["event"] for one in items if "signed" not in one["event"])
 
 
 async def world(app: App) -> World:
