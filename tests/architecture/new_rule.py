@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.application import App, running
 from tests.support.visitor import Visitor
 
-SETTINGS, RULES = "/api/client/settings", "/console/rules"
+SETTINGS, RULES, PAGE = "/api/client/settings", "/console/rules", "/console/rules?page=apps"
 
 
 async def _by_the_api(app: App) -> None:
@@ -27,14 +27,14 @@ async def _by_the_api(app: App) -> None:
 
 async def _by_the_console(app: App) -> None:
     visitor = await Visitor(app).signed_in("admin@acme.example")
-    page = await visitor.get(RULES)
+    page = await visitor.get(PAGE)
     assert page.form(RULES).fields["supportHours"] == "8"
     assert "Hours of support a day" in page.text
     assert "0 to 24." in page.text
     page = await visitor.submit(page, RULES, supportHours="9")
     assert "Users get help for 9 hours a day." in page.text
     assert (await visitor.submit(page, RULES, {"act": "save"})).status == 303
-    assert (await visitor.get(RULES)).form(RULES).fields["supportHours"] == "9"
+    assert (await visitor.get(PAGE)).form(RULES).fields["supportHours"] == "9"
 
 
 async def _main() -> None:

@@ -14,6 +14,7 @@ import pyotp
 
 from tests.browser.driver import Chromium
 from tests.browser.pages import open_, press, send
+from tests.http.pages.console.rules_pages import PAGES
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 _numbers = itertools.count(1)
@@ -128,8 +129,8 @@ def _not_invited(setup: Setup, browser: Chromium) -> None:
 
 
 def _previewed(setup: Setup, browser: Chromium) -> None:
-    console(setup, browser, "/rules")
-    fill(browser, **{"password.minLength": "20", "allowedOrigins": "https://" + "long" * 40 + ".example"})
+    console(setup, browser, "/rules?page=apps")
+    fill(browser, contact="Desk", allowedOrigins="https://" + "long" * 40 + ".example")
     press(browser, "main form.stack > div > .primary")
 
 
@@ -238,6 +239,7 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /console/users/{id}/badge": _at("/users/{user}/badge"),
     "POST /console/users/{id}/badge": _badge("temporary"),
     "POST /console/users/{id}/badge PIN": _badge("pin"),
+    **{f"GET /console/rules {page}": _at(f"/rules?page={page}") for page in PAGES},
     "POST /console/rules previewed": _previewed,
     "POST /console/rules": wrong_rule,
     "POST /console/domains looked at": _looked,

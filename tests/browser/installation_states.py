@@ -110,7 +110,9 @@ STATES: dict[str, Go] = {
     "GET /installation/clients/{client} providers": at("/clients/acme?show=providers"),
     "GET /installation/clients/{client} no providers": at("/clients/globex?show=providers"),
     "GET /installation/clients/{client}/rules": at("/clients/acme/rules"),
-    "POST /installation/clients/{client}/rules": filled("/clients/acme/rules", "main form .primary", contact="IT desk"),
+    "POST /installation/clients/{client}/rules": filled(
+        "/clients/acme/rules?page=apps", "main form .primary", contact="IT desk"
+    ),
     "POST /installation/clients/{client}": filled("/clients/acme", "form:has(#typed) .danger", typed="globex"),
     "GET /installation/clients/{client} nowhere": at("/clients/nowhere"),
     "GET /installation/admins": opened("/admins"),

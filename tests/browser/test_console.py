@@ -67,7 +67,7 @@ def test_an_admin_invites_sets_roles_and_ends_a_session(setup: Setup, browser: C
 @pytest.mark.endurance
 def test_a_change_of_rules_is_shown_and_saved(setup: Setup, browser: Chromium) -> None:
     contact = f"Ask number {next(_numbers)}"
-    console(setup, browser, "/rules")
+    console(setup, browser, "/rules?page=apps")
     fill(browser, contact=contact)
     press(browser, "main form.stack > div > .primary")
     browser.shows(f"Users who need help are shown: {contact}")

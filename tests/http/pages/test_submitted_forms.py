@@ -62,8 +62,8 @@ TYPED = {
 #: Those of which all other fields go along, with the page that shows them.
 WHOLE: dict[str, Callable[[str], str]] = {
     "/console/providers/{name}/theirs": lambda path: f"{path.removesuffix('/theirs')}?step=theirs",
-    "/console/rules": str,
-    "/installation/clients/{client}/rules": str,
+    "/console/rules": lambda path: f"{path}?page=apps",
+    "/installation/clients/{client}/rules": lambda path: f"{path}?page=apps",
 }
 #: Those that show a secret.
 SECRETS = (

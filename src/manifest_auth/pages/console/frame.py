@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
@@ -20,7 +21,7 @@ def address(path: str, **chosen: str) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
-def one_of(asked: str, known: dict[str, str]) -> str:
+def one_of(asked: str, known: Mapping[str, object]) -> str:
     """``asked`` if it is among the known choices, else the first of them."""
     return asked if asked in known else next(iter(known))
 

@@ -147,7 +147,7 @@ def _to_do(standing: ClientStanding) -> Iterator[Attention]:
             False,
             "Addresses wait for an Admin",
             "A User Admin added them; they count for no Admin's session until an Admin confirms them.",
-            "/console/rules",
+            "/console/rules?page=apps",
         )
     waiting = [claim.domain for claim in standing.claims if claim.state == PENDING and not claim.contested]
     if waiting:

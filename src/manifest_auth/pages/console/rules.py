@@ -1,12 +1,13 @@
-"""``/console/rules``: what a client settles for itself."""
+"""``/console/rules``: a client's security policy and settings, on five pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts import rank
@@ -15,6 +16,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.console.frame import address, one_of
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -59,6 +61,30 @@ _HEADINGS = {
     "words": Heading("Words"),
 }
 _SORTED = sorted(LEAVES, key=lambda leaf: [*_HEADINGS].index(leaf.rule.section))
+#: Each page is saved alone. By its name in addresses, its title and sections; the first is shown where none is named.
+PAGES = {
+    "passwords": ("Passwords", ("passwords",)),
+    "factors": ("Second factors", ("factors",)),
+    "sessions": ("Sessions", ("sessions",)),
+    "devices": ("Devices and badges", ("pairing", "badges")),
+    "apps": ("Apps and support", ("addresses", "words")),
+}
+
+
+class RulesQuery(msgspec.Struct, frozen=True):
+    """``page``: one of :data:`PAGES`."""
+
+    page: Annotated[str, Meta(max_length=20)] = ""
+
+
+def _leaves(page: str) -> list[Leaf]:
+    """The rules on a page."""
+    return [leaf for leaf in _SORTED if leaf.rule.section in PAGES[one_of(page, PAGES)][1]]
+
+
+def address_of(path: str, page: str) -> str:
+    """``path``: of the first page."""
+    return address(path, page=one_of(page, PAGES))
 
 
 def _boxes(leaf: Leaf) -> dict[str, str]:
@@ -67,7 +93,7 @@ def _boxes(leaf: Leaf) -> dict[str, str]:
 
 
 def _names() -> Iterator[str]:
-    yield from ("act", "confirm")
+    yield from ("act", "page", "confirm")
     for leaf in LEAVES:
         yield from _boxes(leaf).values() or (leaf.name,)
 
@@ -75,10 +101,11 @@ def _names() -> Iterator[str]:
 if TYPE_CHECKING:
 
     class RulesForm(msgspec.Struct, frozen=True):
-        """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``confirm``: the
-        addresses that wait for an Admin are confirmed."""
+        """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``page``: whose fields
+        count; ``confirm``: the addresses that wait for an Admin are confirmed."""
 
         act: str = ""
+        page: str = ""
         confirm: str = ""
 
 else:
@@ -119,14 +146,20 @@ class Section(NamedTuple):
 
 
 class RulesView(msgspec.Struct, frozen=True):
-    """``changes``: what is to be saved does; None: nothing was asked to be shown. ``by_admin``: an Admin looks."""
+    """``page``: which of :data:`PAGES`. ``changes``: what is to be saved does; None: nothing was asked to be shown.
+    ``by_admin``: an Admin looks."""
 
+    page: str
     sections: tuple[Section, ...]
     by_admin: bool
     confirms: bool
     waiting: tuple[str, ...]
     changes: tuple[str, ...] | None = None
     hidden: tuple[tuple[str, str], ...] = ()
+
+    def tabs(self, path: str) -> list[tuple[str, str]]:
+        """Addresses and titles of all pages. ``path``: of the first."""
+        return [(address_of(path, name), title) for name, (title, _) in PAGES.items()]
 
 
 async def act(ctx: RequestContext, form: RulesForm, client: Callable[[SystemUnit], int]) -> RulesView | None:
@@ -159,7 +192,7 @@ def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesVie
     new = client_settings.checked(unit, ctx, old, _change(form, old, _is_admin(unit, ctx)))
     said = tuple(_changes(old, new, client_settings.count(unit, ctx, old, new)))
     sent = tuple((name, text) for name, text in msgspec.to_builtins(form).items() if text and name != "act")
-    return msgspec.structs.replace(view(unit, ctx, form), changes=said, hidden=sent)
+    return msgspec.structs.replace(view(unit, ctx, form.page, form), changes=said, hidden=sent)
 
 
 def _changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Iterator[str]:
@@ -189,11 +222,11 @@ def _is_admin(unit: TenantUnit, ctx: RequestContext) -> bool:
 
 def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSettingsChange:
     """The members that the form changes, and none that it leaves as it is: to save a list that waits for an Admin would
-    confirm it. The least length of passwords is always in it: what the form shows is never changed by implication.
+    confirm it. The minimum length of passwords is always in it: another rule never changes it by implication.
     Raises ValidationError."""
     typed = msgspec.to_builtins(form)
     given: dict[str, Any] = {}
-    for leaf in LEAVES:
+    for leaf in _leaves(form.page):
         was, now = msgspec.to_builtins(leaf.of(old)), _asked(leaf, typed)
         was = list(was) if isinstance(was, tuple) else was
         if leaf.control == "boxes" and set(was) == set(now):
@@ -201,9 +234,10 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
         if not by_admin and leaf.is_locked(old) and not typed[leaf.name]:
             continue  # the form does not offer it
         waits = leaf.name in _ADDRESSES and bool(form.confirm) and by_admin and getattr(old.unconfirmed, leaf.path[0])
-        if waits or was != now or leaf.name == "password.minLength":
+        if waits or was != now:
             group, _, member = leaf.name.rpartition(".")
             (given.setdefault(group, {}) if group else given)[member] = now
+    given.setdefault("password", {}).setdefault("minLength", old.password.min_length)
     return convert(given, TenantSettingsChange)
 
 
@@ -235,8 +269,8 @@ def _number(text: str, field: str) -> int:
     return int(text)
 
 
-def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None) -> RulesView:
-    """The rules of the unit's client, or what was typed in their place."""
+def view(unit: TenantUnit, ctx: RequestContext, page: str, typed: RulesForm | None = None) -> RulesView:
+    """A page of the rules of the unit's client, or what was typed in their place."""
     stored, by_admin = _stored(unit), _is_admin(unit, ctx)
     kept = _typed_of(stored)
     texts: dict[str, str] = kept if typed is None else msgspec.to_builtins(typed)
@@ -259,9 +293,10 @@ def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None) -> Rule
         )
 
     return RulesView(
+        page=one_of(page, PAGES),
         sections=tuple(
             Section(name, _HEADINGS[name], _parts(map(shown, of_section)))
-            for name, of_section in groupby(_SORTED, key=lambda leaf: leaf.rule.section)
+            for name, of_section in groupby(_leaves(page), key=lambda leaf: leaf.rule.section)
         ),
         by_admin=by_admin,
         confirms=bool(texts.get("confirm")),
@@ -301,23 +336,23 @@ def _typed_of(stored: StoredSettings) -> dict[str, str]:
 PATH = "/console/rules"
 
 
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await brands.shown(ctx, lambda unit: view(unit, ctx, None))
+async def _show(ctx: RequestContext, call: PageCall[RulesQuery]) -> View | Answer[None]:
+    return await brands.shown(ctx, lambda unit: view(unit, ctx, call.fields.page))
 
 
 async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
-    return await brands.shown(ctx, lambda unit: view(unit, ctx, call.fields))
+    return await brands.shown(ctx, lambda unit: view(unit, ctx, call.fields.page, call.fields))
 
 
 async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
     preview = await act(ctx, call.fields, lambda unit: ctx.user.tenant_id)
     if preview is None:
-        return flash.after(ctx, PATH, "saved")
+        return flash.after(ctx, address_of(PATH, call.fields.page), "saved")
     return await brands.shown(ctx, lambda unit: preview)
 
 
 _TEMPLATE = "console/rules.html"
 ROUTES = (
-    settings_page("GET", PATH, _show, _TEMPLATE, "A client's settings", said=DONE),
-    settings_page("POST", PATH, _act, _TEMPLATE, "Preview or save a client's settings", again=_again),
+    settings_page("GET", PATH, _show, _TEMPLATE, "A client's settings, on five pages", said=DONE),
+    settings_page("POST", PATH, _act, _TEMPLATE, "Preview or save a page of a client's settings", again=_again),
 )

@@ -19,7 +19,7 @@ from manifest_auth.pages import flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import rules as rules_form
 from manifest_auth.pages.console.frame import ListQuery, address, one_of
-from manifest_auth.pages.console.rules import DONE, RulesForm, RulesView
+from manifest_auth.pages.console.rules import DONE, RulesForm, RulesQuery, RulesView
 from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
@@ -228,27 +228,31 @@ _ACTS: dict[str, Callable[[RequestContext, str, ClientForm], Awaitable[str]]] = 
 _RULES_TEMPLATE = "installation/client_rules.html"
 
 
-async def _show_rules(ctx: RequestContext, call: PageCall[RulesForm | None]) -> View | Answer[None]:
-    return await _rules_view(ctx, call.path["client"], call.fields)
+async def _show_rules(ctx: RequestContext, call: PageCall[RulesQuery]) -> View | Answer[None]:
+    return await _rules_view(ctx, call.path["client"], call.fields.page)
+
+
+async def _again_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
+    return await _rules_view(ctx, call.path["client"], call.fields.page, call.fields)
 
 
 async def _rules_view(
-    ctx: RequestContext, name: str, typed: RulesForm | None, preview: RulesView | None = None
+    ctx: RequestContext, name: str, page: str, typed: RulesForm | None = None, preview: RulesView | None = None
 ) -> View:
     def read(unit: SystemUnit) -> SimpleNamespace:
         tenant = tenants.get_named(unit, name)
-        rules = preview or rules_form.view(unit.of(tenant.id), ctx, typed)
+        rules = preview or rules_form.view(unit.of(tenant.id), ctx, page, typed)
         return SimpleNamespace(frame=frame_of(tenant, RULES_PATH.format(client=tenant.identifier)), rules=rules)
 
     return View(await ctx.services.store.read(read))
 
 
 async def _act_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
-    name = call.path["client"]
+    name, page = call.path["client"], call.fields.page
     preview = await rules_form.act(ctx, call.fields, lambda unit: tenants.get_named(unit, name).id)
     if preview is None:
-        return flash.after(ctx, RULES_PATH.format(client=name), "saved")
-    return await _rules_view(ctx, name, call.fields, preview=preview)
+        return flash.after(ctx, rules_form.address_of(RULES_PATH.format(client=name), page), "saved")
+    return await _rules_view(ctx, name, page, preview=preview)
 
 
 ROUTES = (
@@ -265,6 +269,11 @@ ROUTES = (
     ),
     admin_page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The settings of one client", said=DONE),
     admin_page(
-        "POST", RULES_PATH, _act_rules, _RULES_TEMPLATE, "Preview or save the settings of one client", again=_show_rules
+        "POST",
+        RULES_PATH,
+        _act_rules,
+        _RULES_TEMPLATE,
+        "Preview or save the settings of one client",
+        again=_again_rules,
     ),
 )

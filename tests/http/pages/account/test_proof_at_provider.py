@@ -18,7 +18,7 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/reauthenticate"
-FACTOR, RULES = "/account/second-factor", "/console/rules"
+FACTOR, RULES, APPS = "/account/second-factor", "/console/rules", "/console/rules?page=apps"
 WAITING = "/account/continue?form="
 
 
@@ -116,12 +116,12 @@ async def test_the_rules_are_saved_as_they_were_typed(ada: Ada) -> None:
     await set_roles(ada.app, ada.idp.client, me, "User Admin")
     await settle(ada.app, ada.idp.client, stepUp="management")
     ada.visitor.cookies["session"] = (await ada.idp.sign_in("ada", f"ada@{ada.idp.client}.example")).cookies["session"]
-    page = await ada.visitor.get(RULES)
+    page = await ada.visitor.get(APPS)
     ada.app.clock.advance(3600)
     page = await ada.visitor.submit(page, RULES, act="save", contact="Ask Bob")
     ended = await ada.comes_back(await ada.visitor.follow(page))
     assert ended.status == 302
     page = await ada.visitor.get(ended.headers["location"])
-    assert page.location == RULES
+    assert page.location == APPS
     page = await ada.visitor.follow(page)
     assert page.form(RULES, act="preview").fields["contact"] == "Ask Bob"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.pages.console.rules_pages import page_with
 from tests.support.accounts import new_client, settle
 from tests.support.application import App
 from tests.support.matrix import matrix
@@ -32,9 +33,9 @@ def changes(page: Page) -> list[str]:
 
 
 async def preview(visitor: Visitor, **typed: str) -> Page:
-    """``typed``: by the fields of ``secondFactor``, and others as they are."""
-    page = await visitor.get(RULES)
+    """``typed``: by the fields of a page, with ``__`` in place of a dot; of the second factors' for none."""
     fields = {name.replace("__", "."): text for name, text in typed.items()}
+    page = await visitor.get(page_with(RULES, *(fields or ["secondFactor"])))
     sent = {name: text for name, text in (page.form(RULES).fields | fields).items() if text != "-"}
     return await visitor.post(RULES, sent)
 
@@ -54,7 +55,7 @@ async def test_how_many_are_asked_to_set_one_up_is_said_before_it_is_saved(app: 
     assert saved.status == 303
     now = await settings_of(app, admin.client)
     assert (now["secondFactor"]["policy"], now["password"]["minLength"]) == ("required", 15)
-    assert not [one for one in changes(page) if "characters" in one], "the form shows a length: it is not changed"
+    assert not [one for one in changes(page) if "characters" in one], "another page shows a length: it is not changed"
 
 
 async def test_roles_methods_days_and_ways_are_each_said(app: App) -> None:
@@ -120,7 +121,9 @@ async def test_what_is_wrong_stands_beside_its_field(app: App, typed: dict[str, 
 async def test_a_user_admin_makes_it_stricter_and_not_weaker(app: App) -> None:
     manager = await person(app, "", "User Admin")
     visitor = await browser_of(manager)
-    assert "passkeySignIn" not in (await visitor.get(RULES)).form(RULES).fields
+    page = await visitor.get(page_with(RULES, "passkeySignIn"))
+    assert "A passkey alone signs in" in page.text
+    assert "passkeySignIn" not in page.form(RULES).fields
     page = await preview(visitor, secondFactor__policy="off")
     assert page.status == 403
     assert page.tree.xpath("//*[@id='secondFactor.policy-error']")

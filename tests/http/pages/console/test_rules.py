@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.pages.console.rules_pages import PAGES, page_with
 from tests.support.accounts import new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.matrix import matrix
@@ -41,28 +42,58 @@ def changes(page: Page) -> list[str]:
 async def preview(app: App, email: str = "admin@acme.example", **typed: str) -> tuple[Visitor, Page]:
     visitor = await Visitor(app).signed_in(email)
     fields = {name.replace("__", "."): text for name, text in typed.items()}
-    page = await visitor.get(PATH)
+    page = await visitor.get(page_with(PATH, *fields))
     return visitor, await visitor.post(PATH, page.form(PATH).fields | fields)
 
 
-async def test_a_change_is_shown_first_and_saved_then(app: App) -> None:
-    visitor, page = await preview(
-        app, password__minLength="20", sessions__idleSeconds="30 min", contact="IT desk, 4th level", allowedOrigins="https://a.example"
-    )  # fmt: skip
-    assert page.status == 200
-    assert changes(page) == [
-        "New passwords have at least 20 characters, not 15. Passwords that are set stay as they are.",
-        "A browser that is not used is signed out after 30 min.",
-        "New origin: https://a.example",
-        "Users who need help are shown: IT desk, 4th level",
-    ]
-    assert (await stored(app))["password"]["minLength"] == 15
+@matrix(
+    ("typed", "said", "there"),
+    [
+        (
+            {"password__minLength": "20"},
+            ["New passwords have at least 20 characters, not 15. Passwords that are set stay as they are."],
+            {"password": {"minLength": 20, "characterClasses": 0, "history": 0, "maxAgeDays": 0}},
+        ),
+        (
+            {"sessions__idleSeconds": "30 min"},
+            ["A browser that is not used is signed out after 30 min."],
+            {"sessions": {"idleSeconds": 1800, "maxSeconds": 0, "refreshSeconds": 0}},
+        ),
+        (
+            {"contact": "IT desk, 4th level", "allowedOrigins": "https://a.example"},
+            ["New origin: https://a.example", "Users who need help are shown: IT desk, 4th level"],
+            {"contact": "IT desk, 4th level", "allowedOrigins": ["https://a.example"]},
+        ),
+    ],
+)
+async def test_a_change_is_shown_first_and_then_saved_alone(
+    app: App, typed: dict[str, str], said: list[str], there: dict[str, Any]
+) -> None:
+    before = await stored(app)
+    visitor, page = await preview(app, **typed)
+    assert (page.status, changes(page)) == (200, said)
+    assert await stored(app) == before
     saved = await visitor.submit(page, PATH, {"act": "save"})
-    assert saved.status == 303
+    assert (saved.status, saved.location) == (303, page_with(PATH, *typed))
     assert "The rules are saved" in (await visitor.follow(saved)).text
+    assert await stored(app) == before | there
+
+
+async def test_each_rule_is_on_one_of_five_pages(app: App) -> None:
+    """Another page's fields change nothing there, whoever sends them."""
+    visitor, seen = await Visitor(app).signed_in("admin@acme.example"), list[str]()
+    for name in PAGES:
+        page = await visitor.get(f"{PATH}?page={name}")
+        [current] = page.tree.xpath("//nav[@aria-label='Rules']//a[@aria-current]/@href")
+        assert current == f"{PATH}?page={name}"
+        seen += page.tree.xpath("//main//form//*[@name][not(@type='hidden')]/@name")
+    assert len(seen) == len(set(seen)) > 35
+    page = await visitor.get(PATH)
+    assert page.tree.xpath("//nav[@aria-label='Rules']//a/@href") == [f"{PATH}?page={name}" for name in PAGES]
+    sent = {"act": "save", "password.minLength": "18", "contact": "Elsewhere", "refreshStrict": "on"}
+    assert (await visitor.post(PATH, page.form(PATH).fields | sent)).status == 303
     now = await stored(app)
-    assert (now["password"]["minLength"], now["sessions"]["idleSeconds"]) == (20, 1800)
-    assert (now["allowedOrigins"], now["contact"]) == (["https://a.example"], "IT desk, 4th level")
+    assert (now["password"]["minLength"], now["contact"], now["refreshStrict"]) == (18, "", False)
 
 
 async def test_nothing_changed_is_said(app: App) -> None:
@@ -76,9 +107,9 @@ async def test_how_many_it_concerns(app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
     await app.sign_in(email)
     app.clock.advance(5 * 86_400)
-    _, page = await preview(app, sessions__maxSeconds="1 day", password__maxAgeDays="3")
-    said = " ".join(changes(page))
+    said = " ".join(changes((await preview(app, sessions__maxSeconds="1 day"))[1]))
     assert "older and" in said
+    said = " ".join(changes((await preview(app, password__maxAgeDays="3"))[1]))
     assert "asked for one at the next sign-in" in said
     assert "A change is due after 3 days: 0 users" not in said
 
@@ -130,7 +161,7 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
 async def test_what_is_wrong_stands_beside_its_field(app: App, act: str, field: str, text: str, problem: str) -> None:
     before = await stored(app)
     visitor = await Visitor(app).signed_in("admin@acme.example")
-    fields = (await visitor.get(PATH)).form(PATH).fields
+    fields = (await visitor.get(page_with(PATH, field))).form(PATH).fields
     page = await visitor.post(PATH, fields | {field: text, "act": act})
     assert page.status == 400
     [said] = page.problems
@@ -158,17 +189,17 @@ async def test_a_user_admin_makes_nothing_weaker(app: App) -> None:
 
 async def test_addresses_that_wait_are_confirmed_by_a_tick_and_by_nothing_else(app: App) -> None:
     theirs = await Visitor(app).signed_in("user-admin@acme.example")
-    page = await theirs.get(PATH)
-    page = await theirs.submit(page, PATH, allowedOrigins="https://waits.example")
+    apps = page_with(PATH, "allowedOrigins")
+    page = await theirs.submit(await theirs.get(apps), PATH, allowedOrigins="https://waits.example")
     assert "Until an Admin confirms it, https://waits.example counts for no Admin." in changes(page)
     await theirs.submit(page, PATH, {"act": "save"})
-    assert "confirm" not in (await theirs.get(PATH)).form(PATH).fields
+    assert "confirm" not in (await theirs.get(apps)).form(PATH).fields
     waiting = ["https://waits.example"]
     assert (await stored(app))["unconfirmed"]["allowedOrigins"] == waiting
     visitor, page = await preview(app, contact="Ask us")
     await visitor.submit(page, PATH, {"act": "save"})
     assert (await stored(app))["unconfirmed"]["allowedOrigins"] == waiting
-    page = await visitor.get(PATH)
+    page = await visitor.get(apps)
     assert "These count for no Admin yet" in page.text
     page = await visitor.submit(page, PATH, confirm="on")
     assert changes(page) == ["You confirm https://waits.example: it counts for Admins too."]
@@ -179,11 +210,11 @@ async def test_addresses_that_wait_are_confirmed_by_a_tick_and_by_nothing_else(a
 async def test_lengths_are_read_back_as_they_are_written(app: App) -> None:
     visitor, page = await preview(app, sessions__idleSeconds="1h 30 minutes", sessions__maxSeconds="2 days")
     await visitor.submit(page, PATH, {"act": "save"})
-    fields = (await visitor.get(PATH)).form(PATH).fields
+    fields = (await visitor.get(page_with(PATH, "sessions"))).form(PATH).fields
     assert (fields["sessions.idleSeconds"], fields["sessions.maxSeconds"]) == ("1 h 30 min", "2 days")
 
 
 async def test_blanks_are_no_one_to_ask(app: App) -> None:
-    _, page = await preview(app, contact=" \u3000 ", password__minLength="21")
+    _, page = await preview(app, contact=" \u3000 ", language="de")
     assert page.status == 200, page.text
     assert len(changes(page)) == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.pages.console.rules_pages import page_with
 from tests.http.pages.console.test_factor_rules import RULES, browser_of, changes, preview, settings_of
 from tests.support.application import PASSWORD, App
 from tests.support.people import set_roles
@@ -23,10 +24,7 @@ async def asked(app: App) -> tuple[Person, Visitor, Page]:
     """An Admin who typed a change, and pressed Save when the last proof was old; the question."""
     admin = await person(app, "", "Admin", **GUARDED)
     visitor = await browser_of(admin)
-    page = await preview(
-        visitor, contact=HOSTILE, secondFactor__graceDays="3",
-        allowedOrigins="https://a.example\nhttps://b.example", passwordSignIn="on",
-    )  # fmt: skip
+    page = await preview(visitor, contact=HOSTILE, allowedOrigins="https://a.example\nhttps://b.example", language="de")
     assert len(changes(page)) == 4
     app.clock.advance(601)
     page = await visitor.submit(page, RULES, {"act": "save"})
@@ -38,9 +36,9 @@ async def test_the_form_is_saved_as_it_was_typed(app: App) -> None:
     admin, visitor, question = await asked(app)
     assert (await settings_of(app, admin.client))["contact"] == ""
     done = await visitor.submit(question, AGAIN, currentPassword=PASSWORD)
-    assert (await visitor.get(done.location, Sec_Fetch_Site="same-origin")).location == RULES
+    assert (await visitor.get(done.location, Sec_Fetch_Site="same-origin")).location == page_with(RULES, "contact")
     found = await settings_of(app, admin.client)
-    assert (found["contact"], found["secondFactor"]["graceDays"]) == (HOSTILE, 3)
+    assert (found["contact"], found["language"]) == (HOSTILE, "de")
 
 
 async def test_the_way_back_leads_to_the_form_as_it_was_typed(app: App) -> None:
@@ -67,15 +65,15 @@ async def test_what_is_refused_in_between_is_shown(app: App) -> None:
     admin = await person(app, "", "Admin", **GUARDED)
     await person(app, admin.client, "Admin")
     visitor = await browser_of(admin)
-    page = await preview(visitor, contact=HOSTILE, secondFactor__trustedDays="90")
+    page = await preview(visitor, secondFactor__graceDays="5", secondFactor__trustedDays="90")
     app.clock.advance(601)
     question = await visitor.follow(await visitor.submit(page, RULES, {"act": "save"}))
     await set_roles(app, admin.client, admin.id, "User Admin")
     done = await visitor.submit(question, AGAIN, currentPassword=PASSWORD)
     page = await visitor.follow(done)
     assert len(page.problems) == 1
-    assert page.form(RULES, act="preview").fields["contact"] == HOSTILE
-    assert (await settings_of(app, admin.client))["contact"] == ""
+    assert page.form(RULES, act="preview").fields["secondFactor.graceDays"] == "5"
+    assert (await settings_of(app, admin.client))["secondFactor"]["graceDays"] == 7
 
 
 async def test_one_with_an_app_comes_back_too(app: App) -> None:
@@ -91,7 +89,7 @@ async def test_one_with_an_app_comes_back_too(app: App) -> None:
 async def test_a_long_form_waits_too(app: App) -> None:
     admin = await person(app, "", "Admin", **GUARDED)
     visitor = await browser_of(admin)
-    page = await visitor.get(RULES)
+    page = await visitor.get(page_with(RULES, "returnAddresses"))
     listed = "\n".join(f"https://a.example/{secrets.token_urlsafe(150)}" for _ in range(50))
     app.clock.advance(601)
     page = await visitor.post(RULES, page.form(RULES).fields | {"act": "save", "returnAddresses": listed})

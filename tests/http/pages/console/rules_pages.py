@@ -1,0 +1,20 @@
+"""The pages of a client's rules, found by the fields on them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PAGES: Final = {
+    "passwords": ("password",),
+    "factors": ("secondFactor", "role", "passkeySignIn", "stepUp"),
+    "sessions": ("sessions", "refreshStrict"),
+    "devices": ("pairing", "badge"),
+    "apps": ("allowedOrigins", "returnAddresses", "contact", "language", "confirm"),
+}
+
+
+def page_with(path: str, *fields: str) -> str:
+    """The address of the page that has these fields; of the first page for none. ``path``: of the rules."""
+    pages = {page for field in fields for page, of in PAGES.items() if field.startswith(of)} or {"passwords"}
+    [page] = pages
+    return f"{path}?page={page}"
