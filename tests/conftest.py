@@ -16,7 +16,7 @@ from tests.support.mail_server import MailServer
 from tests.support.postgres import SHARED, Databases, Postgres, drop_all
 from tests.support.stores import fresh_store
 
-pytest_plugins = ["tests.support.matrix", "tests.support.needs", "tests.support.run_order", "tests.support.flaky"]
+pytest_plugins = ["tests.support.matrix", "tests.support.needs", "tests.support.run_order"]
 # An example may take as long as it takes, and so may the making of one.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +83,7 @@ def test_haproxy_has_nothing_against_the_example(tmp_path: Path) -> None:
 
 
 @rule("EXAMPLES")
-@pytest.mark.skipif(os.getuid() != 0, reason="only root has what is given up")
+@pytest.mark.needs_root
 def test_haproxy_serves_as_a_user_without_rights(server: Server, tmp_path: Path) -> None:
     with haproxy.running(tmp_path, server.port) as proxy:
         status = Path(f"/proc/{proxy.pid}/status").read_text()

@@ -48,10 +48,8 @@ def test_a_key_that_cannot_be_given_its_owner_is_not_put(path: Path, monkeypatch
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.processes
+@pytest.mark.needs_root
 def test_what_root_restores_belongs_to_whom_the_folder_belongs(saved: Path, tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root gives files away")
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", SERVICE, SERVICE + 1)
     restore(settings_of(tmp_path), saved, quiet)

@@ -43,19 +43,20 @@ import os, time
 from tests.support import server
 
 def test_it(tmp_path):
-    server.command(tmp_path, "", "--version").wait()  # the first one is no fork
-    print("server", server.start(tmp_path).process.pid, file=open({told!r}, "w"), flush=True)
+    folders = os.environ["TESTS_RUN"], os.environ["TESTS_POSTGRES"].partition("host=")[2].removesuffix("/data")
+    print(server.start(tmp_path).process.pid, *folders, file=open({told!r}, "w"), flush=True)
     time.sleep(60)
 """
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("end", some_of([signal.SIGTERM, signal.SIGKILL], signal.SIGKILL))
-def test_so_does_one_with_workers_whose_programs_are_forks(end: signal.Signals, tmp_path: Path) -> None:
+def test_so_does_one_with_workers_and_their_postgresql(end: signal.Signals, tmp_path: Path) -> None:
     told, file = tmp_path / "told", tmp_path / "test_it.py"
     file.write_text(_TEST.format(told=str(told)))
     options = ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.support.run_order", "-n", "2", "--kind", "test"]
     given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    given.pop("TESTS_POSTGRES", None)
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", *options, str(file)],
         env=given,
@@ -67,13 +68,20 @@ def test_so_does_one_with_workers_whose_programs_are_forks(end: signal.Signals, 
     while not (told.exists() and told.read_text().endswith("\n")):
         assert time.monotonic() < deadline, "it started no server"
         time.sleep(0.02)
-    server = told.read_text().split()[1]
+    server, *folders = told.read_text().split()
     assert _is_running(server)
+    assert len([folder for folder in folders if Path(folder).is_dir()]) == 2
     run.send_signal(end)
     run.wait(60)
-    while _is_running(server):
-        assert time.monotonic() < deadline + 100, "its server still runs"
+    while _is_running(server) or any(map(_is_used, folders)):
+        assert time.monotonic() < deadline + 100, "its server or its PostgreSQL still runs"
         time.sleep(0.02)
+
+
+def _is_used(folder: str) -> bool:
+    """Whether a process names it in its command line, or it is still there."""
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    return folder in listed or Path(folder).exists()
 
 
 def _is_running(process: str) -> bool:

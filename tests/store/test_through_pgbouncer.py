@@ -26,20 +26,9 @@ OTHERWISE = ("retired_meanwhile", "hears_another_one", "through_pgbouncer")
 )
 def test_once_more(folders: tuple[str, ...]) -> None:
     chosen = " and ".join(["postgresql", *(f"not {name}" for name in OTHERWISE)])
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--pgbouncer",
-        "--kind",
-        repeated("all", "test"),
-        "-k",
-        chosen,
-        "-W",
-        "ignore",
-        *folders,
-    ]
+    short = repeated([], ["-m", "not endurance and not release"])
+    options = ["-q", "--pgbouncer", "--kind", "all", *short, "-k", chosen, "-W", "ignore"]
+    command = [sys.executable, "-m", "pytest", *options, *folders]
     done = subprocess.run(
         ending_with_us(command, "KILL"), cwd=ROOT, capture_output=True, text=True, timeout=880, check=False
     )

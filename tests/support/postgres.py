@@ -138,6 +138,8 @@ class Postgres(Databases):
         Path(self._folder.name).chmod(0o755)
         self.data = Path(self._folder.name).resolve() / "data"
         self.data.mkdir()
+        stop = 'kill -INT "$(head -n 1 "$0/data/postmaster.pid")" && sleep 5; rm -rf "$0"'
+        run_folder.after_us(stop, self._folder.name)
         # Before it recovers, a killed server hands its files to the disk: by default one by one, which takes seconds.
         self._server = _Server(self.data, "recovery_init_sync_method = 'syncfs'\n" + ("" if is_durable else _UNSAFE))
         super().__init__(str(self._server.get_uri("postgres")), is_durable=is_durable)

@@ -6,12 +6,14 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 _VARIABLE = "TESTS_RUN"
 _MEMORY, _ROOM = Path("/dev/shm"), 2**30
+_watching: list[subprocess.Popen[bytes]] = []  # their standard input is open as long as this process runs
 
 
 def memory() -> Path | None:
@@ -22,6 +24,7 @@ def memory() -> Path | None:
 def begin() -> None:
     """Makes the folder. Called by the process that starts the others."""
     os.environ[_VARIABLE] = tempfile.mkdtemp(prefix="manifest-auth-run-", dir=memory())
+    after_us('while [ -d "$0" ]; do rm -rf "$0"; sleep 1; done', os.environ[_VARIABLE])
 
 
 def end() -> None:
@@ -44,3 +47,9 @@ def locked(name: str) -> Iterator[None]:
     with (folder() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def after_us(command: str, argument: str) -> None:
+    """Run a shell command once this process has ended, also if it was killed."""
+    shell, to, nowhere = ["/bin/sh", "-c", f"read -r _; {command}", argument], subprocess.PIPE, subprocess.DEVNULL
+    _watching.append(subprocess.Popen(shell, stdin=to, stdout=nowhere, stderr=nowhere, start_new_session=True))

@@ -8,6 +8,7 @@ import math
 import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Generator
@@ -28,6 +29,7 @@ _SLOWEST = 15
 _OBJECTS = 20_000
 _ROOT = Path(__file__).parents[2]
 _REPORT = "manifest-auth-report"
+_COMMIT = "TESTS_COMMIT"
 _LEFT_OUT = "left_out"  # what a worker says of its collection
 
 
@@ -58,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _is_worker(config):
         return
     os.environ["TESTS_ROUNDS"] = str(config.getoption("--rounds"))
+    os.environ[_COMMIT] = subprocess.getoutput(f"git -C '{_ROOT}' rev-parse HEAD")
     if config.getoption("--pgbouncer"):
         os.environ[POOLED] = "1"
     run_folder.begin()
@@ -149,10 +152,10 @@ def _is_repeated(item: pytest.Item) -> bool:
 
 def _is_for_releases(item: pytest.Item) -> bool:
     """Whether only a run before a release has it. Of the files that would repeat on PostgreSQL what they prove on
-    SQLite, a fifth do so in each run."""
+    SQLite, a fifth do so in each run; which ones depends on the commit."""
     if item.get_closest_marker("release") is not None:
         return True
-    return _is_repeated(item) and crc32(file_of(item.nodeid).encode()) % 5 != 4
+    return _is_repeated(item) and crc32(f"{os.environ[_COMMIT]} {file_of(item.nodeid)}".encode()) % 5 != 0
 
 
 def file_of(test: str) -> str:
@@ -183,6 +186,7 @@ class _Report:
         self._workers: Counter[str] = Counter()
         self._cells = 0
         self._ran: set[str] = set()
+        self._skipped: set[str] = set()
         self._lost = 0
         self.left_out: dict[str, int] = {}  # by file, how many tests
 
@@ -190,13 +194,22 @@ class _Report:
         """All workers collect the same; one that crashed says nothing."""
         self.left_out = getattr(node, "workeroutput", {}).get(_LEFT_OUT) or self.left_out
 
+    def pytest_handlecrashitem(self, crashitem: str) -> None:
+        """Name the test now; no worker takes the place of the one that crashed."""
+        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        terminal.write_line(f"\nA worker crashed while running {crashitem}. The run ends.", red=True)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A run fails in which a named file ran nothing, or a worker that died left tests: both look green."""
+        """A run fails in which a named file ran nothing, a test was skipped, or a worker left one: all look green."""
         if exitstatus == pytest.ExitCode.OK and self._empty():
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
         is_run = not self._config.getoption("collectonly") and not hasattr(self._config, "workerinput")
-        self._lost = session.testscollected - len(self._ran) if is_run and exitstatus == pytest.ExitCode.OK else 0
+        self._lost = (
+            session.testscollected - len(self._ran - self._skipped)
+            if is_run and exitstatus == pytest.ExitCode.OK
+            else 0
+        )
         if self._lost:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -209,6 +222,8 @@ class _Report:
         if self._first is None:
             self._first = time.monotonic() - report.duration
         self._last = time.monotonic()
+        if report.skipped:
+            self._skipped.add(report.nodeid)
         if isinstance(report, SubtestReport):  # its time is a part of its test's
             self._cells += 1
             return
@@ -223,7 +238,7 @@ class _Report:
         for file in self._empty():
             terminalreporter.line(f"{file} ran no test: ./dev test {file}")
         if self._lost:
-            terminalreporter.line(f"{self._lost} tests did not run")
+            terminalreporter.line("\n".join([f"{self._lost} tests did not run", *sorted(self._skipped)]))
         if self._cells:
             terminalreporter.line(f"cells of matrices: {self._cells}")
         self._report_times(terminalreporter)
