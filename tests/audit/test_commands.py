@@ -12,19 +12,19 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.support.commands import done, run
+from tests.support.commands import done_here as done
+from tests.support.commands import run_here as run
 from tests.support.postgres import Databases
 from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
-
-pytestmark = pytest.mark.processes
+from tests.support.stores import fresh_store
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """A store with two clients, the settings that name it."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'test.db'}"
+        url = fresh_store(tmp_path / "test.db")
     else:
         server: Databases = request.getfixturevalue("postgres")
         url = server.fresh_database()
@@ -115,6 +115,8 @@ def test_an_export_is_whole_private_and_can_be_proved_by_itself(tmp_path: Path, 
     assert run(tmp_path, "audit", "export", "--output", "out.jsonl", **settings).line == "out.jsonl is there already"
     later = done(tmp_path, "audit", "export", "--since", events[2]["at"], "--client", "acme", **settings)
     assert later == lines[2] + "\n"
+    earlier = done(tmp_path, "audit", "export", "--until", events[2]["at"], "--client", "acme", **settings)
+    assert earlier == lines[1] + "\n"
     assert done(tmp_path, "audit", "export", "--until", "2020-01-01", **settings) == ""
     assert run(tmp_path, "audit", "export", "--since", "yesterday", **settings).status == 2
     assert "2 events in 1 chain: all as recorded." in done(tmp_path, "audit", "verify", "out.jsonl", **settings)

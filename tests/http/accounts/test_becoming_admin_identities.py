@@ -123,6 +123,21 @@ async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_no_one(app: App)
             assert await rise(planted) == []
 
 
+async def test_what_a_provider_says_while_a_user_admin_saved_it_last_is_not_vouched_for_later(app: App) -> None:
+    """A User Admin can choose what it says of people. An Admin who saves it afterwards approves none of that."""
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company)
+        await company.change(token=(await team.member("User Admin")).token, createUsers=True, groupRoles=[])
+        await company.sign_in("rising", planted.email)
+        token = (await team.member("Admin")).token
+        await company.change(token=token, createUsers=False)
+        [row] = (await app.get(f"{planted.path}/identities", token=await app.admin_token())).data["items"]
+        assert row["vouched"] is False
+        await company.sign_in("rising", planted.email)
+        [row] = (await app.get(f"{planted.path}/identities", token=await app.admin_token())).data["items"]
+        assert row["vouched"] is True
+
+
 @matrix("by", ["Admin", "system admin"])
 async def test_one_that_an_admin_confirmed_stays(app: App, by: str) -> None:
     async with company_of(app) as (team, company):
