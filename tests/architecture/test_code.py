@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.architecture.links import ROOT
 from tests.support.matrix import matrix
@@ -127,13 +123,6 @@ def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account()
     others = {_name(path): _written(path) for path in FILES if _written(path) and _name(path) not in writers}
     assert set(others) == {"accounts/factors/changes.py"}
     assert not [name for written in others.values() for name in written if "roles" in name or "deactivated" in name]
-
-
-@pytest.mark.processes
-def test_imports_go_down_only() -> None:
-    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
 
 
 def by_position(source: str, records: set[str]) -> set[str]:

@@ -193,14 +193,14 @@ def test_a_field_of_a_user_changes_few_files_and_passes_its_test(tmp_path: Path)
 
 @pytest.mark.processes
 def test_the_route_passes_the_tests_that_walk_the_routes(tmp_path: Path) -> None:
-    """Its own test, and those of every route, in which no list names it."""
+    """Its own test, and its cells in those of every route, in which no list names it."""
     _make_tree(tmp_path, "Add a route")
     walking = ("tests/http/requests/test_route_access.py", "tests/http/work/test_permission_matrix.py")
     mine = "file_limit or without_a_key or admins_keys or cell_of_rest or open_or_needs"
     shown = ("-o", "verbosity_subtests=1", "-o", "verbosity_test_cases=1")
     done = _run(
         tmp_path, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not endurance", "-k", f"({mine}) and sqlite", *shown,
-        "tests/http/work/test_file_limit.py", *walking,
+        "--cells", "/api/client/file-limit", "tests/http/work/test_file_limit.py", *walking,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     cells = [line for line in re.findall(r"SUBPASSED\[(.*)\]", done.stdout) if "/api/client/file-limit" in line]
@@ -209,13 +209,13 @@ def test_the_route_passes_the_tests_that_walk_the_routes(tmp_path: Path) -> None
 
 @pytest.mark.processes
 def test_the_page_passes_the_tests_of_its_recipe(tmp_path: Path) -> None:
-    """Those that the recipe names, and those of every page; this one is among their cells."""
+    """Those that the recipe names, and its cells in those of every page."""
     _make_tree(tmp_path, "Add a page")
     [named] = re.findall(r"^\./dev unit (.*)$", _part("Add a page"), re.MULTILINE)
     walking = ("tests/http/pages/test_forged_forms.py", "tests/http/pages/test_hostile_everywhere.py")
     of_pages = "contact or menu or template or a_page_opens or comes_back or a_form or forged_post or form_cookie"
     mine = f"({of_pages}) and sqlite or every_page"
-    options = ("-p", "no:cacheprovider", "-m", "not endurance", "-k", mine)
+    options = ("-p", "no:cacheprovider", "-m", "not endurance", "-k", mine, "--cells", "/console/contact")
     shown = ("-o", "verbosity_subtests=1", "-o", "verbosity_test_cases=1")
     done = _run(tmp_path, "-m", "pytest", *options, *shown, *named.split(), *walking, "tests/browser/test_looks.py")
     assert done.returncode == 0, done.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import done, run, typed
+from tests.support.commands import done_here, installation, run_here, typed
 from tests.support.matrix import matrix
 
 PASSWORD = "glacier-pencil-77-mango"
@@ -17,9 +17,9 @@ USER = ("user", "create", "ann@initech.example", "--client", "initech")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with client initech, its user ann and system admin root."""
     folder = tmp_path_factory.mktemp("refusals")
-    done(folder, "client", "create", "initech")
-    done(folder, "admin", "create", "root", "--password-stdin", given=PASSWORD)
-    done(folder, *USER, "--role", "Viewer", "--password-stdin", given=PASSWORD)
+    done_here(installation(folder), "client", "create", "initech")
+    done_here(folder, "admin", "create", "root", "--password-stdin", given=PASSWORD)
+    done_here(folder, *USER, "--role", "Viewer", "--password-stdin", given=PASSWORD)
     return folder
 
 
@@ -35,14 +35,14 @@ WEAK = ["", "short", "password1234567", "initech-initech-1", "aaaaaaaaaaaaaaaaaa
 @matrix("password", WEAK)
 def test_a_weak_password_is_refused_in_one_line(folder: Path, password: str) -> None:
     command = (*USER[:2], "weak@initech.example", *USER[3:], "--role", "Viewer", "--password-stdin")
-    result = run(folder, *command, given=f"{password}\n")
+    result = run_here(folder, *command, given=f"{password}\n")
     assert (result.status, result.out) == (1, "")
     assert result.line.startswith("password: ")
     assert len(password) < 10 or password not in result.err
 
 
 def test_an_admins_weak_password_is_refused_in_one_line(folder: Path) -> None:
-    result = run(folder, "admin", "create", "weak", "--password-stdin", given="password1234567\n")
+    result = run_here(folder, "admin", "create", "weak", "--password-stdin", given="password1234567\n")
     assert (result.status, result.out) == (1, "")
     assert result.line.startswith("password: ")
 
@@ -63,7 +63,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
 
 @matrix(("arguments", "said"), REFUSED, ids=lambda v: " ".join(v) if isinstance(v, tuple) else v)
 def test_what_cannot_be_is_refused_in_one_line(folder: Path, arguments: tuple[str, ...], said: str) -> None:
-    result = run(folder, *arguments, given=PASSWORD)
+    result = run_here(folder, *arguments, given=PASSWORD)
     assert result.status == 1
     assert said in result.line
 
@@ -83,6 +83,6 @@ USAGE: list[tuple[str, ...]] = [
 
 @matrix("arguments", USAGE, ids=" ".join)
 def test_wrong_usage_is_status_2(folder: Path, arguments: tuple[str, ...]) -> None:
-    result = run(folder, *arguments)
+    result = run_here(folder, *arguments)
     assert result.status == 2
     assert "usage: manifest-auth" in result.err

@@ -15,16 +15,17 @@ from typing import Any
 import httpx2
 
 from tests.processes.node_client import AUTH, bearer
+from tests.support.rounds import repeated
 from tests.support.server import DEMO_PASSWORD
 
-READS_S, SIGN_INS_S = 1 / 25, 1 / 2.5  # between two of them at one node
+READS_S, SIGN_INS_S = repeated(1 / 25, 1 / 10), 1 / 2.5  # between two of them at one node
 READER = "admin@globex.example"
 #: No request may take that long.
 _LONG_S = 20.0
 #: A session that was signed out gets in no more, so long after the answer.
 FELT_S = 1.0
 _AGAIN = 50
-_LATE_S = 0.05  # how often one of them is tried
+_LATE_S = repeated(0.05, 0.15)  # how often one of them is tried
 
 
 class GotIn(AssertionError):

@@ -22,8 +22,9 @@ from tests.kills.ledger import Ledger
 from tests.kills.rounds import chance_of, look, the_chain_verifies, until_ready, until_successes
 from tests.kills.victim import Victim
 from tests.support.postgres import Databases
+from tests.support.rounds import repeated
 
-PAUSE_S = 0.1  # of each client of the crowd
+PAUSE_S = repeated(0.1, 0.25)  # of each client of the crowd
 #: After the longest time that a fault may take.
 SLACK_S = 60.0
 QUIET_S = 2.0  # before each fault

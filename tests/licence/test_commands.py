@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.licence import public_key, verify
-from tests.support.commands import done, run
+from tests.support.commands import done_here as done
+from tests.support.commands import run_here as run
 from tests.support.matrix import matrix
-
-pytestmark = pytest.mark.processes
 
 ISSUE = ("license", "issue", "--customer", "Initech Ltd", "--id", "L-7", "--days", "30")
 

@@ -12,7 +12,7 @@ from manifest_auth.maintenance.doctor import storage
 from manifest_auth.revisions import HEAD
 from manifest_auth.runtime.settings import load
 from tests.releases import next_release
-from tests.support.commands import Result, done, run
+from tests.support.commands import Result, done_here, installation, run, run_here
 from tests.support.matrix import matrix
 from tests.support.oidc_op import provider
 from tests.support.postgres import Postgres
@@ -27,7 +27,7 @@ OTHER_KEY = SECRET_KEY[::-1]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A store with keys."""
-    done(tmp_path, "client", "create", "initech")
+    done_here(installation(tmp_path), "client", "create", "initech")
     return tmp_path
 
 
@@ -50,7 +50,7 @@ def test_a_good_installation_has_no_bad_findings(folder: Path) -> None:
 
 
 def test_an_empty_folder_is_no_fault_and_stays_empty(tmp_path: Path) -> None:
-    assert bad(run(tmp_path, "doctor")) == []
+    assert bad(run_here(tmp_path, "doctor")) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,25 +58,25 @@ def test_an_empty_folder_is_no_fault_and_stays_empty(tmp_path: Path) -> None:
 def test_a_secret_key_that_others_can_read_is_bad(folder: Path, mode: int) -> None:
     key = folder / "data" / "secret.key"
     key.chmod(mode)
-    [finding] = bad(run(folder, "doctor"))
+    [finding] = bad(run_here(folder, "doctor"))
     assert finding.startswith("secret key: others can read")
     assert f"chmod 600 {key}" in finding
     key.chmod(0o600)
-    assert bad(run(folder, "doctor")) == []
+    assert bad(run_here(folder, "doctor")) == []
 
 
 def test_another_secret_key_is_bad(folder: Path) -> None:
-    [finding] = bad(run(folder, "doctor", MANIFEST_SECRET_KEY=OTHER_KEY))
+    [finding] = bad(run_here(folder, "doctor", MANIFEST_SECRET_KEY=OTHER_KEY))
     assert finding.startswith("signing keys: the secret key is not the one")
     (folder / "data" / "secret.key").write_text("short\n")
-    findings = bad(run(folder, "doctor"))
+    findings = bad(run_here(folder, "doctor"))
     assert findings[0].startswith("secret key: ")
 
 
 def test_a_secret_key_that_is_gone_is_not_promised_anew(folder: Path) -> None:
     key = folder / "data" / "secret.key"
     key.rename(folder / "kept.key")
-    result = run(folder, "doctor")
+    result = run_here(folder, "doctor")
     [finding] = bad(result)
     assert finding.endswith("put back the one that you kept: no backup holds it")
     assert "first start" not in result.out
@@ -89,22 +89,22 @@ def test_another_secret_key_stops_every_other_command(folder: Path) -> None:
 
 
 def test_plain_http_for_others_is_bad(folder: Path) -> None:
-    [finding] = bad(run(folder, "doctor", MANIFEST_PUBLIC_URL="http://auth.example.com"))
+    [finding] = bad(run_here(folder, "doctor", MANIFEST_PUBLIC_URL="http://auth.example.com"))
     assert finding.startswith("public address: http://auth.example.com is plain http")
     lists = {"MANIFEST_TRUSTED_PROXIES": "::ffff:10.9.0.1", "MANIFEST_ADMIN_ADDRESSES": "10.9.0.0/16"}
-    result = run(folder, "doctor", MANIFEST_PUBLIC_URL="https://auth.example.com", **lists)
+    result = run_here(folder, "doctor", MANIFEST_PUBLIC_URL="https://auth.example.com", **lists)
     assert bad(result) == []
     assert "MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES" in result.out
 
 
 def test_rate_limits_off_is_bad(folder: Path) -> None:
-    [finding] = bad(run(folder, "doctor", MANIFEST_RATE_LIMITS="off"))
+    [finding] = bad(run_here(folder, "doctor", MANIFEST_RATE_LIMITS="off"))
     assert finding.startswith("throttle: ")
 
 
 def test_a_postgresql_that_is_not_there_is_bad(tmp_path: Path) -> None:
     settings = {"MANIFEST_DATABASE_URL": "postgresql://127.0.0.1:1/none", "MANIFEST_SECRET_KEY": SECRET_KEY}
-    [finding] = bad(run(tmp_path, "doctor", **settings))
+    [finding] = bad(run_here(tmp_path, "doctor", **settings))
     assert finding.startswith("store: PostgreSQL: ")
     result = run(tmp_path, "serve", **settings)
     assert result.status == 1
@@ -113,11 +113,11 @@ def test_a_postgresql_that_is_not_there_is_bad(tmp_path: Path) -> None:
 
 def test_a_good_postgresql(tmp_path: Path, own_postgres: Postgres) -> None:
     settings = {"MANIFEST_DATABASE_URL": own_postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
-    assert len(bad(run(tmp_path, "doctor", **settings))) == 2  # the time limits, which a start sets
-    done(tmp_path, "db", "upgrade", **settings)
-    done(tmp_path, "client", "create", "initech", **settings)
-    assert bad(run(tmp_path, "doctor", **settings)) == []
-    [finding] = bad(run(tmp_path, "doctor", **{**settings, "MANIFEST_SECRET_KEY": OTHER_KEY}))
+    assert len(bad(run_here(tmp_path, "doctor", **settings))) == 2  # the time limits, which a start sets
+    done_here(tmp_path, "db", "upgrade", **settings)
+    done_here(tmp_path, "client", "create", "initech", **settings)
+    assert bad(run_here(tmp_path, "doctor", **settings)) == []
+    [finding] = bad(run_here(tmp_path, "doctor", **{**settings, "MANIFEST_SECRET_KEY": OTHER_KEY}))
     assert finding.startswith("signing keys: ")
 
 
@@ -133,10 +133,10 @@ def test_an_older_schema_is_noted_and_a_newer_one_is_bad(folder: Path) -> None:
     assert bad(result) == []
     assert f" note  schema: {HEAD}, this release brings {next_release.SCHEMA}" in result.out
     with_version(folder, "0011")
-    [finding] = bad(run(folder, "doctor"))
+    [finding] = bad(run_here(folder, "doctor"))
     assert finding.startswith("schema: 0011 is older than 0012, the first schema of a release; start with an empty ")
     with_version(folder, "9999")
-    [finding] = bad(run(folder, "doctor"))
+    [finding] = bad(run_here(folder, "doctor"))
     assert finding.startswith("schema: 9999 is newer than this release")
     refused = run(folder, "serve", "--port", str(free_port()))
     assert refused.status == 1
@@ -146,7 +146,7 @@ def test_an_older_schema_is_noted_and_a_newer_one_is_bad(folder: Path) -> None:
 def test_a_file_that_is_no_store_is_bad(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database\n" * 100)
-    [finding] = bad(run(tmp_path, "doctor", MANIFEST_DATABASE_URL=f"sqlite:///{file}"))
+    [finding] = bad(run_here(tmp_path, "doctor", MANIFEST_DATABASE_URL=f"sqlite:///{file}"))
     assert finding.startswith("store: ")
     result = run(tmp_path, "db", "upgrade", MANIFEST_DATABASE_URL=f"sqlite:///{file}")
     assert result.status == 1
@@ -161,11 +161,11 @@ def test_a_new_data_folder_is_for_its_owner_alone(folder: Path) -> None:
 def test_a_data_folder_that_others_get_into_is_bad(folder: Path, mode: int, said: str) -> None:
     data = folder / "data"
     data.chmod(mode)
-    findings = bad(run(folder, "doctor"))
+    findings = bad(run_here(folder, "doctor"))
     assert findings[0].startswith(f"file modes: {said}")
     assert f"chmod 700 {data}" in findings[0]
     data.chmod(0o700)
-    assert bad(run(folder, "doctor")) == []
+    assert bad(run_here(folder, "doctor")) == []
 
 
 def test_a_store_that_others_can_read_is_bad(folder: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_store_that_others_can_read_is_bad(folder: Path) -> None:
     store = place / "m.db"
     (folder / "data" / "manifest-auth.db").rename(store)
     store.chmod(0o644)
-    findings = bad(run(folder, "doctor", MANIFEST_DATABASE_URL=f"sqlite:///{store}"))
+    findings = bad(run_here(folder, "doctor", MANIFEST_DATABASE_URL=f"sqlite:///{store}"))
     assert any(f"can read {store}" in finding and f"chmod 600 {store}" in finding for finding in findings)
 
 
@@ -189,9 +189,8 @@ def test_a_damaged_store_is_bad(folder: Path) -> None:
     with path.open("r+b") as raw:
         raw.seek(4096 * (page - 1))
         raw.write(b"\xff" * 4096)
-    assert any(
-        finding.startswith("integrity: ") and "restore a backup" in finding for finding in bad(run(folder, "doctor"))
-    )
+    found = bad(run_here(folder, "doctor"))
+    assert any(finding.startswith("integrity: ") and "restore a backup" in finding for finding in found)
 
 
 def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,13 +207,13 @@ def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.
 
 def test_providers_are_called_when_that_is_asked_for(folder: Path) -> None:
     unreachable = f"http://127.0.0.1:{free_port()}"
-    assert "note  providers: no client has one" in run(folder, "doctor", "--providers").out
+    assert "note  providers: no client has one" in run_here(folder, "doctor", "--providers").out
     with provider(client_secret=None) as op:
         for name, issuer in (("good", op.issuer), ("gone", unreachable)):
             known = ("--client", "initech", "--issuer", issuer, "--client-id", op.client_id)
-            done(folder, "provider", "add", name, *known, "--default-role", "Viewer")
-        assert "provider good" not in run(folder, "doctor").out
-        result = run(folder, "doctor", "--providers")
+            done_here(folder, "provider", "add", name, *known, "--default-role", "Viewer")
+        assert "provider good" not in run_here(folder, "doctor").out
+        result = run_here(folder, "doctor", "--providers")
     assert "  ok   provider good of initech: it answers as it should" in result.out
     [finding] = bad(result)
     assert finding.startswith("provider gone of initech: ")

@@ -23,7 +23,7 @@ from manifest_auth.maintenance.doctor.storage import unusable
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.test_dns import certificate
-from tests.support.commands import done, environment, run
+from tests.support.commands import done_here, environment, installation, run_here
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.postgres import Databases
@@ -34,7 +34,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.one_store]
 
 NOBODY = 65534
 ALIVE = b'{"success":true,"data":{"status":"alive"}}'
-only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user for a moment")
 
 
 async def findings(folder: Path, level: str, **given: str) -> list[str]:
@@ -48,7 +47,7 @@ def folder() -> Iterator[Path]:
     """An installation in a folder that other users could read."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
-        done(Path(place), "client", "create", "initech")
+        done_here(installation(Path(place)), "client", "create", "initech")
         yield Path(place)
 
 
@@ -71,7 +70,7 @@ def as_unprivileged_user(asked: Callable[[], Any]) -> Any:
     return json.loads(text)
 
 
-@only_root
+@pytest.mark.needs_root
 def test_a_data_folder_of_someone_else(folder: Path) -> None:
     data = folder / "data"
     settings = load({"MANIFEST_DATA_DIR": str(data)})
@@ -89,7 +88,7 @@ def test_a_data_folder_of_someone_else(folder: Path) -> None:
     assert said == f"{data} cannot be written; see its mode, and whether it is mounted read-only"
 
 
-@only_root
+@pytest.mark.needs_root
 def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
     settings = load({"MANIFEST_DATA_DIR": str(folder / "some" / "where")})
     place = folder / "some" / "where"
@@ -98,7 +97,7 @@ def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
     )
 
 
-@only_root
+@pytest.mark.needs_root
 def test_a_secret_key_of_someone_else(folder: Path) -> None:
     data = folder / "data"
     os.chown(data, NOBODY, NOBODY)
@@ -229,7 +228,7 @@ def test_a_group_that_gets_at_folder_and_store(folder: Path) -> None:
     data, store = folder / "data", folder / "data" / "manifest-auth.db"
     data.chmod(0o750)
     store.chmod(0o640)
-    found = [line for line in run(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
+    found = [line for line in run_here(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
     assert [line.partition("its group ")[2].split(str(data))[0] for line in found] == ["can access ", "can read "]
     assert found[0].endswith(f"run: chmod 700 {data}")
     assert found[1].endswith(f"run: chmod 600 {store}*")
@@ -237,7 +236,7 @@ def test_a_group_that_gets_at_folder_and_store(folder: Path) -> None:
 
 def test_a_store_that_is_something_else(folder: Path) -> None:
     (folder / "data" / "manifest-auth.db").write_bytes(b"something else " * 1000)
-    found = [line for line in run(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
+    found = [line for line in run_here(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
     assert len(found) == 1
     assert "file is not a database; see MANIFEST_DATABASE_URL; if the store is damaged" in found[0]
 
@@ -246,7 +245,7 @@ async def test_a_clock_that_is_not_that_of_postgresql(
     tmp_path: Path, postgres: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
-    done(tmp_path, "client", "create", "initech", **given)
+    done_here(tmp_path, "client", "create", "initech", **given)
     for seconds, said in ((0, ""), (3600, "s ahead of PostgreSQL's; set both"), (-3600, "s behind PostgreSQL's")):
         monkeypatch.setattr(doctor_run, "Clock", lambda seconds=seconds: Wrong(seconds))
         found = [text for text in await findings(tmp_path, "bad", **given) if text.startswith("clock: ")]
@@ -256,7 +255,7 @@ async def test_a_clock_that_is_not_that_of_postgresql(
 
 async def test_the_clock_of_another_node(tmp_path: Path, postgres: Databases) -> None:
     given = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
-    done(tmp_path, "client", "create", "initech", **given)
+    done_here(tmp_path, "client", "create", "initech", **given)
     raw = await asyncpg.connect(given["MANIFEST_DATABASE_URL"])
     now = Clock().now_ms()
     for host, seen_at, skew_ms in (
@@ -277,7 +276,7 @@ def test_mail_and_postgresql_that_are_not_there(tmp_path: Path) -> None:
     unreachable = f"127.0.0.1:{free_port()}"
     given = {"MANIFEST_SMTP_URL": f"smtp://{unreachable}", "MANIFEST_MAIL_FROM": "a@b.example"}
     given |= {"MANIFEST_DATABASE_URL": f"postgresql://u:secret@{unreachable}/m", "MANIFEST_SECRET_KEY": SECRET_KEY}
-    result = run(tmp_path, "doctor", **given)
+    result = run_here(tmp_path, "doctor", **given)
     assert (result.status, result.err) == (1, "")
     mail, store = (line for line in result.out.splitlines() if line.startswith(" BAD "))
     assert "Connection refused); check its address" in mail

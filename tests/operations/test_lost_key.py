@@ -14,7 +14,7 @@ import pytest
 from tests.processes.node_client import Node
 from tests.processes.test_keys_rotate import header_of
 from tests.releases import next_release
-from tests.support.commands import Result, done, run
+from tests.support.commands import Result, done, done_here, run, run_here
 from tests.support.matrix import matrix
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
@@ -38,7 +38,7 @@ def of_folder(folder: Path) -> dict[str, tuple[int, bytes]]:
 @rule("KEY-STRENGTH")
 @matrix("command", [("serve",), ("client", "create", "globex"), ("db", "upgrade")])
 def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, command: tuple[str, ...]) -> None:
-    done(tmp_path, "client", "create", "acme")
+    done_here(tmp_path, "client", "create", "acme")
     data = tmp_path / "data"
     (data / "secret.key").unlink()
     # `db upgrade` has nothing to do on today's schema.
@@ -53,7 +53,7 @@ def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, comma
 
 @rule("KEY-STRENGTH")
 def test_a_wrong_key_upgrades_nothing(tmp_path: Path) -> None:
-    done(tmp_path, "client", "create", "acme", MANIFEST_SECRET_KEY=SECRET_KEY)
+    done_here(tmp_path, "client", "create", "acme", MANIFEST_SECRET_KEY=SECRET_KEY)
     program = next_release.runs_it(tmp_path)
     refused = run(tmp_path, "db", "upgrade", MANIFEST_SECRET_KEY=SECRET_KEY[::-1], **program)
     assert (refused.status, refused.line) == (2, "MANIFEST_SECRET_KEY: not the key that this store was made with")
@@ -75,7 +75,7 @@ def lose(folder: Path, settings: dict[str, str]) -> None:
 
 
 def verified(folder: Path, settings: dict[str, str]) -> tuple[Result, list[dict[str, Any]]]:
-    result = run(folder, "audit", "verify", "--json", **settings)
+    result = run_here(folder, "audit", "verify", "--json", **settings)
     return result, json.loads(result.out)["chains"]
 
 
@@ -91,16 +91,16 @@ def test_one_command_goes_on_and_the_trail_says_so_for_ever(tmp_path: Path, sett
     cookie = node.http.cookies["session"]
     lose(tmp_path, settings)
     if on_postgres:
-        assert run(tmp_path, *LOST, **settings).line.startswith("a server runs on this store")
+        assert run_here(tmp_path, *LOST, **settings).line.startswith("a server runs on this store")
     stop(server)
-    assert run(tmp_path, "client", "create", "too-early", **settings).status in (1, 2)
+    assert run_here(tmp_path, "client", "create", "too-early", **settings).status in (1, 2)
     assert "enter them again" in done(tmp_path, *LOST, **settings)
     proved, chains = verified(tmp_path, settings)
     assert proved.status == 0, proved.out
     assert [len(chain["restarts"]) for chain in chains] == [1, 1, 1]
-    told = done(tmp_path, "audit", "verify", **settings)
+    told = done_here(tmp_path, "audit", "verify", **settings)
     assert f"client acme, event {chains[1]['restarts'][0]}: restarted: no secret key proves that nothing is" in told
-    assert run(tmp_path, *LOST, **settings).line == "the secret key opens this store: nothing was changed"
+    assert run_here(tmp_path, *LOST, **settings).line == "the secret key opens this store: nothing was changed"
     server = served()
     node = Node(server)
     assert node.me(str(before["token"])).status_code == 401
@@ -109,7 +109,7 @@ def test_one_command_goes_on_and_the_trail_says_so_for_ever(tmp_path: Path, sett
     stop(server)
     proved, _ = verified(tmp_path, settings)
     assert proved.status == 0
-    events = [json.loads(line) for line in done(tmp_path, "audit", "export", **settings).splitlines()]
+    events = [json.loads(line) for line in done_here(tmp_path, "audit", "export", **settings).splitlines()]
     found = [event for event in events if event["event"] in ("audit_restarted", "secret_key_lost")]
     assert {event["detail"]["reason"] for event in found} == {REASON}
     assert sorted(event["event"] for event in found) == ["audit_restarted"] * 3 + ["secret_key_lost"]

@@ -16,7 +16,7 @@ from manifest_auth.store.tables import nodes
 from tests.releases import next_release
 from tests.store import old_stores
 from tests.store.test_schema_state import NEWER, state
-from tests.support.commands import done, run
+from tests.support.commands import done, done_here, run, run_here
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
@@ -53,23 +53,23 @@ async def test_an_upgrade_that_older_programs_cannot_use(empty_url: str, given: 
 async def test_from_nothing_to_a_newer_release(kind: str, tmp_path: Path, postgres: Databases) -> None:
     empty_url = postgres.empty_database() if kind == "postgresql" else f"sqlite:///{tmp_path / 'm.db'}"
     given = {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
-    assert run(tmp_path, "db", "status", **given).line.startswith("there is no store here")
-    assert done(tmp_path, "db", "upgrade", **given, **NEVER) == "The schema was upgraded.\n"
+    assert run_here(tmp_path, "db", "status", **given).line.startswith("there is no store here")
+    assert done_here(tmp_path, "db", "upgrade", **given, **NEVER) == "The schema was upgraded.\n"
     check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "current"), "ok", f"schema: {migrate.HEAD}, current")
-    done(tmp_path, "client", "create", "some-client", **given, **NEVER)
+    done_here(tmp_path, "client", "create", "some-client", **given, **NEVER)
 
     await state(empty_url, version_num=NEWER, schema=NEWER)
     says = f"schema: {NEWER}, this release knows {migrate.HEAD}: rolling"
     check_status(tmp_path, given, 0, (NEWER, OLDEST, "rolling"), "note", says)
-    done(tmp_path, "client", "create", "another-client", **given)
-    done(tmp_path, "audit", "verify", **given)
-    done(tmp_path, "backup", "--note", **given)
+    done_here(tmp_path, "client", "create", "another-client", **given)
+    done_here(tmp_path, "audit", "verify", **given)
+    done_here(tmp_path, "backup", "--note", **given)
 
     await state(empty_url, readable_by=NEWER)
     says = f"schema: {NEWER} is newer than this release, which knows {migrate.HEAD}; upgrade the program"
     check_status(tmp_path, given, 1, (NEWER, NEWER, "refused"), "BAD", says)
     for command in (("audit", "verify"), ("backup", "--note"), ("client", "create", "third-client")):
-        refused = run(tmp_path, *command, **given)
+        refused = run_here(tmp_path, *command, **given)
         assert refused.status == 1
         assert f"{NEWER} is newer than this release" in refused.line
 
@@ -77,13 +77,14 @@ async def test_from_nothing_to_a_newer_release(kind: str, tmp_path: Path, postgr
 def check_status(
     folder: Path, given: dict[str, str], status: int, expected: tuple[str, str, str], level: str, says: str
 ) -> None:
-    """The output of `db status` and `doctor`."""
-    found = run(folder, "db", "status", "--json", **given)
+    """The output of `db status` and `doctor`, of the next release where ``given`` names its code."""
+    command = run if "PYTHONPATH" in given else run_here
+    found = command(folder, "db", "status", "--json", **given)
     said = json.loads(found.out)
     assert (found.status, (said["schema"], said["readable_by"], said["state"])) == (status, expected)
-    told = run(folder, "db", "status", **given)
+    told = command(folder, "db", "status", **given)
     assert (told.status, told.out.splitlines()[-1][: len(says)]) == (status, says)
-    [line] = [line for line in run(folder, "doctor", **given).out.splitlines() if line[6:14] == " schema:"]
+    [line] = [line for line in command(folder, "doctor", **given).out.splitlines() if line[6:14] == " schema:"]
     assert line.split(maxsplit=1)[0] == level
     assert says in line
 
@@ -104,13 +105,13 @@ async def test_living_processes_of_another_release_are_told(postgres: Databases,
     await beats("older", "0.0.9", "0002", -LATER_MS)
     says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0002) run"
     check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "rolling"), "note", says)
-    assert "processes    1 of 0.0.9 (schema 0002)\n" in done(tmp_path, "db", "status", **given)
+    assert "processes    1 of 0.0.9 (schema 0002)\n" in done_here(tmp_path, "db", "status", **given)
 
 
 @pytest.mark.processes
 async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program_may_use_it(tmp_path: Path) -> None:
     given = {"MANIFEST_SECRET_KEY": SECRET_KEY}
-    done(tmp_path, "client", "create", "some-client", **given)
+    done_here(tmp_path, "client", "create", "some-client", **given)
     url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"
     await state(url, version_num=NEWER, schema=NEWER)
     done(tmp_path, "backup", "newer.tar", **given)

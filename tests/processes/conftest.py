@@ -9,7 +9,7 @@ import pytest
 
 from tests.processes.node_client import NODE, Node
 from tests.processes.ways import Way, same
-from tests.support.commands import done
+from tests.support.commands import done_here, installation
 from tests.support.server import start, stop
 
 
@@ -32,6 +32,7 @@ def nodes(way: Way, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a store of two clients, for commands."""
+    installation(tmp_path)
     for client in ("acme", "globex"):
-        done(tmp_path, "client", "create", client)
+        done_here(tmp_path, "client", "create", client)
     return tmp_path

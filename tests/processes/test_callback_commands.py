@@ -11,7 +11,9 @@ import pytest
 
 from tests.interop.microsoft.stand_in import standin
 from tests.processes.test_provider_commands import dynamics, entra
-from tests.support.commands import done, run
+from tests.support.commands import done_here as done
+from tests.support.commands import installation
+from tests.support.commands import run_here as run
 from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
 from tests.support.saml_idp import Idp
@@ -24,7 +26,7 @@ NO_ISS = "the provider announces no iss, so it no longer has the shared address;
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    done(tmp_path, "client", "create", "acme")
+    done(installation(tmp_path), "client", "create", "acme")
     return tmp_path
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.commands import done, run
+from tests.support.commands import done_here as done
+from tests.support.commands import run_here as run
 
 DOMAIN = ("acme.example", "--client", "acme")
 REASON = ("--reason", "their contract says so")

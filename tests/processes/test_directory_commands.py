@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.commands import done, run
+from tests.support.commands import done_here as done
+from tests.support.commands import run_here as run
 from tests.support.matrix import matrix
 
 DIRECTORY = "c0c0c0c0-1111-4111-8111-111111111111"

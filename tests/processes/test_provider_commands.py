@@ -11,7 +11,9 @@ import pytest
 
 from tests.interop.microsoft.people import OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.stand_in import Standin, standin
-from tests.support.commands import Result, done, run
+from tests.support.commands import Result, installation
+from tests.support.commands import done_here as done
+from tests.support.commands import run_here as run
 from tests.support.matrix import matrix
 from tests.support.oidc_socket import Answer
 from tests.support.saml_idp import Idp
@@ -28,7 +30,7 @@ def microsoft() -> Iterator[Standin]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    done(tmp_path, "client", "create", "acme")
+    done(installation(tmp_path), "client", "create", "acme")
     return tmp_path
 
 

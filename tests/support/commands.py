@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pty
 import re
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import patch
 
 from manifest_auth.cli.command import CommandRefused as Refused
-from manifest_auth.cli.main import parser
+from manifest_auth.cli.main import main, parser
 from tests.support.application import FAST
 from tests.support.programs import COMMAND, start
+from tests.support.secret_keys import SECRET_KEY
+from tests.support.stores import fresh_store
 
 #: What :func:`in_this_process` raises where the command ends with one line and status 1.
 CommandRefused = Refused
@@ -51,9 +57,52 @@ def run(folder: Path, *arguments: str, given: str = "", **settings: str) -> Resu
 
 def done(folder: Path, *arguments: str, given: str = "", **settings: str) -> str:
     """Runs a command that must succeed; gives its output."""
-    result = run(folder, *arguments, given=given, **settings)
+    return _succeeded(run(folder, *arguments, given=given, **settings))
+
+
+def _succeeded(result: Result) -> str:
     assert result.status == 0, result.err or result.out
     return result.out
+
+
+def installation(folder: Path) -> Path:
+    """Makes what the first command would make there: a store, and its secret key."""
+    fresh_store(folder / "data" / "manifest-auth.db")
+    key = folder / "data" / "secret.key"
+    key.touch(0o600)
+    key.write_text(SECRET_KEY + "\n")
+    return folder
+
+
+def run_here(folder: Path, *arguments: str, given: str = "", **settings: str) -> Result:
+    """As :func:`run`, within this process, which spares a start: for what a command does, says and ends with."""
+    read, out, err = (io.TextIOWrapper(io.BytesIO(text), "utf-8") for text in (given.encode(), b"", b""))
+
+    def ended() -> object:
+        """On a thread, since an event loop may run on this one."""
+        try:
+            main(list(arguments))
+        except SystemExit as end:
+            return end.code
+
+    with (
+        patch.dict(os.environ, environment(folder, **settings), clear=True),
+        patch("sys.stdin", read),
+        patch("manifest_auth.cli.main.gc"),  # this process goes on
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        ThreadPoolExecutor(1) as thread,
+    ):
+        status = int(str(thread.submit(ended).result()))
+    for each in (out, err):
+        each.seek(0)
+    return Result(status, out.read(), err.read())
+
+
+def done_here(folder: Path, *arguments: str, given: str = "", **settings: str) -> str:
+    """As :func:`done`, within this process."""
+    return _succeeded(run_here(folder, *arguments, given=given, **settings))
 
 
 async def in_this_process(*arguments: str) -> None:

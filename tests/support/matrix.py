@@ -56,6 +56,10 @@ def matrix(
     return decorate
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cells", metavar="TEXT", default="", help="of matrices, only cells whose name has that text")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Runs the cells of a matrix."""
@@ -64,7 +68,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     test = pyfuncitem.obj  # of an asynchronous test, what runs it on the loop of its fixtures
     subtests: pytest.Subtests = pyfuncitem._request.getfixturevalue("subtests")
-    for place, (label, arguments) in enumerate(_chosen(axes, pyfuncitem.funcargs.get("cells"))):
+    wanted = pyfuncitem.config.getoption("--cells")
+    chosen = [cell for cell in _chosen(axes, pyfuncitem.funcargs.get("cells")) if wanted in cell[0]]
+    for place, (label, arguments) in enumerate(chosen):
         with subtests.test(label):
             if place:
                 _renew(pyfuncitem)

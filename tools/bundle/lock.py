@@ -99,7 +99,7 @@ def _download(files: list[Locked], cache: Path, python: str) -> None:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         asked = Path(folder) / "asked"
         asked.write_text("".join(f"{each.name}=={each.version} --hash=sha256:{each.sha256}\n" for each in wanted))
-        kind = _target(python) if python else ["--no-binary=:all:"]
+        kind = _target(python) if python else [f"--no-binary={COMPILED}"]
         _pip("download", "--no-deps", "--require-hashes", *kind, "-d", folder, "-r", str(asked))
         for each in wanted:
             if (Path(folder) / each.file).exists():

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,24 +60,35 @@ def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
     program("apt-get", "these packages come from Debian or Ubuntu")
 
     def fill(folder: Path) -> None:
-        lists, cache, debs = folder / "apt/lists/partial", folder / "apt/cache/archives/partial", folder / "debs"
-        for each in (lists, cache, debs):
-            each.mkdir(parents=True, exist_ok=True)
-        # Lists and cache of its own: the system's need root and may be empty, as container images have them.
-        apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={lists.parent}", "-o", f"Dir::Cache={cache.parents[1]}"]
-        apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]
-        _run(name, [*apt, "update"], folder)
+        debs = folder / "debs"
+        debs.mkdir()
+        apt = _apt()
         planned = _run(name, [*apt, "install", "--simulate", "--no-install-recommends", *packages], folder)
         needed = re.findall(r"^Inst (\S+)", planned, re.MULTILINE)
         wanted = {*packages, *(package for package in needed if not re.match(without, package))}
         _run(name, [*apt, "download", *sorted(wanted)], debs)
         for archive in sorted(debs.glob("*.deb")):
             _run(name, ["dpkg-deb", "-x", str(archive), str(folder / "root")], folder)
-        for each in (debs, folder / "apt"):
-            shutil.rmtree(each)
+        shutil.rmtree(debs)
 
     system = platform.freedesktop_os_release()
     return _once(name, f"{system['ID']} {system.get('VERSION_ID', '')} {platform.machine()} {packages}", fill) / "root"
+
+
+def _apt() -> list[str]:
+    """apt-get with lists and a cache of its own: the system's need root and may be empty, as container images have
+    them. The lists are of the last hour."""
+    folder = PROVIDERS / "apt"
+    apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
+    apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]
+    with _alone("apt"):
+        mark = folder / "updated"
+        if not mark.exists() or mark.stat().st_mtime < time.time() - 3600:
+            for each in ("lists/partial", "cache/archives/partial"):
+                (folder / each).mkdir(parents=True, exist_ok=True)
+            _run("apt", [*apt, "update"], folder)
+            mark.touch()
+    return apt
 
 
 def debian_root(suite: str, *packages: str) -> Path:
