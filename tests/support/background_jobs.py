@@ -12,8 +12,15 @@ from unittest import mock
 from manifest_auth.accounts import mail_queue
 from manifest_auth.clients import client_lifecycle, daily_figures, domain_checks, notices
 from manifest_auth.clients.providers import daily_checks
-from manifest_auth.maintenance import background_jobs
+from manifest_auth.context import Origin
+from manifest_auth.maintenance import background_jobs, last_backup
 from tests.support.application import App
+
+
+async def backup_noted(app: App) -> None:
+    """A backup was made now, with another tool."""
+    origin = Origin(app.clock.now_ms(), "system", "", "test")
+    await app.services.store.write(lambda unit: last_backup.record(unit, origin, origin.at))
 
 
 async def sweep_expired(app: App) -> None:

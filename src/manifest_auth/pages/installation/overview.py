@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -35,18 +35,33 @@ if TYPE_CHECKING:
 
 
 _READ, _LISTED = 200, 7
-_DONE = {"set-up": "You are the first system admin. Add a second factor next, then make your first client."}
+_DONE = {"set-up": "You're the first system admin. Complete the setup below."}
+
+
+class Task(NamedTuple):
+    """A line of the checklist of a new installation. ``is_optional``: the list ends without it."""
+
+    title: str
+    advice: str
+    href: str
+    is_done: bool
+    is_optional: bool = False
 
 
 async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     standing = await installation_state.read_standing(ctx)
     found, _ = await audit.page_across(ctx.services.store, EventFilter(), _READ)
-    concerns = tuple(_concerns(ctx, standing))
+    concerns, tasks = list(_concerns(ctx, standing)), _tasks(ctx, standing)
+    if all(one.is_done or one.is_optional for one in tasks):
+        concerns += [Attention(False, one.title, one.advice, one.href) for one in tasks if not one.is_done]
+        tasks = ()
 
     def work(unit: SystemUnit) -> SimpleNamespace:
         return SimpleNamespace(
             bad=tuple(one for one in concerns if one.is_bad),
             notes=tuple(one for one in concerns if not one.is_bad),
+            tasks=tasks,
+            done=sum(one.is_done for one in tasks),
             figures=tuple(_figures(standing)),
             licence=_licence_in_words(standing),
             backup_at=standing.backup_at or 0,
@@ -81,7 +96,7 @@ def _concerns(ctx: RequestContext, standing: InstallationStanding) -> Iterator[A
     for finding in standing.findings:
         yield Attention(finding.level == "bad", finding.area, finding.advice, f"{ADMIN_OVERVIEW}/health")
     yield from _backup(ctx, standing)
-    yield from _to_do(ctx, standing)
+    yield from _to_do(standing)
 
 
 def _licence(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
@@ -100,37 +115,19 @@ def _licence(ctx: RequestContext, standing: InstallationStanding) -> Iterator[At
 
 def _backup(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
     where = f"{ADMIN_OVERVIEW}/backups"
-    if standing.backup_at is None:
-        yield Attention(False, "No backup was ever noted", "A command makes one while the server runs.", where)
-    elif ctx.now - standing.backup_at > OLD_MS:
+    if standing.backup_at is not None and ctx.now - standing.backup_at > OLD_MS:
         yield Attention(False, "The last backup is more than two days old", "Look why no newer one was made.", where)
 
 
-def _to_do(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
+def _to_do(standing: InstallationStanding) -> Iterator[Attention]:
     counted = standing.counts
     if not standing.has_factor:
         yield Attention(
             False,
             "You have no second factor",
-            "With your password alone anyone could run this installation.",
+            "With one, a stolen password isn't enough to control this server.",
             ADMIN_ACCOUNT,
             "Add one",
-        )
-    if counted.system_admins < 2:
-        yield Attention(
-            False,
-            "You are the only system admin",
-            "If you lose your password, the command line is the only way back.",
-            f"{ADMIN_OVERVIEW}/admins",
-            "Add one",
-        )
-    if not counted.clients:
-        yield Attention(
-            False,
-            "There is no client yet",
-            "Users belong to clients: make the first one.",
-            f"{ADMIN_OVERVIEW}/clients",
-            "Make one",
         )
     if counted.clients_to_delete:
         many = counted.clients_to_delete != 1
@@ -140,12 +137,19 @@ def _to_do(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Atte
             "Until then it can be taken back.",
             f"{ADMIN_OVERVIEW}/clients?state=deleted",
         )
-    if not ctx.services.mail.is_set_up:
-        yield Attention(
-            False,
-            "This server sends no e-mails",
-            "Invitations and links for a new password are shown once, and passed on by hand.",
-        )
+
+
+def _tasks(ctx: RequestContext, standing: InstallationStanding) -> tuple[Task, ...]:
+    """The checklist of a new installation, from what the server knows."""
+    counted, state, to = standing.counts, standing.licence.status.state, ADMIN_OVERVIEW
+    mail = "Set MANIFEST_SMTP_URL and restart. Until then, you pass on invitations and password links yourself."
+    return (
+        Task("Add a second system admin", "They can restore your access.", f"{to}/admins", counted.system_admins > 1),
+        Task("Connect a mail server", mail, "", ctx.services.mail.is_set_up, is_optional=True),
+        Task("Back up the database", "A command creates a backup.", BACKUPS_PATH, standing.backup_at is not None),
+        Task("Install a license", "Without one, no user can sign in.", f"{to}/licence", state is not State.MISSING),
+        Task("Create your first client", "Users belong to a client.", f"{to}/clients", counted.clients > 0),
+    )
 
 
 def _figures(standing: InstallationStanding) -> Iterator[tuple[int, str, str]]:
