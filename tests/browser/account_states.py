@@ -160,7 +160,8 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /account/badge": _badged,
     "POST /account/badge": _no_pin,
     "GET /account/sessions": at("/account/sessions"),
-    "GET /account/sessions alone": _then("/account/sessions", _pressed("main .danger")),
+    "GET /account/sessions alone": _then("/account/sessions", _pressed("main .danger"), _pressed("main .danger")),
+    "POST /account/sessions asks": _then("/account/sessions", _pressed("main .danger")),
     "POST /account/sessions": _then(
         "/account/sessions", _changed("tbody input[name=id]", "gone"), _pressed("tbody button")
     ),

@@ -113,7 +113,8 @@ STATES: dict[str, Go] = {
     "POST /installation/clients/{client}/rules": filled(
         "/clients/acme/rules?page=apps", "main form .primary", contact="IT desk"
     ),
-    "POST /installation/clients/{client}": filled("/clients/acme", "form:has(#typed) .danger", typed="globex"),
+    "POST /installation/clients/{client}": filled("/clients/acme", "form:has([value=delete]) .danger"),
+    "POST /installation/clients/{client} suspend": filled("/clients/acme", "form:has([value=suspend]) .danger"),
     "GET /installation/clients/{client} nowhere": at("/clients/nowhere"),
     "GET /installation/admins": opened("/admins"),
     "POST /installation/admins": filled("/admins", "#make ~ form .primary", username=" "),
@@ -127,7 +128,7 @@ STATES: dict[str, Go] = {
     "GET /installation/audit wrong": at("/audit?client=nowhere"),
     "POST /installation/settings": filled("/settings", "main form .primary", adminAddresses="10.0.0.0/8"),
     "POST /installation/account": filled("/account", _ACCOUNT.format("password"), currentPassword="x", newPassword="x"),
-    "POST /installation/account begun": filled("/account", _ACCOUNT.format("add"), factorPassword=DEMO_PASSWORD),
+    "POST /installation/account begun": filled("/account", _ACCOUNT.format("add")),
 }
 
 

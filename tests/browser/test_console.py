@@ -57,11 +57,11 @@ def test_an_admin_invites_sets_roles_and_ends_a_session(setup: Setup, browser: C
     assert browser.value("document.querySelector('h1').textContent.trim()") == "By Hand"
     browser.value("document.querySelector('#roleOperator').checked = true")
     press(browser, "#set-roles ~ form .primary")
-    browser.shows("The roles are set.")
+    browser.shows("The roles are saved.")
     console(setup, browser, f"/users/{setup.user}")
     if browser.value("Boolean(document.querySelector('input[value=end-session]'))"):
         press(browser, "input[value=end-session] ~ button")
-        browser.shows("The session has ended.")
+        browser.shows("The session is ended.")
 
 
 @pytest.mark.endurance

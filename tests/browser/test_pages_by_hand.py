@@ -85,7 +85,7 @@ def test_one_asks_for_a_new_password(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
     press(browser, ".links a")
     assert heading(browser) == "Forgot your password?"
-    browser.shows("This server sends no e-mails")
+    browser.shows("This server doesn't send emails")
 
 
 @pytest.mark.endurance

@@ -15,7 +15,7 @@ from tests.interop.browser import Shown, Step
 HEADINGS = {
     "SSO_FAILED": r"Sign-in (through \S+ )?did not work",
     "PROVIDER_UNAVAILABLE": "The sign-in service of your organisation does not answer",
-    "ACCOUNT_DISABLED": "This account is switched off",
+    "ACCOUNT_DISABLED": "This account is deactivated",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import resource
@@ -87,13 +88,13 @@ def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *meth
 
 
 @contextlib.contextmanager
-def store_fails_after(app: App, good: int, times: int = 1000) -> Iterator[None]:
-    """So many short units of work succeed, and then so many fail."""
+def store_fails_after(app: App, good: int, times: int = 1000, *, is_ended: bool = False) -> Iterator[None]:
+    """So many short units of work succeed, and then so many fail, or the request that they are for is ended."""
     right, numbers = app.services.store.write_quickly, itertools.count()
 
     async def broken(work: Any) -> Any:
         if good <= next(numbers) < good + times:
-            raise StoreUnavailable("gone")
+            raise asyncio.CancelledError if is_ended else StoreUnavailable("gone")
         return await right(work)
 
     with mock.patch.object(app.services.store, "write_quickly", broken):

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from unittest import mock
@@ -114,6 +115,20 @@ async def right_token(visitor: Visitor, path: str) -> str:
 
 async def right_tokens(visitor: Visitor, path: str) -> Callable[[], str]:
     """As many of them as are needed: each is good for once."""
+    ctx, call = await _shown_to(visitor, path)
+    return lambda: security.token_for(ctx, call, path)
+
+
+async def former_token(visitor: Visitor, path: str) -> str:
+    """As :func:`right_token`, of a node of release 0.1.0: a mask, and a masked MAC."""
+    ctx, call = await _shown_to(visitor, path)
+    content, key = f"{call.form_cookie}\0{call.session_id}\0{path}", ctx.services.keys.signing(Purpose.FORMS).raw
+    mask, mac = secrets.token_bytes(32), hmac.digest(key, content.encode(), "sha256")
+    return b64(mask + bytes(one ^ other for one, other in zip(mac, mask, strict=True)))
+
+
+async def _shown_to(visitor: Visitor, path: str) -> tuple[Any, Any]:
+    """The request and the page that show the browser a form in its session at ``path``."""
     seen: list[tuple[Any, Any]] = []
     original = security.token_for
 
@@ -125,5 +140,4 @@ async def right_tokens(visitor: Visitor, path: str) -> Callable[[], str]:
         shown = await visitor.get("/installation/account" if path.startswith("/installation") else "/sign-out")
         if not seen:  # for one who is signed in there no more
             await visitor.follow(shown)
-    ctx, call = seen[-1]
-    return lambda: original(ctx, call, path)
+    return seen[-1]

@@ -152,10 +152,12 @@ work only at `MANIFEST_PUBLIC_URL`, and a form works only on the page that conta
   you get a 404 error.
 - Pages for system admins use a separate session, and redirect everyone else to `/installation/sign-in`.
 - Each form on pages for users and system admins works once, on all nodes. If you reload, go back, or click twice, you
-  get the first result. Forms on sign-in pages don't write to the database; each step of a sign-in works once.
+  get the first result. Forms on sign-in pages and for re-authentication don't write to the database; each step of a
+  sign-in works once.
 - If your session expires or an action requires re-authentication, the form waits for an hour. After re-authentication
   in the same session, the action completes. After a new sign-in, the page shows the form as you filled it in. It never
   keeps passwords and codes, and no other user can open it.
+- Before an action that affects many people or can't be undone, a page shows what it affects, and asks for confirmation.
 - A page with a new secret shows it for 10 minutes in the same session, or until you say that you saved it. The database
   stores it encrypted.
 

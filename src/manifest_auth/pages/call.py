@@ -39,6 +39,18 @@ class FormRefusal(NamedTuple):
         return " ".join(problem.text for problem in self.problems if problem.field == name)
 
 
+class Confirmation(NamedTuple):
+    """The question before an act that affects many, or cannot be undone. Its texts are marked for the catalogues.
+    ``title``: may have a ``%(name)s``; ``effects``: a sentence each, with numbers; ``button``: verb and object;
+    ``typed``: a text to type in place of a press."""
+
+    title: str
+    effects: tuple[str, ...]
+    button: str
+    typed: str = ""
+    name: str = ""
+
+
 class Link(NamedTuple):
     """``text``: in the reader's language; ``href``: empty for a heading between links."""
 

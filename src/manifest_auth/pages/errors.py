@@ -18,7 +18,6 @@ from manifest_auth.errors import (
     LicenseRequired,
     NotFound,
     Refusal,
-    SsoFailed,
     TokenExpired,
     Unauthenticated,
 )
@@ -71,7 +70,6 @@ async def page_of(
         others=others,
         retry_after=wait,
         retry_at=ctx.now + wait * 1000 if wait else 0,
-        contact=brand.contact if _may_name_contact(ctx, refusal) else "",
         wrong=tuple(detail for detail in refusal.details if detail[0] in parameters),
     )
     call: PageCall[Any] = PageCall(
@@ -98,15 +96,6 @@ async def _brand(ctx: RequestContext, refusal: Refusal, head: Head) -> Brand:
     except (Unauthenticated, InvalidToken, TokenExpired, StoreUnavailable):
         pass
     return brands.of_user(ctx.caller if isinstance(ctx.caller, Principal) else None)
-
-
-def _may_name_contact(ctx: RequestContext, refusal: Refusal) -> bool:
-    """Only after a proof, which is a session for a licence that has ended, or what a provider tells of a person."""
-    if isinstance(refusal, AccountDisabled):
-        return bool(refusal.client)
-    if isinstance(refusal, SsoFailed):
-        return bool(refusal.email)
-    return isinstance(refusal, _UNLICENSED) and isinstance(ctx.caller, Principal)
 
 
 async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:

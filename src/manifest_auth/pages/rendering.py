@@ -109,6 +109,7 @@ async def render(
         here=call.here,
         said=call.said,
         shown_key=call.key,
+        mails=ctx.services.mail.is_set_up,
         request_id=ctx.request_id,
         origin=public_origin(settings),
         token_for=lambda path: security.token_for(ctx, call, path),

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Annotated, Any, get_args, get_type_hints
 from urllib.parse import quote
 
@@ -48,9 +48,20 @@ from manifest_auth.http import (
 )
 from manifest_auth.http.request import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, flash, languages, multipart, rendering, security, step_up, submissions, words
+from manifest_auth.pages import (
+    brands,
+    errors,
+    flash,
+    languages,
+    multipart,
+    rendering,
+    security,
+    step_up,
+    submissions,
+    words,
+)
 from manifest_auth.pages.account.frame import SAID
-from manifest_auth.pages.call import SHOWN, Link, PageCall, View, found, see_other
+from manifest_auth.pages.call import SHOWN, Confirmation, Link, PageCall, View, found, see_other
 from manifest_auth.pages.sign_in import step
 from manifest_auth.pages.submissions import HeldForm, Kept
 from manifest_auth.pages.words import FormExpired, NoFormCookie
@@ -60,9 +71,14 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
 from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_page, is_own_path
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.text import base64url
+from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import shown as translated
 from manifest_auth.text.models import from_texts
 
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
+Confirms = Callable[[RequestContext, PageCall[Any]], Awaitable[Confirmation | None]]
 MOST_FIELDS = 100
 SIGN_IN = step.SIGN_IN
 ADMIN_OVERVIEW = admin_console.PATH
@@ -72,8 +88,12 @@ ADMIN_ACCOUNT = f"{admin_console.PATH}/account"
 #: All that is open to one who has to enrol a second factor first. What waits there has a page of its own.
 _LIMITED = (ADMIN_ACCOUNT, ADMIN_PROOF, f"{ADMIN_OVERVIEW}/{step_up.RESUME}")
 _CONSOLES = ("/console", admin_console.PATH)
+#: The template of the question before a heavy act, and those around it by the beginning of the page's address.
+CONFIRM, _ACCOUNT_FRAME = "confirm.html", "_account.html"
+_FRAMES = {"/console": "_console.html", admin_console.PATH: "_installation.html"}
 _CALL = "page"  # where a request keeps its page and its call, for the page that shows a refusal
 _ASKED = "asked"  # where it keeps the way to a recent proof
+_CONFIRMED, _YES = "confirmed", "yes"  # a field beside those of a form, after the question that the page asks
 _FORMS: dict[str, _Page] = {}  # by path, those that take a form
 #: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
 _NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound)
@@ -106,6 +126,7 @@ class _Page:
     form_at: str
     said: Mapping[str, str]
     once: bool
+    confirms: Confirms | None
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         head, settings = call.head, ctx.services.settings
@@ -152,7 +173,7 @@ class _Page:
     ) -> Answer[None]:
         """Carries out a form that this browser was shown at this page, in this session. One of the same person from
         another session waits for a sign-in, or is shown again. Raises NoFormCookie, Forbidden, FormExpired."""
-        token = await security.read_token(ctx, path, texts.pop(security.TOKEN_FIELD, ""))
+        token = await security.read_token(ctx, call, path, texts.pop(security.TOKEN_FIELD, ""))
         dismissed, here = texts.pop("dismiss", ""), texts.get("here", "")
         if self._way_in(call, "") is not None:
             is_of_browser = has_cookie and token is not None and token.is_of_browser(call, ctx.now)
@@ -171,7 +192,7 @@ class _Page:
             if await submissions.read_shown(ctx, call, dismissed):
                 await submissions.forget(ctx, dismissed)
             return see_other(here if is_own_page(here) else self._back(call))
-        if self.audience is Audience.EVERYONE and not self.once:
+        if not self.once:
             return await self._carry_out(ctx, call, texts)
         return await self._submit(ctx, call, texts, token.key)
 
@@ -196,22 +217,24 @@ class _Page:
         """On to the sign-in. A form that was shown to a person waits for them; no one else leaves a row behind."""
         if token is None or not token.person or call.person:
             return see_other(self._way_in(call, self._back(call)) or "/")
-        answer = see_other(self._way_in(call, self._resuming(token.key)) or "/")
         content = submissions.content_of(call, texts)
         kept = Kept(token.person, token.session, form=self._held(call, texts))
-        if await submissions.put_by(ctx, token.key, content, answer, kept):
-            return answer
-        try:
-            return await submissions.first_answer(ctx, call, token.key, content) or answer
-        except FormExpired:  # it was sent before, and differently
-            return answer
+        for key in (token.key, f"{token.key}.{base64url.encode(content[:9])}"):
+            answer = see_other(self._way_in(call, self._resuming(key)) or "/")
+            if await submissions.put_by(ctx, key, content, answer, kept):
+                break
+            try:
+                return await submissions.first_answer(ctx, call, key, content) or answer
+            except FormExpired:  # it was sent before, and differently: this one waits beside it
+                continue
+        return answer
 
     async def _submit(self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], key: str) -> Answer[None]:
         """Carries a form out once; a repeat is answered as the first was. Where a recent proof is asked for, the form
         waits until it is there."""
         content = submissions.content_of(call, texts)
         try:
-            while not await submissions.claim(ctx, key):
+            while not await submissions.claim(ctx, key, call.person):
                 if (first := await submissions.first_answer(ctx, call, key, content)) is not None:
                     return first
         except Conflict:
@@ -252,7 +275,7 @@ class _Page:
     def _held(self, call: PageCall[Any], texts: dict[str, str]) -> HeldForm:
         """No more than the page's own form has."""
         own = {each.encode_name for each in msgspec.structs.fields(self.fields)} if self.fields is not None else set()
-        known = {name: text for name, text in texts.items() if name in own}
+        known = {name: text for name, text in texts.items() if name in own or name == _CONFIRMED}
         return HeldForm(self.path, call.path, known, call.upload).without_secrets()
 
     def _resuming(self, key: str) -> str:
@@ -276,7 +299,10 @@ class _Page:
         is_same = kept.session == call.session_id
         is_asked = security.is_followed_here(ctx, call.head) or (call.user and "provider" in call.user.amr.split())
         if is_same and not edit and kept.form.is_whole and is_asked:
-            return await self._submit(ctx, call, kept.form.fields, f"{key}-")
+            answer = await self._submit(ctx, call, kept.form.fields, f"{key}-")
+            if answer.status == 303:
+                await submissions.forget(ctx, key)
+            return answer
         refusal = self._expired(call, kept.form.fields, words.NOT_SAVED if is_same else words.EXPIRED)
         if self.again is None:
             raise refusal
@@ -287,7 +313,31 @@ class _Page:
         if self.fields is not None:
             call.fields = _as_typed(self.fields, texts)
             call.fields = _checked(texts, self.fields)
+        if self.confirms is not None and (asked := await self.confirms(ctx, call)) is not None:
+            said, wanted = texts.get(_CONFIRMED), asked.typed or _YES
+            if said is None or said.strip() != wanted:
+                return await self._ask(ctx, call, texts, asked, is_wrong=said is not None)
         return await self._answer(ctx, call)
+
+    async def _ask(
+        self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], asked: Confirmation, *, is_wrong: bool
+    ) -> Answer[None]:
+        """The page between a form and its act: nothing is done yet. It posts the same form again, with the answer."""
+        t, action = catalogue(call.language), self.path.format_map(call.path)
+        call.here = self._back(call)
+        model = SimpleNamespace(
+            frame=next((base for path, base in _FRAMES.items() if action.startswith(path)), _ACCOUNT_FRAME),
+            title=translated(asked.title, t) % {"name": asked.name},
+            effects=tuple(translated(effect, t) for effect in asked.effects),
+            button=translated(asked.button, t),
+            typed=asked.typed,
+            action=action,
+            back=call.here,
+            fields=tuple((name, text) for name, text in texts.items() if name != _CONFIRMED),
+        )
+        wrong = _("Enter %(typed)s exactly as shown", typed=asked.typed)
+        refusal = ValidationError(details=[(_CONFIRMED, wrong)]) if is_wrong else None
+        return await rendering.render(ctx, call, View(model, 200, (), CONFIRM, brands.of_user(call.user)), refusal)
 
     async def _answer(self, ctx: RequestContext, call: PageCall[Any]) -> Answer[None]:
         shown = await self.show(ctx, call)
@@ -434,7 +484,8 @@ def page(
     upload_into: str = "",
     form_at: str = "",
     said: Mapping[str, str] = MappingProxyType({}),
-    once: bool = False,
+    once: bool | None = None,
+    confirms: Confirms | None = None,
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: of the signed-in users for whom it is; to all others it
@@ -442,8 +493,10 @@ def page(
     more when it was refused. ``upload``: the field of a form that may have a file, of so many bytes at most;
     ``upload_into``: the field whose text such a file is. ``form_at``: the page that shows the form of a POST, or the
     link to a file, where that has another address. ``said``: sentences of :mod:`.flash` that a GET shows.
-    ``once``: whether a form of a page for everyone is carried out once, as all others are. A GET whose fields may be
-    None has none: it shows the form that a POST shows again with what was typed."""
+    ``once``: whether a form is carried out once; usually those of pages that are not for everyone. ``confirms``: the
+    question that comes before the act of a form, None for none; it raises what the act would raise to a caller who may
+    not do it. A GET whose fields may be None has none: it shows the form that a POST shows again with what was
+    typed."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     audience = audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
@@ -461,7 +514,8 @@ def page(
         upload_into=upload_into,
         form_at=form_at or path,
         said=said,
-        once=once,
+        once=audience is not Audience.EVERYONE if once is None else once,
+        confirms=confirms,
     )
     posts = method == "POST"
     if posts:
@@ -511,7 +565,8 @@ async def resume(ctx: RequestContext, call: PageCall[ResumeQuery]) -> View | Ans
     asked = call.fields
     kept = await submissions.read(ctx, call, asked.form, submissions.HELD_MS)
     if kept is None or kept.form is None:
-        return see_other(ACCOUNT if call.admin is None else ADMIN_OVERVIEW)
+        done = await submissions.result(ctx, call, f"{asked.form}-")
+        return done or see_other(ACCOUNT if call.admin is None else ADMIN_OVERVIEW)
     return await _FORMS[kept.form.path].resume(ctx, call, asked.form, kept, edit=bool(asked.edit))
 
 

@@ -115,20 +115,35 @@ def token_for(ctx: RequestContext, call: PageCall[Any], path: str) -> str:
     return base64url.encode(encrypt(ctx, f"form {path}", msgspec.json.encode(token), Purpose.FORMS))
 
 
-async def read_token(ctx: RequestContext, path: str, text: str) -> FormToken | None:
+async def read_token(ctx: RequestContext, call: PageCall[Any], path: str, text: str) -> FormToken | None:
     """None for a token that no page of ours has for a form that posts to ``path``."""
     raw = _raw(text)
+    if len(raw) == 2 * _MAC:
+        return await _read_former(ctx, call, path, raw)
     opened = await decrypt(ctx, f"form {path}", raw, Purpose.FORMS)
     if opened is None:
         return None
     return msgspec.structs.replace(msgspec.json.decode(opened, type=FormToken), key=base64url.encode(raw[:_NONCE]))
 
 
+async def _read_former(ctx: RequestContext, call: PageCall[Any], path: str, raw: bytes) -> FormToken | None:
+    """The token of a page from a node of release 0.1.0, which an upgrade has not reached yet: a mask, and a masked MAC.
+    The release after the next one no longer needs it."""
+    await ctx.services.keys.ensure_current()
+    mac = bytes(one ^ other for one, other in zip(raw[:_MAC], raw[_MAC:], strict=True))
+    content = f"{call.form_cookie}\0{call.session_id}\0{path}".encode()
+    for key in ctx.services.keys.verifying(Purpose.FORMS):
+        if hmac.compare_digest(mac, hmac.digest(key.raw, content, "sha256")):
+            named = base64url.encode(raw[:_NONCE])
+            return FormToken(call.form_cookie, call.session_id, call.person, ctx.now, named)
+    return None
+
+
 # Texts that a browser keeps for us, encrypted and bound to it: they stand in an address or in a hidden field.
 
 
 LIFE_MS = 60 * 60_000
-_NONCE = 12
+_NONCE, _MAC = 12, 32
 _MOST = 8000  # characters
 
 

@@ -24,12 +24,13 @@ from manifest_auth.pages.call import PageCall
 from manifest_auth.pages.words import NOT_SAVED, UNKNOWN_RESULT, FormExpired
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.store import StoreUnavailable, global_, upsert
+from manifest_auth.store import StoreUnavailable, SystemUnit, global_, upsert
 from manifest_auth.store.tables import submitted_forms
 
 SHOWN_MS = 10 * 60_000
 HELD_MS = 60 * 60_000
 LONGEST_MS = 5 * 60_000  # no request takes longer
+MOST = 200  # rows of a person; older ones are deleted
 _WAIT_S, _PAUSE_S, _LONG_PAUSE_S = 10.0, 0.05, 1.0
 _TRIES_S = (0.1, 1.0)  # pauses before an answer is stored once more
 #: Such a field is entered again, never kept.
@@ -46,12 +47,15 @@ class _Row(NamedTuple):
 
 _CLAIM = global_(
     upsert(submitted_forms)
-    .values(key=bindparam("key"), made_at=bindparam("at"), answer=bindparam("answered"), kept=bindparam("keeps"))
+    .values({name: bindparam(name) for name in ("key", "person", "made_at", "answer", "kept")})
     .on_conflict_do_nothing(index_elements=["key"])
 )
 _FIND = global_(select(_S.made_at, _S.answer, _S.kept).where(_THIS), _Row)
 _FINISH = global_(update(submitted_forms).where(_THIS).values(answer=bindparam("answered"), kept=bindparam("keeps")))
 _FORGET = global_(update(submitted_forms).where(_THIS).values(kept=None))
+_OF_PERSON = _S.person == bindparam("of_person")
+_NEWEST = select(_S.made_at).where(_OF_PERSON).order_by(_S.made_at.desc()).offset(MOST - 1).limit(1).scalar_subquery()
+_DROP_OLD = global_(delete(submitted_forms).where(_OF_PERSON, _S.made_at < _NEWEST))
 _RELEASE = global_(delete(submitted_forms).where(_THIS))
 
 
@@ -91,6 +95,10 @@ class _Result(msgspec.Struct, frozen=True):
     location: bytes
     headers: tuple[tuple[bytes, bytes], ...]
 
+    def answer(self, call: PageCall[Any]) -> Answer[None]:
+        headers = self.headers if self.session == call.session_id else ()
+        return Answer(303, b"", (NO_STORE, (b"location", self.location), *headers))
+
 
 def content_of(call: PageCall[Any], texts: dict[str, str]) -> bytes:
     """Tells a repeat from a form that was changed. A MAC with what the browser alone keeps: the store tells nothing of
@@ -99,20 +107,23 @@ def content_of(call: PageCall[Any], texts: dict[str, str]) -> bytes:
     return hmac.digest(call.form_cookie.encode(), content, "sha256")
 
 
-async def claim(ctx: RequestContext, key: str) -> bool:
+async def claim(ctx: RequestContext, key: str, person: str) -> bool:
     """Whether this is the first time that the form is sent. It is then carried out, and :func:`finish` or
     :func:`release` follows."""
-    return await _claim(ctx, key, None, None)
+    return await _claim(ctx, key, person, None, None)
 
 
 async def put_by(ctx: RequestContext, key: str, content: bytes, answer: Answer[None], kept: Kept) -> bool:
     """As :func:`claim`, of a form that waits, with its answer."""
-    return await _claim(ctx, key, *_sealed(ctx, key, content, kept.session, answer, kept))
+    return await _claim(ctx, key, kept.person, *_sealed(ctx, key, content, kept.session, answer, kept))
 
 
-async def _claim(ctx: RequestContext, key: str, answered: bytes | None, keeps: bytes | None) -> bool:
-    values = {"key": key, "at": ctx.now, "answered": answered, "keeps": keeps}
-    return await ctx.services.store.write_quickly(lambda unit: unit.change(_CLAIM, **values)) == 1
+async def _claim(ctx: RequestContext, key: str, person: str, answered: bytes | None, keeps: bytes | None) -> bool:
+    def work(unit: SystemUnit) -> bool:
+        unit.change(_DROP_OLD, of_person=person)
+        return unit.change(_CLAIM, key=key, person=person, made_at=ctx.now, answer=answered, kept=keeps) == 1
+
+    return await ctx.services.store.write_quickly(work)
 
 
 async def release(ctx: RequestContext, key: str) -> None:
@@ -157,17 +168,27 @@ async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, conte
         row = await ctx.services.store.look_up(_FIND, of_key=key)
         if row is None:
             return None
-        raw = await _decrypt(ctx, key, row.answer) if row.answer is not None else None
-        if raw is not None:
-            result = msgspec.msgpack.decode(raw, type=_Result)
-            if result.content != content:
+        found = await _result_in(ctx, key, row)
+        if found is not None:
+            if found.content != content:
                 raise FormExpired(NOT_SAVED, reason="a form was changed and sent again")
-            headers = result.headers if result.session == call.session_id else ()
-            return Answer(303, b"", (NO_STORE, (b"location", result.location), *headers))
+            return found.answer(call)
         if row.answer is not None or time.monotonic() > until or ctx.now >= row.made_at + LONGEST_MS:
             raise Conflict(UNKNOWN_RESULT, reason="a form was sent again, and its result is not known")
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONG_PAUSE_S)
+
+
+async def result(ctx: RequestContext, call: PageCall[Any], key: str) -> Answer[None] | None:
+    """The answer to a form that was sent in this session; None for nothing."""
+    row = await ctx.services.store.look_up(_FIND, of_key=key)
+    found = await _result_in(ctx, key, row) if row is not None else None
+    return found.answer(call) if found is not None and found.session == call.session_id != "" else None
+
+
+async def _result_in(ctx: RequestContext, key: str, row: _Row) -> _Result | None:
+    raw = await _decrypt(ctx, key, row.answer) if row.answer is not None else None
+    return msgspec.msgpack.decode(raw, type=_Result) if raw is not None else None
 
 
 async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int) -> Kept | None:

@@ -9,6 +9,7 @@ import gettext
 from typing import NamedTuple
 
 from manifest_auth.errors import (
+    AccountDisabled,
     Conflict,
     Forbidden,
     InvalidCredentials,
@@ -21,8 +22,9 @@ from manifest_auth.errors import (
 )
 from manifest_auth.pages.call import FormRefusal, Problem
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.refusal_reasons import SUSPENDED
 from manifest_auth.text.languages import marked as _
-from manifest_auth.text.languages import shown
+from manifest_auth.text.languages import several, shown
 
 
 class NoFormCookie(ValidationError):
@@ -72,9 +74,7 @@ PAGES = {
         _("This address or form is not complete"), _("Go back and start again from the application that sent you here.")
     ),
     "FORBIDDEN": Sentence(_("This page has expired"), _("Your changes weren't saved. Go back and try again.")),
-    "ACCOUNT_DISABLED": Sentence(
-        _("This account is switched off"), _("Ask the people who manage your account to let you in again.")
-    ),
+    "ACCOUNT_DISABLED": Sentence(_("This account is deactivated"), _("Ask your administrator to reactivate it.")),
     "LICENSE_REQUIRED": Sentence(
         _("This installation has no licence yet"), _("Ask the people who run this server to install one.")
     ),
@@ -98,6 +98,10 @@ PAGES = {
         _("It was written down. Try again; if it stays, tell the people who run this server the number below."),
     ),
 }
+_SUSPENDED = Sentence(
+    _("This organization is suspended"),
+    _("Nobody can sign in to it. Ask your administrator or the operator of this server."),
+)
 OTHERWISE = Sentence(_("That did not work"), _("Go back and try again."))
 #: Refusals that only pages have.
 OF_PAGES: dict[type[Refusal], Sentence] = {
@@ -157,6 +161,12 @@ UNKNOWN_RESULT = _(
 #: A field that the page's own form would not have sent.
 NOT_SO = _("Too long, or not of the right form")
 
+
+def ends_sessions(number: int) -> str:
+    """The number of sessions that an act ends, for the question before it."""
+    return several("Ends %(number)d open session.", "Ends %(number)d open sessions.", number)
+
+
 #: Where a sentence of the refusal's own says more than that of its code.
 _SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
 
@@ -176,4 +186,6 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
 def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:
     """Title and advice of the page that shows a refusal."""
     found = OF_PAGES.get(type(refusal)) or PAGES.get(refusal.code, OTHERWISE)
+    if isinstance(refusal, AccountDisabled) and refusal.reason == SUSPENDED.text:
+        found = _SUSPENDED
     return Sentence(t.gettext(found.title), t.gettext(found.advice))

@@ -118,24 +118,28 @@ def _create(unit: SystemUnit, services: Services, origin: Origin) -> SetupCode:
 
 
 # Each change brings the password again, and a code where the admin has a second factor, so that a stolen token cannot
-# take the account over. The end of other sessions asks for a recent proof instead.
+# take the account over. The end of other sessions asks for a recent proof instead; so does the console, where an admin
+# adds a second factor.
 
 T = TypeVar("T")
 ENTRY_POINT: EntryPoint = "admin-own"
 
 
 class Credentials(NamedTuple):
-    """The password and the code that an admin enters again."""
+    """The password and the code that an admin enters again. ``password``: None for a recent proof in its place."""
 
-    password: str
+    password: str | None
     otp: str | None
 
 
 async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[SystemUnit, Admin], T]) -> T:
     """Runs ``work`` for the caller after password and code are verified. Attempts are counted as at sign-in.
 
-    Raises InvalidCredentials, RateLimited, Overloaded, and InvalidToken when the admin's access ended meanwhile.
+    Raises InvalidCredentials, ReauthenticationRequired without a password, RateLimited, Overloaded, and InvalidToken
+    when the admin's access ended meanwhile.
     """
+    if credentials.password is None:
+        step_up.check(ctx, Act.FACTORS)
     services, me = ctx.services, ctx.admin
     services.hasher.check_capacity()
     counters, subject = throttle.counters(ENTRY_POINT, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
@@ -149,8 +153,7 @@ async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[
     wait, stored = await services.store.write(count)
     if wait:
         raise ctx.services.throttle.refusal(ENTRY_POINT, wait)
-    proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, stored, credentials.password)
-    if not proof.matches:
+    if credentials.password is not None and not await _is_right(ctx, counters, stored, credentials.password):
         await services.store.write(
             lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject)
         )
@@ -167,6 +170,10 @@ async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[
         return done
 
     return await services.store.write(then)
+
+
+async def _is_right(ctx: RequestContext, counters: throttle.Counters, stored: str, password: str) -> bool:
+    return (await throttle.prove(ctx.services.hasher, ctx.services.store, counters, stored, password)).matches
 
 
 def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | None) -> str:
@@ -232,7 +239,7 @@ def app_address(ctx: RequestContext, secret: str) -> str:
     return second_factor.address(secret, ctx.admin.username, urlsplit(ctx.services.settings.public_url).hostname or "")
 
 
-async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ...]:
+async def confirm(ctx: RequestContext, password: str | None, otp: str) -> tuple[str, ...]:
     """Turns the second factor on; the recovery codes. The other sessions end, since no code opened them. A wrong code
     counts as a failed attempt, like a wrong password. Raises as :func:`proven`, and Conflict, ValidationError."""
     services = ctx.services

@@ -21,6 +21,7 @@ from manifest_auth.sessions.sessions import SessionProof, Way
 from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import browser_identity
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
+from manifest_auth.sign_in.refusal_reasons import SUSPENDED
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -197,7 +198,7 @@ def _is_off(tenant: Tenant, user: User) -> bool:
 def _disabled(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User, method: str) -> AccountDisabled:
     limits = ctx.services.anonymous_limits
     limits.record(unit, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled")
-    return AccountDisabled(client=tenant.identifier)
+    return AccountDisabled(client=tenant.identifier, reason=SUSPENDED if tenant.suspended_at is not None else None)
 
 
 async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], SignedIn]) -> SignedIn:

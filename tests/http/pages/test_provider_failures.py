@@ -117,7 +117,7 @@ async def test_a_provider_that_is_down(app: App, op: Op, client: str) -> None:
 async def test_a_suspended_client_offers_no_way(app: App, client: str) -> None:
     await act_on(app, f"{client}/suspend")
     page = Page(await app.get(f"/api/client/auth/oidc?client={client}&provider=okta", headers=HTML))
-    check(page, 403, "This account is switched off")
+    check(page, 403, "This organization is suspended")
     assert list(page.links()) == ["Try again"]
 
 

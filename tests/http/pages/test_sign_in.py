@@ -139,7 +139,7 @@ async def test_a_switched_off_account_is_said_after_the_proof_alone(app: App) ->
     wrong = await typed(Visitor(app), "/sign-in?client=globex", "operator@globex.example", "wrong")
     assert (wrong.status, wrong.problems) == (401, [WRONG])
     page = await typed(Visitor(app), "/sign-in?client=globex", "operator@globex.example")
-    assert (page.status, page.heading) == (403, "This account is switched off")
+    assert (page.status, page.heading) == (403, "This account is deactivated")
 
 
 async def test_an_unknown_client_is_said_in_words(app: App) -> None:

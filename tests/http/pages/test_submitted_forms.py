@@ -15,7 +15,7 @@ from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App, running
 from tests.support.background_jobs import sweep_expired
 from tests.support.faults import store_fails_after
-from tests.support.forged_tokens import right_token
+from tests.support.forged_tokens import former_token, right_token, right_tokens
 from tests.support.machines import new_account
 from tests.support.matrix import matrix
 from tests.support.routes import PAGES, Route, filled
@@ -28,7 +28,9 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.timeout(600)]
 POST = [route for route in PAGES if route.method == "POST"]
 #: Pages for everyone. Their forms leave no row behind, since anyone may post them; each has steps that work once.
 OPEN = ("/language", "/sign-in", "/sign-out", "/forgot", "/welcome", "/installation/sign-", "/installation/setup")
-PERSONAL = [route for route in POST if not route.path.startswith(OPEN)]
+#: Forms that change nothing but the session's proof: a repeat is judged anew.
+JUDGED_ANEW = ("/reauthenticate", "/installation/reauthenticate", "/console/providers/{name}/test")
+PERSONAL = [route for route in POST if not route.path.startswith(OPEN) and route.path not in JUDGED_ANEW]
 NEW = "a longer password than before"
 #: What people type, by the page that it is posted to. Other pages refuse a form with nothing in it.
 TYPED = {
@@ -37,7 +39,6 @@ TYPED = {
     "/account/password": {"currentPassword": PASSWORD, "newPassword": NEW},
     "/account/second-factor": {"act": "begin"},
     "/account/devices/pair": {"act": "begin"},
-    "/reauthenticate": {"currentPassword": PASSWORD, "returnTo": "/account/codes"},
     "/console/users/{id}": {"act": "invite"},
     "/console/invite": {"people": "one@new.example\ntwo@new.example", "roleViewer": "on"},
     "/console/users/{id}/badge": {"act": "standard"},
@@ -46,7 +47,7 @@ TYPED = {
     "/console/service-accounts/new": {"name": "press", "roleViewer": "on"},
     "/console/service-accounts/{id}": {"act": "make", "kind": "key", "label": "first"},
     "/console/providers/{name}/theirs": {"oidc.issuer": "https://y.okta.example", "oidc.clientId": "d"},
-    "/console/providers/{name}/delete": {"typed": "okta"},
+    "/console/providers/{name}/delete": {"confirmed": "okta"},
     "/console/domains": {"act": "claim", "domain": "new.example"},
     "/console/rules": {"act": "save", "contact": "IT desk"},
     "/console/branding": {"act": "save", "name": "Acme"},
@@ -55,8 +56,7 @@ TYPED = {
     "/installation/clients/{client}": {"act": "invite", "email": "boss@new.example"},
     "/installation/clients/{client}/rules": {"act": "save", "contact": "IT desk"},
     "/installation/admins": {"act": "make", "username": "grace"},
-    "/installation/account": {"act": "add", "factorPassword": PASSWORD},
-    "/installation/reauthenticate": {"proofPassword": PASSWORD},
+    "/installation/account": {"act": "add"},
     "/installation/keys": {"act": "rotate", "purpose": "service"},
 }
 #: Those of which all other fields go along, with the page that shows them.
@@ -263,7 +263,7 @@ async def test_it_waits_for_its_person_after_the_session_has_ended(app: App, rou
     assert NEW not in page.reply.text
 
 
-@matrix("route", [route for route in PERSONAL if route.path in TYPED and "reauthenticate" not in route.path])
+@matrix("route", [route for route in PERSONAL if route.path in TYPED])
 async def test_it_is_carried_out_after_a_recent_proof(app: App, route: Route) -> None:
     """A page where proof is required; by the same person in the same session."""
     one = await world_of(app, route)
@@ -329,14 +329,15 @@ UNKNOWN = (
 MAKE = "/console/service-accounts/new"
 
 
+@matrix("is_ended", [False, True])
 async def test_where_its_answer_is_not_stored_no_page_says_that_nothing_was_done(
-    app: App, monkeypatch: pytest.MonkeyPatch
+    app: App, monkeypatch: pytest.MonkeyPatch, *, is_ended: bool
 ) -> None:
-    """The act is stored, and then the store fails for a while."""
+    """The act is stored, and then the store fails for a while, or the request is ended."""
     one, name = await world(app), secrets.token_hex(5)
     fields = {"name": name, "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
     form_waits(monkeypatch, tries=(0.0,), wait=0.1)
-    with store_fails_after(app, 1):
+    with store_fails_after(app, 1, is_ended=is_ended):
         page = await one.visitor.post(MAKE, fields)
     again = await one.visitor.post(MAKE, fields)
     assert [(each.status, each.problems) for each in (page, again)] == [(409, [UNKNOWN])] * 2
@@ -465,3 +466,71 @@ async def test_a_secret_is_shown_by_its_own_page_alone(app: App) -> None:
     plain, shown = [await one.visitor.get(f"/console/users/{one.names['id']}{query}") for query in ("", f"?{key}")]
     assert shown.status == 200
     assert secret_on(shown) == secret_on(plain)
+
+
+async def test_two_forms_of_one_page_that_differ_both_wait(app: App) -> None:
+    """As after Back from the sign-in, where something was changed before it was sent again; also after a first one that
+    was carried out."""
+    for kept in ("nothing", "the first"):
+        visitor = await Visitor(app).signed_in()
+        fields = (await visitor.get("/account/profile")).form("/account/profile").fields
+        if kept == "nothing":
+            assert (await visitor.post("/account/profile", fields | {"firstName": "Ada"})).status == 303
+        del visitor.cookies["session"]
+        first, second = [
+            waiting_in(await visitor.post("/account/profile", fields | {"firstName": name}))
+            for name in ("Eve", "Grace")
+        ]
+        again = await Visitor(app).signed_in()
+        for back, name in ((first, "Eve"), (second, "Grace")):
+            page = await again.get(back)
+            assert page.form("/account/profile").fields["firstName"] == name
+
+
+async def test_once_it_went_on_its_fields_are_kept_no_longer(app: App) -> None:
+    one, _, there = await waiting_for_proof(app, "/console/rules")
+    before = [kept for [kept] in await rows(app, "submitted_forms", "kept") if kept is not None]
+    done = await one.visitor.get(there, Sec_Fetch_Site="same-origin")
+    assert done.status == 303
+    after = [kept for [kept] in await rows(app, "submitted_forms", "kept") if kept is not None]
+    assert len(before) - len(after) == 1
+    assert answer(await one.visitor.get(there, Sec_Fetch_Site="same-origin")) == answer(done)
+    elsewhere = Visitor(app, {"session": (await app.sign_in(one.email, PASSWORD, client=one.client)).cookie("session")})
+    assert (await elsewhere.get(there)).location == "/account"
+
+
+async def test_a_person_has_no_more_than_two_hundred_of_them(app: App) -> None:
+    one = await world(app)
+    fields = (await one.visitor.get("/account/profile")).form("/account/profile").fields
+    tokens, had = await right_tokens(one.visitor, "/account/profile"), len(await rows(app, "submitted_forms"))
+    for _ in range(205):
+        app.clock.advance(0.001)
+        assert (await one.visitor.post("/account/profile", fields | {"form": tokens()})).status == 303
+    assert len(await rows(app, "submitted_forms")) - had <= 201
+    assert (await one.visitor.post("/account/profile", fields | {"form": fields["form"]})).status == 303
+
+
+@matrix("route", [route for route in POST if route.path in JUDGED_ANEW])
+async def test_a_proof_and_a_preview_leave_nothing_behind(app: App, route: Route) -> None:
+    one = await world(app)
+    before = len(await rows(app, "submitted_forms"))
+    typed = {"currentPassword": PASSWORD, "proofPassword": PASSWORD, "returnTo": "/account"}
+    fields = typed | {"form": await right_token(one.visitor, one.path(route))}
+    for _ in range(2):
+        assert (await one.visitor.post(one.path(route), fields)).status in (200, 303)
+    wrong = await one.visitor.post(one.path(route), fields | {"currentPassword": "x", "proofPassword": "x"})
+    assert wrong.status != 409  # a changed repeat is another one
+    assert len(await rows(app, "submitted_forms")) == before
+
+
+async def test_a_form_of_a_node_that_is_not_upgraded_yet_is_carried_out_once(app: App) -> None:
+    one = await world(app)
+    fields = {"name": "press", "roleViewer": "on", "form": await former_token(one.visitor, MAKE)}
+    pages = [await one.visitor.post(MAKE, fields) for _ in range(2)]
+    assert answer(pages[0]) == answer(pages[1])
+    assert pages[0].status == 303
+    assert (await one.visitor.get("/console/service-accounts")).text.count("press") == 1
+    elsewhere = await one.visitor.post("/account/profile", fields)
+    another = await Visitor(app).signed_in("admin@acme.example")
+    another.cookies["form"] = one.visitor.cookies["form"]
+    assert [page.status for page in (elsewhere, await another.post(MAKE, fields))] == [403, 403]

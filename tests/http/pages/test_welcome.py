@@ -133,5 +133,5 @@ async def test_where_no_passwords_are_used_it_says_so(team: Team) -> None:
 
 async def test_a_server_without_mail_says_whom_to_ask(app: App) -> None:
     page = await Visitor(app).get("/forgot")
-    assert "This server sends no e-mails." in page.text
+    assert "This server doesn't send emails." in page.text
     assert page.tree.xpath("//form[@action='/forgot']") == []

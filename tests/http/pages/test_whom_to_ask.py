@@ -1,4 +1,4 @@
-"""Support contact on pages for people who can't sign in: only after valid credentials."""
+"""Support contact on pages for people who can't sign in, wherever the client is known."""
 
 from __future__ import annotations
 
@@ -50,8 +50,16 @@ async def test_a_suspended_client_says_it_after_the_password_alone(app: App, con
     await act_on(app, "acme/suspend")
     page = await refused(app, "/sign-in?client=acme", email)
     await act_on(app, "acme/restore")
-    assert page.status == 403
+    assert (page.status, page.heading) == (403, "Cette organisation est suspendue")
     assert CONTACT in page.text
+
+
+async def test_without_a_mail_server_who_forgot_the_password_sees_it(app: App, contact: None) -> None:
+    visitor = Visitor(app)
+    page = await visitor.get("/sign-in?client=acme")
+    [forgot] = [address for address in page.links().values() if address.startswith("/forgot")]
+    assert CONTACT in (await visitor.get(forgot)).text
+    assert CONTACT not in (await visitor.get("/forgot")).text
 
 
 async def test_without_a_licence_it_is_said_to_those_who_are_signed_in(tmp_path: Path) -> None:
@@ -83,11 +91,12 @@ async def test_who_is_refused_after_the_provider_proved_them_sees_address_and_co
     admin = await Visitor(app).signed_in("admin@acme.example")
     trail = (await admin.get("/console/audit")).text
     assert "zoe@elsewhere.example" in trail
-    # A failure before the provider names anyone shows neither.
+    # A failure before the provider names anyone shows no address.
     browser, back = await begun(app, op, "acme", provider="asked")
     op.token_error = "invalid_grant"
     reply = await browser.send("GET", back, headers={"Accept": "text/html"})
-    assert "desk@acme.example" not in reply.text
+    assert "desk@acme.example" in reply.text
+    assert "zoe@" not in reply.text
     # An account that its first sign-in creates is added by the provider, not by "an anonymous caller".
     op.token_error = None
     path = "/api/admin/clients/acme/providers/asked"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -22,8 +23,9 @@ from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import account_page
 from manifest_auth.permissions import Role, roles_of
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import ListedSession
 from manifest_auth.sign_in import completion, session_lifecycle
-from manifest_auth.sign_in.return_addresses import ACCOUNT
+from manifest_auth.sign_in.return_addresses import ACCOUNT, is_web
 from manifest_auth.sign_in.second_factor import enrollment as own_factors
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.store import TenantUnit
@@ -49,7 +51,21 @@ class EventView(msgspec.Struct, frozen=True):
     codes_left: int | None = None
 
 
-def _event(one: Happened, own: str, managers: Mapping[str, str], codes_left: int) -> EventView:
+OWN_MS = 10 * 60_000
+_TYPED = (Event.SIGN_IN_FAILED.value, Event.SECOND_FACTOR_FAILED.value, Event.PASSWORD_CHECK_FAILED.value)
+
+
+def _is_own_slip(one: Happened, session: ListedSession | None) -> bool:
+    """Whether the user mistyped something where this session was opened: in the ten minutes before that, or while it
+    was open."""
+    if session is None or one.event not in _TYPED or one.address != session.address:
+        return False
+    return 0 <= session.created_at - one.at < OWN_MS or one.actor == f"user:{session.user_id}"
+
+
+def _event(
+    one: Happened, own: str, managers: Mapping[str, str], codes_left: int, session: ListedSession | None
+) -> EventView:
     """``own``: the user, as the trail names an actor; ``managers``: addresses of other users by the same names;
     ``codes_left``: recovery codes as of now."""
     event = about(one.event)
@@ -59,7 +75,7 @@ def _event(one: Happened, own: str, managers: Mapping[str, str], codes_left: int
     return EventView(
         at=one.at,
         text=event.account,
-        is_bad=event.is_alarm,
+        is_bad=event.is_alarm and not _is_own_slip(one, session),
         by_others=one.actor not in (own, ANONYMOUS.actor),
         by=managers.get(one.actor, ""),
         address=one.address,
@@ -99,7 +115,9 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> Simple
     user, me = users.get(unit, ctx.user.user_id), ctx.user
     before = (since.since, Event.SIGNED_IN.value)  # the sign-in of the last time itself is nothing new
     managers, left = _managers(unit, since.events, me.user_id), one_time_codes.codes_left(unit, user.id)
-    events = _together(_event(one, me.actor, managers, left) for one in since.events if (one.at, one.event) != before)
+    session = sessions.find_listed(unit, me.session_id)
+    news = (one for one in since.events if (one.at, one.event) != before)
+    events = _together(_event(one, me.actor, managers, left, session) for one in news)
     return SimpleNamespace(
         name=user.full_name,
         email=user.email,
@@ -120,8 +138,15 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> Simple
         has_passkey=bool(user.factors & Kind.PASSKEY),
         methods=gate.methods_of(ctx, tenants.settings_of(me.tenant_settings)),
         factor_due_at=own_factors.due_at(tenants.settings_of(me.tenant_settings), user) or 0,
+        apps=_apps(tenants.return_addresses_for(tenants.settings_of(me.tenant_settings), user.roles)),
         language=next((name for tag, name in languages.LANGUAGES.items() if tag == user.language), ""),
     )
+
+
+def _apps(listed: Iterable[str]) -> dict[str, str]:
+    """The websites to which sign-ins return: addresses by their hosts."""
+    sites = (urlsplit(one) for one in listed if is_web(one))
+    return {one.netloc: f"{one.scheme}://{one.netloc}/" for one in sites}
 
 
 ROUTES = (account_page("GET", ACCOUNT, _home, "account/home.html", "Account overview and recent activity"),)

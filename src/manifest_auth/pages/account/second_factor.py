@@ -12,7 +12,8 @@ from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, rendering
-from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.account.sessions import ends_others
+from manifest_auth.pages.call import Confirmation, PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import start
 from manifest_auth.pages.sign_in.second_factor import ENROL_WRONG
@@ -20,13 +21,14 @@ from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 
 NEW_TEMPLATE = "account/new_codes.html"
 
 
-def codes_of(call: PageCall[Any], codes: Sequence[str]) -> Answer[None]:
-    """On to the page with new codes, which are shown once."""
-    return call.show_once(CODES_PATH, tuple(codes))
+def codes_of(call: PageCall[Any], codes: Sequence[str], *, replace: bool = False) -> Answer[None]:
+    """On to the page with new codes, which are shown once. ``replace``: earlier ones no longer work."""
+    return call.show_once(CODES_PATH, (codes, replace))
 
 
 FACTOR_PATH = "/account/second-factor"
@@ -70,6 +72,24 @@ async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
     return brands.own_page(ctx, APP, email=ctx.user.email, key=key, replaces=found.totp is not None)
 
 
+async def _confirm(ctx: RequestContext, call: PageCall[FactorForm] | PageCall[PasskeyForm]) -> Confirmation | None:
+    """Before an app or a passkey is removed."""
+    form = call.fields
+    if form.act != "remove":
+        return None
+    found = await enrollment.look_at_factors(ctx)
+    if found.stays("" if isinstance(form, FactorForm) else form.id):
+        return None  # the act says so
+    left = len(found.passkeys) + bool(found.totp) - 1
+    last = () if left else (_("You then have no second factor, and your recovery codes stop working."),)
+    effects = (await ends_others(ctx), *last)
+    if isinstance(form, FactorForm):
+        return Confirmation(_("Remove your authenticator app?"), effects, _("Remove app"))
+    name = next((one.name for one in found.passkeys if one.id == form.id), "")
+    title = _("Remove the passkey %(name)s?") if name else _("Remove this passkey?")
+    return Confirmation(title, effects, _("Remove passkey"), name=name)
+
+
 async def _change_factor(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "begin":
@@ -92,13 +112,13 @@ CODES_TEMPLATE = "account/codes.html"
 
 
 async def _show_codes(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    if codes := call.shown_as(tuple[str, ...]):
-        return brands.own_page(ctx, NEW_TEMPLATE, codes=codes)
+    if new := call.shown_as(tuple[tuple[str, ...], bool]):
+        return brands.own_page(ctx, NEW_TEMPLATE, codes=new[0], replace=new[1])
     return await _overview(ctx)
 
 
 async def _make(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return codes_of(call, await enrollment.make_codes(ctx))
+    return codes_of(call, await enrollment.make_codes(ctx), replace=True)
 
 
 PATH = "/account/passkeys"
@@ -186,10 +206,16 @@ async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | An
 ROUTES = (
     account_page("GET", FACTOR_PATH, _show_factor, FACTOR_TEMPLATE, "Your authenticator app"),
     account_page(
-        "POST", FACTOR_PATH, _change_factor, FACTOR_TEMPLATE, "Set up, replace, or remove the app", again=_again_factor
+        "POST",
+        FACTOR_PATH,
+        _change_factor,
+        FACTOR_TEMPLATE,
+        "Set up, replace, or remove the app",
+        again=_again_factor,
+        confirms=_confirm,
     ),
     account_page("GET", CODES_PATH, _show_codes, CODES_TEMPLATE, "Your recovery codes"),
     account_page("POST", CODES_PATH, _make, CODES_TEMPLATE, "Create new recovery codes, shown once", again=_show_codes),
     account_page("GET", PATH, _show, TEMPLATE, "Your passkeys"),
-    account_page("POST", PATH, _change, TEMPLATE, "Add, rename, or remove a passkey", again=_again),
+    account_page("POST", PATH, _change, TEMPLATE, "Add, rename, or remove a passkey", again=_again, confirms=_confirm),
 )

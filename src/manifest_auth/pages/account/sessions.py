@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import msgspec
 
-from manifest_auth import tenants
+from manifest_auth import sessions, tenants
 from manifest_auth.accounts import shared_devices
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, session_cookie
 from manifest_auth.pages import brands, flash
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.call import Confirmation, PageCall, View, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
@@ -20,6 +20,8 @@ from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.sign_in.second_factor import enrollment
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 
 SESSIONS_PATH = "/account/sessions"
 SESSIONS_TEMPLATE = "account/sessions.html"
@@ -36,6 +38,20 @@ async def _show_sessions(ctx: RequestContext, call: PageCall[None]) -> View | An
     this = next((one for one in listed if one.id == own), None)
     others = sorted((one for one in listed if one.id != own), key=lambda one: -one.last_used_at)
     return brands.own_page(ctx, this=this, others=others, most=session_lifecycle.LIST_LIMIT)
+
+
+async def ends_others(ctx: RequestContext) -> str:
+    """The number of the caller's other sessions, for the question before an act that ends them."""
+    open_ones = sessions.open_ones_of(ctx.user.user_id, ctx.now)
+    others = await ctx.store.read(lambda unit: sessions.LISTING.total(unit, open_ones)) - 1
+    return several("Ends %(number)d other open session.", "Ends %(number)d other open sessions.", others)
+
+
+async def _confirm(ctx: RequestContext, call: PageCall[EndSessionForm]) -> Confirmation | None:
+    if call.fields.id:
+        return None
+    effects = (await ends_others(ctx), _("Apps and devices that are signed in must sign in again."))
+    return Confirmation(_("Sign out everywhere else?"), effects, _("End all other sessions"))
 
 
 async def _end_sessions(ctx: RequestContext, call: PageCall[EndSessionForm]) -> View | Answer[None]:
@@ -93,7 +109,13 @@ async def _end_devices(ctx: RequestContext, call: PageCall[EndDeviceForm]) -> Vi
 ROUTES = (
     account_page("GET", SESSIONS_PATH, _show_sessions, SESSIONS_TEMPLATE, "Your sessions"),
     account_page(
-        "POST", SESSIONS_PATH, _end_sessions, SESSIONS_TEMPLATE, "End one session, or all others", again=_show_sessions
+        "POST",
+        SESSIONS_PATH,
+        _end_sessions,
+        SESSIONS_TEMPLATE,
+        "End one session, or all others",
+        again=_show_sessions,
+        confirms=_confirm,
     ),
     account_page("GET", DEVICES_PATH, _show_devices, DEVICES_TEMPLATE, "Your devices and trusted browsers"),
     account_page(

@@ -324,7 +324,10 @@ def rules_view(
     return SimpleNamespace(
         head=head,
         form=form,
-        roles=[(role.value, getattr(form, groups_of(role)), bool(getattr(form, everyone_of(role)))) for role in Role],
+        roles=[
+            (role.value, getattr(form, groups_of(role)), bool(getattr(form, everyone_of(role))))
+            for role in reversed(Role)  # the least first
+        ],
         domains=[(f"domain{number}", claim, claim.domain in chosen) for number, claim in enumerate(offered)],
         signs_in=signs_in,
     )

@@ -29,7 +29,7 @@ from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer, flow_cookie, redirect
 from manifest_auth.http import page as with_policy
 from manifest_auth.pages import brands, flash, security
-from manifest_auth.pages.call import PageCall, View, found, see_other
+from manifest_auth.pages.call import Confirmation, PageCall, View, found, see_other
 from manifest_auth.pages.console import provider_views
 from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset, fitting
 from manifest_auth.pages.console.provider_views import (
@@ -46,12 +46,15 @@ from manifest_auth.pages.console.provider_views import (
     try_view,
 )
 from manifest_auth.pages.routing import settings_page
+from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_proofs import Tried
 from manifest_auth.tenants.claims import Claim, domains
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 from manifest_auth.text.models import convert
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
@@ -286,12 +289,6 @@ class BackForm(msgspec.Struct, frozen=True):
     back: str = ""
 
 
-class DeleteForm(msgspec.Struct, frozen=True):
-    """``typed``: the name, so that no slip deletes another one."""
-
-    typed: str = ""
-
-
 async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     """Shows at once what was found: nothing changes, so a reload may do it again."""
     one = await load(ctx, call.path["name"])
@@ -326,6 +323,35 @@ async def _switch_off(ctx: RequestContext, call: PageCall[BackForm]) -> View | A
     return await _switched(ctx, call, on=False)
 
 
+async def _confirm_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> Confirmation | None:
+    one, limits = await load(ctx, call.path["name"]), provider_views.chosen_domains(call.fields)
+    before, is_off = one.provider.rules, one.provider.disabled_at is not None
+    is_asked = Role.ADMIN in before.default_roles and (limits or not before.domains)
+    if is_off or is_asked or not getattr(call.fields, provider_views.everyone_of(Role.ADMIN)):
+        return None
+    return await _everyone_is_admin(ctx, one, limits)
+
+
+async def _confirm_on(ctx: RequestContext, call: PageCall[BackForm]) -> Confirmation | None:
+    one = await load(ctx, call.path["name"])
+    rules = one.provider.rules
+    return await _everyone_is_admin(ctx, one, rules.domains) if Role.ADMIN in rules.default_roles else None
+
+
+async def _everyone_is_admin(ctx: RequestContext, one: Loaded, limits: Collection[str]) -> Confirmation:
+    """``limits``: the domains of those who can come; without one, the name is typed."""
+    linked, head = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id)), one.head("")
+    effects = (
+        _("Everyone who signs in with it becomes an Admin, who can change all users and settings."),
+        _("Only email addresses in %(domains)s get new accounts.", domains=", ".join(limits))
+        if limits
+        else _("No domain is selected, so this includes everyone who has an account there."),
+        several("%(number)d person uses it now.", "%(number)d people use it now.", linked),
+    )
+    title, typed = _("Make everyone at %(name)s an Admin?"), "" if limits else head.name
+    return Confirmation(title, effects, _("Make everyone an Admin"), typed, head.display_name)
+
+
 async def _switched(ctx: RequestContext, call: PageCall[BackForm], *, on: bool) -> Answer[None]:
     name, by_admin = call.path["name"], accounts.is_admin(ctx)
     await ctx.store.write(lambda unit: switch(unit, ctx, name, on=on, by_admin=by_admin))
@@ -339,17 +365,23 @@ async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[No
     return flash.after(ctx, f"{path_of(name)}?step=ours", "saved")
 
 
-async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+async def _confirm_delete(ctx: RequestContext, call: PageCall[BackForm]) -> Confirmation:
     one = await load(ctx, call.path["name"])
     people = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id))
-    return view(ctx, SimpleNamespace(head=one.head("delete"), people=people))
+    effects = (
+        several(
+            "Unlinks %(number)d person and signs them out.", "Unlinks %(number)d people and signs them out.", people
+        ),
+        _("Removes the roles that its groups gave. You can't undo this."),
+        _("If you add a provider with the same issuer again, the same people get back into their accounts."),
+        _("Another provider links people by email address. Before you move, check that no address has a new owner."),
+    )
+    head = one.head("")
+    return Confirmation(_("Delete %(name)s?"), effects, _("Delete provider"), head.name, head.display_name)
 
 
-async def _delete(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Answer[None]:
+async def _delete(ctx: RequestContext, call: PageCall[BackForm]) -> View | Answer[None]:
     name = call.path["name"]
-    await load(ctx, name)
-    if call.fields.typed.strip() != name:
-        raise ValidationError(details=[("typed", "Not the name of this provider")])
     tenant_id = ctx.user.tenant_id
     await delete(ctx, lambda unit: unit.of(tenant_id), name, by_admin=accounts.is_admin(ctx))
     return see_other(LIST)
@@ -460,6 +492,7 @@ ROUTES = (
         "console/provider_rules.html",
         "Change who can sign in through a provider",
         again=_rules_again,
+        confirms=_confirm_rules,
         form_at=f"{ONE}?step=rules",
     ),
     settings_page(
@@ -469,6 +502,7 @@ ROUTES = (
         "console/provider_test.html",
         "Test the connection to a provider",
         form_at=f"{ONE}?step=test",
+        once=False,
     ),
     settings_page(
         "GET", f"{ONE}/try", _try_act, "console/provider_try.html", "Test sign-in at a provider, without a session"
@@ -480,6 +514,7 @@ ROUTES = (
         "console/provider.html",
         "Turn a provider on",
         again=_overview_again,
+        confirms=_confirm_on,
         form_at=ONE,
     ),
     settings_page(
@@ -500,8 +535,16 @@ ROUTES = (
         again=_overview_again,
         form_at=f"{ONE}?step=ours",
     ),
-    settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Confirm the deletion of a provider"),
-    settings_page("POST", f"{ONE}/delete", _delete, "console/provider_delete.html", "Delete a provider", again=_ask),
+    settings_page(
+        "POST",
+        f"{ONE}/delete",
+        _delete,
+        "console/provider.html",
+        "Delete a provider",
+        again=_overview_again,
+        form_at=ONE,
+        confirms=_confirm_delete,
+    ),
     settings_page("GET", LIST, _list, "console/providers.html", "List a client's identity providers"),
     settings_page(
         "GET", NEW, _new, "console/provider_choose.html", "Choose a provider, and see the values to enter there"

@@ -16,8 +16,8 @@ from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink, email_cha
 from manifest_auth.accounts.factors import Kind
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded, RateLimited, Refusal, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import brands, flash
-from manifest_auth.pages.call import PageCall, View, require
+from manifest_auth.pages import brands, flash, words
+from manifest_auth.pages.call import Confirmation, PageCall, View, require
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RolesForm, boxes
 from manifest_auth.pages.routing import users_page
@@ -27,6 +27,7 @@ from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text.fields import Details, Input, with_details
+from manifest_auth.text.languages import marked as _
 
 USER_PATH = "/console/users/{id}"
 _SESSIONS = 20
@@ -74,11 +75,10 @@ async def _view(ctx: RequestContext, user_id: int, *, typed: UserForm | None = N
             is_self=by.user_id == user.id,
             is_admin=bool(user.roles & Role.ADMIN.bit),
             by_admin=by.is_admin,
-            factors=tuple(words for kind, words in _FACTORS.items() if user.factors & kind),
+            factors=tuple(said for kind, said in _FACTORS.items() if user.factors & kind),
             may_lack_factor=not tenants.is_required(settings, user.roles),
             reason=typed.reason if typed is not None else "",
             uses_passwords=settings.password_sign_in,
-            mails=ctx.services.mail_queue.is_set_up,
             why_not=why_not,
             sessions=None if why_not else sessions.list_open(unit, user.id, ctx.now, _SESSIONS),
             identities=providers.list_identities(unit, user.id),
@@ -86,6 +86,26 @@ async def _view(ctx: RequestContext, user_id: int, *, typed: UserForm | None = N
         )
 
     return await brands.shown(ctx, work)
+
+
+async def _confirm(ctx: RequestContext, call: PageCall[UserForm]) -> Confirmation | None:
+    user_id, form, ask = frame.number_in(call), call.fields, _ASKS.get(call.fields.act)
+    if ask is None:
+        return None
+
+    def work(unit: TenantUnit) -> Confirmation | None:
+        user = accounts.get_readable(unit, ctx, user_id)
+        if form.act == "roles":
+            rank.check_grants(unit, ctx, user.roles, form.roles)
+            if user.is_admin or not form.roles & Role.ADMIN.bit:
+                return None
+        ends = sessions.LISTING.total(unit, sessions.open_ones_of(user_id, ctx.now))
+        effects = (words.ends_sessions(ends), *ask.effects)
+        return ask._replace(name=user.full_name or user.email, effects=effects)
+
+    if form.act == "reset-factors":
+        require(reason=form.reason.strip())
+    return await ctx.store.read(work)
 
 
 async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
@@ -134,36 +154,64 @@ class UserAct(NamedTuple):
 _ACTS = {
     "details": UserAct("The details are saved.", _change),
     "roles": UserAct(
-        "The roles are set. They count from the next request on.",
+        "The roles are saved. They apply immediately.",
         lambda unit, ctx, user, form: accounts.set_roles(unit, ctx, user, form.roles),
     ),
     "deactivate": UserAct(
-        "The account is deactivated, and its sessions have ended.",
+        "The account is deactivated, and its sessions are ended.",
         lambda unit, ctx, user, _form: accounts.deactivate(unit, ctx, user),
     ),
-    "restore": UserAct("The user may sign in again.", lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user)),
+    "restore": UserAct("The account is reactivated.", lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user)),
     "reset": UserAct(
-        "A link to choose a new password is on its way by e-mail.",
+        "A link to choose a new password is on its way by email.",
         lambda unit, ctx, user, _form: accounts.start_reset(unit, ctx, user),
     ),
     "invite": UserAct(
-        "A new invitation is on its way by e-mail.", lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user)
+        "A new invitation is on its way by email.", lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user)
     ),
-    "end-session": UserAct("The session has ended.", _end_session),
+    "end-session": UserAct("The session is ended.", _end_session),
     "end-sessions": UserAct(
-        "All sessions have ended.", lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user)
+        "All sessions are ended.", lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user)
     ),
     "unlink": UserAct(
-        "The identity is unlinked, and the user's sessions have ended.",
+        "The account is unlinked, and the user's sessions are ended.",
         lambda unit, ctx, user, form: identities.unlink(unit, ctx, user, _number(form.identity)),
     ),
     "confirm": UserAct(
-        "The identity is confirmed.",
+        "The linked account is confirmed.",
         lambda unit, ctx, user, form: identities.confirm(unit, ctx, user, _number(form.identity)),
     ),
-    "reset-factors": UserAct("The second factors are gone, and all sessions have ended.", _reset_factors),
+    "reset-factors": UserAct("The second factors are removed, and all sessions are ended.", _reset_factors),
 }
-USER_DONE = {"email": "The new address waits until its mailbox confirms it."} | {
+#: The question before an act; how many sessions end comes first.
+_ASKS = {
+    "roles": Confirmation(
+        _("Make %(name)s an Admin?"),
+        (
+            _("Removes the password, second factors, badges, pending links, and unconfirmed linked accounts."),
+            _("If no sign-in method is left, creates a new link."),
+            _("An Admin can change all users and settings, including other Admins."),
+        ),
+        _("Make Admin"),
+    ),
+    "deactivate": Confirmation(
+        _("Deactivate %(name)s?"),
+        (_("They can't sign in until you reactivate the account. Nothing they created is lost."),),
+        _("Deactivate user"),
+    ),
+    "end-sessions": Confirmation(
+        _("Sign out %(name)s everywhere?"), (_("They can sign in again immediately."),), _("End all sessions")
+    ),
+    "reset-factors": Confirmation(
+        _("Reset the second factors of %(name)s?"),
+        (
+            _("Removes the authenticator app, passkeys, recovery codes, and trusted browsers."),
+            _("Closes pending links to choose a password."),
+        ),
+        _("Reset second factors"),
+    ),
+}
+USER_DONE = {"email": "The new address takes effect when the user confirms it."} | {
     name: act.done for name, act in _ACTS.items()
 }
 _TEMPLATE = "console/user.html"
@@ -248,12 +296,10 @@ class Invited(msgspec.Struct, frozen=True):
 async def _invite_view(ctx: RequestContext, people: str, ticked: int, outcomes: tuple[Outcome, ...] = ()) -> View:
     def work(unit: TenantUnit) -> SimpleNamespace:
         by_admin = rank.manager(unit, ctx).is_admin
-        mails = ctx.services.mail_queue.is_set_up
         return SimpleNamespace(
             people=people,
             boxes=boxes(ticked, admin=by_admin),
             most=MOST,
-            mails=mails,
             outcomes=outcomes,
             made=sum(one.user_id > 0 for one in outcomes),
         )
@@ -333,7 +379,7 @@ _INVITE_TEMPLATE = "console/invite.html"
 
 ROUTES = (
     users_page("GET", USER_PATH, _show, _TEMPLATE, "One user", said=USER_DONE),
-    users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", again=_show),
+    users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", again=_show, confirms=_confirm),
     users_page("GET", USERS_PATH, _list, "console/users.html", "The client's users"),
     users_page("GET", INVITE_PATH, _ask, _INVITE_TEMPLATE, "Invite users"),
     users_page("POST", INVITE_PATH, _invite, _INVITE_TEMPLATE, "Invite one user or up to 50", again=_again_invite),

@@ -14,8 +14,8 @@ from manifest_auth.errors import InvalidCredentials, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.maintenance import system_admins
 from manifest_auth.maintenance.system_admins import AdminMadeData
-from manifest_auth.pages import flash, rendering, step_up
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages import flash, rendering, step_up, words
+from manifest_auth.pages.call import Confirmation, PageCall, View
 from manifest_auth.pages.console.frame import ListQuery, address, one_of
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
@@ -25,6 +25,7 @@ from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 
 PATH = f"{ADMIN_OVERVIEW}/admins"
 _SIZE = 50
@@ -89,6 +90,30 @@ async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[
     admin_id = _id(form)
     await ctx.services.store.write(lambda unit: act[1](unit, ctx, admin_id))
     return flash.after(ctx, PATH, act[0])
+
+
+async def _question(ctx: RequestContext, call: PageCall[AdminForm] | PageCall[AccountForm]) -> Confirmation | None:
+    form, ask = call.fields, _ASKS.get(call.fields.act)
+    if ask is None:
+        return None
+
+    def read(unit: SystemUnit) -> Confirmation:
+        admin = management.get_listed(unit, _id(form) if isinstance(form, AdminForm) else ctx.admin.admin_id)
+        ends = len(management.open_sessions(unit, admin.id, ctx.now)) - isinstance(form, AccountForm)
+        return ask._replace(name=admin.username, effects=(words.ends_sessions(ends), *ask.effects))
+
+    return await ctx.services.store.read(read)
+
+
+#: The question before an act; how many sessions end comes first.
+_ASKS = {
+    "disable": Confirmation(_("Disable %(name)s?"), (_("They can't sign in until you enable them."),), _("Disable")),
+    "factor": Confirmation(
+        _("Remove the second factor of %(name)s?"), (_("Only their password protects them then."),), _("Remove factor")
+    ),
+    "end": Confirmation(_("Sign out %(name)s everywhere?"), (), _("End all sessions")),
+    "end-others": Confirmation(_("Sign out everywhere else?"), (), _("End all other sessions")),
+}
 
 
 def _id(form: AdminForm) -> int:
@@ -202,14 +227,12 @@ async def _end_others(ctx: RequestContext, form: AccountForm) -> str:
 
 
 async def _add(ctx: RequestContext, form: AccountForm) -> ShownFactor:
-    return ShownFactor(secret=await _with_proof(form, lambda shown: admin_accounts.enrol(ctx, shown)))
+    return ShownFactor(secret=await admin_accounts.enrol(ctx, Credentials(None, None)))
 
 
 async def _confirm(ctx: RequestContext, form: AccountForm) -> ShownFactor:
     try:
-        codes = await _with_proof(
-            form, lambda shown: admin_accounts.confirm(ctx, shown.password, form.factor_otp.strip())
-        )
+        codes = await admin_accounts.confirm(ctx, None, form.factor_otp.strip())
     except ValidationError as refusal:
         details = [("factorOtp" if field == "otp" else field, sentence) for field, sentence in refusal.details]
         raise ValidationError(details=details, reason=refusal.reason) from None
@@ -245,7 +268,15 @@ _ACCOUNT_ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str |
 
 ROUTES = (
     admin_page("GET", PATH, _show, _TEMPLATE, "System admins", said=DONE),
-    admin_page("POST", PATH, _act, _TEMPLATE, "Create, disable, enable, or reset a system admin", again=_again),
+    admin_page(
+        "POST",
+        PATH,
+        _act,
+        _TEMPLATE,
+        "Create, disable, enable, or reset a system admin",
+        again=_again,
+        confirms=_question,
+    ),
     admin_page(
         "GET", ACCOUNT_PATH, _show_account, _ACCOUNT_TEMPLATE, "A system admin's own account", said=ACCOUNT_DONE
     ),
@@ -256,5 +287,6 @@ ROUTES = (
         _ACCOUNT_TEMPLATE,
         "Change your password, second factor, or sessions",
         again=_show_account,
+        confirms=_question,
     ),
 )

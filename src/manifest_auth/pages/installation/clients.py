@@ -9,14 +9,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import accounts, providers, tenants
+from manifest_auth import accounts, providers, sessions, tenants
 from manifest_auth.accounts import Draft, NewLink, users
 from manifest_auth.accounts.users import User
 from manifest_auth.clients import client_lifecycle, client_settings
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import flash
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages import flash, words
+from manifest_auth.pages.call import Confirmation, PageCall, View
 from manifest_auth.pages.console import rules as rules_form
 from manifest_auth.pages.console.frame import ListQuery, address, one_of
 from manifest_auth.pages.console.rules import DONE, RulesForm, RulesQuery, RulesView
@@ -25,6 +25,8 @@ from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import ClientData, Tenant, TenantSettings
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 
 CLIENTS_PATH = f"{ADMIN_OVERVIEW}/clients"
 _SIZE = 50
@@ -110,11 +112,10 @@ class ClientQuery(ListQuery, frozen=True, kw_only=True):
 
 
 class ClientForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``act``: what to do; ``typed``: the identifier once more, to delete the client."""
+    """``act``: what to do."""
 
     act: Text = ""
     name: Text = ""
-    typed: Text = ""
     email: Text = ""
     first_name: Text = ""
     last_name: Text = ""
@@ -148,7 +149,6 @@ async def _client_view(
             next=address(path, show=tab, q=asked.q, after=goes_on) if goes_on else "",
             providers=providers.list_all(bound) if tab == "providers" else [],
             link=link,
-            mails=ctx.services.mail.is_set_up,
             days=settings.client_deletion_days,
             keeps_trail=settings.client_deletion_audit == "keep",
         )
@@ -158,6 +158,34 @@ async def _client_view(
 
 def _users(unit: TenantUnit, asked: ClientQuery) -> tuple[list[User], str | None]:
     return users.LISTING.read(unit, _SIZE, asked.after, "EMAIL", Filters().search(asked.q.strip()))
+
+
+async def _confirm_client(ctx: RequestContext, call: PageCall[ClientForm]) -> Confirmation | None:
+    name, act, settings = call.path["client"], call.fields.act, ctx.services.settings
+    if act not in ("suspend", "delete"):
+        return None
+
+    def work(unit: SystemUnit) -> Confirmation:
+        tenant = tenants.get_named(unit, name)
+        bound, days = unit.of(tenant.id), settings.client_deletion_days
+        people = users.LISTING.total(bound, Filters("active"))
+        effects: tuple[str, ...] = (
+            words.ends_sessions(sessions.LISTING.total(bound, Filters("open", now=ctx.now))),
+            several("%(number)d user can no longer sign in.", "%(number)d users can no longer sign in.", people),
+        )
+        if act == "suspend":
+            effects = (*effects, _("Nothing is deleted. You can restore the client at any time."))
+            return Confirmation(_("Suspend %(name)s?"), effects, _("Suspend client"), name=tenant.name)
+        trail = settings.client_deletion_audit == "keep"
+        effects = (
+            *effects,
+            several("You can restore it for %(number)d day.", "You can restore it for %(number)d days.", days),
+            _("After that, its users, providers, and records are deleted."),
+            _("Its audit trail is kept.") if trail else _("Its audit trail is deleted, too."),
+        )
+        return Confirmation(_("Delete %(name)s?"), effects, _("Delete client"), tenant.identifier, tenant.name)
+
+    return await ctx.services.store.read(work)
 
 
 async def _act_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
@@ -194,9 +222,6 @@ async def _restore(ctx: RequestContext, name: str, form: ClientForm) -> str:
 
 
 async def _delete(ctx: RequestContext, name: str, form: ClientForm) -> str:
-    tenant = await ctx.services.store.read(lambda unit: tenants.get_named(unit, name))
-    if form.typed.strip() != tenant.identifier:
-        raise ValidationError(details=[("typed", f"Type {tenant.identifier} to say that it is the one you mean")])
     await _change(ctx, name, client_lifecycle.start_deletion)
     return "deleted"
 
@@ -266,6 +291,7 @@ ROUTES = (
         _CLIENT_TEMPLATE,
         "Rename, suspend, restore, or delete a client, or invite an Admin",
         again=_again_client,
+        confirms=_confirm_client,
     ),
     admin_page("GET", RULES_PATH, _show_rules, _RULES_TEMPLATE, "The settings of one client", said=DONE),
     admin_page(

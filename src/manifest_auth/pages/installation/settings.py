@@ -9,13 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import licence
-from manifest_auth.errors import ValidationError
+from manifest_auth.errors import ValidationError, existing
 from manifest_auth.http import Answer
 from manifest_auth.licence import LicenceData, State
 from manifest_auth.maintenance import installation_state, licence_watch, signing_keys
 from manifest_auth.maintenance.installation_state import InstallationData
 from manifest_auth.pages import flash
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.call import Confirmation, PageCall, View
 from manifest_auth.pages.console.frame import address, one_of
 from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
@@ -23,6 +23,8 @@ from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeyData, ListedKey, Purpose
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 
 SETTINGS_PATH = f"{ADMIN_OVERVIEW}/settings"
 _SETTINGS_TEMPLATE = "installation/settings.html"
@@ -119,6 +121,20 @@ DONE = {
     "retired": "The key signs nothing more. What it signed stays good until it expires.",
     "at-once": "The key is void, and so is all that it signed.",
 }
+_NEW_TOKEN = _("Apps must request new access tokens with their refresh tokens. Nobody is signed out.")
+_NEW_SESSION = _("Everyone whose app uses refresh tokens must sign in again when their access token expires.")
+#: What happens when a key of the purpose is revoked immediately.
+_VOIDS = {
+    Purpose.ACCESS: _NEW_TOKEN,
+    Purpose.REFRESH: _NEW_SESSION,
+    Purpose.ADMIN_ACCESS: _NEW_TOKEN,
+    Purpose.ADMIN_REFRESH: _NEW_SESSION,
+    Purpose.SERVICE: _("Access tokens of all service accounts stop working. Programs must request new ones."),
+    Purpose.FORMS: _(
+        "Pages that are open now expire, and forms that wait for a sign-in are lost. Nobody is signed out."
+    ),
+    Purpose.PAGE_STATE: _("Sign-ins in progress must start again. Nobody is signed out."),
+}
 Text = fields.TypedToken
 
 
@@ -157,6 +173,21 @@ async def _show_keys(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | A
     )
 
 
+async def _confirm(ctx: RequestContext, call: PageCall[KeyForm]) -> Confirmation | None:
+    if call.fields.act != "at-once":
+        return None
+
+    def work(unit: SystemUnit) -> Confirmation:
+        key = existing(tokens.find_listed_key(unit, call.fields.key))
+        counted = installation_state.read_counts(unit, ctx.now)
+        many = counted.admin_sessions if key.purpose.startswith("admin-") else counted.open_sessions
+        affected = several("Affects up to %(number)d open session.", "Affects up to %(number)d open sessions.", many)
+        effects = (*((affected,) if key.purpose != Purpose.SERVICE.value else ()), _VOIDS[Purpose(key.purpose)])
+        return Confirmation(_("Revoke key %(name)s now?"), effects, _("Revoke key"), name=key.id)
+
+    return await ctx.services.store.read(work)
+
+
 async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "rotate" and form.purpose in _PURPOSES:
@@ -193,5 +224,13 @@ ROUTES = (
         upload_into="licenseKey",
     ),
     admin_page("GET", KEYS_PATH, _show_keys, _KEYS_TEMPLATE, "The signing keys", said=DONE),
-    admin_page("POST", KEYS_PATH, _act, _KEYS_TEMPLATE, "Rotate signing keys, or retire one", again=_show_keys),
+    admin_page(
+        "POST",
+        KEYS_PATH,
+        _act,
+        _KEYS_TEMPLATE,
+        "Rotate signing keys, or retire one",
+        again=_show_keys,
+        confirms=_confirm,
+    ),
 )

@@ -227,7 +227,7 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
 async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> Answer[None]:
     """On to the account with the secret of a second factor, which takes effect with its first code."""
     ctx.caller = call.admin = await admin_sign_in.identify(ctx, cookie)
-    secret = await admin_accounts.enrol(ctx, Credentials(call.fields.password, None))
+    secret = await admin_accounts.enrol(ctx, Credentials(None, None))
     form_cookie = cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings)
     headers = (_session_cookie(ctx, cookie), form_cookie, flash.line(ctx, ADMIN_ACCOUNT, "set-up"))
     return call.show_once(ADMIN_ACCOUNT, admins.ShownFactor(secret=secret), headers)
@@ -247,7 +247,9 @@ ROUTES = (
     ),
     page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages", form_at=PATH),
     admin_page("GET", ADMIN_PROOF, _show_proof, _PROOF_TEMPLATE, "Asks a system admin to confirm who they are"),
-    admin_page("POST", ADMIN_PROOF, _prove, _PROOF_TEMPLATE, "Confirms it, and goes back", again=_show_proof),
+    admin_page(
+        "POST", ADMIN_PROOF, _prove, _PROOF_TEMPLATE, "Confirms it, and goes back", again=_show_proof, once=False
+    ),
     page("GET", SETUP, _show_setup, _SETUP_TEMPLATE, "Enter the setup code, until there is a system admin"),
     page(
         "POST",

@@ -52,7 +52,6 @@ async def _form(ctx: RequestContext, call: PageCall[Any], s: str, email: str | N
     view = SimpleNamespace(
         s=fresh,
         email=state.email if email is None else email,
-        mails=ctx.services.mail.is_set_up,
         sent=sent,
         back=step.way_address("/sign-in", fresh),
     )
@@ -103,7 +102,7 @@ async def _show_welcome(ctx: RequestContext, call: PageCall[StateQuery]) -> View
         also = _also(state, call.language or brand.language)
         return View(SimpleNamespace(done=state.done, email=state.email, also=also), template=DONE, brand=brand)
     call.here = PAGE
-    return View(SimpleNamespace(token="", mails=ctx.services.mail.is_set_up))
+    return View(SimpleNamespace(token=""))
 
 
 async def _again_welcome(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
@@ -111,7 +110,7 @@ async def _again_welcome(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Vi
     try:
         return await _what_for(ctx, call)
     except InvalidToken:
-        return View(SimpleNamespace(token=call.fields.token, mails=ctx.services.mail.is_set_up))
+        return View(SimpleNamespace(token=call.fields.token))
 
 
 async def _post(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:

@@ -19,6 +19,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, SessionProof, Way
 from manifest_auth.sign_in.browser_identity import Identity
 from manifest_auth.sign_in.passkeys import ceremonies
+from manifest_auth.sign_in.refusal_reasons import SUSPENDED
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import StoredSettings, Tenant, step_up
@@ -206,7 +207,7 @@ def open_challenge(
     tenant = tenants.get(unit, found.tenant_id)
     ctx.client_hint.check(tenant.identifier, tenant.id, "challenge")
     if tenant.suspended_at is not None:
-        raise AccountDisabled(client=tenant.identifier)
+        raise AccountDisabled(client=tenant.identifier, reason=SUSPENDED)
     if user.deactivated_at is not None:
         raise InvalidToken(reason="the account was switched off meanwhile")
     return found, tenant, user

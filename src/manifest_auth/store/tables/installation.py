@@ -43,10 +43,12 @@ signing_keys = global_table(
 submitted_forms = global_table(  # of pages, see pages/submissions.py
     "submitted_forms",
     Column("key", Text, primary_key=True),  # of the form's token, which is good for once on all nodes
+    Column("person", Text, nullable=False),  # who sent it, see `PageCall.person`
     time("made_at"),
     Column("answer", LargeBinary),  # encrypted, as `kept` is; NULL while the form is being carried out
     Column("kept", LargeBinary),  # what a page shows for ten minutes, or the fields that wait for a sign-in
     Index(None, "made_at"),
+    Index(None, "person", "made_at"),
 )
 
 system_admins = global_table(

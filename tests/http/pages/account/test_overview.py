@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.http.pages.account.account_pages import PAGES, person, signed_in
 from tests.support.accounts import new_client, settle
-from tests.support.application import PASSWORD, App
+from tests.support.application import PASSWORD, App, running
+from tests.support.attempt_limits import PROXY, at
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.second_factors import enrolled
@@ -71,6 +74,43 @@ async def test_it_lists_what_happened_since_the_sign_in_before(app: App) -> None
     assert "2 of the events below may be someone else's doing." in page.text
     first = await ada.visitor.get("/account")  # a session that began before lists what came after it, too
     assert events(first) == ["Sign-in", f"Attention: {WRONG} 2 times", "Sign-in"]
+
+
+async def test_ones_own_typo_just_before_the_sign_in_is_no_alarm(app: App) -> None:
+    """From where the session was opened; it is listed all the same."""
+    ada = await person(app)
+    app.clock.advance(3600)
+    await guess(app, ada.email, ada.client, 2)
+    app.clock.advance(20)
+    page = await (await signed_in(app, ada.email, ada.client)).get("/account")
+    assert events(page) == [f"{WRONG} 2 times"]
+    assert "Was that you?" not in page.text
+
+
+async def test_a_wrong_password_from_elsewhere_is_one(tmp_path: Path) -> None:
+    async with running(f"sqlite:///{tmp_path / 'store.db'}", **PROXY) as app:
+        ada = await person(app)
+        app.clock.advance(3600)
+        await app.sign_in(ada.email, "not-the-password", client=ada.client, headers=at("198.51.100.7"))
+        app.clock.advance(20)
+        page = await (await signed_in(app, ada.email, ada.client)).get("/account")
+        assert events(page) == [f"Attention: {WRONG}"]
+        assert "Was that you?" in page.text
+
+
+async def test_it_links_to_the_apps_to_which_sign_ins_return(app: App) -> None:
+    ada = await person(app)
+    assert "Apps" not in (await ada.visitor.get("/account")).text
+    addresses = [
+        "https://app.acme.example/back?x=1",
+        "https://app.acme.example/",
+        "com.acme:/x",
+        "http://localhost:81/",
+    ]
+    await settle(app, ada.client, returnAddresses=addresses)
+    links = (await (await signed_in(app, ada.email, ada.client)).get("/account")).links()
+    assert links["Open app.acme.example"] == "https://app.acme.example/"
+    assert links["Open localhost:81"] == "http://localhost:81/"
 
 
 async def test_with_nothing_new_it_says_so(app: App) -> None:

@@ -51,7 +51,9 @@ async def test_one_is_added_named_and_removed(app: App) -> None:
     assert len(names) == 2
     assert "Third" in names
     form = next(form.fields for form in page.forms() if form.fields.get("act") == "remove")
-    page = await ada.visitor.follow(await ada.visitor.post(PATH, form))
+    page = await ada.visitor.post(PATH, form)
+    assert (page.heading, "You then have no second factor" in page.text) == (f"Remove the passkey {names[0]}?", False)
+    page = await ada.visitor.follow(await ada.visitor.shown(page))
     assert "The passkey is removed." in page.text
     assert len(page.tree.xpath("//main//h2")) == 1
 

@@ -99,7 +99,10 @@ async def test_an_app_is_removed_unless_it_is_the_last_factor_of_one_who_needs_o
     )
     await settle(app, ada.client, secondFactor={"policy": "optional"})
     page = await browser.get(APP)
-    page = await browser.follow(await browser.submit(page, APP, {"act": "remove"}))
+    page = await browser.post(APP, page.form(APP, act="remove").fields)
+    assert page.heading == "Remove your authenticator app?"
+    assert "You then have no second factor, and your recovery codes stop working." in page.text
+    page = await browser.follow(await browser.shown(page))
     assert "The authenticator app is removed." in page.text
     assert "There are no codes yet" in (await browser.get(CODES)).text
 

@@ -36,7 +36,7 @@ async def end(ada: Person, page: Page, session_id: str) -> Page:
     """Presses one of the buttons."""
     form = page.tree.xpath(f"//form[@action='{PATH}'][.//input[@name='id'][@value='{session_id}']]")[0]
     fields = {each.get("name"): each.get("value") for each in form.xpath(".//input")}
-    return await ada.visitor.post(PATH, fields)
+    return await ada.visitor.shown(await ada.visitor.post(PATH, fields))
 
 
 async def test_each_is_shown_with_browser_method_address_and_times(app: App) -> None:

@@ -141,7 +141,7 @@ async def test_the_page_of_a_user_resets_their_factors_with_a_reason(app: App) -
     page = await visitor.submit(page, path, {"act": "reset-factors"}, reason="Lost her phone")
     assert page.status == 303
     page = await visitor.follow(page)
-    assert "The second factors are gone, and all sessions have ended." in page.text
+    assert "The second factors are removed, and all sessions are ended." in page.text
     assert "Second factorNone" in page.text
     assert not [form for form in page.forms() if form.fields.get("act") == "reset-factors"]
     assert (await ada.sign_in()).status == 200
@@ -184,4 +184,4 @@ async def test_one_who_must_have_a_factor_and_has_none_is_seen(app: App) -> None
     visitor = await browser_of(admin)
     await settle(app, client, **REQUIRED)
     page = await visitor.get(f"/console/users/{ada.id}")
-    assert "None; your rules ask for one at sign-in" in page.text
+    assert "None; your settings require one" in page.text

@@ -272,7 +272,7 @@ async def test_a_provider_that_cannot_be_reached_is_not_called_well(app: App, op
     assert event.members["why"].startswith("discovery: ")
     other = Wizard(await Visitor(app).signed_in("admin@acme.example"), new.name)
     live = await other.step("live")
-    assert "The last try did not work" in live.text
+    assert "The last test sign-in failed" in live.text
     assert event.members["why"] in live.text
     manager = Wizard(await Visitor(app).signed_in("user-admin@acme.example"), new.name)
     assert "discovery: " not in (await manager.step("live")).text
@@ -296,4 +296,4 @@ async def test_a_provider_that_cannot_be_reached_is_not_called_well(app: App, op
 
 async def test_before_any_try_it_says_so(app: App, op: Op) -> None:
     new = await made(app, op)
-    assert "No one has tried it lately" in (await new.step("live")).text
+    assert "Nobody has tested it recently" in (await new.step("live")).text

@@ -36,7 +36,7 @@ async def test_roles_are_set(app: App) -> None:
     visitor, (number, _) = await admin(app), await new_user(app)
     path = path_of(number)
     page = await visitor.submit(await visitor.get(path), path, {"act": "roles"}, roleAuthor="on")
-    assert await done(visitor, page) == "The roles are set. They count from the next request on."
+    assert await done(visitor, page) == "The roles are saved. They apply immediately."
     found = await app.get(f"/api/admin/clients/acme/users/{number}", token=await app.admin_token())
     assert found.data["roles"] == ["Author", "Viewer"]
 
@@ -51,20 +51,16 @@ async def test_no_role_is_refused_beside_the_boxes(app: App) -> None:
     assert page.tree.xpath("//*[@id='roles-error']")
 
 
-async def test_before_a_user_becomes_an_admin_the_page_says_what_ends(app: App) -> None:
+async def test_a_new_admin_gets_a_link_where_no_way_is_left(app: App) -> None:
     visitor, (number, email) = await admin(app), await new_user(app, password=PASSWORD)
     await app.sign_in(email)
     path = path_of(number)
-    page = await visitor.get(path)
-    assert "Before you make" in page.text
-    assert "its password, 1 open session, open links" in page.text
-    page = await visitor.submit(page, path, {"act": "roles"}, roleAdmin="on")
+    page = await visitor.submit(await visitor.get(path), path, {"act": "roles"}, roleAdmin="on")
     assert page.status == 200  # the link is in this answer alone
     link = page.tree.xpath("//code[@id='link']")[0].text
     assert "/welcome#" in link
     assert (await app.sign_in(email)).status == 401
     assert link not in (await visitor.get(path)).reply.text
-    assert "Before you make" not in (await visitor.get(path)).text
 
 
 async def test_a_user_admin_is_not_offered_what_rank_forbids(app: App) -> None:
@@ -77,7 +73,6 @@ async def test_a_user_admin_is_not_offered_what_rank_forbids(app: App) -> None:
     number, _ = await new_user(app)
     page = await visitor.get(path_of(number))
     assert "roleAdmin" not in page.reply.text
-    assert "Before you make" not in page.text
     form = page.form(path_of(number), act="roles").fields
     page = await visitor.post(path_of(number), form | {"roleAdmin": "on"})
     assert (page.status, page.problems) == (403, ["Only an Admin grants or takes the role Admin"])
@@ -148,7 +143,7 @@ async def test_out_and_in_again(app: App) -> None:
     page = await visitor.get(path)
     assert {"deactivate", "reset"}.isdisjoint(acts(page, path))
     page = await visitor.submit(page, path, {"act": "restore"})
-    assert await done(visitor, page) == "The user may sign in again."
+    assert await done(visitor, page) == "The account is reactivated."
     assert (await app.sign_in(email)).status == 200
 
 
@@ -160,13 +155,13 @@ async def test_sessions_are_listed_and_ended(app: App) -> None:
     assert [f"Browser {n}" in page.text for n in range(3)] == [True] * 3
     forms = [form for form in page.forms() if form.fields.get("act") == "end-session"]
     assert len(forms) == 3
-    assert await done(visitor, await visitor.post(path, forms[0].fields)) == "The session has ended."
+    assert await done(visitor, await visitor.post(path, forms[0].fields)) == "The session is ended."
     page = await visitor.get(path)
     assert sum(f"Browser {n}" in page.text for n in range(3)) == 2
-    assert await done(visitor, await visitor.post(path, forms[0].fields)) == "The session has ended."
+    assert await done(visitor, await visitor.post(path, forms[0].fields)) == "The session is ended."
     assert [one.event for one in await trail(app, "acme")][-3:].count("session_ended") == 1
     page = await visitor.submit(page, path, {"act": "end-sessions"})
-    assert await done(visitor, page) == "All sessions have ended."
+    assert await done(visitor, page) == "All sessions are ended."
     assert [(await app.me(token)).status for token in tokens] == [401] * 3
 
 

@@ -27,8 +27,8 @@ async def test_an_invitation(app: App) -> None:
 @matrix(
     ("act", "said"),
     [
-        ("reset", "A link to choose a new password is on its way by e-mail."),
-        ("invite", "A new invitation is on its way by e-mail."),
+        ("reset", "A link to choose a new password is on its way by email."),
+        ("invite", "A new invitation is on its way by email."),
     ],
 )
 async def test_a_link_for_a_user(app: App, act: str, said: str) -> None:
@@ -48,6 +48,6 @@ async def test_a_new_address_waits(app: App) -> None:
     path = f"/console/users/{number}"
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, email="other@acme.example")
     page = await visitor.follow(page)
-    assert "The new address waits until its mailbox confirms it." in page.text
-    assert "Waits to be confirmed" in page.text
+    assert "The new address takes effect when the user confirms it." in page.text
+    assert "New email, not confirmed" in page.text
     assert email in page.text

@@ -134,10 +134,10 @@ async def test_it_is_deleted_with_its_identifier_typed_and_taken_back(app: App) 
     visitor = await Visitor(app).system_admin()
     path = await made(visitor)
     for typed in ("", "Initech", path.rpartition("/")[2].upper(), "acme"):
-        page = await act(visitor, path, act="delete", typed=typed)
+        page = await act(visitor, path, act="delete", confirmed=typed)
         assert (page.status, len(page.problems)) == (400, 1)
     assert await state_of(app, path) == {"suspended": False, "marked": False}
-    done = await act(visitor, path, act="delete", typed=f" {path.rpartition('/')[2]} ")
+    done = await act(visitor, path, act="delete", confirmed=f" {path.rpartition('/')[2]} ")
     assert done.location == path
     assert await state_of(app, path) == {"suspended": True, "marked": True}
     page = await visitor.follow(done)
@@ -151,7 +151,7 @@ async def test_it_is_deleted_with_its_identifier_typed_and_taken_back(app: App) 
 async def test_after_ten_minutes_a_deletion_asks_for_the_password_and_is_then_done(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     path = await made(visitor)
-    typed = {"act": "delete", "typed": path.rpartition("/")[2]}
+    typed = {"act": "delete", "confirmed": path.rpartition("/")[2]}
     app.clock.advance(TEN_MINUTES)
     page = await act(visitor, path, **typed)
     for password, status in (("", 400), ("wrong", 401)):

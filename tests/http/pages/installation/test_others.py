@@ -63,7 +63,7 @@ async def test_the_key_of_forms_can_be_voided_from_a_form(app: App) -> None:
 
 @matrix(("path", "fields"), [
     (KEYS, {"act": "rotate", "purpose": "forms"}),
-    (KEYS, {"act": "at-once", "key": "nothing"}),
+    (KEYS, {"act": "retire", "key": "nothing"}),
     (SETTINGS, {"adminAddresses": ""}),
 ])  # fmt: skip
 async def test_these_want_a_fresh_password(app: App, path: str, fields: dict[str, str]) -> None:

@@ -163,7 +163,7 @@ async def test_a_disabled_admin_is_told_after_the_right_password_and_has_no_sess
     assert (await app.post(f"/api/admin/admins/{me.id}/disable", token=token)).status == 200
     assert (await visitor.get(OVERVIEW)).status == 303
     page = await try_in(Visitor(app), me.username)
-    assert (page.status, page.heading) == (403, "This account is switched off")
+    assert (page.status, page.heading) == (403, "This account is deactivated")
     assert (await try_in(Visitor(app), me.username, "wrong")).status == 401
 
 

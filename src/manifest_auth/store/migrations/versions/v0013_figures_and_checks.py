@@ -38,9 +38,11 @@ def upgrade() -> None:
     op.create_table(
         "submitted_forms",
         sa.Column("key", sa.Text(), primary_key=True),
+        sa.Column("person", sa.Text(), nullable=False),
         sa.Column("made_at", big, nullable=False),
         sa.Column("answer", sa.LargeBinary()),
         sa.Column("kept", sa.LargeBinary()),
         sa.Index("ix_submitted_forms_made_at", "made_at"),
+        sa.Index("ix_submitted_forms_person_made_at", "person", "made_at"),
         sqlite_strict=True,
     )
