@@ -6,13 +6,16 @@ import colorsys
 import itertools
 import re
 from functools import cache
+from importlib import resources
 
 import pytest
 
 from manifest_auth.tenants import brand_assets
 
 LEAST = 4.5
-LIGHT, DARK = ("#ffffff", "#f6f5f2", "#fbfaf8"), ("#13141a", "#1c1e26", "#22252e")  # grounds of the pages' stylesheet
+#: The darkest and the lightest, one that is readable as it is on no page, and the usual ones of logos.
+BRANDS = ("#000000", "#ffffff", "#777777", "#ffcc00", "#e3000f", "#00a651")
+SHEET = resources.files("manifest_auth.pages").joinpath("assets/app.css").read_text("utf-8")
 EVERY = ["#" + "".join(digit * 2 for digit in digits) for digits in itertools.product("0123456789abcdef", repeat=3)]
 
 
@@ -36,14 +39,33 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+#: Of the backgrounds in the pages' stylesheet the darkest of light pages, and the lightest of dark ones.
+LIGHT, DARK = (
+    select(re.findall(r"--(?:page|surface|raised|[a-z]+-page): (#[0-9a-f]{6});", scheme), key=luminance)
+    for select, scheme in zip((min, max), SHEET.partition("\n\n*,")[0].split("prefers-color-scheme: dark"), strict=True)
+)
+
+
 def test_all_three_pairs_can_be_read_for_every_colour() -> None:
     assert len(EVERY) == 4096
     unread = []
     for accent in EVERY:
         look = palette_of(accent)
         pairs = [(look.accent, look.on_accent)]
-        pairs += [(look.link, ground) for ground in LIGHT] + [(look.link_on_dark, ground) for ground in DARK]
+        pairs += [(look.link, LIGHT), (look.link_on_dark, DARK)]
         unread += [(accent, pair) for pair in pairs if contrast(*pair) < LEAST]
+    assert unread == []
+
+
+def test_text_on_a_button_under_the_pointer_can_be_read() -> None:
+    """It moves away from the color of its text, as the stylesheet mixes it."""
+    [number] = re.findall(r"primary:hover .*, var\(--accent\) (\d+)%, var\(--away\)", SHEET)
+    share, unread = int(number) / 100, []
+    for accent in EVERY:
+        [away] = re.findall(r"--away:(#\w{6})", brand_assets.stylesheet(accent).text.decode())
+        both = zip(parts(accent), parts(away), strict=True)
+        mixed = "#" + "".join(f"{round(255 * (share * one + (1 - share) * other)):02x}" for one, other in both)
+        unread += [accent] if contrast(mixed, palette_of(accent).on_accent) < LEAST else []
     assert unread == []
 
 
@@ -56,12 +78,12 @@ def test_what_is_written_on_it_is_black_or_white_whichever_contrasts_more() -> N
 def test_a_colour_that_can_be_read_stays_as_it_is_and_others_keep_their_hue() -> None:
     stayed = moved = 0
     for accent in EVERY:
-        for link, grounds in zip(palette_of(accent)[2:], (LIGHT, DARK), strict=True):
+        for link, ground in zip(palette_of(accent)[2:], (LIGHT, DARK), strict=True):
             if link == accent:
                 stayed += 1
                 continue
             moved += 1
-            assert min(contrast(accent, ground) for ground in grounds) < LEAST
+            assert contrast(accent, ground) < LEAST
             (hue, _, saturation), (new_hue, _, _) = (colorsys.rgb_to_hls(*parts(one)) for one in (accent, link))
             if saturation > 0.2 and "00" not in re.findall("..", link[1:]):
                 assert min(abs(hue - new_hue), 1 - abs(hue - new_hue)) < 0.03, (accent, link)

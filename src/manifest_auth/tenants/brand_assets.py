@@ -18,8 +18,8 @@ from manifest_auth.tenants.png import Png
 # and dark pages.
 
 LEAST = 4.5
-#: Backgrounds of links: the darkest of light pages, the lightest of dark pages (``pages/assets``).
-LIGHT_PAGE, DARK_PAGE = "#f6f5f2", "#22252e"
+#: Backgrounds of links: the darkest of light pages, the lightest of dark pages, both of a notice (``pages/assets``).
+LIGHT_PAGE, DARK_PAGE = "#fdeceb", "#16301f"
 _STEPS = 200
 
 Rgb = tuple[int, int, int]
@@ -53,8 +53,9 @@ def palette_of(accent: str) -> Palette:
 def stylesheet(accent: str) -> Stylesheet:
     """The stylesheet that a client's pages link in addition to the common one."""
     look = palette_of(accent)
+    away = "#000000" if look.on_accent == "#ffffff" else "#ffffff"
     text = (
-        f":root{{--accent:{look.accent};--on-accent:{look.on_accent};--link:{look.link}}}\n"
+        f":root{{--accent:{look.accent};--on-accent:{look.on_accent};--away:{away};--link:{look.link}}}\n"
         f"@media (prefers-color-scheme:dark){{:root{{--link:{look.link_on_dark}}}}}\n"
     ).encode()
     return Stylesheet(text, hashlib.sha256(text).hexdigest()[:16])
