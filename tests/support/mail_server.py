@@ -34,7 +34,16 @@ class Received:
 
     @property
     def text(self) -> str:
-        return str(self.message.get_content()).replace("\r\n", "\n")
+        return self._part("plain")
+
+    @property
+    def html(self) -> str:
+        return self._part("html")
+
+    def _part(self, kind: str) -> str:
+        part = self.message.get_body((kind,))
+        assert isinstance(part, EmailMessage)
+        return str(part.get_content()).replace("\r\n", "\n")
 
     @property
     def link(self) -> str:

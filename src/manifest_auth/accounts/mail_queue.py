@@ -19,16 +19,17 @@ from manifest_auth import audit, tenants
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Acting, Request
+from manifest_auth.errors import NotFound
 from manifest_auth.licence import SeatCounter
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.logs import FilteringBoundLogger
-from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, Email, Mail, Reader, emails
+from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, PRODUCT, Email, Look, Mail, Reader, emails
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import queued_mails, sealed_for
 from manifest_auth.store.tables import tenants as tenants_table
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, brand_assets
 from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import LANGUAGES
 from manifest_auth.throttle import Throttle
@@ -36,6 +37,9 @@ from manifest_auth.throttle import Throttle
 LEASE_MS = 15_000  # for the first attempt, by the process that queued the e-mail
 LIFE_MS = 3_600_000
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
+#: The purpose of an email that is not in the look of the client whose queue it is in.
+TO_OPERATOR = "operator"
+_LARGEST_LOGO = 64 * 1024  # of an email, bytes; pages take four times as much
 _OF_ONE_CLIENT = 2  # in one batch, so that one client's failing e-mails do not delay others
 
 
@@ -142,6 +146,7 @@ class Queued(NamedTuple):
 
     tenant_id: int
     id: str
+    purpose: str
     email: Email
 
 
@@ -187,7 +192,7 @@ class MailQueue:
                 expires_at=expires_at,
             ),
         )
-        queued, request_id = Queued(unit.tenant_id, key, email), acting.origin.request_id
+        queued, request_id = Queued(unit.tenant_id, key, purpose, email), acting.origin.request_id
         unit.after_commit(lambda: self._send(queued, request_id))
         return queued
 
@@ -209,8 +214,13 @@ class MailQueue:
         asyncio.get_running_loop().call_later(FIRST_S, self._sending.pop, queued.id, None)
 
     async def _try(self, mail: Queued, seconds: float, request_id: str) -> bool:
-        failed = await self._mail.send(mail.email, self._mail.deadline(seconds), request_id, mail.id)
-        store, now = self._store.of(mail.tenant_id), self._clock.now_ms()
+        store, deadline = self._store.of(mail.tenant_id), self._mail.deadline(seconds)
+        look = PRODUCT
+        if mail.purpose != TO_OPERATOR:
+            with contextlib.suppress(NotFound, StoreUnavailable):  # the email is more important than its look
+                look = await store.read(look_of)
+        failed = await self._mail.send(mail.email, deadline, request_id, mail.id, look)
+        now = self._clock.now_ms()
         if failed is None:
             await store.write_quickly(lambda unit: drop(unit, mail.id))
         elif failed.refused:
@@ -250,7 +260,7 @@ class MailQueue:
 
     def _opened(self, row: MailRow) -> Queued:
         members = orjson.loads(self._sealer.open(row.mail, row_name(row.tenant_id, row.id)))
-        return Queued(row.tenant_id, row.id, Email(**members))
+        return Queued(row.tenant_id, row.id, row.purpose, Email(**members))
 
 
 class AccountServices(Protocol):
@@ -276,6 +286,15 @@ def reader(user: User, tenant: Tenant, email: str = "") -> Reader:
     address than the current one."""
     wanted = (user.language, tenants.settings_of(tenant.settings).language)
     return Reader(email or user.email, next((tag for tag in wanted if tag in LANGUAGES), "en"), tenant.name)
+
+
+def look_of(unit: TenantUnit) -> Look:
+    """The look of the client's emails. Raises NotFound."""
+    tenant, found = tenants.get(unit, unit.tenant_id), brand_assets.bytes_of(unit)
+    brand = tenants.settings_of(tenant.settings).branding
+    colors = brand_assets.palette_of(brand.accent)._asdict() if brand.accent else {}
+    logo = found[1] if found is not None and len(found[1]) <= _LARGEST_LOGO else b""
+    return PRODUCT._replace(name=brand.name or tenant.name, logo=logo, **colors)
 
 
 _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {

@@ -13,6 +13,7 @@ from manifest_auth.accounts import rank
 from manifest_auth.accounts.mail_queue import AccountRequest, Queued, reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
+from manifest_auth.context import Caller, Principal
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.mail import emails
 from manifest_auth.runtime.metrics import EntryPoint
@@ -148,7 +149,6 @@ def address(public_url: str, token: str) -> str:
 
 #: How many links a day one user may be sent before growing pauses.
 FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)
-_EMAILS = {Purpose.INVITATION: emails.invitation, Purpose.RESET: emails.reset}
 
 
 class NewLink(NamedTuple):
@@ -214,9 +214,22 @@ def make_link(
     if shown:
         return NewLink(user, token, link, expires_at, None)
     to = reader(user, tenants.get(unit, unit.tenant_id))
-    email = (emails.access_link if is_only_access else _EMAILS[purpose])(to, emails.Link(link, life_s))
+    mailed = emails.Link(link, life_s)
+    if is_only_access:
+        email = emails.access_link(to, mailed)
+    elif purpose is Purpose.INVITATION:
+        email = emails.invitation(to, mailed, _inviter(who.caller))
+    else:
+        email = emails.reset(to, mailed)
     queued = services.mail_queue.add(unit, who, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
     return NewLink(user, None, None, expires_at, queued)
+
+
+def _inviter(caller: Caller) -> str:
+    """The person as the email names them; empty for a system admin, a command, and a machine."""
+    if not isinstance(caller, Principal) or caller.is_service:
+        return ""
+    return emails.inviter(f"{caller.first_name} {caller.last_name}".strip(), caller.email)
 
 
 def count_emails(unit: TenantUnit, request: AccountRequest, entry: EntryPoint, counters: list[Counter]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, and_, bindparam, or_, select
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import service_accounts, users
-from manifest_auth.accounts.mail_queue import reader
+from manifest_auth.accounts.mail_queue import TO_OPERATOR, reader
 from manifest_auth.accounts.service_accounts import ENDED
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Acting
@@ -72,7 +72,7 @@ def contested(unit: SystemUnit, services: Services, who: Origin, domain: str, ow
     if operator := services.settings.operator_email:
         names = [tenants.get(unit.of(tenant_id), tenant_id).identifier for tenant_id in (owner, contester)]
         email = emails.domain_contested_between(Reader(operator, "en"), domain, *names)
-        services.mail_queue.add(unit.of(owner), who, email, _PURPOSE, f"domain:{domain}")
+        services.mail_queue.add(unit.of(owner), who, email, TO_OPERATOR, f"domain:{domain}")
 
 
 # Every process looks, one acts: each step is one conditional update.

@@ -32,7 +32,7 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
 
-REQUIRED: Final = _("Required")
+REQUIRED: Final = _("Enter a value", wire="Required")
 NO_SUCH_MEMBER: Final = "There is no such member"
 _KINDS = {
     "str": "text",
@@ -62,7 +62,7 @@ def told_plainly(message: str, types: Iterable[Any], *, strict: bool) -> str:
         if kind == "str":
             return (at_least if bound == ">=" else at_most)(int(number))
         if (bound, number) == (">=", "1"):
-            return _("Required", wire="Must have at least 1 item")
+            return _("Choose at least one", wire="Must have at least 1 item")
         return f"Must have {_AT[bound]} {number} item{'' if number == '1' else 's'}"
     if found := _BOUND.match(message):
         return f"Must be {found[2]} or {'more' if found[1] == '>=' else 'less'}"
@@ -81,7 +81,7 @@ _AT = {">=": "at least", "<=": "at most"}
 def at_least(number: int) -> Marked:
     """The sentence for a text with fewer characters."""
     if number == 1:
-        return _("Required", wire="Must have at least 1 character")
+        return _("Enter a value", wire="Must have at least 1 character")
     return several("Must have at least %(number)d character", "Must have at least %(number)d characters", number)
 
 

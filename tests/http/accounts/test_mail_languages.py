@@ -41,7 +41,7 @@ async def chooses(app: App, token: str, language: str | None) -> None:
 def said(received: Received) -> tuple[str, str]:
     """Language and subject of an e-mail that every mail server takes."""
     assert received.raw.isascii()
-    assert received.message.get_content_charset() == "utf-8"
+    assert {part.get_content_charset() for part in received.message.iter_parts()} == {"utf-8"}
     return str(received.message["Content-Language"]), str(received.message["Subject"])
 
 
@@ -51,7 +51,7 @@ async def test_an_invitation_is_in_the_default_of_the_client(app: App, mail_serv
     await team.ask("User Admin", INVITE, input={"email": email, "firstName": "花子", "roles": ["Viewer"]})
     received = await mail_server.mail_to(email)
     assert said(received) == ("ja", "日本精密機械: アカウントの準備ができました")
-    assert "日本精密機械にお客様のアカウントが作成されました。" in received.text
+    assert " から日本精密機械への招待が届きました。" in received.text
     assert "リンクは72時間以内に1回だけ使えます。" in received.text
     assert f"コードを入力してください。\n\n{received.token}\n" in received.text
     assert "花子" not in received.text
@@ -151,4 +151,4 @@ async def test_a_name_of_a_client_adds_no_header(app: App, mail_server: MailServ
     received = await mail_server.mail_to(email)
     assert (received.recipients, received.message["Bcc"]) == ([email], None)
     assert received.message.get_all("Subject") == [f"{shown}: アカウントの準備ができました"]
-    assert f"{shown}にお客様のアカウントが作成されました。" in received.text
+    assert f" から{shown}への招待が届きました。" in received.text

@@ -25,4 +25,4 @@ async def test_whose_counter_stands_still_is_told(app: App, mail_server: MailSer
     ada = await with_passkey(app, counts=True)
     for _ in range(2):
         await ada.sign_in(Altered(counter=5))
-    await mail_server.mail_to(ada.person.email, "a sign-in with your passkey was refused")
+    await mail_server.mail_to(ada.person.email, "a sign-in with your passkey was rejected")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.mail import Email, Mail, server_of
+from manifest_auth.runtime.mail import PRODUCT, Email, Look, Mail, server_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.settings import load
 from tests.support.mail_server import MailServer, Received
@@ -12,11 +12,11 @@ from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 
-async def arrived(letter: Email) -> Received:
+async def arrived(letter: Email, look: Look = PRODUCT) -> Received:
     """The e-mail as a mail server gets it."""
     with MailServer() as server:
         mail = Mail(server_of(load(server.settings)), Clock(), Random(), logs.build("error"), Metrics())
-        assert await mail.send(letter, mail.deadline(5), "request-1") is None
+        assert await mail.send(letter, mail.deadline(5), "request-1", look=look) is None
         await mail.close()
         [taken] = server.mails
     return taken

@@ -131,7 +131,7 @@ async def test_a_mail_arrives_as_it_was_written() -> None:
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Message-ID"].endswith("@auth.example>")
     assert abs(message["Date"].datetime.timestamp() - time.time()) < 60
-    assert message.get_content_type() == "text/plain"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
     assert message["Content-Language"] == "en"
     assert server.greeted_by == ["auth.example"]
 

@@ -1,4 +1,5 @@
-"""E-mails over SMTP, if the operator configured a server: their texts in six languages, and the sending of them.
+"""E-mails over SMTP, if the operator configured a server: their texts in six languages, and the sending of them, also
+as HTML in the colors of the client.
 
 A new e-mail is a function in :mod:`manifest_auth.runtime.mail.emails` that calls ``write`` with sentences.
 ``./dev messages`` puts the sentences into the catalogues of :mod:`manifest_auth.text.languages`.
@@ -6,6 +7,7 @@ A new e-mail is a function in :mod:`manifest_auth.runtime.mail.emails` that call
 Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """
 
+from manifest_auth.runtime.mail.looks import PRODUCT, Look
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of
 from manifest_auth.runtime.mail.writing import Email, Link, Reader, RemovedData, after_undoing

@@ -1,13 +1,16 @@
 """E-mails to users about their accounts and second factors, and to Admins and the operator: a function for each.
 
-No input or output. The only variable parts are the client's name, the link and its lifetime. Names of people are left
-out, and an e-mail about two addresses names neither: otherwise a user who may invite could send texts of their choice
-in the name of this server. An e-mail to a client never names another one.
+No input or output. The only variable parts are the client's name, the link and its lifetime. No email has a text that a
+person wrote, and one about two addresses names neither: otherwise a user who can invite could send texts of their
+choice in the name of this server. Of the person who invites it has the address, and a name of letters
+(:func:`inviter`). An email to a client never names another one.
 
 ``address``: the network address that an act came from.
 """
 
 from __future__ import annotations
+
+import unicodedata
 
 from manifest_auth.runtime.mail.writing import (
     Email,
@@ -23,25 +26,40 @@ from manifest_auth.runtime.mail.writing import (
 )
 from manifest_auth.runtime.mail.writing import sentence as _
 
-_UNEXPECTED = _("If you did not expect this, you need not do anything.")
-_KEEP = _("Do not pass the link on.")
+_UNEXPECTED = _("If you didn't expect this email, you can ignore it.")
+_KEEP = _("Don't share this link.")
 _UNDOING = _(
     "Sign-in methods are removed if they were added in the 24 hours before the change was requested, or later."
 )
 _SIGN_IN_OTHERWISE = _(
-    "To sign in, use the sign-in service of your organisation, or ask the people who manage your account for a new "
-    "password."
+    "To sign in, use your organization's sign-in service, or ask your administrator for a new password."
 )
 
 
-def invitation(to: Reader, link: Link) -> Email:
-    """To a new user who has no password yet."""
+_LONGEST_NAME = 48
+_IN_NAMES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc"})  # letters and their marks
+
+
+def inviter(name: str, email: str) -> str:
+    """Return how an email names a person: by name and address, or by the address if the name could be anything else.
+
+    People choose their own names. One of letters, spaces, hyphens, and apostrophes has no web address and no phone
+    number.
+    """
+    is_name = all(c in " -'’" or unicodedata.category(c) in _IN_NAMES for c in name)
+    return f"{name} ({email})" if name and is_name and len(name) <= _LONGEST_NAME else email
+
+
+def invitation(to: Reader, link: Link, by: str = "") -> Email:
+    """To a new user who has no password yet. ``by``: the person who invites, from :func:`inviter`; empty for none."""
+    made = _("You have a new account at %(client)s. To choose your password and sign in, open this link:")
+    named = _("%(inviter)s invited you to %(client)s. To choose your password and sign in, open this link:", inviter=by)
     return write(
         to,
         _("%(client)s: your account is ready"),
-        _("An account was made for you at %(client)s. Open this link to choose your password and sign in:"),
+        named if by else made,
         *opened(link),
-        _("After that, ask the person who invited you for a new one."),
+        _("If the link has expired, ask the person who invited you for a new one."),
         _UNEXPECTED,
     )
 
@@ -51,10 +69,10 @@ def reset(to: Reader, link: Link) -> Email:
     return write(
         to,
         _("%(client)s: choose a new password"),
-        _("A new password was requested for your account at %(client)s. Open this link to choose it:"),
+        _("Someone requested a new password for your account at %(client)s. To choose it, open this link:"),
         *opened(link),
-        _("You are signed out everywhere else when the new password is set."),
-        _("If you did not ask for this, you need not do anything: your password stays as it is."),
+        _("When you set a new password, you're signed out everywhere else."),
+        _("If you didn't request this, you can ignore this email. Your password stays the same."),
         _KEEP,
     )
 
@@ -64,10 +82,10 @@ def access_link(to: Reader, link: Link) -> Email:
     return write(
         to,
         _("%(client)s: sign in again"),
-        _("Your account at %(client)s was given the role Admin."),
-        _("All its devices are signed out, and its password does not work any more. Open this link to sign in again:"),
+        _("Your account at %(client)s now has the role Admin."),
+        _("All your devices are signed out, and your password no longer works. To sign in again, open this link:"),
         *opened(link),
-        _("After that, ask those who manage your account for a new one."),
+        _("If the link has expired, ask your administrator for a new one."),
         _KEEP,
     )
 
@@ -77,10 +95,10 @@ def email_confirm(to: Reader, link: Link) -> Email:
     return write(
         to,
         _("%(client)s: confirm your new address"),
-        _("This address was named as the new e-mail address of an account at %(client)s."),
-        _("Open this link to confirm it:"),
+        _("Someone entered this address as the new email address of an account at %(client)s."),
+        _("To confirm the address, open this link:"),
         *opened(link),
-        _("Nothing changes until the address is confirmed."),
+        _("Nothing changes until you confirm the address."),
         _UNEXPECTED,
     )
 
@@ -89,13 +107,13 @@ def email_taken(to: Reader) -> Email:
     """To an address that a user requested and that another account has."""
     return write(
         to,
-        _("%(client)s: this address has an account already"),
+        _("%(client)s: this address already has an account"),
         _(
-            "This address was asked for, for an account at %(client)s. It belongs to another account there already, so "
-            "nothing changes."
+            "Someone requested this address for an account at %(client)s. It already belongs to another "
+            "account there, so nothing changes."
         ),
-        _("If it was you, sign in with this address, or ask for a new password."),
-        _("If it was not you, you need not do anything."),
+        _("If it was you, sign in with this address, or request a new password."),
+        _("If it wasn't you, you can ignore this email."),
     )
 
 
@@ -103,14 +121,14 @@ def email_asked(to: Reader) -> Email:
     """To the current address of a user for whom another one was requested."""
     return write(
         to,
-        _("%(client)s: another e-mail address was asked for"),
+        _("%(client)s: another email address was requested"),
         _(
-            "Another e-mail address was asked for, for your account at %(client)s. It takes effect when its owner "
-            "confirms it. You are told here when that happens."
+            "Someone requested another email address for your account at %(client)s. It takes effect when "
+            "its owner confirms it. We'll then email you here."
         ),
         _(
-            "If you did not expect this, change your password now, or ask those who manage your account: until the "
-            "address is confirmed, a new password stops it."
+            "If you didn't expect this, change your password now, or tell your administrator. Until the "
+            "address is confirmed, a new password cancels the request."
         ),
     )
 
@@ -119,36 +137,36 @@ def email_changed(to: Reader, link: Link) -> Email:
     """To the former address of a user."""
     return write(
         to,
-        _("%(client)s: your e-mail address was changed"),
-        _("Your account at %(client)s has another e-mail address now. This one is not used for it any more."),
-        _("If you did not want this, open this link to put this address back:"),
+        _("%(client)s: your email address was changed"),
+        _("Your account at %(client)s now has another email address. This one is no longer used for it."),
+        _("If you didn't want this, open this link to restore this address:"),
         *opened(link),
-        _("All devices are signed out of the account then, and its password does not work any more."),
+        _("This signs out all devices, and the password no longer works."),
         _UNDOING,
         _KEEP,
-        _("If you know of the change, you need not do anything."),
+        _("If you know about this change, you can ignore this email."),
     )
 
 
 def email_undone(to: Reader, link: Link | None, removed: RemovedData, manages: bool) -> Email:
     """To the old address of a user, which was restored; the password is invalid. ``link``: to choose another one, None
     for a user who gets none; ``manages``: the user manages other users."""
-    again, also = _("This is the e-mail address of your account at %(client)s again."), after_undoing(removed, manages)
+    again, also = _("This is the email address of your account at %(client)s again."), after_undoing(removed, manages)
     if link is None:
         return write(to, _("%(client)s: your email address was restored"), again, _SIGN_IN_OTHERWISE, *also)
     return write(
         to,
         _("%(client)s: choose a new password"),
         again,
-        _("Its password does not work any more. Open this link to choose a new one:"),
+        _("Your password no longer works. To choose a new one, open this link:"),
         *opened(link),
         _KEEP,
         *also,
     )
 
 
-_ALL_IS_WELL = _("If it was you, you need not do anything.")
-_NOT_ASKED = _("If you did not ask for this, tell an administrator of your organization.")
+_ALL_IS_WELL = _("If it was you, you can ignore this email.")
+_NOT_ASKED = _("If you didn't ask for this, tell an administrator of your organization.")
 
 
 def app_added(to: Reader, address: str) -> Email:
@@ -156,12 +174,12 @@ def app_added(to: Reader, address: str) -> Email:
     return write(
         to,
         _("%(client)s: a second factor was set up"),
-        _("An authenticator app was set up for your account at %(client)s, from the address %(at)s.", at=address),
+        _("An authenticator app was set up for your account at %(client)s, from the IP address %(at)s.", at=address),
         _("All other devices are signed out."),
         _ALL_IS_WELL,
         _(
-            "If it was not you, someone else knows your password. Ask those who manage your account to reset its "
-            "second factors, and choose a new password."
+            "If it wasn't you, someone else knows your password. Ask your administrator to reset your second "
+            "factors, and choose a new password."
         ),
     )
 
@@ -171,10 +189,10 @@ def recovery_code_used(to: Reader, address: str, left: int) -> Email:
     return write(
         to,
         _("%(client)s: a recovery code was used"),
-        _("A recovery code of your account at %(client)s was used, from the address %(at)s.", at=address),
+        _("A recovery code for your account at %(client)s was used, from the IP address %(at)s.", at=address),
         several("%(num)s recovery code is left.", "%(num)s recovery codes are left.", left),
         _ALL_IS_WELL,
-        _("If it was not you, choose a new password at once, sign out all devices, and make new recovery codes."),
+        _("If it wasn't you, choose a new password immediately, sign out all devices, and create new recovery codes."),
     )
 
 
@@ -184,11 +202,11 @@ def wrong_codes(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: someone may know your password"),
         _(
-            "Someone gave the right password of your account at %(client)s, and a wrong code five times or more, last "
-            "from the address %(at)s.",
+            "Someone entered the correct password for your account at %(client)s, and an incorrect code at "
+            "least five times. The last attempt came from the IP address %(at)s.",
             at=address,
         ),
-        _("If it was not you, choose a new password now."),
+        _("If it wasn't you, choose a new password now."),
     )
 
 
@@ -197,10 +215,10 @@ def app_removed(to: Reader, address: str) -> Email:
     return write(
         to,
         _("%(client)s: a second factor was removed"),
-        _("The authenticator app was removed from your account at %(client)s, from the address %(at)s.", at=address),
+        _("The authenticator app was removed from your account at %(client)s, from the IP address %(at)s.", at=address),
         _("All other devices are signed out."),
         _ALL_IS_WELL,
-        _("If it was not you, choose a new password at once, and set a second factor up again."),
+        _("If it wasn't you, choose a new password immediately, and set up a second factor again."),
     )
 
 
@@ -210,12 +228,12 @@ def recovery_codes_made(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: new recovery codes"),
         _(
-            "New recovery codes were made for your account at %(client)s, from the address %(at)s. The "
-            "former ones do not work any more.",
+            "New recovery codes were created for your account at %(client)s, from the IP address %(at)s. The "
+            "old ones no longer work.",
             at=address,
         ),
         _ALL_IS_WELL,
-        _("If it was not you, choose a new password at once, sign out all devices, and make new recovery codes."),
+        _("If it wasn't you, choose a new password immediately, sign out all devices, and create new recovery codes."),
     )
 
 
@@ -225,11 +243,11 @@ def factors_reset(to: Reader) -> Email:
         to,
         _("%(client)s: your second factors were reset"),
         _(
-            "Those who manage your account at %(client)s took its second factors, recovery codes and trusted browsers "
-            "away. All its devices are signed out."
+            "An administrator of %(client)s removed the second factors, recovery codes, and trusted browsers "
+            "of your account. All your devices are signed out."
         ),
-        _("At the next sign-in you can set a second factor up again."),
-        _("If you did not ask for this, tell those who manage your account."),
+        _("You can set up a second factor again at your next sign-in."),
+        _("If you didn't ask for this, tell your administrator."),
     )
 
 
@@ -239,14 +257,11 @@ def passkey_added(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: a passkey was added"),
         _(
-            "A passkey was added to your account at %(client)s, from the address %(address)s. It signs in without a "
-            "password.",
+            "A passkey was added to your account at %(client)s, from the IP address %(address)s. It signs in "
+            "without a password.",
             address=address,
         ),
-        _(
-            "If it was not you, remove it in your account, change your password, and tell those who manage your "
-            "account."
-        ),
+        _("If it wasn't you, remove it from your account, change your password, and tell your administrator."),
     )
 
 
@@ -256,11 +271,11 @@ def passkey_removed(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: a passkey was removed"),
         _(
-            "A passkey was removed from your account at %(client)s, from the address %(address)s. It does not sign in "
-            "any more.",
+            "A passkey was removed from your account at %(client)s, from the IP address %(address)s. It no "
+            "longer signs in.",
             address=address,
         ),
-        _("If it was not you, change your password, and tell those who manage your account."),
+        _("If it wasn't you, change your password, and tell your administrator."),
     )
 
 
@@ -270,11 +285,11 @@ def device_paired(to: Reader, address: str, until: str) -> Email:
         to,
         _("%(client)s: a device was signed in"),
         _(
-            "A device was signed in to your account at %(client)s, from the address %(address)s, until %(until)s.",
+            "A device was signed in to your account at %(client)s, from the IP address %(address)s, until %(until)s.",
             address=address,
             until=until,
         ),
-        _("If it was not you, end it in your account, change your password, and tell those who manage your account."),
+        _("If it wasn't you, end its session in your account, change your password, and tell your administrator."),
     )
 
 
@@ -308,9 +323,9 @@ def pin_set(to: Reader, address: str) -> Email:
     return write(
         to,
         _("%(client)s: a PIN was set"),
-        _("A PIN was set for your account at %(client)s, from the address %(address)s.", address=address),
+        _("A PIN was set for your account at %(client)s, from the IP address %(address)s.", address=address),
         _ALL_IS_WELL,
-        _("If it was not you, set another PIN in your account, and tell an administrator of your organization."),
+        _("If it wasn't you, set another PIN in your account, and tell an administrator of your organization."),
     )
 
 
@@ -318,14 +333,14 @@ def passkey_copied(to: Reader, address: str) -> Email:
     """To a user whose passkey answered with a counter that did not go on. ``address``: the IP address it came from."""
     return write(
         to,
-        _("%(client)s: a sign-in with your passkey was refused"),
+        _("%(client)s: a sign-in with your passkey was rejected"),
         _(
-            "A sign-in to your account at %(client)s with your passkey was refused. It came from the address "
-            "%(address)s. The passkey's counter did not go on, as when someone has a copy of the passkey. Two attempts "
-            "at the same moment look the same.",
+            "A sign-in to your account at %(client)s with your passkey was rejected. It came from the IP "
+            "address %(address)s. The passkey's counter didn't increase, which happens if someone has a copy "
+            "of the passkey. Two attempts at the same moment look the same.",
             address=address,
         ),
-        _("If it was not you, remove the passkey in your account, and tell those who manage your account."),
+        _("If it wasn't you, remove the passkey from your account, and tell your administrator."),
     )
 
 
@@ -334,10 +349,13 @@ def identity_linked(to: Reader, address: str) -> Email:
     return write(
         to,
         _("%(client)s: an identity was linked"),
-        _("An identity at a provider was linked to your account at %(client)s, from the address %(at)s.", at=address),
-        _("From now on, it signs in to your account."),
+        _(
+            "An identity at a provider was linked to your account at %(client)s, from the IP address %(at)s.",
+            at=address,
+        ),
+        _("It can now sign in to your account."),
         _ALL_IS_WELL,
-        _("If it was not you, unlink it in your account, and tell an administrator of your organization."),
+        _("If it wasn't you, unlink it in your account, and tell an administrator of your organization."),
     )
 
 
@@ -348,12 +366,12 @@ def changed_provider_used(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: a sign-in through a changed provider"),
         _(
-            "The settings of a provider that signs in to your account at %(client)s were changed. Your account was "
-            "then signed in to through this provider, from the address %(at)s.",
+            "The settings of a provider that signs in to your account at %(client)s were changed. Your "
+            "account was then signed in to through this provider, from the IP address %(at)s.",
             at=address,
         ),
         _ALL_IS_WELL,
-        _("If it was not you, end all your sessions, and tell an administrator of your organization."),
+        _("If it wasn't you, end all your sessions, and tell an administrator of your organization."),
     )
 
 
@@ -367,15 +385,15 @@ def domain_failing(to: Reader, domain: str, name: str, value: str, day: str) -> 
     return write(
         to,
         _("%(client)s: the DNS record of %(domain)s is missing", domain=domain),
-        _("The DNS record that proves %(domain)s for %(client)s was not found.", domain=domain),
+        _("The DNS record that verifies %(domain)s for %(client)s was not found.", domain=domain),
         _(
-            "Without it, people of %(domain)s are not recognised by their address from %(day)s (UTC) on. Please put "
-            "this TXT record back:",
+            "Without it, from %(day)s (UTC), people of %(domain)s are no longer recognized by their address. "
+            "Add this TXT record again:",
             domain=domain,
             day=day,
         ),
         *_record(name, value),
-        _("People who have signed in before are not affected."),
+        _("People who have signed in before aren't affected."),
     )
 
 
@@ -383,19 +401,19 @@ def domain_lapsed(to: Reader, domain: str, name: str, value: str, days: int) -> 
     """To an Admin of the client that owned a domain, whose record was not found for so many days."""
     return write(
         to,
-        _("%(client)s: %(domain)s is not proved any more", domain=domain),
+        _("%(client)s: %(domain)s is no longer verified", domain=domain),
         several(
-            "For %(num)s day the DNS record that proves %(domain)s for %(client)s was not found.",
-            "For %(num)s days the DNS record that proves %(domain)s for %(client)s was not found.",
+            "The DNS record that verifies %(domain)s for %(client)s was not found for %(num)s day.",
+            "The DNS record that verifies %(domain)s for %(client)s was not found for %(num)s days.",
             days,
             domain=domain,
         ),
         _(
-            "From now on new people of %(domain)s are not recognised by their address. People who have signed in "
-            "before still can.",
+            "New people of %(domain)s are no longer recognized by their address. People who have signed in "
+            "before can still sign in.",
             domain=domain,
         ),
-        _("To prove the domain again, put this TXT record back and check it in the settings:"),
+        _("To verify the domain again, add this TXT record, and then check it in the settings:"),
         *_record(name, value),
     )
 
@@ -406,13 +424,13 @@ def domain_held(to: Reader, domain: str) -> Email:
         to,
         _("%(client)s: two clients claim %(domain)s", domain=domain),
         _(
-            "Another client of this installation has shown a DNS record of %(domain)s, which %(client)s holds. Nothing "
-            "changes while your own record is seen.",
+            "Another client of this installation added a DNS record for %(domain)s, which belongs to "
+            "%(client)s. Nothing changes while your own record is found.",
             domain=domain,
         ),
         _(
-            "If no one of your company did this, see who may change the DNS of %(domain)s, and tell the operator of "
-            "this installation.",
+            "If nobody at your company did this, check who can change the DNS of %(domain)s, and tell the "
+            "operator of this installation.",
             domain=domain,
         ),
     )
@@ -425,8 +443,8 @@ def domain_contested(to: Reader, domain: str, days: int) -> Email:
         to,
         _("%(client)s: two clients claim %(domain)s", domain=domain),
         _(
-            "The DNS record of %(domain)s was found for %(client)s. Another client of this installation holds this "
-            "domain, so nothing changes yet.",
+            "The DNS record of %(domain)s was found for %(client)s. The domain belongs to another client of "
+            "this installation, so nothing changes yet.",
             domain=domain,
         ),
         several(
@@ -434,7 +452,7 @@ def domain_contested(to: Reader, domain: str, days: int) -> Email:
             "The domain becomes yours when the other client releases it, or loses its record for %(num)s days.",
             days,
         ),
-        _("If the domain is yours alone, tell the operator of this installation."),
+        _("If only you own the domain, tell the operator of this installation."),
     )
 
 
@@ -444,15 +462,15 @@ def domain_contested_between(to: Reader, domain: str, owner: str, contester: str
         to,
         _("Two clients claim %(domain)s", domain=domain),
         _(
-            "The client %(owner)s holds %(domain)s, and the client %(contester)s has shown a DNS record of it, too. "
-            "Nothing moves while the record of %(owner)s is seen.",
+            "%(domain)s belongs to the client %(owner)s, and the client %(contester)s added a DNS record for "
+            "it, too. Nothing changes while the record of %(owner)s is found.",
             domain=domain,
             owner=owner,
             contester=contester,
         ),
         _(
-            "If the claim of %(owner)s has no DNS record, because an operator vouched for it, "
-            "and if the claim is wrong, release it:",
+            "If %(owner)s has no DNS record because an operator approved the domain, and that is wrong, "
+            "release the domain:",
             owner=owner,
         ),
         Verbatim(f"manifest-auth domain release {domain} --client {owner}"),
@@ -464,16 +482,16 @@ def machine_secret_ends(to: Reader, account: str, hint: str, day: str, days: int
     service account; ``hint``: the last characters of the secret; ``day``: in UTC, as ISO 8601."""
     return write(
         to,
-        _("%(client)s: a key of %(account)s ends on %(day)s", account=account, day=day),
+        _("%(client)s: a key of %(account)s expires on %(day)s", account=account, day=day),
         several(
-            "The key that ends in %(hint)s, of the service account %(account)s, works for %(num)s day more, until "
+            "The key of the service account %(account)s that ends in %(hint)s expires in %(num)s day, on "
             "%(day)s (UTC).",
-            "The key that ends in %(hint)s, of the service account %(account)s, works for %(num)s days more, until "
+            "The key of the service account %(account)s that ends in %(hint)s expires in %(num)s days, on "
             "%(day)s (UTC).",
             days,
             hint=hint,
             account=account,
             day=day,
         ),
-        _("Then the program that uses it is refused. Please rotate the key before, and give the program the new one."),
+        _("The program that uses it then gets an error. Rotate the key before that, and give the program the new one."),
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.mail.looks import LOGO, PRODUCT, Look, html_of
 from manifest_auth.runtime.mail.server import NotSent, Server
 from manifest_auth.runtime.mail.writing import Email
 from manifest_auth.runtime.metrics import Metrics
@@ -55,14 +56,16 @@ class Mail:
         """The deadline for e-mails that start now, as time of the event loop."""
         return asyncio.get_running_loop().time() + seconds
 
-    async def send(self, email: Email, deadline: float, request_id: str, message: str = "") -> NotSent | None:
+    async def send(
+        self, email: Email, deadline: float, request_id: str, message: str = "", look: Look = PRODUCT
+    ) -> NotSent | None:
         """Why the mail server did not accept the e-mail in time; None: it did. The log has it too, with the request's
         id. ``message``: a random name of the e-mail, the same for each attempt, so that mailboxes recognise a second
-        copy. ``deadline``: from :meth:`deadline`, seconds of the event loop's clock."""
+        copy. ``deadline``: from :meth:`deadline`, seconds of the event loop's clock. ``look``: of its HTML."""
         if self._server is None:
             return NotSent("no mail server is set up")
         try:
-            await self._send(self._server, email, deadline, message or self._random.text(16))
+            await self._send(self._server, email, deadline, message or self._random.text(16), look)
         except NotSent as error:
             self._metrics.mailed("refused" if error.refused else "failed")
             self._log.warning("mail_failed", request_id=request_id, reason=str(error), again=not error.refused)
@@ -70,7 +73,7 @@ class Mail:
         self._metrics.mailed("ok")
         return None
 
-    async def _send(self, server: Server, email: Email, deadline: float, name: str) -> None:
+    async def _send(self, server: Server, email: Email, deadline: float, name: str, look: Look) -> None:
         from manifest_auth.runtime.mail.smtp import recipient, send
 
         loop = asyncio.get_running_loop()
@@ -81,7 +84,7 @@ class Mail:
             raise NotSent("too many e-mails wait already")
         try:
             to = recipient(email.to)
-            message = self._message(server, email._replace(to=to), name)
+            message = self._message(server, email._replace(to=to), name, look)
         except ValueError as error:  # a line break in a header is refused by the library
             raise NotSent(f"the e-mail cannot be built: {error}") from error
         given_up = threading.Event()
@@ -100,8 +103,8 @@ class Mail:
         if not work.cancelled():
             work.exception()  # the caller may be gone
 
-    def _message(self, server: Server, email: Email, own_name: str) -> EmailMessage:
-        """The message (RFC 5322). Raises ValueError."""
+    def _message(self, server: Server, email: Email, own_name: str, look: Look) -> EmailMessage:
+        """The message (RFC 5322), as text and as HTML (RFC 2046, 5.1.4). Raises ValueError."""
         from email.message import EmailMessage
         from email.policy import SMTP
         from email.utils import format_datetime
@@ -116,6 +119,10 @@ class Mail:
         message["Message-ID"] = f"<{own_name}@{server.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
         message.set_content(email.text)  # before other headers of the content, which it takes away
+        message.add_alternative(html_of(email, look), subtype="html")
+        if look.logo:
+            *_, html = message.iter_parts()
+            html.add_related(look.logo, "image", "png", cid=f"<{LOGO}>", disposition="inline")
         message["Content-Language"] = email.language  # RFC 3282
         return message
 
