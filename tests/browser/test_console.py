@@ -52,7 +52,7 @@ def test_an_admin_invites_sets_roles_and_ends_a_session(setup: Setup, browser: C
     browser.type("#people", f"By Hand <{email}>")
     press(browser)
     browser.shows("1 of 1 invited")
-    assert "/welcome#" in browser.value("document.querySelector('.link-once').textContent")
+    assert "/welcome#" in browser.value("document.querySelector('.copyable code').textContent")
     press(browser, "main table a")
     assert browser.value("document.querySelector('h1').textContent.trim()") == "By Hand"
     browser.value("document.querySelector('#roleOperator').checked = true")

@@ -55,8 +55,9 @@ class Page:
 
     @property
     def problems(self) -> list[str]:
-        """The summary, in order."""
-        return [" ".join(item.text_content().split()) for item in self.tree.xpath("//*[@role='alert']//li")]
+        """The summary, in order, without the labels of the fields."""
+        items = (item.xpath(".//text()[not(parent::b)]") for item in self.tree.xpath("//*[@role='alert']//li"))
+        return [" ".join("".join(texts).split()).removeprefix("– ") for texts in items]
 
     def links(self) -> dict[str, str]:
         """Addresses by their texts."""

@@ -92,12 +92,13 @@ def routes(refused: Callable[[RequestContext, Refusal, Head], Awaitable[Answer[N
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#0a6cbd}
 @media(prefers-color-scheme:dark){:root{--accent:#6cb8f6}}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}
 code,pre{font:14px/1.45 ui-monospace,monospace}
-pre{background:var(--soft);padding:.75rem;overflow:auto;border-radius:.4rem}
+pre{background:var(--soft);padding:.75rem;white-space:pre-wrap;border-radius:.4rem}
 details{border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;padding:.5rem .75rem}
 summary{cursor:pointer}summary b{color:var(--accent);display:inline-block;min-width:4.5rem}
-table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left}
+table{border-collapse:collapse;width:100%;table-layout:fixed}th:first-child{width:4rem}
+td,th{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left}
 a{color:var(--accent)}
 """.strip()
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -120,11 +121,11 @@ def render(document: dict[str, Any], guides: str = "") -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Manifest Auth API</title><style>{_STYLE}</style></head><body>"
+        f"<title>Manifest Auth API</title><style>{_STYLE}</style></head><body><main>"
         f'<h1>Manifest Auth API</h1><p>{links} · <a href="/openapi.json">openapi.json</a></p>'
         '<p>Answers are <code>{"success": true, "data": …}</code> or '
         '<code>{"success": false, "error": {"message", "code", "requestId"}}</code>.</p>'
-        f"{body}</body></html>"
+        f"{body}</main></body></html>"
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Answer, Head, Header
-from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import REQUIRED
 
 F = TypeVar("F")
 T = TypeVar("T")
@@ -142,7 +142,7 @@ class PageCall(Generic[F]):
 
 def require(**fields: str) -> None:
     """Each of these fields of a form has a text. Raises ValidationError."""
-    if missing := [(name, _("Required")) for name, text in fields.items() if not text]:
+    if missing := [(name, REQUIRED) for name, text in fields.items() if not text]:
         raise ValidationError(details=missing)
 
 

@@ -1,6 +1,7 @@
 """Geometry of the charts that templates draw as SVG: bars, stacked by series, beside one another or one below another.
 
-Each chart has a table with the same numbers, so no number is told by a color alone.
+Each chart has a table with the same numbers, so no number is told by a color alone. A chart is as wide as its place:
+``x`` and widths are percentages, ``y`` and heights are pixels, and texts keep their size.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import NamedTuple
 
 from manifest_auth.clients.daily_figures import DAY_MS
 
-WIDTH, HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 12, 28
+HEIGHT = 220
+_LEFT, _TOP, _BOTTOM = 13, 12, 28
 _MOST_LABELS, _ROW = 8, 34
 
 
@@ -25,7 +26,7 @@ class Series(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """Position and size in the units of the view box; ``title``: what it says where a pointer rests on it."""
+    """``title``: what it says where a pointer rests on it."""
 
     x: float
     y: float
@@ -36,11 +37,12 @@ class Bar(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A text beside an axis, at the middle of what it names."""
+    """A text beside an axis, at the middle of what it names. ``is_minor``: left out in a narrow chart."""
 
     x: float
     y: float
     text: str
+    is_minor: bool = False
 
 
 class Chart(NamedTuple):
@@ -57,9 +59,7 @@ class Chart(NamedTuple):
     lines: tuple[Mark, ...]
     marks: tuple[Mark, ...]
     height: int = HEIGHT
-    width: int = WIDTH
     left: int = _LEFT
-    right: int = WIDTH - _RIGHT
 
     @property
     def is_empty(self) -> bool:
@@ -76,7 +76,7 @@ def over_time(
     """Return a chart of columns, one for each label, with the series stacked. Labels are oldest first."""
     shown = tuple(series)
     top = _round_up(max((sum(values) for values in zip(*(one.values for one in shown), strict=True)), default=0))
-    space, inner = (WIDTH - _LEFT - _RIGHT) / max(1, len(labels)), HEIGHT - _TOP - _BOTTOM
+    space, inner = (100 - _LEFT) / max(1, len(labels)), HEIGHT - _TOP - _BOTTOM
     bars, marks, every = [], [], -(-len(labels) // _MOST_LABELS)
     for place, label in enumerate(labels):
         x, y = _LEFT + place * space, float(HEIGHT - _BOTTOM)
@@ -95,9 +95,10 @@ def over_time(
                         title=title_,
                     )
                 )
-        if (len(labels) - 1 - place) % every == 0:
-            marks.append(Mark(_to(x + space / 2), HEIGHT - 8, label))
-    lines = tuple(Mark(_LEFT - 8, _to(HEIGHT - _BOTTOM - inner * n / 2), f"{top * n // 2:,}") for n in range(3))
+        from_last, left_over = divmod(len(labels) - 1 - place, every)
+        if not left_over:
+            marks.append(Mark(_to(x + space / 2), HEIGHT - 8, label, is_minor=from_last % 2 == 1))
+    lines = tuple(Mark(_LEFT - 2, _to(HEIGHT - _BOTTOM - inner * n / 2), f"{top * n // 2:,}") for n in range(3))
     return Chart(
         id=key,
         title=title,
@@ -122,7 +123,7 @@ def by_name(
         x, y = 0.0, place * _ROW + 18
         marks.append(Mark(0, y - 5, label))
         for one in shown:
-            width = (WIDTH - _RIGHT) * one.values[place] / top
+            width = 100 * one.values[place] / top
             if width:
                 title_ = f"{label}: {one.values[place]} {one.name}"
                 bars.append(Bar(x=_to(x), y=y, width=_to(width), height=10, kind=one.kind, title=title_))
@@ -158,4 +159,4 @@ def _round_up(number: int) -> int:
 
 
 def _to(number: float) -> float:
-    return round(number, 1)
+    return round(number, 2)

@@ -102,6 +102,7 @@ async def render(
         user=None if call.user is None else SimpleNamespace(email=call.user.email, console=entries(call.user.roles)),
         admin=None if call.admin is None else SimpleNamespace(username=call.admin.username, limited=call.admin.limited),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
+        labels={},
         _=one,
         ngettext=several,
         lang=language,

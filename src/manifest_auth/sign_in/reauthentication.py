@@ -33,7 +33,7 @@ from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
 from manifest_auth.sign_in.second_factor.gate import Answer, Judged, check_answer
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import REQUIRED
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -92,9 +92,9 @@ def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:
     if typed is None and not (member and step_up.has_recent_first(caller, ctx.now)):
         if "password" not in wanted:
             step_up.refuse(caller)
-        raise ValidationError(details=[("password", _("Required"))])
+        raise ValidationError(details=[("password", REQUIRED)])
     if caller.factors and not member:
-        raise ValidationError(details=[(name, _("Required")) for name in wanted[1:]])
+        raise ValidationError(details=[(name, REQUIRED) for name in wanted[1:]])
 
 
 async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:

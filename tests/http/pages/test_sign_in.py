@@ -86,7 +86,7 @@ async def test_what_is_no_address_is_said_beside_the_field(app: App, email: str)
     page = await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=email)
     assert page.status == 400
     assert page.title.startswith("Error: ")
-    assert page.problems == ["Not a valid e-mail address" if email else "Required"]
+    assert page.problems == ["Not a valid e-mail address" if email else "Enter a value"]
     [field] = page.tree.xpath("//input[@name='email']")
     assert (field.get("value"), field.get("aria-invalid")) == (email, "true")
     described = field.get("aria-describedby")
@@ -111,7 +111,7 @@ async def test_wrong_password_unknown_account_and_no_password_look_alike(app: Ap
 
 async def test_what_is_missing_is_said_for_each_field(app: App) -> None:
     page = await typed(Visitor(app), email="", password="")
-    assert (page.status, page.problems) == (400, ["Required", "Required"])
+    assert (page.status, page.problems) == (400, ["Enter a value", "Enter a value"])
     links = [link.get("href") for link in page.tree.xpath("//*[@role='alert']//a")]
     assert links == ["#email", "#password"]
 

@@ -44,7 +44,7 @@ async def test_an_invited_person_chooses_a_password_and_is_in(team: Team) -> Non
     assert (field.get("autocomplete"), field.get("passwordrules")) == ("new-password", "minlength: 15; maxlength: 256;")
     assert "At least 15 characters." in page.tree.get_element_by_id("password-hint").text_content()
     for password, problem in (
-        ("", "Required"),
+        ("", "Enter a value"),
         ("short", "Must have at least 15 characters"),
         ("passwordpassword", "Too easy to guess: it is common, or made of common or known words"),
         ("x" * 257, None),

@@ -29,7 +29,7 @@ from manifest_auth.sign_in.providers import entra, kinds, saml, saml_requests
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import REQUIRED
 
 
 class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -128,7 +128,7 @@ async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     q: MetadataQuery = call.parameters
     client = ctx.client_hint.resolve(q.client)
     if client is None:
-        raise ValidationError(details=[("client", _("Required"))])
+        raise ValidationError(details=[("client", REQUIRED)])
 
     def work(unit: SystemUnit) -> tuple[str, list[providers.Provider]]:
         tenant = tenants.find(unit, client)

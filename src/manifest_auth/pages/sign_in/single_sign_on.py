@@ -68,7 +68,7 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.text import fields
 from manifest_auth.text.languages import Words, catalogue, shown
 from manifest_auth.text.languages import marked as _
-from manifest_auth.text.models import BASE64, convert, from_texts
+from manifest_auth.text.models import BASE64, REQUIRED, convert, from_texts
 
 _TRIED = "tried"  # where a request keeps what it named
 _SIGNED_IN_AS = _("You signed in there as %(email)s.")
@@ -286,7 +286,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
             raise UnsupportedMediaType()
         form = from_texts(parse_form(call.body), SamlForm)
         if not form.SAMLResponse:
-            raise ValidationError(details=[("SAMLResponse", _("Required"))])
+            raise ValidationError(details=[("SAMLResponse", REQUIRED)])
         received = ReceivedResponse(form.SAMLResponse, form.RelayState, client)
         note(ctx, Tried(client or "", "", received.relay_state))
         try:

@@ -27,6 +27,7 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.claims import domains
 from manifest_auth.text.canonical import email_domain
 from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import REQUIRED
 
 KINDS: dict[str, Kind[Any, Any]] = {
     kind.name: kind
@@ -181,7 +182,7 @@ def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tena
     if meant is None and asked.provider is not None:
         raise NotFound(reason=_NOT_PINNED.text)
     if meant is None:
-        raise ValidationError(details=[("client", _("Required"))])
+        raise ValidationError(details=[("client", REQUIRED)])
     return meant
 
 

@@ -46,7 +46,7 @@ async def test_a_taken_address_looks_the_same(app: App) -> None:
 @matrix(
     ("email", "password", "status", "problems"),
     [
-        ("", "", 400, ["Required", "Required"]),
+        ("", "", 400, ["Enter a value", "Enter a value"]),
         ("no-address", PASSWORD, 400, ["Not a valid e-mail address"]),
         ("a" * 300 + "@x.example", PASSWORD, 400, ["Must have at most 254 characters"]),
         ("<b>@x.example", PASSWORD, 400, ["Not a valid e-mail address"]),

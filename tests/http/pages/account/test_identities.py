@@ -105,7 +105,7 @@ async def test_a_provider_that_is_off_or_unknown_links_nothing(app: App) -> None
         [fields] = forms(await ada.visitor.get(PATH), "link").values()
         assert (await ada.visitor.post(PATH, {**fields, "link": "nowhere"})).status == 404
         missing = await ada.visitor.post(PATH, {**fields, "link": ""})
-        assert (missing.status, missing.problems) == (400, ["Required"])
+        assert (missing.status, missing.problems) == (400, ["Enter a value"])
         await company.send("POST", "/switch-off")
         assert forms(await ada.visitor.get(PATH), "link") == {}
         refused = await ada.visitor.post(PATH, fields)

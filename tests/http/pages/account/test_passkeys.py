@@ -44,7 +44,7 @@ async def test_one_is_added_named_and_removed(app: App) -> None:
     assert {h2.text_content() for h2 in page.tree.xpath("//main//h2")} == {"My <b>key</b>", "Second"}
     page = await ada.visitor.get(page.links()["Rename"])
     page = await ada.visitor.submit(page, PATH, name="")
-    assert (page.status, page.problems) == (400, ["Required"])
+    assert (page.status, page.problems) == (400, ["Enter a value"])
     page = await ada.visitor.follow(await ada.visitor.submit(page, PATH, name="Third"))
     assert "The passkey has its new name." in page.text
     names = [h2.text_content() for h2 in page.tree.xpath("//main//h2")]

@@ -47,7 +47,7 @@ async def test_the_rules_are_said_before_anything_is_typed(app: App) -> None:
 @matrix(
     ("current", "new", "status", "problems"),
     [
-        ("", "", 400, {"currentPassword": "Required", "newPassword": "Required"}),
+        ("", "", 400, {"currentPassword": "Enter a value", "newPassword": "Enter a value"}),
         ("wrong", NEW, 401, {"currentPassword": "The current password is not right"}),
         (PASSWORD, "short", 400, {"newPassword": "Must have at least 15 characters"}),
         (PASSWORD, PASSWORD, 400, {"newPassword": "Must differ from the current one"}),

@@ -71,8 +71,8 @@ async def test_a_recovery_code_does_too(app: App) -> None:
     [
         ({"currentPassword": "wrong"}, "The current password is not right"),
         ({"currentPassword": PASSWORD, "otp": "nonsense"}, "This code is not right, or was used before. Wait for"),
-        ({"currentPassword": PASSWORD, "otp": ""}, "Required"),
-        ({"currentPassword": "", "otp": "123456"}, "Required"),
+        ({"currentPassword": PASSWORD, "otp": ""}, "Enter a value"),
+        ({"currentPassword": "", "otp": "123456"}, "Enter a value"),
     ],
 )
 async def test_a_wrong_answer_asks_again_and_keeps_nothing_secret(

@@ -102,7 +102,7 @@ async def test_trust_that_ends_is_counted(app: App) -> None:
         (
             {"secondFactor__methods__totp": "-", "secondFactor__methods__passkey": "-"},
             "secondFactor.methods",
-            "Required",
+            "Choose at least one",
         ),
         ({"secondFactor__graceDays": "31"}, "secondFactor.graceDays", "Must be 30 or less"),
         ({"secondFactor__trustedDays": "many"}, "secondFactor.trustedDays", "Must be a number"),
@@ -137,7 +137,7 @@ async def test_the_page_of_a_user_resets_their_factors_with_a_reason(app: App) -
     page = await visitor.get(path)
     assert "Second factorAuthenticator app" in page.text
     page = await visitor.submit(page, path, {"act": "reset-factors"})
-    assert (page.status, page.problems) == (400, ["Required"])
+    assert (page.status, page.problems) == (400, ["Enter a value"])
     page = await visitor.submit(page, path, {"act": "reset-factors"}, reason="Lost her phone")
     assert page.status == 303
     page = await visitor.follow(page)

@@ -186,7 +186,7 @@ async def test_a_refused_post_shows_what_was_typed_but_no_secret(app: App) -> No
 
 async def test_what_is_left_empty_is_required(app: App) -> None:
     page = await (await wizard(app, name())).make("oidc", oidc__clientId="mine")
-    assert page.problems == ["Required"]
+    assert page.problems == ["Enter a value"]
 
 
 async def test_metadata_is_fetched_or_pasted_and_fills_the_rest(app: App, op: Op) -> None:

@@ -77,7 +77,7 @@ async def test_a_wrong_code_shows_the_form_again(app: App, ada: Person) -> None:
     assert (field.get("value"), field.get("aria-invalid")) == ("", "true")
     assert page.tree.xpath("//input[@name='trust']/@checked")  # what was chosen stays
     page = await answered(visitor, page, otp="  ")
-    assert (page.status, page.problems) == (400, ["Required"])
+    assert (page.status, page.problems) == (400, ["Enter a value"])
     page = await answered(visitor, page, otp=f"{code(ada)[:3]} {code(ada)[3:]}")
     assert await who(visitor) == ada.email
 
