@@ -78,6 +78,17 @@ def test_a_change_of_rules_is_shown_and_saved(setup: Setup, browser: Chromium) -
 
 
 @pytest.mark.endurance
+def test_days_of_the_trail_are_those_of_the_browsers_time_zone(setup: Setup, scripted: Chromium) -> None:
+    scripted._call("Emulation.setTimezoneOverride", timezoneId="America/New_York")
+    console(setup, scripted, "/audit")
+    assert "First day (America/New_York)" in scripted.value("document.querySelector('form.filters').textContent")
+    scripted.value("document.getElementById('from').value = '2026-01-31'")
+    press(scripted, "form.filters .button")
+    scripted.shows("The days are in America/New_York.")
+    scripted._call("Emulation.setTimezoneOverride", timezoneId="")
+
+
+@pytest.mark.endurance
 def test_a_logo_is_chosen_from_the_disk(
     setup: Setup, browser: Chromium, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -38,6 +38,7 @@ from manifest_auth.audit.formats import (
 from manifest_auth.audit.query import (
     NEWEST_FIRST,
     OLDEST_FIRST,
+    STEP,
     EventFilter,
     FoundEvent,
     Page,

@@ -81,6 +81,12 @@ class About:
     asks_admins: Act = NOTHING
     of_installation: bool = False
 
+    @property
+    def outcome(self) -> str:
+        """A word for a bad event; empty for any other."""
+        failed = self.area == SIGN_IN or self.name.endswith(("_failed", "_refused"))
+        return "" if not self.is_bad else "Failed" if failed else "Warning"
+
 
 class Event(enum.Enum):
     """Every event of the trail. ``value``: its name."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -18,7 +16,7 @@ from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, EventFilter, F
 from manifest_auth.errors import ValidationError
 from manifest_auth.store import Store, SystemUnit, TenantScoped, TenantStore, listing, tenant_scoped
 from manifest_auth.store.tables import audit_events
-from manifest_auth.text import fields
+from manifest_auth.text import csv_files, fields
 from manifest_auth.text.canonical import EARLIEST, LATEST, parse_time, when
 from manifest_auth.text.models import CURSOR, TIME, ErrorCollector
 
@@ -161,8 +159,6 @@ _NAMED = ("actor", "subject")
 COLUMNS = (*_MEMBERS, "actorEmail", "subjectEmail")
 #: The e-mail addresses, as of now, of those users who are among actors and subjects like ``user:7``.
 Emails = Callable[[set[str]], Awaitable[Mapping[str, str]]]
-#: A spreadsheet takes a cell with such a start for a formula, which may run programs and send the sheet's data away.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def no_emails(named: set[str]) -> Mapping[str, str]:
@@ -175,7 +171,7 @@ async def download(
     """The bytes of the file, in the order of the filter. ``emails``: for the last columns of CSV. At most ``AT_ONCE``
     events are in memory, and no transaction is open while they are sent. Raises StoreUnavailable."""
     if form == "csv":
-        yield _rows([COLUMNS])
+        yield csv_files.rows([COLUMNS])
     after = None
     while True:
         found, after = await page(store, event_filter, AT_ONCE, after)
@@ -194,21 +190,14 @@ def _lines(found: Iterable[FoundEvent]) -> bytes:
 async def _csv(found: Iterable[FoundEvent], emails: Emails) -> bytes:
     lines = [line_of(one.chain, one.client, readable(one.link)) for one in found]
     known = await emails({str(line[name]) for line in lines for name in _NAMED})
-    return _rows(_cells(line, known) for line in lines)
+    return csv_files.rows(_cells(line, known) for line in lines)
 
 
 def _cells(line: dict[str, object], known: Mapping[str, str]) -> list[str]:
     texts = [
         orjson.dumps(value).decode() if isinstance(value, dict) else str(value) for value in map(line.get, _MEMBERS)
     ]
-    texts += [known.get(str(line[name]), "") for name in _NAMED]
-    return [f"'{text}" if text.startswith(_FORMULA) else text for text in texts]
-
-
-def _rows(rows: Iterable[Iterable[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+    return texts + [known.get(str(line[name]), "") for name in _NAMED]
 
 
 _EVENTS = frozenset(event.value for event in Event)
@@ -225,6 +214,7 @@ class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until"
     actor: Annotated[Text, Meta(description="The actor: `user:7`, `admin:1`, `anonymous`, `system`.")] = ""
     subject: Annotated[Text, Meta(description="The subject, like `user:7`.")] = ""
     user: Annotated[int, Meta(ge=0, le=2**53, description="Number of a user, as actor or subject.")] = 0
+    result: Annotated[Literal["", "failed"], Meta(description="`failed`: only failures and warnings.")] = ""
     since: Time = ""
     until: Time = ""
 
@@ -266,7 +256,10 @@ def event_filter(query: AuditFilters) -> EventFilter:
             event = event_named(query.event, "event")
         with each:
             order = query.direction
-    return EventFilter(event, query.actor, query.subject, user_named(query.user), order=order, **times)
+    user = user_named(query.user)
+    return EventFilter(
+        event=event, actor=query.actor, subject=query.subject, user=user, order=order, result=query.result, **times
+    )
 
 
 def user_named(number: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, or_, select, tuple_
 
+from manifest_auth.audit.catalogue import Event
 from manifest_auth.audit.chains import BEFORE_ALL, MOST, Link, names_of
 from manifest_auth.store import CrossTenant, Store, TenantScoped, TenantStore, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import audit_events
@@ -31,7 +32,8 @@ class Position(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """A filter of events to list. Empty texts: any. ``user``: as actor or subject; ``until``: exclusive."""
+    """A filter of events to list. Empty texts: any. ``user``: as actor or subject; ``until``: exclusive; ``result``:
+    not empty for events that are bad, such as failed sign-ins."""
 
     event: str = ""
     actor: str = ""
@@ -40,6 +42,7 @@ class EventFilter(NamedTuple):
     since: int = BEFORE_ALL
     until: int = MOST
     order: str = NEWEST_FIRST
+    result: str = ""
 
     @property
     def is_any(self) -> bool:
@@ -48,7 +51,7 @@ class EventFilter(NamedTuple):
     @property
     def texts(self) -> dict[str, str]:
         """Parameters of the conditions without an index."""
-        return {"event": self.event, "actor": self.actor, "subject": self.subject, "user": self.user}
+        return {name: getattr(self, name) for name in ("event", "actor", "subject", "user", "result")}
 
     @property
     def span(self) -> _Range:
@@ -99,7 +102,11 @@ def _is(name: str, *columns: str) -> ColumnElement[bool]:
     return or_(event_filter == "", *(_E[column] == event_filter for column in columns or (name,)))
 
 
-_MATCHES = (_is("event"), _is("actor"), _is("subject"), _is("user", "actor", "subject"))
+_IS_BAD = or_(*(_E.event == event.value for event in Event if event.about.is_bad))
+_MATCHES = (
+    *(_is("event"), _is("actor"), _is("subject"), _is("user", "actor", "subject")),
+    or_(bindparam("result", type_=Text()) == "", _IS_BAD),
+)
 
 
 def _page(*, newest_first: bool) -> Select[Any]:
@@ -179,11 +186,12 @@ async def page_across(store: Store, event_filter: EventFilter, first: int, after
     return await _paged(store, _Query(event_filter, rows, far), first, after, STEPS)
 
 
-async def total(store: TenantStore, event_filter: EventFilter) -> int | None:
-    """The number of events; None where more than ``STEP * STEPS`` would have to be read."""
+async def total(store: TenantStore, event_filter: EventFilter, steps: int | None = None) -> int | None:
+    """The number of events; None where more than ``STEP * STEPS`` would have to be read. ``steps``: in place of
+    ``STEPS``."""
     asked = _Query(event_filter._replace(order=OLDEST_FIRST), _OWN_OLDEST, _OWN_FAR_OLDEST)
     found, here = 0, event_filter.span
-    for _ in range(STEPS):
+    for _ in range(STEPS if steps is None else steps):
         counted, left = await store.read(lambda unit: _count(unit, asked, here))  # noqa: B023 - awaited at once
         found += counted
         if left is None:

@@ -66,7 +66,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.textContent = ("clock" in time.dataset ? clock : moment).format(at);
 }
 
-for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = moment.resolvedOptions().timeZone;
+for (const zone of document.querySelectorAll("[data-zone]")) zone["value" in zone ? "value" : "textContent"] = moment.resolvedOptions().timeZone;
 
 const left = new Intl.RelativeTimeFormat(language, { numeric: "always" });
 for (const timer of document.querySelectorAll("[data-until]")) {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cache
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 import orjson
@@ -26,28 +30,70 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
-from manifest_auth.text.canonical import LATEST, parse_time, when
+from manifest_auth.text.canonical import EARLIEST, LATEST, spoken_duration, when
 
 _DAY_MS = 86_400_000
 FIRST_DAY = "1970-01-01"  # from then on: everything
-Day = Annotated[str, Meta(max_length=10)]
 
 
-def span_of(first: str, last: str, now: int) -> tuple[str, str]:
+class SpanQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
+    """``since``, ``until``: days, both of them whole, in the time zone ``zone``, which a script fills in: UTC without
+    it. ``result``: of the events."""
+
+    since: Annotated[str, Meta(max_length=10)] = ""
+    until: Annotated[str, Meta(max_length=10)] = ""
+    zone: Annotated[str, Meta(max_length=64)] = ""
+    result: Literal["", "failed"] = ""
+    after: Annotated[str, Meta(max_length=200)] = ""
+
+    def chosen(self, **others: str) -> dict[str, str]:
+        """The parameters of a link to the same events, with ``others`` of the page."""
+        of_days = {"from": self.since, "to": self.until} | ({"zone": self.zone} if self.since or self.until else {})
+        return {**others, "result": self.result, **of_days}
+
+
+@cache
+def zone_of(name: str) -> tzinfo:
+    """The time zone of this name of the IANA database; UTC for one that is not known on this machine."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ValueError, OSError, LookupError):
+        return UTC
+
+
+def span_of(asked: SpanQuery, now: int) -> tuple[str, str]:
     """Bounds as the audit filters take them, empty for none, from the start of the first to the end of the last day.
     Raises ValidationError for ``from`` or ``to``."""
-    since = _start_of(first, "from") if first else (0 if last else now - _DAY_MS)
-    until = _start_of(last, "to") + _DAY_MS if last else 0
+    zone = zone_of(asked.zone)
+    since = _start_of(asked.since, "from", zone) if asked.since else (0 if asked.until else now - _DAY_MS)
+    until = _start_of(asked.until, "to", zone, days=1) if asked.until else 0
     if until and since >= until:
         raise ValidationError(details=[("to", "Must not be before the first day")])
     return (when(since) if since else "", when(until) if until else "")
 
 
-def _start_of(text: str, field: str) -> int:
-    """The first millisecond of a day. Raises ValidationError."""
-    if len(text) != 10 or (at := parse_time(text, field)) > LATEST - _DAY_MS:
-        raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])
+def _start_of(text: str, field: str, zone: tzinfo, days: int = 0) -> int:
+    """The first millisecond of a day, or of one so many days later. Raises ValidationError."""
+    try:
+        day = date.fromisoformat(text if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else "") + timedelta(days)
+        at = round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        at = LATEST + 1
+    if not EARLIEST <= at <= LATEST:
+        raise ValidationError(details=[(field, "Enter a day, for example, 2026-01-31")])
     return at
+
+
+def span_view(asked: SpanQuery) -> dict[str, object]:
+    """Members of both audit pages. ``zone``: of the days that were chosen; ``has_zones``: other ones than UTC work."""
+    is_a_day = not asked.since and not asked.until
+    return {
+        "query": asked,
+        "is_a_day": is_a_day,
+        "is_all": asked.since == FIRST_DAY and not asked.until,
+        "zone": "" if is_a_day else str(zone_of(asked.zone)),
+        "has_zones": zone_of("Europe/Berlin") is not UTC,
+    }
 
 
 _PLACE = re.compile(r"(%\((?:who|whom|what|provider|through)\)s)")
@@ -59,8 +105,14 @@ _ACTORS = {
 _USER = re.compile(r"user:([1-9][0-9]{0,17})\Z")
 _SERVICE = re.compile(r"service:([1-9][0-9]{0,17})\Z")
 _PROVIDER = re.compile(r"provider:([1-9][0-9]{0,17})\Z")
+_MENTIONED = re.compile(r'"((?:user|service):[1-9][0-9]{0,17})"')
 _MOST = 300  # characters of a detail
 _MOST_FACTS = 40
+
+
+def mentioned(link: Link) -> list[str]:
+    """The accounts that the details of an event name, as the trail has them."""
+    return _MENTIONED.findall(link.detail)
 
 
 class SentencePart(msgspec.Struct, frozen=True):
@@ -76,7 +128,7 @@ class Names:
 
     def __init__(self, unit: TenantUnit, links: Sequence[Link] = (), actors: Iterable[str] = ()) -> None:
         """``actors``: who is named beside the events, as the trail has them."""
-        texts = {text for link in links for text in (link.actor, link.subject)} | set(actors)
+        texts = {text for link in links for text in (link.actor, link.subject, *mentioned(link))} | set(actors)
         ids = [int(found[1]) for text in texts if (found := _USER.match(text) or _SERVICE.match(text))]
         self._people = {user.id: user for user in users.get_named(unit, ids)} if ids else {}
         is_needed = any(_PROVIDER.match(text) for text in texts) or any('"provider"' in link.detail for link in links)
@@ -117,7 +169,7 @@ class Names:
 
 def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[SimpleNamespace, ...]:
     """Events of the unit's client, with the names of those who are in them. ``link``: as stored, its time 0 where its
-    row is damaged; ``facts``: names and values of its details."""
+    row is damaged; ``outcome``: a word where it is bad; ``facts``: its details."""
     links = [audit.readable(one.link).link for one in found]
     names = Names(unit, links)
     return tuple(_event_view(link, names) for link in links)
@@ -129,8 +181,9 @@ def _event_view(link: Link, names: Names) -> SimpleNamespace:
         link=link,
         area=event.area,
         is_bad=event.is_bad,
+        outcome=event.outcome,
         parts=tuple(_parts(event.told, link, names, detail)),
-        facts=facts_of(detail),
+        facts=facts_of(detail, lambda text: names.part(text, {}).text, names.provider(detail).text),
     )
 
 
@@ -156,41 +209,80 @@ def _first(part: SentencePart) -> SentencePart:
     return part if part.strong else msgspec.structs.replace(part, text=part.text[:1].upper() + part.text[1:])
 
 
-def facts_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Names and values of a detail, however deep: what is in what stands before it."""
-    return tuple(_facts(detail))[:_MOST_FACTS]
+class Fact(NamedTuple):
+    """``at``: the value as a time, empty for any other."""
+
+    name: str
+    text: str
+    at: str = ""
 
 
-def _facts(value: object, under: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
+_NAMES = {"why": "Reason", "amr": "Verified with", "kept back": "Not listed", "sid": "Session"}
+_VALUES = {"pwd": "password", "totp": "authenticator app", "otp": "authenticator app", "mfa": "two factors"}
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,}Z\Z")
+_LENGTH = re.compile(r"(?P<of>.+) (?P<unit>ms|seconds)\Z")
+
+
+def facts_of(detail: dict[str, Any], called: Callable[[str], str], provider: str = "") -> tuple[Fact, ...]:
+    """Names and values of a detail, however deep; a change has both values. ``called``: the name of an account that the
+    trail calls ``user:7``; ``provider``: that of the event's provider."""
+    before, after = (dict(_flat(detail.get(side), called)) for side in ("before", "after"))
+    others = {name: value for name, value in detail.items() if name not in ("before", "after")}
+    if provider and isinstance(others.get("provider"), int):
+        others["provider"] = provider
+    facts = [Fact(name, text, text if _TIME.match(text) else "") for name, text in _flat(others, called)]
+    for name in {**before, **after}:
+        was, now = before.get(name), after.get(name)
+        nothing = "no" if "yes" in (was, now) else "none"
+        facts += [Fact(name, f"{was or nothing} → {now or nothing}")] if was != now else []
+    return tuple(facts)[:_MOST_FACTS]
+
+
+def _flat(value: object, called: Callable[[str], str], under: str = "") -> Iterator[tuple[str, str]]:
+    value = _opened(value)
+    if isinstance(value, list) and any(_opened(one) is not one for one in value):
+        for one in value:
+            yield from _flat(one, called, under)
+    elif isinstance(value, dict):
         for name, inner in value.items():
             spoken = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
-            yield from _facts(inner, f"{under} {spoken}".strip())
-    elif isinstance(value, list):
-        if value:
-            yield under, ", ".join(_text(one) for one in value)[:_MOST]
-    elif value not in (None, "", 0):
-        yield under, _text(value)[:_MOST]
+            yield from _flat(inner, called, f"{under} {_NAMES.get(spoken, spoken)}".strip())
+    elif isinstance(value, int) and value and (length := _LENGTH.match(under)):
+        seconds = value // 1000 if length["unit"] == "ms" else value
+        yield length["of"].capitalize(), spoken_duration(seconds) or f"{value} ms"
+    elif value not in (None, "", 0, []):
+        yield (under[:1].upper() + under[1:]) or "Change", _text(value, called)[:_MOST]
 
 
-def _text(value: object) -> str:
+def _opened(value: object) -> object:
+    """The content of a text that is a JSON object; any other value as it is."""
+    with contextlib.suppress(ValueError):
+        return orjson.loads(value) if isinstance(value, str) and value.startswith("{") else value
+    return value
+
+
+def _text(value: object, called: Callable[[str], str]) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    if isinstance(value, list):
+        between = "; " if any(isinstance(one, dict) for one in value) else ", "
+        return between.join(_text(one, called) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_text(one, called)}" for name, one in value.items())
+    text = str(value)
+    return called(text) if _MENTIONED.match(f'"{text}"') else _VALUES.get(text, text)
 
 
 PATH = "/console/audit"
 _SIZE = 50
+_COUNTED = 4  # steps of thousands of events that a page counts
 
 
-class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
-    """``since``, ``until``: days, both of them whole, in UTC; ``person``: an e-mail address of the client's."""
+class TrailQuery(SpanQuery, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
+    """``person``: an email address of the client's."""
 
     event: Annotated[str, fields.EVENT_NAME.typed] = ""
     person: fields.TypedEmail = ""
-    since: Day = ""
-    until: Day = ""
-    after: Annotated[str, Meta(max_length=200)] = ""
     format: Annotated[str, Meta(max_length=10)] = ""
 
 
@@ -210,8 +302,9 @@ async def _filters(ctx: RequestContext, asked: TrailQuery) -> AuditFilters:
         if known is None:
             raise ValidationError(details=[("person", "No user here has this e-mail address")])
         user = known.id
-    since, until = span_of(asked.since, asked.until, ctx.now)
-    return AuditFilters(event=audit.event_named(asked.event, "event"), user=user, since=since, until=until)
+    since, until = span_of(asked, ctx.now)
+    event = audit.event_named(asked.event, "event")
+    return AuditFilters(event=event, user=user, result=asked.result, since=since, until=until)
 
 
 async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:
@@ -220,32 +313,37 @@ async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answe
         wanted = audit.event_filter(await _filters(ctx, asked))
         place = audit.position_of(asked.after, wanted.order)
     except ValidationError as refusal:
-        view = await _view(ctx, asked, EventFilter(), (), "", refusal.details)
+        view = await _view(ctx, asked, (), "", problems=refusal.details)
         view.status = refusal.status
         return view
     events, goes_on = await audit.page(ctx.store, wanted, _SIZE, place)
-    return await _view(ctx, asked, wanted, tuple(events), audit.cursor(goes_on, wanted.order) or "", ())
+    counts = [await _counted(ctx, one) for one in (wanted, wanted._replace(result="failed"))]
+    return await _view(ctx, asked, tuple(events), audit.cursor(goes_on, wanted.order) or "", counts)
+
+
+async def _counted(ctx: RequestContext, wanted: EventFilter) -> str:
+    number = await audit.total(ctx.store, wanted, _COUNTED)
+    return f"{number:,}" if number is not None else f"more than {audit.STEP * _COUNTED:,}"
 
 
 async def _view(
     ctx: RequestContext,
     asked: TrailQuery,
-    wanted: EventFilter,
     events: tuple[audit.FoundEvent, ...],
     goes_on: str,
-    problems: tuple[tuple[str, str], ...],
+    counts: Sequence[str] = (),
+    problems: tuple[tuple[str, str], ...] = (),
 ) -> View:
-    chosen = {"event": asked.event, "person": asked.person, "from": asked.since, "to": asked.until}
-    kinds = _kinds()
+    chosen, kinds = asked.chosen(event=asked.event, person=asked.person), _kinds()
     return await brands.shown(
         ctx,
         lambda unit: SimpleNamespace(
+            **span_view(asked),
             events=event_views(unit, list(events)),
-            query=asked,
             kinds=kinds,
-            is_a_day=not asked.since and not asked.until,
-            is_all=asked.since == FIRST_DAY and not asked.until,
+            counts=counts,
             all=frame.address(PATH, **{**({} if problems else chosen), "from": FIRST_DAY, "to": ""}),
+            failed=frame.address(PATH, **{**chosen, "result": "failed"}),
             problems=problems,
             first=frame.address(PATH, **chosen) if asked.after else "",
             next=frame.address(PATH, **chosen, after=goes_on) if goes_on else "",
@@ -262,7 +360,8 @@ async def _export(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Ans
     if form not in ("csv", "jsonl"):
         raise ValidationError(details=[("format", "Must be csv or jsonl")])
     audit_views.check(ctx)  # a refusal at that address is no page
-    chosen = {"format": form, "order": "oldest", "event": filters.event, "from": filters.since, "to": filters.until}
+    chosen = {"format": form, "order": "oldest", "event": filters.event, "result": filters.result}
+    chosen |= {"from": filters.since, "to": filters.until}
     if filters.user:
         chosen["user"] = str(filters.user)
     return found(frame.address("/api/client/audit/export", **chosen))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from types import SimpleNamespace
 from typing import Annotated
 
-import msgspec
 import orjson
 from msgspec import Meta
 
@@ -20,7 +20,7 @@ from manifest_auth.context import SERVICE
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.audit import FIRST_DAY, Day, facts_of, span_of
+from manifest_auth.pages.console.audit import FIRST_DAY, SpanQuery, facts_of, mentioned, span_of, span_view
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
@@ -39,7 +39,7 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNa
     names: dict[tuple[int, str], str] = {}
     wanted: dict[int, set[int]] = {}
     for one, link in events:
-        for text in (link.actor, link.subject):
+        for text in (link.actor, link.subject, *mentioned(link)):
             named = _NAMED.match(text)
             if named and named[1] != "admin" and one.client is not None:
                 wanted.setdefault(one.chain, set()).add(int(named[2]))
@@ -65,11 +65,12 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNa
             link=link,
             what=label(link.event),
             is_bad=about(link.event).is_bad,
+            outcome=about(link.event).outcome,
             who=name(one, actor(link)),
             whom="" if link.subject in (actor(link), f"client:{one.chain}") else name(one, link.subject),
             client=one.client or "",
             where=one.client or ("This server" if one.chain == INSTALLATION else f"Deleted client {one.chain}"),
-            facts=facts_of(orjson.loads(link.detail)),
+            facts=facts_of(orjson.loads(link.detail), partial(name, one)),
         )
         for one, link in events
     )
@@ -87,16 +88,12 @@ _SIZE = 50
 _OURS = "installation"
 
 
-class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
-    """``client``: its identifier, or ``installation``; ``admin``: a system admin's user name; ``since``, ``until``:
-    days, both of them whole, in UTC."""
+class TrailQuery(SpanQuery, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
+    """``client``: its identifier, or ``installation``; ``admin``: a system admin's user name."""
 
     client: Annotated[str, Meta(max_length=63)] = ""
     event: Annotated[str, fields.EVENT_NAME.typed] = ""
     admin: Annotated[str, Meta(max_length=64)] = ""
-    since: Day = ""
-    until: Day = ""
-    after: Annotated[str, Meta(max_length=200)] = ""
 
 
 _KINDS = (("", "Anything"), *sorted((event.value, label(event.value)) for event in Event))
@@ -122,8 +119,9 @@ async def _wanted(ctx: RequestContext, asked: TrailQuery) -> EventFilter:
         if found is None:
             raise ValidationError(details=[("admin", "No system admin has this user name")])
         actor = f"admin:{found.id}"
-    since, until = span_of(asked.since, asked.until, ctx.now)
-    return audit.event_filter(AuditFilters(event=asked.event, actor=actor, since=since, until=until))
+    since, until = span_of(asked, ctx.now)
+    filters = AuditFilters(event=asked.event, actor=actor, result=asked.result, since=since, until=until)
+    return audit.event_filter(filters)
 
 
 async def _page(
@@ -146,21 +144,13 @@ async def _view(
     goes_on: str,
     problems: tuple[tuple[str, str], ...] = (),
 ) -> View:
-    chosen = {
-        "client": asked.client,
-        "event": asked.event,
-        "admin": asked.admin,
-        "from": asked.since,
-        "to": asked.until,
-    }
+    chosen = asked.chosen(client=asked.client, event=asked.event, admin=asked.admin)
 
     def read(unit: SystemUnit) -> SimpleNamespace:
         return SimpleNamespace(
+            **span_view(asked),
             events=event_views(unit, found),
-            query=asked,
             kinds=_KINDS,
-            is_a_day=not asked.since and not asked.until,
-            is_all=asked.since == FIRST_DAY and not asked.until,
             all=address(PATH, **{**({} if problems else chosen), "from": FIRST_DAY, "to": ""}),
             is_narrowed=any(chosen.values()),
             problems=problems,
