@@ -129,7 +129,7 @@ def test_live_in_six_steps(
     introduce(method, manager.client, manager.ours(preset))
     rules = manager.theirs(preset, method)
     introduce_key(method, manager)
-    test = manager.post(rules, f"{manager.path}/rules", createUsers="on", groups__Operator="Operators")
+    test = manager.post(rules, f"{manager.path}/rules", createUsers="on", group0="Operators", group0__Operator="on")
     tested = manager.post(test, f"{manager.path}/test")
     # LemonLDAP shows its page of sign-in whatever callback address it is asked for.
     shows_a_page = isinstance(method, OidcMethod) and isinstance(method.provider, LemonLdap)
@@ -153,7 +153,11 @@ def test_wrong_values_are_named(method: SignInMethod, manager: Manager) -> None:
     assert "The client id or the client secret is wrong." in tested.text
     assert "The callback address is not registered" in tested.text
     page = manager.get(f"{manager.path}?step=theirs")
-    typed = {"oidc.issuer": f"{method.provider.base}/", "oidc.clientSecret": method.oidc["clientSecret"]}  # type: ignore[attr-defined]
+    typed = {
+        "oidc.issuer": f"{method.provider.base}/",
+        "oidc.clientSecret": method.oidc["clientSecret"],  # type: ignore[attr-defined]
+        "oidc.unchecked": "on",
+    }
     manager.post(page, f"{manager.path}/theirs", **typed)
     tested = manager.post(manager.get(f"{manager.path}?step=test"), f"{manager.path}/test")
     assert "they differ by the slash at the end" in tested.text

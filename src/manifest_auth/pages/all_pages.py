@@ -19,6 +19,7 @@ from manifest_auth.pages.console import audit as console_audit
 from manifest_auth.pages.console import (
     branding,
     domains,
+    provider_creation,
     providers,
     rules,
     service_accounts,
@@ -111,6 +112,7 @@ ROUTES = (
     *console_devices.ROUTES,
     *service_accounts.ROUTES,
     *providers.ROUTES,
+    *provider_creation.ROUTES,
     *domains.ROUTES,
     *rules.ROUTES,
     *branding.ROUTES,

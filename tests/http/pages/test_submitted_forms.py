@@ -46,7 +46,12 @@ TYPED = {
     "/console/devices/shared": {"act": "enrol", "name": "Headset 1"},
     "/console/service-accounts/new": {"name": "press", "roleViewer": "on"},
     "/console/service-accounts/{id}": {"act": "make", "kind": "key", "label": "first"},
-    "/console/providers/{name}/theirs": {"oidc.issuer": "https://y.okta.example", "oidc.clientId": "d"},
+    "/console/providers/{name}/theirs": {
+        "oidc.issuer": "https://y.okta.example",
+        "oidc.clientId": "d",
+        "oidc.clientAuthentication": "none",
+        "oidc.unchecked": "on",
+    },
     "/console/providers/{name}/delete": {"confirmed": "okta"},
     "/console/domains": {"act": "claim", "domain": "new.example"},
     "/console/rules": {"act": "save", "contact": "IT desk"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, func, or_, select
@@ -12,6 +13,7 @@ from manifest_auth import providers, tenants
 from manifest_auth.clients.providers.diagnosis import diagnose
 from manifest_auth.context import SYSTEM
 from manifest_auth.errors import NotFound
+from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import DAY
@@ -111,23 +113,31 @@ async def _check(services: Services, tenant_id: int, provider_id: int, before: i
         ctx = RequestContext(services, "provider-check", "", "", SYSTEM)
         level, problem = await _look(ctx, client.identifier, provider)
         done = services.clock.now_ms()
-        await own.write(
-            lambda unit: unit.change(_FOUND, provider_id=provider_id, now=done, level=level, problem=problem[:_LONGEST])
-        )
+        await own.write(lambda unit: store(unit, provider_id, done, level, problem))
         return True
     return False
 
 
-async def _look(ctx: RequestContext, client: str, provider: Provider) -> tuple[str, str]:
+def worst(findings: Iterable[Finding]) -> tuple[str, str]:
     """The level and the text of the worst finding; ``ok`` has no text."""
     texts: dict[str, str] = {}
+    for one in findings:
+        texts.setdefault(one.level, one.text)
+    level = next((level for level in ("bad", "unknown") if level in texts), "ok")
+    return level, texts.get(level, "") if level != "ok" else ""
+
+
+def store(unit: TenantUnit, provider_id: int, now: int, level: str, problem: str) -> None:
+    """Stores the result of a check."""
+    unit.change(_FOUND, provider_id=provider_id, now=now, level=level, problem=problem[:_LONGEST])
+
+
+async def _look(ctx: RequestContext, client: str, provider: Provider) -> tuple[str, str]:
     try:
-        async for one in diagnose(ctx, client, provider, by_admin=bool(provider.reaches_admins), is_quiet=True):
-            texts.setdefault(one.level, one.text)
+        found = diagnose(ctx, client, provider, by_admin=bool(provider.reaches_admins), is_quiet=True)
+        return worst([one async for one in found])
     except CannotOpen:
         return "bad", "No secret key opens its secrets"
     except Exception:
         ctx.services.log.exception("provider_check_failed")
         return "unknown", _NOT_ENDED
-    worst = next((level for level in ("bad", "unknown") if level in texts), "ok")
-    return worst, texts.get(worst, "") if worst != "ok" else ""

@@ -12,7 +12,7 @@ from manifest_auth import accounts, audit, providers, tenants
 from manifest_auth.audit import Event, EventFilter
 from manifest_auth.audit.chains import Link
 from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed, ValidationError
-from manifest_auth.protocols.oidc import Finding
+from manifest_auth.protocols.oidc import CallbackAddresses, Finding, Registration
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import TRY, FlowRequest
 from manifest_auth.runtime.outgoing import LimitedOutgoing, NoPublicAddress, Outgoing
@@ -75,6 +75,21 @@ async def _diagnose(
         )
     if not rules.group_roles and not rules.default_roles and rules.create_users:
         yield Finding("bad", "It creates users but gives no role: give roles by group, or to everyone", "rules")
+
+
+ISSUER: Final = "oidc.issuer"
+
+
+async def check_issuer(ctx: RequestContext, issuer: str, *, by_admin: bool) -> None:
+    """Fetches what an OpenID provider publishes. ``by_admin``: as for :func:`diagnose`; an address that only an Admin
+    can test is not checked. Raises ValidationError that names :data:`ISSUER`."""
+    asked, addresses = Registration(issuer, "", None), CallbackAddresses("")
+    with contextlib.suppress(NoPublicAddress):
+        async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
+            random, tenant_id = ctx.services.random, ctx.user.tenant_id
+            async for one in ctx.services.oidc.examine(asked, addresses, random, tenant_id, outgoing, is_quiet=True):
+                if one.level == "bad":
+                    raise ValidationError(details=[(ISSUER, one.text)])
 
 
 MEMBER: Final = "saml.metadataUrl"

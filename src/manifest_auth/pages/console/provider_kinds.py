@@ -56,6 +56,14 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         ),
         Field("oidc.clientId", "Client ID"),
         Field("oidc.clientSecret", "Client secret", "secret"),
+        Field(
+            "oidc.unchecked",
+            "Save without checking the issuer",
+            "flag",
+            "For a provider that this server can't reach yet.",
+            is_more=True,
+            is_asked_only=True,
+        ),
         Field("oidc.groupClaim", _GROUP_CLAIM, hint="Usually groups.", is_more=True),
         Field("oidc.scopes", "Scopes", "words", "Separated by spaces; openid must be among them.", is_more=True),
         Field(

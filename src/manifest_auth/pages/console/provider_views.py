@@ -153,11 +153,12 @@ STEPS = (
 
 
 class Step(NamedTuple):
-    """``href``: empty while the provider is not made."""
+    """``href``: empty while the provider is not saved; ``state``: ``done``, ``bad``, or empty."""
 
     key: str
     title: str
     href: str
+    state: str = ""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -203,19 +204,23 @@ def path_of(name: str) -> str:
     return f"{LIST}/{name}"
 
 
-def steps_of(address: str, *, signs_in: bool) -> tuple[Step, ...]:
-    """The wizard's steps for a provider that is saved. ``signs_in``: whether people sign in there."""
-    return tuple(Step(key, title, f"{address}?step={key}") for key, title in STEPS if signs_in or key != "try")
+def steps_of(address: str, states: Mapping[str, str], *, signs_in: bool) -> tuple[Step, ...]:
+    """The wizard's steps for a provider that is saved. ``states``: by step; ``signs_in``: whether people sign in
+    there."""
+    shown = [(key, title) for key, title in STEPS if signs_in or key != "try"]
+    return tuple(Step(key, title, f"{address}?step={key}", states.get(key, "")) for key, title in shown)
 
 
-def new_steps(preset: Preset, name: str, *, signs_in: bool) -> tuple[Step, ...]:
+def new_steps(preset: Preset, name: str, current: str, *, signs_in: bool) -> tuple[Step, ...]:
     """The wizard's steps for a provider that is not saved yet; only the first two have addresses.
 
-    ``signs_in``: whether there is a step to try a sign-in.
+    ``current``: the step that is shown; ``signs_in``: whether there is a step to try a sign-in.
     """
+    done = "done" if current == "theirs" else ""
     start = f"{NEW}?preset={preset.key}&name={name}"
     here = {"ours": start, "theirs": f"{start}&step=theirs"}
-    return tuple(Step(key, title, here.get(key, "")) for key, title in STEPS if signs_in or key != "try")
+    shown = [(key, title) for key, title in STEPS if signs_in or key != "try"]
+    return tuple(Step(key, title, here.get(key, ""), done if key == "ours" else "") for key, title in shown)
 
 
 def try_view(head: Head, tried: Tried | None) -> SimpleNamespace:
@@ -231,31 +236,41 @@ def _moment(seconds: str) -> int:
 
 
 MOST_DOMAINS = 50  # in the form, which may have a hundred fields
+NEW_GROUPS = 3  # empty rows of the table
 
 
 def _attributes() -> dict[str, str]:
     """Names of the form's fields, by those of the model's attributes."""
     own = ("createUsers", "groupSeparator", "returnAddresses", "secondFactor", "amr", "acr", "stepUpWithoutTime")
-    names = {name: name for name in own}
+    names = {name: name for name in (*own, "remove", "more", *map(group_of, range(NEW_GROUPS)))}
     for role in Role:
-        name = role.value.replace(" ", "-")
-        names |= {groups_of(role): f"groups.{name}", everyone_of(role): f"everyone.{name}"}
+        for row in ("everyone", *map(group_of, range(NEW_GROUPS))):
+            names[box_of(row, role)] = f"{row}.{role.value.replace(' ', '-')}"
     return names | {f"domain{number}": f"domain{number}" for number in range(MOST_DOMAINS)}
 
 
-def groups_of(role: Role) -> str:
-    return f"groups_{role.name}"
+def group_of(row: int) -> str:
+    """The field of the name of a group that is added."""
+    return f"group{row}"
 
 
-def everyone_of(role: Role) -> str:
-    return f"everyone_{role.name}"
+def box_of(row: str, role: Role) -> str:
+    """The attribute of a box in the table of roles. ``row``: the field of a group, or ``everyone``."""
+    return f"{row}_{role.name}"
+
+
+def _ticked(form: RulesForm, row: str) -> list[str]:
+    return [role.value for role in Role if getattr(form, box_of(row, role))]
 
 
 if TYPE_CHECKING:
 
     class RulesForm(msgspec.Struct, frozen=True):
-        """Each field a text; a box that is not checked is empty."""
+        """Each field a text; a box that is not checked is empty. ``remove``: a group; ``more``: the page is shown
+        again, with empty rows."""
 
+        remove: str = ""
+        more: str = ""
         createUsers: str = ""
         groupSeparator: str = ""
         returnAddresses: str = ""
@@ -270,23 +285,32 @@ else:
     )
 
 
-def body_of_rules(form: RulesForm, shown: Iterable[str], listed: Iterable[str]) -> dict[str, Any]:
-    """The members of a body. ``shown``: domains that the form offered; ``listed``: those of the provider, of which
-    others than the shown ones stay. Raises ValidationError for a domain that is in neither."""
-    groups: dict[str, list[str]] = {}
-    for role in Role:
-        for line in getattr(form, groups_of(role)).splitlines():
-            if line.strip():
-                groups.setdefault(line.strip(), []).append(role.value)
-    chosen = chosen_domains(form)
-    shown, listed = set(shown), tuple(listed)
+def _groups(form: RulesForm, before: Rules) -> dict[str, list[str]]:
+    """The roles by group: those of before, without one that is removed, and those of the rows that are filled in, which
+    replace others of the same group. Raises ValidationError for half a row."""
+    groups = {one.group: [role.value for role in one.roles] for one in before.group_roles if one.group != form.remove}
+    for row in map(group_of, range(NEW_GROUPS)):
+        group, roles = getattr(form, row).strip(), _ticked(form, row)
+        if bool(group) != bool(roles):
+            wrong = f"Choose a role for the group {group}" if group else "Enter the group for the roles that you chose"
+            raise ValidationError(details=[(row, wrong)])
+        if group:
+            groups[group] = roles
+    return groups
+
+
+def body_of_rules(form: RulesForm, shown: Iterable[str], before: Rules) -> dict[str, Any]:
+    """The members of a body. ``shown``: domains that the form offered; ``before``: of the provider, whose other domains
+    stay. Raises ValidationError for a domain that is in neither."""
+    groups, chosen = _groups(form, before), chosen_domains(form)
+    shown, listed = set(shown), before.domains
     if foreign := [domain for domain in chosen if domain not in shown and domain not in listed]:
         raise ValidationError(details=[("domains", f"{foreign[0][:253]} is not proved for this client")])
     kept = [domain for domain in listed if domain in chosen or domain not in shown]
     return {
         "createUsers": bool(form.createUsers),
         "groupRoles": [{"group": group, "roles": roles} for group, roles in groups.items()],
-        "defaultRoles": [role.value for role in Role if getattr(form, everyone_of(role))],
+        "defaultRoles": _ticked(form, "everyone"),
         "groupSeparator": form.groupSeparator,
         "returnAddresses": _lines(form.returnAddresses),
         "domains": list(dict.fromkeys([*kept, *chosen])),
@@ -301,9 +325,9 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def rules_form(rules: Rules) -> RulesForm:
-    """The form that says what is stored, without its domains."""
-    groups = {groups_of(role): "\n".join(one.group for one in rules.group_roles if role in one.roles) for role in Role}
+def rules_form(rules: Rules, group: str = "") -> RulesForm:
+    """The form that says what is stored, without its domains. ``group``: one that is edited."""
+    edited = {box_of("group0", role): "on" for one in rules.group_roles if one.group == group for role in one.roles}
     return RulesForm(
         createUsers="on" if rules.create_users else "",
         groupSeparator=rules.group_separator,
@@ -312,22 +336,23 @@ def rules_form(rules: Rules) -> RulesForm:
         amr="\n".join(rules.amr),
         acr="\n".join(rules.acr),
         stepUpWithoutTime="on" if rules.step_up_without_time else "",
-        **groups,
-        **{everyone_of(role): "on" for role in rules.default_roles},
+        **({"group0": group, **edited} if edited else {}),
+        **{box_of("everyone", role): "on" for role in rules.default_roles},
     )
 
 
 def rules_view(
-    head: Head, form: RulesForm, offered: Iterable[Claim], chosen: Collection[str], *, signs_in: bool
+    head: Head, form: RulesForm, rules: Rules, offered: Iterable[Claim], chosen: Collection[str], *, signs_in: bool
 ) -> SimpleNamespace:
-    """The form of who gets in. ``offered``: as :func:`offered_domains`; ``chosen``: those that are ticked."""
+    """The form of who gets in. ``rules``: as stored; ``offered``: as :func:`offered_domains`; ``chosen``: those
+    that are ticked. ``rows``: of the table that can be edited: field, name of the group, names of its roles."""
+    fields = ("everyone", *map(group_of, range(NEW_GROUPS)))
     return SimpleNamespace(
         head=head,
         form=form,
-        roles=[
-            (role.value, getattr(form, groups_of(role)), bool(getattr(form, everyone_of(role))))
-            for role in reversed(Role)  # the least first
-        ],
+        roles=[role.value for role in reversed(Role)],  # the least first
+        groups=[(one.group, [role.value for role in reversed(Role) if role in one.roles]) for one in rules.group_roles],
+        rows=[(row, getattr(form, row, ""), _ticked(form, row)) for row in fields],
         domains=[(f"domain{number}", claim, claim.domain in chosen) for number, claim in enumerate(offered)],
         signs_in=signs_in,
     )

@@ -12,33 +12,30 @@ import msgspec
 
 from manifest_auth import accounts, providers
 from manifest_auth.clients import client_settings
-from manifest_auth.clients.providers import diagnosis
+from manifest_auth.clients.providers import daily_checks, diagnosis
 from manifest_auth.clients.providers.changes import (
-    ProviderBody,
     ProviderChange,
     change,
     delete,
     draft_of,
-    prepare,
     prepare_key,
     provider_data,
     switch,
 )
+from manifest_auth.clients.providers.daily_checks import ProviderCheck
 from manifest_auth.clients.providers.diagnosis import RecentActivity, diagnose, recent_activity, verdict
-from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie, redirect
 from manifest_auth.http import page as with_policy
 from manifest_auth.pages import brands, flash, security
 from manifest_auth.pages.call import Confirmation, PageCall, View, found, see_other
 from manifest_auth.pages.console import provider_views
-from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset, fitting
+from manifest_auth.pages.console.provider_kinds import FIELDS, fitting
 from manifest_auth.pages.console.provider_views import (
     LIST,
-    NEW,
     Head,
     RulesForm,
     TheirsForm,
-    new_steps,
     ours_view,
     path_of,
     steps_of,
@@ -52,6 +49,7 @@ from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_proofs import Tried
+from manifest_auth.store import TenantUnit
 from manifest_auth.tenants.claims import Claim, domains
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
@@ -60,11 +58,16 @@ from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 
 class Loaded(NamedTuple):
-    """``data``: as the API shows it; ``members``: the same as on the wire."""
+    """``data``: as the API shows it; ``members``: the same as on the wire; ``check``: the last one; ``tried``: the last
+    try, by this session or as the trail has it; None for none. ``group``: that is edited in the table of roles."""
 
     provider: Provider
     data: Any
     members: dict[str, Any]
+    check: ProviderCheck | None = None
+    recently: RecentActivity = RecentActivity()
+    tried: Tried | None = None
+    group: str = ""
 
     @property
     def signs_in(self) -> bool:
@@ -79,12 +82,25 @@ class Loaded(NamedTuple):
             display_name=provider.display_name,
             preset=fitting(provider.kind, provider.issuer),
             path=path,
-            steps=steps_of(path, signs_in=self.signs_in),
+            steps=steps_of(path, dict(self._states()), signs_in=self.signs_in),
             current=step,
             is_on=provider.disabled_at is None,
             reaches_admins=bool(provider.reaches_admins),
             gives=() if provider.reaches_admins else tuple(_gives(provider.rules)),
         )
+
+    def _states(self) -> Iterator[tuple[str, str]]:
+        """By step of the wizard, whether it is done. A test or try of other settings no longer counts."""
+        provider, rules = self.provider, self.provider.rules
+        yield from (("ours", "done"), ("theirs", "done"))
+        if rules.group_roles or rules.default_roles or rules.create_users or rules.domains:
+            yield "rules", "done"
+        if self.check is not None and self.check.checked_at >= provider.changed_at:
+            yield "test", {"ok": "done", "bad": "bad"}.get(self.check.level, "")
+        if self.tried is not None and self.tried.at >= provider.changed_at:
+            yield "try", "done" if self.tried.works else "bad"
+        if provider.disabled_at is None:
+            yield "live", "done"
 
 
 def _gives(rules: Rules) -> Iterator[str]:
@@ -103,9 +119,17 @@ def _gives(rules: Rules) -> Iterator[str]:
 
 async def load(ctx: RequestContext, name: str) -> Loaded:
     """Raises NotFound."""
-    provider = await ctx.store.read(lambda unit: providers.get(unit, name))
+    provider, checks = await ctx.store.read(lambda unit: (providers.get(unit, name), daily_checks.read(unit)))
     data = provider_data(ctx, ctx.user.client, provider)
-    return Loaded(provider, data, msgspec.to_builtins(data))
+    recently = (await recent_activity(ctx)).get(provider.id, RecentActivity())
+    return Loaded(
+        provider=provider,
+        data=data,
+        members=msgspec.to_builtins(data),
+        check=checks.get(provider.id),
+        recently=recently,
+        tried=await diagnosis.result(ctx, provider) or _last_try(ctx, recently),
+    )
 
 
 async def save(ctx: RequestContext, name: str, members: dict[str, Any]) -> None:
@@ -143,13 +167,14 @@ ONE = f"{LIST}/{{name}}"
 
 class StepQuery(msgspec.Struct, frozen=True):
     step: str = ""
+    group: str = ""
 
 
 Show = Callable[[RequestContext, Loaded, Head], Awaitable[View]]
 
 
 async def _show(ctx: RequestContext, call: PageCall[StepQuery]) -> View | Answer[None]:
-    found = await load(ctx, call.path["name"])
+    found = (await load(ctx, call.path["name"]))._replace(group=call.fields.group)
     asked = call.fields.step if call.fields.step in _STEPS else ""
     show = _STEPS.get(asked, overview)
     return await show(ctx, found, found.head(asked))
@@ -162,7 +187,7 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
     overview = SimpleNamespace(
         head=head,
         start=found.data.start_url or "",
-        recently=(await recent_activity(ctx)).get(found.provider.id, RecentActivity()),
+        recently=found.recently,
         domains=rules.domains,
         create_users=rules.create_users,
         default_roles=tuple(role.value for role in rules.default_roles),
@@ -199,8 +224,27 @@ async def _theirs_view(
 async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
     name = call.path["name"]
     found = await load(ctx, name)
-    await save(ctx, name, await theirs(ctx, found.provider.kind, call.fields))
+    members = await theirs(ctx, found.provider.kind, call.fields)
+    with at_fields():
+        convert(members, ProviderChange)
+    await check_theirs(ctx, found.provider.kind, call.fields, members, found)
+    await save(ctx, name, members)
     return _after(ctx, found.head("theirs"))
+
+
+async def check_theirs(
+    ctx: RequestContext, kind: str, form: TheirsForm, members: dict[str, Any], before: Loaded | None = None
+) -> None:
+    """Refuse an empty secret, and a new issuer that publishes nothing usable. Raises ValidationError."""
+    given, stored = members.get(kind, {}), before.members[kind] if before is not None else {}
+    secret = next((field for field in FIELDS[kind] if field.input == "secret" and not field.is_more), None)
+    has_secret = "clientSecret" in given or (before is not None and before.data.has_client_secret)
+    if secret is not None and not has_secret and given.get("clientAuthentication") != "none":
+        raise ValidationError(details=[(secret.path, "Enter the client secret")])
+    is_unchecked = getattr(form, "oidc_unchecked", "")
+    issuer = given.get("issuer", "")
+    if kind == "oidc" and issuer != stored.get("issuer") and not is_unchecked:
+        await diagnosis.check_issuer(ctx, issuer, by_admin=accounts.is_admin(ctx))
 
 
 async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -211,12 +255,14 @@ async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View
 
 async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
     rules = found.provider.rules
-    return await _rules_view(ctx, found, head, provider_views.rules_form(rules), rules.domains)
+    form = provider_views.rules_form(rules, found.group)
+    return await _rules_view(ctx, found, head, form, rules.domains)
 
 
 async def _rules_view(ctx: RequestContext, found: Loaded, head: Head, form: RulesForm, chosen: Collection[str]) -> View:
     offered = await _domains(ctx, found)
-    model = provider_views.rules_view(head, form, offered, chosen, signs_in=found.signs_in)
+    rules = found.provider.rules
+    model = provider_views.rules_view(head, form, rules, offered, chosen, signs_in=found.signs_in)
     return view(ctx, model, "console/provider_rules.html")
 
 
@@ -224,7 +270,10 @@ async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | 
     name = call.path["name"]
     found = await load(ctx, name)
     shown = [claim.domain for claim in await _domains(ctx, found)]
-    await save(ctx, name, provider_views.body_of_rules(call.fields, shown, found.provider.rules.domains))
+    form = call.fields
+    await save(ctx, name, provider_views.body_of_rules(form, shown, found.provider.rules))
+    if form.remove or form.more:
+        return flash.after(ctx, f"{path_of(name)}?step=rules", "saved")
     return _after(ctx, found.head("rules"))
 
 
@@ -253,20 +302,18 @@ async def _try_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
 
 
 async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    tried = await diagnosis.result(ctx, found.provider) or await _last_try(ctx, found.provider.id)
     model = SimpleNamespace(
         head=head,
         start=found.data.start_url or "",
-        tried=tried,
+        tried=found.tried,
         domains=found.provider.rules.domains,
         sign_in_url=client_settings.sign_in_url(ctx.services.settings, ctx.user.client) if found.data.start_url else "",
     )
     return view(ctx, model, "console/provider_live.html")
 
 
-async def _last_try(ctx: RequestContext, provider_id: int) -> Tried | None:
+def _last_try(ctx: RequestContext, last: RecentActivity) -> Tried | None:
     """As the trail has it, where this session has none. Only an Admin sees why it failed: see :mod:`.diagnosis`."""
-    last = (await recent_activity(ctx)).get(provider_id, RecentActivity())
     if not last.tried_at:
         return None
     why = last.try_why if accounts.is_admin(ctx) or not last.try_why else "Only an Admin sees why."
@@ -290,9 +337,18 @@ class BackForm(msgspec.Struct, frozen=True):
 
 
 async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """Shows at once what was found: nothing changes, so a reload may do it again."""
+    """Shows immediately what was found: a reload may do it again."""
     one = await load(ctx, call.path["name"])
     found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
+    level, problem = daily_checks.worst(found)
+    if level != "unknown":  # which must not hide what a check found
+
+        def note(unit: TenantUnit) -> None:
+            provider = providers.get(unit, one.provider.name, lock=True)
+            daily_checks.store(unit, provider.id, ctx.now, level, problem)
+
+        await ctx.store.write(note)
+        one = one._replace(check=ProviderCheck(one.provider.id, ctx.now, level, problem))
     return view(ctx, tested(one.head("test"), found, verdict(found)))
 
 
@@ -327,7 +383,7 @@ async def _confirm_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> Conf
     one, limits = await load(ctx, call.path["name"]), provider_views.chosen_domains(call.fields)
     before, is_off = one.provider.rules, one.provider.disabled_at is not None
     is_asked = Role.ADMIN in before.default_roles and (limits or not before.domains)
-    if is_off or is_asked or not getattr(call.fields, provider_views.everyone_of(Role.ADMIN)):
+    if is_off or is_asked or not getattr(call.fields, provider_views.box_of("everyone", Role.ADMIN)):
         return None
     return await _everyone_is_admin(ctx, one, limits)
 
@@ -392,79 +448,11 @@ async def _overview_again(ctx: RequestContext, call: PageCall[BackForm]) -> View
     return await overview(ctx, one, one.head(""))
 
 
-class NewQuery(msgspec.Struct, frozen=True):
-    preset: str = ""
-    name: str = ""
-    step: str = ""
-
-
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     found = await ctx.store.read(providers.list_all)
     known = await recent_activity(ctx) if found else {}
     rows = [(one, fitting(one.kind, one.issuer), known.get(one.id, RecentActivity())) for one in found]
     return view(ctx, rows)
-
-
-async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[None]:
-    asked = call.fields
-    if not asked.preset:
-        return view(ctx, PRESETS)
-    preset = _preset(asked.preset)
-    name = asked.name.strip()
-    if not name:
-        name = await ctx.store.read(lambda unit: _free(preset.name, {one.name for one in providers.list_all(unit)}))
-    with at_fields():
-        providers.check_provider_name(name)
-    if asked.step == "theirs":
-        texts = provider_views.stored_texts(preset.kind, _beginning(preset))
-        display_name = ctx.user.client_name if preset.is_generic else preset.title
-        return await _new_theirs(ctx, preset, name, texts, display_name)
-    ours = KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name)
-    return view(ctx, ours_view(_head(preset, name, "ours"), ours), "console/provider_ours.html")
-
-
-async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
-    form, preset = call.fields, _preset(call.fields.preset)
-    members = {"name": form.name, "enabled": False, **preset.rules, **await theirs(ctx, preset.kind, form)}
-    with at_fields():
-        made = await ctx.store.write(await prepare(ctx, ctx.user.client, convert(members, ProviderBody)))
-    return see_other(f"{path_of(made.name)}?step=rules")
-
-
-async def _make_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
-    form, preset = call.fields, _preset(call.fields.preset)
-    texts = provider_views.typed_texts(preset.kind, form)
-    return await _new_theirs(ctx, preset, form.name, texts, form.displayName)
-
-
-def _preset(key: str) -> Preset:
-    found = BY_KEY.get(key)
-    if found is None:
-        raise NotFound(reason="no such preset")
-    return found
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """A name that no provider has."""
-    return next(one for one in (name, *(f"{name}-{number}" for number in range(2, 99))) if one not in taken)
-
-
-def _beginning(preset: Preset) -> dict[str, object]:
-    """The initial values of the fields: the defaults of the kind, and those of the preset."""
-    fields = msgspec.structs.fields(KINDS[preset.kind].settings)
-    usual = {one.encode_name: one.default for one in fields if one.default is not msgspec.NODEFAULT}
-    return {preset.kind: {**msgspec.to_builtins(usual), **preset.values.get(preset.kind, {})}}
-
-
-def _head(preset: Preset, name: str, step: str) -> Head:
-    steps = new_steps(preset, name, signs_in=bool(KINDS[preset.kind].start))
-    return Head(name=name, display_name=preset.title, preset=preset, path=NEW, steps=steps, current=step, is_new=True)
-
-
-async def _new_theirs(ctx: RequestContext, preset: Preset, name: str, texts: dict[str, str], display_name: str) -> View:
-    hidden = (("preset", preset.key), ("name", name))
-    model = provider_views.theirs_view(_head(preset, name, "theirs"), preset.kind, texts, display_name, hidden=hidden)
-    return view(ctx, model, "console/provider_theirs.html")
 
 
 ROUTES = (
@@ -546,10 +534,4 @@ ROUTES = (
         confirms=_confirm_delete,
     ),
     settings_page("GET", LIST, _list, "console/providers.html", "List a client's identity providers"),
-    settings_page(
-        "GET", NEW, _new, "console/provider_choose.html", "Choose a provider, and see the values to enter there"
-    ),
-    settings_page(
-        "POST", NEW, _make, "console/provider_theirs.html", "Create a provider, turned off", again=_make_again
-    ),
 )

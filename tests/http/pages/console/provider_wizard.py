@@ -113,6 +113,15 @@ class Wizard:
         return self.visitor.app.public_url.rstrip("/")
 
 
+def groups(**roles: str) -> dict[str, str]:
+    """The rows of the table that give these roles, separated by commas, to groups."""
+    typed: dict[str, str] = {}
+    for number, (group, names) in enumerate(roles.items()):
+        boxes = {f"group{number}.{name.replace(' ', '-')}": "on" for name in names.split(", ")}
+        typed |= {f"group{number}": group, **boxes}
+    return typed
+
+
 def onward(page: Page, **typed: str) -> str:
     """The target of the button that continues from the server's values. ``typed``: in the form that it sends."""
     [button] = page.tree.xpath("//button[@form and starts-with(normalize-space(.), 'Next:')]")

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.http.pages.console.provider_wizard import NEW, Wizard, facts, flow_cookies, onward
+from tests.http.pages.console.provider_wizard import NEW, Wizard, facts, flow_cookies, groups, onward
 from tests.interop.microsoft.fixtures import setup, shared_setup
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
@@ -42,7 +42,10 @@ class Console(Wizard):
         assert made.status == 303, made.problems
         rules = await self.visitor.follow(made)
         saved = await self.visitor.submit(
-            rules, f"{self.path}/rules", None, **{"createUsers": "on", "groups.Author": GROUP, "everyone.Viewer": "on"}
+            rules,
+            f"{self.path}/rules",
+            None,
+            **{"createUsers": "on", "everyone.Viewer": "on", **groups(**{GROUP: "Author"})},
         )
         return await self.visitor.follow(saved)
 
@@ -116,7 +119,7 @@ async def test_a_wrong_value_of_entra_id_is_named(
 
 
 async def test_a_directory_of_entra_id_that_there_is_not_is_named(setup: MicrosoftSetup, console: Console) -> None:
-    await console.steps("entra", oidc__issuer=entra_issuer(setup, NOWHERE), **ENTRA)
+    await console.steps("entra", oidc__issuer=entra_issuer(setup, NOWHERE), oidc__unchecked="on", **ENTRA)
     [said] = [text for level, text in await console.findings() if level == "bad"]
     assert NOWHERE in said
     assert "Is the issuer, with the directory (tenant) ID in it, right?" in said

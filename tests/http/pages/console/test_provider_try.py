@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.pages.console.provider_wizard import Wizard, facts, flow_cookies, metadata_of, wizard
+from tests.http.pages.console.provider_wizard import Wizard, facts, flow_cookies, groups, metadata_of, wizard
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.matrix import matrix
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.one_store
 _numbers = itertools.count(1)
 #: What every request, event or beat of a node writes, whatever it is about.
 _OTHERWISE = {"announcements", "audit_events", "audit_heads", "nodes", "sign_in_flows"}
-RULES = {"createUsers": "on", "groups__Author": "writers\nstaff", "everyone__Viewer": "on"}
+RULES = {"createUsers": "on", "everyone__Viewer": "on", **groups(writers="Author", staff="Author")}
 
 
 async def made(app: App, op: Op, **rules: str) -> Wizard:
@@ -123,7 +123,7 @@ async def test_who_has_an_account_would_be_signed_in_to_it(app: App, op: Op) -> 
 
 
 async def test_why_a_person_would_not_get_in(app: App, op: Op) -> None:
-    new = await made(app, op, createUsers="on", groups__Author="writers")
+    new = await made(app, op, createUsers="on", **groups(writers="Author"))
     op.claims["groups"] = ["Writers"]
     page = await new.try_oidc(op)
     assert "this person would not get in" in page.text

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.http.pages.console.provider_wizard import NEW, Wizard, flow_cookies, metadata_of, onward, wizard
+from tests.http.pages.console.provider_wizard import NEW, Wizard, flow_cookies, groups, metadata_of, onward, wizard
 from tests.support.application import App
 from tests.support.domain_claims import vouch_for
 from tests.support.matrix import matrix
@@ -15,7 +15,7 @@ from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import callback, entity_id
-from tests.support.visitor import Visitor
+from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
 
@@ -96,7 +96,7 @@ async def test_from_nothing_to_live_in_six_steps(app: App, op: Op) -> None:
     made = await new.visitor.submit(theirs, NEW, None, **typed)
     rules = await new.visitor.follow(made)
     assert rules.heading == "Okta: Who gets in"
-    typed = {"createUsers": "on", "groups.Author": "staff", "everyone.Viewer": "on"}
+    typed = {"createUsers": "on", "everyone.Viewer": "on", **groups(staff="Author")}
     saved = await new.visitor.submit(rules, f"{new.path}/rules", None, **typed)
     test = await new.visitor.follow(saved)
     assert test.heading == "Okta: Test"
@@ -121,9 +121,9 @@ async def test_it_stores_what_the_api_stores(app: App, op: Op) -> None:
     first = await wizard(app, name())
     await first.make_oidc(op, displayName="Company", oidc__groupClaim="roles", oidc__audiences="one\n two \n")
     await first.save(
-        "rules", createUsers="on", groups__Author="writers\nstaff", groups__Viewer="staff", everyone__Operator="on",
-        groupSeparator=";", returnAddresses="https://app.example/in\n",
-        secondFactor="claims", amr="mfa\n hwk ", acr="urn:company:two\n",
+        "rules", createUsers="on", everyone__Operator="on", groupSeparator=";",
+        returnAddresses="https://app.example/in\n", secondFactor="claims", amr="mfa\n hwk ", acr="urn:company:two\n",
+        **groups(writers="Author", staff="Author, Viewer"),
     )  # fmt: skip
     body = {
         "name": name(), "displayName": "Company", "enabled": False, "createUsers": True,
@@ -187,6 +187,119 @@ async def test_a_refused_post_shows_what_was_typed_but_no_secret(app: App) -> No
 async def test_what_is_left_empty_is_required(app: App) -> None:
     page = await (await wizard(app, name())).make("oidc", oidc__clientId="mine")
     assert page.problems == ["Enter a value"]
+
+
+@matrix("preset", ["oidc", "keycloak", "dynamics"])
+async def test_an_empty_secret_is_refused_at_its_step(app: App, op: Op, preset: str) -> None:
+    new = await wizard(app, name())
+    typed = {"oidc__issuer": op.issuer, "oidc__clientId": op.client_id}
+    if preset == "dynamics":
+        guid = "6f7b2d1e-1f0a-4c3e-9a51-0c2f4f7d9b10"
+        typed = {
+            "dynamics__directory": guid,
+            "dynamics__clientId": guid,
+            "dynamics__organization": "https://a.crm.dynamics.com",
+        }
+    page = await new.make(preset, **typed)
+    field = "dynamics.clientSecret" if preset == "dynamics" else "oidc.clientSecret"
+    assert (page.status, page.problems) == (400, ["Enter the client secret"])
+    assert page.tree.xpath("//*[@role='alert']//a/@href") == [f"#{field}"]
+    assert (await app.get(f"/api/client/providers/{new.name}", token=await token(app))).status == 404
+    if preset != "dynamics":
+        assert (await new.make(preset, **typed, oidc__clientAuthentication="none")).status == 303
+
+
+async def test_a_wrong_issuer_is_refused_at_its_step(app: App, op: Op) -> None:
+    """A provider that is not reachable yet can be saved all the same."""
+    new = await wizard(app, name())
+    typed = {"oidc__clientId": op.client_id, "oidc__clientSecret": "secret"}
+    for issuer, words in (
+        (f"{op.issuer}/", "they differ by the slash at the end"),
+        (f"{op.base}/realm", "description cannot be fetched"),
+        ("https://nobody.invalid", "description cannot be fetched"),
+    ):
+        page = await new.make("oidc", oidc__issuer=issuer, **typed)
+        assert (page.status, page.tree.xpath("//*[@role='alert']//a/@href")) == (400, ["#oidc.issuer"])
+        assert words in page.problems[0]
+        assert page.form(NEW).fields["oidc.issuer"] == issuer
+    assert (await new.make("oidc", oidc__issuer="https://nobody.invalid", oidc__unchecked="on", **typed)).status == 303
+    page = await new.save("theirs", oidc__issuer=f"{op.base}/realm", oidc__clientSecret="secret")
+    assert (page.status, page.tree.xpath("//*[@role='alert']//a/@href")) == (400, ["#oidc.issuer"])
+    assert (await new.save("theirs", displayName="Still away")).status == 303, "an issuer that stays is not asked"
+    assert (await new.save("theirs", oidc__issuer=op.issuer, oidc__clientSecret="secret")).status == 303
+
+
+def states(page: Page) -> dict[str, str]:
+    """The steps of the wizard that are done or failed, as they are read out."""
+    said = [item.text_content().strip().partition(", ") for item in page.tree.xpath("//nav[@aria-label='Steps']//li")]
+    return {title: state for title, _, state in said if state}
+
+
+async def test_the_steps_show_what_is_done(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    assert states(await new.visitor.get(f"{NEW}?preset=oidc&name={new.name}")) == {}
+    begun = {"Our values": "done"}
+    assert states(await new.visitor.get(f"{NEW}?preset=oidc&name={new.name}&step=theirs")) == begun
+    await new.make_oidc(op, oidc__clientSecret="not the secret")
+    begun |= {"Their values": "done"}
+    assert states(await new.step()) == begun
+    await new.save("rules", createUsers="on", everyone__Viewer="on")
+    begun |= {"Who gets in": "done"}
+    assert states(await new.step()) == begun
+    app.clock.advance(1)
+    await new.findings()
+    assert states(await new.step("rules")) == begun | {"Test": "failed"}
+    app.clock.advance(1)
+    await new.save("theirs", oidc__clientSecret=op.client_secret or "")
+    assert states(await new.step()) == begun, "the test was one of other values"
+    app.clock.advance(1)
+    op.registered = {str(one) for one in (await new.step("ours")).tree.xpath("//code/text()")}
+    await new.findings()
+    op.claims["email"] = f"{new.name}@acme.example"
+    assert "It works" in (tried := await new.try_oidc(op)).text, tried.text
+    begun |= {"Test": "done", "Try it": "done"}
+    assert states(await new.step()) == begun
+    await new.act("switch-on", await new.step("live"))
+    assert states(await new.step()) == begun | {"Go live": "done"}
+
+
+async def test_groups_are_a_table_to_add_to_change_and_remove_from(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op)
+
+    async def given() -> dict[str, list[str]]:
+        return {one["group"]: one["roles"] for one in (await stored(app, new.name))["groupRoles"]}  # type: ignore[attr-defined]
+
+    many = {f"group-{number}": "Viewer" for number in range(3)}
+    page = await new.save("rules", more="on", everyone__Operator="on", **groups(**many))
+    assert page.location == f"{new.path}?step=rules"
+    assert (await new.save("rules", **groups(**{"a & b": "User Admin, Author"}))).status == 303
+    everyone = await given()
+    assert everyone == {**{name: ["Viewer"] for name in many}, "a & b": ["User Admin", "Author"]}
+    page = await new.step("rules")
+    rows = [row.text_content().split() for row in page.tree.xpath("//fieldset[@id='groupRoles']//tbody/tr")]
+    assert ["a", "&", "b", "Author", "User", "Admin", "Change", "Remove"] in rows
+    page = await new.visitor.get(page.tree.xpath("//a[@aria-label='Change a & b']/@href")[0].partition("#")[0])
+    fields = page.form(f"{new.path}/rules").fields
+    assert groups(**{"a & b": "User Admin, Author"}).items() <= fields.items()
+    del fields["group0.User-Admin"]
+    assert (await new.visitor.post(f"{new.path}/rules", fields)).status == 303
+    assert await given() == everyone | {"a & b": ["Author"]}
+    page = await new.save("rules", remove="group-1", amr="mfa", secondFactor="claims")
+    assert page.location == f"{new.path}?step=rules"
+    del everyone["group-1"]
+    assert await given() == everyone | {"a & b": ["Author"]}
+    assert (await stored(app, new.name))["amr"] == ["mfa"], "what else was entered is saved too"
+    assert (await stored(app, new.name))["defaultRoles"] == ["Operator"]
+    for wrong, problem in (
+        ({"group0": "no role"}, "Choose a role for the group no role"),
+        ({"group1.Viewer": "on"}, "Enter the group for the roles that you chose"),
+    ):
+        page = await new.save("rules", **wrong)
+        assert (page.status, page.problems) == (400, [problem])
+        assert page.tree.xpath("//*[@role='alert']//a/@href") == [f"#{next(iter(wrong))[:6]}"]
+    [first] = (await new.step("rules")).tree.xpath("//form[@action=$path]//button[1]", path=f"{new.path}/rules")[:1]
+    assert first.get("name") is None, "Enter in a field presses the first button"
 
 
 async def test_metadata_is_fetched_or_pasted_and_fills_the_rest(app: App, op: Op) -> None:
@@ -262,22 +375,24 @@ async def test_a_domain_that_is_not_offered_is_refused_beside_the_domains(app: A
     if claimed:
         assert (await app.post("/api/client/domains", {"domain": domain}, token=await token(app))).status == 201
     before = await stored(app, new.name)
-    page = await new.save("rules", domain7=domain, groups__Author="writers")
+    page = await new.save("rules", domain7=domain, **groups(writers="Author"))
     assert (page.status, page.problems) == (400, [f"{domain} is not proved for this client"])
     assert page.tree.xpath("//*[@role='alert']//a/@href") == ["#domains"]
     [beside] = page.tree.xpath("//fieldset[@id='domains']//*[@class='field-error']")
     assert beside.text_content() == page.problems[0]
-    assert page.tree.xpath("string(//textarea[@name='groups.Author'])") == "writers"
+    kept = page.form(f"{new.path}/rules").fields
+    assert groups(writers="Author").items() <= kept.items()
     assert await stored(app, new.name) == before
 
 
 async def test_a_refused_rule_stands_beside_its_field(app: App, op: Op) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op)
-    page = await new.save("rules", returnAddresses="https://app.example/in\nnot an address", groups__Author="writers")
+    page = await new.save("rules", returnAddresses="https://app.example/in\nno address", **groups(writers="Author"))
     assert page.status == 400
     assert page.tree.xpath("//*[@role='alert']//a/@href") == ["#returnAddresses"]
-    assert page.tree.xpath("string(//textarea[@name='groups.Author'])") == "writers"
+    kept = page.form(f"{new.path}/rules").fields
+    assert groups(writers="Author").items() <= kept.items()
 
 
 async def test_the_name_is_free_and_no_address_of_ours(app: App, op: Op) -> None:
@@ -295,7 +410,7 @@ async def test_wrong_issuer_and_secret_are_named(app: App, op: Op) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op, oidc__clientSecret="not the secret")
     assert ("bad", "The client id or the client secret is wrong.") in await new.findings()
-    op.issuer = f"{op.base}/realm"
+    op.issuer = f"{op.base}/realm"  # since it was saved
     assert any(level == "bad" and "description cannot be fetched" in text for level, text in await new.findings())
 
 
