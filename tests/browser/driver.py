@@ -159,7 +159,7 @@ class Chromium:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 15) -> None:
+    def until(self, expression: str, seconds: float = 60) -> None:
         """Waits until an expression is true."""
         deadline = time.monotonic() + seconds
         while not self._value_now(expression):
@@ -215,7 +215,7 @@ class Chromium:
                 return result
             self._note(told.get("method"), told.get("params", {}))
 
-    def _next(self, seconds: float = 30) -> dict[str, Any]:
+    def _next(self, seconds: float = 60) -> dict[str, Any]:
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._in], [], [], seconds)
             assert ready, "the browser says nothing any more"

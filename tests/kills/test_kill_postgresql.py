@@ -79,6 +79,7 @@ async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_
         node.stop()
         await the_chain_verifies(tmp_path, url)
     assert killed.total() == KILLS
-    assert set(crowd.cut) == {"OVERLOADED"}, "the server itself was away"
+    # Uploads that a kill cut off count until their time is over.
+    assert set(crowd.cut) - {"RATE_LIMITED"} == {"OVERLOADED"}, "the server itself was away"
     assert crowd.cut.total() > KILLS, "few clients were at work when the kills came"
     print(f"{killed} {crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {crowd.cut}")

@@ -29,7 +29,8 @@ from tests.support.single_sign_on import add_provider
 _WHY = "the test breaks what it likes"
 BROKEN = b"\x01" + bytes(40)
 OIDC = {"issuer": "https://idp.example", "clientId": "x", "clientSecret": "s3cret"}
-pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
+# No sweep deletes rows that are over.
+pytestmark = [pytest.mark.usefixtures("no_e_mail_is_sent"), pytest.mark.still]
 
 
 def unseen(_what: str, _done: int) -> None:

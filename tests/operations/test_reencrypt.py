@@ -28,8 +28,9 @@ _numbers = itertools.count(1)
 OLD = bytes.fromhex(SECRET_KEY)
 NEW, NEWER = bytes(range(32)), bytes(range(32, 64))
 _WHY = "the test looks at all that is sealed"
-#: Bytes that are no secret: logos, which every caller is served, and public keys.
-PUBLIC = {"client_logos.png", "passkeys.public_key"}
+#: Bytes that are no secret: logos, which every caller is served, and public keys. Submitted forms are deleted after a
+#: day, and encrypted with a signing key, which is sealed.
+PUBLIC = {"client_logos.png", "passkeys.public_key", "submitted_forms.answer", "submitted_forms.kept"}
 pytestmark = [pytest.mark.usefixtures("no_e_mail_is_sent"), pytest.mark.one_store]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.runtime.os_process import who_runs_this
-from manifest_auth.store import migrate
 from tests.releases import next_release
 from tests.store import old_stores
 from tests.support.commands import done, run
@@ -25,20 +24,21 @@ KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
 async def test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
     url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"
-    await old_stores.read("0.1.0").make(url)
+    old = old_stores.read("0.1.0")
+    await old.make(url)
     program = {**KEY, **next_release.runs_it(tmp_path)}
     for action in ("verify", "export"):
         refused = run(tmp_path, "audit", action, **program)
         assert (refused.status, refused.line[-34:]) == (1, "run manifest-auth db upgrade first")
     refused = run(tmp_path, "client", "create", "too-early", **program)
     assert (refused.status, refused.line[-28:]) == (3, "run manifest-auth db upgrade")
-    assert await schema_number(url) == migrate.HEAD
+    assert await schema_number(url) == old.schema
     done(tmp_path, "db", "upgrade", **program)
     for name in ("first", "second"):
         done(tmp_path, "client", "create", name, **program)
     told = done(tmp_path, "audit", "export", "--client", "0", **program).splitlines()
     [upgraded] = [found for found in map(json.loads, told) if found["event"] == "schema_upgraded"]
-    assert upgraded["detail"] == {"note": {"before": migrate.HEAD, "after": next_release.SCHEMA, **who_runs_this()}}
+    assert upgraded["detail"] == {"note": {"before": old.schema, "after": next_release.SCHEMA, **who_runs_this()}}
     done(tmp_path, "audit", "verify", **program)
 
 

@@ -58,7 +58,8 @@ class Planner:
             return [row[3] for row in found]
         assert self.postgres is not None
         prepared = await self.postgres.prepare(statement.postgres.sql)
-        values = [1 if kind.name.startswith("int") else "[]" for kind in prepared.get_parameters()]
+        by_kind = {"int4": 1, "int8": 1, "bytea": b""}
+        values = [by_kind.get(kind.name, "[]") for kind in prepared.get_parameters()]
         return [row[0] for row in await self.postgres.fetch(f"EXPLAIN {statement.postgres.sql}", *values)]
 
 

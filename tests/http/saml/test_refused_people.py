@@ -147,7 +147,8 @@ async def test_a_person_who_is_not_known_is_turned_away_and_the_trail_says_why(a
     check_no_one_got_in(refused)
     assert "unknown@acme.example" not in refused.text
     [failure] = await failures(app, okta.client)
-    assert failure == {"method": "saml", "provider": okta.made["id"], "why": failure["why"]}
+    known = {"method": "saml", "provider": okta.made["id"], "email": "unknown@acme.example"}
+    assert failure == {**known, "why": failure["why"]}
     assert "creates no users" in failure["why"]
     roleless = await saml_provider(app, await new_client(app), defaultRoles=[], createUsers=True)
     check_no_one_got_in(await roleless.call(roleless.response("roleless@acme.example")))
