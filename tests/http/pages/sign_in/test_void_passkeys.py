@@ -65,7 +65,7 @@ async def test_where_nothing_can_answer_any_more_the_page_says_so(ada: Holder) -
     await change_rows(ada.app, "recovery_codes", {"user_id": ada.person.id}, used_at=1)
     page = await visitor.get(FACTOR)
     assert page.heading == "Second step"
-    assert "None of your second factors can be used on this page." in page.text
+    assert "You can't use any of your second factors here." in page.text
     page = await visitor.get(page.links()["Begin again"])
     page = await visitor.submit(page, "/sign-in/password", email=ada.person.email, password=PASSWORD)
     assert page.location.startswith(f"{ENROL}?s=")
