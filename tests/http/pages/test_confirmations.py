@@ -148,6 +148,19 @@ async def test_a_recent_proof_does_not_ask_again(app: App) -> None:
     assert "admin_gained" in await one.events()
 
 
+async def test_an_admin_is_reactivated_after_a_question_and_others_are_at_once(app: App) -> None:
+    one = await world(app)
+    path, client = USER.format(**one.names), one.names["client"]
+    for roles, asks in (["Viewer"], False), (["Admin"], True):
+        user = f"/api/admin/clients/{client}/users/{one.names['id']}"
+        assert (await app.send("PUT", f"{user}/roles", {"roles": roles}, token=await app.admin_token())).status == 200
+        assert (await app.post(f"{user}/deactivate", token=await app.admin_token())).status == 200
+        page = await one.visitor.post(path, (await one.visitor.get(path)).form(path, act="restore").fields)
+        assert (page.status == 200 and "as an Admin?" in page.heading) is asks
+        assert (await one.visitor.shown(page)).status in (200, 303)
+        assert (await app.get(user, token=await app.admin_token())).data["deactivatedAt"] is None
+
+
 async def test_who_may_not_do_it_learns_no_number(app: App) -> None:
     one = await world(app)
     client, path = one.names["client"], USER.format(**one.names)

@@ -99,6 +99,8 @@ async def _confirm(ctx: RequestContext, call: PageCall[UserForm]) -> Confirmatio
             rank.check_grants(unit, ctx, user.roles, form.roles)
             if user.is_admin or not form.roles & Role.ADMIN.bit:
                 return None
+        if form.act == "restore" and not user.roles & Role.ADMIN.bit:
+            return None
         ends = sessions.LISTING.total(unit, sessions.open_ones_of(user_id, ctx.now))
         effects = (words.ends_sessions(ends), *ask.effects)
         return ask._replace(name=user.full_name or user.email, effects=effects)
@@ -193,6 +195,14 @@ _ASKS = {
             _("An Admin can change all users and settings, including other Admins."),
         ),
         _("Make Admin"),
+    ),
+    "restore": Confirmation(
+        _("Reactivate %(name)s as an Admin?"),
+        (
+            _("Removes the password, second factors, badges, pending links, and unconfirmed linked accounts."),
+            _("If no sign-in method is left, creates a new link."),
+        ),
+        _("Reactivate Admin"),
     ),
     "deactivate": Confirmation(
         _("Deactivate %(name)s?"),
