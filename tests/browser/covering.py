@@ -19,7 +19,7 @@ class Visit(NamedTuple):
 
 
 def is_console(route: str) -> bool:
-    """Whether a page is in English alone."""
+    """Whether a page is of a console, whose states are many: it is looked at in English."""
     return "/console" in route or "/installation" in route
 
 

@@ -16,7 +16,7 @@ from tests.browser.step_states import REQUIRED, new_one, password_typed
 from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.usefixtures("afresh")
-REFUSED = "This passkey does not sign you in here."
+REFUSED = "This passkey doesn't work here."
 
 
 @pytest.fixture(scope="module")

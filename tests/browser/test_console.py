@@ -61,7 +61,7 @@ def test_an_admin_invites_sets_roles_and_ends_a_session(setup: Setup, browser: C
     console(setup, browser, f"/users/{setup.user}")
     if browser.value("Boolean(document.querySelector('input[value=end-session]'))"):
         press(browser, "input[value=end-session] ~ button")
-        browser.shows("The session is ended.")
+        browser.shows("Session ended.")
 
 
 @pytest.mark.endurance
@@ -70,7 +70,7 @@ def test_a_change_of_rules_is_shown_and_saved(setup: Setup, browser: Chromium) -
     console(setup, browser, "/rules?page=apps")
     fill(browser, contact=contact)
     press(browser, "main form.stack > div > .primary")
-    browser.shows(f"Users who need help are shown: {contact}")
+    browser.shows(f"Users who can't sign in see this contact: {contact}")
     browser.until("document.activeElement.id === 'preview'")
     press(browser, ".preview .primary")
     browser.shows("The rules are saved.")
@@ -99,10 +99,10 @@ def test_a_logo_is_chosen_from_the_disk(
     node = browser._call("DOM.querySelector", nodeId=root, selector="#logo")["nodeId"]
     browser._call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
     press(browser, "form[enctype] .primary")
-    browser.shows("The logo is set.")
+    browser.shows("Logo saved.")
     assert browser.value("document.querySelector('main img').naturalWidth") == 60
     press(browser, "input[value=drop-logo] ~ button")
-    browser.shows("The logo is taken away.")
+    browser.shows("Logo removed.")
 
 
 _FILL = "getComputedStyle(document.querySelector('[data-scheme={}] .sample-{}')).fill"

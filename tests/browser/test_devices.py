@@ -41,7 +41,7 @@ def test_a_reader_finds_the_code_that_a_headset_scans(setup: Setup, browser: Chr
     browser.until("Boolean(document.querySelector('#match'))")
     browser.type("#match", asked["match"])
     browser.press("main form .primary")
-    browser.shows("The device is let in")
+    browser.shows("Device approved")
     assert poll(setup, asked["device_code"])["access_token"]
-    browser.shows("The device is signed in")
+    browser.shows("Device signed in")
     print(f"from the scan to signed in: {time.monotonic() - scanned_at:.1f} s, two digits and one press")

@@ -51,7 +51,7 @@ def test_one_signs_in_with_the_address_first_and_out_again(setup: Setup, browser
     assert heading(browser) == "Your account"
     browser.shows(AUTHOR)
     press(browser, ".bar button")
-    assert heading(browser) == "You are signed out"
+    assert heading(browser) == "You're signed out"
     open_(browser, f"{setup.server.base}/account")
     assert heading(browser) == "Sign in"
 
@@ -118,7 +118,7 @@ def test_it_works_by_keyboard_alone(setup: Setup, browser: Chromium) -> None:
     browser.value("window.before = true")
     browser.key("Space")
     browser.until(f"!window.before && {LOADED}")
-    assert heading(browser) == "You are signed out"
+    assert heading(browser) == "You're signed out"
 
 
 @contextlib.contextmanager

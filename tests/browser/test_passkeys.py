@@ -66,7 +66,7 @@ def test_one_that_is_not_used_is_said_and_nothing_is_posted(setup: Setup, browse
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
     offered(browser)
     browser.press(PASSKEY)
-    browser.shows("No passkey was used. Try again, or use another way.")
+    browser.shows("No passkey was used. Try again, or use a different method.")
     assert browser.value("location.pathname") == "/sign-in"
 
 

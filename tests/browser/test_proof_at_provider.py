@@ -43,7 +43,7 @@ def _signed_in(world: World, browser: Chromium) -> None:
 
 def _asked(world: World, browser: Chromium) -> None:
     press(browser, f"main form[action='{FACTOR}'] button")
-    assert heading(browser) == "Confirm that it is you"
+    assert heading(browser) == "Confirm that it's you"
 
 
 def test_the_provider_proves_it_and_the_browser_is_back_at_the_page(world: World, browser: Chromium) -> None:

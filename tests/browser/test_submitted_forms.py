@@ -89,7 +89,7 @@ def test_what_was_typed_is_there_after_the_session_has_ended(setup: Setup, brows
     browser.shows("Nothing was saved because your session expired.")
     assert browser.value("document.querySelector('#firstName').value") == "Grace"
     press(browser)
-    browser.shows("Your profile is saved.")
+    browser.shows("Profile saved.")
 
 
 def test_back_after_a_sign_in_leads_on(setup: Setup, browser: Chromium) -> None:

@@ -18,7 +18,7 @@ from tests.support.rules import rule
 from tests.support.server import DEMO_PASSWORD, Server, served
 from tests.support.user_management import INVITE, NEW, RESET
 
-OVER = "This link or code does not work any more"
+OVER = "This link or code is no longer valid"
 SEND = "form[action='/welcome'] .primary"
 IN = "document.querySelector('h1')?.textContent === 'Your account'"
 MARKUP = "<img src=x onerror=alert(1)> & Söhne"
@@ -229,7 +229,7 @@ def test_where_passwords_are_not_used_the_provider_is_the_way_in(setup: Setup, b
         setup.settle(passwordSignIn=False)
         try:
             browser.open(link)
-            browser.shows("Passwords are not used here")
+            browser.shows("Passwords are turned off")
             assert not browser.value("document.querySelector('#password')")
             browser.press(".ways a")
             browser.until("location.pathname == '/account'")  # by way of the provider
@@ -251,7 +251,7 @@ def test_a_provider_that_is_gone_is_said(setup: Setup, browser: Chromium) -> Non
         browser.open(setup.invite("no-way@page.example"))
         browser.shows("Continue with Gone")
         browser.press(".ways a")
-        browser.shows("The sign-in service of your organisation does not answer")
+        browser.shows("Your organization's sign-in service isn't responding")
         browser.shows("Try again")
     finally:
         setup.send("DELETE", "/api/admin/clients/acme/providers/gone", None, setup.admin)

@@ -14,7 +14,7 @@ from tests.browser.driver import Chromium
 from tests.support.mail_server import MailServer, Received
 from tests.support.server import DEMO_PASSWORD, Server, served
 
-OVER = "This link or code does not work any more"
+OVER = "This link or code is no longer valid"
 YES = "form[action='/welcome'] .primary"
 
 
@@ -72,12 +72,12 @@ def test_a_new_address_is_confirmed_and_the_old_one_put_back(setup: Setup, brows
 
     link = setup.mailed_to(old, "was changed").link
     browser.open(link)
-    browser.shows("Put your old address back")
+    browser.shows("Restore your previous address")
     browser.shows("All devices are signed out of the account")
     assert not browser.value("document.querySelector('#password')")
     browser.press(YES)
-    browser.shows("Your address is back")
-    browser.shows(f"A link to choose a new password is on its way to {old}")
+    browser.shows("Your address is restored")
+    browser.shows(f"We sent a link to choose a new password to {old}")
     browser.open(setup.mailed_to(old, "new password").link)
     browser.shows("Choose a new password")
     asked = [address for address in browser.requests if not address.startswith("about:")]
@@ -102,7 +102,7 @@ def test_an_address_that_was_taken_meanwhile_is_said(setup: Setup, browser: Chro
     assert setup.send("/api/client/graphql", made, token)["addUser"]["id"]
     browser.press(YES)
     browser.shows("There is a problem")
-    browser.shows("A user with this e-mail exists")
+    browser.shows("A user with this email address already exists")
 
 
 @pytest.mark.endurance

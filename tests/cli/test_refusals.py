@@ -51,7 +51,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("client", "create", "initech"), "The identifier is taken"),
     (("client", "create", "No_Good"), "identifier"),
     (("client", "create", "x"), "identifier"),
-    ((*USER, "--role", "Viewer", "--password-stdin"), "A user with this e-mail exists"),
+    ((*USER, "--role", "Viewer", "--password-stdin"), "A user with this email address already exists"),
     (("user", "create", "no-address", *USER[3:], "--role", "Viewer", "--password-stdin"), "email"),
     (
         ("user", "create", "c@x.example", "--client", "none", "--role", "Viewer", "--password-stdin"),

@@ -30,7 +30,7 @@ def test_a_wrong_client_secret_lets_no_one_in(
     called = another_browser.take(method.answer(client, another_browser, ALICE), accept=JSON)
     error = failure(called.headers, called.text)
     assert (called.status, error.code) == (401, "SSO_FAILED")
-    assert "not set up correctly" in error.said
+    assert "isn't set up correctly" in error.said
     assert service.reason(error).startswith("token endpoint answered 40")
 
 

@@ -61,7 +61,7 @@ def test_someone_who_refuses_consent_is_told_so_and_can_try_again(
     called = another_browser.take(method.refuse(client, another_browser, CAROL), accept=JSON)
     error = failure(called.headers, called.text)
     assert (called.status, error.code) == (401, "SSO_FAILED")
-    assert error.said.startswith(("The sign-in was cancelled", "Your consent is needed"))
+    assert error.said.startswith(("You canceled the sign-in", "requires your consent"))
     assert service.reason(error) in reasons
     arrived(method.sign_in(client, browser, CAROL))
     assert me(service, browser)["user"]["email"] == CAROL.email

@@ -141,7 +141,7 @@ def check_refusal(service: Service, browser: Browser, answer: Step, reason: str)
     """The page says the same whatever is wrong; the log knows why."""
     shown = refused(browser.walk(answer, RETURN_TO))
     assert reason in service.reason(shown)
-    advice = "Start again. If it happens again, tell the people who manage your account."
+    advice = "Start again. If it keeps happening, contact your administrator."
     way = r"(Try again( Continue with \w+)?|Go to sign-in)"
     number = re.escape(shown.request_id)
     assert re.fullmatch(rf"{shown.said} {re.escape(advice)} {way} Number of this request: {number}", shown.text)

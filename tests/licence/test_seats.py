@@ -33,7 +33,7 @@ from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import failures, saml_provider
 
 SSO = ("by SAML", "by OpenID", "by Dynamics", "by Entra ID")
-SSO_SENTENCE = "This installation's licence has no free seat for you; an administrator can free one"
+SSO_SENTENCE = "No license seat is available. Contact your administrator."
 NONE = {"full": 0, "operate": 0, "connect": 0}
 
 

@@ -202,7 +202,7 @@ def test_a_provider_that_one_node_switches_off_is_off_at_the_other(setup: Setup)
         assert by_json(setup.response())(second.server.base).status_code == 401
         assert seconds_until(lambda: second.me(data["token"]).status_code == 401) < 1.0
         begun = httpx2.get(f"{second.server.base}{AUTH}/okta-saml?client={setup.client}&provider=idp")
-        assert begun.json()["error"]["message"] == "This way to sign in is switched off"
+        assert begun.json()["error"]["message"] == "This sign-in method is turned off"
     finally:
         first.admin("POST", f"/clients/{setup.client}/providers/idp/switch-on")
     assert by_json(setup.response())(second.server.base).status_code == 200

@@ -133,9 +133,8 @@ def check_no_one_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED
 def check_says_no_more(reply: Reply, usual: Reply) -> None:
     """A refusal is the usual one, but that its sentence may say what the person can do: it tells nothing else apart."""
     sentence = check_no_one_got_in(reply)
-    assert sentence in (check_no_one_got_in(usual), "This sign-in is over, start again") or (
-        sentence == f"This sign-in began in another browser, or not at {BASE}; start again there, with cookies allowed"
-    )
+    other = f"This sign-in started in a different browser, or not at {BASE}. Start again there with cookies allowed."
+    assert sentence in (check_no_one_got_in(usual), "This sign-in has expired. Start again.", other)
     own = ("x-request-id", "content-length")
     lines = [sorted((k, v) for k, v in r.headers.multi_items() if k not in own) for r in (reply, usual)]
     assert lines[0] == lines[1]

@@ -30,7 +30,7 @@ def test_one_is_singular() -> None:
 def test_programs_read_more_than_people() -> None:
     choice, empty = one_of(["a", "b"]), at_least(1)
     assert (choice, empty) == ("Must be one of: a, b", "Must have at least 1 character")
-    assert shown(choice, catalogue("en")) == "Choose one of the list"
+    assert shown(choice, catalogue("en")) == "Choose an option from the list"
     assert shown(empty, catalogue("en")) == "Enter a value"
     assert shown(empty, IN_GERMAN) == IN_GERMAN.gettext("Enter a value")
 

@@ -209,13 +209,13 @@ _DATES: Final = ("ddmmyy", "mmddyy", "yymmdd", "mmyyyy", "yyyymm", "ddmmyyyy", "
 def check_pin(pin: str, least: int, field: str) -> None:
     """Raises ValidationError that names the fault. ``least``: the client's number of digits."""
     if not (pin.isascii() and pin.isdigit()):
-        raise ValidationError(details=[(field, _("Must be digits alone"))])
+        raise ValidationError(details=[(field, _("Enter only digits"))])
     if len(pin) < least:
         raise ValidationError(details=[(field, at_least(least))])
     if len(pin) > LONGEST_PIN:
         raise ValidationError(details=[(field, at_most(LONGEST_PIN))])
     if is_guessable(pin):
-        raise ValidationError(details=[(field, _("Too easy to guess: it is common, a date, or follows a pattern"))])
+        raise ValidationError(details=[(field, _("Too easy to guess. Don't use a date, a pattern, or a common PIN."))])
 
 
 def is_guessable(pin: str) -> bool:
@@ -345,11 +345,11 @@ def check_on(settings: TenantSettings, user: User) -> None:
 
 def _why_not(settings: TenantSettings, user: User) -> str:
     if not settings.badge.enabled:
-        return _("The client's rules let no one sign in with a badge")
+        return _("Badges are turned off in the settings")
     if user.deactivated_at is not None:
         return "The user is deactivated"
     if not user.roles & BADGE_ROLES:
-        return _("A badge is for users who are Operator or Viewer")
+        return _("Only Operators and Viewers can have a badge")
     return ""
 
 

@@ -204,7 +204,7 @@ def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, 
     other = users.find_by_email(unit, email)
     taken = other is not None and other.id != user.id
     if taken and not own:
-        raise Conflict(_("A user with this e-mail exists"))
+        raise Conflict(_("A user with this email address already exists"))
     _count(unit, request, user, email)
     token, tenant = request.services.random.text(24), tenants.get(unit, unit.tenant_id)
     expires_at = add(unit, user, email, token, request.caller.actor, request.now)

@@ -35,14 +35,16 @@ def check(password: str, rules: PasswordRules, words: Sequence[str], field: str 
         number = rules.character_classes
         wire = f"Must have characters of {number} kinds among lower case, upper case, digits and others"
         kinds = several(
-            "Must have characters of %(number)d kind among: lower case, upper case, digits, others",
-            "Must have characters of %(number)d kinds among: lower case, upper case, digits, others",
+            "Use characters of %(number)d of these types: lowercase, uppercase, digits, others",
+            "Use characters of %(number)d of these types: lowercase, uppercase, digits, others",
             number,
             wire=wire,
         )
         raise ValidationError(details=[(field, kinds)])
     if is_guessable(password, words):
-        raise ValidationError(details=[(field, _("Too easy to guess: it is common, or made of common or known words"))])
+        raise ValidationError(
+            details=[(field, _("Too easy to guess. Don't use a common password, common words, or your name."))]
+        )
 
 
 def is_guessable(password: str, words: Sequence[str]) -> bool:

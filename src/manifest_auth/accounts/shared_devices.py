@@ -173,7 +173,7 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
     name, place = fields.SHARED_DEVICE_NAME.check(name, "name"), fields.PLACE.check(place, "place")
     tenant, now = tenants.get(unit, unit.tenant_id), who.now
     if not tenants.settings_of(tenant.settings).badge.enabled:
-        raise Conflict(_("The client's rules let no one sign in with a badge"))
+        raise Conflict(_("Badges are turned off in the settings"))
     if unit.one(_COUNT_DEVICES, seen_after=seen_after(now)) + unit.one(_COUNT_OPEN, now=now) >= MOST:
         raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
     code = scan_codes.make_scan_code(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))

@@ -228,7 +228,7 @@ def change(unit: TenantUnit, user: User, **given: str) -> User:
 def _check_free(unit: TenantUnit, email: str, but: int = 0) -> None:
     """Raises Conflict where another account than ``but`` has the address, in any spelling."""
     if any(found.id != but for found in unit.all(_BY_EMAIL, **email_keys(email))):
-        raise Conflict(_("A user with this e-mail exists"))
+        raise Conflict(_("A user with this email address already exists"))
 
 
 def without_factor(unit: TenantUnit, roles: int, *, but: int = 0) -> int:

@@ -105,11 +105,11 @@ class Event(enum.Enum):
         when="A sign-in succeeded, or a token of Entra ID was checked, which is repeated after five minutes. "
         "`parent`: the session from which an app got this one, through *Continue as …*")
     SIGN_IN_FAILED = About("sign_in_failed", SIGN_IN, "A sign-in%(through)s failed: %(whom)s",
-        account=_("A sign-in that did not work"), is_bad=True, is_alarm=True,
+        account=_("Failed sign-in"), is_bad=True, is_alarm=True,
         when="Incorrect password or unknown account; a one-time link that no longer works; or a provider's response "
         "that wasn't accepted: `why`")
     SIGN_IN_REFUSED = About("sign_in_refused", SIGN_IN, "A sign-in%(through)s was refused: %(whom)s",
-        account=_("A sign-in that was refused"), is_bad=True, is_alarm=True,
+        account=_("Blocked sign-in"), is_bad=True, is_alarm=True,
         when="Correct password or assertion, but the user is deactivated or the client suspended")
     ACCESS_REFUSED = About("access_refused", SIGN_IN, "%(who)s was refused what needs another role", is_bad=True,
         when="A known caller was rejected: a role is missing, `X-Client-ID` names another client, the token is for "
@@ -117,7 +117,7 @@ class Event(enum.Enum):
     SEAT_REFUSED = About("seat_refused", USERS, "No licence seat was free for what %(who)s asked for", is_bad=True,
         when="The license has no seat left for a user to be created, invited, restored, or given a role")
     THROTTLED = About("throttled", SIGN_IN, "Too many attempts were stopped: %(whom)s",
-        account=_("Too many attempts; the next ones had to wait"), is_bad=True, is_alarm=True,
+        account=_("Too many attempts. Further attempts were blocked."), is_bad=True, is_alarm=True,
         when="A rate limit blocked an attempt")
     EVENTS_LEFT_OUT = About("events_left_out", SIGN_IN,
         "More failed sign-ins of the same kind were counted and not listed", is_bad=True,
@@ -127,20 +127,20 @@ class Event(enum.Enum):
     SIGNED_OUT = About("signed_out", SIGN_IN, "%(whom)s signed out",
         when="A user ended the session that they used, or signed out a token of Entra ID")
     SIGNED_OUT_ALL = About("signed_out_all", SIGN_IN, "%(who)s ended all sessions of %(whom)s",
-        account=_("Sessions were ended"), asks_admins=Act.SESSIONS | Act.ADMINS,
+        account=_("Sessions ended"), asks_admins=Act.SESSIONS | Act.ADMINS,
         when="All sessions of a user were ended, by the user or by an admin")
     SESSION_ENDED = About("session_ended", SIGN_IN, "%(who)s ended a session of %(whom)s",
-        account=_("A session was ended"),
+        account=_("Session ended"),
         when="One session of a user was ended, by the user from another session or by an admin")
     REFRESH_TOKEN_REUSED = About("refresh_token_reused", SIGN_IN,
         "A used refresh token of %(whom)s came back; the session was ended",
-        account=_("A session was ended, because its key was used a second time"), is_bad=True, is_alarm=True,
+        account=_("Session ended, because its refresh token was used twice"), is_bad=True, is_alarm=True,
         when="A replaced refresh token was used again. The session was ended")
     PASSWORD_CHANGED = About("password_changed", SIGN_IN, "%(whom)s changed their password",
         account=_("Password changed"), asks_users=Act.PASSWORD,
         when="A user set a new password. Their other sessions were ended")
     PASSWORD_CHECK_FAILED = About("password_check_failed", SIGN_IN, "%(whom)s gave a wrong current password",
-        account=_("A wrong password, typed by someone who was signed in to your account"), is_bad=True, is_alarm=True,
+        account=_("Incorrect current password entered while signed in"), is_bad=True, is_alarm=True,
         when="A signed-in user or system admin was asked for the password again, and entered an incorrect one. With "
         "`why`, a system admin's first code of a second factor was incorrect")
     PASSWORD_REHASHED = About("password_rehashed", SIGN_IN, "The stored password of %(whom)s was strengthened",
@@ -176,38 +176,38 @@ class Event(enum.Enum):
         when="A provider's groups granted the Admin role to an identity that isn't verified, so the role wasn't "
         "granted")
     CREDENTIALS_DROPPED = About("credentials_dropped", USERS, "Older ways into the account of %(whom)s were closed",
-        account=_("Former ways into your account were closed"),
+        account=_("Earlier sign-in methods removed"),
         when="A provider's user was linked to the account only because of the email address: how much of the existing "
         "account became `void`")
     USER_DEACTIVATED = About("user_deactivated", USERS, "%(who)s deactivated %(whom)s",
-        account=_("Your account was switched off"),
+        account=_("Account deactivated"),
         when="A user was deactivated. Their sessions were ended, and open links were closed")
     USER_RESTORED = About("user_restored", USERS, "%(who)s let %(whom)s in again",
-        account=_("Your account was switched on again"), asks=Act.RANKS, when="A deactivated user was reactivated")
-    USER_INVITED = About("user_invited", USERS, "%(who)s invited %(whom)s", account=_("An invitation link was created"),
+        account=_("Account reactivated"), asks=Act.RANKS, when="A deactivated user was reactivated")
+    USER_INVITED = About("user_invited", USERS, "%(who)s invited %(whom)s", account=_("Invitation link created"),
         asks=Act.RANKS,
         when="An invitation link was created. It was `shown` to the person who created it, or emailed")
     INVITATION_ACCEPTED = About("invitation_accepted", USERS, "%(whom)s accepted the invitation",
-        account=_("An invitation link was used"),
+        account=_("Invitation link used"),
         when="A user chose a first password with that link, and was signed in; `made_by`")
     PASSWORD_RESET_STARTED = About("password_reset_started", SIGN_IN,
         "A link to choose a new password was made for %(whom)s",
-        account=_("A link to choose a new password was asked for"),
+        account=_("Password reset link requested"),
         when="A link to choose a new password was created, by an admin or the command line, or `by` mail for a user "
         "who forgot it or restored an old email address; `shown` as above")
     PASSWORD_RESET = About("password_reset", SIGN_IN, "%(whom)s chose a new password by a link",
-        account=_("A new password was chosen by a link"),
+        account=_("Password reset with a link"),
         when="A user chose a new password with that link. Their sessions were ended; `made_by`")
     EMAIL_CHANGE_STARTED = About("email_change_started", USERS,
-        "A new e-mail address of %(whom)s waits to be confirmed", account=_("Another e-mail address was asked for"),
+        "A new e-mail address of %(whom)s waits to be confirmed", account=_("Email address change requested"),
         asks=Act.EMAIL,
         when="The user or an admin requested a different email address; before and after, whether it is `taken` by "
         "another account, and until when it can be confirmed")
     EMAIL_CHANGED = About("email_changed", USERS, "%(whom)s has a new e-mail address",
-        account=_("E-mail address changed"),
+        account=_("Email address changed"),
         when="The new mailbox confirmed, and the address took effect; before and after, `started_by`")
     EMAIL_CHANGE_UNDONE = About("email_change_undone", USERS, "%(whom)s has the former e-mail address again",
-        account=_("The former e-mail address was put back"), is_bad=True,
+        account=_("Previous email address restored"), is_bad=True,
         when="The old mailbox restored its address; before and after. The sessions were ended, and the password is "
         "void. `void` counts what else was removed because it was added shortly before the change was requested, or "
         "later")
@@ -215,17 +215,17 @@ class Event(enum.Enum):
         when="The mail server didn't accept an email for an hour, or permanently `refused` it with that reply code: "
         "its `purpose`, the number of `tries`, and `since` when")
     IDENTITY_LINKED = About("identity_linked", SIGN_IN, "%(whom)s was linked to an identity at %(provider)s",
-        account=_("An identity at a provider was linked"),
+        account=_("Provider account linked"),
         when="A provider's user was linked to an account; `how`")
     IDENTITY_CONFIRMED = About("identity_confirmed", SIGN_IN, "%(who)s confirmed an identity of %(whom)s",
-        account=_("An identity at a provider was confirmed"), asks=Act.IDENTITIES,
+        account=_("Linked account confirmed"), asks=Act.IDENTITIES,
         when="An Admin confirmed that an identity belongs to the user")
     IDENTITY_UNLINKED = About("identity_unlinked", SIGN_IN, "%(who)s unlinked an identity of %(whom)s",
-        account=_("An identity at a provider was unlinked"), asks_users=Act.IDENTITIES,
+        account=_("Provider account unlinked"), asks_users=Act.IDENTITIES,
         when="An identity was unlinked from a user")
     CHANGED_PROVIDER_USED = About("changed_provider_used", SIGN_IN,
         "%(whom)s came through %(provider)s, for the first time since a User Admin changed it",
-        account=_("A sign-in through a provider whose settings were changed"), is_alarm=True,
+        account=_("Sign-in through a provider with changed settings"), is_alarm=True,
         when="A known user signed in through a provider for the first time since a User Admin changed how it "
         "identifies users")
     PROVIDER_CREATED = About("provider_created", PROVIDERS, "%(who)s added the provider %(what)s", asks=Act.PROVIDERS,
@@ -262,7 +262,7 @@ class Event(enum.Enum):
         is_bad=True, when="A SAML assertion was used a second time: a page was reloaded, or someone has a copy")
     SIGN_IN_CODE_REUSED = About("sign_in_code_reused", SIGN_IN,
         "A used sign-in code of %(whom)s came back; the session was ended",
-        account=_("A session was ended, because its sign-in code was used a second time"), is_bad=True, is_alarm=True,
+        account=_("Session ended, because its sign-in code was used twice"), is_bad=True, is_alarm=True,
         when="A one-time code was used a second time. The session that it was exchanged for was ended")
     SETUP_CODE_MADE = About("setup_code_made", SERVER, "A setup code for the first system admin was made",
         of_installation=True, when="A start, or the command line, printed a code for the first system admin")
@@ -281,46 +281,46 @@ class Event(enum.Enum):
         asks_users=Act.FACTORS,
         when="A user or system admin started to set up an authenticator app, which waits for its first code")
     SECOND_FACTOR_ENROLLED = About("second_factor_enrolled", SIGN_IN, "%(whom)s set up a second factor",
-        account=_("An authenticator app was set up"), asks_users=Act.FACTORS,
+        account=_("Authenticator app set up"), asks_users=Act.FACTORS,
         when="The first code was correct. The other sessions were ended; `factor`, and whether it `replaces` one")
     SECOND_FACTOR_REMOVED = About("second_factor_removed", SIGN_IN, "A second factor of %(whom)s was removed",
-        account=_("The authenticator app was removed"), asks_users=Act.FACTORS,
+        account=_("Authenticator app removed"), asks_users=Act.FACTORS,
         when="A second factor was removed by its owner. A system admin's can also be removed by another one or the "
         "command line")
     SECOND_FACTOR_FAILED = About("second_factor_failed", SIGN_IN, "%(whom)s gave a wrong code of the second factor",
-        account=_("A sign-in with a right first step and a wrong code after it"), is_bad=True, is_alarm=True,
+        account=_("Failed sign-in: correct password, wrong code"), is_bad=True, is_alarm=True,
         when="After a correct password, the code was incorrect or used before; `why`")
     SECOND_FACTOR_RESET = About("second_factor_reset", USERS, "%(who)s took the second factors of %(whom)s away",
-        account=_("Your second factors were taken away"), is_alarm=True, asks=Act.OTHERS_FACTORS,
+        account=_("Second factors removed by an administrator"), is_alarm=True, asks=Act.OTHERS_FACTORS,
         when="Someone with permission to manage users removed all factors of a user: `reason`, how many, and how many "
         "sessions ended")
-    PASSKEY_ADDED = About("passkey_added", SIGN_IN, "%(whom)s added a passkey", account=_("A passkey was added"),
+    PASSKEY_ADDED = About("passkey_added", SIGN_IN, "%(whom)s added a passkey", account=_("Passkey added"),
         asks_users=Act.FACTORS, when="A user added a passkey. Their other sessions were ended")
     PASSKEY_RENAMED = About("passkey_renamed", SIGN_IN, "%(whom)s renamed a passkey",
         when="A user renamed a passkey")
     PASSKEY_REMOVED = About("passkey_removed", SIGN_IN, "%(whom)s removed a passkey",
-        account=_("A passkey was removed"), asks_users=Act.FACTORS,
+        account=_("Passkey removed"), asks_users=Act.FACTORS,
         when="A user removed a passkey. Their other sessions were ended")
     PASSKEY_COUNTER_REGRESSED = About("passkey_counter_regressed", SIGN_IN,
         "A passkey of %(whom)s was refused: there may be a copy of it",
-        account=_("A passkey was refused: there may be a copy of it"), is_bad=True, is_alarm=True,
+        account=_("Passkey rejected, because it might have been copied"), is_bad=True, is_alarm=True,
         when="A passkey's counter didn't increase, so there might be a copy of it. The attempt was rejected")
     RECOVERY_CODES_MADE = About("recovery_codes_made", SIGN_IN, "%(whom)s made new recovery codes",
-        account=_("New recovery codes were made"), asks_users=Act.FACTORS,
+        account=_("New recovery codes created"), asks_users=Act.FACTORS,
         when="A user or system admin created new recovery codes. The previous ones are void")
     RECOVERY_CODE_USED = About("recovery_code_used", SIGN_IN, "%(whom)s used a recovery code",
-        account=_("A recovery code was used"), is_alarm=True,
+        account=_("Recovery code used"), is_alarm=True,
         when="A user signed in with a recovery code instead of the second factor")
     BROWSER_TRUSTED = About("browser_trusted", SIGN_IN, "%(whom)s asked that a browser is trusted for a while",
-        account=_("A browser is not asked for the second factor for a while"),
+        account=_("Browser trusted"),
         when="For so many `days`, the user's second factor isn't required in a browser")
     BROWSER_TRUST_ENDED = About("browser_trust_ended", SIGN_IN, "%(who)s ended the trust of browsers of %(whom)s",
-        account=_("Browsers are asked for the second factor again"),
+        account=_("Trusted browsers removed"),
         when="A user ended that trust for so many `browsers`")
     REAUTHENTICATED = About("reauthenticated", SIGN_IN, "%(whom)s proved again who they are",
         when="A signed-in user re-authenticated")
     REAUTHENTICATION_FAILED = About("reauthentication_failed", SIGN_IN, "%(whom)s failed to prove again who they are",
-        account=_("A proof that was asked for again did not fit"), is_bad=True, is_alarm=True,
+        account=_("Re-authentication failed"), is_bad=True, is_alarm=True,
         when="A signed-in user failed to re-authenticate")
     DEVICE_APP_CREATED = About("device_app_created", SETTINGS, "%(who)s made the device app %(what)s", asks=Act.DEVICES,
         when="A client got another app for [devices](../devices.md)")
@@ -333,15 +333,15 @@ class Event(enum.Enum):
         asks_users=Act.PAIRING, when="A user displayed a code for a device to scan")
     PAIRING_CLAIMED = About("pairing_claimed", SIGN_IN, "A device scanned the code of %(whom)s",
         when="A device scanned the code and waits for the user; the name that the device gives itself")
-    DEVICE_APPROVED = About("device_approved", SIGN_IN, "%(whom)s let a device in", account=_("A device was let in"),
+    DEVICE_APPROVED = About("device_approved", SIGN_IN, "%(whom)s let a device in", account=_("Device approved"),
         asks_users=Act.PAIRING,
         when="A user approved a device: `by` scan or code, from where, and the `roles` that it has")
-    DEVICE_DENIED = About("device_denied", SIGN_IN, "%(whom)s refused a device", account=_("A device was refused"),
+    DEVICE_DENIED = About("device_denied", SIGN_IN, "%(whom)s refused a device", account=_("Device rejected"),
         when="A user rejected a device: `why` is `asked`, `match` (the wrong number), or `replaced` (by a newer "
         "pairing)")
     DEVICE_CODE_REUSED = About("device_code_reused", SIGN_IN,
         "A used device code of %(whom)s came back; the session was ended",
-        account=_("A device was signed out, because its code was used a second time"), is_bad=True, is_alarm=True,
+        account=_("Device signed out, because its code was used twice"), is_bad=True, is_alarm=True,
         when="A device code was used again after its tokens were issued. Its session was ended")
     SERVICE_ACCOUNT_CREATED = About("service_account_created", MACHINES, "%(who)s made the service account %(what)s",
         asks=Act.SERVICE_ACCOUNTS, when="A [service account](../machine-callers.md) was created; its permissions")
@@ -387,17 +387,17 @@ class Event(enum.Enum):
     DEVICE_REMOVED = About("device_removed", DEVICES, "%(who)s removed the device %(what)s",
         when="A shared device was permanently removed, and so many `sessions_ended`")
     BADGE_ISSUED = About("badge_issued", DEVICES, "%(who)s issued a badge to %(whom)s",
-        account=_("A badge was issued to you"), asks=Act.OTHERS_PASSWORDS,
+        account=_("Badge issued"), asks=Act.OTHERS_PASSWORDS,
         when="A user got a badge, `standard` or `temporary`, until when, and which badge it replaces")
     BADGE_ENDED = About("badge_ended", DEVICES, "%(who)s ended a badge of %(whom)s",
-        account=_("A badge of yours was ended"), when="A badge was ended, and so many `sessions_ended`")
-    BADGE_PIN_SET = About("badge_pin_set", DEVICES, "%(whom)s set the PIN of their badge", account=_("A PIN was set"),
+        account=_("Badge ended"), when="A badge was ended, and so many `sessions_ended`")
+    BADGE_PIN_SET = About("badge_pin_set", DEVICES, "%(whom)s set the PIN of their badge", account=_("PIN set"),
         asks_users=Act.PIN, when="A user set a PIN, or replaced a temporary one at a `device`")
     BADGE_PIN_RESET = About("badge_pin_reset", DEVICES, "%(who)s gave %(whom)s a temporary PIN",
-        account=_("You were given a temporary PIN"), is_alarm=True, asks=Act.OTHERS_FACTORS,
+        account=_("Temporary PIN issued"), is_alarm=True, asks=Act.OTHERS_FACTORS,
         when="A manager gave a user a temporary PIN; until when")
     BADGE_PIN_DEAD = About("badge_pin_dead", DEVICES, "The PIN of %(whom)s ended after ten wrong ones in a row",
-        account=_("Your PIN ended after ten wrong ones in a row"), is_bad=True, is_alarm=True,
+        account=_("PIN blocked after ten incorrect attempts in a row"), is_bad=True, is_alarm=True,
         when="The tenth incorrect PIN in a row was entered, so the user needs a new one; on which device")
     INSTALLATION_CHANGED = About("installation_changed", SERVER, "%(who)s changed the installation",
         asks=Act.INSTALLATION, of_installation=True,

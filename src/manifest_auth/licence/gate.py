@@ -22,6 +22,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, TenantUnit, global_, installation_values, upsert
 from manifest_auth.store.tables import licences, revoked_licences, seats_taken
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Wire
 
 # Every active user with a role takes a seat, of all clients together. A type includes the types after it, so a free
@@ -218,7 +219,7 @@ class LicenceData(Wire, frozen=True):
             expires_at=when(current.expires_ms) if current else None,
             grace_ends_at=when(current.ends_ms) if current else None,
             installation_id=overview.installation,
-            warning=warned or None,
+            warning=str(warned) or None,
         )
 
 
@@ -351,16 +352,19 @@ def _require(status: LicenceStatus) -> None:
 
 
 def warning(status: LicenceStatus, now: int) -> str:
-    """The line for the header ``X-License-Warning``; empty when there is no warning."""
+    """The warning for pages, and as programs get it in the header ``X-License-Warning``; empty for none."""
     licence = status.licence
     if status.state is State.MISSING:
-        return "no licence is installed"
+        return _("No license is installed", wire="no license is installed")
     if licence is None or (status.state is State.VALID and licence.expires_ms > now + SOON_MS):
         return ""
+    at, end = when(licence.expires_ms), when(licence.ends_ms)
     if status.state is State.VALID:
-        return f"license expires at {when(licence.expires_ms)}"
-    ended = "ended" if status.state is State.EXPIRED else "ends"
-    return f"license expired at {when(licence.expires_ms)}; access {ended} at {when(licence.ends_ms)}"
+        return _("The license expires at %(time)s", time=at, wire=f"license expires at {at}")
+    wire = f"license expired at {at}; access {'ended' if status.state is State.EXPIRED else 'ends'} at {end}"
+    if status.state is State.EXPIRED:
+        return _("The license expired at %(time)s. Access ended at %(end)s.", time=at, end=end, wire=wire)
+    return _("The license expired at %(time)s. Access ends at %(end)s.", time=at, end=end, wire=wire)
 
 
 _NAME = "license_state"

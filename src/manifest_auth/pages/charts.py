@@ -11,10 +11,25 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from manifest_auth.clients.daily_figures import DAY_MS
+from manifest_auth.text.languages import marked as _
 
 HEIGHT = 220
 _LEFT, _TOP, _BOTTOM = 13, 12, 28
 _MOST_LABELS, _ROW = 8, 34
+_MONTHS = (
+    _("Jan"),
+    _("Feb"),
+    _("Mar"),
+    _("Apr"),
+    _("May"),
+    _("Jun"),
+    _("Jul"),
+    _("Aug"),
+    _("Sep"),
+    _("Oct"),
+    _("Nov"),
+    _("Dec"),
+)
 
 
 class Series(NamedTuple):
@@ -41,7 +56,7 @@ class Mark(NamedTuple):
 
     x: float
     y: float
-    text: str
+    text: str | int
     is_minor: bool = False
 
 
@@ -71,7 +86,7 @@ class Chart(NamedTuple):
 
 
 def over_time(
-    key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = "Day"
+    key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = _("Day")
 ) -> Chart:
     """Return a chart of columns, one for each label, with the series stacked. Labels are oldest first."""
     shown = tuple(series)
@@ -84,7 +99,7 @@ def over_time(
             height = inner * one.values[place] / top
             y -= height
             if height:
-                title_ = f"{label}: {one.values[place]} {one.name}"
+                title_ = _("%(label)s: %(number)s %(name)s", label=label, number=one.values[place], name=one.name)
                 bars.append(
                     Bar(
                         x=_to(x + space * 0.15),
@@ -98,7 +113,7 @@ def over_time(
         from_last, left_over = divmod(len(labels) - 1 - place, every)
         if not left_over:
             marks.append(Mark(_to(x + space / 2), HEIGHT - 8, label, is_minor=from_last % 2 == 1))
-    lines = tuple(Mark(_LEFT - 2, _to(HEIGHT - _BOTTOM - inner * n / 2), f"{top * n // 2:,}") for n in range(3))
+    lines = tuple(Mark(_LEFT - 2, _to(HEIGHT - _BOTTOM - inner * n / 2), top * n // 2) for n in range(3))
     return Chart(
         id=key,
         title=title,
@@ -113,7 +128,7 @@ def over_time(
 
 
 def by_name(
-    key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = "Name"
+    key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = _("Name")
 ) -> Chart:
     """Return a chart of rows, one for each label, which stands above its row, with the series stacked."""
     shown = tuple(series)
@@ -125,7 +140,7 @@ def by_name(
         for one in shown:
             width = 100 * one.values[place] / top
             if width:
-                title_ = f"{label}: {one.values[place]} {one.name}"
+                title_ = _("%(label)s: %(number)s %(name)s", label=label, number=one.values[place], name=one.name)
                 bars.append(Bar(x=_to(x), y=y, width=_to(width), height=10, kind=one.kind, title=title_))
             x += width
     return Chart(
@@ -145,7 +160,7 @@ def by_name(
 def day_name(day: int) -> str:
     """Return a day since 1970, as ``Dec 1``."""
     at = datetime.fromtimestamp(day * DAY_MS / 1000, UTC)
-    return f"{at:%b} {at.day}"
+    return _("%(month)s %(day)s", month=_MONTHS[at.month - 1], day=at.day)
 
 
 def _round_up(number: int) -> int:

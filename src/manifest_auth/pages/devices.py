@@ -16,7 +16,6 @@ from manifest_auth.pages.routing import account_page, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approval
 from manifest_auth.sign_in.devices.approval import PairingCodeData
-from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import ALPHABET, grouped_letters, plain_letters
 
@@ -97,7 +96,7 @@ async def _decide(ctx: RequestContext, call: PageCall[ConfirmForm]) -> View | An
 PAIRING_PATH = f"{DEVICES}/pair"
 _START, _CODE, _STATE = "devices/pair.html", "devices/pair_code.html", "devices/pair_state.html"
 _TITLE = _("QR code for your device to scan")
-_DIGITS = _("Two digits, as the device shows them")
+_DIGITS = _("Enter the two digits that the device shows")
 Id = Annotated[str, Meta(max_length=40, pattern="^[A-Za-z0-9_-]*$")]
 
 
@@ -129,7 +128,7 @@ async def _state(ctx: RequestContext, call: PageCall[Any], pairing: str) -> View
 
 
 async def _code(ctx: RequestContext, call: PageCall[Any], code: PairingCodeData) -> View:
-    drawn = await rendering.qr_code(code.qr, catalogue(call.language).gettext(_TITLE))
+    drawn = await rendering.qr_code(code.qr, _TITLE, call.language)
     return brands.own_page(ctx, _CODE, code=code, qr=drawn, client=ctx.user.client)
 
 

@@ -28,6 +28,7 @@ from manifest_auth.pages.call import Brand, Link, PageCall, View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
 
 TEMPLATE = "error.html"
 _UNLICENSED = (LicenseExpired, LicenseRequired)
@@ -43,7 +44,6 @@ async def page_of(
     refusal: Refusal,
     head: Head,
     *,
-    english: bool = False,
     way: Link | None = None,
     others: tuple[Link, ...] = (),
     title: str = "",
@@ -56,7 +56,7 @@ async def page_of(
     ``advice``: in place of the usual ones; ``brand``: in place of that of who is signed in; ``parameters``: names
     that the page may show of those that are wrong, never text of the caller. It shows when the store is gone, too."""
     brand = await _brand(ctx, refusal, head) if brand is None else brand
-    language = "en" if english else language_of(ctx, head, brand)
+    language = language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
     t = catalogue(language)
     said = words.sentence_of(refusal, t)
@@ -116,5 +116,5 @@ async def of_docs_site(ctx: RequestContext, refusal: Refusal, head: Head) -> Ans
     """A page for a browser, which says how the site is built where it is not there; the envelope for a program."""
     if docs_site.is_there() or not isinstance(refusal, NotFound) or not prefers_html(head.accept):
         return await page_or_envelope(ctx, refusal, head)
-    advice = "In a copy of the source, ./dev docs builds them. The same pages are texts in its folder docs."
-    return await page_of(ctx, refusal, head, english=True, title="The docs are not built here", advice=advice)
+    advice = _("In a copy of the source code, run ./dev docs. The folder docs has the same pages as text.")
+    return await page_of(ctx, refusal, head, title=_("The docs aren't built on this server"), advice=advice)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from manifest_auth.permissions import Role, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.text import fields, scan_codes
-from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import MarkedText, catalogue, shown
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.user_agents import browser_of
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 
 _KEPT = 4096  # more than all pages say
+_GROUPS = {"de": ".", "es": ".", "pt": ".", "fr": "\u202f"}
 
 
 class Translate(Protocol):
@@ -61,6 +62,8 @@ def translations(language: str) -> tuple[Translate, TranslateMany]:
         return Markup(t.gettext(message)) % {}  # noqa: S704 - a message of the catalogue
 
     def one(message: str, /, **values: object) -> Markup:
+        if isinstance(message, MarkedText) and not values:
+            return Markup.escape(shown(message, t))
         return Markup(t.gettext(message)) % values if values else constant(message)  # noqa: S704 - as above
 
     def several(singular: str, plural: str, count: int, /, **values: object) -> Markup:
@@ -140,12 +143,23 @@ def _load(name: str, language: str) -> Template:
 
 def environment() -> Environment:
     """Autoescape everywhere; a name that a view does not have is a bug and no empty text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+
+    @pass_context
+    def grouped(context: Mapping[str, Any], number: int) -> str:
+        """A number with its thousands apart, as the language of the page has it."""
+        return f"{number:,}".replace(",", _GROUPS.get(context.get("lang", "en"), ","))
+
+    @pass_context
+    def in_language(context: Mapping[str, Any], value: object) -> object:
+        """Texts that the code marks for the catalogues, in the language of the page."""
+        return shown(value, catalogue(context.get("lang", "en"))) if isinstance(value, MarkedText) else value
 
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=in_language,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
@@ -161,6 +175,7 @@ def environment() -> Environment:
     made.filters["ways"] = words_of_account.ways
     made.filters["role_names"] = role_names
     made.filters["role_words"] = lambda name: words_of_account.ROLES[Role(name)]
+    made.filters["number"] = grouped
     made.filters["iso"] = _in("%Y-%m-%dT%H:%M:%SZ")
     made.filters["utc"] = _in("%Y-%m-%d %H:%M UTC")
     made.filters["utc_time"] = _in("%H:%M:%S UTC")
@@ -177,18 +192,18 @@ def _in(form: str) -> Callable[[int | str], str]:
     return shown
 
 
-async def qr_code(text: str, title: str) -> Markup:
-    """A QR code of ``text``, for a template to insert. ``title``: its accessible name, in the page's language. Raises
-    ValueError for more than 2,953 bytes."""
-    drawn = await scan_codes.qr_svg(text, title)
+async def qr_code(text: str, title: str, language: str) -> Markup:
+    """Return a QR code of ``text``, for a template to insert. ``title``: its accessible name, a message of the
+    catalogue. Raises ValueError for more than 2,953 bytes."""
+    drawn = await scan_codes.qr_svg(text, catalogue(language or "en").gettext(title))
     from markupsafe import Markup  # not at the start: see rendering
 
     return Markup(drawn)  # noqa: S704 - modules as numbers, and a title that is escaped
 
 
-_TITLE = _("QR code with the key for your authenticator app")
+KEY_TITLE = _("QR code with the key for your authenticator app")
 
 
 async def app_key(secret: str, uri: str, language: str) -> TotpSecretData:
     """The key in its three forms, ``qr`` as markup. ``secret``: base32; ``uri``: its ``otpauth://`` address."""
-    return TotpSecretData(secret, uri, await qr_code(uri, catalogue(language).gettext(_TITLE)))
+    return TotpSecretData(secret, uri, await qr_code(uri, KEY_TITLE, language))

@@ -87,7 +87,6 @@ ADMIN_PROOF = f"{admin_console.PATH}{step_up.PATH}"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"
 #: All that is open to one who has to enrol a second factor first. What waits there has a page of its own.
 _LIMITED = (ADMIN_ACCOUNT, ADMIN_PROOF, f"{ADMIN_OVERVIEW}/{step_up.RESUME}")
-_CONSOLES = ("/console", admin_console.PATH)
 #: The template of the question before a heavy act, and those around it by the beginning of the page's address.
 CONFIRM, _ACCOUNT_FRAME = "confirm.html", "_account.html"
 _FRAMES = {"/console": "_console.html", admin_console.PATH: "_installation.html"}
@@ -151,7 +150,7 @@ class _Page:
             fields=None,
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
-            language="en" if self._is_english else _language(head, settings, user, texts.get("lang", "")),
+            language=_language(head, settings, user, texts.get("lang", "")),
             form_cookie=cookie or cookies.new_form_cookie(ctx),
             user=user,
             admin=admin,
@@ -290,7 +289,7 @@ class _Page:
         without its secrets, and where another site led here, other than the provider of a proof."""
         assert kept.form is not None
         call.path, call.upload = kept.form.names, kept.form.upload
-        call.here, call.language = self._back(call), "en" if self._is_english else call.language
+        call.here = self._back(call)
         self._admit(ctx, call)
         if (way := self._way_in(call, call.here)) is not None:
             return see_other(way)
@@ -345,11 +344,6 @@ class _Page:
             shown.headers = (*shown.headers, *call.headers)
             return shown
         return await self._render(ctx, call, shown)
-
-    @property
-    def _is_english(self) -> bool:
-        """Whether it is a page of a console, which has no other language."""
-        return self.path.startswith(_CONSOLES)
 
     @property
     def _is_of_the_installation(self) -> bool:
@@ -409,9 +403,9 @@ class _Page:
         return await self._page_of(ctx, refusal, head)
 
     async def _page_of(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-        way = Link(admin_console.PATH, "Go to the overview") if self._is_of_the_installation else None
+        way = Link(admin_console.PATH, _("Go to the overview")) if self._is_of_the_installation else None
         named = errors.parameters_of(self.fields) if self.method == "GET" else ()
-        return await errors.page_of(ctx, refusal, head, english=self._is_english, way=way, parameters=named)
+        return await errors.page_of(ctx, refusal, head, way=way, parameters=named)
 
     async def _render(
         self, ctx: RequestContext, call: PageCall[Any], view: View, refusal: Refusal | None = None
@@ -433,7 +427,7 @@ def _checked(texts: dict[str, str], model: type[msgspec.Struct]) -> msgspec.Stru
     try:
         return from_texts(texts, model)
     except ValidationError as error:
-        details = [(field, words.NOT_SO) for field, _ in error.details]
+        details = [(field, words.NOT_SO) for field, _said in error.details]
         raise ValidationError(details=details, reason=str(error.details)) from None
 
 

@@ -64,85 +64,78 @@ class Sentence(NamedTuple):
 #: By code: a page of its own.
 PAGES = {
     "NOT_FOUND": Sentence(
-        _("This page does not exist"),
-        _("The address may be mistyped or out of date, or the page is not for your account."),
+        _("Page not found"),
+        _("The address might be wrong or outdated, or your account doesn't have access."),
     ),
-    "METHOD_NOT_ALLOWED": Sentence(
-        _("This page cannot be opened like that"), _("Go to the start page and find your way from there.")
-    ),
-    "VALIDATION_ERROR": Sentence(
-        _("This address or form is not complete"), _("Go back and start again from the application that sent you here.")
-    ),
+    "METHOD_NOT_ALLOWED": Sentence(_("This page can't be opened this way"), _("Go to the start page.")),
+    "VALIDATION_ERROR": Sentence(_("This link is incomplete"), _("Start again in the app that sent you here.")),
     "FORBIDDEN": Sentence(_("This page has expired"), _("Your changes weren't saved. Go back and try again.")),
     "ACCOUNT_DISABLED": Sentence(_("This account is deactivated"), _("Ask your administrator to reactivate it.")),
-    "LICENSE_REQUIRED": Sentence(
-        _("This installation has no licence yet"), _("Ask the people who run this server to install one.")
-    ),
+    "LICENSE_REQUIRED": Sentence(_("This server has no license yet"), _("Contact the operator of this server.")),
     "LICENSE_EXPIRED": Sentence(
-        _("The licence of this installation has ended"), _("Ask the people who run this server to renew it.")
+        _("The license of this server has expired"), _("Contact the operator of this server to renew it.")
     ),
-    "SSO_FAILED": Sentence(
-        _("Sign-in did not work"), _("Start again. If it happens again, tell the people who manage your account.")
-    ),
+    "SSO_FAILED": Sentence(_("Sign-in failed"), _("Start again. If it keeps happening, contact your administrator.")),
     "PROVIDER_UNAVAILABLE": Sentence(
-        _("The sign-in service of your organisation does not answer"), _("Try again in a few minutes.")
+        _("Your organization's sign-in service isn't responding"), _("Try again in a few minutes.")
     ),
-    "RATE_LIMITED": Sentence(_("Too many attempts"), _("Wait a little, then try again.")),
-    "OVERLOADED": Sentence(_("The server is busy"), _("Wait a moment, then try again.")),
-    "PAYLOAD_TOO_LARGE": Sentence(_("That was too much at once"), _("Shorten what you entered, and send it again.")),
+    "RATE_LIMITED": Sentence(_("Too many attempts"), _("Wait a moment, and then try again.")),
+    "OVERLOADED": Sentence(_("The server is busy"), _("Wait a moment, and then try again.")),
+    "PAYLOAD_TOO_LARGE": Sentence(_("Your input is too large"), _("Shorten your input, and try again.")),
     "CONFLICT": Sentence(
-        _("That is not possible at the moment"), _("Something changed in the meantime. Go back and look again.")
+        _("This conflicts with a recent change"), _("Something changed in the meantime. Go back, and try again.")
     ),
     "INTERNAL_ERROR": Sentence(
-        _("Something went wrong on our side"),
-        _("It was written down. Try again; if it stays, tell the people who run this server the number below."),
+        _("Something went wrong"),
+        _("We logged this error. Try again. If it keeps happening, contact support and include the request ID."),
     ),
 }
 _SUSPENDED = Sentence(
     _("This organization is suspended"),
     _("Nobody can sign in to it. Ask your administrator or the operator of this server."),
 )
-OTHERWISE = Sentence(_("That did not work"), _("Go back and try again."))
+OTHERWISE = Sentence(_("Something went wrong"), _("Go back and try again."))
 #: Refusals that only pages have.
 OF_PAGES: dict[type[Refusal], Sentence] = {
     NoFormCookie: Sentence(
-        _("Your browser kept no cookie for this form"),
-        _("Either cookies are switched off for this site, or the page was open for more than a day. Begin again."),
+        _("Your browser blocked a cookie"),
+        _("Cookies are blocked for this site, or the page was open for more than a day. Start again."),
     ),
     UnknownClient: Sentence(
-        _("There is no such organisation here"),
-        _("Check the address that you followed, or sign in with your e-mail address alone."),
+        _("Organization not found"),
+        _("Check the link that you followed, or sign in with only your email address."),
     ),
     PasskeyOfAnother: Sentence(
-        _("This passkey belongs to another organisation"), _("Sign in with it there, or use another way here.")
+        _("This passkey belongs to a different organization"),
+        _("Sign in there, or use a different sign-in method here."),
     ),
     StepEnded: Sentence(
-        _("This sign-in cannot go on"),
+        _("This sign-in can't continue"),
         _(
-            "There were too many wrong codes, it was finished already, or your account was changed meanwhile. Begin "
-            "again; if you came by a link from an e-mail, open it again."
+            "There were too many wrong codes, or your account changed. Start again. If you used a "
+            "link from an email, open it again."
         ),
     ),
     StepExpired: Sentence(
-        _("This sign-in took too long"),
-        _("You are not signed in, and nothing was changed. Begin again; if you came by a link, open it again."),
+        _("This sign-in expired"),
+        _("You aren't signed in. Start again. If you used a link, open it again."),
     ),
 }
 START = _("Go to the start page")
-OPERATOR = _("I run this server")
+OPERATOR = _("Sign in as a system admin")
 
 #: By code: above the form that is shown again.
 FORMS = {
-    "INVALID_CREDENTIALS": _("The e-mail address or the password is not right. Check both and try again."),
-    "INVALID_TOKEN": _("This link or code does not work any more. Ask for a new one."),
-    "TOKEN_EXPIRED": _("This took too long. Begin again."),
-    "RATE_LIMITED": _("There were too many attempts. Wait a little, then try again."),
-    "OVERLOADED": _("The server is busy. Nothing was changed; try again in a moment."),
-    "CONFLICT": _("That is not possible at the moment."),
+    "INVALID_CREDENTIALS": _("Incorrect email address or password."),
+    "INVALID_TOKEN": _("This link or code is no longer valid. Request a new one."),
+    "TOKEN_EXPIRED": _("This expired. Start again."),
+    "RATE_LIMITED": _("Too many attempts. Try again later."),
+    "OVERLOADED": _("The server is busy. Your changes weren't saved. Try again in a moment."),
+    "CONFLICT": _("This conflicts with a recent change. Reload the page and try again."),
     "VALIDATION_ERROR": _("Check what you entered."),
     "UNSUPPORTED_MEDIA_TYPE": _("Check what you entered."),
-    "SSO_FAILED": _("Sign-in did not work. Start again."),
-    "PROVIDER_UNAVAILABLE": _("The sign-in service of your organisation does not answer. Try again in a few minutes."),
+    "SSO_FAILED": _("Sign-in failed. Start again."),
+    "PROVIDER_UNAVAILABLE": _("Your organization's sign-in service isn't responding. Try again in a few minutes."),
 }
 
 #: Above a form that was not carried out, two of them, and one that may have been.
@@ -159,7 +152,7 @@ UNKNOWN_RESULT = _(
 )
 
 #: A field that the page's own form would not have sent.
-NOT_SO = _("Too long, or not of the right form")
+NOT_SO = _("Too long or invalid")
 
 
 def ends_sessions(number: int) -> str:

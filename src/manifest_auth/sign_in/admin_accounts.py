@@ -212,7 +212,7 @@ async def change_password(ctx: RequestContext, credentials: Credentials, new: st
     """Sets a new password and ends the admin's other sessions. Raises as :func:`proven`, and ValidationError."""
     password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
     if new == credentials.password:
-        raise ValidationError(details=[("newPassword", _("Must differ from the current one"))])
+        raise ValidationError(details=[("newPassword", _("Must be different from the current password"))])
     stored = await ctx.services.hasher.hash(new)
 
     def work(unit: SystemUnit, me: Admin) -> None:

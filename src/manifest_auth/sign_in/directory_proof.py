@@ -279,9 +279,9 @@ async def _wids_of_access_token(
 def _prove(unit: SystemUnit, ctx: RequestContext, flow: Flow, person: str, role: str) -> None:
     session = sessions.read(unit, flow.session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
-        raise SsoFailed(_("You are not signed in any more"), reason=_SESSION_ENDED)
+        raise SsoFailed(_("You're no longer signed in"), reason=_SESSION_ENDED)
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
-        raise SsoFailed(_("You may not do this any more"), reason=_NO_MANAGER)
+        raise SsoFailed(_("You no longer have permission to do this"), reason=_NO_MANAGER)
     bound = unit.of(flow.tenant_id)
     if directories.find(bound, flow.directory) is None:
         raise SsoFailed(_RELEASED, reason=_CLAIM_RELEASED)

@@ -65,9 +65,9 @@ class UndoneChange(NamedTuple):
 def why_not(ctx: RequestContext, user: User) -> str:
     """Why the caller, who is ``user``, cannot ask for another address; empty where nothing stands against it."""
     if not ctx.services.mail.is_set_up:
-        return _("No mail is set up here: ask those who manage your account")
+        return _("This server doesn't send email. Contact your administrator.")
     if user.password_hash is None or not tenants.settings_of(ctx.user.tenant_settings).password_sign_in:
-        return _("Your account has no password: ask those who manage it")
+        return _("Your account has no password. Contact your administrator.")
     return ""
 
 
@@ -82,7 +82,7 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     if why := why_not(ctx, user):
         raise Conflict(why)
     if email == user.email:
-        raise ValidationError(details=[("newEmail", _("Is your address already"))])
+        raise ValidationError(details=[("newEmail", _("This is already your address"))])
     proved = await prove_current(ctx, password)
 
     def work(unit: SystemUnit) -> Started:

@@ -19,8 +19,8 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 
-MADE_THE_ACCOUNT = _("The account was made through this identity: only an administrator unlinks it")
-LAST_WAY_IN = _("It is the last way into the account: link another one first, or ask for a password")
+MADE_THE_ACCOUNT = _("This account was created by this provider. Ask an administrator to unlink it.")
+LAST_WAY_IN = _("This is your only sign-in method. Link another account or request a password first.")
 
 
 def own(unit: TenantUnit, ctx: RequestContext) -> list[tuple[IdentityData, str]]:
@@ -100,7 +100,7 @@ async def begin_linking(ctx: RequestContext, name: str, return_to: str) -> SignI
     def work(unit: SystemUnit) -> ProviderChoice:
         provider = providers.get(unit.of(user.tenant_id), name)
         if provider.disabled_at is not None:
-            raise SsoFailed(_("This way to sign in is switched off"), reason=SWITCHED_OFF)
+            raise SsoFailed(_("This sign-in method is turned off"), reason=SWITCHED_OFF)
         tenant = tenants.get(unit, user.tenant_id)
         address = return_address(tenant, provider, return_to, roles=user.roles)
         return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))

@@ -33,7 +33,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
-_WRONG = _("The current password is not right")
+_WRONG = _("The current password is incorrect")
 
 
 class ProvedCaller(NamedTuple):
@@ -93,7 +93,7 @@ async def hash_of_new(ctx: RequestContext, user: User, new: str, field: str) -> 
     password_rules.check(new, rules, (user.email, user.first_name, user.last_name, *tenants.known_words(tenant)), field)
     for stored in await store.read(lambda unit: users.former_hashes(unit, user, rules.history)):
         if (await hasher.verify(stored, new)).matches:
-            raise ValidationError(details=[(field, _("Was used before"))])
+            raise ValidationError(details=[(field, _("You used this password before. Enter a different one."))])
     return await hasher.hash(new)
 
 

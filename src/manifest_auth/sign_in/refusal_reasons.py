@@ -15,7 +15,7 @@ from manifest_auth.text.languages import marked as _
 
 T = TypeVar("T")
 LONGEST_WHY = 1000
-START_AGAIN = _("This sign-in is over, start again")
+START_AGAIN = _("This sign-in has expired. Start again.")
 
 # Reasons that several flows raise.
 STATE_UNKNOWN = Reason(
@@ -49,7 +49,7 @@ UNLISTED = Reason(
 def other_browser(ctx: RequestContext) -> Marked:
     """The message for a callback without the cookie of the start."""
     return _(
-        "This sign-in began in another browser, or not at %(address)s; start again there, with cookies allowed",
+        "This sign-in started in a different browser, or not at %(address)s. Start again there with cookies allowed.",
         address=ctx.services.settings.public_url.rstrip("/"),
     )
 

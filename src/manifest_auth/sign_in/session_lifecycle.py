@@ -261,7 +261,7 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     user = proved.user
     try:
         if new == current:
-            raise ValidationError(details=[("newPassword", _("Must differ from the current one"))])
+            raise ValidationError(details=[("newPassword", _("Must be different from the current password"))])
         fresh = await password.hash_of_new(ctx, user, new, "newPassword")
     except ValidationError:
         await services.store.write_quickly(proved.was_right)

@@ -106,9 +106,9 @@ class OpenLink(NamedTuple):
     def why_no_password(self) -> str:
         """Why the link cannot set a password; empty: it can."""
         if not tenants.settings_of(self.tenant.settings).password_sign_in:
-            return _("Passwords are not used here: sign in through your organisation's provider")
+            return _("Passwords are turned off. Sign in through your organization's provider.")
         if self.purpose is Purpose.INVITATION and self.user.password_hash is not None:
-            return _("The account has a password already: sign in with it, or ask for a new one")
+            return _("The account already has a password. Sign in with it, or request a new one.")
         return ""
 
 

@@ -120,7 +120,7 @@ def _refused(check_one: Callable[..., object], *arguments: object, **options: ob
     try:
         check_one(*arguments, **options)
     except ValidationError as error:
-        return tuple((field, str(text)) for field, text in error.details)  # only consoles show it, in English
+        return error.details
     return ()
 
 

@@ -16,6 +16,8 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import Network, networks_of
 from manifest_auth.text.canonical import NETWORK
+from manifest_auth.text.languages import MarkedText, several
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import matching, one_of_texts
 
 Control = Literal["check", "boxes", "select", "number", "length", "lines", "text"]
@@ -51,7 +53,7 @@ class Change(NamedTuple):
 Weaker = Callable[[Change], bool]
 
 
-def never(_: Change) -> bool:
+def never(_change: Change) -> bool:
     """Anyone who manages settings may make every change."""
     return False
 
@@ -89,9 +91,9 @@ def changed(change: Change) -> bool:
 class Rule(NamedTuple):
     """The texts about a rule for people.
 
-    ``section``: of the console's form; ``hint`` can name the bounds, ``{low}`` and ``{high}``. ``said``: a change in
-    words, a sentence or several. ``weaker``: whether only an Admin may make a change. ``choices``: values and labels of
-    a list, or of boxes. ``box``: the name of the field of a box, from the member and the value.
+    ``section``: of the console's form; ``hint`` can name the bounds, ``%(low)s`` and ``%(high)s``. ``said``: a change
+    in words, a sentence or several. ``weaker``: whether only an Admin may make a change. ``choices``: values and labels
+    of a list, or of boxes. ``box``: the name of the field of a box, from the member and the value.
     """
 
     section: str
@@ -156,7 +158,7 @@ def _leaf(name: str, path: tuple[str, ...], kind: Any, rule: Rule) -> Leaf:
         control = "select"
     elif rule.is_length:
         control = "length"
-    hint = rule.hint.format(low=meta.ge, high=meta.le)
+    hint = rule.hint.having(low=meta.ge or 0, high=meta.le or 0) if isinstance(rule.hint, MarkedText) else ""
     return Leaf(name=name, path=path, rule=rule, control=control, hint=hint, values=values)
 
 
@@ -193,10 +195,12 @@ Scan = Annotated[
     Meta(description="Users pair a device by a code on their phone, which the device scans."),
     Rule(
         "pairing",
-        "The device scans a code that its user shows",
+        _("Pair devices by scanning a code that the user shows"),
         weaker=turned_on,
         said=lambda c: (
-            "Users let a device in by a code that it scans." if c.now else "No device is let in by scanning any more."
+            _("Users can pair a device with a code that it scans.")
+            if c.now
+            else _("Users can no longer pair devices by scanning a code.")
         ),
     ),
 ]
@@ -205,14 +209,13 @@ ByCode = Annotated[
     Meta(description="Users let a device in by typing the code that it shows (RFC 8628)."),
     Rule(
         "pairing",
-        "The user types a code that the device shows",
+        _("Pair devices with a code that the user enters"),
         weaker=turned_on,
-        hint="Off unless you need it: an attacker could send a code to a user.",
+        hint=_("Turn it on only if you need it. Attackers could send a code to a user."),
         said=lambda c: (
-            "Users let a device in by the code that it shows. An attacker could send one to them: be sure "
-            "that they know."
+            _("Users can pair a device with the code that it shows. Warn them about codes that others send them.")
             if c.now
-            else "No device is let in by the code that it shows any more."
+            else _("Users can no longer pair devices by entering a code.")
         ),
     ),
 ]
@@ -223,10 +226,12 @@ DeviceRoles = Annotated[
     Meta(min_length=1, max_length=5, description="Of the user's roles, a device gets these; never Admin, User Admin."),
     Rule(
         "pairing",
-        "Of its user\u2019s roles the device gets",
+        _("Roles that devices get from their user"),
         choices=tuple((role.value, role.value) for role in Role if role not in _NEVER),
         weaker=lambda c: bool({*c.now} - {*c.was} - _PLAIN),
-        said=lambda c: f"A device gets these roles of its user: {', '.join(role.value for role in c.now)}.",
+        said=lambda c: _(
+            "Devices get these roles from their user: %(roles)s.", roles=", ".join(role.value for role in c.now)
+        ),
     ),
 ]
 DeviceHours = Annotated[
@@ -234,23 +239,25 @@ DeviceHours = Annotated[
     Meta(ge=1, le=24, description="A device is signed out so many hours after its approval."),
     Rule(
         "pairing",
-        "Hours until it is signed out",
-        hint="{low} to {high}.",
+        _("Hours until devices are signed out"),
+        hint=_("%(low)s to %(high)s"),
         weaker=higher,
-        said=lambda c: f"A device is signed out after {_count(c.now, 'hour')}.",
+        said=lambda c: several(
+            "Devices are signed out after %(number)d hour.", "Devices are signed out after %(number)d hours.", c.now
+        ),
     ),
 ]
 SameNetwork = Annotated[
     bool,
-    Meta(description="Device and user have to be in the same network."),
+    Meta(description="Device and user must be in the same network."),
     Rule(
         "pairing",
-        "Device and user have to be in the same network",
+        _("Device and user must be in the same network"),
         weaker=turned_off,
         said=lambda c: (
-            "Device and user have to be in the same network."
+            _("Device and user must be in the same network.")
             if c.now
-            else "A device may be in another network than its user."
+            else _("Device and user can be in different networks.")
         ),
     ),
 ]
@@ -259,13 +266,13 @@ Networks = Annotated[
     Meta(max_length=50, description="Networks that count as the same, in CIDR form; none: private addresses do."),
     Rule(
         "pairing",
-        "Networks that count as the same, one on each line",
-        hint="Like 192.0.2.0/24. None: private addresses do.",
+        _("Trusted networks (optional)"),
+        hint=_("One per line. For example, 192.0.2.0/24. Default: private addresses."),
         weaker=lambda c: any(not any(_is_within(one, other) for other in _parsed(c.was)) for one in _parsed(c.now)),
         said=lambda c: (
-            f"These networks count as the same: {', '.join(c.now)}."
+            _("Trusted networks: %(networks)s.", networks=", ".join(c.now))
             if c.now
-            else "Private addresses count as the same network."
+            else _("Private addresses are trusted networks.")
         ),
     ),
 ]
@@ -274,13 +281,13 @@ BadgesOn = Annotated[
     Meta(description="Users sign in at enrolled devices by badge and PIN."),
     Rule(
         "badges",
-        "People sign in with badge and PIN on devices that you enrol",
+        _("Allow sign-in with badge and PIN on enrolled devices"),
         weaker=turned_on,
-        hint="As Operator and Viewer alone, whatever else they may do.",
+        hint=_("Users get only the roles Operator and Viewer there."),
         said=lambda c: (
-            "Operators and Viewers sign in on enrolled devices with a badge and a PIN."
+            _("Operators and Viewers can sign in on enrolled devices with a badge and PIN.")
             if c.now
-            else "No one signs in with a badge any more. Who is signed in so stays until the shift ends."
+            else _("Nobody can sign in with a badge. Open badge sessions last until the shift ends.")
         ),
     ),
 ]
@@ -289,10 +296,10 @@ PinLength = Annotated[
     Meta(ge=6, le=12, description="Minimum number of digits of a PIN."),
     Rule(
         "badges",
-        "Digits of a PIN",
-        hint="{low} to {high}, or more as people like.",
+        _("Minimum PIN length"),
+        hint=_("%(low)s to %(high)s digits"),
         weaker=lower,
-        said=lambda c: f"New PINs have at least {c.now} digits. PINs that are set stay as they are.",
+        said=lambda c: _("New PINs must have at least %(number)s digits. Existing PINs aren't affected.", number=c.now),
     ),
 ]
 BadgeHours = Annotated[
@@ -300,10 +307,12 @@ BadgeHours = Annotated[
     Meta(ge=1, le=24, description="A sign-in by badge ends after so many hours."),
     Rule(
         "badges",
-        "Hours of a shift",
-        hint="{low} to {high}. Then the sign-in ends.",
+        _("Shift length (hours)"),
+        hint=_("%(low)s to %(high)s. Badge sessions end after this time."),
         weaker=higher,
-        said=lambda c: f"A sign-in by badge ends after {_count(c.now, 'hour')}, whatever its use.",
+        said=lambda c: several(
+            "Badge sessions end after %(number)d hour.", "Badge sessions end after %(number)d hours.", c.now
+        ),
     ),
 ]
 IdleMinutes = Annotated[
@@ -311,10 +320,14 @@ IdleMinutes = Annotated[
     Meta(ge=1, le=240, description="It ends after so many minutes without use."),
     Rule(
         "badges",
-        "Minutes without use",
-        hint="{low} to {high}. Then it ends too.",
+        _("Idle timeout (minutes)"),
+        hint=_("%(low)s to %(high)s. Unused badge sessions end after this time."),
         weaker=higher,
-        said=lambda c: f"A sign-in by badge ends after {_count(c.now, 'minute')} without use.",
+        said=lambda c: several(
+            "Badge sessions end after %(number)d minute without use.",
+            "Badge sessions end after %(number)d minutes without use.",
+            c.now,
+        ),
     ),
 ]
 
@@ -342,18 +355,14 @@ class BadgeRules(msgspec.Struct, frozen=True, rename="camel"):
 def wrong_pairing(pairing: PairingRules) -> Iterator[tuple[str, str]]:
     """The faults: member and sentence."""
     if _NEVER.intersection(pairing.roles):
-        yield "pairing.roles", "No device gets the role Admin or User Admin"
+        yield "pairing.roles", _("Devices can't get the role Admin or User Admin")
     for number, network in enumerate(pairing.networks):
         try:
             is_one = "," not in network and len(networks_of(network)) == 1
         except ValueError:
             is_one = False
         if not is_one:
-            yield f"pairing.networks[{number}]", "Must be a network like 192.0.2.0/24 or 2001:db8::/32"
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+            yield f"pairing.networks[{number}]", _("Enter a network. For example, 192.0.2.0/24 or 2001:db8::/32.")
 
 
 def _is_within(one: Network, other: Network) -> bool:

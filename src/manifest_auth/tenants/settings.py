@@ -19,7 +19,8 @@ from manifest_auth.tenants import rules
 from manifest_auth.tenants.rules import BadgeRules, Change, PairingRules, Rule
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import spoken_duration
-from manifest_auth.text.languages import NAMES, Language
+from manifest_auth.text.languages import NAMES, Language, several
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ORIGIN, RETURN_ADDRESS, matching
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -41,17 +42,10 @@ LEAST_S = 300
 _NONE_OR_MORE = {"not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_S}}
 
 
-def _people(number: int) -> str:
-    return f"{number} {'user is' if number == 1 else 'users are'}"
-
-
-def _admins(change: Change) -> str:
+def _admins(change: Change) -> Iterator[str]:
     """The effect of a change on Admins, where none of them can sign in after it."""
-    return "No Admin can sign in any longer: no provider that is on reaches Admins." * change.effects.locks_admins_out
-
-
-def _days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"
+    if change.effects.locks_admins_out:
+        yield _("No Admin can sign in any longer. No provider that is turned on accepts Admins.")
 
 
 MinLength = Annotated[
@@ -59,11 +53,13 @@ MinLength = Annotated[
     Meta(ge=8, le=64, description="Minimum number of characters."),
     Rule(
         "passwords",
-        "Least length",
-        hint="{low} to {high} characters.",
+        _("Minimum length"),
+        hint=_("%(low)s to %(high)s characters"),
         weaker=rules.lower,
-        said=lambda c: (
-            f"New passwords have at least {c.now} characters, not {c.was}. Passwords that are set stay as they are."
+        said=lambda c: _(
+            "New passwords need at least %(now)s characters (before: %(was)s). Existing passwords aren't affected.",
+            now=c.now,
+            was=c.was,
         ),
     ),
 ]
@@ -72,14 +68,14 @@ CharacterClasses = Annotated[
     Meta(ge=0, le=4, description="How many of lower case, upper case, digit and other are needed; 0: any."),
     Rule(
         "passwords",
-        "Kinds of characters",
-        hint="Lower case, upper case, digits, others.",
+        _("Character types"),
+        hint=_("Lowercase, uppercase, digits, and other characters"),
         weaker=rules.lower,
-        choices=((0, "Any"), (1, "1 of 4"), (2, "2 of 4"), (3, "3 of 4"), (4, "All 4")),
+        choices=((0, _("Any")), (1, _("1 of 4")), (2, _("2 of 4")), (3, _("3 of 4")), (4, _("All 4"))),
         said=lambda c: (
-            f"New passwords need {c.now} of: lower case, upper case, digits, others."
+            _("New passwords need %(number)s of these: lowercase, uppercase, digits, other characters.", number=c.now)
             if c.now
-            else "New passwords may be of any kind of characters."
+            else _("New passwords can have any characters.")
         ),
     ),
 ]
@@ -88,11 +84,13 @@ History = Annotated[
     Meta(ge=0, le=24, description="Number of former passwords that cannot be used again."),
     Rule(
         "passwords",
-        "Former passwords that may not come back",
-        hint="{low} to {high}.",
+        _("Password history"),
+        hint=_("%(low)s to %(high)s previous passwords can't be reused."),
         weaker=rules.lower,
         said=lambda c: (
-            f"A new password must differ from the last {c.now}." if c.now else "Former passwords may be used again."
+            _("New passwords must differ from the last %(number)s.", number=c.now)
+            if c.now
+            else _("Previous passwords can be reused.")
         ),
     ),
 ]
@@ -101,13 +99,18 @@ MaxAgeDays = Annotated[
     Meta(ge=0, le=3650, description="Days after which sign-in reports that a change is due; 0: never."),
     Rule(
         "passwords",
-        "Days until a change is due",
-        hint="0: never, which is what NIST advises.",
+        _("Maximum password age (days)"),
+        hint=_("0 means that passwords never expire. NIST recommends 0."),
         weaker=rules.longer,
         said=lambda c: (
-            f"A change is due after {c.now} days: {_people(c.effects.due)} asked for one at the next sign-in."
+            several(
+                "Passwords expire after %(days)s days. At their next sign-in, %(number)d user must change it.",
+                "Passwords expire after %(days)s days. At their next sign-in, %(number)d users must change it.",
+                c.effects.due,
+                days=c.now,
+            )
             if c.now
-            else "Passwords have no age any more."
+            else _("Passwords no longer expire.")
         ),
     ),
 ]
@@ -116,15 +119,10 @@ PasswordSignIn = Annotated[
     Meta(description="Whether users may sign in with a password; `false`: only with single sign-on."),
     Rule(
         "passwords",
-        "People sign in with a password",
-        hint="Off: providers alone let people in.",
+        _("Allow sign-in with a password"),
+        hint=_("If turned off, users can sign in only through providers."),
         weaker=rules.changed,
-        said=lambda c: (
-            "Users get in with a password again."
-            if c.now
-            else f"No one gets in with a password any more: {_people(c.effects.with_password)} left to the providers. "
-            f"{_admins(c) or 'Be sure that an Admin gets in through one.'}"
-        ),
+        said=lambda c: _passwords(c),
     ),
 ]
 RequiredOf = Annotated[
@@ -135,13 +133,13 @@ RequiredOf = Annotated[
     ),
     Rule(
         "factors",
-        "Who must have one",
-        hint="Users who have a factor are always asked for it.",
+        _("Required for"),
+        hint=_("Users who have a second factor must always use it."),
         choices=(
-            ("off", "None: no one sets one up"),
-            ("optional", "Users may have one"),
-            ("roles", "Users with these roles must have one"),
-            ("required", "Every user must have one"),
+            ("off", _("Turned off")),
+            ("optional", _("Optional")),
+            ("roles", _("Required for these roles")),
+            ("required", _("Required for all users")),
         ),
         weaker=lambda c: _STRENGTH[c.now] < _STRENGTH[c.was],
         said=lambda c: _policy(c),
@@ -152,7 +150,7 @@ FactorRoles = Annotated[
     Meta(max_length=7, description="For the policy `roles`."),
     Rule(
         "factors",
-        "These roles",
+        _("Roles"),
         box=lambda _, role: f"role{role.replace(' ', '')}",
         weaker=lambda c: bool({*c.was} - {*c.now}) and "roles" in _policies(c),
         said=lambda c: _policy(c) if _policies(c) == {"roles"} else (),
@@ -163,11 +161,15 @@ FactorMethods = Annotated[
     Meta(min_length=1, max_length=2, description="Factors that users may enrol."),
     Rule(
         "factors",
-        "What may be set up",
-        choices=(("totp", "Authenticator app"), ("passkey", "Passkey")),
+        _("Allowed methods"),
+        choices=(("totp", _("Authenticator app")), ("passkey", _("Passkey"))),
         weaker=lambda c: "totp" in {*c.now} - {*c.was} or "passkey" in {*c.was} - {*c.now},
         said=lambda c: (
-            f"New second factors are {' and '.join(_METHODS[one] for one in c.now)}. Those that users have still count."
+            _("Users can set up authenticator apps and passkeys.")
+            if len(c.now) > 1
+            else _("Users can set up only authenticator apps. Existing passkeys still work.")
+            if "totp" in c.now
+            else _("Users can set up only passkeys. Existing authenticator apps still work.")
         ),
     ),
 ]
@@ -176,12 +178,16 @@ GraceDays = Annotated[
     Meta(ge=0, le=30, description="Days until a due enrolment is part of sign-in; 0 for Admin and User Admin."),
     Rule(
         "factors",
-        "Days to put it off",
-        hint="{low} to {high}, from the first sign-in that finds one due. Admins and User Admins have none.",
+        _("Grace period (days)"),
+        hint=_("%(low)s to %(high)s, from the first sign-in. Admins and User Admins have no grace period."),
         said=lambda c: (
-            f"Users may put off a due second factor for {_days(c.now)}, Admins and User Admins excepted."
+            several(
+                "Users, except Admins and User Admins, can postpone a required second factor for %(number)d day.",
+                "Users, except Admins and User Admins, can postpone a required second factor for %(number)d days.",
+                c.now,
+            )
             if c.now
-            else "Users set up a second factor that is due at their next sign-in."
+            else _("Users must set up a required second factor at their next sign-in.")
         ),
     ),
 ]
@@ -190,8 +196,8 @@ TrustedDays = Annotated[
     Meta(ge=0, le=90, description="Days for which a user may trust a browser; 0: sign-in always asks."),
     Rule(
         "factors",
-        "Days for which a browser may be trusted",
-        hint="{low} to {high}. 0: each sign-in asks.",
+        _("Trusted browsers (days)"),
+        hint=_("%(low)s to %(high)s. With 0, every sign-in requires the second factor."),
         weaker=rules.higher,
         said=lambda c: _trust(c),
     ),
@@ -201,15 +207,11 @@ PasskeySignIn = Annotated[
     Meta(description="Whether a passkey alone signs in; `null`: where `passwordSignIn` is on."),
     Rule(
         "factors",
-        "A passkey alone signs in",
-        hint="It is two factors in one. Where your provider decides who comes in, it would pass that by.",
-        choices=((None, "Where passwords do"), (True, "Always"), (False, "Never")),
+        _("Sign-in with only a passkey"),
+        hint=_("A passkey counts as two factors. Sign-in with it bypasses your identity provider."),
+        choices=((None, _("Allowed if passwords are allowed")), (True, _("Always allowed")), (False, _("Not allowed"))),
         weaker=rules.changed,
-        said=lambda c: (
-            "A passkey alone signs in."
-            if (c.new.password_sign_in if c.now is None else c.now)
-            else f"A passkey alone signs no one in; beside a password it stays a second factor. {_admins(c)}".rstrip()
-        ),
+        said=lambda c: _passkeys(c),
     ),
 ]
 StepUp = Annotated[
@@ -220,17 +222,17 @@ StepUp = Annotated[
     ),
     Rule(
         "factors",
-        "What asks for a recent proof",
-        hint="Of the last ten minutes, so that a stolen session does less.",
+        _("Require re-authentication for"),
+        hint=_("Asked again if the last sign-in was more than 10 minutes ago."),
         choices=(
-            ("factors", "Changes of one\u2019s own ways in, and of anyone\u2019s e-mail address"),
-            ("management", "Those, and management"),
+            ("factors", _("Changes to sign-in methods and email addresses")),
+            ("management", _("These changes, and all management")),
         ),
         weaker=lambda c: c.was == "management" and c.now == "factors",
         said=lambda c: (
-            "Management of users, providers and rules asks for a proof of the last ten minutes too."
+            _("Managing users, providers, and settings also requires re-authentication.")
             if c.now == "management"
-            else "Management asks for no recent proof any more, but to reset factors and change e-mail addresses."
+            else _("Most management no longer requires re-authentication.")
         ),
     ),
 ]
@@ -244,11 +246,15 @@ IdleSeconds = Annotated[
     ),
     Rule(
         "sessions",
-        "Without use",
-        hint="A browser.",
+        _("Idle timeout"),
+        hint=_("Unused browser sessions end after this time."),
         weaker=rules.longer,
         is_length=True,
-        said=lambda c: f"A browser that is not used is signed out after {spoken_duration(c.now) or _USUAL}.",
+        said=lambda c: (
+            _("Unused browser sessions end after %(time)s.", time=spoken_duration(c.now))
+            if c.now
+            else _("Unused browser sessions end after this server's default time.")
+        ),
     ),
 ]
 MaxSeconds = Annotated[
@@ -261,13 +267,11 @@ MaxSeconds = Annotated[
     ),
     Rule(
         "sessions",
-        "In all",
-        hint="Whatever its use.",
+        _("Maximum session length"),
+        hint=_("All sessions end after this time."),
         weaker=rules.longer,
         is_length=True,
-        said=lambda c: (
-            f"A session ends {spoken_duration(c.now) or _USUAL} after its sign-in, whatever its use.{_ended(c)}"
-        ),
+        said=lambda c: _maximum(c),
     ),
 ]
 RefreshSeconds = Annotated[
@@ -275,11 +279,15 @@ RefreshSeconds = Annotated[
     Meta(ge=0, le=400 * DAY, description="Lifetime of a refresh token, seconds.", extra_json_schema=_NONE_OR_MORE),
     Rule(
         "sessions",
-        "An application without use",
-        hint="A refresh token.",
+        _("App sessions"),
+        hint=_("Lifetime of a refresh token. Unused apps are signed out after this time."),
         weaker=rules.longer,
         is_length=True,
-        said=lambda c: f"An application stays signed in without use for {spoken_duration(c.now) or _USUAL}.",
+        said=lambda c: (
+            _("Unused apps are signed out after %(time)s.", time=spoken_duration(c.now))
+            if c.now
+            else _("Unused apps are signed out after this server's default time.")
+        ),
     ),
 ]
 RefreshStrict = Annotated[
@@ -287,13 +295,13 @@ RefreshStrict = Annotated[
     Meta(description="A refresh token becomes invalid as soon as its successor is issued."),
     Rule(
         "sessions",
-        "A refresh token dies as soon as its successor is given",
+        _("Revoke a refresh token as soon as it's used"),
         weaker=rules.turned_off,
-        hint="Stricter: an application whose answer got lost signs in again.",
+        hint=_("If an app loses the response, the user must sign in again."),
         said=lambda c: (
-            "A refresh token dies as soon as its successor is given."
+            _("Refresh tokens are revoked as soon as they're used.")
             if c.now
-            else "A refresh token that is used twice within moments no longer ends the session."
+            else _("Using a refresh token twice within moments no longer ends the session.")
         ),
     ),
 ]
@@ -305,9 +313,9 @@ AllowedOrigins = Annotated[
     ),
     Rule(
         "addresses",
-        "Origins, one on each line",
-        said=lambda c: _listed("origin", c.was, c.now),
-        hint="Sites whose pages may act with a signed-in session, like https://app.acme.example",
+        _("Allowed origins (optional)"),
+        said=lambda c: _origins(c),
+        hint=_("Sites that can use a user's session. One per line. For example, https://app.acme.example."),
     ),
 ]
 ReturnAddresses = Annotated[
@@ -318,10 +326,9 @@ ReturnAddresses = Annotated[
     ),
     Rule(
         "addresses",
-        "Return addresses, one on each line",
-        said=lambda c: _listed("return address", c.was, c.now),
-        hint="Where a sign-in may end, letter by letter, like https://app.acme.example/welcome or an app\u2019s own "
-        "com.acme.app:/done.",
+        _("Redirect URIs (optional)"),
+        said=lambda c: _addresses(c),
+        hint=_("Exact addresses, one per line. For example, https://app.acme.example/welcome or com.acme.app:/done."),
     ),
 ]
 Contact = Annotated[
@@ -329,9 +336,13 @@ Contact = Annotated[
     fields.CONTACT.meta,
     Rule(
         "words",
-        "Whom users ask for help",
-        hint=f"A line of plain text on pages where someone cannot get in, up to {fields.CONTACT.most} characters.",
-        said=lambda c: f"Users who need help are shown: {c.now}" if c.now else "Users are no longer shown whom to ask.",
+        _("Support contact (optional)"),
+        hint=_("Shown to users who can't sign in. For example, it@acme.example."),
+        said=lambda c: (
+            _("Users who can't sign in see this contact: %(contact)s", contact=c.now)
+            if c.now
+            else _("Users no longer see a support contact.")
+        ),
     ),
 ]
 DefaultLanguage = Annotated[
@@ -339,60 +350,100 @@ DefaultLanguage = Annotated[
     Meta(description="Default language of pages and e-mails."),
     Rule(
         "words",
-        "Language",
-        hint="Where neither the reader nor the browser says which.",
+        _("Default language"),
+        hint=_("Used if neither the user nor their browser selects a language."),
         choices=tuple(NAMES.items()),
-        said=lambda c: f"Pages and e-mails are in another language where nothing else says which: {c.now}.",
+        said=lambda c: _("The default language is %(language)s.", language=NAMES[c.now]),
     ),
 ]
 
 _STRENGTH = {"off": 0, "optional": 1, "roles": 2, "required": 3}
-_METHODS = {"totp": "authenticator apps", "passkey": "passkeys"}
-_USUAL = "as long as this installation allows"
 
 
 def _policies(change: Change) -> set[str]:
     return {change.old.second_factor.policy, change.new.second_factor.policy}
 
 
-def _policy(change: Change) -> str:
+def _policy(change: Change) -> Iterator[str]:
     policy, named = change.new.second_factor, ", ".join(role_names(mask_of(list(change.new.second_factor.roles))))
-    said = {
-        "off": "No one sets up a second factor any more. Those who have one are still asked for it.",
-        "optional": "Users may have a second factor, and none must.",
-        "required": "Every user must have a second factor.",
-        "roles": f"Users with one of these roles must have a second factor: {named}.",
+    yield {
+        "off": _("Users can't set up second factors. Users who have one must still use it."),
+        "optional": _("Second factors are optional."),
+        "required": _("All users must have a second factor."),
+        "roles": _("Users with these roles must have a second factor: %(roles)s.", roles=named),
     }[policy.policy]
-    count, days = change.effects.to_enrol, policy.grace_days
-    if not count:
-        return said
-    later = f" They may put it off for {_days(days)}, Admins and User Admins excepted." if days else ""
-    who = "1 person" if count == 1 else f"{count} people"
-    return f"{said} {who} will be asked to set up a second factor at their next sign-in.{later}"
+    if count := change.effects.to_enrol:
+        yield several(
+            "%(number)d user must set up a second factor.", "%(number)d users must set up a second factor.", count
+        )
+        if days := policy.grace_days:
+            yield several(
+                "Users, except Admins and User Admins, can postpone it for %(number)d day.",
+                "Users, except Admins and User Admins, can postpone it for %(number)d days.",
+                days,
+            )
 
 
-def _trust(change: Change) -> str:
-    if change.now > change.was:
-        return f"A browser that is trusted from now on stays so for {_days(change.now)}."
-    said = f"A browser stays trusted for {_days(change.now)}" if change.now else "No browser is trusted any more"
-    ended = change.effects.trust_ended
-    if not ended:
-        return f"{said}."
-    return f"{said}: {ended} {'browser is' if ended == 1 else 'browsers are'} asked for the second factor again."
+def _passwords(change: Change) -> Iterator[str]:
+    if change.now:
+        yield _("Users can sign in with a password again.")
+    else:
+        yield several(
+            "Nobody can sign in with a password. %(number)d user must use a provider.",
+            "Nobody can sign in with a password. %(number)d users must use a provider.",
+            change.effects.with_password,
+        )
+        yield from [*_admins(change)] or [_("Make sure that an Admin can sign in through a provider.")]
 
 
-def _ended(change: Change) -> str:
-    ended = change.effects.sessions_ended
-    if not ended:
-        return ""
-    return f" {ended} open {'session is' if ended == 1 else 'sessions are'} older and ends at once."
+def _passkeys(change: Change) -> Iterator[str]:
+    if change.new.password_sign_in if change.now is None else change.now:
+        yield _("Users can sign in with only a passkey.")
+    else:
+        yield _("Users can't sign in with only a passkey. It still works as a second factor.")
+        yield from _admins(change)
 
 
-def _listed(what: str, was: tuple[str, ...], now: tuple[str, ...]) -> Iterator[str]:
-    yield from (f"New {what}: {one}" for one in now if one not in was)
-    yield from (f"No {what} any more: {one}" for one in was if one not in now)
-    if set(was) == set(now):
-        yield f"The {what}es are in another order." if what.endswith("s") else f"The {what}s are in another order."
+def _trust(change: Change) -> Iterator[str]:
+    if change.now:
+        yield several(
+            "Browsers stay trusted for %(number)d day.", "Browsers stay trusted for %(number)d days.", change.now
+        )
+    else:
+        yield _("Browsers are no longer trusted.")
+    if ended := change.effects.trust_ended:
+        yield several(
+            "%(number)d trusted browser must use the second factor again.",
+            "%(number)d trusted browsers must use the second factor again.",
+            ended,
+        )
+
+
+def _maximum(change: Change) -> Iterator[str]:
+    if change.now:
+        yield _("Sessions end %(time)s after sign-in.", time=spoken_duration(change.now))
+    else:
+        yield _("Sessions end after this server's default time.")
+    if ended := change.effects.sessions_ended:
+        yield several(
+            "%(number)d open session is older and ends immediately.",
+            "%(number)d open sessions are older and end immediately.",
+            ended,
+        )
+
+
+def _origins(change: Change) -> Iterator[str]:
+    yield from (_("New origin: %(address)s", address=one) for one in change.now if one not in change.was)
+    yield from (_("Removed origin: %(address)s", address=one) for one in change.was if one not in change.now)
+    if {*change.was} == {*change.now}:
+        yield _("The order of the origins changes.")
+
+
+def _addresses(change: Change) -> Iterator[str]:
+    yield from (_("New redirect URI: %(address)s", address=one) for one in change.now if one not in change.was)
+    yield from (_("Removed redirect URI: %(address)s", address=one) for one in change.was if one not in change.now)
+    if {*change.was} == {*change.now}:
+        yield _("The order of the redirect URIs changes.")
 
 
 class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):

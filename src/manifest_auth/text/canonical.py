@@ -202,7 +202,7 @@ def check_email(email: str, field: str = "email") -> str:
     sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-")) and _is_in_one_form(domain)
     hidden = holds_invisible(email) or any(unicodedata.category(c) in _NOT_IN_EMAIL for c in email)
     if not sane or hidden or _mixes_scripts(email) or email_key(domain) == SERVICE_DOMAIN:
-        raise ValidationError(details=[(field, _("Not a valid e-mail address"))])
+        raise ValidationError(details=[(field, _("Enter a valid email address"))])
     return email
 
 
@@ -219,7 +219,7 @@ def check_name(text: str, field: str) -> str:
     if positions := misplaced_invisible(text):
         number = f"U+{ord(text[positions[0]]):04X}"
         wire = f"Invisible characters are not allowed: {number}"
-        hidden = _("Has a character that no one can see: %(number)s", number=number, wire=wire)
+        hidden = _("Remove the invisible character %(number)s", number=number, wire=wire)
         raise ValidationError(details=[(field, hidden)])
     return text
 
@@ -233,7 +233,7 @@ def clean_name(text: str, most: int) -> str:
 
 def _check_controls(text: str, field: str) -> None:
     if any(unicodedata.category(c) in _CONTROLS for c in text):
-        raise ValidationError(details=[(field, _("Control characters are not allowed"))])
+        raise ValidationError(details=[(field, _("Control characters aren't allowed"))])
 
 
 def check_prose(text: str, field: str) -> str:

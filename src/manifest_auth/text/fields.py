@@ -137,30 +137,34 @@ LAST_NAME = Field(100, 0, _("Last name"), autocomplete="family-name")
 TITLE = Field(
     100,
     0,
-    _("Title"),
-    _('Your position, like "Head of maintenance". May stay empty.'),
+    _("Title (optional)"),
+    _("Your position. For example, Head of maintenance."),
     autocomplete="organization-title",
 )
-EMAIL = Field(254, 3, _("E-mail address"), kind="email")
+EMAIL = Field(254, 3, _("Email address"), kind="email")
 DESCRIPTION = Field(2000, 0, kind="prose")
 PASSWORD = Field(256, 1, _("Password"))
-USERNAME = Field(64, 1, "User name")
-REASON = Field(200, 1, "Reason", "For the audit trail, up to 200 characters.", "For the audit trail.")
-PASSKEY_NAME = Field(64, 0, _("Name"), _("By which you know it later. May stay empty."))
+USERNAME = Field(64, 1, _("User name"))
+REASON = Field(200, 1, _("Reason"), _("Recorded in the audit trail"), "Recorded in the audit trail.")
+PASSKEY_NAME = Field(64, 0, _("Name (optional)"), _("Helps you recognize this passkey."))
 
 # Clients
-CLIENT_NAME = Field(200, 1, "Name", "As its users know it, like Acme Corporation.")
-BRAND_NAME = Field(100, 0, "Name", about="As pages show it; empty: the client's name.")
-CONTACT = Field(200, 0, "Contact", about="A line of plain text: who helps users, as pages show it.")
-DISPLAY_NAME = Field(200, 0, "What people read on the button")
-CLAIM_REASON = Field(500, 10, "Reason", about="For the audit trail.")
+CLIENT_NAME = Field(200, 1, _("Name"), _("For example, Acme Corporation"))
+BRAND_NAME = Field(100, 0, _("Name (optional)"), about="Shown on pages. Default: the client's name.")
+CONTACT = Field(200, 0, _("Contact"), about="The support contact that pages show, a line of plain text.")
+DISPLAY_NAME = Field(200, 0, _("Button label"))
+CLAIM_REASON = Field(500, 10, _("Reason"), about="Recorded in the audit trail.")
 
 # Devices and machines
-APP_NAME = Field(100, 1, "Name", "As users see it when they let a device in.", "As users see it.")
-SHARED_DEVICE_NAME = Field(80, 1, "Name", "As people know it, up to 80 characters.")
-PLACE = Field(80, 0, "Place", "Where it is. May stay empty.")
+APP_NAME = Field(100, 1, _("Name"), _("Shown to users when they approve a device"), "Shown to users.")
+SHARED_DEVICE_NAME = Field(80, 1, _("Name"), _("For example, Headset 12"))
+PLACE = Field(80, 0, _("Place (optional)"), _("For example, Hall 3"))
 SECRET_LABEL = Field(
-    100, 0, "Label", "By which you know it: the host or the program.", "A line of text, by which people know it."
+    100,
+    0,
+    _("Label (optional)"),
+    _("For example, the host that uses it"),
+    "A line of text that helps people recognize it.",
 )
 SERVICE_DESCRIPTION = Field(500, 0, kind="prose")
 

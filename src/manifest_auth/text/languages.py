@@ -37,37 +37,45 @@ def catalogue(language: str) -> Words:
         return gettext.GNUTranslations(file)
 
 
-class _Filled(str):
-    """A text with values, or with other English for programs. ``one``, ``many``: messages of the catalogues;
-    ``values``: of their ``%(name)s``, with ``number`` for a plural."""
+class MarkedText(str):
+    """A text of the catalogues, in English. ``one``, ``many``: their messages; ``values``: of their ``%(name)s``, with
+    ``number`` for a plural, which can be marked texts themselves."""
 
     __slots__ = ("many", "one", "values")
 
-    def __new__(cls, one: str, many: str, values: Mapping[str, str | int], wire: str) -> _Filled:
-        english = wire or (many if many and values["number"] != 1 else one) % values
-        made = super().__new__(cls, english)
+    def __new__(cls, one: str, many: str, values: Mapping[str, str | float], wire: str) -> MarkedText:
+        english = (many if many and values["number"] != 1 else one) % values if values else one
+        made = super().__new__(cls, wire or english)
         made.one, made.many, made.values = one, many, values
         return made
 
     one: str
     many: str
-    values: Mapping[str, str | int]
+    values: Mapping[str, str | float]
+
+    def having(self, **values: str | float) -> MarkedText:
+        """Return the text with values."""
+        return MarkedText(self.one, self.many, values, "")
 
 
-def marked(text: str, *, wire: str = "", **values: str | int) -> Marked:
+def marked(text: str, *, wire: str = "", **values: str | float) -> Marked:
     """Mark a text for the catalogues, under the name ``_``. ``values``: what it names as ``%(name)s``; ``wire``: what
     programs get in its place."""
-    return Marked(_Filled(text, "", values, wire) if values or wire else text)
+    return Marked(MarkedText(text, "", values, wire))
 
 
-def several(one: str, many: str, number: int, *, wire: str = "") -> Marked:
+def several(one: str, many: str, number: int, *, wire: str = "", **values: str | float) -> Marked:
     """Mark a text that has a ``%(number)d``, as :func:`marked` does."""
-    return Marked(_Filled(one, many, {"number": number}, wire))
+    return Marked(MarkedText(one, many, {"number": number, **values}, wire))
 
 
 def shown(text: str, words: Words) -> str:
     """The text in the language of the words; one that is not marked stays as it is."""
-    if not isinstance(text, _Filled):
+    if not isinstance(text, MarkedText):
         return words.gettext(text)
     found = words.ngettext(text.one, text.many, int(text.values["number"])) if text.many else words.gettext(text.one)
-    return found % text.values if text.values else found
+    if not text.values:
+        return found
+    return found % {
+        name: shown(one, words) if isinstance(one, MarkedText) else one for name, one in text.values.items()
+    }

@@ -92,7 +92,7 @@ def at_most(number: int) -> Marked:
 
 def one_of(values: Iterable[str]) -> Marked:
     """The sentence for a value that is none of these."""
-    return _("Choose one of the list", wire=f"Must be one of: {', '.join(values)}")
+    return _("Choose an option from the list", wire=f"Must be one of: {', '.join(values)}")
 
 
 def _choices(of: Any) -> tuple[Any, ...]:

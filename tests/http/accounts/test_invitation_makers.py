@@ -82,7 +82,7 @@ async def test_nor_does_such_an_invitation_link_a_providers_person(team: Team, l
         browser, back = await begins(company, team, token)
         await loses(team, maker.id)
         sentence = check_no_one_got_in(await browser.send("GET", back))
-        assert sentence == "The invitation is not open any more"
+        assert sentence == "The invitation is no longer valid"
         assert await last_reason(team.app, team.client) == "an Admin's account by now, and a User Admin invited to it"
         again = (await company.invite(invitee)).data["token"]  # a system admin's
         browser, back = await begins(company, team, again)

@@ -20,18 +20,18 @@ pytestmark = pytest.mark.one_store
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
 #: What comes back with the browser: error, the number in its description, a part of the sentence.
 REDIRECTS = {
-    "consent refused": ("access_denied", "AADSTS65004", "cancelled or not allowed"),
-    "not assigned to the application": ("access_denied", "AADSTS50105", "cancelled or not allowed"),
-    "an admin must consent": ("access_denied", "AADSTS90094", "cancelled or not allowed"),
+    "consent refused": ("access_denied", "AADSTS65004", "You canceled the sign-in"),
+    "not assigned to the application": ("access_denied", "AADSTS50105", "You canceled the sign-in"),
+    "an admin must consent": ("access_denied", "AADSTS90094", "You canceled the sign-in"),
     "consent is missing": ("consent_required", "AADSTS65001", "consent"),
-    "a second factor is due": ("interaction_required", "AADSTS50076", "something more from you"),
-    "not signed in there": ("login_required", "AADSTS50058", "sign in there first"),
-    "a fault at Microsoft": ("server_error", "AADSTS90033", "fault of its own"),
+    "a second factor is due": ("interaction_required", "AADSTS50076", "requires another step"),
+    "not signed in there": ("login_required", "AADSTS50058", "requires you to sign in first"),
+    "a fault at Microsoft": ("server_error", "AADSTS90033", "has a problem"),
     "Microsoft is busy": ("temporarily_unavailable", "AADSTS90006", "busy"),
-    "no such environment in the directory": ("invalid_resource", "AADSTS500011", "did not let you in"),
-    "a scope that the application may not ask for": ("invalid_scope", "AADSTS70011", "tell your administrator"),
-    "the application is not in the directory": ("unauthorized_client", "AADSTS700016", "tell your administrator"),
-    "a request that is incomplete": ("invalid_request", "AADSTS900144", "tell your administrator"),
+    "no such environment in the directory": ("invalid_resource", "AADSTS500011", "rejected the sign-in"),
+    "a scope that the application may not ask for": ("invalid_scope", "AADSTS70011", "ontact your administrator"),
+    "the application is not in the directory": ("unauthorized_client", "AADSTS700016", "ontact your administrator"),
+    "a request that is incomplete": ("invalid_request", "AADSTS900144", "ontact your administrator"),
 }
 
 
@@ -65,15 +65,15 @@ async def test_nothing_else_of_the_description_is_kept(setup: MicrosoftSetup, de
 
 #: What the token endpoint answers: AADSTS number → a part of the sentence.
 REFUSALS = {
-    54005: "took too long or was completed already",
-    70008: "took too long or was completed already",
-    9002313: "took too long or was completed already",
-    7000215: "tell your administrator",
-    7000218: "tell your administrator",
-    700016: "tell your administrator",
-    500112: "tell your administrator",
-    70003: "tell your administrator",
-    90002: "tell your administrator",
+    54005: "expired or was already completed",
+    70008: "expired or was already completed",
+    9002313: "expired or was already completed",
+    7000215: "ontact your administrator",
+    7000218: "ontact your administrator",
+    700016: "ontact your administrator",
+    500112: "ontact your administrator",
+    70003: "ontact your administrator",
+    90002: "ontact your administrator",
 }
 
 
@@ -96,7 +96,7 @@ async def test_a_wrong_or_missing_secret_is_the_administrators_business(setup: M
     for secret in ("another-secret-3141", None):
         provider = await setup.dynamics(dynamics={"clientSecret": secret})
         _, reply = await provider.sign_in()
-        assert "tell your administrator" in check_no_one_got_in(reply)
+        assert "ontact your administrator" in check_no_one_got_in(reply)
         assert "invalid_client" in await last_reason(setup.app, provider.client)
         assert "3141" not in reply.text + str(await failures(setup.app, provider.client))
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.one_store
 IDENTITIES = "/api/client/auth/identities"
 CONTOSO = "c0c0c0c0-1111-4111-8111-111111111111"
 ALICE, BOB = (f"aaaaaaaa-0000-4000-8000-00000000000{number}" for number in (1, 2))
-NO_ACCOUNT = "You have no account here that belongs to this identity"
+NO_ACCOUNT = "There's no account for this user here"
 
 
 def in_dataverse(number: int, organization: str = ORGANIZATION_ID) -> str:

@@ -165,7 +165,7 @@ async def test_a_provider_that_is_switched_off_is_no_way_in(setup: MicrosoftSetu
     provider = await setup.dynamics()
     await provider.act("switch-off")
     reply = await Browser(setup.app).start("ms-dynamics", client=provider.client, provider=provider.name)
-    assert check_no_one_got_in(reply) == "This way to sign in is switched off"
+    assert check_no_one_got_in(reply) == "This sign-in method is turned off"
     await provider.act("switch-on")
     assert (await provider.sign_in())[1].status == 302
 

@@ -80,7 +80,9 @@ async def test_a_person_who_is_linked_already_stays(setup: MicrosoftSetup) -> No
     token = setup.microsoft.mint("graph")
     check_success(await link(setup, provider, owner, token))
     reply = await link(setup, provider, other, token)
-    assert check_refusal(reply, 401, "SSO_FAILED")["message"] == "This identity belongs to another account"
+    assert check_refusal(reply, 401, "SSO_FAILED")["message"] == (
+        "This provider account is already linked to a different account"
+    )
     assert (await setup.me(token))["user"]["id"] == owner.id
 
 
@@ -119,7 +121,7 @@ async def test_a_session_that_ends_while_microsoft_answers_links_no_one(setup: M
         while not setup.microsoft.count("graph"):
             await asyncio.sleep(0.005)
         check_success(await setup.app.post("/api/client/auth/sign-out", token=owner.token))
-    check_refusal(await linking, 401, "SSO_FAILED", message="You are not signed in any more")
+    check_refusal(await linking, 401, "SSO_FAILED", message="You're no longer signed in")
     path = f"/api/admin/clients/{provider.client}/users/{owner.id}/identities"
     assert (await setup.app.get(path, token=await setup.app.admin_token())).data["items"] == []
 

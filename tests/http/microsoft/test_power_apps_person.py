@@ -37,7 +37,7 @@ async def test_and_none_where_it_does_not(setup: MicrosoftSetup, kind: str) -> N
     provider = await setup.entra_of_ours(createUsers=False)
     failed = sign_ins(setup.app, "entra", "failed")
     error = (await setup.refused(setup.microsoft.mint(kind), code="SSO_FAILED")).json["error"]
-    assert error["message"] == "You have no account here that belongs to this identity"
+    assert error["message"] == "There's no account for this user here"
     assert await users_of(setup.app, provider.client) == {}
     assert await last_reason(setup.app, provider.client) == "unknown person, and the provider creates no users"
     assert sign_ins(setup.app, "entra", "failed") == failed + 2

@@ -41,18 +41,18 @@ async def client(app: App, op: Op) -> str:
 @matrix(
     ("error", "text"),
     [
-        ("access_denied", "cancelled or not allowed"),
-        ("login_required", "sign in there first"),
-        ("interaction_required", "something more from you"),
+        ("access_denied", "You canceled the sign-in"),
+        ("login_required", "requires you to sign in first"),
+        ("interaction_required", "requires another step"),
         ("consent_required", "consent"),
-        ("account_selection_required", "choose an account"),
+        ("account_selection_required", "Choose an account"),
         ("temporarily_unavailable", "busy"),
-        ("server_error", "fault of its own"),
-        ("invalid_scope", "tell your administrator"),
-        ("unauthorized_client", "tell your administrator"),
-        ("invalid_request", "tell your administrator"),
-        ("unsupported_response_type", "tell your administrator"),
-        ("some_extension_error", "did not let you in"),
+        ("server_error", "has a problem"),
+        ("invalid_scope", "ontact your administrator"),
+        ("unauthorized_client", "ontact your administrator"),
+        ("invalid_request", "ontact your administrator"),
+        ("unsupported_response_type", "ontact your administrator"),
+        ("some_extension_error", "rejected the sign-in"),
     ],
 )
 async def test_an_error_of_the_provider_is_a_sentence_that_a_person_understands(
@@ -124,7 +124,7 @@ async def test_a_wrong_client_secret_is_the_administrators_business(app: App, op
     await add_oidc(app, op, client, {"clientSecret": "wrong-secret-3141"})
     browser, address = await begun(app, op, client)
     reply = await browser.send("GET", address)
-    assert "tell your administrator" in check_no_one_got_in(reply)
+    assert "ontact your administrator" in check_no_one_got_in(reply)
     [failed] = await failures(app, client)
     assert failed["why"] == "token endpoint answered 401: invalid_client"
     assert "3141" not in reply.text + str(failed)

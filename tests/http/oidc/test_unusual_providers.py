@@ -43,7 +43,7 @@ async def test_an_issuer_that_is_configured_without_its_slash_is_another(app: Ap
     client = await new_client(app)
     await add_oidc(app, op, client, {"issuer": f"{op.base}/"})
     reply = await Browser(app).start("oidc", client=client)
-    assert "tell your administrator" in check_no_one_got_in(reply)
+    assert "ontact your administrator" in check_no_one_got_in(reply)
     assert (await failures(app, client))[-1]["why"].startswith("discovery: the issuer is")
 
 

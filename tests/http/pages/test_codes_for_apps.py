@@ -86,7 +86,7 @@ async def test_every_code_needs_a_challenge(app: App, challenge: str) -> None:
 async def test_who_is_signed_in_presses_before_a_code_is_given(app: App) -> None:
     visitor = await Visitor(app).signed_in()
     page = await visitor.get(start())
-    assert (page.status, page.heading) == (200, "You are signed in")
+    assert (page.status, page.heading) == (200, "You're signed in")
     assert "code=" not in page.reply.text
     page = await visitor.follow(await visitor.submit(page, "/sign-in/done"))
     data = check_success(await app.post(EXCHANGE, {"code": code_of(page), "codeVerifier": VERIFIER}))

@@ -45,7 +45,7 @@ def check(page: Page, status: int, heading: str) -> None:
 async def test_an_unknown_address_is_a_page_for_those_who_want_one(app: App, accept: str, is_page: bool) -> None:
     reply = await app.get("/nowhere", headers={"Accept": accept})
     if is_page:
-        check(Page(reply), 404, "This page does not exist")
+        check(Page(reply), 404, "Page not found")
     else:
         check_refusal(reply, 404, "NOT_FOUND")
 
@@ -57,7 +57,7 @@ async def test_below_the_api_everything_is_json(app: App, path: str) -> None:
 
 async def test_a_method_that_a_page_does_not_have(app: App) -> None:
     page = await Visitor(app).send("PUT", "/sign-out")
-    check(page, 405, "This page cannot be opened like that")
+    check(page, 405, "This page can't be opened this way")
     assert page.reply.headers["allow"] == "GET, HEAD, POST"
 
 
@@ -67,7 +67,7 @@ async def test_a_bug_is_a_page_that_tells_nothing(app: App, monkeypatch: pytest.
     form = (await visitor.get("/sign-out")).form("/sign-out")
     store_has_a_bug(monkeypatch, app, ZeroDivisionError("SELECT secret FROM users"), "write", "write_quickly")
     page = await visitor.post("/sign-out", form.fields)
-    check(page, 500, "Something went wrong on our side")
+    check(page, 500, "Something went wrong")
     assert "secret" not in page.reply.text
 
 
@@ -78,7 +78,7 @@ async def test_a_store_that_is_gone_is_a_page_with_the_time_to_wait(app: App, mo
     page = await visitor.post("/sign-out", form.fields)
     assert page.status == 503
     assert page.reply.headers["retry-after"] == "1"
-    assert page.problems == ["The server is busy. Nothing was changed; try again in a moment."]
+    assert page.problems == ["The server is busy. Your changes weren't saved. Try again in a moment."]
     assert "(in 1 second)" in page.text
     app.clock.advance(3600)  # the session's use is due to be noted
     page = await visitor.get("/account")
@@ -126,7 +126,7 @@ async def test_a_wrong_parameter_of_a_sign_in_is_named(
     for path in ("/sign-in?client=acme", provider_started):
         with logged(app) as lines:
             page = await Visitor(app).get(f"{path}&{query}")
-        check(page, 400, "This address or form is not complete")
+        check(page, 400, "This link is incomplete")
         [named] = page.tree.xpath("//main//ul[@lang='en']/li")
         assert named.text_content() == f"{parameter}: {what}"
         assert reasons(lines.getvalue()) == [f"{parameter}: {what}"]
@@ -139,6 +139,6 @@ async def test_a_wrong_parameter_of_a_sign_in_is_named(
 async def test_a_parameter_that_the_caller_made_up_is_not_repeated(app: App) -> None:
     with logged(app) as lines:
         page = await Visitor(app).get("/sign-in?client=acme&Call+0900+5555=1&Call+0900+5555=2")
-    check(page, 400, "This address or form is not complete")
+    check(page, 400, "This link is incomplete")
     assert "0900" not in page.reply.text
     assert reasons(lines.getvalue()) == ["Call 0900 5555: The parameter was given more than once"]

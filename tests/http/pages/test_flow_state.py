@@ -11,7 +11,7 @@ from tests.support.visitor import Page, Visitor
 pytestmark = pytest.mark.one_store
 
 AUTHOR = "author@acme.example"
-FRESH = "This took longer than an hour"
+FRESH = "The sign-in expired or started in a different browser"
 
 
 async def at_password(visitor: Visitor) -> Page:

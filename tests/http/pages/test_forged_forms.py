@@ -145,7 +145,7 @@ async def test_without_the_form_cookie_a_page_says_so(app: App, route: Route) ->
     token = await right_token(visitor, filled(route.path))
     del visitor.cookies["form"]
     page = await visitor.post(filled(route.path), {"form": token})
-    assert (page.status, page.heading) == (400, "Your browser kept no cookie for this form")
+    assert (page.status, page.heading) == (400, "Your browser blocked a cookie")
     assert (await app.me(cookie=visitor.cookies["session"])).status == 200
 
 

@@ -14,7 +14,7 @@ from tests.support.team import Team, new_team
 from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.mail, pytest.mark.still, pytest.mark.one_store]
-OVER = "This link or code does not work any more. Ask for a new one."
+OVER = "This link or code is no longer valid. Request a new one."
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ async def test_a_new_address_is_confirmed_and_put_back(team: Team, mail_server: 
     mails = await mails_by_recipient(team.app, mail_server)
     assert f"enter this code:\n\n{mails[old].token}\n" in mails[old].text
     page = await looked(visitor, mails[old].token)
-    assert page.heading == "Put your old address back"
+    assert page.heading == "Restore your previous address"
     assert "Sign-in methods are removed if they were added in the 24 hours before the change" in page.text
     back = mails[old].token
     page = await visitor.follow(await visitor.submit(page, "/welcome"))
-    assert page.heading == "Your address is back"
+    assert page.heading == "Your address is restored"
     mails = await mails_by_recipient(team.app, mail_server)
     for told in (
         old,
@@ -75,7 +75,7 @@ async def test_a_forgotten_password_is_answered_alike_and_replaced(team: Team, m
         page = await visitor.get(page.links()["Forgot your password?"])
         assert page.form("/forgot").fields["email"] == email
         page = await visitor.follow(await visitor.submit(page, "/forgot"))
-        assert page.heading == "Look into your mailbox"
+        assert page.heading == "Check your email"
         answers.append(page.text.replace(email, "EMAIL"))
     assert answers[0] == answers[1]
     mails = await mails_by_recipient(team.app, mail_server)
@@ -89,7 +89,7 @@ async def test_a_forgotten_password_is_answered_alike_and_replaced(team: Team, m
 async def test_what_is_no_address_is_said(team: Team, email: str) -> None:
     visitor = Visitor(team.app)
     page = await visitor.submit(await visitor.get("/forgot"), "/forgot", email=email)
-    assert (page.status, page.problems) == (400, ["Not a valid e-mail address"])
+    assert (page.status, page.problems) == (400, ["Enter a valid email address"])
 
 
 async def test_asking_again_and_again_is_slowed_down(team: Team) -> None:

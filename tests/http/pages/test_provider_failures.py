@@ -62,7 +62,7 @@ async def test_what_the_provider_says_is_not_shown(app: App, op: Op, client: str
 
 #: Error code → what the page says of it in some language.
 SAID = [
-    ("access_denied", "en", "The sign-in was cancelled or not allowed at your organisation's sign-in page."),
+    ("access_denied", "en", "You canceled the sign-in, or your organization's sign-in page rejected it."),
     (
         "access_denied",
         "de",
@@ -76,7 +76,7 @@ SAID = [
     ),
     ("server_error", "pt", "A página de início de sessão da sua organização tem uma falha própria."),
     ("invalid_scope", "ja", "シングルサインオンが正しく設定されていません。管理者に連絡してください。"),
-    ("anything_else", "en", "Your organisation's sign-in page did not let you in."),
+    ("anything_else", "en", "Your organization's sign-in page rejected the sign-in."),
 ]
 
 
@@ -98,7 +98,7 @@ async def test_another_browser_is_told_where_to_begin(app: App, op: Op, client: 
     page = Page(await Browser(app).send("GET", back, headers=HTML))
     check(page, 401, "Sign-in through Our Okta did not work")
     address = app.public_url.rstrip("/")
-    assert f"began in another browser, or not at {address}; start again there, with cookies allowed." in page.text
+    assert f"started in a different browser, or not at {address}; start again there, with cookies allowed." in page.text
 
 
 async def test_a_person_without_an_account_is_told_so(app: App, op: Op, client: str) -> None:
@@ -110,7 +110,7 @@ async def test_a_person_without_an_account_is_told_so(app: App, op: Op, client: 
 async def test_a_provider_that_is_down(app: App, op: Op, client: str) -> None:
     await add_oidc(app, op, client, name="gone", oidc={"issuer": "http://127.0.0.1:9", "clientId": "c"})
     page = Page(await Browser(app).send("GET", f"/api/client/auth/oidc?client={client}&provider=gone", headers=HTML))
-    check(page, 502, "The sign-in service of your organisation does not answer")
+    check(page, 502, "Your organization's sign-in service isn't responding")
     assert "Continue with Our Okta" in page.links()
 
 
@@ -143,7 +143,7 @@ async def test_a_posted_response_that_fails_is_a_page_too(app: App, client: str)
     headers = {**HTML, "Content-Type": "application/x-www-form-urlencoded", "Origin": "https://idp.example"}
     body = b"SAMLResponse=AAAA&RelayState=unknown"
     page = Page(await app.send("POST", "/api/client/auth/okta-saml", content=body, headers=headers))
-    assert (page.status, page.heading) == (401, "Sign-in did not work")
+    assert (page.status, page.heading) == (401, "Sign-in failed")
 
 
 async def test_a_link_of_a_page_that_is_too_old_begins_anew(app: App, client: str) -> None:

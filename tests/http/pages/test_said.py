@@ -76,5 +76,5 @@ async def test_it_is_said_once_where_it_was_done_and_nowhere_else(app: App) -> N
     for other in ("/installation/admins", "/installation/settings", "/installation/licence", "/installation/throttles"):
         assert notices(await visitor.get(other)) == []
     [sentence] = notices(await visitor.follow(done))
-    assert sentence.startswith("New keys sign from now on.")
+    assert sentence.startswith("Keys rotated.")
     assert notices(await visitor.follow(done)) == []

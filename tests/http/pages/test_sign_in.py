@@ -16,7 +16,7 @@ from tests.support.visitor import Page, Visitor
 pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 AUTHOR = "author@acme.example"
-WRONG = "The e-mail address or the password is not right. Check both and try again."
+WRONG = "Incorrect email address or password."
 START = "/sign-in?client=acme"
 OIDC = {"issuer": "https://globex.okta.example", "clientId": "c", "clientSecret": "s"}
 
@@ -86,7 +86,7 @@ async def test_what_is_no_address_is_said_beside_the_field(app: App, email: str)
     page = await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=email)
     assert page.status == 400
     assert page.title.startswith("Error: ")
-    assert page.problems == ["Not a valid e-mail address" if email else "Enter a value"]
+    assert page.problems == ["Enter a valid email address" if email else "Enter a value"]
     [field] = page.tree.xpath("//input[@name='email']")
     assert (field.get("value"), field.get("aria-invalid")) == (email, "true")
     described = field.get("aria-describedby")
@@ -144,7 +144,7 @@ async def test_a_switched_off_account_is_said_after_the_proof_alone(app: App) ->
 
 async def test_an_unknown_client_is_said_in_words(app: App) -> None:
     page = await Visitor(app).get("/sign-in?client=nowhere")
-    assert (page.status, page.heading) == (404, "There is no such organisation here")
+    assert (page.status, page.heading) == (404, "Organization not found")
 
 
 async def test_a_client_with_providers_shows_them_and_hides_what_it_does_not_use(app: App) -> None:

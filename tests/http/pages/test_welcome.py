@@ -16,7 +16,7 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
 
-OVER = "This link or code does not work any more. Ask for a new one."
+OVER = "This link or code is no longer valid. Request a new one."
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def test_an_invited_person_chooses_a_password_and_is_in(team: Team) -> Non
     for password, problem in (
         ("", "Enter a value"),
         ("short", "Must have at least 15 characters"),
-        ("passwordpassword", "Too easy to guess: it is common, or made of common or known words"),
+        ("passwordpassword", "Too easy to guess. Don't use a common password, common words, or your name."),
         ("x" * 257, None),
     ):
         page = await visitor.submit(page, "/welcome", password=password)
@@ -60,7 +60,7 @@ async def test_an_invited_person_chooses_a_password_and_is_in(team: Team) -> Non
     assert (page.status, page.problems) == (401, [OVER])
 
 
-@matrix(("language", "words"), [("en", "stands after the sign #"), ("de", "nach dem Zeichen #")])
+@matrix(("language", "words"), [("en", "the part of the link after the # sign"), ("de", "nach dem Zeichen #")])
 async def test_without_mail_it_says_where_the_code_stands(app: App, language: str, words: str) -> None:
     page = await Visitor(app, language=language).get("/welcome")
     [advice] = page.tree.xpath("//p[@class='lead']")
@@ -127,7 +127,7 @@ async def test_where_no_passwords_are_used_it_says_so(team: Team) -> None:
     _, token = await invited(team)
     await settle(team.app, team.client, passwordSignIn=False)
     page = await looked(Visitor(team.app), token)
-    assert "Passwords are not used here" in page.text
+    assert "Passwords are turned off" in page.text
     assert page.tree.xpath("//input[@name='password']") == []
 
 

@@ -139,7 +139,7 @@ async def test_a_new_password_is_offered_on_the_way_where_one_is_due(app: App, a
         page = await visitor.submit(page, "/sign-in/password", email=email, password=PASSWORD)
         if page.location.startswith("/sign-in/done"):
             page = await visitor.follow(page)
-        assert (page.status == 200 and page.heading == "Your password is old") is is_due
+        assert (page.status == 200 and page.heading == "Your password has expired") is is_due
     assert not page.tree.xpath("//meta[@http-equiv='refresh']")
     assert page.links() == {"Change your password": "/account/password", "Not now": address or "/account"}
     assert (await visitor.get("/account")).status == 200

@@ -70,7 +70,7 @@ async def test_without_a_licence_it_is_said_to_those_who_are_signed_in(tmp_path:
         assert (await visitor.get("/account")).status == 200
     async with on_premise(url) as app:
         page = await Visitor(app, visitor.cookies).get("/account")
-        assert (page.status, page.heading) == (403, "This installation has no licence yet")
+        assert (page.status, page.heading) == (403, "This server has no license yet")
         assert CONTACT in page.text
         for cookies in ({}, {"session": "made-up"}):
             page = await Visitor(app, dict(cookies)).get("/sign-in?client=acme")

@@ -133,7 +133,9 @@ async def test_former_passwords_do_not_come_back_by_a_reset(team: Team) -> None:
     token = await started_reset(team, user_id)
     for old in (NEW, PASSWORD):
         error = check_refusal(await reset(team.app, token, old), 400, "VALIDATION_ERROR")
-        assert error["details"] == [{"field": "newPassword", "message": "Was used before"}]
+        assert error["details"] == [
+            {"field": "newPassword", "message": "You used this password before. Enter a different one."}
+        ]
     check_success(await reset(team.app, token, "quartz-meadow-58-signal"))
     assert (await team.app.sign_in(email, "quartz-meadow-58-signal", team.client)).status == 200
 
@@ -225,7 +227,7 @@ async def test_who_has_a_password_chooses_no_first_one(team: Team) -> None:
     user_id, email = await user_with(team)
     token = token_in(await team.ask("Admin", RENEW, id=user_id))
     told = check_success(await team.app.post(LOOK, {"token": token}))
-    assert (told["password"], "has a password already" in told["message"]) == (None, True)
+    assert (told["password"], "already has a password" in told["message"]) == (None, True)
     check_refusal(await accept(team.app, token), 409, "CONFLICT")
     assert (await team.app.sign_in(email, PASSWORD, team.client)).status == 200
 
@@ -239,7 +241,7 @@ async def test_where_passwords_are_not_used_none_is_chosen(team: Team, choose: A
     await settle(team.app, team.client, passwordSignIn=False)
     check_refusal(await choose(team.app, token), 409, "CONFLICT")
     told = check_success(await team.app.post(LOOK, {"token": token}))
-    assert (told["password"], "not used here" in told["message"]) == (None, True)
+    assert (told["password"], "Passwords are turned off" in told["message"]) == (None, True)
 
 
 async def test_where_passwords_are_not_used_no_link_for_one_is_made(team: Team) -> None:

@@ -195,7 +195,7 @@ async def test_an_invitation_of_a_user_admin_opens_no_account_that_became_an_adm
         token = (await company.invite(rising, clerk.token)).data["token"]
         await set_roles(app, company.client, rising, "Admin")
         begun = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
-        assert check_no_one_got_in(begun) == "The invitation is not open any more"
+        assert check_no_one_got_in(begun) == "The invitation is no longer valid"
         token = (await company.invite(rising)).data["token"]
         browser = await company.sign_in("the-real-one", query={"invitation": token})
         assert (await session_of(browser))["user"]["id"] == rising

@@ -193,7 +193,7 @@ async def test_a_provider_that_is_switched_off_meanwhile_ends_the_question(app: 
     page = await visitor.get(ended.headers["location"])
     await act_on_provider(app, company.client, "company", "switch-off")
     page = await visitor.submit(page, FACTOR, otp=phone.code())
-    assert page.heading == "This sign-in cannot go on"
+    assert page.heading == "This sign-in can't continue"
     assert "session" not in visitor.cookies
 
 

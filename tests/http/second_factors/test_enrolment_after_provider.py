@@ -83,8 +83,8 @@ async def test_what_took_too_long_begins_again_at_the_client(app: App, op: Op, c
     visitor, page = await went_on(browser, answer.headers["location"])
     app.clock.advance(1801)
     page = await visitor.submit(page, ENROL)
-    assert page.heading == "This sign-in took too long"
-    page = await visitor.get(page.links()["Begin again"])
+    assert page.heading == "This sign-in expired"
+    page = await visitor.get(page.links()["Start again"])
     assert page.heading == f"Sign in to {client}"
 
 

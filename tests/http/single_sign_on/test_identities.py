@@ -90,7 +90,7 @@ async def test_the_last_way_in_stays(app: App) -> None:
         browser = await one.sign_in("ada", email)
         [row] = await own(browser)
         refused = check_refusal(await unlink(browser, row["id"]), 409, "CONFLICT")
-        assert refused["message"].startswith("It is the last way into the account")
+        assert refused["message"].startswith("This is your only sign-in method")
         browser = await other.sign_in_invited(user_id, "ada", email)
         await one.send("POST", "/switch-off")
         _, second = await own(browser)

@@ -19,7 +19,7 @@ from tests.support.single_sign_on import (
 )
 
 DAY = 86_400
-CLOSED = "The invitation is not open any more"
+CLOSED = "The invitation is no longer valid"
 
 
 async def token_for(company: OidcProvider, user_id: int) -> str:

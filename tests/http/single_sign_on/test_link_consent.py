@@ -124,7 +124,7 @@ async def test_an_identity_of_someone_else_stays_theirs(app: App) -> None:
         ada = await session_of(await company.sign_in("ada", "ada@mail.example"))
         thief = browser_of(app, await member(app, company.client))
         refused = await linked(thief, company, "ada")
-        assert check_no_one_got_in(refused) == "This identity belongs to another account"
+        assert check_no_one_got_in(refused) == "This provider account is already linked to a different account"
         assert (await thief.send("GET", IDENTITIES)).data["items"] == []
         assert (await session_of(await company.sign_in("ada")))["user"]["id"] == ada["user"]["id"]
 
@@ -163,7 +163,7 @@ async def test_a_session_that_ended_on_the_way_links_nothing(app: App, how: str)
         if how == "suspended":
             check_no_one_got_in(ended, 403, "ACCOUNT_DISABLED")
         else:
-            assert check_no_one_got_in(ended) == "You are not signed in any more"
+            assert check_no_one_got_in(ended) == "You're no longer signed in"
             assert "has ended" in await last_reason(app, company.client)
         path = f"/api/admin/clients/{company.client}/users/{owner.id}/identities"
         assert (await app.get(path, token=await app.admin_token())).data["items"] == []

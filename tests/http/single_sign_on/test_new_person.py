@@ -15,7 +15,7 @@ from tests.support.single_sign_on import begun, check_no_one_got_in, saml_provid
 
 pytestmark = pytest.mark.one_store
 
-NO_ADDRESS = "The identity provider gives no valid e-mail address"
+NO_ADDRESS = "The identity provider didn't send a valid email address"
 
 
 async def test_an_account_is_made_with_name_address_and_roles(app: App) -> None:

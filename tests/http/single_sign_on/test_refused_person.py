@@ -27,7 +27,7 @@ from tests.support.single_sign_on import (
 
 pytestmark = pytest.mark.one_store
 
-OFF = "This way to sign in is switched off"
+OFF = "This sign-in method is turned off"
 MEANWHILE = "the provider was switched off, changed or deleted meanwhile"
 
 

@@ -143,7 +143,7 @@ async def test_a_provider_that_is_switched_off_is_no_way_in(app: App, op: Op) ->
     path = f"/api/admin/clients/{client}/providers/{made['name']}"
     await app.post(f"{path}/switch-off", token=await app.admin_token())
     sentence = check_no_one_got_in(await Browser(app).start("oidc", client=client, provider=made["name"]))
-    assert sentence == "This way to sign in is switched off"
+    assert sentence == "This sign-in method is turned off"
     assert op.asked == []
     await app.post(f"{path}/switch-on", token=await app.admin_token())
     await begun(app, op, client, provider=made["name"])

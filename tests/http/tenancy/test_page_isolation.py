@@ -77,7 +77,7 @@ async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: st
     await ours.member("Admin")
     before = await everything(ours.app)
     replies = [await opened(ours, method, pattern, thing, act) for thing in (NEVER, foreign)]
-    assert [(reply.status, Page(reply).heading) for reply in replies] == [(404, "This page does not exist")] * 2
+    assert [(reply.status, Page(reply).heading) for reply in replies] == [(404, "Page not found")] * 2
     never, anothers = [reply.text.replace(reply.headers["x-request-id"], "") for reply in replies]
     assert never == anothers
     assert await everything(ours.app) == before

@@ -100,7 +100,7 @@ async def test_any_secret_arrives_as_it_is(rp: RelyingParty, secret: str) -> Non
 async def test_a_wrong_secret_is_refused_with_a_sentence_about_the_set_up(rp: RelyingParty) -> None:
     refused = await rp.refusal(client_secret="wrong")
     assert "invalid_client" in refused.reason.text
-    assert "not set up correctly" in (refused.sentence or "")
+    assert "isn't set up correctly" in (refused.sentence or "")
 
 
 ERRORS = ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_request", "access_denied", "made_up"]

@@ -18,15 +18,13 @@ class RoleWords(NamedTuple):
 
 
 ROLES = {
-    Role.ADMIN: RoleWords(
-        _("Admin"), _("Manages users, sign-in and all settings, and may do what every other role may.")
-    ),
-    Role.USER_ADMIN: RoleWords(_("User Admin"), _("Manages users and sign-in, except those who are Admins.")),
-    Role.AUTHOR: RoleWords(_("Author"), _("Writes templates and changes them.")),
-    Role.APPROVER: RoleWords(_("Approver"), _("Approves templates, or sends them back.")),
-    Role.PUBLISHER: RoleWords(_("Publisher"), _("Publishes templates that are approved.")),
-    Role.OPERATOR: RoleWords(_("Operator"), _("Carries out jobs.")),
-    Role.VIEWER: RoleWords(_("Viewer"), _("Reads templates and jobs.")),
+    Role.ADMIN: RoleWords(_("Admin"), _("Manages users, sign-in, and all settings. Includes all other roles.")),
+    Role.USER_ADMIN: RoleWords(_("User Admin"), _("Manages users and sign-in, but not Admins.")),
+    Role.AUTHOR: RoleWords(_("Author"), _("Writes and edits templates.")),
+    Role.APPROVER: RoleWords(_("Approver"), _("Approves or rejects templates.")),
+    Role.PUBLISHER: RoleWords(_("Publisher"), _("Publishes approved templates.")),
+    Role.OPERATOR: RoleWords(_("Operator"), _("Runs jobs.")),
+    Role.VIEWER: RoleWords(_("Viewer"), _("Views templates and jobs.")),
 }
 
 #: By the method of a session. Names of products are the same in all languages.
@@ -50,24 +48,24 @@ FACTORS = {
 
 #: By the word of :mod:`..flash`.
 SAID = {
-    "profile": _("Your profile is saved."),
-    "language": _("Your language is saved."),
-    "email": _("We sent a link to the new address. Your address changes when you follow it."),
-    "password": _("Your password is changed. All other sessions are ended."),
-    "session": _("The session is ended."),
-    "sessions": _("All other sessions are ended."),
-    "unlinked": _("The identity is unlinked."),
-    "app": _("The new authenticator app counts from now on. All other sessions are ended."),
-    "app-removed": _("The authenticator app is removed. All other sessions are ended."),
-    "passkey": _("The passkey is added. All other sessions are ended."),
-    "passkey-renamed": _("The passkey has its new name."),
-    "passkey-removed": _("The passkey is removed. All other sessions are ended."),
-    "pin": _("Your PIN is set."),
-    "trust": _("This browser is asked for the second factor again."),
-    "device-in": _("The device is let in. It signs in within a few seconds."),
-    "device-refused": _("The device is refused."),
-    "device-ended": _("The device is signed out."),
-    "all-trust": _("All your browsers are asked for the second factor again."),
+    "profile": _("Profile saved."),
+    "language": _("Language saved."),
+    "email": _("We sent a link to the new address. Your address changes when you open it."),
+    "password": _("Password changed. All other sessions ended."),
+    "session": _("Session ended."),
+    "sessions": _("All other sessions ended."),
+    "unlinked": _("Account unlinked."),
+    "app": _("The new authenticator app is active. All other sessions ended."),
+    "app-removed": _("Authenticator app removed. All other sessions ended."),
+    "passkey": _("Passkey added. All other sessions ended."),
+    "passkey-renamed": _("Passkey renamed."),
+    "passkey-removed": _("Passkey removed. All other sessions ended."),
+    "pin": _("PIN saved."),
+    "trust": _("This browser is no longer trusted."),
+    "device-in": _("Device approved. It signs in within a few seconds."),
+    "device-refused": _("Device rejected."),
+    "device-ended": _("Device signed out."),
+    "all-trust": _("None of your browsers is trusted any longer."),
 }
 
 

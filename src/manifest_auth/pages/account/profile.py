@@ -168,5 +168,5 @@ ROUTES = (
         "POST", PATH, _change_password, TEMPLATE, "Change the password; ends your other sessions", again=_show_password
     ),
     account_page("GET", PIN_PATH, _show_pin, PIN_TEMPLATE, "Your badges and PIN"),
-    account_page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set the PIN", again=_show_pin),
+    account_page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set PIN", again=_show_pin),
 )

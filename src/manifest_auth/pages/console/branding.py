@@ -20,13 +20,14 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import BrandingChange, TenantSettingsChange, brand_assets
 from manifest_auth.tenants.png import MOST_BYTES
+from manifest_auth.text.languages import marked as _
 
 PATH = "/console/branding"
 _ACCENT = re.compile(r"#[0-9a-f]{6}\Z")
 DONE = {
-    "saved": "The name and the colour are saved.",
-    "logo": "The logo is set.",
-    "no-logo": "The logo is taken away.",
+    "saved": _("Branding saved."),
+    "logo": _("Logo saved."),
+    "no-logo": _("Logo removed."),
 }
 
 
@@ -131,7 +132,7 @@ async def _preview(ctx: RequestContext, call: PageCall[BrandingForm]) -> View:
 
 async def _put_logo(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
     if not call.upload:
-        raise ValidationError(details=[("logo", "Choose a PNG file first")])
+        raise ValidationError(details=[("logo", _("Choose a PNG file"))])
     await ctx.store.write(lambda unit: client_settings.put_logo(unit, ctx, call.upload))
     return "logo"
 

@@ -23,11 +23,12 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.badge import TemporaryPinData, reset_badge_pin
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 
 APPS_PATH, _APPS_TEMPLATE = "/console/devices", "console/devices.html"
 APPS_DONE = {
-    "app-made": "The app is made.",
-    "app-removed": "The app is removed, and its devices are signed out.",
+    "app-made": _("App added."),
+    "app-removed": _("App removed. Its devices are signed out."),
 }
 
 
@@ -63,7 +64,7 @@ async def _act_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answ
 
 
 BADGE_PATH = "/console/users/{id}/badge"
-BADGE_DONE = {"ended": "The badge has ended, and the user's sessions by badge."}
+BADGE_DONE = {"ended": _("Badge ended. Its sessions are signed out.")}
 _PRINT = "console/badge_print.html"
 
 
@@ -84,7 +85,7 @@ class ShownBadge(msgspec.Struct, frozen=True):
 async def _show_badge(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     user_id, shown = frame.number_in(call), call.shown_as(ShownBadge)
     if shown is not None and shown.badge is not None:
-        return await _print_view(ctx, user_id, shown.badge)
+        return await _print_view(ctx, call, user_id, shown.badge)
     return await _badge_view(ctx, user_id, made=shown.pin if shown is not None else None)
 
 
@@ -120,8 +121,8 @@ async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | A
     return flash.after(ctx, path, "ended")
 
 
-async def _print_view(ctx: RequestContext, user_id: int, made: NewBadge) -> View:
-    drawn = await rendering.qr_code(made.text, "QR code of the badge")
+async def _print_view(ctx: RequestContext, call: PageCall[None], user_id: int, made: NewBadge) -> View:
+    drawn = await rendering.qr_code(made.text, _("QR code of the badge"), call.language)
     back = BADGE_PATH.format(id=user_id)
     return brands.own_page(ctx, _PRINT, back=back, kind=made.badge.kind, ends_at=made.badge.ends_at, code=drawn)
 
@@ -130,7 +131,7 @@ _BADGE_TEMPLATE = "console/badge.html"
 
 
 DEVICES_PATH = "/console/devices/shared"
-DEVICES_DONE = {"removed": "The device is removed, and its session has ended.", "dropped": "The code works no more."}
+DEVICES_DONE = {"removed": _("Device removed. Its session ended."), "dropped": _("Enrollment code revoked.")}
 _ON_A_PAGE = 50
 
 
@@ -145,7 +146,8 @@ class DevicesForm(msgspec.Struct, frozen=True):
 
 async def _show_devices(ctx: RequestContext, call: PageCall[frame.ListQuery]) -> View | Answer[None]:
     new = call.shown_as(NewEnrolment)
-    drawn = await rendering.qr_code(new.code, "QR code that enrols the device") if new is not None else ""
+    title = _("QR code to enroll the device")
+    drawn = await rendering.qr_code(new.code, title, call.language) if new is not None else ""
     return await _devices_view(ctx, call.fields, new=new, qr=drawn)
 
 

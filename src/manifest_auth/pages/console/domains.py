@@ -18,15 +18,16 @@ from manifest_auth.sign_in import directory_proof
 from manifest_auth.sign_in.directory_proof import ProveData
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.tenants.claims import directories, domains
+from manifest_auth.text.languages import marked as _
 
 PATH = "/console/domains"
 _MOST = 100  # as many as a client claims
 DONE = {
-    "claimed": "The domain is claimed. Put its record into the DNS, then have it looked at.",
-    "proved": "The record was seen: the domain is proved.",
-    "released": "The domain is released.",
-    "claimed-directory": "The directory is claimed. An administrator of it proves it by signing in once.",
-    "released-directory": "The directory is released.",
+    "claimed": _("Domain added. Add its TXT record to your DNS, and then verify the domain."),
+    "proved": _("Domain verified."),
+    "released": _("Domain released."),
+    "claimed-directory": _("Directory added. An administrator of the directory must sign in once to verify it."),
+    "released-directory": _("Directory released."),
 }
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta
 from manifest_auth.http.routes import Call
 from manifest_auth.pages.call import Link, PageCall
 from manifest_auth.permissions import Permission, Role, permissions_of
+from manifest_auth.text.languages import marked as _
 
 
 def address(path: str, **chosen: str) -> str:
@@ -39,18 +40,18 @@ class Attention(msgspec.Struct, frozen=True):
     title: str
     advice: str
     href: str = ""
-    link: str = "Look"
+    link: str = _("Open")
     until: int = 0
 
 
 _WORDS = {
-    Role.ADMIN: "Everything, other Admins included",
-    Role.USER_ADMIN: "Users, providers and settings; no Admin's account",
-    Role.AUTHOR: "Write and edit templates",
-    Role.APPROVER: "Approve versions of templates",
-    Role.PUBLISHER: "Publish templates",
-    Role.OPERATOR: "Run jobs and record data",
-    Role.VIEWER: "Read, and change nothing",
+    Role.ADMIN: _("Full access, including other Admins"),
+    Role.USER_ADMIN: _("Manage users, providers, and settings, but not Admins"),
+    Role.AUTHOR: _("Write and edit templates"),
+    Role.APPROVER: _("Approve versions of templates"),
+    Role.PUBLISHER: _("Publish templates"),
+    Role.OPERATOR: _("Run jobs and record data"),
+    Role.VIEWER: _("Read only"),
 }
 
 
@@ -110,19 +111,19 @@ class _Section(NamedTuple):
 
 
 OVERVIEW = "/console"
-_PEOPLE, _MACHINES, _SIGN_IN, _RECORDS = "People", "Machines", "How people sign in", "Records"
+_PEOPLE, _MACHINES, _SIGN_IN, _RECORDS = _("People"), _("Machines"), _("Sign-in"), _("Records")
 _SECTIONS = (
-    _Section(Permission.SETTINGS_MANAGE, OVERVIEW, "Overview", ""),
-    _Section(Permission.USERS_MANAGE, "/console/users", "Users", _PEOPLE),
-    _Section(Permission.USERS_MANAGE, "/console/invite", "Invite", _PEOPLE),
-    _Section(Permission.USERS_MANAGE, "/console/service-accounts", "Service accounts", _MACHINES),
-    _Section(Permission.SETTINGS_MANAGE, "/console/devices", "Devices", _MACHINES),
-    _Section(Permission.SETTINGS_MANAGE, "/console/providers", "Providers", _SIGN_IN),
-    _Section(Permission.SETTINGS_MANAGE, "/console/domains", "Domains", _SIGN_IN),
-    _Section(Permission.SETTINGS_MANAGE, "/console/rules", "Rules", _SIGN_IN),
-    _Section(Permission.SETTINGS_MANAGE, "/console/branding", "Branding", _SIGN_IN),
-    _Section(Permission.AUDIT_READ, "/console/audit", "Audit trail", _RECORDS),
-    _Section(Permission.SETTINGS_MANAGE, "/console/usage", "Usage", _RECORDS),
+    _Section(Permission.SETTINGS_MANAGE, OVERVIEW, _("Overview"), ""),
+    _Section(Permission.USERS_MANAGE, "/console/users", _("Users"), _PEOPLE),
+    _Section(Permission.USERS_MANAGE, "/console/invite", _("Invite"), _PEOPLE),
+    _Section(Permission.USERS_MANAGE, "/console/service-accounts", _("Service accounts"), _MACHINES),
+    _Section(Permission.SETTINGS_MANAGE, "/console/devices", _("Devices"), _MACHINES),
+    _Section(Permission.SETTINGS_MANAGE, "/console/providers", _("Providers"), _SIGN_IN),
+    _Section(Permission.SETTINGS_MANAGE, "/console/domains", _("Domains"), _SIGN_IN),
+    _Section(Permission.SETTINGS_MANAGE, "/console/rules", _("Rules"), _SIGN_IN),
+    _Section(Permission.SETTINGS_MANAGE, "/console/branding", _("Branding"), _SIGN_IN),
+    _Section(Permission.AUDIT_READ, "/console/audit", _("Audit trail"), _RECORDS),
+    _Section(Permission.SETTINGS_MANAGE, "/console/usage", _("Usage"), _RECORDS),
 )
 
 

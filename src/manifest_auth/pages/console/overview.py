@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 import msgspec
@@ -26,6 +26,8 @@ from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants.claims.domains import FAILING, LAPSED, PENDING
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 
 _READ, _LISTED = 100, 6
 #: Events of sign-ins and sessions; all others are changes.
@@ -78,23 +80,23 @@ def _concerns(standing: ClientStanding, known: dict[int, RecentActivity]) -> Ite
         if claim.contested:
             yield Attention(
                 True,
-                f"Another client claims {claim.domain} too",
-                "Leave your record in the DNS where it is. If the domain is yours, ask the people who run this server.",
+                _("Another client also claims %(domain)s", domain=claim.domain),
+                _("Keep your DNS record in place. If the domain is yours, contact the operator of this server."),
                 "/console/domains",
             )
         elif claim.state == FAILING:
             yield Attention(
                 True,
-                f"The record of {claim.domain} is missing",
-                "Put it back into the DNS before the domain lapses.",
+                _("The DNS record of %(domain)s is missing", domain=claim.domain),
+                _("Restore it before the verification expires."),
                 "/console/domains",
                 until=claim.lapses_at or 0,
             )
         elif claim.state == LAPSED:
             yield Attention(
                 True,
-                f"{claim.domain} lapsed",
-                "People who are new are not linked by their address any more.",
+                _("%(domain)s is no longer verified", domain=claim.domain),
+                _("Providers no longer link existing accounts with its addresses. Verify the domain again."),
                 "/console/domains",
             )
     yield from _providers(standing, known)
@@ -103,11 +105,11 @@ def _concerns(standing: ClientStanding, known: dict[int, RecentActivity]) -> Ite
 
 def _licence(standing: ClientStanding) -> Iterator[Attention]:
     if standing.licence_warning:
-        said = standing.licence_warning[:1].upper() + standing.licence_warning[1:]
-        yield Attention(standing.is_licence_over, said, "Ask the people who run this server to renew it.")
+        advice = _("Contact the operator of this server to renew it.")
+        yield Attention(standing.is_licence_over, standing.licence_warning, advice)
     free = standing.licence.free
     if free is not None and not any(msgspec.structs.astuple(free)):
-        yield Attention(False, "All seats of the licence are taken", "No one new is let in until one is free.")
+        yield Attention(False, _("All license seats are in use"), _("New users can't sign in until a seat is free."))
 
 
 def _providers(standing: ClientStanding, known: dict[int, RecentActivity]) -> Iterator[Attention]:
@@ -115,28 +117,37 @@ def _providers(standing: ClientStanding, known: dict[int, RecentActivity]) -> It
         if not one.opens:
             yield Attention(
                 True,
-                f"The secrets of {one.title} cannot be opened",
-                "No one signs in there. Ask the people who run this server, or enter the secrets again.",
+                _("The secrets of %(provider)s can't be decrypted", provider=one.title),
+                _("Nobody can sign in with it. Enter the secrets again, or contact the operator of this server."),
                 "/console/providers",
             )
         elif not one.is_on:
-            yield Attention(False, f"{one.title} is switched off", "No one signs in there.", "/console/providers")
+            yield Attention(
+                False,
+                _("%(provider)s is turned off", provider=one.title),
+                _("Nobody can sign in with it."),
+                "/console/providers",
+            )
         elif known.get(one.id, RecentActivity()).lets_no_one_in:
             yield Attention(
                 True,
-                f"{one.title} fails people",
-                "The last sign-in there failed at the provider. Test it.",
+                _("Sign-ins with %(provider)s fail", provider=one.title),
+                _("The last sign-in failed at the provider. Test the connection."),
                 path_of(one.name),
             )
         elif one.check is not None and one.check.level != "ok":
             is_bad = one.check.level == "bad"
-            title = f"{one.title} has a problem" if is_bad else f"{one.title} could not be checked"
-            yield Attention(is_bad, title, one.check.problem, path_of(one.name), "Test")
+            title = (
+                _("%(provider)s has a problem", provider=one.title)
+                if is_bad
+                else _("%(provider)s couldn't be checked", provider=one.title)
+            )
+            yield Attention(is_bad, title, one.check.problem, path_of(one.name), _("Test connection"))
         elif not one.reaches_admins:
             yield Attention(
                 False,
-                f"{one.title} opens no Admin's account",
-                "A User Admin changed it last. An Admin looks at it and saves it.",
+                _("Admins can't sign in with %(provider)s", provider=one.title),
+                _("A User Admin changed it. An Admin must review and save it."),
                 "/console/providers",
             )
 
@@ -145,51 +156,57 @@ def _to_do(standing: ClientStanding) -> Iterator[Attention]:
     if standing.unconfirmed:
         yield Attention(
             False,
-            "Addresses wait for an Admin",
-            "A User Admin added them; they count for no Admin's session until an Admin confirms them.",
+            _("Addresses need an Admin's confirmation"),
+            _("A User Admin added them. They don't work for Admins until an Admin confirms them."),
             "/console/rules?page=apps",
         )
     waiting = [claim.domain for claim in standing.claims if claim.state == PENDING and not claim.contested]
     if waiting:
         yield Attention(
             False,
-            f"Not proved yet: {', '.join(waiting[:3])}{' and more' if len(waiting) > 3 else ''}",
-            "Put the record into the DNS, then have it looked at.",
+            _("Not verified: %(names)s", names=_first(waiting)),
+            _("Add the TXT record to your DNS, and then verify the domain."),
             "/console/domains",
+            _("Verify domain"),
         )
     if found := standing.waiting_directories:
         yield Attention(
             False,
-            f"Microsoft directory not proved yet: {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}",
-            "An administrator of the directory signs in once.",
+            _("Microsoft directory not verified: %(names)s", names=_first(found)),
+            _("An administrator of the directory must sign in once."),
             "/console/domains",
+            _("Verify directory"),
         )
     if standing.admins < 2:
         yield Attention(
             False,
-            "There is one Admin alone",
-            "If that account cannot be used, no one here can change what protects Admins. Make a second one.",
+            _("You have only one Admin"),
+            _("If they lose access, nobody can manage Admin accounts. Add a second Admin."),
             "/console/users",
         )
     if not standing.sends_mail:
         yield Attention(
             False,
-            "This server sends no e-mails",
-            "Invitations and links for a new password are shown to you once, and you pass them on.",
+            _("This server doesn't send email"),
+            _("Invitations and password links are shown once. Send them to users yourself."),
         )
 
 
-def _figures(standing: ClientStanding, used: Usage) -> Iterator[tuple[str, str, str]]:
-    yield str(used.users), "active account" if used.users == 1 else "active accounts", "/console/users?state=active"
-    yield str(used.active_users), "signed in within 30 days", "/console/usage"
-    yield str(used.open_sessions), "open session" if used.open_sessions == 1 else "open sessions", "/console/usage"
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _figures(standing: ClientStanding, used: Usage) -> Iterator[tuple[int, str, str]]:
+    yield used.users, several("active account", "active accounts", used.users), "/console/users?state=active"
+    yield used.active_users, _("signed in within 30 days"), "/console/usage"
+    yield used.open_sessions, several("open session", "open sessions", used.open_sessions), "/console/usage"
     free = standing.licence.free
     if free is not None:
-        yield str(free.full), "full seat free" if free.full == 1 else "full seats free", "/console/usage"
+        yield free.full, several("full seat free", "full seats free", free.full), "/console/usage"
 
 
 _WORDS = {
-    "full": ("Full", "Admin, User Admin, Author, Approver, Publisher"),
+    "full": (_("Full"), "Admin, User Admin, Author, Approver, Publisher"),
     "operate": ("Operate", "Operator"),
     "connect": ("Connect", "Viewer"),
 }
@@ -214,46 +231,46 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
     return (
         charts.over_time(
             "sign-ins",
-            "Sign-ins",
+            _("Sign-ins"),
             days,
             [
-                Series("succeeded", "good", figures.results["signed_in"]),
-                Series("failed", "bad", figures.results["failed"]),
-                Series("blocked by a rate limit", "note", figures.results["throttled"]),
+                Series(_("succeeded"), "good", figures.results["signed_in"]),
+                Series(_("failed"), "bad", figures.results["failed"]),
+                Series(_("blocked by a rate limit"), "note", figures.results["throttled"]),
             ],
         ),
         charts.by_name(
             "failures",
-            "Failed sign-ins by reason",
+            _("Failed sign-ins by reason"),
             [_reason(one, titles) for one in failures],
-            [Series("failed sign-ins", "bad", [one.number for one in failures])],
-            note="The ten most frequent reasons of the last 30 days.",
-            first="Reason",
+            [Series(_("failed sign-ins"), "bad", [one.number for one in failures])],
+            note=_("The ten most frequent reasons of the last 30 days."),
+            first=_("Reason"),
         ),
         charts.by_name(
             "factors",
-            "Second factors",
-            ["Passkey", "Authenticator app", "None"] if state else [],
-            [Series("users", "accent", [*with_factor, max(0, state["users"] - sum(with_factor))] if state else [])],
-            first="Second factor",
+            _("Second factors"),
+            [_("Passkey"), _("Authenticator app"), _("None")] if state else [],
+            [Series(_("users"), "accent", [*with_factor, max(0, state["users"] - sum(with_factor))] if state else [])],
+            first=_("Second factor"),
         ),
         charts.over_time(
             "active",
-            "Active users a week",
+            _("Active users per week"),
             [charts.day_name(day) for day, _ in figures.active_weeks],
-            [Series("users", "accent", [number for _, number in figures.active_weeks])],
-            note="Users who used the product in the seven days before that day.",
-            first="Week that ends on",
+            [Series(_("users"), "accent", [number for _, number in figures.active_weeks])],
+            note=_("Users who used the product in the seven days before that day."),
+            first=_("Week ending on"),
         ),
         charts.by_name(
             "seat-chart",
-            "Seats by type",
+            _("Seats by type"),
             [name for name, _ in _WORDS.values()],
             [
-                Series("used by you", "accent", [getattr(usage.seats, kind) for kind in _WORDS]),
-                *([Series("free", "quiet", [getattr(usage.free, kind) for kind in _WORDS])] if usage.free else []),
+                Series(_("used by you"), "accent", [getattr(usage.seats, kind) for kind in _WORDS]),
+                *([Series(_("free"), "quiet", [getattr(usage.free, kind) for kind in _WORDS])] if usage.free else []),
             ],
-            first="Type",
+            first=_("Type"),
         ),
     )
 
@@ -261,16 +278,24 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
 def _reason(failure: Failure, titles: dict[int, str]) -> str:
     """The failed sign-in, for the reader: with its provider, or the sign-in method where there was none."""
     if failure.provider:
-        return f"{titles.get(failure.provider, 'A deleted provider')}: {failure.reason or 'other reasons'}"
-    return failure.reason or _METHODS.get(failure.method, f"Sign-in method {failure.method or 'unknown'}")
+        return _(
+            "%(provider)s: %(reason)s",
+            provider=titles.get(failure.provider) or _("A deleted provider"),
+            reason=failure.reason or _("other reasons"),
+        )
+    return (
+        failure.reason
+        or _METHODS.get(failure.method)
+        or _("Sign-in method: %(name)s", name=failure.method or _("unknown"))
+    )
 
 
 _METHODS = {
-    "password": "Incorrect email or password",
-    "passkey": "Passkey not accepted",
-    "link": "One-time link not accepted",
-    "badge": "Badge or PIN not accepted",
-    "code": "One-time code not accepted",
+    "password": _("Incorrect email or password"),
+    "passkey": _("Passkey not accepted"),
+    "link": _("One-time link not accepted"),
+    "badge": _("Badge or PIN not accepted"),
+    "code": _("One-time code not accepted"),
 }
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.text.languages import marked as _
 
 # Fields of a kind that is not written here follow from its settings. A field has the name of the member that it fills
 # (``oidc.issuer``), so a refusal that names the member is shown beside the field. The member's own model says which
@@ -152,7 +153,7 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         Field("saml.attributes.groups", "Attribute with the groups", is_more=True),
     ),
     "dynamics": (
-        Field("dynamics.directory", "Directory (tenant) ID"),
+        Field("dynamics.directory", _("Directory (tenant) ID")),
         Field("dynamics.clientId", "Application (client) ID"),
         Field("dynamics.clientSecret", "Client secret", "secret", "Its Value, not its ID."),
         Field("dynamics.organization", "Address of the environment", hint="Like https://contoso.crm.dynamics.com."),
@@ -163,7 +164,7 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         Field("dynamics.keepTokens", "Keep Microsoft's tokens, encrypted", "flag", is_more=True),
     ),
     "entra": (
-        Field("entra.directory", "Directory (tenant) ID"),
+        Field("entra.directory", _("Directory (tenant) ID")),
         Field("entra.applications", "Client IDs of the apps that may call", "lines", "One a line."),
         Field("entra.graphTokens", "Tokens for Microsoft Graph count", "flag", "Once Graph accepted them."),
         Field(

@@ -33,6 +33,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.machine_secrets import SecretKind
 
 _DAY_MS = 86_400_000
@@ -50,7 +51,7 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     def given(self) -> dict[str, Any]:
         """The same as :class:`manifest_auth.accounts.service_accounts.Draft` has it. Raises ValidationError."""
         if not self.roles:
-            raise ValidationError(details=[("roles", "Choose one role at least")])
+            raise ValidationError(details=[("roles", _("Choose at least one role"))])
         return {
             "name": self.name.strip(),
             "roles": self.roles,
@@ -82,7 +83,7 @@ def boxes_for(unit: TenantUnit, ctx: RequestContext, ticked: int) -> tuple[RoleB
 
 ACCOUNTS_PATH = "/console/service-accounts"
 NEW = f"{ACCOUNTS_PATH}/new"
-ACCOUNTS_DONE = {"deleted": "The service account is deleted, with its keys."}
+ACCOUNTS_DONE = {"deleted": _("Service account and its keys deleted.")}
 
 
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -123,19 +124,19 @@ _NEW = "console/service_account_new.html"
 
 ACCOUNT_PATH = f"{ACCOUNTS_PATH}/{{id}}"
 ACCOUNT_DONE = {
-    "created": "The service account is made. Make a key for it.",
-    "changed": "The service account is changed. It counts from the next request on.",
-    "disabled": "The service account is disabled: none of its keys and tokens is good.",
-    "enabled": "The service account may call again.",
-    "revoked": "It is revoked, and good for nothing any more.",
+    "created": _("Service account created. Create an API key for it."),
+    "changed": _("Changes saved. They take effect immediately."),
+    "disabled": _("Service account disabled. Its keys and tokens are rejected."),
+    "enabled": _("Service account enabled."),
+    "revoked": _("Revoked. It no longer works."),
 }
 _KINDS = {"key": SecretKind.API_KEY, "secret": SecretKind.CLIENT_SECRET}
 _OVERLAPS = (
-    (0, "It ends at once"),
-    (1, "1 hour more"),
-    (DEFAULT_OVERLAP_H, "1 day more"),
-    (72, "3 days more"),
-    (MOST_OVERLAP_H, "7 days more"),
+    (0, _("Expires immediately")),
+    (1, _("Expires in 1 hour")),
+    (DEFAULT_OVERLAP_H, _("Expires in 1 day")),
+    (72, _("Expires in 3 days")),
+    (MOST_OVERLAP_H, _("Expires in 7 days")),
 )
 
 
@@ -213,7 +214,7 @@ async def _act(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[No
 
 def _delete(unit: TenantUnit, ctx: RequestContext, account_id: int, form: ActForm) -> None:
     if form.confirm_name.strip() != service_accounts.get(unit, account_id).name:
-        raise ValidationError(details=[("confirmName", "Type the name of the service account")])
+        raise ValidationError(details=[("confirmName", _("Enter the name of the service account"))])
     service_accounts.delete(unit, ctx, account_id)
 
 
@@ -233,7 +234,7 @@ def _rotate(unit: TenantUnit, ctx: RequestContext, account_id: int, form: ActFor
 
 def _kind(form: ActForm) -> SecretKind:
     if form.kind not in _KINDS:
-        raise ValidationError(details=[("kind", "Choose an API key or a client secret")])
+        raise ValidationError(details=[("kind", _("Choose an API key or a client secret"))])
     return _KINDS[form.kind]
 
 

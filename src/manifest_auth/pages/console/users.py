@@ -171,7 +171,7 @@ _ACTS = {
     "invite": UserAct(
         "A new invitation is on its way by email.", lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user)
     ),
-    "end-session": UserAct("The session is ended.", _end_session),
+    "end-session": UserAct("Session ended.", _end_session),
     "end-sessions": UserAct(
         "All sessions are ended.", lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user)
     ),
@@ -336,7 +336,7 @@ async def _invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Ans
             outcomes.append(await _one(ctx, text, draft))
         except _OF_A_LINE as refusal:
             refusals.append(refusal)
-            outcomes.append(Outcome(text, " ".join(why for _, why in refusal.details) or refusal.message))
+            outcomes.append(Outcome(text, " ".join(why for _, why in refusal.details) or str(refusal.message)))
     left = "\n".join(one.line for one in outcomes if not one.user_id)
     if len(refusals) == len(lines):  # nothing was done
         view = await _invite_view(ctx, left, call.fields.roles, tuple(outcomes))

@@ -19,6 +19,7 @@ from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.runtime.metrics import LATENCY_BOUNDS, LoadSample
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
+from manifest_auth.text.languages import marked as _
 
 ACTIVITY_PATH = f"{ADMIN_OVERVIEW}/activity"
 _MINUTES, _MINUTE_MS, _HOUR_MS = 60, 60_000, 3_600_000
@@ -35,13 +36,13 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
                 *_of_minutes(samples, now),
                 charts.by_name(
                     "disk",
-                    "Disk space",
+                    _("Disk space"),
                     [str(folder) for folder, _, _ in disks],
                     [
-                        Series("MiB used", "accent", [used for _, used, _ in disks]),
-                        Series("MiB free", "quiet", [free for _, _, free in disks]),
+                        Series(_("MiB used"), "accent", [used for _, used, _ in disks]),
+                        Series(_("MiB free"), "quiet", [free for _, _, free in disks]),
                     ],
-                    first="Folder",
+                    first=_("Folder"),
                 ),
                 _of_backup(None if backup_at is None else max(0, now - backup_at)),
             ),
@@ -75,34 +76,38 @@ def _of_minutes(samples: Sequence[LoadSample], now: int) -> list[charts.Chart]:
     return [
         charts.over_time(
             "sign-ins",
-            "Sign-ins a minute",
+            _("Sign-ins per minute"),
             labels,
             [
-                Series("succeeded", "good", gained("signed_in")),
-                Series("not completed", "bad", gained("not_signed_in")),
+                Series(_("succeeded"), "good", gained("signed_in")),
+                Series(_("not completed"), "bad", gained("not_signed_in")),
             ],
-            first="Minute",
+            first=_("Minute"),
         ),
         charts.over_time(
             "latency",
-            "Response time",
+            _("Response time"),
             labels,
             [
-                Series("ms for half of all requests", "accent", usual),
-                Series("ms more for 95% of them", "quiet", [a - b for a, b in zip(slow, usual, strict=True)]),
+                Series(_("ms for half of all requests"), "accent", usual),
+                Series(
+                    _("additional ms for 95 percent of them"),
+                    "quiet",
+                    [a - b for a, b in zip(slow, usual, strict=True)],
+                ),
             ],
-            note="Half of all requests, and 95% of them, took at most this long.",
-            first="Minute",
+            note=_("Half of all requests, and 95 percent of them, took at most this long."),
+            first=_("Minute"),
         ),
         charts.over_time(
             "queues",
-            "Queues",
+            _("Queues"),
             labels,
             [
-                Series("passwords to hash", "accent", most("hashes")),
-                Series("emails to send again", "note", most("mails")),
+                Series(_("passwords to hash"), "accent", most("hashes")),
+                Series(_("emails to send again"), "note", most("mails")),
             ],
-            first="Minute",
+            first=_("Minute"),
         ),
     ]
 
@@ -123,11 +128,11 @@ def _of_backup(age_ms: int | None) -> charts.Chart:
     hours = 0 if age_ms is None else age_ms // _HOUR_MS
     return charts.by_name(
         "backup",
-        "Age of the last backup",
-        ["Last backup", "Recommended limit"] if age_ms is not None else [],
-        [Series("hours", "bad" if hours > limit else "good", [hours, limit] if age_ms is not None else [])],
-        note="No backup is recorded." if age_ms is None else "",
-        first="Backup",
+        _("Age of the last backup"),
+        [_("Last backup"), _("Recommended limit")] if age_ms is not None else [],
+        [Series(_("hours"), "bad" if hours > limit else "good", [hours, limit] if age_ms is not None else [])],
+        note=_("No backup is recorded.") if age_ms is None else "",
+        first=_("Backup"),
     )
 
 

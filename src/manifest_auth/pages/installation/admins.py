@@ -21,7 +21,6 @@ from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, admin_pag
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_accounts
 from manifest_auth.sign_in.admin_accounts import Credentials
-from manifest_auth.sign_in.second_factor.enrollment import TotpSecretData
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
@@ -30,12 +29,12 @@ from manifest_auth.text.languages import marked as _
 PATH = f"{ADMIN_OVERVIEW}/admins"
 _SIZE = 50
 _TEMPLATE = "installation/admins.html"
-_STATES = {"": "All", "active": "Active", "disabled": "Disabled"}
+_STATES = {"": _("All"), "active": _("Active"), "disabled": _("Disabled")}
 DONE = {
-    "disabled": "The system admin is disabled, and signed out everywhere.",
-    "enabled": "The system admin can sign in again.",
-    "factor": "The second factor is gone. The next sign-in takes the password alone.",
-    "ended": "All sessions of that system admin have ended.",
+    "disabled": _("System admin disabled and signed out."),
+    "enabled": _("System admin enabled."),
+    "factor": _("Second factor removed. The next sign-in requires only the password."),
+    "ended": _("All sessions of the system admin ended."),
 }
 Text = Annotated[str, Meta(max_length=300)]
 
@@ -142,10 +141,10 @@ _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] 
 ACCOUNT_PATH = ADMIN_ACCOUNT
 _ACCOUNT_TEMPLATE = "installation/account.html"
 ACCOUNT_DONE = {
-    "set-up": "You are the first system admin. Add a second factor now, so that a stolen password isn't enough.",
-    "password": "Your password is changed, and your other sessions have ended.",
-    "removed": "Your second factor is removed. The password alone signs you in.",
-    "ended": "Your other sessions have ended.",
+    "set-up": _("You're the first system admin. Add a second factor now, so that a stolen password isn't enough."),
+    "password": _("Password changed. Your other sessions ended."),
+    "removed": _("Second factor removed. You now sign in with only your password."),
+    "ended": _("Your other sessions ended."),
 }
 T = TypeVar("T")
 Password = fields.TypedPassword
@@ -174,11 +173,14 @@ class ShownFactor(msgspec.Struct, frozen=True):
 async def _show_account(ctx: RequestContext, call: PageCall[AccountForm | None]) -> View | Answer[None]:
     form, shown = call.fields, call.shown_as(ShownFactor) or ShownFactor()
     secret = form.secret if form and form.act == "confirm" else shown.secret
-    return await _account_view(ctx, secret, shown.codes)
+    return await _account_view(ctx, call, secret, shown.codes)
 
 
-async def _account_view(ctx: RequestContext, secret: str = "", codes: tuple[str, ...] = ()) -> View:
-    me, new = ctx.admin, await new_factor(ctx, secret) if secret else None
+async def _account_view(
+    ctx: RequestContext, call: PageCall[AccountForm | None], secret: str, codes: tuple[str, ...]
+) -> View:
+    me = ctx.admin
+    new = await rendering.app_key(secret, admin_accounts.app_address(ctx, secret), call.language) if secret else None
 
     def read(unit: SystemUnit) -> SimpleNamespace:
         has_factor = second_factor.is_enrolled(unit, me.admin_id)
@@ -196,12 +198,6 @@ async def _account_view(ctx: RequestContext, secret: str = "", codes: tuple[str,
         )
 
     return View(await ctx.services.store.read(read))
-
-
-async def new_factor(ctx: RequestContext, secret: str) -> TotpSecretData:
-    """The page's view of a secret of the caller's; ``qr`` is markup. ``secret``: base32."""
-    uri = admin_accounts.app_address(ctx, secret)
-    return TotpSecretData(secret, uri, await rendering.qr_code(uri, "QR code with the key for your authenticator app"))
 
 
 async def _act_account(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:

@@ -31,8 +31,13 @@ from manifest_auth.text.languages import several
 CLIENTS_PATH = f"{ADMIN_OVERVIEW}/clients"
 _SIZE = 50
 _CLIENTS_TEMPLATE = "installation/clients.html"
-_STATES = {"": "All", "active": "Active", "suspended": "Suspended", "deleted": "Waiting for deletion"}
-_SORTS = {"NAME": "Name", "IDENTIFIER": "Identifier", "CREATED_DESC": "Newest first", "CREATED": "Oldest first"}
+_STATES = {"": _("All"), "active": _("Active"), "suspended": _("Suspended"), "deleted": _("Marked for deletion")}
+_SORTS = {
+    "NAME": _("Name"),
+    "IDENTIFIER": _("Identifier"),
+    "CREATED_DESC": _("Newest first"),
+    "CREATED": _("Oldest first"),
+}
 Text = Annotated[str, Meta(max_length=300)]
 
 
@@ -82,26 +87,26 @@ async def _make_client(ctx: RequestContext, call: PageCall[NewClientForm]) -> Vi
 
 CLIENT_PATH = f"{CLIENTS_PATH}/{{client}}"
 RULES_PATH = f"{CLIENT_PATH}/rules"
-TABS = {"": "Overview", "users": "Users", "providers": "Providers"}
+TABS = {"": _("Overview"), "users": _("Users"), "providers": _("Providers")}
 
 
 def frame_of(tenant: Tenant, tab: str) -> SimpleNamespace:
     """``tab``: the address of what is shown."""
     path = CLIENT_PATH.format(client=tenant.identifier)
     tabs = [(address(path, show=one), text) for one, text in TABS.items()]
-    tabs.append((RULES_PATH.format(client=tenant.identifier), "Rules"))
+    tabs.append((RULES_PATH.format(client=tenant.identifier), _("Settings")))
     return SimpleNamespace(path=path, client=ClientData.of_tenant(tenant), tab=tab, tabs=tuple(tabs))
 
 
 _CLIENT_TEMPLATE = "installation/client.html"
 CLIENT_DONE = {
-    "made": "The client is made. Invite its first Admin, who does everything else.",
-    "renamed": "The name is changed.",
-    "suspended": "The client is suspended. Its users are signed out, and no one gets in.",
-    "restored": "The client is restored. Its users can sign in again.",
-    "kept": "The deletion is taken back. The client is suspended as long as you do not restore it.",
-    "deleted": "The client is suspended, and waits for its deletion.",
-    "invited": "The invitation is on its way.",
+    "made": _("Client created. Invite its first Admin, who manages everything else."),
+    "renamed": _("Name saved."),
+    "suspended": _("Client suspended. Its users are signed out and can't sign in."),
+    "restored": _("Client restored. Its users can sign in again."),
+    "kept": _("Deletion canceled. The client is suspended until you restore it."),
+    "deleted": _("Client suspended and marked for deletion."),
+    "invited": _("Invitation sent."),
 }
 
 

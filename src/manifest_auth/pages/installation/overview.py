@@ -27,6 +27,8 @@ from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, admin_pag
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import ThrottleData
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 
 _READ, _LISTED = 200, 7
-_DONE = {"set-up": "You're the first system admin. Complete the setup below."}
+_DONE = {"set-up": _("You're the first system admin. Complete the setup below.")}
 
 
 class Task(NamedTuple):
@@ -83,14 +85,18 @@ def _concerns(ctx: RequestContext, standing: InstallationStanding) -> Iterator[A
     if ctx.services.jobs_failed_at:
         yield Attention(
             True,
-            "Background work of this server fails",
-            "Expired rows are not deleted, and keys not refreshed. The server's log says why.",
+            _("Background jobs of this server fail"),
+            _("Expired data isn't deleted, and keys aren't refreshed. See the server's log for the reason."),
         )
     if standing.mails_waiting:
         yield Attention(
             True,
-            "The mail server does not accept e-mails",
-            f"{standing.mails_waiting} wait to be sent again. Check the mail server.",
+            _("The mail server doesn't accept emails"),
+            several(
+                "%(number)d email is waiting to be sent. Check the mail server.",
+                "%(number)d emails are waiting to be sent. Check the mail server.",
+                standing.mails_waiting,
+            ),
             f"{ADMIN_OVERVIEW}/health",
         )
     for finding in standing.findings:
@@ -103,20 +109,32 @@ def _licence(ctx: RequestContext, standing: InstallationStanding) -> Iterator[At
     status, where = standing.licence.status, f"{ADMIN_OVERVIEW}/licence"
     if status.state is State.MISSING:
         yield Attention(
-            True, "No licence is installed", "No user can sign in before there is one.", where, "Install one"
+            True,
+            _("No license is installed"),
+            _("Users can't sign in until you install one."),
+            where,
+            _("Install license key"),
         )
     elif status.state is State.EXPIRED:
-        yield Attention(True, "The licence has ended", "No user can sign in before it is renewed.", where, "Renew it")
+        yield Attention(
+            True,
+            _("The license has expired"),
+            _("Users can't sign in until you renew it."),
+            where,
+            _("Install license key"),
+        )
     elif warned := licence.warning(status, ctx.now):
-        yield Attention(False, warned[:1].upper() + warned[1:], "Ask the vendor for a new key.", where)
+        yield Attention(False, warned, _("Ask the vendor for a new license key."), where)
     if status.is_set_back:
-        yield Attention(True, "The clock is behind the newest time that was seen here", "Set it, better by NTP.", where)
+        yield Attention(True, _("The server's clock was set back"), _("Correct the clock, preferably with NTP."), where)
 
 
 def _backup(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Attention]:
     where = f"{ADMIN_OVERVIEW}/backups"
     if standing.backup_at is not None and ctx.now - standing.backup_at > OLD_MS:
-        yield Attention(False, "The last backup is more than two days old", "Look why no newer one was made.", where)
+        yield Attention(
+            False, _("The last backup is more than two days old"), _("Find out why there is no newer one."), where
+        )
 
 
 def _to_do(standing: InstallationStanding) -> Iterator[Attention]:
@@ -124,17 +142,20 @@ def _to_do(standing: InstallationStanding) -> Iterator[Attention]:
     if not standing.has_factor:
         yield Attention(
             False,
-            "You have no second factor",
-            "With one, a stolen password isn't enough to control this server.",
+            _("You have no second factor"),
+            _("With one, a stolen password isn't enough to control this server."),
             ADMIN_ACCOUNT,
-            "Add one",
+            _("Add second factor"),
         )
     if counted.clients_to_delete:
-        many = counted.clients_to_delete != 1
         yield Attention(
             False,
-            f"{counted.clients_to_delete} clients wait for deletion" if many else "A client waits for deletion",
-            "Until then it can be taken back.",
+            several(
+                "%(number)d client is marked for deletion",
+                "%(number)d clients are marked for deletion",
+                counted.clients_to_delete,
+            ),
+            _("Until then, you can cancel the deletion."),
             f"{ADMIN_OVERVIEW}/clients?state=deleted",
         )
 
@@ -142,28 +163,35 @@ def _to_do(standing: InstallationStanding) -> Iterator[Attention]:
 def _tasks(ctx: RequestContext, standing: InstallationStanding) -> tuple[Task, ...]:
     """The checklist of a new installation, from what the server knows."""
     counted, state, to = standing.counts, standing.licence.status.state, ADMIN_OVERVIEW
-    mail = "Set MANIFEST_SMTP_URL and restart. Until then, you pass on invitations and password links yourself."
+    mail = _("Set MANIFEST_SMTP_URL and restart. Until then, you send invitations and password links yourself.")
     return (
-        Task("Add a second system admin", "They can restore your access.", f"{to}/admins", counted.system_admins > 1),
-        Task("Connect a mail server", mail, "", ctx.services.mail.is_set_up, is_optional=True),
-        Task("Back up the database", "A command creates a backup.", BACKUPS_PATH, standing.backup_at is not None),
-        Task("Install a license", "Without one, no user can sign in.", f"{to}/licence", state is not State.MISSING),
-        Task("Create your first client", "Users belong to a client.", f"{to}/clients", counted.clients > 0),
+        Task(
+            _("Add a second system admin"),
+            _("They can restore your access."),
+            f"{to}/admins",
+            counted.system_admins > 1,
+        ),
+        Task(_("Connect a mail server"), mail, "", ctx.services.mail.is_set_up, is_optional=True),
+        Task(_("Back up the database"), _("A command creates a backup."), BACKUPS_PATH, standing.backup_at is not None),
+        Task(
+            _("Install a license"), _("Without one, no user can sign in."), f"{to}/licence", state is not State.MISSING
+        ),
+        Task(_("Create your first client"), _("Users belong to a client."), f"{to}/clients", counted.clients > 0),
     )
 
 
 def _figures(standing: InstallationStanding) -> Iterator[tuple[int, str, str]]:
     counted = standing.counts
     working = counted.clients - counted.suspended_clients
-    yield working, "active client" if working == 1 else "active clients", f"{ADMIN_OVERVIEW}/clients"
-    yield counted.active_users, "active user" if counted.active_users == 1 else "active users", ""
-    yield counted.open_sessions, "open session" if counted.open_sessions == 1 else "open sessions", ""
+    yield working, several("active client", "active clients", working), f"{ADMIN_OVERVIEW}/clients"
+    yield counted.active_users, several("active user", "active users", counted.active_users), ""
+    yield counted.open_sessions, several("open session", "open sessions", counted.open_sessions), ""
 
 
 def _licence_in_words(standing: InstallationStanding) -> str:
     status = standing.licence.status
     if status.licence is None:
-        return {State.NOT_NEEDED: "Not needed here"}.get(status.state, "None installed")
+        return _("Not required") if status.state is State.NOT_NEEDED else _("None installed")
     return f"{status.licence.customer}, {status.state.value}"
 
 

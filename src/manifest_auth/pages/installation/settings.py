@@ -28,7 +28,7 @@ from manifest_auth.text.languages import several
 
 SETTINGS_PATH = f"{ADMIN_OVERVIEW}/settings"
 _SETTINGS_TEMPLATE = "installation/settings.html"
-_SETTINGS_DONE = {"saved": "The settings are saved, and count on every node within a second."}
+_SETTINGS_DONE = {"saved": _("Settings saved. They take effect on every node within a second.")}
 
 
 class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,14 +64,14 @@ async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | A
 
 LICENCE_PATH = f"{ADMIN_OVERVIEW}/licence"
 _LICENCE_TEMPLATE = "installation/licence.html"
-_LICENCE_DONE = {"installed": "The licence is installed."}
+_LICENCE_DONE = {"installed": _("License key installed.")}
 _LONGEST = 20_000
 _STATES = {
-    State.NOT_NEEDED: ("Not needed", "plain"),
-    State.MISSING: ("None installed", "bad"),
-    State.VALID: ("Valid", "good"),
-    State.GRACE: ("Ended, in its grace time", "note"),
-    State.EXPIRED: ("Ended", "bad"),
+    State.NOT_NEEDED: (_("Not required"), "plain"),
+    State.MISSING: (_("None installed"), "bad"),
+    State.VALID: (_("Valid"), "good"),
+    State.GRACE: (_("Expired, in grace period"), "note"),
+    State.EXPIRED: (_("Expired"), "bad"),
 }
 
 
@@ -84,12 +84,11 @@ class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
 async def _show_licence(ctx: RequestContext, call: PageCall[LicenceForm | None]) -> View | Answer[None]:
     overview = await ctx.services.licence.overview()
     state, badge = _STATES[overview.status.state]
-    warned = licence.warning(overview.status, ctx.now)
     view = SimpleNamespace(
         licence=LicenceData.at(overview, ctx.now),
         state=state,
         badge=badge,
-        warning=warned[:1].upper() + warned[1:],
+        warning=licence.warning(overview.status, ctx.now),
         is_set_back=overview.status.is_set_back,
         typed=call.fields.license_key if call.fields else "",
     )
@@ -98,7 +97,7 @@ async def _show_licence(ctx: RequestContext, call: PageCall[LicenceForm | None])
 
 async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
     if not call.fields.license_key.strip():
-        raise ValidationError(details=[("licenseKey", "Paste the key that you got, or choose its file")])
+        raise ValidationError(details=[("licenseKey", _("Paste the license key, or choose its file"))])
     await licence_watch.install(ctx, call.fields.license_key)
     return flash.after(ctx, LICENCE_PATH, "installed")
 
@@ -107,19 +106,19 @@ KEYS_PATH = f"{ADMIN_OVERVIEW}/keys"
 _SIZE = 100
 _KEYS_TEMPLATE = "installation/keys.html"
 _PURPOSES = {
-    "": "All purposes",
-    Purpose.ACCESS.value: "Access tokens of users",
-    Purpose.REFRESH.value: "Refresh tokens of users",
-    Purpose.ADMIN_ACCESS.value: "Access tokens of system admins",
-    Purpose.ADMIN_REFRESH.value: "Refresh tokens of system admins",
-    Purpose.SERVICE.value: "Access tokens of service accounts",
-    Purpose.FORMS.value: "Forms of pages",
-    Purpose.PAGE_STATE.value: "Sign-ins under way on pages",
+    "": _("All purposes"),
+    Purpose.ACCESS.value: _("Access tokens of users"),
+    Purpose.REFRESH.value: _("Refresh tokens of users"),
+    Purpose.ADMIN_ACCESS.value: _("Access tokens of system admins"),
+    Purpose.ADMIN_REFRESH.value: _("Refresh tokens of system admins"),
+    Purpose.SERVICE.value: _("Access tokens of service accounts"),
+    Purpose.FORMS.value: _("Forms of pages"),
+    Purpose.PAGE_STATE.value: _("Sign-ins in progress"),
 }
 DONE = {
-    "rotated": "New keys sign from now on. The ones before verify what they signed, until that has expired.",
-    "retired": "The key signs nothing more. What it signed stays good until it expires.",
-    "at-once": "The key is void, and so is all that it signed.",
+    "rotated": _("Keys rotated. Earlier keys verify existing tokens until those expire."),
+    "retired": _("Key retired. Its existing tokens stay valid until they expire."),
+    "at-once": _("Key revoked. Everything that it signed is invalid."),
 }
 _NEW_TOKEN = _("Apps must request new access tokens with their refresh tokens. Nobody is signed out.")
 _NEW_SESSION = _("Everyone whose app uses refresh tokens must sign in again when their access token expires.")

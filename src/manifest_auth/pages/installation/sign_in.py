@@ -31,12 +31,13 @@ from manifest_auth.sign_in.admin_accounts import Credentials
 from manifest_auth.sign_in.return_addresses import is_own_page
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 
 PATH, CODE, SIGN_OUT = ADMIN_SIGN_IN, f"{ADMIN_SIGN_IN}/code", f"{admin_console.PATH}/sign-out"
 SETUP = f"{admin_console.PATH}/setup"
 _SIGN_IN_TEMPLATE, _CODE_TEMPLATE = "installation/sign_in.html", "installation/sign_in_code.html"
-_WRONG = "The user name or the password is not right. Check both and try again."
-_WRONG_CODE = "This code is not right, or was used before. Wait for the next one that your app shows, and enter that."
+_WRONG = _("Incorrect user name or password.")
+_WRONG_CODE = _("This code is incorrect or was already used. Wait for the next code in your app.")
 Text = fields.TypedPassword
 Address = Annotated[str, Meta(max_length=6000)]
 
@@ -178,7 +179,7 @@ async def _show_proof(ctx: RequestContext, call: PageCall[ProofQuery]) -> View |
 async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answer[None]:
     form = call.fields
     if not form.proof_password:
-        raise ValidationError(details=[("proofPassword", "Enter your password")])
+        raise ValidationError(details=[("proofPassword", _("Enter your password"))])
     try:
         await admin_accounts.reauthenticate(ctx, Credentials(form.proof_password, form.proof_otp or None))
     except InvalidCredentials as refusal:

@@ -71,7 +71,7 @@ async def _forgot(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answ
     form = call.fields
     state = await step.unseal_state(ctx, call.form_cookie, form.s) or State()
     if len(form.email) < 3 or "@" not in form.email:
-        raise ValidationError(details=[("email", _("Not a valid e-mail address"))])
+        raise ValidationError(details=[("email", _("Enter a valid email address"))])
     await set_password.forgot(ctx, Claim(form.email, state.client or None, browser_of(ctx, call.head).devices))
     s = step.seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, email=form.email))
     return see_other(f"{step.way_address(PATH, s)}&sent=1")

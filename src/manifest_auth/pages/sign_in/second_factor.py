@@ -27,9 +27,9 @@ TEMPLATE = "sign_in/second_factor.html"
 Way = Literal["otp", "passkey", "recoveryCode"]
 Code = Annotated[str, Meta(max_length=64)]
 FACTOR_WRONG: dict[Way, str] = {
-    "otp": _("This code is not right, or was used before. Wait for the next one that your app shows, and enter that."),
+    "otp": _("This code is incorrect or was already used. Wait for the next code in your app."),
     "passkey": start.NOT_ACCEPTED,
-    "recoveryCode": _("This recovery code is not right, or was used before."),
+    "recoveryCode": _("This recovery code is incorrect or was already used."),
 }
 
 
@@ -122,9 +122,7 @@ async def _answer(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Ans
 WHY = "sign_in/enrol.html"
 APP = "sign_in/enrol_app.html"
 PASSKEY = "sign_in/enrol_passkey.html"
-ENROL_WRONG = _(
-    "This code is not right. Check that your app has the key of this page, and enter the code that it shows now."
-)
+ENROL_WRONG = _("This code is incorrect. Check that you added this page's key to your app, and enter the current code.")
 
 
 class EnrolQuery(StateQuery, frozen=True):

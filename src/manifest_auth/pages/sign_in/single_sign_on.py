@@ -145,7 +145,7 @@ async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Faile
     title = ""
     if isinstance(refusal, SsoFailed) and found.provider is not None:
         name = found.provider.display_name or found.provider.name
-        title = t.gettext("Sign-in through %(provider)s did not work") % {"provider": name}
+        title = t.gettext("Sign-in through %(provider)s failed") % {"provider": name}
     advice = _advice(refusal, t)
     return await errors.page_of(
         ctx, refusal, head, way=again, others=tuple(others), title=title, advice=advice, brand=brand

@@ -170,9 +170,9 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
 PATH = f"{SIGN_IN}/passkey"
 #: A credential as ``PublicKeyCredential.toJSON()`` writes it (WebAuthn Level 3, section 5.1), as text.
 Credential = Annotated[str, Meta(max_length=16_000)]
-NOT_ACCEPTED = _("This passkey does not sign you in here. Try again, or use another way.")
-NOT_MADE = _("The passkey could not be set up. Try again.")
-_THERE = _("Go to its sign-in")
+NOT_ACCEPTED = _("This passkey doesn't work here. Try again, or use a different sign-in method.")
+NOT_MADE = _("The passkey couldn't be set up. Try again.")
+_THERE = _("Go to its sign-in page")
 
 
 class PasskeyForm(StateQuery, frozen=True):

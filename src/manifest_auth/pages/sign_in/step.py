@@ -175,7 +175,7 @@ async def view_of(
 
 SECOND_FACTOR, ENROL = "/sign-in/second-factor", "/sign-in/enrol"
 _COOKIE = "step"
-_BEGIN_AGAIN = _("Begin again")
+_BEGIN_AGAIN = _("Start again")
 
 
 async def begin(

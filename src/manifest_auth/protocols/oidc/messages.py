@@ -82,21 +82,23 @@ class Redeemed(NamedTuple):
 
 # Refusals of providers' answers, and the fixed sentences that a user may read about them.
 
-SETUP_ERROR = _("Single sign-on is not set up correctly. Please tell your administrator.")
-_UNKNOWN = _("Your organisation's sign-in page did not let you in. If this goes on, please tell your administrator.")
+SETUP_ERROR = _("Single sign-on isn't set up correctly. Contact your administrator.")
+_UNKNOWN = _(
+    "Your organization's sign-in page rejected the sign-in. If it keeps happening, contact your administrator."
+)
 
 #: RFC 6749, sections 4.1.2.1 and 5.2, and OpenID Connect Core, section 3.1.2.6.
 SENTENCES = {
-    "access_denied": _("The sign-in was cancelled or not allowed at your organisation's sign-in page."),
-    "login_required": _("Your organisation's sign-in page asks you to sign in there first. Please try again."),
-    "account_selection_required": _("Please choose an account at your organisation's sign-in page and try again."),
-    "consent_required": _("Your consent is needed at your organisation's sign-in page. Please try again."),
-    "interaction_required": _("Your organisation's sign-in page needs something more from you. Please try again."),
+    "access_denied": _("You canceled the sign-in, or your organization's sign-in page rejected it."),
+    "login_required": _("Your organization's sign-in page requires you to sign in first. Try again."),
+    "account_selection_required": _("Choose an account on your organization's sign-in page, and try again."),
+    "consent_required": _("Your organization's sign-in page requires your consent. Try again."),
+    "interaction_required": _("Your organization's sign-in page requires another step. Try again."),
     "temporarily_unavailable": _(
-        "Your organisation's sign-in page is busy or under maintenance. Please try again in a few minutes."
+        "Your organization's sign-in page is busy or under maintenance. Try again in a few minutes."
     ),
-    "server_error": _("Your organisation's sign-in page has a fault of its own. Please try again in a few minutes."),
-    "invalid_grant": _("The sign-in took too long or was completed already. Please start again."),
+    "server_error": _("Your organization's sign-in page has a problem. Try again in a few minutes."),
+    "invalid_grant": _("The sign-in expired or was already completed. Start again."),
     "unauthorized_client": SETUP_ERROR,
     "unsupported_response_type": SETUP_ERROR,
     "unsupported_grant_type": SETUP_ERROR,

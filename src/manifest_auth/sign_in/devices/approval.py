@@ -52,7 +52,7 @@ def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bo
 # Approval is the act that needs a recent proof, the same network, and a role that a device may have. A pairing by
 # scanning asks for the proof when it begins as well, and is approved by the session that began it.
 
-_OVER = _("The device waits no more: begin anew on the device")
+_OVER = _("The request has expired. Start again on the device.")
 
 
 class DeviceData(Wire, frozen=True):
@@ -112,9 +112,9 @@ def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
     """The caller's account, which may let a device in. Raises Forbidden, and Conflict where too many are signed in."""
     user = users.get(unit, ctx.user.user_id, lock=True)
     if not user.roles & mask_of(list(rules_of(ctx).roles)):
-        raise Forbidden(_("None of your roles is for a device"))
+        raise Forbidden(_("None of your roles can be used on a device"))
     if device_sessions.count_of(unit, user.id, ctx.now) >= grants.DEVICES:
-        raise Conflict(_("Ten devices are signed in: end one first"))
+        raise Conflict(_("Ten devices are signed in. Sign one out first."))
     return user
 
 
@@ -122,7 +122,7 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Non
     """Approves a grant, and tells the user by e-mail. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
     rules, user = rules_of(ctx), check_may(unit, ctx)
     if rules.same_network and not is_same(ctx.services.settings, rules, grant.address, ctx.address):
-        raise Forbidden(_("The device is in another network than you: connect both to the same one"))
+        raise Forbidden(_("The device is in a different network. Connect both to the same network."))
     cap, ends_at = mask_of(list(rules.roles)), _ends_at(ctx, rules)
     through = sessions.provider_of(unit, ctx.user.session_id)
     if not grants.approve(unit, grant, user.id, ctx.now, cap=cap, ends_at=ends_at, provider_id=through):
@@ -152,7 +152,7 @@ def _ends_at(ctx: RequestContext, rules: PairingRules) -> int:
 async def _found(ctx: RequestContext, user_code: str) -> Grant:
     """The pending grant of a code in the caller's client. A wrong code stays counted. Raises as :func:`look`."""
     if not rules_of(ctx).code:
-        raise Conflict(_("Your organisation does not let devices in by code: pair by scanning"))
+        raise Conflict(_("Your organization doesn't allow entering codes. Scan a code with the device instead."))
     tenant_id, typed = ctx.user.tenant_id, grants.count_typed(ctx.user.tenant_id, ctx.user.user_id)
     await grants.count(ctx, typed)
     await ctx.services.keys.ensure_current()
@@ -205,7 +205,7 @@ async def begin_pairing(ctx: RequestContext) -> PairingCodeData:
     step_up.check(ctx, Act.PAIRING)
     services, user, now = ctx.services, ctx.user, ctx.now
     if not rules_of(ctx).scan:
-        raise Conflict(_("Your organisation does not let devices in by scanning"))
+        raise Conflict(_("Your organization doesn't allow pairing by scanning"))
     await services.keys.ensure_current()
     scanned, typed = _new_code(ctx)
     pairing = Pairing(
@@ -245,7 +245,7 @@ async def renew_pairing(ctx: RequestContext, pairing_id: str) -> PairingCodeData
         pairing = _own(unit, ctx, pairing_id)
         until = min(now + CODE_MS, pairing.expires_at)
         if not grants.renew_pairing(unit, pairing, grants.hash_of(scanned), _mark(ctx, typed), until, now):
-            raise Conflict(_("A device has claimed the code, or the pairing is over"))
+            raise Conflict(_("This code was already used or has expired. Start again."))
         return until
 
     return _shown(ctx, pairing_id, scanned, typed, await ctx.store.write(work))
@@ -280,7 +280,7 @@ async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> 
         return True
 
     if not await ctx.store.write(work):
-        raise Conflict(_("That is not the number on the device: it was refused. Begin anew"))
+        raise Conflict(_("The number doesn't match, so the device was rejected. Start again."))
 
 
 async def deny_pairing(ctx: RequestContext, pairing_id: str) -> None:
@@ -291,7 +291,7 @@ async def deny_pairing(ctx: RequestContext, pairing_id: str) -> None:
         if grant is not None:
             reject(unit, ctx, grant, "asked")
         elif not grants.close_pairing(unit, pairing_id, ctx.now):
-            raise Conflict(_("The pairing is over"))
+            raise Conflict(_("The pairing has expired. Start again."))
 
     await ctx.store.write(work)
 

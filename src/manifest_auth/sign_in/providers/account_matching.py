@@ -69,10 +69,10 @@ _PROTOCOL = frozenset(
 )
 # The same sentence whether no account exists or one is not linked: the owner of an unverified address must not learn
 # which.
-_NO_ACCOUNT = _("You have no account here that belongs to this identity")
-_NO_ADDRESS = _("The identity provider gives no valid e-mail address")
-_NO_ROLE = _("Your account at the identity provider gives you no role here")
-_NO_GROUPS = _("Your account at the identity provider is in more groups than it tells us")
+_NO_ACCOUNT = _("There's no account for this user here")
+_NO_ADDRESS = _("The identity provider didn't send a valid email address")
+_NO_ROLE = _("Your account at the identity provider grants you no role here")
+_NO_GROUPS = _("Your account at the identity provider is in too many groups")
 
 _NOT_VOUCHED = Reason(
     "an account has this address, and the provider does not vouch for it",
@@ -201,7 +201,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     if identity is None:
         identity = _first_time(unit, ctx, provider, person, ticket, mapped)
     elif ticket.consenting_user_id not in (None, identity.user_id):
-        raise _refused(_LINKED_ELSEWHERE, _("This identity belongs to another account"))
+        raise _refused(_LINKED_ELSEWHERE, _("This provider account is already linked to a different account"))
     address = _address(provider, person)
     user = group_roles.grant(unit, ctx, provider, identity, address, mapped)
     if identity.untold:
@@ -296,7 +296,7 @@ def _find_account(
 
 
 def _invited(unit: TenantUnit, ctx: RequestContext, provider: Provider, invitation_id: int, mapped: int) -> User:
-    sentence = _("The invitation is not open any more")
+    sentence = _("The invitation is no longer valid")
     invitation = one_time_links.find_by_id(unit, invitation_id)
     if invitation is None or not invitation.is_open(Purpose.INVITATION, ctx.now):
         used = invitation is not None and invitation.used_at is not None

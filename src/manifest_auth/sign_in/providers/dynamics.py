@@ -47,7 +47,7 @@ from manifest_auth.text.languages import marked as _
 
 START = "/api/client/auth/ms-dynamics"
 CALLBACK = f"{START}/callback"
-_NO_MEMBER = _("You are not a user of the organisation in Dynamics")
+_NO_MEMBER = _("You aren't a user of the organization in Dynamics")
 _NOT_A_USER = Reason(
     "dataverse answered 403: …",
     cause="The user isn't a user of the environment, or has no security role there",

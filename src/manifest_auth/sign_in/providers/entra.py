@@ -227,7 +227,7 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
     if provider.kind != METHOD:
         raise Conflict("Identities of this provider are not linked with a token")
     if provider.disabled_at is not None:
-        raise SsoFailed(_("This way to sign in is switched off"), reason=SWITCHED_OFF)
+        raise SsoFailed(_("This sign-in method is turned off"), reason=SWITCHED_OFF)
     try:
         fitting = _fit(ctx, provider, microsoft.read(token) or {}, is_named=True)
         await _check_not_signed_out(ctx, token, fitting)

@@ -20,7 +20,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.text.languages import marked as _
 
-_NO_SEAT = _("This installation's licence has no free seat for you; an administrator can free one")
+_NO_SEAT = _("No license seat is available. Contact your administrator.")
 RANK = Reason(
     "an Admin's account, and the provider was last changed by a User Admin",
     cause="See [Protection of Admin accounts](README.md#protection-of-admin-accounts)",

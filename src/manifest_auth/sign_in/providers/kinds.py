@@ -140,14 +140,14 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
         raise ClientRefusal(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
-        off = SsoFailed(_("This way to sign in is switched off"), reason=SWITCHED_OFF)
+        off = SsoFailed(_("This sign-in method is turned off"), reason=SWITCHED_OFF)
         raise ClientRefusal(tenant.id, found.id, off)
     bound = unit.of(tenant.id)
     is_invited = bool(asked.invitation) or asked.invitation_id is not None
     invitation = _invitation(bound, asked)
     if is_invited and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
         replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
-        over = SsoFailed(_("The invitation is not open any more"), reason=_INVITATION, replay=replay)
+        over = SsoFailed(_("The invitation is no longer valid"), reason=_INVITATION, replay=replay)
         raise ClientRefusal(tenant.id, found.id, over)
     return_to = return_address(tenant, found, asked.return_to, asked.response)
     is_apps = asked.response == "code" and not is_web(return_to)

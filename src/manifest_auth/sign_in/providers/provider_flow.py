@@ -254,7 +254,7 @@ def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_i
         users.get(unit.of(session.tenant_id), session.user_id, lock=True)
         session = sessions.read(unit, session_id)  # again, now that nothing ends it before the link is there
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
-        raise SsoFailed(_("You are not signed in any more"), reason=_LINK_ENDED)
+        raise SsoFailed(_("You're no longer signed in"), reason=_LINK_ENDED)
     if not step_up.has_proved(session, Act.IDENTITIES, ctx.now):
         raise SsoFailed(START_AGAIN, reason=_LINK_TOO_OLD)
     return LinkGrant(session.user_id, None)

@@ -86,8 +86,8 @@ def asking(authorization: Authorization, rules: Rules, *, of_microsoft: bool) ->
 # may remove it, so only the time in the verified answer counts (OpenID Connect Core, section 3.1.2.1; SAML core,
 # section 2.7.2).
 
-_OTHER = _("You signed in as another person")
-_NOT_NOW = _("The provider did not ask you to sign in again")
+_OTHER = _("You signed in as a different user")
+_NOT_NOW = _("The provider didn't ask you to sign in again")
 _OTHER_SUBJECT = Reason(
     "reauthentication: of another subject",
     cause="The user signed in at the provider with another account, or signed out here in the meantime",
@@ -126,7 +126,7 @@ async def complete_reauthentication(
             use(bound)
         session = sessions.read(unit, flow.link_session_id or "")
         if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
-            raise SsoFailed(_("You are not signed in any more"), reason=_ENDED_BEFORE)
+            raise SsoFailed(_("You're no longer signed in"), reason=_ENDED_BEFORE)
         why = _why_not(bound, ctx, provider, person, session)
         if not why and not is_listed(unit, session.roles):
             why = SsoFailed(reason=UNLISTED)
@@ -140,7 +140,7 @@ async def complete_reauthentication(
         at = min(person.proof.at, ctx.now) if person.proof.at is not None else ctx.now
         ways = ways_of(provider.rules, person.proof)
         if not sessions.proved_again(bound, session.session_id, session.user_id, ways, at):
-            raise SsoFailed(_("You are not signed in any more"), reason=_ENDED)
+            raise SsoFailed(_("You're no longer signed in"), reason=_ENDED)
         audit.record(bound, who, Event.REAUTHENTICATED, session.actor, **detail, amr=list(ways))
 
     await ctx.services.store.write(work)
@@ -319,12 +319,12 @@ def _manager(unit: SystemUnit, ctx: RequestContext, flow: Flow, browser: Browser
     the flow's own cookie identifies the browser, and only the session sees the result. Raises SsoFailed."""
     session = sessions.read(unit, flow.link_session_id or "")
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
-        raise SsoFailed(_("You are not signed in any more"), reason=_TRY_ENDED)
+        raise SsoFailed(_("You're no longer signed in"), reason=_TRY_ENDED)
     shown = None if browser.cookie is None else sessions.read_by_cookie(unit, browser.cookie)
     if browser.cookie is not None and (shown is None or shown.session_id != session.session_id):
-        raise SsoFailed(_("Another session of this browser started this"), reason=_OTHER_SESSION)
+        raise SsoFailed(_("A different session of this browser started this"), reason=_OTHER_SESSION)
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
-        raise SsoFailed(_("You may not do this any more"), reason=_NO_MANAGER)
+        raise SsoFailed(_("You no longer have permission to do this"), reason=_NO_MANAGER)
     return session
 
 

@@ -47,10 +47,10 @@ async def test_a_taken_address_looks_the_same(app: App) -> None:
     ("email", "password", "status", "problems"),
     [
         ("", "", 400, ["Enter a value", "Enter a value"]),
-        ("no-address", PASSWORD, 400, ["Not a valid e-mail address"]),
+        ("no-address", PASSWORD, 400, ["Enter a valid email address"]),
         ("a" * 300 + "@x.example", PASSWORD, 400, ["Must have at most 254 characters"]),
-        ("<b>@x.example", PASSWORD, 400, ["Not a valid e-mail address"]),
-        ("new@x.example", "wrong", 401, ["The current password is not right"]),
+        ("<b>@x.example", PASSWORD, 400, ["Enter a valid email address"]),
+        ("new@x.example", "wrong", 401, ["The current password is incorrect"]),
     ],
 )
 async def test_what_is_wrong_is_said_and_what_was_typed_stays(
@@ -67,7 +67,7 @@ async def test_what_is_wrong_is_said_and_what_was_typed_stays(
 async def test_the_own_address_is_no_other(app: App) -> None:
     ada = await person(app)
     page = await ada.visitor.submit(await ada.visitor.get(PATH), PATH, newEmail=ada.email, currentPassword=PASSWORD)
-    assert (page.status, page.problems) == (400, ["Is your address already"])
+    assert (page.status, page.problems) == (400, ["This is already your address"])
 
 
 async def test_without_password_sign_in_it_says_whom_to_ask(app: App) -> None:
@@ -75,7 +75,7 @@ async def test_without_password_sign_in_it_says_whom_to_ask(app: App) -> None:
     page = await ada.visitor.get(PATH)
     await settle(app, ada.client, passwordSignIn=False)
     shown = await ada.visitor.get(PATH)
-    assert "Your account has no password: ask those who manage it" in shown.text
+    assert "Your account has no password. Contact your administrator." in shown.text
     assert shown.tree.xpath("//main//form") == []
     refused = await ada.visitor.submit(page, PATH, newEmail="n@x.example", currentPassword=PASSWORD)
-    assert (refused.status, refused.problems) == (409, ["Your account has no password: ask those who manage it"])
+    assert (refused.status, refused.problems) == (409, ["Your account has no password. Contact your administrator."])

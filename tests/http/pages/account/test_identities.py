@@ -40,7 +40,7 @@ async def test_another_is_linked_and_the_browser_comes_back(app: App) -> None:
     async with oidc_provider(app, displayName="The company") as company:
         ada = await person(app, company.client)
         page = await ada.visitor.get(PATH)
-        assert "No identity is linked" in page.text
+        assert "No linked accounts" in page.text
         page, flow = await leave(ada.visitor, company)
         address = page.links()["Continue"]
         [refresh] = page.tree.xpath("//meta[@http-equiv='refresh']/@content")
@@ -67,7 +67,7 @@ async def test_it_is_unlinked_again(app: App) -> None:
         page = await ada.visitor.get(PATH)
         [fields] = forms(page, "unlink").values()
         page = await ada.visitor.follow(await ada.visitor.post(PATH, fields))
-        assert "The identity is unlinked." in page.text
+        assert "Account unlinked." in page.text
         assert forms(page, "unlink") == {}
         again = await ada.visitor.post(PATH, fields | {"form": page.form(PATH).fields["form"]})
         assert again.status == 404
@@ -78,7 +78,7 @@ async def test_the_last_way_in_is_not_offered_and_stays(app: App) -> None:
         browser = await company.sign_in("ada", f"ada@{company.client}.example")
         visitor = Visitor(app, {"session": browser.cookies["session"]})
         page = await visitor.get(PATH)
-        sentence = "It is the last way into the account: link another one first, or ask for a password"
+        sentence = "This is your only sign-in method. Link another account or request a password first."
         assert sentence in page.text
         assert forms(page, "unlink") == {}
         [row] = (await app.get("/api/client/auth/identities", cookie=browser.cookies["session"])).data["items"]
@@ -95,7 +95,7 @@ async def test_the_one_that_made_the_account_stays(app: App) -> None:
     async with oidc_provider(app, createUsers=True) as company:
         browser = await company.sign_in("ada", "ada@nowhere.example")
         page = await Visitor(app, {"session": browser.cookies["session"]}).get(PATH)
-        assert "The account was made through this identity: only an administrator unlinks it" in page.text
+        assert "This account was created by this provider. Ask an administrator to unlink it." in page.text
         assert forms(page, "unlink") == {}
 
 
@@ -109,7 +109,7 @@ async def test_a_provider_that_is_off_or_unknown_links_nothing(app: App) -> None
         await company.send("POST", "/switch-off")
         assert forms(await ada.visitor.get(PATH), "link") == {}
         refused = await ada.visitor.post(PATH, fields)
-        assert (refused.status, refused.heading) == (401, "Linked identities")
+        assert (refused.status, refused.heading) == (401, "Linked accounts")
 
 
 async def test_what_leads_on_counts_in_its_own_session_alone(app: App) -> None:

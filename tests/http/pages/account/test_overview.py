@@ -18,7 +18,7 @@ from tests.support.team import Team
 from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
-WRONG = "A sign-in that did not work"
+WRONG = "Failed sign-in"
 
 
 def events(page: Page) -> list[str]:
@@ -56,7 +56,7 @@ async def test_it_says_who_and_what_one_may_do_in_words(app: App) -> None:
     assert page.heading == "Your account"
     [name] = page.tree.xpath("//h2[@id='who']")
     assert name.text_content() == "Ada Byron"
-    for text in ("Head", ada.email, ada.client, "Author Writes templates and changes them.", "Approver Approves"):
+    for text in ("Head", ada.email, ada.client, "Author Writes and edits templates.", "Approver Approves"):
         assert text in page.text
 
 
@@ -71,7 +71,7 @@ async def test_it_lists_what_happened_since_the_sign_in_before(app: App) -> None
     now = await signed_in(app, ada.email, ada.client)
     page = await now.get("/account")
     assert events(page) == [f"Attention: {WRONG} 2 times"]
-    assert "2 of the events below may be someone else's doing." in page.text
+    assert "2 events below might not be yours." in page.text
     first = await ada.visitor.get("/account")  # a session that began before lists what came after it, too
     assert events(first) == ["Sign-in", f"Attention: {WRONG} 2 times", "Sign-in"]
 
@@ -84,7 +84,7 @@ async def test_ones_own_typo_just_before_the_sign_in_is_no_alarm(app: App) -> No
     app.clock.advance(20)
     page = await (await signed_in(app, ada.email, ada.client)).get("/account")
     assert events(page) == [f"{WRONG} 2 times"]
-    assert "Was that you?" not in page.text
+    assert "Was this you?" not in page.text
 
 
 async def test_a_wrong_password_from_elsewhere_is_one(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_a_wrong_password_from_elsewhere_is_one(tmp_path: Path) -> None:
         app.clock.advance(20)
         page = await (await signed_in(app, ada.email, ada.client)).get("/account")
         assert events(page) == [f"Attention: {WRONG}"]
-        assert "Was that you?" in page.text
+        assert "Was this you?" in page.text
 
 
 async def test_it_links_to_the_apps_to_which_sign_ins_return(app: App) -> None:
@@ -117,7 +117,7 @@ async def test_with_nothing_new_it_says_so(app: App) -> None:
     ada = await person(app)
     app.clock.advance(60)
     page = await (await signed_in(app, ada.email, ada.client)).get("/account")
-    assert "Nothing happened to your account in the meantime." in page.text
+    assert "No activity since then." in page.text
     assert events(page) == []
     assert page.tree.xpath("//main//*[contains(@class, 'notice')]") == []
 
@@ -133,7 +133,7 @@ async def test_what_others_did_to_the_account_is_marked(app: App) -> None:
     page = await now.get("/account")
     assert events(page) == ["Profile changed", "Roles changed"]
     assert "Author, Viewer" in page.text
-    assert page.text.count("by those who manage accounts") == 2
+    assert page.text.count("by an administrator") == 2
 
 
 async def test_who_took_the_second_factors_away_is_named(app: App) -> None:
@@ -146,11 +146,11 @@ async def test_who_took_the_second_factors_away_is_named(app: App) -> None:
     email = (await app.me(manager)).data["user"]["email"]
     app.clock.advance(60)
     page = await (await signed_in(app, ada.email, ada.client)).get("/account")
-    assert events(page) == ["Attention: Your second factors were taken away"]
+    assert events(page) == ["Attention: Second factors removed by an administrator"]
     [hint] = page.tree.xpath("//*[@class='events']/li//*[@class='hint']")
     assert [span.text for span in hint.xpath("span")] == [
         "Lost",
-        "by those who manage accounts",
+        "by an administrator",
         email,
         "from 192.0.2.1",
     ]
@@ -169,15 +169,15 @@ async def test_other_users_events_are_not_listed(app: App) -> None:
 async def test_what_needs_attention_comes_first(app: App) -> None:
     client = await new_client(app, password={"maxAgeDays": 1})
     ada = await person(app, client)
-    assert "Your password is old" not in (await ada.visitor.get("/account")).text
+    assert "Your password has expired" not in (await ada.visitor.get("/account")).text
     app.clock.advance(2 * 86_400)
     now = await signed_in(app, ada.email, client)
     for path in ("/account", "/account/password"):
         page = await now.get(path)
-        assert "Your password is old" in page.text
-        assert f"{client} asks you to choose a new one." in page.text
+        assert "Your password has expired" in page.text
+        assert f"{client} requires you to choose a new one." in page.text
     await settle(app, client, password={"maxAgeDays": 0})
-    assert "Your password is old" not in (await now.get("/account")).text
+    assert "Your password has expired" not in (await now.get("/account")).text
 
 
 async def test_a_long_list_is_cut_and_says_so(app: App) -> None:
@@ -190,13 +190,13 @@ async def test_a_long_list_is_cut_and_says_so(app: App) -> None:
         app.clock.advance(1)
     page = await now.get("/account")
     assert events(page) == ["Profile changed 50 times"]
-    assert "What happened earlier is not listed here." in page.text
+    assert "Only the latest events are listed." in page.text
 
 
 async def test_the_number_of_sessions_is_told(app: App) -> None:
     ada = await person(app)
     await signed_in(app, ada.email, ada.client)
-    assert "Signed in at 2 places" in (await ada.visitor.get("/account")).text
+    assert "Signed in on 2 devices" in (await ada.visitor.get("/account")).text
     assert PASSWORD not in (await ada.visitor.get("/account")).reply.text
 
 
@@ -206,8 +206,8 @@ async def test_a_used_recovery_code_and_factors_taken_away_may_be_someone_elses_
     app.clock.advance(60)
     reply = await ada.sign_in_with(recoveryCode=ada.recovery_codes[0])
     page = await Visitor(app, {"session": reply.cookie("session")}).get("/account")
-    assert "Was that you?" in page.text
-    assert "Attention: A recovery code was used" in events(page)
+    assert "Was this you?" in page.text
+    assert "Attention: Recovery code used" in events(page)
     assert "9 codes are left" in page.text
     sessions = await Visitor(app, {"session": reply.cookie("session")}).get("/account/sessions")
     assert "Password, Recovery code" in sessions.text
@@ -215,7 +215,7 @@ async def test_a_used_recovery_code_and_factors_taken_away_may_be_someone_elses_
     check_success(await app.post(path, {"reason": "Lost the phone"}, token=await app.admin_token()))
     app.clock.advance(60)
     page = await Visitor(app, {"session": (await ada.sign_in()).cookie("session")}).get("/account")
-    assert "Attention: Your second factors were taken away" in events(page)
+    assert "Attention: Second factors removed by an administrator" in events(page)
     assert "Lost the phone" in page.text
 
 

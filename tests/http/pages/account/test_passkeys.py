@@ -40,13 +40,13 @@ async def test_one_is_added_named_and_removed(app: App) -> None:
     page = await added(ada.visitor, Authenticator(ORIGIN), "My <b>key</b>")
     assert len(page.tree.xpath("//*[@id='codes']//code")) == 10
     page = await ada.visitor.follow(await added(ada.visitor, Authenticator(ORIGIN), "Second"))
-    assert "The passkey is added. All other sessions are ended." in page.text
+    assert "Passkey added. All other sessions ended." in page.text
     assert {h2.text_content() for h2 in page.tree.xpath("//main//h2")} == {"My <b>key</b>", "Second"}
     page = await ada.visitor.get(page.links()["Rename"])
     page = await ada.visitor.submit(page, PATH, name="")
     assert (page.status, page.problems) == (400, ["Enter a value"])
     page = await ada.visitor.follow(await ada.visitor.submit(page, PATH, name="Third"))
-    assert "The passkey has its new name." in page.text
+    assert "Passkey renamed." in page.text
     names = [h2.text_content() for h2 in page.tree.xpath("//main//h2")]
     assert len(names) == 2
     assert "Third" in names
@@ -54,7 +54,7 @@ async def test_one_is_added_named_and_removed(app: App) -> None:
     page = await ada.visitor.post(PATH, form)
     assert (page.heading, "You then have no second factor" in page.text) == (f"Remove the passkey {names[0]}?", False)
     page = await ada.visitor.follow(await ada.visitor.shown(page))
-    assert "The passkey is removed." in page.text
+    assert "Passkey removed." in page.text
     assert len(page.tree.xpath("//main//h2")) == 1
 
 
@@ -82,14 +82,14 @@ async def test_the_last_factor_of_one_who_needs_one_stays(app: App) -> None:
     await settle(app, ada.client, secondFactor={"policy": "required"})
     page = await ada.visitor.get(PATH)
     assert not [form for form in page.forms() if form.fields.get("act") == "remove"]
-    assert "add another one before you remove this one" in page.text
+    assert "Add another one before you remove this one" in page.text
 
 
 async def test_a_client_without_passkeys_offers_none(app: App) -> None:
     ada = await at_its_name(app)
     await settle(app, ada.client, secondFactor={"methods": ["totp"]})
     page = await ada.visitor.get(PATH)
-    assert "Your organisation does not use passkeys." in page.text
+    assert "Your organization doesn't use passkeys." in page.text
     assert "Add a passkey" not in page.links()
 
 

@@ -23,7 +23,7 @@ async def test_it_is_changed_and_other_sessions_end(app: App) -> None:
     page = await ada.visitor.submit(page, PATH, currentPassword=PASSWORD, newPassword=NEW)
     assert (page.status, page.location) == (303, PATH)
     page = await ada.visitor.follow(page)
-    assert "Your password is changed. All other sessions are ended." in page.text
+    assert "Password changed. All other sessions ended." in page.text
     assert (await other.get("/account")).status == 303
     assert (await app.sign_in(ada.email, PASSWORD, client=ada.client)).status == 401
     assert (await app.sign_in(ada.email, NEW, client=ada.client)).status == 200
@@ -35,7 +35,7 @@ async def test_the_rules_are_said_before_anything_is_typed(app: App) -> None:
     page = await ada.visitor.get(PATH)
     new = page.tree.get_element_by_id("newPassword")
     hint = page.tree.get_element_by_id(new.get("aria-describedby")).text_content()
-    for text in ("At least 12 characters.", "Of 3 kinds among", "None of your former ones."):
+    for text in ("At least 12 characters.", "With 3 of these", "Not one of your previous passwords"):
         assert text in hint
     assert new.get("autocomplete") == "new-password"
     assert new.get("passwordrules") == "minlength: 12; maxlength: 256;"
@@ -48,12 +48,12 @@ async def test_the_rules_are_said_before_anything_is_typed(app: App) -> None:
     ("current", "new", "status", "problems"),
     [
         ("", "", 400, {"currentPassword": "Enter a value", "newPassword": "Enter a value"}),
-        ("wrong", NEW, 401, {"currentPassword": "The current password is not right"}),
+        ("wrong", NEW, 401, {"currentPassword": "The current password is incorrect"}),
         (PASSWORD, "short", 400, {"newPassword": "Must have at least 15 characters"}),
-        (PASSWORD, PASSWORD, 400, {"newPassword": "Must differ from the current one"}),
+        (PASSWORD, PASSWORD, 400, {"newPassword": "Must be different from the current password"}),
         (PASSWORD, "x" * 257, 400, {"newPassword": "Must have at most 256 characters"}),
         (PASSWORD, "passwordpassword", 400,
-         {"newPassword": "Too easy to guess: it is common, or made of common or known words"}),
+         {"newPassword": "Too easy to guess. Don't use a common password, common words, or your name."}),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_is_said_beside_its_field(
@@ -78,10 +78,10 @@ async def test_guesses_at_the_current_one_are_throttled_and_told_on_the_overview
     page = await now.get(PATH)
     while (answer := await now.submit(page, PATH, currentPassword="no", newPassword=NEW)).status != 429:
         assert answer.status == 401
-    assert answer.problems == ["There were too many attempts. Wait a little, then try again."]
+    assert answer.problems == ["Too many attempts. Try again later."]
     assert len(answer.tree.xpath("//*[@role='timer']")) == 1
     overview = await now.get("/account")
-    assert "A wrong password, typed by someone who was signed in to your account" in overview.text
+    assert "Incorrect current password entered while signed in" in overview.text
 
 
 async def test_someone_without_a_password_is_led_on(app: App) -> None:
@@ -89,9 +89,9 @@ async def test_someone_without_a_password_is_led_on(app: App) -> None:
         browser = await company.sign_in("ada", "ada@company.example")
         visitor = Visitor(app, {"session": browser.cookies["session"]})
         page = await visitor.get(PATH)
-        assert "You sign in without a password here" in page.text
+        assert "You don't use a password here" in page.text
         assert page.tree.xpath("//main//form") == []
-        assert page.links()["Linked identities"] == "/account/identities"
+        assert page.links()["Linked accounts"] == "/account/identities"
 
 
 async def test_where_passwords_are_not_used_there_is_no_form(app: App) -> None:

@@ -84,7 +84,7 @@ async def test_with_a_factor_a_code_follows_on_the_same_page(ada: Ada) -> None:
     phone = Phone(ada.app, begun["secret"])
     check_success(await ada.api.send("POST", f"{OWN}/totp/confirm", body={"otp": phone.code()}))
     page = await refused(ada)
-    assert "A code is asked for afterwards." in page.text
+    assert "Then enter a code." in page.text
     ended = await ada.comes_back(page)
     assert (ended.status, ended.headers["location"].startswith(f"{PATH}?returnTo={WAITING}")) == (302, True)
     page = await ada.visitor.get(ended.headers["location"])

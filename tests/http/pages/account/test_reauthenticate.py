@@ -37,7 +37,7 @@ async def test_a_refused_act_leads_there_and_a_proof_leads_back(app: App) -> Non
     page = await ada.visitor.submit(page, "/account/second-factor", {"act": "begin"})
     assert (page.status, page.location.startswith(f"{BACK}/account/continue?form=")) == (303, True)
     page = await ada.visitor.follow(page)
-    assert page.heading == "Confirm that it is you"
+    assert page.heading == "Confirm that it's you"
     page = await ada.visitor.submit(page, PATH, currentPassword=PASSWORD)
     # where the form is carried out that waited
     page = await ada.visitor.get(page.location, Sec_Fetch_Site="same-origin")
@@ -69,8 +69,8 @@ async def test_a_recovery_code_does_too(app: App) -> None:
 @matrix(
     ("typed", "problem"),
     [
-        ({"currentPassword": "wrong"}, "The current password is not right"),
-        ({"currentPassword": PASSWORD, "otp": "nonsense"}, "This code is not right, or was used before. Wait for"),
+        ({"currentPassword": "wrong"}, "The current password is incorrect"),
+        ({"currentPassword": PASSWORD, "otp": "nonsense"}, "This code is incorrect or was already used. Wait for"),
         ({"currentPassword": PASSWORD, "otp": ""}, "Enter a value"),
         ({"currentPassword": "", "otp": "123456"}, "Enter a value"),
     ],

@@ -48,8 +48,8 @@ async def test_an_app_is_set_up_and_the_codes_are_shown_once(app: App) -> None:
     assert phone_of(app, await ada.visitor.get(f"{APP}?way=app")) == phone  # a reload makes no other key
     page = await ada.visitor.submit(page, APP, otp=phone.code())
     assert (page.status, page.heading, len(codes_of(page))) == (200, "Your recovery codes", 10)
-    assert page.form("/account/codes").buttons == ("I have stored them",)
-    assert "In use" in (await ada.visitor.get(APP)).text
+    assert page.form("/account/codes").buttons == ("I saved them",)
+    assert "Active" in (await ada.visitor.get(APP)).text
     assert (await other.get(APP)).location.startswith("/sign-in")
     assert (await ada.visitor.get(f"{APP}?way=app")).location == APP
 
@@ -61,7 +61,7 @@ async def test_a_wrong_first_code_shows_the_same_key_again(app: App) -> None:
     page = await ada.visitor.submit(page, APP, otp=phone.wrong())
     assert page.status == 400
     assert page.problems == [
-        "This code is not right. Check that your app has the key of this page, and enter the code that it shows now."
+        "This code is incorrect. Check that you added this page's key to your app, and enter the current code."
     ]
     assert phone_of(app, page) == phone
     assert codes_of(await ada.visitor.submit(page, APP, otp=phone.code()))
@@ -78,9 +78,9 @@ async def test_the_key_that_waits_is_shown_to_a_recent_proof_alone(app: App) -> 
 async def test_an_app_is_replaced_and_the_codes_stay(app: App) -> None:
     ada, browser = await with_app(app)
     page = await begun(browser)
-    assert "The app that you have works until this one is confirmed." in page.text
+    assert "Your current app works until you confirm the new one." in page.text
     page = await browser.follow(await browser.submit(page, APP, otp=phone_of(app, page).code()))
-    assert "The new authenticator app counts from now on." in page.text
+    assert "The new authenticator app is active." in page.text
     assert "10 codes are left" in (await browser.get(CODES)).text
     assert len(await ada.events("second_factor_enrolled")) == 2
 
@@ -90,7 +90,7 @@ async def test_an_app_is_removed_unless_it_is_the_last_factor_of_one_who_needs_o
     await settle(app, ada.client, **REQUIRED)
     page = await browser.get(APP)
     assert not page.tree.xpath("//form[.//input[@value='remove']]")
-    assert "add another one before you remove this one" in page.text
+    assert "Add another one before you remove this one" in page.text
     form = page.form(APP, act="begin").fields | {"act": "remove"}
     refused = await browser.post(APP, form)
     assert (refused.status, refused.problems) == (
@@ -103,15 +103,15 @@ async def test_an_app_is_removed_unless_it_is_the_last_factor_of_one_who_needs_o
     assert page.heading == "Remove your authenticator app?"
     assert "You then have no second factor, and your recovery codes stop working." in page.text
     page = await browser.follow(await browser.shown(page))
-    assert "The authenticator app is removed." in page.text
-    assert "There are no codes yet" in (await browser.get(CODES)).text
+    assert "Authenticator app removed." in page.text
+    assert "No codes yet" in (await browser.get(CODES)).text
 
 
 async def test_where_the_policy_is_off_none_is_offered(app: App) -> None:
     ada = await person(app)
     await settle(app, ada.client, secondFactor={"policy": "off"})
     page = await ada.visitor.get(APP)
-    assert "Your organisation does not use authenticator apps." in page.text
+    assert "Your organization doesn't use authenticator apps." in page.text
     assert not [form for form in page.forms() if form.action == APP]
 
 
@@ -119,7 +119,7 @@ async def test_one_that_is_due_is_named_with_the_day(app: App) -> None:
     ada = await someone(app, secondFactor={"policy": "required", "graceDays": 7})
     browser = Visitor(app, {"session": (await ada.sign_in()).cookie("session")})
     page = await browser.get(APP)
-    assert "A second factor is due" in page.text
+    assert "Set up a second factor" in page.text
     assert page.tree.xpath("//*[@class='notice notice-note']//time")
 
 
@@ -134,7 +134,7 @@ async def test_new_codes_void_the_former_ones(app: App) -> None:
     assert (await ada.sign_in_with(recoveryCode=fresh[0])).status == 200
     for code in fresh[1:8]:
         await ada.sign_in_with(recoveryCode=code)
-    assert "Few codes are left" in (await browser.get(CODES)).text
+    assert "Few codes left" in (await browser.get(CODES)).text
 
 
 async def test_without_a_factor_there_are_no_codes(app: App) -> None:
@@ -157,10 +157,10 @@ async def test_trusted_browsers_are_listed_and_ended(app: App) -> None:
     assert firefox not in page.text
     [first, *_] = page.tree.xpath("//tbody//input[@name='id']/@value")
     page = await browser.follow(await browser.submit(page, DEVICES, {"id": str(first)}))
-    assert "This browser is asked for the second factor again." in page.text
+    assert "This browser is no longer trusted." in page.text
     assert len(page.tree.xpath("//tbody/tr")) == 2
     page = await browser.follow(await browser.submit(page, DEVICES, {"id": ""}))
-    assert "All your browsers are asked for the second factor again." in page.text
+    assert "None of your browsers is trusted any longer." in page.text
     assert "you can trust the browser for 30 days" in page.text
     ended = [one.members["browsers"] for one in await trail(app, ada.client) if one.event == "browser_trust_ended"]
     assert ended[-2:] == [1, 2]
@@ -169,10 +169,10 @@ async def test_trusted_browsers_are_listed_and_ended(app: App) -> None:
 async def test_where_no_browser_can_be_trusted_it_is_said(app: App) -> None:
     ada = await person(app)
     await settle(app, ada.client, secondFactor={"trustedDays": 0})
-    assert "asks for the second factor at each sign-in" in (await ada.visitor.get(DEVICES)).text
+    assert "requires the second factor at every sign-in" in (await ada.visitor.get(DEVICES)).text
 
 
 async def test_at_an_address_without_a_name_it_is_said_that_there_are_none(app: App) -> None:
     page = await (await person(app)).visitor.get("/account/passkeys")
-    assert "Passkeys do not work here" in page.text
+    assert "Passkeys aren't available" in page.text
     assert "Add a passkey" not in page.links()

@@ -62,7 +62,7 @@ async def test_one_is_ended_and_the_others_stay(app: App) -> None:
     ended = await end(ada, page, ids(page)[1])
     assert (ended.status, ended.location) == (303, PATH)
     page = await ada.visitor.follow(ended)
-    assert "The session is ended." in page.text
+    assert "Session ended." in page.text
     assert len(ids(page)) == 1
     assert (await gone.get("/account")).status == 303
     assert (await stays.get("/account")).status == 200
@@ -74,8 +74,8 @@ async def test_all_others_are_ended_and_this_one_stays(app: App) -> None:
     visitors = [await signed_in(app, ada.email, ada.client) for _ in range(3)]
     page = await ada.visitor.get(PATH)
     page = await ada.visitor.follow(await end(ada, page, ""))
-    assert "All other sessions are ended." in page.text
-    assert "You are signed in nowhere else" in page.text
+    assert "All other sessions ended." in page.text
+    assert "You have no other sessions" in page.text
     assert page.tree.xpath(f"//main//form[@action='{PATH}']") == []
     assert [(await visitor.get("/account")).status for visitor in visitors] == [303] * 3
     event = (await trail(app, ada.client))[-1]
@@ -98,7 +98,7 @@ async def test_ended_twice_is_ended_and_one_of_someone_else_is_not_found(app: Ap
     for _ in range(2):
         ended = await end(mine)
         assert (ended.status, ended.location) == (303, PATH)
-        assert "The session is ended." in (await ada.visitor.follow(ended)).text
+        assert "Session ended." in (await ada.visitor.follow(ended)).text
     assert [one.event for one in await trail(app, ada.client)].count("session_ended") == 1
     assert (await end("A" * 22)).status == 404
     assert (await end("x" * 101)).status == 400
@@ -113,7 +113,7 @@ async def test_ending_the_own_session_signs_out(app: App) -> None:
     page = await ada.visitor.post(PATH, {"form": token, "id": listed[0]["id"]})
     assert (page.status, page.location) == (303, "/sign-out")
     assert "session" not in ada.visitor.cookies
-    assert (await ada.visitor.follow(page)).heading == "You are signed out"
+    assert (await ada.visitor.follow(page)).heading == "You're signed out"
 
 
 @matrix(

@@ -53,12 +53,12 @@ async def test_name_and_colour_are_previewed_and_saved(app: App) -> None:
     assert page.status == 200
     assert page.reply.text.count('fill="#ffcc00"') >= 2
     assert 'fill="#000000"' in page.reply.text  # text on yellow
-    assert "Light, not saved yet" in page.text
+    assert "Light (not saved)" in page.text
     assert page.form(PATH, **{"branding.accent": "#FFCC00"}).fields["branding.name"] == "Acme & Söhne"
     assert "Acme & Söhne" not in page.title
     page = await visitor.submit(page, PATH, {"branding.accent": "#FFCC00"}, act="save")
     page = await visitor.follow(page)
-    assert "The name and the colour are saved" in page.text
+    assert "Branding saved" in page.text
     assert page.title.endswith("· Acme & Söhne")
     [sheet] = [link for link in page.tree.xpath("//link[@rel='stylesheet']/@href") if "/brand/" in link]
     assert "--accent:#ffcc00" in (await visitor.get(sheet)).reply.text
@@ -104,14 +104,14 @@ async def test_a_logo_is_sent_by_a_form_and_taken_away(app: App) -> None:
     assert (await visitor.get(picture.get("src"))).reply.headers["content-type"] == "image/png"
     assert page.tree.xpath("//header//img[@class='logo']")
     page = await visitor.follow(await visitor.submit(page, PATH, {"act": "drop-logo"}))
-    assert "The logo is taken away" in page.text
+    assert "Logo removed" in page.text
     assert not page.tree.xpath("//header//img[@class='logo']")
 
 
 @matrix(
     ("body", "problem"),
     [
-        (b"", "Choose a PNG file first"),
+        (b"", "Choose a PNG file"),
         (b"<svg onload=alert(1)>", "Must be a PNG"),
         (Picture(width=900, height=20).encoded(), "800"),
         (PNG[:-5], ""),
@@ -153,7 +153,7 @@ async def test_a_form_that_no_browser_sends_is_refused(app: App, parts: list[byt
     visitor = await admin(app)
     page = await upload(visitor, *parts, **({} if end is None else {"end": end}))  # type: ignore[arg-type]
     assert page.status in (400, 415)
-    assert "None: pages show the first letter" in (await visitor.get(PATH)).text
+    assert "No logo. Pages show the first letter" in (await visitor.get(PATH)).text
 
 
 @matrix(
@@ -177,4 +177,4 @@ async def test_an_upload_without_the_right_token_changes_nothing(app: App, token
     await visitor.get(PATH)
     page = await upload(visitor, part("act", b"logo"), part("logo", PNG, "a.png"), token=token)
     assert page.status == 403
-    assert "None: pages show the first letter" in (await visitor.get(PATH)).text
+    assert "No logo. Pages show the first letter" in (await visitor.get(PATH)).text

@@ -21,7 +21,9 @@ UNKNOWN = "Acme ID: unknown person, and the provider creates no users"
 def numbers(page: Page, chart: str) -> dict[str, list[int]]:
     """The table of a chart: a list of numbers for each of its labels, without those that have none."""
     rows = page.tree.xpath(f"//section[@aria-labelledby='{chart}']//tbody/tr")
-    found = {row.xpath("string(th)"): [int(cell.text_content()) for cell in row.xpath("td")] for row in rows}
+    found = {
+        row.xpath("string(th)"): [int(cell.text_content().replace(",", "")) for cell in row.xpath("td")] for row in rows
+    }
     return {label: values for label, values in found.items() if any(values)}
 
 

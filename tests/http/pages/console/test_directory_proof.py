@@ -16,7 +16,7 @@ async def test_the_page_says_for_what_and_the_proof_ends_on_it(prover: Prover) -
     visitor = await Visitor(prover.app).signed_in(prover.admin.email)
     page = await visitor.submit(await visitor.get(PATH), PATH, {"act": "prove"})
     assert page.status == 200
-    assert f"speaks for the directory {prover.directory} on behalf of {prover.client}" in page.text
+    assert f"An administrator of directory {prover.directory} must sign in" in page.text
     address = page.links()["Continue to Microsoft"]
     assert page.tree.xpath("//form[starts-with(@action, 'http')]") == []
     cookies = [line.partition(";")[0] for line in page.reply.headers.get_list("set-cookie")]
@@ -25,7 +25,7 @@ async def test_the_page_says_for_what_and_the_proof_ends_on_it(prover: Prover) -
     assert answer.status == 302
     assert answer.headers["location"] == PATH
     page = await visitor.get(PATH)
-    assert "by an administrator's sign-in" in page.text
+    assert "by an administrator of the directory" in page.text
     assert not [form for form in page.forms() if form.fields.get("act") == "prove"]
 
 

@@ -27,14 +27,14 @@ async def admin(app: App) -> Visitor:
 
 
 async def act(visitor: Visitor, name: str, **fields: str) -> Page:
-    token = (await visitor.get(PATH)).forms()[-1].fields["form"]
+    token = (await visitor.get(PATH)).form(PATH, act="claim").fields["form"]
     return await visitor.post(PATH, {"form": token, "act": name, **fields})
 
 
 async def test_nothing_is_claimed_yet(app: App) -> None:
     page = await (await admin(app)).get(PATH)
-    assert "No domain is claimed" in page.text
-    assert "No directory is claimed" in page.text
+    assert "No domains yet" in page.text
+    assert "No directories yet" in page.text
 
 
 @pytest.mark.usefixtures("asked", "no_own_checks")
@@ -42,11 +42,11 @@ async def test_claimed_looked_at_and_released(app: App, zone: NameServer) -> Non
     visitor = await admin(app)
     page = await visitor.submit(await visitor.get(PATH), PATH, {"act": "claim"}, domain=" Acme-Claims.Example ")
     page = await visitor.follow(page)
-    assert "The domain is claimed" in page.text
+    assert "Domain added" in page.text
     claim = Claimed(app, "acme", "acme-claims.example")
     assert [each.text for each in page.tree.xpath("//code")] == [claim.name, await claim.value()]
-    assert "Not proved yet" in page.text
-    assert "does not lead people from their address to your page" in page.text
+    assert "Not verified" in page.text
+    assert "its users aren't sent to your sign-in page" in page.text
     page = await act(visitor, "check", domain=claim.domain)
     assert page.status == 200
     assert "acme-claims.example was looked at" in page.text
@@ -56,10 +56,10 @@ async def test_claimed_looked_at_and_released(app: App, zone: NameServer) -> Non
     app.clock.advance(11)
     zone.publish(txt(claim.name, await claim.value()))
     page = await visitor.follow(await act(visitor, "check", domain=claim.domain))
-    assert "the domain is proved" in page.text
+    assert "Domain verified" in page.text
     page = await visitor.follow(await act(visitor, "release", domain=claim.domain))
-    assert "The domain is released" in page.text
-    assert "No domain is claimed" in page.text
+    assert "Domain released" in page.text
+    assert "No domains yet" in page.text
 
 
 @pytest.mark.usefixtures("asked", "no_own_checks")
@@ -72,7 +72,7 @@ async def test_contested_says_so_and_not_by_whom(app: App, zone: NameServer) -> 
     assert "Another client of this installation holds this domain" in page.text
     page = await visitor.get(PATH)
     assert "Contested" in page.text
-    assert "or when their record has been missing for two weeks" in page.text
+    assert "or their record is missing for two weeks" in page.text
     assert other.client not in page.text.replace(other.domain, "")
     await other.send("DELETE")
 
@@ -80,7 +80,7 @@ async def test_contested_says_so_and_not_by_whom(app: App, zone: NameServer) -> 
 async def test_one_that_is_vouched_for_has_no_record_to_look_at(app: App) -> None:
     await vouch_for(app, "acme", "vouched.example")
     page = await (await admin(app)).get(PATH)
-    assert "vouched for it" in page.text
+    assert "approved this domain" in page.text
     assert not [form for form in page.forms() if form.fields.get("act") == "check"]
 
 
@@ -122,14 +122,14 @@ async def test_a_directory_is_claimed_and_released(app: App) -> None:
     page = await visitor.submit(await visitor.get(PATH), PATH, {"act": "claim-directory"}, directory=DIRECTORY.upper())
     page = await visitor.follow(page)
     assert DIRECTORY in page.text
-    assert "people with a Microsoft token must name your client" in page.text
+    assert "requests with a Microsoft token must name your client" in page.text
     page = await act(visitor, "claim-directory", directory=DIRECTORY)
     assert (page.status, page.problems) == (409, ["The client has claimed this directory already"])
     page = await act(visitor, "prove", directory=DIRECTORY)
     assert page.status == 409
     assert page.problems[0].startswith("There is no application to sign in to")
     page = await visitor.follow(await act(visitor, "release-directory", directory=DIRECTORY))
-    assert "The directory is released" in page.text
+    assert "Directory released" in page.text
     assert (await act(visitor, "release-directory", directory=DIRECTORY)).status == 404
 
 

@@ -46,10 +46,11 @@ async def test_how_many_are_asked_to_set_one_up_is_said_before_it_is_saved(app: 
         await person(app, admin.client)
     visitor = await browser_of(admin)
     page = await preview(visitor, secondFactor__policy="required")
-    assert changes(page)[-1] == (
-        "Every user must have a second factor. 3 people will be asked to set up a second factor at their next sign-in. "
-        "They may put it off for 7 days, Admins and User Admins excepted."
-    )
+    assert changes(page)[-3:] == [
+        "All users must have a second factor.",
+        "3 users must set up a second factor.",
+        "Users, except Admins and User Admins, can postpone it for 7 days.",
+    ]
     assert (await settings_of(app, admin.client))["secondFactor"]["policy"] == "optional"
     saved = await visitor.submit(page, RULES, {"act": "save"})
     assert saved.status == 303
@@ -66,13 +67,13 @@ async def test_roles_methods_days_and_ways_are_each_said(app: App) -> None:
         secondFactor__graceDays="0", secondFactor__trustedDays="1", passkeySignIn="off", stepUp="management",
     )  # fmt: skip
     assert changes(page) == [
-        "Users with one of these roles must have a second factor: Admin, Author. 1 person will be asked to set up a "
-        "second factor at their next sign-in.",
-        "New second factors are passkeys. Those that users have still count.",
-        "Users set up a second factor that is due at their next sign-in.",
-        "A browser stays trusted for 1 day.",
-        "A passkey alone signs no one in; beside a password it stays a second factor.",
-        "Management of users, providers and rules asks for a proof of the last ten minutes too.",
+        "Users with these roles must have a second factor: Admin, Author.",
+        "1 user must set up a second factor.",
+        "Users can set up only passkeys. Existing authenticator apps still work.",
+        "Users must set up a required second factor at their next sign-in.",
+        "Browsers stay trusted for 1 day.",
+        "Users can't sign in with only a passkey. It still works as a second factor.",
+        "Managing users, providers, and settings also requires re-authentication.",
     ]
     await visitor.submit(page, RULES, {"act": "save"})
     stored = await settings_of(app, admin.client)
@@ -87,17 +88,18 @@ async def test_trust_that_ends_is_counted(app: App) -> None:
     ada = await enrolled(app, "Admin")
     visitor = Visitor(app, {"session": (await ada.answered(trust=True)).cookie("session")})
     page = await preview(visitor, secondFactor__trustedDays="0")
-    assert changes(page) == ["No browser is trusted any more: 1 browser is asked for the second factor again."]
-    for seconds, count in ((0, "."), (86_400, ": 1 browser is asked for the second factor again.")):
+    again = "1 trusted browser must use the second factor again."
+    assert changes(page) == ["Browsers are no longer trusted.", again]
+    for seconds, count in ((0, []), (86_400, [again])):
         app.clock.advance(seconds)
         page = await preview(visitor, secondFactor__trustedDays="1")
-        assert changes(page) == [f"A browser stays trusted for 1 day{count}"]
+        assert changes(page) == ["Browsers stay trusted for 1 day.", *count]
 
 
 @matrix(
     ("typed", "field", "problem"),
     [
-        ({"secondFactor__policy": "all"}, "secondFactor.policy", "Choose one of the list"),
+        ({"secondFactor__policy": "all"}, "secondFactor.policy", "Choose an option from the list"),
         ({"secondFactor__policy": "roles"}, "secondFactor.roles", ""),
         (
             {"secondFactor__methods__totp": "-", "secondFactor__methods__passkey": "-"},
@@ -107,7 +109,7 @@ async def test_trust_that_ends_is_counted(app: App) -> None:
         ({"secondFactor__graceDays": "31"}, "secondFactor.graceDays", "Must be 30 or less"),
         ({"secondFactor__trustedDays": "many"}, "secondFactor.trustedDays", "Must be a number"),
         ({"passkeySignIn": "maybe"}, "passkeySignIn", ""),
-        ({"stepUp": "never"}, "stepUp", "Choose one of the list"),
+        ({"stepUp": "never"}, "stepUp", "Choose an option from the list"),
     ],
 )
 async def test_what_is_wrong_stands_beside_its_field(app: App, typed: dict[str, str], field: str, problem: str) -> None:
@@ -122,7 +124,7 @@ async def test_a_user_admin_makes_it_stricter_and_not_weaker(app: App) -> None:
     manager = await person(app, "", "User Admin")
     visitor = await browser_of(manager)
     page = await visitor.get(page_with(RULES, "passkeySignIn"))
-    assert "A passkey alone signs in" in page.text
+    assert "Sign-in with only a passkey" in page.text
     assert "passkeySignIn" not in page.form(RULES).fields
     page = await preview(visitor, secondFactor__policy="off")
     assert page.status == 403

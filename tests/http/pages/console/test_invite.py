@@ -70,8 +70,8 @@ async def test_of_many_lines_each_has_its_result_and_those_refused_can_be_tried_
     assert [(line, result.split(" ")[0]) for line, result in results(page)] == [
         (good, "Invited"), (taken, "Not"), (bad, "Not"), (good, "Not"),
     ]  # fmt: skip
-    assert "A user with this e-mail exists" in page.text
-    assert "Not a valid e-mail address" in page.text
+    assert "A user with this email address already exists" in page.text
+    assert "Enter a valid email address" in page.text
     assert "1 of 4 invited" in page.text
     assert page.form(PATH, roleViewer="on").fields["people"].split("\n") == [taken, bad, good]
 
@@ -90,9 +90,9 @@ async def test_fifty_lines_are_taken_and_one_more_is_not(app: App) -> None:
     [
         ("", 400, "Enter an e-mail address"),
         (" \n \n", 400, "Enter an e-mail address"),
-        ("no address", 400, "Not a valid e-mail address"),
-        ("<>", 400, "Not a valid e-mail address"),
-        ("viewer@acme.example", 409, "A user with this e-mail exists"),
+        ("no address", 400, "Enter a valid email address"),
+        ("<>", 400, "Enter a valid email address"),
+        ("viewer@acme.example", 409, "A user with this email address already exists"),
     ],
 )
 async def test_what_is_refused_stays_in_the_form(app: App, people: str, status: int, problem: str) -> None:

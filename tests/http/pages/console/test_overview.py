@@ -38,8 +38,8 @@ async def test_where_nothing_is_wrong_it_says_so(app: App) -> None:
         "Recent changes",
         "Recent sign-ins",
     ]
-    assert "There is one Admin alone" in page.text
-    assert "This server sends no e-mails" in page.text
+    assert "You have only one Admin" in page.text
+    assert "This server doesn't send email" in page.text
     assert "active accounts" in page.text
 
 
@@ -73,7 +73,7 @@ async def test_a_directory_that_waits_is_named(app: App) -> None:
     admin, number = await app.admin_token(), directory()
     made = await app.post("/api/admin/clients/acme/directories", {"directory": number}, token=admin)
     assert made.status == 201, made.text
-    assert f"Microsoft directory not proved yet: {number}" in (await overview(app)).text
+    assert f"Microsoft directory not verified: {number}" in (await overview(app)).text
     await directories_released(app, "acme")
 
 
@@ -104,12 +104,12 @@ async def test_a_provider_that_is_off_and_one_that_waits_for_an_admin(app: App) 
     assert (await app.post(base, made, token=admin)).status == 201
     base += "/one"
     assert (await app.post(f"{base}/switch-off", token=admin)).status == 200
-    assert "One & Only is switched off" in (await overview(app)).text
+    assert "One & Only is turned off" in (await overview(app)).text
     assert (await app.post(f"{base}/switch-on", token=admin)).status == 200
     token = (await app.sign_in("user-admin@acme.example")).data["token"]
     body = {"oidc": {"scopes": ["openid", "email"]}}
     assert (await app.send("PATCH", "/api/client/providers/one", body, token=token)).status == 200
-    assert "One & Only opens no Admin's account" in (await overview(app)).text
+    assert "Admins can't sign in with One & Only" in (await overview(app)).text
     await app.send("DELETE", base, token=admin)
     assert "One & Only opens" not in (await overview(app)).text
 
@@ -118,16 +118,16 @@ async def test_addresses_that_a_user_admin_added_wait_there(app: App) -> None:
     token = (await app.sign_in("user-admin@acme.example")).data["token"]
     body = {"allowedOrigins": ["https://waiting.example"]}
     assert (await app.send("PATCH", "/api/client/settings", body, token=token)).status == 200
-    assert "Addresses wait for an Admin" in (await overview(app)).text
+    assert "Addresses need an Admin" in (await overview(app)).text
     admin = (await app.sign_in("admin@acme.example")).data["token"]
     await app.send("PATCH", "/api/client/settings", {"allowedOrigins": []}, token=admin)
-    assert "Addresses wait for an Admin" not in (await overview(app)).text
+    assert "Addresses need an Admin" not in (await overview(app)).text
 
 
 async def test_each_provider_is_checked_once_a_day_and_what_was_found_is_told(app: App, op: Op) -> None:
     await add_oidc(app, op, "globex", name="checked", displayName="Globex ID")
     email = "admin@globex.example"
-    assert "Identity providers have not been checked yet" in (await overview(app, email)).text
+    assert "Identity providers haven't been checked yet" in (await overview(app, email)).text
     op.answers["discovery"] = Answer(503, body=b"")
     assert await check_providers(app) > 0
     assert await check_providers(app) == 0

@@ -284,14 +284,14 @@ async def test_a_provider_that_cannot_be_reached_is_not_called_well(app: App, op
     assert event.members["why"].startswith("discovery: ")
     page = await new.visitor.get("/console")
     assert "No problems found" not in page.text
-    assert "fails people" in page.text
+    assert "Sign-ins with " in page.text
     del op.answers["discovery"]
     browser = Visitor(app)
     op.claims["groups"] = ["staff"]
     started = await browser.get(f"/api/client/auth/oidc?client=acme&provider={new.name}")
     browser.cookies |= flow_cookies(started.reply)
     await browser.get(op.visit(started.location).removeprefix(app.public_url.rstrip("/")))
-    assert "fails people" not in (await new.visitor.get("/console")).text
+    assert "Sign-ins with " not in (await new.visitor.get("/console")).text
 
 
 async def test_before_any_try_it_says_so(app: App, op: Op) -> None:

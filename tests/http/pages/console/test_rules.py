@@ -51,17 +51,17 @@ async def preview(app: App, email: str = "admin@acme.example", **typed: str) -> 
     [
         (
             {"password__minLength": "20"},
-            ["New passwords have at least 20 characters, not 15. Passwords that are set stay as they are."],
+            ["New passwords need at least 20 characters (before: 15). Existing passwords aren't affected."],
             {"password": {"minLength": 20, "characterClasses": 0, "history": 0, "maxAgeDays": 0}},
         ),
         (
             {"sessions__idleSeconds": "30 min"},
-            ["A browser that is not used is signed out after 30 min."],
+            ["Unused browser sessions end after 30 min."],
             {"sessions": {"idleSeconds": 1800, "maxSeconds": 0, "refreshSeconds": 0}},
         ),
         (
             {"contact": "IT desk, 4th level", "allowedOrigins": "https://a.example"},
-            ["New origin: https://a.example", "Users who need help are shown: IT desk, 4th level"],
+            ["New origin: https://a.example", "Users who can't sign in see this contact: IT desk, 4th level"],
             {"contact": "IT desk, 4th level", "allowedOrigins": ["https://a.example"]},
         ),
     ],
@@ -110,7 +110,7 @@ async def test_how_many_it_concerns(app: App) -> None:
     said = " ".join(changes((await preview(app, sessions__maxSeconds="1 day"))[1]))
     assert "older and" in said
     said = " ".join(changes((await preview(app, password__maxAgeDays="3"))[1]))
-    assert "asked for one at the next sign-in" in said
+    assert "must change it" in said
     assert "A change is due after 3 days: 0 users" not in said
 
 
@@ -127,8 +127,8 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
     assert (await app.post(path, body, token=root)).status == 201
     page = await visitor.post(PATH, fields)
     assert (await app.send("DELETE", f"{path}/of-admins", token=root)).status == 200
-    assert "No one gets in with a password any more" in changes(page)[0]
-    assert "left to the providers" in changes(page)[0]
+    assert "Nobody can sign in with a password" in changes(page)[0]
+    assert "must use a provider" in changes(page)[0]
     assert (await stored(app))["passwordSignIn"] is True
 
 
@@ -153,8 +153,8 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
         ("contact", "x" * 201, "Must have at most 200 characters"),
         ("contact", "?", "Say whom to ask, in words or numbers, or leave it empty"),
         ("contact", " \u2026 -- ", "Say whom to ask, in words or numbers, or leave it empty"),
-        ("contact", "a\u202eb", "Invisible characters are not allowed: U+202E"),
-        ("language", "xx", "Choose one of the list"),
+        ("contact", "a\u202eb", "Remove the invisible character U+202E"),
+        ("language", "xx", "Choose an option from the list"),
     ],
 )
 @matrix("act", ["preview", "save"])

@@ -64,7 +64,7 @@ async def test_an_empty_list_says_what_they_are_for(app: App) -> None:
     visitor, _ = await admin(app)
     page = await visitor.get(LIST)
     assert "No service accounts yet" in page.text
-    assert "with a key of its own" in page.text
+    assert "has its own key" in page.text
     assert page.links()["New service account"] == NEW
 
 
@@ -75,14 +75,14 @@ async def test_from_its_making_to_its_end(app: App) -> None:
     )
     page = await done(visitor, page)
     assert page.heading == "nightly"
-    assert "The service account is made. Make a key for it." in page.text
+    assert "Service account created. Create an API key for it." in page.text
     [made] = (await app.get(of_client(client), token=await app.admin_token())).data["items"]
     assert (made["roles"], made["addresses"], made["keys"]) == (["Viewer"], ["0.0.0.0/0", "::1/128"], [])
     path = path_of(made["id"])
 
     page = await visitor.submit(page, path, {"act": "make"}, label="cron", expiresInDays="10")
     first = secret_on(page)
-    assert "shown once" in page.text
+    assert "shown again" in page.text
     assert page.tree.xpath("//button[@data-copies='secret-once'][@hidden]")
     assert await status_of(app, first) == 200
     page = await visitor.get(path)
@@ -90,8 +90,8 @@ async def test_from_its_making_to_its_end(app: App) -> None:
     assert not re.search(SCANNER, page.reply.text)
     assert first[-4:] in page.text
     assert "cron" in page.text
-    assert "Ends soon" in page.text
-    assert "from 192.0.2.1" in page.text
+    assert "Expires soon" in page.text
+    assert "192.0.2.1" in page.text
 
     page = await visitor.submit(page, path, {"act": "rotate"}, overlapHours="1")
     second = secret_on(page)
@@ -111,11 +111,11 @@ async def test_from_its_making_to_its_end(app: App) -> None:
     assert await status_of(app, second) == 200
     page = await done(visitor, await visitor.submit(page, path, {"act": "revoke"}))
     assert await status_of(app, second) == 401
-    assert "None: it cannot call yet with a key." in page.text
+    assert "No API keys." in page.text
     page = await visitor.submit(page, path, {"act": "delete"}, confirmName="nightl")
-    assert (page.status, page.problems) == (400, ["Type the name of the service account"])
+    assert (page.status, page.problems) == (400, ["Enter the name of the service account"])
     page = await done(visitor, await visitor.submit(page, path, {"act": "delete"}, confirmName="nightly"))
-    assert "The service account is deleted" in page.text
+    assert "Service account and its keys deleted" in page.text
     assert (await visitor.get(path)).status == 404
     events = [row.event for row in await trail(app, client)]
     assert [one for one in events if one.startswith(("service_account_", "api_key_"))] == [

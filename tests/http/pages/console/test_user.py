@@ -105,7 +105,7 @@ async def test_details_are_saved_and_what_is_wrong_stands_beside_its_field(app: 
     page = await visitor.submit(
         await visitor.get(path), path, {"act": "details"}, firstName="Eve", email="no address", title="x" * 100
     )
-    assert (page.status, page.problems) == (400, ["Not a valid e-mail address"])
+    assert (page.status, page.problems) == (400, ["Enter a valid email address"])
     assert page.form(path, act="details").fields["firstName"] == "Eve"
     assert page.form(path, act="details").fields["email"] == "no address"
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, title="x" * 101)
@@ -116,7 +116,7 @@ async def test_an_address_that_another_has_is_refused_in_words(app: App) -> None
     visitor, (number, _), (_, taken) = await admin(app), await new_user(app), await new_user(app)
     path = path_of(number)
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, email=taken)
-    assert (page.status, page.problems) == (409, ["A user with this e-mail exists"])
+    assert (page.status, page.problems) == (409, ["A user with this email address already exists"])
 
 
 async def test_an_address_is_changed_after_a_recent_proof_alone(app: App) -> None:
@@ -125,7 +125,7 @@ async def test_an_address_is_changed_after_a_recent_proof_alone(app: App) -> Non
     app.clock.advance(601)
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, email=after)
     asked = await visitor.follow(page)
-    assert asked.heading == "Confirm that it is you"
+    assert asked.heading == "Confirm that it's you"
     assert (await visitor.get(path)).form(path, act="details").fields["email"] == before
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, firstName="Ada")
     assert await done(visitor, page) == "The details are saved."
@@ -155,10 +155,10 @@ async def test_sessions_are_listed_and_ended(app: App) -> None:
     assert [f"Browser {n}" in page.text for n in range(3)] == [True] * 3
     forms = [form for form in page.forms() if form.fields.get("act") == "end-session"]
     assert len(forms) == 3
-    assert await done(visitor, await visitor.post(path, forms[0].fields)) == "The session is ended."
+    assert await done(visitor, await visitor.post(path, forms[0].fields)) == "Session ended."
     page = await visitor.get(path)
     assert sum(f"Browser {n}" in page.text for n in range(3)) == 2
-    assert await done(visitor, await visitor.post(path, forms[0].fields)) == "The session is ended."
+    assert await done(visitor, await visitor.post(path, forms[0].fields)) == "Session ended."
     assert [one.event for one in await trail(app, "acme")][-3:].count("session_ended") == 1
     page = await visitor.submit(page, path, {"act": "end-sessions"})
     assert await done(visitor, page) == "All sessions are ended."
@@ -208,7 +208,7 @@ async def test_where_no_one_uses_a_password_no_reset_is_offered(app: App) -> Non
 @matrix("number", ["0", "-1", "01", "1e3", "999999999", "9" * 30, "x", "%2e%2e", "1;2"])
 async def test_what_is_no_user_is_not_there(app: App, number: str) -> None:
     page = await (await admin(app)).get(f"/console/users/{number}")
-    assert (page.status, page.heading) == (404, "This page does not exist")
+    assert (page.status, page.heading) == (404, "Page not found")
 
 
 async def test_a_user_of_another_client_is_not_there(app: App) -> None:

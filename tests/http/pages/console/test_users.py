@@ -76,7 +76,7 @@ async def test_page_by_page_each_user_once(app: App) -> None:
 async def test_what_is_no_filter_is_a_page_that_says_so(app: App, query: str) -> None:
     page = await (await admin(app)).get(f"/console/users?{query}")
     assert page.status == 400
-    assert page.heading == "This address or form is not complete"
+    assert page.heading == "This link is incomplete"
 
 
 async def test_a_client_whose_search_finds_nothing_of_another(app: App) -> None:

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 
 
 async def test_the_page_for_a_code_says_that_the_e_mail_has_one(app: App) -> None:
-    assert "The e-mail with the link has a code as well." in (await Visitor(app).get("/welcome")).text
+    assert "The email with the link also contains a code." in (await Visitor(app).get("/welcome")).text
 
 
 async def test_an_invitation(app: App) -> None:

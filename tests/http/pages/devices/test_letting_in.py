@@ -42,15 +42,15 @@ async def test_by_scanning(app: App) -> None:
     look = await ada.visitor.get(shown.links()["The device shows a number"])
     assert "Quest 3" in look.text
     approved = await press(ada, look, PAIR, {"match": asked["match"]}, act="approve")
-    assert "The device is let in" in approved.text
+    assert "Device approved" in approved.text
     await headset.tokens()
     done = await ada.visitor.get(f"{PAIR}?pairing={look.form(PAIR, act='approve').fields['pairing']}")
-    assert "The device is signed in" in done.text
+    assert "Device signed in" in done.text
     listed = await ada.visitor.get(DEVICES)
     assert "Quest 3" in listed.text
     [session] = listed.tree.xpath("//input[@name='session']/@value")
     ended = await press(ada, listed, DEVICES, session=session)
-    assert "The device is signed out." in ended.text
+    assert "Device signed out." in ended.text
     assert (await headset.poll()).json["error"] == "invalid_grant"
 
 
@@ -63,7 +63,7 @@ async def test_by_scanning_with_a_proof_that_is_too_old_by_then(app: App) -> Non
     app.clock.advance(5)
     question = await press(ada, look, PAIR, {"match": asked["match"]}, act="approve")
     approved = await press(ada, question, "/reauthenticate", {"currentPassword": PASSWORD})
-    assert "The device is let in" in approved.text
+    assert "Device approved" in approved.text
 
 
 async def test_another_code_is_shown_by_a_button_and_the_first_is_void(app: App) -> None:
@@ -84,8 +84,8 @@ async def test_a_wrong_number_is_told_and_the_device_is_refused(app: App) -> Non
     wrong = "00" if asked["match"] != "00" else "01"
     refused = await press(ada, look, PAIR, {"match": wrong}, act="approve")
     assert refused.status == 409
-    assert refused.problems == ["That is not the number on the device: it was refused. Begin anew"]
-    assert "The device was refused" in refused.text
+    assert refused.problems == ["The number doesn't match, so the device was rejected. Start again."]
+    assert "Device rejected" in refused.text
 
 
 async def test_by_the_code_on_the_device_after_a_new_proof(app: App) -> None:
@@ -97,11 +97,11 @@ async def test_by_the_code_on_the_device_after_a_new_proof(app: App) -> None:
     page = await ada.visitor.get(f"/device?user_code={asked['user_code']}")
     assert asked["user_code"] in page.text
     confirm = await press(ada, page, "/device")
-    assert confirm.heading == "Let this device in?"
+    assert confirm.heading == "Approve this device?"
     sent = await ada.visitor.post("/device/confirm", confirm.form("/device/confirm", act="approve").fields)
     question = await ada.visitor.get(sent.location)
     done = await press(ada, question, "/reauthenticate", {"currentPassword": PASSWORD})
-    assert "The device is let in." in done.text
+    assert "Device approved." in done.text
     await headset.tokens()
 
 
@@ -113,7 +113,7 @@ async def test_an_unknown_code_is_refused_in_place_and_refusing_a_device_is_told
     asked = await headset.ask()
     confirm = await press(ada, page, "/device", {"user_code": asked["user_code"].lower()})
     done = await press(ada, confirm, "/device/confirm", act="deny")
-    assert "The device is refused." in done.text
+    assert "Device rejected." in done.text
     assert (await trail(app, ada.client))[-1].event == "device_denied"
 
 
@@ -128,8 +128,8 @@ async def test_a_manager_makes_and_removes_an_app(app: App) -> None:
     clerk, _ = await ada_of(app, "User Admin")
     page = await clerk.visitor.get("/console/devices")
     made = await press(clerk, page, "/console/devices", {"name": "Inspection"}, act="app-made")
-    assert "The app is made." in made.text
+    assert "App added." in made.text
     gone = await press(clerk, made, "/console/devices", act="app-removed")
-    assert "The app is removed" in gone.text
+    assert "App removed" in gone.text
     refused = await press(clerk, gone, "/console/devices", {"name": ""}, act="app-made")
     assert refused.status == 400

@@ -29,7 +29,7 @@ async def asked(visitor: Visitor, page: Page) -> Page:
 async def prove(visitor: Visitor, page: Page, password: str = PASSWORD, otp: str = "") -> Page:
     """Answers that page; what the form that waited is answered."""
     shown = await asked(visitor, page)
-    assert shown.heading == "Confirm that it is you"
+    assert shown.heading == "Confirm that it's you"
     done = await visitor.submit(shown, PROOF, proofPassword=password, proofOtp=otp)
     assert done.status == 303, done.reply.text
     return await visitor.shown(await visitor.get(done.location, Sec_Fetch_Site="same-origin"))

@@ -45,7 +45,7 @@ async def test_they_are_listed_and_searched(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     page = await visitor.get(f"{ADMINS}?q={one.username}")
     assert [th.text_content().strip() for th in page.tree.xpath("//tbody//th")] == [one.username]
-    assert "No one fits" in (await visitor.get(f"{ADMINS}?q={one.username}&state=disabled")).text
+    assert "No matching system admins" in (await visitor.get(f"{ADMINS}?q={one.username}&state=disabled")).text
     assert "root (you)" in (await visitor.get(ADMINS)).text
 
 
@@ -54,7 +54,7 @@ async def test_one_is_disabled_and_enabled(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     theirs = await Visitor(app).system_admin(one.username)
     done = await visitor.follow(await act(visitor, ADMINS, act="disable", id=str(one.id)))
-    assert "is disabled" in done.text
+    assert "admin disabled" in done.text
     assert (await theirs.get("/installation")).status == 303
     assert (await act(visitor, ADMINS, act="disable", id=str(one.id))).status == 409
     assert (await act(visitor, ADMINS, act="enable", id=str(one.id))).status == 303
@@ -134,7 +134,7 @@ async def test_sessions_that_are_ended_twice_are_ended(app: App) -> None:
     for _ in range(2):
         ended = await act(visitor, ADMINS, act="end", id=str(one.id))
         assert (ended.status, ended.location) == (303, ADMINS)
-        assert "All sessions of that system admin have ended." in (await visitor.follow(ended)).text
+        assert "All sessions of the system admin ended." in (await visitor.follow(ended)).text
 
 
 async def test_who_is_put_out_meanwhile_signs_in_again(app: App) -> None:

@@ -46,8 +46,8 @@ async def test_a_change_is_shown_first_and_saved_then(app: App, client: str) -> 
     visitor, page = await preview(app, client, returnAddresses="https://a.example/in", contact="IT desk")
     assert page.status == 200
     assert changes(page) == [
-        "New return address: https://a.example/in",
-        "Users who need help are shown: IT desk",
+        "New redirect URI: https://a.example/in",
+        "Users who can't sign in see this contact: IT desk",
     ]
     assert await stored(app, client) == before
     saved = await visitor.submit(page, path_of(client), {"act": "save"})
@@ -104,8 +104,8 @@ async def test_it_says_when_no_admin_could_sign_in_any_longer(app: App, client: 
     del fields["passwordSignIn"]
     assert "No Admin can" not in " ".join(changes(await visitor.post(path, fields)))  # there is none
     await new_user(app, client, roles=["Admin"], password=PASSWORD)
-    [said] = changes(await visitor.post(path, fields))
-    assert said.endswith("No Admin can sign in any longer: no provider that is on reaches Admins.")
+    [_, said] = changes(await visitor.post(path, fields))
+    assert said.endswith("No Admin can sign in any longer. No provider that is turned on accepts Admins.")
 
 
 async def test_no_other_clients_rules_change(app: App, client: str) -> None:

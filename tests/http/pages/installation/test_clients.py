@@ -45,7 +45,7 @@ async def test_clients_are_listed_searched_and_sorted(app: App) -> None:
     assert await names(visitor, "?q=ACM") == ["Acme"]
     assert await names(visitor, "?q=acm&state=suspended") == []
     page = await visitor.get(f"{CLIENTS}?q=%25_nothing")
-    assert "No client fits" in page.text
+    assert "No matching clients" in page.text
     for query in ("?state=x&sort=y", "?q=" + "x" * 200):
         assert (await visitor.get(CLIENTS + query)).status == 200
     assert (await visitor.get(f"{CLIENTS}?after=x")).status == 400
@@ -69,7 +69,7 @@ async def test_a_client_is_made_and_leads_to_the_invitation_of_its_admin(app: Ap
     visitor = await Visitor(app).system_admin()
     path = await made(visitor)
     page = await visitor.get(f"{path}?show=users")
-    assert "The client is made. Invite its first Admin" in page.text
+    assert "Client created. Invite its first Admin" in page.text
     assert "No users yet" in page.text
     shown = await visitor.submit(page, path, email=" Boss@Initech.example ", firstName="Bill", lastName="Lumbergh")
     assert shown.status == 200
@@ -120,7 +120,7 @@ async def test_it_is_suspended_and_restored(app: App) -> None:
     session = (await Visitor(app).signed_in("author@globex.example")).cookies["session"]
     path = f"{CLIENTS}/globex"
     done = await visitor.follow(await act(visitor, path, act="suspend"))
-    assert "no one gets in" in done.text
+    assert "can't sign in" in done.text
     assert (await app.me(cookie=session)).status == 401
     again = await act(visitor, path, act="suspend")
     assert (again.status, again.problems) == (409, ["The client is suspended already"])
@@ -141,7 +141,7 @@ async def test_it_is_deleted_with_its_identifier_typed_and_taken_back(app: App) 
     assert done.location == path
     assert await state_of(app, path) == {"suspended": True, "marked": True}
     page = await visitor.follow(done)
-    assert "Waits for deletion" in page.text
+    assert "Marked for deletion" in page.text
     assert await names(visitor, "?state=deleted") == [page.heading]
     kept = await act(visitor, path, act="restore")
     assert await state_of(app, path) in ({"suspended": False, "marked": False}, {"suspended": True, "marked": False})
@@ -156,7 +156,7 @@ async def test_after_ten_minutes_a_deletion_asks_for_the_password_and_is_then_do
     page = await act(visitor, path, **typed)
     for password, status in (("", 400), ("wrong", 401)):
         wrong = await visitor.submit(await asked(visitor, page), PROOF, proofPassword=password)
-        assert (wrong.status, wrong.heading, len(wrong.problems)) == (status, "Confirm that it is you", 1)
+        assert (wrong.status, wrong.heading, len(wrong.problems)) == (status, "Confirm that it's you", 1)
         assert wrong.form(PROOF).fields["proofPassword"] == ""
     assert await state_of(app, path) == {"suspended": False, "marked": False}
     done = await prove(visitor, page)

@@ -28,7 +28,7 @@ async def test_the_console_is_there_without_a_licence_and_takes_one(premises: Ap
     visitor = await Visitor(premises).system_admin()
     overview = await visitor.get("/installation")
     assert "1 issue needs attention" in overview.text
-    assert "No licence is installed" in overview.text
+    assert "No license is installed" in overview.text
     assert (await visitor.get("/account")).status == 403
     page = await visitor.get(LICENCE)
     assert "None installed" in page.text
@@ -104,27 +104,27 @@ async def test_what_ends_soon_or_has_ended_is_said(premises: App) -> None:
     assert "Recommendations" in (await visitor.get("/installation")).text
     premises.clock.advance(20 * DAY)
     visitor = await Visitor(premises).system_admin()
-    assert "in its grace time" in (await visitor.get(LICENCE)).text
+    assert "in grace period" in (await visitor.get(LICENCE)).text
     premises.clock.advance(20 * DAY)
     visitor = await Visitor(premises).system_admin()
-    assert "The licence has ended" in (await visitor.get("/installation")).text
+    assert "The license has expired" in (await visitor.get("/installation")).text
 
 
 async def test_where_none_is_needed_the_page_says_so(app: App) -> None:
     page = await (await Visitor(app).system_admin()).get(LICENCE)
-    assert "needs no licence" in page.text
+    assert "doesn't need a license" in page.text
     assert not page.tree.xpath("//main//form")
 
 
 async def test_without_a_licence_a_page_leads_to_the_console_and_no_page_to_itself(premises: App) -> None:
     page = await Visitor(premises).get("/sign-in")
     assert page.status == 403
-    assert page.links()["I run this server"] == "/installation"
+    assert page.links()["Sign in as a system admin"] == "/installation"
 
 
 async def test_what_may_seem_odd_is_explained(premises: App) -> None:
     visitor = await Visitor(premises).system_admin()
     await act(visitor, LICENCE, licenseKey=key(premises))
     page = await visitor.get(LICENCE)
-    assert "A free seat of a greater type serves for a lesser one too" in page.text
+    assert "A higher seat type can replace a lower one" in page.text
     assert page.links()["audit trail"] == "/installation/audit?client=installation&event=license_refused"

@@ -84,7 +84,7 @@ async def test_to_an_address_that_is_not_listed_no_page_is_there(app: App, datab
     ) as fenced:
         for route in OURS:
             page = await Visitor(fenced).send(route.method, filled(route.path), X_Forwarded_For="198.51.100.7")
-            assert (page.status, page.heading) == (404, "This page does not exist"), str(route)
+            assert (page.status, page.heading) == (404, "Page not found"), str(route)
         inside = Visitor(fenced, headers={"X-Forwarded-For": "203.0.113.9"})
         assert (await (await inside.system_admin()).get("/installation")).status == 200
         outside = Visitor(fenced, inside.cookies, headers={"X-Forwarded-For": "198.51.100.7"})
@@ -96,5 +96,5 @@ async def test_on_plain_http_that_others_reach_no_page_is_there(app: App, databa
     async with running(database_url, **public) as plain:
         for route in OURS:
             page = await Visitor(plain).send(route.method, filled(route.path))
-            assert (page.status, page.heading) == (404, "This page does not exist"), str(route)
+            assert (page.status, page.heading) == (404, "Page not found"), str(route)
         assert (await Visitor(plain).get("/sign-out")).status == 200

@@ -11,9 +11,9 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
 
-WRONG_CODE = "This code is not right, or was used before. Wait for the next one that your app shows, and enter that."
+WRONG_CODE = "This code is incorrect or was already used. Wait for the next code in your app."
 SIGN_IN, CODE, OVERVIEW = "/installation/sign-in", "/installation/sign-in/code", "/installation"
-WRONG = "The user name or the password is not right. Check both and try again."
+WRONG = "Incorrect user name or password."
 
 
 async def try_in(visitor: Visitor, username: str, password: str = PASSWORD, path: str = SIGN_IN) -> Page:
@@ -39,7 +39,7 @@ async def test_one_comes_in_and_goes_out_again(app: App) -> None:
     out = await visitor.submit(overview, "/installation/sign-out")
     assert out.location == f"{SIGN_IN}?out=yes"
     assert "admin" not in visitor.cookies
-    assert "You are signed out." in (await visitor.follow(out)).text
+    assert "You're signed out." in (await visitor.follow(out)).text
     visitor.cookies["admin"] = cookie
     assert (await visitor.get(OVERVIEW)).location.startswith(SIGN_IN)
 
@@ -89,7 +89,7 @@ async def test_a_second_step_that_is_made_up_begins_anew(app: App, challenge: st
     step = await try_in(visitor, me.username)
     page = await visitor.submit(step, CODE, otp=phone.code(), challenge=challenge)
     assert (page.status, page.location.partition("&")[0]) == (303, f"{SIGN_IN}?returnTo=%2Finstallation")
-    assert "Begin again" in (await visitor.follow(page)).text
+    assert "Sign in again" in (await visitor.follow(page)).text
 
 
 async def test_a_second_step_ends_after_five_minutes(app: App) -> None:
@@ -99,7 +99,7 @@ async def test_a_second_step_ends_after_five_minutes(app: App) -> None:
     app.clock.advance(301)
     page = await visitor.follow(await visitor.submit(step, CODE, otp=phone.code()))
     assert page.heading == "Sign in"
-    assert "took too long" in page.text
+    assert "code step expired" in page.text
 
 
 async def test_one_comes_back_to_the_page_that_was_asked_for_and_nowhere_else(app: App) -> None:
@@ -133,7 +133,7 @@ async def test_too_many_attempts_have_to_wait(app: App) -> None:
         if page.status == 429:
             break
     assert (page.status, int(page.reply.headers["retry-after"]) > 0) == (429, True)
-    assert page.problems == ["There were too many attempts. Wait a little, then try again."]
+    assert page.problems == ["Too many attempts. Try again later."]
     assert page.form(SIGN_IN).fields["username"] == me.username
     app.clock.advance(2 * 86_400)
 
@@ -185,7 +185,7 @@ async def test_a_shown_session_ends_with_a_new_sign_in(app: App) -> None:
 async def test_there_is_no_setup_once_there_is_an_admin(app: App) -> None:
     visitor = Visitor(app)
     page = await visitor.get("/installation/setup")
-    assert (page.status, page.heading) == (404, "This page does not exist")
+    assert (page.status, page.heading) == (404, "Page not found")
     token = (await visitor.get(SIGN_IN)).form(SIGN_IN).fields["form"]
     posted = await visitor.post("/installation/setup", {"form": token, "code": "x"})
     assert posted.status == 403  # a token of another page

@@ -66,7 +66,7 @@ async def test_the_key_stays_while_the_page_is_loaded_again_and_a_wrong_code_is_
     assert ada.phone is not None
     page = await visitor.submit(page, ENROL, otp=ada.phone.wrong())
     assert page.status == 401
-    assert page.problems[0].startswith("This code is not right. Check that your app has the key of this page")
+    assert page.problems[0].startswith("This code is incorrect. Check that you added this page's key to your app")
     again = await visitor.get(ENROL)
     for shown in (page, again):
         assert shown.tree.get_element_by_id("secret").text_content().replace(" ", "") == ada.phone.secret
@@ -139,5 +139,5 @@ async def test_a_password_that_is_due_is_offered_after_it(app: App) -> None:
     visitor, page = await password_typed(ada)
     assert page.heading == "A second factor will be required"
     page = await visitor.get(page.links()["Later"])
-    assert page.heading == "Your password is old"
+    assert page.heading == "Your password has expired"
     assert page.links()["Not now"] == "/account"

@@ -21,7 +21,7 @@ from tests.support.visitor import Page, Visitor
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PASSKEY = "/sign-in/passkey"
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
-REFUSED = "This passkey does not sign you in here. Try again, or use another way."
+REFUSED = "This passkey doesn't work here. Try again, or use a different sign-in method."
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ async def test_without_a_client_it_signs_in_too(app: App, ada: Holder) -> None:
 async def test_one_of_another_client_is_sent_to_its_sign_in(app: App, ada: Holder) -> None:
     visitor = browser_of(app)
     page = await shown(visitor, ada, await visitor.get(f"/sign-in?client={await new_client(app)}"))
-    assert (page.status, page.heading) == (401, "This passkey belongs to another organisation")
-    page = await visitor.get(page.links()["Go to its sign-in"])
+    assert (page.status, page.heading) == (401, "This passkey belongs to a different organization")
+    page = await visitor.get(page.links()["Go to its sign-in page"])
     assert page.heading == f"Sign in to {ada.person.client}"
     assert (await shown(visitor, ada, page)).location == "/account"
 
@@ -123,7 +123,7 @@ async def test_it_is_enrolled_on_the_way(app: App) -> None:
     bad = authenticator.create(options_in(page), Altered(origin="https://evil.example"))
     for text in ("", json.dumps(bad)):
         page = await visitor.submit(page, ENROL, name="My key", credential=text)
-        assert page.problems == ["The passkey could not be set up. Try again."]
+        assert page.problems == ["The passkey couldn't be set up. Try again."]
         assert page.form(ENROL).fields["name"] == "My key"
     good = authenticator.create(options_in(page))
     page = await visitor.submit(page, ENROL, credential=json.dumps(good))
@@ -133,7 +133,7 @@ async def test_it_is_enrolled_on_the_way(app: App) -> None:
     assert (await visitor.submit(page, CODES)).location == "/account"
     _, page = await password_typed(someone, visitor=browser_of(app))
     assert page.heading == "Use your passkey"
-    assert list(page.links()) == ["Recovery code", "Begin again"]
+    assert list(page.links()) == ["Recovery code", "Start again"]
 
 
 @matrix("methods", [["passkey"], ["totp"], ["totp", "passkey"]])
@@ -163,4 +163,4 @@ async def test_the_factor_that_was_used_last_is_asked_for(app: App, ada: Holder)
         assert page.location == "/account"
         _, page = await password_typed(ada.person, visitor=browser_of(app))
         assert page.form(FACTOR).fields["way"] == used
-        assert set(page.links()) > {"Passkey" if used == "otp" else "Code of an authenticator app", "Recovery code"}
+        assert set(page.links()) > {"Passkey" if used == "otp" else "Code from your authenticator app", "Recovery code"}

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_store
 
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0, "trustedDays": 30}}
 WEB = "https://app.acme.example/in?x=1"
-WRONG = "This code is not right, or was used before. Wait for the next one that your app shows, and enter that."
+WRONG = "This code is incorrect or was already used. Wait for the next code in your app."
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ async def test_the_fifth_wrong_code_ends_it_and_one_begins_again_with_what_was_t
         page = await answered(visitor, page, otp=ada.phone.wrong())
         assert page.problems == [WRONG]
     page = await answered(visitor, page, otp=ada.phone.wrong())
-    assert (page.status, page.heading) == (401, "This sign-in cannot go on")
+    assert (page.status, page.heading) == (401, "This sign-in can't continue")
     assert "step" not in visitor.cookies
-    page = await visitor.get(page.links()["Begin again"])
+    page = await visitor.get(page.links()["Start again"])
     assert page.form("/sign-in/password").fields["email"] == ada.email
     app.clock.advance(300)  # past the pause after so many wrong codes
     page = await visitor.submit(page, "/sign-in/password", password=PASSWORD)
@@ -103,10 +103,10 @@ async def test_what_took_too_long_begins_again(app: App, ada: Person) -> None:
     visitor, page = await password_typed(ada)
     app.clock.advance(601)
     late = await answered(visitor, page, otp=code(ada))
-    assert (late.status, late.heading) == (401, "This sign-in took too long")
-    assert late.links()["Begin again"].startswith("/sign-in?s=")
+    assert (late.status, late.heading) == (401, "This sign-in expired")
+    assert late.links()["Start again"].startswith("/sign-in?s=")
     shown = await visitor.get(FACTOR)
-    assert (shown.status, shown.links()) == (401, {"Begin again": "/sign-in"})
+    assert (shown.status, shown.links()) == (401, {"Start again": "/sign-in"})
     assert await who(visitor) == ""
 
 
@@ -129,7 +129,7 @@ async def test_a_recovery_code_is_another_way_and_trusts_no_browser(app: App) ->
     assert page.heading == "Enter a recovery code"
     assert not page.tree.xpath("//input[@name='trust']")
     wrong = await answered(visitor, page, recoveryCode="not-a-code")
-    assert wrong.problems == ["This recovery code is not right, or was used before."]
+    assert wrong.problems == ["This recovery code is incorrect or was already used."]
     page = await answered(visitor, wrong, recoveryCode=codes[0], trust="on")
     assert await who(visitor) == ada.email
     assert "trust" not in visitor.cookies
@@ -161,7 +161,7 @@ async def test_without_a_challenge_nothing_is_there(app: App, path: str) -> None
     if path == CODES:
         assert (page.status, page.location) == (303, "/")
     else:
-        assert (page.status, page.links()) == (401, {"Begin again": "/sign-in"})
+        assert (page.status, page.links()) == (401, {"Start again": "/sign-in"})
 
 
 @rule("SECOND-STEP")

@@ -50,7 +50,7 @@ async def test_a_recovery_code_is_asked_for_and_the_account_shows_what_is_void(a
     assert (await visitor.submit(page, FACTOR, recoveryCode=ada.recovery_codes[0])).location == "/account"
     page = await visitor.get(PATH)
     assert [badge.text for badge in page.tree.xpath("//main//*[contains(@class, 'badge')]")] == [
-        "Made for a former address"
+        "Created for a previous address"
     ]
     assert page.tree.xpath("//@data-passkeys-accepted")
     ada.app.clock.advance(601)
@@ -66,7 +66,7 @@ async def test_where_nothing_can_answer_any_more_the_page_says_so(ada: Holder) -
     page = await visitor.get(FACTOR)
     assert page.heading == "Second step"
     assert "You can't use any of your second factors here." in page.text
-    page = await visitor.get(page.links()["Begin again"])
+    page = await visitor.get(page.links()["Start again"])
     page = await visitor.submit(page, "/sign-in/password", email=ada.person.email, password=PASSWORD)
     assert page.location.startswith(f"{ENROL}?s=")
 
