@@ -34,7 +34,7 @@ ON_DEMAND = {
     "graphql": "the first query",
     "httpcore2": "calls to providers",
     "jinja2": "the first page",
-    "joserfc": "ES256 and the keys of providers; HS256 is the HMAC of the standard library",
+    "joserfc": "the keys of providers",
     "lxml": "SAML",
     "manifest_auth.api.graphql.execution": "the first query",
     "markupsafe": "the first page",

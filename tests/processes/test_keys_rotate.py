@@ -33,12 +33,12 @@ class Installation:
             stop(server)
 
 
-ES256 = pytest.param("ES256", marks=pytest.mark.endurance)
+HS256 = pytest.param("HS256", marks=pytest.mark.endurance)
 #: HS256 keys are not published, and its tokens do not name their key.
-ONLY_ES256 = pytest.mark.parametrize("installation", [ES256], indirect=True, scope="module")
+ONLY_ES256 = pytest.mark.parametrize("installation", ["ES256"], indirect=True, scope="module")
 
 
-@pytest.fixture(scope="module", params=["HS256", ES256])
+@pytest.fixture(scope="module", params=["ES256", HS256])
 def installation(
     request: pytest.FixtureRequest, database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:

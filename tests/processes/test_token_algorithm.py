@@ -12,6 +12,7 @@ from typing import Any
 from tests.processes.node_client import NODE, Node, bearer
 from tests.processes.test_keys_rotate import header_of
 from tests.support.commands import done, until
+from tests.support.matrix import matrix
 from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, command, served, start, stop
@@ -74,11 +75,13 @@ def test_only_a_rotation_that_names_it_changes_the_algorithm(database_url: str, 
 
 
 @rule("TOKEN-ALGORITHM")
-def test_before_the_first_server_no_command_has_chosen(empty_url: str, tmp_path: Path) -> None:
+@matrix("first", ["HS256", "ES256", ""])
+def test_the_first_server_chooses_and_no_command_before_it(empty_url: str, tmp_path: Path, first: str) -> None:
+    other = {"MANIFEST_TOKEN_ALGORITHM": "ES256" if first == "HS256" else "HS256"}
     store = {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
-    done(tmp_path, "admin", "create", "root", "--password-stdin", given=DEMO_PASSWORD, **store)
-    for settings in (SERVERS, SERVERS | OTHERWISE):
-        server = start(tmp_path, empty_url, demo=False, **settings)
+    done(tmp_path, "admin", "create", "root", "--password-stdin", given=DEMO_PASSWORD, **store, **other)
+    for algorithm in ({"MANIFEST_TOKEN_ALGORITHM": first} if first else {}, other):
+        server = start(tmp_path, empty_url, demo=False, **NODE | algorithm)
         [key] = keys_of(Node(server), "access", "signing", "root")
-        assert key["algorithm"] == "ES256"
+        assert key["algorithm"] == (first or "ES256")
         stop(server)

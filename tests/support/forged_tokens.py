@@ -14,11 +14,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from unittest import mock
 
+from joserfc.jwk import ECKey
+
 from manifest_auth.pages import security
 from manifest_auth.sessions import look_up_with_chain
-from manifest_auth.sessions.tokens import Algorithm, Purpose
+from manifest_auth.sessions.tokens import Algorithm, Purpose, signatures
 from manifest_auth.sessions.tokens import issue as refresh_tokens
-from manifest_auth.sessions.tokens.access import mint
+from manifest_auth.sessions.tokens.access import header_of, mint
 from tests.support.application import App
 from tests.support.visitor import Visitor
 
@@ -54,10 +56,15 @@ def hs256(key: bytes, header: str, payload: str | bytes) -> str:
     return f"{signed}.{b64(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
 
 
-def minted(app: App, claims: dict[str, Any] | str, *, header: str = HEADER, purpose: Purpose = Purpose.ACCESS) -> str:
-    """Signed with the real key of a purpose."""
+def minted(app: App, claims: dict[str, Any] | str, *, header: str = "", purpose: Purpose = Purpose.ACCESS) -> str:
+    """Signed with the real key of a purpose; without ``header`` with the one that its tokens have."""
     payload = claims if isinstance(claims, str) else json.dumps(claims)
-    return hs256(app.services.keys.signing(purpose).raw, header, payload)
+    key = app.services.keys.signing(purpose)
+    head = header or json.dumps(header_of(key.algorithm, key.id), separators=(",", ":"))
+    if key.algorithm == "HS256":
+        return hs256(key.raw, head, payload)
+    text = f"{b64(head)}.{b64(payload)}"
+    return f"{text}.{b64(signatures.sign(key.raw, text.encode()))}"
 
 
 def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
@@ -78,7 +85,7 @@ def every_secret(app: App) -> list[bytes]:
 
 def key_pair(app: App) -> Any:
     """The key that signs access tokens, where that is one of two halves."""
-    return app.services.keys.signing(Purpose.ACCESS).jose
+    return ECKey.import_key(json.loads(app.services.keys.signing(Purpose.ACCESS).raw))
 
 
 async def rotate(app: App, algorithm: Algorithm | None = None) -> None:

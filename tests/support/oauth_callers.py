@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from joserfc.jws import JWSRegistry
-
-from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose, signatures
 from manifest_auth.text.machine_secrets import PATTERN
 from tests.support.application import App, Reply
 from tests.support.client_assertions import Maker, b64, ec_key, public_set
@@ -102,8 +100,8 @@ async def machine(
 
 def signed_by_us(app: App, head: str, payload: str) -> str:
     """A token with this header and these claims, both base64url, under the key of service accounts."""
-    key, signed = app.services.keys.signing(Purpose.SERVICE).jose, f"{head}.{payload}"
-    return f"{signed}.{b64(JWSRegistry.algorithms['ES256'].sign(signed.encode(), key))}"
+    key, signed = app.services.keys.signing(Purpose.SERVICE).raw, f"{head}.{payload}"
+    return f"{signed}.{b64(signatures.sign(key, signed.encode()))}"
 
 
 def header_and_claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

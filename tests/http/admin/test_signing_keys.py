@@ -125,7 +125,7 @@ async def test_what_is_no_key_or_purpose_is_refused(root: SystemAdmin) -> None:
         key["purpose"]: key["algorithm"] for key in check_success(await root.get(f"{KEYS}?state=signing"))["items"]
     }
     assert kinds == {
-        "access": "HS256", "refresh": "BLAKE2b", "admin-access": "HS256", "admin-refresh": "BLAKE2b",
+        "access": "ES256", "refresh": "BLAKE2b", "admin-access": "HS256", "admin-refresh": "BLAKE2b",
         "service": "ES256", "forms": "HMAC-SHA-256", "page-state": "AES-256-GCM",
     }  # fmt: skip
     check_refusal(await root.post(f"{KEYS}/nothing/retire", {}), 404, "NOT_FOUND")

@@ -19,7 +19,7 @@ from tests.support.forged_tokens import HEADER, b64, claims_of, hs256, key_pair,
 from tests.support.matrix import matrix
 from tests.support.rules import rule
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_TOKEN_ALGORITHM="HS256")]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,11 @@ from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 Forge = Callable[[App, dict[str, Any], str], str]
-pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
+pytestmark = [
+    pytest.mark.usefixtures("another_day"),
+    pytest.mark.one_store,
+    pytest.mark.settings(MANIFEST_TOKEN_ALGORITHM="HS256"),  # ``test_es256.py`` has the attacks on key pairs
+]
 
 
 def keys_in_headers() -> dict[str, str]:
@@ -55,6 +59,11 @@ def keys_in_headers() -> dict[str, str]:
 
 
 HEADERS = keys_in_headers()
+
+
+async def test_with_hs256_the_header_is_these_bytes(app: App) -> None:
+    token = (await keys_of(app)).token
+    assert token.startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")  # as the published example prints it
 
 
 @rule("TOKEN-ALGORITHM", "TOKEN-KEYS", "TOKEN-FORM", "TOKEN-NO-SECRET")

@@ -22,7 +22,7 @@ from tests.support.forged_tokens import (
 )
 from tests.support.rows import rows
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_TOKEN_ALGORITHM="HS256")]
 
 DAY = 86_400
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.accounts import keys_of
 from tests.support.application import App, Reply, running
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forged_tokens import Purpose, claims_of, minted, rotate, signed, unb64
+from tests.support.forged_tokens import Purpose, claims_of, minted, rotate, signed
 from tests.support.matrix import matrix
 from tests.support.rules import rule
 
@@ -73,8 +73,6 @@ async def test_a_token_that_waits_for_its_time_becomes_good(app: App) -> None:
 
 
 async def test_a_time_that_is_given_twice_is_refused(app: App) -> None:
-    token = (await keys_of(app)).token
-    if '"HS256"' in unb64(token.split(".")[0]).decode():
-        claims = claims_of(token)
-        doubled = json.dumps({**claims, "nbf": 0})[:-1] + f', "nbf": {claims["iat"] + 3600}}}'
-        assert (await app.me(minted(app, doubled))).code == "INVALID_TOKEN"
+    claims = claims_of((await keys_of(app)).token)
+    doubled = json.dumps({**claims, "nbf": 0})[:-1] + f', "nbf": {claims["iat"] + 3600}}}'
+    assert (await app.me(minted(app, doubled))).code == "INVALID_TOKEN"

@@ -254,7 +254,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["", "HS256", "ES256"],
         _about(
             "Signs users' access tokens in a new database. With ES256, their public keys are also at "
-            "`/.well-known/jwks.json`. Default: HS256. Later, only `keys rotate --algorithm` changes it."
+            "`/.well-known/jwks.json`. Default: ES256. Later, only `keys rotate --algorithm` changes it."
         ),
     ] = ""
     token_issuer: Annotated[str, _about("`iss` of access tokens. Default: the public address.")] = ""

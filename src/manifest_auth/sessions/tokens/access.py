@@ -26,6 +26,7 @@ from manifest_auth.protocols.oauth import account_of, client_id_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.recent import Recent
 from manifest_auth.sessions.principals import TokenOfService
+from manifest_auth.sessions.tokens import signatures
 from manifest_auth.sessions.tokens.keys import Key, KeyRing, Purpose
 from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
@@ -104,11 +105,13 @@ def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -
     if key.algorithm == "HS256":  # RFC 7515, section 5.1; four times as fast as the library
         signed = f"{_encoded_header('HS256', key.id)}.{encode(orjson.dumps(full))}"
         return f"{signed}.{_hs256(key.raw, signed)}"
-    from joserfc import jws  # see is_signed_by
+    return _es256(key.raw, _encoded_header(key.algorithm, key.id), orjson.dumps(full))
 
-    # joserfc.jwt would put `typ` first; the header is fixed to the byte.
-    header = header_of(key.algorithm, key.id)
-    return jws.serialize_compact(header, orjson.dumps(full), key.jose, algorithms=[key.algorithm])
+
+def _es256(key: bytes, header: str, payload: bytes) -> str:
+    """A compact token; the header is encoded already."""
+    signed = f"{header}.{encode(payload)}"
+    return f"{signed}.{encode(signatures.sign(key, signed.encode()))}"
 
 
 @lru_cache(maxsize=16)
@@ -127,15 +130,10 @@ def is_signed_by(key: Key, token: str) -> bool:
     signed, _, signature = token.rpartition(".")
     if key.algorithm == "HS256":  # RFC 7518, section 3.2
         return hmac.compare_digest(signature, _hs256(key.raw, signed))
-    # Imported only for ES256: the library takes 2 MB and slows each start.
-    from joserfc import jws
-    from joserfc.errors import JoseError
-
     try:
-        jws.deserialize_compact(token, key.jose, algorithms=[key.algorithm])
-    except (JoseError, ValueError):
+        return signatures.verifies(key.raw, signed.encode(), decode(signature))
+    except ValueError:  # another spelling
         return False
-    return True
 
 
 def is_compact(token: str) -> bool:
@@ -290,13 +288,9 @@ class Grant(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _service_header(key_id: str) -> dict[str, str]:
-    return {"typ": "at+jwt", "alg": _SERVICE_ALGORITHM, "kid": key_id}
-
-
-@lru_cache(maxsize=64)
 def _encoded_service_header(key_id: str) -> str:
-    return encode(json.dumps(_service_header(key_id), separators=(",", ":")).encode())
+    header = {"typ": "at+jwt", "alg": _SERVICE_ALGORITHM, "kid": key_id}
+    return encode(json.dumps(header, separators=(",", ":")).encode())
 
 
 #: How every token of this kind begins: type and algorithm.
@@ -310,8 +304,6 @@ def is_service_token(token: str) -> bool:
 
 def mint_service_token(ring: KeyRing, issuer: str, grant: Grant, now_ms: int) -> str:
     """A signed token; the issuer is also its audience."""
-    from joserfc import jws  # imported only for ES256: see access.py
-
     key, issued, client_id = ring.signing(Purpose.SERVICE), now_ms // 1000, client_id_of(grant.account)
     claims = ServiceClaims(
         iss=issuer,
@@ -325,7 +317,7 @@ def mint_service_token(ring: KeyRing, issuer: str, grant: Grant, now_ms: int) ->
         jti=grant.jti,
     )
     payload = orjson.dumps(msgspec.to_builtins(claims))
-    return jws.serialize_compact(dict(_service_header(key.id)), payload, key.jose, algorithms=[_SERVICE_ALGORITHM])
+    return _es256(key.raw, _encoded_service_header(key.id), payload)
 
 
 class ServiceTokens:

@@ -6,8 +6,7 @@ import asyncio
 import enum
 import json
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, delete, insert, or_, select, update
 
@@ -16,16 +15,15 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import DAY, HOUR, Settings
+from manifest_auth.sessions.tokens import signatures
 from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
 from manifest_auth.text.models import Time, Wire
 
-if TYPE_CHECKING:
-    from joserfc.jwk import ECKey  # imported only for ES256
-
-
 #: Of users' access tokens. The key says which one is used, never a token.
 Algorithm = Literal["HS256", "ES256"]
+#: In a new store, unless its first server names another.
+DEFAULT_ALGORITHM: Algorithm = "ES256"
 
 
 class Purpose(enum.Enum):
@@ -41,6 +39,8 @@ class Purpose(enum.Enum):
 
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]
+#: Of the first key of a purpose, where that is not HS256; those after it keep it.
+_FIRST_ALGORITHM = {Purpose.ACCESS: DEFAULT_ALGORITHM, Purpose.SERVICE: "ES256"}
 REFRESH_ALGORITHM = "BLAKE2b"  # of the MAC of refresh tokens, whatever the key's row says
 #: Algorithms of keys that sign no JWT.
 _NO_JWT = {
@@ -62,7 +62,7 @@ class KeyRow(NamedTuple):
 
 
 class Key(NamedTuple):
-    """An opened key. HS256: ``raw``, for JWTs and refresh tokens. ES256: ``jose``, for JWTs."""
+    """An opened key. ``raw``: the secret of HS256 and of refresh tokens, or a key pair (:mod:`.signatures`)."""
 
     id: str
     purpose: Purpose
@@ -71,18 +71,6 @@ class Key(NamedTuple):
     created_at: int
     retired_at: int | None
     expires_at: int | None
-
-    @property
-    def jose(self) -> ECKey | None:
-        """The key pair; read at its first use, since most processes use none."""
-        return _key_pair(self.raw) if self.algorithm == "ES256" else None
-
-
-@lru_cache(maxsize=64)
-def _key_pair(raw: bytes) -> ECKey:
-    from joserfc.jwk import ECKey
-
-    return ECKey.import_key(json.loads(raw))
 
 
 # The store keeps the longest life that any server has given to what a key signed: the process that rotates may have
@@ -197,8 +185,9 @@ class KeyRing:
             rows = unit.all(_ALL)
             for row in rows:  # with a wrong secret key nothing is written
                 self._open(row)
-            # What a command made before the first server has signed nothing yet.
-            chosen = self._settings.token_algorithm if serves and keep(unit, self._settings) else ""
+            # What a command made before the first server has signed nothing yet, and chooses nothing.
+            is_first = serves and keep(unit, self._settings)
+            chosen = (self._settings.token_algorithm or DEFAULT_ALGORITHM) if is_first else ""
             signing = {row.purpose: row.algorithm for row in rows if row.retired_at is None}
             made = [purpose.value for purpose in Purpose if purpose.value not in signing]
             if chosen and signing.get(Purpose.ACCESS.value, chosen) != chosen:
@@ -295,9 +284,9 @@ class KeyRing:
     def published(self) -> list[dict[str, Any]]:
         """The public keys, as members of a JWK set (RFC 7517); HS256 has none."""
         return [
-            {**k.jose.as_dict(private=False), "kid": k.id, "use": "sig", "alg": k.algorithm}
+            {**signatures.public_half(k.raw), "kid": k.id, "use": "sig", "alg": k.algorithm}
             for k in (*self.verifying(Purpose.ACCESS), *self.verifying(Purpose.SERVICE))
-            if k.jose is not None
+            if k.algorithm == "ES256"
         ]
 
     @property
@@ -309,12 +298,6 @@ class KeyRing:
         if announcement in (_CHANGED, RESET):
             self._stale = True
             self._announced += 1
-
-    def _first_algorithm(self, purpose: Purpose) -> str:
-        """Of the first key of a purpose; those after it keep it."""
-        if purpose is Purpose.SERVICE:
-            return "ES256"
-        return (purpose is Purpose.ACCESS and self._settings.token_algorithm) or "HS256"
 
     def _changed(self, unit: SystemUnit) -> None:
         """Tells all nodes: by an announcement, and by the stamp."""
@@ -332,7 +315,7 @@ class KeyRing:
             before = [row for row in signing if row.purpose == purpose.value]
             until = now + (lives[purpose.value] + _MORE_S) * 1000
             unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=until)
-            used = before[-1].algorithm if before else self._first_algorithm(purpose)
+            used = before[-1].algorithm if before else _FIRST_ALGORITHM.get(purpose, "HS256")
             made = self._add(unit, purpose, (purpose is Purpose.ACCESS and algorithm) or used, now)
             changes[purpose.value] = {"before": [row.id for row in before], "after": made}
         return changes
@@ -340,12 +323,7 @@ class KeyRing:
     def _add(self, unit: SystemUnit, purpose: Purpose, algorithm: str, now: int) -> str:
         """Makes a key; its id."""
         key_id = self._random.text(9)
-        if algorithm == "ES256":
-            from joserfc.jwk import ECKey
-
-            secret = json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)).encode()
-        else:
-            secret = self._random.bytes(32)
+        secret = signatures.make() if algorithm == "ES256" else self._random.bytes(32)
         unit.change(
             _ADD,
             id=key_id,
