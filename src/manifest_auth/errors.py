@@ -138,9 +138,14 @@ class TokenExpired(Refusal):
 class Forbidden(Refusal):
     code, status, sentence = "FORBIDDEN", 403, "Insufficient permissions"
     when = (
-        "The caller's roles don't allow the request, a cookie was sent from another site, or `X-Client-ID` "
-        "names a different client."
+        "The caller's roles or address don't allow the request, a cookie was sent from another site, or "
+        "`X-Client-ID` names a different client. `details` names the rule."
     )
+
+    @classmethod
+    def without(cls, permission: str) -> Forbidden:
+        """For a caller without this permission."""
+        return cls(details=[("permission", f"Needs {permission}")], reason=f"needs {permission}")
 
 
 class AccountDisabled(Refusal):

@@ -33,7 +33,7 @@ def manager(unit: TenantUnit, who: Request, permission: Permission = Permission.
         return Manager(None, True)
     me = users.find_caller(unit, who.user)
     if me is None or me.deactivated_at is not None or permission not in allowed(me.roles, who.user.scopes):
-        raise Forbidden(reason=f"needs {permission.value}")
+        raise Forbidden.without(permission.value)
     return Manager(me.id, bool(me.roles & Role.ADMIN.bit))
 
 

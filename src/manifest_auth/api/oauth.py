@@ -43,19 +43,26 @@ DEVICE_PAGE = "/device"
 _encode = msgspec.json.Encoder().encode
 
 
+# A default would stand in the description, and generators of types take a member with one for required: so UNSET.
+
+
 class Authenticated(msgspec.Struct, frozen=True):
     """Fields with which a caller authenticates who sends no Basic header."""
 
     MORE_SCHEMA: ClassVar = {"maxProperties": _MOST_FIELDS}
 
     client_assertion_type: Annotated[
-        Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer", ""],
-        Meta(description="With `client_assertion` alone."),
-    ] = ""
-    client_assertion: Annotated[str, Meta(description="A JWT signed by the account; else a Basic header.")] = ""
+        Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] | UnsetType,
+        Meta(description="Only with `client_assertion`."),
+    ] = UNSET
+    client_assertion: Annotated[str | UnsetType, Meta(description="A JWT that the account signed.")] = UNSET
     client_id: Annotated[
-        str, Meta(description="`svc_ID`, which may be left out; or of a device app, which proves nothing.")
-    ] = ""
+        str | UnsetType,
+        Meta(description="`svc_ID`, optional with an assertion; or of a device app, which proves nothing."),
+    ] = UNSET
+    client_secret: Annotated[
+        str | UnsetType, Meta(description="Only with `client_id`, and without a Basic header.")
+    ] = UNSET
 
 
 class TokenForm(Authenticated, frozen=True, kw_only=True):
@@ -63,17 +70,17 @@ class TokenForm(Authenticated, frozen=True, kw_only=True):
     ``client_id``."""
 
     grant_type: Literal["client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
-    device_code: Annotated[str, Meta(description="With that grant type.")] = ""
-    refresh_token: Annotated[str, Meta(description="With that grant type.")] = ""
+    device_code: Annotated[str | UnsetType, Meta(description="With that grant type.")] = UNSET
+    refresh_token: Annotated[str | UnsetType, Meta(description="With that grant type.")] = UNSET
     scope: Annotated[
-        str, Meta(description="Of service accounts: permissions, separated by blanks. Left out: all it has.")
-    ] = ""
-    resource: Annotated[str, Meta(description="The issuer, where it is given.")] = ""
+        str | UnsetType, Meta(description="Of service accounts: permissions, separated by spaces. Default: all it has.")
+    ] = UNSET
+    resource: Annotated[str | UnsetType, Meta(description="If given, the issuer.")] = UNSET
 
 
 class TokenInForm(Authenticated, frozen=True, kw_only=True):
     token: str
-    token_type_hint: Annotated[str, Meta(description="Changes nothing.")] = ""
+    token_type_hint: Annotated[str | UnsetType, Meta(description="Changes nothing.")] = UNSET
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,7 +97,9 @@ class DeviceForm(msgspec.Struct, frozen=True):
     MORE_SCHEMA: ClassVar = {"maxProperties": _MOST_FIELDS}
 
     client_id: Annotated[str, Meta(description="Of a device app.")]
-    device_name: Annotated[str, Meta(description="At most 40 letters, digits, blanks, hyphens; shown to users.")] = ""
+    device_name: Annotated[
+        str | UnsetType, Meta(description="At most 40 letters, digits, spaces, hyphens; shown to users.")
+    ] = UNSET
 
 
 class PairingForm(DeviceForm, frozen=True, kw_only=True):

@@ -335,7 +335,7 @@ class Refusals:
             chain = INSTALLATION
         else:
             return
-        await self.put(request, chain, request.caller.actor, event, refusal.reason or refusal.message, route)
+        await self.put(request, chain, request.caller.actor, event, refusal.logged or refusal.message, route)
 
     async def put(self, request: Request, chain: int, actor: str, event: Event, why: str, route: str) -> None:
         """Records a refusal in that chain, unless one of this caller, event and route was recorded within a minute. An

@@ -70,7 +70,8 @@ def check_same_site(method: str, head: Head, settings: Settings, client: str, li
     is_own = origin is not None and origin in _own_origins(settings, client)
     is_listed = origin is not None and not is_own and origin in listed
     if origin is not None and not is_own and not is_listed:
-        raise Forbidden(reason=f"cookie request from foreign origin {origin!r}")
+        told = [("Origin", "The client doesn't list this origin, so the session cookie doesn't count")]
+        raise Forbidden(details=told, reason=f"cookie request from foreign origin {origin!r}")
     if site in (None, "same-origin", "none") or (site == "cross-site" and is_listed):
         return
     if site != "same-site" or origin is None:

@@ -78,7 +78,8 @@ def check_address(ctx: RequestContext, principal: Principal) -> None:
     """Raises Forbidden where the service account has a list of networks, and the caller's address is in none."""
     if principal.addresses and not is_listed(ctx.address, _networks(principal.addresses)):
         ctx.caller = principal  # for the record of the refusal
-        raise Forbidden(reason="the address is not listed for the service account")
+        told = f"The networks of the service account don't include your address, {ctx.address}"
+        raise Forbidden(details=[("address", told)])
 
 
 async def _touch_machine(ctx: RequestContext, principal: Principal) -> None:

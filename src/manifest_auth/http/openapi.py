@@ -26,6 +26,7 @@ from manifest_auth.errors import (
 from manifest_auth.http import Access, Route
 from manifest_auth.http.request import FORM
 from manifest_auth.http.routes import refuse_in_envelope
+from manifest_auth.permissions import Permission
 from manifest_auth.text.models import MORE_SCHEMA, NO_NUL, READ_ONLY, objects_of
 
 REF = "#/components/schemas/{name}"
@@ -210,6 +211,27 @@ _SECURITY_SCHEMES = {
         "bearerFormat": "JWT",
         "description": "`token` of a system admin's sign-in. It opens nothing under `/api/client`.",
     },
+    "serviceKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "mfst_key",
+        "description": "An API key of a service account.",
+    },
+    "serviceToken": {
+        "type": "oauth2",
+        "description": "An access token of a service account.",
+        "flows": {
+            "clientCredentials": {
+                "tokenUrl": "/oauth2/token",
+                "scopes": {permission.value: f"The permission `{permission.value}`." for permission in Permission},
+            }
+        },
+    },
+    "clientSecret": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "Client id and secret of a service account; both can be in the form instead, or an assertion.",
+    },
     "metricsToken": {"type": "http", "scheme": "bearer", "description": "`MANIFEST_METRICS_TOKEN`, where one is set."},
 }
 _CLIENT_ID: dict[str, Any] = {
@@ -337,7 +359,11 @@ def _body(route: Route) -> dict[str, Any]:
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
     if route.access is Access.CLIENT:
-        return [{"userToken": []}, {"sessionCookie": []}]
+        needed = [route.permission.value] if route.permission is not None else []
+        machines: list[dict[str, list[str]]] = [{"serviceKey": []}, {"serviceToken": needed}]
+        return [{"userToken": []}, {"sessionCookie": []}, *(machines if route.for_machines else [])]
+    if route.form is not None and "client_secret" in route.form.__struct_fields__:
+        return [{"clientSecret": []}, {}]
     if route.access is Access.ADMIN:
         return [{"adminToken": []}]
     return [{"metricsToken": []}, {}] if route.path == "/metrics" else []

@@ -201,9 +201,9 @@ class Pipeline:
         if route.access is Access.CLIENT:
             ctx.caller = await identification.user(ctx, scope["method"], head)
             if ctx.caller.is_service and not route.for_machines:
-                raise Forbidden(reason="not for machines")
+                raise Forbidden(details=[("caller", "Service accounts can't call this route")])
             if route.permission is not None and route.permission not in ctx.caller.permissions:
-                raise Forbidden(reason=f"needs {route.permission.value}")
+                raise Forbidden.without(route.permission.value)
         elif route.access is Access.ADMIN:
             ctx.caller = await identification.admin(ctx, head)
             if ctx.services.licence.is_needed:

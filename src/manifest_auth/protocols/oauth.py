@@ -65,8 +65,9 @@ class InvalidClient(InvalidCredentials):
 
     error: ClassVar[str] = "invalid_client"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("Client authentication failed", reason=f"client authentication: {reason}")
+    def __init__(self, reason: str, *, told: str = "") -> None:
+        """``told``: the cause, for a caller who showed the account's own secret or assertion."""
+        super().__init__(told or "Client authentication failed", reason=f"client authentication: {reason}")
 
 
 class TokenRefused(ValidationError):
@@ -142,11 +143,10 @@ def read_scope(fields: Mapping[str, str], issuer: str) -> frozenset[Permission] 
 def _scope(text: str) -> frozenset[Permission]:
     if len(text) > _MOST_SCOPE or not _SCOPE.match(text):
         raise InvalidScope("scope must be names separated by single spaces")
-    found = [_PERMISSIONS.get(name) for name in text.split(" ")]
-    wanted = frozenset(permission for permission in found if permission is not None)
-    if None in found:
-        raise InvalidScope("scope has a name that is no permission")
-    return wanted
+    names = text.split(" ")
+    if unknown := [name for name in names if name not in _PERMISSIONS]:
+        raise InvalidScope(f"scope has a name that is no permission: {unknown[0]}")
+    return frozenset(_PERMISSIONS[name] for name in names)
 
 
 def required(fields: Mapping[str, str], name: str) -> str:
@@ -167,10 +167,10 @@ def read_keys(jwks: str | None) -> tuple[Key, ...]:
     return () if jwks is None else read_key_set(strict_json.read(jwks.encode()))
 
 
-# RFC 6749, section 2.3.1, and RFC 7523, section 2.2. A secret in the body is refused, and so are two ways at once.
+# RFC 6749, section 2.3.1, and RFC 7523, section 2.2. Two ways at once are refused.
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-METHODS = ("client_secret_basic", "private_key_jwt")
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 _PREFIX = "svc_"
 _ID = re.compile(r"svc_([1-9][0-9]{0,18})\Z")
 _MOST_ID = 2**63 - 1
@@ -178,11 +178,12 @@ _LONGEST = 1024  # of a Basic header
 _FORM_CODED = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*\Z")  # visible ASCII, and no % without two digits
 
 
-class BasicSecret(NamedTuple):
-    """``client_secret_basic``, as it was sent."""
+class ClientSecret(NamedTuple):
+    """A client secret, as it was sent. ``by``: the method, as RFC 7591 names it."""
 
     client_id: str
     secret: str
+    by: str
 
 
 class ClientAssertion(NamedTuple):
@@ -204,17 +205,15 @@ def account_of(client_id: str) -> int | None:
     return number if 0 < number <= _MOST_ID else None
 
 
-def read_authentication(authorization: str | None, fields: Mapping[str, str]) -> BasicSecret | ClientAssertion:
+def read_authentication(authorization: str | None, fields: Mapping[str, str]) -> ClientSecret | ClientAssertion:
     """The caller's means of authentication; nothing of it is verified yet. ``authorization``: that header; ``fields``:
     of the form. Raises InvalidClient, and InvalidRequest for two ways at once."""
-    client_id = fields.get("client_id", "")
+    client_id, secret = fields.get("client_id", ""), fields.get("client_secret")
     by_assertion = "client_assertion" in fields or "client_assertion_type" in fields
-    if "client_secret" in fields:
-        if authorization is not None or by_assertion:
-            raise InvalidRequest("The client authenticates in more than one way")
-        raise InvalidClient("the secret came in the body")
-    if authorization is not None and by_assertion:
+    if (authorization is not None) + by_assertion + (secret is not None) > 1:
         raise InvalidRequest("The client authenticates in more than one way")
+    if secret is not None:
+        return ClientSecret(client_id, secret, "client_secret_post")
     if authorization is not None:
         basic = _basic(authorization)
         if client_id not in ("", basic.client_id):
@@ -227,7 +226,7 @@ def read_authentication(authorization: str | None, fields: Mapping[str, str]) ->
     return ClientAssertion(client_id, fields.get("client_assertion", ""))
 
 
-def _basic(authorization: str) -> BasicSecret:
+def _basic(authorization: str) -> ClientSecret:
     scheme, _, coded = authorization.partition(" ")
     if scheme.lower() != "basic" or len(coded) > _LONGEST:
         raise InvalidClient("not a Basic header")
@@ -238,7 +237,7 @@ def _basic(authorization: str) -> BasicSecret:
     client_id, colon, secret = text.partition(":")
     if not colon:
         raise InvalidClient("the Basic header has no colon")
-    return BasicSecret(_decoded(client_id), _decoded(secret))
+    return ClientSecret(_decoded(client_id), _decoded(secret), "client_secret_basic")
 
 
 def _decoded(coded: str) -> str:

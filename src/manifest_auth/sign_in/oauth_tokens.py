@@ -13,7 +13,7 @@ from manifest_auth.context import Principal, ServiceClient
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.permissions import Permission, allowed
 from manifest_auth.protocols import oauth
-from manifest_auth.protocols.oauth import BasicSecret, ClientAssertion, InvalidClient, InvalidScope
+from manifest_auth.protocols.oauth import ClientAssertion, ClientSecret, InvalidClient, InvalidScope
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
@@ -23,7 +23,8 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
 
-# One refusal covers every cause; what was wrong is counted (:mod:`..throttle.limits`) and stands in the log.
+# One refusal covers every cause; what was wrong is counted (:mod:`..throttle.limits`) and stands in the log. Who showed
+# a secret or an assertion of the account learns which rule refuses it.
 
 #: How long an assertion is remembered after its end, milliseconds: clocks of nodes may differ.
 _KEPT_MS = 10 * 60_000
@@ -40,27 +41,34 @@ async def authenticate(ctx: RequestContext, authorization: str | None, fields: M
     """The account that calls. ``authorization``: that header; ``fields``: of the form. Raises InvalidClient,
     InvalidRequest, RateLimited."""
     shown = oauth.read_authentication(authorization, fields)
-    if isinstance(shown, BasicSecret):
-        client = OAuthClient(await _by_secret(ctx, shown), "client_secret_basic")
+    if isinstance(shown, ClientSecret):
+        client = OAuthClient(await _by_secret(ctx, shown), shown.by)
     else:
         client = OAuthClient(await _by_assertion(ctx, shown), "private_key_jwt")
-    networks = client.account.addresses
-    if networks and not is_listed(ctx.address, networks_of(networks)):
-        raise InvalidClient("the account is not for that address")
-    ctx.caller = ServiceClient(client.account.id)
+    account = client.account
+    if account.deactivated_at is not None:
+        raise InvalidClient("the account is disabled", told="The service account is disabled")
+    if account.suspended_at is not None:
+        raise InvalidClient("the client is suspended", told="The organization of the service account is suspended")
+    if account.addresses and not is_listed(ctx.address, networks_of(account.addresses)):
+        told = f"The networks of the service account don't include your address, {ctx.address}"
+        raise InvalidClient("the account is not for that address", told=told)
+    ctx.caller = ServiceClient(account.id)
     return client
 
 
-async def _by_secret(ctx: RequestContext, shown: BasicSecret) -> OAuthAccount:
+async def _by_secret(ctx: RequestContext, shown: ClientSecret) -> OAuthAccount:
     number = oauth.account_of(shown.client_id)
     if number is None or machine_secrets.kind_of(shown.secret) is not SecretKind.CLIENT_SECRET:
         raise InvalidClient("no client id, or no client secret by its checksum")  # so the store is not asked
     services = ctx.services
     services.wrong_secrets.check(ctx.address, shown.secret)
     found = await services.principals.by_secret(SecretKind.CLIENT_SECRET, shown.secret)
-    if found is None or found.user_id != number or not found.is_alive(ctx.now):
+    if found is None or found.user_id != number or found.ended_at is not None:
         await services.wrong_secrets.count(ctx.address, shown.client_id)
-        raise InvalidClient("the secret is unknown, over or another's, or the account is disabled")
+        raise InvalidClient("the secret is unknown, revoked or another's")
+    if found.ends_at <= ctx.now:
+        raise InvalidClient("the secret is over", told="The client secret has expired")
     services.wrong_secrets.was_right(shown.secret)
     if ctx.now - found.cookie_seen_at >= rows.TOUCH_EVERY_MS:
         await _touch(ctx, found)
@@ -100,7 +108,7 @@ async def _by_assertion(ctx: RequestContext, shown: ClientAssertion) -> OAuthAcc
 async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
     found = await service_accounts.find_oauth_account(ctx.services.store, number)
     if found is None:
-        raise InvalidClient("no such account, or it is disabled, or its client is suspended")
+        raise InvalidClient("no such account")
     return found
 
 
@@ -113,8 +121,10 @@ async def issue(
     services, account = ctx.services, client.account
     held = allowed(account.roles, account.scopes)
     wanted = held if asked is None else asked
-    if not wanted or not wanted <= held:
-        raise InvalidScope("scope asks for more than the account may do", reason="oauth: scope")
+    if not wanted:
+        raise InvalidScope("The service account has no permissions", reason="oauth: scope")
+    if more := [permission.value for permission in Permission if permission in wanted - held]:
+        raise InvalidScope(f"The service account doesn't have: {', '.join(more)}", reason="oauth: scope")
     await services.keys.ensure_current()
     scope = tuple(permission.value for permission in Permission if permission in wanted)
     life = services.settings.service_token_ttl

@@ -50,7 +50,7 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     if isinstance(caller, AdminCaller) and not _is_recent(caller.proved_at, acting.now):
         raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
     if isinstance(caller, Principal) and caller.is_service and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
-        raise Forbidden(reason="a machine cannot prove who acts")
+        raise Forbidden("A service account can't re-authenticate, which this action requires")
     not_for_devices(acting)
     if isinstance(caller, Principal) and caller.has_parent and act is Act.FACTORS:
         raise Forbidden("Use your account page to change second factors", reason="the session comes from another one")
@@ -70,7 +70,7 @@ def not_for_machines(acting: Acting) -> None:
     way in. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_service:
-        raise Forbidden(reason="a machine would make itself another way in")
+        raise Forbidden("A service account can't do this")
 
 
 def not_for_devices(acting: Acting) -> None:

@@ -248,4 +248,5 @@ class ClientHint(NamedTuple):
     def check(self, client: str, tenant_id: int, credential: str) -> None:
         """Checks that the header, by identifier or number, agrees with the client of a credential. Raises Forbidden."""
         if self.header is not None and self.header != client and self.header != str(tenant_id):
-            raise Forbidden(reason=f"X-Client-ID disagrees with the {credential}")
+            told = [("X-Client-ID", f"Names a different client than the {credential}")]
+            raise Forbidden(details=told, reason=f"X-Client-ID disagrees with the {credential}")

@@ -41,7 +41,8 @@ async def test_scopes_hold_for_rest_and_graphql(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client, "User Admin", scopes=["users:read"])
     assert (await app.get("/api/client/users/1/identities", token=it.key.text)).code == "FORBIDDEN"
-    assert (await app.get("/api/client/audit", token=it.key.text)).code == "FORBIDDEN"
+    refused = check_refusal(await app.get("/api/client/audit", token=it.key.text), 403, "FORBIDDEN")
+    assert refused["details"] == [{"field": "permission", "message": "Needs audit:read"}]
     assert (await ask(app, it.key.text, "{ users { id } }")).json["data"] == {"users": []}
     for document in (
         "{ jobs { id } }",
@@ -96,7 +97,8 @@ async def test_what_makes_another_way_in_is_closed_to_machines_whatever_their_ro
     if (route.method, route.path) == ("GET", "/api/client/auth/me"):
         assert reply.status == 200
     else:
-        check_refusal(reply, 403, "FORBIDDEN")
+        told = [{"field": "caller", "message": "Service accounts can't call this route"}]
+        assert check_refusal(reply, 403, "FORBIDDEN")["details"] == told
 
 
 @rule("MACHINE-RANK")
@@ -144,7 +146,8 @@ async def test_the_client_that_is_named_must_be_its_own(app: App) -> None:
     it = await machine(app, client)
     assert (await app.get("/api/client/auth/me", token=it.key.text, headers={"X-Client-ID": client})).status == 200
     other = await app.get("/api/client/auth/me", token=it.key.text, headers={"X-Client-ID": "globex"})
-    check_refusal(other, 403, "FORBIDDEN")
+    told = [{"field": "X-Client-ID", "message": "Names a different client than the credential"}]
+    assert check_refusal(other, 403, "FORBIDDEN")["details"] == told
 
 
 @rule("MACHINE-APART")

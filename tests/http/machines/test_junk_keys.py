@@ -83,7 +83,9 @@ async def test_only_listed_addresses_get_in(app: App) -> None:
         ("::ffff:198.51.100.7", 200),
     ):  # fmt: skip
         assert (await app.get(ME, token=it.key.text, headers=at(address))).status == status, address
-    check_refusal(await app.get(ME, token=it.key.text, headers=at("203.0.113.5")), 403, "FORBIDDEN")
+    told = "The networks of the service account don't include your address, 203.0.113.5"
+    refused = check_refusal(await app.get(ME, token=it.key.text, headers=at("203.0.113.5")), 403, "FORBIDDEN")
+    assert refused["details"] == [{"field": "address", "message": told}]
 
 
 @rule("MACHINE-ADDRESSES")

@@ -11,7 +11,7 @@ async def test_it_names_the_endpoints_and_what_they_take(app: App) -> None:
     reply = await app.get(DESCRIPTION)
     assert reply.status == 200
     assert reply.headers["content-type"].startswith("application/json")
-    found, methods = reply.json, ["client_secret_basic", "private_key_jwt"]
+    found, methods = reply.json, ["client_secret_basic", "client_secret_post", "private_key_jwt"]
     assert found["issuer"] == app.public_url
     assert found["jwks_uri"] == f"{app.public_url}/.well-known/jwks.json"
     there = {f"{app.public_url}{route.path}" for route in ROUTES}

@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, KeySet
 from tests.support.accounts import hashes_counted, trail
 from tests.support.application import App, Reply, running
 from tests.support.client_assertions import BROKEN, ec_key, public_set, rsa_key
+from tests.support.envelope import check_success
 from tests.support.headsets import BY_CODE, BY_SCAN, DEVICE_CODE
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import (
@@ -147,9 +148,13 @@ async def test_a_form_anywhere_else_is_refused(app: App, ours: Machine) -> None:
 
 
 @rule("OAUTH-CLIENT-AUTHENTICATION")
-async def test_a_secret_in_the_body_or_in_the_address_is_never_taken(app: App, ours: Machine) -> None:
+async def test_a_secret_is_taken_in_the_body_and_never_in_the_address(app: App, ours: Machine) -> None:
     shown = {"client_id": ours.client_id, "client_secret": ours.secret}
-    check_error(await form(app, TOKEN, {**GRANT, **shown}), 401, "invalid_client")
+    assert (await form(app, TOKEN, {**GRANT, **shown})).status == 200
+    for less in ({"client_secret": ours.secret}, {**shown, "client_secret": ours.secret[:-1]}):
+        check_error(await form(app, TOKEN, {**GRANT, **less}), 401, "invalid_client")
+    [event] = [event for event in await trail(app, ours.client) if event.event == "service_token_issued"]
+    assert event.members["by"] == "client_secret_post"
     path = f"{TOKEN}?client_id={ours.client_id}&client_secret={ours.secret}&grant_type=client_credentials"
     check_error(await form(app, path, GRANT), 401, "invalid_client")
 
@@ -175,6 +180,41 @@ async def test_every_wrong_secret_is_answered_alike(app: App, ours: Machine, the
         check_error(reply, 401, "invalid_client")
         told.add(reply.json["error_description"])
     assert told == {"Client authentication failed"}
+
+
+async def test_who_shows_the_accounts_own_credential_learns_which_rule_refuses(app: App, ours: Machine) -> None:
+    """And of the same account, who shows a wrong one learns nothing."""
+    revoked, admin = ours._replace(secret=await ours.new("secret")), await app.admin_token()
+    [*_, newest] = (await ours.send("GET"))["secrets"]
+    await ours.send("DELETE", f"/secrets/{newest['id']}")
+    suspend = f"/api/admin/clients/{ours.client}"
+
+    async def told(**shown: str) -> str:
+        reply = await form(app, TOKEN, {**GRANT, **shown}, None if shown else ours.basic)
+        assert reply.json["error"] in ("invalid_client", "invalid_scope")
+        return str(reply.json["error_description"])
+
+    async def check(expected: str) -> None:
+        app.clock.advance(3600)
+        assert [await told(), await told(**ours.signed())] == [expected, expected]
+        for wrong in (revoked.secret, f"{ours.secret[:-1]}!"):
+            assert await told(client_id=ours.client_id, client_secret=wrong) == "Client authentication failed"
+        assert await told(**ours.signed(aud="https://other.example")) == "Client authentication failed"
+
+    await ours.send("PATCH", "", {"addresses": ["198.51.100.0/24"]})
+    await check("The networks of the service account don't include your address, 192.0.2.1")
+    await ours.send("PATCH", "", {"addresses": []})
+    await ours.send("POST", "/disable")
+    await check("The service account is disabled")
+    await ours.send("POST", "/enable")
+    check_success(await app.post(f"{suspend}/suspend", token=admin))
+    await check("The organization of the service account is suspended")
+    check_success(await app.post(f"{suspend}/restore", token=admin))
+    basic_only = {"client_id": ours.client_id, "client_secret": ours.secret}
+    assert await told(**basic_only, scope="users:manage") == "The service account doesn't have: users:manage"
+    assert await told(**basic_only, scope="jobs:read x") == "scope has a name that is no permission: x"
+    app.clock.advance(91 * 86_400)
+    assert await told(**basic_only) == "The client secret has expired"
 
 
 @rule("OAUTH-ASSERTION")

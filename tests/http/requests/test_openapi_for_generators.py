@@ -17,6 +17,9 @@ __all__ = ["tokens"]
 DOCUMENT = openapi_document()
 WITH_BODY = [route for route in ROUTES if route.members]
 STRANGE = "no-such-member"
+ME = "/api/client/auth/me"
+#: Where no machine calls.
+CLOSED = re.compile(r"/api/client/(auth/|service-accounts|providers|domains|directories|device-apps|devices)")
 
 
 def operation(route: Route) -> dict[str, Any]:
@@ -116,11 +119,20 @@ async def test_credentials_are_those_that_the_routes_take(app: App, tokens: dict
         "open": [],
     }
     for route in ROUTES:
-        if route.path != "/metrics":
-            assert operation(route)["security"] == expected[route.who], route.path
+        told = operation(route)["security"]
+        if route.path in ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"):
+            assert told == [{"clientSecret": []}, {}]
+        elif route.path != "/metrics":
+            machines = [one for one in told if one.keys() & {"serviceKey", "serviceToken"}]
+            assert [one for one in told if one not in machines] == expected[route.who], route.path
+            takes = route.who == "client" and ((route.method, route.path) == ("GET", ME) or not CLOSED.match(route.path))
+            assert [*map(list, machines)] == ([["serviceKey"], ["serviceToken"]] if takes else []), route.path
+    jobs = operation(next(one for one in ROUTES if (one.method, one.path) == ("GET", "/api/client/files")))["security"]
+    assert {"serviceToken": ["jobs:read"]} in jobs
     schemes = DOCUMENT["components"]["securitySchemes"]
     assert {name: (of["type"], of.get("scheme", of.get("in"))) for name, of in schemes.items()} == {
         "userToken": ("http", "bearer"), "sessionCookie": ("apiKey", "cookie"), "adminToken": ("http", "bearer"),
+        "serviceKey": ("http", "bearer"), "serviceToken": ("oauth2", None), "clientSecret": ("http", "basic"),
         "metricsToken": ("http", "bearer"),
     }  # fmt: skip
     cookie = (await app.sign_in("admin@acme.example")).cookie(schemes["sessionCookie"]["name"])

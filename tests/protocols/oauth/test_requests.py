@@ -10,8 +10,8 @@ from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Permission
 from manifest_auth.protocols.oauth import (
     ASSERTION_TYPE,
-    BasicSecret,
     ClientAssertion,
+    ClientSecret,
     account_of,
     client_id_of,
     error_of,
@@ -67,12 +67,18 @@ def test_an_empty_field_counts_as_left_out() -> None:
 
 @matrix("written", ["svc_7:mfst_sec_x", "svc%5F7:mfst%5Fsec%5Fx", "svc%5f7:mfst_sec_x"])
 def test_the_basic_header_is_coded_as_a_form(written: str) -> None:
-    assert read_authentication(basic(written), {}) == BasicSecret("svc_7", "mfst_sec_x")
-    assert read_authentication(basic(written), {"client_id": "svc_7"}) == BasicSecret("svc_7", "mfst_sec_x")
+    expected = ClientSecret("svc_7", "mfst_sec_x", "client_secret_basic")
+    assert read_authentication(basic(written), {}) == expected
+    assert read_authentication(basic(written), {"client_id": "svc_7"}) == expected
 
 
 def test_a_colon_and_a_blank_in_a_secret_are_coded() -> None:
-    assert read_authentication(basic("svc_7:a%3Ab+c"), {}) == BasicSecret("svc_7", "a:b c")
+    assert read_authentication(basic("svc_7:a%3Ab+c"), {}) == ClientSecret("svc_7", "a:b c", "client_secret_basic")
+
+
+def test_a_secret_comes_in_the_form_as_it_is() -> None:
+    fields = {"client_id": "svc_7", "client_secret": "a%3Ab+c"}  # the form was decoded
+    assert read_authentication(None, fields) == ClientSecret("svc_7", "a%3Ab+c", "client_secret_post")
 
 
 def test_an_assertion_comes_in_the_form() -> None:
@@ -85,7 +91,6 @@ def test_an_assertion_comes_in_the_form() -> None:
     [
         (None, {}, "invalid_client"),
         (None, {"client_id": "svc_7"}, "invalid_client"),
-        (None, {"client_id": "svc_7", "client_secret": "x"}, "invalid_client"),
         (basic("svc_7:x"), {"client_secret": "x"}, "invalid_request"),
         (basic("svc_7:x"), {"client_assertion": "a.b.c"}, "invalid_request"),
         (basic("svc_7:x"), {"client_assertion_type": ASSERTION_TYPE}, "invalid_request"),

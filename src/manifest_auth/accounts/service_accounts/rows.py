@@ -216,8 +216,8 @@ _T = tenants.c
 
 
 class OAuthAccount(NamedTuple):
-    """A service account that is neither disabled nor of a suspended client. ``client``: the tenant's identifier; the
-    other members as :class:`ServiceAccount` has them."""
+    """A service account that calls ``/oauth2``. ``client``: the tenant's identifier; ``suspended_at``: when the tenant
+    was; the other members as :class:`ServiceAccount` has them."""
 
     id: int
     tenant_id: int
@@ -227,16 +227,21 @@ class OAuthAccount(NamedTuple):
     addresses: str
     may_introspect: int
     jwks: str | None
+    deactivated_at: int | None
+    suspended_at: int | None
 
 
 _BY_CLIENT_ID = cross_tenant(
-    select(_U.id, _U.tenant_id, _T.identifier, _U.roles, _A.scopes, _A.addresses, _A.may_introspect, _A.jwks)
+    select(
+        *(_U.id, _U.tenant_id, _T.identifier, _U.roles),
+        *(_A.scopes, _A.addresses, _A.may_introspect, _A.jwks, _U.deactivated_at, _T.suspended_at),
+    )
     .select_from(
         users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id)).join(
             tenants, _T.id == _U.tenant_id
         )
     )
-    .where(_A.user_id == bindparam("id"), _U.kind == SERVICE, _U.deactivated_at.is_(None), _T.suspended_at.is_(None)),
+    .where(_A.user_id == bindparam("id"), _U.kind == SERVICE),
     OAuthAccount,
     because="the client id names the service account, and that the tenant",
     every_kind=True,
@@ -244,7 +249,7 @@ _BY_CLIENT_ID = cross_tenant(
 
 
 async def find_oauth_account(store: Store, account_id: int) -> OAuthAccount | None:
-    """The account, in one statement and never from a cache; None where it may not come in."""
+    """The account, also one that may not come in, in one statement and never from a cache."""
     return await store.look_up(_BY_CLIENT_ID, id=account_id)
 
 

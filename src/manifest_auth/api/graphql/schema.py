@@ -113,7 +113,7 @@ def _guarded(permission: Permission, resolve: Resolver) -> Resolver:
 
     def guarded(source: Any, info: Info, **arguments: Any) -> Any:
         if permission not in info.context.user.permissions:
-            raise Forbidden(reason=f"needs {permission.value}")
+            raise Forbidden.without(permission.value)
         return resolve(source, info, **arguments)
 
     return guarded

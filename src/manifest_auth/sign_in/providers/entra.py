@@ -208,7 +208,8 @@ async def verify(ctx: RequestContext, token: str, named: str | None, until: floa
         await _check_not_signed_out(ctx, token, fitting)
     person = await _person(ctx, token, fitting, profile, until)
     if not fitting.is_named:
-        raise Forbidden(reason="X-Client-ID disagrees with the token")
+        told = [("X-Client-ID", "Names a different client than the token")]
+        raise Forbidden(details=told, reason="X-Client-ID disagrees with the token")
     external = await provider_flow.retry_conflicts(
         lambda: ctx.services.store.write_quickly(lambda unit: _sign_in(unit, ctx, fitting, person, token))
     )
