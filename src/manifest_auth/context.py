@@ -161,6 +161,8 @@ class ServiceClient:
         return f"service:{self.account_id}"
 
 
+HOUR_MS = 3_600_000
+VIA = " via "  # in :attr:`Request.source`
 #: How long a proof of who acts is recent, milliseconds.
 RECENT_MS = 10 * 60_000
 Caller = Anonymous | Principal | AdminCaller | SystemCaller | ServiceClient
@@ -181,6 +183,7 @@ class Request:
     mail_until: float | None = None  # loop time until which the request waits for its e-mails
     asked: int = 0  # bit mask of the acts for which a recent proof was asked, see tenants/step_up.py
     may_end: bool = False  # the act may end the caller's own session, see audit/events.py
+    via: str = ""  # the service account that passed the address on, as the audit trail names it
 
     @property
     def now(self) -> int:
@@ -189,7 +192,13 @@ class Request:
 
     @property
     def origin(self) -> Origin:
-        return Origin(self.now, self.caller.actor, self.address, self.request_id)
+        told = {"via": self.via} if self.via else {}
+        return Origin(self.now, self.caller.actor, self.address, self.request_id, told)
+
+    @property
+    def source(self) -> str:
+        """The address as attempts are counted: apart where it was passed on, with who did that and in which hour."""
+        return f"{self.address}{VIA}{self.via}/{self.now // HOUR_MS}" if self.via else self.address
 
     @property
     def user(self) -> Principal:

@@ -14,10 +14,10 @@ from manifest_auth import sessions, tenants
 from manifest_auth.accounts import admins
 from manifest_auth.accounts.service_accounts import rows
 from manifest_auth.audit import INSTALLATION, Event
-from manifest_auth.context import AdminCaller, Origin, Principal
-from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
+from manifest_auth.context import ANONYMOUS, AdminCaller, Origin, Principal
+from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated, ValidationError
 from manifest_auth.http import SESSION, Head, check_same_site
-from manifest_auth.runtime.settings import is_listed, networks_of
+from manifest_auth.runtime.settings import is_listed, networks_of, plain_address
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Purpose
@@ -80,6 +80,31 @@ def check_address(ctx: RequestContext, principal: Principal) -> None:
         ctx.caller = principal  # for the record of the refusal
         told = f"The networks of the service account don't include your address, {ctx.address}"
         raise Forbidden(details=[("address", told)])
+
+
+#: The header with which a backend passes on the address of its own caller.
+FORWARDED_FOR = b"manifest-forwarded-for"
+
+
+async def forward(ctx: RequestContext, head: Head, address: str) -> None:
+    """Takes ``address`` for the request's, from a service account with that right, and for users of its client. Raises
+    Unauthenticated, InvalidToken, TokenExpired, Forbidden, RateLimited, ValidationError."""
+    if head.authorization is None:
+        raise Unauthenticated()
+    token = bearer(head.authorization)
+    if not is_machine_credential(token):
+        raise InvalidToken(reason="a passed on address without the credential of a service account")
+    principal = await identify_machine(ctx, token)
+    ctx.caller = principal  # for the record of a refusal
+    ctx.client_hint.check(principal.client, principal.tenant_id, "credential")
+    account = await rows.find_oauth_account(ctx.services.store, principal.user_id)
+    found, name = plain_address(address), FORWARDED_FOR.decode().title()
+    if account is None or not account.may_forward_address:
+        raise Forbidden(details=[(name, "The service account has no right to pass on addresses")])
+    if found is None:
+        raise ValidationError(details=[(name, "Must be one IP address")])
+    ctx.caller, ctx.client_header = ANONYMOUS, principal.client
+    ctx.address, ctx.via = found, principal.actor
 
 
 async def _touch_machine(ctx: RequestContext, principal: Principal) -> None:

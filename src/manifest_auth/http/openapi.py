@@ -241,6 +241,13 @@ _CLIENT_ID: dict[str, Any] = {
     "description": "Identifier or number of the client. With a credential it must agree with it.",
     "schema": TEXT,
 }
+_FORWARDED_FOR: dict[str, Any] = {
+    "name": "Manifest-Forwarded-For",
+    "in": "header",
+    "required": False,
+    "description": "IP address of the user, from a service account with the right `mayForwardAddress`.",
+    "schema": TEXT,
+}
 _ANY_ROUTE = (
     "What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also "
     "LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and "
@@ -330,6 +337,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if not route.enveloped and route.method == "GET":
         # Members of GraphQL's body; objects are JSON there.
         found += [{"name": n, "in": "query", "required": n == "query", "schema": TEXT} for n in GRAPHQL_MEMBERS]
+    if route.forwards:
+        found.append(_FORWARDED_FOR)
     return [*found, _CLIENT_ID] if route.path.startswith("/api/client/") else found
 
 
@@ -362,6 +371,8 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
         needed = [route.permission.value] if route.permission is not None else []
         machines: list[dict[str, list[str]]] = [{"serviceKey": []}, {"serviceToken": needed}]
         return [{"userToken": []}, {"sessionCookie": []}, *(machines if route.for_machines else [])]
+    if route.forwards:
+        return [{}, {"serviceKey": []}, {"serviceToken": []}]
     if route.form is not None and "client_secret" in route.form.__struct_fields__:
         return [{"clientSecret": []}, {}]
     if route.access is Access.ADMIN:
@@ -421,7 +432,7 @@ def _sent(media_type: str) -> dict[str, Any]:
 
 def _refusals(route: Route) -> set[type[Refusal]]:
     found: set[type[Refusal]] = {ValidationError, *route.refusals}
-    if route.access is not Access.OPEN:
+    if route.access is not Access.OPEN or route.forwards:
         found.update(_SIGNED_IN)
         if route.asks:
             found.add(ReauthenticationRequired)

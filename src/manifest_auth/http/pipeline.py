@@ -182,6 +182,7 @@ class Pipeline:
                 ms=round(seconds * 1000, 2),
                 caller=ctx.caller.actor,
                 address=ctx.address,
+                **({"via": ctx.via} if ctx.via else {}),
                 **mutation,
             )
 
@@ -210,6 +211,8 @@ class Pipeline:
                 ctx.license_warning = await ctx.services.licence.warning()
             if ctx.caller.limited and not route.path.startswith(_OWN_ACCOUNT):
                 raise Forbidden(details=[("secondFactor", "A second factor is required: enrol one first")])
+        elif route.forwards and (address := head.line(identification.FORWARDED_FOR)):
+            await identification.forward(ctx, head, address)
         body: Any = None
         if route.streams:
             body = parts(head, receive, route.limit)

@@ -158,6 +158,7 @@ class Route:
     is_recorded: bool = True  # each change leaves an event in the audit trail
     gated: bool = field(default=False, init=False)  # needs a licence
     for_machines: bool = field(default=True, init=False)  # service accounts may call it, as their roles allow
+    forwards: bool = field(default=False, init=False)  # it takes the address that a service account passes on
     ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
     is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins may read its answers
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
@@ -176,6 +177,8 @@ class Route:
         is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/"))
         object.__setattr__(self, "gated", is_gated)
         object.__setattr__(self, "for_machines", is_for_machines(self.method, self.path))
+        is_open = self.method == "POST" and self.access is Access.OPEN
+        object.__setattr__(self, "forwards", is_open and self.path.startswith("/api/client/auth/"))
         object.__setattr__(self, "is_cross_origin", is_cross_origin(self.path))
         names = frozenset(self.query.__struct_encode_fields__ if self.query else ())
         object.__setattr__(self, "parameters", names)

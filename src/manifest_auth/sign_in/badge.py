@@ -312,7 +312,7 @@ def _enrolment_counters(ctx: RequestContext) -> tuple[Counter, ...]:
     left = _SPAN_S * 1000 - ctx.now % (_SPAN_S * 1000)
     policy = Policy(MOST_WRONG, longest_ms=0, memory_ms=_SPAN_S * 1000, ceiling=None, pauses_ms=(left,))
     key = partial(throttle.span_key, ENROLMENT_ENTRY_POINT, "from", now=ctx.now, span_s=_SPAN_S)
-    return throttle.by_address(policy, key, ctx.address)
+    return throttle.by_address(policy, key, ctx.source)
 
 
 class TemporaryPinData(Wire, frozen=True):

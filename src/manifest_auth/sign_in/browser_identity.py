@@ -76,8 +76,8 @@ def counters_of(
 ) -> Counters:
     """The counters of an attempt of this user, from this request's address and device. ``account``: as it is
     counted."""
-    known = throttle.known_origin(unit, user_id, device_of_user(ctx, user_id, devices), ctx.address)
-    return throttle.counters(entry_point, account, ctx.address, known)
+    known = throttle.known_origin(unit, user_id, device_of_user(ctx, user_id, devices), ctx.source)
+    return throttle.counters(entry_point, account, ctx.source, known)
 
 
 def _message(random: str, user_id: int) -> bytes:

@@ -122,7 +122,7 @@ def open_session(
         bound, ctx, user.id, method, through, proof, random=services.random, most_s=lengths.max_seconds
     )
     users.signed_in(bound, user.id, ctx.now)
-    throttle.remember_origins(bound, user.id, marker, ctx.address, ctx.now)
+    throttle.remember_origins(bound, user.id, marker, ctx.source, ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id, "amr": list(proof.amr)}
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id

@@ -290,9 +290,9 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
     user_id, account = user.id if user else 0, account_of(tenant, claim.email)
-    looked_for = throttle.looked_for(user_id, browser_identity.device_of_user(ctx, user_id, claim.devices), ctx.address)
+    looked_for = throttle.looked_for(user_id, browser_identity.device_of_user(ctx, user_id, claim.devices), ctx.source)
     known, decoy = pick_decoy(unit, ctx, tenant.id if tenant else None, account, looked_for)
-    counters = throttle.counters(entry_point, account, ctx.address, known)
+    counters = throttle.counters(entry_point, account, ctx.source, known)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)

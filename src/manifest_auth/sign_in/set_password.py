@@ -238,7 +238,7 @@ async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work
 async def _count(ctx: RequestContext, found: OpenLink) -> Counters:
     """Throttles the attempts with one link, since each costs a password hash. The link has its own counters; those of
     the account do not change. Raises RateLimited."""
-    counters = throttle.counters(METHOD, str(found.link.id), ctx.address, None)
+    counters = throttle.counters(METHOD, str(found.link.id), ctx.source, None)
     if not ctx.services.throttle.is_on:
         return counters
 

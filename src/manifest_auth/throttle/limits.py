@@ -15,7 +15,7 @@ from manifest_auth.runtime.settings import HOUR
 from manifest_auth.store import Store, TenantUnit
 from manifest_auth.text.machine_secrets import hash_of
 from manifest_auth.throttle import throttle
-from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, networks_of, widened
+from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, steps_of, widened
 
 # Limited are audit events that anonymous callers cause, and sign-ins at providers that they start and do not finish
 # (docs/decisions/0030-anonymous-limits.md).
@@ -75,7 +75,7 @@ class AnonymousLimits:
         if not self._throttle.is_on:
             return None
         limit: Limit = "address"
-        blocked = throttle.count_each(unit, flow_counters(unit.tenant_id, request.address, request.now), request.now)
+        blocked = throttle.count_each(unit, flow_counters(unit.tenant_id, request.source, request.now), request.now)
         if blocked is not None and devices and (known := throttle.known_device(unit, devices)):
             limit = "origin"
             own = Counter(_key(unit.tenant_id, known, request.now), STARTED_FLOWS)
@@ -85,7 +85,7 @@ class AnonymousLimits:
     def finished(self, unit: TenantUnit, request: Request) -> None:
         """Takes the count back, after a provider identified the person. Runs before any other write."""
         if self._throttle.is_on:
-            throttle.decrement(unit, flow_counters(unit.tenant_id, request.address, request.now))
+            throttle.decrement(unit, flow_counters(unit.tenant_id, request.source, request.now))
 
 
 def _class_of(event: Event, subject: str, proved: bool) -> EventClass:
@@ -105,7 +105,7 @@ def _budgets(unit: TenantUnit, request: Request, what: EventClass, subject: str)
         parts = ("events", unit.tenant_id, what.value, account, network)
         return throttle.span_key(*parts, now=request.now, span_s=EVENTS_S)
 
-    for step, network in enumerate(networks_of(request.address)):
+    for step, network in steps_of(request.source):
         yield "address", key(network), widened(EVENTS_FROM_ADDRESS, step)
     yield ("account" if account else "client"), key(""), EVENTS_IN_CLIENT
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, func, literal, select, update
 
+from manifest_auth.context import VIA
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.runtime.hashing import Hasher, HashProof
 from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
@@ -37,15 +38,26 @@ from manifest_auth.text.models import Time, Wire
 PREFIXES = (64, 56, 48)
 
 
-def networks_of(address: str) -> tuple[str, ...]:
+#: The step of all addresses that one service account passes on in an hour, see :func:`widened`.
+_FORWARDER = 4
+
+
+def networks_of(source: str) -> tuple[str, ...]:
     """The networks by which an address is counted, the narrowest first: IPv4 by itself, IPv6 by the networks around it.
-    A text that is not an address is counted as it is."""
+    A text that is not an address is counted as it is. ``source``: of a request; an address that a service account
+    passed on is counted apart, so a stolen key blocks no address for others."""
+    address, via, by = source.partition(VIA)
+    apart = via + by.partition("/")[0]
     plain = plain_address(address)
-    if plain is None:
-        return (address,)
-    if ":" not in plain:
-        return (plain,)
-    return tuple(str(ipaddress.ip_network((plain, prefix), strict=False)) for prefix in PREFIXES)
+    if plain is None or ":" not in plain:
+        return ((plain or address) + apart,)
+    return tuple(f"{ipaddress.ip_network((plain, prefix), strict=False)}{apart}" for prefix in PREFIXES)
+
+
+def steps_of(source: str) -> list[tuple[int, str]]:
+    """The networks of an address, each with its step for :func:`widened`; then all that were passed on with it."""
+    _, via, by = source.partition(VIA)
+    return [*enumerate(networks_of(source)), *([(_FORWARDER, by)] if via else [])]
 
 
 def network_of(address: str) -> str:
@@ -55,13 +67,14 @@ def network_of(address: str) -> str:
 
 def widened(free: int, step: int) -> int:
     """The budget of a network that is ``step`` levels wider than the narrowest: 50 % more for each level. More users
-    may share it, but far fewer than its number of addresses suggests."""
-    return free * (2 + step) // 2
+    may share it, but far fewer than its number of addresses suggests. A service account that passes addresses on has
+    20 times as much."""
+    return free * 20 if step == _FORWARDER else free * (2 + step) // 2
 
 
 def is_ip_address(address: str) -> bool:
     """Whether the text is an IP address, and so identifies a caller's network."""
-    return plain_address(address) is not None
+    return plain_address(address.partition(VIA)[0]) is not None
 
 
 # Attempts are counted before they are judged, so parallel guesses cannot outrun the count. Up to three counters apply,
@@ -205,7 +218,7 @@ def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tu
     free attempts and shorter pauses, since more innocent users share it."""
     return tuple(
         Counter(key_of(network), policy._replace(free=widened(policy.free, step), longest_ms=policy.longest_ms >> step))
-        for step, network in enumerate(networks_of(address))
+        for step, network in steps_of(address)
     )
 
 

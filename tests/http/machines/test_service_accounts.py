@@ -39,7 +39,8 @@ async def test_a_new_one_has_what_was_asked_for_and_nothing_else(app: App) -> No
     made = check_success(await app.post(OWN, NEW, token=admin.token), 201)
     assert made == {
         "id": made["id"], "oauthClientId": f"svc_{made['id']}", "name": "nightly-export", "description": "",
-        "roles": ["Operator"], "scopes": None, "addresses": [], "mayIntrospect": False, "jwks": None,
+        "roles": ["Operator"], "scopes": None, "addresses": [], "mayIntrospect": False,
+        "mayForwardAddress": False, "jwks": None,
         "createdBy": f"user:{admin.id}", "createdAt": made["createdAt"], "disabledAt": None, "keys": [], "secrets": [],
     }  # fmt: skip
     assert (await app.get(f"{OWN}/{made['id']}", token=admin.token)).data == made

@@ -38,6 +38,7 @@ class Draft(NamedTuple):
     scopes: int | None = None
     addresses: tuple[str, ...] = ()
     may_introspect: bool = False
+    may_forward_address: bool = False
     jwks: Mapping[str, Any] | None = None
 
 
@@ -45,7 +46,7 @@ def create(unit: TenantUnit, who: Request, draft: Draft) -> ServiceAccount:
     """Creates an account. Raises Forbidden, ValidationError, ReauthenticationRequired, Conflict when the name is taken
     or there are too many."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
-    check_may_give(unit, who, draft.roles)
+    check_may_give(unit, who, draft.roles, forwards=draft.may_forward_address)
     fresh = ServiceAccount(
         id=0,
         tenant_id=unit.tenant_id,
@@ -68,7 +69,8 @@ def change(unit: TenantUnit, who: Request, account_id: int, given: Mapping[str, 
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     before = rows.get(unit, account_id, lock=True)
     draft = _draft_of(before)._replace(**given)
-    check_may_give(unit, who, before.roles, draft.roles)
+    gains = draft.may_forward_address and not before.may_forward_address
+    check_may_give(unit, who, before.roles, draft.roles, forwards=gains)
     jwks = before.jwks if "jwks" not in given else credentials.checked_key_set(draft.jwks)
     after = before._replace(name=rows.check_name(draft.name), roles=draft.roles, **{**_own(draft), "jwks": jwks})
     if after != before:
@@ -122,9 +124,12 @@ def check_manages(unit: TenantUnit, who: Request) -> rank.Manager:
     return rank.manager(unit, who)
 
 
-def check_may_give(unit: TenantUnit, who: Request, *roles: int) -> None:
-    """Checks that ``who`` may let a machine have these roles (bit masks). Raises Forbidden, ValidationError."""
+def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool = False) -> None:
+    """Checks that ``who`` may let a machine have these roles (bit masks). ``forwards``: and lets it pass on addresses,
+    which weakens a limit for Admins too. Raises Forbidden, ValidationError."""
     by = check_manages(unit, who)
+    if forwards and not by.is_admin:
+        raise Forbidden("Only an Admin lets a service account pass on addresses")
     for mask in roles:
         if not mask:
             raise ValidationError(details=[("roles", "At least one role is required")])
@@ -144,6 +149,7 @@ def _draft_of(account: ServiceAccount) -> Draft:
         scopes=account.scopes,
         addresses=networks,
         may_introspect=bool(account.may_introspect),
+        may_forward_address=bool(account.may_forward_address),
     )
 
 
@@ -153,6 +159,7 @@ def _own(draft: Draft) -> dict[str, Any]:
         "scopes": draft.scopes,
         "addresses": _networks(draft.addresses),
         "may_introspect": int(draft.may_introspect),
+        "may_forward_address": int(draft.may_forward_address),
         "jwks": credentials.checked_key_set(draft.jwks),
     }
 
@@ -177,6 +184,7 @@ def _shown(account: ServiceAccount) -> dict[str, Any]:
         "scopes": None if account.scopes is None else [one.value for one in permissions_in(account.scopes)],
         "addresses": account.addresses,
         "may_introspect": bool(account.may_introspect),
+        "may_forward_address": bool(account.may_forward_address),
         "key_ids": credentials.key_ids(account.jwks),
     }
 

@@ -39,6 +39,7 @@ class ServiceAccount(NamedTuple):
     scopes: int | None
     addresses: str
     may_introspect: int
+    may_forward_address: int
     jwks: str | None
     created_by: str
     deleted_at: int | None
@@ -60,6 +61,7 @@ class ServiceAccountData(Wire, frozen=True):
     scopes: tuple[str, ...] | None
     addresses: tuple[str, ...]
     may_introspect: bool
+    may_forward_address: bool
     jwks: Jwks | None
     created_by: str
     created_at: Time
@@ -131,7 +133,7 @@ _ADD_USER = tenant_scoped(
     .returning(_U.id),
     int,
 )
-_PUT_IN = ("description", "scopes", "addresses", "may_introspect", "jwks")
+_PUT_IN = ("description", "scopes", "addresses", "may_introspect", "may_forward_address", "jwks")
 _ADD = tenant_scoped(
     insert(service_accounts).values({name: bindparam(name) for name in ("user_id", *_PUT_IN, "created_by")})
 )
@@ -226,6 +228,7 @@ class OAuthAccount(NamedTuple):
     scopes: int | None
     addresses: str
     may_introspect: int
+    may_forward_address: int
     jwks: str | None
     deactivated_at: int | None
     suspended_at: int | None
@@ -234,7 +237,8 @@ class OAuthAccount(NamedTuple):
 _BY_CLIENT_ID = cross_tenant(
     select(
         *(_U.id, _U.tenant_id, _T.identifier, _U.roles),
-        *(_A.scopes, _A.addresses, _A.may_introspect, _A.jwks, _U.deactivated_at, _T.suspended_at),
+        *(_A.scopes, _A.addresses, _A.may_introspect, _A.may_forward_address, _A.jwks),
+        *(_U.deactivated_at, _T.suspended_at),
     )
     .select_from(
         users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id)).join(

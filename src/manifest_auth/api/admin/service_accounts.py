@@ -55,6 +55,9 @@ Addresses = Annotated[
     Meta(max_length=50, description="Networks that it may call from, like `192.0.2.0/24`; none: any."),
 ]
 MayIntrospect = Annotated[bool, Meta(description="Whether it may ask what tokens of this client are good for.")]
+MayForwardAddress = Annotated[
+    bool, Meta(description="Whether it can pass on the address of its own caller when it signs users in.")
+]
 
 
 class ServiceAccountBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,6 +67,7 @@ class ServiceAccountBody(msgspec.Struct, frozen=True, rename="camel"):
     scopes: Scopes | None = None
     addresses: Addresses = []
     may_introspect: MayIntrospect = False
+    may_forward_address: MayForwardAddress = False
     jwks: Jwks | None = None
 
 

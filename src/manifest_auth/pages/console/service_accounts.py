@@ -46,6 +46,7 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     description: Annotated[str, Meta(max_length=1000)] = ""
     addresses: Annotated[str, Meta(max_length=4000)] = ""
     may_introspect: str = ""
+    may_forward_address: str = ""
     jwks: str = ""
 
     def given(self) -> dict[str, Any]:
@@ -58,6 +59,7 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
             "description": self.description.replace("\r\n", "\n").strip(),
             "addresses": tuple(line.strip() for line in self.addresses.splitlines() if line.strip()),
             "may_introspect": bool(self.may_introspect),
+            "may_forward_address": bool(self.may_forward_address),
             "jwks": service_accounts.key_set_in(self.jwks),
         }
 
@@ -70,6 +72,7 @@ def typed_of(account: ServiceAccount) -> AccountForm:
         description=account.description,
         addresses="\n".join(account.addresses.split(",")),
         may_introspect="on" if account.may_introspect else "",
+        may_forward_address="on" if account.may_forward_address else "",
         jwks=keys,
     )
 

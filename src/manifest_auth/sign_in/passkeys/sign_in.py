@@ -55,7 +55,7 @@ async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
         counters = throttle.by_address(
             _OPTIONS,
             lambda network: throttle.span_key(ENTRY_POINT, "options", network, now=ctx.now, span_s=MINUTE),
-            ctx.address,
+            ctx.source,
         )
         if wait := _count(unit, ctx, counters):
             return wait
@@ -90,7 +90,7 @@ async def _counted(
 ) -> Callable[[SystemUnit], T]:
     """The unit of work that judges the answer, after the attempt was counted for its address."""
     await webauthn.load()
-    counters = throttle.address_counters(ENTRY_POINT, ctx.address)
+    counters = throttle.address_counters(ENTRY_POINT, ctx.source)
     if wait := await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, counters)):
         raise ctx.services.throttle.refusal(ENTRY_POINT, wait)
 

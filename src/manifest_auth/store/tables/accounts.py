@@ -130,6 +130,7 @@ service_accounts = owned_table(  # the row of `users` has name, roles, and wheth
     Column("scopes", Integer),  # bit mask, see permissions.Permission; null: all that the roles allow
     Column("addresses", Text, nullable=False),  # networks, separated by commas; empty: any
     Column("may_introspect", Integer, nullable=False),
+    Column("may_forward_address", Integer, nullable=False, server_default="0"),
     Column("jwks", Text),  # JSON (RFC 7517): public keys of its assertions
     Column("created_by", Text, nullable=False),  # the actor, as in the audit trail
     time("deleted_at", nullable=True),

@@ -1,4 +1,4 @@
-"""Figures of each day, the last check of each provider, and forms that pages carry out once."""
+"""Figures of each day, the last check of each provider, forms that pages carry out once, and forwarded addresses."""
 
 from __future__ import annotations
 
@@ -46,3 +46,5 @@ def upgrade() -> None:
         sa.Index("ix_submitted_forms_person_made_at", "person", "made_at"),
         sqlite_strict=True,
     )
+    right = sa.Column("may_forward_address", sa.Integer(), nullable=False, server_default="0")
+    op.add_column("service_accounts", right)
