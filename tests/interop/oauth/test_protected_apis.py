@@ -1,0 +1,113 @@
+"""The programs of the page *Protect your API*, as printed: they let in whom they say, and notice a sign-out or not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import pytest
+
+from tests.architecture import docs_pages
+from tests.interop.providers import install
+from tests.processes.node_client import AUTH, Node, bearer
+from tests.sdk_python import environment
+from tests.support.application import App, running
+from tests.support.matrix import matrix
+from tests.support.oauth_callers import Machine, machine
+from tests.support.processes import ending_with_us, free_port
+from tests.support.server import Server, served
+
+pytestmark = [pytest.mark.one_store, pytest.mark.needs("node", "npm")]
+
+PAGE = "protect-your-api.md"
+PACKAGE = {"type": "module", "dependencies": {"express": "5.1.0", "jose": "6.1.0"}}
+_PROGRAMS = {
+    f"{language}, {way}": block
+    for language in ("js", "python")
+    for way, (_, block) in zip(
+        ("introspection", "local verification"),
+        [found for found in docs_pages.blocks(language) if found[0] == PAGE],
+        strict=True,
+    )
+}
+
+
+class Api(NamedTuple):
+    """A program of the page that runs."""
+
+    address: str
+
+    def status(self, token: str | None) -> int:
+        return httpx2.get(f"{self.address}/reports", headers=bearer(token), timeout=30).status_code
+
+    def caller(self, token: str) -> str:
+        return str(httpx2.get(f"{self.address}/reports", headers=bearer(token), timeout=30).json()["caller"])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Server]:
+    with served(tmp_path_factory.mktemp("protected"), database_url) as running_server:
+        yield running_server
+
+
+@pytest.fixture(scope="module")
+async def account(server: Server, database_url: str) -> AsyncIterator[Machine]:
+    """The account with which the APIs introspect."""
+    async with running(database_url, MANIFEST_PUBLIC_URL=server.base) as app:
+        app.clock.ms, app.root = int(time.time() * 1000), "admin"
+        yield await machine(app, "acme", "api", mayIntrospect=True)
+
+
+@contextlib.contextmanager
+def runs(program: str, folder: Path, server: Server, account: Machine) -> Iterator[Api]:
+    port = free_port()
+    given = {"AUTH_URL": server.base, "CLIENT_ID": account.client_id, "CLIENT_SECRET": account.secret, "PORT": str(port)}
+    if program.startswith("js"):
+        folder = install.npm("protected-api", PACKAGE)
+        command = [install.program("node", "install Node.js 20 or newer"), "api.mjs"]
+    else:
+        command = [str(environment.python()), "-m", "uvicorn", "api:app", "--port", str(port), "--log-level", "warning"]
+    (folder / ("api.mjs" if program.startswith("js") else "api.py")).write_text(_PROGRAMS[program], "utf-8")
+    log = folder / "log"
+    with log.open("wb") as output:
+        ending = ending_with_us(command, "KILL")
+        api = subprocess.Popen(ending, cwd=folder, env={**os.environ, **given}, stdout=output, stderr=output)
+    try:
+        while api.poll() is None:
+            with contextlib.suppress(httpx2.TransportError):
+                httpx2.get(f"http://127.0.0.1:{port}/", timeout=30)
+                break
+            time.sleep(0.05)
+        assert api.poll() is None, log.read_text()
+        yield Api(f"http://127.0.0.1:{port}")
+    finally:
+        api.kill()
+        api.wait()
+
+
+@matrix("program", _PROGRAMS)
+async def test_each_program_lets_in_whom_the_page_says(
+    server: Server, account: Machine, tmp_path: Path, program: str
+) -> None:
+    introspects, node = program.endswith("introspection"), Node(server)
+    user = node.sign_in("viewer@acme.example")
+    theirs = node.sign_in("viewer@globex.example")
+    narrow = await account.token(scope="templates:read")
+    with runs(program, tmp_path, server, account) as api:
+        assert api.status(None) == 401
+        for junk in ("x", user["token"][:-4] + "AAAA", user["refreshToken"]):
+            assert api.status(junk) == 401
+        assert api.caller(user["token"]) == str(user["user"]["id"])
+        assert api.status(theirs["token"]) == 401  # signed by the same keys
+        assert api.status(narrow) == (403 if introspects else 401)
+        assert node.post(f"{AUTH}/sign-out", token=user["token"]).status_code == 200
+        if "python" in program and introspects:  # which keeps a response for ten seconds
+            assert api.status(user["token"]) == 200
+        else:
+            assert api.status(user["token"]) == (401 if introspects else 200)
