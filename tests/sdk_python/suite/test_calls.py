@@ -22,6 +22,22 @@ def test_a_sign_in_says_who_signed_in(server: Server) -> None:
         assert "token" not in signed_in.data
 
 
+def test_a_backend_passes_on_the_address_of_its_user_with_sign_ins_alone() -> None:
+    seen, fake = [], FakeManifestAuth()
+    fake.add_user(EMAIL, PASSWORD)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append((request.headers.get("manifest-forwarded-for"), request.headers.get("authorization", "")))
+        return fake.transport.handle_request(request)
+
+    given = {"client": "acme", "transport": httpx2.MockTransport(answer), "forwarded": ("mfst_key_x", "203.0.113.9")}
+    with ManifestAuth(fake.base_url, **given) as auth:
+        auth.sign_in(EMAIL, PASSWORD)
+        auth.me()
+    assert seen[0] == ("203.0.113.9", "Bearer mfst_key_x")
+    assert seen[1][0] is None and "mfst_key_x" not in seen[1][1]
+
+
 def test_me_tells_what_the_user_may_do(auth: ManifestAuth) -> None:
     me = auth.me()
     assert me["user"]["email"] == EMAIL

@@ -42,7 +42,9 @@ class Calls:
         timeout: float = 30.0,
         verify: ssl.SSLContext | None = None,
         transport: httpx2.MockTransport | None = None,
+        forwarded: tuple[str, str] | None = None,
     ) -> None:
+        self._forwarded = forwarded
         self._connection = Connection(base_url, client, timeout, verify, transport)
         self._auth = SessionAuth(store=store, connection=self._connection) if auth is None else auth
         self._http = self._open()
@@ -78,8 +80,12 @@ class Calls:
         return SignedIn.of_answer(self._connection.base_url, data_of(answer))
 
     def _request(self, call: Call[Any]) -> dict[str, Any]:
-        auth = self._auth if call.is_signed else None
-        return {"method": call.method, "url": self._connection.url(call.path), "json": call.body, "auth": auth}
+        auth, headers = (self._auth if call.is_signed else None), {}
+        if self._forwarded is not None and not call.is_signed:
+            key, address = self._forwarded
+            headers = {"Authorization": f"Bearer {key}", "Manifest-Forwarded-For": address}
+        url = self._connection.url(call.path)
+        return {"method": call.method, "url": url, "json": call.body, "auth": auth, "headers": headers}
 
 
 ME: Call[dict[str, Any]] = Call("GET", f"{_AUTH}/me", None, data_of)
