@@ -76,7 +76,8 @@ def test_only_a_rotation_that_names_it_changes_the_algorithm(database_url: str, 
 
 @rule("TOKEN-ALGORITHM")
 @matrix("first", ["HS256", "ES256", ""])
-def test_the_first_server_chooses_and_no_command_before_it(empty_url: str, tmp_path: Path, first: str) -> None:
+def test_the_first_server_chooses_and_no_command_before_it(tmp_path: Path, first: str) -> None:
+    empty_url = f"sqlite:///{tmp_path / 'new.db'}"
     other = {"MANIFEST_TOKEN_ALGORITHM": "ES256" if first == "HS256" else "HS256"}
     store = {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
     done(tmp_path, "admin", "create", "root", "--password-stdin", given=DEMO_PASSWORD, **store, **other)

@@ -56,11 +56,13 @@ def hs256(key: bytes, header: str, payload: str | bytes) -> str:
     return f"{signed}.{b64(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
 
 
-def minted(app: App, claims: dict[str, Any] | str, *, header: str = "", purpose: Purpose = Purpose.ACCESS) -> str:
+def minted(
+    app: App, claims: dict[str, Any] | str, *, header: str | None = None, purpose: Purpose = Purpose.ACCESS
+) -> str:
     """Signed with the real key of a purpose; without ``header`` with the one that its tokens have."""
     payload = claims if isinstance(claims, str) else json.dumps(claims)
     key = app.services.keys.signing(purpose)
-    head = header or json.dumps(header_of(key.algorithm, key.id), separators=(",", ":"))
+    head = json.dumps(header_of(key.algorithm, key.id), separators=(",", ":")) if header is None else header
     if key.algorithm == "HS256":
         return hs256(key.raw, head, payload)
     text = f"{b64(head)}.{b64(payload)}"

@@ -184,10 +184,9 @@ async def test_every_wrong_secret_is_answered_alike(app: App, ours: Machine, the
 
 async def test_who_shows_the_accounts_own_credential_learns_which_rule_refuses(app: App, ours: Machine) -> None:
     """And of the same account, who shows a wrong one learns nothing."""
-    revoked, admin = ours._replace(secret=await ours.new("secret")), await app.admin_token()
-    [*_, newest] = (await ours.send("GET"))["secrets"]
-    await ours.send("DELETE", f"/secrets/{newest['id']}")
-    suspend = f"/api/admin/clients/{ours.client}"
+    made, client = await ours.send("POST", "/secrets", {"expiresInDays": 90}), f"/api/admin/clients/{ours.client}"
+    revoked, at = str(made["secret"]), f"{client}/service-accounts/{ours.id}/secrets/{made['id']}"
+    check_success(await app.send("DELETE", at, token=await app.admin_token()))
 
     async def told(**shown: str) -> str:
         reply = await form(app, TOKEN, {**GRANT, **shown}, None if shown else ours.basic)
@@ -197,7 +196,7 @@ async def test_who_shows_the_accounts_own_credential_learns_which_rule_refuses(a
     async def check(expected: str) -> None:
         app.clock.advance(3600)
         assert [await told(), await told(**ours.signed())] == [expected, expected]
-        for wrong in (revoked.secret, f"{ours.secret[:-1]}!"):
+        for wrong in (revoked, f"{ours.secret[:-1]}!"):
             assert await told(client_id=ours.client_id, client_secret=wrong) == "Client authentication failed"
         assert await told(**ours.signed(aud="https://other.example")) == "Client authentication failed"
 
@@ -207,9 +206,9 @@ async def test_who_shows_the_accounts_own_credential_learns_which_rule_refuses(a
     await ours.send("POST", "/disable")
     await check("The service account is disabled")
     await ours.send("POST", "/enable")
-    check_success(await app.post(f"{suspend}/suspend", token=admin))
+    check_success(await app.post(f"{client}/suspend", token=await app.admin_token()))
     await check("The organization of the service account is suspended")
-    check_success(await app.post(f"{suspend}/restore", token=admin))
+    check_success(await app.post(f"{client}/restore", token=await app.admin_token()))
     basic_only = {"client_id": ours.client_id, "client_secret": ours.secret}
     assert await told(**basic_only, scope="users:manage") == "The service account doesn't have: users:manage"
     assert await told(**basic_only, scope="jobs:read x") == "scope has a name that is no permission: x"

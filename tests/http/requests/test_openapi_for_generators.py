@@ -22,6 +22,11 @@ ME = "/api/client/auth/me"
 CLOSED = re.compile(r"/api/client/(auth/|service-accounts|providers|domains|directories|device-apps|devices)")
 
 
+def forwards(route: Route) -> bool:
+    """Whether a backend may pass on its caller's address there."""
+    return (route.method, route.who) == ("POST", "open") and route.path.startswith("/api/client/auth/")
+
+
 def operation(route: Route) -> dict[str, Any]:
     found: dict[str, Any] = DOCUMENT["paths"][route.path][route.method.lower()]
     return found
@@ -94,6 +99,7 @@ async def test_each_client_route_takes_the_header_that_names_a_client(app: App, 
     for route in ROUTES:
         headers = [one for one in operation(route).get("parameters", []) if one["in"] == "header"]
         expected = ["X-Client-ID"] if route.path.startswith("/api/client/") else []
+        expected = ["Manifest-Forwarded-For", *expected] if forwards(route) else expected
         assert [one["name"] for one in headers] == expected, route.path
         assert not any(one["required"] for one in headers)
     for route in [one for one in ROUTES if one.who == "client"]:
@@ -120,15 +126,19 @@ async def test_credentials_are_those_that_the_routes_take(app: App, tokens: dict
     }
     for route in ROUTES:
         told = operation(route)["security"]
+        machines = [one for one in told if one.keys() & {"serviceKey", "serviceToken"}]
         if route.path in ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"):
             assert told == [{"clientSecret": []}, {}]
+        elif forwards(route):
+            assert told == [{}, {"serviceKey": []}, {"serviceToken": []}], route.path
         elif route.path != "/metrics":
-            machines = [one for one in told if one.keys() & {"serviceKey", "serviceToken"}]
-            assert [one for one in told if one not in machines] == expected[route.who], route.path
-            takes = route.who == "client" and ((route.method, route.path) == ("GET", ME) or not CLOSED.match(route.path))
+            takes = route.who == "client" and (
+                (route.method, route.path) == ("GET", ME) or not CLOSED.match(route.path)
+            )
             assert [*map(list, machines)] == ([["serviceKey"], ["serviceToken"]] if takes else []), route.path
-    jobs = operation(next(one for one in ROUTES if (one.method, one.path) == ("GET", "/api/client/files")))["security"]
-    assert {"serviceToken": ["jobs:read"]} in jobs
+            assert [one for one in told if one not in machines] == expected[route.who], route.path
+    trail = operation(next(one for one in ROUTES if (one.method, one.path) == ("GET", "/api/client/audit")))["security"]
+    assert {"serviceToken": ["audit:read"]} in trail
     schemes = DOCUMENT["components"]["securitySchemes"]
     assert {name: (of["type"], of.get("scheme", of.get("in"))) for name, of in schemes.items()} == {
         "userToken": ("http", "bearer"), "sessionCookie": ("apiKey", "cookie"), "adminToken": ("http", "bearer"),

@@ -17,11 +17,11 @@ from tests.architecture import docs_pages
 from tests.interop.providers import install
 from tests.processes.node_client import AUTH, Node, bearer
 from tests.sdk_python import environment
-from tests.support.application import App, running
+from tests.support.application import running
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import Machine, machine
 from tests.support.processes import ending_with_us, free_port
-from tests.support.server import Server, served
+from tests.support.server import DEMO_PASSWORD, Server, served
 
 pytestmark = [pytest.mark.one_store, pytest.mark.needs("node", "npm")]
 
@@ -67,7 +67,12 @@ async def account(server: Server, database_url: str) -> AsyncIterator[Machine]:
 @contextlib.contextmanager
 def runs(program: str, folder: Path, server: Server, account: Machine) -> Iterator[Api]:
     port = free_port()
-    given = {"AUTH_URL": server.base, "CLIENT_ID": account.client_id, "CLIENT_SECRET": account.secret, "PORT": str(port)}
+    given = {
+        "AUTH_URL": server.base,
+        "CLIENT_ID": account.client_id,
+        "CLIENT_SECRET": account.secret,
+        "PORT": str(port),
+    }
     if program.startswith("js"):
         folder = install.npm("protected-api", PACKAGE)
         command = [install.program("node", "install Node.js 20 or newer"), "api.mjs"]
@@ -97,7 +102,10 @@ async def test_each_program_lets_in_whom_the_page_says(
 ) -> None:
     introspects, node = program.endswith("introspection"), Node(server)
     user = node.sign_in("viewer@acme.example")
-    theirs = node.sign_in("viewer@globex.example")
+    address = f"{program[:2]}-{introspects}@globex.example".lower()
+    other = {"email": address, "roles": ["Viewer"], "password": DEMO_PASSWORD}
+    node.admin("POST", "/clients/globex/users", other)
+    theirs = node.sign_in(address)
     narrow = await account.token(scope="templates:read")
     with runs(program, tmp_path, server, account) as api:
         assert api.status(None) == 401

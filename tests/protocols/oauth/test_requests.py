@@ -133,7 +133,7 @@ def test_the_metadata_names_only_what_there_is() -> None:
     for endpoint in ("token", "revocation", "introspection"):
         methods = found[f"{endpoint}_endpoint_auth_methods_supported"]
         by_apps = [] if endpoint == "introspection" else ["none"]
-        assert methods == ["client_secret_basic", "private_key_jwt", *by_apps]
+        assert methods == ["client_secret_basic", "client_secret_post", "private_key_jwt", *by_apps]
         algorithms = found[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
         assert algorithms == ["ES256", "PS256", "RS256"]
     assert "authorization_endpoint" not in found

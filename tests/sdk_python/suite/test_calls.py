@@ -30,12 +30,13 @@ def test_a_backend_passes_on_the_address_of_its_user_with_sign_ins_alone() -> No
         seen.append((request.headers.get("manifest-forwarded-for"), request.headers.get("authorization", "")))
         return fake.transport.handle_request(request)
 
-    given = {"client": "acme", "transport": httpx2.MockTransport(answer), "forwarded": ("mfst_key_x", "203.0.113.9")}
-    with ManifestAuth(fake.base_url, **given) as auth:
+    transport, forwarded = httpx2.MockTransport(answer), ("mfst_key_x", "203.0.113.9")
+    with ManifestAuth(fake.base_url, client="acme", transport=transport, forwarded=forwarded) as auth:
         auth.sign_in(EMAIL, PASSWORD)
         auth.me()
     assert seen[0] == ("203.0.113.9", "Bearer mfst_key_x")
-    assert seen[1][0] is None and "mfst_key_x" not in seen[1][1]
+    assert seen[1][0] is None
+    assert "mfst_key_x" not in seen[1][1]
 
 
 def test_me_tells_what_the_user_may_do(auth: ManifestAuth) -> None:

@@ -25,8 +25,8 @@ class ManifestAuth(Calls):
     ``base_url``: the public address of the server. ``client``: identifier of the client whose users sign in. ``store``:
     keeps the tokens, in memory unless another one is given; tokens that it has already are used. ``timeout``: seconds.
     ``verify``: a context with certificates of one's own. ``forwarded``: for a server that signs its users in, the API
-    key of a service account with ``mayForwardAddress``, and the user's address. Threads may share one object; it has one
-    session. Refusals are the classes of ``manifest_auth_client.errors``; where the server is not reached, those of
+    key of a service account with ``mayForwardAddress``, and the user's address. Threads may share one object; it has
+    one session. Refusals are the classes of ``manifest_auth_client.errors``; where the server is not reached, those of
     ``httpx2``.
 
     >>> with ManifestAuth(URL, client="acme", transport=fake.transport) as auth:

@@ -34,8 +34,8 @@ class TokenExpired(ManifestAuthError):
 
 
 class Forbidden(ManifestAuthError):
-    """The caller's roles don't allow the request, a cookie was sent from another site, or ``X-Client-ID`` names a
-    different client."""
+    """The caller's roles or address don't allow the request, a cookie was sent from another site, or ``X-Client-ID``
+    names a different client. ``details`` names the rule."""
 
     code, status, message = "FORBIDDEN", 403, "Insufficient permissions"
 

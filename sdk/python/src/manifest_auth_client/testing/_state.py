@@ -118,7 +118,7 @@ class State:
         return time.time() + self.moved
 
     def sign(self, kind: str, life: float, **claims: Any) -> str:
-        """A token with claims: a JWT (HS256), as the server's are by default."""
+        """A token with claims: a JWT (HS256), as those of a server that has no key pair for them."""
         full = {"iss": self.base_url, "exp": self.now + life, "jti": secrets.token_urlsafe(9), **claims}
         parts = [_encode(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": kind}, full)]
         return ".".join([*parts, self._signature(".".join(parts))])
