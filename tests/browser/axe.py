@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,12 +19,12 @@ def _source() -> str:
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
-def findings(browser: Chromium) -> list[str]:
-    """Faults, each with the elements that it is about; empty if there are none."""
+def findings(browser: Chromium, only: Sequence[str] = TAGS) -> list[str]:
+    """Faults, each with the elements that it is about; empty if there are none. ``only``: tags of rules, or rules."""
     if not browser.value("Boolean(window.axe)"):
         browser.value(f"(() => {{ {_source()} }})()")
     found: Any = browser.value(
-        f"axe.run(document, {{runOnly: {json.dumps(TAGS)}}}).then(done => done.violations.map("
+        f"axe.run(document, {{runOnly: {json.dumps(only)}}}).then(done => done.violations.map("
         "one => [one.id, ...one.nodes.map(node => node.html + ' ' + node.failureSummary)]))"
     )
     return [" | ".join(map(str, one)) for one in found]

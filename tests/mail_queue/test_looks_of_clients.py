@@ -70,7 +70,7 @@ async def test_an_email_goes_out_though_its_look_cannot_be_read(
 
     monkeypatch.setattr(mail_queue, "look_of", away)
     assert (await invite(team))["sent"] is True
-    assert 'font-weight:bold">Manifest Auth</td>' in mail_server.mails[0].html
+    assert 'font-weight:bold">Manifest</td>' in mail_server.mails[0].html
 
 
 async def test_an_invitation_names_who_invites(team: Team, mail_server: MailServer) -> None:

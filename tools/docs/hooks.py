@@ -37,16 +37,19 @@ _LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
 _MESSAGE = re.compile(r"^(\w+)\s*--?>>\s*(\w+)\s*:\s*(.*)$")
+_SEARCH = 'data-md-component="search" role="dialog"'
+_NESTED = re.compile(r'(<nav class="md-nav" data-md-level="[1-9]") aria-labelledby="\w+" aria-expanded="\w+"')
 _MOVE = re.compile(r"^(\[\*\]|\w+)\s*-->\s*(\[\*\]|\w+)\s*(?::\s*(.*))?$")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages from outside, the list of decisions, and the worker for files."""
+    """Adds the pages from outside, the list of decisions, the worker for files, and what the theme lacks."""
     for source, name in OUTSIDE.items():
         files.append(File.generated(config, name, content=(ROOT / source).read_text("utf-8")))
     files.append(File.generated(config, DECISIONS, content=_decisions()))
-    worker = (Path(__file__).parent / "iframe-worker.js").read_text("utf-8")
-    files.append(File.generated(config, "assets/iframe-worker.js", content=worker))
+    for name in ("iframe-worker.js", "site.css", "site.js"):
+        content = (Path(__file__).parent / name).read_text("utf-8")
+        files.append(File.generated(config, f"assets/{name}", content=content))
     return files
 
 
@@ -63,6 +66,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     parts = _CODE.split(drawn)
     parts[::2] = [_LINK.sub(lambda found: _link(found, place, page.file.src_uri), part) for part in parts[::2]]
     return "".join(parts)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Names the dialog of the search, makes one landmark of nested navigation, and a cell of an empty heading."""
+    output = output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"').replace("<th></th>", "<td></td>")
+    return _NESTED.sub(r'\1 role="none"', output)
 
 
 @event_priority(-200)  # when all other plugins are done

@@ -92,6 +92,7 @@ def routes(refused: Callable[[RequestContext, Refusal, Head], Awaitable[Answer[N
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#0a6cbd}
 @media(prefers-color-scheme:dark){:root{--accent:#6cb8f6}}
+html{background:Canvas;color:CanvasText}
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}
 code,pre{font:14px/1.45 ui-monospace,monospace}
 pre{background:var(--soft);padding:.75rem;white-space:pre-wrap;border-radius:.4rem}

@@ -31,7 +31,7 @@ async def test_the_stylesheet_says_the_colours_of_both_schemes(app: App) -> None
     assert re.fullmatch(rf"/assets/brand/{own.identifier}/[0-9a-f]{{16}}\.css", shown["stylesheet"])
     reply = await app.client.get(shown["stylesheet"])
     light, dark = reply.text.splitlines()
-    assert re.fullmatch(r":root\{--accent:#ffe600;--on-accent:#000000;--link:#[0-9a-f]{6}\}", light)
+    assert re.fullmatch(r":root\{--accent:#ffe600;--on-accent:#000000;--away:#ffffff;--link:#[0-9a-f]{6}\}", light)
     assert dark == "@media (prefers-color-scheme:dark){:root{--link:#ffe600}}"
     assert reply.headers["content-type"] == "text/css; charset=utf-8"
     assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"

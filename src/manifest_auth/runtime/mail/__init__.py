@@ -1,5 +1,4 @@
-"""E-mails over SMTP, if the operator configured a server: their texts in six languages, and the sending of them, also
-as HTML in the colors of the client.
+"""Emails over SMTP, if the operator configured a server: texts in six languages, their HTML, and the sending.
 
 A new e-mail is a function in :mod:`manifest_auth.runtime.mail.emails` that calls ``write`` with sentences.
 ``./dev messages`` puts the sentences into the catalogues of :mod:`manifest_auth.text.languages`.

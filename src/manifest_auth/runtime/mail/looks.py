@@ -33,7 +33,7 @@ class Look(NamedTuple):
     logo: bytes = b""
 
 
-PRODUCT = Look(name="Manifest Auth", accent="#3346c9", on_accent="#ffffff", link="#3346c9", link_on_dark="#a9b6ff")
+PRODUCT = Look(name="Manifest", accent="#3346c9", on_accent="#ffffff", link="#3346c9", link_on_dark="#a9b6ff")
 _STYLE = """:root{{color-scheme:light dark;supported-color-schemes:light dark}}
 @media(prefers-color-scheme:dark){{.page{{background:#13141a!important}}
 .card{{background:#1c1e26!important;border-color:#343844!important;color:#eceef4!important}}
