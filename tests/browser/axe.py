@@ -23,8 +23,9 @@ def findings(browser: Chromium, only: Sequence[str] = TAGS) -> list[str]:
     """Faults, each with the elements that it is about; empty if there are none. ``only``: tags of rules, or rules."""
     if not browser.value("Boolean(window.axe)"):
         browser.value(f"(() => {{ {_source()} }})()")
+    asked = json.dumps({"runOnly": only, "resultTypes": ["violations"]})
     found: Any = browser.value(
-        f"axe.run(document, {{runOnly: {json.dumps(only)}}}).then(done => done.violations.map("
+        f"axe.run(document, {asked}).then(done => done.violations.map("
         "one => [one.id, ...one.nodes.map(node => node.html + ' ' + node.failureSummary)]))"
     )
     return [" | ".join(map(str, one)) for one in found]
