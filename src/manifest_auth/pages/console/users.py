@@ -154,36 +154,38 @@ class UserAct(NamedTuple):
 
 
 _ACTS = {
-    "details": UserAct("The details are saved.", _change),
+    "details": UserAct(_("The details are saved."), _change),
     "roles": UserAct(
-        "The roles are saved. They apply immediately.",
+        _("The roles are saved. They apply immediately."),
         lambda unit, ctx, user, form: accounts.set_roles(unit, ctx, user, form.roles),
     ),
     "deactivate": UserAct(
-        "The account is deactivated, and its sessions are ended.",
+        _("The account is deactivated, and its sessions are ended."),
         lambda unit, ctx, user, _form: accounts.deactivate(unit, ctx, user),
     ),
-    "restore": UserAct("The account is reactivated.", lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user)),
+    "restore": UserAct(
+        _("The account is reactivated."), lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user)
+    ),
     "reset": UserAct(
-        "A link to choose a new password is on its way by email.",
+        _("A link to choose a new password is on its way by email."),
         lambda unit, ctx, user, _form: accounts.start_reset(unit, ctx, user),
     ),
     "invite": UserAct(
-        "A new invitation is on its way by email.", lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user)
+        _("A new invitation is on its way by email."), lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user)
     ),
-    "end-session": UserAct("Session ended.", _end_session),
+    "end-session": UserAct(_("Session ended."), _end_session),
     "end-sessions": UserAct(
-        "All sessions are ended.", lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user)
+        _("All sessions are ended."), lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user)
     ),
     "unlink": UserAct(
-        "The account is unlinked, and the user's sessions are ended.",
+        _("The account is unlinked, and the user's sessions are ended."),
         lambda unit, ctx, user, form: identities.unlink(unit, ctx, user, _number(form.identity)),
     ),
     "confirm": UserAct(
-        "The linked account is confirmed.",
+        _("The linked account is confirmed."),
         lambda unit, ctx, user, form: identities.confirm(unit, ctx, user, _number(form.identity)),
     ),
-    "reset-factors": UserAct("The second factors are removed, and all sessions are ended.", _reset_factors),
+    "reset-factors": UserAct(_("The second factors are removed, and all sessions are ended."), _reset_factors),
 }
 #: The question before an act; how many sessions end comes first.
 _ASKS = {
@@ -221,7 +223,7 @@ _ASKS = {
         _("Reset second factors"),
     ),
 }
-USER_DONE = {"email": "The new address takes effect when the user confirms it."} | {
+USER_DONE = {"email": _("The new address takes effect when the user confirms it.")} | {
     name: act.done for name, act in _ACTS.items()
 }
 _TEMPLATE = "console/user.html"

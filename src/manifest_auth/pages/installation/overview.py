@@ -163,6 +163,9 @@ def _to_do(standing: InstallationStanding) -> Iterator[Attention]:
 def _tasks(ctx: RequestContext, standing: InstallationStanding) -> tuple[Task, ...]:
     """The checklist of a new installation, from what the server knows."""
     counted, state, to = standing.counts, standing.licence.status.state, ADMIN_OVERVIEW
+    key = Task(
+        _("Install a license"), _("Without one, no user can sign in."), f"{to}/licence", state is not State.MISSING
+    )
     mail = _("Set MANIFEST_SMTP_URL and restart. Until then, you send invitations and password links yourself.")
     return (
         Task(
@@ -173,9 +176,7 @@ def _tasks(ctx: RequestContext, standing: InstallationStanding) -> tuple[Task, .
         ),
         Task(_("Connect a mail server"), mail, "", ctx.services.mail.is_set_up, is_optional=True),
         Task(_("Back up the database"), _("A command creates a backup."), BACKUPS_PATH, standing.backup_at is not None),
-        Task(
-            _("Install a license"), _("Without one, no user can sign in."), f"{to}/licence", state is not State.MISSING
-        ),
+        *((key,) if state is not State.NOT_NEEDED else ()),
         Task(_("Create your first client"), _("Users belong to a client."), f"{to}/clients", counted.clients > 0),
     )
 

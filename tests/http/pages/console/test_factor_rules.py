@@ -186,4 +186,4 @@ async def test_one_who_must_have_a_factor_and_has_none_is_seen(app: App) -> None
     visitor = await browser_of(admin)
     await settle(app, client, **REQUIRED)
     page = await visitor.get(f"/console/users/{ada.id}")
-    assert "None; your settings require one" in page.text
+    assert "Your settings require one." in page.text
