@@ -14,7 +14,7 @@ from typing import Any
 
 from manifest_auth import __commit__, __version__
 from manifest_auth.api import audit, oauth, operational_routes
-from manifest_auth.api.admin import admins, claims, clients, installation, providers, service_accounts, users
+from manifest_auth.api.admin import admins, apps, claims, clients, installation, providers, service_accounts, users
 from manifest_auth.api.admin import devices as admin_devices
 from manifest_auth.api.client import auth, devices, files, identities, one_time_links, second_factors
 from manifest_auth.api.graphql import routes as graphql_routes
@@ -59,6 +59,7 @@ ROUTES = (
     *providers.ROUTES,
     *claims.ROUTES,
     *service_accounts.ROUTES,
+    *apps.ROUTES,
     *admin_devices.ROUTES,
     *users.IDENTITY_ROUTES,
     *clients.SESSION_ROUTES,

@@ -15,16 +15,17 @@ from tests.audit.machine_causes import machines
 from tests.http.accounts import test_becoming_admin as gains
 from tests.http.accounts import test_becoming_admin_identities as identities
 from tests.http.admin import test_mfa_challenge as factors
+from tests.http.apps import test_apps as apps
 from tests.http.audit import test_audit_export as exports
 from tests.http.claims import test_directories as directories
 from tests.http.claims import test_directory_proof as proofs
 from tests.http.claims import test_domain_owners as domain_owners
 from tests.http.claims import test_domain_watch as domain_times
 from tests.http.claims import test_provider_names as names
-from tests.http.devices import test_device_apps as device_apps
 from tests.http.email_changes import test_own as addresses
 from tests.http.machines import test_key_ends as key_ends
 from tests.http.oauth import test_token as oauth_tokens
+from tests.http.pages.account import test_apps as apps_with_access
 from tests.http.pages.console import test_provider_try as tries
 from tests.http.passkeys import test_own_passkeys as own_passkeys
 from tests.http.passkeys import test_sign_in as passkey_sign_ins
@@ -49,9 +50,12 @@ from tests.support.team import new_team
 
 #: Events that need a provider, a licence or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
-    Event.DEVICE_APP_CREATED: device_apps.test_they_are_made_renamed_and_removed,
-    Event.DEVICE_APP_CHANGED: device_apps.test_they_are_made_renamed_and_removed,
-    Event.DEVICE_APP_REMOVED: device_apps.test_they_are_made_renamed_and_removed,
+    Event.APP_CREATED: apps.test_they_are_added_changed_and_removed,
+    Event.APP_CHANGED: apps.test_they_are_added_changed_and_removed,
+    Event.APP_DELETED: apps.test_they_are_added_changed_and_removed,
+    Event.APP_SECRET_CREATED: apps.test_a_web_app_has_two_live_secrets_and_rotates_them,
+    Event.APP_SECRET_REVOKED: apps.test_a_web_app_has_two_live_secrets_and_rotates_them,
+    Event.CONSENT_WITHDRAWN: apps_with_access.test_a_user_sees_and_removes_the_access_of_an_app,
     Event.API_KEY_EXPIRED: key_ends.test_the_end_stands_in_the_trail_once,
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
     Event.PROVIDER_TRIED: tries.test_it_leaves_nothing_but_its_own_row_and_an_event,

@@ -168,13 +168,19 @@ def _no_machine(setup: Setup, browser: Chromium) -> None:
     press(browser)
 
 
-def _no_app(setup: Setup, browser: Chromium) -> None:
-    console(setup, browser, "/devices")
+def _new_app(setup: Setup, browser: Chromium, uris: str) -> None:
+    console(setup, browser, "/apps/new?kind=web")
+    fill(browser, name="Reports", redirectUris=uris)
     press(browser)
 
 
+def _secret(setup: Setup, browser: Chromium) -> None:
+    _new_app(setup, browser, "https://reports.example.com/callback")
+    press(browser, "#secrets ~ form .primary")
+
+
 def _shared(setup: Setup, browser: Chromium, name: str) -> None:
-    console(setup, browser, "/devices/shared")
+    console(setup, browser, "/devices")
     fill(browser, name=name)
     press(browser, "#enrol ~ form .primary")
 
@@ -231,11 +237,18 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /console/service-accounts/{id} to rotate": _rotating,
     "POST /console/service-accounts/{id} rotated": _rotated,
     "POST /console/service-accounts/{id}": _no_days,
-    "POST /console/devices": _no_app,
-    "GET /console/devices/shared": _at("/devices/shared"),
-    "GET /console/devices/shared nothing": _at("/devices/shared?q=nothing-is-found"),
-    "POST /console/devices/shared code": lambda setup, browser: _shared(setup, browser, "Kiosk 6"),
-    "POST /console/devices/shared": lambda setup, browser: _shared(setup, browser, ""),
+    "GET /console/apps": _at("/apps"),
+    "GET /console/apps/new": _at("/apps/new"),
+    "GET /console/apps/new native": _at("/apps/new?kind=native"),
+    "POST /console/apps/new": lambda setup, browser: _new_app(setup, browser, "http://nowhere.example/"),
+    "GET /console/apps/{app}": lambda setup, browser: _new_app(
+        setup, browser, "https://one.example/\nhttps://two.example/"
+    ),
+    "POST /console/apps/{app} secret": _secret,
+    "GET /console/devices": _at("/devices"),
+    "GET /console/devices nothing": _at("/devices?q=nothing-is-found"),
+    "POST /console/devices code": lambda setup, browser: _shared(setup, browser, "Kiosk 6"),
+    "POST /console/devices": lambda setup, browser: _shared(setup, browser, ""),
     "GET /console/users/{id}/badge": _at("/users/{user}/badge"),
     "POST /console/users/{id}/badge": _badge("temporary"),
     "POST /console/users/{id}/badge PIN": _badge("pin"),

@@ -41,7 +41,7 @@ def read_in_every_look(browser: Chromium) -> str:
 
 @pytest.mark.endurance
 def test_a_printed_badge_signs_in_on_an_enrolled_device(setup: Setup, browser: Chromium) -> None:
-    STATES["POST /console/devices/shared code"](setup, browser)
+    STATES["POST /console/devices code"](setup, browser)
     browser._call("Emulation.setEmulatedMedia", media="")
     code = read_in_every_look(browser)
     letters = str(browser.value("document.querySelector('#letters').textContent"))

@@ -13,7 +13,7 @@ from manifest_auth.store.tables import tenants
 
 _numbers = itertools.count(1000)
 #: Id of the row that a new one points at, by the name of its table.
-Others = Mapping[str, int]
+Others = Mapping[str, Any]
 
 
 def needed(table: Table) -> list[Column[Any]]:
@@ -37,20 +37,22 @@ def value_for(column: Column[Any], others: Others) -> Any:
     return f"v{number}" if isinstance(column.type, Text) else number
 
 
-def others_for(unit: SystemUnit, table: Table, tenant_id: int) -> dict[str, int]:
+def others_for(unit: SystemUnit, table: Table, tenant_id: int) -> dict[str, Any]:
     """A new row of ``tenant_id`` in every table that rows of this one must point at."""
     pointed_at = {key.column.table for c in needed(table) for key in c.foreign_keys} - {tenants}
     return {other.name: add(unit, other, tenant_id) for other in pointed_at}
 
 
-def add(unit: SystemUnit, table: Table, tenant_id: int) -> int:
+def add(unit: SystemUnit, table: Table, tenant_id: int) -> Any:
     """Puts one row of ``tenant_id`` into the table, past all binding, and those that it points at. Its id: where it has
     none, that of the user it is about, or 0."""
     others = others_for(unit, table, tenant_id)
     values = {c.name: value_for(c, others) for c in needed(table)}
     statement = insert(table).values({name: bindparam(name) for name in (*values, "tenant_id")})
     unit.change(cross_tenant(statement, because="test"), tenant_id=tenant_id, **values)
-    if "id" not in table.c or table.c.id.identity is None:
+    if "id" in values:
+        return values["id"]
+    if "id" not in table.c:
         return int(values["user_id"]) if "user_id" in table.primary_key.columns else 0
     newest = select(table.c.id).where(table.c.tenant_id == bindparam("t")).order_by(table.c.id.desc()).limit(1)
     row = unit.first(cross_tenant(newest, because="test"), t=tenant_id)

@@ -22,8 +22,10 @@ ALL_OF_A_CLIENT = {
         "_DROP_OLDER",
     },  # few: no more than sign-ins of 30 days
     "accounts.service_accounts.rows": {"_COUNT"},
-    # Devices: 10,000 at most, counted for a new code; codes live for ten minutes. Apps: 50 at most.
-    "accounts.shared_devices": {"_COUNT_APPS", "_COUNT_DEVICES", "_COUNT_OPEN", "_LIST", "_LIST_APPS"},
+    # A client has 100 apps at most, with two secrets; codes live for a minute, grants of devices for ten.
+    "accounts.apps": {"_COUNT", "_DROP_CODES", "_DROP_CODES_OF_USER", "_FORGET", "_LIST", "_SECRETS"},
+    # Devices: 10,000 at most, counted for a new code; codes live for ten minutes.
+    "accounts.shared_devices": {"_COUNT_DEVICES", "_COUNT_OPEN", "_LIST"},
     "accounts.users": {"ACTIVE_ADMINS", "_WITHOUT_FACTOR", "_WITH_PASSWORD"},  # the last stops at the first
     "audit.upkeep": {"_OLDEST"},  # stops at the first
     "clients.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
@@ -45,6 +47,7 @@ ALL_OF_A_CLIENT = {
     "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
     "providers.providers": {"_COUNT", "_LIST"},
     "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
+    "sessions.app_sessions": {"_COUNT", "_END_ALL"},  # of an app: shown on its page, and ended with it
     "sessions.sessions": {  # codes live for a minute, grants for ten, sign-ins that wait for an hour
         "_END_TENANT",
         "_SHORTEN",

@@ -1,16 +1,14 @@
-"""Devices that belong to a client and that people share, the codes with which they are enrolled, and device apps.
+"""Devices that belong to a client and that people share, and the codes with which they are enrolled.
 
 Owns ``enrolled_devices`` and ``device_enrolments``. Never opens a session.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import msgspec
-from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, select, update
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import rank
@@ -21,12 +19,11 @@ from manifest_auth.permissions import Permission
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import DAY, MINUTE
 from manifest_auth.sessions import device_sessions
-from manifest_auth.store import Listing, Store, SystemUnit, TenantUnit, cross_tenant, global_, tenant_scoped
-from manifest_auth.store.tables import device_apps, device_enrolments, device_grants, enrolled_devices
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import device_enrolments, enrolled_devices
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields, scan_codes
-from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 from manifest_auth.text.scan_codes import ScanKind
@@ -238,138 +235,3 @@ def remove(unit: TenantUnit, who: Request, device_id: str) -> None:
     ended = device_sessions.end_of_device(unit, device.id, "device_removed", who.now)
     detail = {"name": device.name, "place": device.place, "sessions_ended": ended}
     audit.record(unit, who, Event.DEVICE_REMOVED, f"device:{device.id}", **detail)
-
-
-# Every tenant has the app `manifest.IDENTIFIER`, which has no row and is never removed.
-
-MOST_APPS = 50
-OWN, MADE = "manifest.", "app_"
-_NAME_OF_OWN = "Manifest"
-_A, _G = device_apps.c, device_grants.c
-
-
-class DeviceAppData(Wire, frozen=True):
-    """``id``: the client id; ``createdAt``: null for the app that every client has."""
-
-    id: str
-    name: str
-    created_at: Time | None
-
-    @property
-    def subject(self) -> str:
-        """As the audit trail names it."""
-        return f"device_app:{self.id}"
-
-
-class OAuthApp(NamedTuple):
-    """An app of a tenant that is not suspended. ``client``: the tenant's identifier; ``settings``: its own."""
-
-    id: str
-    name: str
-    tenant_id: int
-    client: str
-    settings: str
-
-
-_APP = select(*(_A[name] for name in DeviceAppData.__struct_fields__))
-_LIST_APPS = tenant_scoped(_APP.order_by(_A.created_at, _A.id), DeviceAppData)
-_GET_APP = tenant_scoped(_APP.where(_A.id == bindparam("id")), DeviceAppData)
-_COUNT_APPS = tenant_scoped(select(func.count()).select_from(device_apps), int)
-_NEW_APP = ("id", "name", "created_at", "created_by")
-_ADD_APP = tenant_scoped(insert(device_apps).values({name: bindparam(name) for name in _NEW_APP}))
-_RENAME_APP = tenant_scoped(update(device_apps).where(_A.id == bindparam("of_id")).values(name=bindparam("new_name")))
-_DROP_APP = tenant_scoped(delete(device_apps).where(_A.id == bindparam("of_id")))
-_DROP_GRANTS = tenant_scoped(delete(device_grants).where(_G.app_id == bindparam("of_id")))
-_OF_TENANT: Any = (_T.id.label("tenant_id"), _T.identifier.label("client"), _T.settings)
-_FIND_OWN = global_(
-    select(literal("").label("id"), literal(_NAME_OF_OWN).label("name"), *_OF_TENANT).where(
-        _T.identifier == bindparam("identifier"), _T.suspended_at.is_(None)
-    ),
-    OAuthApp,
-)
-_FIND = cross_tenant(
-    select(_A.id, _A.name, *_OF_TENANT)
-    .join(tenants_table, _T.id == _A.tenant_id)
-    .where(_A.id == bindparam("id"), _T.suspended_at.is_(None)),
-    OAuthApp,
-    because="the client id names the app, and that the tenant",
-)
-
-
-def is_device_app(client_id: str) -> bool:
-    """Whether a client id is that of an app, by its shape."""
-    return client_id.startswith((OWN, MADE))
-
-
-async def find_app(store: Store, client_id: str) -> OAuthApp | None:
-    """The app of a client id, in one statement and never from a cache; None where there is none."""
-    if client_id.startswith(OWN):
-        found = await store.look_up(_FIND_OWN, identifier=client_id.removeprefix(OWN))
-        return None if found is None else found._replace(id=client_id)
-    if not client_id.startswith(MADE):
-        return None
-    return await store.look_up(_FIND, id=client_id)
-
-
-def own_app_id(client: str) -> str:
-    """The client id of the app that a tenant has from the start. ``client``: its identifier."""
-    return OWN + client
-
-
-def list_apps(unit: TenantUnit) -> list[DeviceAppData]:
-    """All apps of the tenant, the oldest first."""
-    own = DeviceAppData(own_app_id(tenants.get(unit, unit.tenant_id).identifier), _NAME_OF_OWN, None)
-    return [own, *unit.all(_LIST_APPS)]
-
-
-def app_names(unit: TenantUnit) -> dict[str, str]:
-    """The names of all apps by their client ids."""
-    return {app.id: app.name for app in list_apps(unit)}
-
-
-def create_app(unit: TenantUnit, who: Request, random: Random, name: str) -> DeviceAppData:
-    """Makes an app. Raises Forbidden, ReauthenticationRequired, ValidationError, and Conflict where there are too
-    many."""
-    _check_app(unit, who)
-    named = fields.APP_NAME.check(name, "name")
-    if unit.one(_COUNT_APPS) >= MOST_APPS:
-        raise Conflict(f"There are {MOST_APPS} apps already: remove one first")
-    app_id = MADE + base64.b32encode(random.bytes(10)).decode().lower()
-    unit.change(_ADD_APP, id=app_id, name=named, created_at=who.now, created_by=who.caller.actor)
-    made = DeviceAppData(app_id, named, when(who.now))
-    audit.record(unit, who, Event.DEVICE_APP_CREATED, made.subject, name=made.name)
-    return made
-
-
-def rename_app(unit: TenantUnit, who: Request, app_id: str, name: str) -> DeviceAppData:
-    """Gives an app another name. Raises as :func:`create_app`, and NotFound."""
-    _check_app(unit, who)
-    before = _get_app(unit, app_id)
-    after = msgspec.structs.replace(before, name=fields.APP_NAME.check(name, "name"))
-    if after != before:
-        unit.change(_RENAME_APP, of_id=app_id, new_name=after.name)
-        audit.record(unit, who, Event.DEVICE_APP_CHANGED, after.subject, before=before.name, after=after.name)
-    return after
-
-
-def remove_app(unit: TenantUnit, who: Request, app_id: str) -> int:
-    """Removes an app; its devices are signed out. How many sessions ended. Raises Forbidden, ReauthenticationRequired,
-    NotFound."""
-    _check_app(unit, who)
-    app = _get_app(unit, app_id)
-    unit.change(_DROP_GRANTS, of_id=app_id)
-    unit.change(_DROP_APP, of_id=app_id)
-    ended = device_sessions.end_of_app(unit, app_id, "device_app_removed", who.now)
-    audit.record(unit, who, Event.DEVICE_APP_REMOVED, app.subject, name=app.name, sessions_ended=ended)
-    return ended
-
-
-def _check_app(unit: TenantUnit, who: Request) -> None:
-    step_up.check(who, Act.DEVICES)
-    rank.manager(unit, who, Permission.SETTINGS_MANAGE)
-
-
-def _get_app(unit: TenantUnit, app_id: str) -> DeviceAppData:
-    if app_id == own_app_id(tenants.get(unit, unit.tenant_id).identifier):
-        raise Conflict("Every client has this app: it cannot be changed")
-    return existing(unit.first(_GET_APP, id=app_id))

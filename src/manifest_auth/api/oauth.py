@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth.accounts import shared_devices
-from manifest_auth.accounts.shared_devices import OAuthApp
+from manifest_auth.accounts import apps
+from manifest_auth.accounts.apps import App
 from manifest_auth.errors import (
     InvalidCredentials,
     LicenseExpired,
@@ -169,7 +169,7 @@ def _fields(call: Call[bytes]) -> dict[str, str]:
 
 def _is_device(head: Head, fields: dict[str, str]) -> bool:
     """Whether a device's app calls, by its client id; any other caller has to authenticate."""
-    return head.authorization is None and shared_devices.is_device_app(fields.get("client_id", ""))
+    return head.authorization is None and apps.is_app_id(fields.get("client_id", ""))
 
 
 async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
@@ -184,7 +184,7 @@ async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     return _answer(_encode(TokenAnswer(token, "Bearer", life, " ".join(scope))))
 
 
-async def _of_device(ctx: RequestContext, app: OAuthApp, grant: str, fields: dict[str, str]) -> TokenAnswer:
+async def _of_device(ctx: RequestContext, app: App, grant: str, fields: dict[str, str]) -> TokenAnswer:
     """A poll, or a refresh, of a device's app. The answer names the scope, which is that of the session whatever was
     asked for (RFC 6749, section 3.3)."""
     if grant == oauth.REFRESH_TOKEN:
@@ -194,7 +194,7 @@ async def _of_device(ctx: RequestContext, app: OAuthApp, grant: str, fields: dic
     return TokenAnswer(pair.token, "Bearer", pair.expires_in, " ".join(permission_names(roles)), pair.refresh_token)
 
 
-async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, str]) -> OAuthApp:
+async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, str]) -> App:
     """The app of a device that asks to be let in. Raises InvalidClient, UnauthorizedClient, InvalidTarget."""
     if not _is_device(call.head, fields):
         await oauth_tokens.authenticate(ctx, call.head.authorization, fields)

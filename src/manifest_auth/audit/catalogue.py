@@ -16,6 +16,7 @@ DOMAINS = "Domains"
 SERVER = "Server"
 MACHINES = "Machines"
 DEVICES = "Devices"
+APPS = "Apps"
 
 
 class Act(enum.IntFlag):
@@ -24,7 +25,7 @@ class Act(enum.IntFlag):
     ``RANKS``: someone becomes Admin or User Admin, or gets a link as such; of system admins, anyone gets access.
     ``DOMAINS``: of e-mail and of Microsoft directories. ``DELETION`` to ``INSTALLATION``: of system admins alone.
     ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is let in; ``PIN``: of
-    one's own badge; ``DEVICES``: apps and shared devices of the client."""
+    one's own badge; ``DEVICES``: shared devices of the client; ``APPS``: its apps and their secrets."""
 
     EMAIL = enum.auto()
     PASSWORD = enum.auto()
@@ -47,6 +48,7 @@ class Act(enum.IntFlag):
     PAIRING = enum.auto()
     PIN = enum.auto()
     DEVICES = enum.auto()
+    APPS = enum.auto()
 
 
 NOTHING = Act(0)
@@ -322,13 +324,20 @@ class Event(enum.Enum):
     REAUTHENTICATION_FAILED = About("reauthentication_failed", SIGN_IN, "%(whom)s failed to prove again who they are",
         account=_("Re-authentication failed"), is_bad=True, is_alarm=True,
         when="A signed-in user failed to re-authenticate")
-    DEVICE_APP_CREATED = About("device_app_created", SETTINGS, "%(who)s made the device app %(what)s", asks=Act.DEVICES,
-        when="A client got another app for [devices](../devices.md)")
-    DEVICE_APP_CHANGED = About("device_app_changed", SETTINGS, "%(who)s renamed the device app %(what)s",
-        asks=Act.DEVICES, when="A device app was renamed; before and after")
-    DEVICE_APP_REMOVED = About("device_app_removed", SETTINGS,
-        "%(who)s removed the device app %(what)s; its devices were signed out", asks=Act.DEVICES,
-        when="A device app was removed, and so many `sessions_ended`")
+    APP_CREATED = About("app_created", APPS, "%(who)s added the app %(what)s", asks=Act.APPS,
+        when="An [app](../apps.md) was added; its settings")
+    APP_CHANGED = About("app_changed", APPS, "%(who)s changed the app %(what)s", asks=Act.APPS,
+        when="An app was changed; before and after. `sessions_ended`: if it can ask for less than before, or fewer "
+        "users can sign in")
+    APP_DELETED = About("app_deleted", APPS, "%(who)s removed the app %(what)s and ended its sessions", asks=Act.APPS,
+        when="An app was removed; the number of `sessions_ended`")
+    APP_SECRET_CREATED = About("app_secret_created", APPS, "%(who)s created a secret of the app %(what)s",
+        asks=Act.APPS, when="A secret of an app was created, `in_place_of` another one if it was rotated")
+    APP_SECRET_REVOKED = About("app_secret_revoked", APPS, "%(who)s revoked a secret of the app %(what)s",
+        when="A secret of an app was revoked")
+    CONSENT_WITHDRAWN = About("consent_withdrawn", APPS, "%(whom)s removed an app from their account",
+        account=_("You removed an app from your account"),
+        when="A user removed an `app` from *Apps with access*; the number of `sessions_ended`")
     PAIRING_BEGUN = About("pairing_begun", SIGN_IN, "%(whom)s showed a code for a device to scan",
         asks_users=Act.PAIRING, when="A user displayed a code for a device to scan")
     PAIRING_CLAIMED = About("pairing_claimed", SIGN_IN, "A device scanned the code of %(whom)s",

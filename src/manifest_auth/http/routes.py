@@ -106,7 +106,7 @@ def is_cross_origin(path: str) -> bool:
 #: Below these no machine calls, whatever its roles: a stolen key must not make a second one, or another way in.
 _NOT_FOR_MACHINES = tuple(
     f"/api/client/{name}"
-    for name in ("auth/", "service-accounts", "providers", "domains", "directories", "device-apps", "devices")
+    for name in ("auth/", "service-accounts", "providers", "domains", "directories", "apps", "devices")
 )
 
 

@@ -92,6 +92,7 @@ EXPIRING = (
     Expiring("invitations", tables.invitations.c.expires_at, 30 * _DAY_MS),
     Expiring("email_changes", tables.email_changes.c.expires_at, 30 * _DAY_MS),
     Expiring("service_secrets", tables.service_secrets.c.ends_at, 30 * _DAY_MS),
+    Expiring("app_secrets", tables.app_secrets.c.ends_at, 30 * _DAY_MS),
     Expiring("badges", tables.badges.c.ends_at, 30 * _DAY_MS),
     Expiring("enrolments", tables.device_enrolments.c.expires_at, _HOUR_MS),
     Expiring("enrolled_devices", tables.enrolled_devices.c.removed_at, _HOUR_MS),

@@ -12,9 +12,11 @@ from manifest_auth.http import Answer, Call, Route
 from manifest_auth.http.routes import Access
 from manifest_auth.pages import asset_files, errors, languages, step_up
 from manifest_auth.pages import devices as _devices
+from manifest_auth.pages.account import apps as account_apps
 from manifest_auth.pages.account import home, identities, profile, sessions
 from manifest_auth.pages.account import second_factor as account_second_factor
 from manifest_auth.pages.call import PageCall, View, found, see_other
+from manifest_auth.pages.console import apps as console_apps
 from manifest_auth.pages.console import audit as console_audit
 from manifest_auth.pages.console import (
     branding,
@@ -105,11 +107,13 @@ ROUTES = (
     *profile.ROUTES,
     *account_second_factor.ROUTES,
     *sessions.ROUTES,
+    *account_apps.ROUTES,
     *_devices.ROUTES,
     *identities.ROUTES,
     *console_overview.ROUTES,
     *users.ROUTES,
     *console_devices.ROUTES,
+    *console_apps.ROUTES,
     *service_accounts.ROUTES,
     *providers.ROUTES,
     *provider_creation.ROUTES,

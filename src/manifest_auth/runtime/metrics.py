@@ -303,7 +303,7 @@ Swept = Literal[
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
     "files", "uploads", "audit_events", "email_changes", "domain_claims", "service_secrets",
     "used_assertions", "announcements", "badges", "enrolments", "enrolled_devices", "device_grants", "pairings",
-    "forms",
+    "forms", "app_secrets",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]
 

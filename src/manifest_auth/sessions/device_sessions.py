@@ -53,8 +53,7 @@ def _ending(*which: ColumnElement[bool]) -> TenantScoped[str]:
 
 
 _END_BY_BADGE = _ending(_S.user_id == bindparam("of_user"), _S.method == BADGE)
-_SINCE = _S.created_at > bindparam("since")
-_END_OF_APP, _END_OF_DEVICE = (_ending(held == bindparam("holder"), _SINCE) for held in (_S.app_id, _S.device_id))
+_END_OF_DEVICE = _ending(_S.device_id == bindparam("holder"), _S.created_at > bindparam("since"))
 
 
 def open_held(
@@ -92,24 +91,15 @@ def count_of(unit: TenantUnit, user_id: int, now: int) -> int:
     return unit.one(_COUNT, of_user=user_id, now=now)
 
 
-def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int) -> int:
-    """Ends the open sessions that an app holds; how many there were."""
-    return _end(unit, _END_OF_APP, app_id, reason, now)
-
-
 def end_of_device(unit: TenantUnit, device_id: str, reason: str, now: int) -> int:
     """Ends the open sessions that an enrolled device holds; how many there were."""
-    return _end(unit, _END_OF_DEVICE, device_id, reason, now)
+    found = unit.all(_END_OF_DEVICE, holder=device_id, reason=reason, now=now, since=now - LONGEST_MS - 1)
+    for session_id in found:
+        unit.announce("session", session_id)
+    return len(found)
 
 
 def end_by_badge(unit: TenantUnit, user_id: int, reason: str, now: int) -> int:
     """Ends the open sessions of a user that a badge opened; how many there were."""
     unit.announce("user", user_id)
     return len(unit.all(_END_BY_BADGE, of_user=user_id, reason=reason, now=now))
-
-
-def _end(unit: TenantUnit, ending: TenantScoped[str], holder: str, reason: str, now: int) -> int:
-    found = unit.all(ending, holder=holder, reason=reason, now=now, since=now - LONGEST_MS - 1)
-    for session_id in found:
-        unit.announce("session", session_id)
-    return len(found)

@@ -77,8 +77,11 @@ _OF_SESSION = columns(
     "tenant_id user_id method created_at ended_at cookie_seen_at amr authenticated_at role_cap idle_s"
 )
 #: When a session ends. A device's has its end in a column of its own, so that programs which do not know the cap of its
-#: roles take it for over; no statement reads the other column alone.
-ENDS_AT = func.coalesce(_S.device_ends_at, _S.ends_at).label("ends_at")
+#: roles take it for over. An app's has its own in the usual column, and is over by the other one for programs that do
+#: not know the cap of its scopes. No statement reads either column alone.
+ENDS_AT = case((_S.app_scopes.is_not(None), _S.ends_at), else_=func.coalesce(_S.device_ends_at, _S.ends_at)).label(
+    "ends_at"
+)
 _HAS_PARENT = case((_S.parent_id.is_(None), 0), else_=1).label("has_parent")
 _PRINCIPAL = select_principal(
     session_id=_S.id,

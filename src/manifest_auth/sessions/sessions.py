@@ -268,7 +268,10 @@ INHERITED: Final = columns(
 _GIVEN: Final = columns(
     "id last_used_at address user_agent cookie_hash cookie_seen_at refresh_current refresh_changed_at"
 )
-OWN: Final = (*_GIVEN, "parent_id", "has_children", "ended_at", "end_reason", "refresh_previous", "app_id")
+OWN: Final = (
+    *_GIVEN,
+    *columns("parent_id has_children ended_at end_reason refresh_previous app_id app_scopes scopes"),
+)
 assert sorted((*INHERITED, *OWN)) == sorted(_S.keys()), "each column of sessions is inherited, or not: list it"
 
 _COPIED = tuple(name for name in INHERITED if name != "tenant_id")  # which the statement's tenant is
@@ -375,18 +378,21 @@ def _void(column: str = "") -> tuple[TenantScoped[Any], TenantScoped[Any], Tenan
 
 _VOID_USERS, _VOID_PROVIDERS, _VOID_ALL = _void("user_id"), _void("provider_id"), _void()
 _MOST = _S.created_at + bindparam("most")
+_IS_DEVICES = and_(_S.device_ends_at.is_not(None), _S.app_scopes.is_(None))
+#: One that an app keeps beyond the sign-in has an end of its own.
+_SHORTENED = or_(_S.app_scopes.is_(None), _S.parent_id.is_not(None))
 _SHORTEN = tenant_scoped(
     update(sessions)
-    .where(_S.ended_at.is_(None), ENDS_AT > _MOST)
+    .where(_S.ended_at.is_(None), ENDS_AT > _MOST, _SHORTENED)
     .values(
-        ends_at=case((_S.device_ends_at.is_(None), _MOST), else_=_S.ends_at),
-        device_ends_at=case((_S.device_ends_at.is_not(None), _MOST)),
+        ends_at=case((_IS_DEVICES, _S.ends_at), else_=_MOST),
+        device_ends_at=case((_IS_DEVICES, _MOST), else_=_S.device_ends_at),
     )
 )
 _OLDER = tenant_scoped(
     select(func.count())
     .select_from(sessions)
-    .where(_S.ended_at.is_(None), bindparam("now") < ENDS_AT, _S.created_at <= bindparam("before")),
+    .where(_S.ended_at.is_(None), bindparam("now") < ENDS_AT, _S.created_at <= bindparam("before"), _SHORTENED),
     int,
 )
 _OTHER = cross_tenant(

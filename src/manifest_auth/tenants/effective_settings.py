@@ -97,8 +97,7 @@ def check(settings: TenantSettings, under: str = "") -> None:
 
 def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
     for number, origin in enumerate(settings.allowed_origins):
-        if text := _wrong_with_origin(origin):
-            yield f"allowedOrigins[{number}]", text
+        yield from _refused(check_origin, origin, f"allowedOrigins[{number}]")
     for number, address in enumerate(settings.return_addresses):
         yield from _refused(check_return_address, address, f"returnAddresses[{number}]")
     for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
@@ -124,8 +123,14 @@ def _refused(check_one: Callable[..., object], *arguments: object, **options: ob
     return ()
 
 
+def check_origin(origin: str, field: str) -> None:
+    """Checks a value of an ``Origin`` header (RFC 6454, section 6.2). Raises ValidationError."""
+    if wrong := _wrong_with_origin(origin):
+        raise ValidationError(details=[(field, wrong)])
+
+
 def _wrong_with_origin(origin: str) -> str:
-    """The fault of the value as an ``Origin`` header (RFC 6454, section 6.2); empty: nothing."""
+    """The fault of the value; empty: nothing."""
     parts = ORIGIN.match(origin)
     if parts is None:
         return "Must be scheme://host[:port], lower case"

@@ -156,7 +156,7 @@ DISPLAY_NAME = Field(200, 0, _("Button label"))
 CLAIM_REASON = Field(500, 10, _("Reason"), about="Recorded in the audit trail.")
 
 # Devices and machines
-APP_NAME = Field(100, 1, _("Name"), _("Shown to users when they approve a device"), "Shown to users.")
+APP_NAME = Field(100, 1, _("Name"), _("Shown to users. For example, Reports"), "Shown to users.")
 SHARED_DEVICE_NAME = Field(80, 1, _("Name"), _("For example, Headset 12"))
 PLACE = Field(80, 0, _("Place (optional)"), _("For example, Hall 3"))
 SECRET_LABEL = Field(

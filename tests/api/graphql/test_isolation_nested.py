@@ -144,7 +144,7 @@ async def test_a_row_that_points_across_leads_nowhere(
         place = list(target.c).index(target.c.id)
         [found] = [row for row in rows.everything(unit, target, outsider) if row[place] == number]
         secrets.extend(value for value in found if isinstance(value, str))
-        return number
+        return int(number)
 
     async with changed(team.app, column, await id_of(team), add):
         assert secrets

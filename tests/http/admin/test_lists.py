@@ -120,7 +120,7 @@ async def filled_client(app: App) -> tuple[BadgeClient, int]:
     made = await badge_client(app)
     user = await member(app, made.client)
     for name in ("a", "b"):
-        await made.do("POST", "/device-apps", {"name": name}, 201)
+        await made.do("POST", "/apps", {"name": name, "kind": "device"}, 201)
     for kind in ("standard", "temporary"):
         await made.badge(user.id, kind)
     for _ in range(3):
@@ -147,4 +147,4 @@ async def test_every_list_has_pages_and_refuses_what_it_does_not_know(
         pages, cursor = [*pages, *page["items"]], page["nextCursor"]
     assert len(pages) == min(len(whole["items"]), 5)
     assert pages == whole["items"][: len(pages)]
-    assert len(pages) > 1 or not path.endswith(("device-apps", "enrolments", "badges", "auth/sessions"))
+    assert len(pages) > 1 or not path.endswith(("/apps", "enrolments", "badges", "auth/sessions"))

@@ -216,8 +216,8 @@ async def test_another_app_gets_nothing_with_a_code_or_a_token_that_it_found(app
     headset = ada.headset()
     await approved(ada, headset)
     thief = Headset(app, f"manifest.{eve.client}", device_code=headset.device_code)
-    path, root = f"/api/admin/clients/{ada.client}/device-apps", await app.admin_token()
-    made = check_success(await app.post(path, {"name": "Another"}, token=root), 201)
+    path, root = f"/api/admin/clients/{ada.client}/apps", await app.admin_token()
+    made = check_success(await app.post(path, {"name": "Another", "kind": "device"}, token=root), 201)
     others = (thief, Headset(app, made["id"], device_code=headset.device_code))
     for other in others:
         assert await other.polled(0) == "invalid_grant"

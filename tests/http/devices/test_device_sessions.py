@@ -60,7 +60,7 @@ async def test_the_cap_counts_after_a_refresh_and_in_the_transaction_of_an_act(a
     renewed = (await headset.refresh(tokens["refresh_token"])).json["access_token"]
     me = check_success(await app.me(renewed))
     assert (me["roles"], me["permissions"]) == ([], [])
-    check_refusal(await app.get("/api/client/device-apps", token=renewed), 403, "FORBIDDEN")
+    check_refusal(await app.get("/api/client/apps", token=renewed), 403, "FORBIDDEN")
 
 
 @rule("DEVICE-END")
@@ -68,7 +68,7 @@ async def test_the_cap_counts_after_a_refresh_and_in_the_transaction_of_an_act(a
 async def test_an_end_is_felt_on_the_other_node(app: App, other: App, way: str) -> None:
     ada = await wearer(app)
     root, of_client = await app.admin_token(), f"/api/admin/clients/{ada.client}"
-    made = check_success(await app.post(f"{of_client}/device-apps", {"name": "Inspection"}, token=root), 201)
+    made = check_success(await app.post(f"{of_client}/apps", {"name": "Inspection", "kind": "device"}, token=root), 201)
     pairing, headset = await ada.begin(), Headset(app, made["id"])
     shown = await headset.scan(pairing["qr"])
     check_success(await ada.approve(pairing, shown["match"]))
@@ -83,7 +83,7 @@ async def test_an_end_is_felt_on_the_other_node(app: App, other: App, way: str) 
         link = check_success(await app.post(f"{of_client}/users/{ada.who.id}/password-reset", token=root), 201)["link"]
         check_success(await reset(app, link.partition("#")[2], "granite-otter-47-lantern"))
     elif way == "its app is removed":
-        gone = check_success(await app.send("DELETE", f"{of_client}/device-apps/{made['id']}", token=root))
+        gone = check_success(await app.send("DELETE", f"{of_client}/apps/{made['id']}", token=root))
         assert gone == {"ended": 1}
     else:
         check_success(await app.send("DELETE", f"{of_client}/users/{ada.who.id}/sessions/{session}", token=root))

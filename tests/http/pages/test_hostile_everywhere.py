@@ -128,7 +128,9 @@ async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
     about = {} if (set(text) & set("\t\r\n")) else {"label": text[:100]}
     machine = (await new_account(app, client, description=text[:500]))["id"]
     await new_key(app, client, machine, **about)
-    return visitor, {"client": client, "id": number, "name": "x", "machine": machine}
+    web = {"name": text[:100], "kind": "web", "redirectUris": ["https://a.example/"]}
+    reply = await app.post(f"/api/admin/clients/{client}/apps", web, token=token)
+    return visitor, {"client": client, "id": number, "name": "x", "machine": machine, "app": reply.data["id"]}
 
 
 async def _looked_at(app: App, text: str) -> int:

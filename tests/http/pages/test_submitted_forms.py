@@ -42,8 +42,9 @@ TYPED = {
     "/console/users/{id}": {"act": "invite"},
     "/console/invite": {"people": "one@new.example\ntwo@new.example", "roleViewer": "on"},
     "/console/users/{id}/badge": {"act": "standard"},
-    "/console/devices": {"act": "app-made", "name": "Inspection"},
-    "/console/devices/shared": {"act": "enrol", "name": "Headset 1"},
+    "/console/devices": {"act": "enrol", "name": "Headset 1"},
+    "/console/apps/new": {"kind": "web", "name": "Reports", "redirectUris": "https://reports.example.com/"},
+    "/console/apps/{app}": {"act": "secret"},
     "/console/service-accounts/new": {"name": "press", "roleViewer": "on"},
     "/console/service-accounts/{id}": {"act": "make", "kind": "key", "label": "first"},
     "/console/providers/{name}/theirs": {
@@ -73,7 +74,7 @@ WHOLE: dict[str, Callable[[str], str]] = {
 #: Those that show a secret.
 SECRETS = (
     "/account/devices/pair", "/console/users/{id}", "/console/invite", "/console/users/{id}/badge",
-    "/console/devices/shared", "/console/service-accounts/{id}", "/installation/clients/{client}",
+    "/console/devices", "/console/apps/{app}", "/console/service-accounts/{id}", "/installation/clients/{client}",
     "/installation/admins", "/installation/account",
 )  # fmt: skip
 
@@ -119,7 +120,9 @@ async def world(app: App) -> World:
     await add_provider(app, client, name="okta", oidc={"issuer": "https://x.okta.example", "clientId": "c"})
     machine = (await new_account(app, client))["id"]
     visitor = Visitor(app, {"session": (await app.sign_in(email, PASSWORD, client=client)).cookie("session")})
-    names: dict[str, object] = {"client": client, "id": number, "name": "okta", "machine": machine}
+    at, body = f"/api/admin/clients/{client}/apps", {"name": "A", "kind": "web", "redirectUris": ["https://a.example/"]}
+    web = (await app.post(at, body, token=await app.admin_token())).data["id"]
+    names: dict[str, object] = {"client": client, "id": number, "name": "okta", "machine": machine, "app": web}
     return World(app, client, email, await visitor.system_admin(), names)
 
 

@@ -33,14 +33,16 @@ _KINDS = {
 def named_by(route: Route, things: dict[str, Any]) -> dict[str, Any]:
     """The things by member of this route's address, whose `{id}` and `{secret}` each name one of several kinds."""
     of_id = re.search(r"([a-z]+)/{id}", route.path)
-    secret = things["client_secret" if "/secrets/" in route.path else "secret"]
+    secret = things[
+        "app_secret" if "/apps/" in route.path else "client_secret" if "/secrets/" in route.path else "secret"
+    ]
     return {**things, "secret": secret, **({"id": things[_KINDS[of_id[1]]]} if of_id else {})}
 
 
 async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     """By member of an address: a file, a user, and an identity, a session, a passkey and a trusted browser of that
-    user; a provider, a claim, a directory and a device app of the client; a service account, a key and a client secret
-    of it; a pairing that the Admin began."""
+    user; a provider, a claim, a directory and an app with a secret of the client; a service account, a key and a client
+    secret of it; a pairing that the Admin began."""
     admin, operator = await team.member("Admin"), have.operator
     made = await add_provider(team.app, team.client, oidc=_SETTINGS)
     identity = await link(team, made["id"], f"s{made['id']}", operator)
@@ -56,10 +58,11 @@ async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     shown = (await team.app.get("/api/client/auth/second-factors", token=(await team.member("Operator")).token)).data
     assert passkey in {one["id"] for one in shown["passkeys"]}
     assert trusted in {one["id"] for one in shown["trusted"]}
-    named = {"name": f"App {next(_numbers)}"}
-    device_app = (await team.app.post("/api/client/device-apps", named, token=admin.token)).data["id"]
+    web = {"name": f"App {next(_numbers)}", "kind": "web", "redirectUris": ["https://a.example/"]}
+    web_app = (await team.app.post("/api/client/apps", web, token=admin.token)).data["id"]
+    app_secret = await team.app.post(f"/api/client/apps/{web_app}/secrets", token=admin.token)
     return {
-        "app": device_app, "pairing": await _pairing(team.app, admin),
+        "app": web_app, "app_secret": app_secret.data["id"], "pairing": await _pairing(team.app, admin),
         "file": have.file, "user": operator, "identity": identity, "session": session, "passkey": passkey,
         "trusted": trusted, "provider": made["name"], "domain": claim.domain, "directory": directory,
         "account": it.id, "secret": it.key.id, "client_secret": secret.data["id"],

@@ -25,15 +25,16 @@ NAMING = [
     if "{" in page.path and not page.path.startswith(("/assets/", "/docs/", "/installation/"))
 ]
 #: What the forms of a user's page do, and what of it asks for nothing else.
-_USER, _MACHINE = "/console/users/{id}", "/console/service-accounts/{id}"
+_USER, _MACHINE, _APP = "/console/users/{id}", "/console/service-accounts/{id}", "/console/apps/{app}"
 ACTS = {
     _USER: (
         "details", "roles", "deactivate", "restore", "reset", "invite", "end-session", "end-sessions", "unlink",
         "confirm",
     ),
     _MACHINE: ("change", "disable", "enable", "delete", "make", "rotate", "revoke"),
+    _APP: ("change", "remove", "secret", "revoke"),
 }  # fmt: skip
-MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable", f"{_USER}/badge": "pin"}
+MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable", _APP: "secret", f"{_USER}/badge": "pin"}
 #: Enough for the forms of a user and of a service account.
 _TYPED = {"roleViewer": "on", "name": "taken-over", "kind": "key"}
 pytestmark = pytest.mark.still
@@ -44,17 +45,20 @@ class Named(NamedTuple):
 
     id: int
     name: str
+    app: str
 
 
-NEVER = Named(2**31 - 1, "never")
+NEVER = Named(2**31 - 1, "never", "app_never")
 
 
 async def named(team: Team, pattern: str) -> Named:
     """New things of the client, one of which the pattern names."""
     if pattern == _MACHINE:
-        return Named((await new_account(team.app, team.client))["id"], "machine")
+        return Named((await new_account(team.app, team.client))["id"], "machine", "")
     user, _ = await new_user(team.app, team.client)
-    return Named(user, (await add_provider(team.app, team.client, oidc=_SETTINGS))["name"])
+    at, body = f"/api/admin/clients/{team.client}/apps", {"name": "A", "kind": "device"}
+    made = await team.app.post(at, body, token=await team.app.admin_token())
+    return Named(user, (await add_provider(team.app, team.client, oidc=_SETTINGS))["name"], made.data["id"])
 
 
 async def opened(team: Team, method: str, pattern: str, thing: Named, act: str = "") -> Reply:
@@ -69,7 +73,7 @@ async def opened(team: Team, method: str, pattern: str, thing: Named, act: str =
 
 
 def test_there_are_such_pages() -> None:
-    assert {pattern.split("/")[2] for _, pattern in NAMING} == {"users", "providers", "service-accounts"}
+    assert {pattern.split("/")[2] for _, pattern in NAMING} == {"apps", "users", "providers", "service-accounts"}
 
 
 async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: str = "") -> None:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.one_store
 MACHINE_ROLES = ROLES[1:]
 #: What no machine does, whatever its roles: it would make itself another way in.
 CLOSED_TO_MACHINES = re.compile(
-    r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks|device-apps|devices)"
+    r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks|apps|devices)"
 )
 OPEN_TO_MACHINES = {"GET /api/client/auth/me"}
 #: The same of operations, and of routes beyond those. No e-mail server is set up here, so an invitation's link would be

@@ -33,7 +33,7 @@ MACHINES = tuple(role for role in ROLES if role != "Admin")
 NOTHING = Things(*[NEVER] * 6)
 #: What no machine may call, whatever its roles.
 CLOSED = ("/api/client/auth/", "/api/client/service-accounts", "/api/client/providers", "/api/client/domains",
-          "/api/client/directories", "/api/client/device-apps", "/api/client/devices")  # fmt: skip
+          "/api/client/directories", "/api/client/apps", "/api/client/devices")  # fmt: skip
 pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 

@@ -1,4 +1,4 @@
-"""Routes for shared devices, for badges and PINs, and for the apps of devices."""
+"""Routes for shared devices, and for badges and PINs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ from msgspec import Meta
 
 from manifest_auth.accounts import badges, shared_devices
 from manifest_auth.accounts.badges import BadgePinData, NewBadge, Overview
-from manifest_auth.accounts.shared_devices import (
-    DeviceAppData,
-    EnrolmentData,
-    NewEnrolment,
-    SharedDeviceData,
-    seen_after,
-)
+from manifest_auth.accounts.shared_devices import EnrolmentData, NewEnrolment, SharedDeviceData, seen_after
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.audit.catalogue import NOTHING, Act
@@ -174,51 +168,7 @@ def _badge_routes(base: str, access: Who) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
-class DeviceAppBody(msgspec.Struct, frozen=True):
-    name: Annotated[str, fields.APP_NAME.meta]
-
-
-class DeviceAppRemoved(Wire, frozen=True):
-    """``ended``: how many sessions of its devices."""
-
-    ended: int
-
-
-async def _list_device_apps(ctx: RequestContext, call: Call[None]) -> Items[DeviceAppData]:
-    found = await client_scope.read(ctx, call, shared_devices.list_apps)
-    return lists.part(found, call.parameters, "device_apps", "created_at")
-
-
-async def _create(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
-    random, name = ctx.services.random, call.body.name
-    return await client_scope.write(ctx, call, lambda own: shared_devices.create_app(own, ctx, random, name))
-
-
-async def _rename(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
-    app, name = call.path["app"], call.body.name
-    return await client_scope.write(ctx, call, lambda own: shared_devices.rename_app(own, ctx, app, name))
-
-
-async def _remove_device_app(ctx: RequestContext, call: Call[None]) -> DeviceAppRemoved:
-    app = call.path["app"]
-    return DeviceAppRemoved(await client_scope.write(ctx, call, lambda own: shared_devices.remove_app(own, ctx, app)))
-
-
-def _device_app_routes(base: str, access: Who) -> tuple[Route, ...]:
-    one = f"{base}/{{app}}"
-    also = (NotFound, Conflict, Forbidden) if access is not Access.ADMIN else (NotFound, Conflict)
-    return (
-        Route("GET", base, _list_device_apps, access,
-              "List a client's device apps", query=Paging, refusals=(NotFound,)),
-        Route("POST", base, _create, access, "Create a device app", status=201, refusals=also, asks=Act.DEVICES),
-        Route("PATCH", one, _rename, access, "Rename a device app", refusals=also, asks=Act.DEVICES),
-        Route("DELETE", one, _remove_device_app, access, "Remove a device app; its devices are signed out",
-              refusals=also, asks=Act.DEVICES),
-    )  # fmt: skip
-
-
 ROUTES = (
     *client_scope.for_admins_and_users(_badge_routes, "/users/{user}", Permission.USERS_MANAGE),
     *client_scope.for_admins_and_users(_shared_device_routes, "/devices", Permission.SETTINGS_MANAGE),
-    *client_scope.for_admins_and_users(_device_app_routes, "/device-apps", Permission.SETTINGS_MANAGE),
 )

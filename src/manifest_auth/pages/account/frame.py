@@ -66,6 +66,7 @@ SAID = {
     "device-refused": _("Device rejected."),
     "device-ended": _("Device signed out."),
     "all-trust": _("None of your browsers is trusted any longer."),
+    "access-removed": _("App removed. It no longer has access to your account."),
 }
 
 

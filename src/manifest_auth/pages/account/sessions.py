@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import msgspec
 
 from manifest_auth import sessions, tenants
-from manifest_auth.accounts import shared_devices
+from manifest_auth.accounts import apps
+from manifest_auth.context import DEVICE
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, session_cookie
 from manifest_auth.pages import brands, flash
@@ -84,8 +85,8 @@ async def _show_devices(ctx: RequestContext, call: PageCall[None]) -> View | Ans
 
     def work(unit: TenantUnit) -> SimpleNamespace:
         return SimpleNamespace(
-            devices=[row for row in rows if row.app_id is not None],
-            apps=shared_devices.app_names(unit),
+            devices=[row for row in rows if row.method == DEVICE],
+            apps=apps.app_names(unit),
             may_pair=settings.pairing.scan,
             by_code=settings.pairing.code,
             browsers=found.trusted,

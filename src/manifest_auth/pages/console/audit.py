@@ -148,7 +148,7 @@ class Names:
         if found := _PROVIDER.match(text):
             named = self._providers.get(int(found[1])) or detail.get("name")
             return SentencePart(str(named or f"number {rest}"), strong=True)
-        if kind == "device":
+        if kind in ("device", "app"):
             return SentencePart(str(detail.get("name") or rest), strong=True)
         if kind == "client":
             return SentencePart("all users")

@@ -1,4 +1,4 @@
-"""``/console/devices``: apps for devices, devices that belong to the client, and badges."""
+"""``/console/devices``: devices that belong to the client, and badges."""
 
 from __future__ import annotations
 
@@ -24,44 +24,6 @@ from manifest_auth.sign_in.badge import TemporaryPinData, reset_badge_pin
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
-
-APPS_PATH, _APPS_TEMPLATE = "/console/devices", "console/devices.html"
-APPS_DONE = {
-    "app-made": _("App added."),
-    "app-removed": _("App removed. Its devices are signed out."),
-}
-
-
-class AppForm(msgspec.Struct, frozen=True):
-    """``act``: as :data:`APPS_DONE` names them; ``app``: the client id of one that is there."""
-
-    act: Literal["app-made", "app-removed"] = "app-made"
-    app: fields.TypedToken = ""
-    name: Annotated[str, Meta(max_length=200)] = ""
-
-
-async def _show_apps(ctx: RequestContext, call: PageCall[AppForm | None]) -> View | Answer[None]:
-    name = call.fields.name if call.fields else ""
-    return await brands.shown(
-        ctx, lambda unit: SimpleNamespace(apps=shared_devices.list_apps(unit), name=name, most=shared_devices.MOST_APPS)
-    )
-
-
-async def _act_apps(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
-    form, random = call.fields, ctx.services.random
-
-    def work(unit: TenantUnit) -> None:
-        if form.act == "app-made":
-            shared_devices.create_app(unit, ctx, random, form.name.strip())
-        else:
-            shared_devices.remove_app(unit, ctx, form.app)
-
-    try:
-        await ctx.store.write(work)
-    except NotFound:  # the button was pressed twice
-        return flash.after(ctx, APPS_PATH, "app-removed")
-    return flash.after(ctx, APPS_PATH, form.act)
-
 
 BADGE_PATH = "/console/users/{id}/badge"
 BADGE_DONE = {"ended": _("Badge ended. Its sessions are signed out.")}
@@ -130,7 +92,7 @@ async def _print_view(ctx: RequestContext, call: PageCall[None], user_id: int, m
 _BADGE_TEMPLATE = "console/badge.html"
 
 
-DEVICES_PATH = "/console/devices/shared"
+DEVICES_PATH = "/console/devices"
 DEVICES_DONE = {"removed": _("Device removed. Its session ended."), "dropped": _("Enrollment code revoked.")}
 _ON_A_PAGE = 50
 
@@ -200,14 +162,10 @@ async def _enrol(ctx: RequestContext, form: DevicesForm) -> NewEnrolment:
     return await ctx.store.write(lambda unit: shared_devices.begin_enrolment(unit, ctx, random, name, place))
 
 
-_DEVICES_TEMPLATE = "console/shared_devices.html"
+_DEVICES_TEMPLATE = "console/devices.html"
 
 
 ROUTES = (
-    settings_page("GET", APPS_PATH, _show_apps, _APPS_TEMPLATE, "A client's apps for devices", said=APPS_DONE),
-    settings_page(
-        "POST", APPS_PATH, _act_apps, _APPS_TEMPLATE, "Create or remove an app for devices", again=_show_apps
-    ),
     users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "Get a user's badges and PIN", said=BADGE_DONE),
     users_page(
         "POST",

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta
 
+from manifest_auth.errors import ValidationError
 from manifest_auth.http.routes import Call
 from manifest_auth.pages.call import Link, PageCall
 from manifest_auth.permissions import Permission, Role, permissions_of
@@ -25,6 +26,16 @@ def address(path: str, **chosen: str) -> str:
 def one_of(asked: str, known: Mapping[str, object]) -> str:
     """``asked`` if it is among the known choices, else the first of them."""
     return asked if asked in known else next(iter(known))
+
+
+def of_lines(refusal: ValidationError) -> ValidationError:
+    """The refusal for a form, where a list is one field: the text says which of its lines is wrong."""
+
+    def placed(field: str, text: str) -> tuple[str, str]:
+        name, _, rest = field.partition("[")
+        return (name, f"Line {int(rest.rstrip(']')) + 1}: {text}") if rest.rstrip("]").isdigit() else (field, text)
+
+    return ValidationError(details=[placed(*one) for one in refusal.details])
 
 
 def number_in(call: PageCall[Any]) -> int:
@@ -111,11 +122,12 @@ class _Section(NamedTuple):
 
 
 OVERVIEW = "/console"
-_PEOPLE, _MACHINES, _SIGN_IN, _RECORDS = _("People"), _("Machines"), _("Sign-in"), _("Records")
+_PEOPLE, _MACHINES, _SIGN_IN, _RECORDS = _("People"), _("Apps and machines"), _("Sign-in"), _("Records")
 _SECTIONS = (
     _Section(Permission.SETTINGS_MANAGE, OVERVIEW, _("Overview"), ""),
     _Section(Permission.USERS_MANAGE, "/console/users", _("Users"), _PEOPLE),
     _Section(Permission.USERS_MANAGE, "/console/invite", _("Invite"), _PEOPLE),
+    _Section(Permission.SETTINGS_MANAGE, "/console/apps", _("Apps"), _MACHINES),
     _Section(Permission.USERS_MANAGE, "/console/service-accounts", _("Service accounts"), _MACHINES),
     _Section(Permission.SETTINGS_MANAGE, "/console/devices", _("Devices"), _MACHINES),
     _Section(Permission.SETTINGS_MANAGE, "/console/providers", _("Providers"), _SIGN_IN),

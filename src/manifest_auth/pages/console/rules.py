@@ -16,7 +16,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.frame import address, one_of
+from manifest_auth.pages.console.frame import address, of_lines, one_of
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -171,14 +171,8 @@ async def act(ctx: RequestContext, form: RulesForm, client: Callable[[SystemUnit
             return await store.read(lambda unit: _preview(unit.of(client(unit)), ctx, form))
         await store.write(lambda unit: _save(unit, ctx, form, client(unit)))
     except ValidationError as refusal:
-        raise ValidationError(details=[_of_a_line(*one) for one in refusal.details]) from refusal
+        raise of_lines(refusal) from refusal
     return None
-
-
-def _of_a_line(field: str, text: str) -> tuple[str, str]:
-    """A list is one field of the form: which of its lines is wrong stands in the text."""
-    name, _, rest = field.partition("[")
-    return (name, f"Line {int(rest.rstrip(']')) + 1}: {text}") if rest.rstrip("]").isdigit() else (field, text)
 
 
 def _save(unit: SystemUnit, ctx: RequestContext, form: RulesForm, client: int) -> None:

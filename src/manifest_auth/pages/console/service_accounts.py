@@ -134,7 +134,7 @@ ACCOUNT_DONE = {
     "revoked": _("Revoked. It no longer works."),
 }
 _KINDS = {"key": SecretKind.API_KEY, "secret": SecretKind.CLIENT_SECRET}
-_OVERLAPS = (
+OVERLAPS = (
     (0, _("Expires immediately")),
     (1, _("Expires in 1 hour")),
     (DEFAULT_OVERLAP_H, _("Expires in 1 day")),
@@ -193,7 +193,7 @@ async def _account_view(
             new=typed if typed is not None and act == "make" else ActForm(kind="key"),
             confirm_name=typed.confirm_name if typed is not None else "",
             once=once,
-            overlaps=_OVERLAPS,
+            overlaps=OVERLAPS,
             default_overlap=DEFAULT_OVERLAP_H,
             most_days=MOST_DAYS,
             most_keys=service_accounts.MOST_OF[SecretKind.API_KEY],

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import accounts, providers, sessions, tenants
-from manifest_auth.accounts import Draft, NewLink, users
+from manifest_auth.accounts import Draft, NewLink, apps, users
 from manifest_auth.accounts.users import User
 from manifest_auth.clients import client_lifecycle, client_settings
 from manifest_auth.errors import ValidationError
@@ -18,6 +18,7 @@ from manifest_auth.http import Answer
 from manifest_auth.pages import flash, words
 from manifest_auth.pages.call import Confirmation, PageCall, View
 from manifest_auth.pages.console import rules as rules_form
+from manifest_auth.pages.console.apps import KINDS
 from manifest_auth.pages.console.frame import ListQuery, address, one_of
 from manifest_auth.pages.console.rules import DONE, RulesForm, RulesQuery, RulesView
 from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
@@ -87,7 +88,7 @@ async def _make_client(ctx: RequestContext, call: PageCall[NewClientForm]) -> Vi
 
 CLIENT_PATH = f"{CLIENTS_PATH}/{{client}}"
 RULES_PATH = f"{CLIENT_PATH}/rules"
-TABS = {"": _("Overview"), "users": _("Users"), "providers": _("Providers")}
+TABS = {"": _("Overview"), "users": _("Users"), "providers": _("Providers"), "apps": _("Apps")}
 
 
 def frame_of(tenant: Tenant, tab: str) -> SimpleNamespace:
@@ -153,6 +154,8 @@ async def _client_view(
             first=address(path, show=tab, q=asked.q) if asked.after else "",
             next=address(path, show=tab, q=asked.q, after=goes_on) if goes_on else "",
             providers=providers.list_all(bound) if tab == "providers" else [],
+            apps=apps.list_apps(bound) if tab == "apps" else [],
+            kinds=KINDS,
             link=link,
             days=settings.client_deletion_days,
             keeps_trail=settings.client_deletion_audit == "keep",

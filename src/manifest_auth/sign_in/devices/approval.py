@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import UNSET, UnsetType
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import shared_devices, users
+from manifest_auth.accounts import apps, users
 from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
@@ -77,7 +77,7 @@ def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> DeviceData:
     """The device of a grant, as the caller sees it."""
     rules, settings = rules_of(ctx), ctx.services.settings
     return DeviceData(
-        app=shared_devices.app_names(unit).get(grant.app_id, grant.app_id),
+        app=apps.app_names(unit).get(grant.app_id, grant.app_id),
         name=grant.device_name,
         address=grant.address,
         same_network=is_same(settings, rules, grant.address, ctx.address),

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Mapping
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import shared_devices, users
-from manifest_auth.accounts.shared_devices import OAuthApp
+from manifest_auth.accounts import apps, users
+from manifest_auth.accounts.apps import App
 from manifest_auth.audit import Event
 from manifest_auth.context import DEVICE
 from manifest_auth.errors import AccountDisabled, Forbidden, InvalidToken, TokenExpired
@@ -30,23 +30,23 @@ _LONGEST_CODE = 400
 _TRIES = 5
 
 
-async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> OAuthApp:
+async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> App:
     """The app that calls, a public client: its id says which app of which tenant it is, and proves nothing. Raises
-    InvalidClient, also for one that shows a secret: apps have none."""
+    InvalidClient, also for one that shows a secret: these apps have none."""
     if "client_secret" in fields or "client_assertion" in fields:
         raise InvalidClient("a device app authenticates by none")
-    found = await shared_devices.find_app(ctx.services.store, fields.get("client_id", ""))
-    if found is None:
-        raise InvalidClient("no such app, or its client is suspended")
+    found = await apps.find_app(ctx.services.store, fields.get("client_id", ""), ctx.now)
+    if found is None or found.kind != "device":
+        raise InvalidClient("no such app of devices, or its client is suspended")
     return found
 
 
-def rules_of(app: OAuthApp) -> PairingRules:
+def rules_of(app: App) -> PairingRules:
     """The rules of the app's client."""
     return tenants.settings_of(app.settings).pairing
 
 
-async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> tuple[str, str]:
+async def by_code(ctx: RequestContext, app: App, fields: Mapping[str, str]) -> tuple[str, str]:
     """Device code and user code of a device that shows a code (RFC 8628, section 3.1); the latter is grouped. Raises
     TokenRefused, InvalidRequest, TooMany."""
     name = _name(fields)
@@ -74,7 +74,7 @@ async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
     return device_code, grouped_letters(shown)
 
 
-async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str]) -> tuple[str, str]:
+async def by_scan(ctx: RequestContext, app: App, fields: Mapping[str, str]) -> tuple[str, str]:
     """Device code of a device that scanned a code, or was told it, and the digits that it shows. Raises TokenRefused,
     InvalidRequest, TooMany."""
     name, shown = _name(fields), fields.get("pairing_code", "")
@@ -106,7 +106,7 @@ async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
     return device_code, digits
 
 
-def _fresh(ctx: RequestContext, app: OAuthApp, device_code: str, name: str) -> Grant:
+def _fresh(ctx: RequestContext, app: App, device_code: str, name: str) -> Grant:
     return Grant(
         key=grants.hash_of(device_code), user_code=None, app_id=app.id, device_name=name, address=ctx.address,
         user_agent=ctx.user_agent, digits="", state=grants.PENDING, user_id=None, role_cap=None, provider_id=None,
@@ -123,7 +123,7 @@ def _name(fields: Mapping[str, str]) -> str:
     return name
 
 
-def _own_code(shown: str, app: OAuthApp) -> str:
+def _own_code(shown: str, app: App) -> str:
     """The code in what was scanned, ``…#CLIENT.CODE``, or what was typed alone. Empty for another client's."""
     client, dot, code = shown.strip().rpartition("#")[2].rpartition(".")
     return code if not dot or client == app.client else ""
@@ -147,7 +147,7 @@ _SENTENCES = {
 _Outcome = str | tuple[Tenant, int, Opened, int, str | None, bool]
 
 
-async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> tuple[TokenPair, int]:
+async def poll(ctx: RequestContext, app: App, device_code: str) -> tuple[TokenPair, int]:
     """The tokens of a device that was let in, and the roles of its session, a bit mask. Raises TokenRefused."""
     services, key = ctx.services, grants.hash_of(device_code)
     await services.keys.ensure_current()
@@ -161,7 +161,7 @@ async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> tuple[To
     return completion.pair_of(ctx, tenant, user_id, opened, parent), roles
 
 
-def _polled(unit: SystemUnit, ctx: RequestContext, app: OAuthApp, key: str) -> _Outcome:
+def _polled(unit: SystemUnit, ctx: RequestContext, app: App, key: str) -> _Outcome:
     bound, now = unit.of(app.tenant_id), ctx.now
     grant = grants.find(bound, key)
     if grant is None or grant.app_id != app.id:
@@ -227,7 +227,7 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
 _PREFIX = "mrt_"  # of refresh tokens
 
 
-async def refresh(ctx: RequestContext, app: OAuthApp, token: str) -> tuple[TokenPair, int]:
+async def refresh(ctx: RequestContext, app: App, token: str) -> tuple[TokenPair, int]:
     """New tokens of the session that the app holds, and its roles, a bit mask (RFC 6749, section 6). Raises
     TokenRefused."""
     try:
@@ -245,7 +245,7 @@ async def refresh(ctx: RequestContext, app: OAuthApp, token: str) -> tuple[Token
         raise TokenRefused("invalid_grant", why, reason=error.reason, replay=error.replay) from None
 
 
-async def revoke(ctx: RequestContext, app: OAuthApp, token: str) -> None:
+async def revoke(ctx: RequestContext, app: App, token: str) -> None:
     """Ends the session of an access or refresh token, if the app holds it; any other changes nothing (RFC 7009)."""
     try:
         session_id = await _session_of(ctx, token)

@@ -32,12 +32,15 @@ from manifest_auth.store.tables.accounts import (
 )
 from manifest_auth.store.tables.columns import metadata, sealed_for
 from manifest_auth.store.tables.devices import (
+    app_grants,
+    app_secrets,
+    apps,
     badge_pins,
     badges,
-    device_apps,
     device_enrolments,
     device_grants,
     enrolled_devices,
+    logout_notices,
     pairings,
 )
 from manifest_auth.store.tables.installation import (

@@ -100,6 +100,9 @@ sessions = owned_table(  # one sign-in; access token, refresh token and cookie a
     # See sessions/sessions.py.
     Column("parent_id", Text),  # the session that it came from; null: from a sign-in
     Column("has_children", Integer),  # 1: sessions have come from it
+    # Of an app alone: such a session is over by `device_ends_at` for programs that do not know its scopes.
+    Column("app_scopes", Text),  # that its app was granted, separated by blanks; null: no session of an app
+    Column("scopes", Integer),  # bit mask, see permissions.Permission: of what the roles allow; null: all
     Index(None, "id"),
     Index(None, "cookie_hash"),
     Index(None, "tenant_id", "user_id"),

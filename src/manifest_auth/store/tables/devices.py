@@ -1,4 +1,6 @@
-"""Tables of devices: apps, grants and pairings of people; enrolled devices, badges and their PINs.
+"""Tables of apps and devices.
+
+Apps with their secrets, grants and notices; devices of people with their pairings; enrolled devices, badges and PINs.
 
 Programs that do not know them delete clients and users, so every row goes with its own.
 """
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint
 
 from manifest_auth.store.tables.columns import BigInt, owned_table, row_of, sealed, tenant, time
 
@@ -19,13 +21,73 @@ def _table(name: str, *parts: Any) -> Table:
     return owned_table(name, tenant(goes_with=True), *parts)
 
 
-device_apps = _table(  # public OAuth clients of a tenant, beside the one that every tenant has
+apps = _table(  # all apps of a client, beside the one that every client has; named before there were other kinds
     "device_apps",
     Column("id", Text, primary_key=True),  # the client id
     Column("name", Text, nullable=False),
     time("created_at"),
     Column("created_by", Text, nullable=False),  # the actor, as in the audit trail
+    # Programs that do not know what follows take every app for one of a device.
+    Column("kind", Text, nullable=False, server_default="device"),  # `web`, `browser`, `native` or `device`
+    Column("redirect_uris", Text, nullable=False, server_default=""),  # lists are separated by blanks
+    Column("post_logout_uris", Text, nullable=False, server_default=""),
+    Column("allowed_origins", Text, nullable=False, server_default=""),
+    Column("scopes", Text, nullable=False, server_default=""),  # that it may ask for
+    Column("roles", Integer, nullable=False, server_default="0"),  # bit mask: who gets in; 0: everyone
+    Column("consent", Integer, nullable=False, server_default="0"),  # 1: users are asked
+    Column("second_factor", Integer, nullable=False, server_default="0"),  # 1: always asked for
+    Column("access_s", Integer, nullable=False, server_default="900"),  # life of its access tokens
+    Column("refresh_days", Integer, nullable=False, server_default="30"),
+    Column("id_token_alg", Text, nullable=False, server_default="RS256"),
+    Column("backchannel_uri", Text),  # which hears of the end of its sessions
+    Column("jwks", Text),  # JSON (RFC 7517): public keys of its assertions
+    time("last_used_at", nullable=True),
+    time("removed_at", nullable=True),  # the row stays until no notice of its sessions needs it
     Index(None, "id"),
+)
+
+
+def _of_app(*, is_key: bool = False) -> tuple[Column[str], ForeignKeyConstraint]:
+    """The app that a row belongs to, and goes with."""
+    there = ["device_apps.tenant_id", "device_apps.id"]
+    goes_with = ForeignKeyConstraint(["tenant_id", "app_id"], there, ondelete="CASCADE")
+    return Column("app_id", Text, primary_key=is_key, nullable=False), goes_with
+
+
+app_secrets = _table(
+    "app_secrets",
+    Column("id", Text, primary_key=True),  # 96 random bits
+    *_of_app(),
+    Column("hash", Text, nullable=False),  # SHA-256 of the secret, which has 256 random bits
+    Column("hint", Text, nullable=False),  # its last four characters
+    time("created_at"),
+    Column("created_by", Text, nullable=False),
+    time("ends_at", nullable=True),  # null: no end
+    Index(None, "tenant_id", "app_id"),
+    Index(None, "ends_at"),
+)
+
+app_grants = _table(  # what a user lets an app do
+    "app_grants",
+    *row_of("users", "user_id", is_key=True, goes_with=True),
+    *_of_app(is_key=True),
+    Column("scopes", Text, nullable=False),
+    time("given_at"),
+    time("consented_at", nullable=True),  # null: nobody asked the user
+    time("last_used_at"),
+    time("recorded_at", nullable=True),  # when the audit trail last had it
+    Index(None, "tenant_id", "app_id"),
+)
+
+logout_notices = _table(  # one for each session of which an app wants to hear the end
+    "logout_notices",
+    Column("session_id", Text, primary_key=True),
+    *row_of("users", "user_id", goes_with=True),
+    Column("app_id", Text, nullable=False),
+    time("due_at"),  # the end of the session as planned, then the next try
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Index(None, "due_at"),
+    Index(None, "tenant_id", "user_id"),
 )
 
 device_grants = _table(  # a device that waits for a person, by code (RFC 8628) or by scanning

@@ -117,6 +117,11 @@ sign_in_codes = owned_table(  # one-time codes for apps
     time("used_at", nullable=True),
     Column("session_id", Text),  # what it was exchanged for
     Column("parent_id", Text),  # the session that asked for it; null: a sign-in did
+    # Of an app (accounts/apps.py). Its key is a hash that programs which do not know apps never look for.
+    Column("app_id", Text),
+    Column("redirect_uri", Text),
+    Column("scopes", Text),
+    Column("nonce", Text),
     Column("amr", Text, nullable=False, server_default=""),  # what was proved before it was given
     time("authenticated_at", nullable=True),
     Index(None, "key"),

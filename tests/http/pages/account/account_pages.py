@@ -11,7 +11,7 @@ from tests.support.visitor import Visitor
 #: Below ``/account``.
 PAGES = (
     "", "/profile", "/email", "/password", "/second-factor", "/passkeys", "/codes", "/devices", "/badge",
-    "/sessions", "/identities", "/language",
+    "/sessions", "/apps", "/identities", "/language",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.one_store
 OF_THE_CONSOLE = {Permission.USERS_MANAGE, Permission.SETTINGS_MANAGE, Permission.AUDIT_READ}
 EVERY_PAGE = [route for route in PAGES if route.path.startswith("/console")]
 CONSOLE = [route for route in EVERY_PAGE if "/providers" not in route.path]
+MADE: dict[str, str] = {}
 #: Addresses of one word, which the menu lists.
 SECTIONS = {route.path for route in EVERY_PAGE if re.fullmatch(r"/console(/[a-z-]+)?", route.path)}
 
@@ -29,10 +30,13 @@ async def a_machine(app: App) -> None:
     if "machine" not in app.ids:
         app.ids["machine"] = (await new_account(app, "acme"))["id"]
         await settle(app, "acme", badge={"enabled": True})
+        at, body = "/api/admin/clients/acme/apps", {"name": "A", "kind": "device"}
+        MADE["app"] = (await app.post(at, body, token=await app.admin_token())).data["id"]
 
 
 def address(app: App, route: Route) -> str:
-    path = filled(route.path, id=app.ids["machine" if "/service-accounts" in route.path else "viewer@acme.example"])
+    number = app.ids["machine" if "/service-accounts" in route.path else "viewer@acme.example"]
+    path = filled(route.path, id=number, app=MADE["app"])
     return f"{path}?format=csv" if path.endswith("/export") else path
 
 
@@ -79,7 +83,7 @@ async def token_of(app: App, visitor: Visitor, route: Route, role: Role) -> str:
     admin = await app.admin_token()
     path = f"/api/admin/clients/acme/users/{app.ids[f'{SLUGS[role]}@acme.example']}/roles"
     await app.send("PUT", path, {"roles": list({role.value, "User Admin"})}, token=admin)
-    page = await visitor.get(address(app, route))
+    page = await visitor.get(f"{address(app, route)}?kind=web")
     await app.send("PUT", path, {"roles": [role.value]}, token=admin)
     return next(form.fields["form"] for form in page.forms() if form.action == address(app, route))
 

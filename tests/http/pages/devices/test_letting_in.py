@@ -122,14 +122,3 @@ async def test_where_it_is_off_the_pages_lead_to_the_other_way(app: App) -> None
     assert (await ada.visitor.get("/device")).links()["Show a code to scan"] == PAIR
     ben, _ = await ada_of(app, scan=False, code=True)
     assert (await ben.visitor.get(PAIR)).links()["Enter a code"] == "/device"
-
-
-async def test_a_manager_makes_and_removes_an_app(app: App) -> None:
-    clerk, _ = await ada_of(app, "User Admin")
-    page = await clerk.visitor.get("/console/devices")
-    made = await press(clerk, page, "/console/devices", {"name": "Inspection"}, act="app-made")
-    assert "App added." in made.text
-    gone = await press(clerk, made, "/console/devices", act="app-removed")
-    assert "App removed" in gone.text
-    refused = await press(clerk, gone, "/console/devices", {"name": ""}, act="app-made")
-    assert refused.status == 400

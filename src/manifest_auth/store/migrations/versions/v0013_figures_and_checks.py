@@ -1,9 +1,11 @@
-"""Figures of each day, the last check of each provider, forms that pages carry out once, and forwarded addresses."""
+"""Figures of each day, checks of providers, forms that pages carry out once, forwarded addresses, and apps."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from manifest_auth.store.migrations.versions.v0012_first import _column, _table
 
 revision = "0013"
 down_revision = "0012"
@@ -48,3 +50,36 @@ def upgrade() -> None:
     )
     right = sa.Column("may_forward_address", sa.Integer(), nullable=False, server_default="0")
     op.add_column("service_accounts", right)
+    for table, columns in _COLUMNS.items():
+        for column in columns.split():
+            op.add_column(table, _column(column))
+    for lines in _TABLES:
+        _table(*lines)
+
+
+_COLUMNS = {  # as the first revision writes them
+    "device_apps": "kind=device redirect_uris= post_logout_uris= allowed_origins= scopes= roles:int=0 consent:int=0"
+    " second_factor:int=0 access_s:int=900 refresh_days:int=30 id_token_alg=RS256 backchannel_uri? jwks? last_used_at?"
+    " removed_at?",
+    "sessions": "app_scopes? scopes:int?",
+    "sign_in_codes": "app_id? redirect_uri? scopes? nonce?",
+}
+_TABLES = (
+    (
+        "app_secrets: tenant_id id app_id hash hint created_at created_by ends_at?",
+        "goes with tenant_id>tenants app_id>device_apps",
+        "index tenant_id app_id; ends_at",
+    ),
+    (
+        "app_grants: tenant_id user_id:big app_id scopes given_at consented_at? last_used_at recorded_at?",
+        "key tenant_id user_id app_id",
+        "goes with tenant_id>tenants user_id>users app_id>device_apps",
+        "index tenant_id app_id",
+    ),
+    (
+        "logout_notices: tenant_id session_id user_id:big app_id due_at tries:int=0",
+        "key tenant_id session_id",
+        "goes with tenant_id>tenants user_id>users",
+        "index due_at; tenant_id user_id",
+    ),
+)

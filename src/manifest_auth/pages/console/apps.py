@@ -1,0 +1,204 @@
+"""``/console/apps``: apps that sign users in through this server, with their secrets and the users who let them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts import apps, users
+from manifest_auth.accounts.apps import App, AppSecret, Kind
+from manifest_auth.accounts.service_accounts import key_set_in
+from manifest_auth.accounts.service_accounts.management import DEFAULT_OVERLAP_H
+from manifest_auth.errors import ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.pages import brands, flash, words
+from manifest_auth.pages.call import Confirmation, PageCall, View
+from manifest_auth.pages.console import frame
+from manifest_auth.pages.console.frame import RolesForm, boxes
+from manifest_auth.pages.console.service_accounts import OVERLAPS
+from manifest_auth.pages.routing import settings_page
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import app_sessions
+from manifest_auth.store import TenantUnit
+from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
+
+APPS_PATH = "/console/apps"
+NEW, APP_PATH = f"{APPS_PATH}/new", f"{APPS_PATH}/{{app}}"
+_MOST_USERS = 50
+T = TypeVar("T")
+Lines = Annotated[str, Meta(max_length=50_000)]
+KINDS: dict[Kind, tuple[str, str]] = {
+    "web": (_("Web application"), _("Runs on a server and keeps a secret. For example, Django or Grafana.")),
+    "browser": (_("Single-page app"), _("Runs in the browser and has no secret. For example, React or Vue.")),
+    "native": (_("Desktop or mobile app"), _("Installed on a user's device. It has no secret.")),
+    "device": (_("Device"), _("Has no browser. The user approves it elsewhere. For example, a headset.")),
+}
+DONE = {
+    "created": _("App added."),
+    "changed": _("Changes saved. They take effect immediately."),
+    "revoked": _("Revoked. It no longer works."),
+    "removed": _("App removed. Its sessions ended."),
+}
+
+
+class AppForm(RolesForm, frozen=True, rename=apps.wire_name, kw_only=True):
+    """Lists have an item on each line; ``jwks``: JSON. ``act``: of :data:`_ACTS`; ``of``: id of a secret."""
+
+    act: str = ""
+    of: fields.TypedToken = ""
+    overlap_hours: int = DEFAULT_OVERLAP_H
+    kind: str = ""
+    name: Annotated[str, Meta(max_length=200)] = ""
+    redirect_uris: Lines = ""
+    post_logout_uris: Lines = ""
+    allowed_origins: Lines = ""
+    scopes: Lines = "openid profile email"
+    consent: str = ""
+    second_factor: str = ""
+    access_s: int = 900
+    refresh_days: int = 30
+    id_token_alg: str = "RS256"  # noqa: S105 - an algorithm
+    backchannel_uri: Lines = ""
+    jwks: Lines = ""
+
+    def given(self, kind: str) -> dict[str, Any]:
+        """The same as :func:`.apps.create_app` takes it. Raises ValidationError."""
+        values = {name: text.strip() if isinstance(text := getattr(self, name), str) else text for name in apps.GIVEN}
+        values |= {name: values[name].split() for name in apps.LISTS}
+        values |= {name: bool(values[name]) for name in ("consent", "second_factor")}
+        values |= {"backchannel_uri": values["backchannel_uri"] or None, "jwks": key_set_in(self.jwks)}
+        if kind == "device":
+            return {"name": values["name"]}
+        return {name: value for name, value in values.items() if kind != "browser" or name != "refresh_days"}
+
+
+def _typed_of(app: App) -> AppForm:
+    """The initial values of an app's form; its roles are boxes."""
+    values: dict[str, Any] = {name: getattr(app, name) or "" for name in apps.GIVEN if name != "roles"}
+    lines = {name: values[name].replace(" ", "\n") for name in apps.LISTS if name != "scopes"}
+    return AppForm(**values | lines | {"jwks": msgspec.json.format(app.jwks, indent=2) if app.jwks else ""})
+
+
+async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await brands.shown(ctx, lambda unit: SimpleNamespace(apps=apps.list_apps(unit), kinds=KINDS, most=apps.MOST))
+
+
+async def _new(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
+    """Without a kind, it is asked for first."""
+    typed = call.fields
+    kind = typed.kind if typed.kind in KINDS else ""
+    return brands.own_page(
+        ctx, path=NEW, kind=kind, kinds=KINDS, typed=typed, boxes=boxes(typed.roles, admin=True), bounds=apps
+    )
+
+
+async def _write(ctx: RequestContext, work: Callable[[TenantUnit], T]) -> T:
+    try:
+        return await ctx.store.write(work)
+    except ValidationError as refusal:
+        raise frame.of_lines(refusal) from refusal
+
+
+async def _create(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
+    form, random = call.fields, ctx.services.random
+    kind = next((kind for kind in KINDS if kind == form.kind), None)
+    if kind is None:
+        raise ValidationError(details=[("kind", _("Choose where the app runs."))])
+    made = await _write(ctx, lambda unit: apps.create_app(unit, ctx, random, kind, form.given(kind)))
+    return flash.after(ctx, APP_PATH.format(app=made.id), "created")
+
+
+async def _show(ctx: RequestContext, call: PageCall[AppForm | None]) -> View | Answer[None]:
+    typed = call.fields if call.fields and call.fields.act == "change" else None
+
+    def work(unit: TenantUnit) -> SimpleNamespace:
+        app = apps.get_app(unit, call.path["app"])
+        grants = apps.list_grants_of(unit, app.id, _MOST_USERS)
+        return SimpleNamespace(
+            path=APP_PATH.format(app=app.id),
+            app=app,
+            kind=app.kind,
+            kinds=KINDS,
+            issuer=apps.issuer(ctx.services.settings.oauth_issuer, app.client),
+            typed=typed or _typed_of(app),
+            boxes=boxes(typed.roles if typed else app.roles, admin=True),
+            bounds=apps,
+            secrets=apps.list_secrets(unit, ctx.now, app.id),
+            grants=grants,
+            emails={user.id: user.email for user in users.get_named(unit, [one.user_id for one in grants])},
+            users=apps.count_grants_of(unit, app.id),
+            once=call.shown_as(AppSecret),
+            overlaps=OVERLAPS,
+            default_overlap=DEFAULT_OVERLAP_H,
+        )
+
+    return await brands.shown(ctx, work)
+
+
+async def _confirm(ctx: RequestContext, call: PageCall[AppForm]) -> Confirmation | None:
+    if call.fields.act != "remove":
+        return None
+
+    def work(unit: TenantUnit) -> Confirmation:
+        app = apps.get_app(unit, call.path["app"])
+        people = apps.count_grants_of(unit, app.id)
+        effects = (
+            words.ends_sessions(app_sessions.count_of_app(unit, app.id, ctx.now)),
+            several("%(number)d user loses access to it.", "%(number)d users lose access to it.", people),
+        )
+        return Confirmation(_("Remove %(name)s?"), effects, _("Remove app"), name=app.name)
+
+    return await ctx.store.read(work)
+
+
+async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
+    app_id, form, path = call.path["app"], call.fields, APP_PATH.format(app=call.path["app"])
+    act = _ACTS.get(form.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    done, work = act
+    outcome = await _write(ctx, lambda unit: work(unit, ctx, app_id, form))
+    if isinstance(outcome, AppSecret):
+        return call.show_once(path, outcome)
+    return flash.after(ctx, APPS_PATH if done == "removed" else path, done)
+
+
+def _change(unit: TenantUnit, ctx: RequestContext, app_id: str, form: AppForm) -> None:
+    apps.change_app(unit, ctx, app_id, form.given(apps.get_app(unit, app_id).kind))
+
+
+def _secret(unit: TenantUnit, ctx: RequestContext, app_id: str, form: AppForm) -> AppSecret:
+    random, hours = ctx.services.random, form.overlap_hours
+    return apps.create_secret(unit, ctx, random, app_id, in_place_of=form.of, overlap_h=hours)
+
+
+#: By act, the word of what was done, and the work. It returns a secret that is shown once, or what is not looked at.
+_ACTS: dict[str, tuple[str, Callable[[TenantUnit, RequestContext, str, AppForm], object]]] = {
+    "change": ("changed", _change),
+    "remove": ("removed", lambda unit, ctx, app, form: apps.remove_app(unit, ctx, app)),
+    "secret": ("", _secret),
+    "revoke": ("revoked", lambda unit, ctx, app, form: apps.revoke_secret(unit, ctx, app, form.of)),
+}
+_NEW_TEMPLATE, _TEMPLATE = "console/app_new.html", "console/app.html"
+
+ROUTES = (
+    settings_page("GET", APPS_PATH, _list, "console/apps.html", "A client's apps", said=DONE),
+    settings_page("GET", NEW, _new, _NEW_TEMPLATE, "Choose the kind of a new app, and enter its settings"),
+    settings_page("POST", NEW, _create, _NEW_TEMPLATE, "Create an app", again=_new),
+    settings_page("GET", APP_PATH, _show, _TEMPLATE, "Get an app, with its secrets and users", said=DONE),
+    settings_page(
+        "POST",
+        APP_PATH,
+        _act,
+        _TEMPLATE,
+        "Change or remove an app; create, rotate, and revoke secrets",
+        again=_show,
+        confirms=_confirm,
+    ),
+)

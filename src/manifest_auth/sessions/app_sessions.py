@@ -1,0 +1,30 @@
+"""Sessions that an app holds: ended with the app, or with what a user lets it do."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, func, select, update
+
+from manifest_auth.sessions.principals import ENDS_AT
+from manifest_auth.store import TenantUnit, tenant_scoped
+from manifest_auth.store.tables import sessions
+
+_S = sessions.c
+_OPEN = (_S.app_id == bindparam("of_app"), _S.ended_at.is_(None))
+_COUNT = tenant_scoped(select(func.count()).select_from(sessions).where(*_OPEN, bindparam("now") < ENDS_AT), int)
+_END = update(sessions).where(*_OPEN).values(ended_at=bindparam("now"), end_reason=bindparam("reason")).returning(_S.id)
+_END_ALL = tenant_scoped(_END, str)
+_END_OF_USER = tenant_scoped(_END.where(_S.user_id == bindparam("of_user")), str)
+
+
+def count_of_app(unit: TenantUnit, app_id: str, now: int) -> int:
+    """The number of open sessions that an app holds."""
+    return unit.one(_COUNT, of_app=app_id, now=now)
+
+
+def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int, *, of_user: int | None = None) -> int:
+    """Ends the open sessions that an app holds, of all users or of one; how many there were."""
+    ending = _END_ALL if of_user is None else _END_OF_USER
+    found = unit.all(ending, of_app=app_id, reason=reason, now=now, of_user=of_user)
+    for session_id in found:
+        unit.announce("session", session_id)
+    return len(found)

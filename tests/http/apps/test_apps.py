@@ -1,0 +1,213 @@
+"""Apps: added, changed and removed; what their settings may be; their secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import new_client, trail
+from tests.support.application import App
+from tests.support.envelope import check_refusal, check_success
+from tests.support.matrix import matrix
+from tests.support.people import member
+from tests.support.rules import rule
+
+pytestmark = pytest.mark.one_store
+APPS = "/api/client/apps"
+REPORTS = "https://reports.example.com/callback"
+WEB = {"name": "Reports", "kind": "web", "redirectUris": [REPORTS]}
+
+
+async def admin_of(app: App, role: str = "Admin") -> tuple[str, str]:
+    """A new client, and the token of its user with the role."""
+    client = await new_client(app)
+    return client, (await member(app, client, role)).token
+
+
+async def make(app: App, token: str, body: dict[str, Any]) -> Any:
+    return check_success(await app.post(APPS, body, token=token), 201)
+
+
+async def test_they_are_added_changed_and_removed(app: App) -> None:
+    client, clerk = await admin_of(app, "User Admin")
+    made = await make(app, clerk, WEB)
+    at = f"{APPS}/{made['id']}"
+    assert made["id"].startswith("app_")
+    assert len(made["id"]) == 26
+    assert made["issuer"].endswith(f"/o/{client}")
+    usual = {
+        "kind": "web", "redirectUris": [REPORTS], "postLogoutRedirectUris": [], "allowedOrigins": [],
+        "scopes": ["openid"], "roles": [], "consent": False, "secondFactor": False, "accessTokenSeconds": 900,
+        "refreshTokenDays": 30, "idTokenAlgorithm": "RS256", "backchannelLogoutUri": None, "jwks": None,
+        "lastUsedAt": None, "secrets": [], "users": 0, "sessions": 0,
+    }  # fmt: skip
+    assert {name: made[name] for name in usual} == usual
+    asked = {"name": "Reports 2", "scopes": ["jobs:read", "email", "openid"], "roles": ["Operator"], "consent": True}
+    changed = check_success(await app.send("PATCH", at, asked, token=clerk))
+    assert changed == made | asked | {"scopes": ["openid", "email", "jobs:read"]}
+    assert check_success(await app.get(at, token=clerk)) == changed
+    app.clock.advance(1)  # by which they are listed
+    device = await make(app, clerk, {"name": "Inspection", "kind": "device"})
+    assert (device["scopes"], device["redirectUris"]) == ([], [])
+    items = check_success(await app.get(APPS, token=clerk))["items"]
+    assert [(one["id"], one["kind"]) for one in items] == [
+        (f"manifest.{client}", "device"), (made["id"], "web"), (device["id"], "device"),
+    ]  # fmt: skip
+    twin = check_success(await app.get(f"/api/admin/clients/{client}/apps", token=await app.admin_token()))
+    assert twin["items"] == items
+    assert check_success(await app.send("DELETE", at, token=clerk)) == {"ended": 0}
+    for method, body in (("GET", None), ("PATCH", {"name": "X"}), ("DELETE", None)):
+        check_refusal(await app.send(method, at, body, token=clerk), 404, "NOT_FOUND")
+    found = [(one.event, one.subject) for one in await trail(app, client) if one.event.startswith("app_")]
+    subject = f"app:{made['id']}"
+    assert found == [
+        ("app_created", subject), ("app_changed", subject), ("app_created", f"app:{device['id']}"),
+        ("app_deleted", subject),
+    ]  # fmt: skip
+
+
+HTTPS, LOOPBACK, SCHEME = "https://a.example/cb", "http://127.0.0.1:8400/cb", "com.example.app:/cb"
+EVERYWHERE = [HTTPS, "https://a.example:8443/cb?x=1", LOOPBACK, "http://localhost/cb", "http://[::1]:1/cb"]
+NOWHERE = [
+    "http://a.example/cb", "https://a.example/cb#part", "https://user@a.example/cb", "https://:p@a.example/cb",
+    "https://*.a.example/cb", "https://a.example/*", "http://127.0.0.1.a.example/cb", "http://localhost.a.example/cb",
+    "javascript:alert(1)", "data:text/html,x", "myapp:/cb", "//a.example/cb", "/cb", "", "https://", "https:///cb",
+    "https://a.example\\@b.example/", "https://a.example/\ncb", "https://ä.example/", "https://a.example:0/",
+    "http://0.0.0.0/cb", "http://[::ffff:127.0.0.1]/cb",
+]  # fmt: skip
+KINDS = ("web", "browser", "native")
+ADDRESSES = {
+    **{(kind, address): True for kind in KINDS for address in EVERYWHERE},
+    **{(kind, address): False for kind in KINDS for address in NOWHERE},
+    **{(kind, SCHEME): kind == "native" for kind in KINDS},
+}
+
+
+@rule("APP-REDIRECTS")
+async def test_where_users_may_be_sent_back_to(app: App) -> None:
+    _, token = await admin_of(app)
+    at = {kind: f"{APPS}/{(await make(app, token, WEB | {'kind': kind}))['id']}" for kind in KINDS}
+    found = {}
+    for kind, address in ADDRESSES:
+        for name in ("redirectUris", "postLogoutRedirectUris"):
+            reply = await app.send("PATCH", at[kind], {name: [address]}, token=token)
+            found[kind, address] = reply.status == 200
+            if reply.status != 200:
+                error = check_refusal(reply, 400, "VALIDATION_ERROR")
+                assert [one["field"] for one in error["details"]] == [f"{name}[0]"], address
+            assert found[kind, address] == ADDRESSES[kind, address], (kind, address, name)
+
+
+WRONG = [
+    ({"name": " "}, "name"),
+    ({"redirectUris": []}, "redirectUris"),
+    ({"redirectUris": [f"https://a.example/{number}" for number in range(21)]}, "redirectUris"),
+    ({"redirectUris": [REPORTS, REPORTS]}, "redirectUris"),
+    ({"scopes": ["openid", "phone"]}, "scopes"),
+    ({"roles": ["Boss"]}, "roles[0]"),
+    ({"accessTokenSeconds": 59}, "accessTokenSeconds"),
+    ({"accessTokenSeconds": 3601}, "accessTokenSeconds"),
+    ({"refreshTokenDays": 0}, "refreshTokenDays"),
+    ({"refreshTokenDays": 366}, "refreshTokenDays"),
+    ({"idTokenAlgorithm": "HS256"}, "idTokenAlgorithm"),
+    ({"backchannelLogoutUri": "http://a.example/out"}, "backchannelLogoutUri"),
+    ({"allowedOrigins": ["https://a.example"]}, "allowedOrigins"),
+    ({"jwks": {"keys": []}}, "jwks.keys"),
+    ({"kind": "browser", "refreshTokenDays": 2}, "refreshTokenDays"),
+    ({"kind": "browser", "allowedOrigins": ["https://a.example/"]}, "allowedOrigins[0]"),
+    ({"kind": "browser", "backchannelLogoutUri": "https://a.example/out"}, "backchannelLogoutUri"),
+    ({"kind": "native", "backchannelLogoutUri": "https://a.example/out"}, "backchannelLogoutUri"),
+    ({"kind": "device"}, "redirectUris"),
+    ({"kind": "device", "redirectUris": [], "consent": True}, "consent"),
+    ({"kind": "spa"}, "kind"),
+]
+
+
+@matrix(("members", "field"), WRONG)
+async def test_what_is_refused(app: App, members: dict[str, Any], field: str) -> None:
+    error = check_refusal(await app.post(APPS, WEB | members, token=(await admin_of(app))[1]), 400, "VALIDATION_ERROR")
+    assert [one["field"] for one in error["details"]] == [field]
+
+
+async def test_each_kind_has_its_own(app: App) -> None:
+    _, token = await admin_of(app)
+    browser = {"kind": "browser", "allowedOrigins": ["https://a.example"]}
+    assert (await make(app, token, WEB | browser))["refreshTokenDays"] == 1
+    web = await make(app, token, WEB | {"backchannelLogoutUri": "https://a.example/out", "refreshTokenDays": 365})
+    at = f"{APPS}/{web['id']}"
+    assert check_success(await app.send("PATCH", at, {"backchannelLogoutUri": None}, token=token)) == web | {
+        "backchannelLogoutUri": None
+    }
+
+
+async def test_the_one_of_every_client_stays_and_anothers_is_not_there(app: App) -> None:
+    (client, clerk), (other, foreign) = await admin_of(app), await admin_of(app)
+    for method, body in (("PATCH", {"name": "X"}), ("DELETE", None)):
+        check_refusal(await app.send(method, f"{APPS}/manifest.{client}", body, token=clerk), 409, "CONFLICT")
+        check_refusal(await app.send(method, f"{APPS}/manifest.{other}", body, token=clerk), 404, "NOT_FOUND")
+    made = await make(app, foreign, WEB)
+    check_refusal(await app.send("DELETE", f"{APPS}/{made['id']}", token=clerk), 404, "NOT_FOUND")
+
+
+async def test_there_are_a_hundred_at_most(app: App) -> None:
+    client = await new_client(app)
+    path, root = f"/api/admin/clients/{client}/apps", await app.admin_token()
+    for number in range(100):
+        made = check_success(await app.post(path, {"name": f"App {number}", "kind": "device"}, token=root), 201)
+    check_refusal(await app.post(path, WEB, token=root), 409, "CONFLICT")
+    check_success(await app.send("DELETE", f"{path}/{made['id']}", token=root))
+    check_success(await app.post(path, WEB, token=root), 201)
+
+
+@rule("APP-RANK")
+@matrix("scope", ["users:manage", "settings:manage"])
+async def test_only_an_admin_manages_one_that_gives_access(app: App, scope: str) -> None:
+    client, admin = await admin_of(app)
+    clerk = (await member(app, client, "User Admin")).token
+    powerful = WEB | {"scopes": ["openid", scope]}
+    check_refusal(await app.post(APPS, powerful, token=clerk), 403, "FORBIDDEN")
+    at = f"{APPS}/{(await make(app, admin, powerful))['id']}"
+    secret = check_success(await app.post(f"{at}/secrets", token=admin), 201)["id"]
+    for method, path, body in (
+        ("PATCH", at, {"redirectUris": ["https://evil.example/"]}), ("PATCH", at, {"scopes": ["openid"]}),
+        ("POST", f"{at}/secrets", None), ("POST", f"{at}/secrets/{secret}/rotate", {}),
+    ):  # fmt: skip
+        check_refusal(await app.send(method, path, body, token=clerk), 403, "FORBIDDEN")
+    weak = f"{APPS}/{(await make(app, clerk, WEB))['id']}"
+    check_refusal(await app.send("PATCH", weak, {"scopes": ["openid", scope]}, token=clerk), 403, "FORBIDDEN")
+    check_success(await app.send("DELETE", f"{at}/secrets/{secret}", token=clerk))
+    check_success(await app.send("DELETE", at, token=clerk))
+
+
+@rule("APP-SECRETS")
+async def test_a_web_app_has_two_live_secrets_and_rotates_them(app: App) -> None:
+    client, token = await admin_of(app)
+    made = await make(app, token, WEB)
+    at = f"{APPS}/{made['id']}"
+
+    async def live() -> Any:
+        return check_success(await app.get(at, token=token))["secrets"]
+
+    first = check_success(await app.post(f"{at}/secrets", token=token), 201)
+    assert first["clientId"] == made["id"]
+    assert first["secret"].startswith("mfst_sec_")
+    [shown] = await live()
+    assert (shown["id"], shown["hint"], shown["expiresAt"]) == (first["id"], first["secret"][-4:], None)
+    rotate = f"{at}/secrets/{first['id']}/rotate"
+    for hours in (-1, 169):
+        check_refusal(await app.post(rotate, {"overlapHours": hours}, token=token), 400, "VALIDATION_ERROR")
+    second = check_success(await app.post(rotate, {"overlapHours": 1}, token=token), 201)
+    assert {one["id"]: one["expiresAt"] is None for one in await live()} == {first["id"]: False, second["id"]: True}
+    check_refusal(await app.post(f"{at}/secrets", token=token), 409, "CONFLICT")
+    app.clock.advance(3601)
+    assert [one["id"] for one in await live()] == [second["id"]]
+    third = check_success(await app.post(f"{at}/secrets/{second['id']}/rotate", {"overlapHours": 0}, token=token), 201)
+    assert [one["id"] for one in await live()] == [third["id"]]
+    check_success(await app.send("DELETE", f"{at}/secrets/{third['id']}", token=token))
+    check_refusal(await app.send("DELETE", f"{at}/secrets/{third['id']}", token=token), 404, "NOT_FOUND")
+    assert await live() == []
+    events = [one.event for one in await trail(app, client) if one.event.startswith("app_secret")]
+    assert events == ["app_secret_created"] * 3 + ["app_secret_revoked"]
+    native = await make(app, token, WEB | {"kind": "native"})
+    check_refusal(await app.post(f"{APPS}/{native['id']}/secrets", token=token), 409, "CONFLICT")
