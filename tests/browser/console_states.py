@@ -195,9 +195,9 @@ def _badge(button: str) -> Callable[[Setup, Chromium], None]:
 
 def _rotated(setup: Setup, browser: Chromium) -> None:
     console(setup, browser, f"/service-accounts/{setup.machine}")
-    browser.value("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    browser.value("document.querySelector('details:has([value=rotate]):has([value=key])').open = true")
     browser.value("document.querySelectorAll('[name=overlapHours]').forEach(each => { each.value = '0'; })")
-    press(browser, "form:has([value=rotate]):has([value=key]) .primary")
+    press(browser, "details[open] form:has([value=rotate]) .primary")
 
 
 def _no_days(setup: Setup, browser: Chromium) -> None:

@@ -48,7 +48,7 @@ def filled(path: str, button: str, **typed: str) -> Go:
 
 
 def opened(path: str) -> Go:
-    """All that folds is open."""
+    """All that folds is open; of acts, the last."""
 
     def go(setup: Setup, browser: Chromium) -> None:
         at(path)(setup, browser)
@@ -91,7 +91,7 @@ def _no_key(setup: Setup, browser: Chromium) -> None:
     """As a page would send it that is older than the server."""
     opened("/keys")(setup, browser)
     browser.value("document.querySelectorAll('[name=key]').forEach(each => { each.value = '999' })")
-    press(browser, "main tbody .danger")
+    press(browser, "main tbody details[open] .danger")
 
 
 _ACCOUNT = "form:has([name=act][value={}]) .primary"
