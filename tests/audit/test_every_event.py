@@ -26,6 +26,7 @@ from tests.http.email_changes import test_own as addresses
 from tests.http.machines import test_key_ends as key_ends
 from tests.http.oauth import test_token as oauth_tokens
 from tests.http.pages.account import test_apps as apps_with_access
+from tests.http.pages.console import test_bulk_acts as bulk_acts
 from tests.http.pages.console import test_provider_try as tries
 from tests.http.passkeys import test_own_passkeys as own_passkeys
 from tests.http.passkeys import test_sign_in as passkey_sign_ins
@@ -75,6 +76,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.SETUP_CODE_FAILED: first_runs.test_a_wrong_code_makes_none_and_is_recorded,
     Event.REAUTHENTICATED: new_proofs.test_a_wrong_password_proves_nothing_and_is_recorded,
     Event.REAUTHENTICATION_FAILED: new_proofs.test_a_wrong_password_proves_nothing_and_is_recorded,
+    Event.USERS_EXPORTED: bulk_acts.test_the_list_as_a_file_stands_in_the_trail,
     Event.AUDIT_EXPORTED: exports.test_each_export_stands_in_the_trail_with_its_filters,
     Event.LICENSE_INSTALLED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_REFUSED: licences.test_every_install_is_in_the_trail_with_what_it_grants,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
-from sqlalchemy import Integer, Text, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Integer, Text, and_, bindparam, case, delete, func, insert, or_, select, update
 
 from manifest_auth.accounts import factors
 from manifest_auth.context import PERSON, SERVICE, Principal
@@ -95,11 +95,12 @@ _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
 _CALLER = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User, every_kind=True)
 _NAMED = tenant_scoped(_ALL.where(among(_C.id, "ids")), User, every_kind=True)
 _SORTS = {"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name}
+_NAMES = _C.first_name + " " + _C.last_name + " "
 _FILTERS = {
     "search": or_(
         _C.email_key.like(bindparam("like"), escape="\\"),
-        func.lower(_C.email).like(bindparam("like"), escape="\\"),  # the other spelling of its domain
-        func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
+        # Words of names in any order; and of the address, which may have another spelling of its domain than the key.
+        func.lower(_NAMES + _NAMES + _NAMES + _C.email).like(bindparam("like"), escape="\\"),
     ),
     "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
     "active": _C.deactivated_at.is_(None),
@@ -110,6 +111,23 @@ LISTING = Listing(_ALL, User, key=_C.id, sorts=_SORTS, filters=_FILTERS)
 #: The same of every kind. Its filter ``service`` leaves the service accounts.
 EVERY_KIND = Listing(
     _ALL, User, key=_C.id, sorts=_SORTS, filters={**_FILTERS, "service": _C.kind == SERVICE}, every_kind=True
+)
+#: The list of the console. Filters take also ``invited`` (1: who never signed in and has no password, else 0), and
+#: ``with_factor`` (1 or 0).
+OF_CONSOLE = Listing(
+    _ALL,
+    User,
+    key=_C.id,
+    sorts=_SORTS,
+    filters={
+        **{name: _FILTERS[name] for name in ("search", "role", "inactive")},
+        "current": and_(
+            _C.deactivated_at.is_(None),
+            case((and_(_C.last_sign_in_at.is_(None), _C.password_hash.is_(None)), 1), else_=0)
+            == bindparam("invited", type_=Integer()),
+        ),
+        "factor": case((_C.factors == 0, 0), else_=1) == bindparam("with_factor", type_=Integer()),
+    },
 )
 #: The members that people enter, and what they may be.
 FIELDS: Final = fields.declared_in(User)

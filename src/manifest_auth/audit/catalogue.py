@@ -449,6 +449,8 @@ class Event(enum.Enum):
         "Nothing proves that no event was cut off before; `sequence` and `hash` of the last event that was there")
     AUDIT_EXPORTED = About("audit_exported", SERVER, "%(who)s downloaded the audit trail", asks=Act.EXPORT,
         when="A user downloaded the client's audit trail; its format and filters")
+    USERS_EXPORTED = About("users_exported", USERS, "%(who)s downloaded the list of users", asks=Act.EXPORT,
+        when="A user downloaded the client's users as a file: how many, and the filters")
     DIRECTORY_CLAIMED = About("directory_claimed", DOMAINS, "%(who)s claimed the Microsoft directory %(what)s",
         asks=Act.PROVIDERS | Act.DOMAINS,
         when="A client claimed a Microsoft directory, directly or through a provider that was saved")

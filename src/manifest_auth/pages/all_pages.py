@@ -25,6 +25,7 @@ from manifest_auth.pages.console import (
     providers,
     rules,
     service_accounts,
+    user_list,
     users,
 )
 from manifest_auth.pages.console import devices as console_devices
@@ -111,6 +112,7 @@ ROUTES = (
     *_devices.ROUTES,
     *identities.ROUTES,
     *console_overview.ROUTES,
+    *user_list.ROUTES,
     *users.ROUTES,
     *console_devices.ROUTES,
     *console_apps.ROUTES,

@@ -26,6 +26,7 @@ from manifest_auth.sessions.sessions import (
     SessionOver,
     advance,
     advance_at_once,
+    count_open,
     end,
     end_all,
     end_by_cookie,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -32,8 +33,10 @@ from manifest_auth.store import (
     TenantScoped,
     TenantStore,
     TenantUnit,
+    among,
     columns,
     cross_tenant,
+    numbers,
     tenant_condition,
     tenant_scoped,
 )
@@ -239,6 +242,17 @@ LISTING = Listing(
     },
     narrow=("user",),
 )
+
+
+_COUNT_OPEN = tenant_scoped(
+    select(func.count()).select_from(sessions).where(among(_S.user_id, "ids"), _S.ended_at.is_(None), ENDS_AT > _NOW),
+    int,
+)
+
+
+def count_open(unit: TenantUnit, ids: Sequence[int], now: int) -> int:
+    """The number of open sessions of these users."""
+    return unit.one(_COUNT_OPEN, ids=numbers(ids), now=now)
 
 
 def find_listed(unit: TenantUnit, session_id: str) -> ListedSession | None:

@@ -154,6 +154,29 @@ class Listing(Generic[R]):
         )
         return rows[:first], self._cursor(order, rows[first - 1]) if len(rows) > first else None
 
+    def window(
+        self, unit: TenantUnit | SystemUnit, first: int, after: str, before: str, order: str, filters: Filters
+    ) -> tuple[list[R], str | None, str | None]:
+        """As :meth:`read`, with the cursor of the previous page between rows and next. ``before``: the cursor of the
+        first row of the page that follows, in place of ``after``."""
+        if before:
+            sort = order.removesuffix("_DESC")
+            rows = self.page(
+                unit,
+                first=first + 1,
+                sort=sort,
+                descending=sort == order,
+                after=self.after(before, order),
+                filters=filters.names,
+                **filters.values,
+            )
+            if len(rows) > first:
+                rows = rows[first - 1 :: -1]
+                return rows, self._cursor(order, rows[0]), self._cursor(order, rows[-1])
+            after = ""  # these are rows of the first page
+        rows, following = self.read(unit, first, after, order, filters)
+        return rows, self._cursor(order, rows[0]) if after and rows else None, following
+
     def _cursor(self, order: str, last: Any) -> str:
         """A row has the sort value under the column's name, and the key as ``id``. A wire model has times as text."""
         sort = self.sorts[order.removesuffix("_DESC")]

@@ -303,9 +303,10 @@ def parse_time(text: str, field: str) -> int:
 
 
 def like(q: str) -> str:
-    """A pattern for LIKE with escape ``\\`` that matches texts which contain ``q``; lower case."""
+    """A pattern for LIKE with escape ``\\`` that matches texts which contain the words of ``q`` one after the other,
+    whatever is between them; lower case."""
     escaped = q.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    return f"%{'%'.join(escaped.replace(',', ' ').split()) or escaped}%"
 
 
 def _mixes_scripts(email: str) -> bool:

@@ -6,10 +6,9 @@ import contextlib
 import re
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth import accounts, providers, sessions, tenants
 from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink, email_changes, rank, users
@@ -25,7 +24,7 @@ from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import identities
-from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.store import TenantUnit
 from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.languages import marked as _
 
@@ -229,53 +228,6 @@ USER_DONE = {"email": _("The new address takes effect when the user confirms it.
 _TEMPLATE = "console/user.html"
 
 
-USERS_PATH = "/console/users"
-_SIZE = 25
-SORTS = (
-    ("LAST_NAME", "Last name, A to Z"),
-    ("LAST_NAME_DESC", "Last name, Z to A"),
-    ("EMAIL", "E-mail, A to Z"),
-    ("EMAIL_DESC", "E-mail, Z to A"),
-    ("ID_DESC", "Newest first"),
-    ("ID", "Oldest first"),
-)
-STATES = (("", "Any"), ("active", "Active"), ("inactive", "Deactivated"))
-ROLES = (("", "Any"), *((role.value, role.value) for role in Role))
-
-
-class UsersQuery(msgspec.Struct, frozen=True):
-    """``after``: cursor of the page before."""
-
-    q: Annotated[str, Meta(max_length=200)] = ""
-    role: Literal["", "Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"] = ""
-    state: Literal["", "active", "inactive"] = ""
-    sort: Literal["ID", "ID_DESC", "EMAIL", "EMAIL_DESC", "LAST_NAME", "LAST_NAME_DESC"] = "LAST_NAME"
-    after: Annotated[str, Meta(max_length=4096)] = ""
-
-
-async def _list(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Answer[None]:
-    asked = call.fields
-    role = Role(asked.role).bit if asked.role else 0
-    filters = Filters(asked.state, "role" if role else None, role=role).search(asked.q.strip())
-    chosen = {"q": asked.q, "role": asked.role, "state": asked.state, "sort": asked.sort}
-
-    def work(unit: TenantUnit) -> SimpleNamespace:
-        rows, goes_on = users.LISTING.read(unit, _SIZE, asked.after, asked.sort, filters)
-        return SimpleNamespace(
-            rows=rows,
-            me=ctx.user.user_id,
-            query=asked,
-            is_narrowed=bool(filters.names),
-            first=frame.address(USERS_PATH, **chosen) if asked.after else "",
-            next=frame.address(USERS_PATH, **chosen, after=goes_on) if goes_on else "",
-            sorts=SORTS,
-            states=STATES,
-            roles=ROLES,
-        )
-
-    return await brands.shown(ctx, work)
-
-
 INVITE_PATH = "/console/invite"
 MOST = 50
 _NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]+)>\Z")
@@ -392,7 +344,6 @@ _INVITE_TEMPLATE = "console/invite.html"
 ROUTES = (
     users_page("GET", USER_PATH, _show, _TEMPLATE, "One user", said=USER_DONE),
     users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", again=_show, confirms=_confirm),
-    users_page("GET", USERS_PATH, _list, "console/users.html", "The client's users"),
     users_page("GET", INVITE_PATH, _ask, _INVITE_TEMPLATE, "Invite users"),
     users_page("POST", INVITE_PATH, _invite, _INVITE_TEMPLATE, "Invite one user or up to 50", again=_again_invite),
 )

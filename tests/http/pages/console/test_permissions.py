@@ -85,7 +85,8 @@ async def token_of(app: App, visitor: Visitor, route: Route, role: Role) -> str:
     await app.send("PUT", path, {"roles": list({role.value, "User Admin"})}, token=admin)
     page = await visitor.get(f"{address(app, route)}?kind=web")
     await app.send("PUT", path, {"roles": [role.value]}, token=admin)
-    return next(form.fields["form"] for form in page.forms() if form.action == address(app, route))
+    posting = [form for form in page.forms() if "form" in form.fields]
+    return next(form.fields["form"] for form in posting if form.action == address(app, route))
 
 
 @matrix("role", Role)

@@ -80,7 +80,7 @@ async def test_a_change_is_shown_first_and_then_saved_alone(
 
 
 async def test_each_rule_is_on_one_of_five_pages(app: App) -> None:
-    """Another page's fields change nothing there, whoever sends them."""
+    """Another page's fields change nothing there, even where a form is made up."""
     visitor, seen = await Visitor(app).signed_in("admin@acme.example"), list[str]()
     for name in PAGES:
         page = await visitor.get(f"{PATH}?page={name}")
