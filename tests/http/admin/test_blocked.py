@@ -69,6 +69,17 @@ async def test_an_account_is_let_go_where_it_signed_in_before(root: SystemAdmin)
     check_success(await root.app.sign_in("publisher@acme.example", PASSWORD, "acme"))
 
 
+async def test_an_account_is_let_go_as_it_was_tried_without_a_client(root: SystemAdmin) -> None:
+    """No client has the address alone, so the attempts count for none."""
+    email = "nobody@nowhere.example"
+    for _ in range(7):
+        await root.app.sign_in(email, "wrong")
+    check_refusal(await root.app.sign_in(email, "wrong"), 429, "RATE_LIMITED")
+    body = {"client": "acme", "email": email, "address": HERE}
+    assert check_success(await root.post(f"{BASE}/clear", body))["cleared"] >= 1
+    check_refusal(await root.app.sign_in(email, "wrong"), 401, "INVALID_CREDENTIALS")
+
+
 async def test_a_system_admin_is_let_go(root: SystemAdmin) -> None:
     for _ in range(7):
         await sign_in(root.app, "root", "wrong")

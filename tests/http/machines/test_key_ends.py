@@ -42,7 +42,7 @@ async def test_admins_are_told_twice_and_no_one_else(app: App, mail_server: Mail
     assert await _told(app, mail_server) == []
     app.clock.advance(1)  # three days before the short one ends
     day = short.expires_at[:10]
-    assert await _told(app, mail_server) == [f"{to} {client}: a key of {it.name} ends on {day}" for to in admins]
+    assert await _told(app, mail_server) == [f"{to} {client}: a key of {it.name} expires on {day}" for to in admins]
     assert await _told(app, mail_server) == []
     app.clock.advance(68 * DAY)
     assert await _told(app, mail_server) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.support.accounts import trail
@@ -54,6 +56,13 @@ async def test_ten_minutes_after_the_password_it_is_asked_for_again(app: App) ->
     session = (await app.me(token)).data["session"]
     assert (session["amr"], session["authenticatedAt"]) == (["pwd"], done["authenticatedAt"])
     check_refusal(await act(app, token), 404, "NOT_FOUND")
+
+
+async def test_a_session_that_ends_meanwhile_is_not_proved(app: App) -> None:
+    token, _ = await signed_in(await person(app))
+    ends = partial(app.post, "/api/client/auth/sign-out", token=token)
+    late = await app.send("POST", AGAIN, {"password": PASSWORD}, token=token, meanwhile=ends)
+    check_refusal(late, 401, "INVALID_TOKEN")
 
 
 @rule("RECENT-PROOF")

@@ -81,3 +81,11 @@ async def test_users_factors_and_seats_are_those_of_the_client(app: App) -> None
     assert numbers(page, "factors") == {"None": [7]}
     assert list(numbers(page, "active").values()) == [[1]]
     assert sum(values[0] for values in numbers(page, "seat-chart").values()) == 7
+
+
+async def test_a_week_without_figures_shows_none_of_the_week_before(app: App) -> None:
+    for days in (0, 21):
+        app.clock.advance(days * 86_400 + 3_601)
+        await usage(app, "admin@globex.example")
+        assert await count_figures(app)
+    assert len(numbers(await usage(app, "admin@globex.example"), "active")) == 2
