@@ -322,8 +322,8 @@ class _Page:
         self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], asked: Confirmation, *, is_wrong: bool
     ) -> Answer[None]:
         """The page between a form and its act: nothing is done yet. It posts the same form again, with the answer."""
-        t, action = catalogue(call.language), self.path.format_map(call.path)
-        call.here = self._back(call)
+        brand, action = brands.of_user(call.user), self.path.format_map(call.path)
+        t, call.here = catalogue(call.language or brand.language), self._back(call)
         model = SimpleNamespace(
             frame=next((base for path, base in _FRAMES.items() if action.startswith(path)), _ACCOUNT_FRAME),
             title=translated(asked.title, t) % {"name": asked.name},
@@ -336,7 +336,7 @@ class _Page:
         )
         wrong = _("Enter %(typed)s exactly as shown", typed=asked.typed)
         refusal = ValidationError(details=[(_CONFIRMED, wrong)]) if is_wrong else None
-        return await rendering.render(ctx, call, View(model, 200, (), CONFIRM, brands.of_user(call.user)), refusal)
+        return await rendering.render(ctx, call, View(model, 200, (), CONFIRM, brand), refusal)
 
     async def _answer(self, ctx: RequestContext, call: PageCall[Any]) -> Answer[None]:
         shown = await self.show(ctx, call)

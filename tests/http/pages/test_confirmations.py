@@ -103,7 +103,7 @@ async def world(app: App) -> World:
     for _ in range(2):
         assert (await app.sign_in(email, PASSWORD, client=client)).status == 200
         cookie = (await app.sign_in(admin, PASSWORD, client=client)).cookie("session")
-    visitor = await Visitor(app, {"session": cookie}).system_admin()
+    visitor = await Visitor(app, {"session": cookie}, language="nl").system_admin()  # which no page speaks
     return World(app, visitor, {"client": client, "id": str(number), "name": email})
 
 
