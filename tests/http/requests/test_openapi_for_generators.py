@@ -19,7 +19,7 @@ WITH_BODY = [route for route in ROUTES if route.members]
 STRANGE = "no-such-member"
 ME = "/api/client/auth/me"
 #: Where no machine calls.
-CLOSED = re.compile(r"/api/client/(auth/|service-accounts|providers|domains|directories|device-apps|devices)")
+CLOSED = re.compile(r"/api/client/(auth/|service-accounts|providers|domains|directories|apps|devices)")
 
 
 def forwards(route: Route) -> bool:
