@@ -57,7 +57,7 @@ def test_an_admin_invites_sets_roles_and_ends_a_session(setup: Setup, browser: C
     assert browser.value("document.querySelector('h1').textContent.trim()") == "By Hand"
     browser.value("document.querySelector('#roleOperator').checked = true")
     press(browser, "#set-roles ~ form .primary")
-    browser.shows("The roles are saved.")
+    browser.shows("Roles saved.")
     console(setup, browser, f"/users/{setup.user}")
     if browser.value("Boolean(document.querySelector('input[value=end-session]'))"):
         press(browser, "input[value=end-session] ~ button")
@@ -73,7 +73,7 @@ def test_a_change_of_rules_is_shown_and_saved(setup: Setup, browser: Chromium) -
     browser.shows(f"Users who can't sign in see this contact: {contact}")
     browser.until("document.activeElement.id === 'preview'")
     press(browser, ".preview .primary")
-    browser.shows("The rules are saved.")
+    browser.shows("Settings saved.")
     assert browser.value("document.getElementsByName('contact')[0].value") == contact
 
 

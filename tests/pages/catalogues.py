@@ -18,6 +18,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from manifest_auth.audit.catalogue import Event, label
 from manifest_auth.text.languages import FOLDER
 
 SOURCE = Path(__file__).parents[2] / "src" / "manifest_auth"
@@ -56,6 +57,8 @@ def messages() -> dict[Message, list[str]]:
             places = found.setdefault(message if isinstance(message, str) else (message[0], message[1]), [])
             if name.as_posix() not in places:
                 places.append(name.as_posix())
+    for event in Event:
+        found.setdefault(str(label(event.value)), ["audit/catalogue.py"])
     return found
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from manifest_auth.text.languages import marked
 from manifest_auth.text.languages import marked as _
 
 #: Areas of the console's trail.
-SIGN_IN = "Sign-in"
-USERS = "Users"
-SETTINGS = "Settings"
-PROVIDERS = "Providers"
-DOMAINS = "Domains"
-SERVER = "Server"
-MACHINES = "Machines"
-DEVICES = "Devices"
-APPS = "Apps"
+SIGN_IN = _("Sign-in")
+USERS = _("Users")
+SETTINGS = _("Settings")
+PROVIDERS = _("Providers")
+DOMAINS = _("Domains")
+SERVER = _("Server")
+MACHINES = _("Machines")
+DEVICES = _("Devices")
+APPS = _("Apps")
 
 
 class Act(enum.IntFlag):
@@ -87,7 +88,7 @@ class About:
     def outcome(self) -> str:
         """A word for a bad event; empty for any other."""
         failed = self.area == SIGN_IN or self.name.endswith(("_failed", "_refused"))
-        return "" if not self.is_bad else "Failed" if failed else "Warning"
+        return "" if not self.is_bad else _("Failed") if failed else _("Warning")
 
 
 class Event(enum.Enum):
@@ -103,369 +104,394 @@ class Event(enum.Enum):
 
     # One event after the other, as a table.
     # fmt: off
-    SIGNED_IN = About("signed_in", SIGN_IN, "%(whom)s signed in%(through)s", account=_("Sign-in"),
+    SIGNED_IN = About("signed_in", SIGN_IN, _("%(whom)s signed in%(through)s"), account=_("Sign-in"),
         when="A sign-in succeeded, or a token of Entra ID was checked, which is repeated after five minutes. "
         "`parent`: the session from which an app got this one, through *Continue as …*")
-    SIGN_IN_FAILED = About("sign_in_failed", SIGN_IN, "A sign-in%(through)s failed: %(whom)s",
+    SIGN_IN_FAILED = About("sign_in_failed", SIGN_IN, _("A sign-in%(through)s failed: %(whom)s"),
         account=_("Failed sign-in"), is_bad=True, is_alarm=True,
         when="Incorrect password or unknown account; a one-time link that no longer works; or a provider's response "
         "that wasn't accepted: `why`")
-    SIGN_IN_REFUSED = About("sign_in_refused", SIGN_IN, "A sign-in%(through)s was refused: %(whom)s",
+    SIGN_IN_REFUSED = About("sign_in_refused", SIGN_IN, _("A sign-in%(through)s was blocked: %(whom)s"),
         account=_("Blocked sign-in"), is_bad=True, is_alarm=True,
         when="Correct password or assertion, but the user is deactivated or the client suspended")
-    ACCESS_REFUSED = About("access_refused", SIGN_IN, "%(who)s was refused what needs another role", is_bad=True,
+    ACCESS_REFUSED = About("access_refused", SIGN_IN,
+        _("A request of %(who)s was rejected because a role is missing"), is_bad=True,
         when="A known caller was rejected: a role is missing, `X-Client-ID` names another client, the token is for "
         "the other API, or the session of a refresh token has ended; `why`, `route`, `kept_back`")
-    SEAT_REFUSED = About("seat_refused", USERS, "No licence seat was free for what %(who)s asked for", is_bad=True,
+    SEAT_REFUSED = About("seat_refused", USERS, _("No license seat was free for a request of %(who)s"), is_bad=True,
         when="The license has no seat left for a user to be created, invited, restored, or given a role")
-    THROTTLED = About("throttled", SIGN_IN, "Too many attempts were stopped: %(whom)s",
+    THROTTLED = About("throttled", SIGN_IN, _("A rate limit blocked attempts: %(whom)s"),
         account=_("Too many attempts. Further attempts were blocked."), is_bad=True, is_alarm=True,
         when="A rate limit blocked an attempt")
     EVENTS_LEFT_OUT = About("events_left_out", SIGN_IN,
-        "More failed sign-ins of the same kind were counted and not listed", is_bad=True,
+        _("More failed sign-ins of this kind occurred"), is_bad=True,
         when="Anonymous callers caused too many events of a class, from one address, in the client, or for one "
         "account, so further ones are [only counted](../decisions/0030-anonymous-limits.md): whose limit, the class, "
         "how many so far, and the kind of the last one")
-    SIGNED_OUT = About("signed_out", SIGN_IN, "%(whom)s signed out",
+    SIGNED_OUT = About("signed_out", SIGN_IN, _("%(whom)s signed out"),
         when="A user ended the session that they used, or signed out a token of Entra ID")
-    SIGNED_OUT_ALL = About("signed_out_all", SIGN_IN, "%(who)s ended all sessions of %(whom)s",
+    SIGNED_OUT_ALL = About("signed_out_all", SIGN_IN, _("%(who)s ended all sessions of %(whom)s"),
         account=_("Sessions ended"), asks_admins=Act.SESSIONS | Act.ADMINS,
         when="All sessions of a user were ended, by the user or by an admin")
-    SESSION_ENDED = About("session_ended", SIGN_IN, "%(who)s ended a session of %(whom)s",
+    SESSION_ENDED = About("session_ended", SIGN_IN, _("%(who)s ended a session of %(whom)s"),
         account=_("Session ended"),
         when="One session of a user was ended, by the user from another session or by an admin")
     REFRESH_TOKEN_REUSED = About("refresh_token_reused", SIGN_IN,
-        "A used refresh token of %(whom)s came back; the session was ended",
+        _("A refresh token of %(whom)s was used twice, and the session was ended"),
         account=_("Session ended, because its refresh token was used twice"), is_bad=True, is_alarm=True,
         when="A replaced refresh token was used again. The session was ended")
-    PASSWORD_CHANGED = About("password_changed", SIGN_IN, "%(whom)s changed their password",
+    PASSWORD_CHANGED = About("password_changed", SIGN_IN, _("%(whom)s changed their password"),
         account=_("Password changed"), asks_users=Act.PASSWORD,
         when="A user set a new password. Their other sessions were ended")
-    PASSWORD_CHECK_FAILED = About("password_check_failed", SIGN_IN, "%(whom)s gave a wrong current password",
+    PASSWORD_CHECK_FAILED = About("password_check_failed", SIGN_IN,
+        _("%(whom)s entered an incorrect current password"),
         account=_("Incorrect current password entered while signed in"), is_bad=True, is_alarm=True,
         when="A signed-in user or system admin was asked for the password again, and entered an incorrect one. With "
         "`why`, a system admin's first code of a second factor was incorrect")
-    PASSWORD_REHASHED = About("password_rehashed", SIGN_IN, "The stored password of %(whom)s was strengthened",
+    PASSWORD_REHASHED = About("password_rehashed", SIGN_IN, _("The password hash of %(whom)s was upgraded"),
         when="At a sign-in, the password's hash was replaced by one with the current settings")
-    CLIENT_CREATED = About("client_created", SETTINGS, "%(who)s made this client",
+    CLIENT_CREATED = About("client_created", SETTINGS, _("%(who)s created this client"),
         when="A system admin or the command line created a client")
-    CLIENT_CHANGED = About("client_changed", SETTINGS, "%(who)s changed the rules", asks=Act.RULES,
+    CLIENT_CHANGED = About("client_changed", SETTINGS, _("%(who)s changed the settings"), asks=Act.RULES,
         when="A client's name or settings were changed; before and after")
-    BRANDING_CHANGED = About("branding_changed", SETTINGS, "%(who)s changed the branding",
+    BRANDING_CHANGED = About("branding_changed", SETTINGS, _("%(who)s changed the branding"),
         when="The name, color, or logo that a client's pages show was changed; before and after")
-    CLIENT_SUSPENDED = About("client_suspended", SETTINGS, "%(who)s suspended this client", is_bad=True,
+    CLIENT_SUSPENDED = About("client_suspended", SETTINGS, _("%(who)s suspended this client"), is_bad=True,
         when="A client was suspended. Its sessions were ended")
-    CLIENT_RESTORED = About("client_restored", SETTINGS, "%(who)s let this client work again",
+    CLIENT_RESTORED = About("client_restored", SETTINGS, _("%(who)s restored this client"),
         when="A suspended client was restored, or its deletion was canceled; before and after")
-    CLIENT_DELETION_STARTED = About("client_deletion_started", SETTINGS, "%(who)s marked this client for deletion",
+    CLIENT_DELETION_STARTED = About("client_deletion_started", SETTINGS, _("%(who)s marked this client for deletion"),
         is_bad=True, asks=Act.DELETION,
         when="A client was marked for deletion and suspended; also in the installation's chain")
-    CLIENT_DELETED = About("client_deleted", SETTINGS, "This client was deleted", is_bad=True, of_installation=True,
+    CLIENT_DELETED = About("client_deleted", SETTINGS,
+        _("This client was deleted"), is_bad=True, of_installation=True,
         when="The waiting time ended, and the client was completely deleted: how many events its chain had, the last "
         "one's `hash`, and whether the chain was kept")
-    USER_CREATED = About("user_created", USERS, "%(who)s added %(whom)s", asks=Act.RANKS, when="A user was created")
-    USER_CHANGED = About("user_changed", USERS, "%(who)s changed the details of %(whom)s", account=_("Profile changed"),
+    USER_CREATED = About("user_created", USERS,
+        _("%(who)s added %(whom)s"), asks=Act.RANKS, when="A user was created")
+    USER_CHANGED = About("user_changed", USERS,
+        _("%(who)s changed the details of %(whom)s"), account=_("Profile changed"),
         when="A user's names, description, or email address were changed; what changed, before and after")
-    USER_ROLES_CHANGED = About("user_roles_changed", USERS, "%(who)s changed the roles of %(whom)s",
+    USER_ROLES_CHANGED = About("user_roles_changed", USERS, _("%(who)s changed the roles of %(whom)s"),
         account=_("Roles changed"), asks=Act.IDENTITIES | Act.RANKS | Act.PROVIDERS,
         when="A user's roles were set, by an admin or by a provider's groups; before and after")
-    ADMIN_GAINED = About("admin_gained", USERS, "%(whom)s became an Admin", account=_("You became an Admin"),
+    ADMIN_GAINED = About("admin_gained", USERS, _("%(whom)s became an Admin"), account=_("You became an Admin"),
         when="An active user became an Admin: through which `path` (`set_user_roles`, `admin_plane`, `groups`, "
         "`restored`, `command_line`), `by` whom, how much of the account was `void`, and how many identities were "
         "kept ([why](../decisions/0034-gain-of-admin.md))")
     ADMIN_ROLE_WITHHELD = About("admin_role_withheld", USERS,
-        "%(whom)s did not become an Admin by groups of %(provider)s", is_bad=True,
+        _("Groups of %(provider)s didn't make %(whom)s an Admin"), is_bad=True,
         when="A provider's groups granted the Admin role to an identity that isn't verified, so the role wasn't "
         "granted")
-    CREDENTIALS_DROPPED = About("credentials_dropped", USERS, "Older ways into the account of %(whom)s were closed",
+    CREDENTIALS_DROPPED = About("credentials_dropped", USERS, _("Earlier sign-in methods of %(whom)s were removed"),
         account=_("Earlier sign-in methods removed"),
         when="A provider's user was linked to the account only because of the email address: how much of the existing "
         "account became `void`")
-    USER_DEACTIVATED = About("user_deactivated", USERS, "%(who)s deactivated %(whom)s",
+    USER_DEACTIVATED = About("user_deactivated", USERS, _("%(who)s deactivated %(whom)s"),
         account=_("Account deactivated"),
         when="A user was deactivated. Their sessions were ended, and open links were closed")
-    USER_RESTORED = About("user_restored", USERS, "%(who)s let %(whom)s in again",
+    USER_RESTORED = About("user_restored", USERS, _("%(who)s reactivated %(whom)s"),
         account=_("Account reactivated"), asks=Act.RANKS, when="A deactivated user was reactivated")
-    USER_INVITED = About("user_invited", USERS, "%(who)s invited %(whom)s", account=_("Invitation link created"),
+    USER_INVITED = About("user_invited", USERS, _("%(who)s invited %(whom)s"), account=_("Invitation link created"),
         asks=Act.RANKS,
         when="An invitation link was created. It was `shown` to the person who created it, or emailed")
-    INVITATION_ACCEPTED = About("invitation_accepted", USERS, "%(whom)s accepted the invitation",
+    INVITATION_ACCEPTED = About("invitation_accepted", USERS, _("%(whom)s accepted the invitation"),
         account=_("Invitation link used"),
         when="A user chose a first password with that link, and was signed in; `made_by`")
     PASSWORD_RESET_STARTED = About("password_reset_started", SIGN_IN,
-        "A link to choose a new password was made for %(whom)s",
+        _("A link to choose a new password was created for %(whom)s"),
         account=_("Password reset link requested"),
         when="A link to choose a new password was created, by an admin or the command line, or `by` mail for a user "
         "who forgot it or restored an old email address; `shown` as above")
-    PASSWORD_RESET = About("password_reset", SIGN_IN, "%(whom)s chose a new password by a link",
+    PASSWORD_RESET = About("password_reset", SIGN_IN, _("%(whom)s chose a new password with a link"),
         account=_("Password reset with a link"),
         when="A user chose a new password with that link. Their sessions were ended; `made_by`")
     EMAIL_CHANGE_STARTED = About("email_change_started", USERS,
-        "A new e-mail address of %(whom)s waits to be confirmed", account=_("Email address change requested"),
+        _("A new email address was requested for %(whom)s"), account=_("Email address change requested"),
         asks=Act.EMAIL,
         when="The user or an admin requested a different email address; before and after, whether it is `taken` by "
         "another account, and until when it can be confirmed")
-    EMAIL_CHANGED = About("email_changed", USERS, "%(whom)s has a new e-mail address",
+    EMAIL_CHANGED = About("email_changed", USERS, _("The email address of %(whom)s was changed"),
         account=_("Email address changed"),
         when="The new mailbox confirmed, and the address took effect; before and after, `started_by`")
-    EMAIL_CHANGE_UNDONE = About("email_change_undone", USERS, "%(whom)s has the former e-mail address again",
+    EMAIL_CHANGE_UNDONE = About("email_change_undone", USERS,
+        _("The previous email address of %(whom)s was restored"),
         account=_("Previous email address restored"), is_bad=True,
         when="The old mailbox restored its address; before and after. The sessions were ended, and the password is "
         "void. `void` counts what else was removed because it was added shortly before the change was requested, or "
         "later")
-    MAIL_FAILED = About("mail_failed", SERVER, "An e-mail to %(whom)s could not be sent", is_bad=True,
+    MAIL_FAILED = About("mail_failed", SERVER, _("An email to %(whom)s couldn't be sent"), is_bad=True,
         when="The mail server didn't accept an email for an hour, or permanently `refused` it with that reply code: "
         "its `purpose`, the number of `tries`, and `since` when")
-    IDENTITY_LINKED = About("identity_linked", SIGN_IN, "%(whom)s was linked to an identity at %(provider)s",
+    IDENTITY_LINKED = About("identity_linked", SIGN_IN, _("%(whom)s was linked to an account at %(provider)s"),
         account=_("Provider account linked"),
         when="A provider's user was linked to an account; `how`")
-    IDENTITY_CONFIRMED = About("identity_confirmed", SIGN_IN, "%(who)s confirmed an identity of %(whom)s",
+    IDENTITY_CONFIRMED = About("identity_confirmed", SIGN_IN, _("%(who)s confirmed a linked account of %(whom)s"),
         account=_("Linked account confirmed"), asks=Act.IDENTITIES,
         when="An Admin confirmed that an identity belongs to the user")
-    IDENTITY_UNLINKED = About("identity_unlinked", SIGN_IN, "%(who)s unlinked an identity of %(whom)s",
+    IDENTITY_UNLINKED = About("identity_unlinked", SIGN_IN, _("%(who)s unlinked an account of %(whom)s"),
         account=_("Provider account unlinked"), asks_users=Act.IDENTITIES,
         when="An identity was unlinked from a user")
     CHANGED_PROVIDER_USED = About("changed_provider_used", SIGN_IN,
-        "%(whom)s came through %(provider)s, for the first time since a User Admin changed it",
+        _("%(whom)s signed in with %(provider)s for the first time after a User Admin changed it"),
         account=_("Sign-in through a provider with changed settings"), is_alarm=True,
         when="A known user signed in through a provider for the first time since a User Admin changed how it "
         "identifies users")
-    PROVIDER_CREATED = About("provider_created", PROVIDERS, "%(who)s added the provider %(what)s", asks=Act.PROVIDERS,
+    PROVIDER_CREATED = About("provider_created", PROVIDERS,
+        _("%(who)s added the provider %(what)s"), asks=Act.PROVIDERS,
         when="A provider was created; its settings, never its secrets")
-    PROVIDER_CHANGED = About("provider_changed", PROVIDERS, "%(who)s changed the provider %(what)s", asks=Act.PROVIDERS,
+    PROVIDER_CHANGED = About("provider_changed", PROVIDERS,
+        _("%(who)s changed the provider %(what)s"), asks=Act.PROVIDERS,
         when="A provider's settings, name, secret, or key were changed; before and after")
-    PROVIDER_SWITCHED_OFF = About("provider_switched_off", PROVIDERS, "%(who)s switched off the provider %(what)s",
+    PROVIDER_SWITCHED_OFF = About("provider_switched_off", PROVIDERS, _("%(who)s turned off the provider %(what)s"),
         asks=Act.PROVIDERS, when="A provider was turned off. Its sessions were ended")
-    PROVIDER_SWITCHED_ON = About("provider_switched_on", PROVIDERS, "%(who)s switched on the provider %(what)s",
+    PROVIDER_SWITCHED_ON = About("provider_switched_on", PROVIDERS, _("%(who)s turned on the provider %(what)s"),
         asks=Act.PROVIDERS, when="A provider was turned on again")
-    PROVIDER_TRIED = About("provider_tried", PROVIDERS, "%(who)s tried the provider %(what)s",
+    PROVIDER_TRIED = About("provider_tried", PROVIDERS, _("%(who)s tested sign-in with the provider %(what)s"),
         when="A manager tested a provider with a test sign-in, which opens no session: whether it `works`, and `why` "
         "not")
-    PROVIDER_DELETED = About("provider_deleted", PROVIDERS, "%(who)s deleted the provider %(what)s", asks=Act.PROVIDERS,
+    PROVIDER_DELETED = About("provider_deleted", PROVIDERS,
+        _("%(who)s deleted the provider %(what)s"), asks=Act.PROVIDERS,
         when="A provider and its linked accounts were deleted. Its sessions were ended")
-    DOMAIN_CLAIMED = About("domain_claimed", DOMAINS, "%(who)s claimed the domain %(what)s",
+    DOMAIN_CLAIMED = About("domain_claimed", DOMAINS, _("%(who)s added the domain %(what)s"),
         asks=Act.PROVIDERS | Act.DOMAINS,
         when="A client claimed an email [domain](../domains.md), directly or through a provider that lists it")
-    DOMAIN_PROVED = About("domain_proved", DOMAINS, "The domain %(what)s was proved",
+    DOMAIN_PROVED = About("domain_proved", DOMAINS, _("The domain %(what)s was verified"),
         when="A domain was verified; `how`")
-    DOMAIN_FAILING = About("domain_failing", DOMAINS, "The record of the domain %(what)s is missing", is_bad=True,
+    DOMAIN_FAILING = About("domain_failing", DOMAINS, _("The record of the domain %(what)s is missing"), is_bad=True,
         when="The domain's record wasn't found. The domain stays verified for two weeks")
-    DOMAIN_LAPSED = About("domain_lapsed", DOMAINS, "The domain %(what)s lapsed: its record was missing for two weeks",
+    DOMAIN_LAPSED = About("domain_lapsed", DOMAINS,
+        _("The domain %(what)s is no longer verified, because its record was missing for two weeks"),
         is_bad=True, when="The record was missing for two weeks, and the domain is no longer verified")
-    DOMAIN_CONTESTED = About("domain_contested", DOMAINS, "Another client claims the domain %(what)s too", is_bad=True,
+    DOMAIN_CONTESTED = About("domain_contested", DOMAINS,
+        _("Another client also claims the domain %(what)s"), is_bad=True,
         when="Another client published a record for the domain too; `holds` tells you whether this client has it")
-    DOMAIN_MOVED = About("domain_moved", DOMAINS, "The domain %(what)s moved from one client to another", is_bad=True,
+    DOMAIN_MOVED = About("domain_moved", DOMAINS,
+        _("The domain %(what)s moved from one client to another"), is_bad=True,
         when="The domain moved from another client, which released it or lost its record")
-    DOMAIN_VOUCHED = About("domain_vouched", DOMAINS, "%(who)s vouched for the domain %(what)s", asks=Act.DOMAINS,
+    DOMAIN_VOUCHED = About("domain_vouched", DOMAINS, _("%(who)s approved the domain %(what)s"), asks=Act.DOMAINS,
         when="A system admin or the command line approved a domain; `reason`")
-    DOMAIN_RELEASED = About("domain_released", DOMAINS, "%(who)s released the domain %(what)s", asks=Act.DOMAINS,
+    DOMAIN_RELEASED = About("domain_released", DOMAINS, _("%(who)s released the domain %(what)s"), asks=Act.DOMAINS,
         when="The claim was removed, by a user or because nobody verified it for 30 days")
-    ASSERTION_REPLAYED = About("assertion_replayed", SIGN_IN, "An answer of %(provider)s was shown twice and refused",
+    ASSERTION_REPLAYED = About("assertion_replayed", SIGN_IN,
+        _("A response of %(provider)s was used twice and rejected"),
         is_bad=True, when="A SAML assertion was used a second time: a page was reloaded, or someone has a copy")
     SIGN_IN_CODE_REUSED = About("sign_in_code_reused", SIGN_IN,
-        "A used sign-in code of %(whom)s came back; the session was ended",
+        _("A sign-in code of %(whom)s was used twice, and the session was ended"),
         account=_("Session ended, because its sign-in code was used twice"), is_bad=True, is_alarm=True,
         when="A one-time code was used a second time. The session that it was exchanged for was ended")
-    SETUP_CODE_MADE = About("setup_code_made", SERVER, "A setup code for the first system admin was made",
+    SETUP_CODE_MADE = About("setup_code_made", SERVER, _("A setup code for the first system admin was created"),
         of_installation=True, when="A start, or the command line, printed a code for the first system admin")
-    SETUP_CODE_FAILED = About("setup_code_failed", SERVER, "A wrong setup code was entered", is_bad=True,
+    SETUP_CODE_FAILED = About("setup_code_failed", SERVER, _("A wrong setup code was entered"), is_bad=True,
         of_installation=True, when="Someone entered an invalid or expired setup code")
-    ADMIN_CREATED = About("admin_created", SERVER, "%(who)s made a system admin", asks=Act.ADMINS, of_installation=True,
+    ADMIN_CREATED = About("admin_created", SERVER,
+        _("%(who)s created a system admin"), asks=Act.ADMINS, of_installation=True,
         when="A system admin was created")
-    ADMIN_DISABLED = About("admin_disabled", SERVER, "%(who)s disabled a system admin", asks=Act.ADMINS,
+    ADMIN_DISABLED = About("admin_disabled", SERVER, _("%(who)s disabled a system admin"), asks=Act.ADMINS,
         of_installation=True, when="A system admin was disabled. Their sessions were ended")
-    ADMIN_ENABLED = About("admin_enabled", SERVER, "%(who)s enabled a system admin", asks=Act.ADMINS,
+    ADMIN_ENABLED = About("admin_enabled", SERVER, _("%(who)s enabled a system admin"), asks=Act.ADMINS,
         of_installation=True, when="A disabled system admin was enabled again")
-    ADMIN_PASSWORD_RESET = About("admin_password_reset", SERVER, "%(who)s reset the password of a system admin",
+    ADMIN_PASSWORD_RESET = About("admin_password_reset", SERVER, _("%(who)s reset the password of a system admin"),
         asks=Act.ADMINS, of_installation=True,
         when="A system admin got a new random password from another system admin or from the command line")
-    SECOND_FACTOR_BEGUN = About("second_factor_begun", SIGN_IN, "%(whom)s began to set up a second factor",
+    SECOND_FACTOR_BEGUN = About("second_factor_begun", SIGN_IN, _("%(whom)s started to set up a second factor"),
         asks_users=Act.FACTORS,
         when="A user or system admin started to set up an authenticator app, which waits for its first code")
-    SECOND_FACTOR_ENROLLED = About("second_factor_enrolled", SIGN_IN, "%(whom)s set up a second factor",
+    SECOND_FACTOR_ENROLLED = About("second_factor_enrolled", SIGN_IN, _("%(whom)s set up a second factor"),
         account=_("Authenticator app set up"), asks_users=Act.FACTORS,
         when="The first code was correct. The other sessions were ended; `factor`, and whether it `replaces` one")
-    SECOND_FACTOR_REMOVED = About("second_factor_removed", SIGN_IN, "A second factor of %(whom)s was removed",
+    SECOND_FACTOR_REMOVED = About("second_factor_removed", SIGN_IN, _("A second factor of %(whom)s was removed"),
         account=_("Authenticator app removed"), asks_users=Act.FACTORS,
         when="A second factor was removed by its owner. A system admin's can also be removed by another one or the "
         "command line")
-    SECOND_FACTOR_FAILED = About("second_factor_failed", SIGN_IN, "%(whom)s gave a wrong code of the second factor",
+    SECOND_FACTOR_FAILED = About("second_factor_failed", SIGN_IN,
+        _("%(whom)s entered an incorrect second-factor code"),
         account=_("Failed sign-in: correct password, wrong code"), is_bad=True, is_alarm=True,
         when="After a correct password, the code was incorrect or used before; `why`")
-    SECOND_FACTOR_RESET = About("second_factor_reset", USERS, "%(who)s took the second factors of %(whom)s away",
+    SECOND_FACTOR_RESET = About("second_factor_reset", USERS, _("%(who)s removed the second factors of %(whom)s"),
         account=_("Second factors removed by an administrator"), is_alarm=True, asks=Act.OTHERS_FACTORS,
         when="Someone with permission to manage users removed all factors of a user: `reason`, how many, and how many "
         "sessions ended")
-    PASSKEY_ADDED = About("passkey_added", SIGN_IN, "%(whom)s added a passkey", account=_("Passkey added"),
+    PASSKEY_ADDED = About("passkey_added", SIGN_IN, _("%(whom)s added a passkey"), account=_("Passkey added"),
         asks_users=Act.FACTORS, when="A user added a passkey. Their other sessions were ended")
-    PASSKEY_RENAMED = About("passkey_renamed", SIGN_IN, "%(whom)s renamed a passkey",
+    PASSKEY_RENAMED = About("passkey_renamed", SIGN_IN, _("%(whom)s renamed a passkey"),
         when="A user renamed a passkey")
-    PASSKEY_REMOVED = About("passkey_removed", SIGN_IN, "%(whom)s removed a passkey",
+    PASSKEY_REMOVED = About("passkey_removed", SIGN_IN, _("%(whom)s removed a passkey"),
         account=_("Passkey removed"), asks_users=Act.FACTORS,
         when="A user removed a passkey. Their other sessions were ended")
     PASSKEY_COUNTER_REGRESSED = About("passkey_counter_regressed", SIGN_IN,
-        "A passkey of %(whom)s was refused: there may be a copy of it",
+        _("A passkey of %(whom)s was rejected, because it might have been copied"),
         account=_("Passkey rejected, because it might have been copied"), is_bad=True, is_alarm=True,
         when="A passkey's counter didn't increase, so there might be a copy of it. The attempt was rejected")
-    RECOVERY_CODES_MADE = About("recovery_codes_made", SIGN_IN, "%(whom)s made new recovery codes",
+    RECOVERY_CODES_MADE = About("recovery_codes_made", SIGN_IN, _("%(whom)s created new recovery codes"),
         account=_("New recovery codes created"), asks_users=Act.FACTORS,
         when="A user or system admin created new recovery codes. The previous ones are void")
-    RECOVERY_CODE_USED = About("recovery_code_used", SIGN_IN, "%(whom)s used a recovery code",
+    RECOVERY_CODE_USED = About("recovery_code_used", SIGN_IN, _("%(whom)s used a recovery code"),
         account=_("Recovery code used"), is_alarm=True,
         when="A user signed in with a recovery code instead of the second factor")
-    BROWSER_TRUSTED = About("browser_trusted", SIGN_IN, "%(whom)s asked that a browser is trusted for a while",
+    BROWSER_TRUSTED = About("browser_trusted", SIGN_IN, _("%(whom)s trusted a browser"),
         account=_("Browser trusted"),
         when="For so many `days`, the user's second factor isn't required in a browser")
-    BROWSER_TRUST_ENDED = About("browser_trust_ended", SIGN_IN, "%(who)s ended the trust of browsers of %(whom)s",
+    BROWSER_TRUST_ENDED = About("browser_trust_ended", SIGN_IN, _("%(who)s removed trusted browsers of %(whom)s"),
         account=_("Trusted browsers removed"),
         when="A user ended that trust for so many `browsers`")
-    REAUTHENTICATED = About("reauthenticated", SIGN_IN, "%(whom)s proved again who they are",
+    REAUTHENTICATED = About("reauthenticated", SIGN_IN, _("%(whom)s re-authenticated"),
         when="A signed-in user re-authenticated")
-    REAUTHENTICATION_FAILED = About("reauthentication_failed", SIGN_IN, "%(whom)s failed to prove again who they are",
+    REAUTHENTICATION_FAILED = About("reauthentication_failed", SIGN_IN, _("Re-authentication of %(whom)s failed"),
         account=_("Re-authentication failed"), is_bad=True, is_alarm=True,
         when="A signed-in user failed to re-authenticate")
-    APP_CREATED = About("app_created", APPS, "%(who)s added the app %(what)s", asks=Act.APPS,
+    APP_CREATED = About("app_created", APPS, _("%(who)s added the app %(what)s"), asks=Act.APPS,
         when="An [app](../apps.md) was added; its settings")
-    APP_CHANGED = About("app_changed", APPS, "%(who)s changed the app %(what)s", asks=Act.APPS,
+    APP_CHANGED = About("app_changed", APPS, _("%(who)s changed the app %(what)s"), asks=Act.APPS,
         when="An app was changed; before and after. `sessions_ended`: if it can ask for less than before, or fewer "
         "users can sign in")
-    APP_DELETED = About("app_deleted", APPS, "%(who)s removed the app %(what)s and ended its sessions", asks=Act.APPS,
-        when="An app was removed; the number of `sessions_ended`")
-    APP_SECRET_CREATED = About("app_secret_created", APPS, "%(who)s created a secret of the app %(what)s",
+    APP_DELETED = About("app_deleted", APPS, _("%(who)s removed the app %(what)s and ended its sessions"),
+        asks=Act.APPS, when="An app was removed; the number of `sessions_ended`")
+    APP_SECRET_CREATED = About("app_secret_created", APPS, _("%(who)s created a secret of the app %(what)s"),
         asks=Act.APPS, when="A secret of an app was created, `in_place_of` another one if it was rotated")
-    APP_SECRET_REVOKED = About("app_secret_revoked", APPS, "%(who)s revoked a secret of the app %(what)s",
+    APP_SECRET_REVOKED = About("app_secret_revoked", APPS, _("%(who)s revoked a secret of the app %(what)s"),
         when="A secret of an app was revoked")
-    CONSENT_WITHDRAWN = About("consent_withdrawn", APPS, "%(whom)s removed an app from their account",
+    CONSENT_WITHDRAWN = About("consent_withdrawn", APPS, _("%(whom)s removed an app from their account"),
         account=_("You removed an app from your account"),
         when="A user removed an `app` from *Apps with access*; the number of `sessions_ended`")
-    PAIRING_BEGUN = About("pairing_begun", SIGN_IN, "%(whom)s showed a code for a device to scan",
+    PAIRING_BEGUN = About("pairing_begun", SIGN_IN, _("%(whom)s showed a code for a device to scan"),
         asks_users=Act.PAIRING, when="A user displayed a code for a device to scan")
-    PAIRING_CLAIMED = About("pairing_claimed", SIGN_IN, "A device scanned the code of %(whom)s",
+    PAIRING_CLAIMED = About("pairing_claimed", SIGN_IN, _("A device scanned the code of %(whom)s"),
         when="A device scanned the code and waits for the user; the name that the device gives itself")
-    DEVICE_APPROVED = About("device_approved", SIGN_IN, "%(whom)s let a device in", account=_("Device approved"),
+    DEVICE_APPROVED = About("device_approved", SIGN_IN, _("%(whom)s approved a device"), account=_("Device approved"),
         asks_users=Act.PAIRING,
         when="A user approved a device: `by` scan or code, from where, and the `roles` that it has")
-    DEVICE_DENIED = About("device_denied", SIGN_IN, "%(whom)s refused a device", account=_("Device rejected"),
+    DEVICE_DENIED = About("device_denied", SIGN_IN, _("%(whom)s rejected a device"), account=_("Device rejected"),
         when="A user rejected a device: `why` is `asked`, `match` (the wrong number), or `replaced` (by a newer "
         "pairing)")
     DEVICE_CODE_REUSED = About("device_code_reused", SIGN_IN,
-        "A used device code of %(whom)s came back; the session was ended",
+        _("A device code of %(whom)s was used twice, and the session was ended"),
         account=_("Device signed out, because its code was used twice"), is_bad=True, is_alarm=True,
         when="A device code was used again after its tokens were issued. Its session was ended")
-    SERVICE_ACCOUNT_CREATED = About("service_account_created", MACHINES, "%(who)s made the service account %(what)s",
+    SERVICE_ACCOUNT_CREATED = About("service_account_created", MACHINES,
+        _("%(who)s created the service account %(what)s"),
         asks=Act.SERVICE_ACCOUNTS, when="A [service account](../machine-callers.md) was created; its permissions")
-    SERVICE_ACCOUNT_CHANGED = About("service_account_changed", MACHINES, "%(who)s changed the service account %(what)s",
+    SERVICE_ACCOUNT_CHANGED = About("service_account_changed", MACHINES,
+        _("%(who)s changed the service account %(what)s"),
         asks=Act.SERVICE_ACCOUNTS, when="A service account was changed; before and after")
     SERVICE_ACCOUNT_DISABLED = About("service_account_disabled", MACHINES,
-        "%(who)s disabled the service account %(what)s",
+        _("%(who)s disabled the service account %(what)s"),
         when="A service account was disabled, and all its credentials are rejected")
     SERVICE_ACCOUNT_ENABLED = About("service_account_enabled", MACHINES,
-        "%(who)s let the service account %(what)s in again", asks=Act.SERVICE_ACCOUNTS,
+        _("%(who)s enabled the service account %(what)s"), asks=Act.SERVICE_ACCOUNTS,
         when="A service account was enabled again")
-    SERVICE_ACCOUNT_DELETED = About("service_account_deleted", MACHINES, "%(who)s deleted the service account %(what)s",
+    SERVICE_ACCOUNT_DELETED = About("service_account_deleted", MACHINES,
+        _("%(who)s deleted the service account %(what)s"),
         asks=Act.SERVICE_ACCOUNTS, when="A service account was permanently deleted, and so many `secrets_ended`")
-    SERVICE_TOKEN_ISSUED = About("service_token_issued", MACHINES, "The service account %(what)s got an access token",
+    SERVICE_TOKEN_ISSUED = About("service_token_issued", MACHINES,
+        _("The service account %(what)s got an access token"),
         when="A service account got an access token: its `scope`, and `by` which method it authenticated; once per "
         "hour and account, with `kept_back`")
-    SERVICE_SIGNED_IN = About("service_signed_in", MACHINES, "The service account %(what)s called",
+    SERVICE_SIGNED_IN = About("service_signed_in", MACHINES, _("The service account %(what)s called the API"),
         when="A service account called with an API key; once per hour and account. `kept_back`: how many minutes of "
         "use weren't recorded")
-    API_KEY_CREATED = About("api_key_created", MACHINES, "%(who)s made an API key of %(what)s",
+    API_KEY_CREATED = About("api_key_created", MACHINES, _("%(who)s created an API key of %(what)s"),
         asks=Act.SERVICE_ACCOUNTS, when="An API key was created; its ID, label, last four characters, and expiry")
-    API_KEY_ROTATED = About("api_key_rotated", MACHINES, "%(who)s rotated an API key of %(what)s",
+    API_KEY_ROTATED = About("api_key_rotated", MACHINES, _("%(who)s rotated an API key of %(what)s"),
         asks=Act.SERVICE_ACCOUNTS, when="An API key was created to replace another one, which ends at `old_ends`")
-    API_KEY_REVOKED = About("api_key_revoked", MACHINES, "%(who)s revoked an API key of %(what)s",
+    API_KEY_REVOKED = About("api_key_revoked", MACHINES, _("%(who)s revoked an API key of %(what)s"),
         when="An API key was revoked; `by_holder`: by someone who presented it")
-    API_KEY_EXPIRED = About("api_key_expired", MACHINES, "An API key of %(what)s reached its end",
+    API_KEY_EXPIRED = About("api_key_expired", MACHINES, _("An API key of %(what)s expired"),
         when="An API key expired")
-    CLIENT_SECRET_CREATED = About("client_secret_created", MACHINES, "%(who)s made a client secret of %(what)s",
+    CLIENT_SECRET_CREATED = About("client_secret_created", MACHINES, _("%(who)s created a client secret of %(what)s"),
         asks=Act.SERVICE_ACCOUNTS,
         when="An OAuth client secret was created, `in_place_of` another one if it was rotated")
-    CLIENT_SECRET_REVOKED = About("client_secret_revoked", MACHINES, "%(who)s revoked a client secret of %(what)s",
+    CLIENT_SECRET_REVOKED = About("client_secret_revoked", MACHINES, _("%(who)s revoked a client secret of %(what)s"),
         when="An OAuth client secret was revoked")
-    DEVICE_ENROLMENT_BEGUN = About("device_enrolment_begun", DEVICES, "%(who)s made a code that enrols a device",
+    DEVICE_ENROLMENT_BEGUN = About("device_enrolment_begun", DEVICES,
+        _("%(who)s created an enrollment code for a device"),
         asks=Act.DEVICES,
         when="Someone created a code that enrolls a shared [device](../devices.md); name and place of the future "
         "device")
     DEVICE_ENROLMENT_DROPPED = About("device_enrolment_dropped", DEVICES,
-        "%(who)s took back a code that enrols a device",
+        _("%(who)s revoked an enrollment code for a device"),
         when="An enrollment code was withdrawn before a device used it")
-    DEVICE_ENROLLED = About("device_enrolled", DEVICES, "The device %(what)s was enrolled",
+    DEVICE_ENROLLED = About("device_enrolled", DEVICES, _("The device %(what)s was enrolled"),
         when="A shared [device](../devices.md) enrolled itself with a code; its name and place, and who created the "
         "code (`by`)")
-    DEVICE_REMOVED = About("device_removed", DEVICES, "%(who)s removed the device %(what)s",
+    DEVICE_REMOVED = About("device_removed", DEVICES, _("%(who)s removed the device %(what)s"),
         when="A shared device was permanently removed, and so many `sessions_ended`")
-    BADGE_ISSUED = About("badge_issued", DEVICES, "%(who)s issued a badge to %(whom)s",
+    BADGE_ISSUED = About("badge_issued", DEVICES, _("%(who)s issued a badge to %(whom)s"),
         account=_("Badge issued"), asks=Act.OTHERS_PASSWORDS,
         when="A user got a badge, `standard` or `temporary`, until when, and which badge it replaces")
-    BADGE_ENDED = About("badge_ended", DEVICES, "%(who)s ended a badge of %(whom)s",
+    BADGE_ENDED = About("badge_ended", DEVICES, _("%(who)s ended a badge of %(whom)s"),
         account=_("Badge ended"), when="A badge was ended, and so many `sessions_ended`")
-    BADGE_PIN_SET = About("badge_pin_set", DEVICES, "%(whom)s set the PIN of their badge", account=_("PIN set"),
+    BADGE_PIN_SET = About("badge_pin_set", DEVICES, _("%(whom)s set the PIN of their badge"), account=_("PIN set"),
         asks_users=Act.PIN, when="A user set a PIN, or replaced a temporary one at a `device`")
-    BADGE_PIN_RESET = About("badge_pin_reset", DEVICES, "%(who)s gave %(whom)s a temporary PIN",
+    BADGE_PIN_RESET = About("badge_pin_reset", DEVICES, _("%(who)s gave %(whom)s a temporary PIN"),
         account=_("Temporary PIN issued"), is_alarm=True, asks=Act.OTHERS_FACTORS,
         when="A manager gave a user a temporary PIN; until when")
-    BADGE_PIN_DEAD = About("badge_pin_dead", DEVICES, "The PIN of %(whom)s ended after ten wrong ones in a row",
+    BADGE_PIN_DEAD = About("badge_pin_dead", DEVICES,
+        _("The PIN of %(whom)s was blocked after ten incorrect attempts in a row"),
         account=_("PIN blocked after ten incorrect attempts in a row"), is_bad=True, is_alarm=True,
         when="The tenth incorrect PIN in a row was entered, so the user needs a new one; on which device")
-    INSTALLATION_CHANGED = About("installation_changed", SERVER, "%(who)s changed the installation",
+    INSTALLATION_CHANGED = About("installation_changed", SERVER, _("%(who)s changed the settings of this server"),
         asks=Act.INSTALLATION, of_installation=True,
         when="The installation's settings were changed; before and after")
-    THROTTLES_CLEARED = About("throttles_cleared", SIGN_IN, "%(who)s let %(whom)s try to sign in again",
+    THROTTLES_CLEARED = About("throttles_cleared", SIGN_IN, _("%(who)s cleared the rate limits of %(whom)s"),
         when="A system admin cleared rate limits: for whom, and how many")
-    KEYS_MADE = About("keys_made", SERVER, "Signing keys were made", of_installation=True,
+    KEYS_MADE = About("keys_made", SERVER, _("Signing keys were created"), of_installation=True,
         when="A start created the first signing keys, or those of another algorithm; for which `purposes`")
-    KEYS_ROTATED = About("keys_rotated", SERVER, "%(who)s renewed signing keys", asks=Act.KEYS, of_installation=True,
+    KEYS_ROTATED = About("keys_rotated", SERVER,
+        _("%(who)s rotated signing keys"), asks=Act.KEYS, of_installation=True,
         when="New signing keys were created; for which `purposes`; `algorithm` if one was named")
-    KEY_RETIRED = About("key_retired", SERVER, "%(who)s retired a signing key", asks=Act.KEYS, of_installation=True,
+    KEY_RETIRED = About("key_retired", SERVER,
+        _("%(who)s retired a signing key"), asks=Act.KEYS, of_installation=True,
         when="A signing key was retired, or revoked immediately; before and after")
-    SECRETS_REENCRYPTED = About("secrets_reencrypted", SERVER, "Stored secrets were encrypted anew",
+    SECRETS_REENCRYPTED = About("secrets_reencrypted", SERVER, _("Stored secrets were encrypted again"),
         of_installation=True,
         when="Values that older secret keys had encrypted were encrypted with the newest: how many by column, and "
         "what no key decrypted")
-    SECRET_KEY_LOST = About("secret_key_lost", SERVER, "The secret key was lost: the trail begins anew", is_bad=True,
+    SECRET_KEY_LOST = About("secret_key_lost", SERVER,
+        _("The secret key was lost, and the audit trail restarted"), is_bad=True,
         of_installation=True,
         when="The command line replaced what the lost secret key had encrypted: `reason`, how many signing keys, "
         "providers, and chains")
-    LICENSE_INSTALLED = About("license_installed", SERVER, "%(who)s installed a licence", asks=Act.LICENCE,
+    LICENSE_INSTALLED = About("license_installed", SERVER, _("%(who)s installed a license"), asks=Act.LICENCE,
         of_installation=True, when="A license key was installed; what it grants and revokes")
-    LICENSE_REFUSED = About("license_refused", SERVER, "A licence key was refused", is_bad=True, asks=Act.LICENCE,
+    LICENSE_REFUSED = About("license_refused", SERVER, _("A license key was rejected"), is_bad=True, asks=Act.LICENCE,
         of_installation=True, when="A license key was rejected: `why`. Nothing was changed")
-    LICENSE_STATE_CHANGED = About("license_state_changed", SERVER, "The state of the licence changed", is_bad=True,
+    LICENSE_STATE_CHANGED = About("license_state_changed", SERVER, _("The state of the license changed"), is_bad=True,
         of_installation=True,
         when="The license entered its grace period, expired, or is valid again; or the clock was set back or is "
         "correct again; before and after")
-    BACKED_UP = About("backed_up", SERVER, "A backup was made", of_installation=True,
+    BACKED_UP = About("backed_up", SERVER, _("A backup was created"), of_installation=True,
         when="A backup was completed: `by` the command `backup`, or recorded manually (`note`)")
-    RESTORED = About("restored", SERVER, "A backup was restored", is_bad=True, of_installation=True,
+    RESTORED = About("restored", SERVER, _("A backup was restored"), is_bad=True, of_installation=True,
         when="First start after a restore: in `note`, when it was done, the time of the backup, and how many sessions "
         "it ended")
-    SCHEMA_UPGRADED = About("schema_upgraded", SERVER, "The server was upgraded", of_installation=True,
+    SCHEMA_UPGRADED = About("schema_upgraded", SERVER, _("The server was upgraded"), of_installation=True,
         when="First start after an upgrade of the schema: in `note`, from which version to which")
-    AUDIT_SWEPT = About("audit_swept", SERVER, "Old events were removed, as the retention rule says",
+    AUDIT_SWEPT = About("audit_swept", SERVER, _("Old events were deleted by the retention policy"),
         when="Retention deleted the chain's oldest events: how many, and number and hash of the last of them")
-    AUDIT_RESTARTED = About("audit_restarted", SERVER, "The secret key was lost: the trail begins anew", is_bad=True,
+    AUDIT_RESTARTED = About("audit_restarted", SERVER,
+        _("The secret key was lost, and the audit trail restarted"), is_bad=True,
         when="After the secret key was lost, in each chain: a new key proves the chain's end from this event on. "
         "Nothing proves that no event was cut off before; `sequence` and `hash` of the last event that was there")
-    AUDIT_EXPORTED = About("audit_exported", SERVER, "%(who)s downloaded the audit trail", asks=Act.EXPORT,
+    AUDIT_EXPORTED = About("audit_exported", SERVER, _("%(who)s downloaded the audit trail"), asks=Act.EXPORT,
         when="A user downloaded the client's audit trail; its format and filters")
-    USERS_EXPORTED = About("users_exported", USERS, "%(who)s downloaded the list of users", asks=Act.EXPORT,
+    USERS_EXPORTED = About("users_exported", USERS, _("%(who)s downloaded the list of users"), asks=Act.EXPORT,
         when="A user downloaded the client's users as a file: how many, and the filters")
-    DIRECTORY_CLAIMED = About("directory_claimed", DOMAINS, "%(who)s claimed the Microsoft directory %(what)s",
+    DIRECTORY_CLAIMED = About("directory_claimed", DOMAINS, _("%(who)s added the Microsoft directory %(what)s"),
         asks=Act.PROVIDERS | Act.DOMAINS,
         when="A client claimed a Microsoft directory, directly or through a provider that was saved")
-    DIRECTORY_PROVED = About("directory_proved", DOMAINS, "The Microsoft directory %(what)s was proved",
+    DIRECTORY_PROVED = About("directory_proved", DOMAINS, _("The Microsoft directory %(what)s was verified"),
         when="An administrator of the directory signed in for the client: `tid`, `oid`, `role`")
-    DIRECTORY_VOUCHED = About("directory_vouched", DOMAINS, "%(who)s vouched for the Microsoft directory %(what)s",
+    DIRECTORY_VOUCHED = About("directory_vouched", DOMAINS, _("%(who)s approved the Microsoft directory %(what)s"),
         asks=Act.DOMAINS, when="A system admin or the operator approved the client's claim on the directory; `reason`")
-    DIRECTORY_GRANTED = About("directory_granted", DOMAINS, "%(who)s granted the Microsoft directory %(what)s",
+    DIRECTORY_GRANTED = About("directory_granted", DOMAINS, _("%(who)s granted the Microsoft directory %(what)s"),
         asks=Act.DOMAINS, when="A system admin granted the directory to this client as well; `reason`")
     DIRECTORY_REVOKED = About("directory_revoked", DOMAINS,
-        "%(who)s took back the grant of the Microsoft directory %(what)s", asks=Act.DOMAINS,
+        _("%(who)s revoked the grant of the Microsoft directory %(what)s"), asks=Act.DOMAINS,
         when="Such a grant was revoked")
-    DIRECTORY_RELEASED = About("directory_released", DOMAINS, "%(who)s released the Microsoft directory %(what)s",
+    DIRECTORY_RELEASED = About("directory_released", DOMAINS, _("%(who)s released the Microsoft directory %(what)s"),
         asks=Act.DOMAINS, when="The client no longer claims the directory; its former `state` and `proof`")
-    PROVIDER_NAME_PINNED = About("provider_name_pinned", PROVIDERS, "%(who)s pinned the provider name %(what)s",
+    PROVIDER_NAME_PINNED = About("provider_name_pinned", PROVIDERS, _("%(who)s pinned the provider name %(what)s"),
         asks=Act.PROVIDERS, of_installation=True,
         when="If a request names no client, a provider's name selects a different client than before; before and "
         "after, by number")
@@ -480,9 +506,47 @@ def about(name: str) -> About:
     return _BY_NAME.get(name) or About(name, SERVER, name.replace("%", "%%").replace("_", " "), "")
 
 
+#: Names of events in lists, where the one of the trail is not plain.
+_LABELS = {
+    "access_refused": _("Access denied"),
+    "assertion_replayed": _("SAML assertion used twice"),
+    "audit_swept": _("Old events deleted"),
+    "backed_up": _("Backup created"),
+    "badge_pin_dead": _("Badge PIN blocked"),
+    "changed_provider_used": _("First sign-in with changed provider"),
+    "credentials_dropped": _("Earlier sign-in methods removed"),
+    "device_enrolment_begun": _("Device enrollment started"),
+    "device_enrolment_dropped": _("Device enrollment code revoked"),
+    "directory_proved": _("Directory verified"),
+    "directory_vouched": _("Directory approved"),
+    "domain_failing": _("Domain record missing"),
+    "domain_lapsed": _("Domain no longer verified"),
+    "domain_proved": _("Domain verified"),
+    "domain_vouched": _("Domain approved"),
+    "events_left_out": _("Events not listed"),
+    "keys_made": _("Keys created"),
+    "license_refused": _("License rejected"),
+    "pairing_begun": _("Pairing started"),
+    "passkey_counter_regressed": _("Passkey possibly copied"),
+    "password_rehashed": _("Password hash upgraded"),
+    "provider_switched_off": _("Provider turned off"),
+    "provider_switched_on": _("Provider turned on"),
+    "provider_tried": _("Provider tested"),
+    "recovery_codes_made": _("Recovery codes created"),
+    "seat_refused": _("No seat available"),
+    "second_factor_begun": _("Second factor setup started"),
+    "secrets_reencrypted": _("Secrets encrypted again"),
+    "setup_code_made": _("Setup code created"),
+    "sign_in_refused": _("Sign in blocked"),
+    "throttled": _("Rate limit reached"),
+    "throttles_cleared": _("Rate limits cleared"),
+    "user_restored": _("User reactivated"),
+}
+
+
 def label(name: str) -> str:
-    """The name of an event in a list, by its name in the trail."""
-    return name.replace("_", " ").capitalize()
+    """Return the name of an event in a list. ``name``: in the trail."""
+    return _LABELS.get(name) or marked(name.replace("_", " ").capitalize())
 
 
 def table() -> str:

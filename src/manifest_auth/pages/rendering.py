@@ -175,6 +175,7 @@ def environment() -> Environment:
     made.filters["ways"] = words_of_account.ways
     made.filters["role_names"] = role_names
     made.filters["role_words"] = lambda name: words_of_account.ROLES[Role(name)]
+    made.filters["told"] = pass_context(lambda context, event: event.parts(catalogue(context.get("lang", "en"))))
     made.filters["number"] = grouped
     made.filters["iso"] = _in("%Y-%m-%dT%H:%M:%SZ")
     made.filters["utc"] = _in("%Y-%m-%d %H:%M UTC")

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -31,6 +31,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import EARLIEST, LATEST, spoken_duration, when
+from manifest_auth.text.languages import MarkedText, Words, shown
+from manifest_auth.text.languages import marked as _
 
 _DAY_MS = 86_400_000
 FIRST_DAY = "1970-01-01"  # from then on: everything
@@ -68,7 +70,7 @@ def span_of(asked: SpanQuery, now: int) -> tuple[str, str]:
     since = _start_of(asked.since, "from", zone) if asked.since else (0 if asked.until else now - _DAY_MS)
     until = _start_of(asked.until, "to", zone, days=1) if asked.until else 0
     if until and since >= until:
-        raise ValidationError(details=[("to", "Must not be before the first day")])
+        raise ValidationError(details=[("to", _("The last day must not be before the first day"))])
     return (when(since) if since else "", when(until) if until else "")
 
 
@@ -80,7 +82,7 @@ def _start_of(text: str, field: str, zone: tzinfo, days: int = 0) -> int:
     except (ValueError, OverflowError):
         at = LATEST + 1
     if not EARLIEST <= at <= LATEST:
-        raise ValidationError(details=[(field, "Enter a day, for example, 2026-01-31")])
+        raise ValidationError(details=[(field, _("Enter a day. For example, 2026-01-31."))])
     return at
 
 
@@ -98,9 +100,9 @@ def span_view(asked: SpanQuery) -> dict[str, object]:
 
 _PLACE = re.compile(r"(%\((?:who|whom|what|provider|through)\)s)")
 _ACTORS = {
-    "system": "The server",
-    "anonymous": "An anonymous caller",
-    "admin": "A system admin",
+    "system": _("The server"),
+    "anonymous": _("An anonymous caller"),
+    "admin": _("A system admin"),
 }
 _USER = re.compile(r"user:([1-9][0-9]{0,17})\Z")
 _SERVICE = re.compile(r"service:([1-9][0-9]{0,17})\Z")
@@ -136,24 +138,24 @@ class Names:
 
     def part(self, text: str, detail: dict[str, Any]) -> SentencePart:
         """The object that the trail names ``text``."""
-        kind, _, rest = text.partition(":")
+        kind, _colon, rest = text.partition(":")
         if found := _USER.match(text):
             user = self._people.get(int(found[1]))
             if user is None:
-                return SentencePart(f"user {rest}, who is gone", strong=True)
+                return SentencePart(_("deleted user %(number)s", number=rest), strong=True)
             return SentencePart(user.full_name or user.email, f"/console/users/{user.id}", strong=True)
         if found := _SERVICE.match(text):
             account = self._people.get(int(found[1]))
-            return SentencePart(account.first_name if account else f"number {rest}", strong=True)
+            return SentencePart(account.first_name if account else _("number %(number)s", number=rest), strong=True)
         if found := _PROVIDER.match(text):
             named = self._providers.get(int(found[1])) or detail.get("name")
-            return SentencePart(str(named or f"number {rest}"), strong=True)
+            return SentencePart(str(named) if named else _("number %(number)s", number=rest), strong=True)
         if kind in ("device", "app"):
             return SentencePart(str(detail.get("name") or rest), strong=True)
         if kind == "client":
-            return SentencePart("all users")
+            return SentencePart(_("all users"))
         if not text:
-            return SentencePart("an unknown account")
+            return SentencePart(_("an unknown account"))
         return SentencePart(_ACTORS.get(kind) or rest or text, strong=kind not in _ACTORS)
 
     def provider(self, detail: dict[str, Any]) -> SentencePart:
@@ -163,7 +165,7 @@ class Names:
         return (
             SentencePart(name, strong=True)
             if name
-            else SentencePart("a provider that is gone" if number else "a provider")
+            else SentencePart(_("a deleted provider") if number else _("a provider"))
         )
 
 
@@ -182,12 +184,23 @@ def _event_view(link: Link, names: Names) -> SimpleNamespace:
         area=event.area,
         is_bad=event.is_bad,
         outcome=event.outcome,
-        parts=tuple(_parts(event.told, link, names, detail)),
+        parts=partial(_parts, event.told, link, names, detail),
         facts=facts_of(detail, lambda text: names.part(text, {}).text, names.provider(detail).text),
     )
 
 
-def _parts(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> Iterator[SentencePart]:
+def _parts(told: str, link: Link, names: Names, detail: dict[str, Any], words: Words) -> Iterator[SentencePart]:
+    """The pieces of the sentence of an event, in the language of the words."""
+    is_first = True
+    for part in _pieces(shown(told, words), link, names, detail):
+        text = shown(part.text, words) if isinstance(part.text, MarkedText) else part.text
+        if text:
+            text = text[:1].upper() + text[1:] if is_first and not part.strong else text
+            yield msgspec.structs.replace(part, text=text)
+            is_first = False
+
+
+def _pieces(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> Iterator[SentencePart]:
     actor, subject = names.part(link.actor, detail), names.part(link.subject, detail)
     if link.actor == "anonymous" and detail.get("provider"):  # who signs in there is nobody here until then
         actor = names.provider(detail)
@@ -196,17 +209,14 @@ def _parts(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> I
         if piece == "%(provider)s":
             yield names.provider(detail)
         elif piece == "%(through)s":
-            yield from (SentencePart(" through "), names.provider(detail)) if detail.get("provider") else ()
+            if detail.get("provider"):
+                yield from (SentencePart(_(" with ")), names.provider(detail))
         elif piece not in by:
             yield SentencePart(piece.replace("%%", "%"))
         elif at > 1 and piece == "%(whom)s" and link.actor == link.subject:
-            yield SentencePart("their own account")
+            yield SentencePart(_("their own account"))
         else:
-            yield by[piece] if at > 1 else _first(by[piece])
-
-
-def _first(part: SentencePart) -> SentencePart:
-    return part if part.strong else msgspec.structs.replace(part, text=part.text[:1].upper() + part.text[1:])
+            yield by[piece]
 
 
 class Fact(NamedTuple):
@@ -300,7 +310,7 @@ async def _filters(ctx: RequestContext, asked: TrailQuery) -> AuditFilters:
     if asked.person.strip():
         known = await ctx.store.read(lambda unit: users.find_by_email(unit, asked.person.strip()))
         if known is None:
-            raise ValidationError(details=[("person", "No user here has this e-mail address")])
+            raise ValidationError(details=[("person", _("No user has this email address"))])
         user = known.id
     since, until = span_of(asked, ctx.now)
     event = audit.event_named(asked.event, "event")

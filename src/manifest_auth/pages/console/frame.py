@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http.routes import Call
+from manifest_auth.pages.account.frame import ROLES
 from manifest_auth.pages.call import Link, PageCall
 from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.text.languages import marked as _
@@ -32,8 +33,10 @@ def of_lines(refusal: ValidationError) -> ValidationError:
     """The refusal for a form, where a list is one field: the text says which of its lines is wrong."""
 
     def placed(field: str, text: str) -> tuple[str, str]:
-        name, _, rest = field.partition("[")
-        return (name, f"Line {int(rest.rstrip(']')) + 1}: {text}") if rest.rstrip("]").isdigit() else (field, text)
+        name, _bracket, rest = field.partition("[")
+        if not rest.rstrip("]").isdigit():
+            return (field, text)
+        return (name, _("Line %(number)s: %(problem)s", number=int(rest.rstrip("]")) + 1, problem=text))
 
     return ValidationError(details=[placed(*one) for one in refusal.details])
 
@@ -97,6 +100,7 @@ class RoleBox(NamedTuple):
 
     field: str
     name: str
+    label: str
     words: str
     is_ticked: bool
 
@@ -108,7 +112,7 @@ def boxes(ticked: int, *, admin: bool) -> tuple[RoleBox, ...]:
     """
     fields = RolesForm.__struct_encode_fields__
     return tuple(
-        RoleBox(field, role.value, _WORDS[role], bool(ticked & role.bit))
+        RoleBox(field, role.value, ROLES[role].name, _WORDS[role], bool(ticked & role.bit))
         for role, field in zip(Role, fields, strict=True)
         if admin or role is not Role.ADMIN
     )

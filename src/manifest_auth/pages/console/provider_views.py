@@ -18,6 +18,7 @@ from manifest_auth.providers.settings import Rules
 from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData
 from manifest_auth.sign_in.providers.provider_proofs import Tried
 from manifest_auth.tenants.claims import Claim
+from manifest_auth.text.languages import marked as _
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -143,12 +144,12 @@ def _get(members: Mapping[str, Any], path: str) -> Any:
 LIST = "/console/providers"
 NEW = f"{LIST}/new"
 STEPS = (
-    ("ours", "Our values"),
-    ("theirs", "Their values"),
-    ("rules", "Who gets in"),
-    ("test", "Test"),
-    ("try", "Try it"),
-    ("live", "Go live"),
+    ("ours", _("Values for the provider")),
+    ("theirs", _("Provider settings")),
+    ("rules", _("Access")),
+    ("test", _("Test connection")),
+    ("try", _("Test sign-in")),
+    ("live", _("Turn on")),
 )
 
 
@@ -292,7 +293,11 @@ def _groups(form: RulesForm, before: Rules) -> dict[str, list[str]]:
     for row in map(group_of, range(NEW_GROUPS)):
         group, roles = getattr(form, row).strip(), _ticked(form, row)
         if bool(group) != bool(roles):
-            wrong = f"Choose a role for the group {group}" if group else "Enter the group for the roles that you chose"
+            wrong = (
+                _("Choose a role for the group %(group)s", group=group)
+                if group
+                else _("Enter the group for these roles")
+            )
             raise ValidationError(details=[(row, wrong)])
         if group:
             groups[group] = roles

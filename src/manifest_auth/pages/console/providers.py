@@ -106,15 +106,25 @@ class Loaded(NamedTuple):
 def _gives(rules: Rules) -> Iterator[str]:
     """The people whom the provider lets in with which roles, in words."""
     if rules.create_users:
-        yield "It makes accounts for people who have none."
+        yield _("It creates accounts for new users.")
     if rules.default_roles:
-        yield f"Everyone who signs in with it gets: {', '.join(role.value for role in rules.default_roles)}."
+        yield _(
+            "Everyone who signs in with it gets: %(roles)s.",
+            roles=", ".join(role.value for role in rules.default_roles),
+        )
     for one in rules.group_roles:
-        yield f"The group {one.group} gives: {', '.join(role.value for role in one.roles)}."
+        yield _(
+            "The group %(group)s grants: %(roles)s.",
+            group=one.group,
+            roles=", ".join(role.value for role in one.roles),
+        )
     if rules.second_factor == "claims":
-        yield f"It answers for the second factor where it sends: {', '.join((*rules.amr, *rules.acr)) or 'nothing'}."
+        yield _(
+            "It checks the second factor if it sends: %(values)s.",
+            values=", ".join((*rules.amr, *rules.acr)) or _("nothing"),
+        )
     if rules.domains:
-        yield f"It vouches for addresses of: {', '.join(rules.domains)}."
+        yield _("It signs in users of these domains: %(domains)s.", domains=", ".join(rules.domains))
 
 
 async def load(ctx: RequestContext, name: str) -> Loaded:
@@ -240,7 +250,7 @@ async def check_theirs(
     secret = next((field for field in FIELDS[kind] if field.input == "secret" and not field.is_more), None)
     has_secret = "clientSecret" in given or (before is not None and before.data.has_client_secret)
     if secret is not None and not has_secret and given.get("clientAuthentication") != "none":
-        raise ValidationError(details=[(secret.path, "Enter the client secret")])
+        raise ValidationError(details=[(secret.path, _("Enter the client secret"))])
     is_unchecked = getattr(form, "oidc_unchecked", "")
     issuer = given.get("issuer", "")
     if kind == "oidc" and issuer != stored.get("issuer") and not is_unchecked:
@@ -316,7 +326,7 @@ def _last_try(ctx: RequestContext, last: RecentActivity) -> Tried | None:
     """As the trail has it, where this session has none. Only an Admin sees why it failed: see :mod:`.diagnosis`."""
     if not last.tried_at:
         return None
-    why = last.try_why if accounts.is_admin(ctx) or not last.try_why else "Only an Admin sees why."
+    why = last.try_why if accounts.is_admin(ctx) or not last.try_why else _("Only an Admin can see the reason.")
     return Tried(last.tried_at, why)
 
 
@@ -462,7 +472,7 @@ ROUTES = (
         _show,
         "console/provider.html",
         "One provider: its settings, one step each",
-        said={"saved": "Saved."},
+        said={"saved": _("Saved.")},
     ),
     settings_page(
         "POST",

@@ -24,12 +24,13 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import LEAVES, StoredSettings, TenantSettingsChange
 from manifest_auth.tenants.rules import Effects, Leaf
 from manifest_auth.text.canonical import duration_seconds, spoken_duration
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import convert
 
 # The form follows from the rules of :mod:`manifest_auth.tenants.rules`. A change is shown in words before it is saved.
 
 
-DONE = {"saved": "The rules are saved. They count from now on."}
+DONE = {"saved": _("Settings saved. They apply immediately.")}
 _ADDRESSES = ("allowedOrigins", "returnAddresses")
 #: In a form, a switch is on or absent. A choice of three has a word for each.
 _WORDS: dict[Any, str] = {None: "", True: "on", False: "off"}
@@ -43,31 +44,32 @@ class Heading(NamedTuple):
     limited: str = ""
 
 
+_WEAKER = _("Only an Admin can weaken these settings.")
 _HEADINGS = {
-    "passwords": Heading("Passwords", limited="Only an Admin makes these rules weaker."),
-    "factors": Heading("Second factors", limited="Only an Admin makes these rules weaker."),
+    "passwords": Heading(_("Passwords"), limited=_WEAKER),
+    "factors": Heading(_("Second factors"), limited=_WEAKER),
     "pairing": Heading(
-        "Devices of people",
-        "A headset that its user lets in. A change counts for devices that are let in from then on.",
-        "Only an Admin makes these rules weaker, or adds Author, Approver or Publisher.",
+        _("Users' devices"),
+        _("Headsets that users approve. Changes apply to devices that are approved later."),
+        _("Only an Admin can weaken these settings or add Author, Approver, or Publisher."),
     ),
-    "badges": Heading("Badges", limited="Only an Admin turns badges on, or makes these rules weaker."),
+    "badges": Heading(_("Badges"), limited=_("Only an Admin can turn on badges or weaken these settings.")),
     "sessions": Heading(
-        "How long people stay signed in",
-        "Write 30 min, 12 h or 14 days. Empty: as long as this installation allows.",
-        "Only an Admin makes them longer.",
+        _("Session timeouts"),
+        _("For example, 30 min, 12 h, or 14 days. Default: this server's maximum."),
+        _("Only an Admin can make them longer."),
     ),
-    "addresses": Heading("Applications"),
-    "words": Heading("Words"),
+    "addresses": Heading(_("Apps")),
+    "words": Heading(_("Support and language")),
 }
 _SORTED = sorted(LEAVES, key=lambda leaf: [*_HEADINGS].index(leaf.rule.section))
 #: Each page is saved alone. By its name in addresses, its title and sections; the first is shown where none is named.
 PAGES = {
-    "passwords": ("Passwords", ("passwords",)),
-    "factors": ("Second factors", ("factors",)),
-    "sessions": ("Sessions", ("sessions",)),
-    "devices": ("Devices and badges", ("pairing", "badges")),
-    "apps": ("Apps and support", ("addresses", "words")),
+    "passwords": (_("Passwords"), ("passwords",)),
+    "factors": (_("Second factors"), ("factors",)),
+    "sessions": (_("Sessions"), ("sessions",)),
+    "devices": (_("Devices and badges"), ("pairing", "badges")),
+    "apps": (_("Apps and support"), ("addresses", "words")),
 }
 
 
@@ -201,9 +203,9 @@ def _changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Iter
     waiting = {*new.unconfirmed.allowed_origins, *new.unconfirmed.return_addresses}
     for one in was:
         if one in listed and one not in waiting:
-            yield f"You confirm {one}: it counts for Admins too."
+            yield _("You confirm %(address)s for Admins.", address=one)
     for one in sorted(waiting - set(was)):
-        yield f"Until an Admin confirms it, {one} counts for no Admin."
+        yield _("%(address)s doesn't work for Admins until an Admin confirms it.", address=one)
 
 
 def _stored(unit: TenantUnit) -> StoredSettings:
@@ -259,7 +261,7 @@ def _text(value: Any) -> str:
 def _number(text: str, field: str) -> int:
     text = text or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise ValidationError(details=[(field, "Must be a number")])
+        raise ValidationError(details=[(field, _("Enter a number"))])
     return int(text)
 
 
@@ -272,14 +274,14 @@ def view(unit: TenantUnit, ctx: RequestContext, page: str, typed: RulesForm | No
     limits = dict(zip(_LENGTHS, map(spoken_duration, most), strict=True))
 
     def shown(leaf: Leaf) -> RuleView:
-        limit = f" At most {limits[leaf.name]}." if leaf.name in limits else ""
+        limit = _("At most %(time)s.", time=limits[leaf.name]) if leaf.name in limits else ""
         boxes, labels = _boxes(leaf), dict(leaf.rule.choices)
         is_locked = not by_admin and leaf.is_locked(stored)
         return RuleView(
             name=leaf.name,
             control=leaf.control,
             label=leaf.rule.label,
-            hint=f"{leaf.hint}{limit}",
+            hint=_("%(hint)s %(limit)s", hint=leaf.hint, limit=limit) if limit else leaf.hint,
             text=(kept if is_locked else texts).get(leaf.name, ""),
             choices=tuple((_text(value), label) for value, label in leaf.rule.choices),
             boxes=tuple(Box(field, labels.get(one, one), bool(texts.get(field))) for one, field in boxes.items()),

@@ -15,6 +15,7 @@ from manifest_auth.clients import user_files
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ReauthenticationRequired, Refusal, ValidationError
 from manifest_auth.http import NO_STORE, Answer, stream
 from manifest_auth.pages import brands, words
+from manifest_auth.pages.account import frame as words_of_account
 from manifest_auth.pages.call import Confirmation, PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import users_page
@@ -28,16 +29,16 @@ from manifest_auth.text.languages import shown as translated
 PATH = "/console/users"
 SIZE = 50
 SORTS = (
-    ("LAST_NAME", "Last name, A to Z"),
-    ("LAST_NAME_DESC", "Last name, Z to A"),
-    ("EMAIL", "Email, A to Z"),
-    ("EMAIL_DESC", "Email, Z to A"),
-    ("ID_DESC", "Newest first"),
-    ("ID", "Oldest first"),
+    ("LAST_NAME", _("Last name, A to Z")),
+    ("LAST_NAME_DESC", _("Last name, Z to A")),
+    ("EMAIL", _("Email, A to Z")),
+    ("EMAIL_DESC", _("Email, Z to A")),
+    ("ID_DESC", _("Newest first")),
+    ("ID", _("Oldest first")),
 )
-STATES = (("", "Any"), ("active", "Active"), ("invited", "Invited"), ("inactive", "Deactivated"))
-FACTORS = (("", "Any"), ("no", "None"), ("yes", "Set up"))
-ROLES = tuple((role.value, role.value) for role in Role)
+STATES = (("", _("Any")), ("active", _("Active")), ("invited", _("Invited")), ("inactive", _("Deactivated")))
+FACTORS = (("", _("Any")), ("no", _("None")), ("yes", _("Set up")))
+ROLES = tuple((role.value, words_of_account.ROLES[role].name) for role in Role)
 
 
 class UsersQuery(msgspec.Struct, frozen=True):
@@ -240,7 +241,7 @@ async def _confirm(ctx: RequestContext, call: PageCall[BulkForm]) -> Confirmatio
         if not can:
             raise Forbidden(_("You can't change any of the selected users"))
         effects = [words.ends_sessions(sessions.count_open(unit, can, ctx.now))] if act.ends else []
-        effects.append(act.effect(call.fields.for_role))
+        effects.append(act.effect(dict(ROLES).get(call.fields.for_role, "")))
         if left := len(selected) - len(can):
             effects.append(several("Leaves out %(number)d user.", "Leaves out %(number)d users.", left))
             effects.append(_("You can't change Admins or your own account here."))

@@ -32,7 +32,7 @@ USER_PATH = "/console/users/{id}"
 _SESSIONS = 20
 
 
-_FACTORS = {Kind.TOTP: "Authenticator app", Kind.PASSKEY: "Passkey"}
+_FACTORS = {Kind.TOTP: _("Authenticator app"), Kind.PASSKEY: _("Passkey")}
 
 
 @with_details(users.DETAILS, Input.FORM)
@@ -153,18 +153,16 @@ class UserAct(NamedTuple):
 
 
 _ACTS = {
-    "details": UserAct(_("The details are saved."), _change),
+    "details": UserAct(_("Details saved."), _change),
     "roles": UserAct(
-        _("The roles are saved. They apply immediately."),
+        _("Roles saved. They apply immediately."),
         lambda unit, ctx, user, form: accounts.set_roles(unit, ctx, user, form.roles),
     ),
     "deactivate": UserAct(
-        _("The account is deactivated, and its sessions are ended."),
+        _("Account deactivated. Its sessions ended."),
         lambda unit, ctx, user, _form: accounts.deactivate(unit, ctx, user),
     ),
-    "restore": UserAct(
-        _("The account is reactivated."), lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user)
-    ),
+    "restore": UserAct(_("Account reactivated."), lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user)),
     "reset": UserAct(
         _("A link to choose a new password is on its way by email."),
         lambda unit, ctx, user, _form: accounts.start_reset(unit, ctx, user),
@@ -174,17 +172,17 @@ _ACTS = {
     ),
     "end-session": UserAct(_("Session ended."), _end_session),
     "end-sessions": UserAct(
-        _("All sessions are ended."), lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user)
+        _("All sessions ended."), lambda unit, ctx, user, _form: accounts.end_sessions(unit, ctx, user)
     ),
     "unlink": UserAct(
-        _("The account is unlinked, and the user's sessions are ended."),
+        _("Account unlinked. The user's sessions ended."),
         lambda unit, ctx, user, form: identities.unlink(unit, ctx, user, _number(form.identity)),
     ),
     "confirm": UserAct(
-        _("The linked account is confirmed."),
+        _("Linked account confirmed."),
         lambda unit, ctx, user, form: identities.confirm(unit, ctx, user, _number(form.identity)),
     ),
-    "reset-factors": UserAct(_("The second factors are removed, and all sessions are ended."), _reset_factors),
+    "reset-factors": UserAct(_("Second factors removed. All sessions ended."), _reset_factors),
 }
 #: The question before an act; how many sessions end comes first.
 _ASKS = {
@@ -310,20 +308,20 @@ async def _only(ctx: RequestContext, text: str, draft: Draft) -> Outcome:
 async def _one(ctx: RequestContext, text: str, draft: Draft) -> Outcome:
     made = await ctx.store.write(lambda unit: accounts.invite_new(unit, ctx, draft))
     handed = await accounts.sent(ctx, made)
-    said = "By e-mail" if handed.sent else "The e-mail could not be sent yet; it is tried again for an hour"
+    said = "sent" if handed.sent else "waits"
     if handed.link:
-        said = "Pass this link on"
+        said = "link"
     return Outcome(text, said, handed.user.id, handed.link or "")
 
 
 def _lines(form: InviteForm) -> list[tuple[str, Draft]]:
     texts = [text for line in form.people.splitlines() if (text := line.strip())]
     if not texts:
-        raise ValidationError(details=[("people", "Enter an e-mail address")])
+        raise ValidationError(details=[("people", _("Enter an email address"))])
     if len(texts) > MOST:
-        raise ValidationError(details=[("people", f"At most {MOST} lines; these are {len(texts)}")])
+        raise ValidationError(details=[("people", _("Enter at most %(number)s lines", number=MOST))])
     if not form.roles:
-        raise ValidationError(details=[("roles", "Choose one role at least")])
+        raise ValidationError(details=[("roles", _("Choose at least one role"))])
     return [(text, _draft(text, form.roles)) for text in texts]
 
 

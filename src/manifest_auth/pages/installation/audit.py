@@ -26,9 +26,10 @@ from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 
 _NAMED = re.compile(r"(admin|user|service):([1-9][0-9]{0,17})\Z")
-_WORDS = {"system": "The server", "anonymous": "An anonymous caller", "": ""}
+_WORDS = {"system": _("The server"), "anonymous": _("An anonymous caller"), "": ""}
 
 
 def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNamespace, ...]:
@@ -69,7 +70,8 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNa
             who=name(one, actor(link)),
             whom="" if link.subject in (actor(link), f"client:{one.chain}") else name(one, link.subject),
             client=one.client or "",
-            where=one.client or ("This server" if one.chain == INSTALLATION else f"Deleted client {one.chain}"),
+            where=one.client
+            or (_("This server") if one.chain == INSTALLATION else _("Deleted client %(number)s", number=one.chain)),
             facts=facts_of(orjson.loads(link.detail), partial(name, one)),
         )
         for one, link in events
@@ -96,7 +98,7 @@ class TrailQuery(SpanQuery, frozen=True, kw_only=True, rename={"since": "from", 
     admin: Annotated[str, Meta(max_length=64)] = ""
 
 
-_KINDS = (("", "Anything"), *sorted((event.value, label(event.value)) for event in Event))
+_KINDS = (("", _("All events")), *sorted((event.value, label(event.value)) for event in Event))
 
 
 async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:
@@ -117,7 +119,7 @@ async def _wanted(ctx: RequestContext, asked: TrailQuery) -> EventFilter:
     if name := asked.admin.strip():
         found = await ctx.services.store.read(lambda unit: admins.find(unit, name))
         if found is None:
-            raise ValidationError(details=[("admin", "No system admin has this user name")])
+            raise ValidationError(details=[("admin", _("No system admin has this user name"))])
         actor = f"admin:{found.id}"
     since, until = span_of(asked, ctx.now)
     filters = AuditFilters(event=asked.event, actor=actor, result=asked.result, since=since, until=until)
@@ -133,7 +135,7 @@ async def _page(
     try:
         chain = INSTALLATION if client == _OURS else await store.read(lambda unit: audit.chain_named(unit, client))
     except NotFound:
-        raise ValidationError(details=[("client", "There is no client of this identifier")]) from None
+        raise ValidationError(details=[("client", _("No client has this identifier"))]) from None
     return await audit.page(store.of(chain), wanted, _SIZE, place)
 
 

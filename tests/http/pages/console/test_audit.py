@@ -50,9 +50,9 @@ async def test_days_people_and_events_are_filters(app: App) -> None:
     assert sentences(page) == ["A system admin added Grace Hopper"]
     assert page.links()["Grace Hopper"].startswith("/console/users/")
     page = await visitor.get(f"{PATH}?to={today[:4]}-01-01")
-    assert "No event fits" in page.text
+    assert "No matching events" in page.text
     page = await visitor.get(f"{PATH}?event=domain_claimed")
-    assert "No event fits" in page.text
+    assert "No matching events" in page.text
 
 
 async def test_no_event_is_offered_that_a_clients_trail_never_has(app: App) -> None:
@@ -92,11 +92,11 @@ async def test_page_by_page(app: App) -> None:
 @matrix(
     ("query", "problem"),
     [
-        ("person=nobody%40acme.example", "No user here has this e-mail address"),
-        ("person=admin%40globex.example", "No user here has this e-mail address"),
-        ("from=yesterday", "Enter a day, for example, 2026-01-31"),
-        ("from=2026-02-30", "Enter a day, for example, 2026-01-31"),
-        ("from=2026-03-02&to=2026-03-01", "Must not be before the first day"),
+        ("person=nobody%40acme.example", "No user has this email address"),
+        ("person=admin%40globex.example", "No user has this email address"),
+        ("from=yesterday", "Enter a day. For example, 2026-01-31."),
+        ("from=2026-02-30", "Enter a day. For example, 2026-01-31."),
+        ("from=2026-03-02&to=2026-03-01", "The last day must not be before the first day"),
         ("event=made_up", "No such event"),
     ],
 )
@@ -151,10 +151,10 @@ async def test_the_last_day_of_all_is_refused_beside_its_field(app: App) -> None
 async def test_everything_as_a_file_is_in_the_order_that_verify_reads(app: App) -> None:
     visitor = await admin(app)
     page = await visitor.get(PATH)
-    everything = await visitor.get(page.links()["Everything"])
+    everything = await visitor.get(page.links()["All events"])
     assert everything.status == 200
-    assert "Everything that is kept" in everything.text
-    answer = await visitor.follow(await visitor.get(everything.links()["Export JSON Lines: everything"]))
+    assert "All recorded events" in everything.text
+    answer = await visitor.follow(await visitor.get(everything.links()["Export JSON Lines: all events"]))
     numbers = [json.loads(line)["sequence"] for line in answer.reply.text.splitlines()]
     assert numbers == list(range(1, len(await trail(app, "acme")) + 1))
 
@@ -179,8 +179,8 @@ async def test_a_day_is_that_of_the_time_zone_that_is_named(app: App) -> None:
             query = f"event=user_created&from={day}&to={day}&zone={zone.replace('/', '%2F')}"
             page = await visitor.get(f"{PATH}?{query}")
             assert (made in sentences(page)) is ((day != today) is is_yesterday)
-            assert f"The days are in {zone or 'UTC'}." in page.text
-    href = (await visitor.get(f"{PATH}?from={today}&zone=Asia%2FTokyo")).links()["Export CSV: these days"]
+            assert f"Days are in {zone or 'UTC'}." in page.text
+    href = (await visitor.get(f"{PATH}?from={today}&zone=Asia%2FTokyo")).links()["Export CSV: selected days"]
     assert "zone=Asia%2FTokyo" in href
     location = (await visitor.get(href)).location
     assert f"from={today - timedelta(1)}T15%3A00%3A00" in location
@@ -190,7 +190,7 @@ async def test_a_day_is_that_of_the_time_zone_that_is_named(app: App) -> None:
 async def test_days_are_in_utc_where_the_zone_is_none(app: App, zone: str) -> None:
     page = await (await admin(app)).get(f"{PATH}?from=2027-01-01&{urlencode({'zone': zone})}")
     assert page.status == 200
-    assert "The days are in UTC." in page.text
+    assert "Days are in UTC." in page.text
 
 
 async def test_failures_are_a_filter_and_both_are_counted(app: App) -> None:
@@ -231,7 +231,7 @@ async def test_what_changed_is_told_in_words(app: App) -> None:
     }
     assert rows["A system admin changed the roles of Grace Hopper"]["Change"] == "Viewer → Author, Viewer"
     assert rows["A system admin changed the details of Grace Hopper"]["Title"] == "none → Rear Admiral"
-    changed = rows["A system admin changed the rules"]
+    changed = rows["A system admin changed the settings"]
     assert [text for name, text in changed.items() if name.endswith("essions idle")] == ["none → 1 h 30 min"]
     assert [text for name, text in changed.items() if name.endswith("eturn addresses")] == [
         "none → https://a.example/in"

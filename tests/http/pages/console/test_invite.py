@@ -48,7 +48,7 @@ async def test_one_address(app: App) -> None:
     assert result.startswith("Invited")
     [link] = page.tree.xpath("//code[@id='link-1']")
     assert link.text.startswith(f"{app.public_url.rstrip('/')}/welcome#")
-    assert "Shown once" in page.text
+    assert "Invitation links" in page.text
     assert (await user(app, email))["roles"] == ["Viewer"]
 
 
@@ -79,7 +79,7 @@ async def test_of_many_lines_each_has_its_result_and_those_refused_can_be_tried_
 async def test_fifty_lines_are_taken_and_one_more_is_not(app: App) -> None:
     lines = [fresh() for _ in range(51)]
     page = await inviting(app, "\n".join(lines))
-    assert (page.status, page.problems) == (400, ["At most 50 lines; these are 51"])
+    assert (page.status, page.problems) == (400, ["Enter at most 50 lines"])
     assert page.form(PATH).fields["people"].count("@") == 51
     page = await inviting(app, "\n".join(lines[:50]))
     assert "50 of 50 invited" in page.text
@@ -88,8 +88,8 @@ async def test_fifty_lines_are_taken_and_one_more_is_not(app: App) -> None:
 @matrix(
     ("people", "status", "problem"),
     [
-        ("", 400, "Enter an e-mail address"),
-        (" \n \n", 400, "Enter an e-mail address"),
+        ("", 400, "Enter an email address"),
+        (" \n \n", 400, "Enter an email address"),
         ("no address", 400, "Enter a valid email address"),
         ("<>", 400, "Enter a valid email address"),
         ("viewer@acme.example", 409, "A user with this email address already exists"),
@@ -112,7 +112,7 @@ async def test_no_role(app: App) -> None:
     visitor = await Visitor(app).signed_in("admin@acme.example")
     token = (await visitor.get(PATH)).form(PATH).fields["form"]
     page = await visitor.post(PATH, {"form": token, "people": fresh()})
-    assert (page.status, page.problems) == (400, ["Choose one role at least"])
+    assert (page.status, page.problems) == (400, ["Choose at least one role"])
 
 
 async def test_a_user_admin_invites_no_admin(app: App) -> None:

@@ -63,10 +63,10 @@ async def test_a_line_names_the_provider_that_it_is_about(app: App, op: Op) -> N
     assert (await browser.send("GET", back)).status == 401
     op.error = ""
     page = await overview(app)
-    assert "A sign-in through Okta <of> Acme failed: an unknown account" in page.text
+    assert "A sign-in with Okta <of> Acme failed: an unknown account" in page.text
     admin = await app.admin_token()
     assert (await app.send("DELETE", f"/api/admin/clients/{client}/providers/named", token=admin)).status == 200
-    assert "A sign-in through a provider that is gone failed" in (await overview(app)).text
+    assert "A sign-in with a deleted provider failed" in (await overview(app)).text
 
 
 async def test_a_directory_that_waits_is_named(app: App) -> None:

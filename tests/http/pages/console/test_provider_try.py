@@ -1,4 +1,4 @@
-"""*Try it*: a manager signs in at the provider, and only sees what would have happened."""
+"""*Start test sign-in*: a manager signs in at the provider, and only sees what would have happened."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ async def test_it_shows_who_the_person_would_be_and_all_that_arrived(app: App, o
     new = await made(app, op)
     op.claims |= {"groups": ["staff"], "amr": ["pwd", "mfa"], "acr": "urn:example:2", "name": "Ada Lovelace"}
     page = await new.try_oidc(op)
-    assert page.tree.xpath("string(//h2[@id='tried'])") == "It works"
+    assert page.tree.xpath("string(//h2[@id='tried'])") == "Test sign-in succeeded"
     said = facts(page)
     assert (said["Roles"], said["Groups"], said["Name"]) == ("Author, Viewer", "staff", "Ada Lovelace")
-    assert said["E-mail"] == "ada@acme.example verified"
+    assert said["Email"] == "ada@acme.example Verified"
     assert (said["How it made sure (amr)"], said["Level (acr)"]) == ("pwd, mfa", "urn:example:2")
-    assert said["When (auth_time)"].startswith("2027-01-15")
-    assert "An account would be made for this person" in page.text
+    assert said["Sign-in time (auth_time)"].startswith("2027-01-15")
+    assert "this user gets a new account" in page.text
     claims = {row.findtext(".//code"): row.findtext("td") for row in page.tree.xpath("//table//tr[td]")}
     assert claims["email"] == "ada@acme.example"
     assert {"nonce", "at_hash"}.isdisjoint(claims)
@@ -64,10 +64,10 @@ async def test_it_shows_who_the_person_would_be_and_all_that_arrived(app: App, o
 @matrix(
     ("rules", "amr", "words"),
     [
-        ({}, [], "The provider answers for it"),
+        ({}, [], "Checked by the provider"),
         ({"secondFactor": "claims", "amr": "mfa"}, ["pwd", "mfa"], "Accepted as two factors"),
-        ({"secondFactor": "claims", "amr": "mfa"}, ["pwd"], "We would ask, by the rules of this client"),
-        ({"secondFactor": "ask"}, ["mfa"], "We would ask, by the rules of this client"),
+        ({"secondFactor": "claims", "amr": "mfa"}, ["pwd"], "Checked here, by your security policy"),
+        ({"secondFactor": "ask"}, ["mfa"], "Checked here, by your security policy"),
     ],
 )
 async def test_who_answers_for_the_second_factor(
@@ -84,7 +84,7 @@ async def test_it_leaves_nothing_but_its_own_row_and_an_event(app: App, op: Op) 
     before, flows = await everything(app), await rows(app, "sign_in_flows", "key")
     tried, signed_in = sign_ins(app, "oidc", "tried"), sign_ins(app, "oidc", "ok")
     page = await new.try_oidc(op)
-    assert "It works" in page.text
+    assert "Test sign-in succeeded" in page.text
     assert await everything(app) == before
     [(key,)] = set(await rows(app, "sign_in_flows", "key")) - set(flows)
     assert await rows(app, "sign_in_flows", "response", "browser", key=key) == [("try", "")]
@@ -100,11 +100,11 @@ async def test_saml_leaves_nothing_but_its_own_row_either(app: App) -> None:
     new = await made_saml(app, idp)
     before = await everything(app, but="throttles")  # responses are counted by address before they are read
     page = await new.try_saml(idp, attributes={"email": "grace@acme.example", "groups": ["writers"]})
-    assert "It works" in page.text
+    assert "Test sign-in succeeded" in page.text
     said = facts(page)
     assert (said["Roles"], said["Groups"]) == ("Author, Viewer", "writers")
     assert said["Level (acr)"] == "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
-    assert said["When (auth_time)"]
+    assert said["Sign-in time (auth_time)"]
     assert await everything(app, but="throttles") == before
 
 
@@ -119,14 +119,14 @@ async def test_who_has_an_account_would_be_signed_in_to_it(app: App, op: Op) -> 
     back = op.visit(started.location).removeprefix(app.public_url.rstrip("/"))
     assert (await browser.get(back)).status == 302
     page = await new.try_oidc(op)
-    assert "would be signed in to the account that has this address" in page.text
+    assert "this user signs in to the account with this address" in page.text
 
 
 async def test_why_a_person_would_not_get_in(app: App, op: Op) -> None:
     new = await made(app, op, createUsers="on", **groups(writers="Author"))
     op.claims["groups"] = ["Writers"]
     page = await new.try_oidc(op)
-    assert "this person would not get in" in page.text
+    assert "this user can't sign in" in page.text
     assert "no group gives a role; groups: 'Writers'" in page.text
     assert facts(page)["Roles"] == "None"
     assert facts(page)["Groups"] == "Writers"
@@ -150,7 +150,7 @@ async def test_what_is_wrong_is_named(app: App, op: Op, change: dict[str, Any], 
         setattr(op, name, value)
     page = await new.try_oidc(op)
     assert page.status == 200
-    assert "The sign-in failed" in page.text
+    assert "Test sign-in failed" in page.text
     assert words in page.tree.xpath("string(//*[contains(@class, 'notice-bad')])")
 
 
@@ -168,7 +168,7 @@ async def test_clock_and_certificate_of_saml_are_named(app: App, members: dict[s
     new = await made_saml(app, idp)
     page = await new.try_saml(idp if members else other, **members)
     assert page.status == 200, page.reply.text
-    assert "The sign-in failed" in page.text
+    assert "Test sign-in failed" in page.text
     assert words in page.tree.xpath("string(//*[contains(@class, 'notice-bad')])")
 
 
@@ -177,7 +177,7 @@ async def test_another_browser_cannot_end_it(app: App, op: Op) -> None:
     back = op.visit(await new.begin()).removeprefix(app.public_url.rstrip("/"))
     stranger = await Visitor(app).signed_in("user-admin@acme.example")
     assert (await stranger.get(back)).status == 401
-    assert "Sign in there yourself" in (await new.step("try")).text
+    assert "Test sign-in" in (await new.step("try")).text
     assert op.count("token") == 0
 
 
@@ -187,7 +187,7 @@ async def test_another_session_of_the_same_browser_cannot_end_it(app: App, op: O
     await new.visitor.signed_in("user-admin@acme.example")
     assert (await new.visitor.get(back)).status == 401
     assert op.count("token") == 0
-    assert "Sign in there yourself" in (await new.step("try")).text
+    assert "Test sign-in" in (await new.step("try")).text
 
 
 async def test_no_one_ends_it_once_the_session_has_ended(app: App, op: Op) -> None:
@@ -204,13 +204,13 @@ async def test_no_one_ends_it_once_the_session_has_ended(app: App, op: Op) -> No
 async def test_that_session_alone_sees_it_and_for_ten_minutes(app: App, op: Op) -> None:
     new = await made(app, op)
     op.claims["groups"] = ["staff"]
-    assert "It works" in (await new.try_oidc(op)).text
+    assert "Test sign-in succeeded" in (await new.try_oidc(op)).text
     for email in ("admin@acme.example", "user-admin@acme.example"):
         other = Wizard(await Visitor(app).signed_in(email), new.name)
-        assert "It works" not in (await other.step("try")).text
-    assert "It works" in (await new.step("try")).text
+        assert "Test sign-in succeeded" not in (await other.step("try")).text
+    assert "Test sign-in succeeded" in (await new.step("try")).text
     app.clock.advance(601)
-    assert "It works" not in (await new.step("try")).text
+    assert "Test sign-in succeeded" not in (await new.step("try")).text
 
 
 async def test_an_answer_counts_once(app: App, op: Op) -> None:
@@ -243,7 +243,7 @@ async def test_a_link_of_another_site_or_of_none_shows_the_button(app: App, op: 
     page = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site=site, Referer=referer.replace("OURS", ours))
     assert (page.status, page.location) == (302, f"{new.path}?step=try")
     assert flow_cookies(page.reply) == {}
-    assert (await new.visitor.follow(page)).links()["Try it"] == f"{new.path}/try"
+    assert (await new.visitor.follow(page)).links()["Start test sign-in"] == f"{new.path}/try"
 
 
 async def test_the_button_works_in_a_browser_that_does_not_say_from_where_it_came(app: App, op: Op) -> None:
@@ -266,7 +266,7 @@ async def test_a_provider_that_cannot_be_reached_is_not_called_well(app: App, op
     new = await made(app, op)
     op.answers["discovery"] = Answer.json({}, 503)
     tried = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site="same-origin")
-    assert "The sign-in failed" in tried.text
+    assert "Test sign-in failed" in tried.text
     event = (await trail(app, "acme"))[-1]
     assert (event.event, event.members["works"]) == ("provider_tried", False)
     assert event.members["why"].startswith("discovery: ")

@@ -95,16 +95,16 @@ async def test_from_nothing_to_live_in_six_steps(app: App, op: Op) -> None:
     typed = {"oidc.issuer": op.issuer, "oidc.clientId": op.client_id, "oidc.clientSecret": op.client_secret or ""}
     made = await new.visitor.submit(theirs, NEW, None, **typed)
     rules = await new.visitor.follow(made)
-    assert rules.heading == "Okta: Who gets in"
+    assert rules.heading == "Okta: Access"
     typed = {"createUsers": "on", "everyone.Viewer": "on", **groups(staff="Author")}
     saved = await new.visitor.submit(rules, f"{new.path}/rules", None, **typed)
     test = await new.visitor.follow(saved)
-    assert test.heading == "Okta: Test"
+    assert test.heading == "Okta: Test connection"
     tested = await new.act("test", test)
-    assert "Nothing is wrong" in tested.text
+    assert "No problems found" in tested.text
     op.claims["groups"] = ["staff"]
     tried = await new.try_oidc(op)
-    assert "It works" in tried.text
+    assert "Test sign-in succeeded" in tried.text
     live = await new.visitor.get(tried.links()["Next: Go live"])
     browser = Visitor(app)
     start = f"/api/client/auth/oidc?client=acme&provider={new.name}"
@@ -164,7 +164,7 @@ async def test_a_secret_is_never_shown_again_and_stays_when_it_is_left_empty(app
     page = await new.step("theirs")
     [field] = page.tree.xpath("//input[@name='oidc.clientSecret']")
     assert (field.get("type"), field.get("value")) == ("password", None)
-    assert "One is stored, and not shown" in page.text
+    assert "A secret is saved" in page.text
     assert (await new.save("theirs", displayName="Other")).status == 303
     assert (await stored(app, new.name))["hasClientSecret"] is True
     assert ("ok", "The provider knows this client and accepts how it authenticates.") in await new.findings()
@@ -181,7 +181,7 @@ async def test_a_refused_post_shows_what_was_typed_but_no_secret(app: App) -> No
     assert (field.get("value"), field.get("aria-invalid")) == ("ftp://x.example", "true")
     assert page.tree.xpath("string(//input[@name='oidc.clientId']/@value)") == "mine"
     assert "hidden-1" not in page.reply.text
-    assert page.heading == "Another provider: Their values"
+    assert page.heading == "Another provider: Provider settings"
 
 
 async def test_what_is_left_empty_is_required(app: App) -> None:
@@ -238,17 +238,17 @@ def states(page: Page) -> dict[str, str]:
 async def test_the_steps_show_what_is_done(app: App, op: Op) -> None:
     new = await wizard(app, name())
     assert states(await new.visitor.get(f"{NEW}?preset=oidc&name={new.name}")) == {}
-    begun = {"Our values": "done"}
+    begun = {"Values for the provider": "done"}
     assert states(await new.visitor.get(f"{NEW}?preset=oidc&name={new.name}&step=theirs")) == begun
     await new.make_oidc(op, oidc__clientSecret="not the secret")
-    begun |= {"Their values": "done"}
+    begun |= {"Provider settings": "done"}
     assert states(await new.step()) == begun
     await new.save("rules", createUsers="on", everyone__Viewer="on")
-    begun |= {"Who gets in": "done"}
+    begun |= {"Access": "done"}
     assert states(await new.step()) == begun
     app.clock.advance(1)
     await new.findings()
-    assert states(await new.step("rules")) == begun | {"Test": "failed"}
+    assert states(await new.step("rules")) == begun | {"Test connection": "failed"}
     app.clock.advance(1)
     await new.save("theirs", oidc__clientSecret=op.client_secret or "")
     assert states(await new.step()) == begun, "the test was one of other values"
@@ -256,11 +256,11 @@ async def test_the_steps_show_what_is_done(app: App, op: Op) -> None:
     op.registered = {str(one) for one in (await new.step("ours")).tree.xpath("//code/text()")}
     await new.findings()
     op.claims["email"] = f"{new.name}@acme.example"
-    assert "It works" in (tried := await new.try_oidc(op)).text, tried.text
-    begun |= {"Test": "done", "Try it": "done"}
+    assert "Test sign-in succeeded" in (tried := await new.try_oidc(op)).text, tried.text
+    begun |= {"Test connection": "done", "Test sign-in": "done"}
     assert states(await new.step()) == begun
     await new.act("switch-on", await new.step("live"))
-    assert states(await new.step()) == begun | {"Go live": "done"}
+    assert states(await new.step()) == begun | {"Turn on": "done"}
 
 
 async def test_groups_are_a_table_to_add_to_change_and_remove_from(app: App, op: Op) -> None:
@@ -278,7 +278,7 @@ async def test_groups_are_a_table_to_add_to_change_and_remove_from(app: App, op:
     assert everyone == {**{name: ["Viewer"] for name in many}, "a & b": ["User Admin", "Author"]}
     page = await new.step("rules")
     rows = [row.text_content().split() for row in page.tree.xpath("//fieldset[@id='groupRoles']//tbody/tr")]
-    assert ["a", "&", "b", "Author", "User", "Admin", "Change", "Remove"] in rows
+    assert ["a", "&", "b", "Author", "User", "Admin", "Edit", "Remove"] in rows
     page = await new.visitor.get(page.tree.xpath("//a[@aria-label='Change a & b']/@href")[0].partition("#")[0])
     fields = page.form(f"{new.path}/rules").fields
     assert groups(**{"a & b": "User Admin, Author"}).items() <= fields.items()
@@ -293,7 +293,7 @@ async def test_groups_are_a_table_to_add_to_change_and_remove_from(app: App, op:
     assert (await stored(app, new.name))["defaultRoles"] == ["Operator"]
     for wrong, problem in (
         ({"group0": "no role"}, "Choose a role for the group no role"),
-        ({"group1.Viewer": "on"}, "Enter the group for the roles that you chose"),
+        ({"group1.Viewer": "on"}, "Enter the group for these roles"),
     ):
         page = await new.save("rules", **wrong)
         assert (page.status, page.problems) == (400, [problem])
@@ -349,7 +349,7 @@ async def test_proved_domains_alone_are_offered_and_what_others_may_not_do_is_sa
     new = await wizard(app, name())
     await new.make_oidc(op)
     page = await new.step("rules")
-    assert "No domain is proved for this client yet" in page.text or "acme" in page.text
+    assert "You have no verified domain" in page.text or "acme" in page.text
     await vouch_for(app, "acme", "acme-proved.example")
     body = {"domain": "acme-pending.example"}
     assert (await app.post("/api/client/domains", body, token=await token(app))).status == 201
@@ -362,7 +362,7 @@ async def test_proved_domains_alone_are_offered_and_what_others_may_not_do_is_sa
     change = {"domains": ["acme-proved.example", "acme-pending.example"]}
     assert (await app.send("PATCH", f"/api/client/providers/{new.name}", change, token=await token(app))).status == 200
     page = await new.step("rules")
-    assert "Not proved. People are not led here by it" in page.text
+    assert "Not verified. Users with this domain aren't sent here" in page.text
     assert (await new.save("rules")).status == 303
     assert (await stored(app, new.name))["domains"] == change["domains"]
 
@@ -417,7 +417,7 @@ async def test_wrong_issuer_and_secret_are_named(app: App, op: Op) -> None:
 async def test_a_user_admin_opens_no_admins_account_and_is_told_so(app: App, op: Op) -> None:
     new = await wizard(app, name(), "user-admin@acme.example")
     await new.make_oidc(op)
-    assert "It opens no Admin’s account yet" in (await new.step()).text
+    assert "Admins can't sign in with it yet" in (await new.step()).text
     admin = Wizard(await Visitor(app).signed_in("admin@acme.example"), new.name)
     assert (await admin.save("theirs")).status == 303
-    assert "It opens no Admin’s account yet" not in (await new.step()).text
+    assert "Admins can't sign in with it yet" not in (await new.step()).text

@@ -75,7 +75,7 @@ async def test_a_change_is_shown_first_and_then_saved_alone(
     assert await stored(app) == before
     saved = await visitor.submit(page, PATH, {"act": "save"})
     assert (saved.status, saved.location) == (303, page_with(PATH, *typed))
-    assert "The rules are saved" in (await visitor.follow(saved)).text
+    assert "Settings saved" in (await visitor.follow(saved)).text
     assert await stored(app) == before | there
 
 
@@ -84,12 +84,12 @@ async def test_each_rule_is_on_one_of_five_pages(app: App) -> None:
     visitor, seen = await Visitor(app).signed_in("admin@acme.example"), list[str]()
     for name in PAGES:
         page = await visitor.get(f"{PATH}?page={name}")
-        [current] = page.tree.xpath("//nav[@aria-label='Rules']//a[@aria-current]/@href")
+        [current] = page.tree.xpath("//nav[@aria-label='Settings']//a[@aria-current]/@href")
         assert current == f"{PATH}?page={name}"
         seen += page.tree.xpath("//main//form//*[@name][not(@type='hidden')]/@name")
     assert len(seen) == len(set(seen)) > 35
     page = await visitor.get(PATH)
-    assert page.tree.xpath("//nav[@aria-label='Rules']//a/@href") == [f"{PATH}?page={name}" for name in PAGES]
+    assert page.tree.xpath("//nav[@aria-label='Settings']//a/@href") == [f"{PATH}?page={name}" for name in PAGES]
     sent = {"act": "save", "password.minLength": "18", "contact": "Elsewhere", "refreshStrict": "on"}
     assert (await visitor.post(PATH, page.form(PATH).fields | sent)).status == 303
     now = await stored(app)
@@ -99,7 +99,7 @@ async def test_each_rule_is_on_one_of_five_pages(app: App) -> None:
 async def test_nothing_changed_is_said(app: App) -> None:
     _, page = await preview(app)
     assert page.status == 200
-    assert "Nothing changes" in page.text
+    assert "No changes" in page.text
     assert not [form for form in page.forms() if form.fields.get("act") == "save"]
 
 
@@ -136,9 +136,9 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
     ("field", "text", "problem"),
     [
         ("password.minLength", "7", "Must be 8 or more"),
-        ("password.minLength", "many", "Must be a number"),
+        ("password.minLength", "many", "Enter a number"),
         ("password.history", "25", "Must be 24 or less"),
-        ("password.maxAgeDays", "-1", "Must be a number"),
+        ("password.maxAgeDays", "-1", "Enter a number"),
         ("password.characterClasses", "9", "Must be 4 or less"),
         ("sessions.idleSeconds", "soon", "Must be a length of time like 30 min, 12 h or 14 days"),
         ("sessions.idleSeconds", "10", "Must be a length of time like 30 min, 12 h or 14 days"),
@@ -191,7 +191,7 @@ async def test_addresses_that_wait_are_confirmed_by_a_tick_and_by_nothing_else(a
     theirs = await Visitor(app).signed_in("user-admin@acme.example")
     apps = page_with(PATH, "allowedOrigins")
     page = await theirs.submit(await theirs.get(apps), PATH, allowedOrigins="https://waits.example")
-    assert "Until an Admin confirms it, https://waits.example counts for no Admin." in changes(page)
+    assert "https://waits.example doesn't work for Admins until an Admin confirms it." in changes(page)
     await theirs.submit(page, PATH, {"act": "save"})
     assert "confirm" not in (await theirs.get(apps)).form(PATH).fields
     waiting = ["https://waits.example"]
@@ -200,9 +200,9 @@ async def test_addresses_that_wait_are_confirmed_by_a_tick_and_by_nothing_else(a
     await visitor.submit(page, PATH, {"act": "save"})
     assert (await stored(app))["unconfirmed"]["allowedOrigins"] == waiting
     page = await visitor.get(apps)
-    assert "These count for no Admin yet" in page.text
+    assert "Not confirmed for Admins" in page.text
     page = await visitor.submit(page, PATH, confirm="on")
-    assert changes(page) == ["You confirm https://waits.example: it counts for Admins too."]
+    assert changes(page) == ["You confirm https://waits.example for Admins."]
     await visitor.submit(page, PATH, {"act": "save"})
     assert (await stored(app))["unconfirmed"]["allowedOrigins"] == []
 

@@ -105,7 +105,7 @@ async def test_from_its_making_to_its_end(app: App) -> None:
     visitor = await visitor.signed_in(await email_of(app, client))
     page = await visitor.get(path)
     page = await done(visitor, await visitor.submit(page, path, {"act": "disable"}))
-    assert "The service account is disabled" in page.text
+    assert "Service account disabled" in page.text
     assert await status_of(app, second) == 401
     page = await done(visitor, await visitor.submit(page, path, {"act": "enable"}))
     assert await status_of(app, second) == 200

@@ -36,7 +36,7 @@ async def test_roles_are_set(app: App) -> None:
     visitor, (number, _) = await admin(app), await new_user(app)
     path = path_of(number)
     page = await visitor.submit(await visitor.get(path), path, {"act": "roles"}, roleAuthor="on")
-    assert await done(visitor, page) == "The roles are saved. They apply immediately."
+    assert await done(visitor, page) == "Roles saved. They apply immediately."
     found = await app.get(f"/api/admin/clients/acme/users/{number}", token=await app.admin_token())
     assert found.data["roles"] == ["Author", "Viewer"]
 
@@ -101,7 +101,7 @@ async def test_details_are_saved_and_what_is_wrong_stands_beside_its_field(app: 
     visitor, (number, _) = await admin(app), await new_user(app)
     path = path_of(number)
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, firstName="Ada", lastName="L.")
-    assert await done(visitor, page) == "The details are saved."
+    assert await done(visitor, page) == "Details saved."
     page = await visitor.submit(
         await visitor.get(path), path, {"act": "details"}, firstName="Eve", email="no address", title="x" * 100
     )
@@ -128,9 +128,9 @@ async def test_an_address_is_changed_after_a_recent_proof_alone(app: App) -> Non
     assert asked.heading == "Confirm that it's you"
     assert (await visitor.get(path)).form(path, act="details").fields["email"] == before
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, firstName="Ada")
-    assert await done(visitor, page) == "The details are saved."
+    assert await done(visitor, page) == "Details saved."
     page = await visitor.submit(asked, "/reauthenticate", currentPassword=PASSWORD)
-    assert await done(visitor, page) == "The details are saved."
+    assert await done(visitor, page) == "Details saved."
     assert (await visitor.get(path)).form(path, act="details").fields["email"] == after
 
 
@@ -143,7 +143,7 @@ async def test_out_and_in_again(app: App) -> None:
     page = await visitor.get(path)
     assert {"deactivate", "reset"}.isdisjoint(acts(page, path))
     page = await visitor.submit(page, path, {"act": "restore"})
-    assert await done(visitor, page) == "The account is reactivated."
+    assert await done(visitor, page) == "Account reactivated."
     assert (await app.sign_in(email)).status == 200
 
 
@@ -161,7 +161,7 @@ async def test_sessions_are_listed_and_ended(app: App) -> None:
     assert await done(visitor, await visitor.post(path, forms[0].fields)) == "Session ended."
     assert [one.event for one in await trail(app, "acme")][-3:].count("session_ended") == 1
     page = await visitor.submit(page, path, {"act": "end-sessions"})
-    assert await done(visitor, page) == "All sessions are ended."
+    assert await done(visitor, page) == "All sessions ended."
     assert [(await app.me(token)).status for token in tokens] == [401] * 3
 
 
@@ -186,7 +186,7 @@ async def test_a_reset_link_is_shown_once(app: App) -> None:
     link = page.tree.xpath("//code[@id='link']")[0].text
     assert link.startswith(f"{app.public_url.rstrip('/')}/welcome#")
     assert page.tree.xpath("//button[@data-copies='link'][@hidden]")
-    assert "shown once" in page.text
+    assert "take over the account" in page.text
     assert link not in (await visitor.get(path)).reply.text
     assert link.partition("#")[2] not in str(await trail(app, "acme"))
 

@@ -20,7 +20,7 @@ async def test_an_invitation(app: App) -> None:
     visitor = await Visitor(app).signed_in("admin@acme.example")
     page = await visitor.submit(await visitor.get("/console/invite"), "/console/invite", people="mailed@acme.example")
     assert page.status == 200
-    assert "Invited By e-mail" in page.text
+    assert "Invited Email sent" in page.text
     assert "welcome#" not in page.reply.text
 
 

@@ -52,7 +52,7 @@ async def test_a_change_is_shown_first_and_saved_then(app: App, client: str) -> 
     assert await stored(app, client) == before
     saved = await visitor.submit(page, path_of(client), {"act": "save"})
     assert (saved.status, saved.location) == (303, page_with(path_of(client), "contact"))
-    assert "The rules are saved" in (await visitor.follow(saved)).text
+    assert "Settings saved" in (await visitor.follow(saved)).text
     now = await stored(app, client)
     assert now == before | {"returnAddresses": ["https://a.example/in"], "contact": "IT desk"}
     assert now["unconfirmed"] == {"allowedOrigins": [], "returnAddresses": []}

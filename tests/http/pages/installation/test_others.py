@@ -153,7 +153,7 @@ async def test_the_trail_is_shown_by_client_admin_event_and_day(app: App) -> Non
     mine = await visitor.get(f"{AUDIT}?admin=ROOT&event=client_created")
     assert all("Client created" in row for row in rows(mine))
     assert "trail-ltd" in mine.text
-    assert "No event fits" in (await visitor.get(f"{AUDIT}?from=2001-01-01&to=2001-01-02")).text
+    assert "No matching events" in (await visitor.get(f"{AUDIT}?from=2001-01-01&to=2001-01-02")).text
     assert rows(await visitor.get(f"{AUDIT}?from=2001-01-01"))
 
 
