@@ -82,7 +82,8 @@ class Chart(NamedTuple):
 
     @property
     def rows(self) -> list[tuple[str, list[int]]]:
-        return [(label, [one.values[place] for one in self.series]) for place, label in enumerate(self.labels)]
+        rows = [(label, [one.values[place] for one in self.series]) for place, label in enumerate(self.labels)]
+        return rows[::-1] if self.lines else rows
 
 
 def over_time(
