@@ -116,6 +116,18 @@ def fill(browser: Chromium, **typed: str) -> None:
         browser.value(f"document.getElementsByName({json.dumps(name)})[0].value = {json.dumps(text)}")
 
 
+def _selected(setup: Setup, browser: Chromium, act: str = "invite") -> None:
+    console(setup, browser, "/users")
+    browser.value("document.querySelectorAll('.pick input').forEach((each, at) => { each.checked = at < 3; })")
+    fill(browser, act=act)
+    press(browser, "#selected ~ .filters button")
+
+
+def _done(setup: Setup, browser: Chromium) -> None:
+    _selected(setup, browser)
+    press(browser, "main form .button.danger")
+
+
 def _invited(setup: Setup, browser: Chromium) -> None:
     console(setup, browser, "/invite")
     fill(browser, people=f"new-{next(_numbers)}@acme.example\nno address\n" + "x" * 60 + "@acme.example")
@@ -228,6 +240,9 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /console": _at(""),
     "GET /console/users": _at("/users"),
     "GET /console/users nothing": _at("/users?q=nothing-is-found"),
+    "POST /console/users": lambda setup, browser: _selected(setup, browser, ""),
+    "POST /console/users asked": _selected,
+    "GET /console/users done": _done,
     "GET /console/users/{id}": _at("/users/{user}"),
     "POST /console/users/{id} link": _reset,
     "POST /console/invite some": _invited,
