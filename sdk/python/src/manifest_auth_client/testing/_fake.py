@@ -13,7 +13,8 @@ import httpx2
 
 from manifest_auth_client._failure import ManifestAuthError
 from manifest_auth_client.errors import InternalError, MethodNotAllowed, NotFound, ValidationError
-from manifest_auth_client.testing import _oauth
+from manifest_auth_client.testing import _apps, _oauth
+from manifest_auth_client.testing._apps import FakeApp
 from manifest_auth_client.testing._state import FakeService, FakeUser, State
 from manifest_auth_client.testing._users import ROUTES, Asked
 
@@ -25,7 +26,8 @@ _KNOWN = {*_TABLE, _GRAPHQL}
 
 class FakeManifestAuth:
     """Stands in for the server in tests: sign-in, second factors, rotation with reuse detection, ``me``, a little
-    GraphQL, API keys, ``/oauth2/token`` and ``/oauth2/introspect``. It keeps everything in memory and checks no limits.
+    GraphQL, API keys, ``/oauth2/token`` and ``/oauth2/introspect``, and OpenID Connect for apps. It keeps everything in
+    memory and checks no limits.
 
     It is an ASGI application; ``transport`` connects clients of ``httpx2`` to it without a port, for threads and tasks.
     ``access_seconds`` and ``refresh_seconds``: how long tokens live. GraphQL knows ``users`` and ``me`` with simple
@@ -92,6 +94,23 @@ class FakeManifestAuth:
         self._state.services.append(service)
         return service
 
+    def add_app(
+        self, *redirect_uris: str, client: str = "acme", has_secret: bool = True,
+        scopes: Iterable[str] = ("openid", "profile", "email", "roles", "offline_access"),
+    ) -> FakeApp:  # fmt: skip
+        """Adds an app that signs users in with OpenID Connect, at its ``issuer``. Needs the extra ``[verify]``."""
+        app = FakeApp(
+            client_id=f"app_{secrets.token_hex(11)}", client=client, issuer=f"{self.base_url}/o/{client}",
+            redirect_uris=list(redirect_uris), scopes=list(scopes),
+            secret=f"mfst_sec_{secrets.token_hex(24)}A" if has_secret else "",
+        )  # fmt: skip
+        self._state.apps.append(app)
+        return app
+
+    def at_browser(self, user: FakeUser | None) -> None:
+        """From now on this user is signed in at the browser that an app sends to ``authorize``; None: nobody is."""
+        self._state.at_browser = user
+
     def code_for(self, user: FakeUser) -> str:
         """A one-time code, as single sign-on gives it to an application."""
         code = secrets.token_urlsafe(32)
@@ -142,6 +161,9 @@ class FakeManifestAuth:
         try:
             with self._state.lock:
                 status, body = 200, self._act(method, path, headers, content)
+            if isinstance(body, _apps.Redirect):
+                more["location"] = body.address
+                status, body = 302, {}
         except ManifestAuthError as refused:
             status, body = _oauth.refusal(refused, request_id) or (refused.status, _envelope(refused, request_id))
             if status == 401:
@@ -149,7 +171,10 @@ class FakeManifestAuth:
         return status, more, json.dumps(body).encode()
 
     def _act(self, method: str, target: str, headers: httpx2.Headers, content: bytes) -> Any:
-        path = target.partition("?")[0]
+        path, _, query = target.partition("?")
+        if path.startswith("/o/"):
+            form = {k: v[0] for k, v in parse_qs(content.decode()).items()}
+            return _apps.act(method, path, query, Asked(self._state, headers, form))
         if (method, path) not in _KNOWN:
             return self._rest(method, target, Asked(self._state, headers, _json(headers, content)))
         try:

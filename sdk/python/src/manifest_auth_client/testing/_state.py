@@ -102,6 +102,10 @@ class State:
         self.sessions: dict[str, Session] = {}
         self.challenges: dict[str, FakeUser] = {}
         self.codes: dict[str, FakeUser] = {}
+        self.apps: list[Any] = []  # with the codes and sessions that they hold, see _apps.py
+        self.app_codes: dict[str, Any] = {}
+        self.granted: dict[str, Any] = {}
+        self.at_browser: FakeUser | None = None
         self.used: set[str] = set()
         self.refreshes = self.reuses = 0
         self.moved = 0.0
@@ -159,6 +163,10 @@ class State:
                 raise InvalidToken
         self.refreshes += 1
         return self._pair(session, secrets.token_urlsafe(9), session.current)
+
+    def session_of(self, token: str) -> str:
+        """The id of a refresh token's session. Raises InvalidToken and TokenExpired."""
+        return str(self.read(token, "refresh")["sid"])
 
     def alive(self, session_id: str) -> Session:
         """The session. Raises InvalidToken."""
