@@ -136,6 +136,13 @@ async def test_a_code_is_over_after_ten_minutes_for_both(app: App) -> None:
     check_refusal(await again.by_code("approve", asked["user_code"]), 404, "NOT_FOUND")
 
 
+async def test_let_in_it_is_over_where_its_device_comes_too_late(app: App) -> None:
+    ada = await by_code(app)
+    headset = ada.headset()
+    check_success(await ada.by_code("approve", (await headset.ask())["user_code"]))
+    assert await headset.polled(600) == "expired_token"
+
+
 async def test_denied_it_stays_denied(app: App) -> None:
     ada = await by_code(app)
     headset = ada.headset()
