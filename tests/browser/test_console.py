@@ -84,7 +84,7 @@ def test_days_of_the_trail_are_those_of_the_browsers_time_zone(setup: Setup, scr
     assert "First day (America/New_York)" in scripted.value("document.querySelector('form.filters').textContent")
     scripted.value("document.getElementById('from').value = '2026-01-31'")
     press(scripted, "form.filters .button")
-    scripted.shows("The days are in America/New_York.")
+    scripted.shows("Days are in America/New_York.")
     scripted._call("Emulation.setTimezoneOverride", timezoneId="")
 
 
