@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from manifest_auth import __commit__, __version__
-from manifest_auth.api import audit, oauth, operational_routes
+from manifest_auth.api import audit, issuer, oauth, operational_routes
 from manifest_auth.api.admin import admins, apps, claims, clients, installation, providers, service_accounts, users
 from manifest_auth.api.admin import devices as admin_devices
 from manifest_auth.api.client import auth, devices, files, identities, one_time_links, second_factors
@@ -25,7 +25,7 @@ from manifest_auth.http import Answer, Head, Route, RouteTable, docs_site
 from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.maintenance import background_jobs, signing_keys
 from manifest_auth.pages import brands, errors
-from manifest_auth.pages.sign_in import single_sign_on
+from manifest_auth.pages.sign_in import authorize, single_sign_on
 from manifest_auth.protocols.oauth import PREFIX
 from manifest_auth.revisions import HEAD
 from manifest_auth.runtime import os_process
@@ -34,6 +34,7 @@ from manifest_auth.runtime.os_process import drain_first, freeze_garbage, take_s
 from manifest_auth.runtime.settings import load
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sign_in.apps import logout
 from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.startup import build_services, opened
 
@@ -67,6 +68,8 @@ ROUTES = (
     *installation.ROUTES,
     *audit.ADMIN_ROUTES,
     *oauth.ROUTES,
+    *authorize.ROUTES,
+    *issuer.ROUTES,
     *operational_routes.ROUTES,
     *docs_site.routes(errors.of_docs_site),
     *brands.ROUTES,
@@ -150,6 +153,7 @@ class Application:
                 asyncio.create_task(domain_checks.run(self.services), name="domain-checks"),
                 asyncio.create_task(daily_checks.run(self.services), name="provider-checks"),
                 asyncio.create_task(daily_figures.run(self.services), name="figures"),
+                asyncio.create_task(logout.run(self.services), name="logout-notices"),
                 asyncio.create_task(os_process.watched(), name="watchdog"),
             ]
             await ceremonies.log_state(store, settings, self.services.log)

@@ -106,6 +106,11 @@ class Principal(NamedTuple):
         return self.kind == SERVICE
 
     @property
+    def is_app(self) -> bool:
+        """Whether an app calls for the user, with no more than the user let it do."""
+        return self.scopes is not None and self.kind != SERVICE
+
+    @property
     def permissions(self) -> frozenset[Permission]:
         """The caller's permissions with this credential."""
         return allowed(self.roles, self.scopes)

@@ -107,6 +107,13 @@ def permissions_in(scopes: int) -> tuple[Permission, ...]:
 
 
 @lru_cache(maxsize=4096)
+def permissions_mask(scope: str) -> int:
+    """The bit mask of the permissions in a scope, separated by blanks; its other names are left out."""
+    names = scope.split()
+    return sum(permission.bit for permission in Permission if permission.value in names)
+
+
+@lru_cache(maxsize=4096)
 def permission_names(roles: int, scopes: int | None = None) -> tuple[str, ...]:
     """The names of what :func:`allowed` gives, in the order of the enumeration."""
     held = allowed(roles, scopes)

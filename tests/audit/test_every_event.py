@@ -16,6 +16,8 @@ from tests.http.accounts import test_becoming_admin as gains
 from tests.http.accounts import test_becoming_admin_identities as identities
 from tests.http.admin import test_mfa_challenge as factors
 from tests.http.apps import test_apps as apps
+from tests.http.apps import test_attacks as app_attacks
+from tests.http.apps import test_sign_in as app_sign_ins
 from tests.http.audit import test_audit_export as exports
 from tests.http.claims import test_directories as directories
 from tests.http.claims import test_directory_proof as proofs
@@ -56,6 +58,10 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.APP_DELETED: apps.test_they_are_added_changed_and_removed,
     Event.APP_SECRET_CREATED: apps.test_a_web_app_has_two_live_secrets_and_rotates_them,
     Event.APP_SECRET_REVOKED: apps.test_a_web_app_has_two_live_secrets_and_rotates_them,
+    Event.APP_AUTHORIZED: app_sign_ins.test_a_sign_in_from_the_start_to_user_info,
+    Event.APP_REFUSED: app_sign_ins.test_only_users_with_a_role_get_in,
+    Event.CONSENT_GIVEN: app_sign_ins.test_consent_is_asked_once_and_again_for_more,
+    Event.APP_CODE_REUSED: app_attacks.test_a_second_use_of_a_code_ends_what_it_began,
     Event.CONSENT_WITHDRAWN: apps_with_access.test_a_user_sees_and_removes_the_access_of_an_app,
     Event.API_KEY_EXPIRED: key_ends.test_the_end_stands_in_the_trail_once,
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,

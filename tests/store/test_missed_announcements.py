@@ -10,6 +10,7 @@ import pytest
 
 from manifest_auth.sessions.tokens import Purpose, keys
 from manifest_auth.store import SystemUnit, installation_values, open_store
+from manifest_auth.store.tables import signing_keys
 from tests.support.accounts import keys_of
 from tests.support.application import App, running
 from tests.support.stores import on_postgres
@@ -52,7 +53,7 @@ async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: 
     key, now = app.services.keys.signing(purpose), app.services.clock.now_ms()
 
     def retire(unit: SystemUnit) -> None:  # and nothing is announced
-        unit.change(keys._EXPIRE, of_id=key.id, now=now)
+        unit.change(keys._EXPIRE[signing_keys], of_id=key.id, now=now)
         installation_values.put(unit, keys._STAMP, f"changed with {key.id}")
 
     other = open_store(database_url, 2)

@@ -14,6 +14,7 @@ from manifest_auth.clients import client_lifecycle, daily_figures, domain_checks
 from manifest_auth.clients.providers import daily_checks
 from manifest_auth.context import Origin
 from manifest_auth.maintenance import background_jobs, last_backup
+from manifest_auth.sign_in.apps import logout
 from tests.support.application import App
 
 
@@ -26,6 +27,12 @@ async def backup_noted(app: App) -> None:
 async def sweep_expired(app: App) -> None:
     """Rows whose time is over go."""
     await background_jobs.sweep_expired(app.services)
+
+
+async def send_logout_notices(app: App) -> None:
+    """Apps hear of the sessions that ended, as far as a try is due."""
+    for notice in await logout.take_due(app.services, ended=True):
+        await logout.send(app.services, notice)
 
 
 async def sweep_clients(app: App) -> None:
@@ -127,6 +134,7 @@ def nothing_by_itself() -> Iterator[None]:
         mock.patch.object(mail_queue.MailQueue, "run", runs_nothing),
         mock.patch.object(daily_checks, "run", runs_nothing),
         mock.patch.object(daily_figures, "run", runs_nothing),
+        mock.patch.object(logout, "run", runs_nothing),
     ):
         yield
 

@@ -18,7 +18,7 @@ from joserfc.jwk import ECKey
 
 from manifest_auth.pages import security
 from manifest_auth.sessions import look_up_with_chain
-from manifest_auth.sessions.tokens import Algorithm, Purpose, signatures
+from manifest_auth.sessions.tokens import OF_APPS, Algorithm, Purpose, signatures
 from manifest_auth.sessions.tokens import issue as refresh_tokens
 from manifest_auth.sessions.tokens.access import header_of, mint
 from tests.support.application import App
@@ -74,10 +74,17 @@ def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
     return mint(app.services.keys, app.services.settings.issuer, purpose, claims)
 
 
+async def every_purpose(app: App) -> list[Purpose]:
+    """All purposes, each of which has a key by now."""
+    for algorithm in OF_APPS:
+        await app.services.keys.of_apps(algorithm)
+    return list(Purpose)
+
+
 def signing_keys(app: App) -> dict[Purpose, bytes]:
     """The secret with which each kind of token is signed now, of those that have no public half."""
-    found = {purpose: app.services.keys.signing(purpose) for purpose in Purpose}
-    return {purpose: key.raw for purpose, key in found.items() if key.algorithm == "HS256"}
+    keys = [key for purpose in Purpose for key in app.services.keys.verifying(purpose) if key.retired_at is None]
+    return {key.purpose: key.raw for key in keys if key.algorithm == "HS256"}
 
 
 def every_secret(app: App) -> list[bytes]:

@@ -509,3 +509,23 @@ def withdraw(unit: TenantUnit, who: Request, user_id: int, app_id: str) -> int:
     detail = {"app": app_id, "name": app.name, "sessions_ended": ended}
     audit.record(unit, who, Event.CONSENT_WITHDRAWN, f"user:{user_id}", **detail)
     return ended
+
+
+_ORIGINS = cross_tenant(
+    select(_A["allowed_origins"])
+    .select_from(apps.join(tenants_table, _T.id == _A.tenant_id))
+    .where(
+        _T.identifier == bindparam("identifier"),
+        _T.suspended_at.is_(None),
+        _A.removed_at.is_(None),
+        _A.kind != "device",
+    ),
+    str,
+    because="the address of an issuer names the client",
+)
+
+
+async def origins_of(store: Store, client: str) -> frozenset[str] | None:
+    """The origins that apps of a client list, of all of them; None for a client that has none, or is suspended."""
+    found: list[str] = await store.read(lambda unit: unit.all(_ORIGINS, identifier=client))
+    return frozenset(origin for listed in found for origin in listed.split()) if found else None

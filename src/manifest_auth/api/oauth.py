@@ -84,13 +84,15 @@ class TokenInForm(Authenticated, frozen=True, kw_only=True):
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``scope``: what the token may do now; ``refresh_token``: of a device's."""
+    """``scope``: what the token may do now; ``refresh_token``: of a device or an app;
+    ``id_token``: of an app."""
 
     access_token: str
     token_type: Literal["Bearer"]
     expires_in: int
     scope: str
     refresh_token: str | UnsetType = UNSET
+    id_token: str | UnsetType = UNSET
 
 
 class DeviceForm(msgspec.Struct, frozen=True):
@@ -125,7 +127,8 @@ class PairingAnswer(msgspec.Struct, frozen=True):
 
 
 class IntrospectionAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Only ``active`` where it is false. ``client_id``: of a service account's token or key alone."""
+    """Only ``active`` where it is false. ``client_id``: of a service account or an app; ``username``, ``roles``: of no
+    app."""
 
     active: bool
     sub: str | UnsetType = UNSET
@@ -147,8 +150,11 @@ class OAuthFailure(msgspec.Struct, frozen=True):
     request_id: str
 
 
-def _answer(body: bytes, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer[None]:
-    return Answer(status, body, (_JSON, NO_STORE, _PRAGMA, *headers))
+def answer_of(
+    body: bytes, status: int = 200, headers: tuple[Header, ...] = (), *, stored: bool = False
+) -> Answer[None]:
+    """An answer as the RFCs have it. ``stored``: caches may keep it, as the headers say."""
+    return Answer(status, body, (_JSON, *headers) if stored else (_JSON, NO_STORE, _PRAGMA, *headers))
 
 
 async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
@@ -156,12 +162,12 @@ async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[
     has a status for keeps it: 404, 405, 413, 429, 503."""
     failure = _encode(OAuthFailure(oauth.error_of(refusal), str(refusal.message), ctx.request_id))
     if refusal.status == 401:
-        return _answer(failure, 401, (_BASIC,))
+        return answer_of(failure, 401, (_BASIC,))
     status = 400 if isinstance(refusal, UnsupportedMediaType) else refusal.status
-    return _answer(failure, status, refusal_headers(refusal))
+    return answer_of(failure, status, refusal_headers(refusal))
 
 
-def _fields(call: Call[bytes]) -> dict[str, str]:
+def fields_of(call: Call[bytes]) -> dict[str, str]:
     """The fields of the form. Raises ValidationError, UnsupportedMediaType."""
     check_form_type(call.head)
     return oauth.read_form(parse_form(call.body, _MOST_FIELDS, repeated=oauth.RESOURCE))
@@ -173,15 +179,15 @@ def _is_device(head: Head, fields: dict[str, str]) -> bool:
 
 
 async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
-    fields, issuer = _fields(call), ctx.services.settings.oauth_issuer
+    fields, issuer = fields_of(call), ctx.services.settings.oauth_issuer
     if _is_device(call.head, fields):
         app = await device_grant.authenticate(ctx, fields)
         grant = oauth.read_grant(fields, oauth.OF_DEVICES)
         oauth.check_resource(fields, issuer)
-        return _answer(_encode(await _of_device(ctx, app, grant, fields)))
+        return answer_of(_encode(await _of_device(ctx, app, grant, fields)))
     client = await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
     token, life, scope = await oauth_tokens.issue(ctx, client, oauth.read_scope(fields, issuer))
-    return _answer(_encode(TokenAnswer(token, "Bearer", life, " ".join(scope))))
+    return answer_of(_encode(TokenAnswer(token, "Bearer", life, " ".join(scope))))
 
 
 async def _of_device(ctx: RequestContext, app: App, grant: str, fields: dict[str, str]) -> TokenAnswer:
@@ -205,7 +211,7 @@ async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, 
 
 
 async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
-    fields = _fields(call)
+    fields = fields_of(call)
     if _is_device(call.head, fields):
         app = await device_grant.authenticate(ctx, fields)
         await device_grant.revoke(ctx, app, oauth.required(fields, "token"))
@@ -215,10 +221,15 @@ async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 async def _introspect(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
-    fields = _fields(call)
+    fields = fields_of(call)
     client = await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
     found = await oauth_tokens.introspect(ctx, client, oauth.required(fields, "token"))
-    return _answer(_INACTIVE if found is None else _encode(_shown(found)))
+    return introspected(found)
+
+
+def introspected(found: Active | None) -> Answer[None]:
+    """The answer of an introspection. None: the caller is told nothing."""
+    return answer_of(_INACTIVE if found is None else _encode(_shown(found)))
 
 
 def _shown(found: Active) -> IntrospectionAnswer:
@@ -227,10 +238,10 @@ def _shown(found: Active) -> IntrospectionAnswer:
         active=True,
         sub=found.sub,
         client=who.client,
-        client_id=found.sub if who.is_service else UNSET,
-        username=who.first_name if who.is_service else who.email,
-        scope=" ".join(permission_names(who.roles, who.scopes)),
-        roles=role_names(who.roles),
+        client_id=found.client_id or UNSET,
+        username=UNSET if who.is_app else who.first_name if who.is_service else who.email,
+        scope=found.scope or " ".join(permission_names(who.roles, who.scopes)),
+        roles=UNSET if who.is_app else role_names(who.roles),  # an app may do what its scope says, and no more
         token_type="Bearer",  # noqa: S106 - a type, no secret
         iss=found.issuer,
         aud=found.audience,
@@ -240,7 +251,7 @@ def _shown(found: Active) -> IntrospectionAnswer:
 
 
 async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
-    fields, public = _fields(call), ctx.services.settings.public_url.rstrip("/")
+    fields, public = fields_of(call), ctx.services.settings.public_url.rstrip("/")
     app = await _asking_app(ctx, call, fields)
     device_code, user_code = await device_grant.by_code(ctx, app, fields)
     page = f"{public}{DEVICE_PAGE}"
@@ -252,14 +263,16 @@ async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         expires_in=device_grant.BY_CODE_S,
         interval=device_grant.BY_CODE_INTERVAL_S,
     )
-    return _answer(_encode(shown))
+    return answer_of(_encode(shown))
 
 
 async def _ask_by_scan(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
-    fields = _fields(call)
+    fields = fields_of(call)
     app = await _asking_app(ctx, call, fields)
     device_code, digits = await device_grant.by_scan(ctx, app, fields)
-    return _answer(_encode(PairingAnswer(device_code, digits, device_grant.BY_SCAN_S, device_grant.BY_SCAN_INTERVAL_S)))
+    return answer_of(
+        _encode(PairingAnswer(device_code, digits, device_grant.BY_SCAN_S, device_grant.BY_SCAN_INTERVAL_S))
+    )
 
 
 async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
@@ -267,7 +280,7 @@ async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return Answer(200, body, (_JSON, (b"cache-control", b"public, max-age=300")))
 
 
-_REFUSALS = (
+REFUSALS = (
     InvalidCredentials,
     ValidationError,
     PayloadTooLarge,
@@ -279,20 +292,20 @@ _REFUSALS = (
 )
 ROUTES = (
     Route("POST", TOKEN, _token, Access.OPEN, "Get an access token for a service account", limit=AUTH_LIMIT, raw=True,
-          form=TokenForm, plain=TokenAnswer, failure=OAuthFailure, refused=refused, refusals=_REFUSALS,
+          form=TokenForm, plain=TokenAnswer, failure=OAuthFailure, refused=refused, refusals=REFUSALS,
           operation="getServiceToken"),
     Route("POST", REVOCATION, _revoke, Access.OPEN, "Revoke your own token, or any API key or client secret",
-          limit=AUTH_LIMIT, raw=True, form=TokenInForm, failure=OAuthFailure, refused=refused, refusals=_REFUSALS,
+          limit=AUTH_LIMIT, raw=True, form=TokenInForm, failure=OAuthFailure, refused=refused, refusals=REFUSALS,
           operation="revokeToken"),
     Route("POST", INTROSPECTION, _introspect, Access.OPEN, "Introspect a token or API key",
           limit=AUTH_LIMIT, raw=True, form=TokenInForm, plain=IntrospectionAnswer, failure=OAuthFailure,
-          refused=refused, refusals=_REFUSALS, operation="introspectToken"),
+          refused=refused, refusals=REFUSALS, operation="introspectToken"),
     Route("POST", DEVICE_AUTHORIZATION, _ask_by_code, Access.OPEN, "Request a code for a device to show",
           limit=AUTH_LIMIT, raw=True, form=DeviceForm, plain=DeviceAnswer, failure=OAuthFailure, refused=refused,
-          refusals=_REFUSALS),
+          refusals=REFUSALS),
     Route("POST", PAIRING, _ask_by_scan, Access.OPEN, "Send the code that a device scanned", limit=AUTH_LIMIT,
           raw=True, form=PairingForm, plain=PairingAnswer, failure=OAuthFailure, refused=refused,
-          refusals=_REFUSALS),
+          refusals=REFUSALS),
     Route("GET", PATH, _metadata, Access.OPEN, "Get the metadata of the authorization server",
           sends=("application/json",), operation="getOauthMetadata"),
 )  # fmt: skip

@@ -83,7 +83,8 @@ async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
         await ctx.services.keys.refresh()
     keys = ctx.services.keys
-    body = orjson.dumps({"keys": keys.published(), "access_token_signing_alg": keys.signing(Purpose.ACCESS).algorithm})
+    published = keys.published(Purpose.ACCESS, Purpose.SERVICE)
+    body = orjson.dumps({"keys": published, "access_token_signing_alg": keys.signing(Purpose.ACCESS).algorithm})
     return Answer(200, body, (JSON, _CACHED))
 
 

@@ -351,6 +351,19 @@ class Event(enum.Enum):
         asks=Act.APPS, when="A secret of an app was created, `in_place_of` another one if it was rotated")
     APP_SECRET_REVOKED = About("app_secret_revoked", APPS, _("%(who)s revoked a secret of the app %(what)s"),
         when="A secret of an app was revoked")
+    APP_AUTHORIZED = About("app_authorized", APPS, _("%(whom)s signed in to an app"),
+        account=_("Sign-in to an app"),
+        when="A user signed in to an `app`; its `scopes`. At most once an hour for each user and app that asks for no "
+        "consent")
+    APP_REFUSED = About("app_refused", APPS, _("%(whom)s can't use an app"), is_bad=True,
+        when="A user didn't get into an `app`; `why`")
+    CONSENT_GIVEN = About("consent_given", APPS, _("%(whom)s gave an app access"),
+        account=_("You gave an app access"), is_alarm=True,
+        when="A user agreed to what an `app` can see and do; the `scopes`")
+    APP_CODE_REUSED = About("app_code_reused", APPS,
+        _("An app of %(whom)s used a code twice, and the session was ended"),
+        account=_("App signed out, because its code was used twice"), is_bad=True, is_alarm=True,
+        when="A code of an `app` was used again after it gave tokens. The session was ended")
     CONSENT_WITHDRAWN = About("consent_withdrawn", APPS, _("%(whom)s removed an app from their account"),
         account=_("You removed an app from your account"),
         when="A user removed an `app` from *Apps with access*; the number of `sessions_ended`")

@@ -15,6 +15,7 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url
 
 SESSION = "session"
+APP = "app"  # a session for apps of one client, in a browser that is signed in to another one
 DEVICE = "device"  # has the markers by which the throttle recognizes a device that users signed in with
 TRUST = "trust"
 _DEVICE_AGE = 400 * 86400  # seconds; browsers keep no cookie longer
@@ -25,6 +26,12 @@ _SAFE = frozenset({"GET", "HEAD"})
 def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
     """``Set-Cookie`` of the session. ``max_age``: seconds. An empty value with age 0 deletes the cookie."""
     return _line(SESSION, value, max_age, settings, "/")
+
+
+def app_cookie(value: str, max_age: int, settings: Settings, client: str) -> Header:
+    """``Set-Cookie`` of a session that only the issuer of a client's apps gets. An empty value with age 0 deletes
+    it."""
+    return _line(APP, value, max_age, settings, f"/o/{client}")
 
 
 def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:
@@ -121,6 +128,8 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
         return ()
     idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_seconds
     lines = [session_cookie(signed_in.cookie, idle_s, settings)]
+    if signed_in.is_beside:
+        lines = [app_cookie(signed_in.cookie, idle_s, settings, signed_in.tenant.identifier)]
     if signed_in.device:
         lines.append(host_cookie(DEVICE, signed_in.device, _DEVICE_AGE, settings))
     return (*lines, *trust_cookie(ctx, signed_in.tenant, signed_in.trust))

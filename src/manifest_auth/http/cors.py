@@ -1,18 +1,19 @@
 """CORS: lets pages of the origins that a client lists read answers (Fetch standard, section 3.3).
 
 Only the routes of :func:`.routes.is_cross_origin` do that, and ``*`` is never sent. An answer is readable for the
-origins of its own client: that of the credential, else the one that the request names, else any. No page reads an
-answer to a machine's credential.
+origins of its own client: that of the credential, else the one that the request names, else any; at the issuer of a
+client's apps, for the origins that its apps list. No page reads an answer to a machine's credential.
 """
 
 from __future__ import annotations
 
 from manifest_auth import tenants
+from manifest_auth.accounts import apps
 from manifest_auth.context import Principal
 from manifest_auth.http import identification
 from manifest_auth.http.answers import Answer, Header
 from manifest_auth.http.request import Head
-from manifest_auth.http.routes import Access, Route, is_cross_origin
+from manifest_auth.http.routes import Access, Route, client_of_issuer, is_cross_origin
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.store import StoreUnavailable
 
@@ -43,21 +44,33 @@ async def preflight(ctx: RequestContext, head: Head, path: str, allow: str) -> A
     head.check()
     if wanted not in allow.split(", "):
         return None
-    if not await ctx.services.origin_index.is_listed(head.origin, ctx.client_hint.subdomain):
+    credentials: tuple[Header, ...] = (_CREDENTIALS,)
+    if (client := client_of_issuer(path)) is not None:
+        is_listed, credentials = await _is_of_app(ctx, head.origin, client), ()
+    else:
+        is_listed = await ctx.services.origin_index.is_listed(head.origin, ctx.client_hint.subdomain)
+    if not is_listed:
         return None
     methods: Header = (b"access-control-allow-methods", allow.encode())
-    answer: Answer[None] = Answer(204, b"", (_allow(head.origin), _CREDENTIALS, methods, _HEADERS, _MAX_AGE))
+    answer: Answer[None] = Answer(204, b"", (_allow(head.origin), *credentials, methods, _HEADERS, _MAX_AGE))
     answer.size = None  # RFC 9110, section 8.6: no Content-Length with 204
     return answer
 
 
-async def permission(ctx: RequestContext, head: Head, route: Route | None) -> tuple[Header, ...]:
+async def _is_of_app(ctx: RequestContext, origin: str, client: str) -> bool:
+    """Whether an app of the client lists the origin. Its pages call with a token, never with a cookie."""
+    return origin in (await apps.origins_of(ctx.services.store, client) or ())
+
+
+async def permission(ctx: RequestContext, head: Head, route: Route | None, path: str) -> tuple[Header, ...]:
     """The headers by which a page of the request's origin may read the answer; none where the origin is not listed by
     the answer's client, or where the store cannot tell. ``route``: None where the request was refused before it."""
     origin = head.origin
     if origin is None or head.twice is not None or _is_machine(ctx, head):
         return ()
     try:
+        if (client := client_of_issuer(path)) is not None:
+            return (_allow(origin), _EXPOSED) if await _is_of_app(ctx, origin, client) else ()
         listed = await _is_listed(ctx, head, route, origin)
     except StoreUnavailable:
         return ()

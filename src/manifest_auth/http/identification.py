@@ -8,6 +8,7 @@ cookie. Users and system admins have separate keys, so a token for one API is no
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
 
 from manifest_auth import sessions, tenants
@@ -17,6 +18,7 @@ from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import ANONYMOUS, AdminCaller, Origin, Principal
 from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated, ValidationError
 from manifest_auth.http import SESSION, Head, check_same_site
+from manifest_auth.http.cookies import APP
 from manifest_auth.runtime.settings import is_listed, networks_of, plain_address
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import tokens
@@ -204,10 +206,22 @@ def bearer(authorization: str) -> str:
     return token
 
 
-async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
+async def of_client(ctx: RequestContext, head: Head, client: str) -> Principal | None:
+    """The user of this browser's session of a client, who is then the request's caller; None for no one. In a browser
+    that is signed in to another client, the session for apps has a cookie of its own."""
+    for name in (APP, SESSION):
+        with contextlib.suppress(Unauthenticated, InvalidToken, TokenExpired):
+            user = await by_cookie(ctx, head, ctx.now, name)
+            if user.client == client:
+                ctx.caller, ctx.by_cookie = user, True
+                return user
+    return None
+
+
+async def by_cookie(ctx: RequestContext, head: Head, now: int, name: str = SESSION) -> Principal:
     """The user of the session cookie; renews its idle time. Raises Unauthenticated, InvalidToken, TokenExpired."""
     services = ctx.services
-    value = head.cookie(SESSION)
+    value = head.cookie(name)
     if value is None:
         raise Unauthenticated()
     if not value or len(value) > _MAX_COOKIE:
@@ -226,7 +240,8 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
         session_id = principal.session_id
         await services.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
         services.principals.touched(principal, now)
-        ctx.renewed_cookie = value, idle_ms // 1000
+        if name == SESSION:
+            ctx.renewed_cookie = value, idle_ms // 1000
     return principal
 
 

@@ -155,7 +155,7 @@ class Pipeline:
             headers.append(cors.VARY_OF_OPTIONS)
             varies = False
         elif varies and head.origin is not None:
-            headers += await cors.permission(ctx, head, route)
+            headers += await cors.permission(ctx, head, route, path)
         if services.draining:
             headers.append((b"connection", b"close"))
         if ctx.license_warning:
@@ -203,6 +203,8 @@ class Pipeline:
             ctx.caller = await identification.user(ctx, scope["method"], head)
             if ctx.caller.is_service and not route.for_machines:
                 raise Forbidden(details=[("caller", "Service accounts can't call this route")])
+            if ctx.caller.is_app and not (route.for_apps and ctx.caller.permissions):
+                raise Forbidden(details=[("caller", "The app was not given what this route needs")])
             if route.permission is not None and route.permission not in ctx.caller.permissions:
                 raise Forbidden.without(route.permission.value)
         elif route.access is Access.ADMIN:

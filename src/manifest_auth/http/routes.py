@@ -48,7 +48,8 @@ _CALLERS: tuple[tuple[str, frozenset[Access]], ...] = (
     ("/", frozenset({Access.OPEN, Access.PAGE})),
 )
 #: Where users need no permission: their own account, and GraphQL, whose operations have permissions.
-_ANY_ROLE = ("/api/client/auth/", "/api/client/graphql")
+_GRAPHQL = "/api/client/graphql"
+_ANY_ROLE = ("/api/client/auth/", _GRAPHQL)
 
 
 class Paging(msgspec.Struct, frozen=True):
@@ -100,10 +101,24 @@ _NO_PAGES = ("/api/", "/oauth2/")
 
 def is_cross_origin(path: str) -> bool:
     """Whether pages of origins that a client lists may read what is answered at a path (:mod:`.cors`)."""
-    return path.startswith(("/api/client/", "/.well-known/")) or path == "/openapi.json"
+    if path.startswith(("/api/client/", "/.well-known/")) or path == "/openapi.json":
+        return True
+    return path.startswith("/o/") and path.endswith(_OF_BROWSER_APPS)
 
 
-#: Below these no machine calls, whatever its roles: a stolen key must not make a second one, or another way in.
+#: What apps call that run in browsers, at the issuer of their client.
+_OF_BROWSER_APPS = ("/.well-known/openid-configuration", "/jwks", "/token", "/userinfo", "/revoke")
+_ISSUERS = ("/o/", "/.well-known/oauth-authorization-server/o/")
+
+
+def client_of_issuer(path: str) -> str | None:
+    """The client whose issuer has that path; None for any other path."""
+    start = next((start for start in _ISSUERS if path.startswith(start)), None)
+    return None if start is None else path.removeprefix(start).partition("/")[0]
+
+
+#: Below these no machine and no app calls, whatever its roles: a stolen key must not make a second one, or another way
+#: in.
 _NOT_FOR_MACHINES = tuple(
     f"/api/client/{name}"
     for name in ("auth/", "service-accounts", "providers", "domains", "directories", "apps", "devices")
@@ -159,6 +174,7 @@ class Route:
     gated: bool = field(default=False, init=False)  # needs a licence
     for_machines: bool = field(default=True, init=False)  # service accounts may call it, as their roles allow
     forwards: bool = field(default=False, init=False)  # it takes the address that a service account passes on
+    for_apps: bool = field(default=True, init=False)  # apps may call it for a user who let them
     ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
     is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins may read its answers
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
@@ -174,11 +190,13 @@ class Route:
             object.__setattr__(self, "body", self.body or _model(call))
             object.__setattr__(self, "data", self.data or _model(answer))
         is_page_of_use = is_page and not self.path.startswith(_UNGATED)
-        is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/"))
+        is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/", "/o/"))
         object.__setattr__(self, "gated", is_gated)
         object.__setattr__(self, "for_machines", is_for_machines(self.method, self.path))
         is_open = self.method == "POST" and self.access is Access.OPEN
         object.__setattr__(self, "forwards", is_open and self.path.startswith("/api/client/auth/"))
+        by_permission = self.permission is not None or self.path == _GRAPHQL
+        object.__setattr__(self, "for_apps", self.for_machines and by_permission)
         object.__setattr__(self, "is_cross_origin", is_cross_origin(self.path))
         names = frozenset(self.query.__struct_encode_fields__ if self.query else ())
         object.__setattr__(self, "parameters", names)

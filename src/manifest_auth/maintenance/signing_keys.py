@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from manifest_auth import audit
 from manifest_auth.audit import Act, Event
@@ -35,13 +36,15 @@ def rotate(
     ring: KeyRing,
     purposes: Sequence[Purpose] = tuple(Purpose),
     algorithm: Algorithm | None = None,
-) -> None:
+) -> tuple[Any, ...]:
     """Makes new keys for these purposes; the old ones still verify what they signed. ``algorithm``: another one for
-    users' access tokens. Raises ReauthenticationRequired."""
+    users' access tokens. Returns the purposes, without those of apps that have no key yet. Raises
+    ReauthenticationRequired."""
     step_up.check(by, Act.KEYS)
     keys = ring.rotate(unit, purposes, algorithm)
     detail = {"algorithm": algorithm} if algorithm else {}
-    audit.record_installation(unit, by, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys, **detail)
+    audit.record_installation(unit, by, Event.KEYS_ROTATED, purposes=list(keys), keys=keys, **detail)
+    return tuple(keys)
 
 
 def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once: bool) -> ListedKey:
@@ -58,11 +61,12 @@ def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once:
     return after
 
 
-async def rotate_now(ctx: RequestContext, purposes: Sequence[Purpose]) -> None:
+async def rotate_now(ctx: RequestContext, purposes: Sequence[Purpose]) -> tuple[Any, ...]:
     """As :func:`rotate`, in a transaction of its own; this process signs with the new keys from then on."""
     ring = ctx.services.keys
-    await ctx.services.store.write(lambda unit: rotate(unit, ctx, ring, purposes))
+    rotated = await ctx.services.store.write(lambda unit: rotate(unit, ctx, ring, purposes))
     await ring.refresh()
+    return rotated
 
 
 async def retire_now(ctx: RequestContext, key_id: str, *, at_once: bool) -> ListedKey:

@@ -35,7 +35,7 @@ from manifest_auth.pages.installation import audit as installation_audit
 from manifest_auth.pages.installation import overview as installation_overview
 from manifest_auth.pages.installation import sign_in as installation_sign_in
 from manifest_auth.pages.routing import ADMIN_OVERVIEW, SIGN_IN, account_page, admin_page, page, resume
-from manifest_auth.pages.sign_in import done, one_time_links, start
+from manifest_auth.pages.sign_in import authorize, done, one_time_links, start
 from manifest_auth.pages.sign_in import second_factor as sign_in_second_factor
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
@@ -103,6 +103,7 @@ ROUTES = (
     *start.ROUTES,
     *sign_in_second_factor.ROUTES,
     *done.ROUTES,
+    *authorize.PAGES,
     *one_time_links.ROUTES,
     *home.ROUTES,
     *profile.ROUTES,

@@ -80,6 +80,7 @@ from manifest_auth.text.models import from_texts
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
 Confirms = Callable[[RequestContext, PageCall[Any]], Awaitable[Confirmation | None]]
 MOST_FIELDS = 100
+OF_APPS = "/o/"  # pages for the apps of one client, in whose session they are shown
 SIGN_IN = step.SIGN_IN
 ADMIN_OVERVIEW = admin_console.PATH
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
@@ -140,6 +141,8 @@ class _Page:
         user, admin = None, None
         if self._is_of_the_installation:  # there a user's session counts for nothing
             admin = await _system_admin(ctx, head)
+        elif self.path.startswith(OF_APPS):
+            user = await identification.of_client(ctx, head, call.path["client"])
         else:
             user = await _signed_in(ctx, head)
         cookie = cookies.shown_form_cookie(head, settings)
@@ -398,12 +401,16 @@ class _Page:
             try:
                 view = await self.again(ctx, call)
             except (Refusal, StoreUnavailable):
-                return await self._page_of(ctx, refusal, head)
+                return await self._page_of(ctx, refusal, head, call)
             return view if isinstance(view, Answer) else await self._render(ctx, call, view, refusal)
-        return await self._page_of(ctx, refusal, head)
+        return await self._page_of(ctx, refusal, head, call)
 
-    async def _page_of(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+    async def _page_of(
+        self, ctx: RequestContext, refusal: Refusal, head: Head, call: PageCall[Any] | None = None
+    ) -> Answer[None]:
         way = Link(admin_console.PATH, _("Go to the overview")) if self._is_of_the_installation else None
+        if isinstance(refusal, AccountDisabled) and call is not None:
+            way = await step.way_back(ctx, call)
         named = errors.parameters_of(self.fields) if self.method == "GET" else ()
         return await errors.page_of(ctx, refusal, head, way=way, parameters=named)
 

@@ -71,11 +71,13 @@ class InvalidClient(InvalidCredentials):
 
 
 class TokenRefused(ValidationError):
-    """A device or its grant is refused: RFC 6749, section 5.2, and RFC 8628, section 3.5. ``error``: as they name
-    it."""
+    """An app, a device or its grant is refused: RFC 6749, section 5.2, and RFC 8628, section 3.5. ``error``: as they
+    name it."""
 
-    def __init__(self, error: str, message: str, *, reason: str = "", replay: Replay | None = None) -> None:
-        super().__init__(message, reason=reason or f"oauth: {error}", replay=replay)
+    def __init__(
+        self, error: str, message: str, *, reason: str = "", replay: Replay | None = None, keeps_writes: bool = False
+    ) -> None:
+        super().__init__(message, reason=reason or f"oauth: {error}", replay=replay, keeps_writes=keeps_writes)
         self.error = error
 
 
@@ -173,6 +175,7 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 _PREFIX = "svc_"
 _ID = re.compile(r"svc_([1-9][0-9]{0,18})\Z")
+_APP_ID = re.compile(r"app_[A-Za-z0-9_-]{16,22}\Z")
 _MOST_ID = 2**63 - 1
 _LONGEST = 1024  # of a Basic header
 _FORM_CODED = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*\Z")  # visible ASCII, and no % without two digits
@@ -203,6 +206,11 @@ def account_of(client_id: str) -> int | None:
     found = _ID.match(client_id)
     number = int(found[1]) if found else 0
     return number if 0 < number <= _MOST_ID else None
+
+
+def is_client_id(text: str) -> bool:
+    """Whether a text is the client id of a service account or of an app, in its only spelling."""
+    return _APP_ID.match(text) is not None or account_of(text) is not None
 
 
 def read_authentication(authorization: str | None, fields: Mapping[str, str]) -> ClientSecret | ClientAssertion:
@@ -275,7 +283,7 @@ class Assertion(NamedTuple):
     """An assertion whose claims are right and whose signature is not verified. ``exp``: seconds since 1970, rounded
     up; ``kid``: None where the header names no key."""
 
-    account: int
+    client_id: str
     jti: str
     exp: int
     algorithm: str
@@ -286,7 +294,7 @@ class Assertion(NamedTuple):
 
 def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Assertion:
     """The content of an assertion, whose signature :func:`verify` checks. ``client_id``: of the request, empty where it
-    names none; ``issuer``: this server's. Raises InvalidClient."""
+    names none; ``issuer``: of the service accounts, or of a client's apps. Raises InvalidClient."""
     if len(text) > MAX_LENGTH or not _COMPACT.match(text):
         raise InvalidClient("assertion: not three segments of at most 8 KiB")
     signed, _, signature = text.rpartition(".")
@@ -298,21 +306,20 @@ def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Asser
     except (ValueError, msgspec.MsgspecError) as error:
         raise InvalidClient(f"assertion: {error}") from None
     algorithm, kid = _header(header)
-    account = account_of(claims.sub)
     now = now_ms / 1000
     checks = {
         "iss": claims.iss == claims.sub,
-        "sub": account is not None and client_id in ("", claims.sub),
+        "sub": is_client_id(claims.sub) and client_id in ("", claims.sub),
         "aud": claims.aud == issuer,
         "exp": now < claims.exp <= now + LIFE_S,
         "iat": claims.iat <= now + _SKEW_S,
         "nbf": claims.nbf <= now + _SKEW_S,
     }
     wrong = [name for name, is_right in checks.items() if not is_right]
-    if wrong or account is None:
+    if wrong:
         raise InvalidClient(f"assertion: {', '.join(wrong)}")
     return Assertion(
-        account=account,
+        client_id=claims.sub,
         jti=claims.jti,
         exp=-int(-claims.exp // 1),
         algorithm=algorithm,

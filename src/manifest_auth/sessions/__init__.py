@@ -20,7 +20,9 @@ from manifest_auth.sessions.principals import (
 )
 from manifest_auth.sessions.sessions import (
     LISTING,
+    OFFLINE,
     TOUCH_EVERY_MS,
+    AppHold,
     ListedSession,
     Opened,
     SessionOver,

@@ -10,10 +10,23 @@ from manifest_auth.store.tables import sessions
 
 _S = sessions.c
 _OPEN = (_S.app_id == bindparam("of_app"), _S.ended_at.is_(None))
+_SCOPES = tenant_scoped(select(_S.app_scopes).where(_S.id == bindparam("sid")), str)
+_ORIGIN = tenant_scoped(select(_S.parent_id, _S.app_id).where(_S.id == bindparam("sid"), _S.app_scopes.is_not(None)))
 _COUNT = tenant_scoped(select(func.count()).select_from(sessions).where(*_OPEN, bindparam("now") < ENDS_AT), int)
 _END = update(sessions).where(*_OPEN).values(ended_at=bindparam("now"), end_reason=bindparam("reason")).returning(_S.id)
 _END_ALL = tenant_scoped(_END, str)
 _END_OF_USER = tenant_scoped(_END.where(_S.user_id == bindparam("of_user")), str)
+
+
+def scopes_of(unit: TenantUnit, session_id: str) -> str | None:
+    """The scopes that the app was granted, separated by blanks; None where no app holds the session."""
+    return unit.first(_SCOPES, sid=session_id)
+
+
+def origin_of(unit: TenantUnit, session_id: str) -> tuple[str, str] | None:
+    """The session that an app's session came from, and the app."""
+    found: tuple[str, str] | None = unit.first(_ORIGIN, sid=session_id)
+    return found
 
 
 def count_of_app(unit: TenantUnit, app_id: str, now: int) -> int:

@@ -74,7 +74,7 @@ def select_principal(**columns: Any) -> Select[Any]:
 
 
 _OF_SESSION = columns(
-    "tenant_id user_id method created_at ended_at cookie_seen_at amr authenticated_at role_cap idle_s"
+    "tenant_id user_id method created_at ended_at cookie_seen_at amr authenticated_at role_cap idle_s scopes"
 )
 #: When a session ends. A device's has its end in a column of its own, so that programs which do not know the cap of its
 #: roles take it for over. An app's has its own in the usual column, and is over by the other one for programs that do

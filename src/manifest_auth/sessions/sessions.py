@@ -17,6 +17,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -271,7 +272,8 @@ def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[List
 
 
 # A session that comes from another inherits what its parent has proved and when, its cap and its end, and ends with it
-# (:func:`end`). It has no cookie, has no children, and enrols no factor (:mod:`manifest_auth.tenants.step_up`).
+# (:func:`end`), unless an app may keep it (:data:`OFFLINE`). It has no cookie, has no children, and enrols no factor
+# (:mod:`manifest_auth.tenants.step_up`).
 
 #: Columns that a session has of its parent.
 INHERITED: Final = columns(
@@ -295,14 +297,30 @@ _HOLD = tenant_scoped(
     .where(bindparam("now") < ENDS_AT)
     .values(has_children=1)
 )
-_OPEN_CHILD = tenant_scoped(
-    insert(sessions).from_select(
-        ["parent_id", *_COPIED, *_GIVEN],
-        select(
-            _S.id, *(_S[name] for name in _COPIED), *(cast(bindparam(name), _S[name].type) for name in _GIVEN)
-        ).where(_S.id == bindparam("of_parent")),
-    )
-)
+
+
+def _opening(*own: str) -> TenantScoped[Any]:
+    """Opens a session from another. ``own``: columns that have a value of their own too."""
+    given, copied = (*_GIVEN, *own), [name for name in _COPIED if name not in own]
+    values = (*(_S[name] for name in copied), *(cast(bindparam(name), _S[name].type) for name in given))
+    of_parent = select(_S.id, *values).where(_S.id == bindparam("of_parent"))
+    return tenant_scoped(insert(sessions).from_select(["parent_id", *copied, *given], of_parent))
+
+
+_OPEN_CHILD, _OPEN_OF_APP = _opening(), _opening("ends_at", "device_ends_at", "app_id", "app_scopes", "scopes")
+#: With it the session of an app lives on when its parent ends.
+OFFLINE: Final = "offline_access"
+_ENDS_WITH_PARENT = or_(_S.app_scopes.is_(None), not_(_S.app_scopes.like(f"%{OFFLINE}%")))
+
+
+class AppHold(NamedTuple):
+    """The session of an app. ``app_scopes``: that it was granted, separated by blanks; ``scopes``: bit mask of the
+    permissions among them; ``ends_at``: milliseconds."""
+
+    app_id: str
+    app_scopes: str
+    scopes: int
+    ends_at: int
 
 
 def may_have_children(session: Principal) -> bool:
@@ -319,12 +337,18 @@ def hold(unit: SystemUnit, tenant_id: int, user_id: int, session_id: str, now: i
     return found if found is not None and found.is_alive(now) and may_have_children(found) else None
 
 
-def open_child(unit: SystemUnit, request: Request, parent: Principal, random: Random) -> Opened:
-    """Opens a session that comes from the ``parent``, which :func:`hold` returned."""
+def open_child(
+    unit: SystemUnit, request: Request, parent: Principal, random: Random, held: AppHold | None = None
+) -> Opened:
+    """Opens a session that comes from the ``parent``, which :func:`hold` returned. ``held``: by an app, with no more
+    than these scopes."""
     now = request.now
-    opened = Opened(random.text(16), "", random.text(12), parent.ends_at)
+    opened = Opened(random.text(16), "", random.text(12), parent.ends_at if held is None else held.ends_at)
+    # Programs that do not know the scopes take it for over.
+    own = {} if held is None else {**held._asdict(), "device_ends_at": parent.created_at}
     unit.of(parent.tenant_id).change(
-        _OPEN_CHILD,
+        _OPEN_CHILD if held is None else _OPEN_OF_APP,
+        **own,
         of_parent=parent.session_id,
         id=opened.session_id,
         last_used_at=now,
@@ -363,6 +387,7 @@ _END = tenant_scoped(ending(sessions).returning(_S.user_id, _S.has_children))
 _END_CHILDREN = tenant_scoped(
     update(sessions)
     .where(_S.user_id == bindparam("of_user"), _S.parent_id == bindparam("of_parent"), _S.ended_at.is_(None))
+    .where(_ENDS_WITH_PARENT)
     .values(_ENDING)
     .returning(_S.id),
     str,
@@ -393,11 +418,9 @@ def _void(column: str = "") -> tuple[TenantScoped[Any], TenantScoped[Any], Tenan
 _VOID_USERS, _VOID_PROVIDERS, _VOID_ALL = _void("user_id"), _void("provider_id"), _void()
 _MOST = _S.created_at + bindparam("most")
 _IS_DEVICES = and_(_S.device_ends_at.is_not(None), _S.app_scopes.is_(None))
-#: One that an app keeps beyond the sign-in has an end of its own.
-_SHORTENED = or_(_S.app_scopes.is_(None), _S.parent_id.is_not(None))
 _SHORTEN = tenant_scoped(
     update(sessions)
-    .where(_S.ended_at.is_(None), ENDS_AT > _MOST, _SHORTENED)
+    .where(_S.ended_at.is_(None), ENDS_AT > _MOST, _ENDS_WITH_PARENT)
     .values(
         ends_at=case((_IS_DEVICES, _S.ends_at), else_=_MOST),
         device_ends_at=case((_IS_DEVICES, _MOST), else_=_S.device_ends_at),
@@ -406,7 +429,8 @@ _SHORTEN = tenant_scoped(
 _OLDER = tenant_scoped(
     select(func.count())
     .select_from(sessions)
-    .where(_S.ended_at.is_(None), bindparam("now") < ENDS_AT, _S.created_at <= bindparam("before"), _SHORTENED),
+    .where(_S.ended_at.is_(None), bindparam("now") < ENDS_AT, _S.created_at <= bindparam("before"))
+    .where(_ENDS_WITH_PARENT),
     int,
 )
 _OTHER = cross_tenant(

@@ -16,10 +16,10 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Hold, Opened, device_sessions, tokens
+from manifest_auth.sessions import AppHold, Hold, Opened, device_sessions, tokens
 from manifest_auth.sessions.sessions import SessionProof, Way
 from manifest_auth.sessions.tokens import TokenPair
-from manifest_auth.sign_in import browser_identity
+from manifest_auth.sign_in import browser_identity, return_addresses
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.refusal_reasons import SUSPENDED
 from manifest_auth.sign_in.second_factor import gate
@@ -49,6 +49,7 @@ class SignedIn(NamedTuple):
     factor_due_at: int | None = None  # from when on sign-in asks to enrol a second factor
     trust: str | None = None  # a new cookie of a trusted browser, to set
     recovery_codes: tuple[str, ...] = ()  # of a first factor that this sign-in enrolled, to be shown once
+    is_beside: bool = False  # the browser keeps a session of another client: the cookie is for apps of this one alone
 
 
 class Account(NamedTuple):
@@ -72,7 +73,7 @@ def complete_sign_in(
     """Checks the account and opens the session, see :func:`check` and :func:`open_session`. Runs in the unit of work of
     the sign-in. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
     account = check(unit, ctx, tenant_id, identity, browser, pending, counters)
-    return open_session(unit, ctx, account, identity, browser)
+    return open_session(unit, ctx, account, identity, browser, pending.return_to)
 
 
 def check(
@@ -98,7 +99,10 @@ def check(
     if identity.proof is not None and user.password_hash != identity.proof:
         raise PasswordReplaced(user.password_hash)
     settings, is_off = tenants.settings_of(tenant.settings), _is_off(tenant, user)
-    verdict = gate.GateVerdict(None) if is_off else gate.judge(bound, ctx, settings, user, identity, browser.trust)
+    always = return_addresses.asks_factor(pending.return_to)
+    verdict = gate.GateVerdict(None)
+    if not is_off:
+        verdict = gate.judge(bound, ctx, settings, user, identity, browser.trust, always=always)
     if counters is not None and ctx.services.throttle.is_on and (is_off or verdict.proof is not None):
         throttle.succeeded(unit, counters)
     if is_off:
@@ -109,13 +113,23 @@ def check(
 
 
 def open_session(
-    unit: SystemUnit, ctx: RequestContext, account: Account, identity: Identity, browser: BrowserCookies
+    unit: SystemUnit,
+    ctx: RequestContext,
+    account: Account,
+    identity: Identity,
+    browser: BrowserCookies,
+    return_to: str = "",
 ) -> SignedIn:
-    """Opens the session of a checked account, and ends the one of the browser's cookie."""
+    """Opens the session of a checked account, and ends the one of the browser's cookie. Where the browser goes on to an
+    app of this client (``return_to``), a session of another client stays, and keeps its cookie."""
     services, (tenant, user, proof, due_at) = ctx.services, account
     bound, (marker, device) = unit.of(tenant.id), browser_identity.after_sign_in(ctx, user.id, browser.devices)
+    is_beside = False
     if browser.cookie:
-        sessions.end_by_cookie(unit, browser.cookie, ctx.now)
+        found = sessions.read_by_cookie(unit, browser.cookie) if return_addresses.is_of_app(return_to) else None
+        is_beside = found is not None and found.tenant_id != tenant.id and found.is_alive(ctx.now)
+        if not is_beside:
+            sessions.end_by_cookie(unit, browser.cookie, ctx.now)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     method, through = identity.method, identity.provider_id
     opened = sessions.open_session(
@@ -127,18 +141,26 @@ def open_session(
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
-    return with_tokens(ctx, tenant, user, opened)._replace(device=device, factor_due_at=due_at)
+    return with_tokens(ctx, tenant, user, opened)._replace(device=device, factor_due_at=due_at, is_beside=is_beside)
 
 
 def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -> SignedIn:
-    """Opens an app's session that comes from the ``parent``, which :func:`manifest_auth.sessions.hold` returned. Nobody
-    proved anything: no browser and no address becomes known. Raises AccountDisabled."""
-    tenant, user = active_account(unit, ctx, parent.tenant_id, parent.user_id, parent.method)
-    bound, opened = unit.of(tenant.id), sessions.open_child(unit, ctx, parent, ctx.services.random)
-    users.signed_in(bound, user.id, ctx.now)
+    """Opens an app's session that comes from the ``parent``, as :func:`open_child` does. Raises AccountDisabled."""
+    tenant, user, opened = open_child(unit, ctx, parent)
     detail = {"method": parent.method, "session": opened.session_id, "amr": parent.amr.split()}
-    audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail, parent=parent.session_id)
+    audit.record(unit.of(tenant.id), ctx, Event.SIGNED_IN, f"user:{user.id}", **detail, parent=parent.session_id)
     return with_tokens(ctx, tenant, user, opened)
+
+
+def open_child(
+    unit: SystemUnit, ctx: RequestContext, parent: Principal, held: AppHold | None = None
+) -> tuple[Tenant, User, Opened]:
+    """Opens a session that comes from the ``parent``, which :func:`manifest_auth.sessions.hold` returned. Nobody proved
+    anything: no browser and no address becomes known. ``held``: by an app. Raises AccountDisabled."""
+    tenant, user = active_account(unit, ctx, parent.tenant_id, parent.user_id, parent.method)
+    opened = sessions.open_child(unit, ctx, parent, ctx.services.random, held)
+    users.signed_in(unit.of(tenant.id), user.id, ctx.now)
+    return tenant, user, opened
 
 
 def with_tokens(ctx: RequestContext, tenant: Tenant, user: User, opened: Opened) -> SignedIn:

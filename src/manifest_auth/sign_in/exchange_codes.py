@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
@@ -21,6 +22,7 @@ from sqlalchemy import bindparam, insert, select, update
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidToken, Marked, Reason, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
@@ -62,8 +64,22 @@ class Code(NamedTuple):
     parent_id: str | None  # the session that gave it; None: a sign-in did
     amr: str
     authenticated_at: int | None
+    app_id: str | None  # of the app that alone may redeem it (:mod:`.apps.redeeming`), and what it is bound to
+    redirect_uri: str | None
+    scopes: str | None
+    nonce: str | None
 
 
+class CodeForApp(NamedTuple):
+    """The app of a code, and what the code is bound to. ``scopes``: separated by blanks."""
+
+    app_id: str
+    redirect_uri: str
+    scopes: str
+    nonce: str | None
+
+
+_NO_APP = dict.fromkeys(CodeForApp._fields)
 _C = sign_in_codes.c
 _ALIVE = select(*(_C[name] for name in Code._fields)).where(
     _C.key == bindparam("key"), _C.expires_at > bindparam("now")
@@ -71,7 +87,7 @@ _ALIVE = select(*(_C[name] for name in Code._fields)).where(
 _FIND = cross_tenant(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
 _LOCK = tenant_scoped(_ALIVE.with_for_update(), Code)
 _NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at", "parent_id", "amr", "authenticated_at")
-_ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
+_ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in (*_NEW, *CodeForApp._fields)}))
 _THIS = update(sign_in_codes).where(_C.key == bindparam("of_key"))
 _USE = tenant_scoped(_THIS.values(used_at=bindparam("now"), session_id=bindparam("session")))
 _HAND_OUT = tenant_scoped(
@@ -98,13 +114,15 @@ def issue(
     *,
     waits: bool = False,
     parent_id: str | None = None,
+    app: CodeForApp | None = None,
 ) -> str:
     """A new code for a checked account; only its hash is stored. ``proof``: of the session that it will open;
-    ``waits``: a page keeps it, sealed, until :func:`hand_out`; ``parent_id``: the session that gives it."""
+    ``waits``: a page keeps it, sealed, until :func:`hand_out`; ``parent_id``: the session that gives it; ``app``: that
+    alone may redeem it."""
     code = ctx.services.random.text(32)
     unit.change(
         _ADD,
-        key=_key(code),
+        key=_key(code, of_app=app is not None),
         provider_id=identity.provider_id,
         user_id=identity.user_id,
         method=identity.method,
@@ -113,6 +131,7 @@ def issue(
         parent_id=parent_id,
         amr=proof.text,
         authenticated_at=proof.at,
+        **(_NO_APP if app is None else app._asdict()),
     )
     return code
 
@@ -138,10 +157,17 @@ async def hand_out(ctx: RequestContext, tenant_id: int, code: str) -> None:
     await ctx.services.store.of(tenant_id).write(lambda unit: unit.change(_HAND_OUT, of_key=_key(code), until=until))
 
 
-async def of_session(ctx: RequestContext, trust: str | None, challenge: str) -> str | None:
+async def of_session(
+    ctx: RequestContext,
+    trust: str | None,
+    challenge: str,
+    app: CodeForApp | None = None,
+    also: Callable[[TenantUnit, User], None] = lambda _unit, _user: None,
+) -> str | None:
     """A code of the caller's session, for the app of this PKCE ``challenge``. ``trust``: the cookie of a trusted
-    browser. None: only a sign-in gives one, since a device holds the session, or a factor is due, which a session never
-    answers and never enrols. Raises InvalidToken when the session has ended, AccountDisabled."""
+    browser; ``also``: what else the unit of work does with the user, who is locked. None: only a sign-in gives one,
+    since a device holds the session, or a factor is due, which a session never answers and never enrols. Raises
+    InvalidToken when the session has ended, AccountDisabled."""
     user = ctx.user
 
     def work(unit: SystemUnit) -> str | None:
@@ -162,7 +188,8 @@ async def of_session(ctx: RequestContext, trust: str | None, challenge: str) -> 
         verdict = gate.judge(bound, ctx, tenants.settings_of(tenant.settings), account, identity, trust)
         if verdict.proof is None:
             return None
-        return issue(bound, ctx, identity, verdict.proof, challenge, parent_id=session.session_id)
+        also(bound, account)
+        return issue(bound, ctx, identity, verdict.proof, challenge, parent_id=session.session_id, app=app)
 
     return await ctx.services.store.write(work)
 
@@ -176,7 +203,7 @@ async def exchange(ctx: RequestContext, code: str, verifier: str, browser: Brows
 def _exchange(
     unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: BrowserCookies
 ) -> completion.SignedIn:
-    tenant, found = _get_locked(unit, ctx, code)
+    tenant, found = get_locked(unit, ctx, _key(code))
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
@@ -187,8 +214,8 @@ def _exchange(
         raise SsoFailed(_OVER, reason=_REFUSED.with_("shown a second time"), replay="one_time_code")
     ctx.client_hint.check(tenants.get(unit, found.tenant_id).identifier, found.tenant_id, "one-time code")
     # Marked as used before any check: a sender who is refused is not the app that asked for the code.
-    tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
-    parent, why = None, _refusal_reason(tenant, found, verifier)
+    use(tenant, ctx, found)
+    parent, why = None, refusal_reason(tenant, found, verifier)
     if not why and found.parent_id is not None:
         parent = sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id, ctx.now)
         why = "" if parent is not None else "the session that gave it has ended"
@@ -205,14 +232,19 @@ def _exchange(
             found.method, found.user_id, amr, provider_id=found.provider_id, authenticated_at=at, needs_factor=False
         )
         signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
-    tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
+    use(tenant, ctx, found, signed_in.session_id)
     return signed_in
 
 
-def _get_locked(unit: SystemUnit, ctx: RequestContext, code: str) -> tuple[TenantUnit, Code]:
-    """The code, with its row locked; its user's row is locked first, in the same order as where codes are revoked.
-    Raises SsoFailed."""
-    found = unit.first(_FIND, key=_key(code), now=ctx.now)
+def use(unit: TenantUnit, ctx: RequestContext, found: Code, session_id: str | None = None) -> None:
+    """Marks a locked code as used. ``session_id``: that it opened."""
+    unit.change(_USE, of_key=found.key, now=ctx.now, session=session_id)
+
+
+def get_locked(unit: SystemUnit, ctx: RequestContext, key: str) -> tuple[TenantUnit, Code]:
+    """The code of a stored ``key``, with its row locked; its user's row is locked first, in the same order as where
+    codes are revoked. Raises SsoFailed."""
+    found = unit.first(_FIND, key=key, now=ctx.now)
     if found is not None:
         tenant = unit.of(found.tenant_id)
         users.get(tenant, found.user_id, lock=True)
@@ -222,7 +254,7 @@ def _get_locked(unit: SystemUnit, ctx: RequestContext, code: str) -> tuple[Tenan
     return tenant, found
 
 
-def _refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
+def refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
     """Why the code is refused; empty: it is accepted."""
     challenge = base64url.encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest())
     if not hmac.compare_digest(challenge if verifier else "", found.challenge):
@@ -242,5 +274,11 @@ def provider_refusal(tenant: TenantUnit, provider_id: int | None, user_id: int) 
     return ""
 
 
-def _key(code: str) -> str:
-    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+def key_of_app(code: str) -> str:
+    """The stored form of an app's code. It differs, so that no other exchange ever finds one."""
+    return _key(code, of_app=True)
+
+
+def _key(code: str, *, of_app: bool = False) -> str:
+    start = b"app\0" if of_app else b""
+    return hashlib.sha256(start + code.encode("utf-8", "surrogatepass")).hexdigest()

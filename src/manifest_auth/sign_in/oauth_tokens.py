@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
 
 from manifest_auth import sessions
 from manifest_auth.accounts import service_accounts
@@ -44,7 +45,8 @@ async def authenticate(ctx: RequestContext, authorization: str | None, fields: M
     if isinstance(shown, ClientSecret):
         client = OAuthClient(await _by_secret(ctx, shown), shown.by)
     else:
-        client = OAuthClient(await _by_assertion(ctx, shown), "private_key_jwt")
+        issuer = ctx.services.settings.oauth_issuer
+        client = OAuthClient(await by_assertion(ctx, shown, issuer, partial(_account_of, ctx)), "private_key_jwt")
     account = client.account
     if account.deactivated_at is not None:
         raise InvalidClient("the account is disabled", told="The service account is disabled")
@@ -83,26 +85,45 @@ async def _touch(ctx: RequestContext, secret: Principal) -> None:
     ctx.services.principals.touched(secret, ctx.now)
 
 
-async def _by_assertion(ctx: RequestContext, shown: ClientAssertion) -> OAuthAccount:
-    client_id, now = shown.client_id, ctx.now
+class HasKeys(Protocol):
+    """A service account or an app. ``jwks``: its public keys, as JSON."""
+
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def jwks(self) -> str | None: ...
+
+
+_O = TypeVar("_O", bound=HasKeys)
+
+
+async def by_assertion(
+    ctx: RequestContext, shown: ClientAssertion, issuer: str, find: Callable[[str], Awaitable[_O]]
+) -> _O:
+    """The service account or app that proves itself by ``private_key_jwt``; an assertion works once, on all nodes.
+    ``find``: its owner by the client id, or raises InvalidClient. Raises InvalidClient, RateLimited."""
+    client_id = shown.client_id
     ctx.services.wrong_secrets.check(ctx.address, "")
     try:
-        assertion = oauth.read_assertion(shown.text, client_id, ctx.services.settings.oauth_issuer, now)
-        client_id = oauth.client_id_of(assertion.account)
-        account = await _account(ctx, assertion.account)
-        oauth.verify(assertion, oauth.read_keys(account.jwks))
+        assertion = oauth.read_assertion(shown.text, client_id, issuer, ctx.now)
+        client_id = assertion.client_id
+        owner = await find(client_id)
+        oauth.verify(assertion, oauth.read_keys(owner.jwks))
         until = assertion.exp * 1000 + _KEPT_MS
 
         def use(unit: TenantUnit) -> bool:
-            return service_accounts.use_assertion(unit, account.id, assertion.jti, until)
+            return service_accounts.use_assertion(unit, client_id, assertion.jti, until)
 
-        if not await ctx.services.store.of(account.tenant_id).write_quickly(use):
+        if not await ctx.services.store.of(owner.tenant_id).write_quickly(use):
             raise InvalidClient("assertion: used before")
     except InvalidClient:
-        named = client_id if oauth.account_of(client_id) is not None else ""
-        await ctx.services.wrong_secrets.count(ctx.address, named)
+        await ctx.services.wrong_secrets.count(ctx.address, client_id if oauth.is_client_id(client_id) else "")
         raise
-    return account
+    return owner
+
+
+async def _account_of(ctx: RequestContext, client_id: str) -> OAuthAccount:
+    return await _account(ctx, oauth.account_of(client_id) or 0)
 
 
 async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
@@ -143,15 +164,18 @@ async def issue(
 
 
 class Active(NamedTuple):
-    """A token that is good, and whose it is. ``sub``: of its claim, or the client id of the key's account; times in
-    seconds since 1970."""
+    """A token that is good, and whose it is. ``sub``: of its claim, or the client id of the key's account;
+    ``client_id``: of the account or app that got it, else empty; times in seconds since 1970; ``scope``: in place of
+    the permissions that it gives."""
 
     principal: Principal
     sub: str
+    client_id: str
     issuer: str
     audience: str
     issued_at: int
     expires_at: int
+    scope: str = ""
 
 
 async def introspect(ctx: RequestContext, client: OAuthClient, token: str) -> Active | None:
@@ -177,12 +201,23 @@ async def _active(ctx: RequestContext, token: str) -> Active | None:
     if tokens.is_service_token(token):
         principal, _ = await session_lifecycle.of_service(ctx, token)
         return _of_machine(principal, settings.oauth_issuer)
+    found = await of_user(ctx, token)
+    if found.principal.is_app and not found.principal.permissions:
+        return None  # it opens what its app is told of the user, and nothing else
+    return found
+
+
+async def of_user(ctx: RequestContext, token: str) -> Active:
+    """The user's access token, an app's too. Raises InvalidToken, TokenExpired."""
+    settings = ctx.services.settings
     principal, verified = await session_lifecycle.of_user(ctx, token)
+    of_app = tokens.app_issuer(settings.oauth_issuer, principal.client)
     return Active(
         principal=principal,
         sub=str(principal.user_id),
+        client_id=verified.client_id,
         issuer=settings.issuer,
-        audience=AUDIENCE[tokens.Purpose.ACCESS],
+        audience=of_app if principal.is_app else AUDIENCE[tokens.Purpose.ACCESS],
         issued_at=verified.iat,
         expires_at=verified.exp,
     )
@@ -192,6 +227,7 @@ def _of_machine(principal: Principal, issuer: str) -> Active:
     return Active(
         principal=principal,
         sub=oauth.client_id_of(principal.user_id),
+        client_id=oauth.client_id_of(principal.user_id),
         issuer=issuer,
         audience=issuer,
         issued_at=principal.created_at // 1000,

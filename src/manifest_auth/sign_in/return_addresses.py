@@ -12,10 +12,12 @@ from manifest_auth.errors import ValidationError
 
 ACCOUNT = "/account"
 _REST = r"(?:[/?][A-Za-z0-9/_.\-?=&]*)?\Z"
-_OWN = re.compile(r"/(?:account|console|device|reauthenticate)" + _REST)
+_APP = r"o/[a-z0-9-]{2,63}/authorize"  # where an app's request goes on, see pages/sign_in/authorize.py
+_OWN = re.compile(rf"/(?:account|console|device|reauthenticate|{_APP})" + _REST)
 _PAGE = re.compile(
-    r"/(?:account|console|device|forgot|installation|pair|reauthenticate|sign-in|sign-out|welcome)" + _REST
+    rf"/(?:account|console|device|forgot|installation|pair|reauthenticate|sign-in|sign-out|welcome|{_APP})" + _REST
 )
+_OF_APP, _FACTOR, _DENIED = re.compile(f"/{_APP}" + _REST), "&mfa=1", "&denied=1"
 _LONGEST = 6000  # the state of a running sign-in makes an address long
 
 
@@ -32,6 +34,31 @@ def is_own_page(address: str) -> bool:
 
 def _is(pattern: re.Pattern[str], address: str) -> bool:
     return len(address) <= _LONGEST and bool(pattern.match(address)) and "//" not in address and ".." not in address
+
+
+def of_app(client: str, sealed: str, *, mfa: bool) -> str:
+    """The address at which an app's sealed request goes on. ``mfa``: the sign-in asks for two factors."""
+    return f"/o/{client}/authorize?s={sealed}{_FACTOR if mfa else ''}"
+
+
+def is_of_app(address: str) -> bool:
+    """Whether an app's request goes on there."""
+    return _is(_OF_APP, address)
+
+
+def denied(address: str) -> str:
+    """The address at which the app of :func:`of_app` hears that the user does not get in."""
+    return f"{address}{_DENIED}"
+
+
+def is_denied(query: str) -> bool:
+    """Whether that is the query of :func:`denied`."""
+    return query.endswith(_DENIED)
+
+
+def asks_factor(address: str) -> bool:
+    """Whether the sign-in that ends there asks for two factors. What is left out of the address is asked for there."""
+    return is_of_app(address) and address.endswith(_FACTOR)
 
 
 def is_web(address: str) -> bool:

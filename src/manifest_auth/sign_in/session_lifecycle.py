@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import email_changes, factors, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, ValidationError
+from manifest_auth.permissions import permissions_mask
 from manifest_auth.services import Owner, RequestContext
-from manifest_auth.sessions import Chain, ListedSession, TokenOfService, tokens
+from manifest_auth.sessions import Chain, ListedSession, TokenOfService, device_sessions, tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
 from manifest_auth.sessions.tokens.access import Verified
 from manifest_auth.sessions.tokens.issue import Decision, decide
@@ -62,6 +65,10 @@ async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]
         verified = await services.verified.verify(tokens.Purpose.ACCESS, token, now)
     if principal.user_id != verified.subject_id or principal.client != verified.client:
         raise InvalidToken(reason="the session is another's")
+    if principal.is_app != bool(verified.scope):
+        raise InvalidToken(reason="the token of an app, or of a user, for a session of the other kind")
+    if principal.scopes:  # an app may ask for a token that can do less
+        principal = principal._replace(scopes=principal.scopes & permissions_mask(verified.scope))
     return principal, verified
 
 
@@ -80,6 +87,14 @@ async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, TokenO
     return principal, verified
 
 
+async def session_of(ctx: RequestContext, token: str) -> str:
+    """The session of an access or a refresh token, which may be over. Raises InvalidToken, TokenExpired."""
+    if token.startswith(tokens.REFRESH_PREFIX):
+        return (await tokens.read_refresh(ctx.services.tokens, tokens.Purpose.REFRESH, token, ctx.now)).session_id
+    await ctx.services.keys.ensure_current()
+    return (await ctx.services.verified.verify(tokens.Purpose.ACCESS, token, ctx.now)).session_id
+
+
 LIST_LIMIT = 100
 
 
@@ -93,11 +108,9 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     the session there.
     """
     services, now = ctx.services, ctx.now
-    presented = await tokens.read_refresh(services.tokens, tokens.Purpose.REFRESH, text, now)
-    principal, own, parent = await _at_once(ctx, presented) or await _decided(ctx, presented)
-    await note_use(ctx, principal)
+    principal, own, parent = await renew(ctx, text)
     lengths = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), services.settings)
-    holder = tokens.Subject(presented.session_id, principal.user_id, principal.client, principal.ends_at)
+    holder = tokens.Subject(principal.session_id, principal.user_id, principal.client, principal.ends_at)
     kind = tokens.users_kind(services.tokens, lengths.refresh_seconds)
     return tokens.pair(services.tokens, kind, holder, own, parent, now)
 
@@ -106,16 +119,44 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
 _Refreshed = tuple[Principal, str, str | None]
 
 
-async def _at_once(ctx: RequestContext, presented: RefreshToken) -> _Refreshed | None:
+class AppRefresh(NamedTuple):
+    """An app that shows a refresh token, and proved who it is. ``strict``: see :func:`_is_strict`."""
+
+    app_id: str
+    tenant_id: int
+    strict: bool
+
+
+async def renew(ctx: RequestContext, text: str, app: AppRefresh | None = None) -> _Refreshed:
+    """Advances the chain of a refresh token, as :func:`refresh` does. ``app``: that shows it; a token of an app works
+    for that app alone, and an app's own works for nobody else."""
+    presented = await tokens.read_refresh(ctx.services.tokens, tokens.Purpose.REFRESH, text, ctx.now)
+    if app is not None:
+        held = await ctx.services.store.of(app.tenant_id).read(
+            lambda unit: device_sessions.app_of(unit, presented.session_id)
+        )
+        if held != app.app_id:
+            raise InvalidToken(reason="refresh token: of another app")
+    refreshed = await _at_once(ctx, presented, app) or await _decided(ctx, presented, app)
+    await note_use(ctx, refreshed[0])
+    return refreshed
+
+
+def _is_strict(principal: Principal, app: AppRefresh | None) -> bool:
+    """Whether the shown token ends as its child is issued."""
+    return tenants.settings_of(principal.tenant_settings).refresh_strict or (app is not None and app.strict)
+
+
+async def _at_once(ctx: RequestContext, presented: RefreshToken, app: AppRefresh | None) -> _Refreshed | None:
     """Advances the chain as it usually stands: the token's first use, or the current token where the client is strict.
     None: it stands otherwise, or session, user or client is not alive."""
     seen, now = await ctx.services.principals.by_session(presented.session_id), ctx.now
     if seen is None or not seen.is_alive(now):
         return None
-    is_strict = tenants.settings_of(seen.tenant_settings).refresh_strict
+    is_strict = _is_strict(seen, app)
     if presented.is_first and not is_strict:  # nobody replaces a session's first token before its child is used
         return None
-    _check_client(ctx, seen)
+    _check_holder(ctx, seen, app)
     child = ctx.services.random.text(12)
     before, after = (presented.own, child) if is_strict else (presented.parent, presented.own)
     if not await sessions.advance_at_once(ctx.services.store.of(seen.tenant_id), seen, before, after, now):
@@ -123,7 +164,7 @@ async def _at_once(ctx: RequestContext, presented: RefreshToken) -> _Refreshed |
     return seen, child, presented.own
 
 
-async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
+async def _decided(ctx: RequestContext, presented: RefreshToken, app: AppRefresh | None) -> _Refreshed:
     """By what the store has now. Raises InvalidToken, Forbidden."""
     services, now = ctx.services, ctx.now
     seen, chain = await sessions.look_up_with_chain(services.store, presented.session_id)
@@ -134,12 +175,12 @@ async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
             ctx, seen.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/client/auth/refresh"
         )
     principal = _alive(seen, now)
-    _check_client(ctx, principal)
+    _check_holder(ctx, principal, app)
     grace_ms = services.settings.refresh_grace * 1000
-    is_strict = tenants.settings_of(principal.tenant_settings).refresh_strict
+    is_strict = _is_strict(principal, app)
     if decide(presented, chain, now, grace_ms, strict=is_strict) is Decision.CHILD:
         return principal, services.random.text(12), presented.own
-    ids = await services.store.write_quickly(lambda unit: _rotate(unit, ctx, presented, now))
+    ids = await services.store.write_quickly(lambda unit: _rotate(unit, ctx, presented, now, strict=is_strict))
     if ids is None:
         who = {"client": principal.client, "user": principal.user_id, "session": presented.session_id}
         services.log.warning("refresh_token_reused", request_id=ctx.request_id, **who, address=ctx.address)
@@ -147,8 +188,11 @@ async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
     return principal, *ids
 
 
-def _check_client(ctx: RequestContext, principal: Principal) -> None:
-    """Raises Forbidden where the request names another client."""
+def _check_holder(ctx: RequestContext, principal: Principal, app: AppRefresh | None) -> None:
+    """Raises Forbidden where the request names another client, InvalidToken where an app's token comes from someone
+    else."""
+    if principal.is_app and app is None:
+        raise InvalidToken(reason="refresh token: of an app, which did not show it")
     ctx.owner = Owner(principal.tenant_settings, principal.roles)
     if ctx.client_header is not None:
         ctx.client_hint.check(principal.client, principal.tenant_id, "refresh token")
@@ -160,7 +204,9 @@ def _alive(principal: Principal | None, now: int) -> Principal:
     return principal
 
 
-def _rotate(unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now: int) -> tuple[str, str | None] | None:
+def _rotate(
+    unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now: int, *, strict: bool
+) -> tuple[str, str | None] | None:
     principal = _alive(sessions.read(unit, presented.session_id), now)
     bound = unit.of(principal.tenant_id)
 
@@ -172,8 +218,7 @@ def _rotate(unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now:
     def advance(before: str, after: str) -> bool:
         return sessions.advance(bound, presented.session_id, before, after, now)
 
-    is_strict = tenants.settings_of(principal.tenant_settings).refresh_strict
-    ids = tokens.rotate(ctx.services.tokens, presented, chain, advance, now, strict=is_strict)
+    ids = tokens.rotate(ctx.services.tokens, presented, chain, advance, now, strict=strict)
     if ids is None:
         sessions.end(bound, presented.session_id, "refresh_token_reused", now)
         audit.record(bound, ctx, Event.REFRESH_TOKEN_REUSED, f"user:{principal.user_id}", session=presented.session_id)

@@ -21,7 +21,8 @@ VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
 def is_shared(path: str) -> bool:
-    return path.startswith(("/api/client/", "/.well-known/")) or path == "/openapi.json"
+    """Whether a client's own list counts there; at the issuers, those of its apps do."""
+    return (path.startswith(("/api/client/", "/.well-known/")) and "/o/" not in path) or path == "/openapi.json"
 
 
 async def test_a_listed_origin_is_told_what_the_route_takes(app: App) -> None:

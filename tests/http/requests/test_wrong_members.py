@@ -31,6 +31,9 @@ OPEN_ENDED = {
     "/oauth2/introspect",
     "/oauth2/device_authorization",
     "/oauth2/pairing",
+    "/o/{client}/token",
+    "/o/{client}/revoke",
+    "/o/{client}/introspect",
 }
 STRICT = [route for route in ROUTES if route.members and route.path not in OPEN_ENDED]
 

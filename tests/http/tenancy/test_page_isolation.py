@@ -22,7 +22,7 @@ _SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret":
 NAMING = [
     (page.method, page.path)
     for page in PAGES
-    if "{" in page.path and not page.path.startswith(("/assets/", "/docs/", "/installation/"))
+    if "{" in page.path and not page.path.startswith(("/assets/", "/docs/", "/installation/", "/o/"))
 ]
 #: What the forms of a user's page do, and what of it asks for nothing else.
 _USER, _MACHINE, _APP = "/console/users/{id}", "/console/service-accounts/{id}", "/console/apps/{app}"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from manifest_auth.protocols.oauth import InvalidClient, error_of, read_assertion, read_keys, verify
+from manifest_auth.protocols.oauth import InvalidClient, account_of, error_of, read_assertion, read_keys, verify
 from tests.support.client_assertions import BROKEN, Maker, ec_key, public_set, rsa_key
 from tests.support.matrix import matrix
 from tests.support.rules import rule
@@ -18,7 +18,7 @@ MAKER = Maker("svc_7", ISSUER, NOW, ec_key())
 def judged(text: str, maker: Maker = MAKER, client_id: str = "") -> tuple[int, str]:
     found = read_assertion(text, client_id, ISSUER, NOW * 1000)
     verify(found, read_keys(json.dumps(public_set(maker.key))))
-    return found.account, found.jti
+    return account_of(found.client_id) or 0, found.jti
 
 
 @matrix("algorithm", ["ES256", "PS256", "RS256"])

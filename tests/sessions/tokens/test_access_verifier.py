@@ -42,7 +42,8 @@ async def test_what_is_remembered_takes_so_many_bytes_and_what_is_used_stays(
     claims = claims_of((await keys_of(app)).token)
     tokens = [minted(app, {**claims, "jti": f"one-{number}"}) for number in range(40)]
     monkeypatch.setattr(access, "MOST_BYTES", 20 * (len(tokens[0]) + ENTRY_BYTES))
-    verified = VerifiedTokens(app.services.keys, app.services.settings.issuer, app.services.metrics)
+    settings = app.services.settings
+    verified = VerifiedTokens(app.services.keys, settings.issuer, settings.oauth_issuer, app.services.metrics)
     for number, token in enumerate(tokens):
         await verified.verify(Purpose.ACCESS, token, app.clock.ms)
         if number > 10:

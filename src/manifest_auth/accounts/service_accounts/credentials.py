@@ -274,7 +274,8 @@ _ADD_ASSERTION = tenant_scoped(
 )
 
 
-def use_assertion(unit: TenantUnit, account_id: int, jti: str, expires_at: int) -> bool:
+def use_assertion(unit: TenantUnit, client_id: str, jti: str, expires_at: int) -> bool:
     """Marks an assertion as used until it expires (milliseconds). False when it was used before."""
-    key = hashlib.sha256(f"{account_id}:{jti}".encode("utf-8", "surrogatepass")).hexdigest()
+    owner = client_id.removeprefix("svc_")  # as programs of the release before have it
+    key = hashlib.sha256(f"{owner}:{jti}".encode("utf-8", "surrogatepass")).hexdigest()
     return unit.change(_ADD_ASSERTION, key=key, expires_at=expires_at) == 1

@@ -149,8 +149,7 @@ async def _list_keys(ctx: RequestContext, call: Call[None]) -> Items[KeyData]:
 async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> KeysRotated:
     purpose = or_none(call.body.purpose)
     purposes: tuple[PurposeName, ...] = get_args(PurposeName) if purpose is None else (purpose,)
-    await signing_keys.rotate_now(ctx, [Purpose(name) for name in purposes])
-    return KeysRotated(purposes)
+    return KeysRotated(await signing_keys.rotate_now(ctx, [Purpose(name) for name in purposes]))
 
 
 async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:

@@ -90,7 +90,7 @@ def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resol
     resolve = resolve or _member(where.partition(".")[2])
     if where.startswith("Mutation."):
         resolve = _mutation(resolve)
-    field.resolve = resolve if permission is None else _guarded(permission, resolve)
+    field.resolve = _guarded(permission, resolve) if at_root or permission is not None else resolve
 
 
 def _is_list_of_objects(field: GraphQLField) -> bool:
@@ -108,11 +108,15 @@ def _member(name: str) -> Resolver:
     return lambda source, _info: source[name] if type(source) is dict else getattr(source, member)
 
 
-def _guarded(permission: Permission, resolve: Resolver) -> Resolver:
-    """Wraps a resolver: raises Forbidden before it runs, when the caller's roles do not allow the field."""
+def _guarded(permission: Permission | None, resolve: Resolver) -> Resolver:
+    """Wraps a resolver: raises Forbidden before it runs, when the caller's roles do not allow the field. Without a
+    permission, it is for everyone but apps."""
 
     def guarded(source: Any, info: Info, **arguments: Any) -> Any:
-        if permission not in info.context.user.permissions:
+        if permission is None:
+            if info.context.user.is_app:
+                raise Forbidden(details=[("caller", "Apps can't read this field")])
+        elif permission not in info.context.user.permissions:
             raise Forbidden.without(permission.value)
         return resolve(source, info, **arguments)
 

@@ -197,6 +197,7 @@ _PUT_BACK = "add the key that sealed it after the others (docs/operations/backup
 #: The remedy where that key is lost.
 _LOST = {
     "signing_keys.secret": "without it, run manifest-auth keys lost",
+    "id_token_keys.secret": "without it, run manifest-auth keys lost",
     "providers.secrets": "without it, run manifest-auth keys lost, and enter the provider's secret again",
     "admin_second_factors.secret": "without it another system admin resets the second factor",
     "user_totps.secret": "without it, those users use a recovery code, or a manager resets their factors",

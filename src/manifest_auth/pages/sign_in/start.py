@@ -39,7 +39,7 @@ class SignInQuery(msgspec.Struct, frozen=True, rename="camel"):
     else."""
 
     client: Annotated[str, Meta(max_length=63)] = ""
-    return_to: Annotated[str, Meta(max_length=2000)] = ""
+    return_to: Annotated[str, Meta(max_length=6000)] = ""
     response: Literal["cookie", "code"] = "cookie"
     code_challenge: Annotated[str, Meta(max_length=43)] = ""
     login_hint: fields.TypedEmail = ""

@@ -175,7 +175,7 @@ async def view_of(
 
 SECOND_FACTOR, ENROL = "/sign-in/second-factor", "/sign-in/enrol"
 _COOKIE = "step"
-_BEGIN_AGAIN = _("Start again")
+_BEGIN_AGAIN, BACK = _("Start again"), _("Go back to the app")
 
 
 async def begin(
@@ -222,6 +222,14 @@ def state_of(question: Question) -> State:
         challenge=wanted.code_challenge,
         anew=True,
     )
+
+
+async def way_back(ctx: RequestContext, call: PageCall[Any]) -> Link | None:
+    """The way of a sign-in that was refused back to the app that asked for it; None: none did."""
+    state = await unseal_state(ctx, call.form_cookie, getattr(call.fields, "s", ""))
+    if state is None or not return_addresses.is_of_app(state.return_to):
+        return None
+    return Link(return_addresses.denied(state.return_to), catalogue(call.language or "en").gettext(BACK))
 
 
 async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken | TokenExpired, s: str) -> Answer[None]:

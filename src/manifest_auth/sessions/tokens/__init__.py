@@ -6,13 +6,20 @@ Never reads a user or a request: the caller checks whether a token's session is 
 """
 
 from manifest_auth.sessions.tokens.access import (
+    LOGOUT_TYPE,
     Grant,
+    IdClaims,
     ServiceTokens,
     VerifiedTokens,
+    app_issuer,
     is_service_token,
+    mint_for_app,
     mint_service_token,
+    read_id_token,
 )
 from manifest_auth.sessions.tokens.issue import (
+    REFRESH_PREFIX,
+    ForApp,
     RefreshToken,
     Subject,
     TokenPair,
@@ -25,6 +32,7 @@ from manifest_auth.sessions.tokens.issue import (
 )
 from manifest_auth.sessions.tokens.keys import (
     LISTING,
+    OF_APPS,
     REFRESH_ALGORITHM,
     Algorithm,
     KeyData,

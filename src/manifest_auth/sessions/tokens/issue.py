@@ -28,12 +28,12 @@ from manifest_auth.text.base64url import decode, encode
 # spare bits, so a token has only one spelling. The MAC is keyed BLAKE2b (RFC 7693): as strong as HMAC-SHA-256, and it
 # does not release the interpreter lock.
 
-_PREFIX = "mrt_"
+REFRESH_PREFIX = "mrt_"
 _VERSION = b"\x01"
 _LENGTH = 1 + 16 + 12 + 12 + 8
 _NO_PARENT = b"\0" * 12
 _FIRST = encode(_NO_PARENT)
-TEXT_LENGTH = len(_PREFIX) + (_LENGTH + 32) // 3 * 4
+TEXT_LENGTH = len(REFRESH_PREFIX) + (_LENGTH + 32) // 3 * 4
 
 
 class RefreshToken(NamedTuple):
@@ -85,15 +85,15 @@ def mint_refresh(key: bytes, session_id: str, own: str, parent: str | None, expi
             expires_at.to_bytes(8, "big"),
         )
     )
-    return _PREFIX + encode(body + _mac(key, body))
+    return REFRESH_PREFIX + encode(body + _mac(key, body))
 
 
 def verify_refresh(keys: list[bytes], text: str, now: int) -> RefreshToken:
     """The content of a token. Raises InvalidToken, and TokenExpired for one with a valid MAC."""
-    if len(text) != TEXT_LENGTH or not text.startswith(_PREFIX) or not text.isascii():
+    if len(text) != TEXT_LENGTH or not text.startswith(REFRESH_PREFIX) or not text.isascii():
         raise InvalidToken(reason="refresh token: shape")
     try:
-        raw = decode(text[len(_PREFIX) :])
+        raw = decode(text[len(REFRESH_PREFIX) :])
     except ValueError:
         raise InvalidToken(reason="refresh token: base64") from None
     body, mac = raw[:_LENGTH], raw[_LENGTH:]
@@ -135,6 +135,14 @@ class Subject(NamedTuple):
     ends_at: int
 
 
+class ForApp(NamedTuple):
+    """An app's access token: client id, scope, and how many seconds it lives at most."""
+
+    client_id: str
+    scope: str
+    seconds: int
+
+
 class TokenTools(NamedTuple):
     """The services that issue and verify tokens."""
 
@@ -153,9 +161,19 @@ def admins_kind(tools: TokenTools) -> TokenKind:
     return TokenKind(Purpose.ADMIN_ACCESS, Purpose.ADMIN_REFRESH, s.admin_access_token_ttl, s.admin_session_ttl)
 
 
-def pair(tools: TokenTools, kind: TokenKind, subject: Subject, own: str, parent: str | None, now: int) -> TokenPair:
-    """Tokens for a session, which do not outlive it. ``own``, ``parent``: ids of the refresh token and its parent."""
-    seconds = max(1, min(kind.access_ttl, (subject.ends_at - now) // 1000))
+def pair(
+    tools: TokenTools,
+    kind: TokenKind,
+    subject: Subject,
+    own: str,
+    parent: str | None,
+    now: int,
+    app: ForApp | None = None,
+) -> TokenPair:
+    """Tokens for a session, which do not outlive it. ``own``, ``parent``: ids of the refresh token and its parent. An
+    ``app`` has an audience of its own, so that nobody who verifies tokens by themselves takes it for the user."""
+    longest = kind.access_ttl if app is None else app.seconds
+    seconds = max(1, min(longest, (subject.ends_at - now) // 1000))
     issued = now // 1000
     claims: dict[str, Any] = {
         "sub": str(subject.id),
@@ -167,6 +185,9 @@ def pair(tools: TokenTools, kind: TokenKind, subject: Subject, own: str, parent:
     }
     if subject.client:
         claims["client"] = subject.client
+    if app is not None:
+        claims |= {"client_id": app.client_id, "scope": app.scope}
+        claims["aud"] = access.app_issuer(tools.settings.oauth_issuer, subject.client)
     token = access.mint(tools.keys, tools.settings.issuer, kind.access, claims)
     expires_at = min(now + kind.refresh_ttl * 1000, subject.ends_at)
     key = tools.keys.signing(kind.refresh).raw

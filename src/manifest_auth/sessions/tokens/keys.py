@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import BigInteger, Table, and_, bindparam, delete, insert, or_, select, union_all, update
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
@@ -17,7 +17,8 @@ from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import DAY, HOUR, Settings
 from manifest_auth.sessions.tokens import signatures
 from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
-from manifest_auth.store.tables import sealed_for, signing_keys
+from manifest_auth.store.statements import Global, Source
+from manifest_auth.store.tables import id_token_keys, sealed_for, signing_keys
 from manifest_auth.text.models import Time, Wire
 
 #: Of users' access tokens. The key says which one is used, never a token.
@@ -36,11 +37,21 @@ class Purpose(enum.Enum):
     SERVICE = "service"  # tokens of service accounts, always ES256
     FORMS = "forms"  # marks of pages' forms
     PAGE_STATE = "page-state"  # what a sign-in under way on pages knows, encrypted
+    ID_RS256 = "id-rs256"  # ID tokens and logout tokens for apps
+    ID_ES256 = "id-es256"
 
 
-PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]
+PurposeName = Literal[
+    "access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state", "id-rs256", "id-es256"
+]
+#: Of apps, by algorithm. Their keys are made when the first app needs one.
+OF_APPS = {"RS256": Purpose.ID_RS256, "ES256": Purpose.ID_ES256}
 #: Of the first key of a purpose, where that is not HS256; those after it keep it.
-_FIRST_ALGORITHM = {Purpose.ACCESS: DEFAULT_ALGORITHM, Purpose.SERVICE: "ES256"}
+_FIRST_ALGORITHM = {
+    Purpose.ACCESS: DEFAULT_ALGORITHM,
+    Purpose.SERVICE: "ES256",
+    **{purpose: algorithm for algorithm, purpose in OF_APPS.items()},
+}
 REFRESH_ALGORITHM = "BLAKE2b"  # of the MAC of refresh tokens, whatever the key's row says
 #: Algorithms of keys that sign no JWT.
 _NO_JWT = {
@@ -89,6 +100,7 @@ def _by(settings: Settings) -> dict[str, int]:
         Purpose.SERVICE.value: settings.service_token_ttl,
         Purpose.FORMS.value: DAY,
         Purpose.PAGE_STATE.value: HOUR,
+        **dict.fromkeys((purpose.value for purpose in OF_APPS.values()), DAY),  # apps send old ID tokens as hints
     }
 
 
@@ -118,37 +130,58 @@ def keep(unit: SystemUnit, settings: Settings) -> bool:
 # :meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
 
 
-_K = signing_keys.c
-_ALL = global_(select(*(_K[name] for name in KeyRow._fields)).order_by(_K.created_at, _K.id), KeyRow)
-_ADD = global_(
-    insert(signing_keys).values(
-        {name: bindparam(name) for name in ("id", "purpose", "algorithm", "secret", "created_at")}
+# Keys for apps have a table of their own: programs that do not know their purposes read all of the other one.
+
+
+def _table_of(purpose: str) -> Table:
+    return id_token_keys if purpose.startswith("id-") else signing_keys
+
+
+_TABLES = (signing_keys, id_token_keys)
+_BOTH = union_all(*(select(*(table.c[name] for name in KeyRow._fields)) for table in _TABLES)).subquery("keys")
+_K: Any = _BOTH.c
+
+
+def _each(made: Callable[[Table], Source], row: Any = None) -> dict[Table, Global[Any]]:
+    return {table: global_(made(table), row) if row else global_(made(table)) for table in _TABLES}
+
+
+_ALL = global_(select(_BOTH).order_by(_K.created_at, _K.id), KeyRow)
+_NEW = ("id", "purpose", "algorithm", "secret", "created_at")
+_ADD = _each(lambda table: insert(table).values({name: bindparam(name) for name in _NEW}))
+_RETIRE = _each(
+    lambda table: (
+        update(table)
+        .where(table.c.purpose == bindparam("of_purpose"), table.c.retired_at.is_(None))
+        .values(retired_at=bindparam("now"), expires_at=bindparam("until"))
     )
 )
-_RETIRE = global_(
-    update(signing_keys)
-    .where(_K.purpose == bindparam("of_purpose"), _K.retired_at.is_(None))
-    .values(retired_at=bindparam("now"), expires_at=bindparam("until"))
+_EXPIRE = _each(
+    lambda table: (
+        update(table)
+        .where(
+            table.c.id == bindparam("of_id"), or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now"))
+        )
+        .values(expires_at=bindparam("now"))
+    )
 )
-_EXPIRE = global_(
-    update(signing_keys)
-    .where(_K.id == bindparam("of_id"), or_(_K.expires_at.is_(None), _K.expires_at > bindparam("now")))
-    .values(expires_at=bindparam("now"))
-)
-_LOCKED = global_(
-    select(*(_K[name] for name in KeyRow._fields)).where(_K.id == bindparam("id")).with_for_update(), KeyRow
+_LOCKED = _each(
+    lambda table: (
+        select(*(table.c[name] for name in KeyRow._fields)).where(table.c.id == bindparam("id")).with_for_update()
+    ),
+    KeyRow,
 )
 _MORE_S = 120  # that a retired key verifies: clocks differ
 _KEPT_MS = DAY * 1000  # after its end: the clock of the node where keys change may be ahead of the others
-_SWEEP = global_(delete(signing_keys).where(_K.expires_at < bindparam("now")))
-_DELETE = global_(delete(signing_keys).where(_K.id == bindparam("of_id")))
+_SWEEP = _each(lambda table: delete(table).where(table.c.expires_at < bindparam("now")))
+_DELETE = _each(lambda table: delete(table).where(table.c.id == bindparam("of_id")))
 _STAMP = "keys"
 _CHANGED = Announcement("installation", _STAMP)
 
 
 def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
     """A key's row, locked."""
-    return unit.first(_LOCKED, id=key_id)
+    return next(filter(None, (unit.first(locked, id=key_id) for locked in _LOCKED.values())), None)
 
 
 def _read(unit: SystemUnit) -> tuple[list[KeyRow], str]:
@@ -189,7 +222,7 @@ class KeyRing:
             is_first = serves and keep(unit, self._settings)
             chosen = (self._settings.token_algorithm or DEFAULT_ALGORITHM) if is_first else ""
             signing = {row.purpose: row.algorithm for row in rows if row.retired_at is None}
-            made = [purpose.value for purpose in Purpose if purpose.value not in signing]
+            made = [one.value for one in Purpose if one.value not in signing and one not in OF_APPS.values()]
             if chosen and signing.get(Purpose.ACCESS.value, chosen) != chosen:
                 made.append(Purpose.ACCESS.value)
             if made:
@@ -239,7 +272,8 @@ class KeyRing:
         """Makes new keys; the old ones verify until everything they signed has expired. ``algorithm``: another one for
         users' access tokens from now on. Returns the ids before and after by purpose, for the audit trail."""
         changes = self._replace(unit, purposes, algorithm)
-        unit.change(_SWEEP, now=self._clock.now_ms() - _KEPT_MS)
+        for sweep in _SWEEP.values():
+            unit.change(sweep, now=self._clock.now_ms() - _KEPT_MS)
         self._changed(unit)
         return changes
 
@@ -252,14 +286,14 @@ class KeyRing:
         elif not at_once:
             return False
         self._changed(unit)
-        return not at_once or unit.change(_EXPIRE, of_id=row.id, now=now) == 1
+        return not at_once or unit.change(_EXPIRE[_table_of(row.purpose)], of_id=row.id, now=now) == 1
 
     def replace_lost(self, unit: SystemUnit) -> list[str]:
         """Deletes the keys that none of the secret keys opens, and makes new ones for those that signed; their ids.
         Works on keys that :meth:`load` refuses."""
         lost = [row for row in unit.all(_ALL) if not self._opens(row)]
         for row in lost:
-            unit.change(_DELETE, of_id=row.id)
+            unit.change(_DELETE[_table_of(row.purpose)], of_id=row.id)
             if row.retired_at is None:
                 self._add(unit, Purpose(row.purpose), row.algorithm, self._clock.now_ms())
         if lost:
@@ -281,12 +315,33 @@ class KeyRing:
             k for k in reversed(self._keys) if k.purpose is purpose and (k.expires_at is None or k.expires_at > now)
         ]
 
-    def published(self) -> list[dict[str, Any]]:
-        """The public keys, as members of a JWK set (RFC 7517); HS256 has none."""
+    async def of_apps(self, algorithm: str) -> Key:
+        """The key that signs for apps with this algorithm, made where there is none yet."""
+        await self.ensure_current()
+        purpose = OF_APPS[algorithm]
+        if not any(key.purpose is purpose and key.retired_at is None for key in self._keys):
+            secret = await asyncio.to_thread(signatures.make, algorithm)
+
+            def work(unit: SystemUnit) -> None:
+                installation_values.lock(unit, _STAMP)
+                if any(row.purpose == purpose.value and row.retired_at is None for row in unit.all(_ALL)):
+                    return  # another process was first
+                self._add(unit, purpose, algorithm, self._clock.now_ms(), secret)
+                self._changed(unit)
+                origin = Origin(self._clock.now_ms(), "system", "", "apps")
+                audit.record_installation(unit, origin, Event.KEYS_MADE, purposes=[purpose.value])
+
+            await self._store.write(work)
+            await self.refresh()
+        return self.signing(purpose)
+
+    def published(self, *purposes: Purpose) -> list[dict[str, Any]]:
+        """The public keys of these purposes, as members of a JWK set (RFC 7517); HS256 has none."""
         return [
             {**signatures.public_half(k.raw), "kid": k.id, "use": "sig", "alg": k.algorithm}
-            for k in (*self.verifying(Purpose.ACCESS), *self.verifying(Purpose.SERVICE))
-            if k.algorithm == "ES256"
+            for purpose in purposes
+            for k in self.verifying(purpose)
+            if k.algorithm != "HS256"
         ]
 
     @property
@@ -313,23 +368,26 @@ class KeyRing:
         changes = {}
         for purpose in purposes:
             before = [row for row in signing if row.purpose == purpose.value]
+            if not before and purpose in OF_APPS.values():
+                continue
             until = now + (lives[purpose.value] + _MORE_S) * 1000
-            unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=until)
+            unit.change(_RETIRE[_table_of(purpose.value)], of_purpose=purpose.value, now=now, until=until)
             used = before[-1].algorithm if before else _FIRST_ALGORITHM.get(purpose, "HS256")
             made = self._add(unit, purpose, (purpose is Purpose.ACCESS and algorithm) or used, now)
             changes[purpose.value] = {"before": [row.id for row in before], "after": made}
         return changes
 
-    def _add(self, unit: SystemUnit, purpose: Purpose, algorithm: str, now: int) -> str:
-        """Makes a key; its id."""
-        key_id = self._random.text(9)
-        secret = signatures.make() if algorithm == "ES256" else self._random.bytes(32)
+    def _add(self, unit: SystemUnit, purpose: Purpose, algorithm: str, now: int, secret: bytes | None = None) -> str:
+        """Makes a key; its id. ``secret``: of one that was made already."""
+        key_id, table = self._random.text(9), _table_of(purpose.value)
+        if secret is None:
+            secret = self._random.bytes(32) if algorithm == "HS256" else signatures.make(algorithm)
         unit.change(
-            _ADD,
+            _ADD[table],
             id=key_id,
             purpose=purpose.value,
             algorithm=algorithm,
-            secret=self._sealer.seal(secret, sealed_for(_K.secret, id=key_id)),
+            secret=self._sealer.seal(secret, sealed_for(table.c.secret, id=key_id)),
             created_at=now,
         )
         return key_id
@@ -352,7 +410,7 @@ class KeyRing:
         return True
 
     def _open(self, row: KeyRow) -> Key:
-        raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))
+        raw = self._sealer.open(row.secret, sealed_for(_table_of(row.purpose).c.secret, id=row.id))
         return Key(
             id=row.id,
             purpose=Purpose(row.purpose),

@@ -224,9 +224,6 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
     return tenants.get(unit, tenant_id), found.user_id, again, found.roles, chain.previous, False
 
 
-_PREFIX = "mrt_"  # of refresh tokens
-
-
 async def refresh(ctx: RequestContext, app: App, token: str) -> tuple[TokenPair, int]:
     """New tokens of the session that the app holds, and its roles, a bit mask (RFC 6749, section 6). Raises
     TokenRefused."""
@@ -248,7 +245,7 @@ async def refresh(ctx: RequestContext, app: App, token: str) -> tuple[TokenPair,
 async def revoke(ctx: RequestContext, app: App, token: str) -> None:
     """Ends the session of an access or refresh token, if the app holds it; any other changes nothing (RFC 7009)."""
     try:
-        session_id = await _session_of(ctx, token)
+        session_id = await session_lifecycle.session_of(ctx, token)
     except (InvalidToken, TokenExpired):
         return
 
@@ -261,10 +258,3 @@ async def revoke(ctx: RequestContext, app: App, token: str) -> None:
             audit.record(bound, ctx, Event.SIGNED_OUT, f"user:{found.user_id}", session=session_id)
 
     await ctx.services.store.write(work)
-
-
-async def _session_of(ctx: RequestContext, token: str) -> str:
-    if token.startswith(_PREFIX):
-        return (await tokens.read_refresh(ctx.services.tokens, Purpose.REFRESH, token, ctx.now)).session_id
-    await ctx.services.keys.ensure_current()
-    return (await ctx.services.verified.verify(Purpose.ACCESS, token, ctx.now)).session_id

@@ -216,5 +216,5 @@ def _finish(
         link = set_password.find_by_id(unit, challenge.tenant_id, challenge.link_id, ctx.now)
         signed_in = set_password.finish(unit, ctx, link, pending.password_hash, account, identity, browser)
     else:
-        signed_in = completion.open_session(unit, ctx, account, identity, browser)
+        signed_in = completion.open_session(unit, ctx, account, identity, browser, pending.return_to)
     return Finished(account, pending, signed_in)

@@ -51,18 +51,27 @@ class GateVerdict(NamedTuple):
 
 
 def judge(
-    unit: TenantUnit, ctx: RequestContext, settings: StoredSettings, user: User, identity: Identity, trust: str | None
+    unit: TenantUnit,
+    ctx: RequestContext,
+    settings: StoredSettings,
+    user: User,
+    identity: Identity,
+    trust: str | None,
+    *,
+    always: bool = False,
 ) -> GateVerdict:
-    """Whether the sign-in of a locked user may go on. ``trust``: the cookie of a trusted browser. Marks since when an
-    enrolment is due."""
+    """Whether the sign-in of a locked user may go on. ``trust``: the cookie of a trusted browser; ``always``: an app
+    asks for two factors, whatever the client's policy is. Marks since when an enrolment is due."""
     proof = SessionProof(identity.amr, identity.authenticated_at)
-    if not identity.needs_factor or MFA in identity.amr:
+    if MFA in identity.amr or not (identity.needs_factor or always):
         return GateVerdict(proof)
     if user.factors:
-        days = 0 if _SPARED.isdisjoint(identity.amr) else settings.second_factor.trusted_days
+        days = 0 if always or _SPARED.isdisjoint(identity.amr) else settings.second_factor.trusted_days
         if days and trusted_browsers.is_trusted(unit, user.id, trust, days, ctx.now):
             return GateVerdict(proof._replace(amr=(*proof.amr, "trusted")))
         return GateVerdict(None, enrols=not answers(unit, ctx, user))
+    if always:
+        return GateVerdict(None, enrols=True)
     due_at = user.second_factor_due_at
     if not tenants.is_required(settings, user.roles):
         if due_at is not None:  # a policy that comes later gives the whole time of grace again

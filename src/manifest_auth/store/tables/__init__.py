@@ -51,6 +51,7 @@ from manifest_auth.store.tables.installation import (
     client_logos,
     daily_figures,
     file_totals,
+    id_token_keys,
     installation,
     licences,
     nodes,

@@ -82,12 +82,12 @@ app_grants = _table(  # what a user lets an app do
 logout_notices = _table(  # one for each session of which an app wants to hear the end
     "logout_notices",
     Column("session_id", Text, primary_key=True),
-    *row_of("users", "user_id", goes_with=True),
+    Column("parent_id", Text, nullable=False),  # the browser's session, whose end is told too
+    Column("user_id", BigInt, nullable=False),  # names no row: the end of a deleted user's session is told
     Column("app_id", Text, nullable=False),
     time("due_at"),  # the end of the session as planned, then the next try
     Column("tries", Integer, nullable=False, server_default="0"),
     Index(None, "due_at"),
-    Index(None, "tenant_id", "user_id"),
 )
 
 device_grants = _table(  # a device that waits for a person, by code (RFC 8628) or by scanning

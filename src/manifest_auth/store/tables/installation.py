@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Text, column, table
+from typing import Any
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, column, table
 
 from manifest_auth.store.tables.columns import (
     BigInt,
@@ -28,17 +30,24 @@ schema_state = global_table(  # one row: the schema, and the oldest one whose pr
     time("at"),  # of the upgrade to it
 )
 
-signing_keys = global_table(
-    "signing_keys",
-    Column("id", Text, primary_key=True),  # the `kid`
-    Column("purpose", Text, nullable=False),
-    Column("algorithm", Text, nullable=False),
-    sealed("secret", "signing_keys/{id}/secret"),  # see sessions/tokens/keys.py
-    time("created_at"),
-    time("retired_at", nullable=True),  # signs nothing from then on
-    time("expires_at", nullable=True),  # verifies nothing from then on
-    Index(None, "purpose"),
-)
+
+def _keys(name: str, *parts: Any) -> Table:
+    """A table of signing keys, see sessions/tokens/keys.py."""
+    return global_table(
+        name,
+        Column("id", Text, primary_key=True),  # the `kid`
+        Column("purpose", Text, nullable=False),
+        Column("algorithm", Text, nullable=False),
+        sealed("secret", f"{name}/{{id}}/secret"),
+        time("created_at"),
+        time("retired_at", nullable=True),  # signs nothing from then on
+        time("expires_at", nullable=True),  # verifies nothing from then on
+        *parts,
+    )
+
+
+signing_keys = _keys("signing_keys", Index(None, "purpose"))
+id_token_keys = _keys("id_token_keys")  # of what apps get: programs that do not know these cannot read them
 
 submitted_forms = global_table(  # of pages, see pages/submissions.py
     "submitted_forms",

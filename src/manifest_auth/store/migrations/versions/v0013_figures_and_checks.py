@@ -50,6 +50,17 @@ def upgrade() -> None:
     )
     right = sa.Column("may_forward_address", sa.Integer(), nullable=False, server_default="0")
     op.add_column("service_accounts", right)
+    op.create_table(
+        "id_token_keys",
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("algorithm", sa.Text(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", big, nullable=False),
+        sa.Column("retired_at", big),
+        sa.Column("expires_at", big),
+        sqlite_strict=True,
+    )
     for table, columns in _COLUMNS.items():
         for column in columns.split():
             op.add_column(table, _column(column))
@@ -77,9 +88,9 @@ _TABLES = (
         "index tenant_id app_id",
     ),
     (
-        "logout_notices: tenant_id session_id user_id:big app_id due_at tries:int=0",
+        "logout_notices: tenant_id session_id parent_id user_id:big app_id due_at tries:int=0",
         "key tenant_id session_id",
-        "goes with tenant_id>tenants user_id>users",
-        "index due_at; tenant_id user_id",
+        "goes with tenant_id>tenants",
+        "index due_at",
     ),
 )

@@ -1,0 +1,185 @@
+"""Endpoints of each client's issuer that apps call: metadata, keys, tokens, user info (OpenID Connect, as a provider).
+
+Answers and errors have the shape of the RFCs. The endpoints that browsers are sent to are pages.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from manifest_auth.accounts import apps
+from manifest_auth.api import oauth as service_routes
+from manifest_auth.api.oauth import (
+    IntrospectionAnswer,
+    OAuthFailure,
+    TokenAnswer,
+    TokenInForm,
+    answer_of,
+    fields_of,
+    refused,
+)
+from manifest_auth.errors import (
+    Forbidden,
+    InvalidToken,
+    NotFound,
+    Refusal,
+    TokenExpired,
+    Unauthenticated,
+)
+from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Head, Route, identification
+from manifest_auth.protocols import authorization, oauth
+from manifest_auth.protocols.oauth import UnsupportedGrantType
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import tokens
+from manifest_auth.sign_in.apps import authentication, redeeming
+from manifest_auth.sign_in.apps.authentication import Issuer
+
+_ISSUER = "/o/{client}"
+_CACHED = (b"cache-control", b"public, max-age=300")
+_encode = msgspec.json.Encoder().encode
+
+
+class AppTokenForm(service_routes.Authenticated, frozen=True, kw_only=True):
+    """A code with its verifier and address, or a refresh token."""
+
+    grant_type: Annotated[str, Meta(description="`authorization_code` or `refresh_token`.")]
+    code: Annotated[str, Meta(description="With that grant type.")] = ""
+    redirect_uri: Annotated[str, Meta(description="With a code: as it was asked for.")] = ""
+    code_verifier: Annotated[str, Meta(description="With a code: of PKCE.")] = ""
+    refresh_token: Annotated[str, Meta(description="With that grant type.")] = ""
+    scope: Annotated[str, Meta(description="With a refresh token: less than before.")] = ""
+
+
+class UserInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The claims of the granted scopes."""
+
+    sub: str
+    client: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    given_name: str | UnsetType = UNSET
+    family_name: str | UnsetType = UNSET
+    locale: str | UnsetType = UNSET
+    email: str | UnsetType = UNSET
+    email_verified: bool | UnsetType = UNSET
+    roles: list[str] | UnsetType = UNSET
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """As OpenID Connect Discovery and RFC 8414 have it, with more members."""
+
+    issuer: str
+
+
+def _issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
+    return authentication.issuer_of(ctx, call.path["client"])
+
+
+async def _known(ctx: RequestContext, call: Call[Any]) -> Issuer:
+    """The issuer of a client that has apps. Raises NotFound, also for a client that is suspended."""
+    if await apps.origins_of(ctx.services.store, call.path["client"]) is None:
+        raise NotFound(reason="no client with apps has that issuer")
+    return _issuer(ctx, call)
+
+
+async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    issuer = await _known(ctx, call)
+    return answer_of(_encode(authorization.metadata(issuer.url, apps.SCOPES)), headers=(_CACHED,), stored=True)
+
+
+async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    await _known(ctx, call)
+    keys = ctx.services.keys
+    for algorithm in tokens.OF_APPS:
+        await keys.of_apps(algorithm)
+    body = _encode({"keys": keys.published(*tokens.OF_APPS.values())})
+    return answer_of(body, headers=(_CACHED,), stored=True)
+
+
+async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    fields, issuer = fields_of(call), _issuer(ctx, call)
+    app = await authentication.authenticate(ctx, issuer, call.head.authorization, fields)
+    grant = oauth.required(fields, "grant_type")
+    if grant not in authorization.GRANTS:
+        raise UnsupportedGrantType(f"grant_type must be {' or '.join(authorization.GRANTS)}")
+    work = redeeming.redeem if grant == authorization.CODE else redeeming.renew
+    done = await work(ctx, issuer, app, fields)
+    granted = TokenAnswer(
+        access_token=done.access_token,
+        token_type="Bearer",  # noqa: S106 - a type, no secret
+        expires_in=done.expires_in,
+        scope=done.scope,
+        refresh_token=done.refresh_token or UNSET,
+        id_token=done.id_token or UNSET,
+    )
+    return answer_of(_encode(granted))
+
+
+async def _userinfo(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    if call.head.authorization is None:
+        raise Unauthenticated()
+    found = await redeeming.userinfo(ctx, _issuer(ctx, call), identification.bearer(call.head.authorization))
+    return answer_of(_encode(found))
+
+
+async def _userinfo_refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
+    """RFC 6750, section 3."""
+    challenge = b"Bearer"
+    if isinstance(refusal, InvalidToken | TokenExpired):
+        challenge += b' error="invalid_token"'
+    elif isinstance(refusal, Forbidden):
+        challenge += b' error="insufficient_scope", scope="openid"'
+    answer = await refused(ctx, refusal, _head)
+    if refusal.status not in (401, 403):
+        return answer
+    return answer_of(answer.body, refusal.status, ((b"www-authenticate", challenge),))
+
+
+async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    fields = fields_of(call)
+    app = await authentication.authenticate(ctx, _issuer(ctx, call), call.head.authorization, fields)
+    await redeeming.revoke(ctx, app, oauth.required(fields, "token"))
+    return Answer(200, b"", (NO_STORE,))
+
+
+async def _introspect(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    fields, issuer = fields_of(call), _issuer(ctx, call)
+    app = await authentication.authenticate(ctx, issuer, call.head.authorization, fields, confidential=True)
+    found = await redeeming.introspect(ctx, issuer, app, oauth.required(fields, "token"))
+    return service_routes.introspected(found)
+
+
+def _post(path: str, handler: Any, summary: str, operation: str, form: Any, plain: Any = None) -> Route:
+    return Route("POST", f"{_ISSUER}/{path}", handler, Access.OPEN, summary, limit=AUTH_LIMIT, raw=True, form=form,
+                 plain=plain, failure=OAuthFailure, refused=refused, refusals=service_routes.REFUSALS,
+                 operation=operation)  # fmt: skip
+
+
+def _get(path: str, handler: Any, summary: str, operation: str, plain: Any, *, method: str = "GET") -> Route:
+    is_userinfo = plain is UserInfo
+    refusals = (Unauthenticated, InvalidToken, TokenExpired, Forbidden) if is_userinfo else (NotFound,)
+    return Route(method, path, handler, Access.OPEN, summary, limit=AUTH_LIMIT, plain=plain, failure=OAuthFailure,
+                 refused=_userinfo_refused if is_userinfo else refused, refusals=refusals,
+                 operation=operation)  # fmt: skip
+
+
+class KeySet(msgspec.Struct, frozen=True):
+    keys: list[dict[str, str]]
+
+
+ROUTES = (
+    _get(f"{_ISSUER}/.well-known/openid-configuration", _metadata, "Get the metadata of a client's issuer",
+         "getIssuerMetadata", Metadata),
+    _get("/.well-known/oauth-authorization-server/o/{client}", _metadata, "Get the same metadata by RFC 8414",
+         "getIssuerMetadataByRfc8414", Metadata),
+    _get(f"{_ISSUER}/jwks", _jwks, "Get the keys that sign ID tokens", "getIssuerKeys", KeySet),
+    _post("token", _token, "Exchange a code or a refresh token for tokens", "getAppTokens", AppTokenForm, TokenAnswer),
+    _get(f"{_ISSUER}/userinfo", _userinfo, "Get the claims about the user", "getUserInfo", UserInfo),
+    _get(f"{_ISSUER}/userinfo", _userinfo, "Get the claims about the user, with a post", "postUserInfo", UserInfo,
+         method="POST"),
+    _post("revoke", _revoke, "End the session of an app's token", "revokeAppToken", TokenInForm),
+    _post("introspect", _introspect, "Introspect an app's own access token", "introspectAppToken", TokenInForm,
+          IntrospectionAnswer),
+)  # fmt: skip

@@ -1,0 +1,419 @@
+"""``/o/CLIENT/authorize`` and ``/o/CLIENT/logout``, to which apps send browsers, and the questions on the way.
+
+A request is checked where it comes in, and then sealed: it goes through the sign-in of this server and back in that
+form. A request that is posted goes on with a GET, since browsers send no cookie of ours with another site's post.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth import tenants
+from manifest_auth.accounts.apps import App
+from manifest_auth.context import Principal
+from manifest_auth.errors import AccountDisabled, Forbidden, NotFound, Refusal, ValidationError
+from manifest_auth.http import (
+    AUTH_LIMIT,
+    Access,
+    Answer,
+    Call,
+    Head,
+    Header,
+    Route,
+    cookies,
+    identification,
+    redirect,
+    session_cookie,
+)
+from manifest_auth.http import page as plain_page
+from manifest_auth.http.cookies import app_cookie, browser_of
+from manifest_auth.http.request import check_form_type
+from manifest_auth.pages import brands, errors, languages, rendering, scopes, security
+from manifest_auth.pages.call import Brand, Link, PageCall, View, see_other
+from manifest_auth.pages.routing import OF_APPS, SIGN_IN, page
+from manifest_auth.pages.sign_in import step
+from manifest_auth.pages.sign_in.step import State
+from manifest_auth.protocols import authorization
+from manifest_auth.protocols.authorization import Denied, Target, Wanted
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import tokens
+from manifest_auth.sign_in import return_addresses, session_lifecycle
+from manifest_auth.sign_in.apps import authentication, authorizing, logout
+from manifest_auth.sign_in.apps.authentication import Issuer
+from manifest_auth.sign_in.apps.authorizing import Needs, NotForUser
+from manifest_auth.sign_in.apps.logout import Asked
+from manifest_auth.text.canonical import check_email
+from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.models import from_texts
+
+_ISSUER = f"{OF_APPS}{{client}}"
+AUTHORIZE, LOGOUT = f"{_ISSUER}/authorize", f"{_ISSUER}/logout"
+CONSENT, SIGN_OUT = f"{_ISSUER}/consent", f"{_ISSUER}/sign-out"
+_GO_ON = "sign_in/done.html"
+_TITLE, _ADVICE = _("You can't use this app"), _("The app is for other users. Ask the people who manage your account.")
+
+
+async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[Issuer, App, Wanted | Denied, Target]:
+    """The app and its request, or why it is refused, and where that is said. Raises ValidationError for an app or an
+    address that is not right, where nothing may be said to anyone."""
+    given, twice = authorization.read_parameters(raw)
+    client_id, address = authorization.address_of(given, twice)
+    issuer = authentication.issuer_of(ctx, call.path["client"])
+    app = await authentication.find(ctx, issuer, client_id)
+    if app is None:
+        raise ValidationError(details=[("client_id", "No app of this issuer has it")])
+    if not app.is_redirect(address):
+        raise ValidationError(details=[("redirect_uri", "The app doesn't list it; it must be the same, exactly")])
+    target = authorization.target_of(given, twice)
+    try:
+        wanted = authorization.read_request(given, twice, app.scopes.split(), ctx.now)
+        if hint := given.get("id_token_hint"):
+            claims = await tokens.read_id_token(ctx.services.keys, issuer.url, hint)
+            if claims is None or claims.aud != app.id:
+                raise Denied("invalid_request", "id_token_hint is no ID token of this issuer for this app")
+            wanted = msgspec.structs.replace(wanted, sub=claims.sub)
+    except Denied as denied:
+        return issuer, app, denied, target
+    return issuer, app, wanted, target
+
+
+async def _authorize(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    if (address := security.elsewhere(ctx, call.head, AUTHORIZE.format_map(call.path), call.query)) is not None:
+        return redirect(address)
+    if call.query.startswith(b"s="):
+        return await _resume(ctx, call)
+    issuer, app, wanted, target = await _requested(ctx, call, call.query)
+    if isinstance(wanted, Denied):
+        return await _denied(ctx, call.head, issuer, target, wanted, direct=True)
+    return await _answer(ctx, call.head, issuer, app, wanted, direct=True)
+
+
+async def _posted(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    check_form_type(call.head)
+    issuer, _app, wanted, target = await _requested(ctx, call, call.body)
+    if isinstance(wanted, Denied):
+        return await _denied(ctx, call.head, issuer, target, wanted, direct=True)
+    await ctx.services.keys.ensure_current()
+    return see_other(return_addresses.of_app(issuer.client, _seal(ctx, issuer, wanted), mfa=False))
+
+
+async def _resume(ctx: RequestContext, call: Call[Any]) -> Answer[None]:
+    """A request goes on after a sign-in, or as it was posted."""
+    query = call.query.decode("latin-1")
+    issuer = authentication.issuer_of(ctx, call.path["client"])
+    wanted = await _unseal(ctx, issuer, query[2:].partition("&")[0])
+    app = await _app_of(ctx, issuer, wanted)
+    if return_addresses.is_denied(query):
+        denied = Denied("access_denied", "the user does not get in")
+        return await _denied(ctx, call.head, issuer, _target(wanted), denied)
+    return await _answer(ctx, call.head, issuer, app, wanted)
+
+
+def _seal(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> str:
+    return security.seal(ctx, f"authorize {issuer.client}", msgspec.json.encode(wanted))
+
+
+async def _unseal(ctx: RequestContext, issuer: Issuer, text: str) -> Wanted:
+    """The request. Raises NotFound for one that is not ours, another issuer's, or older than an hour."""
+    opened = await security.unseal(ctx, f"authorize {issuer.client}", text)
+    wanted = msgspec.json.decode(opened, type=Wanted) if opened is not None else None
+    if wanted is None or not security.is_fresh(wanted.made_at, ctx.now):
+        raise NotFound(reason="a sealed authorization request: forged, of another issuer, or too old")
+    return wanted
+
+
+async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
+    """The app of a sealed request, as it is now. Raises NotFound where it may not ask any more."""
+    app = await authentication.find(ctx, issuer, wanted.app_id)
+    if app is None or not app.is_redirect(wanted.redirect_uri) or not set(wanted.scope) <= set(app.scopes.split()):
+        raise NotFound(reason="the app was removed or changed meanwhile")
+    return app
+
+
+def _target(wanted: Wanted) -> Target:
+    return Target(wanted.redirect_uri, wanted.state, wanted.form_post)
+
+
+async def _answer(
+    ctx: RequestContext, head: Head, issuer: Issuer, app: App, wanted: Wanted, *, direct: bool = False
+) -> Answer[None]:
+    """A code for the app, or the page of what is needed first. ``direct``: no form of ours led here."""
+    user = await identification.of_client(ctx, head, issuer.client)
+    try:
+        found = await authorizing.decide(ctx, app, wanted, user, browser_of(ctx, head).trust)
+    except NotForUser as denied:
+        if not wanted.silent:
+            return await _not_for_user(ctx, head, issuer, wanted, user)
+        return await _denied(ctx, head, issuer, _target(wanted), denied, direct=direct)
+    except AccountDisabled:
+        disabled = Denied("access_denied", "the account is disabled")
+        return await _denied(ctx, head, issuer, _target(wanted), disabled, direct=direct)
+    except Denied as denied:
+        return await _denied(ctx, head, issuer, _target(wanted), denied, direct=direct)
+    if isinstance(found, str):
+        return await _to_app(ctx, head, issuer, _target(wanted), {"code": found}, direct=direct)
+    await ctx.services.keys.ensure_current()
+    sealed = _seal(ctx, issuer, wanted)
+    if found in (Needs.CONSENT, Needs.PRESS):
+        return see_other(f"{CONSENT.format(client=issuer.client)}?s={sealed}")
+    return _to_sign_in(ctx, head, issuer, wanted, sealed, user, mfa=found is Needs.FACTOR or bool(app.second_factor))
+
+
+def _to_sign_in(
+    ctx: RequestContext, head: Head, issuer: Issuer, wanted: Wanted, sealed: str, user: Principal | None, *, mfa: bool
+) -> Answer[None]:
+    """On to the sign-in of this client, and back. Who is signed in to another client stays so."""
+    settings = ctx.services.settings
+    mark = cookies.shown_form_cookie(head, settings) or cookies.new_form_cookie(ctx)
+    email = _hinted(wanted.login_hint) or ("" if user is None else user.email)
+    state = State(
+        client=issuer.client,
+        email=email,
+        return_to=return_addresses.of_app(issuer.client, sealed, mfa=mfa or wanted.mfa),
+        anew=True,
+    )
+    asked = (tag.partition("-")[0].lower() for tag in wanted.language.split())
+    language = next((tag for tag in asked if tag in languages.LANGUAGES), "")
+    address = step.way_address(SIGN_IN, step.seal_state(ctx, mark, state))
+    address = f"{address}&lang={language}" if language else address
+    return see_other(address, (cookies.form_cookie_line(mark, settings),))
+
+
+def _hinted(text: str) -> str:
+    """The address that an app hints at; empty for a text that is none, which would stand on our page."""
+    try:
+        return check_email(text) if text else ""
+    except ValidationError:
+        return ""
+
+
+async def _to_app(
+    ctx: RequestContext,
+    head: Head,
+    issuer: Issuer,
+    target: Target,
+    values: dict[str, str],
+    *,
+    direct: bool = False,
+    headers: tuple[Header, ...] = (),
+) -> Answer[None]:
+    """The answer to the app. After a form of ours it is a page: browsers apply its ``form-action`` to redirects."""
+    told = {**values, "state": target.state, "iss": issuer.url}
+    if target.form_post:
+        return plain_page(*authorization.post_page(target.redirect_uri, told), headers=headers)
+    return await _to_address(
+        ctx, head, issuer, authorization.redirect_address(target.redirect_uri, told), direct=direct, headers=headers
+    )
+
+
+async def _to_address(
+    ctx: RequestContext, head: Head, issuer: Issuer, address: str, *, direct: bool, headers: tuple[Header, ...] = ()
+) -> Answer[None]:
+    if direct:
+        return redirect(address, headers=headers)
+    view = SimpleNamespace(address=address, by_itself=return_addresses.is_web(address))
+    return await _show(ctx, head, issuer, View(view, headers=headers, template=_GO_ON))
+
+
+async def _show(ctx: RequestContext, head: Head, issuer: Issuer, view: View) -> Answer[None]:
+    view.brand = await _brand(ctx, issuer)
+    language = errors.language_of(ctx, head, view.brand)
+    call: PageCall[Any] = PageCall(
+        head=head, fields=None, path={}, here="/", language=language, form_cookie="", user=None
+    )
+    return await rendering.render(ctx, call, view, forms=False)
+
+
+async def _brand(ctx: RequestContext, issuer: Issuer) -> Brand:
+    return brands.of_client(await ctx.services.store.read(lambda unit: tenants.find(unit, issuer.client)))
+
+
+async def _denied(
+    ctx: RequestContext, head: Head, issuer: Issuer, target: Target, denied: Denied, *, direct: bool = False
+) -> Answer[None]:
+    told = {"error": denied.error, "error_description": denied.text}
+    return await _to_app(ctx, head, issuer, target, told, direct=direct)
+
+
+async def _not_for_user(
+    ctx: RequestContext, head: Head, issuer: Issuer, wanted: Wanted, user: Principal | None
+) -> Answer[None]:
+    """The page that says so to the user, who then goes back to the app."""
+    await ctx.services.keys.ensure_current()
+    brand = brands.of_user(user)
+    t = catalogue(errors.language_of(ctx, head, brand))
+    back = return_addresses.denied(return_addresses.of_app(issuer.client, _seal(ctx, issuer, wanted), mfa=False))
+    return await errors.page_of(
+        ctx,
+        Forbidden(reason="the user has none of the roles of the app"),
+        head,
+        way=Link(back, t.gettext(step.BACK)),
+        title=t.gettext(_TITLE),
+        advice=t.gettext(_ADVICE),
+        brand=brand,
+    )
+
+
+async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+    """A page, for people: nothing goes to an address that no app of this issuer lists."""
+    shown = {"client_id", "redirect_uri", "post_logout_redirect_uri", "state"}
+    return await errors.page_of(ctx, refusal, head, parameters=shown)
+
+
+# Consent: asked for by a page of this server alone, whose form has the token of every form.
+
+
+class ConsentQuery(msgspec.Struct, frozen=True):
+    s: Annotated[str, Meta(max_length=8000)] = ""
+
+
+class ConsentForm(msgspec.Struct, frozen=True):
+    s: str = ""
+    act: Literal["", "approve", "decline"] = ""
+
+
+async def _consent(ctx: RequestContext, call: PageCall[ConsentQuery]) -> View | Answer[None]:
+    issuer = authentication.issuer_of(ctx, call.path["client"])
+    wanted = await _unseal(ctx, issuer, call.fields.s)
+    app = await _app_of(ctx, issuer, wanted)
+    if call.user is None:
+        return see_other(return_addresses.of_app(issuer.client, _seal(ctx, issuer, wanted), mfa=False))
+    user = call.user
+    view = SimpleNamespace(
+        s=call.fields.s,
+        action=CONSENT.format(client=issuer.client),
+        app=app.name,
+        name=f"{user.first_name} {user.last_name}".strip() or user.email,
+        email=user.email,
+        client=brands.of_user(user).name,
+        scopes=scopes.in_words(wanted.scope),
+    )
+    return View(view, brand=brands.of_user(user))
+
+
+async def _consented(ctx: RequestContext, call: PageCall[ConsentForm]) -> View | Answer[None]:
+    issuer = authentication.issuer_of(ctx, call.path["client"])
+    wanted = await _unseal(ctx, issuer, call.fields.s)
+    app = await _app_of(ctx, issuer, wanted)
+    target, user = _target(wanted), call.user
+    if user is None or not call.fields.act:
+        return see_other(return_addresses.of_app(issuer.client, call.fields.s, mfa=False))
+    if call.fields.act == "decline":
+        return await _denied(ctx, call.head, issuer, target, await authorizing.declined(ctx, app, user))
+    trust = browser_of(ctx, call.head).trust
+    try:
+        found = await authorizing.decide(ctx, app, wanted, user, trust, approved=True)
+    except Denied as denied:
+        return await _denied(ctx, call.head, issuer, target, denied)
+    if isinstance(found, Needs):
+        return see_other(return_addresses.of_app(issuer.client, call.fields.s, mfa=False))
+    return await _to_app(ctx, call.head, issuer, target, {"code": found})
+
+
+# Sign-out at an app's request. What it asks for is read again at each step.
+
+
+class LogoutForm(msgspec.Struct, frozen=True, omit_defaults=True):
+    """As RP-Initiated Logout 1.0 has it."""
+
+    id_token_hint: Annotated[str, Meta(max_length=8000)] = ""
+    client_id: Annotated[str, Meta(max_length=100)] = ""
+    post_logout_redirect_uri: Annotated[str, Meta(max_length=2000)] = ""
+    state: Annotated[str, Meta(max_length=2048)] = ""
+
+    def at(self, path: str, client: str) -> str:
+        return f"{path.format(client=client)}?{urlencode(msgspec.to_builtins(self))}"
+
+
+def _read_logout(raw: bytes) -> LogoutForm:
+    given, twice = authorization.read_parameters(raw)
+    if twice:
+        raise ValidationError(details=[(next(iter(twice))[:64], "The parameter was given more than once")])
+    return from_texts(given, LogoutForm)
+
+
+async def _logout(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    if (address := security.elsewhere(ctx, call.head, LOGOUT.format_map(call.path), call.query)) is not None:
+        return redirect(address)
+    issuer, form = authentication.issuer_of(ctx, call.path["client"]), _read_logout(call.query)
+    user = await identification.of_client(ctx, call.head, issuer.client)
+    asked = await logout.read(ctx, issuer, msgspec.to_builtins(form), user)
+    if user is not None and not asked.is_proved:
+        return see_other(form.at(SIGN_OUT, issuer.client))
+    if user is not None:
+        await session_lifecycle.sign_out(ctx)
+    return await _signed_out(ctx, call.head, issuer, asked, direct=True)
+
+
+async def _posted_logout(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    check_form_type(call.head)
+    return see_other(_read_logout(call.body).at(LOGOUT, call.path["client"]))
+
+
+async def _signed_out(
+    ctx: RequestContext, head: Head, issuer: Issuer, asked: Asked, *, direct: bool = False
+) -> Answer[None]:
+    """The browser's cookies of that session end too."""
+    settings = ctx.services.settings
+    headers: tuple[Header, ...] = (app_cookie("", 0, settings, issuer.client),)
+    if head.cookie(cookies.SESSION) is not None and ctx.by_cookie and head.cookie(cookies.APP) is None:
+        headers = (session_cookie("", 0, settings), cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings))
+    if not asked.return_to:
+        return await _show(ctx, head, issuer, View(headers=headers, template="sign_in/out.html"))
+    address = authorization.redirect_address(asked.return_to, {"state": asked.state})
+    return await _to_address(ctx, head, issuer, address, direct=direct, headers=headers)
+
+
+async def _ask(ctx: RequestContext, call: PageCall[LogoutForm]) -> View | Answer[None]:
+    issuer, given = authentication.issuer_of(ctx, call.path["client"]), msgspec.to_builtins(call.fields)
+    asked = await logout.read(ctx, issuer, given, call.user)
+    if call.user is None:
+        return await _signed_out(ctx, call.head, issuer, asked)
+    action = SIGN_OUT.format(client=issuer.client)
+    return View(SimpleNamespace(given=given, action=action), brand=brands.of_user(call.user))
+
+
+async def _end(ctx: RequestContext, call: PageCall[LogoutForm]) -> View | Answer[None]:
+    issuer = authentication.issuer_of(ctx, call.path["client"])
+    asked = await logout.read(ctx, issuer, msgspec.to_builtins(call.fields), call.user)
+    if call.user is not None:
+        await session_lifecycle.sign_out(ctx)
+    return await _signed_out(ctx, call.head, issuer, asked)
+
+
+def _route(method: str, path: str, handler: Any, summary: str, operation: str) -> Route:
+    return Route(
+        method,
+        path,
+        handler,
+        Access.OPEN,
+        summary,
+        status=302,
+        redirects=(303,),
+        limit=AUTH_LIMIT,
+        raw=method == "POST",
+        sends=("text/html",),
+        refusals=(ValidationError, NotFound),
+        refused=_refused,
+        operation=operation,
+    )
+
+
+ROUTES = (
+    _route("GET", AUTHORIZE, _authorize, "Sign a user in to an app", "authorize"),
+    _route("POST", AUTHORIZE, _posted, "Sign a user in to an app, with a form", "authorizeByForm"),
+    _route("GET", LOGOUT, _logout, "Sign a user out at an app's request", "endSession"),
+    _route("POST", LOGOUT, _posted_logout, "Sign a user out at an app's request, with a form", "endSessionByForm"),
+)
+PAGES = (
+    page("GET", CONSENT, _consent, "sign_in/consent.html", "What an app asks for"),
+    page("POST", CONSENT, _consented, "sign_in/consent.html", "Let an app in, or not"),
+    page("GET", SIGN_OUT, _ask, "sign_in/out_of_apps.html", "Confirm a sign-out that an app asked for"),
+    page("POST", SIGN_OUT, _end, "sign_in/out_of_apps.html", "End the session, with those of apps"),
+)

@@ -1,0 +1,254 @@
+"""OpenID Connect Core 1.0 and OAuth 2.0 as a provider: authorization requests, their answers, and the metadata.
+
+Reads what an app sends. Never reads the store: which app it is, and whether an address is listed, is for others.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import msgspec
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.protocols import oauth
+from manifest_auth.text import strict_json
+
+
+class Denied(Exception):
+    """The app is told so at its own address (RFC 6749, section 4.1.2.1; OpenID Connect Core, section 3.1.2.6).
+    ``error``: as they name it; ``text``: for the app's developer."""
+
+    def __init__(self, error: str, text: str) -> None:
+        super().__init__(text)
+        self.error, self.text = error, text
+
+
+class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A checked authorization request. ``max_age``: seconds; ``mfa``: two factors are asked for; ``anew``: a sign-in
+    after ``made_at`` (milliseconds) is; ``consent``: so is the user's consent; ``silent``: no page may be shown;
+    ``sub``: the user's number of a hint, empty for none."""
+
+    app_id: str
+    redirect_uri: str
+    scope: tuple[str, ...]
+    challenge: str
+    state: str | None = None
+    nonce: str | None = None
+    form_post: bool = False
+    max_age: int | None = None
+    mfa: bool = False
+    anew: bool = False
+    consent: bool = False
+    silent: bool = False
+    sub: str = ""
+    login_hint: str = ""
+    language: str = ""
+    made_at: int = 0
+
+
+class Target(NamedTuple):
+    """Destination of the answer, as far as the request says it in a way that can be used."""
+
+    redirect_uri: str
+    state: str | None
+    form_post: bool
+
+
+_MOST_BYTES, _MOST_FIELDS = 8000, 50
+#: Longest values that are kept during a sign-in.
+_LONGEST = {"state": 2048, "nonce": 512, "redirect_uri": 2000}
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+_SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")
+_AGE = re.compile(r"[0-9]{1,9}\Z")
+_PROMPTS = {"none", "login", "consent", "select_account"}
+_REFUSED = {
+    "request": "request_not_supported",
+    "request_uri": "request_uri_not_supported",
+    "registration": "registration_not_supported",
+}
+MFA: Final = "mfa"
+
+
+def read_parameters(raw: bytes) -> tuple[dict[str, str], frozenset[str]]:
+    """The parameters that have a value, and the names of those that were given twice. Raises ValidationError."""
+    try:
+        if len(raw) > _MOST_BYTES:
+            raise ValueError
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise ValidationError("The authorization request can't be read or is too long") from None
+    named = [name for name, _ in pairs]
+    twice = frozenset(name for name in named if named.count(name) > 1 and name != oauth.RESOURCE)
+    return {name: value for name, value in pairs if value and "\0" not in value}, twice
+
+
+def address_of(given: Mapping[str, str], twice: frozenset[str]) -> tuple[str, str]:
+    """The client id and the redirect address, which decide whether the app may be told anything. Raises
+    ValidationError."""
+    for name in ("client_id", "redirect_uri"):
+        if name in twice or name not in given or len(given[name]) > _LONGEST["redirect_uri"]:
+            raise ValidationError(details=[(name, "Required, and exactly once")])
+    return given["client_id"], given["redirect_uri"]
+
+
+def target_of(given: Mapping[str, str], twice: frozenset[str]) -> Target:
+    """The way of the answer to the redirect address."""
+    state = given.get("state")
+    usable = state is not None and "state" not in twice and len(state) <= _LONGEST["state"]
+    form_post = given.get("response_mode") == "form_post" and "response_mode" not in twice
+    return Target(given["redirect_uri"], state if usable else None, form_post)
+
+
+def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequence[str], now: int) -> Wanted:
+    """The request, whose app and redirect address are right. ``listed``: scopes that the app may ask for. Raises
+    Denied."""
+    if twice:
+        raise Denied("invalid_request", f"given more than once: {', '.join(sorted(map(_shown, twice)))}")
+    for name, error in _REFUSED.items():
+        if name in given:
+            raise Denied(error, f"{name} is not supported")
+    for name in ("state", "nonce"):
+        if len(given.get(name, "")) > _LONGEST[name]:
+            raise Denied("invalid_request", f"{name} has more than {_LONGEST[name]} characters")
+    if given.get("response_mode", "query") not in ("query", "form_post"):
+        raise Denied("invalid_request", "response_mode must be query or form_post")
+    if "response_type" not in given:
+        raise Denied("invalid_request", "response_type is missing")
+    if given["response_type"] != "code":
+        raise Denied("unsupported_response_type", "response_type must be code")
+    if given.get("code_challenge_method") != "S256" or not _CHALLENGE.match(given.get("code_challenge", "")):
+        raise Denied("invalid_request", "PKCE is required: code_challenge with code_challenge_method S256")
+    prompt = set(given.get("prompt", "").split())
+    if not prompt <= _PROMPTS or ("none" in prompt and len(prompt) > 1):
+        raise Denied("invalid_request", "prompt must be none alone, or of login, consent and select_account")
+    age = given.get("max_age")
+    if age is not None and not _AGE.match(age):
+        raise Denied("invalid_request", "max_age must be seconds")
+    return Wanted(
+        app_id=given["client_id"],
+        redirect_uri=given["redirect_uri"],
+        scope=_scope(given.get("scope", "openid"), listed),
+        challenge=given["code_challenge"],
+        state=given.get("state"),
+        nonce=given.get("nonce"),
+        form_post=given.get("response_mode") == "form_post",
+        max_age=None if age is None else int(age),
+        mfa=MFA in given.get("acr_values", "").split() or _claims_ask_mfa(given.get("claims")),
+        anew=not prompt.isdisjoint(("login", "select_account")),
+        consent="consent" in prompt,
+        silent="none" in prompt,
+        login_hint=given.get("login_hint", "")[:254],
+        language=given.get("ui_locales", "")[:100],
+        made_at=now,
+    )
+
+
+def _shown(name: str) -> str:
+    return name[:40] if name.isascii() and name.replace("_", "").isalnum() else "a parameter"
+
+
+def _scope(text: str, listed: Sequence[str]) -> tuple[str, ...]:
+    if not _SCOPE.match(text):
+        raise Denied("invalid_scope", "scope must be names separated by single spaces")
+    asked = set(text.split(" "))
+    if more := sorted(asked.difference(listed)):
+        raise Denied("invalid_scope", f"the app may not ask for: {', '.join(more)[:200]}")
+    return tuple(scope for scope in listed if scope in asked)
+
+
+def _claims_ask_mfa(text: str | None) -> bool:
+    """Whether the parameter ``claims`` (section 5.5) asks for an ``acr`` of two factors. Its other members ask for what
+    the scopes give."""
+    if text is None:
+        return False
+    try:
+        acr = (strict_json.read(text.encode("utf-8", "surrogatepass")).get("id_token") or {}).get("acr") or {}
+        values = [acr.get("value"), *(acr.get("values") or ())]
+    except (ValueError, AttributeError, TypeError):
+        raise Denied("invalid_request", "claims is not an object as OpenID Connect has it") from None
+    return MFA in values
+
+
+# Answers: a redirect, or a page that posts itself (OAuth 2.0 Form Post Response Mode). Each names the issuer (RFC
+# 9207), so that an app with several providers notices an answer of the wrong one (mix-up).
+
+
+def redirect_address(address: str, values: Mapping[str, str | None]) -> str:
+    """The redirect address with parameters added to its query."""
+    query = urlencode({name: value for name, value in values.items() if value is not None}, quote_via=quote)
+    return f"{address}{'&' if '?' in address else '?'}{query}" if query else address
+
+
+_SCRIPT = "document.forms[0].submit()"
+_SCRIPT_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+
+
+def post_page(address: str, values: Mapping[str, str | None]) -> tuple[bytes, str]:
+    """A page that posts the values by itself or with a button, and its Content-Security-Policy. ``address``: a listed
+    web address."""
+    named = {name: value for name, value in values.items() if value is not None}
+    inputs = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in named.items())
+    text = (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Signing in</title></head><body>'
+        f'<form method="post" action="{escape(address)}">{inputs}'
+        '<p><button type="submit">Continue</button></p></form>'
+        f"<script>{_SCRIPT}</script></body></html>"
+    )
+    scheme = urlsplit(address).scheme
+    targets = "https:" if scheme == "https" else "https: http:"
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {targets}; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+    return text.encode("utf-8", "replace"), policy
+
+
+CODE, REFRESH = "authorization_code", oauth.REFRESH_TOKEN
+GRANTS = (CODE, REFRESH)
+METHODS = (*oauth.METHODS, "none")
+_OF_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid", "at_hash", "azp", "client")
+_OF_USERS = ("name", "given_name", "family_name", "locale", "email", "email_verified", "roles")
+
+
+def metadata(issuer: str, scopes: Sequence[str]) -> dict[str, Any]:
+    """The document of a client's issuer (OpenID Connect Discovery, section 3; RFC 8414, section 2)."""
+    algorithms = list(oauth.ALGORITHMS)
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "jwks_uri": f"{issuer}/jwks",
+        "revocation_endpoint": f"{issuer}/revoke",
+        "introspection_endpoint": f"{issuer}/introspect",
+        "end_session_endpoint": f"{issuer}/logout",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "grant_types_supported": list(GRANTS),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": list(METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_methods_supported": list(oauth.METHODS),
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "scopes_supported": list(scopes),
+        "claims_supported": [*_OF_TOKENS, *_OF_USERS],
+        "claim_types_supported": ["normal"],
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "prompt_values_supported": sorted(_PROMPTS),
+        "acr_values_supported": [MFA, "pwd"],
+        "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+    }

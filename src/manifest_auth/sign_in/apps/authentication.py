@@ -1,0 +1,90 @@
+"""The app that calls an endpoint of its client's issuer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from manifest_auth.accounts import apps
+from manifest_auth.accounts.apps import App
+from manifest_auth.protocols import oauth
+from manifest_auth.protocols.oauth import ClientAssertion, ClientSecret, InvalidClient, UnauthorizedClient
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import tokens
+from manifest_auth.sign_in import oauth_tokens
+from manifest_auth.text import machine_secrets
+from manifest_auth.text.machine_secrets import SecretKind
+
+
+class Issuer(NamedTuple):
+    """A client's issuer. ``client``: its identifier; ``url``: the issuer itself."""
+
+    client: str
+    url: str
+
+
+def issuer_of(ctx: RequestContext, client: str) -> Issuer:
+    """The issuer for the apps of a client."""
+    return Issuer(client, tokens.app_issuer(ctx.services.settings.oauth_issuer, client))
+
+
+async def find(ctx: RequestContext, issuer: Issuer, client_id: str) -> App | None:
+    """The app of this issuer with that client id; None for another client's, and for one of devices, which has no
+    authorization endpoint."""
+    found = await apps.find_app(ctx.services.store, client_id, ctx.now)
+    return found if found is not None and found.client == issuer.client and found.kind != "device" else None
+
+
+async def authenticate(
+    ctx: RequestContext,
+    issuer: Issuer,
+    authorization: str | None,
+    fields: Mapping[str, str],
+    *,
+    confidential: bool = False,
+) -> App:
+    """The app that calls: by a secret or an assertion where it has any, else by its client id and what PKCE proves.
+    ``confidential``: only apps that prove who they are. Raises InvalidClient, InvalidRequest, UnauthorizedClient,
+    RateLimited."""
+    shows_none = (
+        authorization is None and not {"client_secret", "client_assertion", "client_assertion_type"} & fields.keys()
+    )
+    if shows_none:
+        app = await _get(ctx, issuer, oauth.required(fields, "client_id"))
+        if app.kind == "web":
+            raise InvalidClient("a web app that shows neither secret nor assertion")
+        if confidential:
+            raise UnauthorizedClient("Only apps that authenticate can use this endpoint")
+        return app
+    shown = oauth.read_authentication(authorization, fields)
+    if isinstance(shown, ClientAssertion):
+
+        async def owner(client_id: str) -> App:
+            return await _get(ctx, issuer, client_id)
+
+        app = await oauth_tokens.by_assertion(ctx, shown, issuer.url, owner)
+    else:
+        app = await _by_secret(ctx, issuer, shown)
+    if app.kind != "web":
+        raise InvalidClient("an app of that kind has no secret and no keys")
+    return app
+
+
+async def _get(ctx: RequestContext, issuer: Issuer, client_id: str) -> App:
+    found = await find(ctx, issuer, client_id)
+    if found is None:
+        raise InvalidClient("no such app of this issuer, or its client is suspended")
+    return found
+
+
+async def _by_secret(ctx: RequestContext, issuer: Issuer, shown: ClientSecret) -> App:
+    if not oauth.is_client_id(shown.client_id) or machine_secrets.kind_of(shown.secret) is not SecretKind.CLIENT_SECRET:
+        raise InvalidClient("no client id, or no client secret by its checksum")  # so the store is not asked
+    limits = ctx.services.wrong_secrets
+    limits.check(ctx.address, shown.secret)
+    app = await find(ctx, issuer, shown.client_id)
+    if app is None or not app.has_secret(shown.secret):
+        await limits.count(ctx.address, shown.client_id)
+        raise InvalidClient("no such app of this issuer, or the secret is unknown, over or another's")
+    limits.was_right(shown.secret)
+    return app

@@ -1,0 +1,141 @@
+"""Decides an authorization request: a code, or what is needed first.
+
+A code comes from the session of this browser, and only from one of a person that no device holds and that came from no
+other session. Whatever the request asks for is judged by that session's own proof, never by a parameter that came back
+from a sign-in.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from manifest_auth import audit, sessions
+from manifest_auth.accounts import apps
+from manifest_auth.accounts.apps import App, Grant
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.context import Principal
+from manifest_auth.protocols.authorization import MFA, Denied, Wanted
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import exchange_codes
+from manifest_auth.sign_in.exchange_codes import CodeForApp
+from manifest_auth.store import TenantUnit
+
+
+class Needs(enum.Enum):
+    """Requirements of a request before a code. ``FACTOR``: a sign-in with two factors; ``CONSENT``: of the user."""
+
+    SIGN_IN = "login_required"
+    FACTOR = "interaction_required"
+    CONSENT = "consent_required"
+    PRESS = "interaction required"
+
+
+class NotForUser(Denied):
+    """The user does not get in; a page says why. ``why``: for the trail."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("access_denied", "the user has none of the roles that the app is for")
+        self.why = why
+
+
+_SILENT = {Needs.PRESS: "interaction_required"}
+
+
+async def decide(
+    ctx: RequestContext, app: App, wanted: Wanted, user: Principal | None, trust: str | None, *, approved: bool = False
+) -> str | Needs:
+    """The code, or what is needed first. ``user``: of this browser's session of the client, who then is the request's
+    caller; ``trust``: the cookie of a trusted browser; ``approved``: the user just pressed the button of the consent
+    page. Raises Denied."""
+    found = await _decide(ctx, app, wanted, user, trust, approved=approved)
+    if isinstance(found, Needs) and wanted.silent:
+        raise Denied(_SILENT.get(found, found.value), "prompt is none, and the user has to do something first")
+    return found
+
+
+async def _decide(
+    ctx: RequestContext, app: App, wanted: Wanted, user: Principal | None, trust: str | None, *, approved: bool
+) -> str | Needs:
+    if user is None or not sessions.may_have_children(user):
+        return Needs.SIGN_IN
+    if wanted.sub and wanted.sub != str(user.user_id):
+        raise Denied("login_required", "id_token_hint is of another user")
+    if is_too_old(ctx, wanted, user):
+        if user.created_at >= wanted.made_at:  # signing in again would change nothing
+            raise Denied("login_required", "the identity provider vouches for an older sign-in alone")
+        return Needs.SIGN_IN
+    if (wanted.mfa or app.second_factor) and MFA not in user.amr.split():
+        return Needs.FACTOR
+    if app.roles and not app.roles & user.roles:
+        await _refused(ctx, app, user, "role")
+        raise NotForUser("role")
+    if not approved and (needed := await _consent(ctx, app, wanted, user)) is not None:
+        return needed
+
+    def agreed(unit: TenantUnit, account: User) -> None:
+        if approved and (app.consent or wanted.consent):
+            _agree(unit, ctx, app, account, wanted)
+
+    for_app = CodeForApp(app.id, wanted.redirect_uri, " ".join(wanted.scope), wanted.nonce)
+    code = await exchange_codes.of_session(ctx, trust, wanted.challenge, for_app, agreed)
+    return Needs.SIGN_IN if code is None else code
+
+
+def proved_at(user: Principal) -> int:
+    """When the user proved who they are, milliseconds: what ``auth_time`` says. It never changes for a session of an
+    app. Where a provider does not say when, it is the sign-in itself."""
+    return user.created_at if user.authenticated_at is None else user.authenticated_at
+
+
+def is_too_old(ctx: RequestContext, wanted: Wanted, user: Principal) -> bool:
+    """Whether the request asks for a newer proof than the session has."""
+    at = proved_at(user)
+    if wanted.anew and at < wanted.made_at:
+        return True
+    # A sign-in that this request led to is new enough, however long the pages after it took.
+    return wanted.max_age is not None and at < min(ctx.now - wanted.max_age * 1000, wanted.made_at)
+
+
+async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principal) -> Needs | None:
+    if wanted.consent:
+        return Needs.CONSENT
+    if app.consent:
+        grant = await ctx.store.read(lambda unit: apps.find_grant(unit, user.user_id, app.id))
+        if grant is None or not grant.covers(wanted.scope):
+            return Needs.CONSENT
+    # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6).
+    if not wanted.redirect_uri.startswith("https:") and app.kind == "native" and proved_at(user) < wanted.made_at:
+        return Needs.PRESS
+    return None
+
+
+def _agree(unit: TenantUnit, ctx: RequestContext, app: App, user: User, wanted: Wanted) -> None:
+    """The user agreed to what the app may see and do."""
+    before, now = apps.find_grant(unit, user.id, app.id), ctx.now
+    held = set(wanted.scope) | (set(before.scopes.split()) if before is not None and before.consented_at else set())
+    grant = Grant(
+        user_id=user.id,
+        app_id=app.id,
+        scopes=" ".join(scope for scope in apps.SCOPES if scope in held),
+        given_at=now if before is None else before.given_at,
+        consented_at=now,
+        last_used_at=now,
+        recorded_at=None if before is None else before.recorded_at,
+    )
+    apps.put_grant(unit, grant)
+    audit.record(unit, ctx, Event.CONSENT_GIVEN, f"user:{user.id}", app=app.id, scopes=list(wanted.scope))
+
+
+async def _refused(ctx: RequestContext, app: App, user: Principal, why: str) -> None:
+    def work(unit: TenantUnit) -> None:
+        subject = f"user:{user.user_id}"
+        ctx.services.anonymous_limits.record(unit, ctx, Event.APP_REFUSED, subject, proved=True, app=app.id, why=why)
+
+    await ctx.store.write_quickly(work)
+
+
+async def declined(ctx: RequestContext, app: App, user: Principal) -> Denied:
+    """The user did not agree: recorded, and to be told to the app."""
+    await _refused(ctx, app, user, "declined")
+    return Denied("access_denied", "the user declined")

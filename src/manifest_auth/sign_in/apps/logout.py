@@ -1,0 +1,239 @@
+"""Sign-out at an app's request (RP-Initiated Logout 1.0), and the notices to apps (Back-Channel Logout 1.0).
+
+A notice is a row that is written with the session of an app, in the same transaction. It is due when that session, or
+the browser's that it came from, is over, whatever ended it; so no end can be forgotten, and none is lost when a process
+is killed. One process at a time tries a row: it moves the time of the next try first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, delete, insert, or_, select, update
+
+from manifest_auth.accounts.apps import App
+from manifest_auth.context import Principal
+from manifest_auth.errors import ValidationError
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.outgoing_guard import Unreachable
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sessions import app_sessions, tokens
+from manifest_auth.sign_in.apps import authentication
+from manifest_auth.sign_in.apps.authentication import Issuer
+from manifest_auth.store import Announcement, StoreUnavailable, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import apps as apps_table
+from manifest_auth.store.tables import logout_notices, sessions, tenants
+
+
+class Asked(NamedTuple):
+    """A request to sign out. ``return_to``: a listed address of the app, empty for none; ``is_proved``: it shows an ID
+    token of a session that came from this browser's, so nobody is asked."""
+
+    return_to: str
+    state: str | None
+    is_proved: bool
+
+
+async def read(ctx: RequestContext, issuer: Issuer, given: Mapping[str, str], user: Principal | None) -> Asked:
+    """The request. ``user``: of this browser's session. Raises ValidationError for an address that is not listed."""
+    hint = None
+    if "id_token_hint" in given:
+        hint = await tokens.read_id_token(ctx.services.keys, issuer.url, given["id_token_hint"])
+    client_id = given.get("client_id", "" if hint is None else hint.aud)
+    if hint is not None and hint.aud != client_id:
+        raise ValidationError(details=[("client_id", "Must be the app of id_token_hint")])
+    app = await authentication.find(ctx, issuer, client_id) if client_id else None
+    address, state = given.get("post_logout_redirect_uri", ""), given.get("state")
+    if address and (app is None or address not in app.post_logout_uris.split()):
+        raise ValidationError(details=[("post_logout_redirect_uri", "Must be one that the app lists, exactly")])
+    is_proved = hint is not None and user is not None and await _is_of(ctx, user, hint.sid, app)
+    return Asked(address, state, is_proved)
+
+
+async def _is_of(ctx: RequestContext, user: Principal, session_id: str, app: App | None) -> bool:
+    """Whether the session of an app came from this browser's session."""
+    origin = await ctx.services.store.of(user.tenant_id).read(lambda unit: app_sessions.origin_of(unit, session_id))
+    return app is not None and origin == (user.session_id, app.id)
+
+
+_parents = sessions.alias("parent")
+_N, _S, _P, _A, _T = logout_notices.c, sessions.c, _parents.c, apps_table.c, tenants.c
+_OF_NOTICE = (_N.session_id == bindparam("of_session"), _N.tries == bindparam("seen"))
+_EXPECT = tenant_scoped(
+    insert(logout_notices).values(
+        {name: bindparam(name) for name in ("session_id", "parent_id", "user_id", "app_id", "due_at")}
+    )
+)
+_TAKE = tenant_scoped(update(logout_notices).where(*_OF_NOTICE).values(tries=_N.tries + 1, due_at=bindparam("next_at")))
+_DROP = tenant_scoped(delete(logout_notices).where(_N.session_id == bindparam("of_session")))
+
+
+class Notice(NamedTuple):
+    """``uri``, ``algorithm``: of the app as it is now; ``client``: identifier."""
+
+    tenant_id: int
+    session_id: str
+    user_id: int
+    app_id: str
+    tries: int
+    uri: str | None
+    algorithm: str
+    client: str
+
+
+_OF_APP = (_A.tenant_id == _N.tenant_id) & (_A.id == _N.app_id)
+_WITH_APP = logout_notices.join(apps_table, _OF_APP).join(tenants, _T.id == _N.tenant_id)
+_NOTICE = select(
+    *(_N[name] for name in ("tenant_id", "session_id", "user_id", "app_id", "tries")),
+    _A.backchannel_uri,
+    _A.id_token_alg,
+    _T.identifier,
+)
+
+
+_NOW = bindparam("now", type_=BigInteger())
+_WHY = "notices to the apps of all clients are sent"
+_LIMIT = bindparam("limit", type_=BigInteger())
+_DUE = cross_tenant(
+    _NOTICE.select_from(_WITH_APP).where(_N.due_at <= _NOW).order_by(_N.due_at).limit(_LIMIT), Notice, because=_WHY
+)
+_OWN = (_S.tenant_id == _N.tenant_id) & (_S.id == _N.session_id)
+_PARENT = (_P.tenant_id == _N.tenant_id) & (_P.id == _N.parent_id)
+
+
+def _is_over(one: Any) -> Any:
+    return or_(one.id.is_(None), one.ended_at.is_not(None), one.ends_at <= _NOW)
+
+
+#: Of sessions that something ended before their time. It reads all notices, so it follows an announcement.
+_OVER = cross_tenant(
+    _NOTICE.select_from(_WITH_APP.outerjoin(sessions, _OWN).outerjoin(_parents, _PARENT))
+    .where(_N.tries == 0, or_(_is_over(_S), _is_over(_P)))
+    .limit(_LIMIT),
+    Notice,
+    because=_WHY,
+)
+
+
+def expect(unit: TenantUnit, session_id: str, parent: Principal, app_id: str, due_at: int) -> None:
+    """An app is to hear of the end of its session, and of that of the ``parent``. ``due_at``: the end as planned."""
+    unit.change(
+        _EXPECT,
+        session_id=session_id,
+        parent_id=parent.session_id,
+        user_id=parent.user_id,
+        app_id=app_id,
+        due_at=due_at,
+    )
+
+
+#: Milliseconds from one try to the next.
+PAUSES_MS: Final = (5_000, 60_000, 600_000, 3_600_000)
+_LEASE_MS = 60_000  # of the last try
+_EVERY_S, _ALL_EVERY = 5.0, 12  # seconds, and turns
+_TOGETHER_S = 0.5  # ends that come together are read together
+_BATCH, _MOST_AT_ONCE = 50, 100
+TOKEN_S: Final = 120
+_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+def _claims(services: Services, notice: Notice) -> dict[str, Any]:
+    now, random = services.clock.now_ms() // 1000, services.random
+    return {
+        "iss": tokens.app_issuer(services.settings.oauth_issuer, notice.client),
+        "sub": str(notice.user_id),
+        "aud": notice.app_id,
+        "iat": now,
+        "exp": now + TOKEN_S,
+        "jti": _new_id(random),
+        "sid": notice.session_id,
+        "events": {_EVENT: {}},
+    }
+
+
+def _new_id(random: Random) -> str:
+    return random.text(16)
+
+
+async def take_due(services: Services, *, ended: bool) -> list[Notice]:
+    """Notices that this process sends now. ``ended``: also of sessions that ended before their time."""
+    now, store = services.clock.now_ms(), services.store
+
+    def read(unit: Any) -> list[Notice]:
+        due: list[Notice] = unit.all(_DUE, now=now, limit=_BATCH)
+        return due + (unit.all(_OVER, now=now, limit=_BATCH) if ended else [])
+
+    taken = []
+    for notice in dict.fromkeys(await store.read(read)):
+        pause = PAUSES_MS[notice.tries] if notice.tries < len(PAUSES_MS) else _LEASE_MS
+        values = {"of_session": notice.session_id, "seen": notice.tries, "next_at": now + pause}
+        bound = store.of(notice.tenant_id)
+        if notice.uri is None or notice.tries > len(PAUSES_MS):
+            await bound.write_quickly(lambda unit: unit.change(_DROP, of_session=notice.session_id))  # noqa: B023 - at once
+        elif await bound.write_quickly(lambda unit: unit.change(_TAKE, **values)):  # noqa: B023 - at once
+            taken.append(notice)
+    return taken
+
+
+async def send(services: Services, notice: Notice) -> bool:
+    """One try. The row goes with success, and after the last try."""
+    assert notice.uri is not None, "others are dropped"
+    token = await tokens.mint_for_app(services.keys, notice.algorithm, _claims(services, notice), tokens.LOGOUT_TYPE)
+    deadline = services.outgoing.deadline(notice.tenant_id)
+    try:
+        reply = await services.outgoing.post_form(notice.uri, {"logout_token": token}, deadline=deadline)
+        is_sent, why = reply.status in (200, 204), f"status {reply.status}"
+    except Unreachable as error:
+        is_sent, why = False, str(error)
+    is_last = notice.tries >= len(PAUSES_MS)
+    if is_sent or is_last:
+        store = services.store.of(notice.tenant_id)
+        await store.write_quickly(lambda unit: unit.change(_DROP, of_session=notice.session_id))
+    if not is_sent:
+        told = {"client": notice.client, "app": notice.app_id, "tries": notice.tries + 1, "gives_up": is_last}
+        services.log.warning("logout_notice_failed", **told, reason=why)
+    return is_sent
+
+
+async def _try(services: Services, notice: Notice) -> None:
+    try:
+        await send(services, notice)
+    except Exception:
+        services.log.exception("logout_notice_failed", client=notice.client, app=notice.app_id)
+
+
+async def run(services: Services) -> None:
+    """Sends notices until cancelled. An end of sessions wakes it; what a killed process left is found within a
+    minute."""
+    woken, turn, under_way = asyncio.Event(), 0, set[asyncio.Task[None]]()
+
+    def wake(announcement: Announcement) -> None:
+        if announcement.kind != "installation":
+            woken.set()
+
+    services.store.on_announcement(wake)
+    try:
+        while True:
+            is_woken = woken.is_set()
+            woken.clear()
+            try:
+                if len(under_way) < _MOST_AT_ONCE:
+                    for notice in await take_due(services, ended=is_woken or turn % _ALL_EVERY == 0):
+                        task = asyncio.create_task(_try(services, notice))
+                        under_way.add(task)
+                        task.add_done_callback(under_way.discard)
+            except StoreUnavailable as error:
+                services.log.info("logout_notices_failed", error=str(error))
+            except Exception:
+                services.log.exception("logout_notices_failed")
+            turn += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY_S):
+                    await woken.wait()
+            await asyncio.sleep(_TOGETHER_S)
+    finally:
+        for task in under_way:
+            task.cancel()

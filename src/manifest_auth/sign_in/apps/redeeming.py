@@ -1,0 +1,314 @@
+"""Tokens of apps: redeemed with a code, renewed, introspected and revoked; and what they tell of the user."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from manifest_auth import audit, providers, sessions
+from manifest_auth.accounts import apps, users
+from manifest_auth.accounts.apps import App, Grant
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.context import Principal
+from manifest_auth.errors import AccountDisabled, Forbidden, InvalidToken, NotFound, Replay, SsoFailed, TokenExpired
+from manifest_auth.permissions import permissions_mask, role_names
+from manifest_auth.protocols import oauth
+from manifest_auth.protocols.oauth import InvalidScope, TokenRefused
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import OFFLINE, AppHold, app_sessions, device_sessions, tokens
+from manifest_auth.sessions.sessions import MFA
+from manifest_auth.sessions.tokens import ForApp, Purpose, Subject, TokenPair
+from manifest_auth.sign_in import completion, exchange_codes, oauth_tokens, session_lifecycle
+from manifest_auth.sign_in.apps import logout
+from manifest_auth.sign_in.apps.authentication import Issuer
+from manifest_auth.sign_in.apps.authorizing import proved_at
+from manifest_auth.sign_in.exchange_codes import Code
+from manifest_auth.sign_in.oauth_tokens import Active
+from manifest_auth.sign_in.session_lifecycle import AppRefresh
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import claims
+from manifest_auth.text import base64url
+from manifest_auth.text.canonical import email_domain
+
+ID_TOKEN_S: Final = 300
+_HOUR_MS: Final = 3_600_000
+_REFUSED = "The code is unknown, used or over, or bound to another app, address or verifier"
+_OVER = "The refresh token is over, was replaced, or is another app's"
+#: As RFC 8176 names what a session has proved. What it has no name for is left out.
+_AMR = {"pwd": "pwd", "otp": "otp", "passkey": "pop", "pin": "pin", "mfa": "mfa"}
+
+
+class Granted(NamedTuple):
+    """The answer of the token endpoint. ``refresh_token``, ``id_token``: empty for none."""
+
+    access_token: str
+    expires_in: int
+    scope: str
+    refresh_token: str = ""
+    id_token: str = ""
+
+
+class _Opened(NamedTuple):
+    """An app's session with its user, as of one transaction. ``scope``: of the access token; ``own``, ``parent``: of
+    the refresh token to issue, if the session ``is_offline``; ``told``: claims about the user."""
+
+    session: Principal
+    scope: str
+    nonce: str | None
+    own: str
+    parent: str | None
+    is_offline: bool
+    told: dict[str, Any]
+
+
+async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[str, str]) -> Granted:
+    """The tokens of a code (RFC 6749, section 4.1.3). Raises InvalidRequest, TokenRefused."""
+    code, verifier = oauth.required(fields, "code"), oauth.required(fields, "code_verifier")
+    address = oauth.required(fields, "redirect_uri")
+    await ctx.services.keys.ensure_current()
+    try:
+        opened = await ctx.services.store.write_quickly(
+            lambda unit: _redeemed(unit, ctx, app, exchange_codes.key_of_app(code), verifier, address)
+        )
+    except NotFound:
+        raise TokenRefused("invalid_grant", _REFUSED, reason="the app was removed meanwhile") from None
+    except SsoFailed as refusal:
+        raise TokenRefused("invalid_grant", _REFUSED, reason=refusal.reason) from None
+    except AccountDisabled as refusal:
+        raise TokenRefused("invalid_grant", "The user's account is disabled", reason=refusal.reason) from None
+    return await _granted(ctx, issuer, app, opened)
+
+
+def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifier: str, address: str) -> _Opened:
+    """Opens the app's session, in the transaction that uses the code up. The code counts as used before any check: who
+    shows it and is refused is not the app that asked for it."""
+    apps.get_app(unit.of(app.tenant_id), app.id, shared=True)  # who removes it waits, and ends this session
+    bound, found = exchange_codes.get_locked(unit, ctx, key)
+    subject = f"user:{found.user_id}"
+    if found.used_at is not None:
+        if found.session_id:
+            sessions.end(bound, found.session_id, "app_code_reused", ctx.now)
+        detail = {"app": found.app_id, "session": found.session_id or ""}
+        ctx.services.anonymous_limits.record(bound, ctx, Event.APP_CODE_REUSED, subject, proved=True, **detail)
+        raise _refused("shown a second time", replay="one_time_code")
+    exchange_codes.use(bound, ctx, found)
+    why = _refusal(bound, app, found, verifier, address)
+    parent = None if why else sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id or "", ctx.now)
+    if parent is None:
+        why = why or "the session that gave it has ended"
+    elif app.roles and not app.roles & parent.roles:
+        why = "the user has lost the role"
+    elif app.second_factor and MFA not in parent.amr.split():
+        why = "the app asks for two factors by now"
+    if parent is None or why:
+        detail = {"app": found.app_id, "why": why}
+        ctx.services.anonymous_limits.record(bound, ctx, Event.APP_REFUSED, subject, proved=True, **detail)
+        raise _refused(why)
+    scope = found.scopes or ""
+    is_offline = OFFLINE in scope.split()
+    ends_at = ctx.now + app.refresh_days * DAY * 1000 if is_offline else parent.ends_at
+    held = AppHold(app.id, scope, permissions_mask(scope), ends_at)
+    _, user, opened = completion.open_child(unit, ctx, parent, held)
+    exchange_codes.use(bound, ctx, found, opened.session_id)
+    _note_use(bound, ctx, app, user, scope, opened.session_id)
+    if app.backchannel_uri is not None:
+        logout.expect(bound, opened.session_id, parent, app.id, min(ends_at, parent.ends_at))
+    session = sessions.read(unit, opened.session_id)
+    assert session is not None, "it was opened just now"
+    return _Opened(
+        session=session,
+        scope=scope,
+        nonce=found.nonce,
+        own=opened.refresh_id,
+        parent=None,
+        is_offline=is_offline,
+        told=_claims_of(bound, user, session, scope),
+    )
+
+
+def _refused(why: str, replay: Replay | None = None) -> TokenRefused:
+    return TokenRefused("invalid_grant", _REFUSED, reason=f"app's code: {why}", replay=replay, keeps_writes=True)
+
+
+def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: str) -> str:
+    """Why the code is refused; empty: it is accepted."""
+    if found.app_id != app.id or found.tenant_id != app.tenant_id:
+        return "another app's"
+    if found.redirect_uri != address:
+        return "another redirect address"
+    if not set((found.scopes or "").split()) <= set(app.scopes.split()):
+        return "the app may not ask for all of its scopes any more"
+    return exchange_codes.refusal_reason(unit, found, verifier)
+
+
+def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope: str, session_id: str) -> None:
+    """Stores that the app was used, for the user's and the client's lists; the user's row is locked. The trail has it
+    once an hour where nobody is asked."""
+    before, now = apps.find_grant(unit, user.id, app.id), ctx.now
+    is_due = before is None or bool(app.consent) or now - (before.recorded_at or 0) >= _HOUR_MS
+    held = set(scope.split()) | (set(before.scopes.split()) if before is not None else set())
+    if before is not None and before.consented_at is not None:
+        held = set(before.scopes.split())  # to which the user agreed, and no more
+    grant = Grant(
+        user_id=user.id,
+        app_id=app.id,
+        scopes=" ".join(each for each in apps.SCOPES if each in held),
+        given_at=now if before is None else before.given_at,
+        consented_at=None if before is None else before.consented_at,
+        last_used_at=now,
+        recorded_at=now if is_due or before is None else before.recorded_at,
+    )
+    apps.put_grant(unit, grant)
+    apps.touch(unit, app.id, now)
+    if is_due:
+        detail = {"app": app.id, "scopes": scope.split(), "session": session_id}
+        audit.record(unit, ctx, Event.APP_AUTHORIZED, f"user:{user.id}", **detail)
+
+
+async def renew(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[str, str]) -> Granted:
+    """New tokens for a refresh token (RFC 6749, section 6), by the rules of all refresh tokens. A ``scope`` limits the
+    access token, and nothing that comes after it. Raises InvalidRequest, InvalidScope, TokenRefused."""
+    by = AppRefresh(app.id, app.tenant_id, strict=app.kind == "browser")
+    try:
+        session, own, parent = await session_lifecycle.renew(ctx, oauth.required(fields, "refresh_token"), by)
+    except (InvalidToken, TokenExpired, Forbidden) as error:
+        raise TokenRefused("invalid_grant", _OVER, reason=error.reason, replay=error.replay) from None
+
+    def work(unit: TenantUnit) -> tuple[str, User]:
+        return app_sessions.scopes_of(unit, session.session_id) or "", users.get(unit, session.user_id)
+
+    store = ctx.services.store.of(app.tenant_id)
+    held, user = await store.read(work)
+    if OFFLINE not in held.split() or (app.roles and not app.roles & session.roles):
+        raise TokenRefused("invalid_grant", _OVER, reason="app's refresh token: the user has lost the role")
+    scope = fields.get("scope", held)
+    if not set(scope.split()) <= set(held.split()) or not scope.split():
+        raise InvalidScope("scope asks for more than the user let the app do")
+    narrowed = " ".join(each for each in held.split() if each in scope.split())
+    if ctx.now - (app.last_used_at or 0) >= apps.TOUCH_EVERY_MS:
+        await store.write_quickly(lambda unit: apps.touch(unit, app.id, ctx.now))
+    told = await store.read(lambda unit: _claims_of(unit, user, session, narrowed))
+    opened = _Opened(session=session, scope=narrowed, nonce=None, own=own, parent=parent, is_offline=True, told=told)
+    return await _granted(ctx, issuer, app, opened)
+
+
+async def _granted(ctx: RequestContext, issuer: Issuer, app: App, opened: _Opened) -> Granted:
+    services, session = ctx.services, opened.session
+    subject = Subject(session.session_id, session.user_id, session.client, session.ends_at)
+    kind = tokens.users_kind(services.tokens, app.refresh_days * DAY)
+    for_app = ForApp(app.id, opened.scope, app.access_s)
+    pair: TokenPair = tokens.pair(services.tokens, kind, subject, opened.own, opened.parent, ctx.now, for_app)
+    scopes = opened.scope.split()
+    id_token = ""
+    if "openid" in scopes:
+        now = ctx.now // 1000
+        at_hash = base64url.encode(hashlib.sha256(pair.token.encode()).digest()[:16])
+        content: dict[str, Any] = {
+            "iss": issuer.url,
+            "sub": str(session.user_id),
+            "aud": app.id,
+            "azp": app.id,
+            "exp": now + ID_TOKEN_S,
+            "iat": now,
+            "auth_time": proved_at(session) // 1000,
+            "amr": [_AMR[way] for way in session.amr.split() if way in _AMR],
+            "acr": "mfa" if MFA in session.amr.split() else "pwd",
+            "sid": session.session_id,
+            "at_hash": at_hash,
+            **({} if opened.nonce is None else {"nonce": opened.nonce}),
+            **opened.told,
+        }
+        id_token = await tokens.mint_for_app(services.keys, app.id_token_alg, content)
+    return Granted(
+        access_token=pair.token,
+        expires_in=pair.expires_in,
+        scope=opened.scope,
+        refresh_token=pair.refresh_token if opened.is_offline else "",
+        id_token=id_token,
+    )
+
+
+# What apps are told of users, by scope.
+
+
+_CLAIMS: Final[Mapping[str, str]] = {
+    "name": "profile",
+    "given_name": "profile",
+    "family_name": "profile",
+    "locale": "profile",
+    "email": "email",
+    "email_verified": "email",
+    "roles": "roles",
+    "client": "openid",
+}
+
+
+def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> dict[str, Any]:
+    """All claims about the user that the scope gives."""
+    scopes = scope.split()
+    named = {
+        "name": user.full_name or None,
+        "given_name": user.first_name or None,
+        "family_name": user.last_name or None,
+        "locale": user.language,
+        "email": user.email,
+        "email_verified": None if "email" not in scopes else _is_verified(unit, user),
+        "roles": list(role_names(session.capped(user.roles))),
+        "client": session.client,
+    }
+    return {name: value for name, value in named.items() if value is not None and _CLAIMS[name] in scopes}
+
+
+def _is_verified(unit: TenantUnit, user: User) -> bool:
+    """Whether the address was proved: by mail, by a domain that counts, or by a provider that may vouch for it."""
+    if user.email_proved_at is not None or claims.domain_counts(unit, email_domain(user.email)):
+        return True
+    return providers.has_proved(unit, user.id, user.email, claims.domain_counts)
+
+
+async def userinfo(ctx: RequestContext, issuer: Issuer, token: str) -> dict[str, Any]:
+    """The claims of the granted scopes, for an access token of an app of this issuer. Raises InvalidToken,
+    TokenExpired, Forbidden for a token without the scope ``openid``."""
+    session, verified = await session_lifecycle.of_user(ctx, token)
+    if session.client != issuer.client or not verified.scope:
+        raise InvalidToken(reason="userinfo: no token of an app of this issuer")
+    if "openid" not in verified.scope.split():
+        raise Forbidden(reason="userinfo: the scope openid is missing")
+    told = await ctx.services.store.of(session.tenant_id).read(
+        lambda unit: _claims_of(unit, users.get(unit, session.user_id), session, verified.scope)
+    )
+    return {"sub": str(session.user_id), **told}
+
+
+# A token of another app, or of none, is answered like no token at all.
+
+
+async def introspect(ctx: RequestContext, issuer: Issuer, app: App, token: str) -> Active | None:
+    """The introspection of the app's own access token (RFC 7662), with its whole scope; None for any other."""
+    try:
+        found = await oauth_tokens.of_user(ctx, token)
+    except (InvalidToken, TokenExpired):
+        return None
+    if found.client_id != app.id or found.principal.client != issuer.client:
+        return None
+    return found._replace(scope=(await ctx.services.verified.verify(Purpose.ACCESS, token, ctx.now)).scope)
+
+
+async def revoke(ctx: RequestContext, app: App, token: str) -> None:
+    """Ends the session of the app's own access or refresh token; any other changes nothing (RFC 7009)."""
+    try:
+        session_id = await session_lifecycle.session_of(ctx, token)
+    except (InvalidToken, TokenExpired):
+        return
+
+    def work(unit: SystemUnit) -> None:
+        found, bound = sessions.read(unit, session_id), unit.of(app.tenant_id)
+        if found is None or device_sessions.app_of(bound, session_id) != app.id:
+            return
+        if sessions.end(bound, session_id, "signed_out", ctx.now):
+            audit.record(bound, ctx, Event.SIGNED_OUT, f"user:{found.user_id}", session=session_id, app=app.id)
+
+    await ctx.services.store.write_quickly(work)

@@ -1,0 +1,33 @@
+"""Keys of ID tokens: of their own, rotated and retired by the commands of all keys."""
+
+from __future__ import annotations
+
+from tests.support.accounts import new_client
+from tests.support.application import App
+from tests.support.envelope import check_success
+from tests.support.people import member
+from tests.support.relying import parts, relying, told
+from tests.support.visitor import Visitor
+
+KEYS = "/api/admin/keys"
+
+
+async def test_they_are_rotated_and_retired_like_all_others(app: App) -> None:
+    web = await relying(app, await new_client(app))
+    person, visitor = await member(app, web.client), Visitor(app)
+    old = (await web.tokens(visitor, person.email))["id_token"]
+    kid = parts(old)[0]["kid"]
+    rotated = check_success(await app.post(f"{KEYS}/rotate", {"purpose": "id-rs256"}, token=await app.admin_token()))
+    assert rotated == {"rotated": ["id-rs256"]}
+    new = (await web.tokens(visitor))["id_token"]
+    assert parts(new)[0]["kid"] != kid
+    for token in (old, new):
+        assert (await web.claims(token))["sub"] == str(person.id)
+        assert "code" in told(await web.authorize(visitor, id_token_hint=token, prompt="none"))
+    other = await member(app, web.client)
+    theirs = (await web.tokens(Visitor(app), other.email))["id_token"]
+    assert told(await web.authorize(visitor, id_token_hint=theirs))["error"] == "login_required"
+    retired = await app.post(f"{KEYS}/{kid}/retire", {"atOnce": True}, token=await app.admin_token())
+    assert check_success(retired)["state"] == "expired"
+    assert kid not in [key["kid"] for key in (await app.get(f"{web.path}/jwks")).json["keys"]]
+    assert told(await web.authorize(visitor, id_token_hint=old))["error"] == "invalid_request"

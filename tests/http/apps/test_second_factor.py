@@ -1,0 +1,75 @@
+"""Apps that ask for two factors, and users who come through a provider."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.support.accounts import new_client
+from tests.support.application import App
+from tests.support.matrix import matrix
+from tests.support.oidc_op import Op
+from tests.support.people import member
+from tests.support.relying import Relying, relying, told
+from tests.support.second_factors import Person, enrolled
+from tests.support.single_sign_on import Browser, add_oidc
+from tests.support.visitor import Page, Visitor
+
+CLAIMS = '{"id_token":{"acr":{"essential":true,"values":["mfa"]}}}'
+
+
+@pytest.fixture
+async def client(app: App) -> str:
+    """A client for one test."""
+    return await new_client(app)
+
+
+async def answers(visitor: Visitor, page: Page, person: Person) -> Page:
+    """The code of the authenticator app, on the page that asks for it."""
+    assert page.reply.status == 200, page.reply.text
+    [form] = [one for one in page.forms() if "otp" in one.fields]
+    return await visitor.follow(await visitor.post(form.action, form.fields | {"otp": person.code()}))
+
+
+@matrix("asks", [{"acr_values": "mfa"}, {"claims": CLAIMS}, {}], ids=["acr_values", "claims", "secondFactor"])
+async def test_two_factors_are_asked_for_and_not_believed(app: App, asks: dict[str, str]) -> None:
+    person = await enrolled(app)
+    client = person.client
+    web, plain = await relying(app, client, secondFactor=not asks), await relying(app, client)
+    visitor = Visitor(app)
+    page = await answers(visitor, await plain.sign_in(visitor, person.email), person)
+    claims = await plain.claims((await plain.redeem(told(page))).json["id_token"])
+    assert (claims["acr"], claims["amr"]) == ("mfa", ["pwd", "otp", "mfa"])
+    assert "code" in told(await web.authorize(visitor, prompt="none", **asks))
+    other = await member(app, client)  # who has no factor
+    visitor = Visitor(app)
+    await plain.sign_in(visitor, other.email)
+    assert told(await web.authorize(visitor, prompt="none", **asks))["error"] == "interaction_required"
+    page = await web.sign_in(visitor, other.email, **asks)
+    assert page.title.startswith("Set up a second factor"), page.title
+    assert told(await web.authorize(visitor, prompt="none", **asks))["error"] == "interaction_required"
+
+
+async def test_who_comes_through_a_provider_goes_on_to_the_app(app: App, client: str, op: Op) -> None:
+    await add_oidc(app, op, client)
+    web, browser = await relying(app, client), Browser(app)
+    asked = await browser.send("GET", f"{web.path}/authorize?{urlencode(web.request())}")
+    page = Page(await browser.send("GET", asked.headers["location"]))
+    [start] = [href for href in page.links().values() if "/auth/oidc?" in href]
+    started = await browser.send("GET", start)
+    back = await browser.send("GET", op.visit(started.headers["location"]))
+    assert back.headers["location"].startswith(f"{web.path}/authorize?s=")
+    reply = await web.redeem(told(Page(await browser.send("GET", back.headers["location"]))))
+    assert reply.status == 200, reply.text
+    assert (await web.claims(reply.json["id_token"]))["acr"] == "pwd"
+
+
+async def test_an_app_that_asks_for_two_by_now_refuses_a_code_of_before(app: App, client: str) -> None:
+    web: Relying = await relying(app, client)
+    person, visitor = await member(app, client), Visitor(app)
+    await web.sign_in(visitor, person.email)
+    code = told(await web.authorize(visitor))
+    path = f"/api/admin/clients/{client}/apps/{web.id}"
+    assert (await app.send("PATCH", path, {"secondFactor": True}, token=await app.admin_token())).status == 200
+    assert (await web.redeem(code)).json["error"] == "invalid_grant"

@@ -1,0 +1,293 @@
+"""A user signs in to an app through the issuer of their client."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.accounts import new_client, trail
+from tests.support.application import App
+from tests.support.background_jobs import soon
+from tests.support.matrix import matrix
+from tests.support.people import member, set_roles
+from tests.support.relying import back_channel, parts, relying, told
+from tests.support.rules import rule
+from tests.support.visitor import Visitor
+
+ALL = "openid profile email roles"
+OFFLINE = f"{ALL} offline_access"
+SCOPES = OFFLINE.split()
+
+
+@pytest.fixture
+async def client(app: App) -> str:
+    """A client for one test."""
+    return await new_client(app)
+
+
+async def test_discovery_names_everything_and_is_there_for_clients_with_apps(app: App, client: str) -> None:
+    for path in (f"/o/{client}/.well-known/openid-configuration", f"/o/{client}/jwks", "/o/none/jwks"):
+        assert (await app.get(path)).status == 404
+    web = await relying(app, client)
+    found = (await app.get(f"/o/{client}/.well-known/openid-configuration")).json
+    assert found == (await app.get(f"/.well-known/oauth-authorization-server/o/{client}")).json
+    assert found["issuer"] == web.issuer
+    endpoints = {
+        "authorization": "authorize", "token": "token", "userinfo": "userinfo", "revocation": "revoke",
+        "introspection": "introspect", "end_session": "logout",
+    }  # fmt: skip
+    for name, endpoint in endpoints.items():
+        assert found[f"{name}_endpoint"] == f"{web.issuer}/{endpoint}"
+    assert (found["code_challenge_methods_supported"], found["response_types_supported"]) == (["S256"], ["code"])
+    keys = (await app.get(f"/o/{client}/jwks")).json["keys"]
+    assert sorted((key["alg"], "d" in key) for key in keys) == [("ES256", False), ("RS256", False)]
+    access = (await app.get("/.well-known/jwks.json")).json["keys"]
+    assert not {key["kid"] for key in keys} & {key["kid"] for key in access}
+
+
+@matrix("algorithm", ["RS256", "ES256"])
+async def test_a_sign_in_from_the_start_to_user_info(app: App, client: str, algorithm: str) -> None:
+    web = await relying(app, client, scopes=SCOPES, idTokenAlgorithm=algorithm)
+    person, visitor = await member(app, client, "Author"), Visitor(app)
+    app.clock.advance(1)
+    page = await web.sign_in(visitor, person.email, scope=ALL)
+    answer = told(page)
+    assert answer.keys() == {"code", "state", "iss"}
+    assert (answer["state"], answer["iss"]) == ("a state", web.issuer)
+    assert page.tree.xpath("//meta[@http-equiv='refresh']")
+    reply = await web.redeem(answer)
+    assert reply.status == 200, reply.text
+    assert reply.headers["cache-control"] == "no-store"
+    got = reply.json
+    assert got.keys() == {"access_token", "token_type", "expires_in", "scope", "id_token"}
+    assert (got["expires_in"], got["scope"]) == (900, ALL)
+    assert parts(got["id_token"])[0]["alg"] == algorithm
+    claims, now = await web.claims(got["id_token"]), app.clock.ms // 1000
+    assert {name: claims[name] for name in ("iss", "sub", "aud", "azp", "nonce", "acr", "amr", "auth_time", "exp")} == {
+        "iss": web.issuer, "sub": str(person.id), "aud": web.id, "azp": web.id, "nonce": "a nonce", "acr": "pwd",
+        "amr": ["pwd"], "auth_time": now, "exp": now + 300,
+    }  # fmt: skip
+    assert (claims["email"], claims["email_verified"], claims["roles"]) == (person.email, False, ["Author"])
+    info = (await web.userinfo(got["access_token"])).json
+    assert info == {name: claims[name] for name in info}
+    assert info.keys() == {"sub", "client", "email", "email_verified", "roles"}
+    events = [one.event for one in await trail(app, client)]
+    assert events[-1] == "app_authorized"
+    again = await web.tokens(visitor)  # who is signed in is asked nothing
+    other = await web.claims(again["id_token"])
+    assert (other["auth_time"], other.get("email")) == (claims["auth_time"], None)
+    assert other["sid"] != claims["sid"]
+    assert [one.event for one in await trail(app, client)].count("app_authorized") == 1  # once an hour
+
+
+async def test_names_are_told_with_the_profile(app: App) -> None:
+    web = await relying(app, "acme", scopes=SCOPES)
+    got = await web.tokens(Visitor(app), "author@acme.example", scope="openid profile")
+    told_of = (await web.userinfo(got["access_token"])).json
+    assert told_of == {
+        "sub": str(app.ids["author@acme.example"]), "client": "acme", "name": "Author Tester", "given_name": "Author",
+        "family_name": "Tester",
+    }  # fmt: skip
+
+
+async def test_answers_by_form_and_requests_by_form(app: App, client: str) -> None:
+    web = await relying(app, client)
+    person, visitor = await member(app, client), Visitor(app)
+    page = await web.sign_in(visitor, person.email, response_mode="form_post", state='"><b>')
+    assert told(page).keys() == {"code", "state", "iss"}
+    assert told(page)["state"] == '"><b>'
+    assert "form-action https:;" in page.reply.headers["content-security-policy"]
+    elsewhere = {"Origin": "https://reports.example", "Sec_Fetch_Site": "cross-site"}
+    posted = await visitor.post(f"{web.path}/authorize", web.request(), **elsewhere)
+    assert (posted.status, posted.location.startswith(f"{web.path}/authorize?s=")) == (303, True)
+    assert (await web.redeem(told(await visitor.follow(posted)))).status == 200
+
+
+@rule("APP-TOKENS")
+async def test_an_access_token_opens_what_was_granted_and_no_more(app: App, client: str) -> None:
+    web = await relying(app, client, scopes=["openid", "templates:read", "users:manage"])
+    person, visitor = await member(app, client, "Viewer"), Visitor(app)
+    plain = (await web.tokens(visitor, person.email))["access_token"]
+    able = (await web.tokens(visitor, scope="openid templates:read users:manage"))["access_token"]
+    templates, me = "{ templatesPage(first: 1) { total } }", "{ me { email } }"
+    for token, route, status in (
+        (plain, "/api/client/auth/me", 403), (able, "/api/client/auth/me", 403), (able, "/api/client/apps", 403),
+        (able, "/api/client/settings", 403), (plain, "/api/client/auth/sessions", 403),
+        (able, "/api/client/auth/sessions", 403), (able, "/api/client/auth/second-factors", 403),
+    ):  # fmt: skip
+        assert (await app.get(route, token=token)).status == status, route
+    assert (await app.graphql(templates, plain)).refusal == "FORBIDDEN"
+    assert (await app.graphql(templates, able)).refusal == ""
+    assert (await app.graphql(me, able)).refusal == "FORBIDDEN"
+    assert (await app.graphql("{ usersPage(first: 1) { total } }", able)).refusal == "FORBIDDEN"  # not asked for
+    assert (await app.post("/api/client/auth/sign-out", token=able)).status == 403
+    assert (await web.userinfo(able)).status == 200
+
+
+async def test_it_is_dead_with_the_browsers_session(app: App, client: str) -> None:
+    web = await relying(app, client, scopes=SCOPES)
+    person, visitor = await member(app, client), Visitor(app)
+    page = await web.sign_in(visitor, person.email)
+    token = (await web.redeem(told(page))).json["access_token"]
+    kept = await web.tokens(visitor, scope=OFFLINE)
+    assert (await web.userinfo(token)).status == 200
+    out = await visitor.get("/sign-out")
+    await visitor.submit(out, "/sign-out")
+    assert (await web.userinfo(token)).status == 401
+    assert (await web.userinfo(kept["access_token"])).status == 200  # the user let it stay
+    renewed = await web.refresh(kept["refresh_token"])
+    assert renewed.status == 200, renewed.text
+    first, second = [await web.claims(one["id_token"]) for one in (kept, renewed.json)]
+    assert (first["auth_time"], first["sid"], first["email"]) == (second["auth_time"], second["sid"], second["email"])
+    await app.send("PATCH", f"/api/admin/clients/{client}/apps/{web.id}", {"scopes": ["openid"]},
+                   token=await app.admin_token())  # fmt: skip
+    assert (await web.refresh(renewed.json["refresh_token"])).json["error"] == "invalid_grant"
+
+
+async def test_an_app_hears_of_a_sign_out_by_itself(app: App, client: str) -> None:
+    with back_channel() as channel:
+        web = await relying(app, client, backchannelLogoutUri=channel.uri)
+        person, visitor = await member(app, client), Visitor(app)
+        got = await web.tokens(visitor, person.email)
+        await visitor.submit(await visitor.get("/sign-out"), "/sign-out")
+
+        async def heard() -> list[str]:
+            return [parts(token)[1]["sid"] for token in channel.heard]
+
+        await soon(heard, [parts(got["id_token"])[1]["sid"]])
+
+
+async def test_a_refresh_asks_for_less_and_never_for_more(app: App, client: str) -> None:
+    web = await relying(app, client, scopes=[*SCOPES, "templates:read", "jobs:read"])
+    person, visitor = await member(app, client), Visitor(app)
+    got = await web.tokens(visitor, person.email, scope="openid offline_access templates:read jobs:read")
+    less = (await web.refresh(got["refresh_token"], scope="openid jobs:read")).json
+    assert less["scope"] == "openid jobs:read"
+    templates = "{ templatesPage(first: 1) { total } }"
+    assert (await app.graphql(templates, less["access_token"])).refusal == "FORBIDDEN"
+    assert (await app.graphql(templates, got["access_token"])).refusal == ""
+    for more in ("openid email", "openid templates:edit", "openid nothing"):
+        assert (await web.refresh(less["refresh_token"], scope=more)).json["error"] == "invalid_scope"
+    whole = (await web.refresh(less["refresh_token"])).json
+    assert whole["scope"] == got["scope"]
+    reused = await web.refresh(got["refresh_token"])
+    assert reused.status == 200  # within ten seconds
+    app.clock.advance(11)
+    assert (await web.refresh(got["refresh_token"])).json["error"] == "invalid_grant"
+    assert (await web.refresh(whole["refresh_token"])).json["error"] == "invalid_grant"  # someone has a copy
+    assert (await web.userinfo(whole["access_token"])).status == 401
+
+
+async def test_a_browser_apps_refresh_token_always_rotates_and_lives_a_day(app: App, client: str) -> None:
+    spa = await relying(app, client, "browser", scopes=SCOPES, allowedOrigins=["https://reports.example"])
+    person, visitor = await member(app, client), Visitor(app)
+    got = await spa.tokens(visitor, person.email, scope=OFFLINE)
+    fresh = (await spa.refresh(got["refresh_token"])).json
+    app.clock.advance(11)
+    assert (await spa.refresh(got["refresh_token"])).json["error"] == "invalid_grant"
+    assert (await spa.refresh(fresh["refresh_token"])).json["error"] == "invalid_grant"
+    got = await spa.tokens(visitor, scope=OFFLINE)
+    app.clock.advance(24 * 3600)
+    assert (await spa.refresh(got["refresh_token"])).json["error"] == "invalid_grant"
+    for path in ("jwks", "token", "userinfo", "revoke", ".well-known/openid-configuration"):
+        asked = {"Origin": "https://reports.example", "Access-Control-Request-Method": "GET"}
+        method = "POST" if path in ("token", "revoke") else "GET"
+        asked["Access-Control-Request-Method"] = method
+        reply = await app.send("OPTIONS", f"{spa.path}/{path}", headers=asked)
+        assert reply.headers.get("access-control-allow-origin") == "https://reports.example", path
+        assert "access-control-allow-credentials" not in reply.headers
+        asked["Origin"] = "https://elsewhere.example"
+        assert (
+            "access-control-allow-origin"
+            not in (await app.send("OPTIONS", f"{spa.path}/{path}", headers=asked)).headers
+        )
+
+
+@rule("APP-CONSENT")
+async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -> None:
+    partner = await relying(app, client, scopes=SCOPES, consent=True)
+    person, visitor = await member(app, client), Visitor(app)
+    page = await partner.sign_in(visitor, person.email)
+    assert "Know that it is you" in page.text
+    assert told(await partner.authorize(visitor, prompt="none"))["error"] == "consent_required"
+    action = f"{partner.path}/consent"
+    no = await visitor.post(action, page.form(action, act="decline").fields)
+    assert told(no)["error"] == "access_denied"
+    page = await visitor.follow(await partner.authorize(visitor))
+    yes = await visitor.post(action, page.form(action, act="approve").fields)
+    assert (await partner.redeem(told(yes))).status == 200
+    assert "code" in told(await partner.authorize(visitor, prompt="none"))
+    page = await visitor.follow(await partner.authorize(visitor, scope=ALL))
+    assert "See your email address" in page.text
+    forged = page.form(action, act="approve").fields | {"form": "A" * 60}
+    assert (await visitor.post(action, forged)).status == 403
+    elsewhere = await visitor.post(action, page.form(action, act="approve").fields, Origin="https://evil.example")
+    assert elsewhere.status == 403
+    frame = page.reply.headers
+    assert (frame["x-frame-options"], "frame-ancestors 'none'" in frame["content-security-policy"]) == ("DENY", True)
+    assert [one.event for one in await trail(app, client)].count("consent_given") == 1
+
+
+async def test_who_is_signed_in_to_another_client_stays_so(app: App, client: str) -> None:
+    here, elsewhere = await relying(app, client), await new_client(app)
+    person, other = await member(app, client), await member(app, elsewhere)
+    visitor = Visitor(app, cookies={"session": other.cookie})
+    page = await here.sign_in(visitor, person.email)
+    got = (await here.redeem(told(page))).json
+    assert (await here.claims(got["id_token"]))["sub"] == str(person.id)
+    account = await visitor.get("/account")
+    assert other.email in account.text
+    assert "code" in told(await here.authorize(visitor, prompt="none"))
+    third = await relying(app, elsewhere)
+    got = await third.tokens(visitor)
+    assert (await third.claims(got["id_token"]))["sub"] == str(other.id)
+
+
+@rule("APP-CODES")
+@matrix("asked", ["prompt=login", "max_age=0", "prompt=select_account", "max_age=60"])
+async def test_a_newer_proof_is_asked_for_and_not_believed(app: App, client: str, asked: str) -> None:
+    web = await relying(app, client)
+    person, visitor = await member(app, client), Visitor(app)
+    name, _, value = asked.partition("=")
+    await web.sign_in(visitor, person.email)
+    app.clock.advance(61)
+    first = await web.authorize(visitor, **{name: value})
+    assert first.location.startswith("/sign-in?s=")
+    page = await visitor.follow(first)
+    back = f"{web.path}/authorize?s="
+    assert "Sign in" in page.title
+    assert (await visitor.get(f"{back}{'A' * 80}")).status == 404  # nothing that is not ours goes on
+    app.clock.advance(5)
+    entered = await web.enter(visitor, page, person.email)
+    claims = await web.claims((await web.redeem(told(entered))).json["id_token"])
+    assert claims["auth_time"] == app.clock.ms // 1000
+    app.clock.advance(61)
+    assert told(await web.authorize(visitor, prompt="none", max_age="60"))["error"] == "login_required"
+    assert "code" in told(await web.authorize(visitor, prompt="none", max_age="3600"))
+
+
+async def test_only_users_with_a_role_get_in(app: App, client: str) -> None:
+    web = await relying(app, client, roles=["Publisher"])
+    person, visitor = await member(app, client, "Viewer"), Visitor(app)
+    page = await web.sign_in(visitor, person.email)
+    assert page.status == 403
+    assert page.heading == "You can't use this app"
+    [back] = [href for text, href in page.links().items() if text == "Go back to the app"]
+    assert told(await visitor.get(back))["error"] == "access_denied"
+    assert told(await web.authorize(visitor, prompt="none"))["error"] == "access_denied"
+    refused = [one for one in await trail(app, client) if one.event == "app_refused"]
+    assert [one.members["why"] for one in refused] == ["role", "role"]
+    await set_roles(app, client, person.id, "Viewer", "Publisher")
+    code = told(await web.authorize(visitor))
+    await set_roles(app, client, person.id, "Viewer")
+    assert (await web.redeem(code)).json["error"] == "invalid_grant"
+
+
+async def test_a_disabled_user_is_told_and_goes_back(app: App, client: str) -> None:
+    web = await relying(app, client)
+    person, visitor = await member(app, client), Visitor(app)
+    path = f"/api/admin/clients/{client}/users/{person.id}/deactivate"
+    assert (await app.post(path, token=await app.admin_token())).status == 200
+    page = await web.sign_in(visitor, person.email)
+    assert page.heading == "This account is deactivated"
+    [back] = [href for text, href in page.links().items() if text == "Go back to the app"]
+    assert told(await visitor.get(back))["error"] == "access_denied"
