@@ -119,7 +119,7 @@ async def test_from_another_network_it_is_refused_with_the_reason_unless_the_cli
     shown = await far.scan(pairing["qr"])
     assert (await ada.look(pairing))["device"]["sameNetwork"] is False
     refused = check_refusal(await ada.approve(pairing, shown["match"]), 403, "FORBIDDEN")
-    assert "another network" in refused["message"]
+    assert "different network" in refused["message"]
     assert await far.polled() == "authorization_pending"
     anywhere = await wearer(app, sameNetwork=False)
     await anywhere.paired(ELSEWHERE)
