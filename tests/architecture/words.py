@@ -1,4 +1,4 @@
-"""Check of words: banned phrases and long sentences of docs and descriptions, and openings of docstrings.
+"""Check of words: banned phrases and long sentences of docs, descriptions, and pages; openings of docstrings.
 
 ``python -m tests.architecture.words`` prints each finding with its file and line. What stands in code is not read:
 names of routes, members and codes stay as they are on the wire.
@@ -7,11 +7,14 @@ names of routes, members and codes stay as they are on the wire.
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from babel.messages import pofile
 
 from tests.architecture import links
 from tests.architecture.links import ROOT
@@ -34,6 +37,30 @@ LEFT_OUT = ("docs/decisions/",)
 #: Folders whose docstrings begin with a noun or a verb.
 DOCSTRINGS = ("src", "sdk", "tests", "tools", "bench")
 LONGEST = 25  # words of a sentence of docs
+#: One of the catalogues, which name every message with the files that show it.
+MESSAGES = "src/manifest_auth/text/catalogues/de.po"
+LONGEST_OF_PAGES = 15
+#: Messages with a longer sentence, by how it begins.
+LONG_ON_PAGES = (
+    "An administrator of directory",
+    "Cookies are blocked for this site",
+    "Creates a file with a consistent copy",
+    "Enter an account and an IP address",
+    "Everyone who signs in with it becomes an Admin",
+    "If %(email)s has an account",
+    "If systemd runs the server",
+    "If you add a provider with the same issuer",
+    "If you don't get it within a few minutes",
+    "Sign-in methods are removed if they were added",
+    "These sites can use the session of every user",
+    "To prove that no event is missing or altered",
+    "To sign in, use your organization's sign-in service",
+    "Until the directory is verified",
+    "Until you verify one",
+    "Use it for a link of your own",
+    "Users set one in their account",
+    "Users sign in on your shared devices",
+)
 
 #: A phrase, as a pattern, and what to write in its place.
 PHRASES = {
@@ -135,6 +162,22 @@ def long_sentences(path: Path) -> Iterator[str]:
             paragraph.append(text[item.end() :] if item else text)
 
 
+def messages() -> Iterator[str]:
+    """The banned phrases and long sentences of messages of pages. Those that only emails show are left out."""
+    for message in pofile.read_po(io.BytesIO((ROOT / MESSAGES).read_bytes())):
+        places = " ".join(place for place, _line in message.locations)
+        for shown in (message.id,) if isinstance(message.id, str) else message.id:
+            if all("mail" in place for place in places.split()):
+                continue
+            text = re.sub(r"<[^>]+>", "", shown)
+            for found in _PHRASE.findall(text):
+                if text != "May":  # the month
+                    yield f"{places}: {found[0]!r}: {text[:60]}"
+            for sentence in _SENTENCE.split(text):
+                if (words := len(sentence.split())) > LONGEST_OF_PAGES and not sentence.startswith(LONG_ON_PAGES):
+                    yield f"{places}: {words} words: {sentence[:60]}…"
+
+
 def openings(folder: str) -> Iterator[str]:
     """The docstrings of a folder that begin like a question."""
     listed = subprocess.run(
@@ -152,6 +195,7 @@ def findings() -> Iterator[str]:
         yield from phrases(path)
         if path.suffix == ".md":
             yield from long_sentences(path)
+    yield from messages()
     for folder in DOCSTRINGS:
         yield from openings(folder)
 
