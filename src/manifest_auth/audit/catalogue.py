@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from manifest_auth.text.languages import marked
+from manifest_auth.text.languages import MarkedText
 from manifest_auth.text.languages import marked as _
 
 #: Areas of the console's trail.
@@ -521,6 +521,7 @@ def about(name: str) -> About:
 
 #: Names of events in lists, where the one of the trail is not plain.
 _LABELS = {
+    "app_refused": _("App sign-in blocked"),
     "access_refused": _("Access denied"),
     "assertion_replayed": _("SAML assertion used twice"),
     "audit_swept": _("Old events deleted"),
@@ -559,7 +560,7 @@ _LABELS = {
 
 def label(name: str) -> str:
     """Return the name of an event in a list. ``name``: in the trail."""
-    return _LABELS.get(name) or marked(name.replace("_", " ").capitalize())
+    return _LABELS.get(name) or MarkedText(name.replace("_", " ").capitalize(), "", {}, "")
 
 
 def table() -> str:

@@ -35,7 +35,8 @@ def is_clean(page: Page) -> bool:
     tree = page.tree
     scripts = tree.xpath("//script[not(starts-with(@src, '/assets/'))]")
     odd = tree.xpath("//*[@id='pwned'] | //base | //iframe | //style | //meta[@http-equiv='refresh'] | //*[@onerror]")
-    foreign = tree.xpath("//*[contains(@href, 'evil') or contains(@src, 'evil') or contains(@action, 'evil')]")
+    foreign = tree.xpath("//@*[name()='href' or name()='src' or name()='action'][contains(., 'evil')]")
+    foreign = [url for url in foreign if not url.startswith("/console/users/export?")]
     handlers = [key for each in tree.iter() if isinstance(each.tag, str) for key in each.attrib if key.startswith("on")]
     return not (scripts or odd or foreign or handlers)
 

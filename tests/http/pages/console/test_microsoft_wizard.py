@@ -53,7 +53,7 @@ class Console(Wizard):
         return await self.come_back(self.setup.microsoft.visit(await self.begin(), user))
 
     async def live(self, page: Page) -> None:
-        live = await self.visitor.get(page.links()["Next: Go live"])
+        live = await self.visitor.get(page.links()["Next: Turn on"])
         assert "On" in (await self.visitor.follow(await self.act("switch-on", live))).text
 
     async def comes_in(self, path: str, user: str) -> str:

@@ -53,7 +53,7 @@ async def test_it_shows_who_the_person_would_be_and_all_that_arrived(app: App, o
     said = facts(page)
     assert (said["Roles"], said["Groups"], said["Name"]) == ("Author, Viewer", "staff", "Ada Lovelace")
     assert said["Email"] == "ada@acme.example Verified"
-    assert (said["How it made sure (amr)"], said["Level (acr)"]) == ("pwd, mfa", "urn:example:2")
+    assert (said["Methods (amr)"], said["Level (acr)"]) == ("pwd, mfa", "urn:example:2")
     assert said["Sign-in time (auth_time)"].startswith("2027-01-15")
     assert "this user gets a new account" in page.text
     claims = {row.findtext(".//code"): row.findtext("td") for row in page.tree.xpath("//table//tr[td]")}

@@ -105,7 +105,7 @@ async def test_from_nothing_to_live_in_six_steps(app: App, op: Op) -> None:
     op.claims["groups"] = ["staff"]
     tried = await new.try_oidc(op)
     assert "Test sign-in succeeded" in tried.text
-    live = await new.visitor.get(tried.links()["Next: Go live"])
+    live = await new.visitor.get(tried.links()["Next: Turn on"])
     browser = Visitor(app)
     start = f"/api/client/auth/oidc?client=acme&provider={new.name}"
     assert (await browser.get(start)).status == 401  # nobody gets in before the last step
@@ -279,7 +279,7 @@ async def test_groups_are_a_table_to_add_to_change_and_remove_from(app: App, op:
     page = await new.step("rules")
     rows = [row.text_content().split() for row in page.tree.xpath("//fieldset[@id='groupRoles']//tbody/tr")]
     assert ["a", "&", "b", "Author", "User", "Admin", "Edit", "Remove"] in rows
-    page = await new.visitor.get(page.tree.xpath("//a[@aria-label='Change a & b']/@href")[0].partition("#")[0])
+    page = await new.visitor.get(page.tree.xpath("//a[@aria-label='Edit a & b']/@href")[0].partition("#")[0])
     fields = page.form(f"{new.path}/rules").fields
     assert groups(**{"a & b": "User Admin, Author"}).items() <= fields.items()
     del fields["group0.User-Admin"]
