@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,19 +11,18 @@ import httpx2
 import pytest
 
 from tests.architecture import docs_pages
-from tests.interop.providers import install
+from tests.interop.programs import running as running_program
 from tests.processes.node_client import AUTH, Node, bearer
-from tests.sdk_python import environment
 from tests.support.application import running
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import Machine, machine
-from tests.support.processes import ending_with_us, free_port
+from tests.support.processes import free_port
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 pytestmark = [pytest.mark.one_store, pytest.mark.needs("node", "npm")]
 
 PAGE = "protect-your-api.md"
-PACKAGE = {"type": "module", "dependencies": {"express": "5.1.0", "jose": "6.1.0"}}
+PACKAGES = {"express": "5.1.0", "jose": "6.1.0"}
 _PROGRAMS = {
     f"{language}, {way}": block
     for language in ("js", "python")
@@ -64,38 +60,6 @@ async def account(server: Server, database_url: str) -> AsyncIterator[Machine]:
         yield await machine(app, "acme", "api", mayIntrospect=True)
 
 
-@contextlib.contextmanager
-def runs(program: str, folder: Path, server: Server, account: Machine) -> Iterator[Api]:
-    port = free_port()
-    given = {
-        "AUTH_URL": server.base,
-        "CLIENT_ID": account.client_id,
-        "CLIENT_SECRET": account.secret,
-        "PORT": str(port),
-    }
-    if program.startswith("js"):
-        folder = install.npm("protected-api", PACKAGE)
-        command = [install.program("node", "install Node.js 20 or newer"), "api.mjs"]
-    else:
-        command = [str(environment.python()), "-m", "uvicorn", "api:app", "--port", str(port), "--log-level", "warning"]
-    (folder / ("api.mjs" if program.startswith("js") else "api.py")).write_text(_PROGRAMS[program], "utf-8")
-    log = folder / "log"
-    with log.open("wb") as output:
-        ending = ending_with_us(command, "KILL")
-        api = subprocess.Popen(ending, cwd=folder, env={**os.environ, **given}, stdout=output, stderr=output)
-    try:
-        while api.poll() is None:
-            with contextlib.suppress(httpx2.TransportError):
-                httpx2.get(f"http://127.0.0.1:{port}/", timeout=30)
-                break
-            time.sleep(0.05)
-        assert api.poll() is None, log.read_text()
-        yield Api(f"http://127.0.0.1:{port}")
-    finally:
-        api.kill()
-        api.wait()
-
-
 @matrix("program", _PROGRAMS)
 async def test_each_program_lets_in_whom_the_page_says(
     server: Server, account: Machine, tmp_path: Path, program: str
@@ -107,7 +71,10 @@ async def test_each_program_lets_in_whom_the_page_says(
     node.admin("POST", "/clients/globex/users", other)
     theirs = node.sign_in(address)
     narrow = await account.token(scope="templates:read")
-    with runs(program, tmp_path, server, account) as api:
+    given = {"AUTH_URL": server.base, "CLIENT_ID": account.client_id, "CLIENT_SECRET": account.secret}
+    language = program.partition(",")[0]
+    with running_program(_PROGRAMS[program], language, tmp_path, PACKAGES, free_port(), **given) as address:
+        api = Api(address)
         assert api.status(None) == 401
         for junk in ("x", user["token"][:-4] + "AAAA", user["refreshToken"]):
             assert api.status(junk) == 401

@@ -1,0 +1,72 @@
+"""An app of a client at a server of its own process, and a browser that signs in to it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import httpx2
+
+from tests.interop.browser import Browser, Shown, Step
+from tests.support.server import DEMO_PASSWORD, Server
+
+AUTHOR = "author@acme.example"
+
+
+class RegisteredApp(NamedTuple):
+    """``secret``: empty for a public app."""
+
+    server: Server
+    id: str
+    secret: str
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.server.base}/o/acme"
+
+    def in_program(self, text: str, **changes: str) -> str:
+        """A program or a file of settings as printed, with this app's values in place of those of the docs."""
+        names = {"https://auth.example.com/o/acme": self.issuer, "app_…": self.id, "mfst_sec_…": self.secret, **changes}
+        for before, after in names.items():
+            text = text.replace(before, after)
+        return text
+
+
+def register(server: Server, kind: str, callback: str, **members: Any) -> RegisteredApp:
+    """A new app of Acme, with a secret where it can have one."""
+    with httpx2.Client(base_url=f"{server.base}/api/admin", timeout=60) as http:
+        signed_in = http.post("/auth/sign-in", json={"username": "admin", "password": DEMO_PASSWORD}).json()
+        http.headers["Authorization"] = f"Bearer {signed_in['data']['token']}"
+        body = {"name": "Reports", "kind": kind, "redirectUris": [callback], **members}
+        made = http.post("/clients/acme/apps", json=body)
+        assert made.status_code == 201, made.text
+        app, secret = made.json()["data"]["id"], ""
+        if kind == "web":
+            secret = http.post(f"/clients/acme/apps/{app}/secrets").json()["data"]["secret"]
+    return RegisteredApp(server, app, secret)
+
+
+def sign_in(browser: Browser, start: str, *until: str) -> Shown | Step:
+    """Begins at an address of the app, and enters the password where it is asked for; the page at the end, or the first
+    step that ``until`` names."""
+    return onward(browser, browser.walk(Step("GET", start), *until), *until)
+
+
+def onward(browser: Browser, found: Shown | Step, *until: str) -> Shown | Step:
+    """Goes on through the pages of the server, as a person does."""
+    for _ in range(8):
+        if isinstance(found, Step):
+            return found
+        forms = [form for form in found.page.forms if form.of("password")]
+        emails = [form for form in found.page.forms if form.of("email") and not form.of("password")]
+        if forms:
+            typed = dict.fromkeys(forms[0].of("email"), AUTHOR)
+            typed |= dict.fromkeys(forms[0].of("password"), DEMO_PASSWORD)
+            found = browser.walk(found.send(forms[0], **typed), *until)
+        elif emails:
+            found = browser.walk(found.send(emails[0], **dict.fromkeys(emails[0].of("email"), AUTHOR)), *until)
+        elif goes_on := re.search(r'<meta http-equiv="refresh" content="[0-9]+; ?url=([^"]+)"', found.text):
+            found = browser.walk(found.to(goes_on[1].replace("&amp;", "&")), *until)
+        else:
+            return found
+    return found
