@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Itera
 
 
 def oauth4webapi(app: RegisteredApp, browser: Browser, scope: str, **given: Any) -> dict[str, Any]:
-    """What the library got after a sign-in."""
+    """The tokens and claims that the library got after a sign-in."""
     folder = install.npm("oauth4webapi", OAUTH4WEBAPI)
     shutil.copy(Path(__file__).parent / "app.mjs", folder)
     shown = {
