@@ -20,7 +20,7 @@ from tests.interop.providers import install
 from tests.support.processes import ending_with_us, free_port
 from tests.support.server import served
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.one_store, pytest.mark.endurance]
 
 _MODULES = ("mpm_event", "authz_core", "authn_core", "authz_user", "rewrite", "headers", "auth_openidc")
 _MAIN = """

@@ -103,6 +103,7 @@ def test_a_second_app_is_signed_in_without_a_question(server: Server) -> None:
     assert one["sid"] != other["sid"]
 
 
+@pytest.mark.endurance
 def test_express_with_openid_client_as_printed(server: Server, tmp_path: Path) -> None:
     program = printed("js", "openid-client").replace(
         "process.env.MANIFEST_CLIENT_SECRET,\n);",
@@ -121,6 +122,7 @@ def test_express_with_openid_client_as_printed(server: Server, tmp_path: Path) -
         assert [form for form in asked.page.forms if form.of("email") or form.of("password")]  # signed out here too
 
 
+@pytest.mark.endurance
 def test_fastapi_with_authlib_as_printed(server: Server, tmp_path: Path) -> None:
     environment.install(environment.python(), "authlib", "itsdangerous")
     with _at_home(server, printed("python", "authlib"), "python", tmp_path, {}) as (home, browser):

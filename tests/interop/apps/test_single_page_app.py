@@ -16,7 +16,12 @@ from tests.interop.apps.app_at_server import AUTHOR, register
 from tests.interop.providers import install
 from tests.support.server import DEMO_PASSWORD, served
 
-pytestmark = [pytest.mark.one_store, pytest.mark.needs("node", "npm"), pytest.mark.needs_chromium]
+pytestmark = [
+    pytest.mark.one_store,
+    pytest.mark.endurance,
+    pytest.mark.needs("node", "npm"),
+    pytest.mark.needs_chromium,
+]
 
 PACKAGE = {"dependencies": {"oidc-client-ts": "3.5.0"}}
 _PAGE = """<!doctype html><title>Reports</title><p id="done"></p>
