@@ -131,6 +131,44 @@ def test_fastapi_with_authlib_as_printed(server: Server, tmp_path: Path) -> None
         assert json.loads(shown.text) == {"signedInAs": AUTHOR}
 
 
+_DJANGO = """
+import os, sys, django
+from django.conf import settings
+values = {
+    "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": ["*"], "ROOT_URLCONF": "program", "USE_TZ": True,
+    "INSTALLED_APPS": ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+    "MIDDLEWARE": ["django.contrib.sessions.middleware.SessionMiddleware",
+                   "django.contrib.auth.middleware.AuthenticationMiddleware"],
+    "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "django.db"}}, "os": os,
+}
+exec(open("printed.py").read(), values)
+settings.configure(**{name: value for name, value in values.items() if name.isupper()})
+django.setup()
+from django.core.asgi import get_asgi_application
+from django.core.management import call_command
+from django.http import JsonResponse
+from django.urls import include, path
+call_command("migrate", verbosity=0)
+who = lambda request: JsonResponse({"signedInAs": getattr(request.user, "email", "")})
+urlpatterns = [path("oidc/", include("mozilla_django_oidc.urls")), path("", who)]
+app = get_asgi_application()
+"""
+
+
+@pytest.mark.endurance
+def test_django_with_the_settings_as_printed(server: Server, tmp_path: Path) -> None:
+    environment.install(environment.python(), "django==5.2.8", "mozilla-django-oidc==4.0.1")
+    port = free_port()
+    home = f"http://localhost:{port}"
+    app = register(server, "web", f"{home}/oidc/callback/", scopes=["openid", "profile", "email"])
+    (tmp_path / "printed.py").write_text(app.in_program(printed("python", "mozilla_django_oidc")))
+    given = {"MANIFEST_CLIENT_ID": app.id, "MANIFEST_CLIENT_SECRET": app.secret}
+    with running(_DJANGO, "python", tmp_path, {}, port, **given), Browser() as browser:
+        shown = sign_in(browser, f"{home}/oidc/authenticate/")
+        assert isinstance(shown, Shown)
+        assert json.loads(shown.text) == {"signedInAs": AUTHOR}
+
+
 @contextlib.contextmanager
 def _at_home(
     server: Server, program: str, language: str, folder: Path, packages: dict[str, str]
