@@ -46,11 +46,11 @@ class AppTokenForm(service_routes.Authenticated, frozen=True, kw_only=True):
     """A code with its verifier and address, or a refresh token."""
 
     grant_type: Annotated[str, Meta(description="`authorization_code` or `refresh_token`.")]
-    code: Annotated[str, Meta(description="With that grant type.")] = ""
-    redirect_uri: Annotated[str, Meta(description="With a code: as it was asked for.")] = ""
-    code_verifier: Annotated[str, Meta(description="With a code: of PKCE.")] = ""
-    refresh_token: Annotated[str, Meta(description="With that grant type.")] = ""
-    scope: Annotated[str, Meta(description="With a refresh token: less than before.")] = ""
+    code: Annotated[str | UnsetType, Meta(description="With that grant type.")] = UNSET
+    redirect_uri: Annotated[str | UnsetType, Meta(description="With a code: as it was asked for.")] = UNSET
+    code_verifier: Annotated[str | UnsetType, Meta(description="With a code: of PKCE.")] = UNSET
+    refresh_token: Annotated[str | UnsetType, Meta(description="With that grant type.")] = UNSET
+    scope: Annotated[str | UnsetType, Meta(description="With a refresh token: less than before.")] = UNSET
 
 
 class UserInfo(msgspec.Struct, frozen=True, omit_defaults=True):
