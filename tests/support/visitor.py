@@ -56,7 +56,7 @@ class Page:
     @property
     def problems(self) -> list[str]:
         """The summary, in order, without the labels of the fields."""
-        items = (item.xpath(".//text()[not(parent::b)]") for item in self.tree.xpath("//*[@role='alert']//li"))
+        items = (item.xpath(".//text()[not(parent::strong)]") for item in self.tree.xpath("//*[@role='alert']//li"))
         return [" ".join("".join(texts).split()).removeprefix("– ") for texts in items]
 
     def links(self) -> dict[str, str]:
