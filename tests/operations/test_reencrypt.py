@@ -67,7 +67,7 @@ def _set_keys(app: App, *keys: bytes) -> None:
 
 def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
     table = part.column.table
-    if table.name == "signing_keys":
+    if table.name in ("signing_keys", "id_token_keys"):
         return  # the ring has made some; a row that is no key would stop it
     add_as_it_is(unit, part, tenant_id, b"?")
     statement = select(*(table.c[name] for name in part.columns)).where(part.column == bindparam("mark"))

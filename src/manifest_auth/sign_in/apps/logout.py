@@ -205,16 +205,23 @@ async def _try(services: Services, notice: Notice) -> None:
         services.log.exception("logout_notice_failed", client=notice.client, app=notice.app_id)
 
 
+class Bell:
+    """Rings where sessions may have ended."""
+
+    def __init__(self) -> None:
+        self.rung = asyncio.Event()
+
+    def hear(self, announcement: Announcement) -> None:
+        if announcement.kind != "installation":
+            self.rung.set()
+
+
 async def run(services: Services) -> None:
     """Sends notices until cancelled. An end of sessions wakes it; what a killed process left is found within a
     minute."""
-    woken, turn, under_way = asyncio.Event(), 0, set[asyncio.Task[None]]()
-
-    def wake(announcement: Announcement) -> None:
-        if announcement.kind != "installation":
-            woken.set()
-
-    services.store.on_announcement(wake)
+    bell, turn, under_way = Bell(), 0, set[asyncio.Task[None]]()
+    woken = bell.rung
+    services.store.on_announcement(bell.hear)
     try:
         while True:
             is_woken = woken.is_set()
