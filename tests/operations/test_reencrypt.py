@@ -17,6 +17,7 @@ from manifest_auth.maintenance import reencrypt as reencrypting
 from manifest_auth.maintenance.reencrypt import SEALED, Report, Sealed, reencrypt
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Macs, Sealer, SecretKeys
+from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 from tests.store import rows
@@ -52,6 +53,9 @@ async def sealed(app: App, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lis
     for part in SEALED:
         for _ in range(7):
             await app.services.store.write(lambda unit, part=part: _add(unit, part, tenant_id))  # type: ignore[misc]
+    await app.services.keys.of_apps("ES256")
+    for _ in range(3):
+        await app.services.store.write(lambda unit: app.services.keys.rotate(unit, [Purpose.ID_ES256]))
     yield [await keys_of(app) for _ in range(2)]
     _set_keys(app, NEWER, NEW, OLD)
     await reencrypt(app.services, quiet)
