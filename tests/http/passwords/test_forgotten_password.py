@@ -53,6 +53,15 @@ async def test_a_link_is_mailed_with_which_a_new_password_is_chosen(app: App, ma
     assert not [event for event in told if received.token in event.detail]
 
 
+async def test_a_second_link_closes_the_first(app: App, mail_server: MailServer) -> None:
+    _, email = await new_user(app, password=PASSWORD)
+    links = []
+    for _ in range(2):
+        await forgot(app, email)
+        links.append((await mail_server.next_mail()).token)
+    assert [(await reset(app, token)).status for token in links] == [401, 200]
+
+
 @rule("UNKNOWN-ACCOUNT")
 async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: MailServer) -> None:
     other = await new_client(app, passwordSignIn=False)
