@@ -27,7 +27,16 @@ from tests.support.visitor import Page, Visitor
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.timeout(600)]
 POST = [route for route in PAGES if route.method == "POST"]
 #: Pages for everyone. Their forms leave no row behind, since anyone may post them; each has steps that work once.
-OPEN = ("/language", "/sign-in", "/sign-out", "/forgot", "/welcome", "/installation/sign-", "/installation/setup")
+OPEN = (
+    "/language",
+    "/o/",
+    "/sign-in",
+    "/sign-out",
+    "/forgot",
+    "/welcome",
+    "/installation/sign-",
+    "/installation/setup",
+)
 #: Forms that change nothing but the session's proof: a repeat is judged anew.
 JUDGED_ANEW = ("/reauthenticate", "/installation/reauthenticate", "/console/providers/{name}/test")
 PERSONAL = [route for route in POST if not route.path.startswith(OPEN) and route.path not in JUDGED_ANEW]

@@ -53,7 +53,10 @@ async def test_it_is_switched_off_and_deleted_with_its_name_typed(app: App, op: 
     assert "Unlinks 0 people" in ask.text
     assert "with the same issuer again, the same people get back into their accounts" in ask.text
     refused = await new.act("delete", ask, confirmed="another")
-    assert (refused.status, refused.problems) == (400, [f"Enter {new.name} exactly as shown"])
+    assert (refused.status, refused.problems) == (
+        400,
+        [f"To confirm, enter {new.name} – Enter {new.name} exactly as shown"],
+    )
     assert (await new.act("delete", ask, confirmed=new.name)).location == LIST
     assert (await new.visitor.get(new.path)).status == 404
 
