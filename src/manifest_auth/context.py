@@ -111,6 +111,11 @@ class Principal(NamedTuple):
         return self.scopes is not None and self.kind != SERVICE
 
     @property
+    def is_program(self) -> bool:
+        """Whether nobody sits there who could prove anything: a machine calls, or an app."""
+        return self.is_service or self.is_app
+
+    @property
     def permissions(self) -> frozenset[Permission]:
         """The caller's permissions with this credential."""
         return allowed(self.roles, self.scopes)

@@ -18,7 +18,7 @@ from manifest_auth.tenants.settings import settings_of
 RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
 #: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``. Of system admins all are.
 ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS | Act.PAIRING | Act.PIN
-#: With these a stolen key would make itself another way in.
+#: With these a stolen key or token would make itself another way in.
 _NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS | Act.RULES
 #: What a session may have proved that lets an account without any factor enrol its first.
 _FIRST = frozenset({"pwd", "provider", "link"})
@@ -37,9 +37,9 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     """Asks for a recent proof: users and system admins must have proved who they are within the last ten minutes, with
     all that their account has. ``needed``: False where this call does nothing sensitive. The command line is not asked.
     A machine cannot prove anything: it does no such act, gives no one a role that manages, resets no password, and
-    changes no rules. Neither can a device: its session does none of them, whatever the client guards. A session that
-    came from another one changes no factors, however new its proof is: an app holds it.
-    Raises ReauthenticationRequired, Forbidden for a machine, for a device and for such a session.
+    changes no rules. Neither does an app for a user, however new the proof of who signed in to it is. Neither can a
+    device: its session does none of them, whatever the client guards. A session that came from another one changes no
+    factors. Raises ReauthenticationRequired, Forbidden for a machine, an app, a device and such a session.
     """
     if not isinstance(acting, Request):
         return
@@ -49,8 +49,8 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
         return
     if isinstance(caller, AdminCaller) and not _is_recent(caller.proved_at, acting.now):
         raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
-    if isinstance(caller, Principal) and caller.is_service and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
-        raise Forbidden("A service account can't re-authenticate, which this action requires")
+    if isinstance(caller, Principal) and caller.is_program and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
+        raise Forbidden("Service accounts and apps can't re-authenticate, which this action requires")
     not_for_devices(acting)
     if isinstance(caller, Principal) and caller.has_parent and act is Act.FACTORS:
         raise Forbidden("Use your account page to change second factors", reason="the session comes from another one")
@@ -66,11 +66,11 @@ def check_gain(acting: Acting, roles: int) -> None:
 
 
 def not_for_machines(acting: Acting) -> None:
-    """Refuses a machine an act that is guarded for no one else, and with which a stolen key would make itself another
-    way in. Raises Forbidden."""
+    """Refuses a machine and an app an act that is guarded for no one else, and with which a stolen key or token would
+    make itself another way in. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
-    if isinstance(caller, Principal) and caller.is_service:
-        raise Forbidden("A service account can't do this")
+    if isinstance(caller, Principal) and caller.is_program:
+        raise Forbidden("Service accounts and apps can't do this")
 
 
 def not_for_devices(acting: Acting) -> None:

@@ -12,9 +12,11 @@ from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
 from tests.support.graphql_operations import operations
 from tests.support.matrix import matrix
+from tests.support.relying import relying
 from tests.support.routes import ROUTES
 from tests.support.rows import change_rows
 from tests.support.rules import rule
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.one_store
 
@@ -31,6 +33,10 @@ HARMLESS = {
 FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}
 #: Of those who manage users, the mutations that ask for none.
 FREE_MUTATIONS = {"deactivateUser"}
+
+
+def _of(query: str) -> Act:
+    return Act(query, "", "POST", "/api/client/graphql", {"query": query})
 
 
 def may(kind: Kind, act: Act) -> bool:
@@ -67,6 +73,24 @@ async def test_a_device_does_none_of_them_however_fresh_and_whatever_the_client_
     assert not wrong
     proof = Act("", "", "POST", f"{AUTH}/reauthenticate", {"password": PASSWORD, "otp": "000000"})
     assert code_of(await acme.do(proof, token)) == "CONFLICT"
+
+
+@rule("APP-TOKENS")
+@matrix("step_up", ["factors", "management"])
+async def test_an_app_does_none_of_them_however_fresh_the_proof_of_who_signed_in(app: App, step_up: str) -> None:
+    acme, wrong = await client(app, step_up), []
+    scopes = ["openid", "users:manage", "settings:manage"]
+    web = await relying(app, acme.name, scopes=scopes)
+    link = _of("mutation { renewInvitation(userId: <viewer>) { link } }")  # shown, where no mail is set up
+    for act in (*ACTS, link):
+        token = (await web.tokens(Visitor(app), acme.email, scope=" ".join(scopes)))["access_token"]
+        if (code := code_of(await acme.do(act, token))) != "FORBIDDEN":
+            wrong.append((act.name, code))
+    ends = [("DELETE /api/client/users/{user}/sessions", ""), ("endUserSessions", "")]  # of the Admin's own
+    one = ("DELETE /api/client/users/{user}/sessions/{session}", "NOT_FOUND")
+    assert sorted(wrong) == (sorted([*ends, one]) if step_up == "factors" else [])
+    named = _of('mutation { updateUser(id: <viewer>, input: {title: "Dr"}) { id } }')
+    assert code_of(await acme.do(named, token)) == ""
 
 
 @rule("ACT-OF-OPEN-SESSION")
@@ -106,7 +130,7 @@ async def test_who_becomes_no_manager_is_added_without_it(app: App) -> None:
         "mutation { renewInvitation(userId: <viewer>) { user { id } } }",
         'mutation { updateUser(id: <viewer>, input: {title: "Fitter"}) { id } }',
     ):
-        assert code_of(await acme.do(Act("", "", "POST", "/api/client/graphql", {"query": query}), token)) == "", query
+        assert code_of(await acme.do(_of(query), token)) == "", query
     branding = Act("", "", "PATCH", "/api/client/settings", {"branding": {"accent": "#123456"}})
     assert code_of(await acme.do(branding, token)) == ""
 
