@@ -29,6 +29,7 @@ from manifest_auth.runtime.outgoing_guard import (
     Resolve,
     Resolver,
     Shares,
+    TooManyCalls,
     Unreachable,
     literal_refusal,
     refusal,
@@ -155,14 +156,14 @@ class Outgoing:
                         await held.enter_async_context(host_limit)
                         await held.enter_async_context(self._shares.slot(client))
                 except TimeoutError:
-                    raise Unreachable("too many calls are under way") from None
+                    raise TooManyCalls("too many calls are under way") from None
                 return await self._open().exchange(client, method, target, sent, body, deadline.left, redirects)
         except TimeoutError:
             raise Unreachable(f"{target.authority}: no answer in time") from None
         except NotPublic as error:
             raise NotPublic(f"{target.authority}: {error}", target.authority) from None
         except Unreachable as error:
-            raise Unreachable(f"{target.authority}: {error}") from None
+            raise type(error)(f"{target.authority}: {error}") from None
 
     def _open(self) -> Transport:
         if self._transport is None:

@@ -125,6 +125,10 @@ class NotPublic(Unreachable):
         self.host = host
 
 
+class TooManyCalls(Unreachable):
+    """Other calls of the client used up its share all the time. Nothing was called."""
+
+
 class Reply(NamedTuple):
     """An answer. ``headers``: names in lower case, repeated ones joined by commas."""
 

@@ -153,3 +153,16 @@ async def test_a_notice_is_tried_again_and_given_up(app: App, client: str, chann
     await send_logout_notices(app)
     assert len(channel.heard) == 5
     assert len({parts(token)[1]["jti"] for token in channel.heard}) == 5
+
+
+async def test_no_client_takes_the_turns_of_another(app: App, client: str, channel: BackChannel) -> None:
+    for one, users in ((client, 8), (await new_client(app), 1)):
+        web = await relying(app, one, backchannelLogoutUri=channel.uri)
+        for _ in range(users):
+            await web.tokens(Visitor(app), (await member(app, one)).email)
+        await app.post(f"/api/admin/clients/{one}/suspend", token=await app.admin_token())
+    await send_logout_notices(app)
+    heard = [parts(token)[1]["aud"] for token in channel.heard]
+    assert (len(heard), heard.count(web.id)) == (7, 1)
+    await send_logout_notices(app)
+    assert len({parts(token)[1]["sid"] for token in channel.heard}) == 9

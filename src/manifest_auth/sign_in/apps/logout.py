@@ -12,18 +12,19 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, delete, insert, or_, select, update
+from sqlalchemy import BigInteger, Select, bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth.accounts.apps import App
 from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.outgoing_guard import Unreachable
+from manifest_auth.runtime.outgoing import MOST_AT_ONCE
+from manifest_auth.runtime.outgoing_guard import TooManyCalls, Unreachable
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions import app_sessions, tokens
 from manifest_auth.sign_in.apps import authentication
 from manifest_auth.sign_in.apps.authentication import Issuer
-from manifest_auth.store import Announcement, StoreUnavailable, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store import Announcement, CrossTenant, StoreUnavailable, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import apps as apps_table
 from manifest_auth.store.tables import logout_notices, sessions, tenants
 
@@ -67,7 +68,10 @@ _EXPECT = tenant_scoped(
         {name: bindparam(name) for name in ("session_id", "parent_id", "user_id", "app_id", "due_at")}
     )
 )
-_TAKE = tenant_scoped(update(logout_notices).where(*_OF_NOTICE).values(tries=_N.tries + 1, due_at=bindparam("next_at")))
+_TAKE, _PUT_BACK = (
+    tenant_scoped(update(logout_notices).where(*_OF_NOTICE).values(tries=_N.tries + one, due_at=bindparam("next_at")))
+    for one in (1, -1)
+)
 _DROP = tenant_scoped(delete(logout_notices).where(_N.session_id == bindparam("of_session")))
 
 
@@ -97,9 +101,18 @@ _NOTICE = select(
 _NOW = bindparam("now", type_=BigInteger())
 _WHY = "notices to the apps of all clients are sent"
 _LIMIT = bindparam("limit", type_=BigInteger())
-_DUE = cross_tenant(
-    _NOTICE.select_from(_WITH_APP).where(_N.due_at <= _NOW).order_by(_N.due_at).limit(_LIMIT), Notice, because=_WHY
-)
+
+
+def _in_turn(which: Select[Any]) -> CrossTenant[Notice]:
+    """No more of a client than it can call at once, and the first of each client first."""
+    place = func.row_number().over(partition_by=_N.tenant_id, order_by=(_N.due_at, _N.session_id))
+    found = which.add_columns(place.label("place")).subquery()
+    *columns, at = found.c
+    chosen = select(*columns).where(at <= MOST_AT_ONCE).order_by(at).limit(_LIMIT)
+    return cross_tenant(chosen, Notice, because=_WHY)
+
+
+_DUE = _in_turn(_NOTICE.select_from(_WITH_APP).where(_N.due_at <= _NOW))
 _OWN = (_S.tenant_id == _N.tenant_id) & (_S.id == _N.session_id)
 _PARENT = (_P.tenant_id == _N.tenant_id) & (_P.id == _N.parent_id)
 
@@ -108,13 +121,14 @@ def _is_over(one: Any) -> Any:
     return or_(one.id.is_(None), one.ended_at.is_not(None), one.ends_at <= _NOW)
 
 
-#: Of sessions that something ended before their time. It reads all notices, so it follows an announcement.
-_OVER = cross_tenant(
-    _NOTICE.select_from(_WITH_APP.outerjoin(sessions, _OWN).outerjoin(_parents, _PARENT))
-    .where(_N.tries == 0, or_(_is_over(_S), _is_over(_P)))
-    .limit(_LIMIT),
-    Notice,
-    because=_WHY,
+#: Milliseconds from one try to the next.
+PAUSES_MS: Final = (5_000, 60_000, 600_000, 3_600_000)
+#: Of sessions that something ended before their time. It reads all notices, so it follows an announcement. One that is
+#: due soon is found then, for it may have been put back.
+_OVER = _in_turn(
+    _NOTICE.select_from(_WITH_APP.outerjoin(sessions, _OWN).outerjoin(_parents, _PARENT)).where(
+        _N.tries == 0, _N.due_at > _NOW + PAUSES_MS[0], or_(_is_over(_S), _is_over(_P))
+    )
 )
 
 
@@ -130,12 +144,10 @@ def expect(unit: TenantUnit, session_id: str, parent: Principal, app_id: str, du
     )
 
 
-#: Milliseconds from one try to the next.
-PAUSES_MS: Final = (5_000, 60_000, 600_000, 3_600_000)
 _LEASE_MS = 60_000  # of the last try
 _EVERY_S, _ALL_EVERY = 5.0, 12  # seconds, and turns
 _TOGETHER_S = 0.5  # ends that come together are read together
-_BATCH, _MOST_AT_ONCE = 50, 100
+_BATCH, _MOST_UNDER_WAY = 50, 100
 TOKEN_S: Final = 120
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -179,28 +191,34 @@ async def take_due(services: Services, *, ended: bool) -> list[Notice]:
 
 
 async def send(services: Services, notice: Notice) -> bool:
-    """One try. The row goes with success, and after the last try."""
+    """One try. The row goes with success, and after the last try. False where other calls took all turns: then it was
+    no try."""
     assert notice.uri is not None, "others are dropped"
     token = await tokens.mint_for_app(services.keys, notice.algorithm, _claims(services, notice), tokens.LOGOUT_TYPE)
-    deadline = services.outgoing.deadline(notice.tenant_id)
+    deadline, store = services.outgoing.deadline(notice.tenant_id), services.store.of(notice.tenant_id)
     try:
         reply = await services.outgoing.post_form(notice.uri, {"logout_token": token}, deadline=deadline)
         is_sent, why = reply.status in (200, 204), f"status {reply.status}"
+    except TooManyCalls:
+        seen, next_at = notice.tries + 1, services.clock.now_ms() + PAUSES_MS[0]
+        values = {"of_session": notice.session_id, "seen": seen, "next_at": next_at}
+        await store.write_quickly(lambda unit: unit.change(_PUT_BACK, **values))
+        return False
     except Unreachable as error:
         is_sent, why = False, str(error)
     is_last = notice.tries >= len(PAUSES_MS)
     if is_sent or is_last:
-        store = services.store.of(notice.tenant_id)
         await store.write_quickly(lambda unit: unit.change(_DROP, of_session=notice.session_id))
     if not is_sent:
         told = {"client": notice.client, "app": notice.app_id, "tries": notice.tries + 1, "gives_up": is_last}
         services.log.warning("logout_notice_failed", **told, reason=why)
-    return is_sent
+    return True
 
 
-async def _try(services: Services, notice: Notice) -> None:
+async def _try(services: Services, notice: Notice, woken: asyncio.Event) -> None:
     try:
-        await send(services, notice)
+        if await send(services, notice):
+            woken.set()  # the client's next one has its turn
     except Exception:
         services.log.exception("logout_notice_failed", client=notice.client, app=notice.app_id)
 
@@ -227,9 +245,9 @@ async def run(services: Services) -> None:
             is_woken = woken.is_set()
             woken.clear()
             try:
-                if len(under_way) < _MOST_AT_ONCE:
+                if len(under_way) < _MOST_UNDER_WAY:
                     for notice in await take_due(services, ended=is_woken or turn % _ALL_EVERY == 0):
-                        task = asyncio.create_task(_try(services, notice))
+                        task = asyncio.create_task(_try(services, notice, woken))
                         under_way.add(task)
                         task.add_done_callback(under_way.discard)
             except StoreUnavailable as error:

@@ -1,0 +1,35 @@
+"""Notices to apps that wait for their turn."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+from manifest_auth.runtime.outgoing_guard import TooManyCalls
+from tests.support.accounts import new_client
+from tests.support.application import App
+from tests.support.background_jobs import send_logout_notices
+from tests.support.people import member
+from tests.support.relying import back_channel, relying
+from tests.support.visitor import Visitor
+
+
+async def test_a_wait_for_a_turn_is_no_try(app: App) -> None:
+    client = await new_client(app)
+    with back_channel() as channel:
+        web = await relying(app, client, backchannelLogoutUri=channel.uri)
+        await web.tokens(Visitor(app), (await member(app, client)).email)
+        await app.post(f"/api/admin/clients/{client}/suspend", token=await app.admin_token())
+        busy: Any = mock.AsyncMock(side_effect=TooManyCalls("too many calls are under way"))
+        for waits in (1, 2, 2):
+            with mock.patch.object(app.services.outgoing, "post_form", busy):
+                await send_logout_notices(app)
+            assert busy.await_count == waits
+            app.clock.advance(5 if waits == 1 else 0)
+        app.clock.advance(5)
+        channel.answers += [500] * 10
+        for pause in (5, 60, 600, 3600, 86_400):
+            await send_logout_notices(app)
+            app.clock.advance(pause)
+        await send_logout_notices(app)
+        assert len(channel.heard) == 5
