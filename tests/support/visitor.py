@@ -89,14 +89,12 @@ class Page:
 
 @dataclass
 class Visitor:
-    """``accept``: of all requests; ``headers``: that go along with each; ``of_apps``: cookies of a part of the server,
-    by its path and their names."""
+    """``accept``: of all requests; ``headers``: that go along with each."""
 
     app: App
     cookies: dict[str, str] = field(default_factory=dict)
     language: str = "en"
     headers: dict[str, str] = field(default_factory=dict)
-    of_apps: dict[tuple[str, str], str] = field(default_factory=dict)
 
     async def send(self, method: str, path: str, *, content: bytes = b"", **headers: str) -> Page:
         """Any request; a header's name has underscores in place of hyphens."""
@@ -106,16 +104,12 @@ class Visitor:
         lines = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("Accept-Language", self.language)]
         lines += list(self.headers.items())
         lines += [(name.replace("_", "-"), value) for name, value in headers.items() if value]
-        deeper = {name: value for (at, name), value in self.of_apps.items() if path.startswith(f"{at}/")}
-        if sent := {**self.cookies, **deeper}:
-            lines.append(("Cookie", "; ".join(f"{name}={value}" for name, value in sent.items())))
+        if self.cookies:
+            lines.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items())))
         reply = await self.app.send(method, path, headers=lines, content=content or None)
         for line in reply.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
-            if "; Path=/;" not in line:
-                at = line.partition("; Path=")[2].partition(";")[0]
-                if at.startswith("/o/"):  # others are of the API alone
-                    self.of_apps[at, name] = value
+            if "; Path=/;" not in line:  # of the API alone
                 continue
             if "; Max-Age=0;" in line:
                 self.cookies.pop(name, None)

@@ -9,13 +9,14 @@ from manifest_auth.http.request import Head
 from manifest_auth.runtime.settings import DAY, Settings, public_origin
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import browser_identity as device_markers
+from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.sign_in.browser_identity import BrowserCookies
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url
 
 SESSION = "session"
-APP = "app"  # a session for apps of one client, in a browser that is signed in to another one
+APP = "app"  # sessions for apps of other clients than the one that the browser is signed in to
 DEVICE = "device"  # has the markers by which the throttle recognizes a device that users signed in with
 TRUST = "trust"
 _DEVICE_AGE = 400 * 86400  # seconds; browsers keep no cookie longer
@@ -26,12 +27,6 @@ _SAFE = frozenset({"GET", "HEAD"})
 def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
     """``Set-Cookie`` of the session. ``max_age``: seconds. An empty value with age 0 deletes the cookie."""
     return _line(SESSION, value, max_age, settings, "/")
-
-
-def app_cookie(value: str, max_age: int, settings: Settings, client: str) -> Header:
-    """``Set-Cookie`` of a session that only the issuer of a client's apps gets. An empty value with age 0 deletes
-    it."""
-    return _line(APP, value, max_age, settings, f"/o/{client}")
 
 
 def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:
@@ -118,7 +113,14 @@ def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
     """The cookies that came along with a sign-in."""
     settings = ctx.services.settings
     device, trust = (head.cookie(host_name(name, settings)) for name in (DEVICE, TRUST))
-    return BrowserCookies(head.cookie(SESSION), device_markers.read_device_cookie(device), trust)
+    markers = device_markers.read_device_cookie(device)
+    return BrowserCookies(head.cookie(SESSION), markers, trust, beside_of(head, settings))
+
+
+def beside_of(head: Head, settings: Settings) -> tuple[str, ...]:
+    """The cookies of sessions for apps of other clients."""
+    value = head.cookie(host_name(APP, settings))
+    return tuple(value.split("."))[: device_markers.MOST_BESIDE] if value else ()
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
@@ -127,12 +129,22 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     if not signed_in.cookie:
         return ()
     idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_seconds
-    lines = [session_cookie(signed_in.cookie, idle_s, settings)]
-    if signed_in.is_beside:
-        lines = [app_cookie(signed_in.cookie, idle_s, settings, signed_in.tenant.identifier)]
+    beside = signed_in.beside
+    lines = [] if beside else [session_cookie(signed_in.cookie, idle_s, settings)]
+    if beside is not None:
+        lines.append(host_cookie(APP, ".".join(beside), idle_s if beside else 0, settings))
     if signed_in.device:
         lines.append(host_cookie(DEVICE, signed_in.device, _DEVICE_AGE, settings))
     return (*lines, *trust_cookie(ctx, signed_in.tenant, signed_in.trust))
+
+
+async def after_sign_out(ctx: RequestContext, head: Head) -> tuple[Header, ...]:
+    """The ``Set-Cookie`` lines after the end of the browser's session; those for apps of other clients end too."""
+    settings, line = ctx.services.settings, session_cookie("", 0, ctx.services.settings)
+    if not (beside := beside_of(head, settings)):
+        return (line,)
+    await session_lifecycle.end_beside(ctx, beside)
+    return line, host_cookie(APP, "", 0, settings)
 
 
 def trust_cookie(ctx: RequestContext, tenant: Tenant, value: str | None) -> tuple[Header, ...]:

@@ -18,7 +18,7 @@ from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import ANONYMOUS, AdminCaller, Origin, Principal
 from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated, ValidationError
 from manifest_auth.http import SESSION, Head, check_same_site
-from manifest_auth.http.cookies import APP
+from manifest_auth.http.cookies import beside_of
 from manifest_auth.runtime.settings import is_listed, networks_of, plain_address
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import tokens
@@ -208,20 +208,22 @@ def bearer(authorization: str) -> str:
 
 async def of_client(ctx: RequestContext, head: Head, client: str) -> Principal | None:
     """The user of this browser's session of a client, who is then the request's caller; None for no one. In a browser
-    that is signed in to another client, the session for apps has a cookie of its own."""
-    for name in (APP, SESSION):
+    that is signed in to another client, the session for apps is in a cookie of its own, and ``ctx.by_cookie`` stays
+    False."""
+    for beside in (None, *beside_of(head, ctx.services.settings)):
         with contextlib.suppress(Unauthenticated, InvalidToken, TokenExpired):
-            user = await by_cookie(ctx, head, ctx.now, name)
+            user = await by_cookie(ctx, head, ctx.now, beside)
             if user.client == client:
-                ctx.caller, ctx.by_cookie = user, True
+                ctx.caller, ctx.by_cookie = user, beside is None
                 return user
     return None
 
 
-async def by_cookie(ctx: RequestContext, head: Head, now: int, name: str = SESSION) -> Principal:
-    """The user of the session cookie; renews its idle time. Raises Unauthenticated, InvalidToken, TokenExpired."""
+async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | None = None) -> Principal:
+    """The user of the session cookie; renews its idle time. ``beside``: the cookie of a session for apps, in its place.
+    Raises Unauthenticated, InvalidToken, TokenExpired."""
     services = ctx.services
-    value = head.cookie(name)
+    value = head.cookie(SESSION) if beside is None else beside
     if value is None:
         raise Unauthenticated()
     if not value or len(value) > _MAX_COOKIE:
@@ -240,7 +242,7 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int, name: str = SESSI
         session_id = principal.session_id
         await services.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
         services.principals.touched(principal, now)
-        if name == SESSION:
+        if beside is None:
             ctx.renewed_cookie = value, idle_ms // 1000
     return principal
 

@@ -459,12 +459,12 @@ def end_one(unit: TenantUnit, user_id: int, session_id: str, reason: str, now: i
         raise SessionOver()
 
 
-def end_by_cookie(unit: SystemUnit, cookie: str, now: int) -> None:
-    """Ends the session of a cookie that was sent with a sign-in, if it is valid. ``now``: milliseconds."""
+def end_by_cookie(unit: SystemUnit, cookie: str, now: int, reason: str = "replaced") -> None:
+    """Ends the session of a cookie that was sent with a sign-in or sign-out, if it is valid. ``now``: milliseconds."""
     row = unit.first(_OTHER, cookie_hash=cookie_hash(cookie))
     if row is not None:
         session_id, tenant_id = row
-        end(unit.of(tenant_id), session_id, "replaced", now)
+        end(unit.of(tenant_id), session_id, reason, now)
 
 
 def end_all(

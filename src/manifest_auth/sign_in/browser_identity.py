@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.runtime.sealing import Macs
@@ -29,13 +29,18 @@ class Identity(NamedTuple):
     needs_factor: bool = True
 
 
+#: Sessions for apps of other clients, at a time.
+MOST_BESIDE: Final = 8
+
+
 class BrowserCookies(NamedTuple):
-    """Cookies that came with an attempt: of a session, of a trusted browser, and the markers of a device in which users
-    signed in before."""
+    """Cookies that came with an attempt: of a session, of a trusted browser, of sessions for apps of other clients
+    (``beside``), and the markers of a device in which users signed in before."""
 
     cookie: str | None
     devices: tuple[str, ...]
     trust: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 # The device cookie holds a marker for each of the last users of the browser, of all clients. A marker counts for the

@@ -20,7 +20,7 @@ from manifest_auth.sessions import AppHold, Hold, Opened, device_sessions, token
 from manifest_auth.sessions.sessions import SessionProof, Way
 from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import browser_identity, return_addresses
-from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
+from manifest_auth.sign_in.browser_identity import MOST_BESIDE, BrowserCookies, Identity
 from manifest_auth.sign_in.refusal_reasons import SUSPENDED
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -49,7 +49,10 @@ class SignedIn(NamedTuple):
     factor_due_at: int | None = None  # from when on sign-in asks to enrol a second factor
     trust: str | None = None  # a new cookie of a trusted browser, to set
     recovery_codes: tuple[str, ...] = ()  # of a first factor that this sign-in enrolled, to be shown once
-    is_beside: bool = False  # the browser keeps a session of another client: the cookie is for apps of this one alone
+    beside: tuple[str, ...] | None = (
+        None  # cookies for apps alone, this one too, in a browser that keeps its session of
+    )
+    # another client; empty: those that it had are over
 
 
 class Account(NamedTuple):
@@ -124,12 +127,15 @@ def open_session(
     app of this client (``return_to``), a session of another client stays, and keeps its cookie."""
     services, (tenant, user, proof, due_at) = ctx.services, account
     bound, (marker, device) = unit.of(tenant.id), browser_identity.after_sign_in(ctx, user.id, browser.devices)
-    is_beside = False
-    if browser.cookie:
-        found = sessions.read_by_cookie(unit, browser.cookie) if return_addresses.is_of_app(return_to) else None
-        is_beside = found is not None and found.tenant_id != tenant.id and found.is_alive(ctx.now)
-        if not is_beside:
-            sessions.end_by_cookie(unit, browser.cookie, ctx.now)
+    shown, stay = (*filter(None, (browser.cookie,)), *browser.beside), list[str]()
+    if return_addresses.is_of_app(return_to):
+        found = [(cookie, sessions.read_by_cookie(unit, cookie)) for cookie in shown]
+        stay = [one for one, of in found if of is not None and of.tenant_id != tenant.id and of.is_alive(ctx.now)]
+    is_beside = stay[:1] == [browser.cookie]
+    stay = [*stay[:1], *stay[1:][-MOST_BESIDE + 1 :]] if is_beside else []
+    for cookie in shown:
+        if cookie not in stay:
+            sessions.end_by_cookie(unit, cookie, ctx.now)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     method, through = identity.method, identity.provider_id
     opened = sessions.open_session(
@@ -141,7 +147,8 @@ def open_session(
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
-    return with_tokens(ctx, tenant, user, opened)._replace(device=device, factor_due_at=due_at, is_beside=is_beside)
+    beside = (*stay[1:], opened.cookie) if is_beside else () if browser.beside else None
+    return with_tokens(ctx, tenant, user, opened)._replace(device=device, factor_due_at=due_at, beside=beside)
 
 
 def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -> SignedIn:

@@ -176,10 +176,11 @@ class Credentials(NamedTuple):
     password: str
     cookie: str | None
     trust: str | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def browser(self) -> BrowserCookies:
-        return BrowserCookies(self.cookie, self.claim.devices, self.trust)
+        return BrowserCookies(self.cookie, self.claim.devices, self.trust, self.beside)
 
 
 class Attempt(NamedTuple):

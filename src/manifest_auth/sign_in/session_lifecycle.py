@@ -243,6 +243,16 @@ async def sign_out(ctx: RequestContext) -> None:
     await ctx.store.write_quickly(work)
 
 
+async def end_beside(ctx: RequestContext, cookies: tuple[str, ...]) -> None:
+    """Ends the sessions that the browser of a sign-out has for apps of other clients."""
+
+    def work(unit: SystemUnit) -> None:
+        for cookie in cookies:
+            sessions.end_by_cookie(unit, cookie, ctx.now, "signed_out")
+
+    await ctx.services.store.write_quickly(work)
+
+
 async def sign_out_all(ctx: RequestContext) -> int:
     """Ends all sessions of the caller, the current one too, and what they may have begun; the number of sessions that
     ended. Raises Forbidden for a device, which only signs itself out."""

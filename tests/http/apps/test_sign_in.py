@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from tests.support.accounts import new_client, trail
-from tests.support.application import App
+from tests.support.application import PASSWORD, App
 from tests.support.background_jobs import soon
 from tests.support.matrix import matrix
 from tests.support.people import member, set_roles
@@ -240,6 +243,45 @@ async def test_who_is_signed_in_to_another_client_stays_so(app: App, client: str
     third = await relying(app, elsewhere)
     got = await third.tokens(visitor)
     assert (await third.claims(got["id_token"]))["sub"] == str(other.id)
+
+
+async def _by_page(visitor: Visitor) -> None:
+    await visitor.submit(await visitor.get("/sign-out"), "/sign-out")
+
+
+async def _by_api(visitor: Visitor) -> None:
+    assert (await visitor.send("POST", "/api/client/auth/sign-out")).status == 200
+
+
+async def _as_another_person(visitor: Visitor) -> None:
+    email = (await member(visitor.app, await new_client(visitor.app))).email
+    body = json.dumps({"email": email, "password": PASSWORD}).encode()
+    reply = await visitor.send("POST", "/api/client/auth/sign-in", content=body, Content_Type="application/json")
+    assert reply.status == 200
+
+
+@rule("APP-CODES")
+@matrix("ends", [_by_page, _by_api, _as_another_person])
+async def test_nobody_gets_in_to_apps_as_the_person_before(
+    app: App, client: str, ends: Callable[[Visitor], Awaitable[None]]
+) -> None:
+    """Of two clients, on a browser that several people use."""
+    here, there = await relying(app, client), await relying(app, await new_client(app))
+    visitor = Visitor(app, cookies={"session": (await member(app, await new_client(app))).cookie})
+    got = [await web.tokens(visitor, (await member(app, web.client)).email) for web in (here, there)]
+    for web in (here, there):
+        assert "code" in told(await web.authorize(visitor, prompt="none"))
+    await ends(visitor)
+    for web, before in zip((here, there), got, strict=True):
+        assert (await web.userinfo(before["access_token"])).status == 401
+        assert told(await web.authorize(visitor, prompt="none"))["error"] == "login_required"
+
+
+async def test_the_session_of_the_browser_counts_before_one_for_apps(app: App, client: str) -> None:
+    web, person = await relying(app, client), await member(app, client)
+    planted = {"app": (await member(app, client)).cookie}  # by another host of the site
+    got = await web.tokens(Visitor(app, cookies={"session": person.cookie, **planted}))
+    assert (await web.claims(got["id_token"]))["sub"] == str(person.id)
 
 
 @rule("APP-CODES")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -36,9 +36,8 @@ from manifest_auth.http import (
     TopLevelTokens,
     Wire,
     ok,
-    session_cookie,
 )
-from manifest_auth.http.cookies import browser_of
+from manifest_auth.http.cookies import after_sign_out, browser_of
 from manifest_auth.http.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.runtime.mail import RemovedData
@@ -52,7 +51,6 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.fields import Details, Input, with_details
 from manifest_auth.text.languages import Language
 
-D = TypeVar("D")
 _REFUSED_SIGN_IN = (InvalidCredentials, InvalidToken, AccountDisabled, MfaRequired, RateLimited, Overloaded)
 _REFUSED_SESSION = (InvalidToken, TokenExpired, Forbidden)
 
@@ -158,7 +156,7 @@ class Nothing(Wire, frozen=True): ...
 async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignInData]:
     browser = browser_of(ctx, call.head)
     claim = password.Claim(call.body.email, ctx.client_hint.client, browser.devices)
-    credentials = password.Credentials(claim, call.body.password, browser.cookie, browser.trust)
+    credentials = password.Credentials(claim, call.body.password, browser.cookie, browser.trust, browser.beside)
     signed_in = await continuing.sign_in(ctx, credentials, call.body.otp, trust=call.body.trust)
     return signed_in_answer(ctx, signed_in)
 
@@ -170,15 +168,12 @@ async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer[Refre
 
 async def _sign_out(ctx: RequestContext, call: Call[None]) -> Answer[Nothing]:
     await session_lifecycle.sign_out(ctx)
-    return _without_cookie(ctx, Nothing())
+    return ok(Nothing(), headers=await after_sign_out(ctx, call.head))
 
 
 async def _sign_out_all(ctx: RequestContext, call: Call[None]) -> Answer[EndedData]:
-    return _without_cookie(ctx, EndedData(await session_lifecycle.sign_out_all(ctx)))
-
-
-def _without_cookie(ctx: RequestContext, data: D) -> Answer[D]:
-    return ok(data, headers=(session_cookie("", 0, ctx.services.settings),))
+    ended = EndedData(await session_lifecycle.sign_out_all(ctx))
+    return ok(ended, headers=await after_sign_out(ctx, call.head))
 
 
 async def _sign_out_others(ctx: RequestContext, call: Call[None]) -> EndedData:
@@ -196,7 +191,8 @@ async def _sessions(ctx: RequestContext, call: Call[None]) -> Items[WireSession]
 
 async def _end_session(ctx: RequestContext, call: Call[None]) -> Answer[Nothing]:
     await session_lifecycle.end_one(ctx, call.path["id"])
-    return _without_cookie(ctx, Nothing()) if call.path["id"] == ctx.user.session_id else ok(Nothing())
+    is_own = call.path["id"] == ctx.user.session_id
+    return ok(Nothing(), headers=await after_sign_out(ctx, call.head) if is_own else ())
 
 
 async def _change_password(ctx: RequestContext, call: Call[PasswordBody]) -> Nothing:

@@ -11,7 +11,8 @@ from manifest_auth import sessions, tenants
 from manifest_auth.accounts import apps
 from manifest_auth.context import DEVICE
 from manifest_auth.errors import NotFound
-from manifest_auth.http import Answer, session_cookie
+from manifest_auth.http import Answer
+from manifest_auth.http.cookies import after_sign_out
 from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import Confirmation, PageCall, View, see_other
 from manifest_auth.pages.routing import account_page
@@ -63,7 +64,7 @@ async def _end_sessions(ctx: RequestContext, call: PageCall[EndSessionForm]) -> 
     with contextlib.suppress(SessionOver):  # the button was pressed twice
         await session_lifecycle.end_one(ctx, wanted)
     if wanted == ctx.user.session_id:
-        return see_other("/sign-out", (session_cookie("", 0, ctx.services.settings),))
+        return see_other("/sign-out", await after_sign_out(ctx, call.head))
     return flash.after(ctx, SESSIONS_PATH, "session")
 
 

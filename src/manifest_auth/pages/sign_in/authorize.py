@@ -28,10 +28,9 @@ from manifest_auth.http import (
     cookies,
     identification,
     redirect,
-    session_cookie,
 )
 from manifest_auth.http import page as plain_page
-from manifest_auth.http.cookies import app_cookie, browser_of
+from manifest_auth.http.cookies import browser_of
 from manifest_auth.http.request import check_form_type
 from manifest_auth.pages import brands, errors, languages, rendering, scopes, security
 from manifest_auth.pages.call import Brand, Link, PageCall, View, see_other
@@ -359,11 +358,11 @@ async def _posted_logout(ctx: RequestContext, call: Call[bytes]) -> Answer[None]
 async def _signed_out(
     ctx: RequestContext, head: Head, issuer: Issuer, asked: Asked, *, direct: bool = False
 ) -> Answer[None]:
-    """The browser's cookies of that session end too."""
-    settings = ctx.services.settings
-    headers: tuple[Header, ...] = (app_cookie("", 0, settings, issuer.client),)
-    if head.cookie(cookies.SESSION) is not None and ctx.by_cookie and head.cookie(cookies.APP) is None:
-        headers = (session_cookie("", 0, settings), cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings))
+    """After the end of the browser's session, its cookies end too."""
+    headers: tuple[Header, ...] = ()
+    if ctx.by_cookie:
+        form = cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings)
+        headers = (*await cookies.after_sign_out(ctx, head), form)
     if not asked.return_to:
         return await _show(ctx, head, issuer, View(headers=headers, template="sign_in/out.html"))
     address = authorization.redirect_address(asked.return_to, {"state": asked.state})

@@ -9,7 +9,7 @@ import msgspec
 
 from manifest_auth import tenants
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Answer, Header, cookies, host_cookie, host_name, session_cookie
+from manifest_auth.http import Answer, Header, cookies, host_cookie, host_name
 from manifest_auth.http.cookies import browser_of, cookies_of, trust_cookie
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
@@ -212,8 +212,8 @@ async def _end(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]
     settings = ctx.services.settings
     if call.user is not None:
         await session_lifecycle.sign_out(ctx)
-    headers = (session_cookie("", 0, settings), cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings))
-    return see_other(OUT_PATH, headers)
+    form = cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings)
+    return see_other(OUT_PATH, (*await cookies.after_sign_out(ctx, call.head), form))
 
 
 ROUTES = (

@@ -157,7 +157,7 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
     require(email=form.email, password=form.password)
     browser = browser_of(ctx, call.head)
     claim = Claim(form.email, state.client or None, browser.devices)
-    credentials = Credentials(claim, form.password, browser.cookie, browser.trust)
+    credentials = Credentials(claim, form.password, browser.cookie, browser.trust, browser.beside)
     purpose: Purpose = "code" if state.response == "code" else "session"
     pending = Pending(purpose, state.return_to, state.response, state.challenge)
     if purpose == "code":
