@@ -12,6 +12,9 @@ _S = sessions.c
 _OPEN = (_S.app_id == bindparam("of_app"), _S.ended_at.is_(None))
 _SCOPES = tenant_scoped(select(_S.app_scopes).where(_S.id == bindparam("sid")), str)
 _ORIGIN = tenant_scoped(select(_S.parent_id, _S.app_id).where(_S.id == bindparam("sid"), _S.app_scopes.is_not(None)))
+_ENDS_AT_OF = tenant_scoped(
+    select(ENDS_AT).where(_S.id == bindparam("sid"), _S.ended_at.is_(None), bindparam("now") < ENDS_AT), int
+)
 _COUNT = tenant_scoped(select(func.count()).select_from(sessions).where(*_OPEN, bindparam("now") < ENDS_AT), int)
 _END = update(sessions).where(*_OPEN).values(ended_at=bindparam("now"), end_reason=bindparam("reason")).returning(_S.id)
 _END_ALL = tenant_scoped(_END, str)
@@ -27,6 +30,11 @@ def origin_of(unit: TenantUnit, session_id: str) -> tuple[str, str] | None:
     """The session that an app's session came from, and the app."""
     found: tuple[str, str] | None = unit.first(_ORIGIN, sid=session_id)
     return found
+
+
+def ends_at_of(unit: TenantUnit, session_id: str, now: int) -> int | None:
+    """When an open session ends, in milliseconds; None where it is over."""
+    return unit.first(_ENDS_AT_OF, sid=session_id, now=now)
 
 
 def count_of_app(unit: TenantUnit, app_id: str, now: int) -> int:

@@ -135,6 +135,28 @@ async def test_an_app_hears_of_every_end(app: App, client: str, channel: BackCha
     assert page.status in (200, 303)
 
 
+@rule("APP-SIGN-OUT")
+@matrix("answers", [[200], [500] * 5])
+@matrix("ends", [_is_disabled, _ends_by_itself])
+async def test_an_app_with_offline_access_hears_of_its_own_end_too(
+    app: App, client: str, channel: BackChannel, ends: object, answers: list[int]
+) -> None:
+    web = await relying(app, client, scopes=SCOPES, backchannelLogoutUri=channel.uri, refreshTokenDays=365)
+    person, visitor = await member(app, client), Visitor(app)
+    got = await web.tokens(visitor, person.email, scope="openid offline_access")
+    await _signs_out(app, visitor, person, web)
+    channel.answers += answers
+    for _ in answers:
+        await send_logout_notices(app)
+        app.clock.advance(3600)
+    assert len(channel.heard) == len(answers)
+    assert (await web.refresh(got["refresh_token"])).status == 200
+    await ends(app, visitor, person, web)  # type: ignore[operator]  # one of those above
+    for _ in range(2):
+        await send_logout_notices(app)
+    assert [parts(token)[1]["sid"] for token in channel.heard[len(answers) :]] == [parts(got["id_token"])[1]["sid"]]
+
+
 async def test_a_notice_is_tried_again_and_given_up(app: App, client: str, channel: BackChannel) -> None:
     web = await relying(app, client, backchannelLogoutUri=channel.uri)
     person, visitor = await member(app, client), Visitor(app)

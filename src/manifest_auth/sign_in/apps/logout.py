@@ -72,7 +72,10 @@ _TAKE, _PUT_BACK = (
     tenant_scoped(update(logout_notices).where(*_OF_NOTICE).values(tries=_N.tries + one, due_at=bindparam("next_at")))
     for one in (1, -1)
 )
-_DROP = tenant_scoped(delete(logout_notices).where(_N.session_id == bindparam("of_session")))
+_DROP = tenant_scoped(delete(logout_notices).where(_OF_NOTICE[0]))
+_KEEP = tenant_scoped(
+    update(logout_notices).where(_OF_NOTICE[0]).values(tries=0, parent_id=_N.session_id, due_at=bindparam("next_at"))
+)
 
 
 class Notice(NamedTuple):
@@ -170,6 +173,12 @@ def _new_id(random: Random) -> str:
     return random.text(16)
 
 
+def _settle(unit: TenantUnit, session_id: str, now: int) -> None:
+    """The row goes, or waits for the session's own end where only its parent is over."""
+    ends_at = app_sessions.ends_at_of(unit, session_id, now)
+    unit.change(_DROP if ends_at is None else _KEEP, of_session=session_id, next_at=ends_at)
+
+
 async def take_due(services: Services, *, ended: bool) -> list[Notice]:
     """Notices that this process sends now. ``ended``: also of sessions that ended before their time."""
     now, store = services.clock.now_ms(), services.store
@@ -184,14 +193,14 @@ async def take_due(services: Services, *, ended: bool) -> list[Notice]:
         values = {"of_session": notice.session_id, "seen": notice.tries, "next_at": now + pause}
         bound = store.of(notice.tenant_id)
         if notice.uri is None or notice.tries > len(PAUSES_MS):
-            await bound.write_quickly(lambda unit: unit.change(_DROP, of_session=notice.session_id))  # noqa: B023 - at once
+            await bound.write_quickly(lambda unit: _settle(unit, notice.session_id, now))  # noqa: B023 - at once
         elif await bound.write_quickly(lambda unit: unit.change(_TAKE, **values)):  # noqa: B023 - at once
             taken.append(notice)
     return taken
 
 
 async def send(services: Services, notice: Notice) -> bool:
-    """One try. The row goes with success, and after the last try. False where other calls took all turns: then it was
+    """One try. The row is settled by success, and by the last try. False where other calls took all turns: then it was
     no try."""
     assert notice.uri is not None, "others are dropped"
     token = await tokens.mint_for_app(services.keys, notice.algorithm, _claims(services, notice), tokens.LOGOUT_TYPE)
@@ -208,7 +217,7 @@ async def send(services: Services, notice: Notice) -> bool:
         is_sent, why = False, str(error)
     is_last = notice.tries >= len(PAUSES_MS)
     if is_sent or is_last:
-        await store.write_quickly(lambda unit: unit.change(_DROP, of_session=notice.session_id))
+        await store.write_quickly(lambda unit: _settle(unit, notice.session_id, services.clock.now_ms()))
     if not is_sent:
         told = {"client": notice.client, "app": notice.app_id, "tries": notice.tries + 1, "gives_up": is_last}
         services.log.warning("logout_notice_failed", **told, reason=why)
