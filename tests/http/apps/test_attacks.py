@@ -103,6 +103,18 @@ async def test_nothing_goes_to_an_address_that_is_not_listed(app: App, web: Rely
         assert "evil.example" not in page.reply.text
 
 
+@rule("APP-REQUESTS")
+@matrix("client", ["a;Path=", "a,b", "A", "a_b", "1", "a=b", "a%0D%0AX:%20b"])
+async def test_a_name_that_no_client_can_have_is_nowhere_in_an_answer(app: App, client: str) -> None:
+    visitor = Visitor(app, cookies={"session": (await member(app, await new_client(app))).cookie})
+    for endpoint in ("authorize", "authorize?s=A", "logout", "sign-out", "consent", "jwks"):
+        page = await visitor.get(f"/o/{client}/{endpoint}")
+        assert (page.status, "location" in page.reply.headers) == (404, False), endpoint
+    for endpoint in ("authorize", "logout", "token"):
+        page = await visitor.post(f"/o/{client}/{endpoint}", {"client_id": "x"})
+        assert (page.status, "location" in page.reply.headers) == (404, False), endpoint
+
+
 async def test_a_native_apps_loopback_address_has_any_port(app: App, client: str) -> None:
     native = await relying(app, client, "native", callback="http://127.0.0.1:8400/cb")
     visitor = Visitor(app, cookies={"session": (await member(app, client)).cookie})

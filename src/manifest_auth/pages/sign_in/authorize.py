@@ -61,9 +61,9 @@ _TITLE, _ADVICE = _("You can't use this app"), _("The app is for other users. As
 async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[Issuer, App, Wanted | Denied, Target]:
     """The app and its request, or why it is refused, and where that is said. Raises ValidationError for an app or an
     address that is not right, where nothing may be said to anyone."""
+    issuer = authentication.issuer_of(ctx, call.path["client"])
     given, twice = authorization.read_parameters(raw)
     client_id, address = authorization.address_of(given, twice)
-    issuer = authentication.issuer_of(ctx, call.path["client"])
     app = await authentication.find(ctx, issuer, client_id)
     if app is None:
         raise ValidationError(details=[("client_id", "No app of this issuer has it")])
@@ -83,7 +83,8 @@ async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[
 
 
 async def _authorize(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    if (address := security.elsewhere(ctx, call.head, AUTHORIZE.format_map(call.path), call.query)) is not None:
+    path = AUTHORIZE.format(client=authentication.issuer_of(ctx, call.path["client"]).client)
+    if (address := security.elsewhere(ctx, call.head, path, call.query)) is not None:
         return redirect(address)
     if call.query.startswith(b"s="):
         return await _resume(ctx, call)
@@ -338,9 +339,10 @@ def _read_logout(raw: bytes) -> LogoutForm:
 
 
 async def _logout(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    if (address := security.elsewhere(ctx, call.head, LOGOUT.format_map(call.path), call.query)) is not None:
+    issuer = authentication.issuer_of(ctx, call.path["client"])
+    if (address := security.elsewhere(ctx, call.head, LOGOUT.format(client=issuer.client), call.query)) is not None:
         return redirect(address)
-    issuer, form = authentication.issuer_of(ctx, call.path["client"]), _read_logout(call.query)
+    form = _read_logout(call.query)
     user = await identification.of_client(ctx, call.head, issuer.client)
     asked = await logout.read(ctx, issuer, msgspec.to_builtins(form), user)
     if user is not None and not asked.is_proved:
@@ -352,7 +354,8 @@ async def _logout(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 async def _posted_logout(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     check_form_type(call.head)
-    return see_other(_read_logout(call.body).at(LOGOUT, call.path["client"]))
+    issuer = authentication.issuer_of(ctx, call.path["client"])
+    return see_other(_read_logout(call.body).at(LOGOUT, issuer.client))
 
 
 async def _signed_out(

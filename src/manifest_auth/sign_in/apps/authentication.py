@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from manifest_auth import tenants
 from manifest_auth.accounts import apps
 from manifest_auth.accounts.apps import App
+from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth import ClientAssertion, ClientSecret, InvalidClient, UnauthorizedClient
 from manifest_auth.services import RequestContext
@@ -24,7 +26,12 @@ class Issuer(NamedTuple):
 
 
 def issuer_of(ctx: RequestContext, client: str) -> Issuer:
-    """The issuer for the apps of a client."""
+    """The issuer for the apps of a client. Raises NotFound for a text that no client can have: the caller may put it
+    into a header."""
+    try:
+        tenants.check_identifier(client)
+    except ValidationError:
+        raise NotFound(reason="no client can have that identifier") from None
     return Issuer(client, tokens.app_issuer(ctx.services.settings.oauth_issuer, client))
 
 
