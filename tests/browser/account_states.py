@@ -131,6 +131,44 @@ def _changed(element: str, value: str) -> Callable[[Chromium], None]:
     return step
 
 
+def _asked_by_app(setup: Setup, browser: Chromium) -> str:
+    """An app asks to be let in. Return its client id."""
+    body = {"name": "Torque <b>", "kind": "native", "redirectUris": ["com.example.app:/cb"], "consent": True}
+    body["scopes"] = ["profile", "email", "jobs:execute", "offline_access"]
+    made = send(setup.server, "/api/admin/clients/acme/apps", body, admin_token(setup.server))["data"]["id"]
+    sign_in(setup, browser, email=new_person(setup))
+    asked = f"client_id={made}&redirect_uri=com.example.app:/cb&scope=openid+profile+email+jobs:execute"
+    challenge = f"response_type=code&code_challenge={'a' * 43}&code_challenge_method=S256"
+    open_(browser, f"{setup.server.base}/o/acme/authorize?{asked}&{challenge}")
+    return str(made)
+
+
+def _let_in(setup: Setup, browser: Chromium) -> None:
+    _asked_by_app(setup, browser)
+    press(browser)
+
+
+def _with_access(setup: Setup, browser: Chromium) -> None:
+    _let_in(setup, browser)
+    open_(browser, f"{setup.server.base}/account/apps")
+
+
+def _app_gone(setup: Setup, browser: Chromium) -> None:
+    _with_access(setup, browser)
+    _changed("tbody input[name=app]", "x" * 9000)(browser)
+    press(browser, "tbody button")
+
+
+def _signs_out(setup: Setup, browser: Chromium) -> None:
+    app = _asked_by_app(setup, browser)
+    open_(browser, f"{setup.server.base}/o/acme/logout?client_id={app}")
+
+
+def _signed_out(setup: Setup, browser: Chromium) -> None:
+    _signs_out(setup, browser)
+    press(browser)
+
+
 #: Name → how a person gets there. A page that no list names has a state at its address (`all_parts.py`).
 STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /account": at("/account"),
@@ -159,6 +197,13 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /account/badge none": at("/account/badge", "Author"),
     "GET /account/badge": _badged,
     "POST /account/badge": _no_pin,
+    "GET /account/apps": _with_access,
+    "GET /account/apps none": at("/account/apps"),
+    "POST /account/apps": _app_gone,
+    "GET /o/{client}/consent": _asked_by_app,
+    "POST /o/{client}/consent": _let_in,
+    "GET /o/{client}/sign-out": _signs_out,
+    "POST /o/{client}/sign-out": _signed_out,
     "GET /account/sessions": at("/account/sessions"),
     "GET /account/sessions alone": _then("/account/sessions", _pressed("main .danger"), _pressed("main .danger")),
     "POST /account/sessions asks": _then("/account/sessions", _pressed("main .danger")),

@@ -26,7 +26,7 @@ from tests.support.email_changes import ask_own, changed, confirm, mails_by_reci
 from tests.support.email_changes import person as with_address
 from tests.support.headsets import Headset, wearer
 from tests.support.mail_server import MailServer
-from tests.support.oauth_callers import GRANT, TOKEN, form, machine
+from tests.support.oauth_callers import GRANT, TOKEN, basic, form, machine
 from tests.support.passkeys import PUBLIC, with_passkey
 from tests.support.people import oidc_provider
 from tests.support.second_factors import enrolled
@@ -303,6 +303,26 @@ async def service_secrets(story: Story) -> None:
     story.cell("revoked", await machines.ask(story.app, ours.key.text, "{ __typename }"), 401)
 
 
+async def app_secrets(story: Story) -> None:
+    client, admin = await new_client(story.app), await story.app.admin_token()
+    apps = f"/api/admin/clients/{client}/apps"
+    body = {"name": "Reports", "kind": "web", "redirectUris": ["https://reports.example.com/callback"]}
+    at = f"{apps}/{(made := (await story.app.post(apps, body, token=admin)).data)['id']}/secrets"
+    first = (await story.app.post(at, token=admin)).data
+    rotated = await story.app.post(f"{at}/{first['id']}/rotate", {"overlapHours": 24}, token=admin)
+
+    async def ask(secret: str) -> Reply:
+        fields = {"grant_type": "authorization_code", "code": "x", "code_verifier": "x" * 43, "redirect_uri": "x"}
+        return await form(story.app, f"/o/{client}/token", fields, basic(made["id"], secret))
+
+    await story.later(DAY - 1)
+    story.cell("to its end", await ask(first["secret"]), 400, "invalid_grant")
+    for seconds in (1, 31 * DAY):
+        await story.later(seconds)
+        story.cell("rotated", await ask(first["secret"]), 401, "invalid_client")
+        story.cell("without an end", await ask(rotated.data["secret"]), 400, "invalid_grant")
+
+
 async def badges(story: Story) -> None:
     factory = await badge_client(story.app)
     ada, eve, kiosk = await factory.person(), await factory.person(), await factory.device()
@@ -385,6 +405,7 @@ CASES: dict[str, Callable[[Story], Awaitable[None]]] = {
     "invitations.expires_at": invitations,
     "email_changes.expires_at": email_changes,
     "service_secrets.ends_at": service_secrets,
+    "app_secrets.ends_at": app_secrets,
     "badges.ends_at": badges,
     "device_enrolments.expires_at": device_enrolments,
     "enrolled_devices.removed_at": removed_devices,
