@@ -143,6 +143,10 @@ def _asked_by_app(setup: Setup, browser: Chromium) -> str:
     return str(made)
 
 
+def _asks(setup: Setup, browser: Chromium) -> None:
+    _asked_by_app(setup, browser)
+
+
 def _let_in(setup: Setup, browser: Chromium) -> None:
     _asked_by_app(setup, browser)
     press(browser)
@@ -200,7 +204,7 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /account/apps": _with_access,
     "GET /account/apps none": at("/account/apps"),
     "POST /account/apps": _app_gone,
-    "GET /o/{client}/consent": _asked_by_app,
+    "GET /o/{client}/consent": _asks,
     "POST /o/{client}/consent": _let_in,
     "GET /o/{client}/sign-out": _signs_out,
     "POST /o/{client}/sign-out": _signed_out,

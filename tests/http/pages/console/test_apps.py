@@ -55,7 +55,7 @@ async def test_a_web_app_from_first_to_last(app: App) -> None:
     page = await visitor.get(f"{NEW}?kind=web")
     wrong = await press(visitor, page, NEW, {"name": "Reports", "redirectUris": f"{REPORTS}\nhttp://a.example/"})
     assert (wrong.status, len(wrong.problems)) == (400, 1)
-    assert wrong.problems[0].startswith("Redirect URIs – Line 2: ")
+    assert wrong.problems[0].startswith("Line 2: ")
     assert wrong.form(NEW).fields["name"] == "Reports"
     typed = {"redirectUris": f"{REPORTS}\r\n", "scopes": "openid email", "roleOperator": "on", "consent": "on"}
     made = await press(visitor, wrong, NEW, typed)

@@ -112,11 +112,11 @@ async def test_a_user_admin_changes_no_admin_and_no_one_themselves(app: App) -> 
 @matrix(
     ("typed", "problem"),
     [
-        ({}, "Action – Choose an action"),
-        ({"act": "delete"}, "Action – Choose an action"),
-        ({"act": "add-role"}, "Role to add or remove – Choose a role"),
-        ({"act": "add-role", "forRole": "King"}, "Role to add or remove – Choose a role"),
-        ({"act": "add-role", "forRole": "Admin"}, "Role to add or remove – Make each Admin on the page of the user"),
+        ({}, "Choose an action"),
+        ({"act": "delete"}, "Choose an action"),
+        ({"act": "add-role"}, "Choose a role"),
+        ({"act": "add-role", "forRole": "King"}, "Choose a role"),
+        ({"act": "add-role", "forRole": "Admin"}, "Make each Admin on the page of the user"),
     ],
 )
 async def test_half_an_act_is_refused_and_keeps_the_selection(app: App, typed: dict[str, str], problem: str) -> None:
