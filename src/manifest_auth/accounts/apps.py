@@ -207,6 +207,7 @@ def create_app(unit: TenantUnit, who: Request, random: Random, kind: Kind, given
     fresh = App(MADE + random.text(16), "", kind, refresh_days=refresh_days)
     made = fresh._replace(**_checked(kind, {"name": "", "redirect_uris": (), "scopes": (), **given}))
     _check_rank(unit, who, made.scopes)
+    _check_called(unit, who, fresh, made)
     if unit.one(_COUNT) >= MOST:
         raise Conflict(f"A client has at most {MOST} apps: remove one first")
     values = {name: getattr(made, name) for name in ("id", "kind", *GIVEN)}
@@ -222,6 +223,7 @@ def change_app(unit: TenantUnit, who: Request, app_id: str, given: Mapping[str, 
     before = get_app(unit, app_id, lock=True)
     after = before._replace(**_checked(before.kind, given))
     _check_rank(unit, who, before.scopes, after.scopes)
+    _check_called(unit, who, before, after)
     if after == before:
         return after
     unit.change(_CHANGE, of_id=app_id, **{f"new_{name}": getattr(after, name) for name in GIVEN})
@@ -274,6 +276,12 @@ def _check_rank(unit: TenantUnit, who: Request, *scopes: str) -> None:
     with the rank of its users."""
     if any(_MANAGING.intersection(one.split()) for one in scopes):
         rank.check_is_admin(unit, who, "Only an Admin manages an app that may manage users or settings")
+
+
+def _check_called(unit: TenantUnit, who: Request, before: App, after: App) -> None:
+    """Only an Admin chooses an address that the server calls: it may be in a private network."""
+    if after.backchannel_uri not in (None, before.backchannel_uri):
+        rank.check_is_admin(unit, who, "Only an Admin sets the back-channel logout URI of an app")
 
 
 _WIRE = {

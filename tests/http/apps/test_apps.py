@@ -180,6 +180,20 @@ async def test_only_an_admin_manages_one_that_gives_access(app: App, scope: str)
     check_success(await app.send("DELETE", at, token=clerk))
 
 
+@rule("APP-RANK")
+async def test_only_an_admin_chooses_the_address_that_the_server_calls(app: App) -> None:
+    client, admin = await admin_of(app)
+    clerk = (await member(app, client, "User Admin")).token
+    called = {"backchannelLogoutUri": "https://10.0.0.1/out"}
+    check_refusal(await app.post(APPS, WEB | called, token=clerk), 403, "FORBIDDEN")
+    at = f"{APPS}/{(await make(app, admin, WEB | called))['id']}"
+    other = {"backchannelLogoutUri": "https://10.0.0.1/admin"}
+    check_refusal(await app.send("PATCH", at, other, token=clerk), 403, "FORBIDDEN")
+    check_success(await app.send("PATCH", at, {"name": "X"} | called, token=clerk))
+    check_success(await app.send("PATCH", at, {"backchannelLogoutUri": None}, token=clerk))
+    check_success(await app.send("PATCH", at, other, token=admin))
+
+
 @rule("APP-SECRETS")
 async def test_a_web_app_has_two_live_secrets_and_rotates_them(app: App) -> None:
     client, token = await admin_of(app)
