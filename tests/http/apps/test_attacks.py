@@ -134,6 +134,20 @@ async def test_a_native_apps_loopback_address_has_any_port(app: App, client: str
         assert (await native.authorize(visitor, redirect_uri=wrong)).status == 400, wrong
 
 
+@rule("APP-CONSENT")
+async def test_a_native_app_gets_nothing_without_a_press(app: App, client: str) -> None:
+    native = await relying(app, client, "native", callback="http://127.0.0.1:8400/cb")
+    begun = (await Visitor(app).post(f"{native.path}/authorize", native.request())).location  # in any browser
+    app.clock.advance(1)
+    visitor, action = Visitor(app, cookies={"session": (await member(app, client)).cookie}), f"{native.path}/consent"
+    page = await visitor.get(begun)  # after a newer sign-in
+    assert page.location.startswith(f"{action}?s=")
+    page = await visitor.follow(page)
+    pressed = await visitor.post(action, page.form(action, act="approve").fields)
+    assert (await native.redeem(told(pressed))).status == 200
+    assert told(await native.authorize(visitor, prompt="none"))["error"] == "interaction_required"
+
+
 #: Requests whose answer goes to the app: what is changed, and the error.
 REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "no PKCE": ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),

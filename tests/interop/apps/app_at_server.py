@@ -65,6 +65,8 @@ def onward(browser: Browser, found: Shown | Step, *until: str) -> Shown | Step:
             found = browser.walk(found.send(forms[0], **typed), *until)
         elif emails:
             found = browser.walk(found.send(emails[0], **dict.fromkeys(emails[0].of("email"), AUTHOR)), *until)
+        elif asked := [form for form in found.page.forms if form.fields.get("act") == "approve"]:
+            found = browser.walk(found.send(asked[0]), *until)
         elif goes_on := re.search(r'<meta http-equiv="refresh" content="[0-9]+; ?url=([^"]+)"', found.text):
             found = browser.walk(found.to(goes_on[1].replace("&amp;", "&")), *until)
         else:

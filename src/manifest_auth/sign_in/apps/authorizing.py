@@ -104,8 +104,9 @@ async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principa
         grant = await ctx.store.read(lambda unit: apps.find_grant(unit, user.user_id, app.id))
         if grant is None or not grant.covers(wanted.scope):
             return Needs.CONSENT
-    # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6).
-    if not wanted.redirect_uri.startswith("https:") and app.kind == "native" and proved_at(user) < wanted.made_at:
+    # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6). A sign-in is no press:
+    # the request may have been made in another browser.
+    if not wanted.redirect_uri.startswith("https:") and app.kind == "native":
         return Needs.PRESS
     return None
 
