@@ -384,14 +384,17 @@ def _ending_all(*which: Any) -> TenantScoped[Any]:
 
 
 _END = tenant_scoped(ending(sessions).returning(_S.user_id, _S.has_children))
-_END_CHILDREN = tenant_scoped(
-    update(sessions)
-    .where(_S.user_id == bindparam("of_user"), _S.parent_id == bindparam("of_parent"), _S.ended_at.is_(None))
-    .where(_ENDS_WITH_PARENT)
-    .values(_ENDING)
-    .returning(_S.id),
-    str,
-)
+
+
+def _ending_children(*which: Any) -> TenantScoped[str]:
+    of_parent = (_S.user_id == bindparam("of_user"), _S.parent_id == bindparam("of_parent"))
+    ended = update(sessions).where(*of_parent, *which, _S.ended_at.is_(None)).values(_ENDING)
+    return tenant_scoped(ended.returning(_S.id), str)
+
+
+_END_CHILDREN, _END_BOUND_CHILDREN = _ending_children(), _ending_children(_ENDS_WITH_PARENT)
+#: Reasons with which a session for which its user let an app stay goes on: the user left the browser, and no more.
+_LEFT = ("signed_out", "replaced")
 #: One that came from another is not spared: that other one ends.
 _BUT = or_(_S.id != bindparam("but"), _S.parent_id.is_not(None))
 _OF_USER, _OF_PROVIDER = _S.user_id == bindparam("of_user"), _S.provider_id == bindparam("of_provider")
@@ -444,7 +447,8 @@ def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:
     unit.announce("session", session_id)
     ended = unit.first(_END, sid=session_id, reason=reason, now=now)
     if ended is not None and ended[1]:
-        for child in unit.all(_END_CHILDREN, of_user=ended[0], of_parent=session_id, reason=reason, now=now):
+        statement = _END_BOUND_CHILDREN if reason in _LEFT else _END_CHILDREN
+        for child in unit.all(statement, of_user=ended[0], of_parent=session_id, reason=reason, now=now):
             unit.announce("session", child)
     return ended is not None
 

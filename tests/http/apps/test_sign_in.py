@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from tests.support.accounts import new_client, trail
 from tests.support.application import PASSWORD, App
 from tests.support.background_jobs import soon
+from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.people import member, set_roles
 from tests.support.relying import back_channel, parts, relying, told
@@ -144,6 +146,35 @@ async def test_it_is_dead_with_the_browsers_session(app: App, client: str) -> No
     await app.send("PATCH", f"/api/admin/clients/{client}/apps/{web.id}", {"scopes": ["openid"]},
                    token=await app.admin_token())  # fmt: skip
     assert (await web.refresh(renewed.json["refresh_token"])).json["error"] == "invalid_grant"
+
+
+async def _ended_from_elsewhere(app: App, token: str, given: Any) -> None:
+    path = f"/api/client/auth/sessions/{parts(given['token'])[1]['sid']}"
+    check_success(await app.send("DELETE", path, token=token))
+
+
+async def _refreshed_by_two(app: App, token: str, given: Any) -> None:
+    later = check_success(await app.refresh(given["refreshToken"]))["refreshToken"]
+    check_success(await app.refresh(later))
+    app.clock.advance(11)
+    assert (await app.refresh(given["refreshToken"])).status == 401
+
+
+@rule("APP-TOKENS")
+@matrix("ends", [_ended_from_elsewhere, _refreshed_by_two])
+async def test_what_a_suspect_session_gave_away_ends_with_it(
+    app: App, client: str, ends: Callable[[App, str, Any], Awaitable[None]]
+) -> None:
+    """Whoever had that session may have the refresh token, too."""
+    web = await relying(app, client, scopes=SCOPES)
+    person = await member(app, client)
+    reply = await app.sign_in(person.email, client=client)
+    visitor = Visitor(app, cookies={"session": reply.cookie("session")})
+    kept = await web.tokens(visitor, scope=OFFLINE)
+    await ends(app, person.token, reply.data)
+    assert told(await web.authorize(visitor, prompt="none"))["error"] == "login_required"
+    assert (await web.refresh(kept["refresh_token"])).json["error"] == "invalid_grant"
+    assert (await web.userinfo(kept["access_token"])).status == 401
 
 
 async def test_an_app_hears_of_a_sign_out_by_itself(app: App, client: str) -> None:
