@@ -194,6 +194,7 @@ class Request:
     asked: int = 0  # bit mask of the acts for which a recent proof was asked, see tenants/step_up.py
     may_end: bool = False  # the act may end the caller's own session, see audit/events.py
     via: str = ""  # the service account that passed the address on, as the audit trail names it
+    by_app: str = ""  # the app that acts for the user
 
     @property
     def now(self) -> int:
@@ -202,7 +203,7 @@ class Request:
 
     @property
     def origin(self) -> Origin:
-        told = {"via": self.via} if self.via else {}
+        told = {name: who for name, who in (("via", self.via), ("by_app", self.by_app)) if who}
         return Origin(self.now, self.caller.actor, self.address, self.request_id, told)
 
     @property

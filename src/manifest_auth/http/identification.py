@@ -151,7 +151,8 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
 
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
     try:
-        principal, _ = await session_lifecycle.of_user(ctx, token)
+        principal, verified = await session_lifecycle.of_user(ctx, token)
+        ctx.by_app = verified.client_id if principal.is_app else ""
         if principal.idle_s is not None:
             await session_lifecycle.note_use(ctx, principal)
     except InvalidToken:

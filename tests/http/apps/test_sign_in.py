@@ -128,6 +128,19 @@ async def test_an_access_token_opens_what_was_granted_and_no_more(app: App, clie
     assert (await web.userinfo(able)).status == 200
 
 
+async def test_the_trail_tells_what_an_app_did_for_a_user(app: App, client: str) -> None:
+    web = await relying(app, client, scopes=["openid", "users:manage"])
+    person, visitor = await member(app, client, "Admin"), Visitor(app)
+    other = await member(app, client)
+    token = (await web.tokens(visitor, person.email, scope="openid users:manage"))["access_token"]
+    for title, by in (("Dr", token), ("Prof", person.token)):
+        change = f'mutation {{ updateUser(id: {other.id}, input: {{title: "{title}"}}) {{ id }} }}'
+        assert (await app.graphql(change, by)).refusal == ""
+    by_app, by_hand = [one for one in await trail(app, client) if one.event == "user_changed"]
+    assert by_app.actor == by_hand.actor == f"user:{person.id}"
+    assert (by_app.members["by_app"], by_hand.members.get("by_app")) == (web.id, None)
+
+
 async def test_it_is_dead_with_the_browsers_session(app: App, client: str) -> None:
     web = await relying(app, client, scopes=SCOPES)
     person, visitor = await member(app, client), Visitor(app)
