@@ -204,6 +204,8 @@ def _exchange(
     unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: BrowserCookies
 ) -> completion.SignedIn:
     tenant, found = get_locked(unit, ctx, _key(code))
+    if found.app_id is not None:
+        raise SsoFailed(_OVER, reason=_REFUSED.with_("of an app that redeems it itself"))
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -324,6 +325,14 @@ async def test_nothing_works_anywhere_else(scene: Scene, attack: tuple[Callable[
     assert reply.status == status, reply.text
     assert "access_token" not in reply.text
     assert '"token"' not in reply.text
+
+
+@rule("APP-CODES")
+async def test_a_users_exchange_takes_no_code_of_an_app_even_if_it_finds_one(scene: Scene) -> None:
+    key = hashlib.sha256(scene.code["code"].encode()).hexdigest()
+    where = {"user_id": scene.person.id, "used_at": None}
+    assert await change_rows(scene.app, "sign_in_codes", where, key=key) == 1
+    assert (await _at_the_old_exchange(scene)).status == 401
 
 
 @rule("APP-TOKENS")
