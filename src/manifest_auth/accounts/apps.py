@@ -242,6 +242,7 @@ def remove_app(unit: TenantUnit, who: Request, app_id: str) -> int:
     NotFound."""
     _check_manages(unit, who, app_id)
     app = get_app(unit, app_id, lock=True)
+    _check_rank(unit, who, app.scopes)
     unit.change(_FORGET, before=who.now - _KEPT_MS)
     unit.change(_REMOVE, of_id=app_id, now=who.now)
     unit.change(_DROP_DEVICES, of_id=app_id)
@@ -429,6 +430,7 @@ def revoke_secret(unit: TenantUnit, who: Request, app_id: str, secret_id: str) -
     step_up.not_for_machines(who)
     rank.manager(unit, who, Permission.SETTINGS_MANAGE)
     app = get_app(unit, app_id, lock=True)
+    _check_rank(unit, who, app.scopes)
     secret = _end_secret(unit, app, secret_id, who.now, who.now)
     audit.record(unit, who, Event.APP_SECRET_REVOKED, app.subject, name=app.name, key=secret.id, hint=secret.hint)
 

@@ -172,12 +172,14 @@ async def test_only_an_admin_manages_one_that_gives_access(app: App, scope: str)
     for method, path, body in (
         ("PATCH", at, {"redirectUris": ["https://evil.example/"]}), ("PATCH", at, {"scopes": ["openid"]}),
         ("POST", f"{at}/secrets", None), ("POST", f"{at}/secrets/{secret}/rotate", {}),
+        ("DELETE", f"{at}/secrets/{secret}", None), ("DELETE", at, None),
     ):  # fmt: skip
         check_refusal(await app.send(method, path, body, token=clerk), 403, "FORBIDDEN")
     weak = f"{APPS}/{(await make(app, clerk, WEB))['id']}"
     check_refusal(await app.send("PATCH", weak, {"scopes": ["openid", scope]}, token=clerk), 403, "FORBIDDEN")
-    check_success(await app.send("DELETE", f"{at}/secrets/{secret}", token=clerk))
-    check_success(await app.send("DELETE", at, token=clerk))
+    check_success(await app.send("DELETE", f"{at}/secrets/{secret}", token=admin))
+    check_success(await app.send("DELETE", at, token=admin))
+    check_success(await app.send("DELETE", weak, token=clerk))
 
 
 @rule("APP-RANK")
