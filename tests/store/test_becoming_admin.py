@@ -60,7 +60,7 @@ async def test_the_account_is_void_with_the_gain_and_with_nothing_else(
     store: Store, pair: Pair, before: int, after: int, active: bool, gains: bool
 ) -> None:
     user, voids = await stored_user(store, pair, before, active=active), Voided()
-    await store.of(pair[0]).write(lambda unit: users.set_roles(unit, UNCOUNTED, user, after, voids))
+    await store.of(pair[0]).write(lambda unit: users.set_roles(unit, UNCOUNTED, user, after, voids, 0))
     assert voids.users == ([user.id] if gains else [])
     now = await store.of(pair[0]).read(lambda unit: users.get(unit, user.id))
     assert (now.roles, now.password_hash) == (after, None if gains else "another hash")
@@ -82,13 +82,13 @@ async def test_a_row_that_changed_meanwhile_is_not_written(store: Store, pair: P
     asleep = await stored_user(store, pair, VIEWER, active=False)
     await tenant.write(lambda unit: users.restore(unit, UNCOUNTED, asleep, voids))
     admin = await stored_user(store, pair, ADMIN)
-    await tenant.write(lambda unit: users.set_roles(unit, UNCOUNTED, admin, VIEWER, voids))
+    await tenant.write(lambda unit: users.set_roles(unit, UNCOUNTED, admin, VIEWER, voids, 0))
     for stale in (asleep, admin):
         with pytest.raises(Conflict):
-            await tenant.write(lambda unit, user=stale: users.set_roles(unit, UNCOUNTED, user, ADMIN, voids))  # type: ignore[misc]
+            await tenant.write(lambda unit, user=stale: users.set_roles(unit, UNCOUNTED, user, ADMIN, voids, 0))  # type: ignore[misc]
         assert (await tenant.read(lambda unit, user=stale: users.get(unit, user.id))).roles == VIEWER  # type: ignore[misc]
     sleeper = await stored_user(store, pair, VIEWER, active=False)
-    await tenant.write(lambda unit: users.set_roles(unit, UNCOUNTED, sleeper, ADMIN, voids))
+    await tenant.write(lambda unit: users.set_roles(unit, UNCOUNTED, sleeper, ADMIN, voids, 0))
     with pytest.raises(Conflict):
         await tenant.write(lambda unit: users.restore(unit, UNCOUNTED, sleeper, voids))
     assert voids.users == []

@@ -29,7 +29,7 @@ def _asked_for(unit: TenantUnit, user: User) -> object:
 
 
 def _roles_set(unit: TenantUnit, user: User) -> object:
-    return users.set_roles(unit, UNCOUNTED, user, VIEWER, no_gain)
+    return users.set_roles(unit, UNCOUNTED, user, VIEWER, no_gain, 0)
 
 
 def _deactivated(unit: TenantUnit, user: User) -> object:
@@ -70,7 +70,7 @@ async def test_who_comes_second_waits_and_sees_what_the_first_did(store: Store, 
         assert not users.is_last_admin(unit, first)
         holds.set()
         assert _waits(store, passed)
-        users.set_roles(unit, UNCOUNTED, first, VIEWER, no_gain)
+        users.set_roles(unit, UNCOUNTED, first, VIEWER, no_gain, 0)
 
     def follows(unit: TenantUnit) -> bool:
         try:

@@ -131,7 +131,7 @@ async def test_two_admins_who_remove_each_other_leave_one(store: Store, pair: Pa
             met[number].set()
             if on_postgres(store):
                 await_only(asyncio.wait_for(met[1 - number].wait(), 10))
-            return users.set_roles(unit, UNCOUNTED, user, Role.VIEWER.bit, lambda _unit, _user: None)
+            return users.set_roles(unit, UNCOUNTED, user, Role.VIEWER.bit, lambda _unit, _user: None, 0)
 
         return asyncio.create_task(tenant.write(work))
 

@@ -123,7 +123,7 @@ async def become_admin_past_the_server(team: Team, user_id: int, token: str) -> 
     """The user has the role Admin as the store has it, and the link with this token is open, as an Admin's never is."""
 
     def give(unit: TenantUnit) -> None:
-        users.set_roles(unit, UNCOUNTED, users.get(unit, user_id, lock=True), 1, lambda unit, user: None)
+        users.set_roles(unit, UNCOUNTED, users.get(unit, user_id, lock=True), 1, lambda unit, user: None, 0)
         found = one_time_links.find(unit, token)
         assert found is not None
         assert found.used_at is None

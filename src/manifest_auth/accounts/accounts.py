@@ -128,7 +128,7 @@ def set_roles(unit: TenantUnit, who: AccountRequest, user_id: int, roles: int) -
     rank.check_grants(unit, who, user.roles, roles)
     step_up.check_gain(who, roles & ~user.roles)
     gain = credential_voiding.AdminGain(who, _gain_path(who), who.caller.actor)
-    after = users.set_roles(unit, who.services.seats, user, roles, gain)
+    after = users.set_roles(unit, who.services.seats, user, roles, gain, who.now)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
     audit.record(unit, who, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
     return _with_access_link(unit, who, after, gain)

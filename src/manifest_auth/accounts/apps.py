@@ -217,8 +217,8 @@ def create_app(unit: TenantUnit, who: Request, random: Random, kind: Kind, given
 
 
 def change_app(unit: TenantUnit, who: Request, app_id: str, given: Mapping[str, Any]) -> App:
-    """Changes the ``given`` members. An app that may ask for less, or lets in fewer users, loses its sessions. Raises
-    as :func:`create_app`, and NotFound."""
+    """Changes the ``given`` members. An app that may ask for less, lets in fewer users, or asks for more of them,
+    loses its sessions. Raises as :func:`create_app`, and NotFound."""
     _check_manages(unit, who, app_id)
     before = get_app(unit, app_id, lock=True)
     after = before._replace(**_checked(before.kind, given))
@@ -229,6 +229,7 @@ def change_app(unit: TenantUnit, who: Request, app_id: str, given: Mapping[str, 
     unit.change(_CHANGE, of_id=app_id, **{f"new_{name}": getattr(after, name) for name in GIVEN})
     lets_fewer_in = after.roles and (not before.roles or before.roles & ~after.roles)
     is_narrower = lets_fewer_in or not set(before.scopes.split()) <= set(after.scopes.split())
+    is_narrower |= after.second_factor > before.second_factor or after.consent > before.consent
     ended = _end_all(unit, app_id, "app_changed", who.now) if is_narrower else 0
     was, is_now = _shown(before), _shown(after)
     changed = [name for name in is_now if was[name] != is_now[name]]

@@ -15,6 +15,7 @@ from manifest_auth.context import PERSON, SERVICE, Principal
 from manifest_auth.errors import Conflict, existing
 from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
+from manifest_auth.sessions import app_sessions
 from manifest_auth.store import (
     Listing,
     SystemUnit,
@@ -450,14 +451,17 @@ _RESTORE = tenant_scoped(update(users).where(*_AS_CHECKED).values(deactivated_at
 VoidAccount = Callable[[TenantUnit, User], None]
 
 
-def set_roles(unit: TenantUnit, counter: SeatCounter, user: User, roles: int, void_account: VoidAccount) -> User:
-    """Sets the roles, from the next request on. ``user``: locked. ``void_account``: runs when the user becomes an
-    active Admin. Raises Conflict when no active Admin would be left, NoSeat when the licence has no seat for these
-    roles."""
+def set_roles(
+    unit: TenantUnit, counter: SeatCounter, user: User, roles: int, void_account: VoidAccount, now: int
+) -> User:
+    """Sets the roles, from the next request on, and ends sessions of apps that are for other roles. ``user``: locked.
+    ``void_account``: runs when the user becomes an active Admin. Raises Conflict when no active Admin would be left,
+    NoSeat when the licence has no seat for these roles."""
     if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
         _check_not_last_admin(unit, user)
     if user.deactivated_at is None:
         counter.seat(unit, user.roles, roles)
+    app_sessions.end_without_role(unit, user.id, roles, now)
     return _write(unit, _SET_ROLES, user, user._replace(roles=roles), void_account)
 
 

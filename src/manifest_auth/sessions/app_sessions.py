@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Integer, bindparam, func, select, update
 
 from manifest_auth.sessions.principals import ENDS_AT
-from manifest_auth.store import TenantUnit, tenant_scoped
-from manifest_auth.store.tables import sessions
+from manifest_auth.store import TenantUnit, tenant_condition, tenant_scoped
+from manifest_auth.store.tables import apps, sessions
 
 _S = sessions.c
 _OPEN = (_S.app_id == bindparam("of_app"), _S.ended_at.is_(None))
@@ -16,6 +16,16 @@ _ENDS_AT_OF = tenant_scoped(
     select(ENDS_AT).where(_S.id == bindparam("sid"), _S.ended_at.is_(None), bindparam("now") < ENDS_AT), int
 )
 _COUNT = tenant_scoped(select(func.count()).select_from(sessions).where(*_OPEN, bindparam("now") < ENDS_AT), int)
+_FOR_OTHERS = (
+    select(apps.c.id)
+    .where(tenant_condition(apps), apps.c.roles != 0)
+    .where(apps.c.roles.bitwise_and(bindparam("roles", type_=Integer)) == 0)
+)
+_END_FOR_OTHERS = tenant_scoped(
+    update(sessions)
+    .where(_S.user_id == bindparam("of_user"), _S.ended_at.is_(None), _S.app_id.in_(_FOR_OTHERS))
+    .values(ended_at=bindparam("now"), end_reason="roles_changed")
+)
 _END = update(sessions).where(*_OPEN).values(ended_at=bindparam("now"), end_reason=bindparam("reason")).returning(_S.id)
 _END_ALL = tenant_scoped(_END, str)
 _END_OF_USER = tenant_scoped(_END.where(_S.user_id == bindparam("of_user")), str)
@@ -49,3 +59,9 @@ def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int, *, of_user:
     for session_id in found:
         unit.announce("session", session_id)
     return len(found)
+
+
+def end_without_role(unit: TenantUnit, user_id: int, roles: int, now: int) -> None:
+    """Ends a user's sessions of apps that none of these ``roles`` (bit mask) lets in."""
+    unit.announce("user", user_id)
+    unit.change(_END_FOR_OTHERS, of_user=user_id, roles=roles, now=now)

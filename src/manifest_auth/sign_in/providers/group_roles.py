@@ -111,7 +111,7 @@ def _set_roles(
     if roles == user.roles:
         return user
     try:  # runs first, since a refusal keeps earlier writes
-        after = users.set_roles(unit, ctx.services.licence, user, roles, void_account)
+        after = users.set_roles(unit, ctx.services.licence, user, roles, void_account, ctx.now)
     except NoSeat as error:
         raise no_seat(error) from error
     detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
