@@ -51,6 +51,11 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     language: str = ""
     made_at: int = 0
 
+    @property
+    def asks_anew(self) -> bool:
+        """Whether it counts when the user proved who they are."""
+        return self.anew or self.max_age is not None
+
 
 class Target(NamedTuple):
     """Destination of the answer, as far as the request says it in a way that can be used."""

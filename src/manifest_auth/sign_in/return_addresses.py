@@ -17,7 +17,7 @@ _OWN = re.compile(rf"/(?:account|console|device|reauthenticate|{_APP})" + _REST)
 _PAGE = re.compile(
     rf"/(?:account|console|device|forgot|installation|pair|reauthenticate|sign-in|sign-out|welcome|{_APP})" + _REST
 )
-_OF_APP, _FACTOR, _DENIED = re.compile(f"/{_APP}" + _REST), "&mfa=1", "&denied=1"
+_OF_APP, _ANEW, _FACTOR, _DENIED = re.compile(f"/{_APP}" + _REST), "&anew=1", "&mfa=1", "&denied=1"
 _LONGEST = 6000  # the state of a running sign-in makes an address long
 
 
@@ -36,9 +36,10 @@ def _is(pattern: re.Pattern[str], address: str) -> bool:
     return len(address) <= _LONGEST and bool(pattern.match(address)) and "//" not in address and ".." not in address
 
 
-def of_app(client: str, sealed: str, *, mfa: bool) -> str:
-    """The address at which an app's sealed request goes on. ``mfa``: the sign-in asks for two factors."""
-    return f"/o/{client}/authorize?s={sealed}{_FACTOR if mfa else ''}"
+def of_app(client: str, sealed: str, *, mfa: bool, anew: bool = False) -> str:
+    """The address at which an app's sealed request goes on. ``mfa``: the sign-in asks for two factors; ``anew``: an
+    identity provider for a new proof."""
+    return f"/o/{client}/authorize?s={sealed}{_ANEW if anew else ''}{_FACTOR if mfa else ''}"
 
 
 def is_of_app(address: str) -> bool:
@@ -59,6 +60,11 @@ def is_denied(query: str) -> bool:
 def asks_factor(address: str) -> bool:
     """Whether the sign-in that ends there asks for two factors. What is left out of the address is asked for there."""
     return is_of_app(address) and address.endswith(_FACTOR)
+
+
+def asks_anew(address: str) -> bool:
+    """Whether the sign-in that ends there asks an identity provider for a new proof."""
+    return is_of_app(address) and _ANEW in address
 
 
 def is_web(address: str) -> bool:

@@ -13,9 +13,11 @@ from tests.support.application import PASSWORD, App
 from tests.support.background_jobs import soon
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
+from tests.support.oidc_op import Op
 from tests.support.people import member, set_roles
 from tests.support.relying import back_channel, parts, relying, told
 from tests.support.rules import rule
+from tests.support.single_sign_on import Browser, add_oidc, query_of
 from tests.support.visitor import Visitor
 
 ALL = "openid profile email roles"
@@ -349,6 +351,30 @@ async def test_a_newer_proof_is_asked_for_and_not_believed(app: App, client: str
     app.clock.advance(61)
     assert told(await web.authorize(visitor, prompt="none", max_age="60"))["error"] == "login_required"
     assert "code" in told(await web.authorize(visitor, prompt="none", max_age="3600"))
+
+
+@rule("APP-CODES")
+@matrix("asked", ["prompt=login", "max_age=3600"])
+async def test_a_provider_is_asked_for_a_new_proof_and_has_to_say_when(
+    app: App, client: str, op: Op, asked: str
+) -> None:
+    await add_oidc(app, op, client)
+    web, (name, _, value) = await relying(app, client), asked.partition("=")
+
+    async def answered(auth_time: int | None) -> dict[str, str]:
+        op.claims = {"auth_time": auth_time}
+        visitor = Visitor(app)
+        page = await visitor.follow(await web.authorize(visitor, **{name: value}))
+        [start] = [href for text, href in page.links().items() if text.startswith("Continue with ")]
+        browser = Browser(app, visitor.cookies)
+        started = await browser.send("GET", start)
+        assert (query_of(started)["prompt"], query_of(started)["max_age"]) == ("login", "0")
+        back = await browser.send("GET", op.visit(started.headers["location"]))
+        return told(await visitor.get(back.headers["location"]))
+
+    assert (await answered(None))["error"] == "login_required"
+    app.clock.advance(1)
+    assert "code" in await answered(app.clock.ms // 1000)
 
 
 async def test_only_users_with_a_role_get_in(app: App, client: str) -> None:

@@ -175,7 +175,7 @@ def _to_sign_in(
     state = State(
         client=issuer.client,
         email=email,
-        return_to=return_addresses.of_app(issuer.client, sealed, mfa=mfa or wanted.mfa),
+        return_to=return_addresses.of_app(issuer.client, sealed, mfa=mfa or wanted.mfa, anew=wanted.asks_anew),
         anew=True,
     )
     asked = (tag.partition("-")[0].lower() for tag in wanted.language.split())

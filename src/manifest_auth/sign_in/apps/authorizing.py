@@ -63,7 +63,7 @@ async def _decide(
         raise Denied("login_required", "id_token_hint is of another user")
     if is_too_old(ctx, wanted, user):
         if user.created_at >= wanted.made_at:  # signing in again would change nothing
-            raise Denied("login_required", "the identity provider vouches for an older sign-in alone")
+            raise Denied("login_required", "the identity provider vouches for no sign-in that is new enough")
         return Needs.SIGN_IN
     if (wanted.mfa or app.second_factor) and MFA not in user.amr.split():
         return Needs.FACTOR
@@ -90,6 +90,8 @@ def proved_at(user: Principal) -> int:
 
 def is_too_old(ctx: RequestContext, wanted: Wanted, user: Principal) -> bool:
     """Whether the request asks for a newer proof than the session has."""
+    if user.authenticated_at is None and wanted.asks_anew:  # it may be of any time
+        return True
     at = proved_at(user)
     if wanted.anew and at < wanted.made_at:
         return True

@@ -85,7 +85,7 @@ async def start_code_flow(
     authorization = authorization_of(started, callback.redirect_uri, login_hint=login_hint or None)
     of_microsoft = services.microsoft.clouds.directory_of(registration.issuer) is not None
     authorization = provider_proofs.asking(authorization, provider.rules, of_microsoft=of_microsoft)
-    if chosen.request.is_reauthentication:  # both: each is ignored or removed somewhere
+    if provider_proofs.asks_anew(chosen.request):  # both: each is ignored or removed somewhere
         authorization = authorization._replace(prompt="login", max_age=0)
     return SignInStart(started, oidc.request_address(found, registration, authorization))
 

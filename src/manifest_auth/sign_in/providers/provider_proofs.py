@@ -17,9 +17,10 @@ from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.protocols.oidc import Authorization
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.settings import Rules
-from manifest_auth.providers.sign_in_flows import Flow
+from manifest_auth.providers.sign_in_flows import Flow, FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import MFA, Way
+from manifest_auth.sign_in import return_addresses
 from manifest_auth.sign_in.browser_identity import BrowserCookies, Identity
 from manifest_auth.sign_in.providers import account_matching
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person, ProviderProof
@@ -47,6 +48,11 @@ def ways_of(rules: Rules, proof: ProviderProof) -> tuple[Way, ...]:
         not set(rules.amr).isdisjoint(proof.amr) or not set(rules.acr).isdisjoint((proof.acr, *proof.acrs))
     )
     return ("provider", MFA) if accepted else ("provider",)
+
+
+def asks_anew(asked: FlowRequest | Flow) -> bool:
+    """Whether the provider is asked for a sign-in just now."""
+    return asked.is_reauthentication or return_addresses.asks_anew(asked.return_to)
 
 
 def asks_own(rules: Rules) -> bool:

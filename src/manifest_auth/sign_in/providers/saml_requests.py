@@ -114,7 +114,7 @@ async def begin_saml(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart
         raise Conflict("Linking needs the provider's redirect binding")
     started = await provider_flow.begin(ctx, chosen, None)
     client, request_id, state = chosen.tenant.identifier, started.request_id, started.state
-    force = chosen.request.is_reauthentication
+    force = provider_proofs.asks_anew(chosen.request)
     if own.binding != "post" or is_link:
         from manifest_auth.protocols import saml
 
@@ -138,7 +138,7 @@ async def page_of(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple
     flow, provider, client = await ctx.services.store.read(work)
     if flow.request_id is None or not provider.own(SamlSettings).post_url:
         raise SsoFailed(reason=_NO_POST)
-    return _page(ctx, provider, client, flow.request_id, state, force=flow.is_reauthentication)
+    return _page(ctx, provider, client, flow.request_id, state, force=provider_proofs.asks_anew(flow))
 
 
 def _page(
