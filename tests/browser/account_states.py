@@ -131,7 +131,11 @@ def _changed(element: str, value: str) -> Callable[[Chromium], None]:
     return step
 
 
-def _asked_by_app(setup: Setup, browser: Chromium) -> str:
+#: An app's question has been there for a moment.
+SEEN = "document.querySelector('[data-seen]').dataset.seen !== 'no'"
+
+
+def asked_by_app(setup: Setup, browser: Chromium) -> str:
     """An app asks to be let in. Return its client id."""
     body = {"name": "Torque <b>", "kind": "native", "redirectUris": ["com.example.app:/cb"], "consent": True}
     body["scopes"] = ["profile", "email", "jobs:execute", "offline_access"]
@@ -144,11 +148,12 @@ def _asked_by_app(setup: Setup, browser: Chromium) -> str:
 
 
 def _asks(setup: Setup, browser: Chromium) -> None:
-    _asked_by_app(setup, browser)
+    asked_by_app(setup, browser)
 
 
 def _let_in(setup: Setup, browser: Chromium) -> None:
-    _asked_by_app(setup, browser)
+    asked_by_app(setup, browser)
+    browser.until(SEEN)
     press(browser)
 
 
@@ -164,7 +169,7 @@ def _app_gone(setup: Setup, browser: Chromium) -> None:
 
 
 def _signs_out(setup: Setup, browser: Chromium) -> None:
-    app = _asked_by_app(setup, browser)
+    app = asked_by_app(setup, browser)
     open_(browser, f"{setup.server.base}/o/acme/logout?client_id={app}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.browser.account_states import SEEN, asked_by_app
 from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.browser.pages import LOADED, Setup, forget, heading, open_, press, set_up, sign_in
 from tests.support.server import DEMO_PASSWORD, served
@@ -72,6 +73,18 @@ def test_a_button_says_that_it_is_working(setup: Setup, browser: Chromium, reque
             browser.until(f"[...document.querySelectorAll('{element}')].some(each => each.textContent === 'Working…')")
         assert browser.value(SUBMITTED) is False
     else:
+        assert browser.value(SUBMITTED) is True
+
+
+def test_an_apps_question_takes_no_press_that_was_meant_for_another_page(
+    setup: Setup, browser: Chromium, request: pytest.FixtureRequest
+) -> None:
+    """Of another site, which went away between the two clicks of a double click."""
+    asked_by_app(setup, browser)
+    has_scripts = request.node.callspec.params["browser"] == "scripts"
+    assert browser.value(f"dispatchEvent(new Event('focus')), {SUBMITTED}") is not has_scripts
+    if has_scripts:
+        browser.until(SEEN)
         assert browser.value(SUBMITTED) is True
 
 

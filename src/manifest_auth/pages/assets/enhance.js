@@ -25,6 +25,20 @@ for (const button of document.querySelectorAll("[data-copies]")) {
   });
 }
 
+// An app's question takes no press of someone who has not seen it: another site may have stood above it, and gone away
+// between the two clicks of a double click.
+for (const question of document.querySelectorAll("[data-seen]")) {
+  let timer;
+  const show = () => {
+    clearTimeout(timer);
+    question.dataset.seen = "no";
+    timer = setTimeout(() => { question.dataset.seen = "yes"; }, 500);
+  };
+  addEventListener("focus", show);
+  question.addEventListener("submit", (event) => { if (question.dataset.seen === "no") event.preventDefault(); });
+  show();
+}
+
 // A form is sent once: its button says that it is working. Without a script the server sees to that alone.
 const working = document.body.appendChild(document.createElement("p"));
 working.className = "visually-hidden";
