@@ -17,7 +17,8 @@ from tests.support.oidc_op import Op
 from tests.support.people import member, set_roles
 from tests.support.relying import back_channel, parts, relying, told
 from tests.support.rules import rule
-from tests.support.single_sign_on import Browser, add_oidc, query_of
+from tests.support.saml_idp import Idp
+from tests.support.single_sign_on import Browser, add_oidc, add_saml, query_of, request_of
 from tests.support.visitor import Visitor
 
 ALL = "openid profile email roles"
@@ -375,6 +376,17 @@ async def test_a_provider_is_asked_for_a_new_proof_and_has_to_say_when(
     assert (await answered(None))["error"] == "login_required"
     app.clock.advance(1)
     assert "code" in await answered(app.clock.ms // 1000)
+
+
+@rule("APP-CODES")
+async def test_a_saml_provider_is_asked_for_a_new_proof(app: App, client: str) -> None:
+    await add_saml(app, Idp(issuer=f"https://{client}.example/saml"), client)
+    web, visitor = await relying(app, client), Visitor(app)
+    for asked, forced in (({}, None), ({"prompt": "login"}, "true"), ({"max_age": "60"}, "true")):
+        page = await visitor.follow(await web.authorize(visitor, **asked))
+        [start] = [href for text, href in page.links().items() if text.startswith("Continue with ")]
+        request, _ = request_of(await Browser(app, visitor.cookies).send("GET", start))
+        assert request.get("ForceAuthn") == forced, asked
 
 
 async def test_only_users_with_a_role_get_in(app: App, client: str) -> None:
