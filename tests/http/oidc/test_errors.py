@@ -93,8 +93,8 @@ async def test_an_error_beside_a_code_is_an_error(app: App, op: Op, client: str)
 async def test_an_error_for_another_browser_or_without_state_uses_nothing_up(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     denied = with_query(address, code=None, error="access_denied")
-    assert "in another browser" in check_no_one_got_in(await Browser(app).send("GET", denied))
-    assert "start again" in check_no_one_got_in(await browser.send("GET", with_query(denied, state=None)))
+    assert "in a different browser" in check_no_one_got_in(await Browser(app).send("GET", denied))
+    assert "Start again" in check_no_one_got_in(await browser.send("GET", with_query(denied, state=None)))
     assert (await browser.send("GET", address)).status == 302
     assert [failed["why"] for failed in await failures(app, client)] == ["state: of another browser"]
 

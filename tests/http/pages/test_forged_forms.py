@@ -131,7 +131,8 @@ async def test_a_forged_post_changes_nothing(app: App, route: Route) -> None:
         address = path + (variant.query(tokens) if variant.query else "")
         with counted_statements() as seen:
             page = await visitor.post(address, fields | {"form": token}, **variant.headers)
-        assert page.status in ((variant.status,) if variant.status else (303, 401, 409)), (name, page.reply.text)
+        again = (303, 400, 404) if path.startswith("/o/") else (303, 401, 409)  # where an app's request is read first
+        assert page.status in ((variant.status,) if variant.status else again), (name, page.reply.text)
         assert writes(seen) == [], name
         assert visitor.cookies == before, name
     assert (await app.me(cookie=visitor.cookies["session"])).status == 200

@@ -40,7 +40,7 @@ def check(page: Page, status: int, heading: str) -> None:
 async def test_a_person_without_an_account_is_shown_the_other_ways(app: App, op: Op, client: str) -> None:
     browser, back = await begun(app, op, client, provider="okta", returnTo=RETURN_TO)
     page = Page(await browser.send("GET", back, headers=HTML))
-    check(page, 401, "Sign-in through Our Okta did not work")
+    check(page, 401, "Sign-in through Our Okta failed")
     links = page.links()
     assert links["Try again"] == f"/sign-in?client={client}&returnTo={quote(RETURN_TO, safe='')}"
     assert links["Continue with Our Entra"].startswith(f"{app.public_url}/api/client/auth/okta-saml?client={client}&")
@@ -56,7 +56,7 @@ async def test_what_the_provider_says_is_not_shown(app: App, op: Op, client: str
         + ["error=access_denied", "error_description=%3Cb%3Ebuy%20this%3C%2Fb%3E"]
     )  # fmt: skip
     page = Page(await browser.send("GET", back, headers=HTML))
-    check(page, 401, "Sign-in through Our Okta did not work")
+    check(page, 401, "Sign-in through Our Okta failed")
     assert "buy" not in page.reply.text
 
 
@@ -96,9 +96,9 @@ async def test_why_it_failed_is_said_in_the_readers_language(
 async def test_another_browser_is_told_where_to_begin(app: App, op: Op, client: str) -> None:
     _, back = await begun(app, op, client, provider="okta")
     page = Page(await Browser(app).send("GET", back, headers=HTML))
-    check(page, 401, "Sign-in through Our Okta did not work")
+    check(page, 401, "Sign-in through Our Okta failed")
     address = app.public_url.rstrip("/")
-    assert f"started in a different browser, or not at {address}; start again there, with cookies allowed." in page.text
+    assert f"started in a different browser, or not at {address}. Start again there with cookies allowed." in page.text
 
 
 async def test_a_person_without_an_account_is_told_so(app: App, op: Op, client: str) -> None:

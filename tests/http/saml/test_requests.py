@@ -251,6 +251,6 @@ async def test_at_a_provider_that_is_switched_off_no_sign_in_begins(app: App) ->
     okta = await saml_provider(app)
     await okta.admin("POST", "/switch-off")
     error: dict[str, Any] = check_refusal(await start(okta), 401, "SSO_FAILED")
-    assert "switched off" in error["message"]
+    assert "turned off" in error["message"]
     await okta.admin("POST", "/switch-on")
     assert (await start(okta)).status == 302

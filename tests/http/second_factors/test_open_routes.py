@@ -36,7 +36,7 @@ KNOWN = {
     "method", "client", "username", "name", "provider", "credential", "code", "codeVerifier", "refreshToken",
     "samlResponse", "relayState", "grant_type", "scope", "resource", "client_id", "client_secret", "client_assertion",
     "client_assertion_type", "token_type_hint", "deviceToken", "badge", "pin", "newPin", "device_code", "device_name",
-    "pairing_code", "refresh_token",
+    "pairing_code", "refresh_token", "code_verifier", "redirect_uri",
 }  # fmt: skip
 
 
@@ -55,6 +55,7 @@ async def right(who: Person, link: str, *, fresh: bool) -> dict[str, Any]:
         "deviceToken": challenge or "x" * 43, "badge": f"MB1:{who.client}:{'A' * 26}", "pin": "739184",
         "newPin": "739185", "device_code": challenge or "x" * 43, "device_name": "Headset",
         "pairing_code": f"{who.client}.{'A' * 26}", "refresh_token": challenge or "x",
+        "code_verifier": "x" * 43, "redirect_uri": "https://reports.example.com/callback",
     }  # fmt: skip
 
 
@@ -112,7 +113,8 @@ async def test_no_open_route_gets_past_the_factor(app: App, ada: Person, route: 
         headers = {"x-client-id": ada.client}
         if route.is_form:
             form = {**headers, "content-type": "application/x-www-form-urlencoded"}
-            reply = await app.send(route.method, route.path, headers=form, content=urlencode(body).encode())
+            path = filled(route.path, client=ada.client)
+            reply = await app.send(route.method, path, headers=form, content=urlencode(body).encode())
         else:
             reply = await app.send(route.method, filled(route.path), body, headers=headers)
         opens_nothing(reply)
