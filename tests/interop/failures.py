@@ -13,7 +13,7 @@ from tests.interop.browser import Shown, Step
 
 #: The heading of a failure's page says which code a program would get.
 HEADINGS = {
-    "SSO_FAILED": r"Sign-in (through \S+ )?did not work",
+    "SSO_FAILED": r"Sign-in (through \S+ )?failed",
     "PROVIDER_UNAVAILABLE": "Your organization's sign-in service isn't responding",
     "ACCOUNT_DISABLED": "This account is deactivated",
 }

@@ -22,7 +22,7 @@ on_both_openid_providers = on("oidc-provider ES256", "glewlwyd")
 def test_a_wrong_client_secret_lets_no_one_in(
     method: OidcMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """A page says that it did not work, the JSON for programs says why."""
+    """A page says that it failed, the JSON for programs says why."""
     method.join(client)
     client.change(oidc={"clientSecret": "not the one that the provider knows"})
     shown = refused(method.sign_in(client, browser, ALICE))

@@ -52,7 +52,7 @@ def test_someone_whom_the_provider_does_not_let_use_us(
 def test_someone_who_refuses_consent_is_told_so_and_can_try_again(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """A page says that it did not work, the JSON for programs says why."""
+    """A page says that it failed, the JSON for programs says why."""
     method.join(client)
     method.put(CAROL)
     reasons = ("redirect: access_denied", "redirect: consent_required")
@@ -61,7 +61,7 @@ def test_someone_who_refuses_consent_is_told_so_and_can_try_again(
     called = another_browser.take(method.refuse(client, another_browser, CAROL), accept=JSON)
     error = failure(called.headers, called.text)
     assert (called.status, error.code) == (401, "SSO_FAILED")
-    assert error.said.startswith(("You canceled the sign-in", "requires your consent"))
+    assert error.said.startswith(("You canceled the sign-in", "Your organization's sign-in page requires your consent"))
     assert service.reason(error) in reasons
     arrived(method.sign_in(client, browser, CAROL))
     assert me(service, browser)["user"]["email"] == CAROL.email

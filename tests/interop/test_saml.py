@@ -144,7 +144,7 @@ def check_refusal(service: Service, browser: Browser, answer: Step, reason: str)
     advice = "Start again. If it keeps happening, contact your administrator."
     way = r"(Try again( Continue with \w+)?|Go to sign-in)"
     number = re.escape(shown.request_id)
-    assert re.fullmatch(rf"{shown.said} {re.escape(advice)} {way} Number of this request: {number}", shown.text)
+    assert re.fullmatch(rf"{shown.said} {re.escape(advice)} {way} Request ID: {number}", shown.text)
     assert "session" not in browser.jar.of(service.public)
 
 

@@ -70,7 +70,7 @@ async def page_of(
         others=others,
         retry_after=wait,
         retry_at=ctx.now + wait * 1000 if wait else 0,
-        wrong=tuple(detail for detail in refusal.details if detail[0] in parameters),
+        wrong=tuple((name, str(what)) for name, what in refusal.details if name in parameters),  # as programs get it
     )
     call: PageCall[Any] = PageCall(
         head=head, fields=None, path={}, here="/", language=language, form_cookie="", user=None

@@ -15,7 +15,7 @@ from tests.support.rules import rule
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_no_one_got_in, saml_provider
 from tests.support.smaller_limits import few_events
 
-AGAIN = "start again"
+AGAIN = "Start again"
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 

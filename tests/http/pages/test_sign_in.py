@@ -113,7 +113,7 @@ async def test_what_is_missing_is_said_for_each_field(app: App) -> None:
     page = await typed(Visitor(app), email="", password="")
     assert (page.status, page.problems) == (400, ["Enter a value", "Enter a value"])
     labels = {label.get("for"): label.text for label in page.tree.xpath("//label")}
-    named = {link.get("href")[1:]: link.findtext("b") for link in page.tree.xpath("//*[@role='alert']//a")}
+    named = {link.get("href")[1:]: link.findtext("strong") for link in page.tree.xpath("//*[@role='alert']//a")}
     assert named == {"email": labels["email"], "password": labels["password"]}
     links = [link.get("href") for link in page.tree.xpath("//*[@role='alert']//a")]
     assert links == ["#email", "#password"]

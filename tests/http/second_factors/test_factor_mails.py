@@ -39,8 +39,8 @@ async def test_each_change_is_told_to_the_address(app: App, mail_server: MailSer
     check_success(await app.post(f"{OWN}/totp/confirm", {"otp": ada.phone.code()}, token=token))
     subject, text = await _told(ada, mail_server)
     assert subject == "a second factor was set up"
-    assert "Authenticator app set up" in text
-    assert "from the address 192.0.2.1" in text
+    assert "An authenticator app was set up" in text
+    assert "from the IP address 192.0.2.1" in text
     assert begun["secret"] not in text
     codes = check_success(await app.post(f"{OWN}/recovery-codes", token=token), 201)["recoveryCodes"]
     subject, text = await _told(ada, mail_server)
@@ -49,7 +49,7 @@ async def test_each_change_is_told_to_the_address(app: App, mail_server: MailSer
     check_success(await app.send("DELETE", f"{OWN}/totp", token=token))
     subject, text = await _told(ada, mail_server)
     assert subject == "a second factor was removed"
-    assert "Authenticator app removed" in text
+    assert "The authenticator app was removed" in text
     assert mail_server.mails == []
 
 
@@ -123,13 +123,13 @@ async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: Mai
     assert (subject, pin in text) == ("a temporary PIN was created", False)
     check_success(await kiosk.sign_in(made["badge"], pin, newPin=PIN))
     subject, text = await _told(ada, mail_server)
-    assert (subject, "from the address 192.0.2.1" in text, PIN in text) == ("a PIN was set", True, False)
+    assert (subject, "from the IP address 192.0.2.1" in text, PIN in text) == ("a PIN was set", True, False)
     check_success(await app.post(OWN_PIN, {"pin": PIN}, token=mine))
     assert (await _told(ada, mail_server))[0] == "a PIN was set"
     await factory.do("DELETE", f"/users/{ada.id}/badges/{made['id']}")
     assert mail_server.mails == []
     page = await Visitor(app, {"session": (await ada.sign_in()).cookie("session")}).get("/account")
-    for told in ("A badge was issued", "given a temporary PIN", "PIN set", "Badge ended"):
+    for told in ("Badge issued", "Temporary PIN issued", "PIN set", "Badge ended"):
         assert told in page.text
 
 

@@ -65,7 +65,7 @@ async def test_the_fifth_wrong_code_in_a_day_sends_one_e_mail(ada: Person, mail_
         assert queued == []
         await guess(ada, 1, pause=1000)
         mail = await mail_server.mail_to(ada.email, WARNING)
-        assert "from the address 192.0.2.1." in mail.text
+        assert "from the IP address 192.0.2.1." in mail.text
         await guess(ada, 4, pause=2000)
         assert len(queued) == 1
         await guess(ada, 6, pause=2000)
@@ -121,7 +121,7 @@ async def test_what_was_enrolled_is_told_with_how_to_undo_it(app: App, mail_serv
     ada = await person(app, **REQUIRED)
     await ada.enrol_at_sign_in()
     mail = await mail_server.mail_to(ada.email, "a second factor was set up")
-    assert "Authenticator app set up" in mail.text
-    assert "from the address 192.0.2.1." in mail.text
-    assert "Ask those who manage your account to reset its second factors" in mail.text
+    assert "An authenticator app was set up" in mail.text
+    assert "from the IP address 192.0.2.1." in mail.text
+    assert "Ask your administrator to reset your second factors" in mail.text
     assert await ada.events("second_factor_enrolled") == [{"factor": "totp"}]
