@@ -190,7 +190,7 @@ class Route:
             object.__setattr__(self, "body", self.body or _model(call))
             object.__setattr__(self, "data", self.data or _model(answer))
         is_page_of_use = is_page and not self.path.startswith(_UNGATED)
-        is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/", "/o/"))
+        is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/", *_ISSUERS))
         object.__setattr__(self, "gated", is_gated)
         object.__setattr__(self, "for_machines", is_for_machines(self.method, self.path))
         is_open = self.method == "POST" and self.access is Access.OPEN
