@@ -18,7 +18,7 @@ from tests.support.visitor import Visitor
 OF_NO_USE = {
     Event.SIGNED_OUT, Event.PASSWORD_REHASHED, Event.USER_CREATED, Event.ADMIN_ROLE_WITHHELD, Event.MAIL_FAILED,
     Event.SECOND_FACTOR_BEGUN, Event.PASSKEY_RENAMED, Event.REAUTHENTICATED, Event.PAIRING_BEGUN, Event.PAIRING_CLAIMED,
-    Event.THROTTLES_CLEARED,
+    Event.THROTTLES_CLEARED, Event.APP_REFUSED,
 }  # fmt: skip
 
 

@@ -47,7 +47,8 @@ ALL_OF_A_CLIENT = {
     "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
     "providers.providers": {"_COUNT", "_LIST"},
     "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
-    "sessions.app_sessions": {"_COUNT", "_END_ALL"},  # of an app: shown on its page, and ended with it
+    # Of an app: shown on its page, and ended with it. The last looks at the client's apps, and at one user's sessions.
+    "sessions.app_sessions": {"_COUNT", "_END_ALL", "_END_FOR_OTHERS"},
     "sessions.sessions": {  # codes live for a minute, grants for ten, sign-ins that wait for an hour
         "_END_TENANT",
         "_SHORTEN",
