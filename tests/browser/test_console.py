@@ -116,7 +116,7 @@ def test_a_colour_is_shown_while_it_is_chosen(setup: Setup, scripted: Chromium) 
     browser.until(f"{_FILL.format('light', 'accent')} === 'rgb(255, 204, 0)'")
     assert browser.value(_FILL.format("dark", "on-accent")) == "rgb(0, 0, 0)"
     browser.until("document.querySelector('#picker').value === '#ffcc00'")
-    assert "Light, not saved yet" in browser.text()
+    assert "Light (not saved)" in browser.text()
     browser.value(
         "(p => { p.value = '#101010'; p.dispatchEvent(new Event('input')); })(document.querySelector('#picker'))"
     )
@@ -135,7 +135,7 @@ def test_without_scripts_a_colour_is_shown_by_a_button(setup: Setup, scripted: C
         assert not browser.value("document.querySelector('#picker').checkVisibility()")
         browser.type("[name='branding.accent']", "#ffcc00")
         press(browser, "button[value=preview]")
-        browser.shows("Light, not saved yet")
+        browser.shows("Light (not saved)")
         assert browser.value(_FILL.format("light", "accent")) == "rgb(255, 204, 0)"
     finally:
         browser.scripts(on=True)
