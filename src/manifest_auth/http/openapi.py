@@ -371,8 +371,6 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
         needed = [route.permission.value] if route.permission is not None else []
         machines: list[dict[str, list[str]]] = [{"serviceKey": []}, {"serviceToken": needed}]
         return [{"userToken": []}, {"sessionCookie": []}, *(machines if route.for_machines else [])]
-    if route.forwards:
-        return [{}, {"serviceKey": []}, {"serviceToken": []}]
     if route.form is not None and "client_secret" in route.form.__struct_fields__:
         return [{"clientSecret": []}, {}]
     if route.access is Access.ADMIN:
