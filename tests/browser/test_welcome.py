@@ -206,7 +206,7 @@ def test_the_clients_own_rule_is_shown_and_what_comes_next(setup: Setup, browser
     try:
         browser.open(setup.invite("rule@page.example"))
         browser.shows("At least 20 characters")
-        browser.shows("With 4 of:")
+        browser.shows("With 4 of these:")
         submit(browser, "granite-otter-lantern")
         refused(browser, "characters of 4 kinds")
         submit(browser, "Granite-otter-47-lantern")
