@@ -61,7 +61,7 @@ def test_a_new_address_is_confirmed_and_the_old_one_put_back(setup: Setup, brows
     link = setup.mailed_to(new, "confirm").link
     browser.open(link)
     browser.shows("Confirm your new address")
-    browser.shows(f"{new} becomes the e-mail address of your account at Acme Corporation")
+    browser.shows(f"{new} becomes the email address of your account at Acme Corporation")
     assert setup.sign_in(old)  # who opens a link, a scanner of mail too, changes nothing
     browser.press(YES)
     browser.shows("Your address is confirmed")

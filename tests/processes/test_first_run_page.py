@@ -92,7 +92,7 @@ async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(serv
         [made] = [page for page in at_once if page.status == 303]
         assert {page.status for page in at_once if page is not made} <= {404, 429}
         offer = await visitor.follow(made)
-        assert "You are the first system admin" in offer.text
+        assert "You're the first system admin" in offer.text
         assert "You have no second factor" in (await visitor.get("/installation")).text
         await confirms(visitor, offer)
 
