@@ -15,7 +15,7 @@ from tests.interop.browser import Shown, Step
 HEADINGS = {
     "SSO_FAILED": r"Sign-in (through \S+ )?failed",
     "PROVIDER_UNAVAILABLE": "Your organization's sign-in service isn't responding",
-    "ACCOUNT_DISABLED": "This account is deactivated",
+    "ACCOUNT_DISABLED": "This (account is deactivated|organization is suspended)",
 }
 
 
