@@ -73,7 +73,7 @@ def test_a_new_address_is_confirmed_and_the_old_one_put_back(setup: Setup, brows
     link = setup.mailed_to(old, "was changed").link
     browser.open(link)
     browser.shows("Restore your previous address")
-    browser.shows("All devices are signed out of the account")
+    browser.shows("This signs out all devices")
     assert not browser.value("document.querySelector('#password')")
     browser.press(YES)
     browser.shows("Your address is restored")
