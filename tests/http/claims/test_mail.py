@@ -77,7 +77,7 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
             assert claim.name in text
             assert await claim.value() in text
     assert "is missing" in told[7][admins[0]][0]
-    assert "not proved any more" in told[14][admins[0]][0]
+    assert "no longer verified" in told[14][admins[0]][0]
 
 
 async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim(
@@ -93,7 +93,7 @@ async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim
     await second.check()
     mails = await came(app, mail_server, 5)
     assert sorted(mails) == sorted([*owners, *contesters, OPERATOR])
-    assert "has shown a DNS record" in mails[owners[0]][1]
+    assert "added a DNS record" in mails[owners[0]][1]
     assert mails[contesters[0]][0] == f"{other}: Zwei Organisationen beanspruchen {first.domain}"
     assert "oder ihr Eintrag 14 Tage lang fehlt" in mails[contesters[0]][1]
     for admin in (*owners, *contesters):

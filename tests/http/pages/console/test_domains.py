@@ -49,7 +49,7 @@ async def test_claimed_looked_at_and_released(app: App, zone: NameServer) -> Non
     assert "its users aren't sent to your sign-in page" in page.text
     page = await act(visitor, "check", domain=claim.domain)
     assert page.status == 200
-    assert "acme-claims.example was looked at" in page.text
+    assert "acme-claims.example isn't verified yet" in page.text
     page = await act(visitor, "check", domain=claim.domain)
     assert page.status == 429
     assert "retry-after" in page.reply.headers

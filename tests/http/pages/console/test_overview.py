@@ -88,8 +88,8 @@ async def test_a_failing_and_a_contested_domain_stand_there_until_they_are_settl
     await days_later(app, 1.1)
     page = await overview(app)
     assert headings(page)[0] == "2 issues need attention"
-    assert "Another client claims contested.example too" in page.text
-    assert "The record of failing.example is missing" in page.text
+    assert "Another client also claims contested.example" in page.text
+    assert "The DNS record of failing.example is missing" in page.text
     assert other.client not in page.text
     assert (await failing.send("DELETE")).status == 200
     assert headings(await overview(app))[0] == "1 issue needs attention"
