@@ -6,11 +6,11 @@ from typing import Any
 from unittest import mock
 
 from manifest_auth.runtime.outgoing_guard import TooManyCalls
+from tests.http.apps.relying import back_channel, relying
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.background_jobs import send_logout_notices
 from tests.support.people import member
-from tests.support.relying import back_channel, relying
 from tests.support.visitor import Visitor
 
 

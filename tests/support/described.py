@@ -1,7 +1,4 @@
-"""Whether an answer stands in the OpenAPI description: its status, its code and its media type.
-
-Every request that tests send to the application in their process is held to it.
-"""
+"""Whether a response is as the OpenAPI description says: each response of the application in a test's process is."""
 
 from __future__ import annotations
 

@@ -14,13 +14,8 @@ from tests.support.application import App, running
 
 LICENCE = "/api/admin/license-on-prem"
 DAY = 86_400
-PRIVATE, PUBLIC = generate()
+(PRIVATE, PUBLIC), (_, OTHER_PUBLIC) = generate(), generate()
 _KEY = private_key(PRIVATE)
-
-
-def another_vendor() -> str:
-    """Another vendor's public key."""
-    return generate()[1]
 
 
 def key(app: App, by: Ed25519PrivateKey = _KEY, full: int = 5, operate: int = 10, connect: int = 2, **more: Any) -> str:

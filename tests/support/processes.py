@@ -46,9 +46,6 @@ def _take(port: int) -> bool:
 
 
 def ending_with_us(command: Sequence[str], by: Literal["TERM", "KILL"]) -> list[str]:
-    """The command, sent a signal when the thread that starts it ends: also when the run is killed and cannot clean up.
-
-    Only where the machine has ``setpriv`` (Linux); it leaves the process its number.
-    """
+    """The command, sent a signal when the thread that starts it ends, however the run ends. Needs Linux's setpriv."""
     program = shutil.which("setpriv")
     return [*([program, "--pdeathsig", by, "--"] if program else []), *command]

@@ -11,8 +11,6 @@ __all__ = ["HOLDERS", "ROLES", "Permission", "Role"]
 
 #: Their names, in the order in which they are told.
 ROLES = role_names(sum(role.bit for role in Role))
-
-
 _SOME: dict[str, Any] = {
     **dict.fromkeys(Principal._fields),
     "session_id": "sid",

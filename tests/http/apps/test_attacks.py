@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.http.apps.relying import CALLBACK, VERIFIER, Relying, relying, told
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.client_assertions import BROKEN, Maker, ec_key, public_set
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import ASSERTION_TYPE, basic, form, machine
 from tests.support.people import Member, member
-from tests.support.relying import CALLBACK, VERIFIER, Relying, relying, told
 from tests.support.rows import change_rows
 from tests.support.rules import rule
 from tests.support.visitor import Visitor

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.http.apps.relying import relying
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.people import member, set_roles
-from tests.support.relying import relying
 from tests.support.rules import rule
 from tests.support.visitor import Visitor
 

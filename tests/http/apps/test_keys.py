@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tests.http.apps.relying import parts, relying, told
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_success
 from tests.support.people import member
-from tests.support.relying import parts, relying, told
 from tests.support.visitor import Visitor
 
 KEYS = "/api/admin/keys"

@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.http.apps.relying import Relying, relying, told
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.people import member
-from tests.support.relying import Relying, relying, told
 from tests.support.second_factors import Person, enrolled
 from tests.support.single_sign_on import Browser, add_oidc
 from tests.support.visitor import Page, Visitor

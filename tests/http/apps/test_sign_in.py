@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.apps.relying import back_channel, parts, relying, told
 from tests.support.accounts import new_client, trail
 from tests.support.application import PASSWORD, App
 from tests.support.background_jobs import soon
@@ -15,7 +16,6 @@ from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.people import member, set_roles
-from tests.support.relying import back_channel, parts, relying, told
 from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import Browser, add_oidc, add_saml, query_of, request_of

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.http.apps.relying import BackChannel, Relying, back_channel, parts, relying, told
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.background_jobs import send_logout_notices
 from tests.support.matrix import matrix
 from tests.support.people import Member, member
-from tests.support.relying import BackChannel, Relying, back_channel, parts, relying, told
 from tests.support.rules import rule
 from tests.support.visitor import Visitor
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.licences import DAY, LICENCE, PUBLIC, another_vendor, key, note_time, on_premise
+from tests.support.licences import DAY, LICENCE, OTHER_PUBLIC, PUBLIC, key, note_time, on_premise
 from tests.support.matrix import matrix
 from tests.support.postgres import Databases
 from tests.support.routes import ROUTES, filled
@@ -195,8 +195,7 @@ async def test_a_new_key_takes_the_place_of_the_old_one_and_outlives_a_restart(u
 async def test_another_public_key_does_not_honour_it_and_several_may_be_set(url: str) -> None:
     async with on_premise(url) as app:
         check_success(await install(app, key(app)))
-    other = another_vendor()
-    async with on_premise(url, other) as app:
+    async with on_premise(url, OTHER_PUBLIC) as app:
         check_refusal(await app.sign_in(), 403, "LICENSE_REQUIRED")
-    async with on_premise(url, f"{other}, {PUBLIC}") as app:
+    async with on_premise(url, f"{OTHER_PUBLIC}, {PUBLIC}") as app:
         check_success(await app.sign_in())

@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 
+from tests.http.apps.relying import relying
 from tests.http.bodies import send
 from tests.http.step_up.sensitive_acts import ACTS, KINDS, Act, Kind, client, code_of
 from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
 from tests.support.graphql_operations import operations
 from tests.support.matrix import matrix
-from tests.support.relying import relying
 from tests.support.routes import ROUTES
 from tests.support.rows import change_rows
 from tests.support.rules import rule
