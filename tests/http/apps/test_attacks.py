@@ -160,6 +160,8 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "hybrid": ({"response_type": "code id_token"}, "unsupported_response_type"),
     "no response type": ({"response_type": None}, "invalid_request"),
     "fragment": ({"response_mode": "fragment"}, "invalid_request"),
+    "an answer that is signed": ({"response_mode": "query.jwt"}, "invalid_request"),
+    "an answer to a window": ({"response_mode": "web_message"}, "invalid_request"),
     "a request object": ({"request": "e30.e30."}, "request_not_supported"),
     "a request at an address": ({"request_uri": "https://evil.example/r"}, "request_uri_not_supported"),
     "registration": ({"registration": "{}"}, "registration_not_supported"),
@@ -397,7 +399,7 @@ async def test_a_code_gives_no_more_than_its_session_has(scene: Scene) -> None:
     later = await web.claims(got["id_token"])
     assert (later["auth_time"], later["amr"], later["acr"]) == (claims["auth_time"], ["pwd"], "pwd")
     body = {"email": s.person.email, "password": "x", "name": "x"}
-    for path in ("second-factors/totp", "reauthenticate", "sign-out-all", "change-password", "sign-out"):
+    for path in ("second-factors/totp", "reauthenticate", "sign-out-all", "password", "sign-out"):
         reply = await app.post(f"/api/client/auth/{path}", body, token=got["access_token"])
         assert reply.status in (403, 404), (path, reply.text)
 
