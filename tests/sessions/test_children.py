@@ -13,6 +13,7 @@ from manifest_auth import sessions as sessions_of_users
 from manifest_auth.sessions.sessions import INHERITED, OWN
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import sessions
+from tests.http.apps.relying import parts, relying
 from tests.http.sign_in.continued import AUTH, Child, child_of, code_for, exchange, id_of, is_open, signed_in
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
@@ -51,6 +52,14 @@ async def test_every_column_is_inherited_or_its_own(app: App) -> None:
     assert {name: parent[name] for name in INHERITED} == {name: own[name] for name in INHERITED}
     assert (own["parent_id"], parent["parent_id"]) == (parent["id"], None)
     assert parent["cookie_hash"] != own["cookie_hash"]
+    web = await relying(app, ada.client)
+    ids[1] = parts((await web.tokens(visitor))["id_token"])[1]["sid"]
+    parent, own = await app.services.store.read(work)
+    limited = {"ends_at", "device_ends_at"}  # by the app
+    assert {name: parent[name] for name in INHERITED if name not in limited} == {
+        name: own[name] for name in INHERITED if name not in limited
+    }
+    assert (own["parent_id"], own["app_id"], own["ends_at"] <= parent["ends_at"]) == (parent["id"], web.id, True)
 
 
 ENDING: dict[str, tuple[str, str, Any]] = {
