@@ -30,8 +30,8 @@ def shown_routes() -> list[Route]:
 
 def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
     """Looks that one visit can have: with each language every width, in colours that take turns; a console has each
-    look by itself. Colours depend neither on the language nor on the width: so axe sees each language in a narrow
-    window, each width in English, and each scheme, and before a release everything."""
+    look by itself. What axe finds depends on the state, the width, and the colours, and hardly on the language: it sees
+    every width and scheme in English, and before a release everything."""
     is_all = is_release()
     if is_console(route):
         return [
@@ -42,18 +42,15 @@ def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
     return [
         (
             language,
-            tuple(
-                Look(SCHEMES[(row + column) % 2], width, is_all or row == 0 or width == NARROW.width)
-                for column, width in enumerate(WIDTHS)
-            ),
+            tuple(Look(SCHEMES[(row + column) % 2], width, is_all or row == 0) for column, width in enumerate(WIDTHS)),
         )
         for row, language in enumerate(LANGUAGES)
     ]
 
 
 def visits(states: Iterable[str]) -> list[Visit]:
-    """For each route each of its states once at least, in a narrow window too, and every pair of language, scheme and
-    width."""
+    """For each route each of its states at least once, by axe in a narrow window, and every pair of language, scheme
+    and width."""
     by_route: dict[str, list[str]] = {}
     for state in states:
         by_route.setdefault(route_of(state), []).append(state)
@@ -63,8 +60,16 @@ def visits(states: Iterable[str]) -> list[Visit]:
         for number in range(max(len(own), len(groups))):
             state, (language, seen) = own[number % len(own)], groups[number % len(groups)]
             looks[state, language] = (*looks.get((state, language), ()), *seen)
-    return [Visit(state, language, _narrow_too(seen)) for (state, language), seen in looks.items()]
+    left = dict.fromkeys(state for state, _ in looks)  # that axe has not seen
+    return [
+        Visit(state, language, _narrow_too(seen) if left.pop(state, 0) is None else seen)
+        for (state, language), seen in looks.items()
+    ]
 
 
 def _narrow_too(looks: tuple[Look, ...]) -> tuple[Look, ...]:
-    return looks if any(look.width == NARROW.width and look.axe for look in looks) else (*looks, NARROW)
+    """With axe in a narrow window."""
+    if any(look.width == NARROW.width and look.axe for look in looks):
+        return looks
+    narrow = next((look for look in looks if look.width == NARROW.width), NARROW)
+    return (*(look for look in looks if look != narrow), narrow._replace(axe=True))
