@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import httpx2
 
 from tests.interop.browser import Browser, Shown, Step
-from tests.support.server import DEMO_PASSWORD, Server
+from tests.support.server import DEMO_PASSWORD
 
 AUTHOR = "author@acme.example"
+
+
+class Reached(Protocol):
+    """A server, or what stands before its nodes."""
+
+    @property
+    def base(self) -> str: ...
 
 
 class RegisteredApp(NamedTuple):
     """``secret``: empty for a public app."""
 
-    server: Server
+    server: Reached
     id: str
     secret: str
 
@@ -32,17 +39,20 @@ class RegisteredApp(NamedTuple):
         return text
 
 
-def register(server: Server, kind: str, callback: str, **members: Any) -> RegisteredApp:
-    """A new app of Acme, with a secret where it can have one."""
+def administer(server: Reached, path: str, body: Any = None) -> Any:
+    """Adds something to Acme as a system admin; the data of the answer."""
     with httpx2.Client(base_url=f"{server.base}/api/admin", timeout=60) as http:
         signed_in = http.post("/auth/sign-in", json={"username": "admin", "password": DEMO_PASSWORD}).json()
         http.headers["Authorization"] = f"Bearer {signed_in['data']['token']}"
-        body = {"name": "Reports", "kind": kind, "redirectUris": [callback], **members}
-        made = http.post("/clients/acme/apps", json=body)
+        made = http.post(f"/clients/acme{path}", json=body)
         assert made.status_code == 201, made.text
-        app, secret = made.json()["data"]["id"], ""
-        if kind == "web":
-            secret = http.post(f"/clients/acme/apps/{app}/secrets").json()["data"]["secret"]
+        return made.json()["data"]
+
+
+def register(server: Reached, kind: str, callback: str, **members: Any) -> RegisteredApp:
+    """A new app of Acme, with a secret where it can have one."""
+    app = administer(server, "/apps", {"name": "Reports", "kind": kind, "redirectUris": [callback], **members})["id"]
+    secret = administer(server, f"/apps/{app}/secrets")["secret"] if kind == "web" else ""
     return RegisteredApp(server, app, secret)
 
 
@@ -72,3 +82,16 @@ def onward(browser: Browser, found: Shown | Step, *until: str) -> Shown | Step:
         else:
             return found
     return found
+
+
+def sign_out_here(browser: Browser, base: str) -> None:
+    """Ends the browser's session on the server's own page, as a user does who never goes back to the app."""
+    page = browser.walk(Step("GET", f"{base}/sign-out"))
+    assert isinstance(page, Shown)
+    [form] = [form for form in page.page.forms if form.action.endswith("/sign-out")]
+    browser.walk(page.send(form))
+
+
+def is_asked(page: Shown | Step) -> bool:
+    """Whether the server asks who it is."""
+    return isinstance(page, Shown) and any(form.of("email") or form.of("password") for form in page.page.forms)

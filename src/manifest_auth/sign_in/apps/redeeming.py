@@ -79,7 +79,15 @@ async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[
         raise TokenRefused("invalid_grant", _REFUSED, reason=refusal.reason) from None
     except AccountDisabled as refusal:
         raise TokenRefused("invalid_grant", "The user's account is disabled", reason=refusal.reason) from None
+    await _touch(ctx, app)
     return await _granted(ctx, issuer, app, opened)
+
+
+async def _touch(ctx: RequestContext, app: App) -> None:
+    """In a transaction of its own: one that holds the app's row would wait for others that hold it, and they for it."""
+    if ctx.now - (app.last_used_at or 0) >= apps.TOUCH_EVERY_MS:
+        store = ctx.services.store.of(app.tenant_id)
+        await store.write_quickly(lambda unit: apps.touch(unit, app.id, ctx.now))
 
 
 def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifier: str, address: str) -> _Opened:
@@ -145,8 +153,8 @@ def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: st
 
 
 def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope: str, session_id: str) -> None:
-    """Stores that the app was used, for the user's and the client's lists; the user's row is locked. The trail has it
-    once an hour where nobody is asked."""
+    """Stores that the app was used, for the user's list; the user's row is locked. The trail has it once an hour where
+    nobody is asked."""
     before, now = apps.find_grant(unit, user.id, app.id), ctx.now
     is_due = before is None or bool(app.consent) or now - (before.recorded_at or 0) >= _HOUR_MS
     held = set(scope.split()) | (set(before.scopes.split()) if before is not None else set())
@@ -162,7 +170,6 @@ def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope
         recorded_at=now if is_due or before is None else before.recorded_at,
     )
     apps.put_grant(unit, grant)
-    apps.touch(unit, app.id, now)
     if is_due:
         detail = {"app": app.id, "scopes": scope.split(), "session": session_id}
         audit.record(unit, ctx, Event.APP_AUTHORIZED, f"user:{user.id}", **detail)
@@ -188,8 +195,7 @@ async def renew(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[s
     if not set(scope.split()) <= set(held.split()) or not scope.split():
         raise InvalidScope("scope asks for more than the user let the app do")
     narrowed = " ".join(each for each in held.split() if each in scope.split())
-    if ctx.now - (app.last_used_at or 0) >= apps.TOUCH_EVERY_MS:
-        await store.write_quickly(lambda unit: apps.touch(unit, app.id, ctx.now))
+    await _touch(ctx, app)
     told = await store.read(lambda unit: _claims_of(unit, user, session, narrowed))
     opened = _Opened(session=session, scope=narrowed, nonce=None, own=own, parent=parent, is_offline=True, told=told)
     return await _granted(ctx, issuer, app, opened)
