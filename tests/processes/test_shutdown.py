@@ -15,11 +15,13 @@ import pytest
 
 from tests.processes.node_client import AUTH, AUTHOR, NODE, Node, bearer, seconds_until
 from tests.support.matrix import some_of
-from tests.support.server import DEMO_PASSWORD, Server, descendants, start, stop
+from tests.support.server import DEMO_PASSWORD, Server, descendants, launch, start, stop, wait_for
 
 pytestmark = [pytest.mark.one_store, pytest.mark.timeout(300)]
 
 STILL_S = 8
+#: One that serves and is silent for longer is replaced.
+REPLACED_S = 20
 #: Until all is answered on a machine where other work comes before hashes.
 WAIT_S = 120
 
@@ -88,8 +90,23 @@ def web_processes(server: Server) -> set[int]:
 
 
 @pytest.mark.endurance
+def test_a_process_that_starts_slowly_is_not_replaced(tmp_path: Path) -> None:
+    """Replaced, it would begin again, and on a busy machine again and again."""
+    server = launch(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **{**NODE, "MANIFEST_WORKERS": "2"})
+    try:
+        seconds_until(lambda: len(web_processes(server)) == 2)
+        web = web_processes(server)
+        os.kill(max(web), signal.SIGSTOP)
+        wait_for(server)  # the other one serves
+        time.sleep(REPLACED_S + 3)
+        os.kill(max(web), signal.SIGCONT)
+        assert web_processes(server) == web
+    finally:
+        stop(server)
+
+
+@pytest.mark.endurance
 def test_a_process_that_stands_still_for_some_seconds_is_not_replaced(tmp_path: Path) -> None:
-    """As one that starts on a busy machine may: replaced, it would begin anew, and on such a machine again."""
     server = start(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **{**NODE, "MANIFEST_WORKERS": "2"})
     try:
         seconds_until(lambda: len(web_processes(server)) == 2)  # the other may begin after the first one answers

@@ -18,6 +18,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http.answers import SECURITY, Header, lines, refuse
@@ -399,11 +400,16 @@ class _Supervisor(Multiprocess):
     """The process above several web processes."""
 
     _is_ready = False
+    _begun: tuple[Process, ...] = ()
 
     def keep_subprocess_alive(self) -> None:
-        super().keep_subprocess_alive()
+        # A process that is silent before it serves is starting. Replaced, it would begin again, and on a busy machine
+        # again and again.
+        if all(one in self._begun or not one.process.is_alive() or one.is_ready(timeout=1) for one in self.processes):
+            self._begun = tuple(self.processes)
+            super().keep_subprocess_alive()
         os_process.notify(os_process.ALIVE)
-        if not self._is_ready and all(process.is_ready(timeout=1) for process in self.processes):
+        if not self._is_ready and self._begun == tuple(self.processes):
             self._is_ready = True
             os_process.notify(os_process.READY)
 
@@ -476,7 +482,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # request.py trusts listed proxies only
-        # One of several processes that is silent for longer is replaced: on a busy machine a start takes some seconds.
+        # One of several processes that serves and is then silent for longer is replaced.
         timeout_worker_healthcheck=20,
         timeout_graceful_shutdown=settings.shutdown_grace,
         backlog=2048,
