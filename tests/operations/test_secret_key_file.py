@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -85,3 +87,18 @@ async def test_a_key_file_that_cannot_be_read_is_logged_once_and_told_by_readine
     path.write_text("ab" * 16 + SECRET_KEY[32:] + "\n" + SECRET_KEY)
     assert (await app.get("/readyz")).data == ready
     assert len(keys.ciphers) == 2
+
+
+def test_who_adds_a_key_waits_until_another_has_added_one(path: Path) -> None:
+    """Otherwise, the key of one of them would be lost, with all that it sealed meanwhile."""
+    adds = Thread(target=add_newest_key, args=(path, Random()))
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH)
+        adds.start()
+        adds.join(0.3)
+        assert path.read_text() == SECRET_KEY + "\n"
+    finally:
+        os.close(folder)
+        adds.join()
+    assert len(path.read_text().split()) == 2

@@ -89,6 +89,18 @@ async def test_the_provider_is_asked_to_authenticate_anew_and_that_opens_the_act
 
 
 @rule("RECENT-PROOF")
+@matrix(("ago", "counts"), [(300, 300), (0, 600), (-30, 600)])  # a clock that is ahead adds no time
+async def test_a_proof_counts_from_the_time_that_the_provider_says(company: Company, ago: int, counts: int) -> None:
+    company.app.clock.advance(3600)
+    company.op.claims["auth_time"] = company.seconds_ago(ago)
+    assert (await company.again()).status == 302
+    company.app.clock.advance(counts - 1)
+    check_refusal(await company.act(), 404, "NOT_FOUND")
+    company.app.clock.advance(1)
+    check_refusal(await company.act(), 403, "REAUTHENTICATION_REQUIRED")
+
+
+@rule("RECENT-PROOF")
 async def test_another_person_of_the_provider_proves_nothing(company: Company) -> None:
     await Browser(company.app).sign_in_oidc(company.op, company.provider, company.client)
     company.app.clock.advance(3600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens import OF_APPS, Purpose
 from tests.support.accounts import keys_of
 from tests.support.application import App, running
 from tests.support.matrix import matrix
@@ -14,12 +14,22 @@ LIVES = {
     Purpose.REFRESH: 30 * 86_400,
     Purpose.ADMIN_ACCESS: 900,
     Purpose.ADMIN_REFRESH: 12 * 3600,
+    Purpose.SERVICE: 900,
+    Purpose.FORMS: 86_400,
+    Purpose.PAGE_STATE: 3600,
+    **dict.fromkeys(OF_APPS.values(), 86_400),
 }
+
+
+def test_every_purpose_is_here() -> None:
+    assert LIVES.keys() == set(Purpose)
 
 
 @matrix("purpose", LIVES)
 async def test_it_verifies_as_long_as_what_it_signed_and_two_minutes_more(app: App, purpose: Purpose) -> None:
     ring = app.services.keys
+    for algorithm in OF_APPS:
+        await ring.of_apps(algorithm)
     before = ring.signing(purpose).id
     await app.services.store.write(ring.rotate)
     assert await ring.refresh()

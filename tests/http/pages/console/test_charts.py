@@ -7,10 +7,15 @@ import asyncio
 import pytest
 
 from tests.http.pages.test_codes_for_apps import CHALLENGE, code_of
-from tests.support.accounts import settle
-from tests.support.application import PASSWORD, App
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
+from tests.support.accounts import act_on, new_client, number_of, settle, trail
+from tests.support.application import PASSWORD, App, running
 from tests.support.background_jobs import count_figures
 from tests.support.oidc_op import Op, provider
+from tests.support.passkeys import PUBLIC, signed_in
+from tests.support.people import member
+from tests.support.rows import rows
+from tests.support.second_factors import person
 from tests.support.single_sign_on import add_oidc, begun
 from tests.support.visitor import Page, Visitor
 
@@ -89,3 +94,54 @@ async def test_a_week_without_figures_shows_none_of_the_week_before(app: App) ->
         await usage(app, "admin@globex.example")
         assert await count_figures(app)
     assert len(numbers(await usage(app, "admin@globex.example"), "active")) == 2
+
+
+async def test_tokens_of_entra_id_are_no_sign_ins_and_rejected_ones_are_failures(setup: MicrosoftSetup) -> None:
+    """A token is judged again every five minutes, and each time the trail has a sign-in."""
+    found = await setup.entra(displayName="Contoso")
+    app, client = setup.app, found.client
+    for _ in range(3):
+        alice = (await setup.me(setup.microsoft.mint("graph")))["user"]["id"]
+        app.clock.advance(601)
+    await act_on(app, f"{client}/users/{alice}/deactivate")
+    assert (await app.me(setup.microsoft.mint("graph"))).status == 403
+    events = [one.event for one in await trail(app, client) if one.members.get("method") == "entra"]
+    assert events == ["signed_in"] * 3 + ["sign_in_refused"]
+    assert await count_figures(app)
+    page = await usage(app, (await member(app, client, "Admin")).email)
+    assert list(numbers(page, "sign-ins").values()) == [[0, 1, 0]]
+    assert list(numbers(page, "failures").values()) == [[1]]
+
+
+async def test_a_user_is_counted_by_the_strongest_second_factor(database_url: str) -> None:
+    async with running(database_url, **PUBLIC) as app:
+        client = await new_client(app)
+        only_app, gone, both = await person(app, client), await person(app, client), await signed_in(app, client)
+        for one in (only_app, gone):
+            await one.enrol(await one.token())
+        await act_on(app, f"{client}/users/{gone.id}/deactivate")
+        await both.add()
+        await both.person.enrol(both.token)
+        app.clock.advance(3_601)  # the state is taken once an hour
+        await app.sign_in(only_app.email)
+        assert await count_figures(app)
+        taken = dict(await rows(app, "daily_figures", "figure", "number", tenant_id=await number_of(app, client)))
+        assert {name: taken[name] for name in ("users", "passkey", "app")} == {"users": 2, "passkey": 1, "app": 1}
+
+
+async def test_figures_are_kept_for_400_days_and_what_was_counted_is_remembered(app: App) -> None:
+    client = await new_client(app)
+    someone, number = await member(app, client), await number_of(app, client)
+
+    async def days() -> set[int]:
+        await app.sign_in(someone.email)
+        assert await count_figures(app)
+        return {day for (day,) in await rows(app, "daily_figures", "day", tenant_id=number)} - {0}
+
+    [first] = await days()
+    app.clock.advance(400 * 86_400)
+    assert await days() == {first, first + 400}
+    app.clock.advance(86_400)
+    assert await days() == {first + 400, first + 401}
+    signed_in = await rows(app, "daily_figures", "number", tenant_id=number, figure="signed_in")
+    assert signed_in == [(1,), (1,)]

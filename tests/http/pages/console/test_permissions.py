@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.accounts import settle
+from tests.support.accounts import settle, trail
 from tests.support.application import SLUGS, App
 from tests.support.machines import new_account
 from tests.support.matrix import matrix
@@ -87,6 +87,15 @@ async def token_of(app: App, visitor: Visitor, route: Route, role: Role) -> str:
     await app.send("PUT", path, {"roles": [role.value]}, token=admin)
     posting = [form for form in page.forms() if "form" in form.fields]
     return next(form.fields["form"] for form in posting if form.action == address(app, route))
+
+
+@matrix("route", [route for route in CONSOLE if route.method == "POST" and "act" in route.members])
+async def test_an_act_that_a_page_does_not_have_changes_nothing(app: App, route: Route) -> None:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    token, before = await token_of(app, visitor, route, Role.ADMIN), len(await trail(app, "acme"))
+    page = await visitor.post(address(app, route), {"form": token, "act": "x"})
+    assert page.status in {200, 400}
+    assert [event.event for event in (await trail(app, "acme"))[before:]] == []
 
 
 @matrix("role", Role)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.http.pages.installation.console import TEN_MINUTES, act, prove
 from tests.support.application import PASSWORD, App
 from tests.support.matrix import matrix
-from tests.support.system_admins import another, enrolled, signed_in_admin
+from tests.support.system_admins import another, enrolled, events, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -59,6 +61,16 @@ async def test_the_key_of_forms_can_be_voided_from_a_form(app: App) -> None:
     assert done.status == 303
     assert (await visitor.follow(done)).status == 200
     assert (await act(visitor, KEYS, act="rotate", purpose="forms")).status == 303
+
+
+@matrix("path", ["/installation/account", "/installation/admins", KEYS])
+async def test_an_act_that_a_page_does_not_have_changes_nothing(app: App, path: str) -> None:
+    named = {"/installation/admins": {"id": "1"}, KEYS: {"key": (await keys(app, "access"))[0]["id"]}}
+    visitor = await Visitor(app).system_admin()
+    before = await events(app)
+    for what in ("", "x", "retired"):
+        assert (await act(visitor, path, act=what, **named.get(path, {}))).status == 400
+    assert await events(app) == before
 
 
 @matrix(("path", "fields"), [
@@ -188,6 +200,15 @@ async def test_health_says_what_doctor_finds(app: App) -> None:
     assert page.status == 200
     for area in ("Clock", "Secret key", "Hashing", "Mail", "Backup"):
         assert area in page.text
+
+
+async def test_one_person_at_a_time_has_health_examined(app: App) -> None:
+    """It computes hashes, and reads all that is encrypted."""
+    visitor, health = await Visitor(app).system_admin(), "/installation/health"
+    pages = await asyncio.gather(*(visitor.get(health) for _ in range(3)))
+    assert sorted(page.status for page in pages) == [200, 503, 503]
+    assert {page.reply.headers.get("retry-after") for page in pages} == {None, "5"}
+    assert (await visitor.get(health)).status == 200
 
 
 async def test_backups_are_explained_and_not_handed_out(app: App) -> None:
