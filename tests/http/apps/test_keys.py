@@ -31,3 +31,21 @@ async def test_they_are_rotated_and_retired_like_all_others(app: App) -> None:
     assert check_success(retired)["state"] == "expired"
     assert kid not in [key["kid"] for key in (await app.get(f"{web.path}/jwks")).json["keys"]]
     assert told(await web.authorize(visitor, id_token_hint=old))["error"] == "invalid_request"
+
+
+async def test_the_console_lists_rotates_and_revokes_them(app: App) -> None:
+    web, visitor = await relying(app, await new_client(app)), await Visitor(app).system_admin()
+    keys = (await app.get(f"{web.path}/jwks")).json["keys"]
+    kids = {key["alg"]: key["kid"] for key in keys}
+    page = await visitor.get("/installation/keys")
+    assert page.status == 200, page.reply.text
+    assert [name for name in ("RS256", "ES256") if f"ID tokens for apps ({name}){kids[name]}" in page.text] == [*kids]
+    assert (await visitor.submit(page, "/installation/keys", {"act": "rotate"}, purpose="id-rs256")).status == 303
+    assert len((await app.get(f"{web.path}/jwks")).json["keys"]) == 3
+    page = await visitor.get("/installation/keys?purpose=id-rs256")
+    form = page.form("/installation/keys", act="at-once", key=kids["RS256"])
+    asked = await visitor.post(form.action, form.fields)
+    assert "Apps can't verify the ID tokens and sign-out notices that they have." in asked.text
+    assert "open session" not in asked.text
+    assert (await visitor.submit(asked, "/installation/keys")).status == 303
+    assert kids["RS256"] not in [key["kid"] for key in (await app.get(f"{web.path}/jwks")).json["keys"]]

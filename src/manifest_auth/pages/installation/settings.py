@@ -105,35 +105,14 @@ async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | A
 KEYS_PATH = f"{ADMIN_OVERVIEW}/keys"
 _SIZE = 100
 _KEYS_TEMPLATE = "installation/keys.html"
-_PURPOSES = {
-    "": _("All purposes"),
-    Purpose.ACCESS.value: _("Access tokens of users"),
-    Purpose.REFRESH.value: _("Refresh tokens of users"),
-    Purpose.ADMIN_ACCESS.value: _("Access tokens of system admins"),
-    Purpose.ADMIN_REFRESH.value: _("Refresh tokens of system admins"),
-    Purpose.SERVICE.value: _("Access tokens of service accounts"),
-    Purpose.FORMS.value: _("Forms of pages"),
-    Purpose.PAGE_STATE.value: _("Sign-ins in progress"),
-}
+_PURPOSES = {"": _("All purposes"), **{each.value: each.title for each in Purpose}}
 DONE = {
     "rotated": _("Keys rotated. Earlier keys verify existing tokens until those expire."),
     "retired": _("Key retired. Its existing tokens stay valid until they expire."),
     "at-once": _("Key revoked. Everything that it signed is invalid."),
 }
-_NEW_TOKEN = _("Apps must request new access tokens with their refresh tokens. Nobody is signed out.")
-_NEW_SESSION = _("Everyone whose app uses refresh tokens must sign in again when their access token expires.")
-#: What happens when a key of the purpose is revoked immediately.
-_VOIDS = {
-    Purpose.ACCESS: _NEW_TOKEN,
-    Purpose.REFRESH: _NEW_SESSION,
-    Purpose.ADMIN_ACCESS: _NEW_TOKEN,
-    Purpose.ADMIN_REFRESH: _NEW_SESSION,
-    Purpose.SERVICE: _("Access tokens of all service accounts stop working. Programs must request new ones."),
-    Purpose.FORMS: _(
-        "Pages that are open now expire, and forms that wait for a sign-in are lost. Nobody is signed out."
-    ),
-    Purpose.PAGE_STATE: _("Sign-ins in progress must start again. Nobody is signed out."),
-}
+#: Their keys sign for programs and apps, and no session depends on them.
+_NO_SESSION = (Purpose.SERVICE, *tokens.OF_APPS.values())
 Text = fields.TypedToken
 
 
@@ -178,10 +157,11 @@ async def _confirm(ctx: RequestContext, call: PageCall[KeyForm]) -> Confirmation
 
     def work(unit: SystemUnit) -> Confirmation:
         key = existing(tokens.find_listed_key(unit, call.fields.key))
+        purpose = Purpose(key.purpose)
         counted = installation_state.read_counts(unit, ctx.now)
         many = counted.admin_sessions if key.purpose.startswith("admin-") else counted.open_sessions
         affected = several("Affects up to %(number)d open session.", "Affects up to %(number)d open sessions.", many)
-        effects = (*((affected,) if key.purpose != Purpose.SERVICE.value else ()), _VOIDS[Purpose(key.purpose)])
+        effects = (*(() if purpose in _NO_SESSION else (affected,)), purpose.voids)
         return Confirmation(_("Revoke key %(name)s now?"), effects, _("Revoke key"), name=key.id)
 
     return await ctx.services.store.read(work)

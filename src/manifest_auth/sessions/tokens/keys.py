@@ -19,6 +19,7 @@ from manifest_auth.sessions.tokens import signatures
 from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.statements import Global, Source
 from manifest_auth.store.tables import id_token_keys, sealed_for, signing_keys
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 
 #: Of users' access tokens. The key says which one is used, never a token.
@@ -27,18 +28,45 @@ Algorithm = Literal["HS256", "ES256"]
 DEFAULT_ALGORITHM: Algorithm = "ES256"
 
 
-class Purpose(enum.Enum):
-    """Each purpose has its own keys, so that a token of one purpose is invalid for the others."""
+_NEW_TOKEN = _("Apps must request new access tokens with their refresh tokens. Nobody is signed out.")
+_NEW_SESSION = _("Everyone whose app uses refresh tokens must sign in again when their access token expires.")
+_OLD_HINTS = _("Apps can't verify the ID tokens and sign-out notices that they have. Nobody is signed out.")
 
-    ACCESS = "access"
-    REFRESH = "refresh"
-    ADMIN_ACCESS = "admin-access"
-    ADMIN_REFRESH = "admin-refresh"
-    SERVICE = "service"  # tokens of service accounts, always ES256
-    FORMS = "forms"  # marks of pages' forms
-    PAGE_STATE = "page-state"  # what a sign-in under way on pages knows, encrypted
-    ID_RS256 = "id-rs256"  # ID tokens and logout tokens for apps
-    ID_ES256 = "id-es256"
+
+class Purpose(enum.Enum):
+    """Each purpose has its own keys, so that a token of one purpose is invalid for the others. ``title``: in the
+    console; ``voids``: what happens when a key of it is revoked immediately."""
+
+    _value_: str
+    title: str
+    voids: str
+
+    def __new__(cls, name: str, *texts: str) -> Purpose:
+        made = object.__new__(cls)
+        made._value_, (made.title, made.voids) = name, texts
+        return made
+
+    ACCESS = "access", _("Access tokens of users"), _NEW_TOKEN
+    REFRESH = "refresh", _("Refresh tokens of users"), _NEW_SESSION
+    ADMIN_ACCESS = "admin-access", _("Access tokens of system admins"), _NEW_TOKEN
+    ADMIN_REFRESH = "admin-refresh", _("Refresh tokens of system admins"), _NEW_SESSION
+    SERVICE = (  # always ES256
+        "service",
+        _("Access tokens of service accounts"),
+        _("Access tokens of all service accounts stop working. Programs must request new ones."),
+    )
+    FORMS = (  # marks of them
+        "forms",
+        _("Forms of pages"),
+        _("Pages that are open now expire, and forms that wait for a sign-in are lost. Nobody is signed out."),
+    )
+    PAGE_STATE = (  # what a sign-in under way on pages knows, encrypted
+        "page-state",
+        _("Sign-ins in progress"),
+        _("Sign-ins in progress must start again. Nobody is signed out."),
+    )
+    ID_RS256 = "id-rs256", _("ID tokens for apps (RS256)"), _OLD_HINTS
+    ID_ES256 = "id-es256", _("ID tokens for apps (ES256)"), _OLD_HINTS
 
 
 PurposeName = Literal[
