@@ -221,19 +221,28 @@ def change_app(unit: TenantUnit, who: Request, app_id: str, given: Mapping[str, 
     loses its sessions. Raises as :func:`create_app`, and NotFound."""
     _check_manages(unit, who, app_id)
     before = get_app(unit, app_id, lock=True)
-    after = before._replace(**_checked(before.kind, given))
+def changed(app: App, given: Mapping[str, Any]) -> App:
+    """The app with the ``given`` members. Raises ValidationError."""
+    return app._replace(**_checked(app.kind, given))
+
+
+def is_narrower(before: App, after: App) -> bool:
+    """Whether the app may ask for less than before, lets in fewer users, or asks for more of them."""
+    lets_fewer_in = after.roles and (not before.roles or before.roles & ~after.roles)
+    asks_more = after.second_factor > before.second_factor or after.consent > before.consent
+    return bool(lets_fewer_in) or asks_more or not set(before.scopes.split()) <= set(after.scopes.split())
+
+
+    after = changed(before, given)
     _check_rank(unit, who, before.scopes, after.scopes)
     _check_called(unit, who, before, after)
     if after == before:
         return after
     unit.change(_CHANGE, of_id=app_id, **{f"new_{name}": getattr(after, name) for name in GIVEN})
-    lets_fewer_in = after.roles and (not before.roles or before.roles & ~after.roles)
-    is_narrower = lets_fewer_in or not set(before.scopes.split()) <= set(after.scopes.split())
-    is_narrower |= after.second_factor > before.second_factor or after.consent > before.consent
-    ended = _end_all(unit, app_id, "app_changed", who.now) if is_narrower else 0
+    ended = _end_all(unit, app_id, "app_changed", who.now) if is_narrower(before, after) else 0
     was, is_now = _shown(before), _shown(after)
-    changed = [name for name in is_now if was[name] != is_now[name]]
-    detail = {"before": {name: was[name] for name in changed}, "after": {name: is_now[name] for name in changed}}
+    new = [name for name in is_now if was[name] != is_now[name]]
+    detail = {"before": {name: was[name] for name in new}, "after": {name: is_now[name] for name in new}}
     audit.record(unit, who, Event.APP_CHANGED, after.subject, name=after.name, **detail, sessions_ended=ended)
     return after
 

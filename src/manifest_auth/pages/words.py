@@ -20,7 +20,7 @@ from manifest_auth.errors import (
     TokenExpired,
     ValidationError,
 )
-from manifest_auth.pages.call import FormRefusal, Problem
+from manifest_auth.pages.call import Confirmation, FormRefusal, Problem
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.refusal_reasons import SUSPENDED
 from manifest_auth.text.languages import marked as _
@@ -158,6 +158,14 @@ NOT_SO = _("Too long or invalid")
 def ends_sessions(number: int) -> str:
     """The number of sessions that an act ends, for the question before it."""
     return several("Ends %(number)d open session.", "Ends %(number)d open sessions.", number)
+
+
+#: Before a key or secret of a program is revoked; ``name``: its last characters.
+REVOKES = Confirmation(
+    _("Revoke the credential that ends with %(name)s?"),
+    (_("Programs that use it stop working immediately."), _("You can't undo this.")),
+    _("Revoke credential"),
+)
 
 
 #: Where a sentence of the refusal's own says more than that of its code.

@@ -228,7 +228,9 @@ class ListedSession(NamedTuple):
 _ALL_LISTED = select(*(ENDS_AT if name == "ends_at" else _S[name] for name in ListedSession._fields))
 _LISTED = tenant_scoped(_ALL_LISTED.where(_S.id == bindparam("id")), ListedSession)
 _NOW = bindparam("now", type_=BigInteger())
-#: Filters take ``now``, ``of_user``, ``of_method`` and ``like`` (see :func:`manifest_auth.text.canonical.like`).
+_OF_USER, _OF_PROVIDER = _S.user_id == bindparam("of_user"), _S.provider_id == bindparam("of_provider")
+#: Filters take ``now``, ``of_user``, ``of_method``, ``of_provider`` and ``like`` (see
+#: :func:`manifest_auth.text.canonical.like`).
 LISTING = Listing(
     _ALL_LISTED,
     ListedSession,
@@ -237,8 +239,9 @@ LISTING = Listing(
     filters={
         "open": and_(_S.ended_at.is_(None), ENDS_AT > _NOW),
         "over": or_(_S.ended_at.is_not(None), ENDS_AT <= _NOW),
-        "user": _S.user_id == bindparam("of_user"),
+        "user": _OF_USER,
         "method": _S.method == bindparam("of_method"),
+        "provider": _OF_PROVIDER,
         "search": func.lower(_S.address + " " + _S.user_agent).like(bindparam("like"), escape="\\"),
     },
     narrow=("user",),
@@ -397,7 +400,6 @@ _END_CHILDREN, _END_BOUND_CHILDREN = _ending_children(), _ending_children(_ENDS_
 _LEFT = ("signed_out", "replaced")
 #: One that came from another is not spared: that other one ends.
 _BUT = or_(_S.id != bindparam("but"), _S.parent_id.is_not(None))
-_OF_USER, _OF_PROVIDER = _S.user_id == bindparam("of_user"), _S.provider_id == bindparam("of_provider")
 _END_USER, _END_USER_AT_PROVIDER = _ending_all(_OF_USER, _BUT), _ending_all(_OF_PROVIDER, _OF_USER, _BUT)
 _END_TENANT, _END_PROVIDER = _ending_all(), _ending_all(_OF_PROVIDER)
 

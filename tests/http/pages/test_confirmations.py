@@ -10,6 +10,7 @@ from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import right_token
 from tests.support.matrix import matrix
+from tests.support.people import member, oidc_provider, session_of
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor
 
@@ -171,6 +172,26 @@ async def test_who_may_not_do_it_learns_no_number(app: App) -> None:
     assert (await app.send("PUT", roles, {"roles": ["Admin"]}, token=await app.admin_token())).status == 200
     page = await lower.post(path, form)
     assert (page.status, page.problems) == (403, ["Only an Admin manages an Admin's account"])
+
+
+async def test_a_provider_that_is_turned_off_and_an_account_there_that_is_unlinked(app: App) -> None:
+    async with oidc_provider(app, vouches=True, createUsers=True) as company:
+        admin = await member(app, company.client, "Admin")
+        person = await session_of(await company.sign_in("ada", f"ada@{company.client}.example"))
+        visitor = Visitor(app, {"session": admin.cookie})
+        user, off = f"/console/users/{person['user']['id']}", f"/console/providers/{company.name}/switch-off"
+        for path, page, holds, title in (
+            (user, user, {"act": "unlink"}, "Unlink an account of"),
+            (off, "/console/providers", {}, "Turn off"),
+        ):
+            form = (await visitor.get(page)).form(path, **holds)
+            asked = await visitor.post(path, form.fields)
+            assert (asked.status, asked.heading.startswith(title)) == (200, True), asked.reply.text
+            assert "Ends 1 open session." in asked.text
+            if path == off:
+                assert "1 person can't sign in with it until you turn it on again." in asked.text
+                assert (await visitor.submit(asked, off)).location == "/console/providers"
+                assert "1 open session" not in (await visitor.post(path, form.fields)).text  # it is off already
 
 
 ON, RULES = f"{PROVIDER}/switch-on", f"{PROVIDER}/rules"

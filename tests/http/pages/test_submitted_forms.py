@@ -63,6 +63,7 @@ TYPED = {
         "oidc.unchecked": "on",
     },
     "/console/providers/{name}/delete": {"confirmed": "okta"},
+    "/console/providers/{name}/switch-off": {"confirmed": "yes"},
     "/console/domains": {"act": "claim", "domain": "new.example"},
     "/console/rules": {"act": "save", "contact": "IT desk"},
     "/console/branding": {"act": "save", "name": "Acme"},

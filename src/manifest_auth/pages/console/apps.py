@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +14,7 @@ from manifest_auth.accounts import apps, users
 from manifest_auth.accounts.apps import App, AppSecret, Kind
 from manifest_auth.accounts.service_accounts import key_set_in
 from manifest_auth.accounts.service_accounts.management import DEFAULT_OVERLAP_H
-from manifest_auth.errors import ValidationError
+from manifest_auth.errors import ValidationError, existing
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, words
 from manifest_auth.pages.call import Confirmation, PageCall, View
@@ -31,7 +32,6 @@ from manifest_auth.text.languages import several
 APPS_PATH = "/console/apps"
 NEW, APP_PATH = f"{APPS_PATH}/new", f"{APPS_PATH}/{{app}}"
 _MOST_USERS = 50
-T = TypeVar("T")
 Lines = Annotated[str, Meta(max_length=50_000)]
 KINDS: dict[Kind, tuple[str, str]] = {
     "web": (_("Web application"), _("Runs on a server and keeps a secret. For example, Django or Grafana.")),
@@ -98,9 +98,11 @@ async def _new(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[No
     )
 
 
-async def _write(ctx: RequestContext, work: Callable[[TenantUnit], T]) -> T:
+@contextlib.contextmanager
+def _at_fields() -> Iterator[None]:
+    """A refusal inside names the field of the form, and the line."""
     try:
-        return await ctx.store.write(work)
+        yield
     except ValidationError as refusal:
         raise frame.of_lines(refusal) from refusal
 
@@ -110,7 +112,8 @@ async def _create(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer
     kind = next((kind for kind in KINDS if kind == form.kind), None)
     if kind is None:
         raise ValidationError(details=[("kind", _("Choose where the app runs."))])
-    made = await _write(ctx, lambda unit: apps.create_app(unit, ctx, random, kind, form.given(kind)))
+    with _at_fields():
+        made = await ctx.store.write(lambda unit: apps.create_app(unit, ctx, random, kind, form.given(kind)))
     return flash.after(ctx, APP_PATH.format(app=made.id), "created")
 
 
@@ -142,19 +145,25 @@ async def _show(ctx: RequestContext, call: PageCall[AppForm | None]) -> View | A
 
 
 async def _confirm(ctx: RequestContext, call: PageCall[AppForm]) -> Confirmation | None:
-    if call.fields.act != "remove":
-        return None
+    form = call.fields
 
-    def work(unit: TenantUnit) -> Confirmation:
+    def work(unit: TenantUnit) -> Confirmation | None:
         app = apps.get_app(unit, call.path["app"])
+        number = app_sessions.count_of_app(unit, app.id, ctx.now)
+        if form.act == "revoke":
+            hints = (one.hint for one in apps.list_secrets(unit, ctx.now, app.id) if one.id == form.of)
+            return words.REVOKES._replace(name=existing(next(hints, None)))
+        if form.act == "change" and number and apps.is_narrower(app, apps.changed(app, form.given(app.kind))):
+            effects = (words.ends_sessions(number), _("Users who can still use the app can sign in again."))
+            return Confirmation(_("Restrict %(name)s?"), effects, _("Save changes"), name=app.name)
+        if form.act != "remove":
+            return None
         people = apps.count_grants_of(unit, app.id)
-        effects = (
-            words.ends_sessions(app_sessions.count_of_app(unit, app.id, ctx.now)),
-            several("%(number)d user loses access to it.", "%(number)d users lose access to it.", people),
-        )
-        return Confirmation(_("Remove %(name)s?"), effects, _("Remove app"), name=app.name)
+        lost = several("%(number)d user loses access to it.", "%(number)d users lose access to it.", people)
+        return Confirmation(_("Remove %(name)s?"), (words.ends_sessions(number), lost), _("Remove app"), name=app.name)
 
-    return await ctx.store.read(work)
+    with _at_fields():
+        return await ctx.store.read(work)
 
 
 async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
@@ -163,7 +172,8 @@ async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[No
     if act is None:
         raise ValidationError(reason="no such act")
     done, work = act
-    outcome = await _write(ctx, lambda unit: work(unit, ctx, app_id, form))
+    with _at_fields():
+        outcome = await ctx.store.write(lambda unit: work(unit, ctx, app_id, form))
     if isinstance(outcome, AppSecret):
         return call.show_once(path, outcome)
     return flash.after(ctx, APPS_PATH if done == "removed" else path, done)

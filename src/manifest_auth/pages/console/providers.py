@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from manifest_auth import accounts, providers
+from manifest_auth import accounts, providers, sessions
 from manifest_auth.clients import client_settings
 from manifest_auth.clients.providers import daily_checks, diagnosis
 from manifest_auth.clients.providers.changes import (
@@ -27,7 +27,7 @@ from manifest_auth.clients.providers.diagnosis import RecentActivity, diagnose, 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie, redirect
 from manifest_auth.http import page as with_policy
-from manifest_auth.pages import brands, flash, security
+from manifest_auth.pages import brands, flash, security, words
 from manifest_auth.pages.call import Confirmation, PageCall, View, found, see_other
 from manifest_auth.pages.console import provider_views
 from manifest_auth.pages.console.provider_kinds import FIELDS, fitting
@@ -49,7 +49,7 @@ from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_proofs import Tried
-from manifest_auth.store import TenantUnit
+from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.tenants.claims import Claim, domains
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
@@ -404,6 +404,25 @@ async def _confirm_on(ctx: RequestContext, call: PageCall[BackForm]) -> Confirma
     return await _everyone_is_admin(ctx, one, rules.domains) if Role.ADMIN in rules.default_roles else None
 
 
+async def _confirm_off(ctx: RequestContext, call: PageCall[BackForm]) -> Confirmation | None:
+    one = await load(ctx, call.path["name"])
+    if one.provider.disabled_at is not None:
+        return None
+    of_it = Filters("open", "provider", of_provider=one.provider.id, now=ctx.now)
+
+    def work(unit: TenantUnit) -> tuple[str, ...]:
+        people = providers.count_people(unit, one.provider.id)
+        kept_out = several(
+            "%(number)d person can't sign in with it until you turn it on again.",
+            "%(number)d people can't sign in with it until you turn it on again.",
+            people,
+        )
+        return words.ends_sessions(sessions.LISTING.total(unit, of_it)), kept_out
+
+    effects = await ctx.store.read(work)
+    return Confirmation(_("Turn off %(name)s?"), effects, _("Turn off provider"), name=one.head("").display_name)
+
+
 async def _everyone_is_admin(ctx: RequestContext, one: Loaded, limits: Collection[str]) -> Confirmation:
     """``limits``: the domains of those who can come; without one, the name is typed."""
     linked, head = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id)), one.head("")
@@ -522,6 +541,7 @@ ROUTES = (
         "console/provider.html",
         "Turn a provider off",
         again=_overview_again,
+        confirms=_confirm_off,
         form_at=ONE,
     ),
     settings_page(

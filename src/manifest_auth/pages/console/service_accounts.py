@@ -20,10 +20,10 @@ from manifest_auth.accounts.service_accounts import (
     ServiceAccount,
     ServiceAccountData,
 )
-from manifest_auth.errors import Forbidden, ValidationError
+from manifest_auth.errors import Forbidden, ValidationError, existing
 from manifest_auth.http import Answer
-from manifest_auth.pages import brands, flash
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages import brands, flash, words
+from manifest_auth.pages.call import Confirmation, PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import Names
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
@@ -204,6 +204,14 @@ async def _account_view(
     return await brands.shown(ctx, work)
 
 
+async def _confirm(ctx: RequestContext, call: PageCall[ActForm]) -> Confirmation | None:
+    account_id, form = frame.number_in(call), call.fields
+    if form.act != "revoke":
+        return None
+    live = await ctx.store.read(lambda unit: service_accounts.live_secrets(unit, [account_id], ctx.now))
+    return words.REVOKES._replace(name=existing(next((one.hint for one in live if one.id == form.secret), None)))
+
+
 async def _act(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[None]:
     account_id, act = frame.number_in(call), _ACTS.get(call.fields.act)
     if act is None:
@@ -276,5 +284,6 @@ ROUTES = (
         _TEMPLATE,
         "Change a service account; create, rotate, and revoke its keys",
         again=_show,
+        confirms=_confirm,
     ),
 )

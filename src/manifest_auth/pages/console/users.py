@@ -212,6 +212,11 @@ _ASKS = {
         _("Sign out %(name)s everywhere?"), (_("They can sign in again immediately."),), _("End all sessions")
     ),
     "reset-factors": Confirmation(
+    "unlink": Confirmation(
+        _("Unlink an account of %(name)s?"),
+        (_("They can't sign in with it until they link it again."),),
+        _("Unlink account"),
+    ),
         _("Reset the second factors of %(name)s?"),
         (
             _("Removes the authenticator app, passkeys, recovery codes, and trusted browsers."),

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.http.apps.relying import relying
 from tests.support.application import App
 from tests.support.machines import SCANNER
+from tests.support.people import member
 from tests.support.second_factors import person
 from tests.support.visitor import Page, Visitor
 
@@ -73,7 +75,10 @@ async def test_a_web_app_from_first_to_last(app: App) -> None:
     second = await press(visitor, first, at, {"overlapHours": "0"}, act="secret", of=old["id"])
     assert secret not in second.reply.text
     [live] = (await the_app(app, client))["secrets"]
-    gone = await press(visitor, second, at, act="revoke")
+    asked = await press(visitor, second, at, act="revoke")
+    assert asked.heading == f"Revoke the credential that ends with {live['hint']}?"
+    assert (await the_app(app, client))["secrets"] == [live]
+    gone = await press(visitor, asked, at, act="revoke")
     assert live["hint"] not in gone.text
     changed = await press(visitor, gone, at, {"name": "Reports 2", "roleOperator": ""}, act="change")
     assert "Changes saved." in changed.text
@@ -86,6 +91,29 @@ async def test_a_web_app_from_first_to_last(app: App) -> None:
     assert "App removed." in removed.text
     assert (await the_app(app, client))["id"] == f"manifest.{client}"
     assert (await visitor.get(at)).status == 404
+
+
+async def test_changes_that_end_sessions_are_asked_first(app: App) -> None:
+    visitor, client = await browser_of(app)
+    web = await relying(app, client, scopes=["openid", "email"])
+    access = (await web.tokens(Visitor(app), (await member(app, client)).email))["access_token"]
+    at = f"{LIST}/{web.id}"
+    for changes, ends in (
+        ({"name": "Reports 2", "scopes": "openid email profile"}, False),
+        ({"roleViewer": "on"}, True),
+        ({"scopes": "openid"}, True),
+        ({"secondFactor": "on"}, True),
+        ({"consent": "on"}, True),
+    ):
+        page = await press(visitor, await visitor.get(at), at, changes, act="change")
+        assert ("Changes saved." not in page.text) is ("Ends 1 open session." in page.text) is ends, changes
+    assert (await web.userinfo(access)).status == 200
+    assert "Changes saved." in (await press(visitor, page, at, act="change")).text
+    assert (await web.userinfo(access)).status == 401
+    unasked = await press(visitor, await visitor.get(at), at, {"secondFactor": "on"}, act="change")
+    assert "Changes saved." in unasked.text  # there is nothing left to end
+    wrong = await press(visitor, await visitor.get(at), at, {"scopes": "openid what"}, act="change")
+    assert wrong.status == 400
 
 
 async def test_system_admins_see_them_and_change_nothing(app: App) -> None:

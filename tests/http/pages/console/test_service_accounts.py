@@ -109,7 +109,10 @@ async def test_from_its_making_to_its_end(app: App) -> None:
     assert await status_of(app, second) == 401
     page = await done(visitor, await visitor.submit(page, path, {"act": "enable"}))
     assert await status_of(app, second) == 200
-    page = await done(visitor, await visitor.submit(page, path, {"act": "revoke"}))
+    asked = await visitor.post(path, page.form(path, act="revoke").fields)
+    assert asked.heading == f"Revoke the credential that ends with {second[-4:]}?"
+    assert await status_of(app, second) == 200
+    page = await done(visitor, await visitor.submit(asked, path))
     assert await status_of(app, second) == 401
     assert "No API keys." in page.text
     page = await visitor.submit(page, path, {"act": "delete"}, confirmName="nightl")
@@ -233,9 +236,8 @@ async def test_a_user_admin_gives_no_more_than_their_rank(app: App) -> None:
         assert page.status == 403
         assert not re.search(SCANNER, page.reply.text)
     assert await status_of(app, high.key.text) == 200
-    page = await done(
-        visitor, await visitor.post(path, {"form": token, "act": "revoke", "kind": "key", "secret": high.key.id})
-    )
+    asked = await visitor.post(path, {"form": token, "act": "revoke", "kind": "key", "secret": high.key.id})
+    page = await done(visitor, await visitor.shown(asked))
     assert await status_of(app, high.key.text) == 401
 
 
