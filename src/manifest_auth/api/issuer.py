@@ -34,7 +34,7 @@ from manifest_auth.protocols import authorization, oauth
 from manifest_auth.protocols.oauth import UnsupportedGrantType
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sign_in.apps import authentication, redeeming
+from manifest_auth.sign_in.apps import authentication, logout, redeeming
 from manifest_auth.sign_in.apps.authentication import Issuer
 
 _ISSUER = "/o/{client}"
@@ -78,8 +78,10 @@ def _issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
 
 
 async def _known(ctx: RequestContext, call: Call[Any]) -> Issuer:
-    """The issuer of a client that has apps. Raises NotFound, also for a client that is suspended."""
-    if await apps.origins_of(ctx.services.store, call.path["client"]) is None:
+    """The issuer of a client that has apps, and is not suspended; it stays until its last notices of sign-outs, which
+    apps verify, are sent. Raises NotFound."""
+    store, client = ctx.services.store, call.path["client"]
+    if await apps.origins_of(store, client) is None and not await logout.owes(store, client):
         raise NotFound(reason="no client with apps has that issuer")
     return _issuer(ctx, call)
 

@@ -123,7 +123,9 @@ async def test_an_app_hears_of_every_end(app: App, client: str, channel: BackCha
     [heard] = channel.heard
     assert parts(heard)[0]["typ"] == "logout+jwt"
     told_of = parts(got["id_token"])[1]
-    claims = parts(heard)[1] if ends is _app_goes else await web.claims(heard)
+    claims = parts(heard)[1]
+    if ends is not _app_goes:  # then the issuer is gone with its last notice
+        await web.claims(heard)
     assert {name: claims[name] for name in ("iss", "aud", "sub", "sid")} == {
         name: told_of[name] for name in ("iss", "aud", "sub", "sid")
     }
@@ -133,6 +135,32 @@ async def test_an_app_hears_of_every_end(app: App, client: str, channel: BackCha
     assert len(channel.heard) == 1
     page = await visitor.get(f"{web.path}/logout?id_token_hint={heard}")  # no ID token
     assert page.status in (200, 303)
+
+
+async def _client_goes(app: App, visitor: Visitor, person: Member, web: Relying) -> None:
+    path = f"/api/admin/clients/{web.client}/suspend"
+    assert (await app.post(path, token=await app.admin_token())).status == 200
+
+
+@rule("APP-SIGN-OUT")
+@matrix("ends", [_app_goes, _client_goes])
+async def test_the_last_notices_of_an_issuer_can_be_verified(
+    app: App, client: str, channel: BackChannel, ends: object
+) -> None:
+    web = await relying(app, client, backchannelLogoutUri=channel.uri)
+    person, visitor = await member(app, client), Visitor(app)
+    sid = parts((await web.tokens(visitor, person.email))["id_token"])[1]["sid"]
+    channel.answers.append(500)
+    await ends(app, visitor, person, web)  # type: ignore[operator]  # one of those above
+    for tries in (1, 2):
+        documents = [await app.get(f"{web.path}/{one}") for one in (".well-known/openid-configuration", "jwks")]
+        assert [one.status for one in documents] == [200, 200]
+        await send_logout_notices(app)
+        assert len(channel.heard) == tries
+        if tries == 1:
+            assert (await web.claims(channel.heard[0]))["sid"] == sid
+        app.clock.advance(5)
+    assert (await app.get(f"{web.path}/jwks")).status == 404
 
 
 @rule("APP-SIGN-OUT")

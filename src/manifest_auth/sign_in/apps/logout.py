@@ -24,7 +24,15 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions import app_sessions, tokens
 from manifest_auth.sign_in.apps import authentication
 from manifest_auth.sign_in.apps.authentication import Issuer
-from manifest_auth.store import Announcement, CrossTenant, StoreUnavailable, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store import (
+    Announcement,
+    CrossTenant,
+    Store,
+    StoreUnavailable,
+    TenantUnit,
+    cross_tenant,
+    tenant_scoped,
+)
 from manifest_auth.store.tables import apps as apps_table
 from manifest_auth.store.tables import logout_notices, sessions, tenants
 
@@ -145,6 +153,18 @@ def expect(unit: TenantUnit, session_id: str, parent: Principal, app_id: str, du
         app_id=app_id,
         due_at=due_at,
     )
+
+
+_OWES = cross_tenant(
+    select(_N.tenant_id).join(tenants, _T.id == _N.tenant_id).where(_T.identifier == bindparam("identifier")).limit(1),
+    int,
+    because="the address of an issuer names the client",
+)
+
+
+async def owes(store: Store, client: str) -> bool:
+    """Whether notices of a client's issuer wait, which apps verify even when it has no apps left."""
+    return await store.look_up(_OWES, identifier=client) is not None
 
 
 _LEASE_MS = 60_000  # of the last try
