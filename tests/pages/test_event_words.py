@@ -7,7 +7,7 @@ import re
 from manifest_auth.audit import Event, about
 from tests.support.matrix import matrix
 
-PLACES = {"%(who)s", "%(whom)s", "%(what)s", "%(provider)s", "%(through)s"}
+PLACES = {"%(who)s", "%(whom)s", "%(what)s", "%(app)s", "%(provider)s", "%(through)s"}
 
 
 @matrix("event", Event)

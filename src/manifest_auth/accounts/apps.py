@@ -83,6 +83,11 @@ class App(NamedTuple):
         """As the audit trail names it."""
         return f"app:{self.id}"
 
+    @property
+    def named(self) -> dict[str, str]:
+        """As the detail of an event about a user names it."""
+        return {"app": self.id, "name": self.name}
+
     def has_secret(self, secret: str) -> bool:
         """Whether it is a live secret of the app, which :func:`find_app` returned."""
         hashed = machine_secrets.hash_of(secret)
@@ -526,8 +531,7 @@ def withdraw(unit: TenantUnit, who: Request, user_id: int, app_id: str) -> int:
         existing(None)
     unit.change(_DROP_CODES_OF_USER, of_id=app_id, of_user=user_id)
     ended = app_sessions.end_of_app(unit, app_id, "consent_withdrawn", who.now, of_user=user_id)
-    detail = {"app": app_id, "name": app.name, "sessions_ended": ended}
-    audit.record(unit, who, Event.CONSENT_WITHDRAWN, f"user:{user_id}", **detail)
+    audit.record(unit, who, Event.CONSENT_WITHDRAWN, f"user:{user_id}", **app.named, sessions_ended=ended)
     return ended
 
 

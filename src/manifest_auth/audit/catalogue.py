@@ -62,7 +62,7 @@ class About:
     - ``name``: in the trail.
     - ``area``: the subject, in a word.
     - ``told``: a sentence for the console, with places for names: ``who`` acted, ``whom`` or ``what`` it concerns,
-      ``provider`` that had a part in it; ``through``: " through" that provider, or nothing where none had.
+      ``provider`` and ``app`` that had a part in it; ``through``: " through" that provider, or nothing where none had.
     - ``when``: when it is recorded, for the docs.
     - ``account``: a sentence for the person whom it concerns; empty: the account pages do not show it.
     - ``is_alarm``: the account pages ask whether it was them.
@@ -351,20 +351,20 @@ class Event(enum.Enum):
         asks=Act.APPS, when="A secret of an app was created, `in_place_of` another one if it was rotated")
     APP_SECRET_REVOKED = About("app_secret_revoked", APPS, _("%(who)s revoked a secret of the app %(what)s"),
         when="A secret of an app was revoked")
-    APP_AUTHORIZED = About("app_authorized", APPS, _("%(whom)s signed in to an app"),
+    APP_AUTHORIZED = About("app_authorized", APPS, _("%(whom)s signed in to %(app)s"),
         account=_("Sign-in to an app"),
-        when="A user signed in to an `app`; its `scopes`. At most once an hour for each user and app that asks for no "
+        when="A user signed in to an `app`; its `scopes`. At most once an hour for each user and app, and after each "
         "consent")
-    APP_REFUSED = About("app_refused", APPS, _("%(whom)s can't use an app"), is_bad=True,
+    APP_REFUSED = About("app_refused", APPS, _("%(whom)s can't use %(app)s"), is_bad=True,
         when="A user didn't get into an `app`; `why`")
-    CONSENT_GIVEN = About("consent_given", APPS, _("%(whom)s gave an app access"),
+    CONSENT_GIVEN = About("consent_given", APPS, _("%(whom)s gave %(app)s access"),
         account=_("You gave an app access"), is_alarm=True,
         when="A user agreed to what an `app` can see and do; the `scopes`")
     APP_CODE_REUSED = About("app_code_reused", APPS,
-        _("An app of %(whom)s used a code twice, and the session was ended"),
+        _("%(app)s used a code of %(whom)s twice, and the session was ended"),
         account=_("App signed out, because its code was used twice"), is_bad=True, is_alarm=True,
         when="A code of an `app` was used again after it gave tokens. The session was ended")
-    CONSENT_WITHDRAWN = About("consent_withdrawn", APPS, _("%(whom)s removed an app from their account"),
+    CONSENT_WITHDRAWN = About("consent_withdrawn", APPS, _("%(whom)s removed %(app)s from their account"),
         account=_("You removed an app from your account"),
         when="A user removed an `app` from *Apps with access*; the number of `sessions_ended`")
     PAIRING_BEGUN = About("pairing_begun", SIGN_IN, _("%(whom)s showed a code for a device to scan"),

@@ -98,7 +98,7 @@ def span_view(asked: SpanQuery) -> dict[str, object]:
     }
 
 
-_PLACE = re.compile(r"(%\((?:who|whom|what|provider|through)\)s)")
+_PLACE = re.compile(r"(%\((?:who|whom|what|app|provider|through)\)s)")
 _ACTORS = {
     "system": _("The server"),
     "anonymous": _("An anonymous caller"),
@@ -204,7 +204,8 @@ def _pieces(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> 
     actor, subject = names.part(link.actor, detail), names.part(link.subject, detail)
     if link.actor == "anonymous" and detail.get("provider"):  # who signs in there is nobody here until then
         actor = names.provider(detail)
-    by = {"%(who)s": actor, "%(whom)s": subject, "%(what)s": subject}
+    app = SentencePart(str(detail.get("name") or detail.get("app", "")), strong=True)
+    by = {"%(who)s": actor, "%(whom)s": subject, "%(what)s": subject, "%(app)s": app}
     for at, piece in enumerate(_PLACE.split(sentence)):
         if piece == "%(provider)s":
             yield names.provider(detail)

@@ -127,13 +127,13 @@ def _agree(unit: TenantUnit, ctx: RequestContext, app: App, user: User, wanted: 
         recorded_at=None if before is None else before.recorded_at,
     )
     apps.put_grant(unit, grant)
-    audit.record(unit, ctx, Event.CONSENT_GIVEN, f"user:{user.id}", app=app.id, scopes=list(wanted.scope))
+    audit.record(unit, ctx, Event.CONSENT_GIVEN, f"user:{user.id}", **app.named, scopes=list(wanted.scope))
 
 
 async def _refused(ctx: RequestContext, app: App, user: Principal, why: str) -> None:
     def work(unit: TenantUnit) -> None:
         subject = f"user:{user.user_id}"
-        ctx.services.anonymous_limits.record(unit, ctx, Event.APP_REFUSED, subject, proved=True, app=app.id, why=why)
+        ctx.services.anonymous_limits.record(unit, ctx, Event.APP_REFUSED, subject, proved=True, **app.named, why=why)
 
     await ctx.store.write_quickly(work)
 

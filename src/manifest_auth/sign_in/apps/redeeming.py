@@ -95,11 +95,11 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
     shows it and is refused is not the app that asked for it."""
     apps.get_app(unit.of(app.tenant_id), app.id, shared=True)  # who removes it waits, and ends this session
     bound, found = exchange_codes.get_locked(unit, ctx, key)
-    subject = f"user:{found.user_id}"
+    subject, asking = f"user:{found.user_id}", app.named if found.app_id == app.id else {"app": found.app_id}
     if found.used_at is not None:
         if found.session_id:
             sessions.end(bound, found.session_id, "app_code_reused", ctx.now)
-        detail = {"app": found.app_id, "session": found.session_id or ""}
+        detail = {**asking, "session": found.session_id or ""}
         ctx.services.anonymous_limits.record(bound, ctx, Event.APP_CODE_REUSED, subject, proved=True, **detail)
         raise _refused("shown a second time", replay="one_time_code")
     exchange_codes.use(bound, ctx, found)
@@ -112,7 +112,7 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
     elif app.second_factor and MFA not in parent.amr.split():
         why = "the app asks for two factors by now"
     if parent is None or why:
-        detail = {"app": found.app_id, "why": why}
+        detail = {**asking, "why": why}
         ctx.services.anonymous_limits.record(bound, ctx, Event.APP_REFUSED, subject, proved=True, **detail)
         raise _refused(why)
     scope = found.scopes or ""
@@ -153,10 +153,11 @@ def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: st
 
 
 def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope: str, session_id: str) -> None:
-    """Stores that the app was used, for the user's list; the user's row is locked. The trail has it once an hour where
-    nobody is asked."""
+    """Stores that the app was used, for the user's list; the user's row is locked. The trail has it once an hour, and
+    after each consent."""
     before, now = apps.find_grant(unit, user.id, app.id), ctx.now
-    is_due = before is None or bool(app.consent) or now - (before.recorded_at or 0) >= _HOUR_MS
+    recorded_at = (before.recorded_at or 0) if before is not None else 0
+    is_due = before is None or (before.consented_at or 0) > recorded_at or now - recorded_at >= _HOUR_MS
     held = set(scope.split()) | (set(before.scopes.split()) if before is not None else set())
     if before is not None and before.consented_at is not None:
         held = set(before.scopes.split())  # to which the user agreed, and no more
@@ -167,11 +168,11 @@ def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope
         given_at=now if before is None else before.given_at,
         consented_at=None if before is None else before.consented_at,
         last_used_at=now,
-        recorded_at=now if is_due or before is None else before.recorded_at,
+        recorded_at=now if is_due else recorded_at,
     )
     apps.put_grant(unit, grant)
     if is_due:
-        detail = {"app": app.id, "scopes": scope.split(), "session": session_id}
+        detail = {**app.named, "scopes": scope.split(), "session": session_id}
         audit.record(unit, ctx, Event.APP_AUTHORIZED, f"user:{user.id}", **detail)
 
 
