@@ -197,7 +197,8 @@ _SECURITY_SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "`token` of a user's sign-in, or an access token of Entra ID for a client that accepts them.",
+        "description": "`token` of a user's sign-in, an access token of an app that the user lets act, or one of Entra "
+        "ID for a client that accepts them.",
     },
     "sessionCookie": {
         "type": "apiKey",
@@ -245,7 +246,8 @@ _FORWARDED_FOR: dict[str, Any] = {
     "name": "Manifest-Forwarded-For",
     "in": "header",
     "required": False,
-    "description": "IP address of the user, from a service account with the right `mayForwardAddress`.",
+    "description": "IP address of the user, from a service account with the right `mayForwardAddress`. Only with its "
+    "`serviceKey` or `serviceToken` as the bearer, which the route doesn't need otherwise.",
     "schema": TEXT,
 }
 _ANY_ROUTE = (
@@ -375,7 +377,10 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
         return [{"clientSecret": []}, {}]
     if route.access is Access.ADMIN:
         return [{"adminToken": []}]
-    return [{"metricsToken": []}, {}] if route.path == "/metrics" else []
+    if route.path == "/metrics":
+        return [{"metricsToken": []}, {}]
+    # Routes that take a passed on address name no credential: generators make clients that require it (docs of it say).
+    return [{"userToken": []}] if Unauthenticated in route.refusals else []
 
 
 def _responses(route: Route) -> dict[str, Any]:

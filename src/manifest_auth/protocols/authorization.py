@@ -106,8 +106,13 @@ def target_of(given: Mapping[str, str], twice: frozenset[str]) -> Target:
     """The way of the answer to the redirect address."""
     state = given.get("state")
     usable = state is not None and "state" not in twice and len(state) <= _LONGEST["state"]
-    form_post = given.get("response_mode") == "form_post" and "response_mode" not in twice
+    form_post = given.get("response_mode") == "form_post" and "response_mode" not in twice and _takes_posts(given)
     return Target(given["redirect_uri"], state if usable else None, form_post)
+
+
+def _takes_posts(given: Mapping[str, str]) -> bool:
+    """Whether the redirect address is of the web: browsers post no form to a private scheme of a native app."""
+    return given["redirect_uri"].lower().startswith(("https:", "http:"))
 
 
 def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequence[str], now: int) -> Wanted:
@@ -123,6 +128,8 @@ def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequen
             raise Denied("invalid_request", f"{name} has more than {_LONGEST[name]} characters")
     if given.get("response_mode", "query") not in ("query", "form_post"):
         raise Denied("invalid_request", "response_mode must be query or form_post")
+    if given.get("response_mode") == "form_post" and not _takes_posts(given):
+        raise Denied("invalid_request", "response_mode form_post needs a redirect_uri of https or http")
     if "response_type" not in given:
         raise Denied("invalid_request", "response_type is missing")
     if given["response_type"] != "code":

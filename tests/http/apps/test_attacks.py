@@ -144,9 +144,18 @@ async def test_a_native_app_gets_nothing_without_a_press(app: App, client: str) 
     page = await visitor.get(begun)  # after a newer sign-in
     assert page.location.startswith(f"{action}?s=")
     page = await visitor.follow(page)
-    pressed = await visitor.post(action, page.form(action, act="approve").fields)
+    pressed = await visitor.submit(page, action, {"act": "approve"})
     assert (await native.redeem(told(pressed))).status == 200
     assert told(await native.authorize(visitor, prompt="none"))["error"] == "interaction_required"
+
+
+@rule("APP-REQUESTS")
+async def test_no_form_is_posted_to_a_private_scheme(app: App, client: str) -> None:
+    """Browsers refuse it, and the user would be stuck."""
+    native = await relying(app, client, "native", callback="com.example.tool:/cb")
+    for changes in ({}, {"prompt": "none"}, {"response_type": "token"}):
+        page = await native.authorize(Visitor(app), response_mode="form_post", **changes)
+        assert page.location.startswith("com.example.tool:/cb?error=invalid_request&"), changes
 
 
 #: Requests whose answer goes to the app: what is changed, and the error.

@@ -102,6 +102,8 @@ async def test_each_client_route_takes_the_header_that_names_a_client(app: App, 
         expected = ["Manifest-Forwarded-For", *expected] if forwards(route) else expected
         assert [one["name"] for one in headers] == expected, route.path
         assert not any(one["required"] for one in headers)
+        if forwards(route):  # a credential would be required by generated clients, of everyone who signs in
+            assert "`serviceKey` or `serviceToken`" in headers[0]["description"]
     for route in [one for one in ROUTES if one.who == "client"]:
         reply = await app.send(
             route.method, filled(route.path), {}, token=tokens["client"], headers={"X-Client-ID": "globex"}
@@ -129,6 +131,8 @@ async def test_credentials_are_those_that_the_routes_take(app: App, tokens: dict
         machines = [one for one in told if one.keys() & {"serviceKey", "serviceToken"}]
         if route.path.endswith(("/token", "/revoke", "/introspect")) and route.path.startswith(("/oauth2/", "/o/")):
             assert told == [{"clientSecret": []}, {}]
+        elif route.path.endswith("/userinfo"):
+            assert told == [{"userToken": []}]
         elif route.path != "/metrics":
             takes = route.who == "client" and (
                 (route.method, route.path) == ("GET", ME) or not CLOSED.match(route.path)
