@@ -221,11 +221,6 @@ def create_app(unit: TenantUnit, who: Request, random: Random, kind: Kind, given
     return get_app(unit, made.id)
 
 
-def change_app(unit: TenantUnit, who: Request, app_id: str, given: Mapping[str, Any]) -> App:
-    """Changes the ``given`` members. An app that may ask for less, lets in fewer users, or asks for more of them,
-    loses its sessions. Raises as :func:`create_app`, and NotFound."""
-    _check_manages(unit, who, app_id)
-    before = get_app(unit, app_id, lock=True)
 def changed(app: App, given: Mapping[str, Any]) -> App:
     """The app with the ``given`` members. Raises ValidationError."""
     return app._replace(**_checked(app.kind, given))
@@ -238,9 +233,16 @@ def is_narrower(before: App, after: App) -> bool:
     return bool(lets_fewer_in) or asks_more or not set(before.scopes.split()) <= set(after.scopes.split())
 
 
+def change_app(unit: TenantUnit, who: Request, app_id: str, given: Mapping[str, Any]) -> App:
+    """Changes the ``given`` members. An app that may ask for less, lets in fewer users, or asks for more of them,
+    loses its sessions. Raises as :func:`create_app`, and NotFound."""
+    _check_manages(unit, who, app_id)
+    before = get_app(unit, app_id, lock=True)
     after = changed(before, given)
     _check_rank(unit, who, before.scopes, after.scopes)
     _check_called(unit, who, before, after)
+    has_both = after.jwks not in (None, before.jwks) and bool(list_secrets(unit, who.now, app_id))
+    _refuse("jwks", has_both, "Revoke the secrets of the app first: it has secrets or a JWKS")
     if after == before:
         return after
     unit.change(_CHANGE, of_id=app_id, **{f"new_{name}": getattr(after, name) for name in GIVEN})
@@ -423,6 +425,8 @@ def create_secret(
     _check_rank(unit, who, app.scopes)
     if app.kind != "web":
         raise Conflict(f"An app of kind {app.kind} has no secret: it uses PKCE")
+    if app.jwks is not None:
+        raise Conflict("The app signs its requests: remove its JWKS first")
     if in_place_of:
         _refuse("overlapHours", not 0 <= overlap_h <= MOST_OVERLAP_H, f"Must be 0 to {MOST_OVERLAP_H}")
         ends_at = now + overlap_h * 3_600_000

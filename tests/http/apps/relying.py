@@ -104,12 +104,12 @@ class Relying:
 
 
 async def relying(app: App, client: str, kind: str = "web", callback: str = CALLBACK, **members: Any) -> Relying:
-    """A new app of a client, with a secret where it can have one."""
+    """A new app of a client, with a secret where it can have one and no keys of its own."""
     body = {"name": f"App {kind}", "kind": kind, "redirectUris": [callback], **members}
     base = f"/api/admin/clients/{client}/apps"
     made = check_success(await app.post(base, body, token=await app.admin_token()), 201)
     secret = ""
-    if kind == "web":
+    if kind == "web" and "jwks" not in members:
         shown = await app.post(f"{base}/{made['id']}/secrets", token=await app.admin_token())
         secret = check_success(shown, 201)["secret"]
     return Relying(app, client, made["id"], secret, callback)

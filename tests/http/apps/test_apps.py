@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
+from tests.support.client_assertions import ec_key, public_set
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.people import member
@@ -227,3 +228,17 @@ async def test_a_web_app_has_two_live_secrets_and_rotates_them(app: App) -> None
     assert events == ["app_secret_created"] * 3 + ["app_secret_revoked"]
     native = await make(app, token, WEB | {"kind": "native"})
     check_refusal(await app.post(f"{APPS}/{native['id']}/secrets", token=token), 409, "CONFLICT")
+
+
+async def test_a_web_app_has_secrets_or_keys(app: App) -> None:
+    _, token = await admin_of(app)
+    at, keys = f"{APPS}/{(await make(app, token, WEB))['id']}", {"jwks": public_set(ec_key())}
+    secret = check_success(await app.post(f"{at}/secrets", token=token), 201)
+    refused = check_refusal(await app.send("PATCH", at, keys, token=token), 400, "VALIDATION_ERROR")
+    assert [one["field"] for one in refused["details"]] == ["jwks"]
+    check_success(await app.send("DELETE", f"{at}/secrets/{secret['id']}", token=token))
+    check_success(await app.send("PATCH", at, keys, token=token))
+    check_success(await app.send("PATCH", at, {**keys, "name": "Reports 2"}, token=token))
+    check_refusal(await app.post(f"{at}/secrets", token=token), 409, "CONFLICT")
+    check_success(await app.send("PATCH", at, {"jwks": None}, token=token))
+    check_success(await app.post(f"{at}/secrets", token=token), 201)
