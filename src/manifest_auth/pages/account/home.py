@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from manifest_auth import providers, sessions, tenants
-from manifest_auth.accounts import email_changes, users
+from manifest_auth.accounts import apps, email_changes, users
 from manifest_auth.accounts.factors import Kind, one_time_codes
 from manifest_auth.audit import Event, about
 from manifest_auth.clients import audit_views
@@ -138,15 +138,20 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> Simple
         has_passkey=bool(user.factors & Kind.PASSKEY),
         methods=gate.methods_of(ctx, tenants.settings_of(me.tenant_settings)),
         factor_due_at=own_factors.due_at(tenants.settings_of(me.tenant_settings), user) or 0,
-        apps=_apps(tenants.return_addresses_for(tenants.settings_of(me.tenant_settings), user.roles)),
+        apps=_apps(unit, tenants.return_addresses_for(tenants.settings_of(me.tenant_settings), user.roles), user.roles),
         language=next((name for tag, name in languages.LANGUAGES.items() if tag == user.language), ""),
     )
 
 
-def _apps(listed: Iterable[str]) -> dict[str, str]:
-    """The websites to which sign-ins return: addresses by their hosts."""
-    sites = (urlsplit(one) for one in listed if is_web(one))
-    return {one.netloc: f"{one.scheme}://{one.netloc}/" for one in sites}
+def _apps(unit: TenantUnit, listed: Iterable[str], roles: int) -> dict[str, str]:
+    """The websites to which sign-ins of a user with these ``roles`` return: addresses by the names of apps, or by their
+    hosts."""
+    named = dict.fromkeys(listed, "")
+    for app in apps.list_apps(unit):
+        if app.kind in ("web", "browser") and (not app.roles or app.roles & roles):
+            named[app.redirect_uris.partition(" ")[0]] = app.name
+    sites = {urlsplit(one)[:2]: name for one, name in named.items() if is_web(one)}
+    return {name or host: f"{scheme}://{host}/" for (scheme, host), name in sites.items()}
 
 
 ROUTES = (account_page("GET", ACCOUNT, _home, "account/home.html", "Account overview and recent activity"),)

@@ -39,7 +39,10 @@ async def _show_sessions(ctx: RequestContext, call: PageCall[None]) -> View | An
     listed, own = await session_lifecycle.list_sessions(ctx), ctx.user.session_id
     this = next((one for one in listed if one.id == own), None)
     others = sorted((one for one in listed if one.id != own), key=lambda one: -one.last_used_at)
-    return brands.own_page(ctx, this=this, others=others, most=session_lifecycle.LIST_LIMIT)
+    most = session_lifecycle.LIST_LIMIT
+    return await brands.shown(
+        ctx, lambda unit: SimpleNamespace(this=this, others=others, most=most, apps=apps.app_names(unit))
+    )
 
 
 async def ends_others(ctx: RequestContext) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from manifest_auth import accounts, providers, sessions, tenants
-from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink, email_changes, rank, users
+from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink, apps, email_changes, rank, users
 from manifest_auth.accounts.factors import Kind
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded, RateLimited, Refusal, ValidationError
 from manifest_auth.http import Answer
@@ -81,6 +81,7 @@ async def _view(ctx: RequestContext, user_id: int, *, typed: UserForm | None = N
             why_not=why_not,
             sessions=None if why_not else sessions.list_open(unit, user.id, ctx.now, _SESSIONS),
             identities=providers.list_identities(unit, user.id),
+            apps=apps.app_names(unit),
             link=link,
         )
 
@@ -211,12 +212,12 @@ _ASKS = {
     "end-sessions": Confirmation(
         _("Sign out %(name)s everywhere?"), (_("They can sign in again immediately."),), _("End all sessions")
     ),
-    "reset-factors": Confirmation(
     "unlink": Confirmation(
         _("Unlink an account of %(name)s?"),
         (_("They can't sign in with it until they link it again."),),
         _("Unlink account"),
     ),
+    "reset-factors": Confirmation(
         _("Reset the second factors of %(name)s?"),
         (
             _("Removes the authenticator app, passkeys, recovery codes, and trusted browsers."),

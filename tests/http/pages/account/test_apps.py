@@ -6,13 +6,31 @@ import json
 
 import pytest
 
+from tests.http.apps.relying import relying
 from tests.http.pages.account.account_pages import person
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
+from tests.support.people import member
 from tests.support.rows import add_row, rows
+from tests.support.visitor import Visitor
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/account/apps"
+
+
+async def test_its_session_and_its_site_have_its_name(app: App) -> None:
+    client = await new_client(app)
+    web = await relying(app, client, name="Reports")
+    await relying(app, client, name="For authors", callback="https://authors.example/", roles=["Author"])
+    user, admin = await member(app, client), await member(app, client, "Admin")
+    visitor = Visitor(app)
+    await web.tokens(visitor, user.email)
+    page = await visitor.get("/account/sessions")
+    assert "End: Reports, " in page.reply.text
+    shown = (await Visitor(app, {"session": admin.cookie}).get(f"/console/users/{user.id}")).text
+    assert "Reports" in shown
+    links = (await visitor.get("/account")).links()
+    assert (links["Open Reports"], "Open For authors" in links) == ("https://reports.example/", False)
 
 
 async def test_a_user_sees_and_removes_the_access_of_an_app(app: App) -> None:
