@@ -194,7 +194,7 @@ class _Page:
             if await submissions.read_shown(ctx, call, dismissed):
                 await submissions.forget(ctx, dismissed)
             return see_other(here if is_own_page(here) else self._back(call))
-        if not self.once:
+        if not self.once or not call.person:
             return await self._carry_out(ctx, call, texts)
         return await self._submit(ctx, call, texts, token.key)
 
@@ -494,10 +494,10 @@ def page(
     more when it was refused. ``upload``: the field of a form that may have a file, of so many bytes at most;
     ``upload_into``: the field whose text such a file is. ``form_at``: the page that shows the form of a POST, or the
     link to a file, where that has another address. ``said``: sentences of :mod:`.flash` that a GET shows.
-    ``once``: whether a form is carried out once; usually those of pages that are not for everyone. ``confirms``: the
-    question that comes before the act of a form, None for none; it raises what the act would raise to a caller who may
-    not do it. A GET whose fields may be None has none: it shows the form that a POST shows again with what was
-    typed."""
+    ``once``: whether a signed-in person's form is carried out once; usually those of pages that are not for everyone.
+    ``confirms``: the question that comes before the act of a form, None for none; it raises what the act would raise to
+    a caller who may not do it. A GET whose fields may be None has none: it shows the form that a POST shows again with
+    what was typed."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     audience = audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)

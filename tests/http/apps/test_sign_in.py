@@ -260,12 +260,14 @@ async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -
     assert "Know that it is you" in page.text
     assert told(await partner.authorize(visitor, prompt="none"))["error"] == "consent_required"
     action = f"{partner.path}/consent"
-    no = await visitor.post(action, page.form(action, act="decline").fields)
+    no = await visitor.submit(page, action, {"act": "decline"})
     assert told(no)["error"] == "access_denied"
     page = await visitor.follow(await partner.authorize(visitor))
-    yes = await visitor.post(action, page.form(action, act="approve").fields)
+    yes, again = [await visitor.submit(page, action, {"act": "approve"}) for _ in range(2)]  # pressed twice
+    assert told(again) == told(yes)
     assert (await partner.redeem(told(yes))).status == 200
-    assert "code" in told(await partner.authorize(visitor, prompt="none"))
+    silent = await partner.authorize(visitor, prompt="none")
+    assert (await partner.redeem(told(silent))).status == 200
     page = await visitor.follow(await partner.authorize(visitor, scope=ALL))
     assert "See your email address" in page.text
     forged = page.form(action, act="approve").fields | {"form": "A" * 60}
@@ -274,7 +276,16 @@ async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -
     assert elsewhere.status == 403
     frame = page.reply.headers
     assert (frame["x-frame-options"], "frame-ancestors 'none'" in frame["content-security-policy"]) == ("DENY", True)
-    assert [one.event for one in await trail(app, client)].count("consent_given") == 1
+    events = [one.event for one in await trail(app, client)]
+    assert [events.count(name) for name in ("app_refused", "consent_given", "app_authorized")] == [1, 1, 1]
+    app.clock.advance(1)
+    assert (await partner.redeem(told(await visitor.submit(page, action, {"act": "approve"})))).status == 200
+    events = [one.event for one in await trail(app, client)]
+    assert [events.count(name) for name in ("app_refused", "consent_given", "app_authorized")] == [1, 2, 2]
+    admin = Visitor(app, {"session": (await member(app, client, "Admin")).cookie})
+    sentences = (await admin.get("/console/audit")).text
+    for sentence in ("can't use App web", "gave App web access", "signed in to App web"):
+        assert f"{person.email} {sentence}" in sentences
 
 
 async def test_who_is_signed_in_to_another_client_stays_so(app: App, client: str) -> None:

@@ -125,9 +125,10 @@ async def test_an_invited_person_may_go_on_at_a_provider(team: Team, op: Op) -> 
 
 async def test_where_no_passwords_are_used_it_says_so(team: Team) -> None:
     _, token = await invited(team)
-    await settle(team.app, team.client, passwordSignIn=False)
+    await settle(team.app, team.client, passwordSignIn=False, contact="IT desk, extension 12")
     page = await looked(Visitor(team.app), token)
     assert "Passwords are turned off" in page.text
+    assert "IT desk, extension 12" in page.text
     assert page.tree.xpath("//input[@name='password']") == []
 
 

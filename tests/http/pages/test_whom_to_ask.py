@@ -62,6 +62,18 @@ async def test_without_a_mail_server_who_forgot_the_password_sees_it(app: App, c
     assert CONTACT not in (await visitor.get("/forgot")).text
 
 
+async def test_an_app_that_asks_wrongly(app: App, contact: None) -> None:
+    for endpoint in (
+        "authorize?client_id=app_x",
+        "authorize?s=x",
+        "logout?post_logout_redirect_uri=https://a.example/",
+    ):
+        for client, has_contact in (("acme", True), ("globex", False), ("unknown", False)):
+            page = await Visitor(app, language="nl").get(f"/o/{client}/{endpoint}")
+            assert page.status in (400, 404), endpoint
+            assert (CONTACT in page.text) is has_contact, (endpoint, client)
+
+
 async def test_without_a_licence_it_is_said_to_those_who_are_signed_in(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     async with running(url) as app:

@@ -6,6 +6,7 @@ form. A request that is posted goes on with a GET, since browsers send no cookie
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -46,6 +47,7 @@ from manifest_auth.sign_in.apps import authentication, authorizing, logout
 from manifest_auth.sign_in.apps.authentication import Issuer
 from manifest_auth.sign_in.apps.authorizing import Needs, NotForUser
 from manifest_auth.sign_in.apps.logout import Asked
+from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.canonical import check_email
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
@@ -55,13 +57,20 @@ _ISSUER = f"{OF_APPS}{{client}}"
 AUTHORIZE, LOGOUT = f"{_ISSUER}/authorize", f"{_ISSUER}/logout"
 CONSENT, SIGN_OUT = f"{_ISSUER}/consent", f"{_ISSUER}/sign-out"
 _GO_ON = "sign_in/done.html"
+_SHOWN = "issuer"  # where a request keeps its issuer, for the page that shows a refusal
 _TITLE, _ADVICE = _("You can't use this app"), _("The app is for other users. Ask the people who manage your account.")
+
+
+def _shown_issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
+    """The issuer that is called, in whose client's looks a refusal is shown. Raises NotFound."""
+    issuer = ctx.loaded[_SHOWN] = authentication.issuer_of(ctx, call.path["client"])
+    return issuer
 
 
 async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[Issuer, App, Wanted | Denied, Target]:
     """The app and its request, or why it is refused, and where that is said. Raises ValidationError for an app or an
     address that is not right, where nothing may be said to anyone."""
-    issuer = authentication.issuer_of(ctx, call.path["client"])
+    issuer = _shown_issuer(ctx, call)
     given, twice = authorization.read_parameters(raw)
     client_id, address = authorization.address_of(given, twice)
     app = await authentication.find(ctx, issuer, client_id)
@@ -106,7 +115,7 @@ async def _posted(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 async def _resume(ctx: RequestContext, call: Call[Any]) -> Answer[None]:
     """A request goes on after a sign-in, or as it was posted."""
     query = call.query.decode("latin-1")
-    issuer = authentication.issuer_of(ctx, call.path["client"])
+    issuer = _shown_issuer(ctx, call)
     wanted = await _unseal(ctx, issuer, query[2:].partition("&")[0])
     app = await _app_of(ctx, issuer, wanted)
     if return_addresses.is_denied(query):
@@ -237,8 +246,11 @@ async def _brand(ctx: RequestContext, issuer: Issuer) -> Brand:
 async def _denied(
     ctx: RequestContext, head: Head, issuer: Issuer, target: Target, denied: Denied, *, direct: bool = False
 ) -> Answer[None]:
-    told = {"error": denied.error, "error_description": denied.text}
-    return await _to_app(ctx, head, issuer, target, told, direct=direct)
+    return await _to_app(ctx, head, issuer, target, _told(denied), direct=direct)
+
+
+def _told(denied: Denied) -> dict[str, str]:
+    return {"error": denied.error, "error_description": denied.text}
 
 
 async def _not_for_user(
@@ -261,9 +273,13 @@ async def _not_for_user(
 
 
 async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A page, for people: nothing goes to an address that no app of this issuer lists."""
+    """A page, for people, in the looks of the issuer's client: nothing goes to an address that no app of this issuer
+    lists."""
     shown = {"client_id", "redirect_uri", "post_logout_redirect_uri", "state"}
-    return await errors.page_of(ctx, refusal, head, parameters=shown)
+    brand = None
+    with contextlib.suppress(StoreUnavailable):
+        brand = await _brand(ctx, issuer) if (issuer := ctx.loaded.get(_SHOWN)) else None
+    return await errors.page_of(ctx, refusal, head, parameters=shown, brand=brand)
 
 
 # Consent: asked for by a page of this server alone, whose form has the token of every form.
@@ -279,8 +295,11 @@ class ConsentForm(msgspec.Struct, frozen=True):
 
 
 async def _consent(ctx: RequestContext, call: PageCall[ConsentQuery]) -> View | Answer[None]:
+    """The question, or the answer that was given, which goes to the app."""
     issuer = authentication.issuer_of(ctx, call.path["client"])
     wanted = await _unseal(ctx, issuer, call.fields.s)
+    if (values := call.shown_as(dict[str, str])) is not None:
+        return await _to_app(ctx, call.head, issuer, _target(wanted), values)
     app = await _app_of(ctx, issuer, wanted)
     if call.user is None:
         return see_other(return_addresses.of_app(issuer.client, _seal(ctx, issuer, wanted), mfa=False))
@@ -301,19 +320,20 @@ async def _consented(ctx: RequestContext, call: PageCall[ConsentForm]) -> View |
     issuer = authentication.issuer_of(ctx, call.path["client"])
     wanted = await _unseal(ctx, issuer, call.fields.s)
     app = await _app_of(ctx, issuer, wanted)
-    target, user = _target(wanted), call.user
-    if user is None or not call.fields.act:
-        return see_other(return_addresses.of_app(issuer.client, call.fields.s, mfa=False))
-    if call.fields.act == "decline":
-        return await _denied(ctx, call.head, issuer, target, await authorizing.declined(ctx, app, user))
-    trust = browser_of(ctx, call.head).trust
+    user, trust = call.user, browser_of(ctx, call.head).trust
+    found: str | Needs = Needs.SIGN_IN
     try:
-        found = await authorizing.decide(ctx, app, wanted, user, trust, approved=True)
+        if user is not None and call.fields.act == "decline":
+            raise await authorizing.declined(ctx, app, user)
+        if user is not None and call.fields.act == "approve":
+            found = await authorizing.decide(ctx, app, wanted, user, trust, approved=True)
     except Denied as denied:
-        return await _denied(ctx, call.head, issuer, target, denied)
-    if isinstance(found, Needs):
-        return see_other(return_addresses.of_app(issuer.client, call.fields.s, mfa=False))
-    return await _to_app(ctx, call.head, issuer, target, {"code": found})
+        told = _told(denied)
+    else:
+        if isinstance(found, Needs):
+            return see_other(return_addresses.of_app(issuer.client, call.fields.s, mfa=False))
+        told = {"code": found}
+    return call.show_once(f"{CONSENT.format(client=issuer.client)}?s={call.fields.s}", told)
 
 
 # Sign-out at an app's request. What it asks for is read again at each step.
@@ -339,7 +359,7 @@ def _read_logout(raw: bytes) -> LogoutForm:
 
 
 async def _logout(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    issuer = authentication.issuer_of(ctx, call.path["client"])
+    issuer = _shown_issuer(ctx, call)
     if (address := security.elsewhere(ctx, call.head, LOGOUT.format(client=issuer.client), call.query)) is not None:
         return redirect(address)
     form = _read_logout(call.query)
@@ -415,7 +435,7 @@ ROUTES = (
 )
 PAGES = (
     page("GET", CONSENT, _consent, "sign_in/consent.html", "What an app asks for"),
-    page("POST", CONSENT, _consented, "sign_in/consent.html", "Let an app in, or not"),
+    page("POST", CONSENT, _consented, "sign_in/consent.html", "Let an app in, or not", once=True),
     page("GET", SIGN_OUT, _ask, "sign_in/out_of_apps.html", "Confirm a sign-out that an app asked for"),
     page("POST", SIGN_OUT, _end, "sign_in/out_of_apps.html", "End the session, with those of apps"),
 )
