@@ -71,6 +71,14 @@ def test_the_lines_that_it_prints_work_when_pasted(tmp_path: Path, database_url:
         assert not any(password in again for password in passwords.values())
 
 
+def test_its_address_is_a_name_since_passkeys_need_one(tmp_path: Path) -> None:
+    with served(tmp_path, MANIFEST_PUBLIC_URL="", **KEY) as server:
+        address, text = f"http://localhost:{server.port}", server.output.read_text()
+        assert address in text
+        assert "http://127.0.0.1" not in text
+        assert httpx2.get(f"{server.base}/sign-in").headers["location"] == f"{address}/sign-in"
+
+
 def test_one_password_for_all_comes_from_the_environment(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         assert shown(server) == dict.fromkeys(ACCOUNTS, DEMO_PASSWORD)

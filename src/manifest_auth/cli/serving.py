@@ -44,8 +44,10 @@ def serve(given: argparse.Namespace) -> None:
     given_here |= {
         name: str(value) for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None
     }
-    if variable("public_url") not in os.environ and given.port is not None:
-        given_here["public_url"] = f"http://127.0.0.1:{given.port}"
+    is_demo = given.demo and "MANIFEST_CONFIG" not in os.environ
+    if variable("public_url") not in os.environ and (is_demo or given.port is not None):
+        host, port = "localhost" if is_demo else "127.0.0.1", given.port or os.environ.get(variable("port"), "8080")
+        given_here["public_url"] = f"http://{host}:{port}"  # passkeys of the demo need a name
     # Web processes read their settings from the environment.
     os.environ |= {variable(name): value for name, value in given_here.items()}
     loaded = settings.load()
