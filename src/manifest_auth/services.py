@@ -105,9 +105,9 @@ class RequestContext(AccountRequest):
     """One request, with the services to answer it.
 
     ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: that body or query name, empty where none;
-    ``owner``: of the answer, where a sign-in or a refresh found it; ``renewed_cookie``: the session cookie whose idle
-    time this request renews, and that time in seconds; ``license_warning``: of the answer's header; ``loaded``: rows
-    that GraphQL has loaded for this request; ``mutation``: that it runs.
+    ``owner``: of the answer, where a sign-in or a refresh found it; ``renewed_cookies``: the ``Set-Cookie`` lines of
+    sessions whose idle time this request renews; ``license_warning``: of the answer's header; ``loaded``: rows that
+    GraphQL has loaded for this request; ``mutation``: that it runs.
     """
 
     __slots__ = (
@@ -118,7 +118,7 @@ class RequestContext(AccountRequest):
         "mutation",
         "named_client",
         "owner",
-        "renewed_cookie",
+        "renewed_cookies",
         "services",
     )
     services: Services
@@ -137,7 +137,7 @@ class RequestContext(AccountRequest):
         self.services = services
         self.client_header = client_header
         self.host = host
-        self.renewed_cookie: tuple[str, int] | None = None
+        self.renewed_cookies: tuple[tuple[bytes, bytes], ...] = ()
         self.license_warning = ""
         self.mutation: Mutation | None = None
         self.named_client = ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple, cast
@@ -26,7 +27,6 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import (
-    SESSION,
     Access,
     Answer,
     Call,
@@ -38,7 +38,6 @@ from manifest_auth.http import (
     identification,
     ok,
     refuse,
-    session_cookie,
 )
 from manifest_auth.http.answers import HSTS, SECURITY, lines
 from manifest_auth.http.request import (
@@ -73,7 +72,6 @@ _OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes about the calling system admin's own 
 _UNROUTED = "(none)"
 _GRAPHQL = "/api/client/graphql"  # most posts there only read
 _READING = ("GET", "HEAD", "OPTIONS")
-_SESSION = f"{SESSION}=".encode()
 _ADVICE = "`manifest-auth doctor` lists the values that no secret key opens, and what to do"
 
 
@@ -145,8 +143,8 @@ class Pipeline:
             else:
                 services.log.exception("internal_error", **details)
             answer = await self._answer_refusal(ctx, scope, InternalError(), route, head)
-        if ctx.renewed_cookie is not None:
-            answer = self._with_renewed_cookie(answer, *ctx.renewed_cookie)
+        if ctx.renewed_cookies:
+            answer = _with_renewed_cookies(answer, ctx.renewed_cookies)
         headers = [*answer.headers, (b"x-request-id", ctx.request_id.encode("latin-1"))]
         if answer.size is not None:
             headers.append((b"content-length", b"%d" % answer.size))
@@ -263,14 +261,6 @@ class Pipeline:
             self._services.log.exception("internal_error", request_id=ctx.request_id, code=refusal.code)
             return refuse(refusal, ctx.request_id)
 
-    def _with_renewed_cookie(self, answer: Answer[Any], cookie: str, idle_s: int) -> Answer[Any]:
-        """The answer with the session cookie set again, so that the browser renews its idle time, unless the answer
-        sets or deletes that cookie itself."""
-        if any(name == b"set-cookie" and value.startswith(_SESSION) for name, value in answer.headers):
-            return answer
-        line = session_cookie(cookie, idle_s, self._services.settings)
-        return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy, answer.security)
-
     def _own(self, answer: Answer[Any], *, varies: bool) -> _Constant:
         """The security headers of an answer that has others than the usual ones."""
         always = (*(answer.security or SECURITY), *self._hsts, *((cors.VARY,) if varies else ()))
@@ -289,6 +279,15 @@ class _Constant(NamedTuple):
     @classmethod
     def of(cls, headers: tuple[Header, ...]) -> _Constant:
         return cls(headers, lines(headers))
+
+
+def _with_renewed_cookies(answer: Answer[Any], renewed: tuple[Header, ...]) -> Answer[Any]:
+    """The answer with cookies of sessions set again, so that the browser renews their idle time, except those that the
+    answer sets or deletes itself."""
+    own = {value.partition(b"=")[0] for name, value in answer.headers if name == b"set-cookie"}
+    answer = copy.copy(answer)
+    answer.headers = (*answer.headers, *(line for line in renewed if line[1].partition(b"=")[0] not in own))
+    return answer
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import in_process
-from tests.support.accounts import token_of
+from tests.support.accounts import keys_of, token_of
 from tests.support.application import SLUGS, App, Reply
 from tests.support.background_jobs import sweep_broken_uploads, sweep_files, sweep_files_while
 from tests.support.envelope import check_refusal
@@ -68,6 +68,15 @@ async def test_a_file_comes_back_as_it_was_sent(app: App) -> None:
     assert answer.headers["etag"] == f'"{digest}"'
     assert answer.headers["cache-control"] == "no-store"
     assert left(app) == []
+
+
+async def test_it_is_whole_where_the_answer_renews_the_cookie(app: App) -> None:
+    keys = await keys_of(app, "operator@acme.example")
+    made = await upload(app, keys.token)
+    app.clock.advance(61)
+    answer = await app.client.get(made.data["url"], headers={"Cookie": f"session={keys.cookie}"})
+    assert "set-cookie" in answer.headers
+    assert (answer.status_code, answer.content) == (200, PNG)
 
 
 @rule("UNREAD-ANSWERS")
