@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Select, bindparam, delete, func, insert, lite
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import rank
+from manifest_auth.accounts.mail_queue import AccountRequest
 from manifest_auth.accounts.service_accounts import MOST_OVERLAP_H
 from manifest_auth.accounts.service_accounts.credentials import checked_key_set, key_ids
 from manifest_auth.audit import Act, Event
@@ -204,12 +205,12 @@ def touch(unit: TenantUnit, app_id: str, now: int) -> bool:
     return unit.change(_TOUCH, of_id=app_id, now=now, before=now - TOUCH_EVERY_MS) == 1
 
 
-def create_app(unit: TenantUnit, who: Request, random: Random, kind: Kind, given: Mapping[str, Any]) -> App:
+def create_app(unit: TenantUnit, who: AccountRequest, kind: Kind, given: Mapping[str, Any]) -> App:
     """Creates an app. ``given``: members of :data:`GIVEN`, lists as such. Raises Forbidden, ReauthenticationRequired,
     ValidationError, and Conflict where there are too many."""
     _check_manages(unit, who)
     refresh_days = 1 if kind == "browser" else App("", "").refresh_days
-    fresh = App(MADE + random.text(16), "", kind, refresh_days=refresh_days)
+    fresh = App(MADE + who.services.random.text(16), "", kind, refresh_days=refresh_days)
     made = fresh._replace(**_checked(kind, {"name": "", "redirect_uris": (), "scopes": (), **given}))
     _check_rank(unit, who, made.scopes)
     _check_called(unit, who, fresh, made)
@@ -233,7 +234,7 @@ def is_narrower(before: App, after: App) -> bool:
     return bool(lets_fewer_in) or asks_more or not set(before.scopes.split()) <= set(after.scopes.split())
 
 
-def change_app(unit: TenantUnit, who: Request, app_id: str, given: Mapping[str, Any]) -> App:
+def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mapping[str, Any]) -> App:
     """Changes the ``given`` members. An app that may ask for less, lets in fewer users, or asks for more of them,
     loses its sessions. Raises as :func:`create_app`, and NotFound."""
     _check_manages(unit, who, app_id)
@@ -296,10 +297,15 @@ def _check_rank(unit: TenantUnit, who: Request, *scopes: str) -> None:
         rank.check_is_admin(unit, who, "Only an Admin manages an app that may manage users or settings")
 
 
-def _check_called(unit: TenantUnit, who: Request, before: App, after: App) -> None:
-    """Only an Admin chooses an address that the server calls: it may be in a private network."""
-    if after.backchannel_uri not in (None, before.backchannel_uri):
+def _check_called(unit: TenantUnit, who: AccountRequest, before: App, after: App) -> None:
+    """Only an Admin chooses an address that the server calls: it may be in a private network, if the server calls any
+    there."""
+    if after.backchannel_uri is not None and after.backchannel_uri != before.backchannel_uri:
         rank.check_is_admin(unit, who, "Only an Admin sets the back-channel logout URI of an app")
+        try:
+            who.services.outgoing.check(after.backchannel_uri)
+        except ValueError as error:
+            raise ValidationError(details=[(wire_name("backchannel_uri"), f"The address {error}")]) from error
 
 
 _WIRE = {

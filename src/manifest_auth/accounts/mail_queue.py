@@ -24,6 +24,7 @@ from manifest_auth.licence import SeatCounter
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, PRODUCT, Email, Look, Mail, Reader, emails
+from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
@@ -272,6 +273,7 @@ class AccountServices(Protocol):
     seats: SeatCounter
     mail_queue: MailQueue
     throttle: Throttle
+    outgoing: Outgoing
 
 
 class AccountRequest(Request):

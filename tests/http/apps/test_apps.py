@@ -197,6 +197,21 @@ async def test_only_an_admin_chooses_the_address_that_the_server_calls(app: App)
     check_success(await app.send("PATCH", at, other, token=admin))
 
 
+@rule("APP-RANK")
+@matrix("address", ["https://10.0.0.1/out", "http://127.0.0.1:9/out", "https://localhost/out", "https://[::1]/out"])
+async def test_no_address_is_saved_that_the_server_would_not_call(secure: App, address: str) -> None:
+    _, admin = await admin_of(secure)
+    at, wrong = f"{APPS}/{(await make(secure, admin, WEB))['id']}", {"backchannelLogoutUri": address}
+    for reply in (
+        await secure.post(APPS, WEB | wrong, token=admin),
+        await secure.send("PATCH", at, wrong, token=admin),
+    ):
+        [told] = check_refusal(reply, 400, "VALIDATION_ERROR")["details"]
+        assert told["field"] == "backchannelLogoutUri"
+        assert "is not a public address" in told["message"]
+    check_success(await secure.send("PATCH", at, {"backchannelLogoutUri": "https://a.example/out"}, token=admin))
+
+
 @rule("APP-SECRETS")
 async def test_a_web_app_has_two_live_secrets_and_rotates_them(app: App) -> None:
     client, token = await admin_of(app)

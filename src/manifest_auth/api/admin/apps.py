@@ -164,9 +164,9 @@ async def _get(ctx: RequestContext, call: Call[None]) -> AppData:
 
 
 async def _create(ctx: RequestContext, call: Call[AppBody]) -> AppData:
-    random, body = ctx.services.random, call.body
+    body = call.body
     return await client_scope.write(
-        ctx, call, lambda own: _one(ctx, own, apps.create_app(own, ctx, random, body.kind, body.given))
+        ctx, call, lambda own: _one(ctx, own, apps.create_app(own, ctx, body.kind, body.given))
     )
 
 

@@ -108,12 +108,12 @@ def _at_fields() -> Iterator[None]:
 
 
 async def _create(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
-    form, random = call.fields, ctx.services.random
+    form = call.fields
     kind = next((kind for kind in KINDS if kind == form.kind), None)
     if kind is None:
         raise ValidationError(details=[("kind", _("Choose where the app runs."))])
     with _at_fields():
-        made = await ctx.store.write(lambda unit: apps.create_app(unit, ctx, random, kind, form.given(kind)))
+        made = await ctx.store.write(lambda unit: apps.create_app(unit, ctx, kind, form.given(kind)))
     return flash.after(ctx, APP_PATH.format(app=made.id), "created")
 
 
