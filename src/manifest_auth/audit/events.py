@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.audit.catalogue import Act, Event
-from manifest_auth.context import Acting, AdminCaller, Origin, Principal, Request
+from manifest_auth.context import Acting, AdminCaller, Principal, Request
 from manifest_auth.errors import Forbidden, InvalidToken, NoSeat, Refusal
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.sealing import Macs
@@ -343,7 +343,7 @@ class Refusals:
         kept_back = self.count(chain, actor, event, route)
         if kept_back is None:
             return
-        origin = Origin(request.now, actor, request.address, request.request_id)
+        origin = request.origin._replace(actor=actor)
         more = {"kept_back": kept_back} if kept_back else {}
 
         with contextlib.suppress(StoreUnavailable):

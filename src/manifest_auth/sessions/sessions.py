@@ -439,7 +439,7 @@ _OLDER = tenant_scoped(
     int,
 )
 _OTHER = cross_tenant(
-    select(_S.id, _S.tenant_id).where(_S.cookie_hash == bindparam("cookie_hash"), _S.ended_at.is_(None)),
+    select(_S.tenant_id, _S.user_id, _S.id).where(_S.cookie_hash == bindparam("cookie_hash"), _S.ended_at.is_(None)),
     because="the session of a cookie that came with a sign-in ends, whichever tenant it belongs to",
 )
 
@@ -465,12 +465,17 @@ def end_one(unit: TenantUnit, user_id: int, session_id: str, reason: str, now: i
         raise SessionOver()
 
 
-def end_by_cookie(unit: SystemUnit, cookie: str, now: int, reason: str = "replaced") -> None:
-    """Ends the session of a cookie that was sent with a sign-in or sign-out, if it is valid. ``now``: milliseconds."""
+def end_by_cookie(
+    unit: SystemUnit, cookie: str, now: int, reason: str = "replaced"
+) -> tuple[TenantUnit, int, str] | None:
+    """Ends the session of a cookie that was sent with a sign-in or sign-out, if it is valid: its client, user, and id.
+    ``now``: milliseconds."""
     row = unit.first(_OTHER, cookie_hash=cookie_hash(cookie))
-    if row is not None:
-        session_id, tenant_id = row
-        end(unit.of(tenant_id), session_id, reason, now)
+    if row is None:
+        return None
+    tenant_id, user_id, session_id = row
+    bound = unit.of(tenant_id)
+    return (bound, user_id, session_id) if end(bound, session_id, reason, now) else None
 
 
 def end_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from manifest_auth import audit, sessions, tenants
@@ -244,13 +245,16 @@ async def sign_out(ctx: RequestContext) -> None:
 
 
 async def end_beside(ctx: RequestContext, cookies: tuple[str, ...]) -> None:
-    """Ends the sessions that the browser of a sign-out has for apps of other clients."""
+    """Ends the sessions that the browser of a sign-out has for apps of other clients, in the name of their users."""
 
-    def work(unit: SystemUnit) -> None:
-        for cookie in cookies:
-            sessions.end_by_cookie(unit, cookie, ctx.now, "signed_out")
+    def work(unit: SystemUnit, cookie: str) -> None:
+        if (ended := sessions.end_by_cookie(unit, cookie, ctx.now, "signed_out")) is not None:
+            bound, user_id, session_id = ended
+            who = ctx.origin._replace(actor=f"user:{user_id}")
+            audit.record(bound, who, Event.SIGNED_OUT, who.actor, session=session_id)
 
-    await ctx.services.store.write_quickly(work)
+    for cookie in cookies:
+        await ctx.services.store.write_quickly(partial(work, cookie=cookie))
 
 
 async def sign_out_all(ctx: RequestContext) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import trail
+from tests.support.accounts import act_on, trail
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.attempt_limits import ACCOUNT, ADDRESS, ORIGIN, WRONG, at
 from tests.support.envelope import check_refusal, check_success
@@ -46,6 +46,17 @@ async def test_session_and_trail_have_the_users_address_and_who_passed_it_on(
     assert [(one.address, one.members["via"]) for one in seen] == [
         (THEIRS, backend.actor), ("203.0.113.10", backend.actor),
     ]  # fmt: skip
+
+
+@rule("FORWARDED-ADDRESS")
+async def test_a_refusal_says_who_passed_the_address_on(app: App, backend: Machine, email: str) -> None:
+    keys = check_success(await passed(app, backend.key.text, THEIRS, email, PASSWORD))
+    await act_on(app, f"acme/users/{keys['user']['id']}/deactivate")
+    headers = {**at(BACKEND), "Manifest-Forwarded-For": THEIRS, "Authorization": f"Bearer {backend.key.text}"}
+    refused = await app.post("/api/client/auth/refresh", {"refreshToken": keys["refreshToken"]}, headers=headers)
+    check_refusal(refused, 401, "INVALID_TOKEN")
+    last = (await trail(app, "acme"))[-1]
+    assert (last.event, last.address, last.members["via"]) == ("access_refused", THEIRS, backend.actor)
 
 
 @rule("FORWARDED-ADDRESS")
