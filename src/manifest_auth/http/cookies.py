@@ -101,7 +101,7 @@ def shown_form_cookie(head: Head, settings: Settings) -> str:
 
 
 def new_form_cookie(ctx: RequestContext) -> str:
-    """A browser's mark before anyone is signed in; drawn anew with each sign-in."""
+    """A browser's mark before anyone is signed in; drawn anew with each sign-in but that for an app."""
     return ctx.services.random.text(_COOKIE_BYTES)
 
 

@@ -12,6 +12,7 @@ from manifest_auth.http.cookies import cookies_of
 from manifest_auth.permissions import role_names
 from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.services import Owner, RequestContext
+from manifest_auth.sign_in import return_addresses
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.providers.oidc import CallbackParams
 from manifest_auth.sign_in.providers.provider_flow import Outcome
@@ -57,8 +58,10 @@ def redirect_outcome(ctx: RequestContext, outcome: Outcome, status: int, headers
         mark = "&" if "?" in outcome.return_to else "?"
         return redirect(f"{outcome.return_to}{mark}code={outcome.code}", status=status, headers=headers)
     if outcome.signed_in is not None:
-        form = cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings)
-        headers = (*cookies_of(ctx, outcome.signed_in), form, *headers)
+        headers = (*cookies_of(ctx, outcome.signed_in), *headers)
+        if not return_addresses.is_of_app(outcome.return_to):  # an app's request is bound to the one that is there
+            mark = cookies.new_form_cookie(ctx)
+            headers = (cookies.form_cookie_line(mark, ctx.services.settings), *headers)
     return redirect(outcome.return_to, status=status, headers=headers)
 
 

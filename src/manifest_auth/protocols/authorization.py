@@ -31,8 +31,9 @@ class Denied(Exception):
 
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A checked authorization request. ``max_age``: seconds; ``mfa``: two factors are asked for; ``anew``: a sign-in
-    after ``made_at`` (milliseconds) is; ``consent``: so is the user's consent; ``silent``: no page may be shown;
-    ``sub``: the user's number of a hint, empty for none."""
+    after ``made_at`` (milliseconds) is; ``select``: a choice between accounts is; ``consent``: so is the user's
+    consent; ``silent``: no page may be shown; ``sub``: the user's number of a hint, empty for none; ``mark``: of the
+    browser that made it, empty where no cookie came along."""
 
     app_id: str
     redirect_uri: str
@@ -44,12 +45,14 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     max_age: int | None = None
     mfa: bool = False
     anew: bool = False
+    select: bool = False
     consent: bool = False
     silent: bool = False
     sub: str = ""
     login_hint: str = ""
     language: str = ""
     made_at: int = 0
+    mark: str = ""
 
     @property
     def asks_anew(self) -> bool:
@@ -152,7 +155,8 @@ def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequen
         form_post=given.get("response_mode") == "form_post",
         max_age=None if age is None else int(age),
         mfa=MFA in given.get("acr_values", "").split() or _claims_ask_mfa(given.get("claims")),
-        anew=not prompt.isdisjoint(("login", "select_account")),
+        anew="login" in prompt,
+        select="select_account" in prompt,
         consent="consent" in prompt,
         silent="none" in prompt,
         login_hint=given.get("login_hint", "")[:254],
@@ -207,7 +211,7 @@ def post_page(address: str, values: Mapping[str, str | None]) -> tuple[bytes, st
     named = {name: value for name, value in values.items() if value is not None}
     inputs = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in named.items())
     text = (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Signing in</title></head><body>'
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Return to your app</title></head><body>'
         f'<form method="post" action="{escape(address)}">{inputs}'
         '<p><button type="submit">Continue</button></p></form>'
         f"<script>{_SCRIPT}</script></body></html>"

@@ -13,6 +13,7 @@ from tests.http.apps.relying import CALLBACK, VERIFIER, Relying, relying, told
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.client_assertions import BROKEN, Maker, ec_key, public_set
+from tests.support.forged_tokens import Purpose, claims_of, signed
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import ASSERTION_TYPE, basic, form, machine
 from tests.support.people import Member, member
@@ -215,6 +216,19 @@ async def test_a_parameter_that_is_there_twice_is_refused(app: App, web: Relying
         assert (answer["error"], answer.get("state")) == ("invalid_request", None if name == "state" else "a state")
 
 
+@rule("APP-REQUESTS")
+async def test_nothing_is_there_twice_where_tokens_are_given_and_sessions_end(scene: Scene) -> None:
+    s = scene
+    for name in ("grant_type", "code", "redirect_uri", "code_verifier"):
+        fields = {**_CODE, "code": s.code["code"]}
+        twice = urlencode([*fields.items(), (name, fields[name])])
+        reply = await form(s.app, f"{s.web.path}/token", twice, basic(s.web.id, s.web.secret))
+        assert (reply.status, reply.json["error"]) == (400, "invalid_request"), name
+    hint = f"id_token_hint={s.got['id_token']}"
+    assert (await s.visitor.get(f"{s.web.path}/logout?{hint}&{hint}")).status == 400
+    assert (await s.web.redeem(s.code)).status == 200  # nothing was used up
+
+
 class Scene(NamedTuple):
     """Two clients with apps, and a user of the first one with all that apps get."""
 
@@ -344,6 +358,22 @@ async def test_a_users_exchange_takes_no_code_of_an_app_even_if_it_finds_one(sce
     where = {"user_id": scene.person.id, "used_at": None}
     assert await change_rows(scene.app, "sign_in_codes", where, key=key) == 1
     assert (await _at_the_old_exchange(scene)).status == 401
+
+
+@rule("APP-TOKENS")
+async def test_a_token_is_for_its_audience_alone(scene: Scene) -> None:
+    """Each with our own signature, for the case that another kind of token is ever signed with the same key."""
+    s, app, web = scene, scene.app, scene.web
+    own, theirs = claims_of(s.got["access_token"]), claims_of(s.person.token)
+    assert own["aud"] == web.issuer != theirs["aud"]
+    assert (await web.userinfo(signed(app, Purpose.ACCESS, own))).status == 200
+    assert (await app.me(signed(app, Purpose.ACCESS, theirs))).status == 200
+    for audience in (theirs["aud"], s.foreign.issuer, web.id, app.public_url, ""):
+        assert (await web.userinfo(signed(app, Purpose.ACCESS, own | {"aud": audience}))).status == 401, audience
+    for audience in (web.issuer, web.id, ""):
+        assert (await app.me(signed(app, Purpose.ACCESS, theirs | {"aud": audience}))).status == 401, audience
+    of_user = {name: own[name] for name in own.keys() - {"scope", "client_id"}}
+    assert (await app.me(signed(app, Purpose.ACCESS, of_user | {"aud": theirs["aud"]}))).status == 401
 
 
 @rule("APP-TOKENS")

@@ -124,12 +124,17 @@ async def test_a_sealed_request_goes_on_at_its_own_issuer(app: App, client: str)
 async def test_a_hint_counts_for_its_user_and_its_app(app: App, client: str) -> None:
     web, other = await relying(app, client), await relying(app, client)
     person, visitor = await member(app, client), Visitor(app)
-    hint = (await web.tokens(visitor, person.email))["id_token"]
+    got = await web.tokens(visitor, person.email)
+    hint = got["id_token"]
     app.clock.advance(3600)  # the hint is over, and the session is not
     assert "code" in told(await web.authorize(visitor, prompt="none", id_token_hint=hint))
     theirs = Visitor(app, cookies={"session": (await member(app, client)).cookie})
     assert told(await web.authorize(theirs, prompt="none", id_token_hint=hint))["error"] == "login_required"
     assert told(await other.authorize(visitor, prompt="none", id_token_hint=hint))["error"] == "invalid_request"
+    foreign = await relying(app, await new_client(app))
+    elsewhere = (await foreign.tokens(Visitor(app), (await member(app, foreign.client)).email))["id_token"]
+    for wrong in (elsewhere, got["access_token"]):
+        assert told(await web.authorize(visitor, prompt="none", id_token_hint=wrong))["error"] == "invalid_request"
 
 
 @rule("APP-CODES")

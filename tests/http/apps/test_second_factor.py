@@ -12,6 +12,8 @@ from tests.support.application import App
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.people import member
+from tests.support.rows import change_rows
+from tests.support.rules import rule
 from tests.support.second_factors import Person, enrolled
 from tests.support.single_sign_on import Browser, add_oidc
 from tests.support.visitor import Page, Visitor
@@ -53,6 +55,7 @@ async def test_two_factors_are_asked_for_and_not_believed(app: App, asks: dict[s
 
 async def test_who_comes_through_a_provider_goes_on_to_the_app(app: App, client: str, op: Op) -> None:
     await add_oidc(app, op, client)
+    op.claims = {"auth_time": None}
     web, browser = await relying(app, client), Browser(app)
     asked = await browser.send("GET", f"{web.path}/authorize?{urlencode(web.request())}")
     page = Page(await browser.send("GET", asked.headers["location"]))
@@ -62,7 +65,12 @@ async def test_who_comes_through_a_provider_goes_on_to_the_app(app: App, client:
     assert back.headers["location"].startswith(f"{web.path}/authorize?s=")
     reply = await web.redeem(told(Page(await browser.send("GET", back.headers["location"]))))
     assert reply.status == 200, reply.text
-    assert (await web.claims(reply.json["id_token"]))["acr"] == "pwd"
+    claims = await web.claims(reply.json["id_token"])
+    assert (claims["acr"], claims["auth_time"]) == ("pwd", app.clock.ms // 1000)
+    app.clock.advance(60)  # an app that comes later is told the same time
+    again = Page(await browser.send("GET", f"{web.path}/authorize?{urlencode(web.request())}"))
+    later = await web.claims((await web.redeem(told(again))).json["id_token"])
+    assert later["auth_time"] == claims["auth_time"]
 
 
 async def test_an_app_that_asks_for_two_by_now_refuses_a_code_of_before(app: App, client: str) -> None:
@@ -73,3 +81,11 @@ async def test_an_app_that_asks_for_two_by_now_refuses_a_code_of_before(app: App
     path = f"/api/admin/clients/{client}/apps/{web.id}"
     assert (await app.send("PATCH", path, {"secondFactor": True}, token=await app.admin_token())).status == 200
     assert (await web.redeem(code)).json["error"] == "invalid_grant"
+
+
+@rule("APP-ENDS")
+async def test_no_refresh_of_a_session_with_one_factor_outlives_that(app: App, client: str) -> None:
+    web: Relying = await relying(app, client, scopes=["openid", "offline_access"])
+    got = await web.tokens(Visitor(app), (await member(app, client)).email, scope="openid offline_access")
+    assert await change_rows(app, "device_apps", {"id": web.id}, second_factor=1) == 1  # and its session is still there
+    assert (await web.refresh(got["refresh_token"])).json["error"] == "invalid_grant"

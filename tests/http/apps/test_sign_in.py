@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.apps.relying import back_channel, parts, relying, told
+from tests.http.apps.relying import Relying, back_channel, parts, relying, told
 from tests.support.accounts import new_client, trail
 from tests.support.application import PASSWORD, App
 from tests.support.background_jobs import soon
@@ -142,17 +142,31 @@ async def test_the_trail_tells_what_an_app_did_for_a_user(app: App, client: str)
     by_app, by_hand = [one for one in await trail(app, client) if one.event == "user_changed"]
     assert by_app.actor == by_hand.actor == f"user:{person.id}"
     assert (by_app.members["by_app"], by_hand.members.get("by_app")) == (web.id, None)
+    assert (await app.get("/api/client/settings", token=token)).status == 403
+    refused = (await trail(app, client))[-1]
+    assert (refused.event, refused.members["by_app"]) == ("access_refused", web.id)
 
 
-async def test_it_is_dead_with_the_browsers_session(app: App, client: str) -> None:
+async def _signs_out(web: Relying, visitor: Visitor, email: str) -> None:
+    await visitor.submit(await visitor.get("/sign-out"), "/sign-out")
+
+
+async def _signs_in_again(web: Relying, visitor: Visitor, email: str) -> None:
+    visitor.app.clock.advance(1)
+    assert "code" in told(await web.sign_in(visitor, email, prompt="login"))
+
+
+@matrix("leaves", [_signs_out, _signs_in_again])
+async def test_it_is_dead_with_the_browsers_session(
+    app: App, client: str, leaves: Callable[[Relying, Visitor, str], Awaitable[None]]
+) -> None:
     web = await relying(app, client, scopes=SCOPES)
     person, visitor = await member(app, client), Visitor(app)
     page = await web.sign_in(visitor, person.email)
     token = (await web.redeem(told(page))).json["access_token"]
     kept = await web.tokens(visitor, scope=OFFLINE)
     assert (await web.userinfo(token)).status == 200
-    out = await visitor.get("/sign-out")
-    await visitor.submit(out, "/sign-out")
+    await leaves(web, visitor, person.email)
     assert (await web.userinfo(token)).status == 401
     assert (await web.userinfo(kept["access_token"])).status == 200  # the user let it stay
     renewed = await web.refresh(kept["refresh_token"])
@@ -261,7 +275,7 @@ async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -
     assert told(await partner.authorize(visitor, prompt="none"))["error"] == "consent_required"
     action = f"{partner.path}/consent"
     no = await visitor.submit(page, action, {"act": "decline"})
-    assert told(no)["error"] == "access_denied"
+    assert (told(no)["error"], no.heading) == ("access_denied", "You're not signed in to the app")
     page = await visitor.follow(await partner.authorize(visitor))
     yes, again = [await visitor.submit(page, action, {"act": "approve"}) for _ in range(2)]  # pressed twice
     assert told(again) == told(yes)
@@ -326,13 +340,30 @@ async def test_nobody_gets_in_to_apps_as_the_person_before(
     """Of two clients, on a browser that several people use."""
     here, there = await relying(app, client), await relying(app, await new_client(app))
     visitor = Visitor(app, cookies={"session": (await member(app, await new_client(app))).cookie})
-    got = [await web.tokens(visitor, (await member(app, web.client)).email) for web in (here, there)]
+    people = [await member(app, web.client) for web in (here, there)]
+    got = [await web.tokens(visitor, person.email) for web, person in zip((here, there), people, strict=True)]
     for web in (here, there):
         assert "code" in told(await web.authorize(visitor, prompt="none"))
     await ends(visitor)
     for web, before in zip((here, there), got, strict=True):
         assert (await web.userinfo(before["access_token"])).status == 401
         assert told(await web.authorize(visitor, prompt="none"))["error"] == "login_required"
+    for web, person in zip((here, there), people, strict=True):
+        out = [(one.actor, one.subject) for one in await trail(app, web.client) if one.event == "signed_out"]
+        assert out == ([(f"user:{person.id}",) * 2] if ends is not _as_another_person else [])
+
+
+async def test_the_browser_keeps_all_sessions_that_it_uses(app: App, client: str) -> None:
+    web = await relying(app, client)
+    visitor = Visitor(app, cookies={"session": (await member(app, await new_client(app))).cookie})
+    await web.tokens(visitor, (await member(app, client)).email)
+    app.clock.advance(6 * 86_400)
+    page = await web.authorize(visitor, prompt="none")
+    assert "code" in told(page)
+    kept = [line for line in page.reply.headers.get_list("set-cookie") if "Max-Age=604800;" in line]
+    assert [line.partition(";")[0] for line in kept] == [
+        f"session={visitor.cookies['session']}", f"app={visitor.cookies['app']}",
+    ]  # fmt: skip
 
 
 async def test_the_session_of_the_browser_counts_before_one_for_apps(app: App, client: str) -> None:
@@ -343,7 +374,7 @@ async def test_the_session_of_the_browser_counts_before_one_for_apps(app: App, c
 
 
 @rule("APP-CODES")
-@matrix("asked", ["prompt=login", "max_age=0", "prompt=select_account", "max_age=60"])
+@matrix("asked", ["prompt=login", "max_age=0", "prompt=login select_account", "max_age=60"])
 async def test_a_newer_proof_is_asked_for_and_not_believed(app: App, client: str, asked: str) -> None:
     web = await relying(app, client)
     person, visitor = await member(app, client), Visitor(app)
@@ -382,11 +413,11 @@ async def test_a_provider_is_asked_for_a_new_proof_and_has_to_say_when(
         started = await browser.send("GET", start)
         assert (query_of(started)["prompt"], query_of(started)["max_age"]) == ("login", "0")
         back = await browser.send("GET", op.visit(started.headers["location"]))
+        app.clock.ms += 1
         return told(await visitor.get(back.headers["location"]))
 
     assert (await answered(None))["error"] == "login_required"
-    app.clock.advance(1)
-    assert "code" in await answered(app.clock.ms // 1000)
+    assert "code" in await answered(app.clock.ms // 1000 + 1)
 
 
 @rule("APP-CODES")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.apps.relying import relying, told
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_client, settle, trail
 from tests.support.application import App, Reply
@@ -183,6 +184,25 @@ async def test_an_app_gets_its_code_after_the_factor(app: App, op: Op) -> None:
     data = check_success(await app.post("/api/client/auth/exchange", {"code": code}))
     me = await app.get("/api/client/auth/me", token=data["token"])
     assert me.data["session"]["amr"] == ["provider", "otp", "mfa"]
+
+
+@rule("APP-CODES")
+async def test_a_sign_in_with_a_factor_is_the_new_one_that_an_app_asked_for(app: App, op: Op) -> None:
+    """A provider's form post brings no form cookie, and the app's request is bound to that."""
+    company = await company_of(app, op, secondFactor="ask")
+    phone = await enrolled(company)
+    web, visitor = await relying(app, company.client), Visitor(app)
+    page = await visitor.follow(await web.authorize(visitor, prompt="login"))
+    [start] = [href for text, href in page.links().items() if "company" in text]
+    browser = Browser(app, dict(visitor.cookies))
+    started = await browser.send("GET", start)
+    del browser.cookies["form"]
+    op.claims = {"auth_time": app.clock.now_ms() // 1000 + 1}
+    ended = await browser.send("GET", op.visit(started.headers["location"]))
+    visitor.cookies |= browser.cookies
+    page = await visitor.submit(await visitor.get(ended.headers["location"]), FACTOR, otp=phone.code())
+    app.clock.ms += 1
+    assert "code" in told(await visitor.follow(page))
 
 
 async def test_a_provider_that_is_switched_off_meanwhile_ends_the_question(app: App, op: Op) -> None:

@@ -36,7 +36,7 @@ from manifest_auth.http.request import check_form_type
 from manifest_auth.pages import brands, errors, languages, rendering, scopes, security
 from manifest_auth.pages.call import Brand, Link, PageCall, View, see_other
 from manifest_auth.pages.routing import OF_APPS, SIGN_IN, page
-from manifest_auth.pages.sign_in import step
+from manifest_auth.pages.sign_in import done, step
 from manifest_auth.pages.sign_in.step import State
 from manifest_auth.protocols import authorization
 from manifest_auth.protocols.authorization import Denied, Target, Wanted
@@ -56,8 +56,8 @@ from manifest_auth.text.models import from_texts
 _ISSUER = f"{OF_APPS}{{client}}"
 AUTHORIZE, LOGOUT = f"{_ISSUER}/authorize", f"{_ISSUER}/logout"
 CONSENT, SIGN_OUT = f"{_ISSUER}/consent", f"{_ISSUER}/sign-out"
-_GO_ON = "sign_in/done.html"
 _SHOWN = "issuer"  # where a request keeps its issuer, for the page that shows a refusal
+_NOT_IN, _SIGNED_OUT = _("You're not signed in to the app"), _("You're signed out")
 _TITLE, _ADVICE = _("You can't use this app"), _("The app is for other users. Ask the people who manage your account.")
 
 
@@ -116,7 +116,7 @@ async def _resume(ctx: RequestContext, call: Call[Any]) -> Answer[None]:
     """A request goes on after a sign-in, or as it was posted."""
     query = call.query.decode("latin-1")
     issuer = _shown_issuer(ctx, call)
-    wanted = await _unseal(ctx, issuer, query[2:].partition("&")[0])
+    wanted = await _unseal(ctx, call.head, issuer, query[2:].partition("&")[0])
     app = await _app_of(ctx, issuer, wanted)
     if return_addresses.is_denied(query):
         denied = Denied("access_denied", "the user does not get in")
@@ -128,13 +128,15 @@ def _seal(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> str:
     return security.seal(ctx, f"authorize {issuer.client}", msgspec.json.encode(wanted))
 
 
-async def _unseal(ctx: RequestContext, issuer: Issuer, text: str) -> Wanted:
-    """The request. Raises NotFound for one that is not ours, another issuer's, or older than an hour."""
+async def _unseal(ctx: RequestContext, head: Head, issuer: Issuer, text: str) -> Wanted:
+    """The request. One that another browser made begins here: no sign-in before now was for it. Raises NotFound for one
+    that is not ours, another issuer's, or older than an hour."""
     opened = await security.unseal(ctx, f"authorize {issuer.client}", text)
     wanted = msgspec.json.decode(opened, type=Wanted) if opened is not None else None
     if wanted is None or not security.is_fresh(wanted.made_at, ctx.now):
         raise NotFound(reason="a sealed authorization request: forged, of another issuer, or too old")
-    return wanted
+    is_of_browser = wanted.mark and wanted.mark == cookies.shown_form_cookie(head, ctx.services.settings)
+    return wanted if is_of_browser else msgspec.structs.replace(wanted, made_at=ctx.now)
 
 
 async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
@@ -168,30 +170,31 @@ async def _answer(
     if isinstance(found, str):
         return await _to_app(ctx, head, issuer, _target(wanted), {"code": found}, direct=direct)
     await ctx.services.keys.ensure_current()
-    sealed = _seal(ctx, issuer, wanted)
-    if found in (Needs.CONSENT, Needs.PRESS):
-        return see_other(f"{CONSENT.format(client=issuer.client)}?s={sealed}")
-    return _to_sign_in(ctx, head, issuer, wanted, sealed, user, mfa=found is Needs.FACTOR or bool(app.second_factor))
-
-
-def _to_sign_in(
-    ctx: RequestContext, head: Head, issuer: Issuer, wanted: Wanted, sealed: str, user: Principal | None, *, mfa: bool
-) -> Answer[None]:
-    """On to the sign-in of this client, and back. Who is signed in to another client stays so."""
     settings = ctx.services.settings
     mark = cookies.shown_form_cookie(head, settings) or cookies.new_form_cookie(ctx)
-    email = _hinted(wanted.login_hint) or ("" if user is None else user.email)
+    if found in (Needs.CONSENT, Needs.PRESS):
+        sealed = _seal(ctx, issuer, msgspec.structs.replace(wanted, mark=mark))
+        address = f"{CONSENT.format(client=issuer.client)}?s={sealed}"
+    else:
+        email = _hinted(wanted.login_hint) or ("" if user is None else user.email)
+        address = _sign_in_address(ctx, mark, issuer, app, wanted, email)
+    return see_other(address, (cookies.form_cookie_line(mark, settings),))
+
+
+def _sign_in_address(ctx: RequestContext, mark: str, issuer: Issuer, app: App, wanted: Wanted, email: str = "") -> str:
+    """The sign-in of this client, and back: the choice of an account. Who is signed in to another client stays so."""
+    sealed = _seal(ctx, issuer, msgspec.structs.replace(wanted, mark=mark, select=False))
+    mfa = wanted.mfa or bool(app.second_factor)
     state = State(
         client=issuer.client,
         email=email,
-        return_to=return_addresses.of_app(issuer.client, sealed, mfa=mfa or wanted.mfa, anew=wanted.asks_anew),
+        return_to=return_addresses.of_app(issuer.client, sealed, mfa=mfa, anew=wanted.asks_anew),
         anew=True,
     )
     asked = (tag.partition("-")[0].lower() for tag in wanted.language.split())
     language = next((tag for tag in asked if tag in languages.LANGUAGES), "")
     address = step.way_address(SIGN_IN, step.seal_state(ctx, mark, state))
-    address = f"{address}&lang={language}" if language else address
-    return see_other(address, (cookies.form_cookie_line(mark, settings),))
+    return f"{address}&lang={language}" if language else address
 
 
 def _hinted(text: str) -> str:
@@ -210,24 +213,30 @@ async def _to_app(
     values: dict[str, str],
     *,
     direct: bool = False,
-    headers: tuple[Header, ...] = (),
 ) -> Answer[None]:
     """The answer to the app. After a form of ours it is a page: browsers apply its ``form-action`` to redirects."""
     told = {**values, "state": target.state, "iss": issuer.url}
     if target.form_post:
-        return plain_page(*authorization.post_page(target.redirect_uri, told), headers=headers)
-    return await _to_address(
-        ctx, head, issuer, authorization.redirect_address(target.redirect_uri, told), direct=direct, headers=headers
-    )
+        return plain_page(*authorization.post_page(target.redirect_uri, told))
+    address = authorization.redirect_address(target.redirect_uri, told)
+    title = _NOT_IN if "error" in values else done.SIGNED_IN
+    return await _to_address(ctx, head, issuer, address, title, direct=direct)
 
 
 async def _to_address(
-    ctx: RequestContext, head: Head, issuer: Issuer, address: str, *, direct: bool, headers: tuple[Header, ...] = ()
+    ctx: RequestContext,
+    head: Head,
+    issuer: Issuer,
+    address: str,
+    title: str,
+    *,
+    direct: bool,
+    headers: tuple[Header, ...] = (),
 ) -> Answer[None]:
     if direct:
         return redirect(address, headers=headers)
-    view = SimpleNamespace(address=address, by_itself=return_addresses.is_web(address))
-    return await _show(ctx, head, issuer, View(view, headers=headers, template=_GO_ON))
+    view = View(done.leaving(address, title), headers=headers, template=done.ENDING_TEMPLATE)
+    return await _show(ctx, head, issuer, view)
 
 
 async def _show(ctx: RequestContext, head: Head, issuer: Issuer, view: View) -> Answer[None]:
@@ -297,7 +306,7 @@ class ConsentForm(msgspec.Struct, frozen=True):
 async def _consent(ctx: RequestContext, call: PageCall[ConsentQuery]) -> View | Answer[None]:
     """The question, or the answer that was given, which goes to the app."""
     issuer = authentication.issuer_of(ctx, call.path["client"])
-    wanted = await _unseal(ctx, issuer, call.fields.s)
+    wanted = await _unseal(ctx, call.head, issuer, call.fields.s)
     if (values := call.shown_as(dict[str, str])) is not None:
         return await _to_app(ctx, call.head, issuer, _target(wanted), values)
     app = await _app_of(ctx, issuer, wanted)
@@ -312,13 +321,14 @@ async def _consent(ctx: RequestContext, call: PageCall[ConsentQuery]) -> View | 
         email=user.email,
         client=brands.of_user(user).name,
         scopes=scopes.in_words(wanted.scope),
+        other=_sign_in_address(ctx, call.form_cookie, issuer, app, wanted),
     )
     return View(view, brand=brands.of_user(user))
 
 
 async def _consented(ctx: RequestContext, call: PageCall[ConsentForm]) -> View | Answer[None]:
     issuer = authentication.issuer_of(ctx, call.path["client"])
-    wanted = await _unseal(ctx, issuer, call.fields.s)
+    wanted = await _unseal(ctx, call.head, issuer, call.fields.s)
     app = await _app_of(ctx, issuer, wanted)
     user, trust = call.user, browser_of(ctx, call.head).trust
     found: str | Needs = Needs.SIGN_IN
@@ -389,7 +399,7 @@ async def _signed_out(
     if not asked.return_to:
         return await _show(ctx, head, issuer, View(headers=headers, template="sign_in/out.html"))
     address = authorization.redirect_address(asked.return_to, {"state": asked.state})
-    return await _to_address(ctx, head, issuer, address, direct=direct, headers=headers)
+    return await _to_address(ctx, head, issuer, address, _SIGNED_OUT, direct=direct, headers=headers)
 
 
 async def _ask(ctx: RequestContext, call: PageCall[LogoutForm]) -> View | Answer[None]:

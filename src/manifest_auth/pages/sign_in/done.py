@@ -21,6 +21,7 @@ from manifest_auth.sign_in import exchange_codes, return_addresses, session_life
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.continuing import Finished
+from manifest_auth.text.languages import marked as _
 
 # A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects: a
 # foreign address is reached from a page of this server, by a refresh or a link.
@@ -28,6 +29,7 @@ from manifest_auth.sign_in.second_factor.continuing import Finished
 
 ENDING_PATH = f"{SIGN_IN}/done"
 ENDING_TEMPLATE = "sign_in/done.html"
+SIGNED_IN = _("You're signed in")
 CONTINUE = "sign_in/continue.html"
 DUE = "sign_in/due.html"
 FACTOR_DUE = "sign_in/factor_due.html"
@@ -62,12 +64,23 @@ def end_for(settings: str, roles: int, state: State, more: tuple[str, ...] = ())
         return return_addresses.ACCOUNT
 
 
+def leaving(address: str, title: str = SIGNED_IN) -> SimpleNamespace:
+    """The model of the page that leads elsewhere."""
+    return SimpleNamespace(address=address, by_itself=return_addresses.is_web(address), title=title)
+
+
 def signed_in_here(
-    ctx: RequestContext, state: State, signed_in: SignedIn, more: tuple[str, ...] = (), headers: tuple[Header, ...] = ()
+    ctx: RequestContext,
+    form_cookie: str,
+    state: State,
+    signed_in: SignedIn,
+    more: tuple[str, ...] = (),
+    headers: tuple[Header, ...] = (),
 ) -> Answer[None]:
-    """After the proof: the session's cookies, a new mark for the browser's forms, and on to the end. ``more``:
-    addresses of the provider."""
-    settings, mark = ctx.services.settings, cookies.new_form_cookie(ctx)
+    """After the proof: the session's cookies, a new mark for the browser's forms, unless an app's request is bound to
+    the one that it has, and on to the end. ``more``: addresses of the provider."""
+    settings, is_of_app = ctx.services.settings, return_addresses.is_of_app(state.return_to)
+    mark = form_cookie if is_of_app else cookies.new_form_cookie(ctx)
     headers = (*cookies_of(ctx, signed_in), cookies.form_cookie_line(mark, settings), *headers)
     ends = State(
         client=signed_in.tenant.identifier,
@@ -89,7 +102,7 @@ async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) 
     over = (step.cookie(ctx, "", 0),)
     if finished.signed_in is not None:
         state = State(return_to=pending.return_to, provider_id=finished.provider_id)
-        return signed_in_here(ctx, state, finished.signed_in, more, over)
+        return signed_in_here(ctx, form_cookie, state, finished.signed_in, more, over)
     assert finished.code is not None, "a session, or a code"
     state = State(
         client=tenant.identifier,
@@ -130,9 +143,7 @@ async def _show_ending(ctx: RequestContext, call: PageCall[StateQuery]) -> View 
         more = await step.of_provider(ctx, tenant.id, state.provider_id) if tenant is not None else ()
         end = step.end_of(tenant.settings if tenant is not None else "{}", state, more=more)
         address = f"{end}{'&' if '?' in end else '?'}code={state.code}"
-        return View(
-            SimpleNamespace(address=address, by_itself=return_addresses.is_web(end)), brand=brands.of_client(tenant)
-        )
+        return View(leaving(address), brand=brands.of_client(tenant))
     if call.user is None:
         return see_other(SIGN_IN)
     more = await step.of_provider(ctx, call.user.tenant_id, state.provider_id)
@@ -151,7 +162,7 @@ async def _show_ending(ctx: RequestContext, call: PageCall[StateQuery]) -> View 
         return View(SimpleNamespace(address=end), template=DUE, brand=brand)
     if return_addresses.is_own_path(end):
         return see_other(end)
-    return View(SimpleNamespace(address=end, by_itself=return_addresses.is_web(end)), brand=brand)
+    return View(leaving(end), brand=brand)
 
 
 async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View | Answer[None]:

@@ -186,7 +186,7 @@ async def _choose(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Answer[No
     found, _ways = await set_password.look(ctx, form.token)
     credentials = set_password.Credentials(found.purpose, form.token, form.password, "password")
     signed_in = await set_password.choose_password(ctx, credentials, browser_of(ctx, call.head))
-    return done.signed_in_here(ctx, State(), signed_in)
+    return done.signed_in_here(ctx, call.form_cookie, State(), signed_in)
 
 
 def _done(ctx: RequestContext, call: PageCall[Any], state: State) -> Answer[None]:

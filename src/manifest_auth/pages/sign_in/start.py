@@ -164,7 +164,7 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
         (tenant, user, *_proof), code = await password.sign_in_for_code(ctx, credentials, pending)
         end = step.end_of(tenant.settings, state, user.roles)
         return done.handed_over(ctx, call.form_cookie, state, tenant.identifier, end, code)
-    return done.signed_in_here(ctx, state, await password.sign_in(ctx, credentials, pending))
+    return done.signed_in_here(ctx, call.form_cookie, state, await password.sign_in(ctx, credentials, pending))
 
 
 PATH = f"{SIGN_IN}/passkey"
@@ -215,7 +215,8 @@ async def _sign_in_passkey(ctx: RequestContext, call: PageCall[PasskeyForm]) -> 
     given = PasskeyAnswer(credential, call.form_cookie, state.client or None, browser_of(ctx, call.head))
     try:
         if state.response != "code":
-            return done.signed_in_here(ctx, state, await passkeys.sign_in(ctx, given))
+            pending = Pending(return_to=state.return_to)
+            return done.signed_in_here(ctx, call.form_cookie, state, await passkeys.sign_in(ctx, given, pending))
         pending = Pending("code", state.return_to, state.response, state.challenge)
         (tenant, user, *_proof), code = await passkeys.sign_in_for_code(ctx, given, pending)
     except OtherClient as refusal:

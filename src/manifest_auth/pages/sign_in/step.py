@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -178,23 +177,23 @@ _COOKIE = "step"
 _BEGIN_AGAIN, BACK = _("Start again"), _("Go back to the app")
 
 
-async def begin(
-    ctx: RequestContext, due: MfaRequired, form_cookie: str, headers: Sequence[Header] = ()
-) -> Answer[None]:
+async def begin(ctx: RequestContext, due: MfaRequired, form_cookie: str, *, is_new: bool = False) -> Answer[None]:
     """On to the page that asks for the factor, or enrols it. ``form_cookie``: of the browser, by which it can begin
-    again with what it typed. Raises InvalidToken, TokenExpired."""
-    state = state_of(await gate.look_at_question(ctx, due.challenge))
+    again with what it typed; ``is_new``: it is none that the browser has. Raises InvalidToken, TokenExpired."""
+    question = await gate.look_at_question(ctx, due.challenge)
     await ctx.services.keys.ensure_current()
     path = ENROL if due.methods else SECOND_FACTOR
-    address = way_address(path, seal_state(ctx, form_cookie, state))
-    return see_other(address, (cookie(ctx, due.challenge, due.expires_in), *headers))
+    address = way_address(path, seal_state(ctx, form_cookie, state_of(question)))
+    headers = [cookie(ctx, due.challenge, due.expires_in)]
+    if is_new and not return_addresses.is_of_app(question.pending.return_to):  # as after a whole sign-in
+        headers.append(cookies.form_cookie_line(form_cookie, ctx.services.settings))
+    return see_other(address, headers)
 
 
 async def begin_after_provider(ctx: RequestContext, due: MfaRequired, head: Head) -> Answer[None]:
-    """The same for a browser that comes back from a provider."""
-    settings = ctx.services.settings
-    mark = cookies.shown_form_cookie(head, settings) or cookies.new_form_cookie(ctx)
-    return await begin(ctx, due, mark, (cookies.form_cookie_line(mark, settings),))
+    """The same for a browser that comes back from a provider, whose post brings no form cookie."""
+    mark = cookies.shown_form_cookie(head, ctx.services.settings)
+    return await begin(ctx, due, mark or cookies.new_form_cookie(ctx), is_new=not mark)
 
 
 def cookie(ctx: RequestContext, challenge: str, life_s: int) -> Header:

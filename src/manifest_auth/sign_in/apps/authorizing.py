@@ -108,9 +108,8 @@ async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principa
             return Needs.CONSENT
     # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6). A sign-in is no press:
     # the request may have been made in another browser.
-    if not wanted.redirect_uri.startswith("https:") and app.kind == "native":
-        return Needs.PRESS
-    return None
+    is_claimable = app.kind == "native" and not wanted.redirect_uri.startswith("https:")
+    return Needs.PRESS if wanted.select or is_claimable else None
 
 
 def _agree(unit: TenantUnit, ctx: RequestContext, app: App, user: User, wanted: Wanted) -> None:

@@ -105,12 +105,7 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
     exchange_codes.use(bound, ctx, found)
     why = _refusal(bound, app, found, verifier, address)
     parent = None if why else sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id or "", ctx.now)
-    if parent is None:
-        why = why or "the session that gave it has ended"
-    elif app.roles and not app.roles & parent.roles:
-        why = "the user has lost the role"
-    elif app.second_factor and MFA not in parent.amr.split():
-        why = "the app asks for two factors by now"
+    why = _lacks(app, parent) if parent is not None else why or "the session that gave it has ended"
     if parent is None or why:
         detail = {**asking, "why": why}
         ctx.services.anonymous_limits.record(bound, ctx, Event.APP_REFUSED, subject, proved=True, **detail)
@@ -135,6 +130,13 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
         is_offline=is_offline,
         told=_claims_of(bound, user, session, scope),
     )
+
+
+def _lacks(app: App, session: Principal) -> str:
+    """The requirement of the app, as it is now, that the session doesn't meet; empty for none."""
+    if app.roles and not app.roles & session.roles:
+        return "the user has lost the role"
+    return "the app asks for two factors by now" if app.second_factor and MFA not in session.amr.split() else ""
 
 
 def _refused(why: str, replay: Replay | None = None) -> TokenRefused:
@@ -190,8 +192,8 @@ async def renew(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[s
 
     store = ctx.services.store.of(app.tenant_id)
     held, user = await store.read(work)
-    if OFFLINE not in held.split() or (app.roles and not app.roles & session.roles):
-        raise TokenRefused("invalid_grant", _OVER, reason="app's refresh token: the user has lost the role")
+    if why := _lacks(app, session) if OFFLINE in held.split() else "offline_access was not granted":
+        raise TokenRefused("invalid_grant", _OVER, reason=f"app's refresh token: {why}")
     scope = fields.get("scope", held)
     if not set(scope.split()) <= set(held.split()) or not scope.split():
         raise InvalidScope("scope asks for more than the user let the app do")

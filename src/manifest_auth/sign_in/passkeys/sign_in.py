@@ -68,11 +68,11 @@ async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
 
 
 @counts(METHOD)
-async def sign_in(ctx: RequestContext, given: PasskeyAnswer) -> SignedIn:
+async def sign_in(ctx: RequestContext, given: PasskeyAnswer, pending: Pending = OPENS_SESSION) -> SignedIn:
     """Signs the owner of a passkey in. Raises InvalidCredentials, OtherClient, AccountDisabled, RateLimited, Conflict
     where passkeys are off."""
 
-    work = await _counted(ctx, given, OPENS_SESSION, completion.complete_sign_in)
+    work = await _counted(ctx, given, pending, completion.complete_sign_in)
     return await completion.run(ctx, METHOD, work)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.apps.relying import relying, told
 from tests.http.pages.sign_in.test_enrolment import codes_of
 from tests.support.accounts import new_client
 from tests.support.application import App
@@ -14,6 +15,7 @@ from tests.support.authenticator import Altered, Authenticator
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.passkeys import AUTH, COOKIE, ORIGIN, PUBLIC, Holder, with_passkey
+from tests.support.people import member
 from tests.support.second_factors import CODES, ENROL, FACTOR, SIGN_IN, code, password_typed, person
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
@@ -59,6 +61,15 @@ async def test_a_passkey_alone_signs_in(app: App, ada: Holder) -> None:
     assert (page.status, page.location) == (303, "/account")
     session = (await app.me(cookie=visitor.cookies["session"])).data["session"]
     assert (session["method"], session["amr"]) == ("passkey", ["passkey", "mfa"])
+
+
+async def test_a_browser_that_is_signed_in_to_another_client_stays_so(app: App, ada: Holder) -> None:
+    web, other = await relying(app, ada.person.client), await member(app, await new_client(app))
+    visitor = browser_of(app)
+    visitor.cookies["session"] = other.cookie
+    page = await shown(visitor, ada, await visitor.follow(await web.authorize(visitor)))
+    assert "code" in told(await visitor.follow(page))
+    assert other.email in (await visitor.get("/account")).text
 
 
 async def test_without_a_client_it_signs_in_too(app: App, ada: Holder) -> None:
