@@ -115,7 +115,7 @@ def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -
     if key.algorithm == "HS256":  # RFC 7515, section 5.1; four times as fast as the library
         signed = f"{_encoded_header('HS256', key.id)}.{encode(orjson.dumps(full))}"
         return f"{signed}.{_hs256(key.raw, signed)}"
-    return _signed(key.raw, _encoded_header(key.algorithm, key.id), orjson.dumps(full))
+    return ring.has_signed(key, _signed(key.raw, _encoded_header(key.algorithm, key.id), orjson.dumps(full)))
 
 
 def _signed(key: bytes, header: str, payload: bytes) -> str:
@@ -152,10 +152,10 @@ def is_compact(token: str) -> bool:
 
 def _signed_by_us(ring: KeyRing, purpose: Purpose, token: str) -> bytes | None:
     """The payload of a token that a key of the purpose signed."""
-    header, payload, _ = token.split(".")
+    (header, payload, _), signer = token.split("."), ring.signer_of(token)
     for key in ring.verifying(purpose):
         own = _encoded_service_header(key.id) if purpose is Purpose.SERVICE else _encoded_header(key.algorithm, key.id)
-        if header == own and is_signed_by(key, token):
+        if header == own and (key.id == signer or is_signed_by(key, token)):
             with contextlib.suppress(ValueError):
                 return decode(payload)
     return None
@@ -337,7 +337,7 @@ def mint_service_token(ring: KeyRing, issuer: str, grant: Grant, now_ms: int) ->
         jti=grant.jti,
     )
     payload = orjson.dumps(msgspec.to_builtins(claims))
-    return _signed(key.raw, _encoded_service_header(key.id), payload)
+    return ring.has_signed(key, _signed(key.raw, _encoded_service_header(key.id), payload))
 
 
 class ServiceTokens:

@@ -204,6 +204,7 @@ _KEPT_MS = DAY * 1000  # after its end: the clock of the node where keys change 
 _SWEEP = _each(lambda table: delete(table).where(table.c.expires_at < bindparam("now")))
 _DELETE = _each(lambda table: delete(table).where(table.c.id == bindparam("of_id")))
 _STAMP = "keys"
+_MOST_UNREAD = 4096  # some 4 MB
 _CHANGED = Announcement("installation", _STAMP)
 
 
@@ -234,6 +235,7 @@ class KeyRing:
         self.generation = 0
         #: The stamp of the keys in memory.
         self.stamp = ""
+        self._unread: dict[str, str] = {}  # ids of keys by tokens; units of work sign in other threads, too
         store.on_announcement(self._on_announcement)
 
     async def load(self, *, serves: bool = False) -> None:
@@ -335,6 +337,20 @@ class KeyRing:
             usable = (key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None)
             found = self._signing[purpose] = next(usable)
         return found
+
+    def has_signed(self, key: Key, token: str) -> str:
+        """Notes that this process signed the token with the key pair; the token. Many that nobody reads are
+        forgotten."""
+        if len(self._unread) >= _MOST_UNREAD:
+            self._unread.clear()
+        self._unread[token] = key.id
+        return token
+
+    def signer_of(self, token: str) -> str | None:
+        """The id of the key with which this process signed the token, the first time that it is asked: that signature
+        needs no check, which takes longer than the rest of a request. Whether the key still counts is another
+        question."""
+        return self._unread.pop(token, None)
 
     def verifying(self, purpose: Purpose) -> list[Key]:
         """All keys whose signatures are still accepted, newest first."""
