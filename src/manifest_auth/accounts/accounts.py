@@ -108,7 +108,7 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
             given = {name: value for name, value in given.items() if name != "email"}
     elif "email" in given and rank.manager(unit, who).is_admin:
         email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the present address
-    after = users.change(unit, user, **given)
+    after = users.change(unit, user, who.now, **given)
     if after.email != user.email:
         one_time_links.close(unit, user.id, who.now)
         email_changes.add_done(unit, user, after.email, who.services.random.text(24), who.caller.actor, who.now)
@@ -232,9 +232,9 @@ def change_own(
     caller's account afterwards. Raises ValidationError, Forbidden for a device."""
     step_up.not_for_devices(who)
     user = users.get(unit, who.user.user_id, lock=True)
-    after = users.change(unit, user, **{name: given[name] for name in users.OWN if name in given})
-    if language is not UNSET:
-        users.set_language(unit, user.id, language)
+    after = users.change(unit, user, who.now, **{name: given[name] for name in users.OWN if name in given})
+    if language is not UNSET and language != user.language:
+        users.set_language(unit, user.id, language, who.now)
         after = after._replace(language=language)
     changed = [name for name in (*users.OWN, "language") if getattr(user, name) != getattr(after, name)]
     if changed:

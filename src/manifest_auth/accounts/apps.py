@@ -200,9 +200,9 @@ def get_app(unit: TenantUnit, app_id: str, *, lock: bool = False, shared: bool =
     return existing(unit.first(_LOCK if lock else _SHARE if shared else _GET, of_id=app_id))
 
 
-def touch(unit: TenantUnit, app_id: str, now: int) -> bool:
-    """Stores that the app was used, at most once a minute. False when it was stored within the minute."""
-    return unit.change(_TOUCH, of_id=app_id, now=now, before=now - TOUCH_EVERY_MS) == 1
+def touch(unit: TenantUnit, app_id: str, now: int) -> None:
+    """Stores that the app was used, at most once a minute."""
+    unit.change_later(_TOUCH, of_id=app_id, now=now, before=now - TOUCH_EVERY_MS)
 
 
 def create_app(unit: TenantUnit, who: AccountRequest, kind: Kind, given: Mapping[str, Any]) -> App:
@@ -513,7 +513,7 @@ def find_grant(unit: TenantUnit, user_id: int, app_id: str) -> Grant | None:
 
 def put_grant(unit: TenantUnit, grant: Grant) -> None:
     """Stores a grant, in place of the one that the user gave the app before; when it was given first stays."""
-    unit.change(_GIVE, **grant._asdict())
+    unit.change_later(_GIVE, **grant._asdict())
 
 
 def list_grants(unit: TenantUnit, user_id: int) -> list[tuple[Grant, App]]:

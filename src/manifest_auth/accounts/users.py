@@ -62,6 +62,7 @@ class User(NamedTuple):
     factors: int = 0  # bit mask of second factors, see accounts/factors
     second_factor_due_at: int | None = None  # from when on sign-in asks to enrol one
     kind: str = PERSON  # or SERVICE: of those only :func:`find_caller` and :func:`get_named` know
+    profile_changed_at: int | None = None  # None: never since the user was created
 
     @property
     def full_name(self) -> str:
@@ -138,11 +139,15 @@ DETAILS: Final = {name: field for name, field in FIELDS.items() if name not in (
 OWN: Final = {name: DETAILS[name] for name in ("first_name", "last_name", "title")}
 _NEW = (*FIELDS, "email_key", "roles", "password_hash", "password_changed_at", "created_at")
 _ADD = tenant_scoped(insert(users).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
-_CHANGED = (*FIELDS, "email_key", "email_proved_at")
+_CHANGED = (*FIELDS, "email_key", "email_proved_at", "profile_changed_at")
 _CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
-_SET_LANGUAGE = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(language=bindparam("language")))
+_SET_LANGUAGE = tenant_scoped(
+    update(users)
+    .where(_C.id == bindparam("id"))
+    .values(language=bindparam("language"), profile_changed_at=bindparam("now"))
+)
 _FACTOR_DUE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values(second_factor_due_at=bindparam("due_at"))
 )
@@ -203,10 +208,10 @@ def find_by_email(unit: TenantUnit, email: str) -> User | None:
     return unit.first(_BY_EMAIL, **email_keys(email))
 
 
-def set_language(unit: TenantUnit, user_id: int, language: Language | None) -> None:
+def set_language(unit: TenantUnit, user_id: int, language: Language | None, now: int) -> None:
     """The user's language of pages and e-mails; None: none is chosen."""
     unit.announce("user", user_id)
-    unit.change(_SET_LANGUAGE, id=user_id, language=language)
+    unit.change(_SET_LANGUAGE, id=user_id, language=language, now=now)
 
 
 def create(
@@ -230,12 +235,13 @@ def create(
     return get(unit, added)
 
 
-def change(unit: TenantUnit, user: User, **given: str) -> User:
+def change(unit: TenantUnit, user: User, now: int, **given: str) -> User:
     """Changes the ``given`` members of :data:`FIELDS`; a new address is not verified. Raises ValidationError, Conflict
     when it is taken in this tenant."""
     check({name: text for name, text in given.items() if text != getattr(user, name)})
     changes: dict[str, Any] = dict(given)
     after = user._replace(**changes)
+    after = after._replace(profile_changed_at=now) if after != user else after
     if after.email != user.email:
         _check_free(unit, after.email, but=user.id)
         after = after._replace(email_key=email_key(after.email), email_proved_at=None)
@@ -311,7 +317,7 @@ def with_password(unit: TenantUnit, before: int) -> int:
 
 def set_email(unit: TenantUnit, user: User, email: str, now: int) -> User:
     """Sets an address that its mailbox just confirmed. Raises Conflict when it is taken in this tenant."""
-    return prove_email(unit, change(unit, user, email=email), now)
+    return prove_email(unit, change(unit, user, now, email=email), now)
 
 
 def prove_email(unit: TenantUnit, user: User, now: int) -> User:

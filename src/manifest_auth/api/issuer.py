@@ -62,6 +62,7 @@ class UserInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     given_name: str | UnsetType = UNSET
     family_name: str | UnsetType = UNSET
     locale: str | UnsetType = UNSET
+    updated_at: int | UnsetType = UNSET
     email: str | UnsetType = UNSET
     email_verified: bool | UnsetType = UNSET
     roles: list[str] | UnsetType = UNSET
@@ -126,17 +127,15 @@ async def _userinfo(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return answer_of(_encode(found))
 
 
-async def _userinfo_refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
-    """RFC 6750, section 3."""
-    challenge = b"Bearer"
-    if isinstance(refusal, InvalidToken | TokenExpired):
-        challenge += b' error="invalid_token"'
-    elif isinstance(refusal, Forbidden):
-        challenge += b' error="insufficient_scope", scope="openid"'
-    answer = await refused(ctx, refusal, _head)
+async def _userinfo_refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+    """RFC 6750, section 3: a request without a token is told no error."""
     if refusal.status not in (401, 403):
-        return answer
-    return answer_of(answer.body, refusal.status, ((b"www-authenticate", challenge),))
+        return await refused(ctx, refusal, head)
+    error = "insufficient_scope" if refusal.status == 403 else "invalid_token"
+    more = ', scope="openid"' if refusal.status == 403 else ""
+    challenge = "Bearer" if isinstance(refusal, Unauthenticated) else f'Bearer error="{error}"{more}'
+    failure = OAuthFailure(error, str(refusal.message), ctx.request_id)
+    return answer_of(_encode(failure), refusal.status, ((b"www-authenticate", challenge.encode()),))
 
 
 async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:

@@ -75,7 +75,7 @@ class Expiring:
 EXPIRING = (
     Expiring("flows", tables.sign_in_flows.c.expires_at),
     Expiring("directory_flows", tables.directory_proofs.c.expires_at),
-    Expiring("codes", tables.sign_in_codes.c.expires_at),
+    Expiring("codes", tables.sign_in_codes.c.expires_at, _HOUR_MS),
     Expiring("assertions", tables.seen_assertions.c.expires_at),
     Expiring("challenges", tables.sign_in_challenges.c.expires_at),
     Expiring("passkey_challenges", tables.used_passkey_challenges.c.expires_at),

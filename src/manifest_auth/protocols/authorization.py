@@ -32,8 +32,8 @@ class Denied(Exception):
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A checked authorization request. ``max_age``: seconds; ``mfa``: two factors are asked for; ``anew``: a sign-in
     after ``made_at`` (milliseconds) is; ``select``: a choice between accounts is; ``consent``: so is the user's
-    consent; ``silent``: no page may be shown; ``sub``: the user's number of a hint, empty for none; ``mark``: of the
-    browser that made it, empty where no cookie came along."""
+    consent; ``silent``: no page may be shown; ``sub``: the number of the only user who may come, empty for any;
+    ``mark``: of the browser that made it, empty where no cookie came along."""
 
     app_id: str
     redirect_uri: str
@@ -145,6 +145,7 @@ def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequen
     age = given.get("max_age")
     if age is not None and not _AGE.match(age):
         raise Denied("invalid_request", "max_age must be seconds")
+    mfa, sub = _asked_by_claims(given.get("claims"))
     return Wanted(
         app_id=given["client_id"],
         redirect_uri=given["redirect_uri"],
@@ -154,11 +155,12 @@ def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequen
         nonce=given.get("nonce"),
         form_post=given.get("response_mode") == "form_post",
         max_age=None if age is None else int(age),
-        mfa=MFA in given.get("acr_values", "").split() or _claims_ask_mfa(given.get("claims")),
+        mfa=mfa or MFA in given.get("acr_values", "").split(),
         anew="login" in prompt,
         select="select_account" in prompt,
         consent="consent" in prompt,
         silent="none" in prompt,
+        sub=sub,
         login_hint=given.get("login_hint", "")[:254],
         language=given.get("ui_locales", "")[:100],
         made_at=now,
@@ -178,17 +180,30 @@ def _scope(text: str, listed: Sequence[str]) -> tuple[str, ...]:
     return tuple(scope for scope in listed if scope in asked)
 
 
-def _claims_ask_mfa(text: str | None) -> bool:
-    """Whether the parameter ``claims`` (section 5.5) asks for an ``acr`` of two factors. Its other members ask for what
-    the scopes give."""
-    if text is None:
-        return False
+class _Asked(msgspec.Struct):
+    value: str = ""
+    values: tuple[str, ...] = ()
+
+
+class _OfIdToken(msgspec.Struct):
+    acr: _Asked | None = None
+    sub: _Asked | None = None
+
+
+class _Claims(msgspec.Struct):
+    id_token: _OfIdToken | None = None
+
+
+def _asked_by_claims(text: str | None) -> tuple[bool, str]:
+    """Whether the parameter ``claims`` (section 5.5) asks for an ``acr`` of two factors, and the ``sub`` that it asks
+    for, empty for any. Its other members ask for what the scopes give."""
     try:
-        acr = (strict_json.read(text.encode("utf-8", "surrogatepass")).get("id_token") or {}).get("acr") or {}
-        values = [acr.get("value"), *(acr.get("values") or ())]
-    except (ValueError, AttributeError, TypeError):
+        read = strict_json.read((text or "{}").encode("utf-8", "surrogatepass"))
+        asked = msgspec.convert(read, _Claims).id_token or _OfIdToken()
+    except (ValueError, msgspec.MsgspecError):
         raise Denied("invalid_request", "claims is not an object as OpenID Connect has it") from None
-    return MFA in values
+    acr, sub = asked.acr or _Asked(), asked.sub or _Asked()
+    return MFA in (acr.value, *acr.values), sub.value
 
 
 # Answers: a redirect, or a page that posts itself (OAuth 2.0 Form Post Response Mode). Each names the issuer (RFC
@@ -229,7 +244,7 @@ CODE, REFRESH = "authorization_code", oauth.REFRESH_TOKEN
 GRANTS = (CODE, REFRESH)
 METHODS = (*oauth.METHODS, "none")
 _OF_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid", "at_hash", "azp", "client")
-_OF_USERS = ("name", "given_name", "family_name", "locale", "email", "email_verified", "roles")
+_OF_USERS = ("name", "given_name", "family_name", "locale", "updated_at", "email", "email_verified", "roles")
 
 
 def metadata(issuer: str, scopes: Sequence[str]) -> dict[str, Any]:

@@ -349,7 +349,7 @@ def open_child(
     opened = Opened(random.text(16), "", random.text(12), parent.ends_at if held is None else held.ends_at)
     # Programs that do not know the scopes take it for over.
     own = {} if held is None else {**held._asdict(), "device_ends_at": parent.created_at}
-    unit.of(parent.tenant_id).change(
+    unit.of(parent.tenant_id).change_later(
         _OPEN_CHILD if held is None else _OPEN_OF_APP,
         **own,
         of_parent=parent.session_id,

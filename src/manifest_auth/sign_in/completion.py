@@ -153,21 +153,19 @@ def open_session(
 
 def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -> SignedIn:
     """Opens an app's session that comes from the ``parent``, as :func:`open_child` does. Raises AccountDisabled."""
-    tenant, user, opened = open_child(unit, ctx, parent)
+    tenant, user = active_account(unit, ctx, parent.tenant_id, parent.user_id, parent.method)
+    opened = open_child(unit, ctx, parent)
     detail = {"method": parent.method, "session": opened.session_id, "amr": parent.amr.split()}
     audit.record(unit.of(tenant.id), ctx, Event.SIGNED_IN, f"user:{user.id}", **detail, parent=parent.session_id)
     return with_tokens(ctx, tenant, user, opened)
 
 
-def open_child(
-    unit: SystemUnit, ctx: RequestContext, parent: Principal, held: AppHold | None = None
-) -> tuple[Tenant, User, Opened]:
-    """Opens a session that comes from the ``parent``, which :func:`manifest_auth.sessions.hold` returned. Nobody proved
-    anything: no browser and no address becomes known. ``held``: by an app. Raises AccountDisabled."""
-    tenant, user = active_account(unit, ctx, parent.tenant_id, parent.user_id, parent.method)
+def open_child(unit: SystemUnit, ctx: RequestContext, parent: Principal, held: AppHold | None = None) -> Opened:
+    """Opens a session that comes from the ``parent``, which :func:`manifest_auth.sessions.hold` returned: so its user
+    and client are active. Nobody proved anything: no browser and no address becomes known. ``held``: by an app."""
     opened = sessions.open_child(unit, ctx, parent, ctx.services.random, held)
-    users.signed_in(unit.of(tenant.id), user.id, ctx.now)
-    return tenant, user, opened
+    users.signed_in(unit.of(parent.tenant_id), parent.user_id, ctx.now)
+    return opened
 
 
 def with_tokens(ctx: RequestContext, tenant: Tenant, user: User, opened: Opened) -> SignedIn:

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
@@ -82,17 +82,17 @@ class CodeForApp(NamedTuple):
 _NO_APP = dict.fromkeys(CodeForApp._fields)
 _C = sign_in_codes.c
 _ALIVE = select(*(_C[name] for name in Code._fields)).where(
-    _C.key == bindparam("key"), _C.expires_at > bindparam("now")
+    _C.key == bindparam("key"), or_(_C.expires_at > bindparam("now"), _C.used_at.is_not(None))
 )
 _FIND = cross_tenant(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
-_LOCK = tenant_scoped(_ALIVE.with_for_update(), Code)
+_LOOK_AGAIN = tenant_scoped(_ALIVE, Code)
 _NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at", "parent_id", "amr", "authenticated_at")
 _ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in (*_NEW, *CodeForApp._fields)}))
 _THIS = update(sign_in_codes).where(_C.key == bindparam("of_key"))
-_USE = tenant_scoped(_THIS.values(used_at=bindparam("now"), session_id=bindparam("session")))
-_HAND_OUT = tenant_scoped(
-    _THIS.where(_C.used_at.is_(None), _C.expires_at > bindparam("until")).values(expires_at=bindparam("until"))
-)
+_UNUSED = _THIS.where(_C.used_at.is_(None))
+_TAKE = tenant_scoped(_UNUSED.values(used_at=bindparam("now")))
+_OPENED = tenant_scoped(_THIS.values(session_id=bindparam("session")))
+_HAND_OUT = tenant_scoped(_UNUSED.where(_C.expires_at > bindparam("until")).values(expires_at=bindparam("until")))
 
 
 def check_challenge(challenge: str, *, is_needed: bool) -> str:
@@ -191,7 +191,7 @@ async def of_session(
         also(bound, account)
         return issue(bound, ctx, identity, verdict.proof, challenge, parent_id=session.session_id, app=app)
 
-    return await ctx.services.store.write(work)
+    return await ctx.services.store.write_quickly(work)
 
 
 @counts(METHOD)
@@ -203,7 +203,7 @@ async def exchange(ctx: RequestContext, code: str, verifier: str, browser: Brows
 def _exchange(
     unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: BrowserCookies
 ) -> completion.SignedIn:
-    tenant, found = get_locked(unit, ctx, _key(code))
+    tenant, _user, found = take(unit, ctx, _key(code))
     if found.app_id is not None:
         raise SsoFailed(_OVER, reason=_REFUSED.with_("of an app that redeems it itself"))
     if found.used_at is not None:
@@ -215,8 +215,6 @@ def _exchange(
         )
         raise SsoFailed(_OVER, reason=_REFUSED.with_("shown a second time"), replay="one_time_code")
     ctx.client_hint.check(tenants.get(unit, found.tenant_id).identifier, found.tenant_id, "one-time code")
-    # Marked as used before any check: a sender who is refused is not the app that asked for the code.
-    use(tenant, ctx, found)
     parent, why = None, refusal_reason(tenant, found, verifier)
     if not why and found.parent_id is not None:
         parent = sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id, ctx.now)
@@ -234,26 +232,29 @@ def _exchange(
             found.method, found.user_id, amr, provider_id=found.provider_id, authenticated_at=at, needs_factor=False
         )
         signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
-    use(tenant, ctx, found, signed_in.session_id)
+    note_session(tenant, found, signed_in.session_id)
     return signed_in
 
 
-def use(unit: TenantUnit, ctx: RequestContext, found: Code, session_id: str | None = None) -> None:
-    """Marks a locked code as used. ``session_id``: that it opened."""
-    unit.change(_USE, of_key=found.key, now=ctx.now, session=session_id)
+def note_session(unit: TenantUnit, found: Code, session_id: str) -> None:
+    """Stores which session a code opened, which a second use ends."""
+    unit.change_later(_OPENED, of_key=found.key, session=session_id)
 
 
-def get_locked(unit: SystemUnit, ctx: RequestContext, key: str) -> tuple[TenantUnit, Code]:
-    """The code of a stored ``key``, with its row locked; its user's row is locked first, in the same order as where
-    codes are revoked. Raises SsoFailed."""
+def take(unit: SystemUnit, ctx: RequestContext, key: str) -> tuple[TenantUnit, User, Code]:
+    """Takes the code of a stored ``key``, and locks the row of its user first, in the same order as where codes are
+    revoked. From now on it is used, before any check: a sender who is refused is not the app that asked for it.
+    ``used_at`` of the code: when it was taken before, None for never. Raises SsoFailed."""
     found = unit.first(_FIND, key=key, now=ctx.now)
     if found is not None:
         tenant = unit.of(found.tenant_id)
-        users.get(tenant, found.user_id, lock=True)
-        found = tenant.first(_LOCK, key=found.key, now=ctx.now)
+        user = users.get(tenant, found.user_id, lock=True)
+        if found.used_at is None and tenant.change(_TAKE, of_key=key, now=ctx.now):
+            return tenant, user, found
+        found = tenant.first(_LOOK_AGAIN, key=key, now=ctx.now)
     if found is None:
         raise SsoFailed(_OVER, reason=_REFUSED.with_("unknown or expired"))
-    return tenant, found
+    return tenant, user, found
 
 
 def refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:

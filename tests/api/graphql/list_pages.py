@@ -40,7 +40,7 @@ def _add_user(unit: TenantUnit, base: Base, name: str, number: int) -> None:
 def _rename_user(unit: TenantUnit, _base: Base, user_id: int, name: str) -> None:
     user = users.get(unit, user_id)
     email = f"{name[0] if name[0].isalpha() and name[0].isascii() else 'x'}{next(_numbers)}@pages.example"
-    users.change(unit, user, email=email, first_name=user.first_name, last_name=name, title="")
+    users.change(unit, user, user.created_at, email=email, first_name=user.first_name, last_name=name, title="")
 
 
 def _add_template(unit: TenantUnit, base: Base, name: str, number: int) -> None:

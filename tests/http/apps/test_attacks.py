@@ -414,6 +414,7 @@ async def test_revocation_ends_the_apps_own_session_alone(scene: Scene) -> None:
 async def test_a_second_use_of_a_code_ends_what_it_began(scene: Scene) -> None:
     s, app, web = scene, scene.app, scene.web
     first = (await web.redeem(s.code)).json
+    app.clock.advance(61)
     assert (await web.userinfo(first["access_token"])).status == 200
     assert (await web.redeem(s.code)).json["error"] == "invalid_grant"
     assert (await web.userinfo(first["access_token"])).status == 401

@@ -77,7 +77,7 @@ async def test_a_sign_in_from_the_start_to_user_info(app: App, client: str, algo
     assert (claims["email"], claims["email_verified"], claims["roles"]) == (person.email, False, ["Author"])
     info = (await web.userinfo(got["access_token"])).json
     assert info == {name: claims[name] for name in info}
-    assert info.keys() == {"sub", "client", "email", "email_verified", "roles"}
+    assert info.keys() == {"sub", "client", "updated_at", "email", "email_verified", "roles"}
     events = [one.event for one in await trail(app, client)]
     assert events[-1] == "app_authorized"
     again = await web.tokens(visitor)  # who is signed in is asked nothing
@@ -93,7 +93,7 @@ async def test_names_are_told_with_the_profile(app: App) -> None:
     told_of = (await web.userinfo(got["access_token"])).json
     assert told_of == {
         "sub": str(app.ids["author@acme.example"]), "client": "acme", "name": "Author Tester", "given_name": "Author",
-        "family_name": "Tester",
+        "family_name": "Tester", "updated_at": told_of["updated_at"],
     }  # fmt: skip
 
 

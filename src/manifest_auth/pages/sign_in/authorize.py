@@ -85,6 +85,8 @@ async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[
             claims = await tokens.read_id_token(ctx.services.keys, issuer.url, hint)
             if claims is None or claims.aud != app.id:
                 raise Denied("invalid_request", "id_token_hint is no ID token of this issuer for this app")
+            if wanted.sub not in ("", claims.sub):
+                raise Denied("login_required", "id_token_hint and claims name two users")
             wanted = msgspec.structs.replace(wanted, sub=claims.sub)
     except Denied as denied:
         return issuer, app, denied, target

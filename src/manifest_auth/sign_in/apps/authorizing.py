@@ -15,6 +15,7 @@ from manifest_auth.accounts.apps import App, Grant
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
+from manifest_auth.errors import InvalidToken
 from manifest_auth.protocols.authorization import MFA, Denied, Wanted
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes
@@ -60,7 +61,7 @@ async def _decide(
     if user is None or not sessions.may_have_children(user):
         return Needs.SIGN_IN
     if wanted.sub and wanted.sub != str(user.user_id):
-        raise Denied("login_required", "id_token_hint is of another user")
+        raise Denied("login_required", "id_token_hint or claims name another user")
     if is_too_old(ctx, wanted, user):
         if user.created_at >= wanted.made_at:  # signing in again would change nothing
             raise Denied("login_required", "the identity provider vouches for no sign-in that is new enough")
@@ -78,7 +79,10 @@ async def _decide(
             _agree(unit, ctx, app, account, wanted)
 
     for_app = CodeForApp(app.id, wanted.redirect_uri, " ".join(wanted.scope), wanted.nonce)
-    code = await exchange_codes.of_session(ctx, trust, wanted.challenge, for_app, agreed)
+    try:
+        code = await exchange_codes.of_session(ctx, trust, wanted.challenge, for_app, agreed)
+    except InvalidToken:  # the session ended a moment ago
+        code = None
     return Needs.SIGN_IN if code is None else code
 
 

@@ -145,7 +145,7 @@ _OVER = _in_turn(
 
 def expect(unit: TenantUnit, session_id: str, parent: Principal, app_id: str, due_at: int) -> None:
     """An app is to hear of the end of its session, and of that of the ``parent``. ``due_at``: the end as planned."""
-    unit.change(
+    unit.change_later(
         _EXPECT,
         session_id=session_id,
         parent_id=parent.session_id,

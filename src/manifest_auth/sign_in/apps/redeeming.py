@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from manifest_auth import audit, providers, sessions
+from manifest_auth import audit, sessions
 from manifest_auth.accounts import apps, users
 from manifest_auth.accounts.apps import App, Grant
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
-from manifest_auth.errors import AccountDisabled, Forbidden, InvalidToken, NotFound, Replay, SsoFailed, TokenExpired
+from manifest_auth.errors import Forbidden, InvalidToken, NotFound, Replay, SsoFailed, TokenExpired
 from manifest_auth.permissions import permissions_mask, role_names
 from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth import InvalidScope, TokenRefused
@@ -77,8 +77,6 @@ async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[
         raise TokenRefused("invalid_grant", _REFUSED, reason="the app was removed meanwhile") from None
     except SsoFailed as refusal:
         raise TokenRefused("invalid_grant", _REFUSED, reason=refusal.reason) from None
-    except AccountDisabled as refusal:
-        raise TokenRefused("invalid_grant", "The user's account is disabled", reason=refusal.reason) from None
     await _touch(ctx, app)
     return await _granted(ctx, issuer, app, opened)
 
@@ -91,10 +89,9 @@ async def _touch(ctx: RequestContext, app: App) -> None:
 
 
 def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifier: str, address: str) -> _Opened:
-    """Opens the app's session, in the transaction that uses the code up. The code counts as used before any check: who
-    shows it and is refused is not the app that asked for it."""
+    """Opens the app's session, in the transaction that uses the code up."""
     apps.get_app(unit.of(app.tenant_id), app.id, shared=True)  # who removes it waits, and ends this session
-    bound, found = exchange_codes.get_locked(unit, ctx, key)
+    bound, user, found = exchange_codes.take(unit, ctx, key)
     subject, asking = f"user:{found.user_id}", app.named if found.app_id == app.id else {"app": found.app_id}
     if found.used_at is not None:
         if found.session_id:
@@ -102,7 +99,6 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
         detail = {**asking, "session": found.session_id or ""}
         ctx.services.anonymous_limits.record(bound, ctx, Event.APP_CODE_REUSED, subject, proved=True, **detail)
         raise _refused("shown a second time", replay="one_time_code")
-    exchange_codes.use(bound, ctx, found)
     why = _refusal(bound, app, found, verifier, address)
     parent = None if why else sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id or "", ctx.now)
     why = _lacks(app, parent) if parent is not None else why or "the session that gave it has ended"
@@ -114,13 +110,12 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
     is_offline = OFFLINE in scope.split()
     ends_at = ctx.now + app.refresh_days * DAY * 1000 if is_offline else parent.ends_at
     held = AppHold(app.id, scope, permissions_mask(scope), ends_at)
-    _, user, opened = completion.open_child(unit, ctx, parent, held)
-    exchange_codes.use(bound, ctx, found, opened.session_id)
+    opened = completion.open_child(unit, ctx, parent, held)
+    exchange_codes.note_session(bound, found, opened.session_id)
     _note_use(bound, ctx, app, user, scope, opened.session_id)
     if app.backchannel_uri is not None:
         logout.expect(bound, opened.session_id, parent, app.id, min(ends_at, parent.ends_at))
-    session = sessions.read(unit, opened.session_id)
-    assert session is not None, "it was opened just now"
+    session = parent._replace(session_id=opened.session_id, ends_at=ends_at, scopes=held.scopes, has_parent=1)
     return _Opened(
         session=session,
         scope=scope,
@@ -187,20 +182,20 @@ async def renew(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[s
     except (InvalidToken, TokenExpired, Forbidden) as error:
         raise TokenRefused("invalid_grant", _OVER, reason=error.reason, replay=error.replay) from None
 
-    def work(unit: TenantUnit) -> tuple[str, User]:
-        return app_sessions.scopes_of(unit, session.session_id) or "", users.get(unit, session.user_id)
+    def work(unit: TenantUnit) -> tuple[str, dict[str, Any]]:
+        held = (app_sessions.scopes_of(unit, session.session_id) or "").split()
+        if why := _lacks(app, session) if OFFLINE in held else "offline_access was not granted":
+            raise TokenRefused("invalid_grant", _OVER, reason=f"app's refresh token: {why}")
+        asked = set(fields["scope"].split() if "scope" in fields else held)
+        if not asked or not asked <= set(held):
+            raise InvalidScope("scope asks for more than the user let the app do")
+        scope = " ".join(each for each in held if each in asked)
+        return scope, _claims_of(unit, users.get(unit, session.user_id), session, scope)
 
     store = ctx.services.store.of(app.tenant_id)
-    held, user = await store.read(work)
-    if why := _lacks(app, session) if OFFLINE in held.split() else "offline_access was not granted":
-        raise TokenRefused("invalid_grant", _OVER, reason=f"app's refresh token: {why}")
-    scope = fields.get("scope", held)
-    if not set(scope.split()) <= set(held.split()) or not scope.split():
-        raise InvalidScope("scope asks for more than the user let the app do")
-    narrowed = " ".join(each for each in held.split() if each in scope.split())
+    scope, told = await store.read(work)
     await _touch(ctx, app)
-    told = await store.read(lambda unit: _claims_of(unit, user, session, narrowed))
-    opened = _Opened(session=session, scope=narrowed, nonce=None, own=own, parent=parent, is_offline=True, told=told)
+    opened = _Opened(session=session, scope=scope, nonce=None, own=own, parent=parent, is_offline=True, told=told)
     return await _granted(ctx, issuer, app, opened)
 
 
@@ -248,6 +243,7 @@ _CLAIMS: Final[Mapping[str, str]] = {
     "given_name": "profile",
     "family_name": "profile",
     "locale": "profile",
+    "updated_at": "profile",
     "email": "email",
     "email_verified": "email",
     "roles": "roles",
@@ -263,6 +259,7 @@ def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> 
         "given_name": user.first_name or None,
         "family_name": user.last_name or None,
         "locale": user.language,
+        "updated_at": (user.profile_changed_at or user.created_at) // 1000,
         "email": user.email,
         "email_verified": None if "email" not in scopes else _is_verified(unit, user),
         "roles": list(role_names(session.capped(user.roles))),
@@ -272,10 +269,9 @@ def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> 
 
 
 def _is_verified(unit: TenantUnit, user: User) -> bool:
-    """Whether the address was proved: by mail, by a domain that counts, or by a provider that may vouch for it."""
-    if user.email_proved_at is not None or claims.domain_counts(unit, email_domain(user.email)):
-        return True
-    return providers.has_proved(unit, user.id, user.email, claims.domain_counts)
+    """Whether the address was proved: by mail, or by a domain that counts. A provider may vouch for no other domain,
+    and an Admin who confirms an identity proves no address."""
+    return user.email_proved_at is not None or claims.domain_counts(unit, email_domain(user.email))
 
 
 async def userinfo(ctx: RequestContext, issuer: Issuer, token: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ users = owned_table(
     Column("factors", Integer, nullable=False, server_default="0"),
     time("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
     Column("kind", Text, nullable=False, server_default="person"),  # or `service`, see store/statements.py: USUAL
+    time("profile_changed_at", nullable=True),  # name, address or language; null: never since the user was created
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
     Index(None, "tenant_id", "last_name", "id"),

@@ -73,6 +73,7 @@ _COLUMNS = {  # as the first revision writes them
     " second_factor:int=0 access_s:int=900 refresh_days:int=30 id_token_alg=RS256 backchannel_uri? jwks? last_used_at?"
     " removed_at?",
     "sessions": "app_scopes? scopes:int?",
+    "users": "profile_changed_at?",
     "sign_in_codes": "app_id? redirect_uri? scopes? nonce?",
 }
 _TABLES = (

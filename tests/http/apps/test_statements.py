@@ -1,0 +1,30 @@
+"""A sign-in by app asks the store few times."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.http.apps.relying import relying, told
+from tests.support.accounts import new_client
+from tests.support.application import App
+from tests.support.people import member
+from tests.support.statements import counted_statements, sent_to_postgres
+from tests.support.visitor import Visitor
+
+pytestmark = pytest.mark.still
+
+
+async def test_a_code_and_its_tokens_take_few_statements(app: App) -> None:
+    """For a code: its session and provider, the user, the code. For tokens: the app, the code, the user, that it is
+    used, that the browser's session has children, that session, the grant, and on PostgreSQL all writes at once."""
+    client = await new_client(app)
+    web = await relying(app, client, scopes=["openid", "profile"])
+    visitor = Visitor(app, cookies={"session": (await member(app, client)).cookie})
+    counts = []
+    for _ in range(2):
+        with counted_statements() as asked, sent_to_postgres() as sent:
+            code = told(await web.authorize(visitor, scope="openid profile"))
+            first, first_sent = len(asked), len(sent)
+            assert (await web.redeem(code)).status == 200
+        counts.append((first, len(asked) - first, first_sent, len(sent) - first_sent))
+    assert counts[-1] in [(3, 10, 0, 0), (3, 6, 4, 10)], counts
