@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 #: Processors that this process may use; the server makes as many hash workers.
@@ -40,7 +41,7 @@ class Watch:
     folder is given."""
 
     def __init__(self, postgres: Path | None = None) -> None:
-        self._pid_file = postgres and postgres / "postmaster.pid"
+        self._postgres = postgres
         self._began, self._busy, self._own = time.monotonic(), _busy_ticks(), self._own_ticks()
 
     def others(self) -> float:
@@ -51,9 +52,19 @@ class Watch:
 
     def _own_ticks(self) -> int:
         pids = set(tree(os.getpid()))
-        if self._pid_file is not None:
-            pids |= set(tree(int(self._pid_file.read_text().split("\n", 1)[0])))
+        if self._postgres is not None:
+            pids |= set(tree(postmaster(self._postgres)))
         return sum(map(_ticks, pids))
+
+
+def postmaster(folder: Path) -> int:
+    """The first process of the PostgreSQL whose data lie there."""
+    return int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def seconds(pids: Iterable[int]) -> float:
+    """Processor time of processes and of their children that ended."""
+    return sum(map(_ticks, pids)) / os.sysconf("SC_CLK_TCK")
 
 
 def _ticks(pid: int) -> int:

@@ -12,13 +12,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import machine, report
+from bench import apps, machine, report
 from bench.driver import USERS, Driver
 from bench.phases import Bench, warm_up
 from bench.readings import ROOT, Broken, Readings, say
 from bench.report import Figure
 from bench.servers import Postgres, bare, environment, ours
 from manifest_auth.runtime.hashing import builds
+
+APPS = 10_000  # sign-ins by app
 
 
 def main() -> int:
@@ -28,6 +30,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measured slice (default: 2)")
     parser.add_argument("--rounds", type=int, default=3, help="how often figures and limits take turns (default: 3)")
     parser.add_argument("--sessions", type=int, default=60_000, help="open sessions that are read in turn")
+    parser.add_argument(
+        "--apps",
+        type=int,
+        nargs="?",
+        const=APPS,
+        metavar="N",
+        help=f"only sign-ins by app, N of them (default: {APPS})",
+    )
     parser.add_argument("--quick", action="store_true", help="one round of half seconds, to see that all works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and all readings there too")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help="where the stores are made")
@@ -46,7 +56,7 @@ def main() -> int:
             say(f"! {folder} is in memory: figures that commit say nothing there; choose another --work")
         try:
             for store in stores:
-                figures, readings = measure(store, folder / store, given.seconds, given.rounds, given.sessions, busy)
+                figures, readings = measure(store, folder / store, given, busy)
                 result["stores"][store] = {"figures": report.as_json(figures), "readings": readings}
                 say(f"\nManifest Auth on {store}\n\n{report.table(figures)}\n")
         except Broken as error:
@@ -74,22 +84,54 @@ def conditions(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure(
-    store: str, folder: Path, seconds: float, rounds: int, sessions: int, busy: list[float]
+    store: str, folder: Path, given: argparse.Namespace, busy: list[float]
 ) -> tuple[list[Figure], dict[str, Readings]]:
-    """All phases on one store."""
+    """All phases on one store, or sign-ins by app alone."""
     folder.mkdir()
     folder.chmod(0o755)
-    say(f"\n{store}: a store with {USERS} users who sign in and {sessions:,} who have …")
     postgres = Postgres(folder) if store == "postgresql" else None
-    address = postgres.database() if postgres else f"sqlite:///{folder / 'bench.db'}"
-    settings = environment(folder / "data", address)
+    figures, readings = list[Figure](), dict[str, Readings]()
+    try:
+        if given.apps is None:
+            figures, readings = measure_all(store, folder, postgres, given, busy)
+        watch = machine.Watch(postgres.folder if postgres else None)
+        readings["apps"] = measure_apps(store, folder, postgres, given)
+        busy.append(watch.others())
+    finally:
+        if postgres:
+            postgres.stop()
+    return [*figures, *report.app_figures(readings["apps"])], readings
+
+
+def filled(
+    folder: Path, postgres: Postgres | None, name: str, *options: str, **more: str
+) -> tuple[str, dict[str, str]]:
+    """A new store with users who sign in: its address and the settings of its server. ``more``: of these settings."""
+    address = postgres.database(name) if postgres else f"sqlite:///{folder / name}.db"
+    settings = environment(folder / f"data-{name}", address) | more
+    seed = [sys.executable, "-m", "bench.seed", str(USERS), *options]
+    if subprocess.run(seed, cwd=ROOT, env=settings, check=False).returncode:
+        raise Broken("the store could not be filled")
+    return address, settings
+
+
+def measure_apps(store: str, folder: Path, postgres: Postgres | None, given: argparse.Namespace) -> Readings:
+    say(f"\n{store}: a store with {USERS} users and an app …")
+    file, count = folder / "app", given.apps or (300 if given.quick else APPS)
+    _, settings = filled(folder, postgres, "apps", "--app", str(file), **apps.SMALL_HASH)
+    return apps.measure(ours(folder, settings), file, postgres, count, given.rounds)
+
+
+def measure_all(
+    store: str, folder: Path, postgres: Postgres | None, given: argparse.Namespace, busy: list[float]
+) -> tuple[list[Figure], dict[str, Readings]]:
+    """All other phases."""
+    seconds, rounds, sessions, tokens = given.seconds, given.rounds, given.sessions, folder / "tokens"
+    say(f"\n{store}: a store with {USERS} users who sign in and {sessions:,} who have …")
+    address, settings = filled(folder, postgres, "bench", "--sessions", str(sessions), "--tokens", str(tokens))
     bench = Bench(ours(folder, settings), bare(folder), Driver(folder), address, postgres is not None, seconds, rounds)
     readings: dict[str, Readings] = {}
     try:
-        tokens = folder / "tokens"
-        seed = [sys.executable, "-m", "bench.seed", str(USERS), "--sessions", str(sessions), "--tokens", str(tokens)]
-        if subprocess.run(seed, cwd=ROOT, env=settings, check=False).returncode:
-            raise Broken("the store could not be filled")
         bench.tokens = tokens.read_text().splitlines()
         readings["start"] = bench.starts()
         time.sleep(1)
@@ -110,8 +152,6 @@ def measure(
     finally:
         bench.ours.stop()
         bench.bare.stop()
-        if postgres:
-            postgres.stop()
     figures = [
         *report.sign_in_figures(readings["sign_ins"]),
         *report.read_figures(readings["reads"]),

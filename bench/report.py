@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from bench.apps import BY_APP, BY_PASSWORD, READ_BY_APP, READ_BY_USER
 from bench.machine import CORES
 from bench.readings import Reading, Readings
 
@@ -119,6 +120,16 @@ def isolation_figures(got: Readings) -> list[Figure]:
         _figure(title, "ms", under, "the same, reads alone", alone, ("ratio", "≤", 5)),
         _figure("", "ms", under, "the same, reads alone", alone, ("value", "≤", 15)),
         _figure("sign-ins meanwhile, 16 clients", "/s", storm, "the same, sign-ins alone", free, ("ratio", "≥", 0.85)),
+    ]
+
+
+def app_figures(got: Readings) -> list[Figure]:
+    by_app, by_password, with_app, with_own = (
+        _of(got[name]) for name in (BY_APP, BY_PASSWORD, READ_BY_APP, READ_BY_USER)
+    )
+    return [
+        _figure(BY_APP, "ms", by_app, BY_PASSWORD, by_password, ("ratio", "≤", 1.5)),
+        _figure(READ_BY_APP, "ms", with_app, READ_BY_USER, with_own, ("ratio", "≤", 1.05)),
     ]
 
 

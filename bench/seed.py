@@ -1,9 +1,10 @@
-"""``python -m bench.seed COUNT [--strict] [--sessions COUNT --tokens FILE]``: a client and its users in the store that
-the settings name.
+"""``python -m bench.seed COUNT [--strict] [--sessions COUNT --tokens FILE] [--app FILE]``: a client and its users in
+the store that the settings name.
 
 All users have one password and one hash of it, so that this takes one hash, not one for each of them. ``--strict``
 makes the client's refresh tokens single-use (``strict``). ``--sessions``: so many more users with an open session each,
-whose access tokens are written to FILE, one on a line. Settings: ``MANIFEST_…``, as for the server.
+whose access tokens are written to FILE, one on a line. ``--app``: an app, whose id and secret are written to FILE.
+Settings: ``MANIFEST_…``, as for the server.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import asyncio
 from pathlib import Path
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import users
+from manifest_auth.accounts import apps, users
 from manifest_auth.accounts.users import User
-from manifest_auth.context import ANONYMOUS, Origin, Request
+from manifest_auth.context import ANONYMOUS, SYSTEM, Origin, Request
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime import settings
-from manifest_auth.services import Services
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.sessions import SessionProof
 from manifest_auth.startup import build_services, opened
@@ -28,6 +29,7 @@ from manifest_auth.tenants import TenantSettings
 
 PASSWORD = "Bench-pass-2026!"
 CLIENT = "bench"
+CALLBACK = "https://app.example.com/callback"
 _STEP = 250  # users in a unit of work, which ends after eight seconds on PostgreSQL
 
 
@@ -86,13 +88,32 @@ def _session(unit: TenantUnit, services: Services, number: int, stored: str, ori
     return tokens.pair(services.tokens, kind, subject, opened.refresh_id, None, now).token
 
 
+async def add_app() -> str:
+    """An app of the client: its id and a secret of it."""
+    async with opened(build_services(settings.load())) as services:
+        request = RequestContext(services, "bench", "", "", SYSTEM)
+        given = {"name": "Bench", "redirect_uris": [CALLBACK], "scopes": ["profile", "email", "templates:read"]}
+
+        def add(unit: SystemUnit) -> str:
+            tenant = tenants.find(unit, CLIENT)
+            assert tenant is not None, "seed() made it"
+            bound = unit.of(tenant.id)
+            app = apps.create_app(bound, request, "web", given)
+            return f"{app.id} {apps.create_secret(bound, request, services.random, app.id).text}"
+
+        return await services.store.write(add)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--sessions", type=int, default=0)
     parser.add_argument("--tokens", type=Path)
+    parser.add_argument("--app", type=Path)
     given = parser.parse_args()
     issued = asyncio.run(seed(given.count, strict=given.strict, with_session=given.sessions))
     if given.tokens:
         given.tokens.write_text("".join(f"{token}\n" for token in issued))
+    if given.app:
+        given.app.write_text(asyncio.run(add_app()))

@@ -106,10 +106,10 @@ class Postgres:
         if self._server.psql("SHOW fsync").split()[2] != "on":
             raise Broken("PostgreSQL runs without fsync")
 
-    def database(self) -> str:
-        """Makes the run's database; gives its address."""
-        self._server.psql("CREATE DATABASE bench")
-        return str(self._server.get_uri("bench"))
+    def database(self, name: str) -> str:
+        """Makes a database of the run; gives its address."""
+        self._server.psql(f"CREATE DATABASE {name}")
+        return str(self._server.get_uri(name))
 
     def stop(self) -> None:
         self._server.cleanup()
