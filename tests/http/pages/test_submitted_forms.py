@@ -26,7 +26,7 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.timeout(600)]
 POST = [route for route in PAGES if route.method == "POST"]
-#: Pages for everyone. Their forms leave no row behind, since anyone may post them; each has steps that work once.
+#: Pages for everyone. What anyone may post leaves no row behind; each has steps that work once. Of apps: see there.
 OPEN = (
     "/language",
     "/o/",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -98,21 +97,12 @@ async def _new(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[No
     )
 
 
-@contextlib.contextmanager
-def _at_fields() -> Iterator[None]:
-    """A refusal inside names the field of the form, and the line."""
-    try:
-        yield
-    except ValidationError as refusal:
-        raise frame.of_lines(refusal) from refusal
-
-
 async def _create(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
     form = call.fields
     kind = next((kind for kind in KINDS if kind == form.kind), None)
     if kind is None:
         raise ValidationError(details=[("kind", _("Choose where the app runs."))])
-    with _at_fields():
+    with frame.naming_lines():
         made = await ctx.store.write(lambda unit: apps.create_app(unit, ctx, kind, form.given(kind)))
     return flash.after(ctx, APP_PATH.format(app=made.id), "created")
 
@@ -162,7 +152,7 @@ async def _confirm(ctx: RequestContext, call: PageCall[AppForm]) -> Confirmation
         lost = several("%(number)d user loses access to it.", "%(number)d users lose access to it.", people)
         return Confirmation(_("Remove %(name)s?"), (words.ends_sessions(number), lost), _("Remove app"), name=app.name)
 
-    with _at_fields():
+    with frame.naming_lines():
         return await ctx.store.read(work)
 
 
@@ -172,7 +162,7 @@ async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[No
     if act is None:
         raise ValidationError(reason="no such act")
     done, work = act
-    with _at_fields():
+    with frame.naming_lines():
         outcome = await ctx.store.write(lambda unit: work(unit, ctx, app_id, form))
     if isinstance(outcome, AppSecret):
         return call.show_once(path, outcome)

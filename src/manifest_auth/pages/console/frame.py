@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
@@ -29,8 +30,9 @@ def one_of(asked: str, known: Mapping[str, object]) -> str:
     return asked if asked in known else next(iter(known))
 
 
-def of_lines(refusal: ValidationError) -> ValidationError:
-    """The refusal for a form, where a list is one field: the text says which of its lines is wrong."""
+@contextlib.contextmanager
+def naming_lines() -> Iterator[None]:
+    """A refusal inside is about a form, where a list is one field: its text says which of the lines is wrong."""
 
     def placed(field: str, text: str) -> tuple[str, str]:
         name, _bracket, rest = field.partition("[")
@@ -38,7 +40,10 @@ def of_lines(refusal: ValidationError) -> ValidationError:
             return (field, text)
         return (name, _("Line %(number)s: %(problem)s", number=int(rest.rstrip("]")) + 1, problem=text))
 
-    return ValidationError(details=[placed(*one) for one in refusal.details])
+    try:
+        yield
+    except ValidationError as refusal:
+        raise ValidationError(details=[placed(*one) for one in refusal.details]) from refusal
 
 
 def number_in(call: PageCall[Any]) -> int:

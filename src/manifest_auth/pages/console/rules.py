@@ -16,7 +16,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.frame import address, of_lines, one_of
+from manifest_auth.pages.console.frame import address, naming_lines, one_of
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -168,12 +168,10 @@ async def act(ctx: RequestContext, form: RulesForm, client: Callable[[SystemUnit
     """Previews or saves what was typed; the preview, None where it is saved. ``client``: the number of the client whose
     rules they are. Raises ValidationError, and Forbidden for a change that only an Admin may make."""
     store = ctx.services.store
-    try:
+    with naming_lines():
         if form.act != "save":
             return await store.read(lambda unit: _preview(unit.of(client(unit)), ctx, form))
         await store.write(lambda unit: _save(unit, ctx, form, client(unit)))
-    except ValidationError as refusal:
-        raise of_lines(refusal) from refusal
     return None
 
 
