@@ -24,6 +24,7 @@ DAY_MS = 86_400_000
 MAX_SEATS = 10**9
 _LATEST = 250_000_000_000  # the year 9892: the end of the grace time is still a valid date
 _Count = Annotated[int, Meta(ge=0, le=MAX_SEATS)]
+_Id = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class BadLicence(Exception):
@@ -42,7 +43,7 @@ class Licence(msgspec.Struct, frozen=True, rename="camel"):
     """The content of a key. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are no longer accepted.
     ``resets_clock``: the newest time that the installation recorded was wrong, and is reset."""
 
-    id: Annotated[str, Meta(min_length=1, max_length=100)]
+    id: _Id
     customer: Annotated[str, Meta(min_length=1, max_length=200)]
     issued_at: Annotated[int, Meta(ge=0)]
     expires_at: Annotated[int, Meta(ge=0, le=_LATEST)]
@@ -50,7 +51,7 @@ class Licence(msgspec.Struct, frozen=True, rename="camel"):
     features: tuple[str, ...] = ()
     installation: str | None = None
     grace_days: Annotated[int, Meta(ge=0, le=365)] = GRACE_DAYS
-    revokes: tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...] = ()
+    revokes: tuple[_Id, ...] = ()
     resets_clock: bool = False
 
     @property

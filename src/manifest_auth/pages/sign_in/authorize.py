@@ -48,6 +48,7 @@ from manifest_auth.sign_in.apps.authentication import Issuer
 from manifest_auth.sign_in.apps.authorizing import Needs, NotForUser
 from manifest_auth.sign_in.apps.logout import Asked
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_email
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
@@ -355,7 +356,7 @@ class LogoutForm(msgspec.Struct, frozen=True, omit_defaults=True):
     """As RP-Initiated Logout 1.0 has it."""
 
     id_token_hint: Annotated[str, Meta(max_length=8000)] = ""
-    client_id: Annotated[str, Meta(max_length=100)] = ""
+    client_id: fields.TypedToken = ""
     post_logout_redirect_uri: Annotated[str, Meta(max_length=2000)] = ""
     state: Annotated[str, Meta(max_length=2048)] = ""
 
