@@ -18,12 +18,12 @@ from manifest_auth.accounts import apps, users
 from manifest_auth.accounts.users import User
 from manifest_auth.context import ANONYMOUS, SYSTEM, Origin, Request
 from manifest_auth.licence import UNCOUNTED
+from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime import settings
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.sessions import SessionProof
-from manifest_auth.startup import build_services, opened
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import TenantSettings
 

@@ -29,8 +29,8 @@ from bench import work_rows as rows
 from bench.readings import Broken, say
 from bench.work_rows import Client, Size
 from manifest_auth.app import Application
+from manifest_auth.maintenance.startup import build_services
 from manifest_auth.runtime import settings
-from manifest_auth.startup import build_services
 from manifest_auth.store import cross_tenant, listing
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users

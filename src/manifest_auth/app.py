@@ -24,19 +24,19 @@ from manifest_auth.errors import Refusal
 from manifest_auth.http import Answer, Head, Route, RouteTable, docs_site
 from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.maintenance import background_jobs, signing_keys
+from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.pages import brands, errors
 from manifest_auth.pages.sign_in import authorize, single_sign_on
 from manifest_auth.protocols.oauth import PREFIX
-from manifest_auth.revisions import HEAD
 from manifest_auth.runtime import os_process
 from manifest_auth.runtime.metrics import listen
 from manifest_auth.runtime.os_process import drain_first, freeze_garbage, take_short_turns
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.settings import load
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sign_in.apps import logout
 from manifest_auth.sign_in.passkeys import ceremonies
-from manifest_auth.startup import build_services, opened
 
 #: All routes of the API, in the order of ``/openapi.json`` and ``/docs``; pages have a list of their own.
 ROUTES = (

@@ -48,7 +48,7 @@ class EntraBearers(Protocol):
 
 @dataclass(slots=True)
 class Services:
-    """The objects that live as long as the process. Built once, in ``startup.py``."""
+    """The objects that live as long as the process. Built once, in ``maintenance/startup.py``."""
 
     settings: Settings
     clock: Clock

@@ -57,7 +57,7 @@ ON_DEMAND = {
 _SERVE = """
 import asyncio, sys
 from manifest_auth.app import create
-from manifest_auth.startup import opened
+from manifest_auth.maintenance.startup import opened
 from manifest_auth.cli.main import parser
 from manifest_auth.http import uvicorn_server
 

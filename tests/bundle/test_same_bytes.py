@@ -12,7 +12,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from manifest_auth.revisions import HEAD
+from manifest_auth.runtime.revisions import HEAD
 from tests.bundle import making
 from tests.bundle.making import NEXT, VERSION
 from tests.support.rules import rule

@@ -10,8 +10,8 @@ import pytest
 
 from manifest_auth import __version__
 from manifest_auth.cli.main import parser
-from manifest_auth.revisions import HEAD
 from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.revisions import HEAD
 from tests.architecture.links import ROOT
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 
 from manifest_auth.maintenance import demo
+from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.runtime.settings import load
-from manifest_auth.startup import build_services, opened
 from tests.kills import actors
 from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger, Lost

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from manifest_auth.audit import INSTALLATION
 from manifest_auth.licence import Seats, State
 from manifest_auth.maintenance import demo
+from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.runtime.settings import load
-from manifest_auth.startup import build_services, opened
 from manifest_auth.store import tenant_scoped
 from manifest_auth.store.tables import audit_events
 from tests.licence.seat_attempts import outcome, shown

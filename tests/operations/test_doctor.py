@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.maintenance.doctor import storage
-from manifest_auth.revisions import HEAD
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.settings import load
 from tests.releases import next_release
 from tests.support.commands import Result, done_here, installation, run, run_here

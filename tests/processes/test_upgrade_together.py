@@ -16,10 +16,10 @@ import pytest
 from manifest_auth import tenants
 from manifest_auth.maintenance import demo
 from manifest_auth.maintenance.demo import filling
+from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import KEY_FILE, keys_of_a_start
 from manifest_auth.runtime.settings import load
-from manifest_auth.startup import build_services, opened
 from manifest_auth.store import SystemUnit, migrate
 from tests.processes.node_client import NODE, Node
 from tests.support.application import FAST

@@ -14,10 +14,10 @@ from manifest_auth.accounts import admins
 from manifest_auth.accounts.admins import admins as setup_code
 from manifest_auth.audit import Origin
 from manifest_auth.errors import Conflict, InvalidCredentials, NotFound, RateLimited, Refusal, ValidationError
+from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.runtime.settings import load
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in import admin_accounts, admin_sign_in
-from manifest_auth.startup import build_services, opened
 from manifest_auth.store import global_, tenant_scoped
 from manifest_auth.store.tables import admin_sessions, audit_events, installation, system_admins, throttles
 from manifest_auth.text.scan_codes import ALPHABET, random_letters

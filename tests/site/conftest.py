@@ -15,8 +15,8 @@ import uvicorn
 
 from manifest_auth.app import Application
 from manifest_auth.http import docs_site
+from manifest_auth.maintenance.startup import build_services
 from manifest_auth.runtime.settings import load
-from manifest_auth.startup import build_services
 from tests.architecture.links import ROOT
 from tests.browser.driver import Chromium
 from tests.support import run_folder

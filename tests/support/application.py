@@ -19,11 +19,11 @@ from manifest_auth.accounts import admins, users
 from manifest_auth.app import Application
 from manifest_auth.audit import Origin
 from manifest_auth.licence import UNCOUNTED
+from manifest_auth.maintenance.startup import build_services
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.services import Services
-from manifest_auth.startup import build_services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
 from tests.support import described, in_process, run_folder

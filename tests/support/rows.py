@@ -11,7 +11,7 @@ from manifest_auth.accounts import one_time_links, users
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.providers import LinkedBy, Provider, ProviderEmail, Secrets
-from manifest_auth.revisions import HEAD
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant

@@ -19,7 +19,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 #: The first package of each layer, and what the layer is.
 LAYERS = {
     "cli": ("Interfaces", "what people and programs talk to", "#e8eefc"),
-    "startup": ("Domain", "the product and its rules", "#e9f6ec"),
+    "maintenance": ("Domain", "the product and its rules", "#e9f6ec"),
     "protocols": ("Foundation", "knows nothing of the product", "#fdf3e3"),
 }
 _WIDTH, _ROW, _HEAD, _GAP = 1180, 24, 40, 46

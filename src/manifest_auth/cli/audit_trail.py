@@ -19,8 +19,8 @@ from manifest_auth import audit
 from manifest_auth.audit import AuditVerdict, Point, Span
 from manifest_auth.cli.arguments import given_path
 from manifest_auth.cli.command import CommandRefused, Progress
-from manifest_auth.revisions import HEAD
 from manifest_auth.runtime import settings
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, open_store

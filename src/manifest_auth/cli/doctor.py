@@ -7,8 +7,8 @@ import argparse
 from manifest_auth.cli.command import Progress
 from manifest_auth.maintenance.doctor import Finding, examine
 from manifest_auth.maintenance.doctor.storage import settings_file
-from manifest_auth.revisions import HEAD
 from manifest_auth.runtime import settings
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.store.migrate import find_schema
 
 _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}

@@ -11,9 +11,9 @@ from manifest_auth.cli.command import CommandRefused, Progress, origin_at
 from manifest_auth.cli.started import CommandLine, started
 from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.reencrypt import Report, reencrypt, replace_lost
-from manifest_auth.revisions import HEAD
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.sealing import Macs, Sealer, add_newest_key, keys_of_a_start, secret_keys
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions.tokens import Algorithm, KeyRing, Purpose

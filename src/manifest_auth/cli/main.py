@@ -15,7 +15,7 @@ from typing import NoReturn
 from manifest_auth import __commit__, __version__
 from manifest_auth.cli.arguments import given_path
 from manifest_auth.errors import Refusal
-from manifest_auth.revisions import HEAD
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.settings import SettingsError, adopt
 
 #: What ``--version`` prints: release, commit, and the newest schema that it knows.

@@ -17,10 +17,10 @@ import manifest_auth.app  # noqa: F401 - uvicorn asks for it by name, after what
 from manifest_auth.cli.command import CommandRefused, Progress
 from manifest_auth.cli.commands import at_start
 from manifest_auth.http import uvicorn_server
+from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.runtime import running, settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
-from manifest_auth.startup import build_services, opened
 
 #: Attempts and pause in seconds for a port that is in use, before the start is refused: five seconds in total.
 PORT_TRIES = 50

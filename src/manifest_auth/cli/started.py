@@ -10,11 +10,11 @@ from manifest_auth import tenants
 from manifest_auth.cli.command import CommandRefused, origin_at
 from manifest_auth.context import SYSTEM, Origin
 from manifest_auth.maintenance import signing_keys
+from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.startup import build_services, opened
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 

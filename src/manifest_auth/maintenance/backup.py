@@ -21,10 +21,10 @@ from manifest_auth import __version__
 from manifest_auth.context import Acting
 from manifest_auth.maintenance import last_backup
 from manifest_auth.maintenance.last_backup import DAY_MS, OLD_MS
-from manifest_auth.revisions import HEAD
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.files import folder_of, path_of
 from manifest_auth.runtime.os_process import own_folder, sync
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, open_store, sqlite_copy

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from manifest_auth import __version__
-from manifest_auth.revisions import HEAD
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import global_, open_store
 from manifest_auth.store.migrate import Schema, SchemaRefused, find_schema, head

@@ -1,4 +1,4 @@
 """Infrastructure of a server process: settings, clock, randomness, logs, metrics, mail, files, sealing, hashing, calls.
 
-Knows neither users nor roles nor the store.
+Knows neither users nor roles, and of the store no more than the names of its schemas.
 """

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import Connection, create_engine, delete, event, insert, text
 from sqlalchemy.pool import NullPool
 
-from manifest_auth.revisions import FILES, HEAD, MIGRATIONS, SCHEMAS
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.os_process import who_runs_this
+from manifest_auth.runtime.revisions import FILES, HEAD, MIGRATIONS, SCHEMAS
 from manifest_auth.runtime.sealing import Sealer, SecretKeys
 from manifest_auth.store.store import StoreUnavailable
 from manifest_auth.store.tables import schema_state

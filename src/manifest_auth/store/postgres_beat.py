@@ -17,10 +17,10 @@ from functools import partial
 from typing import Any
 
 from manifest_auth import __version__
-from manifest_auth.revisions import HEAD
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics, Reset
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.store.postgres_connections import FAILURES, Connections, connected, means_gone
 from manifest_auth.store.unit import RESET, Announcement
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from manifest_auth.maintenance.startup import build_services
 from manifest_auth.runtime.mail import server_of
 from manifest_auth.runtime.settings import SettingsError, load
-from manifest_auth.startup import build_services
 from tests.support.commands import done, run
 from tests.support.mail_server import SENDER, MailServer
 from tests.support.matrix import matrix

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from manifest_auth.maintenance.startup import build_services
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
-from manifest_auth.startup import build_services
 from tests.support.commands import run
 from tests.support.matrix import matrix
 from tests.support.rules import rule

@@ -15,11 +15,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from manifest_auth.maintenance.startup import build_services
 from manifest_auth.runtime.settings import load
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.tokens import RefreshToken, rotate
 from manifest_auth.sessions.tokens.issue import Decision, decide
-from manifest_auth.startup import build_services
 from tests.support.application import FAST
 from tests.support.matrix import matrix
 

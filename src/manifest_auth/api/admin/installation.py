@@ -15,7 +15,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Route, Time, Wir
 from manifest_auth.licence import LicenceData
 from manifest_auth.maintenance import clear_throttles, installation_state, last_backup, licence_watch, signing_keys
 from manifest_auth.maintenance.installation_state import ENVIRONMENT, CountsData, InstallationData
-from manifest_auth.revisions import HEAD
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens

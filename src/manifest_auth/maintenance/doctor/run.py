@@ -12,12 +12,12 @@ from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.backup import backup_finding
 from manifest_auth.maintenance.doctor import environment, storage
 from manifest_auth.maintenance.doctor.environment import Finding, bad, note, ok
-from manifest_auth.revisions import HEAD
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FilesUnavailable, open_storage
 from manifest_auth.runtime.hashing import builds
 from manifest_auth.runtime.mail import NotSent, check_connection, server_of
 from manifest_auth.runtime.os_process import user_name
+from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.sessions import tokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MIGRATIONS = Path(__file__).parent / "store" / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "store" / "migrations"
 #: Name of the module of each revision, by its number.
 FILES = {path.name[1:5]: path.stem for path in sorted((MIGRATIONS / "versions").glob("v????_*.py"))}
 SCHEMAS = tuple(FILES)
