@@ -11,9 +11,10 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.accounts import apps
 from manifest_auth.accounts.apps import Algorithm, App, AppSecret, Kind
 from manifest_auth.accounts.service_accounts import Jwks
-from manifest_auth.accounts.service_accounts.management import DEFAULT_OVERLAP_H, MOST_OVERLAP_H
 from manifest_auth.api.admin import client_scope, lists
+from manifest_auth.api.admin.client_scope import reads, writes
 from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.api.admin.service_accounts import RotateSecretBody
 from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Call, Items, Paging, Route, Time, Who, Wire
@@ -107,22 +108,12 @@ class AppData(Wire, frozen=True, rename=apps.wire_name):
     sessions: int | None = None
 
 
-class RotateAppSecretBody(msgspec.Struct, frozen=True, rename="camel"):
-    overlap_hours: Annotated[
-        int, Meta(ge=0, le=MOST_OVERLAP_H, description="The old one stays valid for so many hours.")
-    ] = DEFAULT_OVERLAP_H
-
-
 class NewAppSecretData(Wire, frozen=True):
     """``secret``: shown here and never again."""
 
     id: str
     client_id: str
     secret: str
-
-    @classmethod
-    def of_row(cls, made: AppSecret) -> NewAppSecretData:
-        return cls(made.id, made.app_id, made.text)
 
 
 class AppRemoved(Wire, frozen=True):
@@ -150,55 +141,41 @@ def _one(ctx: RequestContext, own: TenantUnit, app: App) -> AppData:
     return _data(ctx, app, apps.list_secrets(own, ctx.now, app.id), **numbers)
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Items[AppData]:
-    def work(own: TenantUnit) -> list[AppData]:
-        secrets = apps.list_secrets(own, ctx.now)
-        return [_data(ctx, app, secrets) for app in apps.list_apps(own)]
-
-    return lists.part(await client_scope.read(ctx, call, work), call.parameters, "apps", "created_at")
+def _list(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[AppData]:
+    secrets = apps.list_secrets(own, ctx.now)
+    rows = [_data(ctx, app, secrets) for app in apps.list_apps(own)]
+    return lists.part(rows, call.parameters, "apps", "created_at")
 
 
-async def _get(ctx: RequestContext, call: Call[None]) -> AppData:
-    app = call.path["app"]
-    return await client_scope.read(ctx, call, lambda own: _one(ctx, own, apps.get_app(own, app)))
+def _get(ctx: RequestContext, call: Call[None], own: TenantUnit) -> AppData:
+    return _one(ctx, own, apps.get_app(own, call.path["app"]))
 
 
-async def _create(ctx: RequestContext, call: Call[AppBody]) -> AppData:
-    body = call.body
-    return await client_scope.write(
-        ctx, call, lambda own: _one(ctx, own, apps.create_app(own, ctx, body.kind, body.given))
-    )
+def _create(ctx: RequestContext, call: Call[AppBody], own: TenantUnit) -> AppData:
+    return _one(ctx, own, apps.create_app(own, ctx, call.body.kind, call.body.given))
 
 
-async def _change(ctx: RequestContext, call: Call[AppChange]) -> AppData:
-    app, given = call.path["app"], call.body.given
-    return await client_scope.write(ctx, call, lambda own: _one(ctx, own, apps.change_app(own, ctx, app, given)))
+def _change(ctx: RequestContext, call: Call[AppChange], own: TenantUnit) -> AppData:
+    return _one(ctx, own, apps.change_app(own, ctx, call.path["app"], call.body.given))
 
 
-async def _remove(ctx: RequestContext, call: Call[None]) -> AppRemoved:
-    app = call.path["app"]
-    return AppRemoved(await client_scope.write(ctx, call, lambda own: apps.remove_app(own, ctx, app)))
+def _remove(ctx: RequestContext, call: Call[None], own: TenantUnit) -> AppRemoved:
+    return AppRemoved(apps.remove_app(own, ctx, call.path["app"]))
 
 
-async def _create_secret(ctx: RequestContext, call: Call[None]) -> NewAppSecretData:
-    random, app = ctx.services.random, call.path["app"]
-    return NewAppSecretData.of_row(
-        await client_scope.write(ctx, call, lambda own: apps.create_secret(own, ctx, random, app))
-    )
+def _create_secret(ctx: RequestContext, call: Call[None], own: TenantUnit) -> NewAppSecretData:
+    made = apps.create_secret(own, ctx, ctx.services.random, call.path["app"])
+    return NewAppSecretData(made.id, made.app_id, made.text)
 
 
-async def _rotate_secret(ctx: RequestContext, call: Call[RotateAppSecretBody]) -> NewAppSecretData:
-    random, app, old, hours = ctx.services.random, call.path["app"], call.path["secret"], call.body.overlap_hours
-
-    def work(own: TenantUnit) -> AppSecret:
-        return apps.create_secret(own, ctx, random, app, in_place_of=old, overlap_h=hours)
-
-    return NewAppSecretData.of_row(await client_scope.write(ctx, call, work))
+def _rotate_secret(ctx: RequestContext, call: Call[RotateSecretBody], own: TenantUnit) -> NewAppSecretData:
+    random, app, old = ctx.services.random, call.path["app"], call.path["secret"]
+    made = apps.create_secret(own, ctx, random, app, in_place_of=old, overlap_h=call.body.overlap_hours)
+    return NewAppSecretData(made.id, made.app_id, made.text)
 
 
-async def _revoke_secret(ctx: RequestContext, call: Call[None]) -> Deleted:
-    app, secret = call.path["app"], call.path["secret"]
-    await client_scope.write(ctx, call, lambda own: apps.revoke_secret(own, ctx, app, secret))
+def _revoke_secret(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
+    apps.revoke_secret(own, ctx, call.path["app"], call.path["secret"])
     return Deleted()
 
 
@@ -206,18 +183,19 @@ def _routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{app}}"
     found, conflict = (NotFound,), (NotFound, Conflict)
     return (
-        Route("POST", base, _create, access, "Create an app", status=201, refusals=conflict, asks=Act.APPS),
-        Route("GET", base, _list, access, "List a client's apps", query=Paging, refusals=found),
-        Route("GET", one, _get, access, "Get an app, with its valid secrets", refusals=found),
-        Route("PATCH", one, _change, access, "Change an app; omitted members don't change", refusals=conflict,
+        Route("POST", base, writes(_create), access, "Create an app", status=201, refusals=conflict, asks=Act.APPS),
+        Route("GET", base, reads(_list), access, "List a client's apps", query=Paging, refusals=found),
+        Route("GET", one, reads(_get), access, "Get an app, with its valid secrets", refusals=found),
+        Route("PATCH", one, writes(_change), access, "Change an app; omitted members don't change", refusals=conflict,
               asks=Act.APPS),
-        Route("DELETE", one, _remove, access, "Remove an app and end its sessions", refusals=conflict, asks=Act.APPS),
-        Route("POST", f"{one}/secrets", _create_secret, access, "Create a secret of an app; it is shown once",
+        Route("DELETE", one, writes(_remove), access, "Remove an app and end its sessions", refusals=conflict,
+              asks=Act.APPS),
+        Route("POST", f"{one}/secrets", writes(_create_secret), access, "Create a secret of an app; it is shown once",
               status=201, refusals=conflict, asks=Act.APPS),
-        Route("POST", f"{one}/secrets/{{secret}}/rotate", _rotate_secret, access,
+        Route("POST", f"{one}/secrets/{{secret}}/rotate", writes(_rotate_secret), access,
               "Rotate a secret of an app; the old one ends later", status=201, refusals=conflict, asks=Act.APPS),
-        Route("DELETE", f"{one}/secrets/{{secret}}", _revoke_secret, access, "Revoke a secret of an app immediately",
-              refusals=found, asks=NOTHING),
+        Route("DELETE", f"{one}/secrets/{{secret}}", writes(_revoke_secret), access,
+              "Revoke a secret of an app immediately", refusals=found, asks=NOTHING),
     )  # fmt: skip
 
 

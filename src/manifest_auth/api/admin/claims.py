@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import tenants
 from manifest_auth.api.admin import client_scope, lists
-from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
+from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of, reads, writes
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.clients import domain_checks
@@ -33,7 +33,7 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof
 from manifest_auth.sign_in.directory_proof import ProveData
-from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants.claims import Claim, directories, domains
 from manifest_auth.tenants.claims.domains import PinData
 from manifest_auth.text import fields
@@ -89,19 +89,18 @@ def wire(claim: Claim, why: str = "") -> DomainData:
     return DomainData.of(claim, by=claim.claimed_by, record=record, message=claim.why_not_proved(why) or UNSET)
 
 
-async def _claim_domain(ctx: RequestContext, call: Call[DomainBody]) -> DomainData:
-    random = ctx.services.random
-    return wire(await client_scope.write(ctx, call, lambda own: domains.claim(own, ctx, call.body.domain, random)))
+def _claim_domain(ctx: RequestContext, call: Call[DomainBody], own: TenantUnit) -> DomainData:
+    return wire(domains.claim(own, ctx, call.body.domain, ctx.services.random))
 
 
-async def _list_domains(ctx: RequestContext, call: Call[None]) -> Items[DomainData]:
+def _list_domains(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[DomainData]:
     asked = call.parameters
     filters = Filters("state" if asked.state else None, in_state=asked.state).search(asked.q)
-    return await client_scope.read(ctx, call, lambda own: lists.page(wire, own, domains.LISTING, asked, filters))
+    return lists.page(wire, own, domains.LISTING, asked, filters)
 
 
-async def _get_domain(ctx: RequestContext, call: Call[None]) -> DomainData:
-    return wire(await client_scope.read(ctx, call, lambda own: domains.get(own, call.path["domain"])))
+def _get_domain(ctx: RequestContext, call: Call[None], own: TenantUnit) -> DomainData:
+    return wire(domains.get(own, call.path["domain"]))
 
 
 async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
@@ -117,20 +116,19 @@ async def _check(ctx: RequestContext, call: Call[None]) -> DomainData:
     return wire(*await domain_checks.check_now(ctx, tenant_id, call.path["domain"]))
 
 
-async def _vouch_domain(ctx: RequestContext, call: Call[VouchBody]) -> DomainData:
-    domain, reason, random = call.path["domain"], call.body.reason, ctx.services.random
-    return wire(await client_scope.write(ctx, call, lambda own: domains.vouch(own, ctx, domain, reason, random)))
+def _vouch_domain(ctx: RequestContext, call: Call[VouchBody], own: TenantUnit) -> DomainData:
+    return wire(domains.vouch(own, ctx, call.path["domain"], call.body.reason, ctx.services.random))
 
 
 def _domain_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{domain}}"
     return (
-        Route("POST", base, _claim_domain, access, "Claim an email domain; a DNS record verifies it", status=201,
-              refusals=(NotFound, Conflict), asks=Act.DOMAINS),
-        Route("GET", base, _list_domains, access, "List the domains that a client claims",
+        Route("POST", base, writes(_claim_domain), access, "Claim an email domain; a DNS record verifies it",
+              status=201, refusals=(NotFound, Conflict), asks=Act.DOMAINS),
+        Route("GET", base, reads(_list_domains), access, "List the domains that a client claims",
               query=lists.query(domains.LISTING.sorts, "ID", about="Order, by the domain.", state=get_args(State)),
               refusals=(NotFound,)),
-        Route("GET", one, _get_domain, access, "Get a claimed domain, with its DNS record",
+        Route("GET", one, reads(_get_domain), access, "Get a claimed domain, with its DNS record",
               refusals=(NotFound,)),
         Route("DELETE", one, _delete, access, "Release a domain", refusals=(NotFound,),
               asks=Act.DOMAINS),
@@ -188,33 +186,27 @@ def _directory(call: Call[Any]) -> str:
     return call.path["directory"].lower()
 
 
-async def _claim_directory(ctx: RequestContext, call: Call[DirectoryBody]) -> DirectoryData:
-    body = call.body
-    return _data(
-        await client_scope.write(
-            ctx, call, lambda unit: domain_checks.claim_directory(unit, ctx, body.directory, body.cloud)
-        )
-    )
+def _claim_directory(ctx: RequestContext, call: Call[DirectoryBody], own: TenantUnit) -> DirectoryData:
+    return _data(domain_checks.claim_directory(own, ctx, call.body.directory, call.body.cloud))
 
 
-async def _list_directories(ctx: RequestContext, call: Call[None]) -> Items[DirectoryData]:
+def _list_directories(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[DirectoryData]:
     asked = call.parameters
     filters = Filters("state" if asked.state else None, of_state=asked.state).search(asked.q)
-    return await client_scope.read(ctx, call, lambda unit: lists.page(_data, unit, directories.LISTING, asked, filters))
+    return lists.page(_data, own, directories.LISTING, asked, filters)
 
 
-async def _get_directory(ctx: RequestContext, call: Call[None]) -> DirectoryData:
-    return _data(await client_scope.read(ctx, call, lambda unit: directories.get(unit, _directory(call))))
+def _get_directory(ctx: RequestContext, call: Call[None], own: TenantUnit) -> DirectoryData:
+    return _data(directories.get(own, _directory(call)))
 
 
-async def _release(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
-    await client_scope.write(ctx, call, lambda unit: domain_checks.release_directory(unit, ctx, _directory(call)))
+def _release(ctx: RequestContext, call: Call[None], own: TenantUnit) -> DirectoryNothing:
+    domain_checks.release_directory(own, ctx, _directory(call))
     return DirectoryNothing()
 
 
-async def _vouch_directory(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
-    directory, reason = _directory(call), call.body.reason
-    return _data(await client_scope.write(ctx, call, lambda u: directories.vouch(u, ctx, directory, reason)))
+def _vouch_directory(ctx: RequestContext, call: Call[ReasonBody], own: TenantUnit) -> DirectoryData:
+    return _data(directories.vouch(own, ctx, _directory(call), call.body.reason))
 
 
 async def _grant(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
@@ -230,22 +222,22 @@ async def _grant(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
     return _data(await ctx.services.store.write(work))
 
 
-async def _revoke(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
-    await client_scope.write(ctx, call, lambda unit: directories.revoke(unit, ctx, _directory(call)))
+def _revoke(ctx: RequestContext, call: Call[None], own: TenantUnit) -> DirectoryNothing:
+    directories.revoke(own, ctx, _directory(call))
     return DirectoryNothing()
 
 
 def _directory_routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{directory}}"
     return (
-        Route("POST", base, _claim_directory, access, "Claim a Microsoft directory", status=201,
+        Route("POST", base, writes(_claim_directory), access, "Claim a Microsoft directory", status=201,
               refusals=(ValidationError, NotFound, Conflict), asks=Act.DOMAINS),
-        Route("GET", base, _list_directories, access, "List a client's Microsoft directories",
+        Route("GET", base, reads(_list_directories), access, "List a client's Microsoft directories",
               query=lists.query(directories.LISTING.sorts, "DIRECTORY", state=("pending", "proved")),
               refusals=(NotFound,)),
-        Route("GET", one, _get_directory, access, "Get a Microsoft directory", refusals=(NotFound,)),
-        Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound, Conflict),
-              asks=Act.DOMAINS),
+        Route("GET", one, reads(_get_directory), access, "Get a Microsoft directory", refusals=(NotFound,)),
+        Route("DELETE", one, writes(_release), access, "Release a Microsoft directory",
+              refusals=(NotFound, Conflict), asks=Act.DOMAINS),
     )  # fmt: skip
 
 
@@ -277,16 +269,16 @@ _GRANT = "/api/admin/directories/{directory}/clients/{client}"
 _NAMES = "/api/admin/provider-names"
 ROUTES = (
     *client_scope.for_admins_and_users(_domain_routes, "/domains", Permission.SETTINGS_MANAGE),
-    Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch_domain, Access.ADMIN,
+    Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", writes(_vouch_domain), Access.ADMIN,
           "Approve a domain; it is verified without checks, until it is released", refusals=(NotFound, Conflict),
           asks=Act.DOMAINS),
     *client_scope.for_admins_and_users(_directory_routes, "/directories", Permission.SETTINGS_MANAGE),
-    Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch_directory, Access.ADMIN,
+    Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", writes(_vouch_directory), Access.ADMIN,
           "Approve a client's claim on a Microsoft directory",
           refusals=(ValidationError, NotFound, Conflict), asks=Act.DOMAINS),
     Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
           refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient", asks=Act.DOMAINS),
-    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke the grant of a directory", refusals=(NotFound,),
+    Route("DELETE", _GRANT, writes(_revoke), Access.ADMIN, "Revoke the grant of a directory", refusals=(NotFound,),
           operation="adminRevokeDirectoryFromClient", asks=Act.DOMAINS),
     Route("GET", _NAMES, _list_pins, Access.ADMIN, "List the provider names that are pinned to a client",
           query=lists.query(domains.PINNED_NAMES.sorts, "NAME")),

@@ -1,13 +1,15 @@
 """The client that an administrative request is about.
 
 Many routes exist twice with the same handlers: for system admins, who name a client in the path, and for a client's own
-Admin and User Admin.
+Admin and User Admin. Where all that a handler does is one unit of work of the client, it is a function of the request,
+the call and that unit, and :func:`reads` or :func:`writes` makes the handler of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from manifest_auth import tenants
 from manifest_auth.context import AdminCaller
@@ -16,7 +18,11 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 
+P = ParamSpec("P")
+B = TypeVar("B")
 T = TypeVar("T")
+Work = Callable[Concatenate[RequestContext, Call[B], TenantUnit, P], T]
+Handler = Callable[[RequestContext, Call[B]], Awaitable[T]]
 OF_CLIENT = "/api/admin/clients/{client}"
 
 
@@ -36,6 +42,26 @@ async def read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit]
 async def write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
     """As :func:`read`, for work that writes."""
     return await ctx.services.store.write(lambda unit: work(client_of(unit, ctx, call)[0]))
+
+
+def reads(work: Work[B, P, T], *args: P.args, **kwargs: P.kwargs) -> Handler[B, T]:
+    """The handler of a route whose work only reads. The others: what ``work`` takes beside the unit."""
+
+    @functools.wraps(work)
+    async def handler(ctx: RequestContext, call: Call[B]) -> T:
+        return await read(ctx, call, lambda own: work(ctx, call, own, *args, **kwargs))
+
+    return handler
+
+
+def writes(work: Work[B, P, T], *args: P.args, **kwargs: P.kwargs) -> Handler[B, T]:
+    """As :func:`reads`, for work that writes."""
+
+    @functools.wraps(work)
+    async def handler(ctx: RequestContext, call: Call[B]) -> T:
+        return await write(ctx, call, lambda own: work(ctx, call, own, *args, **kwargs))
+
+    return handler
 
 
 def for_admins_and_users(

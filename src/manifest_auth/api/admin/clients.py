@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import accounts, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
-from manifest_auth.api.admin.client_scope import OF_CLIENT
+from manifest_auth.api.admin.client_scope import OF_CLIENT, reads, writes
 from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.clients import client_lifecycle, client_settings
 from manifest_auth.clients.client_settings import BrandData
@@ -178,27 +178,20 @@ def _page(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: 
     return Items(tuple(ClientSessionData.of(row, email=emails[row.user_id]) for row in rows), next_cursor)
 
 
-async def _list_sessions(ctx: RequestContext, call: Call[None]) -> Items[ClientSessionData]:
-    return await client_scope.read(ctx, call, lambda unit: _page(ctx, unit, call.parameters, None))
+def _list_sessions(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[ClientSessionData]:
+    return _page(ctx, own, call.parameters, None)
 
 
-async def _list_users(ctx: RequestContext, call: Call[None]) -> Items[ClientSessionData]:
-    user_id = call.id("user")
-    return await client_scope.read(
-        ctx, call, lambda unit: _page(ctx, unit, call.parameters, accounts.get_readable(unit, ctx, user_id).id)
-    )
+def _list_users(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[ClientSessionData]:
+    return _page(ctx, own, call.parameters, accounts.get_readable(own, ctx, call.id("user")).id)
 
 
-async def _end_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
-    user_id = call.id("user")
-    return ClientSessionsEnded(
-        await client_scope.write(ctx, call, lambda unit: accounts.end_sessions(unit, ctx, user_id))
-    )
+def _end_users(ctx: RequestContext, call: Call[None], own: TenantUnit) -> ClientSessionsEnded:
+    return ClientSessionsEnded(accounts.end_sessions(own, ctx, call.id("user")))
 
 
-async def _end_one_of_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
-    user_id, session_id = call.id("user"), call.path["session"]
-    await client_scope.write(ctx, call, lambda unit: accounts.end_session(unit, ctx, user_id, session_id))
+def _end_one_of_users(ctx: RequestContext, call: Call[None], own: TenantUnit) -> ClientSessionsEnded:
+    accounts.end_session(own, ctx, call.id("user"), call.path["session"])
     return ClientSessionsEnded(1)
 
 
@@ -209,18 +202,19 @@ async def _end_all(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded
     return ClientSessionsEnded(ended)
 
 
-async def _end(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
-    session_id = call.path["session"]
-    await client_scope.write(ctx, call, lambda unit: client_lifecycle.end_session(unit, ctx, session_id))
+def _end(ctx: RequestContext, call: Call[None], own: TenantUnit) -> ClientSessionsEnded:
+    client_lifecycle.end_session(own, ctx, call.path["session"])
     return ClientSessionsEnded(1)
 
 
 def _of_user(path: str, access: Who) -> tuple[Route, ...]:
     refusals = (NotFound, Forbidden) if access is not Access.ADMIN else (NotFound,)
     return (
-        Route("GET", path, _list_users, access, "List a user's sessions", query=SessionsQuery, refusals=refusals),
-        Route("DELETE", path, _end_users, access, "End all sessions of a user", refusals=refusals, asks=Act.SESSIONS),
-        Route("DELETE", f"{path}/{{session}}", _end_one_of_users, access, "End one session of a user",
+        Route("GET", path, reads(_list_users), access, "List a user's sessions", query=SessionsQuery,
+              refusals=refusals),
+        Route("DELETE", path, writes(_end_users), access, "End all sessions of a user", refusals=refusals,
+              asks=Act.SESSIONS),
+        Route("DELETE", f"{path}/{{session}}", writes(_end_one_of_users), access, "End one session of a user",
               refusals=refusals, asks=Act.SESSIONS),
     )  # fmt: skip
 
@@ -229,8 +223,8 @@ def _brand_data(unit: TenantUnit) -> BrandData:
     return client_settings.brand_of(unit, tenants.get(unit, unit.tenant_id))
 
 
-async def _read(ctx: RequestContext, call: Call[None]) -> BrandData:
-    return await client_scope.read(ctx, call, _brand_data)
+def _read(ctx: RequestContext, call: Call[None], own: TenantUnit) -> BrandData:
+    return _brand_data(own)
 
 
 async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandData:
@@ -247,33 +241,30 @@ async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandDa
     return await client_scope.write(ctx, call, work)
 
 
-async def _drop(ctx: RequestContext, call: Call[None]) -> BrandData:
-    def work(unit: TenantUnit) -> BrandData:
-        client_settings.drop_logo(unit, ctx)
-        return _brand_data(unit)
-
-    return await client_scope.write(ctx, call, work)
+def _drop(ctx: RequestContext, call: Call[None], own: TenantUnit) -> BrandData:
+    client_settings.drop_logo(own, ctx)
+    return _brand_data(own)
 
 
 def _routes(path: str, access: Who) -> tuple[Route, ...]:
     refusals = (NotFound, Forbidden) if access is not Access.ADMIN else (NotFound,)
     logo = f"{path}/logo"
     return (
-        Route("GET", path, _read, access, "Get a client's branding", refusals=refusals),
+        Route("GET", path, reads(_read), access, "Get a client's branding", refusals=refusals),
         Route("PUT", logo, _put, access, "Set a client's logo; the body is the PNG", streams=True,
               takes=("image/png",), limit=MOST_BYTES,
               refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType), asks=NOTHING),
-        Route("DELETE", logo, _drop, access, "Delete a client's logo", refusals=refusals, asks=NOTHING),
+        Route("DELETE", logo, writes(_drop), access, "Delete a client's logo", refusals=refusals, asks=NOTHING),
     )  # fmt: skip
 
 
 _SESSION_BASE = f"{OF_CLIENT}/sessions"
 SESSION_ROUTES = (
-    Route("GET", _SESSION_BASE, _list_sessions, Access.ADMIN, "List a client's sessions", query=SessionsQuery,
+    Route("GET", _SESSION_BASE, reads(_list_sessions), Access.ADMIN, "List a client's sessions", query=SessionsQuery,
           refusals=(NotFound,)),
     Route("DELETE", _SESSION_BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,),
           asks=NOTHING),
-    Route("DELETE", f"{_SESSION_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client",
+    Route("DELETE", f"{_SESSION_BASE}/{{session}}", writes(_end), Access.ADMIN, "End one session of a client",
           refusals=(NotFound,), asks=NOTHING),
     *client_scope.for_admins_and_users(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
     *client_scope.for_admins_and_users(_routes, "/branding", Permission.SETTINGS_MANAGE),

@@ -8,9 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import badges, shared_devices
-from manifest_auth.accounts.badges import BadgePinData, NewBadge, Overview
+from manifest_auth.accounts.badges import BadgePinData, NewBadge
 from manifest_auth.accounts.shared_devices import EnrolmentData, NewEnrolment, SharedDeviceData, seen_after
 from manifest_auth.api.admin import client_scope, lists
+from manifest_auth.api.admin.client_scope import reads, writes
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
@@ -18,7 +19,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, T
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.badge import TemporaryPinData, reset_badge_pin
-from manifest_auth.store import Filters
+from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.canonical import when
 
@@ -43,20 +44,18 @@ class NewEnrolmentData(Wire, frozen=True):
     expires_at: Time
 
 
-async def _list_shared_devices(ctx: RequestContext, call: Call[None]) -> Items[SharedDeviceData]:
-    asked = call.parameters
-    filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q)
-    listing = shared_devices.LISTING
-    return await client_scope.read(ctx, call, lambda own: lists.listed(own, listing, asked, filters))
+def _list_shared_devices(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[SharedDeviceData]:
+    filters = Filters(seen_after=seen_after(ctx.now)).search(call.parameters.q)
+    return lists.listed(own, shared_devices.LISTING, call.parameters, filters)
 
 
-async def _remove_shared_device(ctx: RequestContext, call: Call[None]) -> Deleted:
-    await client_scope.write(ctx, call, lambda own: shared_devices.remove(own, ctx, call.path["device"]))
+def _remove_shared_device(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
+    shared_devices.remove(own, ctx, call.path["device"])
     return Deleted()
 
 
-async def _enrolments(ctx: RequestContext, call: Call[None]) -> Items[EnrolmentData]:
-    found = await client_scope.read(ctx, call, lambda own: shared_devices.list_enrolments(own, ctx.now))
+def _enrolments(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[EnrolmentData]:
+    found = shared_devices.list_enrolments(own, ctx.now)
     return lists.part(found, call.parameters, "device_enrolments", "created_at")
 
 
@@ -69,25 +68,25 @@ async def _begin(ctx: RequestContext, call: Call[EnrolmentBody]) -> NewEnrolment
     return NewEnrolmentData(made.enrolment.id, made.code, drawn, made.letters, made.enrolment.expires_at)
 
 
-async def _drop(ctx: RequestContext, call: Call[None]) -> Deleted:
-    await client_scope.write(ctx, call, lambda own: shared_devices.drop_enrolment(own, ctx, call.path["enrolment"]))
+def _drop(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
+    shared_devices.drop_enrolment(own, ctx, call.path["enrolment"])
     return Deleted()
 
 
 def _shared_device_routes(base: str, access: Who) -> tuple[Route, ...]:
     codes = f"{base}/enrolments"  # before the devices, whose ids stand in the same place
     return (
-        Route("GET", codes, _enrolments, access, "List valid codes that enroll a device", query=Paging,
+        Route("GET", codes, reads(_enrolments), access, "List valid codes that enroll a device", query=Paging,
               refusals=(NotFound,)),
         Route("POST", codes, _begin, access, "Create a code that enrolls one device within ten minutes; returned once",
               status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict), asks=Act.DEVICES),
-        Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Withdraw a code", refusals=(NotFound,),
+        Route("DELETE", f"{codes}/{{enrolment}}", writes(_drop), access, "Withdraw a code", refusals=(NotFound,),
               asks=NOTHING),
-        Route("GET", base, _list_shared_devices, access, "List a client's shared devices",
+        Route("GET", base, reads(_list_shared_devices), access, "List a client's shared devices",
               query=lists.query(shared_devices.LISTING.sorts, "ENROLLED_DESC"),
               refusals=(NotFound,)),
-        Route("DELETE", f"{base}/{{device}}", _remove_shared_device, access, "Remove a device; ends its session",
-              refusals=(NotFound,), asks=NOTHING),
+        Route("DELETE", f"{base}/{{device}}", writes(_remove_shared_device), access,
+              "Remove a device; ends its session", refusals=(NotFound,), asks=NOTHING),
     )  # fmt: skip
 
 
@@ -128,9 +127,8 @@ class NewBadgeData(Wire, frozen=True):
     qr: str
 
 
-async def _list_badges(ctx: RequestContext, call: Call[None]) -> BadgesData:
-    user_id = call.id("user")
-    found: Overview = await client_scope.read(ctx, call, lambda own: badges.look(own, ctx, user_id))
+def _list_badges(ctx: RequestContext, call: Call[None], own: TenantUnit) -> BadgesData:
+    found = badges.look(own, ctx, call.id("user"))
     shown = lists.part(tuple(map(BadgeData.of, found.badges)), call.parameters, "badges", "issued_at")
     return BadgesData(shown.items, shown.next_cursor, found.pin)
 
@@ -142,9 +140,8 @@ async def _issue(ctx: RequestContext, call: Call[NewBadgeBody]) -> NewBadgeData:
     return NewBadgeData(made.badge.id, kind, when(made.badge.ends_at), made.text, drawn)
 
 
-async def _end(ctx: RequestContext, call: Call[None]) -> Deleted:
-    user_id, badge_id = call.id("user"), call.path["badge"]
-    await client_scope.write(ctx, call, lambda own: badges.end_badge(own, ctx, user_id, badge_id))
+def _end(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
+    badges.end_badge(own, ctx, call.id("user"), call.path["badge"])
     return Deleted()
 
 
@@ -157,12 +154,12 @@ def _badge_routes(base: str, access: Who) -> tuple[Route, ...]:
     found = (NotFound, Forbidden) if access is not Access.ADMIN else (NotFound,)
     changed = (*found, Conflict)
     return (
-        Route("GET", f"{base}/badges", _list_badges, access,
+        Route("GET", f"{base}/badges", reads(_list_badges), access,
               "Get a user's badges and PIN", query=Paging, refusals=found),
         Route("POST", f"{base}/badges", _issue, access, "Issue a badge; its content is returned once", status=201,
               limit=AUTH_LIMIT, refusals=changed, asks=Act.OTHERS_PASSWORDS),
-        Route("DELETE", f"{base}/badges/{{badge}}", _end, access, "End a badge, and the user's sessions by badge",
-              refusals=found, asks=NOTHING),
+        Route("DELETE", f"{base}/badges/{{badge}}", writes(_end), access,
+              "End a badge, and the user's sessions by badge", refusals=found, asks=NOTHING),
         Route("POST", f"{base}/badge-pin", _reset_pin, access, "Give a user a temporary PIN; it is returned once",
               status=201, refusals=(*changed, Overloaded), asks=Act.OTHERS_FACTORS),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from manifest_auth.accounts.service_accounts.management import (
     MOST_OVERLAP_H,
 )
 from manifest_auth.api.admin import client_scope, lists
+from manifest_auth.api.admin.client_scope import reads, writes
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import Conflict, NotFound
@@ -89,7 +90,7 @@ class NewSecretBody(msgspec.Struct, frozen=True, rename="camel"):
 
 class RotateSecretBody(msgspec.Struct, frozen=True, rename="camel"):
     overlap_hours: Annotated[
-        int, Meta(ge=0, le=MOST_OVERLAP_H, description="The old one is good for so many hours more.")
+        int, Meta(ge=0, le=MOST_OVERLAP_H, description="The old one stays valid for so many hours.")
     ] = DEFAULT_OVERLAP_H
 
 
@@ -110,6 +111,10 @@ class NewClientSecretData(Wire, frozen=True):
     expires_at: Time
 
 
+NewSecretData = NewApiKeyData | NewClientSecretData
+_KEY, _SECRET = SecretKind.API_KEY, SecretKind.CLIENT_SECRET
+
+
 def _read(unit: TenantUnit, ctx: RequestContext, account: ServiceAccount) -> ServiceAccountData:
     return ServiceAccountData.of_row(account, service_accounts.live_secrets(unit, [account.id], ctx.now))
 
@@ -127,139 +132,93 @@ def _given(body: ServiceAccountBody | ServiceAccountChange) -> dict[str, Any]:
     return {name: convert[name](value) if name in convert else value for name, value in given.items()}
 
 
-async def _create(ctx: RequestContext, call: Call[ServiceAccountBody]) -> ServiceAccountData:
-    draft = Draft(**_given(call.body))
-    made = await client_scope.write(ctx, call, lambda own: service_accounts.create(own, ctx, draft))
-    return ServiceAccountData.of_row(made, ())
+def _create(ctx: RequestContext, call: Call[ServiceAccountBody], own: TenantUnit) -> ServiceAccountData:
+    return ServiceAccountData.of_row(service_accounts.create(own, ctx, Draft(**_given(call.body))), ())
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Items[ServiceAccountData]:
+def _list(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[ServiceAccountData]:
     asked = call.parameters
-    filters = Filters(asked.state).search(asked.q)
-
-    def work(own: TenantUnit) -> Items[ServiceAccountData]:
-        rows, next_cursor = lists.read(own, service_accounts.LISTING, asked, filters)
-        live = service_accounts.live_secrets(own, [row.id for row in rows], ctx.now)
-        return Items(items=tuple(ServiceAccountData.of_row(row, live) for row in rows), next_cursor=next_cursor)
-
-    return await client_scope.read(ctx, call, work)
+    rows, next_cursor = lists.read(own, service_accounts.LISTING, asked, Filters(asked.state).search(asked.q))
+    live = service_accounts.live_secrets(own, [row.id for row in rows], ctx.now)
+    return Items(items=tuple(ServiceAccountData.of_row(row, live) for row in rows), next_cursor=next_cursor)
 
 
-async def _get(ctx: RequestContext, call: Call[None]) -> ServiceAccountData:
-    account = call.id("account")
-    return await client_scope.read(ctx, call, lambda own: _read(own, ctx, service_accounts.get(own, account)))
+def _get(ctx: RequestContext, call: Call[None], own: TenantUnit) -> ServiceAccountData:
+    return _read(own, ctx, service_accounts.get(own, call.id("account")))
 
 
-async def _change(ctx: RequestContext, call: Call[ServiceAccountChange]) -> ServiceAccountData:
-    account, given = call.id("account"), _given(call.body)
-    return await client_scope.write(
-        ctx, call, lambda own: _read(own, ctx, service_accounts.change(own, ctx, account, given))
-    )
+def _change(ctx: RequestContext, call: Call[ServiceAccountChange], own: TenantUnit) -> ServiceAccountData:
+    return _read(own, ctx, service_accounts.change(own, ctx, call.id("account"), _given(call.body)))
 
 
-async def _disable(ctx: RequestContext, call: Call[None]) -> ServiceAccountData:
-    account = call.id("account")
-    return await client_scope.write(ctx, call, lambda own: _read(own, ctx, service_accounts.disable(own, ctx, account)))
+def _disable(ctx: RequestContext, call: Call[None], own: TenantUnit) -> ServiceAccountData:
+    return _read(own, ctx, service_accounts.disable(own, ctx, call.id("account")))
 
 
-async def _enable(ctx: RequestContext, call: Call[None]) -> ServiceAccountData:
-    account = call.id("account")
-    return await client_scope.write(ctx, call, lambda own: _read(own, ctx, service_accounts.enable(own, ctx, account)))
+def _enable(ctx: RequestContext, call: Call[None], own: TenantUnit) -> ServiceAccountData:
+    return _read(own, ctx, service_accounts.enable(own, ctx, call.id("account")))
 
 
-async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
-    account = call.id("account")
-    await client_scope.write(ctx, call, lambda own: service_accounts.delete(own, ctx, account))
+def _delete(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
+    service_accounts.delete(own, ctx, call.id("account"))
     return Deleted()
 
 
-async def _make(ctx: RequestContext, call: Call[NewSecretBody], kind: SecretKind) -> NewSecret:
-    account, asked, random = call.id("account"), call.body, ctx.services.random
-
-    def work(own: TenantUnit) -> NewSecret:
-        return service_accounts.make_secret(own, ctx, random, account, kind, asked.label, asked.expires_in_days)
-
-    return await client_scope.write(ctx, call, work)
+def _make(ctx: RequestContext, call: Call[NewSecretBody], own: TenantUnit, kind: SecretKind) -> NewSecretData:
+    random, body = ctx.services.random, call.body
+    account = call.id("account")
+    return _new(service_accounts.make_secret(own, ctx, random, account, kind, body.label, body.expires_in_days))
 
 
-async def _rotate(ctx: RequestContext, call: Call[RotateSecretBody], kind: SecretKind) -> NewSecret:
-    account, secret, overlap, random = call.id("account"), call.path["secret"], call.body, ctx.services.random
-
-    def work(own: TenantUnit) -> NewSecret:
-        return service_accounts.rotate_secret(own, ctx, random, account, kind, secret, overlap.overlap_hours)
-
-    return await client_scope.write(ctx, call, work)
+def _rotate(ctx: RequestContext, call: Call[RotateSecretBody], own: TenantUnit, kind: SecretKind) -> NewSecretData:
+    random, account, old = ctx.services.random, call.id("account"), call.path["secret"]
+    return _new(service_accounts.rotate_secret(own, ctx, random, account, kind, old, call.body.overlap_hours))
 
 
-async def _revoke(ctx: RequestContext, call: Call[None], kind: SecretKind) -> Deleted:
-    account, secret = call.id("account"), call.path["secret"]
-    await client_scope.write(ctx, call, lambda own: service_accounts.revoke_secret(own, ctx, account, kind, secret))
+def _revoke(ctx: RequestContext, call: Call[None], own: TenantUnit, kind: SecretKind) -> Deleted:
+    service_accounts.revoke_secret(own, ctx, call.id("account"), kind, call.path["secret"])
     return Deleted()
 
 
-def _new_key(made: NewSecret) -> NewApiKeyData:
-    return NewApiKeyData(made.secret.id, made.text, when(made.secret.ends_at))
-
-
-def _new_secret(made: NewSecret) -> NewClientSecretData:
-    return NewClientSecretData(made.secret.id, f"svc_{made.secret.user_id}", made.text, when(made.secret.ends_at))
-
-
-async def _make_key(ctx: RequestContext, call: Call[NewSecretBody]) -> NewApiKeyData:
-    return _new_key(await _make(ctx, call, SecretKind.API_KEY))
-
-
-async def _rotate_key(ctx: RequestContext, call: Call[RotateSecretBody]) -> NewApiKeyData:
-    return _new_key(await _rotate(ctx, call, SecretKind.API_KEY))
-
-
-async def _revoke_key(ctx: RequestContext, call: Call[None]) -> Deleted:
-    return await _revoke(ctx, call, SecretKind.API_KEY)
-
-
-async def _make_secret(ctx: RequestContext, call: Call[NewSecretBody]) -> NewClientSecretData:
-    return _new_secret(await _make(ctx, call, SecretKind.CLIENT_SECRET))
-
-
-async def _rotate_secret(ctx: RequestContext, call: Call[RotateSecretBody]) -> NewClientSecretData:
-    return _new_secret(await _rotate(ctx, call, SecretKind.CLIENT_SECRET))
-
-
-async def _revoke_secret(ctx: RequestContext, call: Call[None]) -> Deleted:
-    return await _revoke(ctx, call, SecretKind.CLIENT_SECRET)
+def _new(made: NewSecret) -> NewSecretData:
+    secret, ends_at = made.secret, when(made.secret.ends_at)
+    if secret.kind == _KEY.value:
+        return NewApiKeyData(secret.id, made.text, ends_at)
+    return NewClientSecretData(secret.id, f"svc_{secret.user_id}", made.text, ends_at)
 
 
 def _routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{account}}"
     found, conflict = (NotFound,), (NotFound, Conflict)
     return (
-        Route("POST", base, _create, access, "Create a service account", status=201, refusals=conflict,
+        Route("POST", base, writes(_create), access, "Create a service account", status=201, refusals=conflict,
               asks=Act.SERVICE_ACCOUNTS),
-        Route("GET", base, _list, access, "List a client's service accounts",
+        Route("GET", base, reads(_list), access, "List a client's service accounts",
               query=lists.query(service_accounts.LISTING.sorts, "ID", state=("active", "inactive")), refusals=found),
-        Route("GET", one, _get, access, "Get a service account, with its valid keys", refusals=found),
-        Route("PATCH", one, _change, access, "Change a service account; omitted members don't change",
+        Route("GET", one, reads(_get), access, "Get a service account, with its valid keys", refusals=found),
+        Route("PATCH", one, writes(_change), access, "Change a service account; omitted members don't change",
               refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
-        Route("POST", f"{one}/disable", _disable, access, "Disable a service account", refusals=conflict,
+        Route("POST", f"{one}/disable", writes(_disable), access, "Disable a service account", refusals=conflict,
               asks=NOTHING),
-        Route("POST", f"{one}/enable", _enable, access, "Enable a service account again", refusals=conflict,
+        Route("POST", f"{one}/enable", writes(_enable), access, "Enable a service account again", refusals=conflict,
               asks=Act.SERVICE_ACCOUNTS),
-        Route("DELETE", one, _delete, access, "Permanently delete a service account and its keys", refusals=found,
+        Route("DELETE", one, writes(_delete), access, "Permanently delete a service account and its keys",
+              refusals=found, asks=Act.SERVICE_ACCOUNTS),
+        Route("POST", f"{one}/keys", writes(_make, _KEY), access, "Create an API key; it is shown once",
+              data=NewApiKeyData, status=201, refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
+        Route("POST", f"{one}/keys/{{secret}}/rotate", writes(_rotate, _KEY), access,
+              "Rotate an API key; the old one ends later", data=NewApiKeyData, status=201, refusals=conflict,
               asks=Act.SERVICE_ACCOUNTS),
-        Route("POST", f"{one}/keys", _make_key, access, "Create an API key; it is shown once", status=201,
-              refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
-        Route("POST", f"{one}/keys/{{secret}}/rotate", _rotate_key, access,
-              "Rotate an API key; the old one ends later", status=201, refusals=conflict,
-              asks=Act.SERVICE_ACCOUNTS),
-        Route("DELETE", f"{one}/keys/{{secret}}", _revoke_key, access, "Revoke an API key immediately", refusals=found,
-              asks=NOTHING),
-        Route("POST", f"{one}/secrets", _make_secret, access, "Create an OAuth client secret; it is shown once",
-              status=201, refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
-        Route("POST", f"{one}/secrets/{{secret}}/rotate", _rotate_secret, access,
-              "Rotate a client secret; the old one ends later", status=201, refusals=conflict,
-              asks=Act.SERVICE_ACCOUNTS),
-        Route("DELETE", f"{one}/secrets/{{secret}}", _revoke_secret, access, "Revoke a client secret immediately",
+        Route("DELETE", f"{one}/keys/{{secret}}", writes(_revoke, _KEY), access, "Revoke an API key immediately",
               refusals=found, asks=NOTHING),
+        Route("POST", f"{one}/secrets", writes(_make, _SECRET), access,
+              "Create an OAuth client secret; it is shown once", data=NewClientSecretData, status=201,
+              refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
+        Route("POST", f"{one}/secrets/{{secret}}/rotate", writes(_rotate, _SECRET), access,
+              "Rotate a client secret; the old one ends later", data=NewClientSecretData, status=201,
+              refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
+        Route("DELETE", f"{one}/secrets/{{secret}}", writes(_revoke, _SECRET), access,
+              "Revoke a client secret immediately", refusals=found, asks=NOTHING),
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,7 +12,7 @@ from manifest_auth import accounts, providers, tenants
 from manifest_auth.accounts import Draft, FactorResetData, UserWithAccessLink, email_changes, password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
-from manifest_auth.api.admin.client_scope import OF_CLIENT
+from manifest_auth.api.admin.client_scope import OF_CLIENT, reads, writes
 from manifest_auth.api.client.identities import Unlinked
 from manifest_auth.audit.catalogue import NOTHING, Act
 from manifest_auth.errors import (
@@ -138,60 +138,40 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
     return _user(await services.store.of(tenant.id).write(lambda unit: accounts.add(unit, ctx, draft, stored)), None)
 
 
-async def _list_users(ctx: RequestContext, call: Call[None]) -> Items[UserData]:
+def _list_users(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[UserData]:
     asked = call.parameters
     role = Role(asked.role).bit if asked.role else 0
     filters = Filters(asked.state, "role" if role else None, role=role).search(asked.q)
-
-    def work(unit: TenantUnit) -> Items[UserData]:
-        rows, next_cursor = lists.read(unit, users.LISTING, asked, filters)
-        return Items(_data(unit, ctx, rows), next_cursor)
-
-    return await client_scope.read(ctx, call, work)
+    rows, next_cursor = lists.read(own, users.LISTING, asked, filters)
+    return Items(_data(own, ctx, rows), next_cursor)
 
 
-async def _get(ctx: RequestContext, call: Call[None]) -> UserData:
-    user_id = call.id("user")
-    return await client_scope.read(ctx, call, lambda unit: _data(unit, ctx, [users.get(unit, user_id)])[0])
+def _get(ctx: RequestContext, call: Call[None], own: TenantUnit) -> UserData:
+    return _data(own, ctx, [users.get(own, call.id("user"))])[0]
 
 
-async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
-    body, user_id = call.body, call.id("user")
+def _change(ctx: RequestContext, call: Call[UserChange], own: TenantUnit) -> UserData:
+    body = call.body
     changes = body.details if body.email is UNSET else {"email": body.email, **body.details}
-
-    return await client_scope.write(
-        ctx, call, lambda unit: _data(unit, ctx, [accounts.change(unit, ctx, user_id, changes)])[0]
-    )
+    return _data(own, ctx, [accounts.change(own, ctx, call.id("user"), changes)])[0]
 
 
-async def _admit(
-    ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], UserWithAccessLink]
-) -> AdmittedData:
-    """Runs ``act``, which may make the user an Admin, who may need a link."""
-    user_id = call.id("user")
-
-    def work(unit: TenantUnit) -> AdmittedData:
-        admitted = act(unit, user_id)
-        [shown] = _data(unit, ctx, [admitted.user])
-        return AdmittedData(**msgspec.structs.asdict(shown), link=admitted.link)
-
-    return await client_scope.write(ctx, call, work)
+def _admitted(own: TenantUnit, ctx: RequestContext, made: UserWithAccessLink) -> AdmittedData:
+    """A user who may have become an Admin, who may need a link."""
+    [shown] = _data(own, ctx, [made.user])
+    return AdmittedData(**msgspec.structs.asdict(shown), link=made.link)
 
 
-async def _set_roles(ctx: RequestContext, call: Call[RolesBody]) -> AdmittedData:
-    roles = mask_of(call.body.roles)
-    return await _admit(ctx, call, lambda unit, user: accounts.set_roles(unit, ctx, user, roles))
+def _set_roles(ctx: RequestContext, call: Call[RolesBody], own: TenantUnit) -> AdmittedData:
+    return _admitted(own, ctx, accounts.set_roles(own, ctx, call.id("user"), mask_of(call.body.roles)))
 
 
-async def _deactivate(ctx: RequestContext, call: Call[None]) -> UserData:
-    user_id = call.id("user")
-    return await client_scope.write(
-        ctx, call, lambda unit: _data(unit, ctx, [accounts.deactivate(unit, ctx, user_id)])[0]
-    )
+def _deactivate(ctx: RequestContext, call: Call[None], own: TenantUnit) -> UserData:
+    return _data(own, ctx, [accounts.deactivate(own, ctx, call.id("user"))])[0]
 
 
-async def _restore(ctx: RequestContext, call: Call[None]) -> AdmittedData:
-    return await _admit(ctx, call, lambda unit, user: accounts.restore(unit, ctx, user))
+def _restore(ctx: RequestContext, call: Call[None], own: TenantUnit) -> AdmittedData:
+    return _admitted(own, ctx, accounts.restore(own, ctx, call.id("user")))
 
 
 async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
@@ -206,17 +186,17 @@ _SEATS = (LicenseRequired, LicenseExpired)  # on-premise: a user who needs a sea
 USER_ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a user of a client", status=201,
           refusals=(NotFound, Conflict, Overloaded, *_SEATS), asks=Act.RANKS),
-    Route("GET", _BASE, _list_users, Access.ADMIN, "List and search a client's users",
+    Route("GET", _BASE, reads(_list_users), Access.ADMIN, "List and search a client's users",
           query=lists.query(users.LISTING.sorts, "ID", state=("active", "inactive"), role=_OnlyRole),
           refusals=(NotFound,)),
-    Route("GET", _ONE, _get, Access.ADMIN, "Get a user of a client", refusals=(NotFound,)),
-    Route("PATCH", _ONE, _change, Access.ADMIN, "Change a user's names or email address",
+    Route("GET", _ONE, reads(_get), Access.ADMIN, "Get a user of a client", refusals=(NotFound,)),
+    Route("PATCH", _ONE, writes(_change), Access.ADMIN, "Change a user's names or email address",
           refusals=(NotFound, Conflict, RateLimited), asks=Act.EMAIL),
-    Route("PUT", f"{_ONE}/roles", _set_roles, Access.ADMIN, "Set a user's roles",
+    Route("PUT", f"{_ONE}/roles", writes(_set_roles), Access.ADMIN, "Set a user's roles",
           refusals=(NotFound, Conflict, *_SEATS), asks=Act.RANKS),
-    Route("POST", f"{_ONE}/deactivate", _deactivate, Access.ADMIN, "Deactivate a user and end all sessions",
+    Route("POST", f"{_ONE}/deactivate", writes(_deactivate), Access.ADMIN, "Deactivate a user and end all sessions",
           refusals=(NotFound, Conflict), asks=NOTHING),
-    Route("POST", f"{_ONE}/restore", _restore, Access.ADMIN, "Restore a deactivated user",
+    Route("POST", f"{_ONE}/restore", writes(_restore), Access.ADMIN, "Restore a deactivated user",
           refusals=(NotFound, Conflict, *_SEATS), asks=Act.RANKS),
     Route("POST", f"{_ONE}/password-reset", _reset, Access.ADMIN, "Create a one-time link for a new password",
           status=201, refusals=(NotFound, Conflict, RateLimited), asks=Act.OTHERS_PASSWORDS),
@@ -247,26 +227,19 @@ _How = Annotated[
 ]
 
 
-async def _list_identities(ctx: RequestContext, call: Call[None]) -> Items[IdentityData]:
-    asked = call.parameters
-
-    def work(unit: TenantUnit) -> Items[IdentityData]:
-        user = users.get(unit, call.id("user"))
-        filters = Filters("how" if asked.how else None, of_user=user.id, of_how=asked.how).search(asked.q)
-        return lists.listed(unit, providers.IDENTITIES, asked, filters)
-
-    return await client_scope.read(ctx, call, work)
+def _list_identities(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[IdentityData]:
+    asked, user = call.parameters, users.get(own, call.id("user"))
+    filters = Filters("how" if asked.how else None, of_user=user.id, of_how=asked.how).search(asked.q)
+    return lists.listed(own, providers.IDENTITIES, asked, filters)
 
 
-async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
-    await client_scope.write(ctx, call, lambda unit: identities.unlink(unit, ctx, call.id("user"), call.id("identity")))
+def _unlink(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Unlinked:
+    identities.unlink(own, ctx, call.id("user"), call.id("identity"))
     return Unlinked()
 
 
-async def _confirm(ctx: RequestContext, call: Call[None]) -> Confirmed:
-    await client_scope.write(
-        ctx, call, lambda unit: identities.confirm(unit, ctx, call.id("user"), call.id("identity"))
-    )
+def _confirm(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Confirmed:
+    identities.confirm(own, ctx, call.id("user"), call.id("identity"))
     return Confirmed()
 
 
@@ -276,28 +249,27 @@ async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
     return InvitationData.of(await accounts.sent(ctx, made))
 
 
-async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> FactorResetData:
-    user_id, reason = call.id("user"), call.body.reason
-    return await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, user_id, reason))
+def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody], own: TenantUnit) -> FactorResetData:
+    return accounts.reset_factors(own, ctx, call.id("user"), call.body.reason)
 
 
 def _routes(base: str, access: Who) -> tuple[Route, ...]:
     """All can give access to the account, so only an Admin or a system admin changes them for an Admin's account."""
     return (
-        Route("GET", f"{base}/identities", _list_identities, access, "List a user's identities at providers",
+        Route("GET", f"{base}/identities", reads(_list_identities), access, "List a user's identities at providers",
               query=lists.query(providers.IDENTITIES.sorts, "ID", how=_How),
               data=items_of(IdentityData, "UserIdentitiesData"),
               refusals=(NotFound,)),
-        Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
+        Route("DELETE", f"{base}/identities/{{identity}}", writes(_unlink), access,
               "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,), asks=Act.IDENTITIES),
-        Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, access,
+        Route("POST", f"{base}/identities/{{identity}}/confirm", writes(_confirm), access,
               "Confirm as an Admin that an identity belongs to the user, so that its groups can grant the Admin role",
               refusals=(NotFound,), asks=Act.IDENTITIES),
         Route("POST", f"{base}/invitation", _invite, access,
               "Invite the user to sign in with a first password or a provider", status=201,
               refusals=(NotFound, Conflict, RateLimited),
               operation="adminInviteClientUser" if access is Access.ADMIN else "inviteUser", asks=Act.RANKS),
-        Route("POST", f"{base}/factors/reset", _reset_factors, access,
+        Route("POST", f"{base}/factors/reset", writes(_reset_factors), access,
               "Remove a user's second factors; ends all of their sessions",
               limit=AUTH_LIMIT, refusals=(NotFound, ValidationError), asks=Act.OTHERS_FACTORS),
     )  # fmt: skip
