@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
+from typing import TypeVar
 
 from manifest_auth import tenants
 from manifest_auth.clients import client_settings
 from manifest_auth.context import Principal
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Answer, Call, Route
-from manifest_auth.pages.call import PRODUCT, Brand, View
+from manifest_auth.pages.call import PRODUCT, Brand, PageCall, View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, brand_assets
+
+F = TypeVar("F")
 
 
 def of_client(tenant: Tenant | None) -> Brand:
@@ -36,6 +40,18 @@ def of_unit(unit: TenantUnit) -> Brand:
 async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
     """A page of the client of who is signed in. ``work``: makes its model, in the same read as the client's looks."""
     return await ctx.store.read(lambda unit: View(work(unit), brand=of_unit(unit)))
+
+
+def shows(
+    work: Callable[[RequestContext, PageCall[F], TenantUnit], object],
+) -> Callable[[RequestContext, PageCall[F]], Awaitable[View]]:
+    """The handler of such a page, where ``work`` is all that it does."""
+
+    @functools.wraps(work)
+    async def handler(ctx: RequestContext, call: PageCall[F]) -> View:
+        return await shown(ctx, lambda unit: work(ctx, call, unit))
+
+    return handler
 
 
 def own_page(ctx: RequestContext, template: str = "", **members: object) -> View:

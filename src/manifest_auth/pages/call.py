@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -138,6 +138,13 @@ class PageCall(Generic[F]):
     def shown_as(self, model: type[T]) -> T | None:
         """The value that :meth:`show_once` was given; None for nothing."""
         return msgspec.json.decode(self.shown, type=model) if self.shown else None
+
+
+def chosen(acts: Mapping[str, T], act: str) -> T:
+    """The act that a form names, among those of its page. Raises ValidationError for another."""
+    if act not in acts:
+        raise ValidationError(reason="no such act")
+    return acts[act]
 
 
 def require(**fields: str) -> None:

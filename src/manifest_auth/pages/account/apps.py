@@ -14,6 +14,7 @@ from manifest_auth.pages import brands, flash, scopes
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import account_page
 from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 
 PATH, TEMPLATE = "/account/apps", "account/apps.html"
@@ -25,11 +26,9 @@ class RemoveForm(msgspec.Struct, frozen=True):
     app: fields.TypedToken = ""
 
 
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    user_id = ctx.user.user_id
-    return await brands.shown(
-        ctx, lambda unit: SimpleNamespace(apps=apps.list_grants(unit, user_id), in_words=scopes.in_words)
-    )
+@brands.shows
+def _show(ctx: RequestContext, call: PageCall[None], unit: TenantUnit) -> SimpleNamespace:
+    return SimpleNamespace(apps=apps.list_grants(unit, ctx.user.user_id), in_words=scopes.in_words)
 
 
 async def _remove(ctx: RequestContext, call: PageCall[RemoveForm]) -> View | Answer[None]:

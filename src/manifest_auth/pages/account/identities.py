@@ -70,7 +70,8 @@ class ChangeForm(msgspec.Struct, frozen=True):
     unlink: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
-def _view(unit: TenantUnit, ctx: RequestContext) -> SimpleNamespace:
+@brands.shows
+def _show(ctx: RequestContext, call: PageCall[None], unit: TenantUnit) -> SimpleNamespace:
     own = identities.own(unit, ctx)
     linked = {row.provider for row, _why in own}
     return SimpleNamespace(
@@ -79,10 +80,6 @@ def _view(unit: TenantUnit, ctx: RequestContext) -> SimpleNamespace:
         offers=[one for one in offered(unit) if one.name not in linked],
         has_password=users.get(unit, ctx.user.user_id).password_hash is not None,
     )
-
-
-async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await brands.shown(ctx, lambda unit: _view(unit, ctx))
 
 
 async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Answer[None]:

@@ -28,14 +28,10 @@ class ProfileForm(msgspec.Struct, frozen=True, rename="camel"):
     details: Details
 
 
-async def _show_profile(ctx: RequestContext, call: PageCall[ProfileForm | None]) -> View | Answer[None]:
-    typed = call.fields
-
-    def work(unit: TenantUnit) -> Details:
-        user = users.get(unit, ctx.user.user_id)
-        return typed.details if typed else {name: getattr(user, name) for name in users.OWN}
-
-    return await brands.shown(ctx, work)
+@brands.shows
+def _show_profile(ctx: RequestContext, call: PageCall[ProfileForm | None], unit: TenantUnit) -> Details:
+    user = users.get(unit, ctx.user.user_id)
+    return call.fields.details if call.fields else {name: getattr(user, name) for name in users.OWN}
 
 
 async def _save_profile(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
@@ -52,7 +48,8 @@ class EmailForm(msgspec.Struct, frozen=True, rename="camel"):
     current_password: str = ""
 
 
-def _email_view(unit: TenantUnit, ctx: RequestContext, typed: EmailForm | None) -> SimpleNamespace:
+@brands.shows
+def _show_email(ctx: RequestContext, call: PageCall[EmailForm | None], unit: TenantUnit) -> SimpleNamespace:
     user = users.get(unit, ctx.user.user_id)
     waiting = email_changes.pending_rows(unit, [user.id]).get(user.id)
     pending = waiting if waiting is not None and waiting.is_pending(ctx.now) else None
@@ -62,12 +59,8 @@ def _email_view(unit: TenantUnit, ctx: RequestContext, typed: EmailForm | None) 
         pending=pending.new_email if pending else "",
         until=pending.expires_at if pending else 0,
         why_not=email_change.why_not(ctx, user),
-        typed=typed.new_email if typed else "",
+        typed=call.fields.new_email if call.fields else "",
     )
-
-
-async def _show_email(ctx: RequestContext, call: PageCall[EmailForm | None]) -> View | Answer[None]:
-    return await brands.shown(ctx, lambda unit: _email_view(unit, ctx, call.fields))
 
 
 async def _ask(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
@@ -87,11 +80,9 @@ class LanguageForm(msgspec.Struct, frozen=True):
     language: Language | Literal[""] = ""
 
 
-async def _show_language(ctx: RequestContext, call: PageCall[LanguageForm | None]) -> View | Answer[None]:
-    typed = call.fields
-    return await brands.shown(
-        ctx, lambda unit: typed.language if typed else users.get(unit, ctx.user.user_id).language or ""
-    )
+@brands.shows
+def _show_language(ctx: RequestContext, call: PageCall[LanguageForm | None], unit: TenantUnit) -> str:
+    return call.fields.language if call.fields else users.get(unit, ctx.user.user_id).language or ""
 
 
 async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
@@ -110,23 +101,19 @@ class PasswordForm(msgspec.Struct, frozen=True, rename="camel"):
     new_password: str = ""
 
 
-async def _show_password(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    settings = ctx.user.tenant_settings
+@brands.shows
+def _show_password(ctx: RequestContext, call: PageCall[None], unit: TenantUnit) -> SimpleNamespace:
+    user, settings = users.get(unit, ctx.user.user_id), ctx.user.tenant_settings
     own = tenants.settings_of(settings)
-
-    def work(unit: TenantUnit) -> SimpleNamespace:
-        user = users.get(unit, ctx.user.user_id)
-        return SimpleNamespace(
-            email=user.email,
-            has_password=user.password_hash is not None and own.password_sign_in,
-            min_length=tenants.password_rules(own, user.factors).min_length,
-            character_classes=own.password.character_classes,
-            history=own.password.history,
-            changed_at=user.password_changed_at or 0,
-            is_due=completion.password_is_due(user, settings, ctx.now),
-        )
-
-    return await brands.shown(ctx, work)
+    return SimpleNamespace(
+        email=user.email,
+        has_password=user.password_hash is not None and own.password_sign_in,
+        min_length=tenants.password_rules(own, user.factors).min_length,
+        character_classes=own.password.character_classes,
+        history=own.password.history,
+        changed_at=user.password_changed_at or 0,
+        is_due=completion.password_is_due(user, settings, ctx.now),
+    )
 
 
 async def _change_password(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | Answer[None]:

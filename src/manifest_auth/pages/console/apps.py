@@ -16,7 +16,7 @@ from manifest_auth.accounts.service_accounts.management import DEFAULT_OVERLAP_H
 from manifest_auth.errors import ValidationError, existing
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, words
-from manifest_auth.pages.call import Confirmation, PageCall, View
+from manifest_auth.pages.call import Confirmation, PageCall, View, chosen
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RolesForm, boxes
 from manifest_auth.pages.console.service_accounts import OVERLAPS
@@ -84,8 +84,9 @@ def _typed_of(app: App) -> AppForm:
     return AppForm(**values | lines | {"jwks": msgspec.json.format(app.jwks, indent=2) if app.jwks else ""})
 
 
-async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await brands.shown(ctx, lambda unit: SimpleNamespace(apps=apps.list_apps(unit), kinds=KINDS, most=apps.MOST))
+@brands.shows
+def _list(ctx: RequestContext, call: PageCall[None], unit: TenantUnit) -> SimpleNamespace:
+    return SimpleNamespace(apps=apps.list_apps(unit), kinds=KINDS, most=apps.MOST)
 
 
 async def _new(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
@@ -107,31 +108,28 @@ async def _create(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer
     return flash.after(ctx, APP_PATH.format(app=made.id), "created")
 
 
-async def _show(ctx: RequestContext, call: PageCall[AppForm | None]) -> View | Answer[None]:
+@brands.shows
+def _show(ctx: RequestContext, call: PageCall[AppForm | None], unit: TenantUnit) -> SimpleNamespace:
     typed = call.fields if call.fields and call.fields.act == "change" else None
-
-    def work(unit: TenantUnit) -> SimpleNamespace:
-        app = apps.get_app(unit, call.path["app"])
-        grants = apps.list_grants_of(unit, app.id, _MOST_USERS)
-        return SimpleNamespace(
-            path=APP_PATH.format(app=app.id),
-            app=app,
-            kind=app.kind,
-            kinds=KINDS,
-            issuer=apps.issuer(ctx.services.settings.oauth_issuer, app.client),
-            typed=typed or _typed_of(app),
-            boxes=boxes(typed.roles if typed else app.roles, admin=True),
-            bounds=apps,
-            secrets=apps.list_secrets(unit, ctx.now, app.id),
-            grants=grants,
-            emails={user.id: user.email for user in users.get_named(unit, [one.user_id for one in grants])},
-            users=apps.count_grants_of(unit, app.id),
-            once=call.shown_as(AppSecret),
-            overlaps=OVERLAPS,
-            default_overlap=DEFAULT_OVERLAP_H,
-        )
-
-    return await brands.shown(ctx, work)
+    app = apps.get_app(unit, call.path["app"])
+    grants = apps.list_grants_of(unit, app.id, _MOST_USERS)
+    return SimpleNamespace(
+        path=APP_PATH.format(app=app.id),
+        app=app,
+        kind=app.kind,
+        kinds=KINDS,
+        issuer=apps.issuer(ctx.services.settings.oauth_issuer, app.client),
+        typed=typed or _typed_of(app),
+        boxes=boxes(typed.roles if typed else app.roles, admin=True),
+        bounds=apps,
+        secrets=apps.list_secrets(unit, ctx.now, app.id),
+        grants=grants,
+        emails={user.id: user.email for user in users.get_named(unit, [one.user_id for one in grants])},
+        users=apps.count_grants_of(unit, app.id),
+        once=call.shown_as(AppSecret),
+        overlaps=OVERLAPS,
+        default_overlap=DEFAULT_OVERLAP_H,
+    )
 
 
 async def _confirm(ctx: RequestContext, call: PageCall[AppForm]) -> Confirmation | None:
@@ -158,10 +156,7 @@ async def _confirm(ctx: RequestContext, call: PageCall[AppForm]) -> Confirmation
 
 async def _act(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
     app_id, form, path = call.path["app"], call.fields, APP_PATH.format(app=call.path["app"])
-    act = _ACTS.get(form.act)
-    if act is None:
-        raise ValidationError(reason="no such act")
-    done, work = act
+    done, work = chosen(_ACTS, form.act)
     with frame.naming_lines():
         outcome = await ctx.store.write(lambda unit: work(unit, ctx, app_id, form))
     if isinstance(outcome, AppSecret):

@@ -14,7 +14,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Answer
 from manifest_auth.http.answers import JSON
 from manifest_auth.pages import brands, flash
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.call import PageCall, View, chosen
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -102,10 +102,7 @@ async def _colours(ctx: RequestContext, call: PageCall[ColoursQuery]) -> View | 
 
 
 async def _act(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | Answer[None]:
-    act = _ACTS.get(call.fields.act)
-    if act is None:
-        raise ValidationError(reason="no such act")
-    outcome = await act(ctx, call)
+    outcome = await chosen(_ACTS, call.fields.act)(ctx, call)
     return flash.after(ctx, PATH, outcome) if isinstance(outcome, str) else outcome
 
 

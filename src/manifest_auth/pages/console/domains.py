@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import msgspec
 
 from manifest_auth.clients import domain_checks
-from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.pages import brands, flash
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.call import PageCall, View, chosen
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_proof
@@ -69,10 +68,7 @@ async def _view(
 
 
 async def _act(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answer[None]:
-    act = _ACTS.get(call.fields.act)
-    if act is None:
-        raise ValidationError(reason="no such act")
-    outcome = await act(ctx, call, call.fields)
+    outcome = await chosen(_ACTS, call.fields.act)(ctx, call, call.fields)
     return flash.after(ctx, PATH, outcome) if isinstance(outcome, str) else outcome
 
 

@@ -330,12 +330,14 @@ def _typed_of(stored: StoredSettings) -> dict[str, str]:
 PATH = "/console/rules"
 
 
-async def _show(ctx: RequestContext, call: PageCall[RulesQuery]) -> View | Answer[None]:
-    return await brands.shown(ctx, lambda unit: view(unit, ctx, call.fields.page))
+@brands.shows
+def _show(ctx: RequestContext, call: PageCall[RulesQuery], unit: TenantUnit) -> RulesView:
+    return view(unit, ctx, call.fields.page)
 
 
-async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
-    return await brands.shown(ctx, lambda unit: view(unit, ctx, call.fields.page, call.fields))
+@brands.shows
+def _again(ctx: RequestContext, call: PageCall[RulesForm], unit: TenantUnit) -> RulesView:
+    return view(unit, ctx, call.fields.page, call.fields)
 
 
 async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:

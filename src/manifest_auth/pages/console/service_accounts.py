@@ -23,7 +23,7 @@ from manifest_auth.accounts.service_accounts import (
 from manifest_auth.errors import Forbidden, ValidationError, existing
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, words
-from manifest_auth.pages.call import Confirmation, PageCall, View
+from manifest_auth.pages.call import Confirmation, PageCall, View, chosen
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.audit import Names
 from manifest_auth.pages.console.frame import RoleBox, RolesForm, boxes
@@ -89,31 +89,19 @@ NEW = f"{ACCOUNTS_PATH}/new"
 ACCOUNTS_DONE = {"deleted": _("Service account and its keys deleted.")}
 
 
-async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    most = service_accounts.MOST
-
-    def work(unit: TenantUnit) -> SimpleNamespace:
-        accounts, _ = service_accounts.LISTING.read(unit, most, "", "ID", Filters())
-        live = service_accounts.live_secrets(unit, [one.id for one in accounts], ctx.now)
-        return SimpleNamespace(rows=tuple(ServiceAccountData.of_row(one, live) for one in accounts), most=most)
-
-    return await brands.shown(ctx, work)
+@brands.shows
+def _list(ctx: RequestContext, call: PageCall[None], unit: TenantUnit) -> SimpleNamespace:
+    accounts, _ = service_accounts.LISTING.read(unit, service_accounts.MOST, "", "ID", Filters())
+    live = service_accounts.live_secrets(unit, [one.id for one in accounts], ctx.now)
+    rows = tuple(ServiceAccountData.of_row(one, live) for one in accounts)
+    return SimpleNamespace(rows=rows, most=service_accounts.MOST)
 
 
-async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _accounts_view(ctx, AccountForm(), Role.VIEWER.bit)
-
-
-async def _again_accounts(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
-    return await _accounts_view(ctx, call.fields, call.fields.roles)
-
-
-async def _accounts_view(ctx: RequestContext, typed: AccountForm, ticked: int) -> View:
-    def work(unit: TenantUnit) -> SimpleNamespace:
-        boxes = boxes_for(unit, ctx, ticked)
-        return SimpleNamespace(path=NEW, typed=typed, boxes=boxes, most_keys=service_accounts.MOST_KEYS)
-
-    return await brands.shown(ctx, work)
+@brands.shows
+def _ask(ctx: RequestContext, call: PageCall[AccountForm | None], unit: TenantUnit) -> SimpleNamespace:
+    typed = call.fields or AccountForm(role_viewer="on")
+    boxes = boxes_for(unit, ctx, typed.roles)
+    return SimpleNamespace(path=NEW, typed=typed, boxes=boxes, most_keys=service_accounts.MOST_KEYS)
 
 
 async def _create(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
@@ -165,43 +153,34 @@ class OneTimeSecret(msgspec.Struct, frozen=True):
     old_ends_at: int = 0
 
 
-async def _show(ctx: RequestContext, call: PageCall[ActForm | None]) -> View | Answer[None]:
-    return await _account_view(ctx, frame.number_in(call), typed=call.fields, once=call.shown_as(OneTimeSecret))
-
-
-async def _account_view(
-    ctx: RequestContext, account_id: int, *, typed: ActForm | None = None, once: OneTimeSecret | None = None
-) -> View:
+@brands.shows
+def _show(ctx: RequestContext, call: PageCall[ActForm | None], unit: TenantUnit) -> SimpleNamespace:
+    typed, account, why_not = call.fields, service_accounts.get(unit, frame.number_in(call)), ""
     act = typed.act if typed is not None else ""
-
-    def work(unit: TenantUnit) -> SimpleNamespace:
-        account, why_not = service_accounts.get(unit, account_id), ""
-        try:
-            service_accounts.check_may_give(unit, ctx, account.roles)
-        except Forbidden as refusal:
-            why_not = refusal.message
-        live = service_accounts.live_secrets(unit, [account.id], ctx.now)
-        changed = typed if typed is not None and act == "change" else None
-        return SimpleNamespace(
-            path=ACCOUNT_PATH.format(id=account.id),
-            account=ServiceAccountData.of_row(account, live),
-            soon=when(ctx.now + NOTICE_DAYS[0] * _DAY_MS),
-            created_by=Names(unit, actors=[account.created_by]).part(account.created_by, {}),
-            why_not=why_not,
-            boxes=boxes_for(unit, ctx, changed.roles if changed else account.roles),
-            typed=changed or typed_of(account),
-            new=typed if typed is not None and act == "make" else ActForm(kind="key"),
-            confirm_name=typed.confirm_name if typed is not None else "",
-            once=once,
-            overlaps=OVERLAPS,
-            default_overlap=DEFAULT_OVERLAP_H,
-            most_days=MOST_DAYS,
-            most_keys=service_accounts.MOST_OF[SecretKind.API_KEY],
-            most_secrets=service_accounts.MOST_OF[SecretKind.CLIENT_SECRET],
-            most_public=service_accounts.MOST_KEYS,
-        )
-
-    return await brands.shown(ctx, work)
+    try:
+        service_accounts.check_may_give(unit, ctx, account.roles)
+    except Forbidden as refusal:
+        why_not = refusal.message
+    live = service_accounts.live_secrets(unit, [account.id], ctx.now)
+    changed = typed if typed is not None and act == "change" else None
+    return SimpleNamespace(
+        path=ACCOUNT_PATH.format(id=account.id),
+        account=ServiceAccountData.of_row(account, live),
+        soon=when(ctx.now + NOTICE_DAYS[0] * _DAY_MS),
+        created_by=Names(unit, actors=[account.created_by]).part(account.created_by, {}),
+        why_not=why_not,
+        boxes=boxes_for(unit, ctx, changed.roles if changed else account.roles),
+        typed=changed or typed_of(account),
+        new=typed if typed is not None and act == "make" else ActForm(kind="key"),
+        confirm_name=typed.confirm_name if typed is not None else "",
+        once=call.shown_as(OneTimeSecret),
+        overlaps=OVERLAPS,
+        default_overlap=DEFAULT_OVERLAP_H,
+        most_days=MOST_DAYS,
+        most_keys=service_accounts.MOST_OF[SecretKind.API_KEY],
+        most_secrets=service_accounts.MOST_OF[SecretKind.CLIENT_SECRET],
+        most_public=service_accounts.MOST_KEYS,
+    )
 
 
 async def _confirm(ctx: RequestContext, call: PageCall[ActForm]) -> Confirmation | None:
@@ -213,10 +192,7 @@ async def _confirm(ctx: RequestContext, call: PageCall[ActForm]) -> Confirmation
 
 
 async def _act(ctx: RequestContext, call: PageCall[ActForm]) -> View | Answer[None]:
-    account_id, act = frame.number_in(call), _ACTS.get(call.fields.act)
-    if act is None:
-        raise ValidationError(reason="no such act")
-    done, work = act
+    account_id, (done, work) = frame.number_in(call), chosen(_ACTS, call.fields.act)
     outcome = await ctx.store.write(lambda unit: work(unit, ctx, account_id, call.fields))
     if isinstance(outcome, OneTimeSecret):
         return call.show_once(ACCOUNT_PATH.format(id=account_id), outcome)
@@ -275,7 +251,7 @@ ROUTES = (
         said=ACCOUNTS_DONE,
     ),
     users_page("GET", NEW, _ask, _NEW, "A new service account"),
-    users_page("POST", NEW, _create, _NEW, "Create a service account", again=_again_accounts),
+    users_page("POST", NEW, _create, _NEW, "Create a service account", again=_ask),
     users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "Get a service account, with its valid keys", said=ACCOUNT_DONE),
     users_page(
         "POST",

@@ -114,43 +114,32 @@ class Outcomes(msgspec.Struct, frozen=True):
     each: tuple[Outcome, ...]
 
 
-async def _list(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields, call.shown_as(Outcomes))
-
-
-async def _again(ctx: RequestContext, call: PageCall[BulkForm]) -> View | Answer[None]:
-    return await _view(ctx, call.fields)
-
-
-async def _view(ctx: RequestContext, asked: UsersQuery, outcomes: Outcomes | None = None) -> View:
-    filters, chosen = asked.filters, asked.chosen
-
-    def work(unit: TenantUnit) -> SimpleNamespace:
-        rows, before, after = users.OF_CONSOLE.window(unit, SIZE, asked.after, asked.before, asked.sort, filters)
-        is_all = before is None and after is None
-        form = asked if isinstance(asked, BulkForm) else BulkForm()
-        return SimpleNamespace(
-            rows=rows,
-            total=len(rows) if is_all else users.OF_CONSOLE.total(unit, filters),
-            me=ctx.user.user_id,
-            query=asked,
-            form=form,
-            selected={getattr(form, f"user{number}") for number in range(SIZE)},
-            kept=[*chosen.items(), ("after", asked.after), ("before", asked.before)],
-            is_narrowed=bool(filters.names),
-            first=frame.address(PATH, **chosen) if before else "",
-            previous=frame.address(PATH, **chosen, before=before) if before else "",
-            next=frame.address(PATH, **chosen, after=after) if after else "",
-            csv=frame.address(f"{PATH}/export", **chosen),
-            sorts=SORTS,
-            states=STATES,
-            factors=FACTORS,
-            roles=ROLES,
-            acts=[(name, act.label) for name, act in _BULK.items()],
-            outcomes=outcomes,
-        )
-
-    return await brands.shown(ctx, work)
+@brands.shows
+def _list(ctx: RequestContext, call: PageCall[UsersQuery], unit: TenantUnit) -> SimpleNamespace:
+    asked, filters, chosen = call.fields, call.fields.filters, call.fields.chosen
+    rows, before, after = users.OF_CONSOLE.window(unit, SIZE, asked.after, asked.before, asked.sort, filters)
+    is_all = before is None and after is None
+    form = asked if isinstance(asked, BulkForm) else BulkForm()
+    return SimpleNamespace(
+        rows=rows,
+        total=len(rows) if is_all else users.OF_CONSOLE.total(unit, filters),
+        me=ctx.user.user_id,
+        query=asked,
+        form=form,
+        selected={getattr(form, f"user{number}") for number in range(SIZE)},
+        kept=[*chosen.items(), ("after", asked.after), ("before", asked.before)],
+        is_narrowed=bool(filters.names),
+        first=frame.address(PATH, **chosen) if before else "",
+        previous=frame.address(PATH, **chosen, before=before) if before else "",
+        next=frame.address(PATH, **chosen, after=after) if after else "",
+        csv=frame.address(f"{PATH}/export", **chosen),
+        sorts=SORTS,
+        states=STATES,
+        factors=FACTORS,
+        roles=ROLES,
+        acts=[(name, act.label) for name, act in _BULK.items()],
+        outcomes=call.shown_as(Outcomes),
+    )
 
 
 class BulkAct(NamedTuple):
@@ -295,6 +284,6 @@ async def _export(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Ans
 _TEMPLATE = "console/users.html"
 ROUTES = (
     users_page("GET", PATH, _list, _TEMPLATE, "The client's users"),
-    users_page("POST", PATH, _bulk, _TEMPLATE, "Change several users", again=_again, confirms=_confirm),
+    users_page("POST", PATH, _bulk, _TEMPLATE, "Change several users", again=_list, confirms=_confirm),
     users_page("GET", f"{PATH}/export", _export, "", "The client's users as a CSV file", form_at=PATH),
 )

@@ -16,7 +16,7 @@ from manifest_auth.accounts.factors import Kind
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded, RateLimited, Refusal, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, words
-from manifest_auth.pages.call import Confirmation, PageCall, View, require
+from manifest_auth.pages.call import Confirmation, PageCall, View, chosen, require
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.frame import RolesForm, boxes
 from manifest_auth.pages.routing import users_page
@@ -48,44 +48,38 @@ class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     reason: str = ""
 
 
-async def _show(ctx: RequestContext, call: PageCall[UserForm | None]) -> View | Answer[None]:
-    return await _view(ctx, frame.number_in(call), typed=call.fields, link=call.shown_as(str) or "")
-
-
-async def _view(ctx: RequestContext, user_id: int, *, typed: UserForm | None = None, link: str = "") -> View:
-    def work(unit: TenantUnit) -> SimpleNamespace:
-        user = users.get(unit, user_id)
-        by, why_not = rank.manager(unit, ctx), ""
-        try:
-            accounts.get_readable(unit, ctx, user_id)
-        except Forbidden as refusal:
-            why_not = refusal.message
-        settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
-        ticked = typed.roles if typed is not None and typed.act == "roles" else user.roles
-        edited = typed if typed is not None and typed.act == "details" else None
-        return SimpleNamespace(
-            user=user,
-            path=USER_PATH.format(id=user.id),
-            name=user.full_name or user.email,
-            details=edited.details if edited else {name: getattr(user, name) for name in users.DETAILS},
-            entered_email=edited.email if edited else user.email,
-            pending_email=email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id) or "",
-            boxes=boxes(ticked, admin=by.is_admin),
-            is_self=by.user_id == user.id,
-            is_admin=bool(user.roles & Role.ADMIN.bit),
-            by_admin=by.is_admin,
-            factors=tuple(said for kind, said in _FACTORS.items() if user.factors & kind),
-            may_lack_factor=not tenants.is_required(settings, user.roles),
-            reason=typed.reason if typed is not None else "",
-            uses_passwords=settings.password_sign_in,
-            why_not=why_not,
-            sessions=None if why_not else sessions.list_open(unit, user.id, ctx.now, _SESSIONS),
-            identities=providers.list_identities(unit, user.id),
-            apps=apps.app_names(unit),
-            link=link,
-        )
-
-    return await brands.shown(ctx, work)
+@brands.shows
+def _show(ctx: RequestContext, call: PageCall[UserForm | None], unit: TenantUnit) -> SimpleNamespace:
+    typed, user = call.fields, users.get(unit, frame.number_in(call))
+    by, why_not = rank.manager(unit, ctx), ""
+    try:
+        accounts.get_readable(unit, ctx, user.id)
+    except Forbidden as refusal:
+        why_not = refusal.message
+    settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
+    ticked = typed.roles if typed is not None and typed.act == "roles" else user.roles
+    edited = typed if typed is not None and typed.act == "details" else None
+    return SimpleNamespace(
+        user=user,
+        path=USER_PATH.format(id=user.id),
+        name=user.full_name or user.email,
+        details=edited.details if edited else {name: getattr(user, name) for name in users.DETAILS},
+        entered_email=edited.email if edited else user.email,
+        pending_email=email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id) or "",
+        boxes=boxes(ticked, admin=by.is_admin),
+        is_self=by.user_id == user.id,
+        is_admin=bool(user.roles & Role.ADMIN.bit),
+        by_admin=by.is_admin,
+        factors=tuple(said for kind, said in _FACTORS.items() if user.factors & kind),
+        may_lack_factor=not tenants.is_required(settings, user.roles),
+        reason=typed.reason if typed is not None else "",
+        uses_passwords=settings.password_sign_in,
+        why_not=why_not,
+        sessions=None if why_not else sessions.list_open(unit, user.id, ctx.now, _SESSIONS),
+        identities=providers.list_identities(unit, user.id),
+        apps=apps.app_names(unit),
+        link=call.shown_as(str) or "",
+    )
 
 
 async def _confirm(ctx: RequestContext, call: PageCall[UserForm]) -> Confirmation | None:
@@ -111,9 +105,8 @@ async def _confirm(ctx: RequestContext, call: PageCall[UserForm]) -> Confirmatio
 
 
 async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
-    user_id, form, act = frame.number_in(call), call.fields, _ACTS.get(call.fields.act)
-    if act is None:
-        raise ValidationError(reason="no such act")
+    user_id, form = frame.number_in(call), call.fields
+    act = chosen(_ACTS, form.act)
     made = await ctx.store.write(lambda unit: act.work(unit, ctx, user_id, form))
     if isinstance(made, UserWithAccessLink | NewLink) and made.link:
         return call.show_once(USER_PATH.format(id=user_id), made.link)

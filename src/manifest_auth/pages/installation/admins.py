@@ -15,7 +15,7 @@ from manifest_auth.http import Answer
 from manifest_auth.maintenance import system_admins
 from manifest_auth.maintenance.system_admins import AdminMadeData
 from manifest_auth.pages import flash, rendering, step_up, words
-from manifest_auth.pages.call import Confirmation, PageCall, View
+from manifest_auth.pages.call import Confirmation, PageCall, View, chosen
 from manifest_auth.pages.console.frame import ListQuery, address, one_of
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
@@ -83,12 +83,9 @@ async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[
         return call.show_once(PATH, await system_admins.create(ctx, form.username.strip()))
     if form.act == "password":
         return call.show_once(PATH, await system_admins.reset_password(ctx, _id(form)))
-    act = _ACTS.get(form.act)
-    if act is None:
-        raise ValidationError(reason="no such act")
-    admin_id = _id(form)
-    await ctx.services.store.write(lambda unit: act[1](unit, ctx, admin_id))
-    return flash.after(ctx, PATH, act[0])
+    (done, act), admin_id = chosen(_ACTS, form.act), _id(form)
+    await ctx.services.store.write(lambda unit: act(unit, ctx, admin_id))
+    return flash.after(ctx, PATH, done)
 
 
 async def _question(ctx: RequestContext, call: PageCall[AdminForm] | PageCall[AccountForm]) -> Confirmation | None:
@@ -201,10 +198,7 @@ async def _account_view(
 
 
 async def _act_account(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
-    act = _ACCOUNT_ACTS.get(call.fields.act)
-    if act is None:
-        raise ValidationError(reason="no such act")
-    done = await act(ctx, call.fields)
+    done = await chosen(_ACCOUNT_ACTS, call.fields.act)(ctx, call.fields)
     return call.show_once(ACCOUNT_PATH, done) if isinstance(done, ShownFactor) else flash.after(ctx, ACCOUNT_PATH, done)
 
 

@@ -13,10 +13,9 @@ from manifest_auth import accounts, providers, sessions, tenants
 from manifest_auth.accounts import Draft, NewLink, apps, users
 from manifest_auth.accounts.users import User
 from manifest_auth.clients import client_lifecycle, client_settings
-from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import flash, words
-from manifest_auth.pages.call import Confirmation, PageCall, View
+from manifest_auth.pages.call import Confirmation, PageCall, View, chosen
 from manifest_auth.pages.console import rules as rules_form
 from manifest_auth.pages.console.apps import KINDS
 from manifest_auth.pages.console.frame import ListQuery, address, one_of
@@ -200,10 +199,7 @@ async def _act_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View |
     name, form = call.path["client"], call.fields
     if form.act == "invite":
         return await _invite(ctx, call, name)
-    act = _ACTS.get(form.act)
-    if act is None:
-        raise ValidationError(reason="no such act")
-    return flash.after(ctx, CLIENT_PATH.format(client=name), await act(ctx, name, form))
+    return flash.after(ctx, CLIENT_PATH.format(client=name), await chosen(_ACTS, form.act)(ctx, name, form))
 
 
 async def _change(
