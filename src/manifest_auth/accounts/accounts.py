@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 
@@ -113,9 +113,8 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
         one_time_links.close(unit, user.id, who.now)
         email_changes.add_done(unit, user, after.email, who.services.random.text(24), who.caller.actor, who.now)
     if given or started is None:
-        changed = {name: value for name, value in given.items() if value != getattr(user, name)}
-        detail = {"before": {name: getattr(user, name) for name in changed}, "after": changed}
-        audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
+        changed = audit.difference(user._asdict(), given)
+        audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **changed)
     return after
 
 
@@ -236,11 +235,7 @@ def change_own(
     if language is not UNSET and language != user.language:
         users.set_language(unit, user.id, language, who.now)
         after = after._replace(language=language)
-    changed = [name for name in (*users.OWN, "language") if getattr(user, name) != getattr(after, name)]
-    if changed:
-        detail: dict[str, Any] = {
-            "before": {name: getattr(user, name) for name in changed},
-            "after": {name: getattr(after, name) for name in changed},
-        }
-        audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
+    own = {name: getattr(after, name) for name in (*users.OWN, "language")}
+    if after != user:
+        audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **audit.difference(user._asdict(), own))
     return after

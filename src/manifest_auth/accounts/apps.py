@@ -248,9 +248,7 @@ def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mappin
         return after
     unit.change(_CHANGE, of_id=app_id, **{f"new_{name}": getattr(after, name) for name in GIVEN})
     ended = _end_all(unit, app_id, "app_changed", who.now) if is_narrower(before, after) else 0
-    was, is_now = _shown(before), _shown(after)
-    new = [name for name in is_now if was[name] != is_now[name]]
-    detail = {"before": {name: was[name] for name in new}, "after": {name: is_now[name] for name in new}}
+    detail = audit.difference(_shown(before), _shown(after))
     audit.record(unit, who, Event.APP_CHANGED, after.subject, name=after.name, **detail, sessions_ended=ended)
     return after
 

@@ -12,6 +12,7 @@ from manifest_auth.audit.events import (
     MOST_SKEW_MS,
     Point,
     check_is_open,
+    difference,
     digest,
     end,
     lock,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -237,6 +238,12 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     values["hash"] = digest(unit.tenant_id, values)
     _put(unit, head, head._replace(sequence=values["sequence"], hash=values["hash"], at=at))
     unit.change_later(_APPEND, **values)
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The members of ``after`` that differ, as the detail of an event shows them."""
+    changed = [name for name in after if before[name] != after[name]]
+    return {"before": {name: before[name] for name in changed}, "after": {name: after[name] for name in changed}}
 
 
 def record_creation(unit: SystemUnit, tenant_id: int, acting: Acting, **detail: Any) -> None:

@@ -23,7 +23,6 @@ from manifest_auth.accounts.service_accounts.management import (
     DEFAULT_OVERLAP_H,
     MOST_DAYS,
     MOST_OVERLAP_H,
-    Draft,
     NewSecret,
     change,
     check_may_give,

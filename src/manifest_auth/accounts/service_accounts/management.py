@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit
@@ -26,59 +26,33 @@ from manifest_auth.text.machine_secrets import SecretKind
 # Admin. Taking away (disable, delete) needs no more than ``users:manage``. No machine manages machines.
 
 _MOST_NETWORKS: Final = 50
+Given = Mapping[str, Any]
 
 
-class Draft(NamedTuple):
-    """The values of an account from callers. ``roles``, ``scopes``: bit masks, ``scopes`` None: all that the roles
-    allow; ``addresses``: networks in CIDR form; ``jwks``: a key set (RFC 7517)."""
-
-    name: str
-    roles: int
-    description: str = ""
-    scopes: int | None = None
-    addresses: tuple[str, ...] = ()
-    may_introspect: bool = False
-    may_forward_address: bool = False
-    jwks: Mapping[str, Any] | None = None
-
-
-def create(unit: TenantUnit, who: Request, draft: Draft) -> ServiceAccount:
-    """Creates an account. Raises Forbidden, ValidationError, ReauthenticationRequired, Conflict when the name is taken
-    or there are too many."""
+def create(unit: TenantUnit, who: Request, given: Given) -> ServiceAccount:
+    """Creates an account. ``given``: members of :class:`ServiceAccount`, ``name`` and ``roles`` at least; ``addresses``
+    as a list, ``jwks`` as a key set (RFC 7517). Raises Forbidden, ValidationError, ReauthenticationRequired, Conflict
+    when the name is taken or there are too many."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
-    check_may_give(unit, who, draft.roles, forwards=draft.may_forward_address)
-    fresh = ServiceAccount(
-        id=0,
-        tenant_id=unit.tenant_id,
-        name=rows.check_name(draft.name),
-        roles=draft.roles,
-        created_at=who.now,
-        deactivated_at=None,
-        created_by=who.caller.actor,
-        deleted_at=None,
-        **_own(draft),
-    )
-    made = rows.add(unit, fresh)
+    check_may_give(unit, who, given["roles"], forwards=given.get("may_forward_address", False))
+    actor, now = who.caller.actor, who.now
+    fresh = ServiceAccount(id=0, tenant_id=unit.tenant_id, name="", roles=0, created_at=now, created_by=actor)
+    made = rows.add(unit, fresh._replace(**_stored(given)))
     audit.record(unit, who, Event.SERVICE_ACCOUNT_CREATED, made.subject, **_shown(made))
     return made
 
 
-def change(unit: TenantUnit, who: Request, account_id: int, given: Mapping[str, Any]) -> ServiceAccount:
-    """Changes the ``given`` members of :class:`Draft`, from the next request on. Raises as :func:`create`, and
-    NotFound."""
+def change(unit: TenantUnit, who: Request, account_id: int, given: Given) -> ServiceAccount:
+    """Changes the ``given`` members, from the next request on. Raises as :func:`create`, and NotFound."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     before = rows.get(unit, account_id, lock=True)
-    draft = _draft_of(before)._replace(**given)
-    gains = draft.may_forward_address and not before.may_forward_address
-    check_may_give(unit, who, before.roles, draft.roles, forwards=gains)
-    jwks = before.jwks if "jwks" not in given else credentials.checked_key_set(draft.jwks)
-    after = before._replace(name=rows.check_name(draft.name), roles=draft.roles, **{**_own(draft), "jwks": jwks})
+    gains = bool(given.get("may_forward_address")) and not before.may_forward_address
+    check_may_give(unit, who, before.roles, given.get("roles", before.roles), forwards=gains)
+    after = before._replace(**_stored(given))
     if after != before:
         rows.put(unit, before, after)
-        was, now = _shown(before), _shown(after)
-        changed = [name for name in now if was[name] != now[name]]
-        difference = {"before": {name: was[name] for name in changed}, "after": {name: now[name] for name in changed}}
-        audit.record(unit, who, Event.SERVICE_ACCOUNT_CHANGED, after.subject, **difference)
+        changed = audit.difference(_shown(before), _shown(after))
+        audit.record(unit, who, Event.SERVICE_ACCOUNT_CHANGED, after.subject, **changed)
     return after
 
 
@@ -139,32 +113,7 @@ def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool =
             raise Forbidden("Only an Admin manages a service account that is a User Admin")
 
 
-def _draft_of(account: ServiceAccount) -> Draft:
-    """``jwks`` is left out: it is checked only where a caller gives it."""
-    networks = tuple(account.addresses.split(",")) if account.addresses else ()
-    return Draft(
-        name=account.name,
-        roles=account.roles,
-        description=account.description,
-        scopes=account.scopes,
-        addresses=networks,
-        may_introspect=bool(account.may_introspect),
-        may_forward_address=bool(account.may_forward_address),
-    )
-
-
-def _own(draft: Draft) -> dict[str, Any]:
-    return {
-        "description": fields.SERVICE_DESCRIPTION.check(draft.description, "description"),
-        "scopes": draft.scopes,
-        "addresses": _networks(draft.addresses),
-        "may_introspect": int(draft.may_introspect),
-        "may_forward_address": int(draft.may_forward_address),
-        "jwks": credentials.checked_key_set(draft.jwks),
-    }
-
-
-def _networks(addresses: tuple[str, ...]) -> str:
+def _networks(addresses: Collection[str]) -> str:
     if len(addresses) > _MOST_NETWORKS:
         raise ValidationError(details=[("addresses", f"At most {_MOST_NETWORKS} networks")])
     try:
@@ -173,6 +122,21 @@ def _networks(addresses: tuple[str, ...]) -> str:
         return ",".join(str(network) for one in addresses for network in networks_of(one))
     except ValueError:
         raise ValidationError(details=[("addresses", "Must be networks like 192.0.2.0/24 or 2001:db8::/32")]) from None
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "name": rows.check_name,
+    "description": lambda text: fields.SERVICE_DESCRIPTION.check(text, "description"),
+    "addresses": _networks,
+    "may_introspect": int,
+    "may_forward_address": int,
+    "jwks": credentials.checked_key_set,
+}
+
+
+def _stored(given: Given) -> dict[str, Any]:
+    """The values as they are stored. Raises ValidationError."""
+    return {name: _CHECKS[name](value) if name in _CHECKS else value for name, value in given.items()}
 
 
 def _shown(account: ServiceAccount) -> dict[str, Any]:

@@ -34,15 +34,15 @@ class ServiceAccount(NamedTuple):
     name: str
     roles: int
     created_at: int
-    deactivated_at: int | None
-    description: str
-    scopes: int | None
-    addresses: str
-    may_introspect: int
-    may_forward_address: int
-    jwks: str | None
-    created_by: str
-    deleted_at: int | None
+    deactivated_at: int | None = None
+    description: str = ""
+    scopes: int | None = None
+    addresses: str = ""
+    may_introspect: int = 0
+    may_forward_address: int = 0
+    jwks: str | None = None
+    created_by: str = ""
+    deleted_at: int | None = None
 
     @property
     def subject(self) -> str:

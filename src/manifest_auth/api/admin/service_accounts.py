@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from manifest_auth.accounts import service_accounts
-from manifest_auth.accounts.service_accounts import Draft, Jwks, NewSecret, ServiceAccount, ServiceAccountData
+from manifest_auth.accounts.service_accounts import Jwks, NewSecret, ServiceAccount, ServiceAccountData
 from manifest_auth.accounts.service_accounts.management import (
     DEFAULT_DAYS,
     DEFAULT_OVERLAP_H,
@@ -120,7 +120,7 @@ def _read(unit: TenantUnit, ctx: RequestContext, account: ServiceAccount) -> Ser
 
 
 def _given(body: ServiceAccountBody | ServiceAccountChange) -> dict[str, Any]:
-    """The members that were given, as :class:`Draft` has them."""
+    """The members that were given, as :func:`service_accounts.create` takes them."""
     given = {name: getattr(body, name) for name in body.__struct_fields__}
     given = {name: value for name, value in given.items() if value is not UNSET}
     convert: dict[str, Callable[[Any], Any]] = {
@@ -133,7 +133,7 @@ def _given(body: ServiceAccountBody | ServiceAccountChange) -> dict[str, Any]:
 
 
 def _create(ctx: RequestContext, call: Call[ServiceAccountBody], own: TenantUnit) -> ServiceAccountData:
-    return ServiceAccountData.of_row(service_accounts.create(own, ctx, Draft(**_given(call.body))), ())
+    return ServiceAccountData.of_row(service_accounts.create(own, ctx, _given(call.body)), ())
 
 
 def _list(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Items[ServiceAccountData]:

@@ -16,7 +16,6 @@ from manifest_auth.accounts.service_accounts import (
     MOST_DAYS,
     MOST_OVERLAP_H,
     NOTICE_DAYS,
-    Draft,
     ServiceAccount,
     ServiceAccountData,
 )
@@ -50,7 +49,7 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     jwks: str = ""
 
     def given(self) -> dict[str, Any]:
-        """The same as :class:`manifest_auth.accounts.service_accounts.Draft` has it. Raises ValidationError."""
+        """The same as :func:`.service_accounts.create` takes it. Raises ValidationError."""
         if not self.roles:
             raise ValidationError(details=[("roles", _("Choose at least one role"))])
         return {
@@ -105,8 +104,8 @@ def _ask(ctx: RequestContext, call: PageCall[AccountForm | None], unit: TenantUn
 
 
 async def _create(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
-    draft = Draft(**call.fields.given())
-    made = await ctx.store.write(lambda unit: service_accounts.create(unit, ctx, draft))
+    given = call.fields.given()
+    made = await ctx.store.write(lambda unit: service_accounts.create(unit, ctx, given))
     return flash.after(ctx, f"{ACCOUNTS_PATH}/{made.id}", "created")
 
 
