@@ -172,11 +172,6 @@ async def find_app(store: Store, client_id: str, now: int) -> App | None:
     return App(client_id, _NAME_OF_OWN, tenant_id=tenant[0], client=tenant[1], settings=tenant[2])
 
 
-def issuer(server: str, client: str) -> str:
-    """The issuer of a client, to its apps. ``server``: the public address without a slash at its end."""
-    return f"{server}/o/{client}"
-
-
 def own_app_id(client: str) -> str:
     """The client id of the app that a tenant has from the start. ``client``: its identifier."""
     return OWN + client

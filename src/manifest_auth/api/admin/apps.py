@@ -20,7 +20,7 @@ from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Call, Items, Paging, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission, Role, mask_of, role_names
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import app_sessions
+from manifest_auth.sessions import app_sessions, tokens
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
@@ -127,7 +127,7 @@ def _data(ctx: RequestContext, app: App, secrets: Iterable[AppSecret], **numbers
     own = [one for one in secrets if one.app_id == app.id]
     return AppData.of(
         app,
-        issuer=apps.issuer(ctx.services.settings.oauth_issuer, app.client),
+        issuer=tokens.app_issuer(ctx.services.settings.oauth_issuer, app.client),
         roles=role_names(app.roles),
         jwks=None if app.jwks is None else msgspec.json.decode(app.jwks, type=Jwks),
         secrets=tuple(AppSecretData.of(one, expires_at=one.ends_at and when(one.ends_at)) for one in own),

@@ -22,7 +22,7 @@ from manifest_auth.pages.console.frame import RolesForm, boxes
 from manifest_auth.pages.console.service_accounts import OVERLAPS
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import app_sessions
+from manifest_auth.sessions import app_sessions, tokens
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
@@ -118,7 +118,7 @@ def _show(ctx: RequestContext, call: PageCall[AppForm | None], unit: TenantUnit)
         app=app,
         kind=app.kind,
         kinds=KINDS,
-        issuer=apps.issuer(ctx.services.settings.oauth_issuer, app.client),
+        issuer=tokens.app_issuer(ctx.services.settings.oauth_issuer, app.client),
         typed=typed or _typed_of(app),
         boxes=boxes(typed.roles if typed else app.roles, admin=True),
         bounds=apps,
