@@ -155,16 +155,9 @@ def _address(pairing: str) -> str:
 ROUTES = (
     page("GET", EXPLAINED_PATH, _explain, "devices/explained.html", "The purpose of a scanned code"),
     account_page("GET", CODE_PATH, _ask, _TEMPLATE, "Enter the code that a device shows"),
-    account_page("POST", CODE_PATH, _look, _TEMPLATE, "Find the device that shows a code", again=_ask),
+    account_page("POST", CODE_PATH, _look, _TEMPLATE, "Find the device that shows a code"),
     account_page("GET", CONFIRM, _show_code, _CONFIRM, "The device that shows a code"),
     account_page("POST", CONFIRM, _decide, _CONFIRM, "Approve or reject the device", again=_again),
     account_page("GET", PAIRING_PATH, _show_pairing, _START, "Approve a device with a code that it scans"),
-    account_page(
-        "POST",
-        PAIRING_PATH,
-        _act,
-        _START,
-        "Show the code or a new one, and approve or reject the device",
-        again=_show_pairing,
-    ),
+    account_page("POST", PAIRING_PATH, _act, _START, "Show the code or a new one, and approve or reject the device"),
 )

@@ -95,6 +95,7 @@ _CALL = "page"  # where a request keeps its page and its call, for the page that
 _ASKED = "asked"  # where it keeps the way to a recent proof
 _CONFIRMED, _YES = "confirmed", "yes"  # a field beside those of a form, after the question that the page asks
 _FORMS: dict[str, _Page] = {}  # by path, those that take a form
+_SHOWN: dict[str, Handler] = {}  # by path, the handlers of the others
 #: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
 _NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound)
 
@@ -110,7 +111,7 @@ class Audience(enum.Enum):
 
 @dataclass(slots=True, frozen=True)
 class _Page:
-    """``again``: what shows a form once more that was refused; the view of its GET, usually. ``form_at``: the page that
+    """``again``: what shows a form once more that was refused. ``form_at``: the page that
     shows the form, or the link to a file."""
 
     method: str
@@ -480,6 +481,7 @@ def page(
     audience: Audience | None = None,
     permission: Permission | None = None,
     again: Handler | None = None,
+    shows_again: bool = True,
     upload: str = "",
     upload_bytes: int = 0,
     upload_into: str = "",
@@ -491,16 +493,16 @@ def page(
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: of the signed-in users for whom it is; to all others it
     is not there. ``audience``: of a page without one, everyone by default. ``again``: for a POST, shows the form once
-    more when it was refused. ``upload``: the field of a form that may have a file, of so many bytes at most;
-    ``upload_into``: the field whose text such a file is. ``form_at``: the page that shows the form of a POST, or the
-    link to a file, where that has another address. ``said``: sentences of :mod:`.flash` that a GET shows.
-    ``once``: whether a signed-in person's form is carried out once; usually those of pages that are not for everyone.
-    ``confirms``: the question that comes before the act of a form, None for none; it raises what the act would raise to
-    a caller who may not do it. A GET whose fields may be None has none: it shows the form that a POST shows again with
-    what was typed."""
+    more when it was refused: the GET of its path, usually, which stands before it; nothing, unless ``shows_again``.
+    ``upload``: the field of a form that may have a file, of so many bytes at most; ``upload_into``: the field whose
+    text such a file is. ``form_at``: the page that shows the form of a POST, or the link to a file, where that has
+    another address. ``said``: sentences of :mod:`.flash` that a GET shows. ``once``: whether a signed-in person's form
+    is carried out once; usually those of pages that are not for everyone. ``confirms``: the question that comes before
+    the act of a form, None for none; it raises what the act would raise to a caller who may not do it. A GET whose
+    fields may be None has none: it shows the form that a POST shows again with what was typed."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
-    audience = audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
+    posts, audience = method == "POST", audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
     _check_audience(path, audience, permission)
     own = _Page(
         method=method,
@@ -510,7 +512,7 @@ def page(
         template=template,
         fields=None if type(None) in (fields, *get_args(fields)) else fields,
         permission=permission,
-        again=again,
+        again=again or (_SHOWN.get(path) if posts and shows_again else None),
         upload=upload,
         upload_into=upload_into,
         form_at=form_at or path,
@@ -518,9 +520,10 @@ def page(
         once=audience is not Audience.EVERYONE if once is None else once,
         confirms=confirms,
     )
-    posts = method == "POST"
     if posts:
         _FORMS[path] = own
+    else:
+        _SHOWN[path] = show
     return Route(
         method,
         path,

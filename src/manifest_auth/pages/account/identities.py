@@ -193,15 +193,7 @@ def _given(ctx: RequestContext, form: ProofForm) -> tuple[str | None, Given]:
 ROUTES = (
     account_page("GET", PROVIDER_PATH, _to_provider_page, "account/leaving.html", "Continue to the provider"),
     account_page("GET", PATH, _show, TEMPLATE, "Your linked accounts at providers"),
-    account_page("POST", PATH, _change, TEMPLATE, "Link or unlink an account", again=_show),
+    account_page("POST", PATH, _change, TEMPLATE, "Link or unlink an account"),
     account_page("GET", way_there.PATH, _show_proof, PROOF_TEMPLATE, "Re-authenticate"),
-    account_page(
-        "POST",
-        way_there.PATH,
-        _prove,
-        PROOF_TEMPLATE,
-        "Re-authenticate, and return",
-        again=_show_proof,
-        once=False,
-    ),
+    account_page("POST", way_there.PATH, _prove, PROOF_TEMPLATE, "Re-authenticate, and return", once=False),
 )

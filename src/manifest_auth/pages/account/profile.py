@@ -143,17 +143,13 @@ async def _set(ctx: RequestContext, call: PageCall[PinForm]) -> View | Answer[No
 
 ROUTES = (
     account_page("GET", PROFILE_PATH, _show_profile, PROFILE_TEMPLATE, "Your names and title"),
-    account_page(
-        "POST", PROFILE_PATH, _save_profile, PROFILE_TEMPLATE, "Change your names and title", again=_show_profile
-    ),
+    account_page("POST", PROFILE_PATH, _save_profile, PROFILE_TEMPLATE, "Change your names and title"),
     account_page("GET", EMAIL_PATH, _show_email, EMAIL_TEMPLATE, "Your email address"),
-    account_page("POST", EMAIL_PATH, _ask, EMAIL_TEMPLATE, "Request a different address", again=_show_email),
+    account_page("POST", EMAIL_PATH, _ask, EMAIL_TEMPLATE, "Request a different address"),
     account_page("GET", LANGUAGE_PATH, _show_language, LANGUAGE_TEMPLATE, "Your language"),
-    account_page("POST", LANGUAGE_PATH, _save_language, LANGUAGE_TEMPLATE, "Choose the language", again=_show_language),
+    account_page("POST", LANGUAGE_PATH, _save_language, LANGUAGE_TEMPLATE, "Choose the language"),
     account_page("GET", PATH, _show_password, TEMPLATE, "Your password"),
-    account_page(
-        "POST", PATH, _change_password, TEMPLATE, "Change the password; ends your other sessions", again=_show_password
-    ),
+    account_page("POST", PATH, _change_password, TEMPLATE, "Change the password; ends your other sessions"),
     account_page("GET", PIN_PATH, _show_pin, PIN_TEMPLATE, "Your badges and PIN"),
-    account_page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set PIN", again=_show_pin),
+    account_page("POST", PIN_PATH, _set, PIN_TEMPLATE, "Set PIN"),
 )

@@ -215,7 +215,7 @@ ROUTES = (
         confirms=_confirm,
     ),
     account_page("GET", CODES_PATH, _show_codes, CODES_TEMPLATE, "Your recovery codes"),
-    account_page("POST", CODES_PATH, _make, CODES_TEMPLATE, "Create new recovery codes, shown once", again=_show_codes),
+    account_page("POST", CODES_PATH, _make, CODES_TEMPLATE, "Create new recovery codes, shown once"),
     account_page("GET", PATH, _show, TEMPLATE, "Your passkeys"),
     account_page("POST", PATH, _change, TEMPLATE, "Add, rename, or remove a passkey", again=_again, confirms=_confirm),
 )

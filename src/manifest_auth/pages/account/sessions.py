@@ -114,13 +114,7 @@ async def _end_devices(ctx: RequestContext, call: PageCall[EndDeviceForm]) -> Vi
 ROUTES = (
     account_page("GET", SESSIONS_PATH, _show_sessions, SESSIONS_TEMPLATE, "Your sessions"),
     account_page(
-        "POST",
-        SESSIONS_PATH,
-        _end_sessions,
-        SESSIONS_TEMPLATE,
-        "End one session, or all others",
-        again=_show_sessions,
-        confirms=_confirm,
+        "POST", SESSIONS_PATH, _end_sessions, SESSIONS_TEMPLATE, "End one session, or all others", confirms=_confirm
     ),
     account_page("GET", DEVICES_PATH, _show_devices, DEVICES_TEMPLATE, "Your devices and trusted browsers"),
     account_page(
@@ -129,6 +123,5 @@ ROUTES = (
         _end_devices,
         DEVICES_TEMPLATE,
         "Sign a device out; end the trust of one browser or of all",
-        again=_show_devices,
     ),
 )

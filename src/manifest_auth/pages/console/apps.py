@@ -185,7 +185,7 @@ _NEW_TEMPLATE, _TEMPLATE = "console/app_new.html", "console/app.html"
 ROUTES = (
     settings_page("GET", APPS_PATH, _list, "console/apps.html", "A client's apps", said=DONE),
     settings_page("GET", NEW, _new, _NEW_TEMPLATE, "Choose the kind of a new app, and enter its settings"),
-    settings_page("POST", NEW, _create, _NEW_TEMPLATE, "Create an app", again=_new),
+    settings_page("POST", NEW, _create, _NEW_TEMPLATE, "Create an app"),
     settings_page("GET", APP_PATH, _show, _TEMPLATE, "Get an app, with its secrets and users", said=DONE),
     settings_page(
         "POST",
@@ -193,7 +193,6 @@ ROUTES = (
         _act,
         _TEMPLATE,
         "Change or remove an app; create, rotate, and revoke secrets",
-        again=_show,
         confirms=_confirm,
     ),
 )

@@ -155,7 +155,6 @@ ROUTES = (
         _act,
         _TEMPLATE,
         "Preview or change the branding of a client's pages",
-        again=_show,
         upload="logo",
         upload_bytes=MOST_BYTES,
     ),

@@ -167,14 +167,7 @@ _DEVICES_TEMPLATE = "console/devices.html"
 
 ROUTES = (
     users_page("GET", BADGE_PATH, _show_badge, _BADGE_TEMPLATE, "Get a user's badges and PIN", said=BADGE_DONE),
-    users_page(
-        "POST",
-        BADGE_PATH,
-        _act_badge,
-        _BADGE_TEMPLATE,
-        "Issue or end a badge, or give a temporary PIN",
-        again=_show_badge,
-    ),
+    users_page("POST", BADGE_PATH, _act_badge, _BADGE_TEMPLATE, "Issue or end a badge, or give a temporary PIN"),
     settings_page(
         "GET", DEVICES_PATH, _show_devices, _DEVICES_TEMPLATE, "Shared devices of the client", said=DEVICES_DONE
     ),

@@ -121,5 +121,5 @@ _ACTS: dict[str, Callable[[RequestContext, PageCall[DomainsForm], DomainsForm], 
 _TEMPLATE = "console/domains.html"
 ROUTES = (
     settings_page("GET", PATH, _show, _TEMPLATE, "Claimed domains and directories", said=DONE),
-    settings_page("POST", PATH, _act, _TEMPLATE, "Claim, verify, and release domains and directories", again=_show),
+    settings_page("POST", PATH, _act, _TEMPLATE, "Claim, verify, and release domains and directories"),
 )

@@ -250,7 +250,7 @@ ROUTES = (
         said=ACCOUNTS_DONE,
     ),
     users_page("GET", NEW, _ask, _NEW, "A new service account"),
-    users_page("POST", NEW, _create, _NEW, "Create a service account", again=_ask),
+    users_page("POST", NEW, _create, _NEW, "Create a service account"),
     users_page("GET", ACCOUNT_PATH, _show, _TEMPLATE, "Get a service account, with its valid keys", said=ACCOUNT_DONE),
     users_page(
         "POST",
@@ -258,7 +258,6 @@ ROUTES = (
         _act,
         _TEMPLATE,
         "Change a service account; create, rotate, and revoke its keys",
-        again=_show,
         confirms=_confirm,
     ),
 )

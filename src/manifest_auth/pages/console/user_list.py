@@ -284,6 +284,6 @@ async def _export(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Ans
 _TEMPLATE = "console/users.html"
 ROUTES = (
     users_page("GET", PATH, _list, _TEMPLATE, "The client's users"),
-    users_page("POST", PATH, _bulk, _TEMPLATE, "Change several users", again=_list, confirms=_confirm),
+    users_page("POST", PATH, _bulk, _TEMPLATE, "Change several users", confirms=_confirm),
     users_page("GET", f"{PATH}/export", _export, "", "The client's users as a CSV file", form_at=PATH),
 )

@@ -340,7 +340,7 @@ _INVITE_TEMPLATE = "console/invite.html"
 
 ROUTES = (
     users_page("GET", USER_PATH, _show, _TEMPLATE, "One user", said=USER_DONE),
-    users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", again=_show, confirms=_confirm),
+    users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", confirms=_confirm),
     users_page("GET", INVITE_PATH, _ask, _INVITE_TEMPLATE, "Invite users"),
     users_page("POST", INVITE_PATH, _invite, _INVITE_TEMPLATE, "Invite one user or up to 50", again=_again_invite),
 )

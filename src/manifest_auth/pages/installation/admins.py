@@ -276,7 +276,6 @@ ROUTES = (
         _act_account,
         _ACCOUNT_TEMPLATE,
         "Change your password, second factor, or sessions",
-        again=_show_account,
         confirms=_question,
     ),
 )

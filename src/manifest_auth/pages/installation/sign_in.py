@@ -248,9 +248,7 @@ ROUTES = (
     ),
     page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages", form_at=PATH),
     admin_page("GET", ADMIN_PROOF, _show_proof, _PROOF_TEMPLATE, "Asks a system admin to confirm who they are"),
-    admin_page(
-        "POST", ADMIN_PROOF, _prove, _PROOF_TEMPLATE, "Confirms it, and goes back", again=_show_proof, once=False
-    ),
+    admin_page("POST", ADMIN_PROOF, _prove, _PROOF_TEMPLATE, "Confirms it, and goes back", once=False),
     page("GET", SETUP, _show_setup, _SETUP_TEMPLATE, "Enter the setup code, until there is a system admin"),
     page(
         "POST",

@@ -448,7 +448,7 @@ ROUTES = (
 )
 PAGES = (
     page("GET", CONSENT, _consent, "sign_in/consent.html", "What an app asks for"),
-    page("POST", CONSENT, _consented, "sign_in/consent.html", "Let an app in, or not", once=True),
+    page("POST", CONSENT, _consented, "sign_in/consent.html", "Let an app in, or not", once=True, shows_again=False),
     page("GET", SIGN_OUT, _ask, "sign_in/out_of_apps.html", "Confirm a sign-out that an app asked for"),
-    page("POST", SIGN_OUT, _end, "sign_in/out_of_apps.html", "End the session, with those of apps"),
+    page("POST", SIGN_OUT, _end, "sign_in/out_of_apps.html", "End the session, with those of apps", shows_again=False),
 )

@@ -229,9 +229,16 @@ async def _end(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]
 
 ROUTES = (
     page("GET", ENDING_PATH, _show_ending, ENDING_TEMPLATE, "The end of a sign-in, at another address"),
-    page("POST", ENDING_PATH, _continue, ENDING_TEMPLATE, "Continue with the existing session"),
+    page("POST", ENDING_PATH, _continue, ENDING_TEMPLATE, "Continue with the existing session", shows_again=False),
     page("GET", CODES, _show_codes, CODES_TEMPLATE, "New recovery codes, during a sign-in"),
-    page("POST", CODES, _go_on, CODES_TEMPLATE, "Confirm that they are stored, and continue the sign-in"),
+    page(
+        "POST",
+        CODES,
+        _go_on,
+        CODES_TEMPLATE,
+        "Confirm that they are stored, and continue the sign-in",
+        shows_again=False,
+    ),
     page("GET", OUT_PATH, _ask, "sign_in/out.html", "Confirm the sign-out"),
-    page("POST", OUT_PATH, _end, "sign_in/out.html", "End this session", again=_ask),
+    page("POST", OUT_PATH, _end, "sign_in/out.html", "End this session"),
 )
