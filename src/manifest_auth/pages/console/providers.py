@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -173,6 +174,7 @@ def at_fields() -> Iterator[None]:
 
 
 ONE = f"{LIST}/{{name}}"
+_TEMPLATE = "console/provider.html"
 
 
 class StepQuery(msgspec.Struct, frozen=True):
@@ -205,7 +207,7 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
         second_factor=rules.second_factor if found.signs_in else "",
         next=next(step for step in head.steps if step.key == following),
     )
-    return view(ctx, overview, "console/provider.html")
+    return view(ctx, overview, _TEMPLATE)
 
 
 async def _ours(ctx: RequestContext, found: Loaded, head: Head) -> View:
@@ -484,14 +486,10 @@ async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     return view(ctx, rows)
 
 
+_button = partial(settings_page, "POST", again=_overview_again, form_at=ONE)
 ROUTES = (
     settings_page(
-        "GET",
-        ONE,
-        _show,
-        "console/provider.html",
-        "One provider: its settings, one step each",
-        said={"saved": _("Saved.")},
+        "GET", ONE, _show, _TEMPLATE, "One provider: its settings, one step each", said={"saved": _("Saved.")}
     ),
     settings_page(
         "POST",
@@ -524,44 +522,9 @@ ROUTES = (
     settings_page(
         "GET", f"{ONE}/try", _try_act, "console/provider_try.html", "Test sign-in at a provider, without a session"
     ),
-    settings_page(
-        "POST",
-        f"{ONE}/switch-on",
-        _switch_on,
-        "console/provider.html",
-        "Turn a provider on",
-        again=_overview_again,
-        confirms=_confirm_on,
-        form_at=ONE,
-    ),
-    settings_page(
-        "POST",
-        f"{ONE}/switch-off",
-        _switch_off,
-        "console/provider.html",
-        "Turn a provider off",
-        again=_overview_again,
-        confirms=_confirm_off,
-        form_at=ONE,
-    ),
-    settings_page(
-        "POST",
-        f"{ONE}/rotate-key",
-        _rotate,
-        "console/provider.html",
-        "Create a new key for a provider",
-        again=_overview_again,
-        form_at=f"{ONE}?step=ours",
-    ),
-    settings_page(
-        "POST",
-        f"{ONE}/delete",
-        _delete,
-        "console/provider.html",
-        "Delete a provider",
-        again=_overview_again,
-        form_at=ONE,
-        confirms=_confirm_delete,
-    ),
+    _button(f"{ONE}/switch-on", _switch_on, _TEMPLATE, "Turn a provider on", confirms=_confirm_on),
+    _button(f"{ONE}/switch-off", _switch_off, _TEMPLATE, "Turn a provider off", confirms=_confirm_off),
+    _button(f"{ONE}/rotate-key", _rotate, _TEMPLATE, "Create a new key for a provider", form_at=f"{ONE}?step=ours"),
+    _button(f"{ONE}/delete", _delete, _TEMPLATE, "Delete a provider", confirms=_confirm_delete),
     settings_page("GET", LIST, _list, "console/providers.html", "List a client's identity providers"),
 )

@@ -268,13 +268,10 @@ async def _invite_view(ctx: RequestContext, people: str, ticked: int, outcomes: 
     return await brands.shown(ctx, work)
 
 
-async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    invited = call.shown_as(Invited) or Invited((), "", Role.VIEWER.bit)
+async def _ask(ctx: RequestContext, call: PageCall[InviteForm | None]) -> View | Answer[None]:
+    typed = call.fields or InviteForm(role_viewer="on")
+    invited = call.shown_as(Invited) or Invited((), typed.people, typed.roles)
     return await _invite_view(ctx, invited.people, invited.roles, invited.outcomes)
-
-
-async def _again_invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Answer[None]:
-    return await _invite_view(ctx, call.fields.people, call.fields.roles)
 
 
 async def _invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Answer[None]:
@@ -342,5 +339,5 @@ ROUTES = (
     users_page("GET", USER_PATH, _show, _TEMPLATE, "One user", said=USER_DONE),
     users_page("POST", USER_PATH, _act, _TEMPLATE, "Change a user's account", confirms=_confirm),
     users_page("GET", INVITE_PATH, _ask, _INVITE_TEMPLATE, "Invite users"),
-    users_page("POST", INVITE_PATH, _invite, _INVITE_TEMPLATE, "Invite one user or up to 50", again=_again_invite),
+    users_page("POST", INVITE_PATH, _invite, _INVITE_TEMPLATE, "Invite one user or up to 50"),
 )

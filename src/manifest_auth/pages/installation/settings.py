@@ -38,20 +38,14 @@ class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
     admin_addresses: Annotated[str, Meta(max_length=4000)] = ""
 
 
-async def _show_settings(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    settings = ctx.services.settings
-    settled = await ctx.services.store.read(lambda unit: installation_state.read_settings(unit, settings))
-    return _settings_view(ctx, settled)
-
-
-async def _again_settings(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
+async def _show_settings(ctx: RequestContext, call: PageCall[SettingsForm | None]) -> View | Answer[None]:
     form, settings = call.fields, ctx.services.settings
-    required = bool(form.second_factor_required)
-    return _settings_view(ctx, InstallationData.with_environment(required, form.admin_addresses, settings))
-
-
-def _settings_view(ctx: RequestContext, settled: InstallationData) -> View:
-    return View(SimpleNamespace(settings=settled, own_address=ctx.address, public_url=ctx.services.settings.public_url))
+    if form is None:
+        settled = await ctx.services.store.read(lambda unit: installation_state.read_settings(unit, settings))
+    else:
+        required = bool(form.second_factor_required)
+        settled = InstallationData.with_environment(required, form.admin_addresses, settings)
+    return View(SimpleNamespace(settings=settled, own_address=ctx.address, public_url=settings.public_url))
 
 
 async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
@@ -183,12 +177,7 @@ ROUTES = (
         "GET", SETTINGS_PATH, _show_settings, _SETTINGS_TEMPLATE, "Requirements for system admins", said=_SETTINGS_DONE
     ),
     admin_page(
-        "POST",
-        SETTINGS_PATH,
-        _change,
-        _SETTINGS_TEMPLATE,
-        "Require a second factor, or list allowed addresses",
-        again=_again_settings,
+        "POST", SETTINGS_PATH, _change, _SETTINGS_TEMPLATE, "Require a second factor, or list allowed addresses"
     ),
     admin_page("GET", LICENCE_PATH, _show_licence, _LICENCE_TEMPLATE, "The server's license", said=_LICENCE_DONE),
     admin_page(

@@ -197,19 +197,12 @@ class SetupForm(msgspec.Struct, frozen=True):
     password: Text = ""
 
 
-async def _show_setup(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, SetupForm())
-
-
-async def _again_setup(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:
-    return await _view(ctx, call.fields)
-
-
-async def _view(ctx: RequestContext, form: SetupForm) -> View:
+async def _show_setup(ctx: RequestContext, call: PageCall[SetupForm | None]) -> View | Answer[None]:
     """Raises NotFound once there is a system admin."""
     if not await admin_accounts.is_setup_open(ctx):
         raise NotFound()
-    return View(SimpleNamespace(username=form.username, min_length=PasswordRules().min_length))
+    username = call.fields.username if call.fields else ""
+    return View(SimpleNamespace(username=username, min_length=PasswordRules().min_length))
 
 
 async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:
@@ -250,13 +243,5 @@ ROUTES = (
     admin_page("GET", ADMIN_PROOF, _show_proof, _PROOF_TEMPLATE, "Asks a system admin to confirm who they are"),
     admin_page("POST", ADMIN_PROOF, _prove, _PROOF_TEMPLATE, "Confirms it, and goes back", once=False),
     page("GET", SETUP, _show_setup, _SETUP_TEMPLATE, "Enter the setup code, until there is a system admin"),
-    page(
-        "POST",
-        SETUP,
-        _set_up,
-        _SETUP_TEMPLATE,
-        "Create the first system admin, and sign in",
-        again=_again_setup,
-        once=True,
-    ),
+    page("POST", SETUP, _set_up, _SETUP_TEMPLATE, "Create the first system admin, and sign in", once=True),
 )
