@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.accounts import rank
+from manifest_auth.accounts.mail_queue import AccountRequest
 from manifest_auth.accounts.service_accounts import credentials, rows
 from manifest_auth.accounts.service_accounts.credentials import MOST_OF, Secret
 from manifest_auth.accounts.service_accounts.rows import ServiceAccount
@@ -14,7 +15,6 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal, Request
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.permissions import Role, permissions_in, role_names
-from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import networks_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
@@ -175,7 +175,7 @@ class NewSecret(NamedTuple):
 
 
 def make_secret(
-    unit: TenantUnit, who: Request, random: Random, account_id: int, kind: SecretKind, label: str, days: int
+    unit: TenantUnit, who: AccountRequest, account_id: int, kind: SecretKind, label: str, days: int
 ) -> NewSecret:
     """Makes a secret, good for ``days`` (1 to :data:`MOST_DAYS`). Raises NotFound, Forbidden, ValidationError,
     ReauthenticationRequired, Conflict when the account has too many."""
@@ -184,13 +184,13 @@ def make_secret(
     check_may_give(unit, who, account.roles)
     if not 1 <= days <= MOST_DAYS:
         raise ValidationError(details=[("expiresInDays", f"Must be 1 to {MOST_DAYS}")])
-    made = _add(unit, who, random, account, kind, fields.SECRET_LABEL.check(label, "label"), days)
+    made = _add(unit, who, account, kind, fields.SECRET_LABEL.check(label, "label"), days)
     audit.record(unit, who, _MADE[kind], account.subject, **_shown_secret(made.secret))
     return made
 
 
 def rotate_secret(
-    unit: TenantUnit, who: Request, random: Random, account_id: int, kind: SecretKind, secret_id: str, overlap_h: int
+    unit: TenantUnit, who: AccountRequest, account_id: int, kind: SecretKind, secret_id: str, overlap_h: int
 ) -> NewSecret:
     """Makes a secret in place of another, which ends after ``overlap_h`` hours (0 to :data:`MOST_OVERLAP_H`), and not
     later than it would. The new one is good for as many days as the old one was made for. Raises as
@@ -204,7 +204,7 @@ def rotate_secret(
     ends_at = min(old.ends_at, now + overlap_h * _HOUR_MS)
     if ends_at <= now:
         credentials.end(unit, old, now)
-    made = _add(unit, who, random, account, kind, old.label, old.days)
+    made = _add(unit, who, account, kind, old.label, old.days)
     credentials.rotated(unit, old, made.secret.id, ends_at)
     detail = {**_shown_secret(made.secret), "in_place_of": old.id, "old_ends": when(ends_at)}
     audit.record(unit, who, _ROTATED[kind], account.subject, **detail)
@@ -232,9 +232,9 @@ def end_leaked(unit: TenantUnit, who: Request, secret_id: str) -> bool:
 
 
 def _add(
-    unit: TenantUnit, who: Request, random: Random, account: ServiceAccount, kind: SecretKind, label: str, days: int
+    unit: TenantUnit, who: AccountRequest, account: ServiceAccount, kind: SecretKind, label: str, days: int
 ) -> NewSecret:
-    now = who.now
+    now, random = who.now, who.services.random
     if credentials.count(unit, account.id, kind, now) >= MOST_OF[kind]:
         raise Conflict(f"A service account has at most {MOST_OF[kind]} {_NAMES[kind]}: revoke one first")
     text = machine_secrets.make(kind, random.bytes(machine_secrets.RANDOM_BYTES))

@@ -165,14 +165,13 @@ def _delete(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
 
 
 def _make(ctx: RequestContext, call: Call[NewSecretBody], own: TenantUnit, kind: SecretKind) -> NewSecretData:
-    random, body = ctx.services.random, call.body
-    account = call.id("account")
-    return _new(service_accounts.make_secret(own, ctx, random, account, kind, body.label, body.expires_in_days))
+    account, body = call.id("account"), call.body
+    return _new(service_accounts.make_secret(own, ctx, account, kind, body.label, body.expires_in_days))
 
 
 def _rotate(ctx: RequestContext, call: Call[RotateSecretBody], own: TenantUnit, kind: SecretKind) -> NewSecretData:
-    random, account, old = ctx.services.random, call.id("account"), call.path["secret"]
-    return _new(service_accounts.rotate_secret(own, ctx, random, account, kind, old, call.body.overlap_hours))
+    account, old = call.id("account"), call.path["secret"]
+    return _new(service_accounts.rotate_secret(own, ctx, account, kind, old, call.body.overlap_hours))
 
 
 def _revoke(ctx: RequestContext, call: Call[None], own: TenantUnit, kind: SecretKind) -> Deleted:

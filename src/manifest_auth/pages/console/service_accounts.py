@@ -205,14 +205,13 @@ def _delete(unit: TenantUnit, ctx: RequestContext, account_id: int, form: ActFor
 
 
 def _make(unit: TenantUnit, ctx: RequestContext, account_id: int, form: ActForm) -> OneTimeSecret:
-    kind, random, label = _kind(form), ctx.services.random, form.label.strip()
-    made = service_accounts.make_secret(unit, ctx, random, account_id, kind, label, form.expires_in_days)
+    kind, label = _kind(form), form.label.strip()
+    made = service_accounts.make_secret(unit, ctx, account_id, kind, label, form.expires_in_days)
     return OneTimeSecret(form.kind, made.text, made.secret.ends_at)
 
 
 def _rotate(unit: TenantUnit, ctx: RequestContext, account_id: int, form: ActForm) -> OneTimeSecret:
-    kind, random = _kind(form), ctx.services.random
-    made = service_accounts.rotate_secret(unit, ctx, random, account_id, kind, form.secret, form.overlap_hours)
+    made = service_accounts.rotate_secret(unit, ctx, account_id, _kind(form), form.secret, form.overlap_hours)
     live = service_accounts.live_secrets(unit, [account_id], ctx.now)
     old_ends_at = next((one.ends_at for one in live if one.id == form.secret), ctx.now)
     return OneTimeSecret(form.kind, made.text, made.secret.ends_at, old_ends_at)
