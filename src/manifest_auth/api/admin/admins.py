@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -241,35 +241,29 @@ async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
     return await system_admins.create(ctx, call.body.username, or_none(call.body.password))
 
 
-async def _write(
-    ctx: RequestContext, call: Call[None], act: Callable[[SystemUnit, RequestContext, int], None]
-) -> AdminData:
-    """Runs ``act`` on the admin of the path; the admin afterwards."""
-    admin_id = call.id("admin")
+def _changes(
+    act: Callable[[SystemUnit, RequestContext, int], None],
+) -> Callable[[RequestContext, Call[None]], Awaitable[AdminData]]:
+    """The handler that runs ``act`` on the admin of the path, and answers the admin afterwards."""
 
-    def work(unit: SystemUnit) -> AdminData:
-        act(unit, ctx, admin_id)
-        return management.get_listed(unit, admin_id)
+    async def handler(ctx: RequestContext, call: Call[None]) -> AdminData:
+        admin_id = call.id("admin")
 
-    return await ctx.services.store.write(work)
+        def work(unit: SystemUnit) -> AdminData:
+            act(unit, ctx, admin_id)
+            return management.get_listed(unit, admin_id)
+
+        return await ctx.services.store.write(work)
+
+    return handler
 
 
-async def _disable(ctx: RequestContext, call: Call[None]) -> AdminData:
-    return await _write(ctx, call, management.disable)
-
-
-async def _enable(ctx: RequestContext, call: Call[None]) -> AdminData:
-    return await _write(
-        ctx, call, lambda unit, ctx, admin: management.enable(unit, ctx, management.get_managed(unit, ctx, admin))
-    )
+def _enable(unit: SystemUnit, ctx: RequestContext, admin_id: int) -> None:
+    management.enable(unit, ctx, management.get_managed(unit, ctx, admin_id))
 
 
 async def _reset_password(ctx: RequestContext, call: Call[None]) -> AdminMadeData:
     return await system_admins.reset_password(ctx, call.id("admin"))
-
-
-async def _reset_second_factor(ctx: RequestContext, call: Call[None]) -> AdminData:
-    return await _write(ctx, call, management.reset_second_factor)
 
 
 async def _end_sessions(ctx: RequestContext, call: Call[None]) -> AdminSessionsEnded:
@@ -305,15 +299,15 @@ ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded),
           asks=Act.ADMINS),
     Route("GET", _ONE, _get, Access.ADMIN, "Get a system admin", refusals=(NotFound,)),
-    Route("POST", f"{_ONE}/disable", _disable, Access.ADMIN,
+    Route("POST", f"{_ONE}/disable", _changes(management.disable), Access.ADMIN,
           "Disable a system admin and end their sessions; the last active one stays enabled",
           refusals=(NotFound, Conflict), asks=Act.ADMINS),
-    Route("POST", f"{_ONE}/enable", _enable, Access.ADMIN, "Enable a disabled system admin again",
+    Route("POST", f"{_ONE}/enable", _changes(_enable), Access.ADMIN, "Enable a disabled system admin again",
           refusals=(NotFound, Conflict), asks=Act.ADMINS),
     Route("POST", f"{_ONE}/reset-password", _reset_password, Access.ADMIN,
           "Reset another system admin's password to a random one, returned once; ends their sessions",
           refusals=(NotFound, Conflict, Overloaded), asks=Act.ADMINS),
-    Route("POST", f"{_ONE}/reset-second-factor", _reset_second_factor, Access.ADMIN,
+    Route("POST", f"{_ONE}/reset-second-factor", _changes(management.reset_second_factor), Access.ADMIN,
           "Remove another system admin's second factor; ends their sessions", refusals=(NotFound, Conflict),
           asks=Act.ADMINS),
     Route("DELETE", f"{_ONE}/sessions", _end_sessions, Access.ADMIN, "End all sessions of a system admin",

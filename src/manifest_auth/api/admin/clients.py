@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -83,33 +83,25 @@ async def _get(ctx: RequestContext, call: Call[None]) -> ClientData:
     return ClientData.of_tenant(found)
 
 
-async def _write(
-    ctx: RequestContext, call: Call[Any], work: Callable[[SystemUnit, RequestContext, Tenant], Tenant]
-) -> ClientData:
-    """Runs ``work`` with the client of the path, locked; the client as it is afterwards."""
-    changed = await ctx.services.store.write(
-        lambda unit: work(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
-    )
-    return ClientData.of_tenant(changed)
+def _changes(
+    work: Callable[[SystemUnit, RequestContext, Tenant], Tenant],
+) -> Callable[[RequestContext, Call[Any]], Awaitable[ClientData]]:
+    """The handler that changes the client of the path, and answers it as it is afterwards."""
+
+    async def handler(ctx: RequestContext, call: Call[None]) -> ClientData:
+        changed = await ctx.services.store.write(
+            lambda unit: work(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
+        )
+        return ClientData.of_tenant(changed)
+
+    return handler
 
 
 async def _change(ctx: RequestContext, call: Call[ClientChange]) -> ClientData:
     name, settings = or_none(call.body.name), or_none(call.body.settings)
-    return await _write(
-        ctx, call, lambda unit, ctx, before: client_settings.change(unit, ctx, before, name, settings, _MEMBER)
+    return await _changes(lambda unit, ctx, before: client_settings.change(unit, ctx, before, name, settings, _MEMBER))(
+        ctx, call
     )
-
-
-async def _suspend(ctx: RequestContext, call: Call[None]) -> ClientData:
-    return await _write(ctx, call, client_lifecycle.suspend)
-
-
-async def _restore(ctx: RequestContext, call: Call[None]) -> ClientData:
-    return await _write(ctx, call, client_lifecycle.restore)
-
-
-async def _delete(ctx: RequestContext, call: Call[None]) -> ClientData:
-    return await _write(ctx, call, client_lifecycle.start_deletion)
 
 
 _CLIENT_BASE = "/api/admin/clients"
@@ -121,13 +113,13 @@ CLIENT_ROUTES = (
     Route("GET", OF_CLIENT, _get, Access.ADMIN, "Get a client, by number or identifier", refusals=(NotFound,)),
     Route("PATCH", OF_CLIENT, _change, Access.ADMIN, "Change a client's name or settings", refusals=(NotFound,),
           asks=Act.RULES),
-    Route("POST", f"{OF_CLIENT}/suspend", _suspend, Access.ADMIN,
+    Route("POST", f"{OF_CLIENT}/suspend", _changes(client_lifecycle.suspend), Access.ADMIN,
           "Suspend a client; its users are rejected immediately",
           refusals=(NotFound, Conflict), asks=NOTHING),
-    Route("POST", f"{OF_CLIENT}/restore", _restore, Access.ADMIN,
+    Route("POST", f"{OF_CLIENT}/restore", _changes(client_lifecycle.restore), Access.ADMIN,
           "Restore a suspended client; for one marked for deletion, only cancel the deletion",
           refusals=(NotFound, Conflict), asks=NOTHING),
-    Route("DELETE", OF_CLIENT, _delete, Access.ADMIN,
+    Route("DELETE", OF_CLIENT, _changes(client_lifecycle.start_deletion), Access.ADMIN,
           "Suspend a client, and permanently delete it after the time in which you can cancel this",
           refusals=(NotFound, Conflict), asks=Act.DELETION),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Annotated
 
@@ -199,35 +199,21 @@ async def _act_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View |
     name, form = call.path["client"], call.fields
     if form.act == "invite":
         return await _invite(ctx, call, name)
-    return flash.after(ctx, CLIENT_PATH.format(client=name), await chosen(_ACTS, form.act)(ctx, name, form))
-
-
-async def _change(
-    ctx: RequestContext, name: str, work: Callable[[SystemUnit, RequestContext, Tenant], Tenant]
-) -> Tenant:
-    return await ctx.services.store.write(lambda unit: work(unit, ctx, tenants.get_named(unit, name, lock=True)))
-
-
-async def _rename(ctx: RequestContext, name: str, form: ClientForm) -> str:
-    await _change(
-        ctx, name, lambda unit, ctx, tenant: client_settings.change(unit, ctx, tenant, form.name.strip(), None, "")
+    done, work = chosen(_ACTS, form.act)
+    after = await ctx.services.store.write(
+        lambda unit: work(unit, ctx, tenants.get_named(unit, name, lock=True), form.name.strip())
     )
-    return "renamed"
+    is_kept = done == "restored" and after.suspended_at is not None
+    return flash.after(ctx, CLIENT_PATH.format(client=name), "kept" if is_kept else done)
 
 
-async def _suspend(ctx: RequestContext, name: str, form: ClientForm) -> str:
-    await _change(ctx, name, client_lifecycle.suspend)
-    return "suspended"
-
-
-async def _restore(ctx: RequestContext, name: str, form: ClientForm) -> str:
-    after = await _change(ctx, name, client_lifecycle.restore)
-    return "restored" if after.suspended_at is None else "kept"
-
-
-async def _delete(ctx: RequestContext, name: str, form: ClientForm) -> str:
-    await _change(ctx, name, client_lifecycle.start_deletion)
-    return "deleted"
+#: By act, a word of :data:`CLIENT_DONE`, and the work on the client, for a name that was typed.
+_ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, Tenant, str], Tenant]]] = {
+    "rename": ("renamed", lambda unit, ctx, one, name: client_settings.change(unit, ctx, one, name, None, "")),
+    "suspend": ("suspended", lambda unit, ctx, one, _name: client_lifecycle.suspend(unit, ctx, one)),
+    "restore": ("restored", lambda unit, ctx, one, _name: client_lifecycle.restore(unit, ctx, one)),
+    "delete": ("deleted", lambda unit, ctx, one, _name: client_lifecycle.start_deletion(unit, ctx, one)),
+}
 
 
 async def _invite(ctx: RequestContext, call: PageCall[ClientForm], name: str) -> Answer[None]:
@@ -243,15 +229,6 @@ async def _invite(ctx: RequestContext, call: PageCall[ClientForm], name: str) ->
     if made.link is None:
         return flash.after(ctx, path, "invited")
     return call.show_once(path, made.link)
-
-
-#: Each returns a word of :data:`CLIENT_DONE`.
-_ACTS: dict[str, Callable[[RequestContext, str, ClientForm], Awaitable[str]]] = {
-    "rename": _rename,
-    "suspend": _suspend,
-    "restore": _restore,
-    "delete": _delete,
-}
 
 
 _RULES_TEMPLATE = "installation/client_rules.html"
