@@ -74,6 +74,14 @@ class Metadata(msgspec.Struct, frozen=True):
     issuer: str
 
 
+class ResourceMetadata(msgspec.Struct, frozen=True):
+    """As RFC 9728 has it. ``authorization_servers``: the issuer of the client that ``resource`` names; else none."""
+
+    resource: str
+    authorization_servers: tuple[str, ...] | UnsetType = UNSET
+    bearer_methods_supported: tuple[str, ...] = ("header",)
+
+
 def _issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
     return authentication.issuer_of(ctx, call.path["client"])
 
@@ -90,6 +98,14 @@ async def _known(ctx: RequestContext, call: Call[Any]) -> Issuer:
 async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     issuer = await _known(ctx, call)
     return answer_of(_encode(authorization.metadata(issuer.url, apps.SCOPES)), headers=(_CACHED,), stored=True)
+
+
+async def _resource(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    found = ResourceMetadata(ctx.services.settings.oauth_issuer)
+    if call.path:
+        issuer = (await _known(ctx, call)).url
+        found = ResourceMetadata(issuer, (issuer,))
+    return answer_of(_encode(found), headers=(_CACHED,), stored=True)
 
 
 async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
@@ -175,6 +191,10 @@ ROUTES = (
          "getIssuerMetadata", Metadata),
     _get("/.well-known/oauth-authorization-server/o/{client}", _metadata, "Get the same metadata by RFC 8414",
          "getIssuerMetadataByRfc8414", Metadata),
+    _get("/.well-known/oauth-protected-resource", _resource, "Get the metadata of this server as a resource",
+         "getResourceMetadata", ResourceMetadata),
+    _get("/.well-known/oauth-protected-resource/o/{client}", _resource, "Get the metadata of a client's resources",
+         "getClientResourceMetadata", ResourceMetadata),
     _get(f"{_ISSUER}/jwks", _jwks, "Get the keys that sign ID tokens", "getIssuerKeys", KeySet),
     _post("token", _token, "Exchange a code or a refresh token for tokens", "getAppTokens", AppTokenForm, TokenAnswer),
     _get(f"{_ISSUER}/userinfo", _userinfo, "Get the claims about the user", "getUserInfo", UserInfo),

@@ -108,7 +108,7 @@ def is_cross_origin(path: str) -> bool:
 
 #: What apps call that run in browsers, at the issuer of their client.
 _OF_BROWSER_APPS = ("/.well-known/openid-configuration", "/jwks", "/token", "/userinfo", "/revoke")
-_ISSUERS = ("/o/", "/.well-known/oauth-authorization-server/o/")
+_ISSUERS = ("/o/", *(f"/.well-known/oauth-{what}/o/" for what in ("authorization-server", "protected-resource")))
 
 
 def client_of_issuer(path: str) -> str | None:

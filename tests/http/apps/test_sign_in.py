@@ -33,12 +33,18 @@ async def client(app: App) -> str:
 
 
 async def test_discovery_names_everything_and_is_there_for_clients_with_apps(app: App, client: str) -> None:
-    for path in (f"/o/{client}/.well-known/openid-configuration", f"/o/{client}/jwks", "/o/none/jwks"):
+    resource = f"/.well-known/oauth-protected-resource/o/{client}"
+    for path in (f"/o/{client}/.well-known/openid-configuration", f"/o/{client}/jwks", "/o/none/jwks", resource):
         assert (await app.get(path)).status == 404
     web = await relying(app, client)
     found = (await app.get(f"/o/{client}/.well-known/openid-configuration")).json
     assert found == (await app.get(f"/.well-known/oauth-authorization-server/o/{client}")).json
     assert found["issuer"] == web.issuer
+    header = {"bearer_methods_supported": ["header"]}  # RFC 9728: the server itself names nobody's issuer
+    of_client = {"resource": web.issuer, "authorization_servers": [web.issuer], **header}
+    assert (await app.get(resource)).json == of_client
+    of_server = (await app.get("/.well-known/oauth-protected-resource")).json
+    assert of_server == {"resource": web.issuer.removesuffix(web.path), **header}
     endpoints = {
         "authorization": "authorize", "token": "token", "userinfo": "userinfo", "revocation": "revoke",
         "introspection": "introspect", "end_session": "logout",
