@@ -23,7 +23,8 @@ def running(
     """The address at which a program listens. ``language``: ``js``, with ``packages`` of npm, or ``python``, with a
     FastAPI application named ``app``."""
     if language == "js":
-        folder = install.npm("-".join(sorted(packages)), {"type": "module", "dependencies": dict(packages)})
+        name = "-".join(sorted(packages)).replace("/", "-")
+        folder = install.npm(name, {"type": "module", "dependencies": dict(packages)})
         command = [install.program("node", "install Node.js 20 or newer"), "program.mjs"]
     else:
         command = [str(environment.python()), "-m", "uvicorn", "program:app", "--port", str(port)]

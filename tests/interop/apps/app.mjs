@@ -1,5 +1,5 @@
 // Drives oauth4webapi, unmodified, as an app: prints the address to go to, reads the one to which the browser came
-// back, and prints what it got as one JSON object.
+// back, and prints what it got as one JSON object. Then it waits, if told so, until its access token is dead.
 import { createInterface } from "node:readline/promises";
 import * as oauth from "oauth4webapi";
 
@@ -50,4 +50,11 @@ if (tokens.refresh_token) {
   }
 }
 console.log(JSON.stringify(found));
+for (let status = 200; given.waits; await new Promise((done) => setTimeout(done, 50))) {
+  status = (await oauth.userInfoRequest(server, client, tokens.access_token, insecure)).status;
+  if (status !== 200) {
+    console.log(status);
+    break;
+  }
+}
 process.exit(0);

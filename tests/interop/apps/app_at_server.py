@@ -39,14 +39,14 @@ class RegisteredApp(NamedTuple):
         return text
 
 
-def administer(server: Reached, path: str, body: Any = None) -> Any:
-    """Adds something to Acme as a system admin; the data of the answer."""
+def administer(server: Reached, path: str, body: Any = None, method: str = "POST") -> Any:
+    """Changes something of Acme as a system admin; the data of the answer."""
     with httpx2.Client(base_url=f"{server.base}/api/admin", timeout=60) as http:
         signed_in = http.post("/auth/sign-in", json={"username": "admin", "password": DEMO_PASSWORD}).json()
         http.headers["Authorization"] = f"Bearer {signed_in['data']['token']}"
-        made = http.post(f"/clients/acme{path}", json=body)
-        assert made.status_code == 201, made.text
-        return made.json()["data"]
+        done = http.request(method, f"/clients/acme{path}", json=body)
+        assert done.is_success, done.text
+        return done.json()["data"]
 
 
 def register(server: Reached, kind: str, callback: str, **members: Any) -> RegisteredApp:

@@ -14,13 +14,14 @@ import httpx2
 import pytest
 
 from tests.architecture.docs_pages import text_of
-from tests.interop.apps.app_at_server import AUTHOR, onward, register, sign_in
+from tests.interop.apps.app_at_server import AUTHOR, administer, is_asked, onward, register, sign_in, sign_out_here
+from tests.interop.apps.entrance import Entrance
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.providers import install
+from tests.processes.node_client import seconds_until
 from tests.support.processes import ending_with_us, free_port
-from tests.support.server import served
 
-pytestmark = [pytest.mark.one_store, pytest.mark.endurance]
+pytestmark = pytest.mark.endurance
 
 _MODULES = ("mpm_event", "authz_core", "authn_core", "authz_user", "rewrite", "headers", "auth_openidc")
 _MAIN = """
@@ -35,6 +36,7 @@ Mutex file:{folder} default
 {settings}
 <Location />
   Header always set X-User "expr=%{{REMOTE_USER}}"
+  Header always set X-Access "%{{OIDC_access_token}}e"
   RewriteEngine on
   RewriteRule .* - [R=204,L]
 </Location>
@@ -66,23 +68,36 @@ def apache(folder: Path, port: int, settings: str) -> Iterator[None]:
         process.wait()
 
 
-def test_it_signs_in_and_out(tmp_path: Path, database_url: str) -> None:
-    [printed] = re.findall(r"```apache\n(.*?)```", text_of("apps-frameworks.md"), re.DOTALL)
+def test_it_signs_in_renews_and_signs_out(tmp_path: Path, server: Entrance) -> None:
+    printed = "".join(re.findall(r"```apache\n(.*?)```", text_of("apps-frameworks.md"), re.DOTALL))
     port = free_port()
     home = f"http://localhost:{port}"
-    with served(tmp_path, database_url) as server:
-        app = register(
-            server, "web", f"{home}/oidc-callback", scopes=["openid", "profile", "email"],
-            postLogoutRedirectUris=[f"{home}/"],
-        )  # fmt: skip
-        here = {"https://wiki.example.com": home, "exec:/bin/cat /etc/apache2/oidc-passphrase": "x" * 32}
-        with apache(tmp_path, port, app.in_program(printed, **here)), Browser() as browser:
+    app = register(
+        server,
+        "web",
+        f"{home}/oidc-callback",
+        scopes=["openid", "profile", "email", "offline_access"],
+        postLogoutRedirectUris=[f"{home}/"],
+        backchannelLogoutUri=f"{home}/oidc-callback?logout=backchannel",
+        accessTokenSeconds=60,
+    )
+    here = {"https://wiki.example.com": home, "exec:/bin/cat /etc/apache2/oidc-passphrase": "x" * 32}
+    with apache(tmp_path, port, app.in_program(printed, **here)), Browser() as browser:
+
+        def signed_in() -> httpx2.Headers:
             shown = sign_in(browser, f"{home}/")
             assert isinstance(shown, Shown)
             assert (shown.status, shown.headers["x-user"]) == (204, AUTHOR)
-            leaves = browser.onward_from(Step("GET", f"{home}/oidc-callback?logout={home.replace(':', '%3A')}%2F"))
-            left = onward(browser, browser.walk(leaves, f"{home}/"), f"{home}/")
-            assert isinstance(left, Step), left.text
-            asked = browser.walk(Step("GET", f"{home}/"))
-            assert isinstance(asked, Shown)
-            assert [form for form in asked.page.forms if form.of("email") or form.of("password")], asked.text
+            return shown.headers
+
+        first = signed_in()["x-access"]
+        # Apache would store a session anew that ends while it renews a token.
+        administer(server, f"/apps/{app.id}", {"accessTokenSeconds": 900}, "PATCH")
+        assert seconds_until(lambda: browser.take(Step("GET", f"{home}/")).headers["x-access"] != first) < 5
+        sign_out_here(browser, server.base)
+        assert seconds_until(lambda: browser.take(Step("GET", f"{home}/")).status == 302) < 5
+        signed_in()
+        leaves = browser.onward_from(Step("GET", f"{home}/oidc-callback?logout={home.replace(':', '%3A')}%2F"))
+        left = onward(browser, browser.walk(leaves, f"{home}/"), f"{home}/")
+        assert isinstance(left, Step), left.text
+        assert is_asked(browser.walk(Step("GET", f"{home}/")))

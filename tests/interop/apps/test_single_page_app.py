@@ -1,4 +1,4 @@
-"""A page with oidc-client-ts, unmodified, in Chromium: signs in, renews, asks who it is, and signs out here too."""
+"""A page with oidc-client-ts, unmodified, in Chromium: signs in, renews, asks who it is, and signs out, here too."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import pytest
 
 from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.interop.apps.app_at_server import AUTHOR, register
+from tests.interop.apps.entrance import Entrance
 from tests.interop.providers import install
-from tests.support.server import DEMO_PASSWORD, served
+from tests.processes.node_client import seconds_until
+from tests.support.server import DEMO_PASSWORD
 
 pytestmark = [
-    pytest.mark.one_store,
     pytest.mark.endurance,
     pytest.mark.needs("node", "npm"),
     pytest.mark.needs_chromium,
@@ -44,11 +45,10 @@ def home(tmp_path: Path) -> Iterator[str]:
     site.server_close()
 
 
-def test_it_signs_in_renews_and_signs_out(tmp_path: Path, database_url: str, home: str) -> None:
+def test_it_signs_in_renews_and_signs_out(tmp_path: Path, server: Entrance, home: str) -> None:
     library = install.npm("oidc-client-ts", PACKAGE) / "node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js"
     (tmp_path / library.name).write_bytes(library.read_bytes())
-    (tmp_path / "server").mkdir()
-    with served(tmp_path / "server", database_url) as server, Chromium(tmp_path / "profile", *ONE_BY_ONE) as browser:
+    with Chromium(tmp_path / "profile", *ONE_BY_ONE) as browser:
         app = register(
             server, "browser", f"{home}/callback.html", postLogoutRedirectUris=[f"{home}/"], allowedOrigins=[home],
             scopes=["openid", "profile", "email", "offline_access"],
@@ -66,14 +66,17 @@ def test_it_signs_in_renews_and_signs_out(tmp_path: Path, database_url: str, hom
             found: dict[str, object] = json.loads(browser.value("document.querySelector('#done').textContent"))
             return found
 
+        def enter() -> None:
+            browser.until("document.activeElement?.id === 'email'")  # the page is done with the focus
+            browser.type("#email", AUTHOR)
+            browser.type("#password", DEMO_PASSWORD)
+            browser.press("main form .primary")
+            browser.until("location.pathname === '/callback.html'")
+
         browser.open(f"{home}/")
         browser.until("typeof users === 'object'")
         browser.value("users.signinRedirect() && 1")
-        browser.until("document.querySelector('#email') !== null")
-        browser.type("#email", AUTHOR)
-        browser.type("#password", DEMO_PASSWORD)
-        browser.press("main form .primary")
-        browser.until("location.pathname === '/callback.html'")
+        enter()
         first = result()
         assert first["profile"]["email"] == AUTHOR, first  # type: ignore[index]
         browser.value("done('') || work(users.signinSilent()) && 1")
@@ -86,4 +89,19 @@ def test_it_signs_in_renews_and_signs_out(tmp_path: Path, database_url: str, hom
         browser.until("typeof users === 'object'")
         browser.value("users.signinRedirect() && 1")
         browser.until("document.querySelector('#email') !== null")  # asked again
+        browser.open(f"{home}/")
+        browser.until("typeof users === 'object'")
+        briefly = json.dumps({**settings, "scope": "openid email"})
+        browser.value(f"new oidc.UserManager({briefly}).signinRedirect() && 1")
+        enter()
+        token = result()["access_token"]
+        asks = f"fetch('{app.issuer}/userinfo', {{headers: {{Authorization: 'Bearer {token}'}}}}).then((r) => r.status)"
+        assert browser.value(asks) == 200
         assert browser.complaints == []
+        browser.open(f"{server.base}/sign-out")
+        browser.until("document.querySelector('main form .primary') !== null")
+        browser.press("main form .primary")
+        browser.shows("You're signed out")
+        browser.open(f"{home}/")
+        browser.until("typeof users === 'object'")
+        assert seconds_until(lambda: bool(browser.value(asks) == 401)) < 5  # no page can hear of it
