@@ -118,7 +118,7 @@ def filled(
 def measure_apps(store: str, folder: Path, postgres: Postgres | None, given: argparse.Namespace) -> Readings:
     say(f"\n{store}: a store with {USERS} users and an app …")
     file, count = folder / "app", given.apps or (300 if given.quick else APPS)
-    _, settings = filled(folder, postgres, "apps", "--app", str(file), **apps.SMALL_HASH)
+    _, settings = filled(folder, postgres, "apps", "--app", str(file), **apps.SETTINGS)
     return apps.measure(ours(folder, settings), file, postgres, count, given.rounds)
 
 

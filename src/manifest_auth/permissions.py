@@ -93,6 +93,7 @@ def permissions_of(mask: int) -> frozenset[Permission]:
     return frozenset(p for p, holders in HOLDERS.items() if holders & held)
 
 
+@lru_cache(maxsize=4096)
 def allowed(roles: int, scopes: int | None) -> frozenset[Permission]:
     """The permissions of a caller: those of the roles, and of those only the ``scopes``, where the credential is
     limited to some. Both are bit masks; ``scopes`` None: no limit."""

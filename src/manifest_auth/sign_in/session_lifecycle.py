@@ -68,8 +68,9 @@ async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]
         raise InvalidToken(reason="the session is another's")
     if principal.is_app != bool(verified.scope):
         raise InvalidToken(reason="the token of an app, or of a user, for a session of the other kind")
-    if principal.scopes:  # an app may ask for a token that can do less
-        principal = principal._replace(scopes=principal.scopes & permissions_mask(verified.scope))
+    scopes = (principal.scopes or 0) & permissions_mask(verified.scope)
+    if principal.scopes and scopes != principal.scopes:  # an app may ask for a token that can do less
+        principal = principal._replace(scopes=scopes)
     return principal, verified
 
 
