@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import BigInteger, Select, bindparam, delete, func, insert, literal, null, or_, select, update
@@ -153,6 +153,11 @@ _FIND = cross_tenant(
     App,
     because="the client id names the app, and that the tenant",
 )
+
+
+def in_order(scopes: Collection[str]) -> str:
+    """Scopes as they are stored."""
+    return " ".join(scope for scope in SCOPES if scope in scopes)
 
 
 def is_app_id(client_id: str) -> bool:
@@ -344,7 +349,7 @@ def _stored(kind: str, name: str, value: Any, member: str) -> Any:
     if name == "scopes":
         asked = {*value, "openid"}
         _refuse(member, not asked <= set(SCOPES), "Must be scopes that apps can have")
-        return " ".join(scope for scope in SCOPES if scope in asked)
+        return in_order(asked)
     if name in LISTS:
         return _addresses(kind, value, member)
     if name in _NUMBERS:
@@ -499,9 +504,12 @@ _GIVE = tenant_scoped(
 _WITHDRAW = tenant_scoped(delete(app_grants).where(_OF_USER, _OF_APP))
 
 
-def find_grant(unit: TenantUnit, user_id: int, app_id: str) -> Grant | None:
-    """The grant of a user to an app."""
-    return unit.first(_FIND_GRANT, of_user=user_id, of_id=app_id)
+def find_grant(unit: TenantUnit, user_id: int, app_id: str, now: int) -> Grant:
+    """The grant of a user to an app; an empty one, given ``now``, where there is none."""
+    fresh = Grant(
+        user_id=user_id, app_id=app_id, scopes="", given_at=now, consented_at=None, last_used_at=now, recorded_at=None
+    )
+    return unit.first(_FIND_GRANT, of_user=user_id, of_id=app_id) or fresh
 
 
 def put_grant(unit: TenantUnit, grant: Grant) -> None:

@@ -34,6 +34,7 @@ from manifest_auth.protocols import authorization, oauth
 from manifest_auth.protocols.oauth import UnsupportedGrantType
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
+from manifest_auth.sign_in import oauth_tokens
 from manifest_auth.sign_in.apps import authentication, logout, redeeming
 from manifest_auth.sign_in.apps.authentication import Issuer
 
@@ -157,7 +158,7 @@ async def _userinfo_refused(ctx: RequestContext, refusal: Refusal, head: Head) -
 async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = fields_of(call)
     app = await authentication.authenticate(ctx, _issuer(ctx, call), call.head.authorization, fields)
-    await redeeming.revoke(ctx, app, oauth.required(fields, "token"))
+    await oauth_tokens.revoke_of_app(ctx, app, oauth.required(fields, "token"))
     return Answer(200, b"", (NO_STORE,))
 
 

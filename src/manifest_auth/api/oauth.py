@@ -214,7 +214,7 @@ async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = fields_of(call)
     if _is_device(call.head, fields):
         app = await device_grant.authenticate(ctx, fields)
-        await device_grant.revoke(ctx, app, oauth.required(fields, "token"))
+        await oauth_tokens.revoke_of_app(ctx, app, oauth.required(fields, "token"))
         return Answer(200, b"", (NO_STORE, _PRAGMA))
     await oauth_tokens.revoke(ctx, call.head.authorization, fields, oauth.required(fields, "token"))
     return Answer(200, b"", (NO_STORE, _PRAGMA))

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
-from manifest_auth import sessions
+from manifest_auth import audit, sessions
 from manifest_auth.accounts import service_accounts
+from manifest_auth.accounts.apps import App
 from manifest_auth.accounts.service_accounts import OAuthAccount, rows
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal, ServiceClient
@@ -17,10 +18,10 @@ from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth import ClientAssertion, ClientSecret, InvalidClient, InvalidScope
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import tokens
+from manifest_auth.sessions import device_sessions, tokens
 from manifest_auth.sessions.tokens.access import AUDIENCE
 from manifest_auth.sign_in import session_lifecycle
-from manifest_auth.store import TenantUnit
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
 
@@ -272,3 +273,20 @@ async def _end_secret(ctx: RequestContext, secret: str) -> None:
     await ctx.services.store.of(found.tenant_id).write_quickly(
         lambda unit: service_accounts.end_leaked(unit, ctx, secret_id)
     )
+
+
+async def revoke_of_app(ctx: RequestContext, app: App, token: str) -> None:
+    """Ends the session of the app's own access or refresh token; any other changes nothing (RFC 7009)."""
+    try:
+        session_id = await session_lifecycle.session_of(ctx, token)
+    except (InvalidToken, TokenExpired):
+        return
+
+    def work(unit: SystemUnit) -> None:
+        found, bound = sessions.read(unit, session_id), unit.of(app.tenant_id)
+        if found is None or device_sessions.app_of(bound, session_id) != app.id:
+            return
+        if sessions.end(bound, session_id, "signed_out", ctx.now):
+            audit.record(bound, ctx, Event.SIGNED_OUT, f"user:{found.user_id}", session=session_id, app=app.id)
+
+    await ctx.services.store.write_quickly(work)

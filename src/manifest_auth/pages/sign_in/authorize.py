@@ -49,7 +49,6 @@ from manifest_auth.sign_in.apps.authorizing import Needs, NotForUser
 from manifest_auth.sign_in.apps.logout import Asked
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.text import fields
-from manifest_auth.text.canonical import check_email
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import from_texts
@@ -161,14 +160,12 @@ async def _answer(
     user = await identification.of_client(ctx, head, issuer.client)
     try:
         found = await authorizing.decide(ctx, app, wanted, user, browser_of(ctx, head).trust)
-    except NotForUser as denied:
-        if not wanted.silent:
-            return await _not_for_user(ctx, head, issuer, wanted, user)
-        return await _denied(ctx, head, issuer, _target(wanted), denied, direct=direct)
     except AccountDisabled:
         disabled = Denied("access_denied", "the account is disabled")
         return await _denied(ctx, head, issuer, _target(wanted), disabled, direct=direct)
     except Denied as denied:
+        if isinstance(denied, NotForUser) and not wanted.silent:
+            return await _not_for_user(ctx, head, issuer, wanted, user)
         return await _denied(ctx, head, issuer, _target(wanted), denied, direct=direct)
     if isinstance(found, str):
         return await _to_app(ctx, head, issuer, _target(wanted), {"code": found}, direct=direct)
@@ -179,7 +176,7 @@ async def _answer(
         sealed = _seal(ctx, issuer, msgspec.structs.replace(wanted, mark=mark))
         address = f"{CONSENT.format(client=issuer.client)}?s={sealed}"
     else:
-        email = _hinted(wanted.login_hint) or ("" if user is None else user.email)
+        email = step.hinted(wanted.login_hint) or ("" if user is None else user.email)
         address = _sign_in_address(ctx, mark, issuer, app, wanted, email)
     return see_other(address, (cookies.form_cookie_line(mark, settings),))
 
@@ -198,14 +195,6 @@ def _sign_in_address(ctx: RequestContext, mark: str, issuer: Issuer, app: App, w
     language = next((tag for tag in asked if tag in languages.LANGUAGES), "")
     address = step.way_address(SIGN_IN, step.seal_state(ctx, mark, state))
     return f"{address}&lang={language}" if language else address
-
-
-def _hinted(text: str) -> str:
-    """The address that an app hints at; empty for a text that is none, which would stand on our page."""
-    try:
-        return check_email(text) if text else ""
-    except ValidationError:
-        return ""
 
 
 async def _to_app(

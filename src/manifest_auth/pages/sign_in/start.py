@@ -61,22 +61,13 @@ async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[S
         return known or State(), known is None
     state = State(
         client=q.client,
-        email=_hinted(q.login_hint),
+        email=step.hinted(q.login_hint),
         return_to=q.return_to,
         response=q.response,
         challenge=q.code_challenge,
         anew=q.prompt == "login",
     )
     return state, False
-
-
-def _hinted(text: str) -> str:
-    """The address that an application hints at; empty for a text that is none: a link must not put words of its own
-    onto the page."""
-    try:
-        return check_email(text)
-    except ValidationError:
-        return ""
 
 
 def _check(tenant: Tenant | None, state: State) -> None:

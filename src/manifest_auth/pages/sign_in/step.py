@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from manifest_auth import providers, tenants
 from manifest_auth.accounts.factors.challenges import Pending
-from manifest_auth.errors import InvalidToken, MfaRequired, TokenExpired
+from manifest_auth.errors import InvalidToken, MfaRequired, TokenExpired, ValidationError
 from manifest_auth.http import Answer, Head, Header, cookies, host_cookie, host_name
 from manifest_auth.pages import brands, errors, security
 from manifest_auth.pages.call import Link, PageCall, see_other
@@ -24,6 +24,7 @@ from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.gate import Question
 from manifest_auth.tenants import Tenant
+from manifest_auth.text.canonical import check_email
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
@@ -243,3 +244,12 @@ async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken |
     answer = await errors.page_of(ctx, shown_as, call.head, way=Link(again, t.gettext(_BEGIN_AGAIN)), brand=brand)
     answer.headers = (*answer.headers, cookie(ctx, "", 0))
     return answer
+
+
+def hinted(text: str) -> str:
+    """The address that an application hints at; empty for a text that is none: a link must not put words of its own
+    onto the page."""
+    try:
+        return check_email(text)
+    except ValidationError:
+        return ""

@@ -11,7 +11,7 @@ import enum
 
 from manifest_auth import audit, sessions
 from manifest_auth.accounts import apps
-from manifest_auth.accounts.apps import App, Grant
+from manifest_auth.accounts.apps import App
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
@@ -107,8 +107,8 @@ async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principa
     if wanted.consent:
         return Needs.CONSENT
     if app.consent:
-        grant = await ctx.store.read(lambda unit: apps.find_grant(unit, user.user_id, app.id))
-        if grant is None or not grant.covers(wanted.scope):
+        grant = await ctx.store.read(lambda unit: apps.find_grant(unit, user.user_id, app.id, ctx.now))
+        if not grant.covers(wanted.scope):
             return Needs.CONSENT
     # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6). A sign-in is no press:
     # the request may have been made in another browser.
@@ -118,18 +118,9 @@ async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principa
 
 def _agree(unit: TenantUnit, ctx: RequestContext, app: App, user: User, wanted: Wanted) -> None:
     """The user agreed to what the app may see and do."""
-    before, now = apps.find_grant(unit, user.id, app.id), ctx.now
-    held = set(wanted.scope) | (set(before.scopes.split()) if before is not None and before.consented_at else set())
-    grant = Grant(
-        user_id=user.id,
-        app_id=app.id,
-        scopes=" ".join(scope for scope in apps.SCOPES if scope in held),
-        given_at=now if before is None else before.given_at,
-        consented_at=now,
-        last_used_at=now,
-        recorded_at=None if before is None else before.recorded_at,
-    )
-    apps.put_grant(unit, grant)
+    before = apps.find_grant(unit, user.id, app.id, ctx.now)
+    scopes = apps.in_order({*wanted.scope, *(before.scopes.split() if before.consented_at else ())})
+    apps.put_grant(unit, before._replace(scopes=scopes, consented_at=ctx.now, last_used_at=ctx.now))
     audit.record(unit, ctx, Event.CONSENT_GIVEN, f"user:{user.id}", **app.named, scopes=list(wanted.scope))
 
 

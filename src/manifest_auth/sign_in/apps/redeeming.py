@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit, sessions
 from manifest_auth.accounts import apps, users
-from manifest_auth.accounts.apps import App, Grant
+from manifest_auth.accounts.apps import App
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
@@ -18,7 +18,7 @@ from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth import InvalidScope, TokenRefused
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import OFFLINE, AppHold, app_sessions, device_sessions, tokens
+from manifest_auth.sessions import OFFLINE, AppHold, app_sessions, tokens
 from manifest_auth.sessions.sessions import MFA
 from manifest_auth.sessions.tokens import ForApp, Purpose, Subject, TokenPair
 from manifest_auth.sign_in import completion, exchange_codes, oauth_tokens, session_lifecycle
@@ -152,22 +152,13 @@ def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: st
 def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope: str, session_id: str) -> None:
     """Stores that the app was used, for the user's list; the user's row is locked. The trail has it once an hour, and
     after each consent."""
-    before, now = apps.find_grant(unit, user.id, app.id), ctx.now
-    recorded_at = (before.recorded_at or 0) if before is not None else 0
-    is_due = before is None or (before.consented_at or 0) > recorded_at or now - recorded_at >= _HOUR_MS
-    held = set(scope.split()) | (set(before.scopes.split()) if before is not None else set())
-    if before is not None and before.consented_at is not None:
-        held = set(before.scopes.split())  # to which the user agreed, and no more
-    grant = Grant(
-        user_id=user.id,
-        app_id=app.id,
-        scopes=" ".join(each for each in apps.SCOPES if each in held),
-        given_at=now if before is None else before.given_at,
-        consented_at=None if before is None else before.consented_at,
-        last_used_at=now,
-        recorded_at=now if is_due else recorded_at,
-    )
-    apps.put_grant(unit, grant)
+    before, now = apps.find_grant(unit, user.id, app.id, ctx.now), ctx.now
+    recorded_at, scopes = before.recorded_at or 0, before.scopes
+    is_due = (before.consented_at or 0) > recorded_at or now - recorded_at >= _HOUR_MS
+    if before.consented_at is None:  # else those to which the user agreed, and no more
+        scopes = apps.in_order({*scopes.split(), *scope.split()})
+    recorded_at = now if is_due else recorded_at
+    apps.put_grant(unit, before._replace(scopes=scopes, last_used_at=now, recorded_at=recorded_at))
     if is_due:
         detail = {**app.named, "scopes": scope.split(), "session": session_id}
         audit.record(unit, ctx, Event.APP_AUTHORIZED, f"user:{user.id}", **detail)
@@ -300,20 +291,3 @@ async def introspect(ctx: RequestContext, issuer: Issuer, app: App, token: str) 
     if found.client_id != app.id or found.principal.client != issuer.client:
         return None
     return found._replace(scope=(await ctx.services.verified.verify(Purpose.ACCESS, token, ctx.now)).scope)
-
-
-async def revoke(ctx: RequestContext, app: App, token: str) -> None:
-    """Ends the session of the app's own access or refresh token; any other changes nothing (RFC 7009)."""
-    try:
-        session_id = await session_lifecycle.session_of(ctx, token)
-    except (InvalidToken, TokenExpired):
-        return
-
-    def work(unit: SystemUnit) -> None:
-        found, bound = sessions.read(unit, session_id), unit.of(app.tenant_id)
-        if found is None or device_sessions.app_of(bound, session_id) != app.id:
-            return
-        if sessions.end(bound, session_id, "signed_out", ctx.now):
-            audit.record(bound, ctx, Event.SIGNED_OUT, f"user:{found.user_id}", session=session_id, app=app.id)
-
-    await ctx.services.store.write_quickly(work)

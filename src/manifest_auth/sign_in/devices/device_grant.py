@@ -240,21 +240,3 @@ async def refresh(ctx: RequestContext, app: App, token: str) -> tuple[TokenPair,
     except (InvalidToken, TokenExpired, Forbidden) as error:
         why = "The refresh token is over, was replaced, or is another app's"
         raise TokenRefused("invalid_grant", why, reason=error.reason, replay=error.replay) from None
-
-
-async def revoke(ctx: RequestContext, app: App, token: str) -> None:
-    """Ends the session of an access or refresh token, if the app holds it; any other changes nothing (RFC 7009)."""
-    try:
-        session_id = await session_lifecycle.session_of(ctx, token)
-    except (InvalidToken, TokenExpired):
-        return
-
-    def work(unit: SystemUnit) -> None:
-        bound = unit.of(app.tenant_id)
-        found = sessions.read(unit, session_id)
-        if found is None or found.tenant_id != app.tenant_id or device_sessions.app_of(bound, session_id) != app.id:
-            return
-        if sessions.end(bound, session_id, "signed_out", ctx.now):
-            audit.record(bound, ctx, Event.SIGNED_OUT, f"user:{found.user_id}", session=session_id)
-
-    await ctx.services.store.write(work)
