@@ -1,6 +1,6 @@
 // What the server refuses, as exceptions with its code, its details and the id of the request.
 
-/** A refusal of the server. `code` is one of its closed list; `INVALID_ANSWER` where the answer was not the server's. */
+/** An error response of the server. `code`: an error code, or `INVALID_ANSWER` if the response isn't from the server. */
 export class ManifestAuthError extends Error {
   constructor(code, message, { status = 0, details = [], requestId = "", retryAfter = null, ...more } = {}) {
     super(message);
@@ -9,7 +9,7 @@ export class ManifestAuthError extends Error {
   }
 }
 
-/** The first proof was right and a second factor is due: `challenge` continues the sign-in. */
+/** The first step was correct, and a second factor is required: `challenge` continues the sign-in. */
 export class MfaRequired extends ManifestAuthError {
   constructor(message, members) {
     super("MFA_REQUIRED", message, members);
