@@ -113,7 +113,7 @@ class OtherClient(InvalidCredentials):
     """A passkey was proved, and belongs to another client than the one that is named. ``client``: its identifier; a
     page offers that client's sign-in, the API does not name it."""
 
-    words = "This passkey does not sign in here"
+    words = "This passkey can't be used to sign in here"
 
     def __init__(self, client: str) -> None:
         super().__init__(self.words, reason="passkey: of another client")
@@ -145,7 +145,7 @@ class Forbidden(Refusal):
     @classmethod
     def without(cls, permission: str) -> Forbidden:
         """For a caller without this permission."""
-        return cls(details=[("permission", f"Needs {permission}")], reason=f"needs {permission}")
+        return cls(details=[("permission", f"Requires the permission {permission}")], reason=f"needs {permission}")
 
 
 class AccountDisabled(Refusal):
@@ -190,7 +190,7 @@ class MfaRequired(Refusal):
 
 
 class ReauthenticationRequired(Refusal):
-    code, status, sentence = "REAUTHENTICATION_REQUIRED", 403, "Prove again who you are"
+    code, status, sentence = "REAUTHENTICATION_REQUIRED", 403, "Re-authentication required"
     when = (
         "The action requires re-authentication within the last 10 minutes, with every factor that the "
         "account has. `details` names what you can use. Users call `POST /api/client/auth/reauthenticate`, "
@@ -200,22 +200,22 @@ class ReauthenticationRequired(Refusal):
 
 
 class LicenseRequired(Refusal):
-    code, status, sentence = "LICENSE_REQUIRED", 403, "A licence is required"
+    code, status, sentence = "LICENSE_REQUIRED", 403, "A license is required"
     when = "The server runs on premise, and no valid license is installed."
 
 
 class LicenseExpired(Refusal):
-    code, status, sentence = "LICENSE_EXPIRED", 403, "The licence has expired"
+    code, status, sentence = "LICENSE_EXPIRED", 403, "The server's license has expired"
     when = "The server runs on premise, and the license's grace period is over."
 
 
 class LicenseInvalid(Refusal):
-    code, status, sentence = "LICENSE_INVALID", 400, "The licence key is not valid"
+    code, status, sentence = "LICENSE_INVALID", 400, "The license key is invalid"
     when = "The license key in the request doesn't verify, is expired or revoked, or belongs to another installation."
 
 
 class ValidationError(Refusal):
-    code, status, sentence = "VALIDATION_ERROR", 400, "The request is not valid"
+    code, status, sentence = "VALIDATION_ERROR", 400, "The request is invalid"
     when = "The request is invalid. `details` names every invalid field, up to 20."
 
 
@@ -290,7 +290,7 @@ class SsoFailed(Refusal):
 
 
 class ProviderUnavailable(Refusal):
-    code, status, sentence = "PROVIDER_UNAVAILABLE", 502, "The identity provider cannot be reached, try again later"
+    code, status, sentence = "PROVIDER_UNAVAILABLE", 502, "The identity provider can't be reached, try again later"
     when = "The identity provider didn't respond in time, or its response is invalid."
 
 

@@ -118,7 +118,7 @@ def _written(path: Path) -> set[str]:
 def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account() -> None:
     """No other code gives the role Admin to an existing user, so every path drops what others may have planted."""
     writers = {_name(path) for path in FILES if _written(path) & {"roles", "deactivated_at"}}
-    # A service account is never an Admin: its statements reach no person.
+    # A service account can't be an Admin: its statements reach no person.
     assert writers == {"accounts/users.py", "accounts/service_accounts/rows.py"}
     others = {_name(path): _written(path) for path in FILES if _written(path) and _name(path) not in writers}
     assert set(others) == {"accounts/factors/changes.py"}

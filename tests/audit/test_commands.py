@@ -69,7 +69,7 @@ def test_the_trail_names_who_ran_a_command(tmp_path: Path, settings: dict[str, s
 
 
 async def test_verify_names_what_is_wrong_and_its_status_tells(tmp_path: Path, settings: dict[str, str]) -> None:
-    assert done(tmp_path, "audit", "verify", **settings) == "4 events in 3 chains: all as recorded.\n"
+    assert done(tmp_path, "audit", "verify", **settings) == "4 events in 3 chains: all intact.\n"
     noted = done(tmp_path, "audit", "verify", "--json", **settings)
     found = json.loads(noted)
     assert found["ok"] is True
@@ -83,15 +83,17 @@ async def test_verify_names_what_is_wrong_and_its_status_tells(tmp_path: Path, s
     result = run(tmp_path, "audit", "verify", **settings)
     assert result.status == 1
     assert result.out == (
-        "client acme, event 1: broken: its content does not give its hash\n"
-        "2 events in 3 chains: 1 of them not as recorded.\n"
+        "client acme, event 1: broken: its content doesn't match its hash\n"
+        "2 events in 3 chains: 1 of them not intact.\n"
     )
     result = run(tmp_path, "audit", "verify", "--client", "acme", "--json", **settings)
     assert result.status == 1
     [chain] = json.loads(result.out)["chains"]
     assert [(f["sequence"], f["kind"]) for f in chain["faults"]] == [(1, "broken")]
     assert done(tmp_path, "audit", "verify", "--client", "globex", **settings).startswith("1 events in 1 chain: all")
-    assert run(tmp_path, "audit", "verify", "--client", "no-such", **settings).line == "There is no client no-such"
+    assert run(tmp_path, "audit", "verify", "--client", "no-such", **settings).line == (
+        "No client has the identifier no-such"
+    )
     for table in ("audit_events", "audit_heads"):
         await by_hand(settings, f"DELETE FROM {table} WHERE tenant_id = 2")
     assert "client globex, event 1: missing:" in run(tmp_path, "audit", "verify", **settings).out
@@ -109,21 +111,21 @@ def test_an_export_is_whole_private_and_can_be_proved_by_itself(tmp_path: Path, 
     ]  # fmt: skip
     target = tmp_path / "out.jsonl"
     told = done(tmp_path, "audit", "export", "--client", "acme", "--output", "out.jsonl", **settings)
-    assert told == "2 events are in out.jsonl.\n"
+    assert told == "Wrote 2 events to out.jsonl.\n"
     assert target.stat().st_mode & 0o777 == 0o600
     assert [json.loads(line) for line in target.read_text().splitlines()] == events[1:3]
-    assert run(tmp_path, "audit", "export", "--output", "out.jsonl", **settings).line == "out.jsonl is there already"
+    assert run(tmp_path, "audit", "export", "--output", "out.jsonl", **settings).line == "out.jsonl already exists"
     later = done(tmp_path, "audit", "export", "--since", events[2]["at"], "--client", "acme", **settings)
     assert later == lines[2] + "\n"
     earlier = done(tmp_path, "audit", "export", "--until", events[2]["at"], "--client", "acme", **settings)
     assert earlier == lines[1] + "\n"
     assert done(tmp_path, "audit", "export", "--until", "2020-01-01", **settings) == ""
     assert run(tmp_path, "audit", "export", "--since", "yesterday", **settings).status == 2
-    assert "2 events in 1 chain: all as recorded." in done(tmp_path, "audit", "verify", "out.jsonl", **settings)
+    assert "2 events in 1 chain: all intact." in done(tmp_path, "audit", "verify", "out.jsonl", **settings)
     target.write_text(target.read_text().replace("a@acme", "b@acme"))
     result = run(tmp_path, "audit", "verify", "out.jsonl", **settings)
     assert (result.status, result.out.splitlines()[0]) == (
-        1, "client acme, event 2: broken: its content does not give its hash",
+        1, "client acme, event 2: broken: its content doesn't match its hash",
     )  # fmt: skip
     target.write_text("no event\n")
     assert run(tmp_path, "audit", "verify", "out.jsonl", **settings).line.startswith("out.jsonl: line 1: not an event")

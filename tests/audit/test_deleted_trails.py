@@ -20,8 +20,8 @@ from tests.support.secret_keys import MACS
 from tests.support.stores import fresh_store
 
 NAMES = ("first", "second", "third")
-GONE_WHOLE = "the whole chain is gone, with the record of its end"
-NO_EVENTS = "the chain has no events, not even of its beginning"
+GONE_WHOLE = "the whole chain is missing, including the record of its end"
+NO_EVENTS = "the chain has no events, not even the first one"
 EVERYTHING = ("audit_events", "audit_heads", "audit_anchors")
 
 
@@ -112,7 +112,7 @@ _PUT_IN = (
     "INSERT INTO audit_heads (tenant_id, sequence, hash, at, previous_chain, doubts, mac)"
     " SELECT 99, sequence, hash, at, 0, doubts, mac FROM audit_heads WHERE tenant_id = {c}"
 )
-BY_HAND = "made with none of the secret keys"
+BY_HAND = "doesn't match any secret key"
 
 
 async def test_a_chain_that_was_put_in_lacks_the_key(store: Store, chains: list[Chain]) -> None:
@@ -150,4 +150,4 @@ async def test_an_end_that_was_noted_earlier_is_missed(store: Store, chains: lis
     assert [end.sequence for end in noted.values()] == [6, 6, 6]
     await wipe(chains[2], "DELETE FROM tenants WHERE id = {c}", "DELETE FROM audit_heads WHERE tenant_id = 0")
     faults = await found(store, noted)
-    assert "the event is gone, and was there earlier" in faults[chains[2].number]
+    assert "the event is missing, but existed earlier" in faults[chains[2].number]

@@ -208,7 +208,7 @@ def test_the_clients_own_rule_is_shown_and_what_comes_next(setup: Setup, browser
         browser.shows("At least 20 characters")
         browser.shows("With 4 of these:")
         submit(browser, "granite-otter-lantern")
-        refused(browser, "characters of 4 of these types")
+        refused(browser, "Use at least 4 of these")
         submit(browser, "Granite-otter-47-lantern")
         browser.until("location.pathname == '/account'")
     finally:

@@ -24,10 +24,10 @@ _SETTINGS = rf"""
 cat >> $settings <<'END'
 MANIFEST_METRICS_TOKEN={NASTY}
 END
-manifest-auth doctor | grep 'settings: the server that runs here has another value of MANIFEST_METRICS_TOKEN;'
+manifest-auth doctor | grep 'settings: the running server has different values for MANIFEST_METRICS_TOKEN;'
 systemctl restart $unit
 answers
-manifest-auth doctor | grep 'settings: those of the server that runs here'
+manifest-auth doctor | grep 'settings: same as those of the running server'
 test ! -e /root/ran
 """
 _HANG_UP = """

@@ -78,7 +78,7 @@ def _provider(folder: Path) -> Iterator[OidcProvider]:
 
 def _signs_in(provider: OidcProvider, shown: str) -> Any:
     """Alice opens the address that ``provider add`` printed; who she is then."""
-    [address] = re.findall(r"^People sign in at (\S+)$", shown, re.MULTILINE)
+    [address] = re.findall(r"^Users sign in at (\S+)$", shown, re.MULTILINE)
     with Browser({PUBLIC: HERE}) as browser:
         came_to = provider.visit(browser, Step("GET", address), ALICE, f"{PUBLIC}/account")
         assert isinstance(came_to, Step), came_to.text

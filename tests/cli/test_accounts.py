@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -
     assert done(folder, "db", "upgrade", **settings) == "The schema was upgraded.\n"
     assert done(folder, "db", "upgrade", **settings) == "The schema is up to date.\n"
     out = done(folder, "client", "create", "initech", "--name", "Initech Ltd", **settings)
-    assert out == "Client initech has number 1.\n"
+    assert out == "Created client initech (number 1).\n"
     return folder
 
 
@@ -52,13 +52,13 @@ def test_accounts_made_from_standard_input_and_from_a_prompt_can_sign_in(
     names = ("--first-name", "Ann", "--last-name", "Lee", "--title", "Fitter")
     roles = ("--role", "Operator", "--role", "User Admin")
     out = done(folder, *USER, *roles, *names, "--password-stdin", given=f"{PASSWORD}\n", **settings)
-    assert out == "User ann@initech.example has number 1.\n"
+    assert out == "Created user ann@initech.example (number 1).\n"
     out = done(folder, "admin", "create", "root", "--password-stdin", given=PASSWORD, **settings)
-    assert out == "System admin root has number 1.\n"
+    assert out == "Created system admin root (number 1).\n"
     prompted = ("user", "create", "bob@initech.example", "--client", "initech", "--role", "Viewer")
     status, shown = typed(folder, prompted, [PASSWORD, PASSWORD], **settings)
     assert status == 0, shown
-    assert "User bob@initech.example has number 2." in shown
+    assert "Created user bob@initech.example (number 2)." in shown
     assert PASSWORD not in shown
     server = start(tmp_path, demo=False, **environment_of(folder, settings))  # type: ignore[arg-type]
     try:
@@ -85,7 +85,7 @@ def test_keys_rotate_keeps_everybody_signed_in(folder: Path, settings: dict[str,
     try:
         body = {"email": mail, "password": PASSWORD}
         before = sign_in(server.base, "/api/client/auth/sign-in", body)["data"]
-        assert done(folder, "keys", "rotate", **settings).startswith("New keys sign from now on")
+        assert done(folder, "keys", "rotate", **settings).startswith("New keys sign tokens.")
     finally:
         stop(server)
     port = server.port  # the same public address: it is the issuer of the tokens

@@ -46,10 +46,10 @@ def test_a_second_factor_or_password_that_is_lost_is_no_end(tmp_path: Path, data
         assert _call(server, "second-factor/confirm", {"password": DEMO_PASSWORD, "otp": code}, token)[0] == 200
         assert _sign_in(server)[0] == 401
         status, said, _ = _reset(tmp_path, database_url, "admin")
-        assert (status, said) == (0, ["System admin admin: the second factor is gone, 1 sessions were ended."])
+        assert (status, said) == (0, ["System admin admin: removed the second factor, sessions ended: 1."])
         assert _sign_in(server)[0] == 200
         status, said, _ = _reset(tmp_path, database_url, "ADMIN", "--new-password", "--enable")
-        assert (status, said[:-1]) == (0, ["System admin ADMIN: the password is a new one, 1 sessions were ended."])
+        assert (status, said[:-1]) == (0, ["System admin ADMIN: set a new password, sessions ended: 1."])
         assert _sign_in(server)[0] == 401
         while _sign_in(server, "wrong")[0] != 429:
             pass
@@ -57,4 +57,4 @@ def test_a_second_factor_or_password_that_is_lost_is_no_end(tmp_path: Path, data
         assert _reset(tmp_path, database_url, "admin")[0] == 0
         assert _sign_in(server, said[-1])[0] == 200
         status, said, err = _reset(tmp_path, database_url, "nobody")
-        assert (status, said, err) == (1, [], "manifest-auth: there is no system admin nobody\n")
+        assert (status, said, err) == (1, [], "manifest-auth: no system admin has the name nobody\n")

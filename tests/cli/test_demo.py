@@ -67,7 +67,7 @@ def test_the_lines_that_it_prints_work_when_pasted(tmp_path: Path, database_url:
     first = server.output.read_text()
     with served(tmp_path, database_url, port=port, **NO_PASSWORD) as server:  # type: ignore[arg-type]
         again = server.output.read_text()[len(first) :]
-        assert "The store was filled before" in again
+        assert "The database was filled before" in again
         assert not any(password in again for password in passwords.values())
 
 
@@ -87,7 +87,7 @@ def test_one_password_for_all_comes_from_the_environment(tmp_path: Path) -> None
 def test_it_refuses_a_store_that_others_filled(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "initech")
     result = run(tmp_path, "serve", "--demo")
-    assert (result.status, result.line) == (1, "--demo: the store is not empty and was not filled by --demo")
+    assert (result.status, result.line) == (1, "--demo: the database isn't empty, and --demo didn't fill it")
 
 
 @rule("NO-DEFAULT-ACCOUNT")
@@ -105,7 +105,7 @@ def test_it_refuses_addresses_that_others_can_reach(
 ) -> None:
     result = run(tmp_path, "serve", "--demo", *arguments, **settings)
     assert result.status == 2
-    assert result.line.startswith("--demo: only on a loopback address")
+    assert result.line.startswith("--demo: allowed only on a loopback address")
     assert not (tmp_path / "data" / "manifest-auth.db").exists()
 
 
@@ -131,7 +131,7 @@ def test_started_again_it_says_how_to_come_in_again(tmp_path: Path) -> None:
             name, _, address = setting.partition("=")
             assert (name, address) == ("MANIFEST_PUBLIC_URL", server.base)
             out = done(tmp_path, *arguments, **KEY, **{name: address})
-            assert out.startswith((f"{server.base}/welcome", "System admin admin: the password is a new one"))
+            assert out.startswith((f"{server.base}/welcome", "System admin admin: set a new password"))
 
 
 def test_it_has_a_fortnight_of_work_with_a_genuine_audit_trail(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_it_has_a_fortnight_of_work_with_a_genuine_audit_trail(tmp_path: Path) -
         assert http.get(picture["url"]).content.startswith(b"\x89PNG")
         sessions = http.get("/api/client/auth/sessions").json()["data"]["items"]
         assert len({session["userAgent"] for session in sessions}) == 4  # three of the demo, and this one
-        assert done(tmp_path, "audit", "verify", **KEY).endswith("all as recorded.\n")
+        assert done(tmp_path, "audit", "verify", **KEY).endswith("all intact.\n")
         events = [json.loads(line) for line in done(tmp_path, "audit", "export", **KEY).splitlines()]
     ages = [datetime.now(UTC) - datetime.fromisoformat(event["at"]) for event in events]
     assert {age.days for age in ages} >= set(range(14))

@@ -29,14 +29,14 @@ def test_standard_input_that_has_ended(folder: Path) -> None:
     result = run(folder, *CREATE, MANIFEST_SECRET_KEY=SECRET_KEY)
     assert result.status == 1
     assert result.err.splitlines()[-1].endswith(
-        "no password was entered; --password-stdin reads one from standard input"
+        "no password was entered; use --password-stdin to read it from standard input"
     )
     assert "Traceback" not in result.err
 
 
 def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe zebra\n")))
-    with pytest.raises(CommandRefused, match="the password is not in UTF-8"):
+    with pytest.raises(CommandRefused, match="the password must be in UTF-8"):
         commands._read_password(argparse.Namespace(password_stdin=True))
 
 

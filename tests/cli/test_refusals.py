@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_different_passwords_at_the_prompt_are_refused(folder: Path) -> None:
     status, shown = typed(folder, ("admin", "create", "eve"), [PASSWORD, PASSWORD + "x"])
     assert status == 1
-    assert shown.splitlines()[-1] == "manifest-auth: the two passwords differ"
+    assert shown.splitlines()[-1] == "manifest-auth: the passwords don't match"
 
 
 WEAK = ["", "short", "password1234567", "initech-initech-1", "aaaaaaaaaaaaaaaaaaaa", "x" * 257]
@@ -48,16 +48,16 @@ def test_an_admins_weak_password_is_refused_in_one_line(folder: Path) -> None:
 
 
 REFUSED: list[tuple[tuple[str, ...], str]] = [
-    (("client", "create", "initech"), "The identifier is taken"),
+    (("client", "create", "initech"), "This identifier is already taken"),
     (("client", "create", "No_Good"), "identifier"),
     (("client", "create", "x"), "identifier"),
     ((*USER, "--role", "Viewer", "--password-stdin"), "A user with this email address already exists"),
     (("user", "create", "no-address", *USER[3:], "--role", "Viewer", "--password-stdin"), "email"),
     (
         ("user", "create", "c@x.example", "--client", "none", "--role", "Viewer", "--password-stdin"),
-        "there is no client",
+        "no client has the identifier",
     ),
-    (("admin", "create", "root", "--password-stdin"), "A system admin of this name exists"),
+    (("admin", "create", "root", "--password-stdin"), "A system admin with this name already exists"),
 ]
 
 

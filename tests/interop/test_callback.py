@@ -120,8 +120,10 @@ def test_a_marked_provider_that_sends_none_signs_in_at_its_own_address(
     method = OidcMethod(sends_none.provider, {**sends_none.oidc, "sharedCallback": True})
     made = client.add(oidc={"issuer": method.provider.issuer, **method.oidc})
     tested = findings(service, client)
-    assert f"The callback address to register is {client.callback('company')}, its own." in tested["ok"]
-    assert "The callback address is registered at the provider." not in tested["ok"]
+    assert (
+        f"Register the redirect URI {client.callback('company')}, which belongs only to this provider." in tested["ok"]
+    )
+    assert "The redirect URI is registered at the provider." not in tested["ok"]
     method.provider.register(made["serviceProvider"]["callbackUrl"])
     arrived(method.sign_in(client, browser, ALICE))
     assert me(service, browser)["user"]["email"] == ALICE.email
@@ -143,10 +145,10 @@ def test_the_test_of_a_real_provider_tells_a_right_registration_from_a_wrong_one
     method: OidcMethod = request.getfixturevalue(fixture)
     made = client.add(oidc={"issuer": method.provider.issuer, **method.oidc})
     unregistered = findings(service, client)
-    assert "The callback address is registered at the provider." not in unregistered["ok"]
+    assert "The redirect URI is registered at the provider." not in unregistered["ok"]
     method.provider.register(made["serviceProvider"]["callbackUrl"])
     registered = findings(service, client)
     assert registered["bad"] == []
-    assert "The provider knows this client and accepts how it authenticates." in registered["ok"]
+    assert "The provider knows this client and accepts its authentication." in registered["ok"]
     client.change(oidc={"clientSecret": "not the one that the provider knows"})
-    assert "The client id or the client secret is wrong." in findings(service, client)["bad"]
+    assert "The client ID or the client secret is incorrect." in findings(service, client)["bad"]

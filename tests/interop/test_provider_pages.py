@@ -150,8 +150,8 @@ def test_live_in_six_steps(
 def test_wrong_values_are_named(method: SignInMethod, manager: Manager) -> None:
     manager.theirs("oidc", method, **{"oidc.clientSecret": "not the secret"})
     tested = manager.post(manager.get(f"{manager.path}?step=test"), f"{manager.path}/test")
-    assert "The client id or the client secret is wrong." in tested.text
-    assert "The callback address is not registered" in tested.text
+    assert "The client ID or the client secret is incorrect." in tested.text
+    assert "The redirect URI isn't registered" in tested.text
     page = manager.get(f"{manager.path}?step=theirs")
     typed = {
         "oidc.issuer": f"{method.provider.base}/",
@@ -160,7 +160,7 @@ def test_wrong_values_are_named(method: SignInMethod, manager: Manager) -> None:
     }
     manager.post(page, f"{manager.path}/theirs", **typed)
     tested = manager.post(manager.get(f"{manager.path}?step=test"), f"{manager.path}/test")
-    assert "they differ by the slash at the end" in tested.text
+    assert "They differ only in the slash at the end" in tested.text
 
 
 def test_a_wrong_certificate_is_named(own_idp: object, manager: Manager) -> None:

@@ -17,7 +17,7 @@ from tests.support.application import App, Reply
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import saml_provider
 
-FULL_SENTENCE = "The licence has no free seat for these roles"
+FULL_SENTENCE = "The license has no free seat for these roles"
 _numbers = itertools.count(1)
 #: Lets one more user appear; the answer.
 Attempt = Callable[[], Awaitable[Reply]]

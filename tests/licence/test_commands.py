@@ -44,7 +44,7 @@ def test_a_key_of_someone_else_is_told_from_a_genuine_one(tmp_path: Path, pair: 
     other = done(tmp_path, "license", "keygen").split()[1]
     text = done(tmp_path, *ISSUE, given=other)
     result = run(tmp_path, "license", "inspect", given=text, MANIFEST_LICENSE_PUBLIC_KEY=pair["public"])
-    assert (result.status, result.out) == (1, "not a genuine licence: signature\n")
+    assert (result.status, result.out) == (1, "not a valid license: signature\n")
 
 
 @matrix("given", ["", "abc\n", "x" * 44, "AAAA" * 20])
@@ -81,7 +81,7 @@ def test_install_and_status_show_what_is_in_force(tmp_path: Path, pair: dict[str
     assert (after["licenseId"], after["seatsFree"]) == ("L-7", {"full": 1, "operate": 1, "connect": 1})
     other = done(tmp_path, *ISSUE, "--installation", "elsewhere", given=pair["private"])
     result = run(tmp_path, "license", "install", given=other, **settings)
-    assert (result.status, result.line) == (1, "this licence is not accepted here: bound to another installation")
+    assert (result.status, result.line) == (1, "this license isn't accepted here: bound to another installation")
     assert json.loads(done(tmp_path, "license", "status", **settings)) == after
 
 
@@ -91,9 +91,9 @@ def test_a_licence_that_revokes_others_is_issued_but_not_one_that_revokes_itself
     text = done(tmp_path, *ISSUE, "--revoke", "L-5", "--revoke", "L-6", given=pair["private"]).strip()
     assert verify(text, [public_key(pair["public"])]).revokes == ("L-5", "L-6")
     for more, sentence in (
-        (("--revoke", "L-7"), "--revoke: a licence cannot revoke itself"),
-        (("--revoke", ""), "no server would accept this licence: members"),
-        (("--feature", "x" * 9000), "no server would accept this licence: length"),
+        (("--revoke", "L-7"), "--revoke: a license can't revoke itself"),
+        (("--revoke", ""), "no server would accept this license: members"),
+        (("--feature", "x" * 9000), "no server would accept this license: length"),
     ):
         result = run(tmp_path, *ISSUE, *more, given=pair["private"])
         assert (result.status, result.out) == (2, "")
@@ -108,16 +108,16 @@ def test_doctor_says_what_to_do_about_the_licence(tmp_path: Path, pair: dict[str
         lines = run(tmp_path, "doctor", **settings).out.splitlines()
         return [line for line in lines if line[7:].startswith(("licence", "seats"))]
 
-    install = "install one: manifest-auth license install"
-    assert findings() == [f" BAD   licence: none is installed, so no user can sign in; {install}"]
+    install = "to install one, run manifest-auth license install"
+    assert findings() == [f" BAD   license: none is installed, so no user can sign in; {install}"]
     user = ("user", "create", "ada@acme.example", "--client", "acme", "--role", "Admin", "--password-stdin")
     refused = run(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
-    assert (refused.status, refused.line) == (1, "A licence is required")
-    for days, begins in (("300", "  ok   licence: L-7, valid"), ("29", " note  licence: license expires at 20")):
+    assert (refused.status, refused.line) == (1, "A license is required")
+    for days, begins in (("300", "  ok   license: L-7, valid"), ("29", " note  license: license expires at 20")):
         text = done(tmp_path, "license", "issue", "--customer", "x", "--id", "L-7", "--days", days, "--full", "1",
                     given=pair["private"])  # fmt: skip
         done(tmp_path, "license", "install", given=text, **settings)
         [finding] = findings()
         assert finding.startswith(begins)
     done(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
-    assert findings()[1] == " note  seats: all are taken; no user can be added"
+    assert findings()[1] == " note  seats: all are in use, so no user can be added"

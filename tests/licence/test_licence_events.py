@@ -58,7 +58,7 @@ async def test_a_seat_that_is_not_there(premise: App) -> None:
         assert reply.json["errors"]
     [(_, actor, _, detail)] = [found for found in await events(premise) if found[0] == "seat_refused"]
     assert (actor, detail["route"]) == (f"admin:{root.id}", "/api/admin/clients/{client}/users")
-    assert detail["why"].startswith("The licence has no free seat")
+    assert detail["why"].startswith("The license has no free seat")
     [event] = [event for event in await trail(premise, "acme") if event.event == "seat_refused"]
     assert event.actor == f"user:{premise.ids['admin@acme.example']}"
     assert event.members["route"] == "/api/client/graphql addUser"

@@ -28,7 +28,7 @@ async def test_a_licence_that_a_newer_one_revokes_does_not_come_back(premise: Ap
     assert (await install(premise, old)).status == 200
     assert (await install(premise, key(premise, id="L-2", revokes=("L-1", "L-0")))).status == 200
     for _ in range(2):
-        assert outcome(await install(premise, old)) == ("LICENSE_INVALID", "The licence key is not valid")
+        assert outcome(await install(premise, old)) == ("LICENSE_INVALID", "The license key is invalid")
         assert outcome(await install(premise, key(premise, id="L-0"))).code == "LICENSE_INVALID"
         assert (await install(premise, other)).status == 200  # which revokes nothing itself
     assert (await shown(premise))["licenseId"] == "L-3"

@@ -47,8 +47,8 @@ def manifest_of(archive: Path) -> dict[str, Any]:
 def test_what_is_restored_is_what_was_backed_up(folder: Path) -> None:
     before = dump(folder / "data" / "manifest-auth.db")
     out = done(folder, "backup", "saved.tar")
-    assert "Uploaded files in it: 2." in out
-    assert "The secret key is NOT in it" in out
+    assert "Uploaded files included: 2." in out
+    assert "The secret key is NOT included" in out
     assert (folder / "saved.tar").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in folder.iterdir()) == ["data", "saved.tar"]  # nothing is left lying about
     shown = done(folder, "restore", "saved.tar", "--data-dir", str(folder / "new"))
@@ -62,14 +62,14 @@ def test_what_is_restored_is_what_was_backed_up(folder: Path) -> None:
     assert " 1 rows, 1 in the manifest" in shown
     chains = len(manifest_of(folder / "saved.tar")["chains"])
     assert chains >= 1
-    assert f"audit chains: {chains}, number and hash of each head as in the manifest" in shown
-    assert "Put the secret key into" in shown
+    assert f"audit chains: {chains}, last event and hash of each match the manifest" in shown
+    assert "put the secret key into" in shown
     assert not (folder / "new" / "secret.key").exists()
     shutil.copy(folder / "data" / "secret.key", folder / "new")
     assert run(folder, "doctor", MANIFEST_DATA_DIR=str(folder / "new")).status == 0
     assert (
         done(folder, "client", "create", "globex", MANIFEST_DATA_DIR=str(folder / "new"))
-        == "Client globex has number 2.\n"
+        == "Created client globex (number 2).\n"
     )
 
 
@@ -77,7 +77,7 @@ def test_the_secret_key_is_in_it_only_when_asked_for(folder: Path) -> None:
     key = (folder / "data" / "secret.key").read_text()
     done(folder, "backup", "without.tar")
     assert key.strip().encode() not in (folder / "without.tar").read_bytes()
-    assert "The secret key IS in it" in done(folder, "backup", "with.tar", "--with-secret-key")
+    assert "The secret key IS included" in done(folder, "backup", "with.tar", "--with-secret-key")
     shown = done(folder, "restore", "with.tar", MANIFEST_DATA_DIR=str(folder / "new"))
     assert "Put the secret key" not in shown
     restored = folder / "new" / "secret.key"
@@ -85,7 +85,7 @@ def test_the_secret_key_is_in_it_only_when_asked_for(folder: Path) -> None:
     (folder / "other").mkdir()
     (folder / "other" / "secret.key").write_text(SECRET_KEY + "\n")
     refused = run(folder, "restore", "with.tar", MANIFEST_DATA_DIR=str(folder / "other"))
-    assert refused.line.endswith("secret.key exists already and is another key")
+    assert refused.line.endswith("secret.key already exists and is a different key")
     assert [path.name for path in (folder / "other").iterdir()] == ["secret.key"]
 
 
@@ -124,7 +124,7 @@ def test_only_an_empty_place_is_restored_into(there: str, saved: Path, tmp_path:
 
 def test_no_backup_is_written_over(folder: Path) -> None:
     (folder / "saved.tar").write_text("the one of yesterday")
-    assert run(folder, "backup", "saved.tar").line == "saved.tar is there already"
+    assert run(folder, "backup", "saved.tar").line == "saved.tar already exists"
     assert (folder / "saved.tar").read_text() == "the one of yesterday"
 
 
@@ -135,7 +135,7 @@ def test_an_upload_that_is_gone_or_spoilt_is_told_and_the_rest_is_saved(folder: 
     used.write_bytes(BYTES[:-1] + b"?")
     spoilt = run(folder, "backup", "second.tar")
     assert spoilt.status == 1
-    assert f"The uploaded file {KEYS[0]} is gone, or not what was uploaded" in spoilt.out
+    assert f"The uploaded file {KEYS[0]} is missing or damaged" in spoilt.out
     used.unlink()
     assert run(folder, "backup", "third.tar").status == 1
     for name in ("first", "second", "third"):
@@ -156,7 +156,7 @@ def test_a_damaged_store_is_told_and_no_backup_is_made(folder: Path) -> None:
 
 def test_a_full_disk_is_told_beforehand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
-    with pytest.raises(NotPossible, match="MiB are needed, 0 MiB are free"):
+    with pytest.raises(NotPossible, match="MiB are required, and 0 MiB are free"):
         back_up(settings_of(folder), folder / "saved.tar", quiet)
 
 
@@ -178,11 +178,11 @@ def test_postgresql_is_sent_to_its_own_tools(tmp_path: Path) -> None:
 
 
 def test_there_is_something_to_back_up_or_it_is_said(tmp_path: Path) -> None:
-    assert run(tmp_path, "backup", "x.tar").line.startswith("there is no store at ")
+    assert run(tmp_path, "backup", "x.tar").line.startswith("there is no database at ")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_files_in_a_bucket_are_said_not_to_be_in_it(folder: Path) -> None:
     out = done(folder, "backup", "saved.tar", MANIFEST_FILES="s3://bucket/prefix")
-    assert "Uploaded files are in s3://bucket/prefix and NOT in this backup" in out
+    assert "Uploaded files are in s3://bucket/prefix and are NOT included" in out
     assert [name for name in manifest_of(folder / "saved.tar")["members"] if name.startswith("files/")] == []

@@ -88,7 +88,7 @@ def test_what_was_there_before_is_not_taken_for_what_a_killed_restore_left(saved
     mine = path_of(tmp_path / "data" / "files", "mine-mine-mine")
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(NotPossible, match="is not empty"):
+    with pytest.raises(NotPossible, match="isn't empty"):
         restore(settings, saved, quiet)
     assert mine.read_text() == "mine"
 

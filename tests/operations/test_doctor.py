@@ -44,7 +44,17 @@ def bad(result: Result) -> list[str]:
 def test_a_good_installation_has_no_bad_findings(folder: Path) -> None:
     result = run(folder, "doctor")
     assert bad(result) == []
-    parts = ["clock", "secret key", "public address", "hashing", "store", "schema", "signing keys", "disk", "integrity"]
+    parts = [
+        "clock",
+        "secret key",
+        "public address",
+        "hashing",
+        "database",
+        "schema",
+        "signing keys",
+        "disk",
+        "integrity",
+    ]
     for part in (*parts, "file modes"):
         assert sum(line[7:].startswith(part) for line in result.out.splitlines()) == 1
 
@@ -67,7 +77,7 @@ def test_a_secret_key_that_others_can_read_is_bad(folder: Path, mode: int) -> No
 
 def test_another_secret_key_is_bad(folder: Path) -> None:
     [finding] = bad(run_here(folder, "doctor", MANIFEST_SECRET_KEY=OTHER_KEY))
-    assert finding.startswith("signing keys: the secret key is not the one")
+    assert finding.startswith("signing keys: the secret key isn't the one")
     (folder / "data" / "secret.key").write_text("short\n")
     findings = bad(run_here(folder, "doctor"))
     assert findings[0].startswith("secret key: ")
@@ -78,34 +88,37 @@ def test_a_secret_key_that_is_gone_is_not_promised_anew(folder: Path) -> None:
     key.rename(folder / "kept.key")
     result = run_here(folder, "doctor")
     [finding] = bad(result)
-    assert finding.endswith("put back the one that you kept: no backup holds it")
+    assert finding.endswith("restore the copy that you kept, because backups don't contain it")
     assert "first start" not in result.out
 
 
 def test_another_secret_key_stops_every_other_command(folder: Path) -> None:
     for command in (("serve", "--port", str(free_port())), ("keys", "rotate")):
         result = run(folder, *command, MANIFEST_SECRET_KEY=OTHER_KEY)
-        assert (result.status, result.line) == (2, "MANIFEST_SECRET_KEY: not the key that this store was made with")
+        assert (result.status, result.line) == (
+            2,
+            "MANIFEST_SECRET_KEY: not the key that this database was created with",
+        )
 
 
 def test_plain_http_for_others_is_bad(folder: Path) -> None:
     [finding] = bad(run_here(folder, "doctor", MANIFEST_PUBLIC_URL="http://auth.example.com"))
-    assert finding.startswith("public address: http://auth.example.com is plain http")
+    assert finding.startswith("public address: http://auth.example.com is plain HTTP")
     lists = {"MANIFEST_TRUSTED_PROXIES": "::ffff:10.9.0.1", "MANIFEST_ADMIN_ADDRESSES": "10.9.0.0/16"}
     result = run_here(folder, "doctor", MANIFEST_PUBLIC_URL="https://auth.example.com", **lists)
     assert bad(result) == []
-    assert "MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES" in result.out
+    assert "MANIFEST_ADMIN_ADDRESSES contains addresses of MANIFEST_TRUSTED_PROXIES" in result.out
 
 
 def test_rate_limits_off_is_bad(folder: Path) -> None:
     [finding] = bad(run_here(folder, "doctor", MANIFEST_RATE_LIMITS="off"))
-    assert finding.startswith("throttle: ")
+    assert finding.startswith("rate limits: ")
 
 
 def test_a_postgresql_that_is_not_there_is_bad(tmp_path: Path) -> None:
     settings = {"MANIFEST_DATABASE_URL": "postgresql://127.0.0.1:1/none", "MANIFEST_SECRET_KEY": SECRET_KEY}
     [finding] = bad(run_here(tmp_path, "doctor", **settings))
-    assert finding.startswith("store: PostgreSQL: ")
+    assert finding.startswith("database: PostgreSQL: ")
     result = run(tmp_path, "serve", **settings)
     assert result.status == 1
     assert result.line.startswith("PostgreSQL: ")
@@ -131,13 +144,13 @@ def with_version(folder: Path, version: str) -> None:
 def test_an_older_schema_is_noted_and_a_newer_one_is_bad(folder: Path) -> None:
     result = run(folder, "doctor", **next_release.runs_it(folder))
     assert bad(result) == []
-    assert f" note  schema: {HEAD}, this release brings {next_release.SCHEMA}" in result.out
+    assert f" note  schema: {HEAD}, this version upgrades it to {next_release.SCHEMA}" in result.out
     with_version(folder, "0011")
     [finding] = bad(run_here(folder, "doctor"))
     assert finding.startswith("schema: 0011 is older than 0012, the first schema of a release; start with an empty ")
     with_version(folder, "9999")
     [finding] = bad(run_here(folder, "doctor"))
-    assert finding.startswith("schema: 9999 is newer than this release")
+    assert finding.startswith("schema: 9999 is newer than")
     refused = run(folder, "serve", "--port", str(free_port()))
     assert refused.status == 1
     assert "9999" in refused.line
@@ -147,7 +160,7 @@ def test_a_file_that_is_no_store_is_bad(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database\n" * 100)
     [finding] = bad(run_here(tmp_path, "doctor", MANIFEST_DATABASE_URL=f"sqlite:///{file}"))
-    assert finding.startswith("store: ")
+    assert finding.startswith("database: ")
     result = run(tmp_path, "db", "upgrade", MANIFEST_DATABASE_URL=f"sqlite:///{file}")
     assert result.status == 1
     assert str(file) in result.line
@@ -201,20 +214,20 @@ def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.
             f for f in storage.storage_findings(load({"MANIFEST_DATA_DIR": str(tmp_path)})) if f[1].startswith("disk")
         ]
         assert found[0] == level
-        assert f"{free} MiB are free" in found[1]
-        assert ("free space" in found[1]) == (level != "ok")
+        assert f"{free} MiB free" in found[1]
+        assert ("free up space" in found[1]) == (level != "ok")
 
 
 def test_providers_are_called_when_that_is_asked_for(folder: Path) -> None:
     unreachable = f"http://127.0.0.1:{free_port()}"
-    assert "note  providers: no client has one" in run_here(folder, "doctor", "--providers").out
+    assert "note  providers: no client has turned one on" in run_here(folder, "doctor", "--providers").out
     with provider(client_secret=None) as op:
         for name, issuer in (("good", op.issuer), ("gone", unreachable)):
             known = ("--client", "initech", "--issuer", issuer, "--client-id", op.client_id)
             done_here(folder, "provider", "add", name, *known, "--default-role", "Viewer")
         assert "provider good" not in run_here(folder, "doctor").out
         result = run_here(folder, "doctor", "--providers")
-    assert "  ok   provider good of initech: it answers as it should" in result.out
+    assert "  ok   provider good of initech: responds as expected" in result.out
     [finding] = bad(result)
     assert finding.startswith("provider gone of initech: ")
-    assert finding.endswith("see manifest-auth provider test gone --client initech")
+    assert finding.endswith("run manifest-auth provider test gone --client initech")

@@ -75,17 +75,17 @@ def test_a_data_folder_of_someone_else(folder: Path) -> None:
     data = folder / "data"
     settings = load({"MANIFEST_DATA_DIR": str(data)})
     assert as_unprivileged_user(lambda: unusable(settings)) == (
-        f"{data} belongs to root; run this as root, or: chown -R nobody {data}"
+        f"{data} belongs to root; run this command as root, or run: chown -R nobody {data}"
     )
     folder.chmod(0o700)
     said = as_unprivileged_user(lambda: unusable(settings))
-    assert said.startswith(f"nobody cannot access {data} (Permission denied); run this as its owner")
+    assert said.startswith(f"nobody can't access {data} (Permission denied); run this command as its owner")
     folder.chmod(0o755)
     os.chown(data, NOBODY, NOBODY)
     assert as_unprivileged_user(lambda: unusable(settings)) == ""
     data.chmod(0o500)
     said = as_unprivileged_user(lambda: unusable(settings))
-    assert said == f"{data} cannot be written; see its mode, and whether it is mounted read-only"
+    assert said == f"{data} isn't writable; check its mode, and whether it is mounted read-only"
 
 
 @pytest.mark.needs_root
@@ -93,7 +93,7 @@ def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
     settings = load({"MANIFEST_DATA_DIR": str(folder / "some" / "where")})
     place = folder / "some" / "where"
     assert as_unprivileged_user(lambda: unusable(settings)) == (
-        f"{place} does not exist, and nobody may not create it; run: install -d -m 700 -o nobody {place}"
+        f"{place} doesn't exist, and nobody can't create it; run: install -d -m 700 -o nobody {place}"
     )
 
 
@@ -105,14 +105,14 @@ def test_a_secret_key_of_someone_else(folder: Path) -> None:
     [[level, text]] = as_unprivileged_user(lambda: doctor_run._secret(settings))
     key = data / "secret.key"
     assert (level, text) == (
-        "bad", f"secret key: {key} belongs to root, and nobody cannot read it; run: chown nobody {key}",
+        "bad", f"secret key: {key} belongs to root, and nobody can't read it; run: chown nobody {key}",
     )  # fmt: skip
 
 
 async def test_of_a_data_folder_that_is_a_file_nothing_more_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     assert await findings(tmp_path, "bad") == [
-        f"data folder: {tmp_path / 'data'} is not a folder; see MANIFEST_DATA_DIR"
+        f"data folder: {tmp_path / 'data'} isn't a folder; check MANIFEST_DATA_DIR"
     ]
 
 
@@ -129,10 +129,14 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
 @matrix(
     ("answer", "level", "said"),
     [
-        (Answer(body=ALIVE), "ok", "leads to a running server"),
-        (Answer(502), "note", "its proxy reaches no server (status 502); start it, or check the proxy's target"),
-        (Answer(404), "bad", "something else answers there (status 404); check the proxy's target"),
-        (Answer(body=b"<h1>It works!</h1>"), "bad", "something else answers there (status 200)"),
+        (Answer(body=ALIVE), "ok", "reaches a running server"),
+        (
+            Answer(502),
+            "note",
+            "the proxy can't reach a server (status 502); start the server, or check the proxy's target",
+        ),
+        (Answer(404), "bad", "a different server responds there (status 404); check the proxy's target"),
+        (Answer(body=b"<h1>It works!</h1>"), "bad", "a different server responds there (status 200)"),
         (Answer(302, {"Location": "https://elsewhere.example/"}), "note", "redirected to https://elsewhere.example/"),
     ],
 )
@@ -157,7 +161,7 @@ async def test_a_public_address_whose_certificate_browsers_refuse(
     monkeypatch.delenv("SSL_CERT_FILE")
     [(level, text), _] = await address(load({"MANIFEST_PUBLIC_URL": f"https://localhost:{proxy.port}"}))
     assert level == "bad"
-    assert "browsers will refuse it" in text
+    assert "browsers reject it" in text
     assert text.endswith("fix the proxy's certificate")
 
 
@@ -165,7 +169,7 @@ async def test_a_public_address_that_no_one_serves() -> None:
     for name in (f"localhost:{free_port()}", "nowhere.invalid"):
         [(level, text), (other, proxies)] = await address(load({"MANIFEST_PUBLIC_URL": f"https://{name}"}))
         assert (level, other) == ("note", "bad")
-        assert text.startswith(f"public address: https://{name} is not reached from here (")
+        assert text.startswith(f"public address: https://{name} can't be reached from here (")
         assert proxies.startswith("proxy: MANIFEST_TRUSTED_PROXIES is empty")
     trusting = {"MANIFEST_PUBLIC_URL": "https://nowhere.invalid", "MANIFEST_TRUSTED_PROXIES": "127.0.0.1"}
     assert len(await address(load(trusting))) == 1
@@ -186,7 +190,7 @@ async def test_a_clock_that_is_behind_what_was_recorded(folder: Path, monkeypatc
         monkeypatch.setattr(doctor_run, "Clock", lambda seconds=seconds: Wrong(seconds))
         found = [text for text in await findings(folder, "bad") if text.startswith("clock: ")]
         assert bool(found) == is_bad, seconds
-        assert all("behind 20" in text and text.endswith("set it, better by NTP") for text in found)
+        assert all("behind 20" in text and text.endswith("correct it, preferably with NTP") for text in found)
 
 
 def test_a_clock_in_the_far_future() -> None:
@@ -208,7 +212,7 @@ async def test_proxies_that_are_everybody(networks: str, named: str) -> None:
     given = {"MANIFEST_PUBLIC_URL": "https://nowhere.invalid", "MANIFEST_TRUSTED_PROXIES": networks}
     found = [text for level, text in await address(load(given)) if level == "bad"]
     assert [text.partition(":")[0] for text in found] == (["proxy"] if named else [])
-    assert all(f"holds {named}: " in text and text.endswith("Name your proxies") for text in found)
+    assert all(f"contains {named}. " in text and text.endswith("List only your proxies") for text in found)
 
 
 OTHERS = [pytest.param(mask, marks=pytest.mark.endurance) for mask in ("022", "077")]
@@ -238,7 +242,7 @@ def test_a_store_that_is_something_else(folder: Path) -> None:
     (folder / "data" / "manifest-auth.db").write_bytes(b"something else " * 1000)
     found = [line for line in run_here(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
     assert len(found) == 1
-    assert "file is not a database; see MANIFEST_DATABASE_URL; if the store is damaged" in found[0]
+    assert "file is not a database; check MANIFEST_DATABASE_URL; if the database is damaged" in found[0]
 
 
 async def test_a_clock_that_is_not_that_of_postgresql(
@@ -269,7 +273,7 @@ async def test_the_clock_of_another_node(tmp_path: Path, postgres: Databases) ->
         )  # fmt: skip
     await raw.close()
     [found] = [text for text in await findings(tmp_path, "bad", **given) if text.startswith("clock: ")]
-    assert found == "clock: that of wrong (process 77) is 7200 s behind PostgreSQL's; set it, better by NTP"
+    assert found == "clock: node wrong (process 77) is 7200 s behind PostgreSQL's; correct it, preferably with NTP"
 
 
 def test_mail_and_postgresql_that_are_not_there(tmp_path: Path) -> None:
@@ -280,5 +284,5 @@ def test_mail_and_postgresql_that_are_not_there(tmp_path: Path) -> None:
     assert (result.status, result.err) == (1, "")
     mail, store = (line for line in result.out.splitlines() if line.startswith(" BAD "))
     assert "Connection refused); check its address" in mail
-    assert store.endswith("; check that it runs, and MANIFEST_DATABASE_URL")
+    assert store.endswith("; check that it is running, and check MANIFEST_DATABASE_URL")
     assert "secret" not in store

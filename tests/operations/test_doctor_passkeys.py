@@ -48,12 +48,12 @@ async def test_a_new_address_that_voids_passkeys_is_bad_and_counts_them(app: App
     await with_passkey(app)
     await with_passkey(app)
     [(level, text)] = await _found(app, _settings("https://auth.other.example"))
-    assert (level, text.startswith("passkeys: 2 were made for login.example.com")) == ("bad", True)
+    assert (level, text.startswith("passkeys: 2 were created for login.example.com")) == ("bad", True)
     assert [level for level, _ in await _found(app, _settings("https://192.0.2.1"))] == ["bad", "note"]
     assert [level for level, _ in await _found(app, _settings(HERE))] == ["ok"]
     parent = _settings(HERE, MANIFEST_PASSKEY_RP_ID="example.com")
     [(level, text)] = await _found(app, parent)
-    assert (level, "is not used" in text) == ("note", True)
+    assert (level, "is ignored" in text) == ("note", True)
 
 
 @pytest.mark.processes

@@ -18,7 +18,7 @@ from tests.support.secret_keys import SECRET_KEY, the_keys
 
 pytestmark = pytest.mark.processes
 
-OK = [("ok", "PostgreSQL: its settings keep what is answered")]
+OK = [("ok", "PostgreSQL: its settings are safe for confirmed changes")]
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ async def test_a_good_one(direct: str) -> None:
 @matrix(
     ("name", "value", "said"),
     [
-        ("synchronous_commit", "off", "may be lost"),
-        ("synchronous_commit", "local", "may be lost"),
+        ("synchronous_commit", "off", "can be lost"),
+        ("synchronous_commit", "local", "can be lost"),
         ("synchronous_commit", "remote_write", None),
         ("statement_timeout", "0", "db upgrade"),
         ("statement_timeout", "61s", "db upgrade"),
@@ -99,7 +99,7 @@ async def test_what_the_whole_server_is_set_to(server: Postgres, direct: str) ->
 async def test_a_standby_for_which_no_commit_waits(server: Postgres, direct: str) -> None:
     with attached(server):
         [(level, text)] = await doctor.postgres_findings(settings(direct))
-        assert (level, "revive sessions" in text) == ("bad", True)
+        assert (level, "restore sessions" in text) == ("bad", True)
         with awaited(server, "*"):
             assert await doctor.postgres_findings(settings(direct)) == OK
 

@@ -60,9 +60,9 @@ async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.Monke
     try:
         [(level, text)] = await sealed_findings(store, sealer, unseen)
         assert level == "bad"
-        assert text.startswith(f"sealed values: no secret key opens {part.column.table.name}/")
+        assert text.startswith(f"encrypted values: no secret key decrypts {part.column.table.name}/")
         assert text.count(f"/{part.column.name}") == storage.NAMED
-        assert " and 2 more; add the key that sealed it after the others" in text
+        assert " and 2 more; add the key that encrypted it after the others" in text
         assert storage._LOST[part.name] in text
     finally:
         await clear(app, part)
@@ -78,7 +78,7 @@ async def test_it_ends_in_time_and_says_what_it_did_not_see(app: App, monkeypatc
         app.services.store, app.services.sealer, lambda _, count: shown.append(count)
     )
     assert level == "note"
-    assert "1 were checked; of signing_keys.secret not all; `keys reencrypt` checks all" in text
+    assert "checked 1, but not all of signing_keys.secret; `keys reencrypt` checks all" in text
     assert shown == [1]
 
 
@@ -110,5 +110,5 @@ def test_a_key_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     key.unlink()
     result = run(tmp_path, "doctor")
     assert result.status == 1
-    assert f" BAD   secret key: {key} is not there" in result.out
+    assert f" BAD   secret key: {key} doesn't exist" in result.out
     assert not key.exists()

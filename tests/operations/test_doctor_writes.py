@@ -24,10 +24,10 @@ from tests.support.server import Server, served
 READY = {"status": "ready"}
 WARNS = {
     **READY,
-    "warnings": ["The store takes no writes, so nobody can sign in: see the log, and manifest-auth doctor"],
+    "warnings": ["The database rejects writes, so nobody can sign in; see the log, and run manifest-auth doctor"],
 }
 #: What is looked at here; the tests' servers are not set up for anything else.
-TOPICS = ("rights: ", "writes: ", "files: ", "disk: PostgreSQL ", "store: ")
+TOPICS = ("permissions: ", "writes: ", "files: ", "disk: PostgreSQL ", "database: ")
 NEVER = {"MANIFEST_DATABASE_UPGRADE": "never"}
 
 
@@ -68,7 +68,7 @@ def test_a_missing_right_is_named_and_told_once(postgres: Databases, tmp_path: P
             for _ in range(3):
                 assert (sign_in(server).status, readiness(server)) == (503, WARNS)
             [finding] = bad(tmp_path, MANIFEST_DATABASE_URL=url, **settings)
-            assert finding.startswith(f"rights: {role} may not: INSERT on sessions; run")
+            assert finding.startswith(f"permissions: {role} is missing INSERT on sessions; as the owner")
             postgres.psql(f"REVOKE ALL ON badge_pins, users FROM {role}", own)
             findings = bad(tmp_path, MANIFEST_DATABASE_URL=url, **settings)
             assert "DELETE on badge_pins" in findings[0]
@@ -97,7 +97,7 @@ def test_a_postgresql_that_is_full_is_named(tmp_path: Path) -> None:
                 small.fill()
                 until(lambda: sign_in(node).status == 503)
                 assert readiness(node) == WARNS
-                assert bad(tmp_path, **settings)[0].startswith("disk: PostgreSQL cannot make a table larger")
+                assert bad(tmp_path, **settings)[0].startswith("disk: PostgreSQL can't extend tables")
                 small.make_space()
                 until(lambda: sign_in(node).status == 200)
                 assert readiness(node) == READY
@@ -132,10 +132,12 @@ async def test_files_that_another_node_does_not_see_are_found(
     await kept_by_a_server(url, places[1])
     assert '"files_elsewhere"' in capfd.readouterr().err
     [finding] = said(places[1])
-    assert finding.startswith(f"files: {places[1]}: this is not where the files of this store are; set MANIFEST_FILES")
+    assert finding.startswith(
+        f"files: {places[1]}: this isn't where the files of this database are stored. Set MANIFEST_FILES"
+    )
     places[0].rename(tmp_path / "not mounted")
     [finding] = said(places[0])
-    assert finding.startswith(f"files: {places[0]} does not exist; mount it")
+    assert finding.startswith(f"files: {places[0]} doesn't exist; mount it")
     assert not places[0].exists()
 
 

@@ -47,7 +47,7 @@ def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, comma
     for _ in range(2):
         refused = run(tmp_path, *command, MANIFEST_PORT=str(free_port()), **program)
         assert refused.status == 2
-        assert refused.line.startswith(f"{data / 'secret.key'} is not there: this needs the secret key that the store")
+        assert refused.line.startswith(f"{data / 'secret.key'} doesn't exist, but the secret key that the database")
         assert of_folder(data) == before
 
 
@@ -56,7 +56,7 @@ def test_a_wrong_key_upgrades_nothing(tmp_path: Path) -> None:
     done_here(tmp_path, "client", "create", "acme", MANIFEST_SECRET_KEY=SECRET_KEY)
     program = next_release.runs_it(tmp_path)
     refused = run(tmp_path, "db", "upgrade", MANIFEST_SECRET_KEY=SECRET_KEY[::-1], **program)
-    assert (refused.status, refused.line) == (2, "MANIFEST_SECRET_KEY: not the key that this store was made with")
+    assert (refused.status, refused.line) == (2, "MANIFEST_SECRET_KEY: not the key that this database was created with")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -91,7 +91,7 @@ def test_one_command_goes_on_and_the_trail_says_so_for_ever(tmp_path: Path, sett
     cookie = node.http.cookies["session"]
     lose(tmp_path, settings)
     if on_postgres:
-        assert run_here(tmp_path, *LOST, **settings).line.startswith("a server runs on this store")
+        assert run_here(tmp_path, *LOST, **settings).line.startswith("a server is running on this database")
     stop(server)
     assert run_here(tmp_path, "client", "create", "too-early", **settings).status in (1, 2)
     assert "enter them again" in done(tmp_path, *LOST, **settings)
@@ -99,8 +99,8 @@ def test_one_command_goes_on_and_the_trail_says_so_for_ever(tmp_path: Path, sett
     assert proved.status == 0, proved.out
     assert [len(chain["restarts"]) for chain in chains] == [1, 1, 1]
     told = done_here(tmp_path, "audit", "verify", **settings)
-    assert f"client acme, event {chains[1]['restarts'][0]}: restarted: no secret key proves that nothing is" in told
-    assert run_here(tmp_path, *LOST, **settings).line == "the secret key opens this store: nothing was changed"
+    assert f"client acme, event {chains[1]['restarts'][0]}: restarted: the secret key was lost, so missing" in told
+    assert run_here(tmp_path, *LOST, **settings).line == "the secret key decrypts this database, so nothing was changed"
     server = served()
     node = Node(server)
     assert node.me(str(before["token"])).status_code == 401

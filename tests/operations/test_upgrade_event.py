@@ -46,7 +46,7 @@ def test_where_there_is_no_store_nothing_is_proved_and_none_is_made(tmp_path: Pa
     refused = run(tmp_path, "audit", "verify", **KEY)
     assert (refused.status, refused.line) == (
         1,
-        "there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR",
+        "there is no database here; check MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR",
     )
     assert not (tmp_path / "data").exists()
 
@@ -58,4 +58,4 @@ def test_a_trail_whose_tables_are_gone_is_one_line(tmp_path: Path) -> None:
         raw.execute("DROP TABLE audit_events")
     refused = run(tmp_path, "audit", "verify", **KEY)
     assert refused.status == 2
-    assert refused.line.startswith("the store is not as this release left it: ")
+    assert refused.line.startswith("unexpected database schema: ")

@@ -31,7 +31,7 @@ async def test_the_way_there_and_the_way_back(version: str, tmp_path: Path) -> N
     await old.make(url)
     before = _all(tmp_path / "data")
     program = {"MANIFEST_SECRET_KEY": SECRET_KEY, **next_release.runs_it(tmp_path)}
-    brings = f" note  schema: {old.schema}, this release brings {next_release.SCHEMA}"
+    brings = f" note  schema: {old.schema}, this version upgrades it to {next_release.SCHEMA}"
     assert brings in run(tmp_path, "doctor", **program).out
     assert f"schema {old.schema}" in done(tmp_path, "backup", "before.tar", **program)
     assert done(tmp_path, "db", "upgrade", **program) == "The schema was upgraded.\n"

@@ -37,12 +37,15 @@ async def test_an_upgrade_that_older_programs_cannot_use(empty_url: str, given: 
     given |= next_release.runs_it(tmp_path, readable_by=next_release.SCHEMA)
     old = old_stores.read("0.1.0")
     await old.make(empty_url)
-    says = f"schema: {old.schema}, this release brings {next_release.SCHEMA}: stop; older programs cannot use that"
+    says = (
+        f"schema: {old.schema}, this version upgrades it to {next_release.SCHEMA}: stop; older "
+        "programs can't use that schema"
+    )
     check_status(tmp_path, given, 3, (old.schema, old.schema, "stop"), "note", says)
     for arguments in (("serve", "--port", str(free_port())), ("client", "create", "some-client")):
         refused = run(tmp_path, *arguments, **given, **NEVER)
         assert (refused.status, refused.out) == (3, "")
-        told = f"the store must be upgraded to {next_release.SCHEMA} first (its schema is {old.schema})"
+        told = f"upgrade the database to {next_release.SCHEMA} first (its schema is {old.schema})"
         assert refused.line == f"{told}: run manifest-auth db upgrade"
     assert await schema_number(empty_url) == old.schema
     assert done(tmp_path, "db", "upgrade", **given, **NEVER) == "The schema was upgraded.\n"
@@ -53,25 +56,25 @@ async def test_an_upgrade_that_older_programs_cannot_use(empty_url: str, given: 
 async def test_from_nothing_to_a_newer_release(kind: str, tmp_path: Path, postgres: Databases) -> None:
     empty_url = postgres.empty_database() if kind == "postgresql" else f"sqlite:///{tmp_path / 'm.db'}"
     given = {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
-    assert run_here(tmp_path, "db", "status", **given).line.startswith("there is no store here")
+    assert run_here(tmp_path, "db", "status", **given).line.startswith("there is no database here")
     assert done_here(tmp_path, "db", "upgrade", **given, **NEVER) == "The schema was upgraded.\n"
     check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "current"), "ok", f"schema: {migrate.HEAD}, current")
     done_here(tmp_path, "client", "create", "some-client", **given, **NEVER)
 
     await state(empty_url, version_num=NEWER, schema=NEWER)
-    says = f"schema: {NEWER}, this release knows {migrate.HEAD}: rolling"
+    says = f"schema: {NEWER}, this version uses {migrate.HEAD}: rolling"
     check_status(tmp_path, given, 0, (NEWER, OLDEST, "rolling"), "note", says)
     done_here(tmp_path, "client", "create", "another-client", **given)
     done_here(tmp_path, "audit", "verify", **given)
     done_here(tmp_path, "backup", "--note", **given)
 
     await state(empty_url, readable_by=NEWER)
-    says = f"schema: {NEWER} is newer than this release, which knows {migrate.HEAD}; upgrade the program"
+    says = f"schema: {NEWER} is newer than {migrate.HEAD}, the newest that this version knows; upgrade the program"
     check_status(tmp_path, given, 1, (NEWER, NEWER, "refused"), "BAD", says)
     for command in (("audit", "verify"), ("backup", "--note"), ("client", "create", "third-client")):
         refused = run_here(tmp_path, *command, **given)
         assert refused.status == 1
-        assert f"{NEWER} is newer than this release" in refused.line
+        assert f"{NEWER} is newer than {migrate.HEAD}" in refused.line
 
 
 def check_status(
@@ -103,7 +106,7 @@ async def test_living_processes_of_another_release_are_told(postgres: Databases,
     await beats("killed", "0.0.1", "0001", 2 * SILENT_MS)
     check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "current"), "ok", f"schema: {migrate.HEAD}, current")
     await beats("older", "0.0.9", "0002", -LATER_MS)
-    says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0002) run"
+    says = f"schema: {migrate.HEAD}, this version uses {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0002) are running"
     check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "rolling"), "note", says)
     assert "processes    1 of 0.0.9 (schema 0002)\n" in done_here(tmp_path, "db", "status", **given)
 
@@ -119,4 +122,4 @@ async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program
     back = f"sqlite:///{tmp_path / 'back' / 'manifest-auth.db'}"
     assert await migrate.find_schema(back) == (NEWER, OLDEST)
     await state(url, readable_by=NEWER)
-    assert f"{NEWER} is newer than this release" in run(tmp_path, "backup", "later.tar", **given).line
+    assert f"{NEWER} is newer than {migrate.HEAD}" in run(tmp_path, "backup", "later.tar", **given).line

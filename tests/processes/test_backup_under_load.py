@@ -115,4 +115,4 @@ async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: 
         newest = await remote.fetchval("SELECT max(id) FROM tenants")
         await remote.close()
         made = run(tmp_path, other, "client", "create", "initech", **GIVEN)
-        assert made == f"Client initech has number {newest + 1}.\n"
+        assert made == f"Created client initech (number {newest + 1}).\n"

@@ -21,7 +21,7 @@ from tests.support.saml_idp import Idp
 CLIENT = ("--client", "acme")
 BASE = "http://127.0.0.1:8080/api/client/auth"
 SHARED = f"{BASE}/oidc/callback"
-NO_ISS = "the provider announces no iss, so it no longer has the shared address; "
+NO_ISS = "the provider doesn't announce iss, so it no longer has the shared address; "
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_the_address_is_printed_before_there_is_a_provider(folder: Path, op: Op)
 def test_an_address_that_there_will_never_be_is_not_printed(folder: Path) -> None:
     saml = ("--metadata", "idp.xml")
     for name, client, more, sentence in (
-        ("Okta", "acme", (), "name: 1 to 63 lower-case letters"),
-        ("okta", "acmee", (), "there is no client acmee"),
+        ("Okta", "acme", (), "name: 1 to 63 lowercase letters"),
+        ("okta", "acmee", (), "no client has the identifier acmee"),
         ("okta", "acme", saml, "--print-callback: only OpenID providers"),
     ):
         refused = run(folder, "provider", "add", name, "--client", client, "--print-callback", *more)
@@ -86,7 +86,7 @@ def test_every_address_is_printed_and_who_must_act(folder: Path, op: Op) -> None
         printed = run(folder, "provider", "callbacks")
         assert printed.status == 0, printed.err
         lines = [line.split("\t") for line in printed.out.partition("\n\n")[0].splitlines()]
-        unknown = f"unknown: {gone.issuer}/.well-known/openid-configuration: answered 503; if it announces no iss, "
+        unknown = f"unknown: {gone.issuer}/.well-known/openid-configuration: answered 503; if it doesn't announce iss, "
         assert sorted(lines) == sorted(
             [
                 ["acme", "marked", "oidc", SHARED, "shared, registered"],
@@ -100,7 +100,7 @@ def test_every_address_is_printed_and_who_must_act(folder: Path, op: Op) -> None
             ]
         )
         assert printed.out.partition("\n\n")[2] == (
-            "2 must act:\n"
+            "Action required: 2\n"
             f"  silent of acme: {NO_ISS}register {SHARED}/acme/silent\n"
             f"  unregistered of globex: register {SHARED}/globex/unregistered\n"
         )
@@ -111,9 +111,9 @@ def test_every_address_is_printed_and_who_must_act(folder: Path, op: Op) -> None
 def test_once_the_address_is_registered_no_one_must_act(folder: Path, op: Op) -> None:
     op.without_iss, op.registered = True, {SHARED}
     add(folder, "company", of(op, marked=True))
-    assert "1 must act:\n" in done(folder, "provider", "callbacks")
+    assert "Action required: 1\n" in done(folder, "provider", "callbacks")
     op.registered = {f"{SHARED}/acme/company"}
-    assert done(folder, "provider", "callbacks").endswith("\nNo one must act.\n")
+    assert done(folder, "provider", "callbacks").endswith("\nNo action required.\n")
 
 
 def test_where_it_cannot_be_told_a_marked_provider_that_announces_no_iss_must_act(folder: Path, op: Op) -> None:
@@ -122,8 +122,8 @@ def test_where_it_cannot_be_told_a_marked_provider_that_announces_no_iss_must_ac
     add(folder, "company", of(op, marked=True))
     add(folder, "other", of(op))
     printed = done(folder, "provider", "callbacks")
-    assert "own, unknown: the provider answers with status 200" in printed
-    assert printed.endswith(f"1 must act:\n  company of acme: {NO_ISS}register {SHARED}/acme/company\n")
+    assert "own, unknown: the provider returns status 200" in printed
+    assert printed.endswith(f"Action required: 1\n  company of acme: {NO_ISS}register {SHARED}/acme/company\n")
 
 
 def test_without_providers_nothing_is_printed(folder: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_domain_is_vouched_for_and_released(folder: Path) -> None:
     assert "acme.example" in done(folder, "domain", "vouch", *DOMAIN, *REASON)
     assert lines(folder) == [["domain", "acme.example", "acme", "proved", "vouched", "", REASON[1]]]
     refused = run(folder, "domain", "vouch", "acme.example", "--client", "globex", *REASON)
-    assert (refused.status, refused.line) == (1, "domain: Another client of this installation holds this domain")
+    assert (refused.status, refused.line) == (1, "domain: Another client of this installation has this domain")
     assert run(folder, "domain", "release", "acme.example", "--client", "globex").status == 1
     done(folder, "domain", "release", *DOMAIN)
     assert lines(folder) == []
@@ -44,7 +44,7 @@ def test_what_cannot_be_vouched_for_says_why(folder: Path) -> None:
         ("co.uk", "acme", REASON[1], "public suffix"),
         ("Acme.example", "acme", REASON[1], "lower case"),
         ("acme.example", "acme", "short", "at least 10"),
-        ("acme.example", "nobody", REASON[1], "there is no client nobody"),
+        ("acme.example", "nobody", REASON[1], "no client has the identifier nobody"),
     ):
         found = run(folder, "domain", "vouch", domain, "--client", client, "--reason", reason)
         assert (found.status, why in found.line) == (1, True), found.line
@@ -60,11 +60,11 @@ def test_a_provider_is_added_with_and_without_vouching(folder: Path) -> None:
 
 
 def test_doctor_says_what_waits_for_the_operator(folder: Path) -> None:
-    assert claims_in_doctor(folder) == ["none waits for the operator"]
+    assert claims_in_doctor(folder) == ["none needs a decision"]
     add(folder, "acme")
     vouching_only = claims_in_doctor(folder, MANIFEST_DOMAIN_PROOF="vouch")
     assert vouching_only == claims_in_doctor(folder)
     [said] = vouching_only
     assert "manifest-auth domain vouch acme.example --client acme" in said
     done(folder, "domain", "vouch", *DOMAIN, *REASON)
-    assert claims_in_doctor(folder) == ["none waits for the operator"]
+    assert claims_in_doctor(folder) == ["none needs a decision"]

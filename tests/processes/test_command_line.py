@@ -93,7 +93,7 @@ def test_the_host_and_port_of_the_command_line_count(tmp_path: Path) -> None:
             if busy.status == 1:
                 break
             busy = run(tmp_path, "serve", "--port", str(port))
-        assert busy.line == f"MANIFEST_PORT: port {port} of 127.0.0.1 is in use by another program"
+        assert busy.line == f"MANIFEST_PORT: port {port} on 127.0.0.1 is already in use"
     finally:
         process.terminate()
         assert process.wait(15) in (0, -15)
@@ -157,10 +157,10 @@ def test_doctor_tells_where_its_settings_are_not_those_of_the_server_that_runs(t
         return line
 
     with served(tmp_path, demo=False, MANIFEST_DEMO_PASSWORD="", **given) as server:  # type: ignore[arg-type]
-        assert told() == "  ok   settings: those of the server that runs here"
+        assert told() == "  ok   settings: same as those of the running server"
         changed = told(MANIFEST_METRICS_TOKEN="a-token-of-another", MANIFEST_OPERATOR_EMAIL="ops@x.example")
-        assert changed.startswith(" note  settings: the server that runs here has another value of MANIFEST_")
+        assert changed.startswith(" note  settings: the running server has different values for MANIFEST_")
         assert {*re.findall("MANIFEST_[A-Z_]+", changed)} == {"MANIFEST_METRICS_TOKEN", "MANIFEST_OPERATOR_EMAIL"}
-        assert "another value of MANIFEST_SECRET_KEY;" in told(MANIFEST_SECRET_KEY=SECRET_KEY[::-1])
+        assert "different values for MANIFEST_SECRET_KEY;" in told(MANIFEST_SECRET_KEY=SECRET_KEY[::-1])
         server.kill()
     assert told() == ""

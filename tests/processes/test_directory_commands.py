@@ -20,9 +20,9 @@ def vouch(folder: Path, client: str = "acme", directory: str = DIRECTORY, *more:
 
 
 def test_the_directory_is_the_clients_from_then_on_and_no_other_ones(folder: Path) -> None:
-    assert vouch(folder, "acme", DIRECTORY.upper()) == (0, f"The directory {DIRECTORY} is acme's.\n")
-    assert vouch(folder) == (0, f"The directory {DIRECTORY} is acme's.\n")
-    assert vouch(folder, "globex") == (1, "Another client of this installation holds this directory")
+    assert vouch(folder, "acme", DIRECTORY.upper()) == (0, f"Approved directory {DIRECTORY} for client acme.\n")
+    assert vouch(folder) == (0, f"Approved directory {DIRECTORY} for client acme.\n")
+    assert vouch(folder, "globex") == (1, "Another client of this installation has this directory")
     lines = done(folder, "audit", "export", "--client", "acme", "--output", "trail.jsonl")
     assert lines
     events = [json.loads(line) for line in (folder / "trail.jsonl").read_text().splitlines()]
@@ -34,10 +34,10 @@ def test_the_directory_is_the_clients_from_then_on_and_no_other_ones(folder: Pat
 @matrix(
     ("client", "directory", "more", "said"),
     [
-        ("nobody", DIRECTORY, WHY, "there is no client nobody"),
+        ("nobody", DIRECTORY, WHY, "no client has the identifier nobody"),
         ("acme", "contoso.example", WHY, "directory: Must be a GUID, the directory (tenant) id"),
         ("acme", "9188040d-6c67-4c5b-b112-36a304b66dad", WHY,
-         "directory: The directory of personal accounts belongs to no organisation"),
+         "directory: The directory of personal accounts doesn't belong to an organization"),
         ("acme", DIRECTORY, ("--reason", "short"), "reason: Must have at least 10 characters"),
         ("acme", DIRECTORY, (*WHY, "--cloud", "mars"), "--cloud: unknown cloud 'mars'"),
     ],
@@ -49,6 +49,6 @@ def test_what_it_refuses(folder: Path, client: str, directory: str, more: tuple[
 def test_what_is_released_another_client_may_have(folder: Path) -> None:
     assert vouch(folder)[0] == 0
     release = ("directory", "release", DIRECTORY, "--client")
-    assert done(folder, *release, "acme") == f"Client acme claims {DIRECTORY} no more.\n"
-    assert run(folder, *release, "acme").line == f"client acme does not claim {DIRECTORY}"
+    assert done(folder, *release, "acme") == f"Released {DIRECTORY}. Client acme no longer claims it.\n"
+    assert run(folder, *release, "acme").line == f"client acme doesn't claim {DIRECTORY}"
     assert vouch(folder, "globex")[0] == 0

@@ -121,7 +121,7 @@ def test_an_act_that_wants_a_recent_proof_is_refused_once_and_refreshes_nothing(
     [said] = run_client(node, signed_in, 1, 0, path, {"method": "DELETE"})["answers"]
     assert said["calls"] == [[path, 403]]
     assert said["body"]["error"]["code"] == "REAUTHENTICATION_REQUIRED"
-    assert {"field": "otp", "message": "A code of your authenticator app"} in said["body"]["error"]["details"]
+    assert {"field": "otp", "message": "A code from your authenticator app"} in said["body"]["error"]["details"]
 
 
 def test_a_signed_out_client_is_not_let_in_again(node: Node) -> None:

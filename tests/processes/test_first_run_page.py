@@ -74,7 +74,10 @@ async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(serv
         assert page.heading == "Set up this server"
 
         wrong = await set_up(visitor, code=OTHER, username="ada", password=PASSWORD)
-        assert (wrong.status, wrong.problems) == (401, ["The setup code is not right, or its hour is over"])
+        assert (wrong.status, wrong.problems) == (
+            401,
+            ["The setup code is incorrect or expired. Run `manifest-auth setup-code` to get a new one"],
+        )
         fields = wrong.form(SETUP).fields
         assert (fields["code"], fields["username"], fields["password"]) == ("", "ada", "")
         short = await set_up(visitor, code=code, username="ada", password="short")

@@ -77,17 +77,17 @@ def test_a_dynamics_provider_by_its_settings(folder: Path, microsoft: Standin) -
     assert "sign in at http://127.0.0.1:8080/api/client/auth/ms-dynamics?client=acme&provider=crm\n" in added.out
     told = run(folder, "provider", "test", "crm", *CLIENT, **microsoft.settings)
     assert told.status == 0, told.out
-    assert f"  ok   The environment {ORGANIZATION} is there, and is of this directory.\n" in told.out
-    assert "  ?    Microsoft has nothing against the application and its secret so far. " in told.out
+    assert f"  ok   The environment {ORGANIZATION} exists and belongs to this directory.\n" in told.out
+    assert "  ?    Microsoft reports no problem with the application and its secret so far. " in told.out
     microsoft.answers["discovery"] = Answer(raw=b"")
     told = run(folder, "provider", "test", "crm", *CLIENT, **microsoft.settings)
     assert told.status == 1
-    assert " BAD   Microsoft's login service cannot be reached: " in told.out
+    assert " BAD   Microsoft's login service can't be reached: " in told.out
 
 
 def test_an_entra_provider_by_its_settings(folder: Path, microsoft: Standin) -> None:
     added = add(folder, "power-apps", entra(microsoft))
-    assert (added.status, added.out) == (0, "Provider power-apps has number 1.\n")
+    assert (added.status, added.out) == (0, "Created provider power-apps (number 1).\n")
     told = run(folder, "provider", "test", "power-apps", *CLIENT, **microsoft.settings)
     assert told.status == 0, told.out
     assert {line.split()[0] for line in told.out.splitlines()} == {"ok"}
@@ -108,7 +108,7 @@ def test_settings_that_are_no_good_are_told(folder: Path, body: dict[str, Any], 
 
 
 def test_an_environment_is_of_the_installations_cloud_or_of_the_providers_own(folder: Path, microsoft: Standin) -> None:
-    sentence = "dynamics.organization: Must be the address of an environment in the provider's cloud"
+    sentence = "dynamics.organization: Must be the URL of an environment in the provider's cloud"
     for members, settings in (
         ({"organization": "https://contoso.crm.dynamics.com.evil.example"}, {}),
         ({}, {"MANIFEST_MICROSOFT_CLOUD": "us-gov"}),
@@ -122,12 +122,12 @@ def test_an_environment_is_of_the_installations_cloud_or_of_the_providers_own(fo
 def test_a_file_and_options_do_not_mix(folder: Path, microsoft: Standin) -> None:
     for option in (("--create-users",), ("--domain", "acme.example"), ("--issuer", "https://acme.okta.com")):
         refused = add(folder, "both", entra(microsoft), *option)
-        assert (refused.status, refused.line.startswith("--json: the file holds all settings")) == (1, True)
+        assert (refused.status, refused.line.startswith("--json: the file contains all settings")) == (1, True)
     assert done(folder, "provider", "list", *CLIENT) == ""
 
 
 def test_a_file_that_is_no_json_object(folder: Path) -> None:
-    for text, line in (("[]", "--json provider.json: must be a JSON object"), ("{", "The body is not valid JSON")):
+    for text, line in (("[]", "--json provider.json: must be a JSON object"), ("{", "The body isn't valid JSON")):
         (folder / "provider.json").write_text(text)
         refused = run(folder, "provider", "add", "none", *CLIENT, "--json", "provider.json")
         assert (refused.status, refused.line) == (1, line)

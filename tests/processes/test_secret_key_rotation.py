@@ -164,14 +164,14 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
         def rotate() -> None:
             for _ in range(2):
                 out = _run(tmp_path, "", "keys", "reencrypt", "--new-key", **given)
-                assert "sealed again with the newest key" in out
+                assert "of them again with the newest key" in out
             # What requests that were under way meanwhile sealed with the older key.
             _run(tmp_path, "", "keys", "reencrypt", **given)
             file.write_text(file.read_text().splitlines()[0] + "\n")  # the older ones are gone
 
         _while_people_work(Proxy([server.base]), op, rotate)
         assert first not in file.read_text()
-        assert " 0 sealed again" in _run(tmp_path, "", "keys", "reencrypt", **given)
+        assert "encrypted 0 of them again" in _run(tmp_path, "", "keys", "reencrypt", **given)
         assert "internal_error" not in server.output.read_text()
     finally:
         stop(server)
@@ -203,14 +203,14 @@ def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: D
             out = _run(
                 tmp_path, url, "keys", "reencrypt", **{**given, "MANIFEST_SECRET_KEY": f"{NEW_KEY},{SECRET_KEY}"}
             )
-            assert "The older key is needed by backups made before alone" in out
+            assert "The older key is needed only for backups made until now" in out
             all_with(NEW_KEY)
 
         _while_people_work(proxy, op, rotate)
         refused = command(tmp_path, url, "keys", "rotate", **given)
         status, _, errors = refused.ended()
         assert status == 2
-        assert "not the key that this store was made with" in errors
+        assert "not the key that this database was created with" in errors
         for server in servers:
             assert "internal_error" not in server.output.read_text()
     finally:

@@ -51,7 +51,7 @@ def test_what_is_no_terminal_gets_the_name_of_the_command(tmp_path: Path) -> Non
     """It is a journal or a container's log, which others can read, and keep."""
     printed = _served(tmp_path)
     assert _CODE.findall(printed) == []
-    assert "manifest-auth setup-code prints a code for http://127.0.0.1:" in printed
+    assert "To get a code for http://127.0.0.1:" in printed
     trail = [json.loads(line)["event"] for line in done(tmp_path, "audit", "export", **KEY).splitlines()]
     assert trail == ["keys_made"]
 
@@ -61,7 +61,7 @@ def test_none_is_printed_once_there_is_an_admin(tmp_path: Path) -> None:
     assert "setup" not in _served(tmp_path)
     refused = run(tmp_path, "setup-code", **KEY)
     assert (refused.status, refused.out) == (1, "")
-    assert "A system admin exists" in refused.line
+    assert "A system admin already exists" in refused.line
 
 
 def test_none_is_printed_where_no_browser_could_use_it(tmp_path: Path) -> None:

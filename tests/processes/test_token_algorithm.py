@@ -21,7 +21,7 @@ from tests.support.server import DEMO_PASSWORD, command, served, start, stop
 REFRESH_TTL = 90 * 86_400
 SERVERS = {**NODE, "MANIFEST_TOKEN_ALGORITHM": "ES256", "MANIFEST_REFRESH_TOKEN_TTL": str(REFRESH_TTL)}
 OTHERWISE = {"MANIFEST_TOKEN_ALGORITHM": "HS256"}
-SAYS = "MANIFEST_TOKEN_ALGORITHM is HS256 and counts in a new store only: this one signs with ES256"
+SAYS = "MANIFEST_TOKEN_ALGORITHM is HS256, but it applies only to new databases, and this one uses ES256"
 
 
 def keys_of(node: Node, purpose: str, state: str, username: str = "admin") -> list[dict[str, Any]]:

@@ -180,7 +180,7 @@ async def test_a_schema_that_is_too_old_is_refused_with_one_clear_line(
     fresh: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     told = await _refusal(fresh, tmp_path, "0011", arguments)
-    assert "0011 is older than 0012, the first schema of a release; start with an empty store" in told
+    assert "0011 is older than 0012, the first schema of a release; start with an empty database" in told
 
 
 async def _refusal(url: str, folder: Path, schema: str, arguments: tuple[str, ...]) -> str:

@@ -40,7 +40,7 @@ def test_it_prints_a_link_that_works_though_the_mail_server_is_gone(tmp_path: Pa
         assert send(server, "link", {"token": link_for("ada@acme.example")})["purpose"] == "reset"
         for wrong, sentence in (
             (("nobody@acme.example", "--client", "acme"), "acme has no user nobody@acme.example"),
-            (("admin@acme.example", "--client", "initech"), "there is no client initech"),
+            (("admin@acme.example", "--client", "initech"), "no client has the identifier initech"),
         ):
             result = run(tmp_path, "user", "link", *wrong, **ours)
             assert (result.status, result.line) == (1, sentence)

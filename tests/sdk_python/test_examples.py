@@ -46,7 +46,7 @@ def test_those_for_users_run_at_the_server(server: dict[str, str], tmp_path: Pat
 
 def test_the_second_factor_of_the_page_is_asked_for(tmp_path: Path) -> None:
     [printed] = run(tmp_path, EXAMPLES[1].replace("author@", "guarded@"), said="123456\n")
-    assert printed == "['A code of your authenticator app']\nCode: Welcome, \n"
+    assert printed == "['A code from your authenticator app']\nCode: Welcome, \n"
 
 
 def test_every_example_in_a_docstring_is_as_it_says() -> None:

@@ -166,7 +166,7 @@ async def test_after_a_failed_login_all_are_closed_and_nobody_tries_until_the_se
         assert used.is_terminated
     assert connections.is_gone
     server.is_down, asked = False, server.asked
-    assert [await _try(connections) for _ in range(5)] == ["PostgreSQL cannot be reached"] * 5
+    assert [await _try(connections) for _ in range(5)] == ["PostgreSQL can't be reached"] * 5
     assert server.asked == asked
     connections.found()
     assert await _try(connections) == ""
@@ -189,7 +189,7 @@ async def test_who_waits_is_told_when_the_server_is_gone(server: Server) -> None
         await asyncio.sleep(0)
         connections.lost()
         async with asyncio.timeout(5):
-            assert await asyncio.gather(*waiting) == ["PostgreSQL cannot be reached"] * 3
+            assert await asyncio.gather(*waiting) == ["PostgreSQL can't be reached"] * 3
     connections.found()
     assert await _try(connections) == ""
     assert len(server.made) == 2
@@ -201,7 +201,7 @@ async def test_a_login_that_was_under_way_when_the_server_went_is_not_used(serve
     login = asyncio.create_task(_try(connections))
     await asyncio.sleep(0)
     connections.lost()
-    assert await login == "PostgreSQL cannot be reached"
+    assert await login == "PostgreSQL can't be reached"
     assert server.made[0].is_terminated
 
 

@@ -89,7 +89,7 @@ async def test_a_schema_of_a_newer_release_is_refused_and_left_alone(database_ur
 
 async def test_a_schema_older_than_the_first_revision_is_refused_and_left_alone(database_url: str) -> None:
     """As development builds made them before the first release."""
-    told = rf"0011 is older than {migrate.SCHEMAS[0]}, the first schema of a release; start with an empty store"
+    told = rf"0011 is older than {migrate.SCHEMAS[0]}, the first schema of a release; start with an empty database"
     await _refused(database_url, "0011", told)
 
 

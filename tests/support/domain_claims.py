@@ -18,7 +18,7 @@ from tests.support.accounts import new_client, store_of, trail
 from tests.support.application import App, Reply
 from tests.support.name_servers import NameServer, txt
 
-HELD = "Another client of this installation holds this domain"
+HELD = "Another client of this installation has this domain"
 LABEL = "_manifest-auth-challenge"
 
 

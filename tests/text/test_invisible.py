@@ -78,7 +78,7 @@ def test_what_no_one_sees_is_refused_in_names_and_left_out_of_those_of_others(wh
     with pytest.raises(ValidationError) as refused:
         check_name(text, "firstName")
     [(field, sentence)] = refused.value.details
-    assert (field, sentence.startswith("Invisible characters are not allowed: U+")) == ("firstName", True)
+    assert (field, sentence.startswith("Invisible characters aren't allowed: U+")) == ("firstName", True)
     assert check_name(clean_name(text, 100), "firstName") != text
     with pytest.raises(ValidationError):
         fields.WORK_NAME.check(text, "name")

@@ -120,7 +120,7 @@ def main() -> int:
     if PICTURE.exists() and PICTURE.read_text("utf-8") == text:
         return 0
     if "--check" in sys.argv:
-        sys.stderr.write("docs/architecture.svg is not as the code is: run ./dev docs\n")
+        sys.stderr.write("docs/architecture.svg is out of date; run ./dev docs\n")
         return 1
     PICTURE.write_text(text, "utf-8")
     sys.stdout.write("wrote docs/architecture.svg\n")

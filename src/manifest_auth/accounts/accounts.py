@@ -102,7 +102,7 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
     if other != user.email:
         step_up.check(who, Act.EMAIL)  # who reads the new mailbox can reset the password
         if rank.manager(unit, who).user_id == user.id:
-            raise Forbidden("Change your own address with your current password")
+            raise Forbidden("Change your own email address with your current password")
         if who.services.mail_queue.is_set_up:
             started = email_changes.start(unit, who, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
@@ -123,7 +123,7 @@ def set_roles(unit: TenantUnit, who: AccountRequest, user_id: int, roles: int) -
     Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is left
     for these roles."""
     check_roles(roles)
-    user = rank.get_managed(unit, who, user_id, admins=True, own="You cannot change your own roles")
+    user = rank.get_managed(unit, who, user_id, admins=True, own="You can't change your own roles")
     rank.check_grants(unit, who, user.roles, roles)
     step_up.check_gain(who, roles & ~user.roles)
     gain = credential_voiding.AdminGain(who, _gain_path(who), who.caller.actor)
@@ -147,9 +147,9 @@ def check_roles(roles: int) -> None:
 
 def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     """Deactivates a user at once: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
-    user = rank.get_managed(unit, who, user_id, admins=True, own="You cannot deactivate yourself")
+    user = rank.get_managed(unit, who, user_id, admins=True, own="You can't deactivate yourself")
     if not users.deactivate(unit, user, who.now):
-        raise Conflict("The user is deactivated already")
+        raise Conflict("The user is already deactivated")
     # One-time codes stay, so that their exchange answers that the account is disabled; a restore voids them.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, pending=False)
     one_time_links.close(unit, user.id, who.now)
@@ -165,7 +165,7 @@ def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAcce
     when no seat is left."""
     user = rank.get_managed(unit, who, user_id)
     if user.deactivated_at is None:
-        raise Conflict("The user is not deactivated")
+        raise Conflict("The user isn't deactivated")
     step_up.check_gain(who, user.roles)
     gain = credential_voiding.AdminGain(who, "restored", who.caller.actor)
     after = users.restore(unit, who.services.seats, user, gain)
@@ -199,7 +199,7 @@ def _check_own_sessions(who: Request, user: User) -> None:
     step_up.check(who, Act.SESSIONS, needed=f"user:{user.id}" == who.caller.actor)
 
 
-_OWN = "You cannot reset your own second factors; remove them in your account, or ask another manager"
+_OWN = "You can't reset your own second factors. Remove them in your account, or ask another administrator"
 
 
 class FactorResetData(Wire, frozen=True):

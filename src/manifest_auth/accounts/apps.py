@@ -303,7 +303,7 @@ def _check_called(unit: TenantUnit, who: AccountRequest, before: App, after: App
         try:
             who.services.outgoing.check(after.backchannel_uri)
         except ValueError as error:
-            raise ValidationError(details=[(wire_name("backchannel_uri"), f"The address {error}")]) from error
+            raise ValidationError(details=[(wire_name("backchannel_uri"), f"The URL {error}")]) from error
 
 
 _WIRE = {

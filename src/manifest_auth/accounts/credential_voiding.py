@@ -26,8 +26,8 @@ from manifest_auth.tenants import claims
 from manifest_auth.throttle import throttle
 
 IN_DOUBT = (
-    "The user's e-mail address was changed within the last week, and not by an Admin: an Admin sets the address first, "
-    "to the same one if it is right"
+    "The user's email address was changed within the last week, and not by an Admin. An Admin "
+    "must set the address first, even if it stays the same"
 )
 
 

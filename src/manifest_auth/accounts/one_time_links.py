@@ -175,11 +175,11 @@ def invite(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
 def start_reset(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
     """A link to set a new password; an earlier one closes. The old password works until then. Raises NotFound,
     Forbidden, Conflict where the client allows no passwords, ReauthenticationRequired."""
-    own = "Change your own password with the current one"
+    own = "Change your own password with your current password"
     step_up.check(request, Act.OTHERS_PASSWORDS)
     user = rank.get_managed(unit, request, user_id, own=own)
     if not _by_password(unit):
-        raise Conflict("Passwords are not used in this client")
+        raise Conflict("Passwords are turned off for this client")
     return make_link(unit, request, user, Purpose.RESET)
 
 

@@ -33,10 +33,10 @@ def check(password: str, rules: PasswordRules, words: Sequence[str], field: str 
         raise ValidationError(details=[(field, at_most(MOST))])
     if _classes(password) < rules.character_classes:
         number = rules.character_classes
-        wire = f"Must have characters of {number} kinds among lower case, upper case, digits and others"
+        wire = f"Must have characters of {number} of these types: lowercase, uppercase, digits, others"
         kinds = several(
-            "Use characters of %(number)d of these types: lowercase, uppercase, digits, others",
-            "Use characters of %(number)d of these types: lowercase, uppercase, digits, others",
+            "Use at least %(number)d of these: lowercase letters, uppercase letters, digits, other characters",
+            "Use at least %(number)d of these: lowercase letters, uppercase letters, digits, other characters",
             number,
             wire=wire,
         )
@@ -88,7 +88,7 @@ async def first_hash(
     Raises ValidationError, Overloaded.
     """
     if password is not None and imported is not None:
-        raise ValidationError(details=[("passwordHash", "Give either a password or a hash")])
+        raise ValidationError(details=[("passwordHash", "Enter either a password or a hash")])
     if imported is not None:
         if why := why_refused(imported):
             raise ValidationError(details=[("passwordHash", why)])

@@ -68,7 +68,7 @@ def get_readable(unit: TenantUnit, who: Request, user_id: int) -> User:
 def _checked(unit: TenantUnit, who: Request, user: User) -> Manager:
     by = manager(unit, who)
     if user.roles & Role.ADMIN.bit and not by.is_admin:
-        raise Forbidden("Only an Admin manages an Admin's account")
+        raise Forbidden("Only an Admin can manage an Admin's account")
     return by
 
 
@@ -87,4 +87,4 @@ def check_grants(unit: TenantUnit, who: Request, before: int, after: int) -> Non
     """Checks whether ``who`` may grant and remove the roles that differ between two bit masks. Raises Forbidden."""
     by = manager(unit, who)
     if (before ^ after) & Role.ADMIN.bit and not by.is_admin:
-        raise Forbidden("Only an Admin grants or takes the role Admin")
+        raise Forbidden("Only an Admin can grant or remove the Admin role")

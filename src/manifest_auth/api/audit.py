@@ -64,7 +64,7 @@ CLIENT_ROUTES = (
 
 class AdminAuditQuery(AuditQuery, frozen=True):
     client: Annotated[
-        str, Meta(max_length=63, description="Identifier or number of a client; 0: the installation itself.")
+        str, Meta(max_length=63, description="Identifier or number of a client; 0 for events of the installation.")
     ] = ""
 
 

@@ -47,11 +47,11 @@ class AppTokenForm(service_routes.Authenticated, frozen=True, kw_only=True):
     """A code with its verifier and address, or a refresh token."""
 
     grant_type: Annotated[str, Meta(description="`authorization_code` or `refresh_token`.")]
-    code: Annotated[str | UnsetType, Meta(description="With that grant type.")] = UNSET
-    redirect_uri: Annotated[str | UnsetType, Meta(description="With a code: as it was asked for.")] = UNSET
-    code_verifier: Annotated[str | UnsetType, Meta(description="With a code: of PKCE.")] = UNSET
-    refresh_token: Annotated[str | UnsetType, Meta(description="With that grant type.")] = UNSET
-    scope: Annotated[str | UnsetType, Meta(description="With a refresh token: less than before.")] = UNSET
+    code: Annotated[str | UnsetType, Meta(description="For `authorization_code`.")] = UNSET
+    redirect_uri: Annotated[str | UnsetType, Meta(description="For a code: the redirect URI of the request.")] = UNSET
+    code_verifier: Annotated[str | UnsetType, Meta(description="For a code: the PKCE verifier.")] = UNSET
+    refresh_token: Annotated[str | UnsetType, Meta(description="For `refresh_token`.")] = UNSET
+    scope: Annotated[str | UnsetType, Meta(description="For a refresh token: fewer scopes than before.")] = UNSET
 
 
 class UserInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -199,7 +199,7 @@ ROUTES = (
     _get(f"{_ISSUER}/jwks", _jwks, "Get the keys that sign ID tokens", "getIssuerKeys", KeySet),
     _post("token", _token, "Exchange a code or a refresh token for tokens", "getAppTokens", AppTokenForm, TokenAnswer),
     _get(f"{_ISSUER}/userinfo", _userinfo, "Get the claims about the user", "getUserInfo", UserInfo),
-    _get(f"{_ISSUER}/userinfo", _userinfo, "Get the claims about the user, with a post", "postUserInfo", UserInfo,
+    _get(f"{_ISSUER}/userinfo", _userinfo, "Get the claims about the user, with POST", "postUserInfo", UserInfo,
          method="POST"),
     _post("revoke", _revoke, "End the session of an app's token", "revokeAppToken", TokenInForm),
     _post("introspect", _introspect, "Introspect an app's own access token", "introspectAppToken", TokenInForm,

@@ -55,10 +55,12 @@ class Authenticated(msgspec.Struct, frozen=True):
         Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] | UnsetType,
         Meta(description="Only with `client_assertion`."),
     ] = UNSET
-    client_assertion: Annotated[str | UnsetType, Meta(description="A JWT that the account signed.")] = UNSET
+    client_assertion: Annotated[str | UnsetType, Meta(description="A JWT that the service account signed.")] = UNSET
     client_id: Annotated[
         str | UnsetType,
-        Meta(description="`svc_ID`, optional with an assertion; or of a device app, which proves nothing."),
+        Meta(
+            description="`svc_ID`, optional with an assertion. Or the ID of a device app, which doesn't authenticate."
+        ),
     ] = UNSET
     client_secret: Annotated[
         str | UnsetType, Meta(description="Only with `client_id`, and without a Basic header.")
@@ -70,17 +72,18 @@ class TokenForm(Authenticated, frozen=True, kw_only=True):
     ``client_id``."""
 
     grant_type: Literal["client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
-    device_code: Annotated[str | UnsetType, Meta(description="With that grant type.")] = UNSET
-    refresh_token: Annotated[str | UnsetType, Meta(description="With that grant type.")] = UNSET
+    device_code: Annotated[str | UnsetType, Meta(description="For that grant type.")] = UNSET
+    refresh_token: Annotated[str | UnsetType, Meta(description="For that grant type.")] = UNSET
     scope: Annotated[
-        str | UnsetType, Meta(description="Of service accounts: permissions, separated by spaces. Default: all it has.")
+        str | UnsetType,
+        Meta(description="For service accounts: permissions, separated by spaces. Default: all that it has."),
     ] = UNSET
-    resource: Annotated[str | UnsetType, Meta(description="If given, the issuer.")] = UNSET
+    resource: Annotated[str | UnsetType, Meta(description="If sent, it must be the issuer.")] = UNSET
 
 
 class TokenInForm(Authenticated, frozen=True, kw_only=True):
     token: str
-    token_type_hint: Annotated[str | UnsetType, Meta(description="Changes nothing.")] = UNSET
+    token_type_hint: Annotated[str | UnsetType, Meta(description="Ignored.")] = UNSET
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -98,14 +101,14 @@ class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 class DeviceForm(msgspec.Struct, frozen=True):
     MORE_SCHEMA: ClassVar = {"maxProperties": _MOST_FIELDS}
 
-    client_id: Annotated[str, Meta(description="Of a device app.")]
+    client_id: Annotated[str, Meta(description="ID of a device app.")]
     device_name: Annotated[
-        str | UnsetType, Meta(description="At most 40 letters, digits, spaces, hyphens; shown to users.")
+        str | UnsetType, Meta(description="Up to 40 letters, digits, spaces, and hyphens; shown to users.")
     ] = UNSET
 
 
 class PairingForm(DeviceForm, frozen=True, kw_only=True):
-    pairing_code: Annotated[str, Meta(description="As it was scanned, whole, or the letters that were typed.")]
+    pairing_code: Annotated[str, Meta(description="The scanned code, unchanged, or the letters that were entered.")]
 
 
 class DeviceAnswer(msgspec.Struct, frozen=True):
@@ -204,7 +207,7 @@ async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, 
     """The app of a device that asks to be let in. Raises InvalidClient, UnauthorizedClient, InvalidTarget."""
     if not _is_device(call.head, fields):
         await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
-        raise oauth.UnauthorizedClient("Only the apps of devices ask to be let in")
+        raise oauth.UnauthorizedClient("Only device apps can request approval")
     app = await device_grant.authenticate(ctx, fields)
     oauth.check_resource(fields, ctx.services.settings.oauth_issuer)
     return app

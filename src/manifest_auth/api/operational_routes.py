@@ -47,16 +47,16 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
     and with an unreadable key file the keys in memory open what they sealed.
     """
     if ctx.services.draining:
-        raise Overloaded("The server is draining: it ends soon", retry_after=1, reason="draining")
+        raise Overloaded("The server is draining and will stop soon", retry_after=1, reason="draining")
     try:
         await ctx.services.store.ping()
     except StoreUnavailable as error:
-        raise Overloaded("The store is not reachable", retry_after=1, reason=str(error)) from error
+        raise Overloaded("The database can't be reached", retry_after=1, reason=str(error)) from error
     warnings = []
     if ctx.services.sealer.reload() is not None:
-        warnings.append("The secret key file was replaced and cannot be read: see the log")
+        warnings.append("The secret key file was replaced and can't be read; see the log")
     if ctx.services.store.takes_no_writes:
-        warnings.append("The store takes no writes, so nobody can sign in: see the log, and manifest-auth doctor")
+        warnings.append("The database rejects writes, so nobody can sign in; see the log, and run manifest-auth doctor")
     return ReadyData("ready", tuple(warnings) or UNSET)
 
 

@@ -34,7 +34,7 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
     authorize = f"{cloud.login}/common/oauth2/v2.0"
     return {
         "swagger": "2.0",
-        "info": {"title": "Manifest", "version": __version__, "description": "Templates, jobs and people of Manifest."},
+        "info": {"title": "Manifest", "version": __version__, "description": "Templates, jobs, and users of Manifest."},
         "host": url.netloc,
         "basePath": "/",
         "schemes": [url.scheme],
@@ -48,7 +48,7 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
                 "flow": "accessCode",
                 "authorizationUrl": f"{authorize}/authorize",
                 "tokenUrl": f"{authorize}/token",
-                "scopes": {_SCOPE: "Call the Manifest API as the signed-in person"},
+                "scopes": {_SCOPE: "Call the Manifest API as the signed-in user"},
             }
         },
         "security": [{"entra": [_SCOPE]}],

@@ -15,7 +15,7 @@ SETTINGS = _("Settings")
 PROVIDERS = _("Providers")
 DOMAINS = _("Domains")
 SERVER = _("Server")
-MACHINES = _("Machines")
+MACHINES = _("Service accounts")
 DEVICES = _("Devices")
 APPS = _("Apps")
 
@@ -115,10 +115,11 @@ class Event(enum.Enum):
         account=_("Blocked sign-in"), is_bad=True, is_alarm=True,
         when="Correct password or assertion, but the user is deactivated or the client suspended")
     ACCESS_REFUSED = About("access_refused", SIGN_IN,
-        _("A request of %(who)s was rejected because a role is missing"), is_bad=True,
+        _("A request by %(who)s was rejected because of a missing role"), is_bad=True,
         when="A known caller was rejected: a role is missing, `X-Client-ID` names another client, the token is for "
         "the other API, or the session of a refresh token has ended; `why`, `route`, `kept_back`")
-    SEAT_REFUSED = About("seat_refused", USERS, _("No license seat was free for a request of %(who)s"), is_bad=True,
+    SEAT_REFUSED = About("seat_refused", USERS,
+        _("A request by %(who)s failed because no license seat was available"), is_bad=True,
         when="The license has no seat left for a user to be created, invited, restored, or given a role")
     THROTTLED = About("throttled", SIGN_IN, _("A rate limit blocked attempts: %(whom)s"),
         account=_("Too many attempts. Further attempts were blocked."), is_bad=True, is_alarm=True,
@@ -432,8 +433,8 @@ class Event(enum.Enum):
     BADGE_ISSUED = About("badge_issued", DEVICES, _("%(who)s issued a badge to %(whom)s"),
         account=_("Badge issued"), asks=Act.OTHERS_PASSWORDS,
         when="A user got a badge, `standard` or `temporary`, until when, and which badge it replaces")
-    BADGE_ENDED = About("badge_ended", DEVICES, _("%(who)s ended a badge of %(whom)s"),
-        account=_("Badge ended"), when="A badge was ended, and so many `sessions_ended`")
+    BADGE_ENDED = About("badge_ended", DEVICES, _("%(who)s revoked a badge of %(whom)s"),
+        account=_("Badge revoked"), when="A badge was ended, and so many `sessions_ended`")
     BADGE_PIN_SET = About("badge_pin_set", DEVICES, _("%(whom)s set the PIN of their badge"), account=_("PIN set"),
         asks_users=Act.PIN, when="A user set a PIN, or replaced a temporary one at a `device`")
     BADGE_PIN_RESET = About("badge_pin_reset", DEVICES, _("%(who)s gave %(whom)s a temporary PIN"),
@@ -521,11 +522,13 @@ def about(name: str) -> About:
 
 #: Names of events in lists, where the one of the trail is not plain.
 _LABELS = {
+    "admin_gained": _("Became an Admin"),
     "app_refused": _("App sign-in blocked"),
     "access_refused": _("Access denied"),
     "assertion_replayed": _("SAML assertion used twice"),
     "audit_swept": _("Old events deleted"),
     "backed_up": _("Backup created"),
+    "badge_ended": _("Badge revoked"),
     "badge_pin_dead": _("Badge PIN blocked"),
     "changed_provider_used": _("First sign-in with changed provider"),
     "credentials_dropped": _("Earlier sign-in methods removed"),
@@ -537,9 +540,12 @@ _LABELS = {
     "domain_lapsed": _("Domain no longer verified"),
     "domain_proved": _("Domain verified"),
     "domain_vouched": _("Domain approved"),
-    "events_left_out": _("Events not listed"),
+    "events_left_out": _("Further events omitted"),
+    "identity_linked": _("Account linked"),
+    "identity_unlinked": _("Account unlinked"),
     "keys_made": _("Keys created"),
     "license_refused": _("License rejected"),
+    "mail_failed": _("Email not sent"),
     "pairing_begun": _("Pairing started"),
     "passkey_counter_regressed": _("Passkey possibly copied"),
     "password_rehashed": _("Password hash upgraded"),
@@ -551,7 +557,8 @@ _LABELS = {
     "second_factor_begun": _("Second factor setup started"),
     "secrets_reencrypted": _("Secrets encrypted again"),
     "setup_code_made": _("Setup code created"),
-    "sign_in_refused": _("Sign in blocked"),
+    "sign_in_refused": _("Sign-in blocked"),
+    "signed_out_all": _("Signed out everywhere"),
     "throttled": _("Rate limit reached"),
     "throttles_cleared": _("Rate limits cleared"),
     "user_restored": _("User reactivated"),
@@ -560,7 +567,10 @@ _LABELS = {
 
 def label(name: str) -> str:
     """Return the name of an event in a list. ``name``: in the trail."""
-    return _LABELS.get(name) or MarkedText(name.replace("_", " ").capitalize(), "", {}, "")
+    words = name.replace("_", " ").capitalize()
+    for plain, spelled in (("Api ", "API "), (" pin ", " PIN "), ("Reauth", "Re-auth"), ("Sign in", "Sign-in")):
+        words = words.replace(plain, spelled)
+    return _LABELS.get(name) or MarkedText(words, "", {}, "")
 
 
 def table() -> str:

@@ -81,13 +81,13 @@ class Walk:
             return
         number = self.last.sequence + 1
         if link.sequence != number:
-            self.stop(number, "the event is missing, or another is in its place")
+            self.stop(number, "the event is missing, or a different one is in its place")
         elif link.previous_hash != self.last.hash:
-            self.stop(number, "it does not follow the event before it")
+            self.stop(number, "it doesn't follow the event before it")
         elif not self._is_as_recorded(link):
-            self.stop(number, "its content does not give its hash")
+            self.stop(number, "its content doesn't match its hash")
         elif self._known is not None and number == self._known.sequence and link.hash != self._known.hash:
-            self.stop(number, "it is not the event whose hash was recorded earlier")
+            self.stop(number, "it isn't the event whose hash was recorded earlier")
         else:
             self.events += 1
             if link.event == Event.AUDIT_RESTARTED.value:
@@ -101,9 +101,9 @@ class Walk:
         """
         if end is not None and end != self.last:
             number = min(end.sequence, self.last.sequence) + (end.sequence != self.last.sequence)
-            self.stop(number, "the chain does not end where the record of its end says")
+            self.stop(number, "the chain doesn't end where its end was recorded")
         if self._known is not None and self._known.sequence > self.last.sequence:
-            self.stop(self.last.sequence + 1, "the event is gone, and was there earlier")
+            self.stop(self.last.sequence + 1, "the event is missing, but existed earlier")
 
     def stop(self, sequence: int, what: str) -> None:
         """Records the chain as broken at that number, unless it was broken before."""
@@ -168,10 +168,10 @@ def chain_named(unit: SystemUnit, name: str) -> int:
         chain = int(name)
         if chain == INSTALLATION or chain_after(unit, chain - 1) == chain:
             return chain
-        raise NotFound(f"There is no client {name}, and no audit trail of one")
+        raise NotFound(f"No client or audit trail has the identifier {name}")
     found = unit.first(_BY_IDENTIFIER, identifier=name)
     if found is None:
-        raise NotFound(f"There is no client {name}")
+        raise NotFound(f"No client has the identifier {name}")
     return found
 
 
@@ -213,13 +213,13 @@ async def find_chains(store: Store) -> Chains:
 def _missing(unit: SystemUnit) -> dict[int, Fault]:
     rows: list[Any] = unit.all(_LINKS)
     gone = {before for _, before in rows} - {chain for chain, _ in rows} - {INSTALLATION}
-    return {chain: Fault(1, "missing", "the whole chain is gone, with the record of its end") for chain in gone}
+    return {chain: Fault(1, "missing", "the whole chain is missing, including the record of its end") for chain in gone}
 
 
 _A = audit_anchors.c
 _HEAD = tenant_scoped(select(*(audit_heads.c[name] for name in Head._fields)), Head)
 _ANCHOR: TenantScoped[Any] = tenant_scoped(select(_A.sequence, _A.hash, _A.mac))
-_NO_KEY = "was made with none of the secret keys: it was written by hand, or an older key is missing"
+_NO_KEY = "doesn't match any secret key: it was written by hand, or an older key is missing"
 
 
 class ChainTips(NamedTuple):
@@ -243,9 +243,7 @@ def read_tips(unit: TenantUnit) -> ChainTips:
         if isinstance(sequence, int):
             start = Point(sequence, hashed)
         if not has_valid_anchor_mac(unit.macs, unit.tenant_id, *anchor):
-            faults.append(
-                Fault(start.sequence, "anchor", f"the record of where retention left the beginning {_NO_KEY}")
-            )
+            faults.append(Fault(start.sequence, "anchor", f"the record of the chain's start after retention {_NO_KEY}"))
     head = unit.first(_HEAD)
     if head is None:
         return ChainTips(start, None, "", is_gone=False, faults=faults)
@@ -258,5 +256,5 @@ def read_tips(unit: TenantUnit) -> ChainTips:
 def _doubt(place: int) -> Fault:
     """The fault of an invalid head that later events followed."""
     if place == 0:
-        return Fault(1, "missing", "the chain did not begin with the creation of a client: what was there is gone")
-    return Fault(max(place, 0), "head", f"the record of the chain's end, when the next event came, {_NO_KEY}")
+        return Fault(1, "missing", "the chain doesn't start with the creation of a client, so events are missing")
+    return Fault(max(place, 0), "head", f"an earlier record of the chain's end {_NO_KEY}")

@@ -202,18 +202,18 @@ def _cells(line: dict[str, object], known: Mapping[str, str]) -> list[str]:
 
 _EVENTS = frozenset(event.value for event in Event)
 Text = Annotated[str, fields.EVENT_NAME.meta]
-Time = Annotated[str, Meta(max_length=40, description="Like `2026-01-31T09:30:00Z`.", extra_json_schema=TIME)]
+Time = Annotated[str, Meta(max_length=40, description="For example, `2026-01-31T09:30:00Z`.", extra_json_schema=TIME)]
 
 
 class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
     """Filters are combined with AND. ``from`` is inclusive, ``to`` exclusive."""
 
-    sort: Annotated[Literal["", "TIME", "TIME_DESC"], Meta(description="Order; the newest first if left out.")] = ""
-    order: Annotated[Literal["", "newest", "oldest"], Meta(description="The same as a word, in place of `sort`.")] = ""
-    event: Annotated[Text, Meta(description="The event, like `signed_in`.")] = ""
-    actor: Annotated[Text, Meta(description="The actor: `user:7`, `admin:1`, `anonymous`, `system`.")] = ""
-    subject: Annotated[Text, Meta(description="The subject, like `user:7`.")] = ""
-    user: Annotated[int, Meta(ge=0, le=2**53, description="Number of a user, as actor or subject.")] = 0
+    sort: Annotated[Literal["", "TIME", "TIME_DESC"], Meta(description="Sort order. Default: newest first.")] = ""
+    order: Annotated[Literal["", "newest", "oldest"], Meta(description="Sort order as a word, instead of `sort`.")] = ""
+    event: Annotated[Text, Meta(description="Name of the event, for example `signed_in`.")] = ""
+    actor: Annotated[Text, Meta(description="The actor: `user:7`, `admin:1`, `anonymous`, or `system`.")] = ""
+    subject: Annotated[Text, Meta(description="The subject, for example `user:7`.")] = ""
+    user: Annotated[int, Meta(ge=0, le=2**53, description="ID of a user, as actor or subject.")] = 0
     result: Annotated[Literal["", "failed"], Meta(description="`failed`: only failures and warnings.")] = ""
     since: Time = ""
     until: Time = ""
@@ -222,14 +222,14 @@ class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until"
     def direction(self) -> str:
         """The order for :class:`EventFilter`. Raises ValidationError when both parameters are given."""
         if self.sort and self.order:
-            raise ValidationError(details=[("order", "Give sort alone")])
+            raise ValidationError(details=[("order", "Use only one of `sort` and `order`")])
         return OLDEST_FIRST if self.sort == "TIME" or self.order == OLDEST_FIRST else NEWEST_FIRST
 
 
 class AuditQuery(AuditFilters, frozen=True, rename={"since": "from", "until": "to"}):
     """The filters and the paging of a list."""
 
-    first: Annotated[int, Meta(ge=1, le=100, description="Events in a page, at most.")] = 50
+    first: Annotated[int, Meta(ge=1, le=100, description="Maximum number of events in a page.")] = 50
     after: Annotated[
         str, Meta(max_length=200, description="`nextCursor` of the previous page.", extra_json_schema=CURSOR)
     ] = ""
@@ -270,7 +270,7 @@ def user_named(number: int) -> str:
 def event_named(name: str, field: str) -> str:
     """The name of an event; empty: any. Raises ValidationError for an unknown one."""
     if name and name not in _EVENTS:
-        raise ValidationError(details=[(field, "No such event")])
+        raise ValidationError(details=[(field, "Unknown event")])
     return name
 
 

@@ -84,13 +84,13 @@ def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Po
     there, faults = bool(links) or after != BEFORE_ALL, found.faults
     if found.is_gone and client is None:
         if there:
-            walk.stop(walk.start.sequence + 1, "events of a client that was deleted together with its events")
+            walk.stop(walk.start.sequence + 1, "events of a client whose events were deleted with it")
         elif known is not None and found.end is not None and known.sequence > found.end.sequence:
             walk.end(None)
         return _Step(walk, len(links), None, client, faults)
     walk.end(found.end)
     if not there and (client is not None or chain == INSTALLATION):
-        faults = [*faults, Fault(1, "missing", "the chain has no events, not even of its beginning")]
+        faults = [*faults, Fault(1, "missing", "the chain has no events, not even the first one")]
     elif found.wrong or (there and found.end is None):
         faults = [*faults, Fault(walk.last.sequence, "head", found.wrong or "the record of the chain's end is missing")]
     return _Step(walk, len(links), None, client, faults)
@@ -105,23 +105,23 @@ def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]
         try:
             chain, client, link = _link(orjson.loads(line))
         except (ValueError, TypeError, KeyError, ValidationError) as error:
-            raise ValueError(f"line {number}: not an event as `audit export` writes them") from error
+            raise ValueError(f"line {number}: not an event in the format of `audit export`") from error
         if chain not in walks:
             start = Point(link.sequence - 1, link.previous_hash)
             walks[chain], names[chain] = Walk(chain, start, known.get(chain)), client
         walk = walks[chain]
         # JSON parsers ignore duplicate members, so the line must equal what would be written again.
         if orjson.dumps(line_of(chain, client, readable(link))) != line.removesuffix(b"\n"):
-            walk.stop(link.sequence, "its line is not as `audit export` writes it")
+            walk.stop(link.sequence, "its line isn't in the format of `audit export`")
         # The name is not part of the hash: each line has it until the client is deleted, and so has the first event.
         created = orjson.loads(link.detail).get("identifier") if link.event == Event.CLIENT_CREATED.value else None
         if client is not None and len({client, names[chain], created} - {None}) > 1:
-            walk.stop(link.sequence, "its line names another client than other lines of the chain")
+            walk.stop(link.sequence, "its line names a different client than other lines of the chain")
         names[chain] = names[chain] or client
         walk.take(link)
         step(1)
     if not walks:
-        raise ValueError("there is no event in it, so nothing is verified")
+        raise ValueError("it contains no events, so nothing was verified")
     for walk in walks.values():
         walk.end(None)
     return [_verdict(chain, names[chain], walk) for chain, walk in walks.items()]

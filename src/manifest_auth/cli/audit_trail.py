@@ -33,31 +33,33 @@ MOST_LISTED = 100  # unreadable events, line by line
 def add_audit(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``audit``."""
     group = command.add_subparsers(required=True, metavar="ACTION")
-    verify = group.add_parser("verify", help="verify that no event was removed, changed, moved or inserted")
-    verify.add_argument("file", nargs="?", type=given_path, help="an export to verify in place of the store")
+    verify = group.add_parser("verify", help="verify that no event was removed, changed, moved, or inserted")
+    verify.add_argument("file", nargs="?", type=given_path, help="an export to verify instead of the database")
     _client(verify)
     verify.add_argument("--json", action="store_true", help="print the result as JSON")
     verify.add_argument(
-        "--known", type=given_path, metavar="FILE", help="an earlier --json: its events must still exist"
+        "--known", type=given_path, metavar="FILE", help="result of an earlier --json run; its events must still exist"
     )
     verify.set_defaults(run=_verify)
     export = group.add_parser("export", help="write events as JSON Lines")
     _client(export)
-    export.add_argument("--since", type=_time, metavar="TIME", help="like 2026-01-31T09:30:00Z")
-    export.add_argument("--until", type=_time, metavar="TIME", help="only earlier events")
+    export.add_argument(
+        "--since", type=_time, metavar="TIME", help="start of the period, for example 2026-01-31T09:30:00Z"
+    )
+    export.add_argument("--until", type=_time, metavar="TIME", help="end of the period (exclusive)")
     export.add_argument("--output", type=given_path, metavar="FILE", help="a new file (default: standard output)")
     export.set_defaults(run=_export)
 
 
 def _client(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--client", help="identifier or number of one client; 0: the installation's own events")
+    command.add_argument("--client", help="identifier or number of one client; 0 for events of the installation")
 
 
 def _time(text: str) -> int:
     try:
         return parse_time(text, "")
     except Exception as error:
-        raise argparse.ArgumentTypeError("must be a date or time like 2026-01-31T09:30:00Z") from error
+        raise argparse.ArgumentTypeError("must be a date or time, for example 2026-01-31T09:30:00Z") from error
 
 
 async def _verify(given: argparse.Namespace) -> int:
@@ -73,7 +75,7 @@ async def _verify(given: argparse.Namespace) -> int:
 
 
 async def _of_store(client: str | None, show: Progress, known: Mapping[int, Point]) -> list[AuditVerdict]:
-    count = _Count(show, "proving events")
+    count = _Count(show, "verifying events")
     async with _opened(settings.load(), with_key=True) as store:
         if client is None:
             return await audit.verify_all(store, count, known)
@@ -84,7 +86,7 @@ async def _of_store(client: str | None, show: Progress, known: Mapping[int, Poin
 def _of_file(path: Path, show: Progress, known: Mapping[int, Point]) -> list[AuditVerdict]:
     try:
         with path.open("rb") as lines:
-            return audit.verify_export(lines, _Count(show, "proving events"), known)
+            return audit.verify_export(lines, _Count(show, "verifying events"), known)
     except ValueError as error:
         raise CommandRefused(f"{path}: {error}") from None
 
@@ -109,7 +111,7 @@ def _read_known(path: Path) -> dict[int, Point]:
             if chain["last"] > 0
         }
     except (ValueError, TypeError, KeyError):
-        raise SettingsError(f"{path}: not what `audit verify --json` prints") from None
+        raise SettingsError(f"{path}: not the output of `audit verify --json`") from None
 
 
 def _as_json(verdicts: list[AuditVerdict]) -> dict[str, Any]:
@@ -138,10 +140,13 @@ def _print_result(verdicts: list[AuditVerdict]) -> None:
         for fault in verdict.faults:
             print(f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}")
         for number in verdict.restarts:
-            print(f"{whose}, event {number}: restarted: no secret key proves that nothing is missing before it")
+            print(
+                f"{whose}, event {number}: restarted: the secret key was lost, so missing events "
+                "before this one can't be detected"
+            )
     events, broken = sum(verdict.events for verdict in verdicts), sum(bool(verdict.faults) for verdict in verdicts)
     chains = "1 chain" if len(verdicts) == 1 else f"{len(verdicts)} chains"
-    what = f"{broken} of them not as recorded" if broken else "all as recorded"
+    what = f"{broken} of them not intact" if broken else "all intact"
     print(f"{events} events in {chains}: {what}.")
 
 
@@ -157,16 +162,16 @@ async def _export(given: argparse.Namespace) -> int:
         chains = await _chains(store, given.client)
         written, unreadable = 0, []
         with _target(given.output) as target, Progress() as show:
-            count = _Count(show, "exporting: looked at")
+            count = _Count(show, "exporting: read")
             async for some in audit.export(store, chains, Span(given.since, given.until)):
                 target.writelines(some.lines)
                 written += len(some.lines)
                 unreadable += [(some.chain, number) for number in some.unreadable]
                 count(some.looked_at)
     if given.output:
-        print(f"{written} events are in {given.output}.")
+        print(f"Wrote {written} events to {given.output}.")
     for chain, number in unreadable[:MOST_LISTED]:
-        what = "was altered by hand and holds what no event can hold: see `unreadable` in its line"
+        what = "was altered by hand and has invalid content; see `unreadable` in its line"
         print(f"manifest-auth: event {number} of chain {chain} {what}", file=sys.stderr)
     if len(unreadable) > MOST_LISTED:
         print(f"manifest-auth: {len(unreadable) - MOST_LISTED} more", file=sys.stderr)
@@ -182,7 +187,7 @@ def _target(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     if path.exists():
-        raise CommandRefused(f"{path} is there already")
+        raise CommandRefused(f"{path} already exists")
     part = path.with_name(f"{path.name}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
@@ -208,11 +213,12 @@ async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
     changes nothing."""
     found = await find_schema(loaded.database)
     if found is None:
-        raise CommandRefused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
+        raise CommandRefused("there is no database here; check MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
     found.check()
     if found.number < HEAD:
         raise CommandRefused(
-            f"the store's schema is {found.number}, this release's {HEAD}: run manifest-auth db upgrade first"
+            f"the database has schema {found.number}, and this version requires {HEAD}; run "
+            "manifest-auth db upgrade first"
         )
     macs = Macs(secret_keys(loaded)) if with_key else None
     store = open_store(loaded.database, loaded.database_pool, macs=macs)

@@ -32,10 +32,12 @@ def add_backup(command: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--note",
         action="store_true",
-        help="make no backup, but record that one is complete: after pg_dump, or a snapshot",
+        help="record a backup made with another tool (for example, pg_dump) without creating one",
     )
     command.add_argument(
-        "--with-secret-key", action="store_true", help="include the secret key: the file then opens everything"
+        "--with-secret-key",
+        action="store_true",
+        help="include the secret key; anyone with the file can then decrypt everything",
     )
     command.set_defaults(run=_backup)
 
@@ -46,7 +48,9 @@ def add_restore(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data-dir", type=given_path, metavar="FOLDER", help="the folder to restore into (MANIFEST_DATA_DIR)"
     )
-    command.add_argument("--end-sessions", action="store_true", help="end all sessions of the time of the backup")
+    command.add_argument(
+        "--end-sessions", action="store_true", help="end all sessions that were open when the backup was made"
+    )
     command.set_defaults(run=_restore)
 
 
@@ -66,22 +70,23 @@ def _backup(given: argparse.Namespace) -> int:
         f"{len(manifest.rows)} tables, audit chains: {len(manifest.chains)}."
     )
     if manifest.files == "here":
-        print(f"Uploaded files in it: {files}.")
+        print(f"Uploaded files included: {files}.")
     else:
-        print(f"Uploaded files are in {manifest.files} and NOT in this backup: back up the bucket separately.")
+        print(f"Uploaded files are in {manifest.files} and are NOT included. Back up the bucket separately.")
     for key in manifest.lost[:20]:
-        print(f"The uploaded file {key} is gone, or not what was uploaded: restore it from an older backup.")
+        print(f"The uploaded file {key} is missing or damaged. Restore it from an older backup.")
     if KEY in manifest.members:
-        print("The secret key IS in it: this file opens everything. Protect it like the key.")
+        print("The secret key IS included. Anyone with this file can decrypt everything, so protect it like the key.")
     else:
         print(
-            "The secret key is NOT in it: store it separately; without it signing keys and providers' secrets are lost."
+            "The secret key is NOT included. Store it separately. Without it, signing keys and "
+            "the secrets of providers are lost."
         )
     detail = {"by": "backup", "file": given.file.name[:200], "lost": len(manifest.lost)}
     try:
         asyncio.run(record_backup(loaded, origin_at(Clock().now_ms()), manifest.made_at, **detail))
     except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # a store that cannot be written is backed up too
-        print(f"The backup is complete, but it could not be recorded in the store: {error}")
+        print(f"The backup is complete, but it couldn't be recorded in the database: {error}")
     return 1 if manifest.lost else 0
 
 
@@ -106,7 +111,7 @@ def _note(loaded: settings.Settings) -> int:
         asyncio.run(record_backup(loaded, origin_at(now), now, by="note"))
     except NotPossible as error:
         raise CommandRefused(str(error)) from error
-    print(f"Recorded: a backup of {when(now)}.")
+    print(f"Recorded a backup at {when(now)}.")
     return 0
 
 
@@ -121,11 +126,11 @@ def _restore(given: argparse.Namespace) -> None:
     if given.end_sessions:
         print(f"sessions ended: {proof.ended_sessions}")
     else:
-        print("Sessions that ended since then are open again; --end-sessions would have ended all sessions.")
+        print("Sessions that ended after the backup are open again. To end all sessions, use --end-sessions.")
     if proof.needs_key:
         print(
-            f"Put the secret key into {Path(loaded.data_dir) / KEY} before the first start; then run "
-            "manifest-auth doctor."
+            f"Before the first start, put the secret key into {Path(loaded.data_dir) / KEY}. Then "
+            "run manifest-auth doctor."
         )
 
 
@@ -133,11 +138,11 @@ def _print_result(proof: RestoreProof, place: str) -> None:
     manifest = proof.manifest
     print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {manifest.schema}.")
     print("integrity_check: ok")
-    print(f"files: {len(manifest.members)}, size and SHA-256 of each as in the manifest")
+    print(f"files: {len(manifest.members)}, sizes and SHA-256 hashes match the manifest")
     width = max(len(name) for name in manifest.rows)
     for name, count in manifest.rows.items():
         print(f"  {name:<{width}} {count:>12,} rows, {count:,} in the manifest")
-    print(f"audit chains: {len(manifest.chains)}, number and hash of each head as in the manifest")
+    print(f"audit chains: {len(manifest.chains)}, last event and hash of each match the manifest")
 
 
 _STATUS = {"current": 0, "rolling": 0, "refused": 1, "stop": 3}
@@ -146,11 +151,12 @@ _STATUS = {"current": 0, "rolling": 0, "refused": 1, "stop": 3}
 def add_db(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``db``."""
     group = command.add_subparsers(required=True, metavar="ACTION")
-    group.add_parser("upgrade", help="upgrade the schema").set_defaults(run=_upgrade)
+    group.add_parser("upgrade", help="upgrade the database schema").set_defaults(run=_upgrade)
     status = group.add_parser(
         "status",
-        help="say whether nodes may be replaced by this release one by one",
-        description="Prints schema, processes, and a word. Exit status: 0 current or rolling, 1 refused, 3 stop.",
+        help="check whether a rolling upgrade to this version is possible",
+        description="Prints the schema version, running processes, and one of: current, rolling, stop, "
+        "refused. Exit status: 0 for current or rolling, 1 for refused, 3 for stop.",
     )
     status.add_argument("--json", action="store_true", help="print the result as JSON")
     status.set_defaults(run=_status)
@@ -172,7 +178,7 @@ async def _status(given: argparse.Namespace) -> int:
     """Exit status as :data:`_STATUS`."""
     found = await upgrade_state.read(settings.load())
     if found is None:
-        raise CommandRefused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
+        raise CommandRefused("there is no database here; check MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
     if given.json:
         text = {
             "schema": found.schema.number,
@@ -182,7 +188,7 @@ async def _status(given: argparse.Namespace) -> int:
         }
         print(orjson.dumps(text, option=orjson.OPT_INDENT_2).decode())
         return _STATUS[found.word]
-    print(f"schema       {found.schema.number}, for programs of {found.schema.readable_by} and newer")
+    print(f"schema       {found.schema.number}, works with programs for schema {found.schema.readable_by} and newer")
     for some in found.processes:
         print(f"processes    {some.running} of {some.version} (schema {some.schema})")
     print(found.told)

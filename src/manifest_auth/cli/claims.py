@@ -14,16 +14,20 @@ from manifest_auth.tenants.claims.domains import ClaimOverview, list_all_claims
 def add_directory(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``directory``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
-    vouch = actions.add_parser("vouch", help="confirm that a directory is a client's: its claim is valid from now on")
-    vouch.add_argument("directory", help="directory (tenant) id, a GUID")
+    vouch = actions.add_parser(
+        "vouch", help="approve a client's claim on a directory, without a sign-in of its administrator"
+    )
+    vouch.add_argument("directory", help="directory (tenant) ID, a GUID")
     vouch.add_argument("--client", required=True, help="identifier of the client")
     vouch.add_argument(
-        "--reason", required=True, help="how you know; recorded in the audit trail (10 to 500 characters)"
+        "--reason", required=True, help="how you know who owns it (10 to 500 characters); recorded in the audit trail"
     )
-    vouch.add_argument("--cloud", default="", help="Microsoft cloud of a new claim (default: MANIFEST_MICROSOFT_CLOUD)")
+    vouch.add_argument(
+        "--cloud", default="", help="Microsoft cloud, if the claim is new (default: MANIFEST_MICROSOFT_CLOUD)"
+    )
     vouch.set_defaults(run=vouch_for)
     release = actions.add_parser("release", help="remove a client's claim on a directory")
-    release.add_argument("directory", help="directory (tenant) id, a GUID")
+    release.add_argument("directory", help="directory (tenant) ID, a GUID")
     release.add_argument("--client", required=True, help="identifier of the client")
     release.set_defaults(run=release_of)
 
@@ -40,7 +44,7 @@ async def vouch_for(given: argparse.Namespace) -> None:
             own = unit.of(client_named(unit, given.client).id)
             return directories.vouch(own, CommandLine(services), given.directory, given.reason, given.cloud).directory
 
-        print(f"The directory {await services.store.write(work)} is {given.client}'s.")
+        print(f"Approved directory {await services.store.write(work)} for client {given.client}.")
 
 
 async def release_of(given: argparse.Namespace) -> None:
@@ -51,20 +55,20 @@ async def release_of(given: argparse.Namespace) -> None:
         def work(unit: SystemUnit) -> None:
             own = unit.of(client_named(unit, given.client).id)
             if directories.find(own, directory) is None:
-                raise CommandRefused(f"client {given.client} does not claim {directory}")
+                raise CommandRefused(f"client {given.client} doesn't claim {directory}")
             directories.release(own, CommandLine(services), directory)
 
         await services.store.write(work)
-    print(f"Client {given.client} claims {directory} no more.")
+    print(f"Released {directory}. Client {given.client} no longer claims it.")
 
 
 def add_domain(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``domain``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
-    vouch = actions.add_parser("vouch", help="accept a client's claim on a domain, without a DNS record")
-    vouch.add_argument("domain", help="in lower case, like acme.example")
+    vouch = actions.add_parser("vouch", help="approve a client's claim on a domain, without a DNS record")
+    vouch.add_argument("domain", help="in lowercase, for example acme.example")
     vouch.add_argument("--client", required=True, help="identifier of the client")
-    vouch.add_argument("--reason", required=True, help="how you know the owner; recorded in the audit trail")
+    vouch.add_argument("--reason", required=True, help="how you know who owns it; recorded in the audit trail")
     vouch.set_defaults(run=_vouch)
 
     release = actions.add_parser("release", help="remove a client's claim on a domain")
@@ -76,8 +80,10 @@ def add_domain(command: argparse.ArgumentParser) -> None:
 def add_claims(command: argparse.ArgumentParser) -> None:
     """Adds the action of ``claims``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
-    show = actions.add_parser("list", help="list the domains and directories that clients claim, with their proofs")
-    show.add_argument("--open", action="store_true", help="only claims that are not proved, or that are contested")
+    show = actions.add_parser(
+        "list", help="list the domains and directories that clients claim, and how they were verified"
+    )
+    show.add_argument("--open", action="store_true", help="only claims that aren't verified or are contested")
     show.set_defaults(run=_list)
 
 
@@ -89,7 +95,7 @@ async def _vouch(given: argparse.Namespace) -> None:
             domains.vouch(own, CommandLine(services), given.domain, given.reason, services.random)
 
         await services.store.write(work)
-    print(f"Domain {given.domain} counts for client {given.client}, without end.")
+    print(f"Approved domain {given.domain} for client {given.client}. The approval doesn't expire.")
 
 
 async def _release(given: argparse.Namespace) -> None:
@@ -98,11 +104,11 @@ async def _release(given: argparse.Namespace) -> None:
         def work(unit: SystemUnit) -> None:
             tenant_id = client_named(unit, given.client).id
             if domains.find(unit.of(tenant_id), given.domain) is None:
-                raise CommandRefused(f"client {given.client} does not claim {given.domain}")
+                raise CommandRefused(f"client {given.client} doesn't claim {given.domain}")
             domains.release(unit, tenant_id, CommandLine(services), given.domain)
 
         await services.store.write(work)
-    print(f"Client {given.client} claims {given.domain} no more.")
+    print(f"Released {given.domain}. Client {given.client} no longer claims it.")
 
 
 async def _list(given: argparse.Namespace) -> None:

@@ -56,25 +56,25 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     _add_password(create)
     create.set_defaults(run=admin_create)
     reset = actions.add_parser(
-        "reset", help="remove a system admin's second factor, sessions and pauses, for one who cannot sign in"
+        "reset", help="restore access for a system admin: remove their second factor, sessions, and rate limits"
     )
     reset.add_argument("name")
-    reset.add_argument("--new-password", action="store_true", help="create a random password, and print it once")
+    reset.add_argument("--new-password", action="store_true", help="set a random password, and print it once")
     reset.add_argument("--enable", action="store_true", help="enable a disabled system admin")
     reset.set_defaults(run=admin_reset)
     limit = actions.add_parser(
-        "addresses", help="show or set the addresses that may use the admin API, for system admins who are locked out"
+        "addresses", help="show or set the networks that can call the admin API, for system admins who are locked out"
     )
     to = limit.add_mutually_exclusive_group()
-    to.add_argument("networks", nargs="?", help="like 10.0.0.0/8,2001:db8::/32; replaces the current ones")
-    to.add_argument("--anywhere", action="store_true", help="no limit except MANIFEST_ADMIN_ADDRESSES")
+    to.add_argument("networks", nargs="?", help="for example, 10.0.0.0/8,2001:db8::/32; replaces the current ones")
+    to.add_argument("--anywhere", action="store_true", help="remove this limit; MANIFEST_ADMIN_ADDRESSES still applies")
     limit.set_defaults(run=admin_addresses)
 
 
 def add_client(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``client``."""
     create = command.add_subparsers(required=True, metavar="ACTION").add_parser("create", help="create a client")
-    create.add_argument("identifier", help="2 to 63 lower-case letters, digits and inner hyphens")
+    create.add_argument("identifier", help="2 to 63 lowercase letters, digits, and hyphens (not first or last)")
     create.add_argument("--name", help="full name (default: the identifier)")
     create.set_defaults(run=client_create)
 
@@ -86,26 +86,30 @@ def add_user(command: argparse.ArgumentParser) -> None:
     create.add_argument("email")
     create.add_argument("--client", required=True, help="identifier of the client")
     roles = [role.value for role in Role]
-    create.add_argument("--role", required=True, action="append", choices=roles, help="repeatable")
+    create.add_argument("--role", required=True, action="append", choices=roles, help="a role of the user (repeatable)")
     for name in users.DETAILS:
         create.add_argument(f"--{name.replace('_', '-')}", default="")
     _add_password(create)
     create.set_defaults(run=user_create)
-    link = actions.add_parser("link", help="print a one-time link for a user, for when e-mail does not work")
+    link = actions.add_parser("link", help="print a one-time link for a user, for when email doesn't work")
     link.add_argument("email")
     link.add_argument("--client", required=True, help="identifier of the client")
     link.set_defaults(run=user_link)
-    reset = actions.add_parser("reset-factors", help="take a user's second factors away, and end all of the sessions")
+    reset = actions.add_parser("reset-factors", help="remove all second factors of a user and end their sessions")
     reset.add_argument("email")
     reset.add_argument("--client", required=True, help="identifier of the client")
-    reset.add_argument("--reason", required=True, help="for the audit trail")
+    reset.add_argument("--reason", required=True, help="reason, recorded in the audit trail")
     reset.set_defaults(run=user_reset_factors)
 
     change = actions.add_parser("roles", help="set a user's roles; a new Admin must sign in again")
     change.add_argument("email")
     change.add_argument("--client", required=True, help="identifier of the client")
     change.add_argument(
-        "--role", required=True, action="append", choices=roles, help="repeatable; other roles are removed"
+        "--role",
+        required=True,
+        action="append",
+        choices=roles,
+        help="role to set (repeatable); all other roles are removed",
     )
     change.set_defaults(run=user_roles)
 
@@ -128,7 +132,7 @@ async def admin_create(given: argparse.Namespace) -> None:
 
         by = CommandLine(services)
         number = await services.store.write(lambda unit: management.create(unit, by, given.name, stored))
-        print(f"System admin {given.name} has number {number}.")
+        print(f"Created system admin {given.name} (number {number}).")
 
 
 async def client_create(given: argparse.Namespace) -> None:
@@ -139,7 +143,7 @@ async def client_create(given: argparse.Namespace) -> None:
             by, name = CommandLine(services), given.name or given.identifier
             return client_lifecycle.create(unit, by, given.identifier, name, TenantSettings()).id
 
-        print(f"Client {given.identifier} has number {await services.store.write(work)}.")
+        print(f"Created client {given.identifier} (number {await services.store.write(work)}).")
 
 
 async def user_create(given: argparse.Namespace) -> None:
@@ -154,7 +158,7 @@ async def user_create(given: argparse.Namespace) -> None:
         stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
         adding = services.store.of(tenant.id).write(lambda unit: add(unit, CommandLine(services), draft, stored))
         made = await _record_missing_seat(services, tenant.id, adding)
-        print(f"User {given.email} has number {made.id}.")
+        print(f"Created user {given.email} (number {made.id}).")
 
 
 async def user_roles(given: argparse.Namespace) -> None:
@@ -170,11 +174,11 @@ async def user_roles(given: argparse.Namespace) -> None:
             return set_roles(unit, CommandLine(services), user.id, roles)
 
         changed = await _record_missing_seat(services, tenant.id, services.store.of(tenant.id).write(work))
-        print(f"User {given.email} has the roles {', '.join(role_names(changed.user.roles))}.")
+        print(f"User {given.email} now has these roles: {', '.join(role_names(changed.user.roles))}.")
         if changed.new_link is not None:
             await sent(CommandLine(services), changed.new_link)  # before this process ends
-            where = changed.link or "in an e-mail to the user"
-            print(f"The old credentials of the account are void. The new link, valid for 72 hours: {where}")
+            where = changed.link or "in an email to the user"
+            print(f"The account's previous credentials no longer work. New link, valid for 72 hours: {where}")
 
 
 async def user_link(given: argparse.Namespace) -> None:
@@ -190,7 +194,10 @@ async def user_link(given: argparse.Namespace) -> None:
 
         made = await services.store.of(tenant.id).write(work)
         print(made.link)
-        print(f"Works once, until {when(made.expires_at)}. It opens the account: give it to {given.email} only.")
+        print(
+            f"Works once, until {when(made.expires_at)}. Anyone with the link can take over the "
+            f"account. Give it only to {given.email}."
+        )
 
 
 async def user_reset_factors(given: argparse.Namespace) -> None:
@@ -201,14 +208,12 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
         def work(unit: TenantUnit) -> FactorResetData:
             found = _user(unit, given)
             if not found.factors:
-                raise CommandRefused(
-                    f"{given.email} has no second factor: nothing was taken away, and no session ended"
-                )
+                raise CommandRefused(f"{given.email} has no second factor. Nothing was changed.")
             return reset_factors(unit, CommandLine(services), found.id, given.reason)
 
         done = await services.store.of(tenant.id).write(work)
-        print(f"{given.email}: second factors taken away: {done.factors}, sessions ended: {done.sessions}.")
-        print("The user signs in with the first proof alone, and enrols a factor again where one is required.")
+        print(f"{given.email}: second factors removed: {done.factors}, sessions ended: {done.sessions}.")
+        print("The user can now sign in without a second factor. If one is required, they set it up at sign-in.")
 
 
 def _user(unit: TenantUnit, given: argparse.Namespace) -> users.User:
@@ -234,29 +239,29 @@ def _read_password(given: argparse.Namespace) -> str:
         try:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            raise CommandRefused("the password is not in UTF-8") from None
+            raise CommandRefused("the password must be in UTF-8") from None
     # The event loop handles an interrupt only between two steps, and a prompt is one of them.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         first = getpass.getpass("Password: ")
         second = getpass.getpass("Again: ")
     except EOFError:
-        raise CommandRefused("no password was entered; --password-stdin reads one from standard input") from None
+        raise CommandRefused("no password was entered; use --password-stdin to read it from standard input") from None
     finally:
         signal.signal(signal.SIGINT, before)
     if first != second:
-        raise CommandRefused("the two passwords differ")
+        raise CommandRefused("the passwords don't match")
     return first
 
 
 _NONE_YET = "No system admin exists yet."
-_OTHERWISE = "Or on this machine: manifest-auth admin create NAME."
+_OTHERWISE = "Or run this command on the server: manifest-auth admin create NAME."
 
 
 async def _setup_code(_given: argparse.Namespace) -> None:
     loaded = settings.load()
     if not management.is_served(loaded):
-        raise CommandRefused(f"pages of the installation need https, or a loopback address: {_OTHERWISE}")
+        raise CommandRefused(f"the installation console requires https or a loopback address. {_OTHERWISE}")
     async with started(loaded) as services:
         print(_text(loaded, await admin_accounts.new_setup_code(services, CommandLine(services).origin)))
 
@@ -268,7 +273,7 @@ async def at_start(services: Services, *, on_terminal: bool) -> str | None:
         return None
     if on_terminal and (code := await admin_accounts.setup_code_at_start(services)):
         return f"{_NONE_YET} {_text(services.settings, code)}"
-    return f"{_NONE_YET} manifest-auth setup-code prints a code for {_page(services.settings)}. {_OTHERWISE}"
+    return f"{_NONE_YET} To get a code for {_page(services.settings)}, run manifest-auth setup-code. {_OTHERWISE}"
 
 
 def _page(loaded: Settings) -> str:
@@ -279,10 +284,12 @@ def _text(loaded: Settings, code: SetupCode) -> str:
     page, end = _page(loaded), f"{when(code.ends_at)[11:16]} UTC"
     if code.code is None:
         return (
-            f"The setup code that was printed before is valid until {end} at {page}; "
-            f"manifest-auth setup-code prints a new one. {_OTHERWISE}"
+            f"The setup code that was printed before is valid until {end} at {page}. To get a new "
+            f"one, run manifest-auth setup-code. {_OTHERWISE}"
         )
-    return f"Make the first one at {page} with this setup code, valid until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"
+    return (
+        f"To create one, open {page} and enter this setup code, valid until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"
+    )
 
 
 async def admin_addresses(given: argparse.Namespace) -> None:
@@ -292,7 +299,7 @@ async def admin_addresses(given: argparse.Namespace) -> None:
     except ValueError as error:
         raise CommandRefused(f"networks: {error}") from None
     if wanted == "":
-        raise CommandRefused("networks: none is named; --anywhere removes the limit")
+        raise CommandRefused("networks: enter at least one; to remove the limit, use --anywhere")
     async with started() as services:
         by = CommandLine(services)
 
@@ -307,7 +314,7 @@ async def admin_addresses(given: argparse.Namespace) -> None:
         now = await services.store.write(work)
         outer = services.settings.admin_addresses
     print(f"Set by system admins: {now or 'anywhere'}.")
-    print(f"Set by MANIFEST_ADMIN_ADDRESSES: {outer or 'anywhere'}. Both must allow an address.")
+    print(f"Set by MANIFEST_ADMIN_ADDRESSES: {outer or 'anywhere'}. An address must be in both.")
 
 
 async def admin_reset(given: argparse.Namespace) -> None:
@@ -320,26 +327,26 @@ async def admin_reset(given: argparse.Namespace) -> None:
         def work(unit: SystemUnit) -> list[str]:
             found = admins.find(unit, given.name)
             if found is None:
-                raise CommandRefused(f"there is no system admin {given.name}")
+                raise CommandRefused(f"no system admin has the name {given.name}")
             admin, subject, done = admins.get_locked(unit, found.id), f"admin:{found.id}", []
             ended = management.end_all(unit, admin.id, "reset", by.now)
             if second_factor.remove(unit, admin.id):
                 audit.record_installation(unit, by, Event.SECOND_FACTOR_REMOVED, subject, sessions_ended=ended)
-                done.append("the second factor is gone")
+                done.append("removed the second factor")
             if stored:
                 management.set_password(unit, admin.id, stored)
                 audit.record_installation(unit, by, Event.ADMIN_PASSWORD_RESET, subject, sessions_ended=ended)
-                done.append("the password is a new one")
+                done.append("set a new password")
             if given.enable and admin.disabled_at is not None:
                 management.enable(unit, by, admin)
-                done.append("the account is enabled")
+                done.append("enabled the account")
             known = admins.addresses_of(unit, admin.id)
             throttle.clear_admin(unit, given.name, known, None)
             for address in known:
                 throttle.clear_address(unit, address)
             audit.record_installation(unit, by, Event.THROTTLES_CLEARED, subject)
             audit.record_installation(unit, by, Event.SIGNED_OUT_ALL, subject, sessions=ended)
-            return [*done, f"{ended} sessions were ended"]
+            return [*done, f"sessions ended: {ended}"]
 
         changes = await services.store.write(work)
     print(f"System admin {given.name}: {', '.join(changes)}.")

@@ -16,7 +16,7 @@ _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
 
 def add_doctor(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``doctor``."""
-    command.add_argument("--providers", action="store_true", help="call every client's identity providers too")
+    command.add_argument("--providers", action="store_true", help="also call the identity providers of all clients")
     command.set_defaults(run=_doctor)
 
 

@@ -21,7 +21,7 @@ async def call_all(loaded: Settings) -> AsyncIterator[Finding]:
         every = await services.store.read(all_providers)
         found = [(client, provider) for client, provider in every if provider.disabled_at is None]
         if not found:
-            yield Finding("note", "providers: no client has one that is switched on")
+            yield Finding("note", "providers: no client has turned one on")
         for start in range(0, len(found), AT_ONCE):
             some = found[start : start + AT_ONCE]
             for findings in await asyncio.gather(*(_one(services, client, provider) for client, provider in some)):
@@ -34,8 +34,8 @@ async def _one(services: Services, client: str, provider: Provider) -> list[Find
     try:
         said = [f async for f in diagnose(CommandLine(services), client, provider, by_admin=True) if f.level != "ok"]
     except CannotOpen as error:
-        return [Finding("bad", f"{name}: no secret key opens {error}; run doctor without --providers")]
-    advice = f"see manifest-auth provider test {provider.name} --client {client}"
+        return [Finding("bad", f"{name}: no secret key decrypts {error}; run doctor without --providers")]
+    advice = f"run manifest-auth provider test {provider.name} --client {client}"
     if not said:
-        return [Finding("ok", f"{name}: it answers as it should")]
+        return [Finding("ok", f"{name}: responds as expected")]
     return [Finding("bad" if f.level == "bad" else "note", f"{name}: {f.text.rstrip('.')}; {advice}") for f in said]

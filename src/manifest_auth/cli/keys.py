@@ -24,12 +24,12 @@ def add_keys(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``keys``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     signing = actions.add_parser(
-        "rotate", help="sign with new keys; the old ones verify until all they signed has expired"
+        "rotate", help="sign with new keys; the old ones still verify existing tokens until those expire"
     )
     signing.add_argument(
         "--algorithm",
         choices=get_args(Algorithm),
-        help="another algorithm for users' access tokens from now on (default: as before)",
+        help="change the algorithm of users' access tokens (default: keep the current one)",
     )
     signing.set_defaults(run=rotate)
     secret = actions.add_parser("reencrypt", help="encrypt all secrets again with the newest secret key")
@@ -37,10 +37,10 @@ def add_keys(command: argparse.ArgumentParser) -> None:
     secret.set_defaults(run=reencrypt_all)
     lost = actions.add_parser(
         "lost",
-        help="go on after the secret key was lost, with all servers stopped",
-        description="Replaces the signing keys that the secret key does not open, drops such secrets of providers, and "
-        "begins the proof of the audit trail again. Everyone must sign in again. Makes a new key file where there is "
-        "none (SQLite).",
+        help="recover after the secret key was lost, while all servers are stopped",
+        description="Replaces the signing keys that the secret key can't decrypt, removes such secrets of "
+        "providers, and restarts the verification of the audit trail. Everyone must sign in "
+        "again. Creates a new key file if there is none (SQLite).",
     )
     lost.add_argument("--reason", required=True, help="how it was lost; recorded in the audit trail")
     lost.set_defaults(run=replace_lost_key)
@@ -56,7 +56,7 @@ async def rotate(given: argparse.Namespace) -> None:
         )
         await services.keys.refresh()
         used = services.keys.signing(Purpose.ACCESS).algorithm
-    print("New keys sign from now on; the old ones verify until all that they signed has expired.")
+    print("New keys sign tokens. The old keys verify existing tokens until those expire.")
     print(f"Users' access tokens are signed with {used}.")
 
 
@@ -86,9 +86,11 @@ async def replace_lost_key(given: argparse.Namespace) -> None:
     loaded, clock, random = settings.load(), Clock(), Random()
     found = await upgrade_state.read(loaded)
     if found is None or found.schema.number != HEAD:
-        raise CommandRefused("there is no store of this release here: see manifest-auth db status")
+        raise CommandRefused("there is no database with this version's schema here; run manifest-auth db status")
     if found.processes:
-        raise CommandRefused("a server runs on this store, so its secret key is not lost: stop all servers first")
+        raise CommandRefused(
+            "a server is running on this database, so its secret key isn't lost; stop all servers first"
+        )
     keys = keys_of_a_start(loaded, random, lambda: True)
     sealer, store = Sealer(keys, random), open_store(loaded.database, loaded.database_pool, macs=Macs(keys))
     await store.open()
@@ -98,33 +100,33 @@ async def replace_lost_key(given: argparse.Namespace) -> None:
     finally:
         await store.close()
     if not any(done):
-        raise CommandRefused("the secret key opens this store: nothing was changed")
-    print(f"Signing keys replaced: {done.keys}; everyone signs in again.")
-    print(f"Providers whose secrets are gone: {done.providers}; enter them again.")
-    print(f"Chains of the audit trail whose proof begins again: {len(done.chains)}.")
-    print("Run manifest-auth doctor: it names what else the lost key sealed, and who replaces it.")
+        raise CommandRefused("the secret key decrypts this database, so nothing was changed")
+    print(f"Signing keys replaced: {done.keys}. Everyone must sign in again.")
+    print(f"Providers whose secrets were removed: {done.providers}. Enter them again.")
+    print(f"Audit trail chains whose verification restarted: {len(done.chains)}.")
+    print("Run manifest-auth doctor to find out what else the lost key encrypted, and who must replace it.")
 
 
 def _new_key(loaded: Settings) -> None:
     keys = secret_keys(loaded)
     if keys.path is None:
         raise CommandRefused(
-            "the key is in MANIFEST_SECRET_KEY: put the new one there, see docs/operations/backup.md, Secret key"
+            "the key is set by MANIFEST_SECRET_KEY; add the new one there, see docs/operations/backup.md, Secret key"
         )
     add_newest_key(keys.path, Random())
-    print(f"{keys.path} has a new first key; running servers use it from now on.")
+    print(f"{keys.path} has a new first key. Running servers now use it.")
 
 
 def _print_result(report: Report, older: int, in_file: bool) -> None:
     renewed = sum(report.renewed.values())
-    print(f"{report.seen} sealed values checked, {renewed} sealed again with the newest key.")
+    print(f"Checked {report.seen} encrypted values, and encrypted {renewed} of them again with the newest key.")
     for row in report.lost[:20]:
-        print(f"None of the keys opens {row}; it was left as it is.")
+        print(f"No key decrypts {row}. It wasn't changed.")
     if report.lost:
-        print(f"{len(report.lost)} values are lost until their key is put behind the others.")
+        print(f"{len(report.lost)} values can't be decrypted. Add their key after the others, and run this again.")
     elif report.is_unfinished:
-        print("A server still seals with an older key: first restart all servers with the newest key, then repeat.")
+        print("A server still encrypts with an older key. Restart all servers with the newest key, and run this again.")
     elif older:
-        where = "delete all lines but the first of the file" if in_file else "take them out of MANIFEST_SECRET_KEY"
+        where = "delete all lines of the file except the first" if in_file else "remove them from MANIFEST_SECRET_KEY"
         count = "The older key is" if older == 1 else f"The {older} older keys are"
-        print(f"{count} needed by backups made before alone: keep it with them, and {where}.")
+        print(f"{count} needed only for backups made until now. Keep it with them, and {where}.")

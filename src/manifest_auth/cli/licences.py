@@ -29,25 +29,27 @@ DAY = 86_400
 def add_license(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``license``."""
     group = command.add_subparsers(required=True, metavar="ACTION")
-    keygen = group.add_parser("keygen", help="create a key pair: the private key signs, customers get the public key")
+    keygen = group.add_parser(
+        "keygen", help="create a key pair: the private key signs licenses, and customers get the public key"
+    )
     keygen.set_defaults(run=_keygen)
-    issue = group.add_parser("issue", help="sign a licence with the private key on standard input")
+    issue = group.add_parser("issue", help="sign a license with the private key from standard input")
     issue.add_argument("--customer", required=True)
-    issue.add_argument("--id", required=True, help="the vendor's number of this licence")
-    issue.add_argument("--days", type=_whole(1, 36_500), required=True, help="days until it expires")
+    issue.add_argument("--id", required=True, help="the vendor's ID of this license")
+    issue.add_argument("--days", type=_whole(1, 36_500), required=True, help="days until the license expires")
     issue.add_argument("--grace-days", type=_whole(0, 365), default=licence.GRACE_DAYS)
     for kind in ("full", "operate", "connect"):
         issue.add_argument(f"--{kind}", type=_whole(0, licence.MAX_SEATS), default=0, metavar="SEATS")
     issue.add_argument("--feature", action="append", default=[], help="repeatable")
-    issue.add_argument("--installation", help="bind the licence to one installation, by its installationId")
-    revoke = "an earlier licence that is refused once this one is installed; repeatable"
+    issue.add_argument("--installation", help="bind the license to one installation, by its installationId")
+    revoke = "an earlier license that is rejected once this one is installed; repeatable"
     issue.add_argument("--revoke", action="append", default=[], metavar="ID", help=revoke)
-    reset = "if the clock once ran ahead: reset the newest recorded time; needs --installation, works once"
+    reset = "reset the newest recorded time if the clock once ran ahead; requires --installation, works once"
     issue.add_argument("--resets-clock", action="store_true", help=reset)
     issue.set_defaults(run=_issue)
-    group.add_parser("inspect", help="check and show the licence on standard input").set_defaults(run=_inspect)
-    group.add_parser("install", help="install the licence on standard input").set_defaults(run=_install)
-    status = group.add_parser("status", help="show the current licence, seats, and the id of this installation")
+    group.add_parser("inspect", help="verify and show the license from standard input").set_defaults(run=_inspect)
+    group.add_parser("install", help="install the license from standard input").set_defaults(run=_install)
+    status = group.add_parser("status", help="show the current license, seats, and the ID of this installation")
     status.set_defaults(run=_status)
 
 
@@ -56,7 +58,7 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:
-            raise argparse.ArgumentTypeError(f"must be a whole number, {least} to {most}")
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
         return int(text)
 
     return read
@@ -89,9 +91,9 @@ def _issue(given: argparse.Namespace) -> None:
     try:
         licence.verify(text, [private.public_key()])
     except licence.BadLicence as error:
-        raise SettingsError(f"no server would accept this licence: {error}") from None
+        raise SettingsError(f"no server would accept this license: {error}") from None
     if given.id in given.revoke:
-        raise SettingsError("--revoke: a licence cannot revoke itself")
+        raise SettingsError("--revoke: a license can't revoke itself")
     print(text)
 
 
@@ -101,11 +103,11 @@ def _inspect(_given: argparse.Namespace) -> int:
     except ValueError:
         raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: must be 32 bytes in base64") from None
     if not keys:
-        raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: needed to check a licence")
+        raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: required to verify a license")
     try:
         found = licence.verify(sys.stdin.readline().strip(), keys)
     except licence.BadLicence as error:
-        print(f"not a genuine licence: {error}")
+        print(f"not a valid license: {error}")
         return 1
     print(msgspec.json.format(msgspec.json.encode(found)).decode())
     print(f"issued {when(found.issued_at * 1000)}, expires {when(found.expires_at * 1000)}")
@@ -122,7 +124,7 @@ async def _install(_given: argparse.Namespace) -> None:
                 lambda unit: licence.install_licence(unit, services.licence, CommandLine(services), text)
             )
         except LicenseInvalid as refusal:
-            raise CommandRefused(f"this licence is not accepted here: {refusal.reason}") from refusal
+            raise CommandRefused(f"this license isn't accepted here: {refusal.reason}") from refusal
         _show(services, await services.licence.overview())
 
 

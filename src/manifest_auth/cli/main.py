@@ -25,24 +25,24 @@ ENV_FILE = "--env-file"
 #: commands need, so it is loaded only for one of them.
 COMMANDS = {
     "serve": ("serving:add_serve", "run the server"),
-    "admin": ("commands:add_admin", "system admins"),
+    "admin": ("commands:add_admin", "manage system admins"),
     "client": ("commands:add_client", "clients"),
-    "user": ("commands:add_user", "users of a client"),
+    "user": ("commands:add_user", "manage users of a client"),
     "setup-code": ("commands:add_setup_code", "print a code for creating the first system admin in a browser"),
     "db": ("backups:add_db", "the store"),
-    "backup": ("backups:add_backup", "back up the installation into one file, while the server runs (SQLite)"),
+    "backup": ("backups:add_backup", "back up the installation to one file while the server runs (SQLite)"),
     "restore": (
         "backups:add_restore",
-        "restore a backup into an empty installation, and verify that nothing is lost",
+        "restore a backup into an empty installation, and verify that it is complete",
     ),
-    "keys": ("keys:add_keys", "signing keys and the secret key"),
-    "provider": ("providers:add_provider", "identity providers of a client"),
-    "directory": ("claims:add_directory", "Microsoft directories that clients claim"),
-    "domain": ("claims:add_domain", "e-mail domains of clients"),
-    "claims": ("claims:add_claims", "claims of clients"),
-    "license": ("licences:add_license", "on-premise licences"),
-    "audit": ("audit_trail:add_audit", "the audit trail"),
-    "doctor": ("doctor:add_doctor", "check settings, store and keys, and print what to do"),
+    "keys": ("keys:add_keys", "manage signing keys and the secret key"),
+    "provider": ("providers:add_provider", "manage identity providers of a client"),
+    "directory": ("claims:add_directory", "approve or release Microsoft directories that clients claim"),
+    "domain": ("claims:add_domain", "approve or release email domains that clients claim"),
+    "claims": ("claims:add_claims", "list the domains and directories that clients claim"),
+    "license": ("licences:add_license", "manage on-premise licenses"),
+    "audit": ("audit_trail:add_audit", "verify or export the audit trail"),
+    "doctor": ("doctor:add_doctor", "check settings, database, and keys, and print how to fix problems"),
 }
 
 
@@ -50,7 +50,8 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     """The whole grammar, or the arguments of ``command`` beside the names of the others."""
     top = argparse.ArgumentParser(
         prog="manifest-auth",
-        description="The authentication server of the Manifest API. Settings: MANIFEST_… variables, docs/settings.md.",
+        description="Authentication server of the Manifest API. Settings are MANIFEST_… variables, see "
+        "docs/settings.md.",
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=VERSION)
@@ -58,7 +59,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         ENV_FILE,
         type=given_path,
         metavar="FILE",
-        help="a file of settings, one NAME=VALUE on a line; nothing in it is run",
+        help="read settings from this file, one NAME=VALUE per line; nothing in it is executed",
     )
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for name, (function, says) in COMMANDS.items():
@@ -116,9 +117,9 @@ def _explained(error: Exception, command: str) -> tuple[str, int] | None:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error), 1
     if isinstance(error, CannotOpen):
-        return "MANIFEST_SECRET_KEY: not the key that this store was made with", 2
+        return "MANIFEST_SECRET_KEY: not the key that this database was created with", 2
     if command != "serve" and _is_store_error(error):
-        says = f"the store is not as this release left it: {str(error).splitlines()[0]}; see manifest-auth doctor"
+        says = f"unexpected database schema: {str(error).splitlines()[0]}; run manifest-auth doctor"
         return says, 2
     return None
 

@@ -45,7 +45,7 @@ async def show_callbacks(given: argparse.Namespace) -> None:
         found = await services.store.read(all_providers)
         with Progress() as progress:
             for start in range(0, len(found), AT_ONCE):
-                progress("providers asked", start, len(found))
+                progress("checking providers", start, len(found))
                 some = found[start : start + AT_ONCE]
                 asking = (KINDS[one.kind].callback_state(CommandLine(services), client, one) for client, one in some)
                 lines = await asyncio.gather(*asking)
@@ -53,11 +53,11 @@ async def show_callbacks(given: argparse.Namespace) -> None:
                     print(f"{client}\t{provider.name}\t{provider.kind}\t{line.address}\t{line.state}", flush=True)
                     must += [f"{provider.name} of {client}: {line.act}"] if line.act else []
     if must:
-        print(f"\n{len(must)} must act:")
+        print(f"\nAction required: {len(must)}")
         for text in must:
             print(f"  {text}")
     elif found:
-        print("\nNo one must act.")
+        print("\nNo action required.")
 
 
 def add_provider(command: argparse.ArgumentParser) -> None:
@@ -66,48 +66,60 @@ def add_provider(command: argparse.ArgumentParser) -> None:
 
     create = actions.add_parser(
         "add",
-        help="add an OpenID provider (--issuer, --client-id), a SAML one (--metadata), or one of any kind (--json)",
+        help="add an OpenID provider (--issuer, --client-id), a SAML provider (--metadata), or any other kind (--json)",
     )
-    create.add_argument("name", help="in addresses: lower-case letters, digits, inner dots, hyphens, underscores")
+    create.add_argument(
+        "name", help="name in URLs: lowercase letters, digits, and inner dots, hyphens, and underscores"
+    )
     create.add_argument("--client", required=True, help="identifier of the client")
     create.add_argument("--display-name", help="the name that users see (default: the name)")
-    create.add_argument("--issuer", help="OpenID: the issuer, exactly as the provider writes it")
-    create.add_argument("--client-id", help="OpenID: the id of this server at the provider")
+    create.add_argument("--issuer", help="OpenID: the issuer, exactly as in the provider's metadata")
+    create.add_argument("--client-id", help="OpenID: the client ID of this server at the provider")
     create.add_argument("--client-secret-stdin", action="store_true", help="read the client secret from standard input")
-    create.add_argument("--group-claim", help="OpenID: claim with the groups (default: groups)")
-    create.add_argument("--metadata", metavar="FILE", help="SAML: the provider's metadata; - for standard input")
+    create.add_argument("--group-claim", help="OpenID: the claim that contains the groups (default: groups)")
     create.add_argument(
-        "--json", metavar="FILE", type=given_path, help="any kind: all its settings, as on the pages of docs/providers"
+        "--metadata", metavar="FILE", help="SAML: file with the provider's metadata; - for standard input"
     )
     create.add_argument(
-        "--domain", action="append", default=[], help="e-mail domain that it may vouch for (repeatable)"
+        "--json",
+        metavar="FILE",
+        type=given_path,
+        help="any kind: a file with all settings, as described in docs/providers",
     )
-    create.add_argument("--vouch", action="store_true", help="accept its domains without proof: you know their owner")
-    create.add_argument("--create-users", action="store_true", help="new users get an account")
+    create.add_argument(
+        "--domain", action="append", default=[], help="email domain whose addresses the provider confirms (repeatable)"
+    )
+    create.add_argument(
+        "--vouch", action="store_true", help="approve its domains without verification, because you know who owns them"
+    )
+    create.add_argument("--create-users", action="store_true", help="create accounts for new users")
     create.add_argument(
         "--group-role", action="append", default=[], metavar="GROUP=ROLE", help="role of a group (repeatable)"
     )
     roles = [role.value for role in Role]
-    create.add_argument("--default-role", action="append", default=[], choices=roles, help="role of all (repeatable)")
     create.add_argument(
-        "--return-address", action="append", default=[], help="where a sign-in may end, exactly (repeatable)"
+        "--default-role", action="append", default=[], choices=roles, help="role of all users (repeatable)"
     )
     create.add_argument(
-        "--print-callback", action="store_true", help="OpenID: only print the callback address to register"
+        "--return-address",
+        action="append",
+        default=[],
+        help="exact redirect URI that a sign-in can return to (repeatable)",
     )
+    create.add_argument("--print-callback", action="store_true", help="OpenID: only print the redirect URI to register")
     create.set_defaults(run=add)
 
     show = actions.add_parser("list", help="list a client's providers")
     show.add_argument("--client", required=True, help="identifier of the client")
     show.set_defaults(run=show_all)
 
-    test = actions.add_parser("test", help="check a provider and print what is wrong")
+    test = actions.add_parser("test", help="test a provider and print problems")
     test.add_argument("name")
     test.add_argument("--client", required=True, help="identifier of the client")
     test.set_defaults(run=test_provider)
 
     every = actions.add_parser(
-        "callbacks", help="the callback addresses of all providers, and which must be registered"
+        "callbacks", help="show the redirect URIs of all providers, and which ones must be registered"
     )
     every.set_defaults(run=show_callbacks)
 
@@ -128,17 +140,17 @@ async def add(given: argparse.Namespace) -> None:
 
         made = msgspec.to_builtins(provider_data(ctx, *await services.store.write(work)))
     there = {name: value for name, value in made["serviceProvider"].items() if isinstance(value, str)}
-    print(f"Provider {given.name} has number {made['id']}.{' Type in there:' if there else ''}")
+    print(f"Created provider {given.name} (number {made['id']}).{' Enter these values there:' if there else ''}")
     for name, value in there.items():
         print(f"  {name}: {value}")
     if "startUrl" in made:
-        print(f"People sign in at {made['startUrl']}")
+        print(f"Users sign in at {made['startUrl']}")
 
 
 async def _print_callback(given: argparse.Namespace) -> None:
     """Prints the callback address, which depends on names only, so it is known before the provider exists."""
     if given.metadata or (given.json and "oidc" not in _from_file(given)):
-        raise CommandRefused("--print-callback: only OpenID providers have a callback address of their own")
+        raise CommandRefused("--print-callback: only OpenID providers have their own redirect URI")
     providers.check_provider_name(given.name)
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
@@ -206,7 +218,7 @@ def _from_file(given: argparse.Namespace) -> dict[str, Any]:
     singles = (given.issuer, given.client_id, given.group_claim, given.metadata, given.display_name, given.create_users)
     if any(singles) or given.domain or given.group_role or given.default_role or given.return_address:
         raise CommandRefused(
-            "--json: the file holds all settings; beside it only --client and --client-secret-stdin count"
+            "--json: the file contains all settings; use only --client and --client-secret-stdin with it"
         )
     body = parse(given.json.read_bytes())
     if not isinstance(body, dict):

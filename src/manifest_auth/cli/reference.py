@@ -481,7 +481,7 @@ def main() -> int:
     found = stale(given.folder)
     for path, text in found.items():
         if given.check:
-            sys.stderr.write(f"{path} is not as the code is: run ./dev docs\n")
+            sys.stderr.write(f"{path} is out of date; run ./dev docs\n")
         else:
             path.write_text(text, "utf-8")
             sys.stdout.write(f"wrote {path}\n")

@@ -33,7 +33,7 @@ def add_serve(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", help="address to listen on (MANIFEST_HOST)")
     command.add_argument("--port", type=int, help="port to listen on (MANIFEST_PORT)")
     command.add_argument("--workers", type=int, help="number of web processes (MANIFEST_WORKERS)")
-    command.add_argument("--demo", action="store_true", help="fill an empty store with demo clients and users first")
+    command.add_argument("--demo", action="store_true", help="first fill an empty database with demo clients and users")
     command.set_defaults(run=serve)
 
 
@@ -81,13 +81,9 @@ def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
             return
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise SettingsError(
-                    f"{variable(fields[0])}: cannot listen on {host}:{port}: {error.strerror}"
-                ) from None
+                raise SettingsError(f"{variable(fields[0])}: can't listen on {host}:{port}: {error.strerror}") from None
             if not tries_left:
-                raise CommandRefused(
-                    f"{variable(fields[1])}: port {port} of {host} is in use by another program"
-                ) from None
+                raise CommandRefused(f"{variable(fields[1])}: port {port} on {host} is already in use") from None
             time.sleep(PORT_PAUSE_S)
 
 

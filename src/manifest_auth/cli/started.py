@@ -49,5 +49,5 @@ def client_named(unit: SystemUnit, identifier: str) -> Tenant:
     """Raises Refused where there is no such client."""
     found = tenants.find(unit, identifier)
     if found is None:
-        raise CommandRefused(f"there is no client {identifier}")
+        raise CommandRefused(f"no client has the identifier {identifier}")
     return found

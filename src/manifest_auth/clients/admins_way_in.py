@@ -51,8 +51,10 @@ def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, st
     if not still_reaches and unit.first(_LINKED, but=provider.id) is not None:
         return
     if not by.is_admin:
-        raise Forbidden("Only an Admin changes the last provider through which Admins sign in")
-    raise Conflict("No Admin could sign in any longer: turn password sign-in on first, or use another provider once")
+        raise Forbidden("Only an Admin can change the last provider that Admins sign in with")
+    raise Conflict(
+        "No Admin could sign in any longer. Turn on password sign-in first, or sign in with another provider once"
+    )
 
 
 def ends(unit: TenantUnit, old: StoredSettings, new: StoredSettings) -> bool:

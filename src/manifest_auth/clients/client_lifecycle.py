@@ -47,7 +47,7 @@ def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
     """Suspends a client: its users are refused at once. Raises Conflict for one that is suspended already."""
     now = acting.origin.at
     if not tenants.suspend(unit, tenant, now):
-        raise Conflict("The client is suspended already")
+        raise Conflict("The client is already suspended")
     ended = sessions.end_tenant(unit.of(tenant.id), "client_suspended", now)
     suspended = tenant._replace(suspended_at=now)
     _record(unit, acting, Event.CLIENT_SUSPENDED, tenant, suspended, sessions_ended=ended)
@@ -57,9 +57,9 @@ def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
 def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
     """Restores a suspended client; for one that is marked for deletion, only takes the mark back. Raises Conflict."""
     if tenant.suspended_at is None:
-        raise Conflict("The client is not suspended")
+        raise Conflict("The client isn't suspended")
     if tenant.delete_at is not None and tenant.delete_at <= acting.origin.at:
-        raise Conflict("The time to take the deletion back is over")
+        raise Conflict("The deletion can no longer be canceled")
     restored = tenants.restore(unit, tenant)
     sessions.void_pending(unit.of(tenant.id))
     _record(unit, acting, Event.CLIENT_RESTORED, tenant, restored)
@@ -71,7 +71,7 @@ def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_a
     already."""
     step_up.check(acting, Act.DELETION)
     if tenant.delete_at is not None:
-        raise Conflict("The client is marked for deletion already")
+        raise Conflict("The client is already marked for deletion")
     now = acting.origin.at
     marked = tenants.mark_for_deletion(unit, tenant, delete_at, now)
     ended = sessions.end_tenant(unit.of(tenant.id), "client_deleted", now)

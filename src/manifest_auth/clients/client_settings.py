@@ -30,7 +30,7 @@ from manifest_auth.tenants.rules import Effects
 from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector, Wire
 
-_LAST_WAY = "No Admin could sign in any longer: no provider that is switched on reaches Admins"
+_LAST_WAY = "No Admin could sign in any longer, because no provider that is turned on accepts Admins"
 
 
 def sign_in_url(settings: Settings, client: str) -> str:
@@ -93,8 +93,8 @@ def checked(
                 tenants.check_lengths(new.sessions, tenants.installation_lengths(ctx.services.settings), under)
     if not by.is_admin and (members := tenants.admin_only_members(old, new)):
         raise Forbidden(
-            "Only an Admin changes what protects Admins",
-            details=[(f"{under}{name}", "Only an Admin changes it so") for name in members],
+            "Only an Admin can change settings that protect Admins",
+            details=[(f"{under}{name}", "Only an Admin can make this change") for name in members],
         )
     if by.user_id is not None and admins_way_in.ends(unit, old, new):
         member = "passwordSignIn" if old.password_sign_in and not new.password_sign_in else "passkeySignIn"

@@ -264,9 +264,9 @@ def claim_directory(unit: TenantUnit, ctx: RequestContext, directory: str, cloud
             try:
                 ctx.services.microsoft.clouds.get(cloud)
             except ValueError as error:
-                raise ValidationError(details=[("cloud", "This installation has no such cloud")]) from error
+                raise ValidationError(details=[("cloud", "This installation doesn't have this cloud")]) from error
     if not directories.claim(unit, ctx, directory, cloud):
-        raise Conflict("The client has claimed this directory already")
+        raise Conflict("The client already claims this directory")
     return directories.get(unit, directory)
 
 

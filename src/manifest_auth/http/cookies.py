@@ -72,7 +72,7 @@ def check_same_site(method: str, head: Head, settings: Settings, client: str, li
     is_own = origin is not None and origin in _own_origins(settings, client)
     is_listed = origin is not None and not is_own and origin in listed
     if origin is not None and not is_own and not is_listed:
-        told = [("Origin", "The client doesn't list this origin, so the session cookie doesn't count")]
+        told = [("Origin", "The client doesn't allow this origin, so the session cookie is ignored")]
         raise Forbidden(details=told, reason=f"cookie request from foreign origin {origin!r}")
     if site in (None, "same-origin", "none") or (site == "cross-site" and is_listed):
         return

@@ -124,7 +124,7 @@ def render(document: dict[str, Any], guides: str = "") -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>Manifest Auth API</title><style>{_STYLE}</style></head><body><main>"
         f'<h1>Manifest Auth API</h1><p>{links} · <a href="/openapi.json">openapi.json</a></p>'
-        '<p>Answers are <code>{"success": true, "data": …}</code> or '
+        '<p>Responses are <code>{"success": true, "data": …}</code> or '
         '<code>{"success": false, "error": {"message", "code", "requestId"}}</code>.</p>'
         f"{body}</main></body></html>"
     )

@@ -102,9 +102,9 @@ async def forward(ctx: RequestContext, head: Head, address: str) -> None:
     account = await rows.find_oauth_account(ctx.services.store, principal.user_id)
     found, name = plain_address(address), FORWARDED_FOR.decode().title()
     if account is None or not account.may_forward_address:
-        raise Forbidden(details=[(name, "The service account has no right to pass on addresses")])
+        raise Forbidden(details=[(name, "The service account isn't allowed to pass on addresses")])
     if found is None:
-        raise ValidationError(details=[(name, "Must be one IP address")])
+        raise ValidationError(details=[(name, "Must be a single IP address")])
     ctx.caller, ctx.client_header = ANONYMOUS, principal.client
     ctx.address, ctx.via = found, principal.actor
 

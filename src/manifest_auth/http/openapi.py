@@ -40,7 +40,7 @@ _DETAIL: dict[str, Any] = {
 }
 _DETAILS: dict[str, Any] = {"type": "array", "items": _DETAIL}
 GRAPHQL_MEMBERS: dict[str, Any] = {
-    "query": {"type": "string", "description": "A GraphQL document, like `query { users { id email } }`."},
+    "query": {"type": "string", "description": "A GraphQL document, for example `query { users { id email } }`."},
     "variables": OBJECT,
     "operationName": TEXT,
 }
@@ -63,7 +63,7 @@ _GRAPHQL_ANSWER: dict[str, Any] = {
     "type": "object",
     "properties": {"data": {"anyOf": [OBJECT, {"type": "null"}]}, "errors": {"type": "array", "items": _GRAPHQL_ERROR}},
 }
-_SENT_BACK = {"description": "What was read may be sent back; it changes nothing."}
+_SENT_BACK = {"description": "You can send back the value that you received. It changes nothing."}
 
 
 def reference(name: str) -> dict[str, Any]:
@@ -167,12 +167,15 @@ def _failure() -> dict[str, Any]:
             "code": {"type": "string", "enum": [r.code for r in REFUSALS]},
             "requestId": TEXT,
             "details": _DETAILS,
-            "challenge": {**TEXT, "description": "With `MFA_REQUIRED` alone: continues the sign-in."},
-            "expiresIn": {"type": "integer", "description": "With `MFA_REQUIRED` alone: life of `challenge`, seconds."},
+            "challenge": {**TEXT, "description": "Only with `MFA_REQUIRED`: continues the sign-in."},
+            "expiresIn": {
+                "type": "integer",
+                "description": "Only with `MFA_REQUIRED`: lifetime of `challenge`, seconds.",
+            },
             "methods": {
                 "type": "array",
                 "items": TEXT,
-                "description": "With `MFA_REQUIRED` where a factor has to be enrolled: those allowed.",
+                "description": "Only with `MFA_REQUIRED`, if a factor must be set up: the allowed kinds.",
             },
         },
     }
@@ -187,10 +190,10 @@ _SIGNED_IN: tuple[type[Refusal], ...] = (Unauthenticated, InvalidToken, TokenExp
 _BODY: tuple[type[Refusal], ...] = (PayloadTooLarge, UnsupportedMediaType)
 _JSON = "application/json"
 _TAGS = {
-    "Client": "For programs and people of one client.",
-    "Admin": "For system admins, who run the installation.",
-    "OAuth 2.0": "Access tokens of service accounts, in the shapes of its RFCs.",
-    "Operations": "Health, metrics and descriptions.",
+    "Client": "For programs and users of one client.",
+    "Admin": "For system admins, who manage the installation.",
+    "OAuth 2.0": "Access tokens of service accounts, as defined in the RFCs.",
+    "Operations": "Health, metrics, and descriptions.",
 }
 _SECURITY_SCHEMES = {
     "userToken": {
@@ -204,13 +207,13 @@ _SECURITY_SCHEMES = {
         "type": "apiKey",
         "in": "cookie",
         "name": "session",
-        "description": "The cookie of a user's sign-in. A request that has a bearer too is judged by that alone.",
+        "description": "Session cookie of a user. If a request also has a bearer token, the cookie is ignored.",
     },
     "adminToken": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "`token` of a system admin's sign-in. It opens nothing under `/api/client`.",
+        "description": "`token` of a system admin's sign-in. It can't be used under `/api/client`.",
     },
     "serviceKey": {
         "type": "http",
@@ -231,33 +234,34 @@ _SECURITY_SCHEMES = {
     "clientSecret": {
         "type": "http",
         "scheme": "basic",
-        "description": "Client id and secret of a service account; both can be in the form instead, or an assertion.",
+        "description": "Client ID and secret of a service account. You can also send both in the form, or use "
+        "an assertion.",
     },
-    "metricsToken": {"type": "http", "scheme": "bearer", "description": "`MANIFEST_METRICS_TOKEN`, where one is set."},
+    "metricsToken": {"type": "http", "scheme": "bearer", "description": "`MANIFEST_METRICS_TOKEN`, if it is set."},
 }
 _CLIENT_ID: dict[str, Any] = {
     "name": "X-Client-ID",
     "in": "header",
     "required": False,
-    "description": "Identifier or number of the client. With a credential it must agree with it.",
+    "description": "Identifier or number of the client. It must match the credential, if there is one.",
     "schema": TEXT,
 }
 _FORWARDED_FOR: dict[str, Any] = {
     "name": "Manifest-Forwarded-For",
     "in": "header",
     "required": False,
-    "description": "IP address of the user, from a service account with the right `mayForwardAddress`. Only with its "
-    "`serviceKey` or `serviceToken` as the bearer, which the route doesn't need otherwise.",
+    "description": "IP address of the user, from a service account with `mayForwardAddress`. Requires its "
+    "`serviceKey` or `serviceToken` as bearer token, which the route doesn't need otherwise.",
     "schema": TEXT,
 }
 _ANY_ROUTE = (
-    "What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also "
-    "LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and "
-    "PROVIDER_UNAVAILABLE."
+    "Errors of any route: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR. Under /api/client on "
+    "premise also LICENSE_REQUIRED and LICENSE_EXPIRED. With tokens of Entra ID also SSO_FAILED, "
+    "ACCOUNT_DISABLED, RATE_LIMITED, and PROVIDER_UNAVAILABLE."
 )
 _GOES_ON = {
-    "description": "The browser goes on",
-    "headers": {"Location": {"description": "The next address of the browser.", "schema": TEXT}},
+    "description": "Redirects the browser",
+    "headers": {"Location": {"description": "The next URL of the browser.", "schema": TEXT}},
 }
 _VERBS = {"GET": "get", "POST": "create", "PUT": "set", "PATCH": "update", "DELETE": "delete"}
 #: Last parts of paths that say what a POST does.
@@ -279,10 +283,10 @@ def build(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "Manifest Auth",
             "version": __version__,
-            "description": "Authentication of the Manifest API. Every answer is in one envelope; see `Failure`.",
+            "description": "Authentication for the Manifest API. Every response has the same envelope; see `Failure`.",
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/", "description": "The server that this description comes from."}],
+        "servers": [{"url": "/", "description": "The server that published this description."}],
         "tags": [{"name": name, "description": sentence} for name, sentence in _TAGS.items()],
         "paths": paths,
         "components": {"schemas": components(routes), "securitySchemes": _SECURITY_SCHEMES},
@@ -397,7 +401,7 @@ def _responses(route: Route) -> dict[str, Any]:
     responses: dict[str, Any] = {str(route.status): _success(route)}
     responses |= {str(status): _GOES_ON for status in route.redirects}
     if route.status == 302 and route.sends:
-        responses["200"] = {"description": "A page that goes on", "content": _files(route)}
+        responses["200"] = {"description": "Page that redirects the browser", "content": _files(route)}
     for status, codes in sorted(by_status.items()):
         responses[str(status)] = {"description": ", ".join(f"`{c}`" for c in codes), "content": failure}
     return responses | {"default": {"description": _ANY_ROUTE, "content": failure}}

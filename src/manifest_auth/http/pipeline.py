@@ -72,7 +72,7 @@ _OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes about the calling system admin's own 
 _UNROUTED = "(none)"
 _GRAPHQL = "/api/client/graphql"  # most posts there only read
 _READING = ("GET", "HEAD", "OPTIONS")
-_ADVICE = "`manifest-auth doctor` lists the values that no secret key opens, and what to do"
+_ADVICE = "to list the values that no secret key decrypts, and what to do, run `manifest-auth doctor`"
 
 
 class Pipeline:
@@ -134,7 +134,7 @@ class Pipeline:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
             answer = await self._refused(ctx, scope, pattern, busy, route, head)
         except asyncio.CancelledError:  # it was under way for longer than ``shutdown_grace``
-            ends = Overloaded("The server ends, try again shortly", retry_after=1, reason="shutdown")
+            ends = Overloaded("The server is shutting down, try again shortly", retry_after=1, reason="shutdown")
             answer = await self._refused(ctx, scope, pattern, ends, route, head)
         except Exception as error:
             details: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
@@ -202,7 +202,7 @@ class Pipeline:
             if ctx.caller.is_service and not route.for_machines:
                 raise Forbidden(details=[("caller", "Service accounts can't call this route")])
             if ctx.caller.is_app and not (route.for_apps and ctx.caller.permissions):
-                raise Forbidden(details=[("caller", "The app was not given what this route needs")])
+                raise Forbidden(details=[("caller", "The app doesn't have the scopes that this route requires")])
             if route.permission is not None and route.permission not in ctx.caller.permissions:
                 raise Forbidden.without(route.permission.value)
         elif route.access is Access.ADMIN:
@@ -210,7 +210,7 @@ class Pipeline:
             if ctx.services.licence.is_needed:
                 ctx.license_warning = await ctx.services.licence.warning()
             if ctx.caller.limited and not route.path.startswith(_OWN_ACCOUNT):
-                raise Forbidden(details=[("secondFactor", "A second factor is required: enrol one first")])
+                raise Forbidden(details=[("secondFactor", "A second factor is required. Set one up first")])
         elif route.forwards and (address := head.line(identification.FORWARDED_FOR)):
             await identification.forward(ctx, head, address)
         body: Any = None
@@ -300,7 +300,7 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
     if head.host is None and scope["http_version"] == "1.1":
         raise ValidationError(details=[("Host", "The header is required")])
     if head.host is not None and not is_host(head.host):
-        raise ValidationError(details=[("Host", "The header is not a host")])
+        raise ValidationError(details=[("Host", "The header isn't a host")])
 
 
 async def _send(answer: Answer[Any], headers: list[Header], receive: Receive, send: Send, *, with_body: bool) -> None:

@@ -199,7 +199,7 @@ def check_media_type(head: Head) -> None:
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
             raise UnsupportedMediaType()
     if head.content_encoding not in (None, "", "identity"):
-        raise UnsupportedMediaType("Content-Encoding is not supported")
+        raise UnsupportedMediaType("Content-Encoding isn't supported")
 
 
 def parse(body: bytes, what: str = "The body") -> Any:
@@ -219,7 +219,7 @@ def check_form_type(head: Head) -> None:
     if (head.content_type or "").partition(";")[0].strip().lower() != FORM:
         raise UnsupportedMediaType(f"Content-Type must be {FORM}")
     if head.content_encoding not in (None, "", "identity"):
-        raise UnsupportedMediaType("Content-Encoding is not supported")
+        raise UnsupportedMediaType("Content-Encoding isn't supported")
 
 
 def parse_form(body: bytes, most: int = 50, *, repeated: str = "") -> dict[str, str]:
@@ -229,7 +229,7 @@ def parse_form(body: bytes, most: int = 50, *, repeated: str = "") -> dict[str, 
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
-        raise ValidationError("The body is not a valid form") from None
+        raise ValidationError("The body isn't a valid form") from None
     several = " ".join(dict.fromkeys(value for name, value in pairs if name == repeated))
     pairs = [(name, value) for name, value in pairs if name != repeated]
     try:
@@ -242,7 +242,7 @@ def parse_form(body: bytes, most: int = 50, *, repeated: str = "") -> dict[str, 
 
 def _refused(error: strict_json.Malformed) -> ValidationError:
     if isinstance(error, strict_json.DuplicateMember):
-        return ValidationError(details=[(error.member or "body", "The member was given more than once")])
+        return ValidationError(details=[(error.member or "body", "The member was sent more than once")])
     return ValidationError(str(error))
 
 
@@ -300,7 +300,7 @@ def _check_length(head: Head, limit: int) -> None:
     """Raises for a ``Content-Length`` that is no number, or is more than ``limit`` bytes."""
     declared = head.content_length or "0"
     if not declared.isdecimal():
-        raise ValidationError("Content-Length is not a number")
+        raise ValidationError("Content-Length isn't a number")
     if len(declared) > 12 or int(declared) > limit:
         raise PayloadTooLarge()
 

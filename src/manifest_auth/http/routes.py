@@ -55,7 +55,7 @@ _ANY_ROLE = ("/api/client/auth/", _GRAPHQL)
 class Paging(msgspec.Struct, frozen=True):
     """Query parameters of every list."""
 
-    first: Annotated[int, Meta(ge=1, le=100, description="Items in a page.")] = 50
+    first: Annotated[int, Meta(ge=1, le=100, description="Maximum number of items in a page.")] = 50
     after: Annotated[
         str, Meta(max_length=4096, description="`nextCursor` of the previous page.", extra_json_schema=CURSOR)
     ] = ""
@@ -227,7 +227,7 @@ class Route:
             return None
         values = query_values(query)
         if self.access is not Access.OPEN and (unknown := values.keys() - self.parameters):
-            named = [(name[:64] or "query", "There is no such parameter") for name in sorted(unknown)[:MOST]]
+            named = [(name[:64] or "query", "Unknown parameter") for name in sorted(unknown)[:MOST]]
             raise ValidationError(details=named)
         return from_texts(values, self.query)
 
@@ -316,12 +316,12 @@ def query_values(query: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError:
-        raise ValidationError("The query string is not valid") from None
+        raise ValidationError("The query string is invalid") from None
     found: dict[str, str] = {}
     for name, value in pairs:
         if name in found:
-            raise ValidationError(details=[(name[:64], "The parameter was given more than once")])
+            raise ValidationError(details=[(name[:64], "The parameter was sent more than once")])
         if "\0" in value:
-            raise ValidationError(details=[(name[:64], "A text holds a NUL character")])
+            raise ValidationError(details=[(name[:64], "Text can't contain a NUL character")])
         found[name] = value
     return found

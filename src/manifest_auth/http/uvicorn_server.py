@@ -253,7 +253,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_size += len(data)
         super().data_received(data)  # type: ignore[arg-type]  # the parser takes any buffer
         if self._head_size > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response("The head does not end")
+            self.send_400_response("The request headers are too large")
 
     def _unsupported_upgrade_warning(self) -> None:
         """Data after a request for an upgrade belongs to the protocol that it asks for, which there is not."""
@@ -349,7 +349,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         request_id = _RANDOM.text(12)
-        answer = refuse(ValidationError("The request is not valid HTTP"), request_id)
+        answer = refuse(ValidationError("The request isn't valid HTTP"), request_id)
         head = [b"HTTP/1.1 400 Bad Request\r\n"]
         for name, value in (*self.server_state.default_headers, *answer.headers, *SECURITY):
             head += [name, b": ", value, b"\r\n"]
@@ -368,7 +368,7 @@ def inherited_fd() -> int | None:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return None
     if os.environ.get("LISTEN_FDS") != "1":
-        raise SettingsError("LISTEN_FDS: exactly one socket is expected, see deploy/manifest-auth.socket")
+        raise SettingsError("LISTEN_FDS: expected exactly one socket, see deploy/manifest-auth.socket")
     return _FIRST
 
 
@@ -379,7 +379,7 @@ def inherited_address() -> tuple[str, int] | None:
         return None
     with socket.socket(fileno=os.dup(fd)) as listener:
         if listener.family not in (socket.AF_INET, socket.AF_INET6):
-            raise SettingsError("LISTEN_FDS: the socket is not of TCP, see deploy/manifest-auth.socket")
+            raise SettingsError("LISTEN_FDS: not a TCP socket, see deploy/manifest-auth.socket")
         host, port, *_ = listener.getsockname()
         return host, port
 

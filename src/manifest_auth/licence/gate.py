@@ -91,7 +91,7 @@ def check(granted: Seats, used: Seats, before: int, after: int) -> None:
         if need[n] + 1 > have[n]:
             names = " or ".join(TYPES[: n + 1])
             raise NoSeat(
-                f"The licence has no free seat for these roles: {need[n]} of {have[n]} seats of type {names} are taken"
+                f"The license has no free seat for these roles: {need[n]} of {have[n]} seats of type {names} are in use"
             )
 
 

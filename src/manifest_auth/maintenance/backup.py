@@ -118,7 +118,7 @@ class _Bounded:
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _MOST_AT_ONCE:
-            raise NotPossible("this is no backup of this server: it has a header of more than 1 MiB")
+            raise NotPossible("this isn't a backup of this server: it has a header of more than 1 MiB")
         return self._raw.read(size)
 
 
@@ -131,7 +131,7 @@ class Archive:
 
     def __init__(self, raw: IO[bytes], progress: Progress) -> None:
         if not raw.seekable():
-            raise NotPossible(f"{raw.name} cannot be read twice: name a file")
+            raise NotPossible(f"{raw.name} can't be read twice; use a file")
         self._raw = raw
         self._where = dict(_index(raw, progress))
         self.manifest = self._manifest()
@@ -156,7 +156,7 @@ class Archive:
     def _manifest(self) -> Manifest:
         at, size = self._where.pop(MANIFEST, (0, -1))
         if size < 0 or STORE not in self._where:
-            raise NotPossible("this is no backup, or it was cut off: it has no manifest")
+            raise NotPossible("this isn't a backup, or it is incomplete: it has no manifest")
         if size > MOST_MANIFEST:
             raise NotPossible(f"{MANIFEST}: more than {MOST_MANIFEST} bytes")
         self._raw.seek(at)
@@ -164,7 +164,9 @@ class Archive:
         try:
             found = msgspec.json.decode(text, type=_Format).format  # read first: other formats have other members
             if found != FORMAT:
-                raise NotPossible(f"the backup has format {found}, this release knows {FORMAT}: upgrade the program")
+                raise NotPossible(
+                    f"the backup has format {found}, and this version knows {FORMAT}; upgrade the program"
+                )
             return msgspec.json.decode(text, type=Manifest)
         except msgspec.MsgspecError as error:
             raise NotPossible(f"{MANIFEST}: {error}") from error
@@ -180,22 +182,22 @@ def _index(raw: IO[bytes], progress: Progress) -> Iterator[tuple[str, tuple[int,
                 name = member.name
                 is_plain = member.isreg() and not member.issparse()
                 if not NAME.fullmatch(name) or not is_plain or name in seen or MANIFEST in seen:
-                    raise NotPossible(f"this is no backup of this server: {name!r} does not belong into one")
+                    raise NotPossible(f"this isn't a backup of this server: it contains {name!r}")
                 seen.add(name)
-                progress("reading the list", len(seen), None)
+                progress("reading the file list", len(seen), None)
                 yield name, (member.offset_data, member.size)
     except tarfile.TarError as error:
-        raise NotPossible(f"this is no backup, or it was cut off: {error}") from error
+        raise NotPossible(f"this isn't a backup, or it is incomplete: {error}") from error
 
 
 def _different(name: str) -> NotPossible:
-    return NotPossible(f"{name} is not what was backed up: its SHA-256 or size differs, or it is not there")
+    return NotPossible(f"{name} is damaged or missing: its SHA-256 hash or size doesn't match the manifest")
 
 
 _HALF = ".manifest-auth-backup-"
 ON_POSTGRES = (
-    "the store is a PostgreSQL database: back it up with pg_dump and restore it with pg_restore, "
-    "see docs/operations/backup.md, Backup"
+    "the database is PostgreSQL; back it up with pg_dump and restore it with pg_restore, see "
+    "docs/operations/backup.md, Backup"
 )
 
 
@@ -209,15 +211,15 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
     """
     source = _source(settings)
     if target.exists():
-        raise NotPossible(f"{target} is there already")
+        raise NotPossible(f"{target} already exists")
     _check_space(settings, source, target)
     began = Clock().now_ms()
     with own_folder(_HALF, target.absolute().parent) as folder:
         copy = folder / STORE
-        sqlite_copy.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
+        sqlite_copy.copy(source, copy, lambda done, of: progress("copying the database, pages", done, of))
         progress("checking the copy", 0, None)
         if found := sqlite_copy.damage(copy):
-            raise NotPossible(f"the store is damaged: {found[0]}; see docs/operations/backup.md, Backup")
+            raise NotPossible(f"the database is damaged: {found[0]}; see docs/operations/backup.md, Backup")
         (folder / "tar").touch(mode=0o600)
         with (folder / "tar").open("wb") as made:
             manifest = _write(settings, made, copy, folder, progress, began, with_secret_key)
@@ -233,7 +235,7 @@ def _source(settings: Settings) -> Path:
         raise NotPossible(ON_POSTGRES)
     source = Path(settings.database.removeprefix("sqlite:///"))
     if not source.exists():
-        raise NotPossible(f"there is no store at {source}")
+        raise NotPossible(f"there is no database at {source}")
     return source
 
 
@@ -246,7 +248,7 @@ def _check_space(settings: Settings, source: Path, target: Path) -> None:
         needed += sum(path.stat().st_size for path in folder.glob("*/*"))
     free = shutil.disk_usage(target.absolute().parent).free
     if free < needed:
-        raise NotPossible(f"{target.parent}: {needed // 2**20} MiB are needed, {free // 2**20} MiB are free")
+        raise NotPossible(f"{target.parent}: {needed // 2**20} MiB are required, and {free // 2**20} MiB are free")
 
 
 def _write(
@@ -264,12 +266,12 @@ def _write(
     lost: list[str] = []
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
         size = copy.stat().st_size
-        members[STORE] = add(archive, STORE, copy, lambda done: progress("writing the store, bytes", done, size))
+        members[STORE] = add(archive, STORE, copy, lambda done: progress("writing the database, bytes", done, size))
         place = folder_of(settings)
         if place is not None:
             rows = sqlite_copy.files(copy)
             if len(rows) > MOST_FILES:
-                raise NotPossible(f"{len(rows):,} uploaded files are more than the {MOST_FILES:,} of one backup")
+                raise NotPossible(f"{len(rows):,} uploaded files exceed the limit of {MOST_FILES:,} for one backup")
             _add_files(archive, place, rows, members, lost, progress)
         if with_secret_key:
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings).texts), "ascii")
@@ -317,7 +319,7 @@ def _add_files(
             lost.append(row.key)  # included as it is: what is left may be useful
 
 
-_MAKE = "make one with manifest-auth backup, or note it with backup --note"
+_MAKE = "create one with manifest-auth backup, or record one with backup --note"
 
 
 async def record_backup(settings: Settings, acting: Acting, at: int, **detail: Any) -> None:
@@ -328,10 +330,10 @@ async def record_backup(settings: Settings, acting: Acting, at: int, **detail: A
     """
     schema = await find_schema(settings.database)
     if schema is None:
-        raise NotPossible("there is no store here")
+        raise NotPossible("there is no database here")
     schema.check()
     if schema.number < HEAD:
-        raise NotPossible(f"its schema is {schema.number}; after the upgrade, backup --note records it")
+        raise NotPossible(f"its schema is {schema.number}; after the upgrade, record the backup with backup --note")
     try:
         macs = Macs(secret_keys(settings))
     except SettingsError as error:
@@ -348,8 +350,8 @@ async def backup_finding(store: Store) -> tuple[str, str]:
     """Level and text for ``manifest-auth doctor``."""
     at = await last_backup.read_time(store)
     if at is None:
-        return "note", f"backup: none was ever noted; {_MAKE}"
+        return "note", f"backup: none is recorded; {_MAKE}"
     age = Clock().now_ms() - at
     if age > OLD_MS:
-        return "note", f"backup: none for {age // DAY_MS} days; {_MAKE}"
-    return "ok", f"backup: the last one is of {when(at)}"
+        return "note", f"backup: the last one is {age // DAY_MS} days old; {_MAKE}"
+    return "ok", f"backup: last one at {when(at)}"

@@ -28,13 +28,15 @@ def check(named: dict[str, str]) -> None:
     which is normalised in place. Raises ValidationError."""
     wrong = []
     if ("client" in named) != ("email" in named) or ("email" in named and "username" in named):
-        wrong.append(("email", "An account is named by client and email, or by username"))
+        wrong.append(("email", "Identify an account by client and email, or by username"))
     if not named:
-        wrong.append(("address", "Name an account or an address; DELETE clears all"))
+        wrong.append(
+            ("address", "Enter a client and email address, a system admin, or an IP address. To clear all, use DELETE")
+        )
     if address := named.get("address"):
         plain = plain_address(address)
         if plain is None:
-            wrong.append(("address", "Not an IP address"))
+            wrong.append(("address", "Enter an IP address"))
         else:
             named["address"] = plain
     if wrong:

@@ -16,8 +16,8 @@ from manifest_auth.store import Store, SystemUnit, installation_values
 #: The installation value with the key. No backup has the file, so a restore takes the value away.
 FILES_MARK = "files_mark"
 ELSEWHERE = (
-    "this is not where the files of this store are; set MANIFEST_FILES to one place that all nodes see, and mount it. "
-    "If it was moved, copy all that was in it"
+    "this isn't where the files of this database are stored. Set MANIFEST_FILES to one place "
+    "that all nodes can reach, and mount it. If you moved it, copy everything that it contained"
 )
 
 

@@ -79,11 +79,11 @@ def change_settings(
     before = read_settings(unit, settings)
     if required is not None and required != before.second_factor_required:
         if required and not second_factor.has_one(unit, ctx.admin.admin_id):
-            raise Conflict("Enrol a second factor yourself first")
+            raise Conflict("Set up your own second factor first")
         second_factor.require(unit, required)
     if addresses is not None and addresses != before.admin_addresses:
         if addresses and not is_listed(ctx.address, networks_of(addresses)):
-            raise Conflict(f"Your own address ({ctx.address}) is not in these networks: you would be locked out")
+            raise Conflict(f"Your own address ({ctx.address}) isn't in these networks, so you would lock yourself out")
         management.set_addresses(unit, addresses)
     after = read_settings(unit, settings)
     pairs = [(name, getattr(before, member), getattr(after, member)) for name, member in _NAMES.items()]
@@ -184,5 +184,5 @@ async def _quick_findings(services: Services) -> tuple[Finding, ...]:
         *await environment.claim_findings(settings, store),
     ]
     if settings.rate_limits == "off":
-        found.append(bad("throttle: MANIFEST_RATE_LIMITS is off; unset it"))
+        found.append(bad("rate limits: MANIFEST_RATE_LIMITS is off; remove it"))
     return tuple(one for one in found if one.level != "ok")

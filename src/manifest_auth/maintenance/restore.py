@@ -87,11 +87,11 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
     paths = _paths(settings)
     for path in (paths.store, Path(f"{paths.store}-wal"), Path(f"{paths.store}-shm")):
         if path.exists():
-            raise NotPossible(f"{path} exists already: a backup is only restored into an empty installation")
+            raise NotPossible(f"{path} already exists; a backup can be restored only into an empty installation")
     with source.open("rb") as raw:
         archive = Archive(raw, progress)
         manifest = archive.manifest
-        manifest.contents[0].check("the backup's schema")
+        manifest.contents[0].check("schema of the backup")
         with _unpacking(paths):
             _unpack(archive, paths, progress)
             ended = sqlite_copy.end_sessions(paths.unpacked_store) if end_sessions else None
@@ -111,7 +111,7 @@ def _unpacking(paths: _Paths) -> Iterator[None]:
     _clear(paths)
     try:
         if paths.files is not None and any(path.name != "lost+found" for path in paths.files.iterdir()):
-            raise NotPossible(f"{paths.files} is not empty: a backup is only restored into an empty installation")
+            raise NotPossible(f"{paths.files} isn't empty; a backup can be restored only into an empty installation")
         yield
     finally:
         _clear(paths)
@@ -143,15 +143,15 @@ def _undo(paths: _Paths) -> None:
 
 def _unpack(archive: Archive, paths: _Paths, progress: Progress) -> None:
     archive.put(STORE, paths.unpacked_store)
-    progress("checking the store", 0, None)
+    progress("checking the database", 0, None)
     _verify(archive.manifest, paths.unpacked_store)
     if KEY in archive.manifest.members:
         archive.put(KEY, paths.unpacked_key)
         if paths.key.exists() and paths.key.read_bytes() != paths.unpacked_key.read_bytes():
-            raise NotPossible(f"{paths.key} exists already and is another key")
+            raise NotPossible(f"{paths.key} already exists and is a different key")
     names = [name for name in archive.manifest.members if name.startswith(f"{FILES}/")]
     if names and paths.files is None:
-        raise NotPossible("the backup holds uploaded files, and MANIFEST_FILES names no folder to put them into")
+        raise NotPossible("the backup contains uploaded files, but MANIFEST_FILES isn't a folder")
     for number, name in enumerate(names):
         progress("unpacking uploaded files", number, len(names))
         archive.put(name, paths.unpacked_files / name.removeprefix(f"{FILES}/"))
@@ -161,13 +161,13 @@ def _verify(manifest: Manifest, store: Path) -> None:
     if found := sqlite_copy.damage(store):
         raise NotPossible(f"integrity_check: {found[0]}")
     if sqlite_copy.contents(store) != manifest.contents:
-        raise NotPossible("schema, counts of rows or heads of audit chains are not those of the manifest")
+        raise NotPossible("schema, row counts, or audit chains don't match the manifest")
     if manifest.files == "here":
         there = {name.rpartition("/")[2]: member for name, member in manifest.members.items()}
         for row in sqlite_copy.files(store):
             named = row.key in manifest.lost or (not row.is_used and row.key not in there)
             if not named and there.get(row.key) != Member(row.size, row.sha256):
-                raise NotPossible(f"the uploaded file {row.key} is not in the backup as the store names it")
+                raise NotPossible(f"the backup doesn't contain the uploaded file {row.key} as recorded in the database")
 
 
 def _move_into_place(paths: _Paths) -> None:

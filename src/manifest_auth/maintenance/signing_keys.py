@@ -25,8 +25,9 @@ def ignored_algorithm(settings: Settings, used: str) -> str | None:
     if settings.token_algorithm in ("", used):
         return None
     return (
-        f"{variable('token_algorithm')} is {settings.token_algorithm} and counts in a new store only: this one signs "
-        f"with {used}; unset it, or run manifest-auth keys rotate --algorithm {settings.token_algorithm}"
+        f"{variable('token_algorithm')} is {settings.token_algorithm}, but it applies only to new "
+        f"databases, and this one uses {used}; remove the setting, or run manifest-auth keys "
+        f"rotate --algorithm {settings.token_algorithm}"
     )
 
 
@@ -53,7 +54,7 @@ def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once:
     step_up.check(by, Act.KEYS)
     before = existing(tokens.find_key(unit, key_id))
     if not ring.retire(unit, before, at_once=at_once):
-        raise Conflict("The key has expired" if at_once else "The key is retired already")
+        raise Conflict("The key has expired" if at_once else "The key is already retired")
     after = tokens.find_listed_key(unit, key_id)
     assert after is not None  # a key that was just retired is not deleted yet
     detail = {"before": {t: getattr(before, t) for t in _TIMES}, "after": {t: getattr(after, t) for t in _TIMES}}

@@ -65,10 +65,12 @@ def _judged(schema: str, processes: tuple[Processes, ...]) -> tuple[Word, str]:
     used = {schema, *(some.schema for some in processes)}
     if used == {HEAD} and all(some.version == __version__ for some in processes):
         return "current", f"schema: {schema}, current"
-    told = f"schema: {schema}, this release {'brings' if schema < HEAD else 'knows'} {HEAD}"
+    told = f"schema: {schema}, this version {'upgrades it to' if schema < HEAD else 'uses'} {HEAD}"
     if schema < HEAD and head().readable_by > min(used):
-        return "stop", f"{told}: stop; older programs cannot use that: end them on all nodes, then start this release"
-    running = (f"; {some.running} of {some.version} (schema {some.schema}) run" for some in processes)
+        return "stop", (
+            f"{told}: stop; older programs can't use that schema. Stop them on all nodes, then start this version"
+        )
+    running = (f"; {some.running} of {some.version} (schema {some.schema}) are running" for some in processes)
     return "rolling", f"{told}: rolling{''.join(running)}"
 
 

@@ -82,8 +82,8 @@ async def _passkey_endpoints(ctx: RequestContext, call: Call[None]) -> Answer[No
 ROUTES = (
     page("GET", "/", _start, "", "The account, or the sign-in page"),
     page("POST", "/language", _choose, "", "Choose a language", form_at="/"),
-    account_page("GET", f"{ACCOUNT}/{step_up.RESUME}", resume, "", "Go on with a form that waited"),
-    admin_page("GET", f"{ADMIN_OVERVIEW}/{step_up.RESUME}", resume, "", "Go on with a form that waited"),
+    account_page("GET", f"{ACCOUNT}/{step_up.RESUME}", resume, "", "Continue with a saved form"),
+    admin_page("GET", f"{ADMIN_OVERVIEW}/{step_up.RESUME}", resume, "", "Continue with a saved form"),
     Route(
         "GET",
         "/.well-known/change-password",

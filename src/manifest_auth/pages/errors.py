@@ -116,5 +116,5 @@ async def of_docs_site(ctx: RequestContext, refusal: Refusal, head: Head) -> Ans
     """A page for a browser, which says how the site is built where it is not there; the envelope for a program."""
     if docs_site.is_there() or not isinstance(refusal, NotFound) or not prefers_html(head.accept):
         return await page_or_envelope(ctx, refusal, head)
-    advice = _("In a copy of the source code, run ./dev docs. The folder docs has the same pages as text.")
+    advice = _("In a copy of the source code, run ./dev docs. The docs folder contains the same pages as text.")
     return await page_of(ctx, refusal, head, title=_("The docs aren't built on this server"), advice=advice)

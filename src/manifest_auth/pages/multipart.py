@@ -18,7 +18,7 @@ _PART = re.compile(
     rb"(\r\nContent-Type: [\x21-\x7e]{1,200}(?:; ?[\x20-\x7e]{1,100})?)?\r\n\r\n(.*)\Z",
     re.DOTALL | re.IGNORECASE,
 )
-_REFUSED = "The body is not a valid form"
+_REFUSED = "The body isn't a valid form"
 
 
 def is_multipart(head: Head) -> bool:

@@ -134,10 +134,10 @@ class _Page:
         path = self.path.format_map(call.path)
         if (address := security.elsewhere(ctx, head, path, call.query)) is not None:
             if self.method != "GET":
-                raise ValidationError(details=[("Host", "Pages answer at the public address alone")])
+                raise ValidationError(details=[("Host", "Pages work only at the public address")])
             return found(address)
         if head.authorization is not None:
-            raise ValidationError(details=[("Authorization", "Pages know cookies alone")])
+            raise ValidationError(details=[("Authorization", "Pages accept only cookies")])
         ctx.client_header = None
         user, admin = None, None
         if self._is_of_the_installation:  # there a user's session counts for nothing

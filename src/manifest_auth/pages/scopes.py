@@ -7,21 +7,21 @@ from collections.abc import Iterable
 from manifest_auth.text.languages import marked as _
 
 SCOPES = {
-    "openid": _("Know that it is you"),
-    "profile": _("See your name and language"),
-    "email": _("See your email address"),
-    "roles": _("See your roles"),
-    "offline_access": _("Stay signed in when you don't use it"),
-    "users:read": _("See users"),
+    "openid": _("Identify you"),
+    "profile": _("View your name and language"),
+    "email": _("View your email address"),
+    "roles": _("View your roles"),
+    "offline_access": _("Stay signed in while you aren't using it"),
+    "users:read": _("View users"),
     "users:manage": _("Manage users"),
     "settings:manage": _("Manage settings"),
-    "audit:read": _("Read the audit trail"),
-    "templates:read": _("Read templates"),
+    "audit:read": _("View the audit trail"),
+    "templates:read": _("View templates"),
     "templates:edit": _("Edit templates"),
     "templates:approve": _("Approve templates"),
     "templates:publish": _("Publish templates"),
-    "jobs:read": _("See jobs"),
-    "jobs:execute": _("Carry out jobs"),
+    "jobs:read": _("View jobs"),
+    "jobs:execute": _("Run jobs"),
 }
 
 

@@ -128,7 +128,7 @@ OPERATOR = _("Sign in as a system admin")
 FORMS = {
     "INVALID_CREDENTIALS": _("Incorrect email address or password."),
     "INVALID_TOKEN": _("This link or code is no longer valid. Request a new one."),
-    "TOKEN_EXPIRED": _("This expired. Start again."),
+    "TOKEN_EXPIRED": _("This has expired. Start again."),
     "RATE_LIMITED": _("Too many attempts. Try again later."),
     "OVERLOADED": _("The server is busy. Your changes weren't saved. Try again in a moment."),
     "CONFLICT": _("This conflicts with a recent change. Reload the page and try again."),

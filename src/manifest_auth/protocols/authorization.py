@@ -90,7 +90,7 @@ def read_parameters(raw: bytes) -> tuple[dict[str, str], frozenset[str]]:
             raise ValueError
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raise ValidationError("The authorization request can't be read or is too long") from None
+        raise ValidationError("The authorization request can't be read, or is too long") from None
     named = [name for name, _ in pairs]
     twice = frozenset(name for name in named if named.count(name) > 1 and name != oauth.RESOURCE)
     return {name: value for name, value in pairs if value and "\0" not in value}, twice
@@ -101,7 +101,7 @@ def address_of(given: Mapping[str, str], twice: frozenset[str]) -> tuple[str, st
     ValidationError."""
     for name in ("client_id", "redirect_uri"):
         if name in twice or name not in given or len(given[name]) > _LONGEST["redirect_uri"]:
-            raise ValidationError(details=[(name, "Required, and exactly once")])
+            raise ValidationError(details=[(name, "Required, exactly once")])
     return given["client_id"], given["redirect_uri"]
 
 
@@ -122,10 +122,10 @@ def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequen
     """The request, whose app and redirect address are right. ``listed``: scopes that the app may ask for. Raises
     Denied."""
     if twice:
-        raise Denied("invalid_request", f"given more than once: {', '.join(sorted(map(_shown, twice)))}")
+        raise Denied("invalid_request", f"sent more than once: {', '.join(sorted(map(_shown, twice)))}")
     for name, error in _REFUSED.items():
         if name in given:
-            raise Denied(error, f"{name} is not supported")
+            raise Denied(error, f"{name} isn't supported")
     for name in ("state", "nonce"):
         if len(given.get(name, "")) > _LONGEST[name]:
             raise Denied("invalid_request", f"{name} has more than {_LONGEST[name]} characters")
@@ -141,10 +141,10 @@ def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequen
         raise Denied("invalid_request", "PKCE is required: code_challenge with code_challenge_method S256")
     prompt = set(given.get("prompt", "").split())
     if not prompt <= _PROMPTS or ("none" in prompt and len(prompt) > 1):
-        raise Denied("invalid_request", "prompt must be none alone, or of login, consent and select_account")
+        raise Denied("invalid_request", "prompt must be either none, or any of login, consent, and select_account")
     age = given.get("max_age")
     if age is not None and not _AGE.match(age):
-        raise Denied("invalid_request", "max_age must be seconds")
+        raise Denied("invalid_request", "max_age must be a number of seconds")
     mfa, sub = _asked_by_claims(given.get("claims"))
     return Wanted(
         app_id=given["client_id"],
@@ -176,7 +176,7 @@ def _scope(text: str, listed: Sequence[str]) -> tuple[str, ...]:
         raise Denied("invalid_scope", "scope must be names separated by single spaces")
     asked = set(text.split(" "))
     if more := sorted(asked.difference(listed)):
-        raise Denied("invalid_scope", f"the app may not ask for: {', '.join(more)[:200]}")
+        raise Denied("invalid_scope", f"the app can't request: {', '.join(more)[:200]}")
     return tuple(scope for scope in listed if scope in asked)
 
 
@@ -201,7 +201,7 @@ def _asked_by_claims(text: str | None) -> tuple[bool, str]:
         read = strict_json.read((text or "{}").encode("utf-8", "surrogatepass"))
         asked = msgspec.convert(read, _Claims).id_token or _OfIdToken()
     except (ValueError, msgspec.MsgspecError):
-        raise Denied("invalid_request", "claims is not an object as OpenID Connect has it") from None
+        raise Denied("invalid_request", "claims isn't an object as defined by OpenID Connect") from None
     acr, sub = asked.acr or _Asked(), asked.sub or _Asked()
     return MFA in (acr.value, *acr.values), sub.value
 

@@ -92,7 +92,7 @@ def read_custom(text: str) -> Cloud:
     for word in text.split():
         name, mark, address = word.partition("=")
         if not mark or name not in _CUSTOM or name in given:
-            raise ValueError(f"unknown or repeated word {name!r}; known are {', '.join(_CUSTOM)}")
+            raise ValueError(f"unknown or repeated name {name!r}; known names are {', '.join(_CUSTOM)}")
         given[name] = _address(name, address)
     if missing := [name for name in _CALLED if name not in given]:
         raise ValueError(f"missing: {', '.join(missing)}")
@@ -118,7 +118,7 @@ def _address(name: str, text: str) -> str:
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None
     if parts.scheme not in ("http", "https") or "?" in text or "#" in text:
-        raise ValueError(f"{name} must be an address without query and fragment")
+        raise ValueError(f"{name} must be a URL without query and fragment")
     return text.rstrip("/")
 
 
@@ -134,7 +134,7 @@ class Clouds:
             self._clouds = {name: cloud for name, cloud in CLOUDS.items() if cloud.issuer != own.issuer}
             self._clouds["custom"] = own
         if default not in self._clouds:
-            raise ValueError("the cloud chosen for all needs addresses of its own, or its issuer is the custom cloud's")
+            raise ValueError("the default cloud must have its own addresses, because its issuer is the custom cloud's")
 
     def get(self, name: str) -> Cloud:
         """A cloud by name; for an empty name the installation's. Raises ValueError."""

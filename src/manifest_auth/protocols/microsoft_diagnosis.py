@@ -30,22 +30,25 @@ async def directory(outgoing: Outgoing, cloud: Cloud, name: str, tenant_id: int)
         address = f"{cloud.login}/{name}/v2.0/.well-known/openid-configuration"
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="discovery")
     except Unreachable as error:
-        return [Finding("bad", f"Microsoft's login service cannot be reached: {error}.")]
+        return [Finding("bad", f"Microsoft's login service can't be reached: {error}.")]
     found = object_of(reply)
     if reply.status != 200:
         if found.get("error") == "invalid_tenant" or _number(found) == "AADSTS90002":
-            text = f"No such directory: {host} knows none with the id {name}. Is it of another cloud?"
+            text = (
+                f"There is no such directory: {host} doesn't know the ID {name}. Check whether it "
+                "belongs to another cloud."
+            )
             return [Finding("bad", text)]
         return [Finding("bad", f"Microsoft's login service at {host} {_status_text(reply)}.")]
     issuer = found.get("issuer")
     if issuer != cloud.issuer_v2(name):
-        text = f"The directory names itself {str(issuer)[:200]}, and in this cloud it would be {cloud.issuer_v2(name)}."
+        text = f"The directory's issuer is {str(issuer)[:200]}, but in this cloud it must be {cloud.issuer_v2(name)}."
         return [Finding("bad", text)]
-    findings = [Finding("ok", f"The directory is at {host}, and names itself as it must in this cloud.")]
+    findings = [Finding("ok", f"The directory is at {host}, and its issuer is correct for this cloud.")]
     try:
         keys = await oidc.fetch_keys(outgoing, str(found.get("jwks_uri")), outgoing.deadline(tenant_id))
     except Unreachable as error:
-        return [*findings, Finding("bad", f"The directory's keys cannot be read: {error}.")]
+        return [*findings, Finding("bad", f"The directory's keys can't be read: {error}.")]
     usable = sum(key.fits("RS256") for key in oidc.keys_of_issuer(keys, cloud.issuer_v2(name)))
     if not usable:
         return [*findings, Finding("bad", "None of the published keys signs for this directory.")]
@@ -68,24 +71,24 @@ async def application(
         address = f"{cloud.login}/{name}/oauth2/v2.0/token"
         reply = await outgoing.post_form(address, fields, deadline=outgoing.deadline(tenant_id), call="token")
     except Unreachable as error:
-        return Finding("bad", f"The directory's token endpoint cannot be reached: {error}.")
+        return Finding("bad", f"The directory's token endpoint can't be reached: {error}.")
     found = object_of(reply)
     complaint, number = found.get("error"), _number(found)
     suffix = f" ({number})" if number else ""
     if complaint == "unauthorized_client":
-        return Finding("bad", f"The directory does not know the application {client_id}{suffix}.")
+        return Finding("bad", f"The directory doesn't know the application {client_id}{suffix}.")
     if complaint == "invalid_client" and secret:
-        return Finding("bad", f"Microsoft does not take the client secret: it is wrong, or has expired{suffix}.")
+        return Finding("bad", f"Microsoft rejects the client secret. It is incorrect or has expired{suffix}.")
     if complaint == "invalid_client":
-        return Finding("bad", f"Microsoft asks for a client secret, and there is none{suffix}: set clientSecret.")
+        return Finding("bad", f"Microsoft requires a client secret, and none is set{suffix}. Set clientSecret.")
     if complaint not in ("invalid_grant", "invalid_request"):
         why = f"Microsoft {_status_text(reply)}"
-        return Finding("unknown", f"Whether the application and its secret are right is not known: {why}.")
+        return Finding("unknown", f"The application and its secret couldn't be checked: {why}.")
     if not secret:
-        text = "It works if the redirect address is registered for mobile and desktop applications, not for the web."
+        text = "This works if the redirect URI is registered for mobile and desktop applications, not for the web."
         return Finding("unknown", f"There is no client secret. {text}")
-    text = "It may check the secret only at a real sign-in, so try that too."
-    return Finding("unknown", f"Microsoft has nothing against the application and its secret so far. {text}")
+    text = "Microsoft might check the secret only at a real sign-in, so test sign-in too."
+    return Finding("unknown", f"Microsoft reports no problem with the application and its secret so far. {text}")
 
 
 async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name: str, tenant_id: int) -> Finding:
@@ -94,17 +97,17 @@ async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name:
         address = f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI"
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="dataverse")
     except Unreachable as error:
-        return Finding("bad", f"The environment {organization} cannot be reached: {error}.")
+        return Finding("bad", f"The environment {organization} can't be reached: {error}.")
     if reply.status == 404:
         return Finding("bad", f"There is no environment at {organization}.")
     if reply.status != 401:
-        return Finding("note", f"The environment {organization} {_status_text(reply)}, and should ask for a token.")
+        return Finding("note", f"The environment {organization} {_status_text(reply)} instead of requesting a token.")
     named = _DIRECTORY.search(reply.headers.get("www-authenticate", ""))
     if named is None:
-        return Finding("ok", f"The environment {organization} is there and asks for a token.")
+        return Finding("ok", f"The environment {organization} exists and requests a token.")
     if named[1].lower() != name:
-        return Finding("bad", f"The environment {organization} is of another directory: {named[1].lower()}.")
-    return Finding("ok", f"The environment {organization} is there, and is of this directory.")
+        return Finding("bad", f"The environment {organization} belongs to a different directory: {named[1].lower()}.")
+    return Finding("ok", f"The environment {organization} exists and belongs to this directory.")
 
 
 async def graph(outgoing: Outgoing, cloud: Cloud, tenant_id: int) -> Finding:
@@ -112,10 +115,10 @@ async def graph(outgoing: Outgoing, cloud: Cloud, tenant_id: int) -> Finding:
     try:
         reply = await outgoing.get(f"{cloud.graph}/v1.0/me", deadline=outgoing.deadline(tenant_id), call="graph")
     except Unreachable as error:
-        return Finding("bad", f"Microsoft Graph cannot be reached: {error}.")
+        return Finding("bad", f"Microsoft Graph can't be reached: {error}.")
     if reply.status != 401:
-        return Finding("note", f"Microsoft Graph at {cloud.graph} {_status_text(reply)}, and should ask for a token.")
-    return Finding("ok", f"Microsoft Graph is at {cloud.graph} and asks for a token.")
+        return Finding("note", f"Microsoft Graph at {cloud.graph} {_status_text(reply)} instead of requesting a token.")
+    return Finding("ok", f"Microsoft Graph is at {cloud.graph} and requests a token.")
 
 
 def _number(body: dict[str, Any]) -> str:
@@ -125,4 +128,4 @@ def _number(body: dict[str, Any]) -> str:
 
 def _status_text(reply: Reply) -> str:
     number = _number(object_of(reply))
-    return f"answers with status {reply.status}" + (f" ({number})" if number else "")
+    return f"returns status {reply.status}" + (f" ({number})" if number else "")

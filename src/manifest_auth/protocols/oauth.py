@@ -147,7 +147,7 @@ def _scope(text: str) -> frozenset[Permission]:
         raise InvalidScope("scope must be names separated by single spaces")
     names = text.split(" ")
     if unknown := [name for name in names if name not in _PERMISSIONS]:
-        raise InvalidScope(f"scope has a name that is no permission: {unknown[0]}")
+        raise InvalidScope(f"scope contains an unknown permission: {unknown[0]}")
     return frozenset(_PERMISSIONS[name] for name in names)
 
 

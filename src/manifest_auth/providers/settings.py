@@ -24,7 +24,7 @@ PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 _RESERVED = frozenset({"new"})  # stands in place of a name where one is made
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000, extra_json_schema=RETURN_ADDRESS)]
-GroupClaim = Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")]
+GroupClaim = Annotated[str, Meta(max_length=256, description="Claim that contains the groups.")]
 #: One value of ``amr`` or ``acr``. Blanks separate values in a request (OpenID Connect Core, section 3.1.2.1).
 ProofValue = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")]
 
@@ -87,45 +87,50 @@ class Rules(msgspec.Struct, frozen=True, rename="camel"):
 
     domains: Annotated[
         tuple[Annotated[str, Meta(extra_json_schema=matching(DOMAIN))], ...],
-        Meta(max_length=100, description="E-mail domains that this provider owns and vouches for."),
+        Meta(max_length=100, description="Email domains whose addresses this provider confirms."),
     ] = ()
-    create_users: Annotated[bool, Meta(description="Creates accounts for people without one.")] = False
+    create_users: Annotated[bool, Meta(description="Creates accounts for users who don't have one.")] = False
     group_roles: Annotated[tuple[GroupRoles, ...], Meta(max_length=500)] = ()
     default_roles: Annotated[
         tuple[Role, ...], Meta(max_length=7, description="Roles of every user who signs in through this provider.")
     ] = ()
     group_separator: Annotated[
-        str, Meta(max_length=1, description="Splits a text that holds several groups; empty: one text is one group.")
+        str,
+        Meta(
+            max_length=1,
+            description="Separator, if one value contains several groups. Default: each value is one group.",
+        ),
     ] = ""
     return_addresses: Annotated[
         tuple[Address, ...],
-        Meta(max_length=50, description="Where a sign-in may return to, in addition to the client's own list."),
+        Meta(max_length=50, description="URLs that a sign-in can return to, in addition to the client's own list."),
     ] = ()
 
     step_up_without_time: Annotated[
         bool,
         Meta(
-            description="A new sign-in there counts as a recent proof of who someone is even if the provider does not "
-            "say when the person authenticated; Google does not."
+            description="Accepts a new sign-in there as re-authentication even if the provider doesn't say "
+            "when the user authenticated. For example, Google doesn't."
         ),
     ] = False
 
     second_factor: Annotated[
         Literal["trust", "claims", "ask"],
         Meta(
-            description="Who answers for the second factor. `trust`: the provider; `claims`: the provider, where its "
-            "answer holds a value of `amr` or `acr`; `ask`: the client's own policy, as after a password."
+            description="Who checks the second factor. `trust`: the provider. `claims`: the provider, if its "
+            "response contains one of the values of `amr` or `acr`. `ask`: this server, by the "
+            "client's policy, as after a password."
         ),
     ] = "trust"
     amr: Annotated[
         tuple[ProofValue, ...],
-        Meta(max_length=20, description="For `claims`: one of these in the claim `amr` is two factors."),
+        Meta(max_length=20, description="For `claims`: a value of the claim `amr` that counts as two factors."),
     ] = ()
     acr: Annotated[
         tuple[ProofValue, ...],
         Meta(
             max_length=20,
-            description="For `claims`: one of these as `acr`, in `acrs`, or as AuthnContextClassRef is two factors.",
+            description="For `claims`: a value of `acr`, `acrs`, or AuthnContextClassRef that counts as two factors.",
         ),
     ] = ()
 
@@ -167,15 +172,18 @@ class Settings(Rules, frozen=True, rename="camel"):
     def _wrong(self) -> Iterator[tuple[str, str]]:
         kinds, own = self._kinds(), self._own_settings()
         if len(own) != 1:
-            yield kinds[0], f"Exactly one of {', '.join(kinds)} is needed"
+            yield kinds[0], f"Exactly one of {', '.join(kinds)} is required"
         for number, domain in enumerate(self.domains):
             if not DOMAIN.match(domain):
-                yield f"domains[{number}]", "Must be a domain in lower case, like acme.example"
+                yield f"domains[{number}]", "Must be a domain in lowercase, for example acme.example"
         groups = [line.group for line in self.group_roles]
         if len(groups) != len(set(groups)):
-            yield "groupRoles", "Each group may be listed once"
+            yield "groupRoles", "List each group once"
         if self.second_factor != "trust" and not all(one.opens_sessions for one in own):
-            yield "secondFactor", "Its tokens open no session: the provider alone decides how people authenticate"
+            yield (
+                "secondFactor",
+                ("Its tokens open no session, because only the provider decides how users authenticate"),
+            )
 
     def _kinds(self) -> tuple[str, ...]:
         return self.__struct_fields__[len(Rules.__struct_fields__) :]
@@ -229,7 +237,7 @@ def own_settings_of(text: str, kind: str, model: type[S]) -> S:
 def check_provider_name(name: str) -> None:
     """Raises ValidationError."""
     if name in _RESERVED:
-        raise ValidationError(details=[("name", f"Another address has this name: {name}")])
+        raise ValidationError(details=[("name", f"Another address already has the name {name}")])
     if not PROVIDER_NAME.match(name):
-        sentence = "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores"
+        sentence = "1 to 63 lowercase letters, digits, and inner dots, hyphens, and underscores"
         raise ValidationError(details=[("name", sentence)])

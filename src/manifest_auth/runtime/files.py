@@ -110,7 +110,7 @@ START = 512  # bytes that are checked
 def check_start(media_type: str, start: bytes) -> None:
     """Raises ValidationError unless the first bytes fit the accepted media type."""
     if not KINDS[media_type](start):
-        raise ValidationError(details=[("Content-Type", f"The body is not {media_type}")])
+        raise ValidationError(details=[("Content-Type", f"The body isn't {media_type}")])
 
 
 T = TypeVar("T")
@@ -149,7 +149,7 @@ class FolderStorage(FileStorage):
     async def check(self) -> str:
         there = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise FilesUnavailable(f"{there} is no folder that can be written")
+            raise FilesUnavailable(f"{there} isn't a folder that can be written to")
         return f"the folder {self._folder}, {shutil.disk_usage(there).free // 2**20} MiB free"
 
     def _path(self, key: str) -> Path:
@@ -206,7 +206,7 @@ class S3Storage(FileStorage):
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError, ClientError
         except ImportError:
-            text = f"{variable('files')}: s3:// needs the extra: pip install 'manifest-auth[s3]'"
+            text = f"{variable('files')}: s3:// requires an extra: pip install 'manifest-auth[s3]'"
             raise SettingsError(text) from None
         self._bucket, _, prefix = settings.files.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""

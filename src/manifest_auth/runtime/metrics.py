@@ -314,28 +314,26 @@ class BeatMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.current = Gauge(
             "manifest_beats_current",
-            "1 while the last beat is recent enough to answer from memory",
+            "1 while the last heartbeat is recent enough to serve from memory",
             registry=registry,
             multiprocess_mode="liveall",
         )
         self.seconds = Histogram(
             "manifest_beat_seconds",
-            "Time from sending a beat to its answer",
+            "Time from sending a heartbeat to its response",
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.5),
             registry=registry,
         )
         announced = Counter(
-            "manifest_announcements", "Announcements that beats have read, by kind", ["kind"], registry=registry
+            "manifest_announcements", "Announcements that heartbeats read, by kind", ["kind"], registry=registry
         )
         #: By kind; a newer release may announce others.
         self.announced = {kind: announced.labels(kind) for kind in get_args(Announced)}
-        resets = Counter(
-            "manifest_resets", "How often all that was remembered was dropped, and why", ["why"], registry=registry
-        )
+        resets = Counter("manifest_resets", "How often all caches were cleared, by reason", ["why"], registry=registry)
         self.resets = {why: resets.labels(why) for why in get_args(Reset)}
         self.skew = Gauge(
             "manifest_clock_skew_seconds",
-            "How far this process's clock is ahead of the store's",
+            "How far this process's clock is ahead of the database's",
             registry=registry,
             multiprocess_mode="liveall",
         )
@@ -383,53 +381,51 @@ class Metrics:
         self._hot = HotPath(self.registry)
         self._requests = self._hot.histogram(
             "manifest_request_seconds",
-            "Time to answer, by method, route pattern and status; its count is the number of requests",
+            "Response time, by method, route pattern, and status; its count is the number of requests",
             ["method", "route", "status"],
             _SECONDS,
         )
         self._answered: dict[tuple[str, str, int], Timing] = {}
         self._sign_ins = self._counters(
             "manifest_sign_ins",
-            "Attempts to sign in, by method and result",
+            "Sign-in attempts, by method and result",
             method=(*get_args(Method), *kinds),
             result=Result,
         )
         self._refreshes = self._hot.counters(
-            "manifest_refreshes", "Refreshes by result", result=Literal["ok", "reused", "refused"]
+            "manifest_refreshes", "Token refreshes, by result", result=Literal["ok", "reused", "refused"]
         )
         self._replays = self._counters(
             "manifest_replays",
-            "Replayed credentials: single-use or replaced ones that were presented again",
+            "Replayed credentials: single-use or replaced ones that were used again",
             what=Replay,
         )
         self._throttled = self._counters(
             "manifest_throttled",
-            "Attempts that the throttle refused, by entry point and counter",
+            "Attempts that a rate limit blocked, by entry point and counter",
             door=EntryPoint,
             limit=Limit,
         )
-        self.hash_waiting = self._gauge("manifest_hash_waiting", "Hashes that wait or run", "livesum")
-        self.hash_limit = self._gauge("manifest_hash_limit", "How many hashes may wait or run", "livesum")
+        self.hash_waiting = self._gauge("manifest_hash_waiting", "Hashes that are waiting or running", "livesum")
+        self.hash_limit = self._gauge("manifest_hash_limit", "Maximum number of hashes that can wait or run", "livesum")
         self.hash_refused = Counter(
-            "manifest_hash_refused", "Hashes that the full queue refused", registry=self.registry
+            "manifest_hash_refused", "Hashes that were rejected because the queue was full", registry=self.registry
         )
-        self.hash_seconds = self._histogram("manifest_hash_seconds", "Time from asking for a hash to having it")
-        self._cached = self._hot.counters(
-            "manifest_cache", "Lookups in caches by result", cache=Cache, result=CacheResult
-        )
+        self.hash_seconds = self._histogram("manifest_hash_seconds", "Time from requesting a hash to its result")
+        self._cached = self._hot.counters("manifest_cache", "Cache lookups, by result", cache=Cache, result=CacheResult)
         units = self._hot.histogram(
             "manifest_store_seconds", "Time of units of work, from request to durable result", ["unit"], _STORE_SECONDS
         )
         waits = self._hot.histogram(
             "manifest_store_wait_seconds",
-            "The part of that time before the unit started: waiting for a connection or a lock",
+            "Part of that time before the unit started: waiting for a connection or a lock",
             ["unit"],
             _STORE_SECONDS,
         )
         self.store_seconds: dict[Unit, Timing] = {unit: units.labels(unit) for unit in get_args(Unit)}
         self.store_wait: dict[Unit, Timing] = {unit: waits.labels(unit) for unit in ("write", "read")}
         self._store_failures = self._counters(
-            "manifest_store_failures", "Units of work that the store did not execute", unit=Unit, why=Failure
+            "manifest_store_failures", "Units of work that the database didn't execute", unit=Unit, why=Failure
         )
         self._called = self._histogram(
             "manifest_provider_seconds",
@@ -437,16 +433,16 @@ class Metrics:
             ["call", "result"],
         )
         self._calls: dict[tuple[Call, CallResult], Histogram] = {}  # created on demand: each is a dozen lines
-        self._mails = self._counters("manifest_mails", "E-mails by result", result=MailResult)
+        self._mails = self._counters("manifest_mails", "Emails, by result", result=MailResult)
         self._swept = self._counters("manifest_swept_rows", "Expired rows that were deleted", what=Swept)
         self._build = self._gauge(
             "manifest_build_info",
-            "1; the labels name version, commit, schema and store",
+            "Always 1; the labels are version, commit, schema, and database",
             "livemax",
             ["version", "commit", "schema", "store"],
         )
         self._backup = self._gauge(
-            "manifest_last_backup_timestamp_seconds", "Time of the last recorded backup; 0: none", _NEWEST
+            "manifest_last_backup_timestamp_seconds", "Time of the last recorded backup; 0 if there is none", _NEWEST
         )
         self._license: tuple[Gauge, Gauge, Gauge] | None = None
         self._attempts = [0, 0]  # that failed, that succeeded
@@ -527,14 +523,14 @@ class Metrics:
         used and granted. These metrics appear with the first call, since hosted mode has no licence."""
         if self._license is None:
             self._license = (
-                self._gauge("manifest_license_days_left", "Days until the licence expires", _NEWEST),
+                self._gauge("manifest_license_days_left", "Days until the license expires", _NEWEST),
                 self._gauge(
                     "manifest_license_seats",
-                    "Seats by licence type: granted by the licence, and used by those who need that type at least",
+                    "Seats by license type: granted by the license, and used by users who need at least that type",
                     _NEWEST,
                     ["type", "count"],
                 ),
-                self._gauge("manifest_license_state", "1 for the state that the licence is in", _NEWEST, ["state"]),
+                self._gauge("manifest_license_state", "1 for the current state of the license", _NEWEST, ["state"]),
             )
         left, counts, states = self._license
         left.set(days_left)

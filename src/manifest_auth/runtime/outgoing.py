@@ -82,7 +82,7 @@ class Outgoing:
     def check(self, url: str) -> None:
         """Raises ValueError for an address that may never be called, with a message for the user who configures it."""
         if why := literal_refusal(split(url).host, self._private):
-            raise ValueError(f"may not be called: {why}")
+            raise ValueError(f"can't be called: {why}")
 
     async def get(
         self, url: str, *, deadline: Deadline, headers: Mapping[str, str] | None = None, call: Call = "other"

@@ -49,7 +49,7 @@ _PORTS = {"https": 443, "http": 80}
 def split(url: str) -> Target:
     """The parts of a URL that may be called. Raises ValueError with a message for the user who configures it."""
     if len(url) > MAX_LENGTH or not _ADDRESS.match(url) or "\\" in url:
-        raise ValueError("must be an address in plain ASCII without spaces; write an international host as xn--…")
+        raise ValueError("must be a URL in plain ASCII without spaces; write an international host as xn--…")
     parts = urlsplit(url)
     if parts.scheme not in _PORTS:
         raise ValueError("must begin with https://")
@@ -62,7 +62,7 @@ def split(url: str) -> Target:
         raise ValueError("must name a host")
     port = parts.port or _PORTS[parts.scheme]  # ValueError beyond 65535
     if parts.scheme == "http" and not is_loopback_host(host):
-        raise ValueError("must begin with https://; http is for loopback addresses only")
+        raise ValueError("must begin with https://; http is allowed only for loopback addresses")
     return Target(parts.scheme, host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
 
 
@@ -77,11 +77,11 @@ def refusal(host: str, address: str, private: PrivateTargets) -> str:
     """Why ``address``, which ``host`` resolved to, may not be called; empty when it may."""
     ip = _ipv4_inside(ipaddress.ip_address(address.partition("%")[0]))
     if is_loopback_host(host) and not ip.is_loopback:  # otherwise http would leave this machine
-        return f"{host} is {ip}, which is not this machine"
+        return f"{host} is {ip}, which isn't this machine"
     if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
-        return f"{ip} is no address of a server"
+        return f"{ip} isn't the address of a server"
     if not _is_public(ip) and not private.allow(host, ip):
-        return f"{ip} is not a public address, and MANIFEST_OUTGOING_PRIVATE does not allow it"
+        return f"{ip} isn't a public address, and MANIFEST_OUTGOING_PRIVATE doesn't allow it"
     return ""
 
 

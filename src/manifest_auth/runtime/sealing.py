@@ -80,9 +80,7 @@ class SecretKeys:
         try:
             self._set(_read(self.path))
         except (OSError, ValueError, SettingsError) as error:
-            read_error = (
-                str(error) if isinstance(error, OSError | SettingsError) else f"{self.path}: is not a text file"
-            )
+            read_error = str(error) if isinstance(error, OSError | SettingsError) else f"{self.path}: isn't a text file"
             if read_error != self.read_error:
                 _LOG.error("secret_key_unreadable: %s; the previous keys are still in use", read_error)
             self.read_error = read_error
@@ -176,8 +174,8 @@ def secret_keys(settings: Settings) -> SecretKeys:
         return SecretKeys(_read(path), path)
     except FileNotFoundError:
         raise SettingsError(
-            f"{path} is not there: this needs the secret key that the store was made with; if it is lost, see "
-            "docs/operations/backup.md, Lost secret key"
+            f"{path} doesn't exist, but the secret key that the database was created with is "
+            "required; if it is lost, see docs/operations/backup.md, Lost secret key"
         ) from None
     except OSError as error:
         raise SettingsError(f"MANIFEST_DATA_DIR: {error.filename}: {error.strerror}") from error
@@ -260,5 +258,5 @@ def _parse_one(text: str, name: str) -> bytes:
     except (ValueError, binascii.Error):
         raise SettingsError(f"{name}: must be 32 random bytes as 64 hexadecimal digits or base64") from None
     if len(key) != 32 or len(set(key)) < 12:
-        raise SettingsError(f"{name}: must be 32 random bytes; `openssl rand -hex 32` makes one")
+        raise SettingsError(f"{name}: must be 32 random bytes; to create a key, run `openssl rand -hex 32`")
     return key

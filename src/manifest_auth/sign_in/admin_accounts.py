@@ -80,7 +80,7 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
 def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:
     """Records the failed attempt; the refusal to raise."""
     ctx.services.anonymous_limits.record(unit.of(audit.INSTALLATION), ctx, Event.SETUP_CODE_FAILED, "")
-    sentence = "The setup code is not right, or its hour is over"
+    sentence = "The setup code is incorrect or expired. Run `manifest-auth setup-code` to get a new one"
     return InvalidCredentials(sentence, details=[("code", sentence)])
 
 
@@ -105,7 +105,7 @@ async def new_setup_code(services: Services, origin: Origin) -> SetupCode:
 
     def work(unit: SystemUnit) -> SetupCode:
         if not admin_rows.is_first_needed(unit):
-            raise Conflict("A system admin exists: manifest-auth admin create NAME makes another one")
+            raise Conflict("A system admin already exists. To create another one, run manifest-auth admin create NAME")
         return _create(unit, services, origin)
 
     return await services.store.write(work)
@@ -157,13 +157,13 @@ async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[
         await services.store.write(
             lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject)
         )
-        raise InvalidCredentials("The password is not right")
+        raise InvalidCredentials("The password is incorrect")
 
     def then(unit: SystemUnit) -> T:
         management.lock_active_admins(unit, ctx)
         fresh = admins.get_locked(unit, me.admin_id)
         if fresh.password_hash != stored:
-            raise InvalidCredentials("The password was changed meanwhile", keeps_writes=False)
+            raise InvalidCredentials("The password was changed in the meantime", keeps_writes=False)
         check_code(unit, ctx, fresh, credentials.otp)
         done = work(unit, fresh)
         throttle.succeeded(unit, counters)  # not where ``work`` itself raises
@@ -188,7 +188,9 @@ def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | N
     if not used.how:
         why = ("code used before" if used.replay else "wrong code") if otp else NO_CODE
         audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, f"admin:{admin.id}", method="admin", why=why)
-        sentence = "The code is wrong, or was used before" if otp else "A code of the second factor is required"
+        sentence = (
+            "The code is incorrect or was already used" if otp else "A code from your authenticator app is required"
+        )
         raise InvalidCredentials(
             "Invalid username or password", details=[("otp", sentence)], reason=why, replay=used.replay
         )
@@ -263,7 +265,7 @@ async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str,
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
         if not second_factor.has_one(unit, me.id):
-            raise Conflict("There is no second factor")
+            raise Conflict(_("You have no second factor"))
         audit.record_installation(unit, ctx, Event.RECOVERY_CODES_MADE, f"admin:{me.id}")
         return second_factor.new_codes(unit, ctx.services.random, me.id)
 
@@ -275,9 +277,9 @@ async def remove(ctx: RequestContext, credentials: Credentials) -> None:
 
     def work(unit: SystemUnit, me: Admin) -> None:
         if second_factor.is_required(unit):
-            raise Conflict("A second factor is required of every system admin")
+            raise Conflict(_("Every system admin must have a second factor"))
         if not second_factor.remove(unit, me.id):
-            raise Conflict("There is no second factor")
+            raise Conflict(_("You have no second factor"))
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{me.id}")
 
     await proven(ctx, credentials, work)

@@ -96,7 +96,7 @@ async def sign_in(ctx: RequestContext, shown: BadgeShown) -> SignedIn:
     badge, pin = attempt.badge, attempt.pin
     try:
         if badge.kind == "standard" and pin.temporary_until is not None:
-            sentence = "This badge needs a PIN that you set in your account"
+            sentence = "This badge requires a PIN that you set in your account"
             raise Forbidden(sentence, reason="badge: not the user's own PIN")
         fresh = await _replacement(ctx, attempt.rules, pin, shown)
     except (ValidationError, Forbidden, Overloaded):
@@ -178,13 +178,13 @@ async def _replacement(
     new = shown.new_pin
     if not pin.given:
         if new is not None:
-            raise ValidationError(details=[(_FIELD, "Only a temporary PIN is replaced here")])
+            raise ValidationError(details=[(_FIELD, "Only a temporary PIN can be replaced here")])
         return None
     if new is None:
-        raise ValidationError(details=[(_FIELD, "Your PIN is temporary: choose your own")])
+        raise ValidationError(details=[(_FIELD, "Your PIN is temporary. Choose your own")])
     badges.check_pin(new, rules.pin_length, _FIELD)
     if new == shown.pin:
-        raise ValidationError(details=[(_FIELD, "Must differ from the temporary one")])
+        raise ValidationError(details=[(_FIELD, "Must differ from the temporary PIN")])
     prepared = badges.prepare_pin(ctx.services.random, new)
     return prepared, await ctx.services.hasher.hash(prepared.text)
 

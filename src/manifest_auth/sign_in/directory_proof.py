@@ -121,10 +121,10 @@ def _row(key: str) -> str:
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
-_RELEASED = Marked("The directory is not claimed any more")  # English alone: only programs get it
+_RELEASED = Marked("The directory is no longer claimed")  # English alone: only programs get it
 _NO_APPLICATION = (
-    "There is no application to sign in to: save a provider of this directory with clientId and clientSecret, or the "
-    "operator sets MANIFEST_MICROSOFT_APP_ID"
+    "There is no application to sign in to. Save a provider of this directory with clientId and "
+    "clientSecret, or ask the operator to set MANIFEST_MICROSOFT_APP_ID"
 )
 
 

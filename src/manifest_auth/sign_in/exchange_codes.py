@@ -43,7 +43,7 @@ from manifest_auth.throttle.throttle import Counters
 METHOD: Method = "code"
 LIFE_MS = 60_000
 _WAIT_MS = 30 * 60_000
-_OVER = Marked("The code is not valid any more")  # English alone: only programs get it
+_OVER = Marked("The code is no longer valid")  # English alone: only programs get it
 _REFUSED = Reason(
     "one-time code: …",
     cause="The code was used twice, after 60 seconds, without its verifier, or after the session that issued it ended",
@@ -99,7 +99,9 @@ def check_challenge(challenge: str, *, is_needed: bool) -> str:
     """The challenge, which may be empty. Raises ValidationError for one that is not S256. ``is_needed``: the return
     address has a private scheme, which every app of the device may register (RFC 8252, section 8.1)."""
     if is_needed and not challenge:
-        raise ValidationError(details=[("codeChallenge", "Required: an app's own address needs PKCE (S256)")])
+        raise ValidationError(
+            details=[("codeChallenge", "Required, because an app's own redirect URI requires PKCE (S256)")]
+        )
     if challenge and not _CHALLENGE.match(challenge):
         raise ValidationError(details=[("codeChallenge", "Must be BASE64URL(SHA256(verifier)), 43 characters")])
     return challenge

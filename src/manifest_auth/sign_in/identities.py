@@ -71,8 +71,8 @@ def confirm(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) 
     """Records that an Admin confirms the identity as the user's. Raises NotFound, Forbidden,
     ReauthenticationRequired."""
     step_up.check(ctx, Act.IDENTITIES)
-    user = accounts.get_managed(unit, ctx, user_id, own="Your own identities are confirmed by another Admin")
-    accounts.check_is_admin(unit, ctx, "Only an Admin confirms an identity")
+    user = accounts.get_managed(unit, ctx, user_id, own="Another Admin must confirm your own linked accounts")
+    accounts.check_is_admin(unit, ctx, "Only an Admin can confirm a linked account")
     providers.confirm(unit, user.id, identity, ctx.caller.actor, ctx.now)
     audit.record(unit, ctx, Event.IDENTITY_CONFIRMED, f"user:{user.id}", identity=identity)
 

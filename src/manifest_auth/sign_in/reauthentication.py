@@ -38,7 +38,7 @@ from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 _NO_ANSWER = Answer()
-_WRONG = "This does not prove who you are"
+_WRONG = "This doesn't confirm your identity"
 _FIELDS = {"passkey": "credential"}  # members that have another name here
 
 
@@ -75,9 +75,9 @@ async def reauthenticate(
 
 def _check_session(caller: Principal) -> None:
     if caller.method == entra_bearer.METHOD:
-        raise Conflict("A token of Entra ID has no session here: sign in")
+        raise Conflict("A token of Entra ID has no session here. Sign in first")
     if caller.is_device:
-        raise Conflict("A device's session proves nobody: sign in with a browser")
+        raise Conflict("A device session can't re-authenticate. Sign in with a browser")
 
 
 def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:
@@ -134,7 +134,7 @@ def _verified(
             audit.record(bound, ctx, Event.REAUTHENTICATION_FAILED, caller.actor, why=why)
             if proved is not None:
                 gate.wrong_code(bound, ctx, tenants.get(unit, caller.tenant_id), user)
-            details = [(_FIELDS.get(member, member), "This is wrong, or was used before")]
+            details = [(_FIELDS.get(member, member), "This is incorrect or was already used")]
             raise InvalidCredentials(_WRONG, details=details, reason=why, replay=judged.replay)
         second = judged.way
         throttle.succeeded(unit, counters)

@@ -82,12 +82,12 @@ def choose(listed: Sequence[str], asked: str, response: str = "cookie") -> str:
     or a page of ours; without one, the account page. A listed address expects what only its application asks for, such
     as a code, so none of them is a default. Raises ValidationError."""
     if asked and not is_allowed(listed, asked):
-        raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
+        raise ValidationError(details=[("returnTo", "Not one of the listed redirect URIs")])
     is_path = asked.startswith("/")
     if asked and response == "cookie" and not is_path and not is_web(asked):
-        raise ValidationError(details=[("response", "An app's own address needs response=code")])
+        raise ValidationError(details=[("response", "An app's own redirect URI requires response=code")])
     if is_path and response == "code":
-        raise ValidationError(details=[("response", "A page of ours takes no code")])
+        raise ValidationError(details=[("response", "A page of this server can't take a code")])
     if response == "code" and not asked:
         raise ValidationError(details=[("returnTo", "Required with response=code")])
     return asked or ACCOUNT

@@ -63,9 +63,9 @@ async def with_short_locks(once: Callable[[], Awaitable[bool]], url: str, key: i
             if getattr(error.orig, "sqlstate", "") not in _LOCKED:
                 raise
             if not tries_left:
-                by = holder[0] if holder else "another connection"
+                by = holder[0] if holder else "a different connection"
                 raise StoreUnavailable(
-                    f"the upgrade needs a lock on a table that {by} holds; end that, and start again"
+                    f"the upgrade needs a lock on a table that {by} holds; end it, and start again"
                 ) from error
         finally:
             if watch is not None:
@@ -134,13 +134,13 @@ class Schema(NamedTuple):
     number: str
     readable_by: str
 
-    def check(self, what: str = "the store's schema") -> None:
+    def check(self, what: str = "schema of the database") -> None:
         """Raises :class:`SchemaRefused` unless this release upgrades that schema or may use it as it is."""
         if self.number < SCHEMAS[0]:
-            says = f"is older than {SCHEMAS[0]}, the first schema of a release; start with an empty store"
+            says = f"is older than {SCHEMAS[0]}, the first schema of a release; start with an empty database"
             raise SchemaRefused(f"{what}: {self.number} {says}")
         if self.number not in SCHEMAS and self.readable_by > HEAD:
-            says = f"is newer than this release, which knows {HEAD}; upgrade the program"
+            says = f"is newer than {HEAD}, the newest that this version knows; upgrade the program"
             raise SchemaRefused(f"{what}: {self.number} {says}")
 
 
@@ -227,7 +227,7 @@ async def upgrade(
     is_current = found is not None and found.number >= HEAD
     if not is_current and not may_change:
         of = f"its schema is {found.number}" if found else "it is empty"
-        raise SchemaOlder(f"the store must be upgraded to {HEAD} first ({of}): run manifest-auth db upgrade")
+        raise SchemaOlder(f"upgrade the database to {HEAD} first ({of}): run manifest-auth db upgrade")
     changed = False
     if not is_current:
         with told_again(HEAD, progress) as step:

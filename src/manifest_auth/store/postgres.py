@@ -230,7 +230,7 @@ class PostgresStore(Store):
             async with asyncio.timeout(2):
                 await self._answer("SELECT 1")
         except TimeoutError as error:
-            raise StoreUnavailable("PostgreSQL does not answer") from error
+            raise StoreUnavailable("PostgreSQL doesn't respond") from error
 
     @_on_server()
     async def _answer(self, raw: Any, question: str) -> Any:

@@ -317,4 +317,4 @@ class Connections:
 
 
 def _gone() -> StoreUnavailable:
-    return StoreUnavailable("PostgreSQL cannot be reached")
+    return StoreUnavailable("PostgreSQL can't be reached")

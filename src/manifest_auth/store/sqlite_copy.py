@@ -59,7 +59,7 @@ def damage(store: Path, *, quick: bool = False) -> list[str]:
         return [str(error)]
     damages = [str(text) for (text,) in rows if text != "ok"]
     return damages + [
-        f"{table}: row {row} points at a row of {other} that is not there" for table, row, other, _ in lost
+        f"{table}: row {row} refers to a row of {other} that doesn't exist" for table, row, other, _ in lost
     ]
 
 

@@ -104,14 +104,14 @@ def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
         if 0 < seconds < LEAST_S:
             yield f"sessions.{name}", f"Must be 0 or at least {LEAST_S}"
     if settings.second_factor.policy == "roles" and not settings.second_factor.roles:
-        yield "secondFactor.roles", "Name one role at least"
+        yield "secondFactor.roles", "Enter at least one role"
     yield from wrong_pairing(settings.pairing)
     yield from _refused(fields.CONTACT.check, settings.contact, "contact")
     if settings.contact and not any(map(str.isalnum, settings.contact)):
-        yield "contact", "Say whom to ask, in words or numbers, or leave it empty"
+        yield "contact", "Enter a contact as plain text, or leave it empty"
     yield from _refused(fields.BRAND_NAME.check, settings.branding.name, "branding.name")
     if settings.branding.accent and not ACCENT.match(settings.branding.accent):
-        yield "branding.accent", "Must be #rrggbb in lower case, or empty"
+        yield "branding.accent", "Must be #rrggbb in lowercase, or empty"
 
 
 def _refused(check_one: Callable[..., object], *arguments: object, **options: object) -> tuple[tuple[str, str], ...]:
@@ -133,12 +133,12 @@ def _wrong_with_origin(origin: str) -> str:
     """The fault of the value; empty: nothing."""
     parts = ORIGIN.match(origin)
     if parts is None:
-        return "Must be scheme://host[:port], lower case"
+        return "Must be scheme://host[:port] in lowercase"
     scheme, host, port = parts.groups()
     if port and (int(port) > 65535 or int(port) == _IMPLIED[scheme]):
-        return f"Must have a port up to 65535, and none where it is {_IMPLIED[scheme]}, which browsers leave out"
+        return f"Must have a port up to 65535, and omit {_IMPLIED[scheme]}, as browsers do"
     if scheme == "http" and not is_loopback_host(host.strip("[]")):
-        return "Must begin with https://, except on this machine (localhost, 127.0.0.1, [::1])"
+        return "Must begin with https://, except for this machine (localhost, 127.0.0.1, [::1])"
     return ""
 
 

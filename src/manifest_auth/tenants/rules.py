@@ -192,7 +192,7 @@ _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80
 
 Scan = Annotated[
     bool,
-    Meta(description="Users pair a device by a code on their phone, which the device scans."),
+    Meta(description="Users can pair a device with a code on their screen, which the device scans."),
     Rule(
         "pairing",
         _("Pair devices by scanning a code that the user shows"),
@@ -206,7 +206,7 @@ Scan = Annotated[
 ]
 ByCode = Annotated[
     bool,
-    Meta(description="Users let a device in by typing the code that it shows (RFC 8628)."),
+    Meta(description="Users can approve a device by entering the code that it shows (RFC 8628)."),
     Rule(
         "pairing",
         _("Pair devices with a code that the user enters"),
@@ -223,7 +223,7 @@ DeviceRoles = Annotated[
     tuple[
         Annotated[Role, Meta(extra_json_schema=one_of_texts(*(role.value for role in Role if role not in _NEVER)))], ...
     ],
-    Meta(min_length=1, max_length=5, description="Of the user's roles, a device gets these; never Admin, User Admin."),
+    Meta(min_length=1, max_length=5, description="Roles of the user that a device gets. Never Admin or User Admin."),
     Rule(
         "pairing",
         _("Roles that devices get from their user"),
@@ -236,7 +236,7 @@ DeviceRoles = Annotated[
 ]
 DeviceHours = Annotated[
     int,
-    Meta(ge=1, le=24, description="A device is signed out so many hours after its approval."),
+    Meta(ge=1, le=24, description="Hours after its approval until a device is signed out."),
     Rule(
         "pairing",
         _("Hours until devices are signed out"),
@@ -249,21 +249,21 @@ DeviceHours = Annotated[
 ]
 SameNetwork = Annotated[
     bool,
-    Meta(description="Device and user must be in the same network."),
+    Meta(description="Device and user must be on the same network."),
     Rule(
         "pairing",
-        _("Device and user must be in the same network"),
+        _("Device and user must be on the same network"),
         weaker=turned_off,
         said=lambda c: (
-            _("Device and user must be in the same network.")
+            _("Device and user must be on the same network.")
             if c.now
-            else _("Device and user can be in different networks.")
+            else _("Device and user can be on different networks.")
         ),
     ),
 ]
 Networks = Annotated[
     tuple[Annotated[str, Meta(max_length=64, extra_json_schema=matching(NETWORK))], ...],
-    Meta(max_length=50, description="Networks that count as the same, in CIDR form; none: private addresses do."),
+    Meta(max_length=50, description="Networks that count as the same, in CIDR notation. Default: private addresses."),
     Rule(
         "pairing",
         _("Trusted networks (optional)"),
@@ -278,12 +278,12 @@ Networks = Annotated[
 ]
 BadgesOn = Annotated[
     bool,
-    Meta(description="Users sign in at enrolled devices by badge and PIN."),
+    Meta(description="Users can sign in on enrolled devices with a badge and PIN."),
     Rule(
         "badges",
         _("Allow sign-in with badge and PIN on enrolled devices"),
         weaker=turned_on,
-        hint=_("Users get only the roles Operator and Viewer there."),
+        hint=_("Users get only the Operator and Viewer roles there."),
         said=lambda c: (
             _("Operators and Viewers can sign in on enrolled devices with a badge and PIN.")
             if c.now
@@ -304,7 +304,7 @@ PinLength = Annotated[
 ]
 BadgeHours = Annotated[
     int,
-    Meta(ge=1, le=24, description="A sign-in by badge ends after so many hours."),
+    Meta(ge=1, le=24, description="Hours until a badge session ends."),
     Rule(
         "badges",
         _("Shift length (hours)"),
@@ -317,7 +317,7 @@ BadgeHours = Annotated[
 ]
 IdleMinutes = Annotated[
     int,
-    Meta(ge=1, le=240, description="It ends after so many minutes without use."),
+    Meta(ge=1, le=240, description="Minutes without use until a badge session ends."),
     Rule(
         "badges",
         _("Idle timeout (minutes)"),
@@ -355,7 +355,7 @@ class BadgeRules(msgspec.Struct, frozen=True, rename="camel"):
 def wrong_pairing(pairing: PairingRules) -> Iterator[tuple[str, str]]:
     """The faults: member and sentence."""
     if _NEVER.intersection(pairing.roles):
-        yield "pairing.roles", _("Devices can't get the role Admin or User Admin")
+        yield "pairing.roles", _("Devices can't get the Admin or User Admin role")
     for number, network in enumerate(pairing.networks):
         try:
             is_one = "," not in network and len(networks_of(network)) == 1

@@ -31,7 +31,7 @@ Accent = Annotated[
     str,
     Meta(
         max_length=7,
-        description="Colour of pages, `#rrggbb` in lower case; empty: the default.",
+        description="Color of pages, `#rrggbb` in lowercase. Default: empty.",
         extra_json_schema=matching(ACCENT, empty=True),
     ),
 ]
@@ -65,7 +65,7 @@ MinLength = Annotated[
 ]
 CharacterClasses = Annotated[
     int,
-    Meta(ge=0, le=4, description="How many of lower case, upper case, digit and other are needed; 0: any."),
+    Meta(ge=0, le=4, description="How many of these types are required: lowercase, uppercase, digits, others. 0: any."),
     Rule(
         "passwords",
         _("Character types"),
@@ -81,11 +81,11 @@ CharacterClasses = Annotated[
 ]
 History = Annotated[
     int,
-    Meta(ge=0, le=24, description="Number of former passwords that cannot be used again."),
+    Meta(ge=0, le=24, description="Number of previous passwords that can't be reused."),
     Rule(
         "passwords",
         _("Password history"),
-        hint=_("%(low)s to %(high)s previous passwords can't be reused."),
+        hint=_("%(low)s to %(high)s. The number of previous passwords that can't be reused."),
         weaker=rules.lower,
         said=lambda c: (
             _("New passwords must differ from the last %(number)s.", number=c.now)
@@ -96,7 +96,7 @@ History = Annotated[
 ]
 MaxAgeDays = Annotated[
     int,
-    Meta(ge=0, le=3650, description="Days after which sign-in reports that a change is due; 0: never."),
+    Meta(ge=0, le=3650, description="Days after which a sign-in reports that the password must be changed. 0: never."),
     Rule(
         "passwords",
         _("Maximum password age (days)"),
@@ -116,7 +116,7 @@ MaxAgeDays = Annotated[
 ]
 PasswordSignIn = Annotated[
     bool,
-    Meta(description="Whether users may sign in with a password; `false`: only with single sign-on."),
+    Meta(description="Whether users can sign in with a password. `false`: only with single sign-on."),
     Rule(
         "passwords",
         _("Allow sign-in with a password"),
@@ -128,8 +128,9 @@ PasswordSignIn = Annotated[
 RequiredOf = Annotated[
     Literal["off", "optional", "required", "roles"],
     Meta(
-        description="`off`: no one enrols a second factor, those who have one are still asked; `optional`: users may "
-        "have one; `required`: all must; `roles`: those with one of `roles` must."
+        description="`off`: users can't set up a second factor, but those who have one must use it. "
+        "`optional`: users can have one. `required`: all users must have one. `roles`: users "
+        "with one of `roles` must have one."
     ),
     Rule(
         "factors",
@@ -158,7 +159,7 @@ FactorRoles = Annotated[
 ]
 FactorMethods = Annotated[
     tuple[Literal["totp", "passkey"], ...],
-    Meta(min_length=1, max_length=2, description="Factors that users may enrol."),
+    Meta(min_length=1, max_length=2, description="Second factors that users can set up."),
     Rule(
         "factors",
         _("Allowed methods"),
@@ -175,11 +176,11 @@ FactorMethods = Annotated[
 ]
 GraceDays = Annotated[
     int,
-    Meta(ge=0, le=30, description="Days until a due enrolment is part of sign-in; 0 for Admin and User Admin."),
+    Meta(ge=0, le=30, description="Days until a required setup becomes part of sign-in. 0 for Admin and User Admin."),
     Rule(
         "factors",
         _("Grace period (days)"),
-        hint=_("%(low)s to %(high)s, from the first sign-in. Admins and User Admins have no grace period."),
+        hint=_("%(low)s to %(high)s days from the first sign-in. Admins and User Admins have no grace period."),
         said=lambda c: (
             several(
                 "Users, except Admins and User Admins, can postpone a required second factor for %(number)d day.",
@@ -193,7 +194,11 @@ GraceDays = Annotated[
 ]
 TrustedDays = Annotated[
     int,
-    Meta(ge=0, le=90, description="Days for which a user may trust a browser; 0: sign-in always asks."),
+    Meta(
+        ge=0,
+        le=90,
+        description="Days for which a user can trust a browser. 0: sign-in always requires the second factor.",
+    ),
     Rule(
         "factors",
         _("Trusted browsers (days)"),
@@ -204,7 +209,7 @@ TrustedDays = Annotated[
 ]
 PasskeySignIn = Annotated[
     bool | None,
-    Meta(description="Whether a passkey alone signs in; `null`: where `passwordSignIn` is on."),
+    Meta(description="Whether users can sign in with only a passkey. `null`: if `passwordSignIn` is on."),
     Rule(
         "factors",
         _("Sign-in with only a passkey"),
@@ -217,8 +222,8 @@ PasskeySignIn = Annotated[
 StepUp = Annotated[
     Literal["factors", "management"],
     Meta(
-        description="Which acts need a proof of the last ten minutes: changes of one's own ways to sign in, or the "
-        "management of users, providers and rules as well."
+        description="Actions that require re-authentication within the last 10 minutes. Either changes to "
+        "your own sign-in methods, or also the management of users, providers, and settings."
     ),
     Rule(
         "factors",
@@ -226,13 +231,13 @@ StepUp = Annotated[
         hint=_("Asked again if the last sign-in was more than 10 minutes ago."),
         choices=(
             ("factors", _("Changes to sign-in methods and email addresses")),
-            ("management", _("These changes, and all management")),
+            ("management", _("These changes and all management actions")),
         ),
         weaker=lambda c: c.was == "management" and c.now == "factors",
         said=lambda c: (
             _("Managing users, providers, and settings also requires re-authentication.")
             if c.now == "management"
-            else _("Most management no longer requires re-authentication.")
+            else _("Most management actions no longer require re-authentication.")
         ),
     ),
 ]
@@ -241,7 +246,7 @@ IdleSeconds = Annotated[
     Meta(
         ge=0,
         le=400 * DAY,
-        description="A session cookie expires after so many seconds without use.",
+        description="Seconds without use until a session cookie expires.",
         extra_json_schema=_NONE_OR_MORE,
     ),
     Rule(
@@ -262,7 +267,7 @@ MaxSeconds = Annotated[
     Meta(
         ge=0,
         le=400 * DAY,
-        description="A session ends after so many seconds, even in use.",
+        description="Seconds until a session ends, even if it is in use.",
         extra_json_schema=_NONE_OR_MORE,
     ),
     Rule(
@@ -309,7 +314,7 @@ AllowedOrigins = Annotated[
     tuple[Annotated[str, Meta(max_length=300, extra_json_schema=ORIGIN)], ...],
     Meta(
         max_length=50,
-        description="Origins whose pages may read answers (CORS), and may send requests with the session cookie.",
+        description="Origins whose pages can read responses (CORS), and can send requests with the session cookie.",
     ),
     Rule(
         "addresses",
@@ -322,7 +327,7 @@ ReturnAddresses = Annotated[
     tuple[Annotated[str, Meta(min_length=1, max_length=2000, extra_json_schema=RETURN_ADDRESS)], ...],
     Meta(
         max_length=50,
-        description="Where a sign-in through a provider may return to: exact addresses, including those of apps.",
+        description="URLs that a sign-in through a provider can return to: exact URLs, including those of apps.",
     ),
     Rule(
         "addresses",
@@ -347,7 +352,7 @@ Contact = Annotated[
 ]
 DefaultLanguage = Annotated[
     Language,
-    Meta(description="Default language of pages and e-mails."),
+    Meta(description="Default language of pages and emails."),
     Rule(
         "words",
         _("Default language"),

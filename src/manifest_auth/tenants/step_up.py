@@ -24,7 +24,7 @@ _NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS | Act.RULES
 _FIRST = frozenset({"pwd", "provider", "link"})
 _SENTENCES: Final = {
     "password": "Your password",
-    "otp": "A code of your authenticator app",
+    "otp": "A code from your authenticator app",
     "credential": "Your passkey",
     "recoveryCode": "One of your recovery codes",
     "provider": "A new sign-in at your identity provider",
@@ -48,7 +48,9 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     if not needed:
         return
     if isinstance(caller, AdminCaller) and not _is_recent(caller.proved_at, acting.now):
-        raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
+        raise ReauthenticationRequired(
+            "Your password and code are required again", details=[("password", "Your password")]
+        )
     if isinstance(caller, Principal) and caller.is_program and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
         raise Forbidden("Service accounts and apps can't re-authenticate, which this action requires")
     not_for_devices(acting)
@@ -77,7 +79,7 @@ def not_for_devices(acting: Acting) -> None:
     """Refuses the session of a device an act that asks no one for a proof. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_device:
-        raise Forbidden("A device's session does not do this: sign in with a browser", reason="a device proves nobody")
+        raise Forbidden("A device session can't do this. Sign in with a browser", reason="a device proves nobody")
 
 
 def refuse(caller: Principal) -> NoReturn:

@@ -134,7 +134,7 @@ def list_page(unit: SystemUnit, after: int, limit: int) -> list[Tenant]:
 def check_identifier(identifier: str) -> None:
     """Raises ValidationError."""
     if not SLUG.match(identifier) or identifier.isdigit():
-        sentence = "2 to 63 lower-case letters, digits and inner hyphens, not digits alone"
+        sentence = "2 to 63 lowercase letters, digits, and inner hyphens, and not only digits"
         raise ValidationError(details=[("identifier", sentence)])
 
 
@@ -142,7 +142,7 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
     """Creates a client. Raises ValidationError, Conflict when the identifier is taken."""
     check_identifier(identifier)
     if unit.first(_BY_IDENTIFIER, identifier=identifier):
-        raise Conflict("The identifier is taken")
+        raise Conflict("This identifier is already taken")
     check(settings, "settings.")
     text = encode(StoredSettings(**msgspec.structs.asdict(settings)))
     added = unit.one(_ADD, identifier=identifier, name=name, settings=text, created_at=now)
@@ -242,7 +242,7 @@ class ClientHint(NamedTuple):
         differ."""
         other = self.client
         if given and other is not None and given != other:
-            raise ValidationError(details=[("client", "Another client is named by header or host")])
+            raise ValidationError(details=[("client", "The header or host names a different client")])
         return given or other
 
     def check(self, client: str, tenant_id: int, credential: str) -> None:

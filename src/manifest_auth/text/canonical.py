@@ -218,7 +218,7 @@ def check_name(text: str, field: str) -> str:
     _check_controls(text, field)
     if positions := misplaced_invisible(text):
         number = f"U+{ord(text[positions[0]]):04X}"
-        wire = f"Invisible characters are not allowed: {number}"
+        wire = f"Invisible characters aren't allowed: {number}"
         hidden = _("Remove the invisible character %(number)s", number=number, wire=wire)
         raise ValidationError(details=[(field, hidden)])
     return text
@@ -247,7 +247,7 @@ def check_web_address(address: str, field: str, *, query: bool = True) -> str:
     url = _split(address)
     fits = url is not None and _is_web(url) and not url.fragment and (query or "?" not in address)
     if not fits or "#" in address:
-        raise ValidationError(details=[(field, "Must be an https:// address (http:// for a loopback host only)")])
+        raise ValidationError(details=[(field, "Must be an https:// URL (http:// only for a loopback host)")])
     return address
 
 
@@ -257,7 +257,10 @@ def check_return_address(address: str, field: str) -> str:
     url = _split(address)
     if url is not None and "#" not in address and (_is_web(url) or _APP_SCHEME.match(url.scheme)):
         return address
-    sentence = "Must be an https:// address, http:// of a loopback host, or of an app's scheme like com.acme.app:/"
+    sentence = (
+        "Must be an https:// URL, an http:// URL of a loopback host, or a URL with an app's scheme, "
+        "for example com.acme.app:/"
+    )
     raise ValidationError(details=[(field, sentence)])
 
 
@@ -298,7 +301,7 @@ def parse_time(text: str, field: str) -> int:
         read = datetime.fromisoformat(text)
         at = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise ValidationError(details=[(field, "Must be a date or time like 2026-01-31T09:30:00Z")]) from None
+        raise ValidationError(details=[(field, "Must be a date or time, for example 2026-01-31T09:30:00Z")]) from None
     return round(at * 1000)
 
 
@@ -345,7 +348,7 @@ def duration_seconds(text: str, field: str) -> int:
     while at < len(rest):
         found = _PART.match(rest, at)
         if found is None or found[2] not in _NAMES:
-            raise ValidationError(details=[(field, "Must be a length of time like 30 min, 12 h or 14 days")])
+            raise ValidationError(details=[(field, "Must be a duration, for example 30 min, 12 h, or 14 days")])
         seconds += int(found[1]) * _UNITS[_NAMES[found[2]]]
         at = found.end()
     return seconds

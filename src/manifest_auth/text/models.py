@@ -33,7 +33,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
 
 REQUIRED: Final = _("Enter a value", wire="Required")
-NO_SUCH_MEMBER: Final = "There is no such member"
+NO_SUCH_MEMBER: Final = "Unknown member"
 _KINDS = {
     "str": "text",
     "int": "a whole number",
@@ -106,7 +106,7 @@ def meant(name: str, members: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, members, 1, 0.75)
-    return f"{NO_SUCH_MEMBER}; {near[0]} may be meant" if near else ""
+    return f"{NO_SUCH_MEMBER}. Did you mean {near[0]}?" if near else ""
 
 
 B = TypeVar("B")

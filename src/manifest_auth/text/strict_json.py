@@ -27,7 +27,7 @@ class DuplicateMember(Malformed):
     """``member``: its name; empty when it is not printable."""
 
     def __init__(self, member: str) -> None:
-        super().__init__(f"The member {member} was given twice")
+        super().__init__(f"The member {member} appears twice")
         self.member = member
 
 
@@ -38,13 +38,13 @@ def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False, as_w
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise Malformed(f"{what} is not UTF-8") from None
+        raise Malformed(f"{what} isn't UTF-8") from None
     try:
         value = (_AS_WRITTEN if as_written else _DECODER).decode(text)
     except Malformed:
         raise
     except ValueError:
-        raise Malformed(f"{what} is not valid JSON") from None
+        raise Malformed(f"{what} isn't valid JSON") from None
     except RecursionError:
         raise Malformed(f"{what} is nested too deeply") from None
     # Most texts are flat and plain; only others need the check of every member.
@@ -82,11 +82,11 @@ def check(value: Any, what: str, depth: int = 1, *, may_hold_nul: bool = False) 
 
 def _check_text(text: str, may_hold_nul: bool) -> None:
     if not may_hold_nul and "\0" in text:
-        raise Malformed("A text holds a NUL character")
+        raise Malformed("Text can't contain a NUL character")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise Malformed("A text holds a lone surrogate") from None
+        raise Malformed("Text can't contain a lone surrogate") from None
 
 
 def _no_constant(text: str) -> NoReturn:

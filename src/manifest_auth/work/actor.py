@@ -37,5 +37,5 @@ def numbered_rows(rows: Select[Any], parent: Column[Any], row: type[R]) -> Tenan
 def check_row_count(rows: list[R]) -> list[R]:
     """The rows of a statement with ``LIMIT MOST_ROWS + 1``. Raises ValidationError when there are too many."""
     if len(rows) > MOST_ROWS:
-        raise ValidationError(f"More than {MOST_ROWS} rows at once: ask for a smaller page")
+        raise ValidationError(f"More than {MOST_ROWS} rows at a time. Request a smaller page")
     return rows

@@ -57,7 +57,7 @@ def reserve(
     under_way = unit.all(_UNDER_WAY, now=by.at)
     of_user = sum(user_id == by.user_id for user_id, _ in under_way)
     if of_user >= OF_USER or len(under_way) >= OF_CLIENT:
-        raise RateLimited("Too many files are uploaded at once, try again shortly", retry_after=_AGAIN_S)
+        raise RateLimited("Too many files are being uploaded, try again shortly", retry_after=_AGAIN_S)
     left = quota - total - sum(count_bytes(size) for _, size in under_way)
     size = min(largest, left) if declared is None else declared
     if count_bytes(size) > left:

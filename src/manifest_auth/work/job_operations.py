@@ -47,7 +47,7 @@ def check_able(unit: TenantUnit, user_ids: Sequence[int], field: str) -> None:
         if user.deactivated_at is not None:
             wrong.append((field, f"User {user.id} is deactivated"))
         elif Permission.JOBS_EXECUTE not in permissions_of(user.roles):
-            wrong.append((field, f"User {user.id} may not execute jobs"))
+            wrong.append((field, f"User {user.id} can't execute jobs"))
     if wrong:
         raise ValidationError(details=wrong)
 
@@ -65,7 +65,7 @@ def put_assignment(unit: TenantUnit, by: Actor, job: Job, user_id: int) -> Job:
     before = _user_ids(unit, job)
     state = job_rules.assigned(jobs.state_of(job, len(before)))
     if user_id in before:
-        raise Conflict("The user is assigned already")
+        raise Conflict("The user is already assigned")
     unit.change(_ADD, job_id=job.id, user_id=user_id, assigned_by=by.user_id, assigned_at=by.at)
     details = LogDetails(changes={"assignedUserIds": (before, sorted([*before, user_id]))})
     return jobs.move(unit, by, job, JobMove.ASSIGNED, state, details)
@@ -80,7 +80,7 @@ def unassign(unit: TenantUnit, by: Actor, job_id: int, user_id: int) -> Job:
     before = _user_ids(unit, job)
     state = job_rules.unassigned(jobs.state_of(job, len(before)))
     if unit.change(_REMOVE, job=job.id, user=user_id) != 1:
-        raise Conflict("The user is not assigned")
+        raise Conflict("The user isn't assigned")
     details = LogDetails(changes={"assignedUserIds": (before, [one for one in before if one != user_id])})
     return jobs.move(unit, by, job, JobMove.UNASSIGNED, state, details)
 
@@ -211,5 +211,5 @@ def _check_texts(name: str | None, asset_id: str | None) -> None:
 def _check_assigned(unit: TenantUnit, user_ids: Sequence[int]) -> None:
     """Raises ValidationError, NotFound."""
     if len(user_ids) > MOST_ASSIGNED:
-        raise ValidationError(details=[("assignedUserIds", f"At most {MOST_ASSIGNED} users")])
+        raise ValidationError(details=[("assignedUserIds", f"Enter at most {MOST_ASSIGNED} users")])
     check_able(unit, user_ids, "assignedUserIds")

@@ -94,7 +94,7 @@ def assigned(state: State) -> State:
     """One more user. Raises Conflict for an ended job, or too many users."""
     _not_ended(state)
     if state.assigned >= MOST_ASSIGNED:
-        raise Conflict(f"A job has at most {MOST_ASSIGNED} users")
+        raise Conflict(f"A job can have at most {MOST_ASSIGNED} users")
     waits = state.status is JobStatus.UNASSIGNED
     return state._replace(status=JobStatus.ASSIGNED if waits else state.status, assigned=state.assigned + 1)
 
@@ -104,7 +104,7 @@ def unassigned(state: State) -> State:
     one without users."""
     _not_ended(state)
     if not state.assigned:
-        raise Conflict("The job is assigned to nobody")
+        raise Conflict("The job isn't assigned to anyone")
     left = state.assigned - 1
     waits = state.status is JobStatus.ASSIGNED and not left
     return state._replace(status=JobStatus.UNASSIGNED if waits else state.status, assigned=left)
@@ -122,7 +122,7 @@ def step_completed(state: State, number: int, *, is_evident: bool) -> State:
     Conflict for a job that is not in progress, another step, or missing evidence."""
     is_next(state, number)
     if not is_evident:
-        raise Conflict(f"Step {number} needs something recorded as evidence first")
+        raise Conflict(f"Step {number} requires a record as evidence first")
     return state._replace(done=number)
 
 
@@ -131,14 +131,14 @@ def recorded(state: State, number: int, records: int) -> None:
     that is not in progress, another step, or too many records."""
     is_next(state, number)
     if records >= MOST_RECORDS:
-        raise Conflict(f"A step has at most {MOST_RECORDS} records")
+        raise Conflict(f"A step can have at most {MOST_RECORDS} records")
 
 
 def completed(state: State) -> State:
     """In progress to completed. Raises Conflict for a job that is not in progress or has steps left."""
     _in_progress(state)
     if state.done < state.steps:
-        raise Conflict(f"Step {state.done + 1} of {state.steps} is not completed")
+        raise Conflict(f"Step {state.done + 1} of {state.steps} isn't completed")
     return state._replace(status=JobStatus.COMPLETED)
 
 
@@ -155,7 +155,7 @@ def is_next(state: State, number: int) -> None:
         raise NotFound()
     _in_progress(state)
     if number <= state.done:
-        raise Conflict(f"Step {number} is completed")
+        raise Conflict(f"Step {number} is already completed")
     if number > state.done + 1:
         raise Conflict(f"Step {state.done + 1} is next")
 
@@ -215,8 +215,10 @@ def value_of(
             with each:
                 fields.UNIT.check(unit, "unit")
                 if found and value is None:
-                    raise ValidationError(details=[("unit", "Only a value has a unit")])
+                    raise ValidationError(details=[("unit", "Only a value can have a unit")])
         with each:
             if len(found) != 1:
-                raise ValidationError(details=[("input", "Exactly one of text, value, choice, boolean and fileId")])
+                raise ValidationError(
+                    details=[("input", "Enter exactly one of text, value, choice, boolean, and fileId")]
+                )
     return found[0]

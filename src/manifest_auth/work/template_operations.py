@@ -167,7 +167,7 @@ def _checked(seen: VersionSnapshot, move: TemplateMove, comment: str, revision: 
     templates.check_archive(template.archived_at is not None, move)
     status = templates.after(VersionStatus(version.status), move)
     if revision is not None and revision != version.revision:
-        raise Conflict(f"The version was edited since: it is at revision {version.revision}")
+        raise Conflict(f"The version was edited in the meantime. It now has revision {version.revision}")
     edited = move is TemplateMove.EDITED
     return version._replace(status=status, revision=version.revision + edited)
 

@@ -67,28 +67,28 @@ def after(status: VersionStatus, move: TemplateMove) -> VersionStatus:
     transition = TRANSITIONS[move]
     if status not in transition.sources:
         must = _names(*transition.sources)
-        raise Conflict(f"The version is {_names(status)}: to be {move.lower()} it must be {must}")
+        raise Conflict(f"The version is {_names(status)}. To be {move.lower()}, it must be {must}")
     return transition.to
 
 
 def check_archive(archived: bool, move: TemplateMove) -> None:
     """An archived template can only be restored, and only an archived one. Raises Conflict."""
     if archived and move is not TemplateMove.RESTORED:
-        raise Conflict("The template is archived: restore it first")
+        raise Conflict("The template is archived. Restore it first")
     if not archived and move is TemplateMove.RESTORED:
-        raise Conflict("The template is not archived")
+        raise Conflict("The template isn't archived")
 
 
 def check_next(latest: VersionStatus) -> None:
     """Only one version is in preparation at a time. Raises Conflict when the latest one is."""
     if latest not in FINAL:
-        raise Conflict(f"The latest version is {_names(latest)}: a new one begins when it is published")
+        raise Conflict(f"The latest version is {_names(latest)}. Publish it before you create a new one")
 
 
 def check_submission(steps: int) -> None:
     """Raises Conflict for a version without steps."""
     if steps == 0:
-        raise Conflict("The version has no steps: set them first")
+        raise Conflict("The version has no steps. Add steps first")
 
 
 def _names(*statuses: VersionStatus) -> str:
@@ -153,7 +153,7 @@ class Template(NamedTuple):
         return self.name.lower()
 
 
-_MOVED_ON = "Another user has just changed this template: read it again"
+_MOVED_ON = "Another user just changed this template. Load it again"
 _C, _V = templates.c, template_versions.c
 _ALL = select(*(_C[name] for name in Template._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Template)

@@ -104,14 +104,14 @@ def change(unit: TenantUnit, seen: Version, changed: Version) -> Version:
     changed, or was published already."""
     values = {f"new_{name}": getattr(changed, name) for name in ("status", "revision", "published_at")}
     if unit.change(_CHANGE, of=seen.id, seen_status=seen.status, seen_revision=seen.revision, **values) != 1:
-        raise Conflict("Another user has just changed this version: read it again")
+        raise Conflict("Another user just changed this version. Load it again")
     return changed
 
 
 def retire(unit: TenantUnit, template_id: int, number: int) -> None:
     """Retires the published version. Raises Conflict when it is not published."""
     if unit.change(_RETIRE, of=template_id, at=number) != 1:
-        raise Conflict("The version is not published")
+        raise Conflict("The version isn't published")
 
 
 MOST_STEPS = 200
@@ -180,7 +180,7 @@ def check_steps(steps: Sequence[NewStep]) -> Sequence[NewStep]:
     """The steps, checked. Raises ValidationError for too many steps, and one that names every missing title and every
     too long text."""
     if len(steps) > MOST_STEPS:
-        raise ValidationError(details=[("steps", f"At most {MOST_STEPS} steps")])
+        raise ValidationError(details=[("steps", f"Enter at most {MOST_STEPS} steps")])
     with ErrorCollector() as each:
         for number, step in enumerate(steps):
             with each:

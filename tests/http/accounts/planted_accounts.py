@@ -199,7 +199,7 @@ async def by_command_line(planted: PlantedAccount, folder: Path) -> str | None:
     words = ("user", "roles", planted.email, "--client", planted.team.client, "--role", "Admin")
     done = await asyncio.to_thread(commands.run, folder, *words, **settings)
     assert done.status == 0, done.err
-    assert f"User {planted.email} has the roles Admin." in done.out
+    assert f"User {planted.email} now has these roles: Admin." in done.out
 
     async def session_opens() -> bool:
         return (await planted.app.me(planted.planter)).status == 200

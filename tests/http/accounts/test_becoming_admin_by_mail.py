@@ -56,7 +56,7 @@ async def test_the_command_sets_all_roles(app: App, tmp_path: Path) -> None:
     client = await new_client(app)
     user_id, email = await new_user(app, client, roles=["Viewer"])
     done = await said(app, tmp_path, email, "--client", client, "--role", "Author", "--role", "Operator")
-    assert (done.status, done.out) == (0, f"User {email} has the roles Author, Operator.\n")
+    assert (done.status, done.out) == (0, f"User {email} now has these roles: Author, Operator.\n")
     assert (await user_of(app, client, user_id))["roles"] == ["Author", "Operator"]
 
 
@@ -64,9 +64,9 @@ async def test_the_command_refuses_in_one_line(app: App, tmp_path: Path) -> None
     client = await new_client(app)
     _, only = await new_user(app, client, roles=["Admin"])
     refusals = [
-        ((only, "--client", "nowhere", "--role", "Viewer"), "there is no client nowhere"),
+        ((only, "--client", "nowhere", "--role", "Viewer"), "no client has the identifier nowhere"),
         (("no@one.example", "--client", client, "--role", "Viewer"), f"client {client} has no user no@one.example"),
-        ((only, "--client", client, "--role", "Viewer"), "The last active Admin of a client cannot be removed"),
+        ((only, "--client", client, "--role", "Viewer"), "You can't remove the last active Admin of a client"),
     ]
     for words, line in refusals:
         done = await said(app, tmp_path, *words)

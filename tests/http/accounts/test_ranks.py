@@ -37,8 +37,8 @@ from tests.support.user_management import (
 
 pytestmark = pytest.mark.one_store
 
-ADMINS = "Only an Admin manages an Admin's account"
-GRANTS = "Only an Admin grants or takes the role Admin"
+ADMINS = "Only an Admin can manage an Admin's account"
+GRANTS = "Only an Admin can grant or remove the Admin role"
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +131,10 @@ async def test_an_admin_does_all_of_it_to_another_admin(team: Team) -> None:
 async def test_no_one_changes_their_own_roles_or_deactivates_or_resets_themselves(shared: Team, role: str) -> None:
     me, before = await shared.member(role), await directory(shared, (await shared.member(role)).id)
     for document, arguments, sentence in (
-        (SET_ROLES, {"roles": [role, "Author"]}, "You cannot change your own roles"),
-        (SET_ROLES, {"roles": [role]}, "You cannot change your own roles"),
-        (DEACTIVATE, {}, "You cannot deactivate yourself"),
-        (RESET, {}, "Change your own password with the current one"),
+        (SET_ROLES, {"roles": [role, "Author"]}, "You can't change your own roles"),
+        (SET_ROLES, {"roles": [role]}, "You can't change your own roles"),
+        (DEACTIVATE, {}, "You can't deactivate yourself"),
+        (RESET, {}, "Change your own password with your current password"),
     ):
         refused = await shared.refused(role, document, id=me.id, **arguments)
         assert (refused.code, refused.message) == ("FORBIDDEN", sentence)

@@ -277,7 +277,7 @@ async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -
     partner = await relying(app, client, scopes=SCOPES, consent=True)
     person, visitor = await member(app, client), Visitor(app)
     page = await partner.sign_in(visitor, person.email)
-    assert "Know that it is you" in page.text
+    assert "Identify you" in page.text
     assert told(await partner.authorize(visitor, prompt="none"))["error"] == "consent_required"
     action = f"{partner.path}/consent"
     no = await visitor.submit(page, action, {"act": "decline"})
@@ -289,7 +289,7 @@ async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -
     silent = await partner.authorize(visitor, prompt="none")
     assert (await partner.redeem(told(silent))).status == 200
     page = await visitor.follow(await partner.authorize(visitor, scope=ALL))
-    assert "See your email address" in page.text
+    assert "View your email address" in page.text
     forged = page.form(action, act="approve").fields | {"form": "A" * 60}
     assert (await visitor.post(action, forged)).status == 403
     elsewhere = await visitor.post(action, page.form(action, act="approve").fields, Origin="https://evil.example")

@@ -148,7 +148,7 @@ async def test_a_directory_has_one_owner_whom_no_one_names(app: App) -> None:
     check_success(await one.vouch(which))
     refused = await other.vouch(which)
     error = check_refusal(refused, 409, "CONFLICT")
-    assert error["message"] == "Another client of this installation holds this directory"
+    assert error["message"] == "Another client of this installation has this directory"
     assert one.name not in refused.text
     check_success(await one.own("DELETE", f"/{which}"))
     assert check_success(await other.vouch(which))["proof"] == "vouched"

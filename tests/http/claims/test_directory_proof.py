@@ -75,7 +75,7 @@ async def test_a_second_client_is_told_that_the_directory_is_held(prover: Prover
     setup = prover.setup
     other = await prover_of(setup)
     assert (await prover.prove()).status == 302
-    await other.refused("Another client of this installation holds this directory", status=409, code="CONFLICT")
+    await other.refused("Another client of this installation has this directory", status=409, code="CONFLICT")
     assert (await prover.claim())["state"] == "proved"
     assert prover.client not in (await other.last())["why"]
 

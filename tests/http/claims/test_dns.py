@@ -101,7 +101,7 @@ async def test_a_wrong_value_or_place_proves_nothing(app: App, zone: NameServer,
     zone.publish(*lines)
     state, why = await looks(claim)
     assert state == "pending"
-    assert why in ("The record has another value", "There is no such record")
+    assert why in ("The record has a different value", "The record doesn't exist")
     assert await claim.events() == ["domain_claimed"]
 
 
@@ -140,7 +140,7 @@ async def test_a_bogus_signature_proves_nothing_and_a_good_one_does(app: App, zo
     changed = altered(value, -2)
     zone.publish_signed(txt(claim.name, changed), forged=(changed, value))
     state, why = await looks(claim)
-    assert (state, why) == ("pending", "A name server failed or did not answer in time")
+    assert (state, why) == ("pending", "A name server failed or didn't respond in time")
     with asking(app, zone.address):  # one that does not validate would have believed it
         assert (await looks(claim))[0] == "proved"
     other = await claimed(app, domain=SIGNED)
@@ -197,7 +197,7 @@ async def test_an_answer_beyond_sixteen_kilobytes_is_not_read(app: App, zone: Na
     long = [txt(claim.name, *(chr(97 + number) * 250 for _ in range(2))) for number in range(20)]
     longer = [txt(claim.name, *("y" * 250 for _ in range(30)), str(number)) for number in range(3)]
     zone.publish(*long, *longer, txt(claim.name, await claim.value()))
-    assert await looks(claim) == ("pending", "The answer is longer than 16384 bytes")
+    assert await looks(claim) == ("pending", "The response is longer than 16384 bytes")
 
 
 async def test_two_servers_that_disagree_prove_nothing(app: App, zone: NameServer) -> None:
@@ -207,7 +207,7 @@ async def test_two_servers_that_disagree_prove_nothing(app: App, zone: NameServe
         other.publish(txt(claim.name, "manifest-domain-verification=something-else"))
         for servers in ((zone, other), (other, zone)):
             with asking(app, *(server.address for server in servers)):
-                assert await looks(claim) == ("pending", "The name servers that were asked do not agree")
+                assert await looks(claim) == ("pending", "The name servers returned different results")
         other.publish(txt(claim.name, await claim.value()))
         with asking(app, zone.address, other.address):
             assert (await looks(claim))[0] == "proved"

@@ -87,7 +87,7 @@ async def test_a_code_that_is_not_good_any_more_is_refused_like_any_other(app: A
         check_success(await ada.send("POST", f"/pairings/{pairing['id']}/deny"))
     refused = await headset.post("/oauth2/pairing", pairing_code=code)
     assert (refused.status, refused.json["error"]) == (400, "invalid_grant")
-    assert refused.json["error_description"] == "The pairing code is unknown, used or over"
+    assert refused.json["error_description"] == "The pairing code is unknown, used, or expired"
 
 
 @rule("DEVICE-APPROVAL")

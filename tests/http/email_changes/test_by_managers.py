@@ -120,7 +120,7 @@ async def test_an_address_that_a_user_admin_gave_is_an_admins_to_confirm_before_
     check_success(await confirm(team.app, (await mails_by_recipient(team.app, mail_server))[client_admin].token))
     back = (await mails_by_recipient(team.app, mail_server))[planted].token
     refused = await team.refused("Admin", SET_ROLES, id=user_id, roles=["Admin"])
-    assert (refused.code, "an Admin sets the address first" in refused.message) == ("CONFLICT", True)
+    assert (refused.code, "An Admin must set the address first" in refused.message) == ("CONFLICT", True)
     await team.ask("User Admin", UPDATE, id=user_id, input={"email": client_admin})
     assert (await team.refused("Admin", SET_ROLES, id=user_id, roles=["Admin"])).code == "CONFLICT"
     await team.ask("Admin", UPDATE, id=user_id, input={"email": client_admin})

@@ -41,7 +41,7 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(team: Team, mail_se
     assert (await team.ask("Admin", PENDING, id=user_id)) == {"email": old, "pendingEmail": new}
     mails = await mails_by_recipient(team.app, mail_server)
     assert set(mails) == {old, new}
-    assert "another email address was requested" in mails[old].message["Subject"]
+    assert "a change of email address was requested" in mails[old].message["Subject"]
     assert "welcome#" not in mails[old].text
     assert "24 hours" in mails[new].text
     looked = check_success(await team.app.post(LOOK, {"token": mails[new].token}))

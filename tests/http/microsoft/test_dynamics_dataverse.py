@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_store
 
 NO_MEMBER = "You aren't a user of the organization in Dynamics"
 SET_UP = "Single sign-on isn't set up correctly. Contact your administrator."
-UNAVAILABLE = "The identity provider cannot be reached, try again later"
+UNAVAILABLE = "The identity provider can't be reached, try again later"
 GOOD = {"UserId": "5a5a5a5a-0000-4000-8000-000000000001", "OrganizationId": "883278f5-07af-45eb-a0bc-3fea67caa544"}
 
 

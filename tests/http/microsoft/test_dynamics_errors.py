@@ -17,7 +17,7 @@ from tests.support.single_sign_on import Browser, check_no_one_got_in, failures,
 
 pytestmark = pytest.mark.one_store
 
-UNAVAILABLE = "The identity provider cannot be reached, try again later"
+UNAVAILABLE = "The identity provider can't be reached, try again later"
 #: What comes back with the browser: error, the number in its description, a part of the sentence.
 REDIRECTS = {
     "consent refused": ("access_denied", "AADSTS65004", "You canceled the sign-in"),

@@ -211,7 +211,7 @@ async def test_who_shows_the_accounts_own_credential_learns_which_rule_refuses(a
     check_success(await app.post(f"{client}/restore", token=await app.admin_token()))
     basic_only = {"client_id": ours.client_id, "client_secret": ours.secret}
     assert await told(**basic_only, scope="users:manage") == "The service account doesn't have: users:manage"
-    assert await told(**basic_only, scope="jobs:read x") == "scope has a name that is no permission: x"
+    assert await told(**basic_only, scope="jobs:read x") == "scope contains an unknown permission: x"
     app.clock.advance(91 * 86_400)
     assert await told(**basic_only) == "The client secret has expired"
 

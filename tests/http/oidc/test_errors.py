@@ -27,7 +27,7 @@ from tests.support.single_sign_on import (
 )
 
 USUAL = "Sign-in through the identity provider failed"
-UNAVAILABLE = "The identity provider cannot be reached, try again later"
+UNAVAILABLE = "The identity provider can't be reached, try again later"
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 

@@ -46,7 +46,7 @@ CASES = {
     "reset factors": Case(
         USER,
         {"act": "reset-factors", "reason": "Lost the phone"},
-        ("Reset the second factors of {name}?", ENDS, "Closes pending links", "Reset second factors"),
+        ("Reset the second factors of {name}?", ENDS, "Cancels pending links", "Reset second factors"),
         "second_factor_reset",
     ),
     "end own sessions": Case(
@@ -171,7 +171,7 @@ async def test_who_may_not_do_it_learns_no_number(app: App) -> None:
     roles = f"/api/admin/clients/{client}/users/{one.names['id']}/roles"
     assert (await app.send("PUT", roles, {"roles": ["Admin"]}, token=await app.admin_token())).status == 200
     page = await lower.post(path, form)
-    assert (page.status, page.problems) == (403, ["Only an Admin manages an Admin's account"])
+    assert (page.status, page.problems) == (403, ["Only an Admin can manage an Admin's account"])
 
 
 async def test_a_provider_that_is_turned_off_and_an_account_there_that_is_unlinked(app: App) -> None:

@@ -94,13 +94,21 @@ CHALLENGE = "A" * 43
 APP_ADDRESS = quote("com.acme.app:/in", safe="")
 #: A wrong address of a start, the parameter that is wrong, and what is said about it.
 WRONG = [
-    ("returnTo=https://call-0900-5555.example/", "returnTo", "Not among the listed return addresses"),
+    ("returnTo=https://call-0900-5555.example/", "returnTo", "Not one of the listed redirect URIs"),
     (f"response=code&codeChallenge={CHALLENGE}", "returnTo", "Required with response=code"),
-    ("returnTo=/account&returnTo=/call-0900-5555", "returnTo", "The parameter was given more than once"),
+    ("returnTo=/account&returnTo=/call-0900-5555", "returnTo", "The parameter was sent more than once"),
     ("response=call-0900-5555", "response", "Must be one of: cookie, code"),
-    (f"returnTo=/account&response=code&codeChallenge={CHALLENGE}", "response", "A page of ours takes no code"),
-    (f"returnTo={APP_ADDRESS}", "response", "An app's own address needs response=code"),
-    (f"returnTo={APP_ADDRESS}&response=code", "codeChallenge", "Required: an app's own address needs PKCE (S256)"),
+    (
+        f"returnTo=/account&response=code&codeChallenge={CHALLENGE}",
+        "response",
+        "A page of this server can't take a code",
+    ),
+    (f"returnTo={APP_ADDRESS}", "response", "An app's own redirect URI requires response=code"),
+    (
+        f"returnTo={APP_ADDRESS}&response=code",
+        "codeChallenge",
+        "Required, because an app's own redirect URI requires PKCE (S256)",
+    ),
     (f"loginHint={'call-0900-5555' * 20}", "loginHint", "Must have at most 254 characters"),
 ]
 
@@ -141,4 +149,4 @@ async def test_a_parameter_that_the_caller_made_up_is_not_repeated(app: App) -> 
         page = await Visitor(app).get("/sign-in?client=acme&Call+0900+5555=1&Call+0900+5555=2")
     check(page, 400, "This link is incomplete")
     assert "0900" not in page.reply.text
-    assert reasons(lines.getvalue()) == ["Call 0900 5555: The parameter was given more than once"]
+    assert reasons(lines.getvalue()) == ["Call 0900 5555: The parameter was sent more than once"]

@@ -38,7 +38,7 @@ def _there(holder: Holder, node: App, origin: str) -> Holder:
 
 async def test_at_an_ip_address_there_are_none_and_it_is_said(plain: App) -> None:
     error = check_refusal(await plain.post(f"{SIGN_IN}/passkey/options", {}), 409, "CONFLICT")
-    assert error["message"] == "Passkeys are not available at this address"
+    assert error["message"] == "Passkeys aren't available at this address"
     ada = await person(plain)
     token = check_success(await ada.sign_in())["token"]
     check_refusal(await plain.post(f"{PASSKEYS}/options", token=token), 409, "CONFLICT")

@@ -130,7 +130,7 @@ async def test_a_user_with_no_role_left_is_refused_and_has_none(app: App) -> Non
         browser = await company.sign_in("ada", "ada@mail.example", groups=["ops"])
         user = (await session_of(browser))["user"]["id"]
         _, reply = await company.attempt("ada", groups=[])
-        assert check_no_one_got_in(reply) == "Your account at the identity provider grants you no role here"
+        assert check_no_one_got_in(reply) == "Your account at the identity provider doesn't grant you any roles here"
         assert (await last_reason(app, company.client)).startswith("no group gives a role; groups: ")
         assert (await user_of(app, company.client, user))["roles"] == []
         # The session of before opens nothing that asks for a permission.

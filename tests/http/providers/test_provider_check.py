@@ -51,9 +51,12 @@ async def test_a_good_openid_provider(app: App, op: Op, who: str) -> None:
     before, events = await caller.send("GET", "/idp"), len(await trail(app, caller.client))
     works, said = await findings_of(caller)
     assert works
-    assert "The provider knows this client and accepts how it authenticates." in said["ok"]
-    assert f"The callback address to register is {callback(caller.client, 'idp')}, its own." in said["ok"]
-    assert "The callback address is registered at the provider." in said["ok"]
+    assert "The provider knows this client and accepts its authentication." in said["ok"]
+    assert (
+        f"Register the redirect URI {callback(caller.client, 'idp')}, which belongs only to this provider."
+        in said["ok"]
+    )
+    assert "The redirect URI is registered at the provider." in said["ok"]
     assert said["note"] == []
     assert (await caller.send("GET", "/idp")).data == before.data
     assert len(await trail(app, caller.client)) == events
@@ -61,14 +64,14 @@ async def test_a_good_openid_provider(app: App, op: Op, who: str) -> None:
 
 async def test_what_is_wrong_with_an_openid_provider_is_said(admin: Editor, op: Op) -> None:
     await oidc(admin, op, clientSecret="wrong")
-    assert (await findings_of(admin))[1]["bad"] == ["The client id or the client secret is wrong."]
+    assert (await findings_of(admin))[1]["bad"] == ["The client ID or the client secret is incorrect."]
     check_success(await admin.send("PATCH", "/idp", {"oidc": {"clientSecret": op.client_secret}}))
     assert (await findings_of(admin))[0]
     op.announced["issuer"] = f"{op.issuer}/"
-    assert "differ by the slash at the end" in (await findings_of(admin))[1]["bad"][0]
+    assert "differ only in the slash at the end" in (await findings_of(admin))[1]["bad"][0]
     op.announced["issuer"] = "https://evil.example"
     assert (await findings_of(admin))[1]["bad"] == [
-        f"The provider names itself https://evil.example, but {op.issuer} is configured as issuer."
+        f"The issuer in the provider's metadata is https://evil.example, but {op.issuer} is configured."
     ]
     op.announced = {"token_endpoint": "http://idp.example/token"}
     assert "token_endpoint must begin with https://" in (await findings_of(admin))[1]["bad"][0]
@@ -78,7 +81,7 @@ async def test_what_is_wrong_with_an_openid_provider_is_said(admin: Editor, op: 
     op.answers["discovery"] = Answer(404)
     [sentence] = (await findings_of(admin))[1]["bad"]
     assert "answered 404" in sentence
-    assert "Is the issuer right?" in sentence
+    assert "Check the issuer." in sentence
 
 
 async def test_where_a_wrong_secret_cannot_be_told_nor_can_whether_it_works(admin: Editor, op: Op) -> None:
@@ -95,7 +98,7 @@ async def test_a_provider_that_is_gone_is_said(app: App, admin: Editor) -> None:
         await oidc(admin, gone)
     works, said = await findings_of(admin)
     assert not works
-    assert said["bad"][0].startswith("The provider's description cannot be fetched: ")
+    assert said["bad"][0].startswith("The provider's metadata can't be fetched: ")
 
 
 async def test_no_secret_and_no_text_of_the_provider_is_shown(admin: Editor, op: Op) -> None:
@@ -108,12 +111,12 @@ async def test_settings_that_let_no_one_in_are_said(admin: Editor, op: Op) -> No
     await oidc(admin, op)
     check_success(await admin.send("PATCH", "/idp", {"defaultRoles": []}))
     assert (await findings_of(admin))[1]["bad"] == [
-        "It creates users but gives no role: give roles by group, or to everyone"
+        "It creates users but grants no roles. Grant roles by group, or to everyone"
     ]
     check_success(await admin.send("PATCH", "/idp", {"createUsers": False}))
     check_success(await admin.send("POST", "/idp/switch-off"))
     works, said = await findings_of(admin)
-    assert (works, said["note"][0]) == (True, "The provider is switched off here")
+    assert (works, said["note"][0]) == (True, "The provider is turned off here")
 
 
 async def saml(caller: Editor, idp: Idp, address: str, **settings: Any) -> None:
@@ -135,15 +138,15 @@ async def test_a_good_saml_provider(app: App, op: Op, who: str) -> None:
     works, said = await findings_of(caller)
     assert works
     assert said["ok"][0].startswith("Certificate CN=idp.example (")
-    assert "is good until 20" in said["ok"][0]
-    assert said["ok"][1] == "The sign-on address answers with status 200"
+    assert "is valid until 20" in said["ok"][0]
+    assert said["ok"][1] == "The sign-on URL returns status 200"
 
 
 CERTIFICATES = {
     "expired": ((-400, -1), "refuse", False, "expired on "),
-    "expired, by written policy": ((-400, -1), "accept", True, "still counts, as expiredCertificates says"),
-    "soon expired": ((-400, 29), "refuse", True, "pin its successor beside it now"),
-    "of tomorrow": ((1, 400), "refuse", False, "is not valid before "),
+    "expired, by written policy": ((-400, -1), "accept", True, "still accepted, because of expiredCertificates"),
+    "soon expired": ((-400, 29), "refuse", True, "Pin its successor in addition to it now"),
+    "of tomorrow": ((1, 400), "refuse", False, "isn't valid before "),
 }
 
 
@@ -156,18 +159,18 @@ async def test_what_is_wrong_with_a_certificate_is_said(
     assert found is works
     assert sentence in said["note"][0]
     if not works:
-        assert said["bad"] == ["No pinned certificate counts today: every response will be refused"]
+        assert said["bad"] == ["No pinned certificate is valid today, so every response is rejected"]
         more = {"saml": {"certificates": [aged(app, -1, 400).certificate_pem, aged(app, *days).certificate_pem]}}
         check_success(await admin.send("PATCH", "/idp", more))
         assert (await findings_of(admin))[0]
 
 
 SIGN_ON = {
-    "a redirect to a login page": (Answer(302, {"Location": "https://login.example/"}), "ok", "address answers"),
-    "a page that wants more": (Answer(400), "ok", "answers with status 400"),
-    "a page that is not there": (Answer(404), "note", "status 404: is it the right one?"),
-    "a fault": (Answer(503), "note", "answers with status 503"),
-    "no answer": (Answer(raw=b""), "note", "cannot be reached from this server"),
+    "a redirect to a login page": (Answer(302, {"Location": "https://login.example/"}), "ok", "sign-on URL responds"),
+    "a page that wants more": (Answer(400), "ok", "returns status 400"),
+    "a page that is not there": (Answer(404), "note", "status 404. Check whether it is correct"),
+    "a fault": (Answer(503), "note", "returns status 503"),
+    "no answer": (Answer(raw=b""), "note", "can't reach the sign-on URL"),
 }
 
 
@@ -175,7 +178,7 @@ SIGN_ON = {
 async def test_what_the_sign_on_address_answers_is_said(
     app: App, admin: Editor, op: Op, answer: Answer, level: str, sentence: str
 ) -> None:
-    """A note and no more: people's browsers must reach it, not this server."""
+    """A note and no more: users' browsers must be able to reach it, not this server."""
     await saml(admin, aged(app, -1, 400), f"{op.base}/sso")
     op.answers["unknown"] = answer
     works, said = await findings_of(admin)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_store
 
 CONTOSO, MISSING = "c0c0c0c0-1111-4111-8111-111111111111", "dddddddd-4444-4444-8444-444444444444"
 CALLBACK = f"{BASE}/api/client/auth/ms-dynamics/callback"
-SECRET_SO_FAR = "Microsoft has nothing against the application and its secret so far."
+SECRET_SO_FAR = "Microsoft reports no problem with the application and its secret so far."
 
 
 async def said(provider: Provider) -> dict[str, list[str]]:
@@ -50,9 +50,9 @@ async def test_a_good_dynamics_provider(setup: MicrosoftSetup) -> None:
     base = setup.microsoft.base
     assert found["ok"] == [
         f"The cloud is custom: login at {base}, Graph at {base}.",
-        f"The directory is at {base.removeprefix('http://')}, and names itself as it must in this cloud.",
+        f"The directory is at {base.removeprefix('http://')}, and its issuer is correct for this cloud.",
         "The directory publishes 2 usable keys.",
-        f"The environment {ORGANIZATION} is there, and is of this directory.",
+        f"The environment {ORGANIZATION} exists and belongs to this directory.",
     ]
     assert found["unknown"][0].startswith(SECRET_SO_FAR)
     assert CALLBACK in found["note"][0]
@@ -85,15 +85,15 @@ OF_ANOTHER_CLOUD = {"issuer": "https://login.microsoftonline.us/x/v2.0"}
 @matrix(
     ("asked", "answer", "sentence"),
     [
-        ("discovery", Answer(503), "answers with status 503"),
-        ("discovery", Answer(404, {}, b"<h1>Not found</h1>"), "answers with status 404"),
-        ("discovery", Answer.json(OF_ANOTHER_CLOUD), "The directory names itself https://login."),
-        ("discovery", Answer.json([]), "The directory names itself None"),
-        ("discovery", Answer(302, {"Location": "https://evil.example/"}), "cannot be reached: "),
-        ("discovery", Answer(raw=b""), "cannot be reached: "),
-        ("keys", Answer(500), "keys cannot be read: "),
+        ("discovery", Answer(503), "returns status 503"),
+        ("discovery", Answer(404, {}, b"<h1>Not found</h1>"), "returns status 404"),
+        ("discovery", Answer.json(OF_ANOTHER_CLOUD), "The directory's issuer is https://login."),
+        ("discovery", Answer.json([]), "The directory's issuer is None"),
+        ("discovery", Answer(302, {"Location": "https://evil.example/"}), "can't be reached: "),
+        ("discovery", Answer(raw=b""), "can't be reached: "),
+        ("keys", Answer(500), "keys can't be read: "),
         ("keys", Answer.json({"keys": []}), "None of the published keys"),
-        ("keys", Answer(200, {}, b"x"), "keys cannot be read: "),
+        ("keys", Answer(200, {}, b"x"), "keys can't be read: "),
     ],
 )
 async def test_a_login_service_that_does_not_answer_as_it_must(
@@ -117,10 +117,10 @@ async def test_keys_of_another_directory_are_none(setup: MicrosoftSetup) -> None
     [
         (
             {"clientSecret": "wrong-secret-3141"},
-            "does not take the client secret: it is wrong, or has expired (AADSTS7000215)",
+            "rejects the client secret. It is incorrect or has expired (AADSTS7000215)",
         ),
-        ({"clientSecret": None}, "asks for a client secret, and there is none (AADSTS7000218)"),
-        ({"clientId": MISSING}, f"does not know the application {MISSING} (AADSTS700016)"),
+        ({"clientSecret": None}, "requires a client secret, and none is set (AADSTS7000218)"),
+        ({"clientId": MISSING}, f"doesn't know the application {MISSING} (AADSTS700016)"),
     ],
 )
 async def test_an_application_that_is_not_set_up(
@@ -135,11 +135,11 @@ async def test_an_application_that_is_not_set_up(
 async def test_what_cannot_be_found_out_is_said(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     setup.microsoft.answers["token"] = error_bodies.aadsts(70003, setup.app.clock.now_ms())
-    assert "is not known: Microsoft answers with status 400 (AADSTS70003)." in (await said(provider))["unknown"][0]
+    assert "is not known: Microsoft returns status 400 (AADSTS70003)." in (await said(provider))["unknown"][0]
     setup.microsoft.answers["token"] = Answer(200, {}, b"{}")
-    assert "is not known: Microsoft answers with status 200." in (await said(provider))["unknown"][0]
+    assert "is not known: Microsoft returns status 200." in (await said(provider))["unknown"][0]
     setup.microsoft.answers["token"] = Answer(raw=b"")
-    assert "token endpoint cannot be reached" in await bad(provider)
+    assert "token endpoint can't be reached" in await bad(provider)
     setup.microsoft.answers.clear()
     setup.microsoft.login.registrations[OURS].secret = None
     try:
@@ -155,13 +155,13 @@ ENVIRONMENTS: dict[str, tuple[Answer, str, str]] = {
         "bad",
         f"directory: {MISSING}.",
     ),
-    "that does not say which": (Answer(401, {"WWW-Authenticate": "Bearer"}), "ok", "is there and asks for a token."),
-    "without a challenge": (Answer(401), "ok", "is there and asks for a token."),
+    "that does not say which": (Answer(401, {"WWW-Authenticate": "Bearer"}), "ok", "exists and requests a token."),
+    "without a challenge": (Answer(401), "ok", "exists and requests a token."),
     "that is not there": (Answer(404), "bad", f"There is no environment at {ORGANIZATION}."),
-    "that is busy": (Answer(429, {"Retry-After": "7"}), "note", "answers with status 429, and should ask for a token."),
-    "that lets anybody in": (Answer.json({"UserId": "x"}), "note", "answers with status 200, and should ask"),
-    "that sends on": (Answer(302, {"Location": "https://evil.example/"}), "bad", "cannot be reached: "),
-    "that does not answer": (Answer(raw=b""), "bad", "cannot be reached: "),
+    "that is busy": (Answer(429, {"Retry-After": "7"}), "note", "returns status 429 instead of requesting a token."),
+    "that lets anybody in": (Answer.json({"UserId": "x"}), "note", "returns status 200 instead of requesting"),
+    "that sends on": (Answer(302, {"Location": "https://evil.example/"}), "bad", "can't be reached: "),
+    "that does not answer": (Answer(raw=b""), "bad", "can't be reached: "),
 }
 
 
@@ -181,7 +181,7 @@ async def test_a_good_entra_provider(setup: MicrosoftSetup) -> None:
     found = await said(provider)
     assert (found["bad"], found["note"]) == ([], [])
     assert found["ok"][0] == f"The cloud is custom: login at {base}, Graph at {base}."
-    assert found["ok"][-1] == f"Microsoft Graph is at {base} and asks for a token."
+    assert found["ok"][-1] == f"Microsoft Graph is at {base} and requests a token."
     assert [asked.endpoint for asked in setup.microsoft.asked] == ["discovery", "keys", "graph"]
 
 
@@ -194,15 +194,15 @@ async def test_what_tokens_for_our_own_application_need(setup: MicrosoftSetup) -
     await provider.change(entra={"clientSecret": "wrong-secret-3141"})
     assert "AADSTS7000215" in await bad(provider)
     await provider.change(entra={"clientSecret": None})
-    assert "every token for our application is refused" in await bad(provider)
+    assert "every token for this server's application is rejected" in await bad(provider)
     await provider.change(entra={"askGraph": False, "scopes": []})
     found = await said(provider)
     assert (found["bad"], len(found["note"])) == ([], 1)
     assert "entra.scopes is empty" in found["note"][0]
     await provider.change(entra={"clientSecret": OUR_SECRET})
-    assert "used for nothing" in (await said(provider))["note"][0]
+    assert "isn't used while askGraph is off" in (await said(provider))["note"][0]
     await provider.change(entra={"askGraph": True, "clientId": "", "scopes": ["x"]})
-    assert "askGraph changes nothing without clientId" in (await said(provider))["note"][0]
+    assert "askGraph has no effect without clientId" in (await said(provider))["note"][0]
 
 
 async def test_graph_is_asked_only_where_it_will_be(setup: MicrosoftSetup) -> None:
@@ -211,14 +211,14 @@ async def test_graph_is_asked_only_where_it_will_be(setup: MicrosoftSetup) -> No
     assert (await said(provider))["bad"] == []
     assert setup.microsoft.count("graph") == 0
     await provider.change(entra={"graphTokens": True})
-    assert "Microsoft Graph cannot be reached: " in await bad(provider)
+    assert "Microsoft Graph can't be reached: " in await bad(provider)
     setup.microsoft.answers["graph"] = error_bodies.unavailable()
-    assert "answers with status 503" in (await said(provider))["note"][0]
+    assert "returns status 503" in (await said(provider))["note"][0]
 
 
 async def test_what_no_kind_can_do_without(setup: MicrosoftSetup) -> None:
     provider = await setup.entra(groupRoles=[{"group": "g", "roles": ["Author"]}])
-    assert "carry no groups" in (await said(provider))["note"][0]
+    assert "contain no groups" in (await said(provider))["note"][0]
     await provider.change(groupRoles=[], defaultRoles=[])
     texts = [f["text"] for f in (await provider.send("POST", "/test")).data["findings"] if f["level"] == "bad"]
-    assert texts == ["It creates users but gives no role: give roles by group, or to everyone"]
+    assert texts == ["It creates users but grants no roles. Grant roles by group, or to everyone"]

@@ -35,10 +35,10 @@ WITH_BODY = [route for route in ROUTES if body_of(route) is not None]
 #: What a schema says: members, types, lengths, numbers, patterns, choices. The rest, as the strength of a password, a
 #: certificate or an address that someone else has, is for the server to know.
 SAID = re.compile(
-    "There is no such member|Must be (text|a whole number|true or false|a list|an object|one of)|Must match|"
-    "Must be [0-9.]+ or (more|less)|Control characters|A text holds a NUL|Must be a GUID in|Must be #rrggbb|"
-    "Must be 0 or at least|Must be scheme:|No device gets the role|never an Admin|Exactly one of|1 to 63 lower-case|"
-    "Must be 2 to 63 lower-case|Give either a password or a hash|Must be a date"
+    "Unknown member|Must be (text|a whole number|true or false|a list|an object|one of)|Must match|"
+    "Must be [0-9.]+ or (more|less)|Control characters|Text can't contain a NUL|Must be a GUID in|Must be #rrggbb|"
+    "Must be 0 or at least|Must be scheme:|Devices can't get the|can't be an Admin|Exactly one of|1 to 63 lowercase|"
+    "Must be 2 to 63 lowercase|Enter either a password or a hash|Must be a date"
 )
 HERE = {"client": "acme", "directory": "aaaabbbb-0000-cccc-1111-dddd2222eeee", "domain": "acme.example"}
 

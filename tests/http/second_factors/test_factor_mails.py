@@ -129,7 +129,7 @@ async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: Mai
     await factory.do("DELETE", f"/users/{ada.id}/badges/{made['id']}")
     assert mail_server.mails == []
     page = await Visitor(app, {"session": (await ada.sign_in()).cookie("session")}).get("/account")
-    for told in ("Badge issued", "Temporary PIN issued", "PIN set", "Badge ended"):
+    for told in ("Badge issued", "Temporary PIN issued", "PIN set", "Badge revoked"):
         assert told in page.text
 
 

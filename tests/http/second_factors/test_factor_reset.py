@@ -57,7 +57,7 @@ async def _by_command_line(team: Team, of: Person, folder: Path) -> tuple[int, i
     words = ("user", "reset-factors", of.email, "--client", team.client, "--reason", REASON)
     done = await asyncio.to_thread(commands.run, folder, *words, **settings)
     assert done.status == 0, done.err
-    assert f"{of.email}: second factors taken away: 1, sessions ended: 4." in done.out
+    assert f"{of.email}: second factors removed: 1, sessions ended: 4." in done.out
     return 1, 4
 
 

@@ -30,7 +30,7 @@ EXCHANGE = "/api/client/auth/exchange"
 APP = "com.acme.app:/signed-in"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-OVER = "The code is not valid any more"
+OVER = "The code is no longer valid"
 pytestmark = pytest.mark.usefixtures("another_day")
 
 

@@ -11,7 +11,7 @@ from tests.support.matrix import matrix
 from tests.support.people import OidcProvider, oidc_provider
 from tests.support.single_sign_on import act_on_provider, check_no_one_got_in, query_of
 
-OVER = "The code is not valid any more"
+OVER = "The code is no longer valid"
 
 
 async def code_of(company: OidcProvider, sub: str) -> str:

@@ -96,13 +96,13 @@ async def test_the_header_counts_from_a_service_account_with_the_right_alone(app
 
     told = (await refused(lesser.key.text, 403, "FORBIDDEN"))["details"]
     name = "Manifest-Forwarded-For"
-    assert told == [{"field": name, "message": "The service account has no right to pass on addresses"}]
+    assert told == [{"field": name, "message": "The service account isn't allowed to pass on addresses"}]
     await refused(person, 401, "INVALID_TOKEN")
     await refused(backend.key.text[:-1] + "x", 401, "INVALID_TOKEN")
     await refused(other.key.text, 403, "FORBIDDEN", **{"X-Client-ID": "acme"})
     for wrong in (f"{CLAIMED}, {THEIRS}", "somewhere", "203.0.113.0/24"):
         told = (await refused(backend.key.text, 400, "VALIDATION_ERROR", wrong))["details"]
-        assert told == [{"field": name, "message": "Must be one IP address"}]
+        assert told == [{"field": name, "message": "Must be a single IP address"}]
     listed = await machine(app, "acme", mayForwardAddress=True, addresses=["192.0.2.0/24"])
     await refused(listed.key.text, 403, "FORBIDDEN")
     for path in PATHS:

@@ -109,7 +109,7 @@ async def test_a_job_has_so_many_users_and_no_more(team: Team, template_id: int)
     full = await new_job(team, template_id, assignedUserIds=people[:-1])
     assert len(full["assignedUsers"]) == 20
     refused = await team.refused("Operator", j.ASSIGN, id=full["id"], user=people[-1])
-    assert (refused.code, refused.message) == ("CONFLICT", "A job has at most 20 users")
+    assert (refused.code, refused.message) == ("CONFLICT", "A job can have at most 20 users")
     await team.ask("Operator", j.UNASSIGN, id=full["id"], user=people[0])
     after = await team.ask("Operator", j.ASSIGN, id=full["id"], user=people[-1])
     assert [user["id"] for user in after["assignedUsers"]] == people[1:]

@@ -152,7 +152,7 @@ async def test_evidence_is_asked_for_where_the_step_says_so(team: Team) -> None:
     job = await job_at(team, "IN_PROGRESS")
     assert (await team.ask("Operator", j.STEP_DONE, id=job["id"], step=1))["records"] == []
     refused = await team.refused("Operator", j.STEP_DONE, id=job["id"], step=2)
-    assert (refused.code, refused.message) == ("CONFLICT", "Step 2 needs something recorded as evidence first")
+    assert (refused.code, refused.message) == ("CONFLICT", "Step 2 requires a record as evidence first")
     await team.ask("Operator", j.RECORDS, id=job["id"], step=2, input={"boolean": False})
     assert (await team.ask("Operator", j.STEP_DONE, id=job["id"], step=2))["currentStep"]["number"] == 3
 
@@ -190,7 +190,7 @@ async def test_a_step_has_so_many_records_and_no_more(team: Team) -> None:
     last = await team.ask("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
     assert last["number"] == 100
     refused = await team.refused("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
-    assert (refused.code, refused.message) == ("CONFLICT", "A step has at most 100 records")
+    assert (refused.code, refused.message) == ("CONFLICT", "A step can have at most 100 records")
     await team.ask("Operator", j.STEP_DONE, id=job["id"], step=1)
     assert (await team.ask("Operator", j.RECORDS, id=job["id"], step=2, input=j.PRESSURE))["number"] == 101
 

@@ -174,15 +174,15 @@ async def test_assigning_and_taking_back(team: Team) -> None:
     both = await team.ask("Admin", j.ASSIGN, id=job["id"], user=two.id)
     assert [user["id"] for user in both["assignedUsers"]] == [one.id, two.id]
     refused = await team.refused("Operator", j.ASSIGN, id=job["id"], user=two.id)
-    assert (refused.code, refused.message) == ("CONFLICT", "The user is assigned already")
+    assert (refused.code, refused.message) == ("CONFLICT", "The user is already assigned")
     left = await team.ask("Operator", j.UNASSIGN, id=job["id"], user=one.id)
     assert (left["status"], left["assignedUsers"]) == ("ASSIGNED", [{"id": two.id}])
     refused = await team.refused("Operator", j.UNASSIGN, id=job["id"], user=one.id)
-    assert (refused.code, refused.message) == ("CONFLICT", "The user is not assigned")
+    assert (refused.code, refused.message) == ("CONFLICT", "The user isn't assigned")
     unassigned = await team.ask("Operator", j.UNASSIGN, id=job["id"], user=two.id)
     assert (unassigned["status"], unassigned["assignedUsers"]) == ("UNASSIGNED", [])
     refused = await team.refused("Operator", j.UNASSIGN, id=job["id"], user=two.id)
-    assert (refused.code, refused.message) == ("CONFLICT", "The job is assigned to nobody")
+    assert (refused.code, refused.message) == ("CONFLICT", "The job isn't assigned to anyone")
     history = await log(team, job["id"])
     assert [e["move"] for e in history] == ["CREATED", "ASSIGNED", "ASSIGNED", "UNASSIGNED", "UNASSIGNED"]
     assert detail(history[-1]) == {"assignedUserIds": ([two.id], []), "status": ("ASSIGNED", "UNASSIGNED")}

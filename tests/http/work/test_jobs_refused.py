@@ -27,22 +27,22 @@ TRIES: dict[str, tuple[str, dict[str, Any]]] = {
 #: What each state refuses, and what it says.
 REFUSED = {
     "UNASSIGNED": {
-        "unassign": "The job is assigned to nobody",
-        "record": "The job is assigned to nobody",
-        "complete the step": "The job is assigned to nobody",
-        "complete": "The job is assigned to nobody",
+        "unassign": "The job isn't assigned to anyone",
+        "record": "The job isn't assigned to anyone",
+        "complete the step": "The job isn't assigned to anyone",
+        "complete": "The job isn't assigned to anyone",
     },
     "ASSIGNED": {
-        "assign": "The user is assigned already",
+        "assign": "The user is already assigned",
         "record": "The job is not started",
         "complete the step": "The job is not started",
         "complete": "The job is not started",
     },
     "IN_PROGRESS": {
-        "assign": "The user is assigned already",
+        "assign": "The user is already assigned",
         "start": "The job is in progress",
-        "complete the step": "Step 2 needs something recorded as evidence first",
-        "complete": "Step 2 of 3 is not completed",
+        "complete the step": "Step 2 requires a record as evidence first",
+        "complete": "Step 2 of 3 isn't completed",
     },
     "COMPLETED": dict.fromkeys(TRIES, "The job is completed"),
     "CANCELED": dict.fromkeys(TRIES, "The job is canceled"),
@@ -70,9 +70,9 @@ async def test_what_a_state_does_not_allow_is_a_conflict_that_says_why_and_chang
     [
         (0, 2, "CONFLICT", "Step 1 is next"),
         (0, 3, "CONFLICT", "Step 1 is next"),
-        (1, 1, "CONFLICT", "Step 1 is completed"),
+        (1, 1, "CONFLICT", "Step 1 is already completed"),
         (1, 3, "CONFLICT", "Step 2 is next"),
-        (3, 3, "CONFLICT", "Step 3 is completed"),
+        (3, 3, "CONFLICT", "Step 3 is already completed"),
         (0, 4, "NOT_FOUND", "Not found"),
         (3, 4, "NOT_FOUND", "Not found"),
         (0, 0, "NOT_FOUND", "Not found"),

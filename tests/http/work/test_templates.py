@@ -214,7 +214,7 @@ async def test_an_archived_template_comes_out_again_and_does_nothing_else(team: 
         ("Publisher", t.ARCHIVE, {"id": template["id"]}),
     ):
         refused = await team.refused(role, document, **variables)
-        assert (refused.code, refused.message) == ("CONFLICT", "The template is archived: restore it first")
+        assert (refused.code, refused.message) == ("CONFLICT", "The template is archived. Restore it first")
     assert await read(team, template["id"]) == archived
     assert await moves(team, template["id"]) == log
     restored = await team.ask("Publisher", t.RESTORE, id=template["id"], comment="Needed again")

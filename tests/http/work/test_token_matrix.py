@@ -28,7 +28,7 @@ from tests.support.oauth_callers import Machine, machine
 from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
-#: A service account is never an Admin.
+#: A service account can't be an Admin.
 MACHINES = tuple(role for role in ROLES if role != "Admin")
 NOTHING = Things(*[NEVER] * 6)
 #: What no machine may call, whatever its roles.

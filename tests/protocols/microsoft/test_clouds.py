@@ -184,28 +184,28 @@ class TestOfOnesOwn:
 
     def test_one_that_is_chosen_for_all_must_be_there(self) -> None:
         for default, custom in (("custom", ""), ("global", GLOBALS)):
-            with pytest.raises(ValueError, match="the cloud chosen for all"):
+            with pytest.raises(ValueError, match="the default cloud"):
                 Clouds(default, custom)
 
     @matrix(
         ("text", "words"),
         [
-            ("login", "unknown or repeated word 'login'"),
-            (f"{OWN} mars=https://x.example", "unknown or repeated word 'mars'"),
-            (f"{OWN} graph=https://x.example", "unknown or repeated word 'graph'"),
+            ("login", "unknown or repeated name 'login'"),
+            (f"{OWN} mars=https://x.example", "unknown or repeated name 'mars'"),
+            (f"{OWN} graph=https://x.example", "unknown or repeated name 'graph'"),
             ("login=https://x.example", "missing: graph, dataverse"),
             ("login=https://x.example graph=https://x.example", "missing: dataverse"),
             (OWN.replace("https://graph.gateway.example", ""), "graph "),
             (OWN.replace("https://graph.gateway.example", "graph.gateway.example"), "graph must begin with https://"),
-            (OWN.replace("https://graph.", "http://graph."), "http is for loopback addresses only"),
+            (OWN.replace("https://graph.", "http://graph."), "http is allowed only for loopback addresses"),
             (OWN.replace("https://login.", "ftp://login."), "login must begin with https://"),
             (OWN.replace("https://crm.", "https://user:pw@crm."), "must not contain a user name"),
-            (OWN.replace("graph.gateway.example", "graph.gateway.example/?x="), "graph must be an address"),
+            (OWN.replace("graph.gateway.example", "graph.gateway.example/?x="), "graph must be a URL"),
             (OWN.replace("graph.gateway.example", "graph.gateway.example#x"), "must not contain #"),
             (OWN.replace("graph.gateway.example", "graph.gateway.example:99999"), "graph "),
             (OWN.replace("graph.gateway.example", "[::1"), "graph "),
-            (f"{OWN} issuer=urn:x", "issuer must be an address"),
-            (f"{OWN} sts=https://x.example?y", "sts must be an address"),
+            (f"{OWN} issuer=urn:x", "issuer must be a URL"),
+            (f"{OWN} sts=https://x.example?y", "sts must be a URL"),
         ],
     )
     def test_what_is_wrong_is_said(self, text: str, words: str) -> None:

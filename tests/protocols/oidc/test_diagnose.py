@@ -37,13 +37,13 @@ async def test_nothing_that_was_kept_is_used(rp: RelyingParty) -> None:
 @matrix("method", ["auto", "basic", "post"])
 async def test_a_wrong_secret_is_told(rp: RelyingParty, method: str) -> None:
     told = await found(rp, client_secret="wrong", authentication=method)
-    assert told["bad"] == ["The client id or the client secret is wrong."]
+    assert told["bad"] == ["The client ID or the client secret is incorrect."]
 
 
 @matrix("status", [401, 403])
 async def test_a_wrong_secret_is_told_where_it_has_another_code(rp: RelyingParty, status: int) -> None:
     rp.op.answers["token"] = Answer.json({"error": "unauthorized_client"}, status)
-    assert (await found(rp))["bad"] == ["The client id or the client secret is wrong."]
+    assert (await found(rp))["bad"] == ["The client ID or the client secret is incorrect."]
 
 
 async def test_a_client_that_may_not_use_codes_is_told(rp: RelyingParty) -> None:
@@ -61,7 +61,7 @@ async def test_an_unclear_answer_about_the_client_tells_nothing(rp: RelyingParty
 async def test_a_slash_too_many_is_told_as_such(rp: RelyingParty) -> None:
     told = await found(rp, issuer=rp.op.issuer + "/")
     assert told["bad"] == [
-        f"The issuer is {rp.op.issuer} and {rp.op.issuer}/ is configured: they differ by the slash at the end."
+        f"The issuer is {rp.op.issuer}, but {rp.op.issuer}/ is configured. They differ only in the slash at the end."
     ]
 
 
@@ -87,8 +87,8 @@ async def test_a_description_that_cannot_be_fetched_is_told(rp: RelyingParty, an
     told = await found(rp)
     (text,) = told["bad"]
     assert said in text
-    assert "Is the issuer right?" in text
-    assert told["ok"] == [f"The callback address to register is {CALLBACK}, its own."]
+    assert "Check the issuer." in text
+    assert told["ok"] == [f"Register the redirect URI {CALLBACK}, which belongs only to this provider."]
 
 
 @matrix("issuer", ["http://idp.example.com", "idp.example.com", "https://a b/", "https://u:p@idp.example"])
@@ -115,7 +115,7 @@ async def test_keys_that_cannot_be_used_are_told(rp: RelyingParty) -> None:
     rp.op.published = {"keys": []}
     assert "None of the keys" in (await found(rp))["bad"][0]
     rp.op.published = "x"
-    assert "cannot be read" in (await found(rp))["bad"][0]
+    assert "can't be read" in (await found(rp))["bad"][0]
     rp.op.published = {"keys": [{**new_key("ES384").as_dict(private=False)}]}
     assert "None of the keys" in (await found(rp))["bad"][0]
 
@@ -147,14 +147,14 @@ async def test_a_secret_that_the_provider_never_looked_at_is_not_vouched_for(rp:
     ):
         assert told["bad"] == []
         assert told["unknown"] == [
-            "Whether the client id and secret are right cannot be told: the provider answers the same to a client "
-            "secret that is made up."
+            "The client ID and secret couldn't be checked: the provider gives the same response for an invented "
+            "client secret."
         ]
 
 
 async def test_nor_is_a_client_without_a_secret(rp: RelyingParty) -> None:
     rp.op.code_first, rp.op.client_secret = True, None
-    assert "a client id that is made up" in (await found(rp))["unknown"][0]
+    assert "for an invented client ID" in (await found(rp))["unknown"][0]
     rp.op.code_first = False
     assert (await found(rp))["unknown"] == []
     assert [asked.form["client_id"] == "manifest" for asked in rp.op.asked[-3:] if asked.endpoint == "token"] == [
@@ -177,22 +177,22 @@ async def test_a_complaint_about_the_code_is_none_about_the_client(rp: RelyingPa
     rp.op.token_error, rp.op.token_status = error, status
     told = await found(rp)
     assert (told["bad"], told["note"]) == ([], [])
-    assert "The provider knows this client and accepts how it authenticates." in told["ok"]
+    assert "The provider knows this client and accepts its authentication." in told["ok"]
 
 
 async def test_the_address_to_register_and_whether_it_is_registered_are_told(rp: RelyingParty) -> None:
     rp.op.registered = {CALLBACK}
     told = await found(rp)
     assert [told["ok"][0], *told["ok"][-2:]] == [
-        f"The callback address to register is {CALLBACK}, its own.",
-        "The provider announces iss (RFC 9207): every answer must name its issuer.",
-        "The callback address is registered at the provider.",
+        f"Register the redirect URI {CALLBACK}, which belongs only to this provider.",
+        "The provider announces iss (RFC 9207), so every response must name its issuer.",
+        "The redirect URI is registered at the provider.",
     ]
     [asked] = [asked for asked in rp.op.asked if asked.endpoint == "authorize"]
     assert (asked.query["prompt"], asked.query["redirect_uri"]) == ("none", CALLBACK)
     told = await found(rp, marked=True)
-    assert f"The callback address to register is {SHARED}, the shared one." in told["ok"]
-    assert told["bad"] == ["The callback address is not registered: the provider shows an error page instead."]
+    assert f"Register the redirect URI {SHARED}, which is shared." in told["ok"]
+    assert told["bad"] == ["The redirect URI isn't registered, so the provider shows an error page."]
     rp.op.registered = {SHARED}
     assert (await found(rp, marked=True))["bad"] == []
 
@@ -200,29 +200,29 @@ async def test_the_address_to_register_and_whether_it_is_registered_are_told(rp:
 async def test_a_marked_provider_that_announces_no_iss_needs_its_own_address(rp: RelyingParty) -> None:
     rp.op.without_iss, rp.op.registered = True, {SHARED}
     told = await found(rp, marked=True)
-    assert f"The callback address to register is {CALLBACK}, its own." in told["ok"]
+    assert f"Register the redirect URI {CALLBACK}, which belongs only to this provider." in told["ok"]
     assert "sharedCallback has no effect" in told["note"][0]
     assert len(told["bad"]) == 1
     rp.op.registered = {CALLBACK}
     assert (await found(rp, marked=True))["bad"] == []
     rp.op.answers["discovery"] = Answer(503)
     assert (await found(rp, marked=True))["note"] == [
-        f"The callback address to register is {SHARED}, the shared one, if the provider announces iss (RFC 9207); else "
-        f"{CALLBACK}, its own."
+        f"Register the redirect URI {SHARED}, which is shared, if the provider announces iss (RFC 9207); otherwise "
+        f"{CALLBACK}, which belongs only to this provider."
     ]
 
 
 @matrix(
     ("answer", "why"),
     [
-        (Answer(302, {"Location": "https://login.example/?next=x"}), "sends the browser elsewhere first"),
-        (Answer(302, {"Location": f"https://evil.example/?{CALLBACK}"}), "sends the browser elsewhere first"),
-        (Answer(302, {"Location": f"{CALLBACK}-x?error=login_required"}), "sends the browser elsewhere first"),
-        (Answer(302), "sends the browser elsewhere first"),
-        (Answer(200, {}, b"<form>"), "answers with status 200"),
-        (Answer(503), "answers with status 503"),
-        (Answer(429), "answers with status 429"),
-        (Answer(404), "answers with status 404"),
+        (Answer(302, {"Location": "https://login.example/?next=x"}), "redirects the browser somewhere else first"),
+        (Answer(302, {"Location": f"https://evil.example/?{CALLBACK}"}), "redirects the browser somewhere else first"),
+        (Answer(302, {"Location": f"{CALLBACK}-x?error=login_required"}), "redirects the browser somewhere else first"),
+        (Answer(302), "redirects the browser somewhere else first"),
+        (Answer(200, {}, b"<form>"), "returns status 200"),
+        (Answer(503), "returns status 503"),
+        (Answer(429), "returns status 429"),
+        (Answer(404), "returns status 404"),
         (Answer(raw=b""), "broken answer"),
     ],
 )
@@ -233,5 +233,5 @@ async def test_an_answer_that_tells_nothing_of_the_address_is_no_more(
     told = await found(rp)
     assert told["bad"] == []
     (text,) = told["unknown"]
-    assert text.startswith("Whether the callback address is registered is unknown: ")
+    assert text.startswith("The registration of the redirect URI couldn't be checked: ")
     assert why in text

@@ -141,7 +141,7 @@ def test_the_posted_request_is_signed_behind_its_issuer(certificate: bytes | Non
 
 @matrix("sso", ["javascript:alert(1)", "http://idp.example/sso", "https://idp.example\" x='", "//a"])
 def test_addresses_that_no_browser_is_sent_to(sso: str) -> None:
-    with pytest.raises(saml.SamlRefused, match="is no https address"):
+    with pytest.raises(saml.SamlRefused, match="isn't an https URL"):
         saml.redirect_address(sso, REQUEST, "", None)
-    with pytest.raises(saml.SamlRefused, match="is no https address"):
+    with pytest.raises(saml.SamlRefused, match="isn't an https URL"):
         saml.post_page(sso, REQUEST, "", None, None)

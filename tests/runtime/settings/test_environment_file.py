@@ -22,9 +22,9 @@ MANIFEST_TOKEN_ISSUER="with 'single' quotes"
 MANIFEST_FILES=
 """
 REFUSED = [
-    ("MANIFEST_PORT", "is not NAME=VALUE"),
-    ("export MANIFEST_PORT=1", "is not NAME=VALUE"),
-    ("MANIFEST-PORT=1", "is not NAME=VALUE"),
+    ("MANIFEST_PORT", "isn't NAME=VALUE"),
+    ("export MANIFEST_PORT=1", "isn't NAME=VALUE"),
+    ("MANIFEST-PORT=1", "isn't NAME=VALUE"),
     ("MANIFEST_FILES=a\\\nb", "backslash"),
     ("MANIFEST_FILES=a\\$b", "backslash"),
     ('MANIFEST_FILES="a\\$b"', "backslash"),
@@ -32,9 +32,9 @@ REFUSED = [
     ("MANIFEST_FILES='a'b", "quote"),
     ("MANIFEST_FILES=\"a\" 'b'", "quote"),
     ("MANIFEST_FILES='a' # more", "quote"),
-    ("MANIFEST_FILES=a\nMANIFEST_FILES=a", "line 3: MANIFEST_FILES is there a second time"),
+    ("MANIFEST_FILES=a\nMANIFEST_FILES=a", "line 3: MANIFEST_FILES is set a second time"),
     ("MANIFEST_FILES=a\0b", "NUL"),
-    ("MANIFEST_FILES=\udcff", "is not in UTF-8"),
+    ("MANIFEST_FILES=\udcff", "isn't UTF-8"),
 ]
 
 
@@ -84,6 +84,8 @@ def test_a_setting_that_the_environment_gives_differently_is_refused(tmp_path: P
     path = _file(tmp_path, "MANIFEST_TOKEN_ISSUER=secret-1\n")
     refused = run(tmp_path, "--env-file", path, "doctor", MANIFEST_TOKEN_ISSUER="secret-2")
     assert refused.status == 2
-    assert refused.line == f"MANIFEST_TOKEN_ISSUER: the environment and {path} give different values; keep one of them"
+    assert (
+        refused.line == f"MANIFEST_TOKEN_ISSUER: the environment and {path} set different values; keep only one of them"
+    )
     missing = run(tmp_path, "--env-file", f"{path}-missing", "doctor")
     assert (missing.status, missing.line) == (2, f"{path}-missing: No such file or directory")

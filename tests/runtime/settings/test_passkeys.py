@@ -66,7 +66,7 @@ def test_no_other_origin_can_be_named(origin: str) -> None:
         ("http://127.0.0.1:8080", "IP address"),
         ("https://192.0.2.1", "IP address"),
         ("https://[2001:db8::1]", "IP address"),
-        ("http://login.example.com", "plain http"),
+        ("http://login.example.com", "plain HTTP"),
     ],
 )
 def test_browsers_make_them_for_names_in_secure_contexts(public_url: str, why: str) -> None:

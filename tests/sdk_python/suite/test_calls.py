@@ -69,7 +69,7 @@ def test_what_is_wrong_with_a_request_is_in_details(server: Server) -> None:
 
 
 def test_an_unknown_code_signs_no_one_in(server: Server) -> None:
-    with ManifestAuth(server.base_url) as auth, pytest.raises(errors.SsoFailed, match="not valid any more"):
+    with ManifestAuth(server.base_url) as auth, pytest.raises(errors.SsoFailed, match="no longer valid"):
         auth.exchange("A" * 43)
 
 

@@ -61,31 +61,31 @@ class ReauthenticationRequired(ManifestAuthError):
     /api/admin/auth/reauthenticate``. The status is 403 instead of RFC 9470's 401, because apps interpret 401 as an
     expired token."""
 
-    code, status, message = "REAUTHENTICATION_REQUIRED", 403, "Prove again who you are"
+    code, status, message = "REAUTHENTICATION_REQUIRED", 403, "Re-authentication required"
 
 
 class LicenseRequired(ManifestAuthError):
     """The server runs on premise, and no valid license is installed."""
 
-    code, status, message = "LICENSE_REQUIRED", 403, "A licence is required"
+    code, status, message = "LICENSE_REQUIRED", 403, "A license is required"
 
 
 class LicenseExpired(ManifestAuthError):
     """The server runs on premise, and the license's grace period is over."""
 
-    code, status, message = "LICENSE_EXPIRED", 403, "The licence has expired"
+    code, status, message = "LICENSE_EXPIRED", 403, "The server's license has expired"
 
 
 class LicenseInvalid(ManifestAuthError):
     """The license key in the request doesn't verify, is expired or revoked, or belongs to another installation."""
 
-    code, status, message = "LICENSE_INVALID", 400, "The licence key is not valid"
+    code, status, message = "LICENSE_INVALID", 400, "The license key is invalid"
 
 
 class ValidationError(ManifestAuthError):
     """The request is invalid. ``details`` names every invalid field, up to 20."""
 
-    code, status, message = "VALIDATION_ERROR", 400, "The request is not valid"
+    code, status, message = "VALIDATION_ERROR", 400, "The request is invalid"
 
 
 class NotFound(ManifestAuthError):
@@ -136,7 +136,7 @@ class SsoFailed(ManifestAuthError):
 class ProviderUnavailable(ManifestAuthError):
     """The identity provider didn't respond in time, or its response is invalid."""
 
-    code, status, message = "PROVIDER_UNAVAILABLE", 502, "The identity provider cannot be reached, try again later"
+    code, status, message = "PROVIDER_UNAVAILABLE", 502, "The identity provider can't be reached, try again later"
 
 
 class Overloaded(ManifestAuthError):

@@ -176,7 +176,7 @@ def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
 def check_username(username: str) -> None:
     """Raises ValidationError."""
     if not 1 <= len(username) <= 64 or username != username.strip():
-        raise ValidationError(details=[("username", "1 to 64 characters, no space around")])
+        raise ValidationError(details=[("username", "Must have 1 to 64 characters, without spaces at the ends")])
     check_name(username, "username")
 
 
@@ -186,7 +186,7 @@ def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int
     void_setup_code(unit)
     check_username(username)
     if find(unit, username):
-        raise Conflict("A system admin of this name exists")
+        raise Conflict("A system admin with this name already exists")
     return unit.one(
         _ADD, username=username, username_key=username.casefold(), password_hash=password_hash, created_at=now
     )

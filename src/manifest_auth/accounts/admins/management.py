@@ -138,9 +138,9 @@ def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
     step_up.check(ctx, Act.ADMINS)
     active = lock_active_admins(unit, ctx)
     if get_listed(unit, admin_id).disabled_at is not None:
-        raise Conflict("The system admin is disabled already")
+        raise Conflict("The system admin is already disabled")
     if active == [admin_id]:
-        raise Conflict("The last active system admin cannot be disabled")
+        raise Conflict("You can't disable the last active system admin")
     unit.change(_SET_DISABLED, of_id=admin_id, at=ctx.now)
     ended = end_all(unit, admin_id, "admin_disabled", ctx.now)
     detail = {"before": {"disabled": False}, "after": {"disabled": True}, "sessions_ended": ended}
@@ -150,7 +150,7 @@ def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
 def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
     """Enables a disabled admin. Raises Conflict for one who is not disabled."""
     if admin.disabled_at is None:
-        raise Conflict("The system admin is not disabled")
+        raise Conflict("The system admin isn't disabled")
     unit.change(_SET_DISABLED, of_id=admin.id, at=None)
     detail = {"before": {"disabled": True}, "after": {"disabled": False}}
     audit.record_installation(unit, by, Event.ADMIN_ENABLED, f"admin:{admin.id}", **detail)
@@ -158,7 +158,7 @@ def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
 
 def reset_password(unit: SystemUnit, ctx: Request, admin_id: int, password_hash: str) -> None:
     """Sets a new password for another admin, whose sessions end. Raises NotFound, InvalidToken, Conflict."""
-    get_managed(unit, ctx, admin_id, own="You cannot reset your own password; change it with the current one")
+    get_managed(unit, ctx, admin_id, own="You can't reset your own password. Change it with your current password")
     set_password(unit, admin_id, password_hash)
     ended = end_all(unit, admin_id, "admin_password_reset", ctx.now)
     audit.record_installation(unit, ctx, Event.ADMIN_PASSWORD_RESET, f"admin:{admin_id}", sessions_ended=ended)
@@ -166,7 +166,7 @@ def reset_password(unit: SystemUnit, ctx: Request, admin_id: int, password_hash:
 
 def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
     """Removes another admin's second factor and ends the sessions. Raises NotFound, InvalidToken, Conflict."""
-    get_managed(unit, ctx, admin_id, own="You cannot reset your own second factor; remove it with a code")
+    get_managed(unit, ctx, admin_id, own="You can't reset your own second factor. Remove it with a code")
     if not second_factor.remove(unit, admin_id):
         raise Conflict("The system admin has no second factor")
     ended = end_all(unit, admin_id, "second_factor_removed", ctx.now)

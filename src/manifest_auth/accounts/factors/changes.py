@@ -63,7 +63,7 @@ def check_removable(left: Kind, roles: int, settings: TenantSettings) -> None:
     """Raises Conflict where the last factor of a user with these ``roles`` would go, and the client's policy requires
     one. ``left``: the factors that stay, and work."""
     if not left and tenants.is_required(settings, roles):
-        raise Conflict("Your organisation requires a second factor: add another one first")
+        raise Conflict("Your organization requires a second factor. Add another one first")
 
 
 def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str = "") -> int:

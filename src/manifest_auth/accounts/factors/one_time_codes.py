@@ -102,7 +102,7 @@ def confirm_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str
     the one before. The user is locked. Raises Conflict where none waits."""
     found = unit.first(_FIND, of_user=user_id)
     if found is None or found.next_secret is None or found.next_session_id != session_id:
-        raise Conflict("There is no authenticator app that waits for its first code")
+        raise Conflict("No authenticator app is waiting for its first code")
     secret = _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
     step = protocol.step_of(secret, code, now) if secret else 0
     if not step:

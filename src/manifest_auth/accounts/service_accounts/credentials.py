@@ -176,7 +176,7 @@ class Jwk(msgspec.Struct, frozen=True):
     """A public key (RFC 7517) for ES256, PS256 or RS256."""
 
     kty: Annotated[str, Meta(description="`EC` or `RSA`.", extra_json_schema=one_of_texts("EC", "RSA"))]
-    kid: Annotated[str, Meta(min_length=1, max_length=200, description="By which assertions name the key.")]
+    kid: Annotated[str, Meta(min_length=1, max_length=200, description="Assertions use it to name the key.")]
     alg: Annotated[_Text, Meta(extra_json_schema=one_of_texts("ES256", "PS256", "RS256"))] | UnsetType = UNSET
     use: Annotated[_Text, Meta(extra_json_schema=one_of_texts("sig"))] | UnsetType = UNSET
     crv: _Text | UnsetType = UNSET
@@ -202,7 +202,7 @@ def checked_key_set(jwks: Mapping[str, Any] | None) -> str | None:
         _refuse(f"Must be a key set with 1 to {MOST} keys")
     checked = [_checked(key) for key in keys]
     if len({key["kid"] for key in checked}) < len(checked):
-        _refuse("Each key needs its own `kid`")
+        _refuse("Each key must have its own `kid`")
     return msgspec.json.encode({"keys": checked}).decode()
 
 
@@ -213,7 +213,7 @@ def key_set_in(text: str) -> Mapping[str, Any] | None:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError, UnicodeError):
-        _refuse("Must be a key set in JSON")
+        _refuse("Must be a JSON Web Key Set")
 
 
 def key_ids(jwks: str | None) -> list[str]:
@@ -226,20 +226,20 @@ def _checked(key: Any) -> dict[str, str]:
         _refuse("Each key must be an object")
     kind, kid, algorithm = key.get("kty"), key.get("kid"), key.get("alg")
     if "d" in key or "k" in key:
-        _refuse("Give the public key alone: this one is secret")
+        _refuse("Enter only the public key. This key is private")
     if not isinstance(kind, str) or kind not in _MEMBERS:
-        _refuse("Keys are EC (P-256) or RSA")
+        _refuse("Keys must be EC (P-256) or RSA")
     if not isinstance(kid, str) or not 1 <= len(kid) <= _MAX_KID or not kid.isprintable():
-        _refuse("Each key needs a `kid`")
+        _refuse("Each key must have a `kid`")
     if key.get("use", "sig") != "sig" or (algorithm is not None and algorithm not in _ALGORITHMS[kind]):
-        _refuse("Keys are for signatures with ES256, PS256 or RS256")
+        _refuse("Keys must be for signatures with ES256, PS256, or RS256")
     numbers = {name: key.get(name) for name in _MEMBERS[kind]}
     if not all(isinstance(value, str) for value in numbers.values()):
         _refuse(f"A member is missing: {', '.join(_MEMBERS[kind])}")
     try:
         _check_numbers(kind, numbers)
     except ValueError:
-        _refuse("A key is not valid: EC keys are on P-256, RSA keys have 2048 to 8192 bits")
+        _refuse("A key is invalid. EC keys must be on P-256, and RSA keys must have 2048 to 8192 bits")
     return {"kty": kind, "kid": kid, **({} if algorithm is None else {"alg": algorithm}), **numbers}
 
 

@@ -61,7 +61,7 @@ def disable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
     check_manages(unit, who)
     account = rows.get(unit, account_id, lock=True)
     if account.deactivated_at is not None:
-        raise Conflict("The service account is disabled already")
+        raise Conflict("The service account is already disabled")
     rows.switch(unit, account.id, who.now)
     audit.record(unit, who, Event.SERVICE_ACCOUNT_DISABLED, account.subject)
     return account._replace(deactivated_at=who.now)
@@ -73,7 +73,7 @@ def enable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
     account = rows.get(unit, account_id, lock=True)
     check_may_give(unit, who, account.roles)
     if account.deactivated_at is None:
-        raise Conflict("The service account is not disabled")
+        raise Conflict("The service account isn't disabled")
     rows.switch(unit, account.id, None)
     audit.record(unit, who, Event.SERVICE_ACCOUNT_ENABLED, account.subject)
     return account._replace(deactivated_at=None)
@@ -103,25 +103,27 @@ def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool =
     which weakens a limit for Admins too. Raises Forbidden, ValidationError."""
     by = check_manages(unit, who)
     if forwards and not by.is_admin:
-        raise Forbidden("Only an Admin lets a service account pass on addresses")
+        raise Forbidden("Only an Admin can allow a service account to pass on addresses")
     for mask in roles:
         if not mask:
             raise ValidationError(details=[("roles", "At least one role is required")])
         if mask & Role.ADMIN.bit:
-            raise ValidationError(details=[("roles", "A service account is never an Admin")])
+            raise ValidationError(details=[("roles", "A service account can't be an Admin")])
         if mask & Role.USER_ADMIN.bit and not by.is_admin:
-            raise Forbidden("Only an Admin manages a service account that is a User Admin")
+            raise Forbidden("Only an Admin can manage a service account that is a User Admin")
 
 
 def _networks(addresses: Collection[str]) -> str:
     if len(addresses) > _MOST_NETWORKS:
-        raise ValidationError(details=[("addresses", f"At most {_MOST_NETWORKS} networks")])
+        raise ValidationError(details=[("addresses", f"Enter at most {_MOST_NETWORKS} networks")])
     try:
         if any("," in one or not one.strip() for one in addresses):
             raise ValueError
         return ",".join(str(network) for one in addresses for network in networks_of(one))
     except ValueError:
-        raise ValidationError(details=[("addresses", "Must be networks like 192.0.2.0/24 or 2001:db8::/32")]) from None
+        raise ValidationError(
+            details=[("addresses", "Must be networks, for example 192.0.2.0/24 or 2001:db8::/32")]
+        ) from None
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -236,7 +238,7 @@ def _add(
 ) -> NewSecret:
     now, random = who.now, who.services.random
     if credentials.count(unit, account.id, kind, now) >= MOST_OF[kind]:
-        raise Conflict(f"A service account has at most {MOST_OF[kind]} {_NAMES[kind]}: revoke one first")
+        raise Conflict(f"A service account can have at most {MOST_OF[kind]} {_NAMES[kind]}. Revoke one first")
     text = machine_secrets.make(kind, random.bytes(machine_secrets.RANDOM_BYTES))
     secret = Secret(
         id=random.text(12),

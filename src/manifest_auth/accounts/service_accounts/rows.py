@@ -168,7 +168,7 @@ def add(unit: TenantUnit, account: ServiceAccount) -> ServiceAccount:
     """Adds an account. ``id`` and ``tenant_id`` are not read. Raises Conflict when the name is taken, or the client has
     :data:`MOST`."""
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(f"A client has at most {MOST} service accounts")
+        raise Conflict(f"A client can have at most {MOST} service accounts")
     _check_free(unit, account.name)
     named = {"email": _address(account.name), "email_key": _address(account.name), "first_name": account.name}
     added = unit.one(_ADD_USER, **named, roles=account.roles, created_at=account.created_at)
@@ -197,13 +197,17 @@ def switch(unit: TenantUnit, account_id: int, deactivated_at: int | None) -> Non
 def check_name(name: str) -> str:
     """The name. Raises ValidationError."""
     if not SLUG.match(name):
-        raise ValidationError(details=[("name", "Must be 2 to 63 lower-case letters, digits and inner hyphens")])
+        raise ValidationError(
+            details=[
+                ("name", "Must be 2 to 63 lowercase letters, digits, and hyphens, and can't start or end with a hyphen")
+            ]
+        )
     return name
 
 
 def _check_free(unit: TenantUnit, name: str) -> None:
     if unit.first(_TAKEN, email_key=_address(name)) is not None:
-        raise Conflict("A service account with this name exists")
+        raise Conflict("A service account with this name already exists")
 
 
 def _address(name: str) -> str:

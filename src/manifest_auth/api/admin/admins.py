@@ -34,7 +34,7 @@ from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
 Otp = Annotated[
-    str, Meta(min_length=1, max_length=40, description="Code of the second factor's app, or a recovery code.")
+    str, Meta(min_length=1, max_length=40, description="Code from the authenticator app, or a recovery code.")
 ]
 
 
@@ -217,9 +217,9 @@ async def _remove(ctx: RequestContext, call: Call[ProofBody]) -> OwnNothing:
 
 class AdminBody(msgspec.Struct, frozen=True):
     username: Annotated[str, fields.USERNAME.meta]
-    password: (
-        Annotated[fields.Password, Meta(description="Left out: a random one is made and returned once.")] | UnsetType
-    ) = UNSET
+    password: Annotated[fields.Password, Meta(description="Default: a random password, returned once.")] | UnsetType = (
+        UNSET
+    )
 
 
 class AdminSessionsEnded(Wire, frozen=True):

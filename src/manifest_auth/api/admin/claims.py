@@ -49,14 +49,16 @@ class DomainBody(msgspec.Struct, frozen=True):
         Meta(
             min_length=4,
             max_length=189,
-            description="In lower case, like `acme.example`.",
+            description="In lowercase, for example `acme.example`.",
             extra_json_schema=matching(DOMAIN),
         ),
     ]
 
 
 class VouchBody(msgspec.Struct, frozen=True):
-    reason: Annotated[str, fields.CLAIM_REASON.meta, Meta(description="How you know; recorded in the audit trail.")]
+    reason: Annotated[
+        str, fields.CLAIM_REASON.meta, Meta(description="How you know who owns it; recorded in the audit trail.")
+    ]
 
 
 class RecordData(Wire, frozen=True):
@@ -126,7 +128,7 @@ def _domain_routes(base: str, access: Who) -> tuple[Route, ...]:
         Route("POST", base, writes(_claim_domain), access, "Claim an email domain; a DNS record verifies it",
               status=201, refusals=(NotFound, Conflict), asks=Act.DOMAINS),
         Route("GET", base, reads(_list_domains), access, "List the domains that a client claims",
-              query=lists.query(domains.LISTING.sorts, "ID", about="Order, by the domain.", state=get_args(State)),
+              query=lists.query(domains.LISTING.sorts, "ID", about="Sort order, by domain.", state=get_args(State)),
               refusals=(NotFound,)),
         Route("GET", one, reads(_get_domain), access, "Get a claimed domain, with its DNS record",
               refusals=(NotFound,)),
@@ -139,7 +141,7 @@ def _domain_routes(base: str, access: Who) -> tuple[Route, ...]:
 
 CloudName = Annotated[
     Literal["", "global", "us-gov", "us-dod", "china", "custom"],
-    Meta(description="Microsoft cloud; empty: the installation's."),
+    Meta(description="Microsoft cloud. Default: the cloud of the installation."),
 ]
 Reason = Annotated[str, fields.CLAIM_REASON.meta]
 
@@ -150,7 +152,7 @@ class DirectoryBody(msgspec.Struct, frozen=True):
         Meta(
             min_length=36,
             max_length=36,
-            description="Directory (tenant) id, a GUID.",
+            description="Directory (tenant) ID, a GUID.",
             extra_json_schema=GUID_IN_ANY_CASE,
         ),
     ]
@@ -291,7 +293,7 @@ ROUTES = (
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
     return_to: Annotated[
-        str, Meta(max_length=2000, description="A listed return address, exactly as listed; empty: the account page.")
+        str, Meta(max_length=2000, description="A listed redirect URI, exactly as listed. Default: the account page.")
     ] = ""
 
 

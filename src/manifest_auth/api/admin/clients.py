@@ -36,7 +36,7 @@ class ClientBody(msgspec.Struct, frozen=True):
         Meta(
             min_length=2,
             max_length=63,
-            description="Lower-case letters, digits, inner hyphens; not digits alone.",
+            description="Lowercase letters, digits, and inner hyphens; not only digits.",
             extra_json_schema=IDENTIFIER,
         ),
     ]
@@ -52,7 +52,8 @@ class ClientChange(msgspec.Struct, frozen=True):
 
 
 _States = Annotated[
-    Literal["", "active", "suspended", "deleted"], Meta(description="Only those; `deleted`: marked for deletion.")
+    Literal["", "active", "suspended", "deleted"],
+    Meta(description="Only clients with this state. `deleted`: marked for deletion."),
 ]
 
 
@@ -128,9 +129,11 @@ CLIENT_ROUTES = (
 class SessionsQuery(Paging, frozen=True):
     """Query parameters of the list."""
 
-    q: Annotated[str, Meta(max_length=200, description="Only those whose address or browser contains this.")] = ""
+    q: Annotated[
+        str, Meta(max_length=200, description="Only sessions whose address or browser contains this text.")
+    ] = ""
     sort: Annotated[Literal["CREATED", "CREATED_DESC", "ID", "ID_DESC"], Meta(description="Order.")] = "CREATED_DESC"
-    state: Annotated[Literal["open", "over", "all"], Meta(description="Only those.")] = "open"
+    state: Annotated[Literal["open", "over", "all"], Meta(description="Only sessions in this state.")] = "open"
     method: Annotated[str, Meta(max_length=40, description="Only sessions of this sign-in method.")] = ""
 
 
@@ -221,9 +224,9 @@ def _read(ctx: RequestContext, call: Call[None], own: TenantUnit) -> BrandData:
 
 async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandData:
     if (call.head.content_type or "").strip().lower() != "image/png":
-        raise UnsupportedMediaType("A logo is image/png")
+        raise UnsupportedMediaType("A logo must be image/png")
     if call.head.content_encoding not in (None, "", "identity"):
-        raise UnsupportedMediaType("Content-Encoding is not supported")
+        raise UnsupportedMediaType("Content-Encoding isn't supported")
     data = b"".join([part async for part in call.body])
 
     def work(unit: TenantUnit) -> BrandData:

@@ -64,7 +64,7 @@ async def _begin(ctx: RequestContext, call: Call[EnrolmentBody]) -> NewEnrolment
     made: NewEnrolment = await client_scope.write(
         ctx, call, lambda own: shared_devices.begin_enrolment(own, ctx, random, body.name, body.place)
     )
-    drawn = await scan_codes.qr_svg(made.code, "QR code that enrols a device")
+    drawn = await scan_codes.qr_svg(made.code, "QR code to enroll the device")
     return NewEnrolmentData(made.enrolment.id, made.code, drawn, made.letters, made.enrolment.expires_at)
 
 
@@ -80,7 +80,7 @@ def _shared_device_routes(base: str, access: Who) -> tuple[Route, ...]:
               refusals=(NotFound,)),
         Route("POST", codes, _begin, access, "Create a code that enrolls one device within ten minutes; returned once",
               status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict), asks=Act.DEVICES),
-        Route("DELETE", f"{codes}/{{enrolment}}", writes(_drop), access, "Withdraw a code", refusals=(NotFound,),
+        Route("DELETE", f"{codes}/{{enrolment}}", writes(_drop), access, "Revoke a code", refusals=(NotFound,),
               asks=NOTHING),
         Route("GET", base, reads(_list_shared_devices), access, "List a client's shared devices",
               query=lists.query(shared_devices.LISTING.sorts, "ENROLLED_DESC"),
@@ -92,7 +92,10 @@ def _shared_device_routes(base: str, access: Who) -> tuple[Route, ...]:
 
 Kind = Annotated[
     Literal["standard", "temporary"],
-    Meta(description="`standard`: for 365 days, `temporary`: for 12 hours beside it; a user has one of each."),
+    Meta(
+        description="`standard`: valid for 365 days. `temporary`: valid for 12 hours, in addition to the "
+        "standard one. A user can have one of each."
+    ),
 ]
 
 

@@ -104,28 +104,28 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
     ValidationError, also for a body that can change nothing: a success would suggest that something changed."""
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     if not given:
-        raise ValidationError("Name a setting to change: secondFactorRequired or adminAddresses")
+        raise ValidationError("Set secondFactorRequired or adminAddresses")
     networks, stored = given.get("admin_addresses"), None
     with ErrorCollector() as each:
         for name, setting in ENVIRONMENT.items():
             with each:
                 if name in given and given[name] != getattr(ctx.services.settings, setting):
                     wire = InstallationBody.__struct_encode_fields__[InstallationBody.__struct_fields__.index(name)]
-                    raise ValidationError(details=[(wire, f"Is set in the environment: {variable(setting)}")])
+                    raise ValidationError(details=[(wire, f"Set in the environment: {variable(setting)}")])
         if networks is not None:
             with each:
                 stored = installation_state.stored_form(networks)
     return given.get("second_factor_required"), stored
 
 
-_Purpose = Annotated[Literal["", PurposeName], Meta(description="Only keys for that.")]
+_Purpose = Annotated[Literal["", PurposeName], Meta(description="Only keys for this purpose.")]
 _KEYS = lists.query(
     tokens.LISTING.sorts, "CREATED_DESC", q=False, purpose=_Purpose, state=("signing", "verifying", "expired")
 )
 
 
 class RotateBody(msgspec.Struct, frozen=True):
-    purpose: Annotated[PurposeName, Meta(description="Left out: all.")] | UnsetType = UNSET
+    purpose: Annotated[PurposeName, Meta(description="Default: all purposes.")] | UnsetType = UNSET
 
 
 class RetireBody(msgspec.Struct, frozen=True, rename="camel"):

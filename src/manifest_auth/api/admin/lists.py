@@ -25,7 +25,9 @@ def query(
     orders = tuple(order for name in sorts for order in (name, f"{name}_DESC"))
     members: list[tuple[str, Any, str]] = [("sort", _one_of(orders, about or "Order."), sort)]
     for name, values in only.items():
-        members.append((name, _one_of(("", *values), "Only those.") if isinstance(values, tuple) else values, ""))
+        members.append(
+            (name, _one_of(("", *values), "Only items with this value.") if isinstance(values, tuple) else values, "")
+        )
     return msgspec.defstruct("ListQuery", members, bases=(Page if q else Paging,), frozen=True)
 
 

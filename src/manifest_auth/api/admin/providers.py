@@ -45,7 +45,7 @@ T = TypeVar("T")
 _QUERY = lists.query(
     providers.LISTING.sorts,
     "ID",
-    kind=Annotated[KindName, Meta(description="Only those.")],
+    kind=Annotated[KindName, Meta(description="Only providers of this kind.")],
     state=Annotated[Literal["", "on", "off"], Meta(description="Only providers in this state.")],
 )
 

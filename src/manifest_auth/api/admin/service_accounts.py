@@ -36,7 +36,7 @@ Name = Annotated[
     Meta(
         min_length=2,
         max_length=63,
-        description="Lower-case letters, digits, inner hyphens.",
+        description="Lowercase letters, digits, and inner hyphens.",
         extra_json_schema=matching(SLUG),
     ),
 ]
@@ -45,17 +45,21 @@ Roles = Annotated[
     list[
         Annotated[Role, Meta(extra_json_schema=one_of_texts(*(role.value for role in Role if role is not Role.ADMIN)))]
     ],
-    Meta(min_length=1, max_length=7, description="Never `Admin`."),
+    Meta(min_length=1, max_length=7, description="Can't contain `Admin`."),
 ]
 Scopes = Annotated[
     list[Permission],
-    Meta(min_length=1, max_length=50, description="Of what the roles allow, these alone; null: all of it."),
+    Meta(
+        min_length=1,
+        max_length=50,
+        description="Restricts the account to these permissions of its roles. `null`: all of them.",
+    ),
 ]
 Addresses = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema=matching(NETWORK))]],
-    Meta(max_length=50, description="Networks that it may call from, like `192.0.2.0/24`; none: any."),
+    Meta(max_length=50, description="Networks that it can call from, for example `192.0.2.0/24`. Default: everywhere."),
 ]
-MayIntrospect = Annotated[bool, Meta(description="Whether it may ask what tokens of this client are good for.")]
+MayIntrospect = Annotated[bool, Meta(description="Whether it can introspect tokens of this client.")]
 MayForwardAddress = Annotated[
     bool, Meta(description="Whether it can pass on the address of its own caller when it signs users in.")
 ]
@@ -79,18 +83,20 @@ if TYPE_CHECKING:
 
 else:
     ServiceAccountChange = change_of(
-        ServiceAccountBody, __doc__="Members that are left out stay; null takes `scopes` or `jwks` away."
+        ServiceAccountBody, __doc__="Omitted members don't change. `null` removes `scopes` or `jwks`."
     )
 
 
 class NewSecretBody(msgspec.Struct, frozen=True, rename="camel"):
     label: Annotated[str, fields.SECRET_LABEL.meta] = ""
-    expires_in_days: Annotated[int, Meta(ge=1, le=MOST_DAYS, description="Every secret ends.")] = DEFAULT_DAYS
+    expires_in_days: Annotated[int, Meta(ge=1, le=MOST_DAYS, description="Days until the secret expires.")] = (
+        DEFAULT_DAYS
+    )
 
 
 class RotateSecretBody(msgspec.Struct, frozen=True, rename="camel"):
     overlap_hours: Annotated[
-        int, Meta(ge=0, le=MOST_OVERLAP_H, description="The old one stays valid for so many hours.")
+        int, Meta(ge=0, le=MOST_OVERLAP_H, description="Hours for which the old secret stays valid.")
     ] = DEFAULT_OVERLAP_H
 
 

@@ -36,7 +36,7 @@ from manifest_auth.text.models import ErrorCollector, at_most_one
 
 _OnlyRole = Annotated[
     Literal["", "Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"],
-    Meta(description="Only users who have it."),
+    Meta(description="Only users with this role."),
 ]
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
@@ -55,7 +55,9 @@ class UserBody(msgspec.Struct, frozen=True, rename="camel"):
         Annotated[
             str,
             Meta(
-                min_length=1, max_length=512, description="Argon2id, bcrypt, PBKDF2 or scrypt hash of another system."
+                min_length=1,
+                max_length=512,
+                description="Argon2id, bcrypt, PBKDF2, or scrypt hash from another system.",
             ),
         ]
         | UnsetType

@@ -55,7 +55,7 @@ _REFUSED_SIGN_IN = (InvalidCredentials, InvalidToken, AccountDisabled, MfaRequir
 _REFUSED_SESSION = (InvalidToken, TokenExpired, Forbidden)
 
 
-Token = Annotated[fields.Token, Meta(description="The part after `#` in the link.")]
+Token = Annotated[fields.Token, Meta(description="The part of the link after `#`.")]
 
 
 class OneTimeLinkBody(msgspec.Struct, frozen=True):
@@ -307,7 +307,7 @@ class UndoneData(Wire, frozen=True):
     were removed."""
 
     email: str
-    resets: Annotated[bool, Meta(description="Whether a link to choose a new password goes to the address.")]
+    resets: Annotated[bool, Meta(description="Whether a link to choose a new password is sent to the address.")]
     removed: RemovedData
 
 

@@ -31,14 +31,16 @@ Pin = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class EnrolDeviceBody(msgspec.Struct, frozen=True):
-    code: Annotated[str, Meta(min_length=1, max_length=200, description="That was scanned, or letters typed.")]
+    code: Annotated[
+        str, Meta(min_length=1, max_length=200, description="The scanned code, or the letters that were entered.")
+    ]
 
 
 class BadgeBody(msgspec.Struct, frozen=True, rename="camel"):
     device_token: Annotated[str, Meta(min_length=1, max_length=200)]
-    badge: Annotated[str, Meta(min_length=1, max_length=200, description="What the badge shows.")]
+    badge: Annotated[str, Meta(min_length=1, max_length=200, description="The content of the badge.")]
     pin: Pin
-    new_pin: Annotated[str, Meta(min_length=1, max_length=64, description="In place of a temporary one.")] | None = None
+    new_pin: Annotated[str, Meta(min_length=1, max_length=64, description="Replaces a temporary PIN.")] | None = None
 
 
 class OwnPinBody(msgspec.Struct, frozen=True):
@@ -62,7 +64,8 @@ async def _set_pin(ctx: RequestContext, call: Call[OwnPinBody]) -> Nothing:
 
 
 UserCode = Annotated[
-    str, Meta(min_length=1, max_length=20, description="As the device shows it; case, blanks, hyphens do not matter.")
+    str,
+    Meta(min_length=1, max_length=20, description="As the device shows it; case, spaces, and hyphens don't matter."),
 ]
 
 

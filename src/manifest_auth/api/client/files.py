@@ -74,7 +74,7 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
         await _release(ctx, key)
         if isinstance(error, FilesUnavailable | OSError):  # the file storage, and the local disk
             ctx.services.file_outages.failed("write", str(error))
-            raise Overloaded("Files cannot be stored at the moment", retry_after=5, reason=f"files: {error}") from error
+            raise Overloaded("Files can't be stored at the moment", retry_after=5, reason=f"files: {error}") from error
         raise
     ctx.services.file_outages.worked("write")
     try:
@@ -131,16 +131,16 @@ async def _drop(ctx: RequestContext, key: str) -> None:
 def _name(given: str) -> str:
     """The name. Raises ValidationError for bidirectional control characters, which display `gnp.exe` as `exe.png`."""
     if _BIDI_CONTROLS & set(given):
-        raise ValidationError(details=[("name", "Characters that turn the direction of writing are not allowed")])
+        raise ValidationError(details=[("name", "Characters that change the text direction aren't allowed")])
     return fields.FILE_NAME.check(given, "name")
 
 
 def _media_type(call: Call[Any]) -> str:
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
     if call.head.content_encoding not in (None, "", "identity"):
-        raise UnsupportedMediaType("Content-Encoding is not supported")
+        raise UnsupportedMediaType("Content-Encoding isn't supported")
     if kind not in KINDS:
-        raise UnsupportedMediaType(f"Files of these kinds are accepted: {', '.join(KINDS)}")
+        raise UnsupportedMediaType(f"Only these file types are accepted: {', '.join(KINDS)}")
     return kind
 
 
@@ -191,7 +191,7 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     try:
         parts = await ctx.services.files.open(file.key)
     except FilesUnavailable as error:
-        raise Overloaded("The file cannot be read at the moment", retry_after=5, reason=f"files: {error}") from error
+        raise Overloaded("The file can't be read at the moment", retry_after=5, reason=f"files: {error}") from error
     name = quote(file.name, safe="")  # RFC 8187; an attachment: never shown in the place of a page
     headers = (
         (b"content-type", file.media_type.encode()),

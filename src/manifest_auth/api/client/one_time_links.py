@@ -54,7 +54,9 @@ class ResetBody(msgspec.Struct, frozen=True, rename="camel"):
 
 class ForgotBody(msgspec.Struct, frozen=True):
     email: fields.Email
-    client: Annotated[str, Meta(max_length=63, description="Client; else `X-Client-ID`, else the host.")] = ""
+    client: Annotated[
+        str, Meta(max_length=63, description="Identifier of the client. Default: `X-Client-ID`, or the host.")
+    ] = ""
 
 
 class WireLinkClient(Wire, frozen=True):
@@ -153,17 +155,17 @@ async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
 class StartBody(msgspec.Struct, frozen=True):
     # The token is sent in a body, so that no address, log or redirect contains it.
     token: Token
-    provider: Annotated[str, Meta(min_length=1, max_length=63, description="Its name, as `link` lists it.")]
+    provider: Annotated[str, Meta(min_length=1, max_length=63, description="Name of the provider, as `link` lists it.")]
 
 
 class FormQuery(msgspec.Struct, frozen=True):
-    state: Annotated[str, Meta(max_length=500, description="Of the sign-in that this browser started.")] = ""
+    state: Annotated[str, Meta(max_length=500, description="From the sign-in that this browser started.")] = ""
 
 
 async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]:
     body, head, public = call.body, call.head, ctx.services.settings.public_url
     if ctx.client_hint.subdomain is not None:  # the flow's cookie would not come back
-        raise ValidationError(details=[("Host", f"Begin at {public}, where providers answer")])
+        raise ValidationError(details=[("Host", f"Start at {public}, where providers send their responses")])
 
     def work(unit: SystemUnit) -> tuple[Tenant, Provider | None]:
         found = set_password.find(unit, ctx, body.token, Purpose.INVITATION)
@@ -212,6 +214,6 @@ ROUTES = (
           refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable),
           operation="startSignInWithLink"),
     Route("GET", saml_requests.FORM, _form, Access.OPEN,
-          "The page that posts a request to a provider, see `link/start`", query=FormQuery,
+          "Page that posts a request to a provider, see `link/start`", query=FormQuery,
           sends=("text/html",), refusals=(ValidationError, SsoFailed), operation="getSamlForm"),
 )  # fmt: skip

@@ -44,12 +44,15 @@ from manifest_auth.text.canonical import when
 
 #: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3, section 5.1).
 Credential = Annotated[dict[str, Any], Meta(description="As `PublicKeyCredential.toJSON()` writes it.")]
-Name = Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="Empty: the authenticator's own name, where known.")]
+Name = Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="Default: the authenticator's own name, if known.")]
 
 
 class OptionsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenge: (
-        Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`; left out: sign in with it.")]
+        Annotated[
+            str,
+            Meta(min_length=1, max_length=200, description="From `MFA_REQUIRED`. If omitted, the passkey signs in."),
+        ]
         | None
     ) = None
 
@@ -133,9 +136,11 @@ async def _remove_passkey(ctx: RequestContext, call: Call[None]) -> NoData:
     return NoData()
 
 
-Challenge = Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`.")]
+Challenge = Annotated[str, Meta(min_length=1, max_length=200, description="From `MFA_REQUIRED`.")]
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
-Trust = Annotated[bool, Meta(description="Whether this browser is not asked for the second factor for a while.")]
+Trust = Annotated[
+    bool, Meta(description="Whether to trust this browser, so that it skips the second factor for some days.")
+]
 #: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3).
 _Given = dict[str, Any]
 _ENROL_REFUSED = (InvalidToken, TokenExpired, AccountDisabled, Forbidden, ValidationError)
@@ -150,7 +155,7 @@ class ContinueBody(msgspec.Struct, frozen=True, rename="camel"):
     recovery_code: Code | None = None
     passkey: _Given | None = None
     new_passkey: _Given | None = None
-    name: Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="Of a new passkey.")] = ""
+    name: Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="For a new passkey.")] = ""
     trust: Trust = False
 
 
@@ -187,7 +192,7 @@ async def _enrol(ctx: RequestContext, call: Call[EnrolBody]) -> EnrolData:
 
 
 class TotpConfirmBody(msgspec.Struct, frozen=True):
-    otp: Annotated[str, Meta(min_length=1, max_length=64, description="That the app shows now.")]
+    otp: Annotated[str, Meta(min_length=1, max_length=64, description="The code that the app shows now.")]
 
 
 class TotpData(Wire, frozen=True):
@@ -267,8 +272,8 @@ class ReauthenticateBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class AtProviderBody(msgspec.Struct, frozen=True, rename="camel"):
-    provider: Annotated[str, Meta(max_length=63, description="May be left out where you have one identity.")] = ""
-    return_to: Annotated[str, Meta(max_length=2000, description="A listed return address, exactly as listed.")] = ""
+    provider: Annotated[str, Meta(max_length=63, description="Optional if you have only one identity.")] = ""
+    return_to: Annotated[str, Meta(max_length=2000, description="A listed redirect URI, exactly as listed.")] = ""
 
 
 class ReauthenticatedData(Wire, frozen=True):

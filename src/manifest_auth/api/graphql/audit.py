@@ -68,7 +68,7 @@ async def _asked(ctx: RequestContext, given: dict[str, Any]) -> tuple[EventFilte
     # The plain list returns no cursor: there the last event's number is used.
     position = await position_of_number(ctx.store, int(text))
     if position is None:
-        raise ValidationError(details=[("after", "There is no event with this number any more")])
+        raise ValidationError(details=[("after", "There is no longer an event with this number")])
     return event_filter, first, position
 
 

@@ -175,9 +175,9 @@ def _from_members(members: Any) -> tuple[str, str | None, dict[str, Any] | None]
     variables, extensions = members.get("variables"), members.get("extensions")
     wrong = []
     if not isinstance(query, str) or not query:
-        wrong.append(("query", "Must be a text"))
+        wrong.append(("query", "Must be text"))
     if operation is not None and not isinstance(operation, str):
-        wrong.append(("operationName", "Must be a text"))
+        wrong.append(("operationName", "Must be text"))
     for name, value in (("variables", variables), ("extensions", extensions)):
         if value is not None and not isinstance(value, dict):
             wrong.append((name, "Must be an object"))

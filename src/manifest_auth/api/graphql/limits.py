@@ -175,7 +175,7 @@ def _field(field: FieldNode, counts: _Counts, names: set[str]) -> None:
     if name in names:
         counts.repeats += 1
         if counts.repeats > MAX_REPEATS:
-            raise GraphQLError(f"More than {MAX_REPEATS} fields asked for again")
+            raise GraphQLError(f"More than {MAX_REPEATS} fields requested again")
     names.add(name)
 
 
@@ -197,7 +197,9 @@ def check_cost(schema: GraphQLSchema, document: DocumentNode, operation: str | N
     } | variables
     cost = _Counter(schema, fragments, wanted).of(root, found.selection_set)
     if cost > MAX_COST:
-        raise GraphQLError(f"The document costs {cost}, more than {MAX_COST}: ask for fewer fields or smaller pages")
+        raise GraphQLError(
+            f"The document costs {cost}, and the limit is {MAX_COST}. Request fewer fields or smaller pages"
+        )
 
 
 class _Counter:

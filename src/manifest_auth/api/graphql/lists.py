@@ -46,7 +46,7 @@ def search(given: dict[str, Any]) -> str:
     """The search text of a filter; empty: none. Raises ValidationError."""
     text: str = given.get("search", "")
     if len(text) > SEARCH_LIMIT or "\0" in text:
-        raise ValidationError(details=[("search", f"At most {SEARCH_LIMIT} characters, without NUL")])
+        raise ValidationError(details=[("search", f"Must have at most {SEARCH_LIMIT} characters, without NUL")])
     return text
 
 

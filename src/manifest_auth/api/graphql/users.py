@@ -111,7 +111,7 @@ def _given(members: dict[str, Any]) -> dict[str, str]:
 def _entered_roles(names: Sequence[str]) -> int:
     """The bit mask of named roles. Raises ValidationError."""
     if len(names) > len(Role):
-        raise ValidationError(details=[("roles", f"At most {len(Role)}")])
+        raise ValidationError(details=[("roles", f"Enter at most {len(Role)}")])
     return mask_of([role_named(name, "roles") for name in names])
 
 

@@ -135,7 +135,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
     if secrets.client_secret is not None and elsewhere and not draft.has_secret:
         # Otherwise a User Admin, who cannot read the secret, could point the provider to an own server and receive it.
-        raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
+        raise ValidationError(details=[(f"{before.kind}.clientSecret", "Required again, because the issuer changed")])
     if draft.has_secret:
         fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
         after = providers.replace_secrets(unit, services.sealer, after, fresh)
@@ -158,7 +158,7 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
     provider = providers.get(unit, name, lock=True)
     audit.check_is_open(unit, ctx, may_end=not on)
     if (provider.disabled_at is None) == on:
-        raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
+        raise Conflict(f"The provider is already turned {'on' if on else 'off'}")
     if not on:
         admins_way_in.check_stays(unit, ctx, provider)
     after = providers.switch(unit, provider, on=on, by_admin=by_admin, now=ctx.now)
@@ -209,7 +209,7 @@ def _claim(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, vouch: 
     Forbidden for other callers that vouch.
     """
     if vouch and not isinstance(ctx.caller, AdminCaller | SystemCaller):
-        raise Forbidden("Only a system admin vouches")
+        raise Forbidden("Only a system admin can approve domains")
     services = ctx.services
     named = list(dict.fromkeys(provider.rules.domains))
     domains.claim_all(unit, ctx, named, services.random)
@@ -259,7 +259,7 @@ async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit]
 def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin: bool) -> bool:
     """Does one step; True when the provider is deleted."""
     if not by_admin and providers.granting_identities(unit, provider.id, 1, Role.ADMIN.bit):
-        raise Forbidden("Only an Admin deletes a provider whose groups gave the role Admin")
+        raise Forbidden("Only an Admin can delete a provider whose groups granted the Admin role")
     admins_way_in.check_stays(unit, ctx, provider)
     ended = sessions.end_provider(unit, provider.id, "provider_deleted", ctx.now)
     given = providers.granting_identities(unit, provider.id, STEP + 1)
@@ -293,15 +293,17 @@ Name = Annotated[
     Meta(
         min_length=1,
         max_length=63,
-        description="In addresses; unique within the client.",
+        description="Name in URLs, unique within the client.",
         extra_json_schema=matching(PROVIDER_NAME),
     ),
 ]
 DisplayName = Annotated[str, fields.DISPLAY_NAME.meta]
 _VOUCH = Annotated[
-    bool, Meta(description="System admins only: the operator vouches for the domains, which count without proof.")
+    bool, Meta(description="System admins only: approves the domains, so they are verified without a DNS record.")
 ]
-_ENABLED = Annotated[bool, Meta(description="`false`: it is made switched off, and lets no one in yet.")]
+_ENABLED = Annotated[
+    bool, Meta(description="`false`: the provider is created turned off, and nobody can sign in with it yet.")
+]
 
 ProviderChange = optional(
     kinds.Settings,
@@ -339,7 +341,7 @@ ProviderData = msgspec.defstruct(
         ("created_at", str),
         ("changed_at", str),
     ],
-    namespace={"__doc__": "A provider as it is."},
+    namespace={"__doc__": "An identity provider."},
     rename="camel",
     frozen=True,
     kw_only=True,

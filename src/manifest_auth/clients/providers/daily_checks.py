@@ -28,7 +28,7 @@ _MOST, _AT_ONCE = 20, 4
 _LONGEST = 500
 _P, _C = providers_table.c, provider_checks.c
 _NOW = bindparam("now", type_=BigInteger())
-_NOT_ENDED: Final = "The check did not finish"
+_NOT_ENDED: Final = "The check didn't finish"
 _RESULT = {"checked_at": _NOW, "level": bindparam("level"), "problem": bindparam("problem")}
 
 
@@ -137,7 +137,7 @@ async def _look(ctx: RequestContext, client: str, provider: Provider) -> tuple[s
         found = diagnose(ctx, client, provider, by_admin=bool(provider.reaches_admins), is_quiet=True)
         return worst([one async for one in found])
     except CannotOpen:
-        return "bad", "No secret key opens its secrets"
+        return "bad", "No secret key decrypts its secrets"
     except Exception:
         ctx.services.log.exception("provider_check_failed")
         return "unknown", _NOT_ENDED

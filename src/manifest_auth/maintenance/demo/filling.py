@@ -265,7 +265,7 @@ class NotEmpty(Exception):
 def check_allowed(settings: Settings) -> None:
     """Raises SettingsError for an address that is not loopback."""
     if not settings.is_loopback or not is_loopback_host(settings.host):
-        raise SettingsError("--demo: only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
+        raise SettingsError("--demo: allowed only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
 
 
 async def is_filled(services: Services) -> bool:
@@ -322,7 +322,7 @@ def _is_filled(unit: SystemUnit) -> bool:
     if installation_values.get(unit, "demo"):
         return True
     if not is_empty:
-        raise NotEmpty("--demo: the store is not empty and was not filled by --demo")
+        raise NotEmpty("--demo: the database isn't empty, and --demo didn't fill it")
     return False
 
 
@@ -337,7 +337,7 @@ def welcome(base: str, passwords: dict[str, str]) -> str:
             *_addresses(base),
             *(f"  {name.ljust(width)}  {password}" for name, password in passwords.items()),
             "",
-            f"  `{ADMIN}` is the system admin; all others are users. Shown only now.",
+            f"  `{ADMIN}` is the system admin; all others are users. These passwords are shown only now.",
             "",
             *_curl(base, passwords["author@acme.example"]),
             "",
@@ -350,13 +350,14 @@ def welcome_again(base: str, command: str) -> str:
     return "\n".join(
         [
             *_addresses(base),
-            "The store was filled before; its passwords were shown then. To get in again:",
+            "The database was filled before, and its passwords were shown then. To sign in again:",
             "",
             f"  {command} user link admin@acme.example --client acme",
             f"  {command} admin reset {ADMIN} --new-password",
             "",
-            "The first prints a link to set a user's new password, the second a new password of the system admin.",
-            "The other users, each with the client:",
+            "The first command prints a link to set a user's new password, the second a new "
+            "password of the system admin.",
+            "The other users, with their clients:",
             "",
             *(f"  {email} --client {client}" for email, client in _OTHERS),
             "",
@@ -372,7 +373,7 @@ def _addresses(base: str) -> list[str]:
         "Manifest Auth with demo data",
         "",
         f"Open {base}/sign-in in a browser and sign in as one of the users,",
-        f"or {base}{management.PATH}, the console of the installation, as `{ADMIN}`.",
+        f"or open {base}{management.PATH}, the installation console, and sign in as `{ADMIN}`.",
         "",
     ]
 
@@ -384,11 +385,11 @@ def _curl(base: str, password: str) -> list[str]:
     pick = "python3 -c 'import json,sys; print(json.load(sys.stdin)[\"data\"][sys.argv[1]])'"
     bearer = '-H "Authorization: Bearer $TOKEN"'
     return [
-        "# Sign in; the cookie goes into a file, the tokens into variables",
+        "# Sign in; the cookie goes into a file, and the tokens into variables",
         f"ANSWER=$(curl -s -c cookies.txt {auth}/sign-in {json} -d '{body}'); echo \"$ANSWER\"",
         f'TOKEN=$(echo "$ANSWER" | {pick} token); REFRESH=$(echo "$ANSWER" | {pick} refreshToken)',
         "",
-        "# Ask: by token, by cookie, by GraphQL",
+        "# Make requests: by token, by cookie, with GraphQL",
         f"curl -s {auth}/me {bearer}",
         f"curl -s {auth}/me -b cookies.txt",
         f'curl -s {base}/api/client/graphql {bearer} {json} -d \'{{"query":"query {{ users {{ id email }} }}"}}\'',
@@ -396,7 +397,7 @@ def _curl(base: str, password: str) -> list[str]:
         "# Refresh",
         f'curl -s {auth}/refresh {json} -d "{{\\"refreshToken\\":\\"$REFRESH\\"}}"',
         "",
-        "# Sign out; token, refresh token and cookie are dead from then on",
+        "# Sign out; token, refresh token, and cookie no longer work",
         f"curl -s -X POST {auth}/sign-out {bearer}",
         "",
         f"# Description of all routes: {base}/docs",

@@ -73,29 +73,30 @@ async def address(settings: Settings) -> list[Finding]:
     if settings.secure_cookies:
         found = [await _reachable(settings)]
         if not settings.trusted_proxies:
-            advice = "name the proxy's address in it, 127.0.0.1 for one on this machine"
+            advice = "add the proxy's address, for example 127.0.0.1 for a proxy on this machine"
             found.append(
                 bad(
-                    "proxy: MANIFEST_TRUSTED_PROXIES is empty, and https ends at a proxy: every caller "
-                    "seems to come from its address: throttles count all as one, and every device seems "
-                    f"to be in the network of its user; {advice}"
+                    "proxy: MANIFEST_TRUSTED_PROXIES is empty, but HTTPS ends at a proxy. All "
+                    "requests seem to come from the proxy, so they share one rate limit, and "
+                    f"every device seems to be on the network of its user; {advice}"
                 )
             )
         return [*found, *_too_wide(settings), *_proxy_among_admins(settings)]
     if settings.is_loopback and not is_loopback_host(settings.host):
         return [
             bad(
-                f"public address: {url} is for this machine, and others reach the listener on {settings.host}: "
-                "/metrics and introspection are open to them. Set MANIFEST_PUBLIC_URL to https://…; serve "
-                "starts only with MANIFEST_INSECURE_PUBLIC_URL=allowed"
+                f"public address: {url} is a loopback address, but other machines can reach the "
+                f"listener on {settings.host}, so /metrics and introspection are open to them. "
+                "Set MANIFEST_PUBLIC_URL to https://…; the server starts only with "
+                "MANIFEST_INSECURE_PUBLIC_URL=allowed"
             )
         ]
     if settings.is_loopback:
-        return [note(f"public address: {url} reaches this machine only")]
+        return [note(f"public address: {url} works only on this machine")]
     return [
         bad(
-            f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
-            "and set MANIFEST_PUBLIC_URL to https://…"
+            f"public address: {url} is plain HTTP, so tokens and cookies can be intercepted. Put "
+            "TLS in front, and set MANIFEST_PUBLIC_URL to https://…"
         )
     ]
 
@@ -107,8 +108,8 @@ def _too_wide(settings: Settings) -> list[Finding]:
         return []
     return [
         bad(
-            f"proxy: MANIFEST_TRUSTED_PROXIES holds {', '.join(wide)}: callers from there can forge their "
-            "address, and throttles have no effect. Name your proxies"
+            f"proxy: MANIFEST_TRUSTED_PROXIES contains {', '.join(wide)}. Callers on these "
+            "networks can forge their address and bypass rate limits. List only your proxies"
         )
     ]
 
@@ -121,8 +122,8 @@ def _proxy_among_admins(settings: Settings) -> list[Finding]:
         return []
     return [
         note(
-            "proxy: MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES; what one sends "
-            "without X-Forwarded-For passes. Leave them out"
+            "proxy: MANIFEST_ADMIN_ADDRESSES contains addresses of MANIFEST_TRUSTED_PROXIES, so "
+            "requests that they send without X-Forwarded-For are allowed. Remove them"
         )
     ]
 
@@ -137,17 +138,18 @@ async def _reachable(settings: Settings) -> Finding:
         reply = await outgoing.get(f"{settings.public_url}/healthz", deadline=outgoing.deadline(INSTALLATION))
     except Unreachable as error:
         if "TLS: " in str(error):
-            return bad(f"{name}: browsers will refuse it ({error}); fix the proxy's certificate")
-        return note(f"{name} is not reached from here ({error}); check name, firewall and proxy")
+            return bad(f"{name}: browsers reject it ({error}); fix the proxy's certificate")
+        return note(f"{name} can't be reached from here ({error}); check the name, firewall, and proxy")
     finally:
         await outgoing.close()
     if _is_alive(reply):
-        return ok(f"{name} leads to a running server")
+        return ok(f"{name} reaches a running server")
     if reply.status in _NO_SERVER:
         return note(
-            f"{name}: its proxy reaches no server (status {reply.status}); start it, or check the proxy's target"
+            f"{name}: the proxy can't reach a server (status {reply.status}); start the server, "
+            "or check the proxy's target"
         )
-    return bad(f"{name}: something else answers there (status {reply.status}); check the proxy's target")
+    return bad(f"{name}: a different server responds there (status {reply.status}); check the proxy's target")
 
 
 def _is_alive(reply: Reply) -> bool:
@@ -168,10 +170,10 @@ async def claim_findings(settings: Settings, store: Store) -> list[Finding]:
     every = await store.read(lambda unit: list(list_all_claims(unit, to_settle=True)))
     found = [claim for claim in every if settings.domain_proof == "vouch" or _is_the_operators(claim)]
     if not found:
-        return [ok("claims: none waits for the operator")]
+        return [ok("claims: none needs a decision")]
     results = [note(f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
     left = len(found) - _MOST
-    return [*results, note(f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else results
+    return [*results, note(f"claims: {left} more; run manifest-auth claims list --open")] if left > 0 else results
 
 
 def _is_the_operators(claim: ClaimOverview) -> bool:
@@ -183,9 +185,9 @@ def _sentence(claim: ClaimOverview) -> str:
     name, what = f"{claim.kind} {claim.what} of client {claim.client}", f"{claim.what} --client {claim.client}"
     if claim.contested:
         release = f"manifest-auth {claim.kind} release {what}"
-        return f"{name} is {claim.state}, and another client claims it too; the wrong one of them goes with: {release}"
+        return f"{name} is {claim.state}, but another client claims it too. Release the wrong claim: {release}"
     keep = f"manifest-auth {claim.kind} vouch {what} --reason …"
-    return f"{name} is not proved, so it does not count; if you know that it belongs to them: {keep}"
+    return f"{name} isn't verified. If you know that it belongs to them, approve it: {keep}"
 
 
 # ``doctor``: checks the clock against fixed dates, PostgreSQL's clock, those of other nodes, and the audit trail.
@@ -195,7 +197,7 @@ _EARLIEST_MS = 1_767_225_600_000  # 2026-01-01: a clock before that is wrong
 _LATEST_MS = 2_398_377_600_000  # 2046-01-01: a clock after that is wrong too
 _APART_MS = 30_000  # more cannot be network delay or a busy machine
 _ALIVE_MS = 60_000
-_SET = "set it, better by NTP"
+_SET = "correct it, preferably with NTP"
 _N = nodes.c
 _SKEWED = global_(
     select(_N.host, _N.pid, _N.skew_ms)
@@ -207,9 +209,9 @@ _SKEWED = global_(
 def plausible(now: int) -> Finding:
     """Level and text for the comparison with fixed dates. ``now``: what the clock says, milliseconds."""
     if now < _EARLIEST_MS:
-        return bad(f"clock: it is set to the past; tokens will be refused; {_SET}")
+        return bad(f"clock: it is set to the past, so tokens are rejected; {_SET}")
     if now > _LATEST_MS:
-        return bad(f"clock: it is set to the far future; everything has expired; {_SET}")
+        return bad(f"clock: it is set to the far future, so everything has expired; {_SET}")
     return ok("clock: plausible")
 
 
@@ -217,15 +219,15 @@ async def compared(store: Store, now: int) -> list[Finding]:
     """Level and text for the comparison with the store; none when all agree."""
     database_clock = await store.server_clock()
     if database_clock is not None and abs(now - database_clock) > _APART_MS:
-        return [bad(f"clock: it is {_apart(now - database_clock)}; set both, better by NTP")]
+        return [bad(f"clock: it is {_apart(now - database_clock)}; correct both, preferably with NTP")]
     since = 0 if database_clock is None else database_clock - _ALIVE_MS
     if skewed := await store.read(lambda unit: unit.all(_SKEWED, since=since)):
-        told = (f"that of {host} (process {pid}) is {_apart(skew)}" for host, pid, skew in skewed)
+        told = (f"node {host} (process {pid}) is {_apart(skew)}" for host, pid, skew in skewed)
         return [bad(f"clock: {text}; {_SET}") for text in told]
     newest, _ = await page_across(store, EventFilter(order=NEWEST_FIRST), 1)
     if newest and newest[0].link.at > now + _APART_MS:
         at = when(newest[0].link.at)
-        return [bad(f"clock: it is behind {at}, when the newest event of the audit trail was recorded; {_SET}")]
+        return [bad(f"clock: it is behind {at}, the time of the newest event in the audit trail; {_SET}")]
     return []
 
 
@@ -236,8 +238,10 @@ def _apart(skew_ms: int) -> str:
 # ``doctor``: the state of an on-premise licence and its seats.
 
 
-_INSTALL = "install one: manifest-auth license install"
-_BEHIND = "set it, better by NTP, or, if it is right, ask for a licence that resets the clock (docs/on-premise.md)"
+_INSTALL = "to install one, run manifest-auth license install"
+_BEHIND = (
+    "correct it, preferably with NTP; if it is correct, ask for a license that resets the clock (docs/on-premise.md)"
+)
 _LEVELS = {State.VALID: "ok", State.GRACE: "note", State.EXPIRED: "bad", State.MISSING: "bad"}
 
 
@@ -247,22 +251,22 @@ async def licence_findings(settings: Settings, store: Store) -> list[Finding]:
     try:
         gate = Gate(settings, store, clock)
     except SettingsError as error:
-        return [bad(f"licence: {error}")]
+        return [bad(f"license: {error}")]
     if not gate.is_needed:
         return []
     found = await gate.overview()
     status, current, used = found.status, found.status.licence, found.used
     if current is None or used is None:
-        return [bad(f"licence: none is installed, so no user can sign in; {_INSTALL}")]
+        return [bad(f"license: none is installed, so no user can sign in; {_INSTALL}")]
     text = warning(status, clock.now_ms())
     level = "note" if text and status.state is State.VALID else _LEVELS[status.state]
-    results = [Finding(level, f"licence: {text}; {_INSTALL}" if text else f"licence: {current.id}, valid")]
+    results = [Finding(level, f"license: {text}; {_INSTALL}" if text else f"license: {current.id}, valid")]
     if over := overdrawn(current.seats, used):
-        results.append(note(f"seats: more are taken than granted ({', '.join(over)}); no user can be added"))
+        results.append(note(f"seats: more are in use than granted ({', '.join(over)}), so no user can be added"))
     elif not any(msgspec.structs.astuple(free(current.seats, used))):
-        results.append(note("seats: all are taken; no user can be added"))
+        results.append(note("seats: all are in use, so no user can be added"))
     if status.is_set_back:
-        results.append(bad(f"clock: it is behind the newest time that was seen here; {_BEHIND}"))
+        results.append(bad(f"clock: it is behind the newest time recorded here; {_BEHIND}"))
     return results
 
 
@@ -274,20 +278,21 @@ async def passkey_findings(settings: Settings, store: Store) -> list[Finding]:
     now = await ceremonies.look_at_passkeys(store, settings)
     found = []
     if now.void:
-        made_for = now.kept if now.rp_id != now.kept else "another name"
+        made_for = now.kept if now.rp_id != now.kept else "a different name"
         found.append(
             bad(
-                f"passkeys: {now.void} were made for {made_for} and do not work at {settings.public_url}: "
-                "put MANIFEST_PUBLIC_URL back, or their owners have to add new ones"
+                f"passkeys: {now.void} were created for {made_for} and don't work at "
+                f"{settings.public_url}. Restore MANIFEST_PUBLIC_URL, or ask their owners to add "
+                "new ones"
             )
         )
     if now.why_off:
-        return [*found, note(f"passkeys: off, since {now.why_off}")]
+        return [*found, note(f"passkeys: off, because {now.why_off}")]
     if settings.passkey_rp_id and settings.passkey_rp_id != now.rp_id:
         found.append(
             note(
-                f"passkeys: MANIFEST_PASSKEY_RP_ID is not used; the first passkey was made for "
-                f"{now.kept}, and all belong to that"
+                "passkeys: MANIFEST_PASSKEY_RP_ID is ignored; the first passkey was created for "
+                f"{now.kept}, and all passkeys belong to that name"
             )
         )
     return found or [ok(f"passkeys: they belong to {now.rp_id}")]
@@ -306,8 +311,8 @@ def running_findings(settings: Settings) -> list[Finding]:
     if names:
         return [
             note(
-                f"settings: the server that runs here has another value of {', '.join(names)}; restart it, or "
-                "run this with its settings"
+                f"settings: the running server has different values for {', '.join(names)}; "
+                "restart it, or run this command with its settings"
             )
         ]
-    return [ok("settings: those of the server that runs here")] if found else []
+    return [ok("settings: same as those of the running server")] if found else []

@@ -32,8 +32,8 @@ async def pooler_findings(settings: Settings) -> list[Finding]:
             if await other.execute(f"SELECT FROM pg_prepared_statements WHERE name = '{name}'") != "SELECT 0":
                 return [
                     bad(
-                        "pooler: it does not keep prepared statements apart; set max_prepared_statements = 512 "
-                        "in pgbouncer.ini"
+                        "pooler: it doesn't keep prepared statements apart; set "
+                        "max_prepared_statements = 512 in pgbouncer.ini"
                     )
                 ]
     return []
@@ -48,11 +48,11 @@ async def postgres_findings(settings: Settings) -> list[Finding]:
         elif await raw.is_pooled():
             found.append(
                 note(
-                    "pooler: one stands before PostgreSQL, and there is no direct address; set "
+                    "pooler: there is one in front of PostgreSQL, but no direct address; set "
                     "MANIFEST_DATABASE_DIRECT_URL"
                 )
             )
-    return found or [ok("PostgreSQL: its settings keep what is answered")]
+    return found or [ok("PostgreSQL: its settings are safe for confirmed changes")]
 
 
 async def rights_and_space(settings: Settings) -> list[Finding]:
@@ -64,8 +64,9 @@ async def rights_and_space(settings: Settings) -> list[Finding]:
             role = await raw.fetchval("SELECT current_user")
             return [
                 bad(
-                    f"rights: {role} may not: {listed}; run, as the owner of the tables: GRANT SELECT, INSERT, "
-                    f"UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+                    f"permissions: {role} is missing {listed}; as the owner of the tables, run: "
+                    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "
+                    f"{role}"
                 )
             ]
         if not await raw.fetchval("SELECT has_database_privilege(current_database(), 'TEMPORARY')"):
@@ -75,32 +76,33 @@ async def rights_and_space(settings: Settings) -> list[Finding]:
                 await raw.execute("CREATE TEMPORARY TABLE doctor (filled text STORAGE PLAIN) ON COMMIT DROP")
                 await raw.execute(_FILL)
         except FAILURES as error:
-            return [
-                bad(f"disk: PostgreSQL cannot make a table larger, so nobody can sign in: {error}; free space there")
-            ]
-    return [ok("rights: as a server needs them, on every table")]
+            return [bad(f"disk: PostgreSQL can't extend tables, so nobody can sign in: {error}; free up space there")]
+    return [ok("permissions: the role has all that it needs on every table")]
 
 
 async def _settings_of(raw: Raw) -> list[Finding]:
     rows = await raw.fetch("SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])", _SETTINGS)
     is_ = {name: value for name, value in rows}  # noqa: C416 - rows of the driver are no tuples
     wrong = [
-        f"{name} is {value} ms; set it between 1 s and 60 s: `manifest-auth db upgrade` sets 15 s for new sessions, "
-        "which a pooler makes after RECONNECT in its console"
+        f"{name} is {value} ms; set it between 1 s and 60 s. `manifest-auth db upgrade` sets 15 s "
+        "for new sessions. A pooler opens those after RECONNECT in its console"
         for name, value in (await limits_out_of_bounds(raw)).items()
     ]
     if is_["synchronous_commit"] in ("off", "local"):
-        wrong.append(f"synchronous_commit is {is_['synchronous_commit']}: what was answered may be lost; set it to on")
+        wrong.append(
+            f"synchronous_commit is {is_['synchronous_commit']}, so confirmed changes can be lost; set it to on"
+        )
     if is_["fsync"] == "off":
-        wrong.append("fsync is off: a crash may destroy the database; set it to on")
+        wrong.append("fsync is off, so a crash can destroy the database; set it to on")
     attached = await raw.fetchval("SELECT count(*) FROM pg_stat_replication")
     if attached and not is_["synchronous_standby_names"]:
         wrong.append(
-            "a standby is attached and synchronous_standby_names is empty: a failover may revive sessions that were "
-            "signed out just before; set synchronous_mode of Patroni, or synchronous_standby_names"
+            "a standby is attached, but synchronous_standby_names is empty, so a failover can "
+            "restore sessions that were just signed out; set synchronous_mode of Patroni, or "
+            "synchronous_standby_names"
         )
     if is_["transaction_read_only"] == "on":
-        wrong.append("this server is read-only, as a standby is; MANIFEST_DATABASE_URL must lead to the primary")
+        wrong.append("this server is read-only, like a standby; MANIFEST_DATABASE_URL must point to the primary")
     return [bad(f"PostgreSQL: {text}") for text in wrong]
 
 
@@ -108,7 +110,7 @@ async def _compared(raw: Raw, direct: str) -> list[Finding]:
     try:
         async with connected(direct) as other:
             if await raw.fetchrow(_SERVER) != await other.fetchrow(_SERVER):
-                return [bad("MANIFEST_DATABASE_DIRECT_URL and MANIFEST_DATABASE_URL lead to different databases")]
+                return [bad("MANIFEST_DATABASE_DIRECT_URL and MANIFEST_DATABASE_URL point to different databases")]
     except StoreUnavailable as error:
         return [bad(f"MANIFEST_DATABASE_DIRECT_URL: {error}")]
     return []

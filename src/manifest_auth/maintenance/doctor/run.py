@@ -47,7 +47,7 @@ async def examine(
     for finding in await environment.address(settings):
         yield finding
     if settings.rate_limits == "off":
-        yield bad("throttle: MANIFEST_RATE_LIMITS is off; unset it")
+        yield bad("rate limits: MANIFEST_RATE_LIMITS is off; remove it")
     yield _hashing()
     yield await _mail(settings)
     if not why:
@@ -68,8 +68,8 @@ def _secret(settings: Settings) -> list[Finding]:
     if settings.secret_key is None and not os.access(path, os.R_OK):
         return [
             bad(
-                f"secret key: {path} belongs to {user_name(path.stat().st_uid)}, and {me} cannot read it; run: chown "
-                f"{me} {path}"
+                f"secret key: {path} belongs to {user_name(path.stat().st_uid)}, and {me} can't "
+                f"read it; run: chown {me} {path}"
             )
         ]
     try:
@@ -89,25 +89,25 @@ def _hashing() -> Finding:
         if builds.works(build):
             if build.name == "wheel":
                 return note(
-                    "hashing: the wheel is used; `python -m manifest_auth.runtime.hashing.compile` "
-                    "makes a build for this processor, about twice as fast"
+                    "hashing: uses the wheel. To build a version for this processor that is "
+                    "about twice as fast, run `python -m manifest_auth.runtime.hashing.compile`"
                 )
             return ok(f"hashing: {build.name}")
-    return bad("hashing: no Argon2 build computes the right answer; reinstall argon2-cffi-bindings")
+    return bad("hashing: no Argon2 build computes correct hashes; reinstall argon2-cffi-bindings")
 
 
 async def _mail(settings: Settings) -> Finding:
     try:
         server = server_of(settings)
         if server is None:
-            return note("mail: no server is set up; one-time links are returned to the administrator")
+            return note("mail: no server is set up, so administrators get one-time links to send themselves")
         await asyncio.to_thread(check_connection, server, _MAIL_SECONDS)
     except ValueError as error:
         return bad(f"mail: {error}")
     except NotSent as error:
         return bad(
-            f"mail: the server of MANIFEST_SMTP_URL does not accept mail ({error}); check its address, user and "
-            "password, and whether a firewall lets it out"
+            f"mail: the server of MANIFEST_SMTP_URL doesn't accept mail ({error}); check its "
+            "address, user name, and password, and the firewall"
         )
     return ok(f"mail: {server.host}:{server.port} accepts mail")
 
@@ -131,15 +131,15 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
                 return
         upgraded = await upgrade_state.read(settings)
     except StoreUnavailable as error:
-        advice = "check that it runs, and MANIFEST_DATABASE_URL"
+        advice = "check that it is running, and check MANIFEST_DATABASE_URL"
         if not settings.on_postgres:
-            advice = "see MANIFEST_DATABASE_URL; if the store is damaged, keep the file, and restore a backup"
-        yield bad(f"store: {error}; {advice}")
+            advice = "check MANIFEST_DATABASE_URL; if the database is damaged, keep the file, and restore a backup"
+        yield bad(f"database: {error}; {advice}")
         return
     if upgraded is None:
-        yield note(f"store: {kind} is empty; the first start makes the tables, and a secret key where none is given")
+        yield note(f"database: {kind} is empty; the first start creates the tables, and a secret key if none is set")
         return
-    yield ok(f"store: {kind} can be reached")
+    yield ok(f"database: {kind} can be reached")
     if settings.on_postgres:
         from manifest_auth.maintenance.doctor.postgres import postgres_findings, rights_and_space
 
@@ -175,9 +175,9 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
             yield finding
     except SettingsError as error:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
-            yield bad(f"secret key: {error}; put back the one that you kept: no backup holds it")
+            yield bad(f"secret key: {error}; restore the copy that you kept, because backups don't contain it")
         # Otherwise the key is invalid, which was reported above.
     except StoreUnavailable as error:
-        yield bad(f"store: {error}")
+        yield bad(f"database: {error}")
     finally:
         await store.close()

@@ -36,17 +36,20 @@ def unusable(settings: Settings) -> str:
             there = next(path for path in folder.parents if path.exists())
             if os.access(there, os.W_OK | os.X_OK):
                 return ""
-            return f"{folder} does not exist, and {me} may not create it; run: install -d -m 700 -o {me} {folder}"
+            return f"{folder} doesn't exist, and {me} can't create it; run: install -d -m 700 -o {me} {folder}"
         if not folder.is_dir():
-            return f"{folder} is not a folder; see MANIFEST_DATA_DIR"
+            return f"{folder} isn't a folder; check MANIFEST_DATA_DIR"
         owner = folder.stat().st_uid
     except OSError as error:
-        return f"{me} cannot access {folder} ({error.strerror}); run this as its owner, or move it"
+        return f"{me} can't access {folder} ({error.strerror}); run this command as its owner, or move it"
     if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return ""
     if owner == os.getuid():
-        return f"{folder} cannot be written; see its mode, and whether it is mounted read-only"
-    return f"{folder} belongs to {user_name(owner)}; run this as {user_name(owner)}, or: chown -R {me} {folder}"
+        return f"{folder} isn't writable; check its mode, and whether it is mounted read-only"
+    return (
+        f"{folder} belongs to {user_name(owner)}; run this command as {user_name(owner)}, or run: "
+        f"chown -R {me} {folder}"
+    )
 
 
 def _database_file(settings: Settings) -> Path | None:
@@ -77,15 +80,15 @@ async def integrity(settings: Settings) -> list[Finding]:
     damaged = await asyncio.to_thread(sqlite_copy.damage, path, quick=True)
     if damaged:
         return [bad(f"integrity: {path} is damaged ({damaged[0]}); stop the server, keep the file, restore a backup")]
-    return [ok("integrity: quick_check finds the store whole")]
+    return [ok("integrity: quick_check found no problems")]
 
 
 def _folder(path: Path) -> list[Finding]:
     found = path.stat()
     if found.st_uid != os.getuid():
         return _bad(
-            f"{path} belongs to {user_name(found.st_uid)}; run this as {user_name(found.st_uid)}, or: "
-            f"chown -R {user_name(os.getuid())} {path}"
+            f"{path} belongs to {user_name(found.st_uid)}; run this command as "
+            f"{user_name(found.st_uid)}, or run: chown -R {user_name(os.getuid())} {path}"
         )
     if found.st_mode & stat.S_IRWXO:
         return _bad(f"every user of this machine can access {path}; run: chmod 700 {path}")
@@ -106,8 +109,8 @@ def _file(path: Path) -> list[Finding]:
     found = path.stat()
     if found.st_uid != os.getuid():
         return _bad(
-            f"{path} belongs to {user_name(found.st_uid)}; run this as {user_name(found.st_uid)}, or: "
-            f"chown {user_name(os.getuid())} {path}"
+            f"{path} belongs to {user_name(found.st_uid)}; run this command as "
+            f"{user_name(found.st_uid)}, or run: chown {user_name(os.getuid())} {path}"
         )
     into = path.absolute().parent.stat().st_mode
     for group, way, reads in (
@@ -137,9 +140,11 @@ def _disks(folders: list[Path]) -> list[tuple[Path, int, int]]:
 def _disk_space(folders: list[Path]) -> list[Finding]:
     found = []
     for path, _, free in _disks(folders):
-        advice = "; free space: on a full disk nothing can be stored and no user can sign in" if free < SCARCE else ""
+        advice = (
+            "; free up space: on a full disk, nothing can be saved and no user can sign in" if free < SCARCE else ""
+        )
         level = "bad" if free < TOO_LITTLE else "note" if advice else "ok"
-        found.append(Finding(level, f"disk: {free} MiB are free under {path}{advice}"))
+        found.append(Finding(level, f"disk: {free} MiB free at {path}{advice}"))
     return found
 
 
@@ -158,11 +163,11 @@ async def store_writes(store: Store) -> list[Finding]:
     except StoreUnavailable as error:
         return [
             bad(
-                f"writes: the store takes none, so nobody can sign in: {error}; free space where its disk is "
-                "full, and see which rights are missing"
+                f"writes: the database rejects them, so nobody can sign in: {error}; free up disk "
+                "space, and check permissions"
             )
         ]
-    return [ok("writes: the store takes them")]
+    return [ok("writes: the database accepts them")]
 
 
 async def file_writes(settings: Settings, store: Store) -> list[Finding]:
@@ -171,7 +176,7 @@ async def file_writes(settings: Settings, store: Store) -> list[Finding]:
     if folder is not None and not folder.exists():
         if not settings.files and mark is None:
             return []  # the first server makes it
-        return [bad(f"files: {folder} does not exist; mount it, or make it: install -d -m 700 {folder}")]
+        return [bad(f"files: {folder} doesn't exist; mount it, or create it: install -d -m 700 {folder}")]
     if folder is not None and folder.stat().st_uid != os.getuid():
         return []  # what this user wrote there the server could not use
     storage = open_storage(settings)
@@ -180,9 +185,9 @@ async def file_writes(settings: Settings, store: Store) -> list[Finding]:
         is_kept = await files_place.holds(storage, probe)
         await storage.drop(probe)
     except (FilesUnavailable, OSError) as error:
-        return [bad(f"files: none can be stored: {error}; see MANIFEST_FILES")]
+        return [bad(f"files: none can be saved: {error}; check MANIFEST_FILES")]
     if not is_kept:
-        return [bad("files: what is stored is not what is read; see MANIFEST_FILES")]
+        return [bad("files: a test file was read back with different content; check MANIFEST_FILES")]
     if mark is not None and not await files_place.holds(storage, mark):
         return [bad(f"files: {folder or settings.files}: {files_place.ELSEWHERE}")]
     return []
@@ -193,21 +198,22 @@ async def file_writes(settings: Settings, store: Store) -> list[Finding]:
 
 SECONDS = 20.0  # an operator waits for this; `keys reencrypt` checks the rest
 NAMED = 10  # rows named for each column; the others are counted
-_PUT_BACK = "add the key that sealed it after the others (docs/operations/backup.md, Secret key)"
+_PUT_BACK = "add the key that encrypted it after the others (docs/operations/backup.md, Secret key)"
 #: The remedy where that key is lost.
 _LOST = {
-    "signing_keys.secret": "without it, run manifest-auth keys lost",
-    "id_token_keys.secret": "without it, run manifest-auth keys lost",
-    "providers.secrets": "without it, run manifest-auth keys lost, and enter the provider's secret again",
-    "admin_second_factors.secret": "without it another system admin resets the second factor",
-    "user_totps.secret": "without it, those users use a recovery code, or a manager resets their factors",
-    "user_totps.next_secret": "without it, those users begin to set their authenticator app up again",
-    "sign_in_challenges.secrets": "without it, those users have to start their sign-in again",
-    "sign_in_flows.secrets": "without it, those users have to start their sign-in again",
-    "badge_pins.pepper": "without it, those users need a new PIN",
-    "directory_proofs.secrets": "without it, those proofs of a directory have to start again",
-    "kept_tokens.tokens": "without it, those users have to sign in again",
-    "queued_mails.mail": "without it, those e-mails expire within the hour; request their links again",
+    "signing_keys.secret": "if the key is lost, run manifest-auth keys lost",
+    "id_token_keys.secret": "if the key is lost, run manifest-auth keys lost",
+    "providers.secrets": "if the key is lost, run manifest-auth keys lost, and enter the provider's secret again",
+    "admin_second_factors.secret": "if the key is lost, another system admin must remove the second factor",
+    "user_totps.secret": "if the key is lost, those users must use a recovery code, or an administrator must reset "
+    "their second factors",
+    "user_totps.next_secret": "if the key is lost, those users must start to set up their authenticator app again",
+    "sign_in_challenges.secrets": "if the key is lost, those users must start their sign-in again",
+    "sign_in_flows.secrets": "if the key is lost, those users must start their sign-in again",
+    "badge_pins.pepper": "if the key is lost, those users need a new PIN",
+    "directory_proofs.secrets": "if the key is lost, those verifications of a directory must start again",
+    "kept_tokens.tokens": "if the key is lost, those users must sign in again",
+    "queued_mails.mail": "if the key is lost, those emails expire within the hour; request their links again",
 }
 
 
@@ -246,25 +252,25 @@ async def sealed_findings(
     while (going := [walk for walk in walks if not walk.is_over]) and time.monotonic() < until:
         for walk in going:
             await walk.step(store, sealer)
-        show("opening sealed values", sum(walk.seen for walk in walks))
+        show("decrypting values", sum(walk.seen for walk in walks))
     seen, lost = sum(walk.seen for walk in walks), sum(len(walk.lost) for walk in walks)
     if seen and lost == seen:
         return [
             bad(
-                "signing keys: the secret key is not the one that this store was made with; restore "
-                "it, or see docs/operations/backup.md, Lost secret key"
+                "signing keys: the secret key isn't the one that this database was created with; "
+                "restore it, or see docs/operations/backup.md, Lost secret key"
             )
         ]
     found = [bad(_text(walk)) for walk in walks if walk.lost]
     if unseen := [walk.part.name for walk in walks if not walk.is_over]:
-        advice = "`keys reencrypt` checks all and names those that do not open"
-        found.append(note(f"sealed values: {seen} were checked; of {', '.join(unseen)} not all; {advice}"))
+        advice = "`keys reencrypt` checks all of them and lists those that can't be decrypted"
+        found.append(note(f"encrypted values: checked {seen}, but not all of {', '.join(unseen)}; {advice}"))
     elif not lost:
-        found.append(ok(f"signing keys: the secret key opens them and all else that is sealed, {seen} values"))
+        found.append(ok(f"signing keys: the secret key decrypts them and all other encrypted values ({seen})"))
     return found
 
 
 def _text(walk: _ColumnWalk) -> str:
     more = f" and {len(walk.lost) - NAMED} more" if len(walk.lost) > NAMED else ""
-    otherwise = _LOST.get(walk.part.name, "without it, that value is lost")
-    return f"sealed values: no secret key opens {', '.join(walk.lost[:NAMED])}{more}; {_PUT_BACK}; {otherwise}"
+    otherwise = _LOST.get(walk.part.name, "if the key is lost, that value is lost")
+    return f"encrypted values: no secret key decrypts {', '.join(walk.lost[:NAMED])}{more}; {_PUT_BACK}; {otherwise}"

@@ -39,5 +39,5 @@ async def _remove(ctx: RequestContext, call: PageCall[RemoveForm]) -> View | Ans
 
 ROUTES = (
     account_page("GET", PATH, _show, TEMPLATE, "Apps with access to your account"),
-    account_page("POST", PATH, _remove, TEMPLATE, "Remove the access of an app"),
+    account_page("POST", PATH, _remove, TEMPLATE, "Remove access of an app"),
 )

@@ -65,7 +65,7 @@ SAID = {
     "device-in": _("Device approved. It signs in within a few seconds."),
     "device-refused": _("Device rejected."),
     "device-ended": _("Device signed out."),
-    "all-trust": _("None of your browsers is trusted any longer."),
+    "all-trust": _("Your browsers are no longer trusted."),
     "access-removed": _("App removed. It no longer has access to your account."),
 }
 

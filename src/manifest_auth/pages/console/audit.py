@@ -82,7 +82,7 @@ def _start_of(text: str, field: str, zone: tzinfo, days: int = 0) -> int:
     except (ValueError, OverflowError):
         at = LATEST + 1
     if not EARLIEST <= at <= LATEST:
-        raise ValidationError(details=[(field, _("Enter a day. For example, 2026-01-31."))])
+        raise ValidationError(details=[(field, _("Enter a date. For example, 2026-01-31."))])
     return at
 
 

@@ -26,7 +26,7 @@ from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
 
 BADGE_PATH = "/console/users/{id}/badge"
-BADGE_DONE = {"ended": _("Badge ended. Its sessions are signed out.")}
+BADGE_DONE = {"ended": _("Badge revoked. Its sessions ended.")}
 _PRINT = "console/badge_print.html"
 
 

@@ -141,7 +141,7 @@ _SECTIONS = (
     _Section(Permission.SETTINGS_MANAGE, "/console/devices", _("Devices"), _MACHINES),
     _Section(Permission.SETTINGS_MANAGE, "/console/providers", _("Providers"), _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/domains", _("Domains"), _SIGN_IN),
-    _Section(Permission.SETTINGS_MANAGE, "/console/rules", _("Rules"), _SIGN_IN),
+    _Section(Permission.SETTINGS_MANAGE, "/console/rules", _("Settings"), _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/branding", _("Branding"), _SIGN_IN),
     _Section(Permission.AUDIT_READ, "/console/audit", _("Audit trail"), _RECORDS),
     _Section(Permission.SETTINGS_MANAGE, "/console/usage", _("Usage"), _RECORDS),

@@ -259,7 +259,7 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
             _("Active users per week"),
             [charts.day_name(day) for day, _ in figures.active_weeks],
             [Series(_("users"), "accent", [number for _, number in figures.active_weeks])],
-            note=_("Users who used the product in the seven days before that day."),
+            note=_("Users who were active in the seven days before that day."),
             first=_("Week ending on"),
         ),
         charts.by_name(

@@ -37,77 +37,82 @@ class Field(NamedTuple):
         return self.path.replace(".", "_")
 
 
-_GROUP_CLAIM = "Claim with the groups"
-_TRUST = "Its e-mail addresses count as verified"
+_GROUP_CLAIM = _("Claim that contains the groups")
+_TRUST = _("Accept its email addresses as verified")
 _CLOUDS = (
-    ("", "The installation's own"),
-    ("global", "Global"),
+    ("", _("Default of this server")),
+    ("global", _("Global")),
     ("us-gov", "US Government"),
     ("us-dod", "US Department of Defense"),
-    ("china", "China"),
-    ("custom", "Custom"),
+    ("china", _("China")),
+    ("custom", _("Custom")),
 )
 
 _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
     "oidc": (
         Field(
             "oidc.issuer",
-            "Issuer",
-            hint="What stands before /.well-known/openid-configuration, exactly: a slash at the end counts.",
+            _("Issuer"),
+            hint=_("The part of the URL before /.well-known/openid-configuration. A slash at the end matters."),
         ),
-        Field("oidc.clientId", "Client ID"),
-        Field("oidc.clientSecret", "Client secret", "secret"),
+        Field("oidc.clientId", _("Client ID")),
+        Field("oidc.clientSecret", _("Client secret"), "secret"),
         Field(
             "oidc.unchecked",
-            "Save without checking the issuer",
+            _("Save without checking the issuer"),
             "flag",
-            "For a provider that this server can't reach yet.",
+            _("For a provider that this server can't reach yet."),
             is_more=True,
             is_asked_only=True,
         ),
-        Field("oidc.groupClaim", _GROUP_CLAIM, hint="Usually groups.", is_more=True),
-        Field("oidc.scopes", "Scopes", "words", "Separated by spaces; openid must be among them.", is_more=True),
+        Field("oidc.groupClaim", _GROUP_CLAIM, hint=_("Usually groups."), is_more=True),
+        Field("oidc.scopes", _("Scopes"), "words", _("Separated by spaces. Must include openid."), is_more=True),
         Field(
             "oidc.clientAuthentication",
-            "How the client secret is sent",
+            _("Client authentication"),
             "choice",
             options=(
-                ("auto", "As the provider says"),
-                ("basic", "In a header (basic)"),
-                ("post", "In the form (post)"),
-                ("none", "There is none"),
+                ("auto", _("As the provider announces")),
+                ("basic", _("In a header (basic)")),
+                ("post", _("In the form (post)")),
+                ("none", _("None")),
             ),
             is_more=True,
         ),
         Field(
             "oidc.audiences",
-            "Further audiences",
+            _("Additional audiences"),
             "lines",
-            "One a line. ID tokens may name these beside the client ID.",
+            _("One per line. ID tokens can contain these in addition to the client ID."),
             is_more=True,
         ),
         Field(
             "oidc.trustEmail",
             _TRUST,
             "flag",
-            "For a provider that never says whether it verified them. Only addresses of its own domains.",
+            _("For providers that don't say whether they verified an address. Applies only to the provider's domains."),
             is_more=True,
         ),
     ),
     "saml": (
         Field(
             "saml.metadataUrl",
-            "Address of its metadata",
-            hint="Fetched once, now. Or paste the document below.",
+            _("Metadata URL"),
+            hint=_("Fetched once, now. Alternatively, paste the document below."),
             is_asked_only=True,
         ),
-        Field("saml.metadata", "Metadata document", "prose", "The XML as the provider shows or downloads it."),
-        Field("saml.entityId", "Entity ID (issuer)", is_more=True, is_imported=True),
-        Field("saml.redirectUrl", "Sign-on address, redirect", is_more=True, is_imported=True),
-        Field("saml.postUrl", "Sign-on address, POST", is_more=True, is_imported=True),
+        Field(
+            "saml.metadata",
+            _("Metadata document"),
+            "prose",
+            _("The XML document that the provider shows or downloads."),
+        ),
+        Field("saml.entityId", _("Entity ID (issuer)"), is_more=True, is_imported=True),
+        Field("saml.redirectUrl", _("Sign-on URL, redirect binding"), is_more=True, is_imported=True),
+        Field("saml.postUrl", _("Sign-on URL, POST binding"), is_more=True, is_imported=True),
         Field(
             "saml.binding",
-            "How requests are sent",
+            _("Binding for requests"),
             "choice",
             options=(("redirect", "Redirect"), ("post", "POST")),
             is_more=True,
@@ -115,77 +120,88 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         ),
         Field(
             "saml.certificates",
-            "Signing certificates",
+            _("Signing certificates"),
             "certificates",
-            "Any of them may have signed. To change one without a gap, add the new one before the old one ends.",
+            _(
+                "Any of them can sign. To replace one without interruption, add the new certificate "
+                "before the old one expires."
+            ),
             is_more=True,
             is_imported=True,
         ),
-        Field("saml.signRequests", "Sign our requests", "flag", is_more=True, is_imported=True),
+        Field("saml.signRequests", _("Sign requests"), "flag", is_more=True, is_imported=True),
         Field(
             "saml.allowIdpInitiated",
-            "Accept sign-ins that begin at the provider",
+            _("Accept sign-ins that start at the provider"),
             "flag",
-            "A tile on its page sends such.",
+            _("For example, from a tile on the provider's page."),
             is_more=True,
         ),
         Field(
             "saml.expiredCertificates",
-            "A pinned certificate past its end",
+            _("Expired pinned certificates"),
             "choice",
-            options=(("refuse", "Counts no more"), ("accept", "Still counts")),
+            options=(("refuse", _("Reject")), ("accept", _("Accept"))),
             is_more=True,
         ),
         Field(
             "saml.attributes.subject",
-            "Attribute that identifies the user",
-            hint="Empty: the NameID. Set it before the first sign-in, or all users are new.",
+            _("Attribute that identifies the user"),
+            hint=_(
+                "Default: NameID. Set it before the first sign-in. If you change it later, existing "
+                "users aren't recognized."
+            ),
             is_more=True,
         ),
         Field(
             "saml.attributes.email",
-            "Attribute with the e-mail address",
-            hint="Empty: the usual names are tried.",
+            _("Email attribute"),
+            hint=_("Default: common attribute names."),
             is_more=True,
         ),
-        Field("saml.attributes.firstName", "Attribute with the first name", is_more=True),
-        Field("saml.attributes.lastName", "Attribute with the last name", is_more=True),
-        Field("saml.attributes.groups", "Attribute with the groups", is_more=True),
+        Field("saml.attributes.firstName", _("First name attribute"), is_more=True),
+        Field("saml.attributes.lastName", _("Last name attribute"), is_more=True),
+        Field("saml.attributes.groups", _("Groups attribute"), is_more=True),
     ),
     "dynamics": (
         Field("dynamics.directory", _("Directory (tenant) ID")),
         Field("dynamics.clientId", "Application (client) ID"),
-        Field("dynamics.clientSecret", "Client secret", "secret", "Its Value, not its ID."),
-        Field("dynamics.organization", "Address of the environment", hint="Like https://contoso.crm.dynamics.com."),
-        Field("dynamics.cloud", "Microsoft cloud", "choice", options=_CLOUDS, is_more=True),
+        Field("dynamics.clientSecret", _("Client secret"), "secret", _("Its value, not its ID.")),
+        Field("dynamics.organization", _("Environment URL"), hint=_("For example, https://contoso.crm.dynamics.com.")),
+        Field("dynamics.cloud", _("Microsoft cloud"), "choice", options=_CLOUDS, is_more=True),
         Field("dynamics.groupClaim", _GROUP_CLAIM, is_more=True),
-        Field("dynamics.audiences", "Further audiences", "lines", "One a line.", is_more=True),
-        Field("dynamics.trustEmail", _TRUST, "flag", "Only those of its own domains.", is_more=True),
-        Field("dynamics.keepTokens", "Keep Microsoft's tokens, encrypted", "flag", is_more=True),
+        Field("dynamics.audiences", _("Additional audiences"), "lines", _("One per line."), is_more=True),
+        Field("dynamics.trustEmail", _TRUST, "flag", _("Applies only to the provider's domains."), is_more=True),
+        Field("dynamics.keepTokens", _("Store Microsoft's tokens, encrypted"), "flag", is_more=True),
     ),
     "entra": (
         Field("entra.directory", _("Directory (tenant) ID")),
-        Field("entra.applications", "Client IDs of the apps that may call", "lines", "One a line."),
-        Field("entra.graphTokens", "Tokens for Microsoft Graph count", "flag", "Once Graph accepted them."),
+        Field("entra.applications", _("Client IDs of the apps that can call the API"), "lines", _("One per line.")),
+        Field(
+            "entra.graphTokens",
+            _("Accept tokens for Microsoft Graph"),
+            "flag",
+            _("After Microsoft Graph accepted them."),
+        ),
         Field(
             "entra.clientId",
-            "Our own application's client ID",
-            hint="Tokens for it are verified by the directory's keys.",
+            _("Client ID of this server's application"),
+            hint=_("The keys of the directory verify tokens for it."),
         ),
         Field(
             "entra.clientSecret",
-            "Client secret of our application",
+            _("Client secret of this server's application"),
             "secret",
-            "Needed where Graph is asked on behalf of the caller.",
+            _("Required to ask Microsoft Graph on behalf of the caller."),
             is_more=True,
         ),
         Field("entra.appIdUri", "App ID URI", is_more=True),
-        Field("entra.scopes", "Scopes, one of which a token must hold", "words", is_more=True),
-        Field("entra.cloud", "Microsoft cloud", "choice", options=_CLOUDS, is_more=True),
-        Field("entra.askGraph", "Ask Graph for the profile of each caller", "flag", is_more=True),
-        Field("entra.guests", "Let guests of the directory in", "flag", is_more=True),
+        Field("entra.scopes", _("Required scopes (any of them)"), "words", is_more=True),
+        Field("entra.cloud", _("Microsoft cloud"), "choice", options=_CLOUDS, is_more=True),
+        Field("entra.askGraph", _("Ask Microsoft Graph for each caller's profile"), "flag", is_more=True),
+        Field("entra.guests", _("Allow guests of the directory"), "flag", is_more=True),
         Field("entra.groupClaim", _GROUP_CLAIM, is_more=True),
-        Field("entra.trustEmail", _TRUST, "flag", "Only those of its own domains.", is_more=True),
+        Field("entra.trustEmail", _TRUST, "flag", _("Applies only to the provider's domains."), is_more=True),
     ),
 }
 
@@ -213,7 +229,7 @@ def following(kind: Kind[Any, Any]) -> Iterator[Field]:
         label = re.sub(r"\b(id|url)\b", lambda found: found[0].upper(), label)
         yield Field(f"{kind.name}.{member.encode_name}", label, holds, hint, options, is_more=not member.required)
     if "client_secret" in kind.members:
-        yield Field(f"{kind.name}.clientSecret", "Client secret", "secret")
+        yield Field(f"{kind.name}.clientSecret", _("Client secret"), "secret")
 
 
 FIELDS = {name: _FIELD_WRITTEN.get(name) or tuple(following(kind)) for name, kind in KINDS.items()}
@@ -244,14 +260,14 @@ class Preset(NamedTuple):
     hints: Mapping[str, str] = _NOTHING
     values: Mapping[str, Any] = _NOTHING
     rules: Mapping[str, Any] = _NOTHING
-    groups: str = "Write each group exactly as the provider sends it, capital letters and all."
+    groups: str = _("Enter each group exactly as the provider sends it. Groups are case-sensitive.")
     fits: str = ""
     is_generic: bool = False
 
     @property
     def product(self) -> str:
         """As sentences call it."""
-        return "the provider" if self.is_generic else self.title
+        return _("the provider") if self.is_generic else self.title
 
     @property
     def label(self) -> str:
@@ -260,11 +276,11 @@ class Preset(NamedTuple):
 
 
 _OIDC, _SAML, _TOKENS = "OpenID Connect", "SAML 2.0", "Access tokens"
-_CALLBACK = (CALLBACK, "Redirect or callback address")
+_CALLBACK = (CALLBACK, _("Redirect URI (callback URL)"))
 _SERVICE_PROVIDER = (
-    (METADATA, "Metadata address"),
-    (ENTITY, "Entity ID, audience"),
-    (ACS, "Assertion consumer service, POST"),
+    (METADATA, _("Metadata URL")),
+    (ENTITY, _("Entity ID (audience)")),
+    (ACS, _("Assertion consumer service URL (POST)")),
 )
 _PRESET_WRITTEN = (
     Preset(
@@ -273,20 +289,26 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="okta",
-        about="The shorter way, where you may choose.",
+        about=_("Recommended. Fewer steps than SAML."),
         ours=((CALLBACK, "Sign-in redirect URIs"),),
         there=(
-            "In the Okta Admin Console open Applications, then Create App Integration.",
-            "Choose OIDC and Web Application. Grant type: Authorization Code alone.",
-            "Enter our address as Sign-in redirect URI; leave Sign-out redirect URIs empty.",
-            "Assign the people or groups who may get in.",
-            "On the tab Sign On add a Groups claim filter: groups, Matches regex, .*",
+            _("In the Okta Admin Console, open Applications → Create App Integration."),
+            _("Select OIDC and Web Application. As the grant type, select only Authorization Code."),
+            _(
+                "Under Sign-in redirect URIs, enter the redirect URI from this page. Leave Sign-out "
+                "redirect URIs empty."
+            ),
+            _("Assign the people or groups that can sign in."),
+            _("On the Sign On tab, add a Groups claim filter: groups, Matches regex, .*"),
         ),
         hints={
-            "oidc.issuer": "https://YOUR-ORGANISATION.okta.com, without -admin. With a custom authorization server its "
-            "Issuer URI, like https://YOUR-ORGANISATION.okta.com/oauth2/default.",
-            "oidc.clientId": "On the application's tab General.",
-            "oidc.clientSecret": "On the same tab, under Client secrets.",
+            "oidc.issuer": _(
+                "https://YOUR-ORGANIZATION.okta.com, without -admin. For a custom authorization "
+                "server, enter its Issuer URI. For example, "
+                "https://YOUR-ORGANIZATION.okta.com/oauth2/default."
+            ),
+            "oidc.clientId": _("On the General tab of the application."),
+            "oidc.clientSecret": _("On the same tab, under Client secrets."),
         },
         values={"oidc": {"scopes": ["openid", "profile", "email", "groups"]}},
         fits=r"\.okta(?:preview|-emea)?\.com(?:/|\Z)",
@@ -297,17 +319,23 @@ _PRESET_WRITTEN = (
         protocol=_SAML,
         kind="saml",
         name="okta-saml",
-        about="With a tile on the Okta dashboard.",
+        about=_("Adds a tile to the Okta dashboard."),
         ours=((ACS, "Single sign-on URL"), (ENTITY, "Audience URI (SP Entity ID)")),
         there=(
-            "In the Okta Admin Console open Applications, then Create App Integration, and choose SAML 2.0.",
-            "Enter our two values. Name ID format: Persistent, or Unspecified; never Transient.",
-            "Add attribute statements: email = user.email, firstName = user.firstName, lastName = user.lastName.",
-            "Add a group attribute statement: groups, Matches regex, .*",
-            "Assign the people or groups who may get in.",
-            "On the tab Sign On open SAML Signing Certificates, then Actions, then View IdP metadata.",
+            _("In the Okta Admin Console, open Applications → Create App Integration, and select SAML 2.0."),
+            _(
+                "Enter the two values from this page. As the Name ID format, select Persistent or "
+                "Unspecified, never Transient."
+            ),
+            _(
+                "Add these attribute statements: email = user.email, firstName = user.firstName, "
+                "lastName = user.lastName."
+            ),
+            _("Add this group attribute statement: groups, Matches regex, .*"),
+            _("Assign the people or groups that can sign in."),
+            _("On the Sign On tab, open SAML Signing Certificates → Actions → View IdP metadata."),
         ),
-        hints={"saml.metadataUrl": "The address of the page that View IdP metadata opens."},
+        hints={"saml.metadataUrl": _("The URL of the page that View IdP metadata opens.")},
         fits=r"\Ahttps?://www\.okta\.com/",
     ),
     Preset(
@@ -316,24 +344,30 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="entra",
-        about="Work accounts of one Microsoft directory.",
+        about=_("Work accounts of one Microsoft directory."),
         ours=((CALLBACK, "Redirect URI, platform Web"),),
         there=(
-            "In the Microsoft Entra admin center open App registrations, then New registration, single tenant only.",
-            "Enter our address as Redirect URI for the platform Web.",
-            "Under Certificates & secrets make a client secret, and copy its Value at once.",
-            "Under Token configuration add the optional ID claims email, given_name and family_name.",
-            "There too add a groups claim: Groups assigned to the application, as Group ID.",
+            _("In the Microsoft Entra admin center, open App registrations → New registration. Select single tenant."),
+            _("Select the platform Web, and enter the redirect URI from this page."),
+            _("Under Certificates & secrets, create a client secret, and copy its value immediately."),
+            _("Under Token configuration, add the optional ID claims email, given_name, and family_name."),
+            _("On the same page, add a groups claim: Groups assigned to the application, as Group ID."),
         ),
         hints={
-            "oidc.issuer": "https://login.microsoftonline.com/DIRECTORY-ID/v2.0 with the Directory (tenant) ID of the "
-            "page Overview; never common or organizations.",
-            "oidc.clientId": "Application (client) ID, on the page Overview.",
-            "oidc.clientSecret": "The Value of the secret, not the Secret ID. Note when it expires.",
-            "oidc.trustEmail": "Entra never says whether it verified an address. Switch this on for a directory whose "
-            "administrators you trust, with domains of its own.",
+            "oidc.issuer": _(
+                "https://login.microsoftonline.com/DIRECTORY-ID/v2.0, with the Directory (tenant) ID "
+                "from the Overview page. Don't use common or organizations."
+            ),
+            "oidc.clientId": _("Application (client) ID, on the Overview page."),
+            "oidc.clientSecret": _("The value of the secret, not its ID. Note when it expires."),
+            "oidc.trustEmail": _(
+                "Entra doesn't say whether it verified an address. Turn this on only for directories "
+                "with their own domains and administrators that you trust."
+            ),
         },
-        groups="Entra sends the object ID of each group, like 6f7b2d1e-1f0a-4c3e-9a51-0c2f4f7d9b10, not its name.",
+        groups=_(
+            "Entra sends the object ID of each group, not its name. For example, 6f7b2d1e-1f0a-4c3e-9a51-0c2f4f7d9b10."
+        ),
         fits=r"\Ahttps://login\.microsoftonline\.|\Ahttps://login\.partner\.microsoftonline\.cn/",
     ),
     Preset(
@@ -342,20 +376,23 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="google",
-        about="Accounts of your Workspace organisation.",
+        about=_("Accounts of your Google Workspace organization."),
         ours=((CALLBACK, "Authorized redirect URIs"),),
         there=(
-            "In the Google Cloud console choose a project of your organisation, and open Google Auth Platform.",
-            "Under Audience choose Internal: with External anybody with a Google account would come through.",
-            "Under Clients make a client of the type Web application, with our address as redirect URI.",
+            _("In the Google Cloud console, select your organization's project, and open Google Auth Platform."),
+            _("Under Audience, select Internal. With External, anyone with a Google account could sign in."),
+            _("Under Clients, create a Web application client with the redirect URI from this page."),
         ),
         hints={
-            "oidc.issuer": "The same for everyone.",
-            "oidc.clientId": "Ends in .apps.googleusercontent.com.",
+            "oidc.issuer": _("The same for all organizations."),
+            "oidc.clientId": _("Ends with .apps.googleusercontent.com."),
         },
         values={"oidc": {"issuer": "https://accounts.google.com"}},
         rules={"stepUpWithoutTime": True},
-        groups="Google sends no groups with OpenID Connect: give the roles that everyone gets, and others by hand.",
+        groups=_(
+            "Google doesn't send groups with OpenID Connect. Set the roles for everyone, and assign "
+            "other roles to users manually."
+        ),
         fits=r"\Ahttps://accounts\.google\.com\Z",
     ),
     Preset(
@@ -364,46 +401,51 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="keycloak",
-        about="A realm of your own server.",
+        about=_("A realm of your own server."),
         ours=((CALLBACK, "Valid redirect URIs"),),
         there=(
-            "In the realm open Clients, then Create client, of the type OpenID Connect.",
-            "Switch Client authentication on; authentication flow: Standard flow alone.",
-            "Enter our address as valid redirect URI.",
-            "On the tab Credentials copy the client secret.",
-            "In the dedicated client scope add a mapper Group Membership: claim name groups, Full group path off.",
+            _("In the realm, open Clients → Create client, and select the type OpenID Connect."),
+            _("Turn on Client authentication. As the authentication flow, select only Standard flow."),
+            _("Under Valid redirect URIs, enter the redirect URI from this page."),
+            _("On the Credentials tab, copy the client secret."),
+            _(
+                "In the dedicated client scope, add a Group Membership mapper with the claim name "
+                "groups. Turn off Full group path."
+            ),
         ),
         hints={"oidc.issuer": "https://YOUR-KEYCLOAK/realms/YOUR-REALM"},
         fits=r"/realms/[^/]+\Z",
     ),
     Preset(
         key="oidc",
-        title="Another provider",
+        title=_("Another provider"),
         protocol=_OIDC,
         kind="oidc",
         name="company",
-        about="Anything that keeps the standard: Auth0, Ping, Authentik, …",
+        about=_("Any provider that supports OpenID Connect, such as Auth0, Ping, or Authentik."),
         ours=(_CALLBACK,),
         there=(
-            "Register a confidential web application with the authorisation code flow.",
-            "Enter our address as its redirect address, letter by letter.",
-            "Let it send the claims email, email_verified, given_name, family_name, and one with the groups.",
+            _("Register a confidential web application with the authorization code flow."),
+            _("Enter the redirect URI from this page exactly."),
+            _("Send the claims email, email_verified, given_name, and family_name, and a claim with the groups."),
         ),
         is_generic=True,
     ),
     Preset(
         key="saml",
-        title="Another provider",
+        title=_("Another provider"),
         protocol=_SAML,
         kind="saml",
         name="company-saml",
-        about="Anything that keeps the standard: AD FS, Entra, Google, Shibboleth, …",
+        about=_("Any provider that supports SAML 2.0, such as AD FS, Entra, Google, or Shibboleth."),
         ours=_SERVICE_PROVIDER,
         there=(
-            "Register a service provider: by the address of our metadata, or with the two values below it. Our "
-            "certificate is made with the next step, for providers that need it.",
-            "Let it sign the response, the assertion, or both, with SHA-256 or better.",
-            "Let it send a NameID that stays with a person, and attributes for e-mail, names and groups.",
+            _(
+                "Register a service provider with the metadata URL, or with the two values below it. "
+                "If the provider needs a certificate, the next step creates one."
+            ),
+            _("Sign the response, the assertion, or both, with SHA-256 or better."),
+            _("Send an unchanging NameID for each user, and attributes for email, names, and groups."),
         ),
         is_generic=True,
     ),
@@ -413,15 +455,15 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="dynamics",
         name="ms-dynamics",
-        about="People of one Dynamics 365 environment.",
+        about=_("Users of one Dynamics 365 environment."),
         ours=((CALLBACK, "Redirect URI, platform Web"),),
         there=(
-            "In the Microsoft Entra admin center open App registrations, then New registration, single tenant only.",
-            "Enter our address as Redirect URI for the platform Web.",
-            "Under API permissions add Dynamics CRM, delegated: user_impersonation.",
-            "Under Certificates & secrets make a client secret, and copy its Value at once.",
+            _("In the Microsoft Entra admin center, open App registrations → New registration. Select single tenant."),
+            _("Select the platform Web, and enter the redirect URI from this page."),
+            _("Under API permissions, add the delegated permission user_impersonation of Dynamics CRM."),
+            _("Under Certificates & secrets, create a client secret, and copy its value immediately."),
         ),
-        groups="Entra sends the object ID of each group, not its name.",
+        groups=_("Entra sends the object ID of each group, not its name."),
     ),
     Preset(
         key="power-apps",
@@ -429,13 +471,16 @@ _PRESET_WRITTEN = (
         protocol=_TOKENS,
         kind="entra",
         name="power-apps",
-        about="Apps that bring an Entra ID token along. No one signs in here.",
+        about=_("Apps that send an Entra ID token. Nobody signs in here."),
         ours=(),
         there=(
-            "Find the client IDs of the apps that call, and the Directory (tenant) ID.",
-            "Tokens for Microsoft Graph need nothing else. For tokens of an application of your own, register one.",
+            _("Find the Directory (tenant) ID and the client IDs of the calling apps."),
+            _(
+                "For tokens for Microsoft Graph, you need nothing else. To use tokens of your own "
+                "application, register one."
+            ),
         ),
-        groups="Tokens for Graph carry no groups: their people have the roles that everyone gets.",
+        groups=_("Tokens for Microsoft Graph contain no groups, so users get only the roles for everyone."),
     ),
 )
 
@@ -443,13 +488,13 @@ _PRESET_WRITTEN = (
 def _following(kind: Kind[Any, Any]) -> Preset:
     return Preset(
         key=kind.name,
-        title="Another provider",
+        title=_("Another provider"),
         protocol=kind.name.capitalize(),
         kind=kind.name,
         name=kind.name,
         about=(kind.settings.__doc__ or "").partition("\n")[0],
         ours=(_CALLBACK, *_SERVICE_PROVIDER),
-        there=("Register this server there, with our values where it asks for them.",),
+        there=(_("Register this server there with the values on this page."),),
         is_generic=True,
     )
 

@@ -310,7 +310,7 @@ def body_of_rules(form: RulesForm, shown: Iterable[str], before: Rules) -> dict[
     groups, chosen = _groups(form, before), chosen_domains(form)
     shown, listed = set(shown), before.domains
     if foreign := [domain for domain in chosen if domain not in shown and domain not in listed]:
-        raise ValidationError(details=[("domains", f"{foreign[0][:253]} is not proved for this client")])
+        raise ValidationError(details=[("domains", f"{foreign[0][:253]} isn't verified for this client")])
     kept = [domain for domain in listed if domain in chosen or domain not in shown]
     return {
         "createUsers": bool(form.createUsers),

@@ -460,7 +460,7 @@ async def _confirm_delete(ctx: RequestContext, call: PageCall[BackForm]) -> Conf
             "Unlinks %(number)d person and signs them out.", "Unlinks %(number)d people and signs them out.", people
         ),
         _("Removes the roles that its groups gave. You can't undo this."),
-        _("If you add a provider with the same issuer again, the same people get back into their accounts."),
+        _("If you add a provider with the same issuer later, the same people regain access to their accounts."),
         _("Another provider links people by email address. Before you move, check that no address has a new owner."),
     )
     head = one.head("")

@@ -163,7 +163,7 @@ def _invite(unit: TenantUnit, ctx: RequestContext, user_id: int, _role: int) -> 
 def _set_role(unit: TenantUnit, ctx: RequestContext, user_id: int, role: int, *, add: bool) -> None:
     before = users.get(unit, user_id, lock=True, admins=True).roles
     if bool(before & role) == add:
-        raise Conflict(_("This user has the role already") if add else _("This user doesn't have the role"))
+        raise Conflict(_("This user already has this role") if add else _("This user doesn't have this role"))
     accounts.set_roles(unit, ctx, user_id, before ^ role)
 
 
@@ -190,15 +190,15 @@ _BULK = {
     ),
     "add-role": BulkAct(
         _("Add a role"),
-        lambda number: several("Add a role for %(number)d user?", "Add a role for %(number)d users?", number),
-        lambda role: _("They get the role %(role)s immediately.", role=role),
+        lambda number: several("Add a role to %(number)d user?", "Add a role to %(number)d users?", number),
+        lambda role: _("They get the %(role)s role immediately.", role=role),
         lambda unit, ctx, user, role: _set_role(unit, ctx, user, role, add=True),
         has_role=True,
     ),
     "remove-role": BulkAct(
         _("Remove a role"),
         lambda number: several("Remove a role from %(number)d user?", "Remove a role from %(number)d users?", number),
-        lambda role: _("They lose the role %(role)s immediately. Nobody loses their only role.", role=role),
+        lambda role: _("They lose the %(role)s role immediately. Nobody loses their only role.", role=role),
         lambda unit, ctx, user, role: _set_role(unit, ctx, user, role, add=False),
         has_role=True,
     ),
@@ -216,7 +216,7 @@ def _act_of(form: BulkForm) -> tuple[BulkAct, int]:
     if form.for_role not in dict(ROLES):
         raise ValidationError(details=[("forRole", _("Choose a role"))])
     if form.act == "add-role" and form.for_role == Role.ADMIN.value:
-        raise ValidationError(details=[("forRole", _("Make each Admin on the page of the user"))])
+        raise ValidationError(details=[("forRole", _("To make someone an Admin, open the page of that user"))])
     return act, Role(form.for_role).bit
 
 
@@ -228,11 +228,11 @@ async def _confirm(ctx: RequestContext, call: PageCall[BulkForm]) -> Confirmatio
         found = users.get_many(unit, selected)
         can = [user.id for user in found if user.id != ctx.user.user_id and not user.roles & kept]
         if not can:
-            raise Forbidden(_("You can't change any of the selected users"))
+            raise Forbidden(_("None of the selected users can be changed"))
         effects = [words.ends_sessions(sessions.count_open(unit, can, ctx.now))] if act.ends else []
         effects.append(act.effect(dict(ROLES).get(call.fields.for_role, "")))
         if left := len(selected) - len(can):
-            effects.append(several("Leaves out %(number)d user.", "Leaves out %(number)d users.", left))
+            effects.append(several("Skips %(number)d user.", "Skips %(number)d users.", left))
             effects.append(_("You can't change Admins or your own account here."))
         return Confirmation(act.ask(len(can)), tuple(effects), act.label)
 
@@ -265,7 +265,7 @@ async def _bulk(ctx: RequestContext, call: PageCall[BulkForm]) -> View | Answer[
         except Refusal as refusal:
             said = next((why for _field, why in refusal.details), refusal.message)
         except StoreUnavailable:
-            said = _("The database didn't answer. Check whether this was done")
+            said = _("The database didn't respond. Check whether the change was made")
         outcomes.append(Outcome(number, name, is_done, translated(said, t), link))
     done = sum(one.is_done for one in outcomes)
     title = _("%(action)s: %(done)d of %(number)d done", action=act.label, done=done, number=len(outcomes))

@@ -158,11 +158,11 @@ _ACTS = {
     ),
     "restore": UserAct(_("Account reactivated."), lambda unit, ctx, user, _form: accounts.restore(unit, ctx, user)),
     "reset": UserAct(
-        _("A link to choose a new password is on its way by email."),
+        _("We're sending a link to choose a new password by email."),
         lambda unit, ctx, user, _form: accounts.start_reset(unit, ctx, user),
     ),
     "invite": UserAct(
-        _("A new invitation is on its way by email."), lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user)
+        _("We're sending a new invitation by email."), lambda unit, ctx, user, _form: accounts.invite(unit, ctx, user)
     ),
     "end-session": UserAct(_("Session ended."), _end_session),
     "end-sessions": UserAct(
@@ -184,7 +184,7 @@ _ASKS = {
         _("Make %(name)s an Admin?"),
         (
             _("Removes the password, second factors, badges, pending links, and unconfirmed linked accounts."),
-            _("If no sign-in method is left, creates a new link."),
+            _("Creates a new link if no sign-in method is left."),
             _("An Admin can change all users and settings, including other Admins."),
         ),
         _("Make Admin"),
@@ -193,7 +193,7 @@ _ASKS = {
         _("Reactivate %(name)s as an Admin?"),
         (
             _("Removes the password, second factors, badges, pending links, and unconfirmed linked accounts."),
-            _("If no sign-in method is left, creates a new link."),
+            _("Creates a new link if no sign-in method is left."),
         ),
         _("Reactivate Admin"),
     ),
@@ -214,7 +214,7 @@ _ASKS = {
         _("Reset the second factors of %(name)s?"),
         (
             _("Removes the authenticator app, passkeys, recovery codes, and trusted browsers."),
-            _("Closes pending links to choose a password."),
+            _("Cancels pending links to choose a password."),
         ),
         _("Reset second factors"),
     ),

@@ -89,14 +89,14 @@ def _of_minutes(samples: Sequence[LoadSample], now: int) -> list[charts.Chart]:
             _("Response time"),
             labels,
             [
-                Series(_("ms for half of all requests"), "accent", usual),
+                Series(_("ms (median)"), "accent", usual),
                 Series(
-                    _("additional ms for 95 percent of them"),
+                    _("additional ms (95th percentile)"),
                     "quiet",
                     [a - b for a, b in zip(slow, usual, strict=True)],
                 ),
             ],
-            note=_("Half of all requests, and 95 percent of them, took at most this long."),
+            note=_("Median and 95th percentile of all requests."),
             first=_("Minute"),
         ),
         charts.over_time(
@@ -105,7 +105,7 @@ def _of_minutes(samples: Sequence[LoadSample], now: int) -> list[charts.Chart]:
             labels,
             [
                 Series(_("passwords to hash"), "accent", most("hashes")),
-                Series(_("emails to send again"), "note", most("mails")),
+                Series(_("emails to retry"), "note", most("mails")),
             ],
             first=_("Minute"),
         ),

@@ -103,9 +103,13 @@ async def _question(ctx: RequestContext, call: PageCall[AdminForm] | PageCall[Ac
 
 #: The question before an act; how many sessions end comes first.
 _ASKS = {
-    "disable": Confirmation(_("Disable %(name)s?"), (_("They can't sign in until you enable them."),), _("Disable")),
+    "disable": Confirmation(
+        _("Disable %(name)s?"), (_("They can't sign in until you enable their account."),), _("Disable")
+    ),
     "factor": Confirmation(
-        _("Remove the second factor of %(name)s?"), (_("Only their password protects them then."),), _("Remove factor")
+        _("Remove the second factor of %(name)s?"),
+        (_("After that, only a password protects their account."),),
+        _("Remove factor"),
     ),
     "end": Confirmation(_("Sign out %(name)s everywhere?"), (), _("End all sessions")),
     "end-others": Confirmation(_("Sign out everywhere else?"), (), _("End all other sessions")),

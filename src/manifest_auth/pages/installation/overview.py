@@ -133,7 +133,7 @@ def _backup(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Att
     where = f"{ADMIN_OVERVIEW}/backups"
     if standing.backup_at is not None and ctx.now - standing.backup_at > OLD_MS:
         yield Attention(
-            False, _("The last backup is more than two days old"), _("Find out why there is no newer one."), where
+            False, _("The last backup is more than two days old"), _("Find out why no newer backup exists."), where
         )
 
 

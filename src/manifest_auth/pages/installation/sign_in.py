@@ -240,8 +240,8 @@ ROUTES = (
         form_at=PATH,
     ),
     page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages", form_at=PATH),
-    admin_page("GET", ADMIN_PROOF, _show_proof, _PROOF_TEMPLATE, "Asks a system admin to confirm who they are"),
-    admin_page("POST", ADMIN_PROOF, _prove, _PROOF_TEMPLATE, "Confirms it, and goes back", once=False),
+    admin_page("GET", ADMIN_PROOF, _show_proof, _PROOF_TEMPLATE, "Ask a system admin to confirm their identity"),
+    admin_page("POST", ADMIN_PROOF, _prove, _PROOF_TEMPLATE, "Confirm it, and return", once=False),
     page("GET", SETUP, _show_setup, _SETUP_TEMPLATE, "Enter the setup code, until there is a system admin"),
     page("POST", SETUP, _set_up, _SETUP_TEMPLATE, "Create the first system admin, and sign in", once=True),
 )

@@ -58,7 +58,7 @@ AUTHORIZE, LOGOUT = f"{_ISSUER}/authorize", f"{_ISSUER}/logout"
 CONSENT, SIGN_OUT = f"{_ISSUER}/consent", f"{_ISSUER}/sign-out"
 _SHOWN = "issuer"  # where a request keeps its issuer, for the page that shows a refusal
 _NOT_IN, _SIGNED_OUT = _("You're not signed in to the app"), _("You're signed out")
-_TITLE, _ADVICE = _("You can't use this app"), _("The app is for other users. Ask the people who manage your account.")
+_TITLE, _ADVICE = _("You can't use this app"), _("This app is for other users. Contact your administrator.")
 
 
 def _shown_issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
@@ -77,7 +77,7 @@ async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[
     if app is None:
         raise ValidationError(details=[("client_id", "No app of this issuer has it")])
     if not app.is_redirect(address):
-        raise ValidationError(details=[("redirect_uri", "The app doesn't list it; it must be the same, exactly")])
+        raise ValidationError(details=[("redirect_uri", "The app doesn't list exactly this value")])
     target = authorization.target_of(given, twice)
     try:
         wanted = authorization.read_request(given, twice, app.scopes.split(), ctx.now)
@@ -356,7 +356,7 @@ class LogoutForm(msgspec.Struct, frozen=True, omit_defaults=True):
 def _read_logout(raw: bytes) -> LogoutForm:
     given, twice = authorization.read_parameters(raw)
     if twice:
-        raise ValidationError(details=[(next(iter(twice))[:64], "The parameter was given more than once")])
+        raise ValidationError(details=[(next(iter(twice))[:64], "The parameter was sent more than once")])
     return from_texts(given, LogoutForm)
 
 
@@ -436,8 +436,16 @@ ROUTES = (
     _route("POST", LOGOUT, _posted_logout, "Sign a user out at an app's request, with a form", "endSessionByForm"),
 )
 PAGES = (
-    page("GET", CONSENT, _consent, "sign_in/consent.html", "What an app asks for"),
-    page("POST", CONSENT, _consented, "sign_in/consent.html", "Let an app in, or not", once=True, shows_again=False),
-    page("GET", SIGN_OUT, _ask, "sign_in/out_of_apps.html", "Confirm a sign-out that an app asked for"),
+    page("GET", CONSENT, _consent, "sign_in/consent.html", "Ask for consent to an app"),
+    page(
+        "POST",
+        CONSENT,
+        _consented,
+        "sign_in/consent.html",
+        "Give an app access, or decline",
+        once=True,
+        shows_again=False,
+    ),
+    page("GET", SIGN_OUT, _ask, "sign_in/out_of_apps.html", "Confirm a sign-out that an app requested"),
     page("POST", SIGN_OUT, _end, "sign_in/out_of_apps.html", "End the session, with those of apps", shows_again=False),
 )

@@ -174,18 +174,21 @@ Text = Annotated[str, Meta(max_length=2000)]
 class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
     """Query parameters of the start of a sign-in."""
 
-    provider: Annotated[Name, Meta(description="Name of the provider; optional where the client has only one.")] = ""
-    client: Annotated[Name, Meta(description="Client; else `X-Client-ID`, else the host.")] = ""
-    return_to: Annotated[Text, Meta(description="A listed return address, exactly as listed.")] = ""
+    provider: Annotated[Name, Meta(description="Name of the provider. Optional if the client has only one.")] = ""
+    client: Annotated[Name, Meta(description="Identifier of the client. Default: `X-Client-ID`, or the host.")] = ""
+    return_to: Annotated[Text, Meta(description="A listed redirect URI, exactly as listed.")] = ""
     response: Annotated[
-        Literal["cookie", "code"], Meta(description="`code`: the return address gets a one-time code for `exchange`.")
+        Literal["cookie", "code"], Meta(description="`code`: the redirect URI gets a one-time code for `exchange`.")
     ] = "cookie"
     code_challenge: Annotated[
-        str, Meta(max_length=43, description="S256 challenge (RFC 7636) for `exchange`; an app's own scheme needs it.")
+        str,
+        Meta(max_length=43, description="S256 challenge (RFC 7636) for `exchange`. Required for an app's own scheme."),
     ] = ""
     invitation: Annotated[fields.TypedToken, Meta(description="Token of an open invitation.")] = ""
     login_hint: Annotated[fields.TypedEmail, Meta(description="Passed on to the provider.")] = ""
-    s: Annotated[str, Meta(max_length=8000, description="Of our own sign-in page, in place of what is above.")] = ""
+    s: Annotated[
+        str, Meta(max_length=8000, description="From this server's sign-in page, instead of the parameters above.")
+    ] = ""
 
 
 class SamlBody(msgspec.Struct, frozen=True, rename="camel"):

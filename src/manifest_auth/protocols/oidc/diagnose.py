@@ -71,10 +71,10 @@ async def callback_state(
     if 300 <= reply.status < 400:
         if location.partition("?")[0].partition("#")[0] == redirect_uri:
             return "registered", ""
-        return "unknown", "the provider sends the browser elsewhere first"
+        return "unknown", "the provider redirects the browser somewhere else first"
     if 400 <= reply.status < 500 and reply.status not in _TELLS_NOTHING:
         return "not registered", ""
-    return "unknown", f"the provider answers with status {reply.status}"
+    return "unknown", f"the provider returns status {reply.status}"
 
 
 async def client_finding(
@@ -91,27 +91,29 @@ async def client_finding(
     try:
         reply = await tokens.ask(found, registration, answer, deadline)
     except Unreachable as error:
-        return Finding("bad", f"The token endpoint cannot be used: {error}.")
+        return Finding("bad", f"The token endpoint can't be used: {error}.")
     complaint = error_of(reply)
     if is_about_client(reply):
-        return Finding("bad", "The client id or the client secret is wrong.")
+        return Finding("bad", "The client ID or the client secret is incorrect.")
     if with_number("", description_of(reply)).strip() == _NO_APPLICATION:  # under a code that says something else
-        return Finding("bad", f"Microsoft Entra ID knows no application with this client id ({_NO_APPLICATION}).")
+        return Finding(
+            "bad", f"Microsoft Entra ID doesn't know an application with this client ID ({_NO_APPLICATION})."
+        )
     if complaint == "unauthorized_client":
-        return Finding("bad", "The provider does not let this client use the authorization code flow.")
+        return Finding("bad", "The provider doesn't allow this client to use the authorization code flow.")
     if complaint not in ABOUT_CODE:
-        status_text = f"it answered {reply.status}" + (f" {complaint[:80]!r}" if complaint else "")
-        return Finding("unknown", f"Whether the client id and secret are right cannot be told: {status_text}.")
+        status_text = f"it returned {reply.status}" + (f" {complaint[:80]!r}" if complaint else "")
+        return Finding("unknown", f"The client ID and secret couldn't be checked: {status_text}.")
     made_up = _made_up(registration, random)._replace(authentication=tokens.method(found, registration))
     try:
         told_to_anyone = _same(reply, await TokenEndpoint(outgoing).ask(found, made_up, answer, deadline))
     except Unreachable as error:
-        return Finding("unknown", f"Whether the client id and secret are right cannot be told: {error}.")
+        return Finding("unknown", f"The client ID and secret couldn't be checked: {error}.")
     if told_to_anyone:
-        what = "a client secret" if registration.client_secret else "a client id"
-        why = f"the provider answers the same to {what} that is made up"
-        return Finding("unknown", f"Whether the client id and secret are right cannot be told: {why}.")
-    return Finding("ok", "The provider knows this client and accepts how it authenticates.")
+        what = "client secret" if registration.client_secret else "client ID"
+        why = f"the provider gives the same response for an invented {what}"
+        return Finding("unknown", f"The client ID and secret couldn't be checked: {why}.")
+    return Finding("ok", "The provider knows this client and accepts its authentication.")
 
 
 def _made_up(registration: Registration, random: Random) -> Registration:
@@ -152,18 +154,18 @@ async def examine(
             yield finding
         return
     except Unreachable as error:
-        what = "issuer, with the directory (tenant) ID in it," if _DIRECTORY.search(registration.issuer) else "issuer"
-        hint = f"Is the {what} right? It is what stands before /.well-known/openid-configuration."
-        yield Finding("bad", f"The provider's description cannot be fetched: {error}. {hint}")
+        what = "issuer, including the directory (tenant) ID" if _DIRECTORY.search(registration.issuer) else "issuer"
+        hint = f"Check the {what}. It is the part of the URL before /.well-known/openid-configuration."
+        yield Finding("bad", f"The provider's metadata can't be fetched: {error}. {hint}")
         for finding in _unconfirmed_address(addresses):
             yield finding
         return
-    yield Finding("ok", f"The provider's description is at {address}.")
+    yield Finding("ok", f"The provider's metadata is at {address}.")
     for finding in (*_issuer(registration.issuer, document), *_abilities(registration, document)):
         yield finding
     faults = discovery.bad_endpoints(outgoing, document)
     for fault in faults:
-        yield Finding("bad", f"In the provider's description {fault}.")
+        yield Finding("bad", f"In the provider's metadata, {fault}.")
     if faults:
         for finding in _unconfirmed_address(addresses):
             yield finding
@@ -182,70 +184,81 @@ async def examine(
 def _issuer(configured: str, document: dict[str, Any]) -> Iterator[Finding]:
     named = document.get("issuer")
     if named == configured:
-        yield Finding("ok", "The provider names itself exactly as configured.")
+        yield Finding("ok", "The issuer in the provider's metadata matches the settings.")
     elif isinstance(named, str) and named.rstrip("/") == configured.rstrip("/"):
         yield Finding(
-            "bad", f"The issuer is {named} and {configured} is configured: they differ by the slash at the end."
+            "bad", f"The issuer is {named}, but {configured} is configured. They differ only in the slash at the end."
         )
     else:
-        yield Finding("bad", f"The provider names itself {str(named)[:200]}, but {configured} is configured as issuer.")
+        yield Finding(
+            "bad", f"The issuer in the provider's metadata is {str(named)[:200]}, but {configured} is configured."
+        )
 
 
 def _abilities(registration: Registration, document: dict[str, Any]) -> Iterator[Finding]:
     """Checks the announced flow, PKCE, algorithms and scopes. A missing list announces nothing."""
     flows = discovery.texts(document, "response_types_supported")
     if flows and "code" not in flows:
-        yield Finding("bad", "The provider does not offer the authorization code flow (response type code).")
+        yield Finding("bad", "The provider doesn't offer the authorization code flow (response type code).")
     if "S256" in discovery.texts(document, "code_challenge_methods_supported"):
-        yield Finding("ok", "The provider announces PKCE with S256.")
+        yield Finding("ok", "The provider supports PKCE with S256.")
     else:
         yield Finding(
-            "note", "The provider does not announce PKCE (S256). It is sent all the same, and may be ignored."
+            "note",
+            "The provider's metadata doesn't list PKCE (S256). The server sends it anyway, and "
+            "the provider might ignore it.",
         )
     announced = discovery.texts(document, "id_token_signing_alg_values_supported")
     usable = discovery.usable_algorithms(document)
     if announced and not set(usable) & set(announced):
-        yield Finding("bad", f"The provider signs with {', '.join(announced)[:200]} only; none of these is accepted.")
+        yield Finding(
+            "bad", f"The provider signs only with {', '.join(announced)[:200]}, and none of these is accepted."
+        )
     else:
         yield Finding("ok", f"Signatures are accepted with {', '.join(usable)}.")
     offered = discovery.texts(document, "scopes_supported")
     if missing := [scope for scope in registration.scopes if offered and scope not in offered]:
-        yield Finding("note", f"The provider does not list these scopes: {', '.join(missing)}.")
+        yield Finding("note", f"The provider's metadata doesn't list these scopes: {', '.join(missing)}.")
 
 
 async def _keys(outgoing: Outgoing, found: Discovered, deadline: Deadline) -> Finding:
     try:
         published = await discovery.fetch_keys(outgoing, found.jwks_uri, deadline)
     except Unreachable as error:
-        return Finding("bad", f"The provider's keys cannot be read: {error}.")
+        return Finding("bad", f"The provider's keys can't be read: {error}.")
     usable = sum(any(key.fits(name) for name in found.algorithms) for key in published)
     if not usable:
-        return Finding("bad", f"None of the keys at {found.jwks_uri} can verify a signature that is accepted.")
+        return Finding("bad", f"None of the keys at {found.jwks_uri} can verify an accepted signature.")
     return Finding("ok", f"The provider publishes {usable} usable {'key' if usable == 1 else 'keys'}.")
 
 
 def _unconfirmed_address(addresses: CallbackAddresses) -> Iterator[Finding]:
     """The callback address to register while the provider's description is not available."""
     if addresses.shared is not None:
-        shared = f"{addresses.shared}, the shared one, if the provider announces iss (RFC 9207)"
-        yield Finding("note", f"The callback address to register is {shared}; else {addresses.own}, its own.")
+        shared = f"{addresses.shared}, which is shared, if the provider announces iss (RFC 9207)"
+        yield Finding(
+            "note",
+            f"Register the redirect URI {shared}; otherwise {addresses.own}, which belongs only to this provider.",
+        )
 
 
 def _address(chosen: str, addresses: CallbackAddresses) -> Finding:
-    which = "its own" if chosen == addresses.own else "the shared one"
-    return Finding("ok", f"The callback address to register is {chosen}, {which}.")
+    which = "which belongs only to this provider" if chosen == addresses.own else "which is shared"
+    return Finding("ok", f"Register the redirect URI {chosen}, {which}.")
 
 
 def _callback(addresses: CallbackAddresses, found: Discovered) -> Iterator[Finding]:
     if addresses.shared is not None:
         yield _address(addresses.chosen(found).redirect_uri, addresses)
     if found.returns_iss:
-        yield Finding("ok", "The provider announces iss (RFC 9207): every answer must name its issuer.")
+        yield Finding("ok", "The provider announces iss (RFC 9207), so every response must name its issuer.")
     elif addresses.shared is not None:
-        why = "sharedCallback has no effect, and the provider's own address must be registered there"
-        yield Finding("note", f"The provider announces no iss (RFC 9207): {why}.")
+        why = "sharedCallback has no effect, and the provider's own redirect URI must be registered there"
+        yield Finding("note", f"The provider doesn't announce iss (RFC 9207): {why}.")
     else:
-        yield Finding("ok", "The provider announces no iss (RFC 9207): its own address keeps answers apart.")
+        yield Finding(
+            "ok", "The provider doesn't announce iss (RFC 9207). Its own redirect URI tells its responses apart."
+        )
 
 
 async def _registered(
@@ -258,7 +271,7 @@ async def _registered(
 ) -> Finding:
     state, why = await callback_state(outgoing, random, found, registration, redirect_uri, deadline)
     if state == "registered":
-        return Finding("ok", "The callback address is registered at the provider.")
+        return Finding("ok", "The redirect URI is registered at the provider.")
     if state == "not registered":
-        return Finding("bad", "The callback address is not registered: the provider shows an error page instead.")
-    return Finding("unknown", f"Whether the callback address is registered is unknown: {why}.")
+        return Finding("bad", "The redirect URI isn't registered, so the provider shows an error page.")
+    return Finding("unknown", f"The registration of the redirect URI couldn't be checked: {why}.")

@@ -76,22 +76,22 @@ def read_certificate(text: str) -> bytes:
         raise InvalidSaml("This is too long to be a certificate.")
     blocks = _PEM.findall(text)
     if len(blocks) > 1:
-        raise InvalidSaml("This holds several certificates or keys; give one at a time.")
+        raise InvalidSaml("This contains several certificates or keys. Enter one at a time.")
     if blocks and blocks[0][0] != "CERTIFICATE":
-        raise InvalidSaml(f"This is no certificate but a {blocks[0][0].lower()}.")
+        raise InvalidSaml(f"This isn't a certificate but a {blocks[0][0].lower()}.")
     body = "".join((blocks[0][1] if blocks else text).split())
     try:
         der = base64.b64decode(body, validate=True)
         key = x509.load_der_x509_certificate(der).public_key()
     except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
-        raise InvalidSaml("This is no X.509 certificate in PEM or base64.") from None
+        raise InvalidSaml("This isn't an X.509 certificate in PEM or base64.") from None
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size not in _RSA_BITS:
-            raise InvalidSaml(f"The certificate's RSA key has {key.key_size} bits; 2048 to 8192 are allowed.")
+            raise InvalidSaml(f"The certificate's RSA key has {key.key_size} bits. It must have 2048 to 8192.")
     elif not isinstance(key, ec.EllipticCurvePublicKey):
-        raise InvalidSaml("The certificate's key is neither RSA nor elliptic curve (ECDSA).")
+        raise InvalidSaml("The certificate's key must be RSA or elliptic curve (ECDSA).")
     elif key.curve.name not in _CURVES:
-        raise InvalidSaml(f"The certificate's curve {key.curve.name} is not allowed; P-256, P-384 and P-521 are.")
+        raise InvalidSaml(f"The certificate's curve {key.curve.name} isn't allowed. It must be P-256, P-384, or P-521.")
     return der
 
 
@@ -163,7 +163,7 @@ def read_metadata(content: bytes) -> Metadata:
     try:
         return _read(document.parse(content, largest=_LARGEST, comments=True))
     except SamlRefused as reason:
-        raise InvalidSaml(f"This metadata cannot be used: {str(reason).rstrip('.')}.") from None
+        raise InvalidSaml(f"This metadata can't be used: {str(reason).rstrip('.')}.") from None
 
 
 def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_requests: bool) -> bytes:
@@ -192,7 +192,7 @@ def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_r
 
 def _read(root: etree._Element) -> Metadata:
     if root.tag not in (metadata("EntityDescriptor"), metadata("EntitiesDescriptor")):
-        raise InvalidSaml(f"it is no SAML 2.0 metadata but {quoted(str(root.tag))}")
+        raise InvalidSaml(f"it isn't SAML 2.0 metadata but {quoted(str(root.tag))}")
     found = [one for one in root.iter(_DESCRIPTOR) if PROTOCOL in one.get("protocolSupportEnumeration", "").split()]
     if len(found) != 1:
         raise InvalidSaml(f"it describes {len(found)} SAML 2.0 identity providers instead of one")
@@ -202,7 +202,7 @@ def _read(root: etree._Element) -> Metadata:
         raise InvalidSaml("the provider's entityID is missing or too long")
     redirect, post = (_address(found[0], binding) for binding in (HTTP_REDIRECT, HTTP_POST))
     if redirect is None and post is None:
-        raise InvalidSaml("it names no SingleSignOnService with HTTP-Redirect or HTTP-POST")
+        raise InvalidSaml("it has no SingleSignOnService with HTTP-Redirect or HTTP-POST")
     wants = found[0].get("WantAuthnRequestsSigned", "").strip() in ("true", "1")
     return Metadata(entity_id, redirect, post, _certificates(found[0]), wants)
 
@@ -227,7 +227,7 @@ def check_address(address: str) -> None:
     is_plain = all("!" <= letter <= "~" and letter not in "\"'<>\\`" for letter in address)
     is_secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     if not is_plain or not _HOST.fullmatch(host) or not is_secure or parts.fragment or "@" in parts.netloc:
-        raise InvalidSaml(f"{quoted(address)} is no https address")
+        raise InvalidSaml(f"{quoted(address)} isn't an https URL")
 
 
 def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
@@ -240,7 +240,7 @@ def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
                 if text is not None:
                     found[read_certificate(document.text_of(text))] = None
     if not found:
-        raise InvalidSaml("it holds no signing certificate")
+        raise InvalidSaml("it contains no signing certificate")
     return tuple(found)
 
 

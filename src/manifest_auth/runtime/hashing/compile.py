@@ -25,21 +25,21 @@ def main() -> int:
     """Exit status 0: the fast build is installed. 1: it could not be made; the wheel stays in use."""
     parser = argparse.ArgumentParser(prog="python -m manifest_auth.runtime.hashing.compile", description=__doc__)
     parser.add_argument("--march", default="native", help="processor to build for (default: this one)")
-    parser.add_argument("--zig", action="store_true", help="without a C compiler, use ziglang from PyPI")
+    parser.add_argument("--zig", action="store_true", help="if there is no C compiler, use ziglang from PyPI")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         compiler = _compiler(Path(folder), with_zig=given.zig)
         if compiler is None:
-            return _print("no C compiler; the wheel stays in use", 1)
+            return _print("no C compiler found; the wheel is still used", 1)
         made = Path(folder) / "made"
         _print(f"building {PACKAGE} for {given.march} …", 0)
         if not _build(made, compiler, given.march):
-            return _print("the build failed; the wheel stays in use", 1)
+            return _print("the build failed; the wheel is still used", 1)
         shutil.rmtree(builds.FAST, ignore_errors=True)
         builds.FAST.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made, builds.FAST)
     chosen = builds.choose()
-    return _print(f"in use from the next start: {chosen.name}", 0 if chosen.folders[0] == str(builds.FAST) else 1)
+    return _print(f"used from the next start: {chosen.name}", 0 if chosen.folders[0] == str(builds.FAST) else 1)
 
 
 def _compiler(folder: Path, *, with_zig: bool) -> str | None:

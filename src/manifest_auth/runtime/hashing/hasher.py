@@ -325,7 +325,7 @@ def why_refused(stored: str) -> str:
     """Why a hash of another system cannot be imported; empty where it can."""
     found = _PHC.match(stored)
     why = imported_hashes.why_refused(stored) if found is None else _why_not_argon2(found)
-    return "Not a hash in a format that is read" if why is None else why
+    return "Not a supported hash format" if why is None else why
 
 
 def _why_not_argon2(found: re.Match[str]) -> str | None:

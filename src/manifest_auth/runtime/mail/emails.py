@@ -82,7 +82,7 @@ def access_link(to: Reader, link: Link) -> Email:
     return write(
         to,
         _("%(client)s: sign in again"),
-        _("Your account at %(client)s now has the role Admin."),
+        _("Your account at %(client)s now has the Admin role."),
         _("All your devices are signed out, and your password no longer works. To sign in again, open this link:"),
         *opened(link),
         _("If the link has expired, ask your administrator for a new one."),
@@ -121,10 +121,11 @@ def email_asked(to: Reader) -> Email:
     """To the current address of a user for whom another one was requested."""
     return write(
         to,
-        _("%(client)s: another email address was requested"),
+        _("%(client)s: a change of email address was requested"),
         _(
-            "Someone requested another email address for your account at %(client)s. It takes effect when "
-            "its owner confirms it. We'll then email you here."
+            "Someone asked to change the email address of your account at %(client)s. The change "
+            "takes effect when the owner of the new address confirms it. We'll then email you "
+            "here."
         ),
         _(
             "If you didn't expect this, change your password now, or tell your administrator. Until the "
@@ -138,7 +139,7 @@ def email_changed(to: Reader, link: Link) -> Email:
     return write(
         to,
         _("%(client)s: your email address was changed"),
-        _("Your account at %(client)s now has another email address. This one is no longer used for it."),
+        _("Your account at %(client)s now has a different email address. This address is no longer used for it."),
         _("If you didn't want this, open this link to restore this address:"),
         *opened(link),
         _("This signs out all devices, and the password no longer works."),
@@ -257,8 +258,8 @@ def passkey_added(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: a passkey was added"),
         _(
-            "A passkey was added to your account at %(client)s, from the IP address %(address)s. It signs in "
-            "without a password.",
+            "A passkey was added to your account at %(client)s, from the IP address %(address)s. "
+            "You can use it to sign in without a password.",
             address=address,
         ),
         _("If it wasn't you, remove it from your account, change your password, and tell your administrator."),
@@ -271,8 +272,8 @@ def passkey_removed(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: a passkey was removed"),
         _(
-            "A passkey was removed from your account at %(client)s, from the IP address %(address)s. It no "
-            "longer signs in.",
+            "A passkey was removed from your account at %(client)s, from the IP address "
+            "%(address)s. It can no longer be used to sign in.",
             address=address,
         ),
         _("If it wasn't you, change your password, and tell your administrator."),
@@ -299,7 +300,7 @@ def badge_issued(to: Reader) -> Email:
         to,
         _("%(client)s: a badge was issued"),
         _("A badge was issued for your account at %(client)s."),
-        _("Together with your PIN, it signs in to your account on shared devices of your organization."),
+        _("With your PIN, you can use it to sign in on shared devices of your organization."),
         _NOT_ASKED,
     )
 
@@ -313,7 +314,7 @@ def pin_reset(to: Reader) -> Email:
             "An administrator created a temporary PIN for your account at %(client)s. Your previous PIN no longer "
             "works."
         ),
-        _("To use your badge again, set a PIN that only you know in your account."),
+        _("To use your badge again, go to your account and set a PIN that only you know."),
         _NOT_ASKED,
     )
 
@@ -325,7 +326,7 @@ def pin_set(to: Reader, address: str) -> Email:
         _("%(client)s: a PIN was set"),
         _("A PIN was set for your account at %(client)s, from the IP address %(address)s.", address=address),
         _ALL_IS_WELL,
-        _("If it wasn't you, set another PIN in your account, and tell an administrator of your organization."),
+        _("If it wasn't you, set a different PIN in your account, and tell an administrator of your organization."),
     )
 
 
@@ -348,9 +349,9 @@ def identity_linked(to: Reader, address: str) -> Email:
     """To a user to whose account an identity at a provider was linked. ``address``: from which network address."""
     return write(
         to,
-        _("%(client)s: an identity was linked"),
+        _("%(client)s: a provider account was linked"),
         _(
-            "An identity at a provider was linked to your account at %(client)s, from the IP address %(at)s.",
+            "A provider account was linked to your account at %(client)s, from the IP address %(at)s.",
             at=address,
         ),
         _("It can now sign in to your account."),
@@ -366,8 +367,9 @@ def changed_provider_used(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: a sign-in through a changed provider"),
         _(
-            "The settings of a provider that signs in to your account at %(client)s were changed. Your "
-            "account was then signed in to through this provider, from the IP address %(at)s.",
+            "The settings of a provider that you use to sign in at %(client)s were changed. "
+            "Someone then signed in to your account through this provider, from the IP address "
+            "%(at)s.",
             at=address,
         ),
         _ALL_IS_WELL,
@@ -385,15 +387,15 @@ def domain_failing(to: Reader, domain: str, name: str, value: str, day: str) -> 
     return write(
         to,
         _("%(client)s: the DNS record of %(domain)s is missing", domain=domain),
-        _("The DNS record that verifies %(domain)s for %(client)s was not found.", domain=domain),
+        _("The DNS record that verifies %(domain)s for %(client)s is missing.", domain=domain),
         _(
-            "Without it, from %(day)s (UTC), people of %(domain)s are no longer recognized by their address. "
-            "Add this TXT record again:",
+            "If it stays missing, users from %(domain)s are no longer recognized by their email "
+            "address from %(day)s (UTC). Add this TXT record again:",
             domain=domain,
             day=day,
         ),
         *_record(name, value),
-        _("People who have signed in before aren't affected."),
+        _("Users who have signed in before aren't affected."),
     )
 
 
@@ -403,14 +405,14 @@ def domain_lapsed(to: Reader, domain: str, name: str, value: str, days: int) -> 
         to,
         _("%(client)s: %(domain)s is no longer verified", domain=domain),
         several(
-            "The DNS record that verifies %(domain)s for %(client)s was not found for %(num)s day.",
-            "The DNS record that verifies %(domain)s for %(client)s was not found for %(num)s days.",
+            "The DNS record that verifies %(domain)s for %(client)s has been missing for %(num)s day.",
+            "The DNS record that verifies %(domain)s for %(client)s has been missing for %(num)s days.",
             days,
             domain=domain,
         ),
         _(
-            "New people of %(domain)s are no longer recognized by their address. People who have signed in "
-            "before can still sign in.",
+            "New users from %(domain)s are no longer recognized by their email address. Users "
+            "who have signed in before can still sign in.",
             domain=domain,
         ),
         _("To verify the domain again, add this TXT record, and then check it in the settings:"),
@@ -448,8 +450,8 @@ def domain_contested(to: Reader, domain: str, days: int) -> Email:
             domain=domain,
         ),
         several(
-            "The domain becomes yours when the other client releases it, or loses its record for %(num)s day.",
-            "The domain becomes yours when the other client releases it, or loses its record for %(num)s days.",
+            "The domain becomes yours if the other client releases it, or if its record is missing for %(num)s day.",
+            "The domain becomes yours if the other client releases it, or if its record is missing for %(num)s days.",
             days,
         ),
         _("If only you own the domain, tell the operator of this installation."),
@@ -462,8 +464,8 @@ def domain_contested_between(to: Reader, domain: str, owner: str, contester: str
         to,
         _("Two clients claim %(domain)s", domain=domain),
         _(
-            "%(domain)s belongs to the client %(owner)s, and the client %(contester)s added a DNS record for "
-            "it, too. Nothing changes while the record of %(owner)s is found.",
+            "%(domain)s belongs to the client %(owner)s, but the client %(contester)s also added "
+            "a DNS record for it. Nothing changes while the record of %(owner)s is found.",
             domain=domain,
             owner=owner,
             contester=contester,
@@ -493,5 +495,8 @@ def machine_secret_ends(to: Reader, account: str, hint: str, day: str, days: int
             account=account,
             day=day,
         ),
-        _("The program that uses it then gets an error. Rotate the key before that, and give the program the new one."),
+        _(
+            "After that, the program that uses it gets an error. Rotate the key before it expires, "
+            "and give the program the new one."
+        ),
     )

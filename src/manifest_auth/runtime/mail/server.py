@@ -58,7 +58,7 @@ def server_of(settings: Settings) -> Server | None:
         raise ValueError("MANIFEST_SMTP_URL: must be smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://…")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password):
-        raise ValueError("MANIFEST_SMTP_URL: give user and password or neither")
+        raise ValueError("MANIFEST_SMTP_URL: set both user and password, or neither")
     name = urlsplit(settings.public_url).hostname or "localhost"
     return Server(
         host=host,

@@ -66,7 +66,7 @@ def _encrypt(smtp: smtplib.SMTP, server: Server) -> None:
         smtp.starttls(context=ssl.create_default_context())
         smtp.ehlo()
     elif server.user:
-        raise NotSent("the server does not offer STARTTLS, and the password is not sent without")
+        raise NotSent("the server doesn't support STARTTLS, so the password wasn't sent")
 
 
 def _refused(error: Exception) -> int:
@@ -99,7 +99,7 @@ _LONGEST = 76  # characters of a line with an encoded word (RFC 2047)
 def recipient(email: str) -> str:
     """The address of an e-mail, for its envelope and ``To``. Raises ValueError for what is not one address."""
     if not EMAIL_SHAPE.fullmatch(email):
-        raise ValueError("not an e-mail address")
+        raise ValueError("not an email address")
     return mailbox(email)
 
 

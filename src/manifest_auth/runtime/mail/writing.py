@@ -82,7 +82,7 @@ def opened(link: Link) -> tuple[Part, ...]:
     address, _hash, code = link.address.partition("#")
     return (
         Verbatim(link.address),
-        _("If the link does not open, go to %(address)s and enter this code:", address=address),
+        _("If the link doesn't open, go to %(address)s and enter this code:", address=address),
         Verbatim(code),
         _works(link.life_s),
     )

@@ -44,9 +44,9 @@ def why_no_passkeys(settings: Settings) -> str:
     secure context, and a domain)."""
     host = public_host(settings)
     if _is_address(host):
-        return "the public address is an IP address, and passkeys need a name"
+        return "the public address is an IP address, and passkeys require a host name"
     if not settings.secure_cookies and not is_below(host, _LOCAL):
-        return "the public address is plain http, and passkeys need https"
+        return "the public address is plain HTTP, and passkeys require HTTPS"
     return ""
 
 
@@ -60,7 +60,7 @@ def passkey_origins(settings: Settings) -> tuple[str, ...]:
     named = tuple(part.strip() for part in settings.passkey_origins.split(",") if part.strip())
     for origin in named:
         if not _ANDROID.match(origin) and not _is_https_below(origin, passkey_rp_id(settings)):
-            raise ValueError(f"{origin} is no https origin below {passkey_rp_id(settings)}, and no Android key hash")
+            raise ValueError(f"{origin} isn't an https origin below {passkey_rp_id(settings)} or an Android key hash")
     return (public_origin(settings), *named)
 
 
@@ -68,7 +68,7 @@ def check_passkeys(settings: Settings) -> None:
     """Raises ValueError with a line for the operator where the RP ID is no parent of the public host."""
     rp_id = settings.passkey_rp_id
     if rp_id and not (DOMAIN.match(rp_id) and is_below(public_host(settings), rp_id) and not _is_address(rp_id)):
-        raise ValueError("must be the host of the public address, or a parent domain of it, in lower case")
+        raise ValueError("must be the host of the public address, or a parent domain of it, in lowercase")
 
 
 def is_below(host: str, domain: str) -> bool:
@@ -126,7 +126,7 @@ def adopt(path: str, environ: MutableMapping[str, str] | None = None) -> None:
     found = read(path)
     for name, value in found.items():
         if name.startswith(PREFIX) and environ.get(name, value) != value:
-            raise SettingsError(f"{name}: the environment and {path} give different values; keep one of them")
+            raise SettingsError(f"{name}: the environment and {path} set different values; keep only one of them")
     environ.update(found)
 
 
@@ -137,7 +137,7 @@ def read(path: str) -> dict[str, str]:
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{path}: is not in UTF-8") from None
+        raise SettingsError(f"{path}: isn't UTF-8") from None
     found: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
         line = line.strip(_BLANK)
@@ -146,27 +146,27 @@ def read(path: str) -> dict[str, str]:
         where = f"{path}, line {number}"
         matched = _LINE.fullmatch(line)
         if matched is None:
-            raise SettingsError(f"{where}: is not NAME=VALUE")
+            raise SettingsError(f"{where}: isn't NAME=VALUE")
         name, value = matched[1], matched[2].strip(_BLANK)
         if name in found:
-            raise SettingsError(f"{where}: {name} is there a second time")
+            raise SettingsError(f"{where}: {name} is set a second time")
         found[name] = _value(value, f"{where}: {name}")
     return found
 
 
 def _value(text: str, where: str) -> str:
     if "\0" in text:
-        raise SettingsError(f"{where}: has a NUL character")
+        raise SettingsError(f"{where}: contains a NUL character")
     if text[:1] in ("'", '"'):
         quoted = _QUOTED.fullmatch(text)
         if quoted is None:
             raise SettingsError(
-                f"{where}: must end with the quote that it begins with, and have no other; a value with a backslash "
-                "stands in single quotes"
+                f"{where}: must end with the quote that it begins with, and contain no other; put "
+                "a value with a backslash in single quotes"
             )
         return quoted[1] if quoted[1] is not None else quoted[2]
     if "\\" in text:
-        raise SettingsError(f"{where}: a value with a backslash stands in single quotes")
+        raise SettingsError(f"{where}: put a value with a backslash in single quotes")
     return text
 
 
@@ -185,9 +185,9 @@ def _server(text: str) -> tuple[str, int]:
     try:
         address, number = ipaddress.ip_address(host), int(port or _PORT)
     except ValueError:
-        raise ValueError(f"{text or 'an empty name'} is no IP address, with or without :PORT") from None
+        raise ValueError(f"{text or 'an empty name'} isn't an IP address, with or without :PORT") from None
     if not 0 < number < 65536:
-        raise ValueError(f"{text}: there is no such port")
+        raise ValueError(f"{text}: invalid port")
     return str(address), number
 
 
@@ -208,7 +208,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
             continue
         field = name.removeprefix(PREFIX).lower()
         if field not in known:
-            raise SettingsError(f"{name} is not a setting{_hint(name)}")
+            raise SettingsError(f"{name} isn't a setting{_hint(name)}")
         values[field] = text
     values |= {k: v for k, v in overrides.items() if v is not None}
     try:
@@ -226,7 +226,7 @@ def _from_file(path: str) -> dict[str, Any]:
         raise SettingsError(f"MANIFEST_CONFIG: {path}: {error}") from None
     for name in values:
         if name not in Settings.__struct_fields__:
-            raise SettingsError(f"{path}: {name} is not a setting{_hint(variable(name))}")
+            raise SettingsError(f"{path}: {name} isn't a setting{_hint(variable(name))}")
     return values
 
 
@@ -264,14 +264,14 @@ def _check(settings: Settings) -> None:
     if settings.database_direct_url and not (
         settings.on_postgres and settings.database_direct_url.startswith("postgresql://")
     ):
-        raise SettingsError("MANIFEST_DATABASE_DIRECT_URL: must be postgresql://…, beside such a MANIFEST_DATABASE_URL")
+        raise SettingsError("MANIFEST_DATABASE_DIRECT_URL: must be postgresql://…, and MANIFEST_DATABASE_URL too")
     for field in ("database_url", "database_direct_url"):
         if _has_several_hosts(getattr(settings, field)):
             raise SettingsError(
-                f"{variable(field)}: must name one host; put a proxy or a DNS name that follows the primary"
+                f"{variable(field)}: must name one host; use a proxy or a DNS name that follows the primary"
             )
     if settings.on_postgres and not settings.secret_key:
-        raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
+        raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, and must be the same on every node")
     checks: tuple[tuple[str, Callable[[Settings], object]], ...] = (
         ("trusted_proxies", proxy_networks),
         ("admin_addresses", admin_networks),
@@ -289,11 +289,11 @@ def _check(settings: Settings) -> None:
     except ValueError as error:
         raise SettingsError(f"{variable('outgoing_private')}: {error}") from None
     if settings.operator_email and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,189}", settings.operator_email):
-        raise SettingsError("MANIFEST_OPERATOR_EMAIL: must be one e-mail address")
+        raise SettingsError("MANIFEST_OPERATOR_EMAIL: must be a single email address")
     if settings.microsoft_app_id and not settings.microsoft_app_secret:
-        raise SettingsError("MANIFEST_MICROSOFT_APP_ID: goes together with MANIFEST_MICROSOFT_APP_SECRET")
+        raise SettingsError("MANIFEST_MICROSOFT_APP_ID: requires MANIFEST_MICROSOFT_APP_SECRET")
     if settings.microsoft_app_secret and not settings.microsoft_app_id:
-        raise SettingsError("MANIFEST_MICROSOFT_APP_SECRET: goes together with MANIFEST_MICROSOFT_APP_ID")
+        raise SettingsError("MANIFEST_MICROSOFT_APP_SECRET: requires MANIFEST_MICROSOFT_APP_ID")
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
@@ -320,9 +320,9 @@ def check_listener(settings: Settings) -> None:
         return
     if settings.is_loopback or not settings.secure_cookies:
         raise SettingsError(
-            f"MANIFEST_PUBLIC_URL: {settings.public_url} is not safe while others reach the listener on "
-            f"{settings.host or 'all addresses'}; set it to the https address that browsers use, or set "
-            "MANIFEST_INSECURE_PUBLIC_URL=allowed"
+            f"MANIFEST_PUBLIC_URL: {settings.public_url} isn't safe while other machines can "
+            f"reach the listener on {settings.host or 'all addresses'}; set it to the HTTPS "
+            "address that browsers use, or set MANIFEST_INSECURE_PUBLIC_URL=allowed"
         )
 
 

@@ -45,7 +45,7 @@ def networks_of(text: str) -> tuple[Network, ...]:
     also for IPv4-mapped networks, which no address can be in, since mapped addresses are compared as IPv4."""
     found = tuple(_network(part.strip()) for part in text.split(",") if part.strip())
     if text and not found:
-        raise ValueError("names no network; leave it out if none is meant")
+        raise ValueError("contains no network; to set none, remove it")
     return found
 
 
@@ -56,7 +56,7 @@ def _network(text: str) -> Network:
         if network.prefixlen >= _MAPPED.prefixlen and inner is not None:
             return ipaddress.IPv4Network((inner, network.prefixlen - _MAPPED.prefixlen))
         if network.prefixlen:  # ::/0 means every IPv6 address
-            raise ValueError(f"{text} contains IPv4-mapped addresses; name the IPv4 network itself")
+            raise ValueError(f"{text} contains IPv4-mapped addresses; use the IPv4 network itself")
     return network
 
 
@@ -106,7 +106,7 @@ def parse_targets(text: str) -> PrivateTargets:
             networks += networks_of(part)
         except ValueError:
             if part in _WORDS or not _NAME.match(part) or _NUMBER.match(part.rpartition(".")[2]):
-                raise ValueError(f"{part} is neither auto, on nor off, nor a host or network of a list") from None
+                raise ValueError(f"{part} isn't auto, on, off, or a list of hosts and networks") from None
             hosts.add(part)
     if not hosts and not networks:
         raise ValueError("must be auto, on, off, or a list of hosts and networks")

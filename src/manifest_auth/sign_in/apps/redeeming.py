@@ -35,8 +35,8 @@ from manifest_auth.text.canonical import email_domain
 
 ID_TOKEN_S: Final = 300
 _HOUR_MS: Final = 3_600_000
-_REFUSED = "The code is unknown, used or over, or bound to another app, address or verifier"
-_OVER = "The refresh token is over, was replaced, or is another app's"
+_REFUSED = "The code is unknown, used, or expired, or belongs to a different app, redirect URI, or verifier"
+_OVER = "The refresh token is expired, was replaced, or belongs to a different app"
 #: As RFC 8176 names what a session has proved. What it has no name for is left out.
 _AMR = {"pwd": "pwd", "otp": "otp", "passkey": "pop", "pin": "pin", "mfa": "mfa"}
 
@@ -179,7 +179,7 @@ async def renew(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[s
             raise TokenRefused("invalid_grant", _OVER, reason=f"app's refresh token: {why}")
         asked = set(fields["scope"].split() if "scope" in fields else held)
         if not asked or not asked <= set(held):
-            raise InvalidScope("scope asks for more than the user let the app do")
+            raise InvalidScope("scope contains more than the user allowed")
         scope = " ".join(each for each in held if each in asked)
         return scope, _claims_of(unit, users.get(unit, session.user_id), session, scope)
 

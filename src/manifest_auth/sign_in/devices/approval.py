@@ -122,7 +122,7 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Non
     """Approves a grant, and tells the user by e-mail. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
     rules, user = rules_of(ctx), check_may(unit, ctx)
     if rules.same_network and not is_same(ctx.services.settings, rules, grant.address, ctx.address):
-        raise Forbidden(_("The device is in a different network. Connect both to the same network."))
+        raise Forbidden(_("The device is on a different network. Connect both to the same network."))
     cap, ends_at = mask_of(list(rules.roles)), _ends_at(ctx, rules)
     through = sessions.provider_of(unit, ctx.user.session_id)
     if not grants.approve(unit, grant, user.id, ctx.now, cap=cap, ends_at=ends_at, provider_id=through):

@@ -51,7 +51,7 @@ async def by_code(ctx: RequestContext, app: App, fields: Mapping[str, str]) -> t
     TokenRefused, InvalidRequest, TooMany."""
     name = _name(fields)
     if not rules_of(app).code:
-        raise TokenRefused("unauthorized_client", "This client does not let devices in by code")
+        raise TokenRefused("unauthorized_client", "This client doesn't allow device codes")
     await grants.count(ctx, grants.count_asked(ctx.address))
     services = ctx.services
     await services.keys.ensure_current()
@@ -81,7 +81,7 @@ async def by_scan(ctx: RequestContext, app: App, fields: Mapping[str, str]) -> t
     if not shown or len(shown) > _LONGEST_CODE:
         raise InvalidRequest("pairing_code is missing or too long")
     if not rules_of(app).scan:
-        raise TokenRefused("unauthorized_client", "This client does not let devices in by scanning")
+        raise TokenRefused("unauthorized_client", "This client doesn't allow pairing by scanning")
     await grants.count(ctx, (*grants.count_asked(ctx.address), *grants.count_claimed(ctx.address)))
     services = ctx.services
     await services.keys.ensure_current()
@@ -97,7 +97,7 @@ async def by_scan(ctx: RequestContext, app: App, fields: Mapping[str, str]) -> t
         )
         pairing = grants.claim_pairing(bound, grants.hash_of(code), marks, fresh.key, now)
         if pairing is None:
-            raise TokenRefused("invalid_grant", "The pairing code is unknown, used or over")
+            raise TokenRefused("invalid_grant", "The pairing code is unknown, used, or expired")
         grants.add(bound, fresh)
         detail = {"pairing": pairing.id, "app": app.id, "name": name}
         audit.record(bound, ctx, Event.PAIRING_CLAIMED, f"user:{pairing.user_id}", **detail)
@@ -119,7 +119,7 @@ def _name(fields: Mapping[str, str]) -> str:
     """The name that the device gives itself; may be empty. Raises InvalidRequest."""
     name = unicodedata.normalize("NFC", fields.get("device_name", "").strip())
     if len(name) > LONGEST_NAME or not all(one.isalnum() or one in " -" for one in name):
-        raise InvalidRequest("device_name must be at most 40 letters, digits, blanks and hyphens")
+        raise InvalidRequest("device_name must have at most 40 letters, digits, spaces, and hyphens")
     return name
 
 
@@ -136,11 +136,11 @@ def _own_code(shown: str, app: App) -> str:
 AGAIN_MS = 10_000
 _EARLY_MS, _SLOWER_S, _SLOWEST_S = 500, 5, 60
 _SENTENCES = {
-    "authorization_pending": "No one has approved the device yet",
-    "slow_down": "Ask less often",
-    "expired_token": "The device code is over: begin anew",
-    "access_denied": "The device was not let in",
-    "invalid_grant": "The device code is unknown, used or another app's",
+    "authorization_pending": "Nobody has approved the device yet",
+    "slow_down": "Poll less often",
+    "expired_token": "The device code has expired. Start again",
+    "access_denied": "The device was rejected",
+    "invalid_grant": "The device code is unknown or used, or belongs to a different app",
 }
 #: A refusal by its error, or the session of a client's user and its roles, the parent of its refresh token, and whether
 #: it is new.
@@ -238,5 +238,5 @@ async def refresh(ctx: RequestContext, app: App, token: str) -> tuple[TokenPair,
         session = await ctx.services.principals.by_session(presented.session_id)
         return pair, 0 if session is None else session.roles
     except (InvalidToken, TokenExpired, Forbidden) as error:
-        why = "The refresh token is over, was replaced, or is another app's"
+        why = "The refresh token is expired, was replaced, or belongs to a different app"
         raise TokenRefused("invalid_grant", why, reason=error.reason, replay=error.replay) from None

@@ -71,7 +71,7 @@ _PROTOCOL = frozenset(
 # which.
 _NO_ACCOUNT = _("There's no account for this user here")
 _NO_ADDRESS = _("The identity provider didn't send a valid email address")
-_NO_ROLE = _("Your account at the identity provider grants you no role here")
+_NO_ROLE = _("Your account at the identity provider doesn't grant you any roles here")
 _NO_GROUPS = _("Your account at the identity provider is in too many groups")
 
 _NOT_VOUCHED = Reason(

@@ -67,13 +67,13 @@ class DynamicsSettings(MicrosoftSettings, frozen=True, rename="camel"):
 
     client_id: Guid
     organization: Annotated[
-        str, Meta(min_length=1, max_length=300, description="Like `https://contoso.crm.dynamics.com`.")
+        str, Meta(min_length=1, max_length=300, description="For example, `https://contoso.crm.dynamics.com`.")
     ]
     cloud: CloudName = ""
     group_claim: GroupClaim = "groups"
     trust_email: TrustEmail = False
     audiences: Audiences = ()
-    keep_tokens: Annotated[bool, Meta(description="Microsoft's tokens are stored, encrypted.")] = False
+    keep_tokens: Annotated[bool, Meta(description="Stores Microsoft's tokens, encrypted.")] = False
 
     def check(self) -> None:
         self.check_guids(directory=self.directory, clientId=self.client_id)
@@ -95,7 +95,8 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
     def check_cloud(self, cloud: Cloud, own: DynamicsSettings) -> None:
         if not cloud.is_organization(own.organization):
             sentence = (
-                "Must be the address of an environment in the provider's cloud, like https://contoso.crm.dynamics.com"
+                "Must be the URL of an environment in the provider's cloud, for example "
+                "https://contoso.crm.dynamics.com"
             )
             raise ValidationError(details=[("dynamics.organization", sentence)])
 
@@ -110,7 +111,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
         yield await diagnose.application(outgoing, cloud, own.directory, own.client_id, secret, grant, tenant_id)
         yield await diagnose.environment(outgoing, cloud, own.organization, own.directory, tenant_id)
         permission = "and the delegated permission user_impersonation of Dataverse (Dynamics CRM)"
-        yield Finding("note", f"The app registration needs the redirect address {callback} {permission}.")
+        yield Finding("note", f"The app registration requires the redirect URI {callback} {permission}.")
 
     async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
         addresses = oidc.CallbackAddresses(callback_of(ctx))

@@ -66,28 +66,32 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
     opens_sessions: ClassVar[bool] = False
 
     applications: Annotated[
-        tuple[Guid, ...], Meta(min_length=1, max_length=100, description="Client ids of the apps that may call.")
+        tuple[Guid, ...],
+        Meta(min_length=1, max_length=100, description="Client IDs of the apps that can call the API."),
     ]
     cloud: CloudName = ""
-    graph_tokens: Annotated[bool, Meta(description="Tokens for Microsoft Graph count, once Graph accepted them.")] = (
+    graph_tokens: Annotated[bool, Meta(description="Accepts tokens for Microsoft Graph after Graph accepted them.")] = (
         True
     )
     client_id: Annotated[
         str,
         Meta(
             max_length=36,
-            description="Our own application: tokens for it are verified by its directory's keys.",
+            description="This server's own application. The keys of its directory verify tokens for it.",
             extra_json_schema=matching(GUID, empty=True),
         ),
     ] = ""
-    app_id_uri: Annotated[str, Meta(max_length=300, description="Our application's App ID URI, in v1.0 tokens.")] = ""
+    app_id_uri: Annotated[
+        str, Meta(max_length=300, description="App ID URI of this server's application, in v1.0 tokens.")
+    ] = ""
     scopes: Annotated[
-        tuple[str, ...], Meta(max_length=20, description="A token for our application must hold one of these.")
+        tuple[str, ...],
+        Meta(max_length=20, description="A token for this server's application must contain one of these."),
     ] = ()
     ask_graph: Annotated[
-        bool, Meta(description="Graph is asked on behalf of the caller for the profile and the account's state.")
+        bool, Meta(description="On behalf of the caller, asks Graph for the profile and the state of the account.")
     ] = False
-    guests: Annotated[bool, Meta(description="Guests of the directory may call.")] = False
+    guests: Annotated[bool, Meta(description="Guests of the directory can call the API.")] = False
     group_claim: GroupClaim = "groups"
     trust_email: TrustEmail = False
 
@@ -99,7 +103,7 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
                 self.check_guids(directory=self.directory, **own, **listed)
             with each:
                 if not self.graph_tokens and not self.client_id:
-                    raise ValidationError(details=[("entra.clientId", "Needed when tokens for Graph do not count")])
+                    raise ValidationError(details=[("entra.clientId", "Required if tokens for Graph aren't accepted")])
             with each:
                 if not are_scopes(self.scopes):
                     raise ValidationError(details=[("entra.scopes", "Must be words without spaces")])
@@ -117,9 +121,11 @@ class _Entra(MicrosoftKind[EntraSettings, None]):
             async for found in _application(ctx, provider, own, cloud, secret):
                 yield found
         elif own.ask_graph:
-            yield Finding("note", "askGraph changes nothing without clientId: about a token for Graph, Graph is asked.")
+            yield Finding(
+                "note", "askGraph has no effect without clientId. For a token for Graph, Graph is always asked."
+            )
         if own.graph_tokens and provider.rules.group_roles:
-            yield Finding("note", "Tokens for Graph carry no groups: their callers have the default roles alone.")
+            yield Finding("note", "Tokens for Graph contain no groups, so their callers have only the default roles.")
 
 
 KIND = _Entra()
@@ -143,18 +149,23 @@ async def _application(
     ctx: RequestContext, provider: Provider, own: EntraSettings, cloud: Cloud, secret: str | None
 ) -> AsyncIterator[Finding]:
     audiences = ", ".join(sorted(accepted_by(ctx, own).audiences))
-    yield Finding("ok", f"Tokens for our application are those with the audience {audiences}.")
+    yield Finding("ok", f"Tokens for this server's application must have the audience {audiences}.")
     if own.ask_graph and secret is None:
-        reason = "the caller's token is exchanged for one for Graph, which takes our application's client secret"
-        yield Finding("bad", f"With askGraph {reason}: without it every token for our application is refused.")
+        reason = "the caller's token is exchanged for one for Graph, which requires the application's client secret"
+        yield Finding(
+            "bad", f"With askGraph, {reason}. Without it, every token for this server's application is rejected."
+        )
     elif own.ask_graph:
         outgoing, tenant_id = ctx.services.outgoing, provider.tenant_id
         grant = {**diagnose.TOKEN, "scope": f"{cloud.graph}/User.Read"}
         yield await diagnose.application(outgoing, cloud, own.directory, own.client_id, secret, grant, tenant_id)
     elif secret is not None:
-        yield Finding("note", "The client secret is used for nothing while askGraph is off.")
+        yield Finding("note", "The client secret isn't used while askGraph is off.")
     if not own.scopes:
-        yield Finding("note", "Tokens for our application count with any of its scopes: entra.scopes is empty.")
+        yield Finding(
+            "note",
+            "Tokens for this server's application are accepted with any of its scopes, because entra.scopes is empty.",
+        )
 
 
 # The app and the person that a token names count only once the token is known to be genuine: Graph verifies tokens for
@@ -226,7 +237,7 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
     session_id = ctx.user.session_id
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     if provider.kind != METHOD:
-        raise Conflict("Identities of this provider are not linked with a token")
+        raise Conflict("Accounts of this provider can't be linked with a token")
     if provider.disabled_at is not None:
         raise SsoFailed(_("This sign-in method is turned off"), reason=SWITCHED_OFF)
     try:

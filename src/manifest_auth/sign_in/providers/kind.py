@@ -26,7 +26,7 @@ S = TypeVar("S", bound=KindSettings)
 R = TypeVar("R")
 CookieOf = Callable[[str], "str | None"]  # from a cookie's name to its value
 _SECRET = (
-    Annotated[str, Meta(max_length=2000, description="Stored encrypted, never returned; `null` removes it.")] | None
+    Annotated[str, Meta(max_length=2000, description="Stored encrypted and never returned. `null` removes it.")] | None
 )
 
 
@@ -36,7 +36,10 @@ class OurselvesData(msgspec.Struct, frozen=True, rename="camel"):
     callback_url: str | UnsetType = UNSET
     shared_callback_url: (
         Annotated[
-            str, Meta(description="In place of `callbackUrl` while the provider, being marked for it, announces `iss`.")
+            str,
+            Meta(
+                description="Used instead of `callbackUrl` if `sharedCallback` is set and the provider announces `iss`."
+            ),
         ]
         | UnsetType
     ) = UNSET

@@ -137,7 +137,7 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
     except NotFound as missing:
         raise ClientRefusal(tenant.id, None, missing) from None
     if tenant.suspended_at is not None:
-        refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
+        refusal = AccountDisabled("The client is suspended, so nobody can sign in", reason=SUSPENDED)
         raise ClientRefusal(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
         off = SsoFailed(_("This sign-in method is turned off"), reason=SWITCHED_OFF)
@@ -190,7 +190,7 @@ def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
     if name is None:
         fitting = [p for p in providers.list_all(unit) if p.kind == kind and p.disabled_at is None]
         if len(fitting) > 1:
-            raise ValidationError(details=[("provider", "Required: the client has several")])
+            raise ValidationError(details=[("provider", "Required, because the client has several")])
         if fitting:
             return fitting[0]
         raise NotFound(reason=_NONE.text)

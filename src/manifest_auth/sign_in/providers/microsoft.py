@@ -25,15 +25,15 @@ from manifest_auth.text.models import matching
 
 DirectoryId = Annotated[
     str,
-    Meta(min_length=36, max_length=36, description="Directory (tenant) id, a GUID.", extra_json_schema=matching(GUID)),
+    Meta(min_length=36, max_length=36, description="Directory (tenant) ID, a GUID.", extra_json_schema=matching(GUID)),
 ]
 Guid = Annotated[str, Meta(min_length=36, max_length=36, extra_json_schema=matching(GUID))]
 CloudName = Annotated[
     Literal["", "global", "us-gov", "us-dod", "china", "custom"],
-    Meta(description="Microsoft cloud; empty: the installation's."),
+    Meta(description="Microsoft cloud. Default: the cloud of the installation."),
 ]
 TrustEmail = Annotated[
-    bool, Meta(description="An address of `domains` counts as verified though Entra does not say so (`xms_edov`).")
+    bool, Meta(description="Accepts an address in `domains` as verified even if Entra doesn't say so (`xms_edov`).")
 ]
 
 
@@ -68,7 +68,7 @@ class MicrosoftSettings(KindSettings, frozen=True, rename="camel"):
         """Raises ValidationError."""
         wrong = [f"{self.kind}.{name}" for name, value in named.items() if not GUID.match(value)]
         if wrong:
-            raise ValidationError(details=[(name, "Must be a GUID in lower case") for name in wrong])
+            raise ValidationError(details=[(name, "Must be a GUID in lowercase") for name in wrong])
 
 
 M = TypeVar("M", bound=MicrosoftSettings)
@@ -82,7 +82,9 @@ class MicrosoftKind(Kind[M, R]):
         try:
             cloud = services.microsoft.clouds.get(own.cloud)
         except ValueError as error:
-            raise ValidationError(details=[(f"{self.name}.cloud", "This installation has no such cloud")]) from error
+            raise ValidationError(
+                details=[(f"{self.name}.cloud", "This installation doesn't have this cloud")]
+            ) from error
         self.check_cloud(cloud, own)
 
     def check_cloud(self, cloud: Cloud, own: M) -> None:
@@ -96,10 +98,10 @@ class MicrosoftKind(Kind[M, R]):
         try:
             cloud = cloud_of(ctx, own)
         except SsoFailed:
-            yield Finding("bad", f"This installation has no Microsoft cloud named {own.cloud!r}.")
+            yield Finding("bad", f"This installation doesn't have a Microsoft cloud named {own.cloud!r}.")
             return
         name = ctx.services.microsoft.clouds.name_of(own.cloud)
-        yield Finding("ok", f"The cloud is {name}: login at {cloud.login}, Graph at {cloud.graph}.")
+        yield Finding("ok", f"The cloud is {name}, with login at {cloud.login} and Graph at {cloud.graph}.")
         for found in await diagnose.directory(ctx.services.outgoing, cloud, own.directory, provider.tenant_id):
             yield found
         secret = providers.open_secrets(ctx.services.sealer, provider).client_secret

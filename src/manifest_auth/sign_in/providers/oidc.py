@@ -216,7 +216,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
 AudienceName = Annotated[str, Meta(min_length=1, max_length=256)]
 Audiences = Annotated[
     tuple[AudienceName, ...],
-    Meta(max_length=20, description="Audiences besides `clientId` that its ID tokens may name (`aud`)."),
+    Meta(max_length=20, description="Audiences that its ID tokens can have in addition to `clientId` (`aud`)."),
 ]
 
 
@@ -230,18 +230,18 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
     scopes: Annotated[tuple[str, ...], Meta(max_length=30)] = ("openid", "profile", "email")
     client_authentication: Annotated[
         Literal["auto", "basic", "post", "none"],
-        Meta(description="How the client secret is sent; `auto`: as the provider announces."),
+        Meta(description="How the client secret is sent. `auto`: as the provider announces."),
     ] = "auto"
     group_claim: GroupClaim = "groups"
     trust_email: Annotated[
-        bool, Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all.")
+        bool, Meta(description="Accepts an address in `domains` as verified if `email_verified` isn't sent.")
     ] = False
     audiences: Audiences = ()
     shared_callback: Annotated[
         bool,
         Meta(
-            description="The shared callback address is used while the provider announces `iss` (RFC 9207). Only an "
-            "Admin or a system admin sets it; new providers need it not."
+            description="Uses the shared redirect URI while the provider announces `iss` (RFC 9207). Only an "
+            "Admin or a system admin can set it. New providers don't need it."
         ),
     ] = False
 
@@ -259,7 +259,9 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
                 check_web_address(self.issuer, "oidc.issuer", query=False)
             with each:
                 if "openid" not in self.scopes or not are_scopes(self.scopes):
-                    raise ValidationError(details=[("oidc.scopes", "Must hold openid, and words without spaces")])
+                    raise ValidationError(
+                        details=[("oidc.scopes", "Must contain openid, and scopes can't contain spaces")]
+                    )
 
     def check_rank(self, before: Self | None, by_admin: bool) -> None:
         """Raises Forbidden when a caller who is no Admin switches ``sharedCallback`` on, or changes the issuer while it
@@ -267,7 +269,7 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
         if by_admin or not self.shared_callback:
             return
         if before is None or not before.shared_callback or before.issuer != self.issuer:
-            sentence = "Only an Admin gives a provider the shared callback address: set oidc.sharedCallback to false"
+            sentence = "Only an Admin can give a provider the shared redirect URI. Set oidc.sharedCallback to false"
             raise Forbidden(sentence)
 
     def microsoft_directory(self, clouds: Clouds) -> Directory | None:
@@ -311,7 +313,7 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
         try:
             services.outgoing.check(own.issuer)
         except ValueError as error:
-            raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
+            raise ValidationError(details=[("oidc.issuer", f"The URL {error}")]) from error
 
     def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
         return OurselvesData(callback_url=own_callback(ctx, client, name))
@@ -328,7 +330,7 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
             registration = registration_of(ctx, provider)
             callback, state = await services.oidc.callback(registration, addresses, services.random, provider.tenant_id)
         except (Unreachable, oidc.OidcRefused, CannotOpen) as error:
-            unsure = f"; if it announces no iss, register {addresses.own}" if addresses.shared else ""
+            unsure = f"; if it doesn't announce iss, register {addresses.own}" if addresses.shared else ""
             return CallbackState(addresses.own, f"unknown: {error}{unsure}")
         return _callback_state(addresses, callback, state)
 
@@ -369,7 +371,7 @@ def _callback_state(
     line = CallbackState(address, f"{which}, {state}" + (f": {why}" if why else ""))
     if state == "registered":
         return line
-    announces = "the provider announces no iss, so it no longer has the shared address; "
+    announces = "the provider doesn't announce iss, so it no longer has the shared address; "
     if addresses.shared is not None and which == "own":
         return line._replace(act=f"{announces}register {address}")
     return line._replace(act=f"register {address}") if state == "not registered" else line

@@ -184,7 +184,7 @@ def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provide
     if not usable:
         raise NotFound(reason=_NO_IDENTITY.text)
     if len(usable) > 1:
-        raise Conflict("Name the provider: you have identities at several")
+        raise Conflict("Choose a provider, because you have linked accounts at several")
     return usable[0]
 
 
@@ -266,7 +266,7 @@ def refused_try(ctx: RequestContext, refusal: Refusal, *, is_admin: bool) -> Tri
     """The result of a try that ended early. Only an Admin sees why a server could not be reached: a try must not be a
     scan of the operator's network."""
     if isinstance(refusal, ProviderUnavailable) and not is_admin:
-        return Tried(ctx.now, "The provider could not be reached. Only an Admin sees details.")
+        return Tried(ctx.now, "The provider couldn't be reached. Only an Admin can see details.")
     return Tried(ctx.now, (refusal.reason or refusal.message)[:LONGEST_WHY])
 
 
@@ -328,7 +328,7 @@ def _manager(unit: SystemUnit, ctx: RequestContext, flow: Flow, browser: Browser
         raise SsoFailed(_("You're no longer signed in"), reason=_TRY_ENDED)
     shown = None if browser.cookie is None else sessions.read_by_cookie(unit, browser.cookie)
     if browser.cookie is not None and (shown is None or shown.session_id != session.session_id):
-        raise SsoFailed(_("A different session of this browser started this"), reason=_OTHER_SESSION)
+        raise SsoFailed(_("This was started in a different session of this browser"), reason=_OTHER_SESSION)
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
         raise SsoFailed(_("You no longer have permission to do this"), reason=_NO_MANAGER)
     return session

@@ -35,7 +35,7 @@ from manifest_auth.text.models import ErrorCollector
 
 _SOON_MS = 30 * 86_400_000
 _METADATA = Annotated[
-    str, Meta(max_length=512 * 1024, description="The provider's metadata document (XML); members beside it win.")
+    str, Meta(max_length=512 * 1024, description="The provider's metadata document (XML). Other members override it.")
 ]
 
 
@@ -160,19 +160,21 @@ def _certificates(ctx: RequestContext, settings: SamlSettings) -> list[Finding]:
         if fact.not_after <= ctx.now:
             accepted = settings.expired_certificates == "accept"
             usable = usable or accepted
-            what = "still counts, as expiredCertificates says" if accepted else "signatures by it are refused"
+            what = "still accepted, because of expiredCertificates" if accepted else "signatures with it are rejected"
             found.append(Finding("note", f"{name} expired on {end}: {what}"))
         elif fact.not_before > ctx.now:
-            found.append(Finding("note", f"{name} is not valid before {when(fact.not_before)[:10]}"))
+            found.append(Finding("note", f"{name} isn't valid before {when(fact.not_before)[:10]}"))
         else:
             usable = True
             soon = fact.not_after - ctx.now < _SOON_MS
             text = (
-                f"{name} expires on {end}: pin its successor beside it now" if soon else f"{name} is good until {end}"
+                f"{name} expires on {end}. Pin its successor in addition to it now"
+                if soon
+                else f"{name} is valid until {end}"
             )
             found.append(Finding("note" if soon else "ok", text))
     if not usable:
-        found.append(Finding("bad", "No pinned certificate counts today: every response will be refused"))
+        found.append(Finding("bad", "No pinned certificate is valid today, so every response is rejected"))
     return found
 
 
@@ -181,11 +183,11 @@ async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -
     try:
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="other")
     except Unreachable as error:
-        where = "people's browsers must reach it"
+        where = "users' browsers must be able to reach it"
         if "redirect" in str(error):  # a sign-on page may well send the browser on
-            return Finding("ok", f"The sign-on address answers; {where}")
-        return Finding("note", f"The sign-on address cannot be reached from this server ({error}); {where}")
-    text = f"The sign-on address answers with status {reply.status}"  # it may well want more than it was sent
+            return Finding("ok", f"The sign-on URL responds; {where}")
+        return Finding("note", f"This server can't reach the sign-on URL ({error}); {where}")
+    text = f"The sign-on URL returns status {reply.status}"  # it may well want more than it was sent
     if reply.status in (404, 410):
-        return Finding("note", f"{text}: is it the right one?")
+        return Finding("note", f"{text}. Check whether it is correct")
     return Finding("ok", text) if reply.status < 500 else Finding("note", text)

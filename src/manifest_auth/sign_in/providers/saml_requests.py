@@ -39,29 +39,29 @@ class Attributes(msgspec.Struct, frozen=True, rename="camel"):
     first_name: Name = ""
     last_name: Name = ""
     groups: Name = ""
-    subject: Annotated[Name, Meta(description="Identifies the person in place of NameID.")] = ""
+    subject: Annotated[Name, Meta(description="Identifies the user instead of NameID.")] = ""
 
 
 class SamlSettings(KindSettings, frozen=True, rename="camel"):
     """A SAML identity provider and its pinned certificates."""
 
     kind: ClassVar[str] = "saml"
-    unique: ClassVar[str] = "entity id"
+    unique: ClassVar[str] = "entity ID"
 
     entity_id: Annotated[str, Meta(min_length=1, max_length=1024)]
     certificates: Annotated[
         tuple[str, ...],
-        Meta(min_length=1, max_length=10, description="Signing certificates, base64; any of them may have signed."),
+        Meta(min_length=1, max_length=10, description="Signing certificates, base64. Any of them can have signed."),
     ]
-    redirect_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-Redirect binding.")] = ""
-    post_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-POST binding.")] = ""
+    redirect_url: Annotated[str, Meta(max_length=2000, description="Sign-on URL, HTTP-Redirect binding.")] = ""
+    post_url: Annotated[str, Meta(max_length=2000, description="Sign-on URL, HTTP-POST binding.")] = ""
     binding: Annotated[Literal["redirect", "post"], Meta(description="How requests are sent.")] = "redirect"
     sign_requests: bool = False
-    allow_idp_initiated: Annotated[
-        bool, Meta(description="Responses without a request of this server are accepted.")
-    ] = True
+    allow_idp_initiated: Annotated[bool, Meta(description="Accepts responses without a request from this server.")] = (
+        True
+    )
     expired_certificates: Annotated[
-        Literal["refuse", "accept"], Meta(description="Whether a pinned certificate counts past its end.")
+        Literal["refuse", "accept"], Meta(description="Whether a pinned certificate is accepted after it expires.")
     ] = "refuse"
     attributes: Attributes = Attributes()
 
@@ -82,11 +82,13 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
             needed = "postUrl" if self.binding == "post" else "redirectUrl"
             with each:
                 if not (self.post_url if self.binding == "post" else self.redirect_url):
-                    raise ValidationError(details=[(f"saml.{needed}", "Needed for this binding")])
+                    raise ValidationError(details=[(f"saml.{needed}", "Required for this binding")])
 
     def check_change(self, before: Self) -> None:
         if before.entity_id != self.entity_id:
-            raise ValidationError(details=[("saml.entityId", "Another provider's: make a new provider for it")])
+            raise ValidationError(
+                details=[("saml.entityId", "This belongs to a different provider. Create a new provider for it")]
+            )
 
 
 def entity_id(ctx: RequestContext, client: str) -> str:
@@ -111,7 +113,7 @@ async def begin_saml(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart
     where an identity is to be linked at a provider without a redirect address."""
     own, is_link = chosen.provider.own(SamlSettings), chosen.request.is_link
     if is_link and not own.redirect_url:
-        raise Conflict("Linking needs the provider's redirect binding")
+        raise Conflict("Linking requires the provider's redirect binding")
     started = await provider_flow.begin(ctx, chosen, None)
     client, request_id, state = chosen.tenant.identifier, started.request_id, started.state
     force = provider_proofs.asks_anew(chosen.request)

@@ -239,7 +239,7 @@ async def _finish(
         reading = ctx.services.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
         found = await refusal_reasons.recorded(ctx, SamlSettings.kind, reading)
     except saml.NotBase64 as error:
-        raise ValidationError(details=[("samlResponse", "Not base64")]) from error
+        raise ValidationError(details=[("samlResponse", "Must be base64")]) from error
     except saml.SamlRefused as error:
         raise SsoFailed(reason=error.reason) from error
     flow = found[0].flow  # one that was asked for may be from one provider alone
@@ -330,7 +330,9 @@ def _named_clients(ctx: RequestContext, shown: UnverifiedResponse) -> list[str]:
         return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]
     prefix, destination = f"{acs(ctx)}?client=", shown.destination or ""
     if not destination.startswith(prefix):
-        raise ValidationError(details=[("client", "Required: the response is encrypted, and we did not ask for it")])
+        raise ValidationError(
+            details=[("client", "Required, because the response is encrypted and this server didn't request it")]
+        )
     return [destination.removeprefix(prefix)]
 
 

@@ -27,7 +27,7 @@ from manifest_auth.tenants import Tenant, TenantSettings, step_up
 from manifest_auth.text import fields, scan_codes
 from manifest_auth.text.models import Wire
 
-_WRONG = "The browser's answer does not fit: start again"
+_WRONG = "The browser's response doesn't match. Start again"
 
 
 async def begin_passkey(ctx: RequestContext) -> dict[str, Any]:
@@ -297,7 +297,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
         services = ctx.services
         replaces = bool(user.factors & Kind.TOTP)
         if not one_time_codes.confirm_totp(unit, services.sealer, user.id, ctx.user.session_id, code, ctx.now):
-            raise ValidationError(details=[("otp", "Not the code that the app shows now")])
+            raise ValidationError(details=[("otp", "The code is incorrect. Enter the code that the app shows now")])
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=ctx.user.session_id)
         gate.enrolled(unit, ctx, "otp")
         mail_queue.tell(unit, ctx, user, Event.SECOND_FACTOR_ENROLLED, factor="totp", replaces=replaces)
@@ -331,7 +331,7 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
 
     def work(unit: TenantUnit, user: User) -> tuple[str, ...]:
         if not user.factors:
-            raise Conflict("Recovery codes need a second factor: set one up first")
+            raise Conflict("Recovery codes require a second factor. Set one up first")
         codes = one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
         mail_queue.tell(unit, ctx, user, Event.RECOVERY_CODES_MADE)
         return codes

@@ -32,10 +32,10 @@ from manifest_auth.throttle import throttle
 # was proved already, and a provider that the client trusts with the question, are taken as they are.
 
 _SENTENCES = {
-    "otp": "A code of your authenticator app",
+    "otp": "A code from your authenticator app",
     "passkey": "Your passkey",
     "recoveryCode": "One of your recovery codes",
-    "enrol": "A second factor has to be set up first",
+    "enrol": "Set up a second factor first",
 }
 #: First proofs after which a trusted browser is not asked.
 _SPARED: frozenset[Way] = frozenset({"pwd", "provider"})
@@ -172,7 +172,7 @@ def check_method(ctx: RequestContext, settings: StoredSettings, method: str, *, 
     no more, which every policy allows."""
     allowed = {*settings.second_factor.methods, *methods_of(ctx, settings)}
     if method not in allowed or (settings.second_factor.policy == "off" and not in_place):
-        raise ValidationError(details=[("method", "Your organisation does not allow this kind of second factor")])
+        raise ValidationError(details=[("method", "Your organization doesn't allow this kind of second factor")])
 
 
 def check_enrolment(
@@ -332,7 +332,9 @@ class Answer(NamedTuple):
         ]
         if len(given) == 1:
             return given[0]
-        sentence = "Required: otp, recoveryCode or passkey" if not given else "Only one answer at a time"
+        sentence = (
+            "Enter otp, recoveryCode, or passkey" if not given else ("Enter only one of otp, recoveryCode, and passkey")
+        )
         raise ValidationError(details=[(given[1] if given else "otp", sentence)])
 
 

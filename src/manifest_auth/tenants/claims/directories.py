@@ -26,7 +26,7 @@ from manifest_auth.text import fields
 MOST = 100
 PENDING, PROVED = "pending", "proved"
 SIGN_IN, VOUCHED, GRANTED = "sign-in", "vouched", "granted"
-CLAIMED_ELSEWHERE = "Another client of this installation holds this directory"
+CLAIMED_ELSEWHERE = "Another client of this installation has this directory"
 
 
 class Claim(NamedTuple):
@@ -106,7 +106,7 @@ def check(directory: str, field: str = "directory") -> str:
     if not GUID.match(found):
         raise ValidationError(details=[(field, "Must be a GUID, the directory (tenant) id")])
     if found == CONSUMERS:
-        raise ValidationError(details=[(field, "The directory of personal accounts belongs to no organisation")])
+        raise ValidationError(details=[(field, "The directory of personal accounts doesn't belong to an organization")])
     return found
 
 
@@ -118,7 +118,7 @@ def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
         return False
     tenants.get(unit, unit.tenant_id, lock=True)  # serializes claims of one client, since they are counted
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(f"A client claims at most {MOST} directories")
+        raise Conflict(f"A client can claim at most {MOST} directories")
     if not unit.change(_ADD, directory=directory, cloud=cloud, claimed_by=origin.actor, claimed_at=origin.at):
         return False
     audit.record(unit, who, Event.DIRECTORY_CLAIMED, _subject(directory), cloud=cloud)
@@ -156,9 +156,9 @@ def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
     directory = check(directory)
     owner_id = owner(unit, directory)
     if owner_id is None:
-        raise Conflict("No client holds this directory yet: vouch for the first one")
+        raise Conflict("No client has this directory yet. Approve the first claim instead")
     if owner_id == unit.tenant_id:
-        raise Conflict("The client holds this directory itself")
+        raise Conflict("The client already has this directory")
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
     _set(unit, directory, state=PROVED, proof=GRANTED, reason=reason, proved_at=who.origin.at)
@@ -212,12 +212,13 @@ _WIDS = Reason(
     cause="The user who signed in isn't allowed to confirm the directory, or Microsoft didn't send their roles",
     cure="See [Verify a directory](../domains.md#verify-a-directory)",
 )
-OTHER_DIRECTORY = Marked("You signed in to another directory than the one that is claimed")
+OTHER_DIRECTORY = Marked("You signed in to a different directory than the one you want to verify")
 ROLES_MISSING = Marked(
-    "Microsoft did not say which roles you have: set groupMembershipClaims to DirectoryRole or All in the "
-    "application's manifest"
+    "Microsoft didn't send your roles. Set groupMembershipClaims to DirectoryRole or All in the application's manifest"
 )
-NO_ROLE = Marked(f"The administrator must be a {', a '.join(list(ROLES.values())[:2])} or an Application Administrator")
+NO_ROLE = Marked(
+    f"The administrator must be a {', a '.join(list(ROLES.values())[:2])}, or an Application Administrator"
+)
 
 
 def role_of(claims: Iterable[Any]) -> str:

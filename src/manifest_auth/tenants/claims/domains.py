@@ -177,7 +177,7 @@ def remove(unit: TenantUnit, domain: str) -> bool:
 
 
 #: All that a client learns about another client's claim.
-CLAIMED_ELSEWHERE: Final = "Another client of this installation holds this domain"
+CLAIMED_ELSEWHERE: Final = "Another client of this installation has this domain"
 
 
 def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
@@ -185,7 +185,7 @@ def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
     step_up.check(who, Act.DOMAINS)
     dns_lookup.check(domain)
     if not _add(unit, who, domain, random):
-        raise Conflict("This domain is claimed already")
+        raise Conflict("This domain is already claimed")
     return get(unit, domain)
 
 
@@ -248,7 +248,7 @@ def release(unit: SystemUnit, tenant_id: int, who: Acting, domain: str) -> None:
 
 def _add(unit: TenantUnit, who: Acting, domain: str, random: Random) -> bool:
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(f"A client claims at most {MOST} domains")
+        raise Conflict(f"A client can claim at most {MOST} domains")
     token = b32encode(random.bytes(20)).decode("ascii").lower()  # 160 random bits as 32 characters
     added = Claim(
         tenant_id=unit.tenant_id,

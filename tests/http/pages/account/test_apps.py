@@ -46,7 +46,7 @@ async def test_a_user_sees_and_removes_the_access_of_an_app(app: App) -> None:
             given_at=app.clock.now_ms(), last_used_at=app.clock.now_ms(),
         )  # fmt: skip
     page = await ada.visitor.get(PATH)
-    for text in ("Reports", "See your email address", "See jobs"):
+    for text in ("Reports", "View your email address", "View jobs"):
         assert text in page.text
     sent = await ada.visitor.post(PATH, page.form(PATH).fields)
     assert "no longer has access" in (await ada.visitor.follow(sent)).text

@@ -48,7 +48,7 @@ async def test_an_app_is_set_up_and_the_codes_are_shown_once(app: App) -> None:
     assert phone_of(app, await ada.visitor.get(f"{APP}?way=app")) == phone  # a reload makes no other key
     page = await ada.visitor.submit(page, APP, otp=phone.code())
     assert (page.status, page.heading, len(codes_of(page))) == (200, "Your recovery codes", 10)
-    assert page.form("/account/codes").buttons == ("I saved them",)
+    assert page.form("/account/codes").buttons == ("I've saved them",)
     assert "Active" in (await ada.visitor.get(APP)).text
     assert (await other.get(APP)).location.startswith("/sign-in")
     assert (await ada.visitor.get(f"{APP}?way=app")).location == APP
@@ -95,7 +95,7 @@ async def test_an_app_is_removed_unless_it_is_the_last_factor_of_one_who_needs_o
     refused = await browser.post(APP, form)
     assert (refused.status, refused.problems) == (
         409,
-        ["Your organisation requires a second factor: add another one first"],
+        ["Your organization requires a second factor. Add another one first"],
     )
     await settle(app, ada.client, secondFactor={"policy": "optional"})
     page = await browser.get(APP)
@@ -160,7 +160,7 @@ async def test_trusted_browsers_are_listed_and_ended(app: App) -> None:
     assert "This browser is no longer trusted." in page.text
     assert len(page.tree.xpath("//tbody/tr")) == 2
     page = await browser.follow(await browser.submit(page, DEVICES, {"id": ""}))
-    assert "None of your browsers is trusted any longer." in page.text
+    assert "Your browsers are no longer trusted." in page.text
     assert "you can trust the browser for 30 days" in page.text
     ended = [one.members["browsers"] for one in await trail(app, ada.client) if one.event == "browser_trust_ended"]
     assert ended[-2:] == [1, 2]

@@ -94,10 +94,10 @@ async def test_page_by_page(app: App) -> None:
     [
         ("person=nobody%40acme.example", "No user has this email address"),
         ("person=admin%40globex.example", "No user has this email address"),
-        ("from=yesterday", "Enter a day. For example, 2026-01-31."),
-        ("from=2026-02-30", "Enter a day. For example, 2026-01-31."),
+        ("from=yesterday", "Enter a date. For example, 2026-01-31."),
+        ("from=2026-02-30", "Enter a date. For example, 2026-01-31."),
         ("from=2026-03-02&to=2026-03-01", "The last day must not be before the first day"),
-        ("event=made_up", "No such event"),
+        ("event=made_up", "Unknown event"),
     ],
 )
 async def test_what_is_no_filter_stands_beside_its_field(app: App, query: str, problem: str) -> None:

@@ -88,7 +88,7 @@ async def test_what_is_no_colour_is_refused_and_stays(app: App, accent: str, act
     visitor = await admin(app)
     form = (await visitor.get(PATH)).form(PATH, **{"branding.accent": ""}).fields
     page = await visitor.post(PATH, form | {"act": act, "branding.accent": accent})
-    assert (page.status, page.problems) == (400, ["Must be #rrggbb in lower case, or empty"])
+    assert (page.status, page.problems) == (400, ["Must be #rrggbb in lowercase, or empty"])
     assert page.form(PATH, **{"branding.accent": accent})
     assert page.tree.xpath("//*[@id='branding.accent-error']")
 

@@ -84,7 +84,7 @@ async def test_one_who_is_refused_stops_no_other_and_says_why(app: App) -> None:
     assert results(page) == {"A X": refused, "B X": "Done", "C X": refused}
     assert [await roles_of(app, client, user) for user in users] == [["Viewer"], ["Author"], ["Viewer"]]
     page = await confirmed(visitor, await select(visitor, *users, act="add-role", forRole="Author"))
-    assert results(page) == {"A X": "Done", "B X": "Not done This user has the role already", "C X": "Done"}
+    assert results(page) == {"A X": "Done", "B X": "Not done This user already has this role", "C X": "Done"}
     assert await roles_of(app, client, users[0]) == ["Author", "Viewer"]
 
 
@@ -97,14 +97,14 @@ async def test_a_user_admin_changes_no_admin_and_no_one_themselves(app: App) -> 
     for act in ("deactivate", "end-sessions"):
         page = await select(visitor, me, boss, other, act=act)
         assert "1 user" in page.heading
-        assert "Leaves out 2 users." in page.text
+        assert "Skips 2 users." in page.text
         page = await confirmed(visitor, page)
         assert "1 of 3 done" in page.text
-        assert results(page)["The Boss"] == "Not done Only an Admin manages an Admin's account"
+        assert results(page)["The Boss"] == "Not done Only an Admin can manage an Admin's account"
         assert "This is your own account" in page.text
         assert (await app.me(keys.data["token"])).status == 200
     page = await select(visitor, me, boss, act="deactivate")
-    assert (page.status, page.problems) == (403, ["You can't change any of the selected users"])
+    assert (page.status, page.problems) == (403, ["None of the selected users can be changed"])
     page = await confirmed(visitor, await select(visitor, other, act="remove-role", forRole="Admin"))
     assert results(page)["An Other"].startswith("Not done")
 
@@ -116,7 +116,7 @@ async def test_a_user_admin_changes_no_admin_and_no_one_themselves(app: App) -> 
         ({"act": "delete"}, "Choose an action"),
         ({"act": "add-role"}, "Choose a role"),
         ({"act": "add-role", "forRole": "King"}, "Choose a role"),
-        ({"act": "add-role", "forRole": "Admin"}, "Make each Admin on the page of the user"),
+        ({"act": "add-role", "forRole": "Admin"}, "To make someone an Admin, open the page of that user"),
     ],
 )
 async def test_half_an_act_is_refused_and_keeps_the_selection(app: App, typed: dict[str, str], problem: str) -> None:
@@ -149,7 +149,7 @@ async def test_another_clients_users_are_not_found(app: App) -> None:
     visitor, _ = await manager(app)
     other, _ = await new_user(app, "globex", firstName="Globexian", lastName="X")
     page = await select(visitor, other, act="deactivate")
-    assert (page.status, page.problems) == (403, ["You can't change any of the selected users"])
+    assert (page.status, page.problems) == (403, ["None of the selected users can be changed"])
     assert "Globexian" not in page.text
     assert (
         await visitor.post(PATH, (await visitor.get(PATH)).form(PATH).fields | {"act": "invite", "user0": "x"})

@@ -69,7 +69,7 @@ async def test_contested_says_so_and_not_by_whom(app: App, zone: NameServer) -> 
     zone.publish(txt(other.name, await other.value()), txt(mine.name, await mine.value()))
     visitor = await admin(app)
     page = await act(visitor, "check", domain=mine.domain)
-    assert "Another client of this installation holds this domain" in page.text
+    assert "Another client of this installation has this domain" in page.text
     page = await visitor.get(PATH)
     assert "Contested" in page.text
     assert "or their record is missing for two weeks" in page.text
@@ -87,11 +87,11 @@ async def test_one_that_is_vouched_for_has_no_record_to_look_at(app: App) -> Non
 @matrix(
     ("domain", "problem"),
     [
-        ("", "Must be a domain in lower case, like acme.example"),
-        ("no domain", "Must be a domain in lower case, like acme.example"),
-        ("co.uk", "A public suffix: names below it belong to others"),
-        ("<b>.example", "Must be a domain in lower case, like acme.example"),
-        ("1.2.3.4", "Must be a domain in lower case, like acme.example"),
+        ("", "Must be a domain in lowercase, for example acme.example"),
+        ("no domain", "Must be a domain in lowercase, for example acme.example"),
+        ("co.uk", "This is a public suffix, and the names below it belong to others"),
+        ("<b>.example", "Must be a domain in lowercase, for example acme.example"),
+        ("1.2.3.4", "Must be a domain in lowercase, for example acme.example"),
     ],
 )
 async def test_what_is_no_domain(app: App, domain: str, problem: str) -> None:
@@ -106,7 +106,7 @@ async def test_twice_is_a_conflict(app: App) -> None:
     visitor = await admin(app)
     await act(visitor, "claim", domain="twice.example")
     page = await act(visitor, "claim", domain="twice.example")
-    assert (page.status, page.problems) == (409, ["This domain is claimed already"])
+    assert (page.status, page.problems) == (409, ["This domain is already claimed"])
 
 
 @matrix("name", ["check", "release"])
@@ -124,7 +124,7 @@ async def test_a_directory_is_claimed_and_released(app: App) -> None:
     assert DIRECTORY in page.text
     assert "requests with a Microsoft token must name your client" in page.text
     page = await act(visitor, "claim-directory", directory=DIRECTORY)
-    assert (page.status, page.problems) == (409, ["The client has claimed this directory already"])
+    assert (page.status, page.problems) == (409, ["The client already claims this directory"])
     page = await act(visitor, "prove", directory=DIRECTORY)
     assert page.status == 409
     assert page.problems[0].startswith("There is no application to sign in to")

@@ -121,4 +121,4 @@ async def test_a_user_admin_invites_no_admin(app: App) -> None:
     assert "roleAdmin" not in page.form(PATH).fields
     assert "roleAdmin" not in page.reply.text
     page = await visitor.submit(page, PATH, people=fresh(), roleAdmin="on")
-    assert (page.status, page.problems) == (403, ["Only an Admin grants or takes the role Admin"])
+    assert (page.status, page.problems) == (403, ["Only an Admin can grant or remove the Admin role"])

@@ -106,8 +106,11 @@ async def test_entra_id_in_six_steps(setup: MicrosoftSetup, console: Console) ->
 @matrix(
     ("wrong", "words"),
     [
-        ({"oidc__clientSecret": "not the secret"}, "The client id or the client secret is wrong."),
-        ({"oidc__clientId": NOWHERE}, "Microsoft Entra ID knows no application with this client id (AADSTS700016)."),
+        ({"oidc__clientSecret": "not the secret"}, "The client ID or the client secret is incorrect."),
+        (
+            {"oidc__clientId": NOWHERE},
+            "Microsoft Entra ID doesn't know an application with this client ID (AADSTS700016).",
+        ),
     ],
 )
 async def test_a_wrong_value_of_entra_id_is_named(
@@ -122,7 +125,7 @@ async def test_a_directory_of_entra_id_that_there_is_not_is_named(setup: Microso
     await console.steps("entra", oidc__issuer=entra_issuer(setup, NOWHERE), oidc__unchecked="on", **ENTRA)
     [said] = [text for level, text in await console.findings() if level == "bad"]
     assert NOWHERE in said
-    assert "Is the issuer, with the directory (tenant) ID in it, right?" in said
+    assert "Check the issuer, including the directory (tenant) ID." in said
 
 
 async def test_dynamics_in_six_steps(setup: MicrosoftSetup, console: Console) -> None:
@@ -147,8 +150,8 @@ async def test_dynamics_in_six_steps(setup: MicrosoftSetup, console: Console) ->
             {"dynamics__directory": "fafafafa-2222-4222-8222-222222222222"},
             f"The environment {ORGANIZATION} is of another",
         ),
-        ({"dynamics__clientId": NOWHERE}, f"The directory does not know the application {NOWHERE}"),
-        ({"dynamics__clientSecret": "not the secret"}, "Microsoft does not take the client secret: it is wrong"),
+        ({"dynamics__clientId": NOWHERE}, f"The directory doesn't know the application {NOWHERE}"),
+        ({"dynamics__clientSecret": "not the secret"}, "Microsoft rejects the client secret. It is incorrect"),
     ],
 )
 async def test_a_wrong_value_of_dynamics_is_named(

@@ -167,7 +167,7 @@ async def test_a_secret_is_never_shown_again_and_stays_when_it_is_left_empty(app
     assert "A secret is saved" in page.text
     assert (await new.save("theirs", displayName="Other")).status == 303
     assert (await stored(app, new.name))["hasClientSecret"] is True
-    assert ("ok", "The provider knows this client and accepts how it authenticates.") in await new.findings()
+    assert ("ok", "The provider knows this client and accepts its authentication.") in await new.findings()
 
 
 async def test_a_refused_post_shows_what_was_typed_but_no_secret(app: App) -> None:
@@ -214,9 +214,9 @@ async def test_a_wrong_issuer_is_refused_at_its_step(app: App, op: Op) -> None:
     new = await wizard(app, name())
     typed = {"oidc__clientId": op.client_id, "oidc__clientSecret": "secret"}
     for issuer, words in (
-        (f"{op.issuer}/", "they differ by the slash at the end"),
-        (f"{op.base}/realm", "description cannot be fetched"),
-        ("https://nobody.invalid", "description cannot be fetched"),
+        (f"{op.issuer}/", "They differ only in the slash at the end"),
+        (f"{op.base}/realm", "metadata can't be fetched"),
+        ("https://nobody.invalid", "metadata can't be fetched"),
     ):
         page = await new.make("oidc", oidc__issuer=issuer, **typed)
         assert (page.status, page.tree.xpath("//*[@role='alert']//a/@href")) == (400, ["#oidc.issuer"])
@@ -320,8 +320,8 @@ async def test_metadata_is_fetched_or_pasted_and_fills_the_rest(app: App, op: Op
 @matrix(
     ("answer", "words"),
     [
-        (Answer(404, {}, b"no"), "answers with status 404"),
-        (Answer(302, {"Location": "/elsewhere"}, b""), "cannot be fetched"),
+        (Answer(404, {}, b"no"), "returns status 404"),
+        (Answer(302, {"Location": "/elsewhere"}, b""), "can't be fetched"),
         (Answer(200, {}, b"<html></html>"), ""),
         (Answer(200, {}, b"\xff\xfe"), "not UTF-8"),
     ],
@@ -342,7 +342,7 @@ async def test_a_user_admin_fetches_metadata_from_the_public_internet_alone(app:
         new = await wizard(app, name(), "user-admin@acme.example")
         page = await new.make("saml", saml__metadataUrl=f"{base}/metadata")
         said |= {problem.replace(base.removeprefix("http://"), "HOST") for problem in page.problems}
-    assert said == {"HOST has no public address. Only an Admin can fetch it, or paste the document instead"}
+    assert said == {"HOST has no public address. Ask an Admin to fetch it, or paste the document instead"}
     assert op.asked == []
 
 
@@ -377,7 +377,7 @@ async def test_a_domain_that_is_not_offered_is_refused_beside_the_domains(app: A
         assert (await app.post("/api/client/domains", {"domain": domain}, token=await token(app))).status == 201
     before = await stored(app, new.name)
     page = await new.save("rules", domain7=domain, **groups(writers="Author"))
-    assert (page.status, page.problems) == (400, [f"{domain} is not proved for this client"])
+    assert (page.status, page.problems) == (400, [f"{domain} isn't verified for this client"])
     assert page.tree.xpath("//*[@role='alert']//a/@href") == ["#domains"]
     [beside] = page.tree.xpath("//fieldset[@id='domains']//*[@class='field-error']")
     assert beside.text_content() == page.problems[0]
@@ -410,9 +410,9 @@ async def test_the_name_is_free_and_no_address_of_ours(app: App, op: Op) -> None
 async def test_wrong_issuer_and_secret_are_named(app: App, op: Op) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op, oidc__clientSecret="not the secret")
-    assert ("bad", "The client id or the client secret is wrong.") in await new.findings()
+    assert ("bad", "The client ID or the client secret is incorrect.") in await new.findings()
     op.issuer = f"{op.base}/realm"  # since it was saved
-    assert any(level == "bad" and "description cannot be fetched" in text for level, text in await new.findings())
+    assert any(level == "bad" and "metadata can't be fetched" in text for level, text in await new.findings())
 
 
 async def test_a_user_admin_opens_no_admins_account_and_is_told_so(app: App, op: Op) -> None:

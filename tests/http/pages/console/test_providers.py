@@ -48,10 +48,10 @@ async def test_it_is_switched_off_and_deleted_with_its_name_typed(app: App, op: 
     again = await new.visitor.get(LIST)
     assert (await new.act("switch-off", await new.step())).status == 303
     late = await new.act("switch-off", again)
-    assert (late.status, late.problems) == (409, ["The provider is switched off already"])
+    assert (late.status, late.problems) == (409, ["The provider is already turned off"])
     ask = await new.act("delete", await new.step())
     assert "Unlinks 0 people" in ask.text
-    assert "with the same issuer again, the same people get back into their accounts" in ask.text
+    assert "with the same issuer later, the same people regain access to their accounts" in ask.text
     refused = await new.act("delete", ask, confirmed="another")
     assert (refused.status, refused.problems) == (
         400,

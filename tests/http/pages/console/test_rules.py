@@ -120,7 +120,7 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
     del fields["passwordSignIn"]
     page = await visitor.post(PATH, fields)
     assert (page.status, page.problems) == (
-        409, ["No Admin could sign in any longer: no provider that is switched on reaches Admins"],
+        409, ["No Admin could sign in any longer, because no provider that is turned on accepts Admins"],
     )  # fmt: skip
     path, root = "/api/admin/clients/acme/providers", await app.admin_token()
     body = {"name": "of-admins", "oidc": {"issuer": "https://op.example", "clientId": "x"}}
@@ -140,19 +140,19 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
         ("password.history", "25", "Must be 24 or less"),
         ("password.maxAgeDays", "-1", "Enter a number"),
         ("password.characterClasses", "9", "Must be 4 or less"),
-        ("sessions.idleSeconds", "soon", "Must be a length of time like 30 min, 12 h or 14 days"),
-        ("sessions.idleSeconds", "10", "Must be a length of time like 30 min, 12 h or 14 days"),
+        ("sessions.idleSeconds", "soon", "Must be a duration, for example 30 min, 12 h, or 14 days"),
+        ("sessions.idleSeconds", "10", "Must be a duration, for example 30 min, 12 h, or 14 days"),
         ("sessions.idleSeconds", "10 s", "Must be 0 or at least 300"),
         ("sessions.maxSeconds", "300 days", "Must be at most 2592000"),
         (
             "allowedOrigins",
             "https://ok.example\nhttps://ok.example/path",
-            "Line 2: Must be scheme://host[:port], lower case",
+            "Line 2: Must be scheme://host[:port] in lowercase",
         ),
         ("returnAddresses", "https://ok.example/\njavascript:alert(1)", "Line 2: "),
         ("contact", "x" * 201, "Must have at most 200 characters"),
-        ("contact", "?", "Say whom to ask, in words or numbers, or leave it empty"),
-        ("contact", " \u2026 -- ", "Say whom to ask, in words or numbers, or leave it empty"),
+        ("contact", "?", "Enter a contact as plain text, or leave it empty"),
+        ("contact", " \u2026 -- ", "Enter a contact as plain text, or leave it empty"),
         ("contact", "a\u202eb", "Remove the invisible character U+202E"),
         ("language", "xx", "Choose an option from the list"),
     ],
@@ -179,7 +179,7 @@ async def test_a_user_admin_makes_nothing_weaker(app: App) -> None:
     assert "passwordSignIn" not in page.reply.text
     fields = page.form(PATH).fields
     page = await visitor.post(PATH, fields | {"password.minLength": "15"})
-    assert (page.status, page.problems) == (403, ["Only an Admin changes it so"])
+    assert (page.status, page.problems) == (403, ["Only an Admin can make this change"])
     assert page.tree.xpath("//*[@id='password.minLength-error']")
     page = await visitor.post(PATH, fields | {"act": "save", "password.minLength": "8"})
     assert page.status == 403

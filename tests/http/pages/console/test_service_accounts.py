@@ -141,7 +141,10 @@ async def test_a_client_secret_is_shown_once_and_two_live(app: App) -> None:
         assert secret_on(page).startswith("mfst_sec_")
         assert f"svc_{account['id']}" in page.text
     page = await visitor.submit(page, path, {"act": "make"}, kind="secret", label="third one")
-    assert (page.status, page.problems) == (409, ["A service account has at most 2 client secrets: revoke one first"])
+    assert (page.status, page.problems) == (
+        409,
+        ["A service account can have at most 2 client secrets. Revoke one first"],
+    )
     form = page.form(path, act="make")
     assert (form.fields["kind"], form.fields["label"]) == ("secret", "third one")
     assert "2 client secrets" in (await visitor.get(LIST)).text
@@ -220,11 +223,11 @@ async def test_a_user_admin_gives_no_more_than_their_rank(app: App) -> None:
     page = await visitor.get(NEW)
     assert not page.tree.xpath("//*[@name='roleAdmin' or @name='roleUserAdmin']")
     page = await visitor.submit(page, NEW, name="high", roleUserAdmin="on")
-    assert (page.status, page.problems) == (403, ["Only an Admin manages a service account that is a User Admin"])
+    assert (page.status, page.problems) == (403, ["Only an Admin can manage a service account that is a User Admin"])
     high = await machine(app, client, "User Admin")
     path = path_of(high.id)
     page = await visitor.get(path)
-    assert "Only an Admin manages a service account that is a User Admin" in page.text
+    assert "Only an Admin can manage a service account that is a User Admin" in page.text
     assert acts(page) & {"change", "make", "rotate", "enable"} == set()
     token = page.form(path, act="disable").fields["form"]
     for typed in (

@@ -67,7 +67,7 @@ async def test_a_user_admin_is_not_offered_what_rank_forbids(app: App) -> None:
     visitor = await Visitor(app).signed_in("user-admin@acme.example")
     path = path_of(app.ids["admin@acme.example"])
     page = await visitor.get(path)
-    assert "Only an Admin manages an Admin's account" in page.text
+    assert "Only an Admin can manage an Admin's account" in page.text
     assert acts(page, path) == set()
     assert "Open sessions" not in page.text
     number, _ = await new_user(app)
@@ -75,7 +75,7 @@ async def test_a_user_admin_is_not_offered_what_rank_forbids(app: App) -> None:
     assert "roleAdmin" not in page.reply.text
     form = page.form(path_of(number), act="roles").fields
     page = await visitor.post(path_of(number), form | {"roleAdmin": "on"})
-    assert (page.status, page.problems) == (403, ["Only an Admin grants or takes the role Admin"])
+    assert (page.status, page.problems) == (403, ["Only an Admin can grant or remove the Admin role"])
 
 
 @matrix("act", ["roles", "details", "deactivate", "reset", "invite", "end-sessions"])
@@ -87,7 +87,7 @@ async def test_what_is_not_offered_is_refused_when_it_is_posted(app: App, act: s
     roles = f"/api/admin/clients/acme/users/{number}/roles"
     assert (await app.send("PUT", roles, {"roles": ["Admin"]}, token=await app.admin_token())).status == 200
     page = await visitor.post(path, {"act": act, "form": token, "roleViewer": "on", "email": email})
-    assert (page.status, page.problems) == (403, ["Only an Admin manages an Admin's account"])
+    assert (page.status, page.problems) == (403, ["Only an Admin can manage an Admin's account"])
 
 
 async def test_ones_own_account_is_changed_elsewhere(app: App) -> None:
@@ -200,7 +200,7 @@ async def test_where_no_one_uses_a_password_no_reset_is_offered(app: App) -> Non
         page = await visitor.get(path)
         assert "reset" not in acts(page, path)
         page = await visitor.post(path, token)
-        assert (page.status, page.problems) == (409, ["Passwords are not used in this client"])
+        assert (page.status, page.problems) == (409, ["Passwords are turned off for this client"])
     finally:
         await settle(app, "acme", passwordSignIn=True)
 

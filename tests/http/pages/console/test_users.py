@@ -45,7 +45,7 @@ async def test_searched_by_name_and_address(app: App) -> None:
     for q in ("cruz+maria+josé", "josé+la+maria", "JOSÉ+CRUZ"):
         assert names(await visitor.get(f"/console/users?q={q}")) == ["Maria José de la Cruz"]
     page = await visitor.get("/console/users?q=hopper+maria")
-    assert "No user found" in page.text
+    assert "No users found" in page.text
     assert page.links()["All users"] == "/console/users"
 
 

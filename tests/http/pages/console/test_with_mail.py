@@ -27,8 +27,8 @@ async def test_an_invitation(app: App) -> None:
 @matrix(
     ("act", "said"),
     [
-        ("reset", "A link to choose a new password is on its way by email."),
-        ("invite", "A new invitation is on its way by email."),
+        ("reset", "We're sending a link to choose a new password by email."),
+        ("invite", "We're sending a new invitation by email."),
     ],
 )
 async def test_a_link_for_a_user(app: App, act: str, said: str) -> None:

@@ -53,7 +53,7 @@ async def test_new_codes_and_removal_want_password_and_code(app: App) -> None:
     visitor = await with_code(app, me, phone)
     for what in ("codes", "remove"):
         wrong = await act(visitor, ACCOUNT, act=what, factorPassword=PASSWORD, factorOtp=phone.wrong())
-        assert (wrong.status, wrong.problems) == (401, ["The code is wrong, or was used before"])
+        assert (wrong.status, wrong.problems) == (401, ["The code is incorrect or was already used"])
     app.clock.advance(30)
     made = await act(visitor, ACCOUNT, act="codes", factorPassword=PASSWORD, factorOtp=phone.code())
     assert len(made.tree.xpath("//ul[@class='code-list']//code")) == 10

@@ -34,7 +34,7 @@ async def test_one_is_made_with_a_password_that_is_shown_once(app: App) -> None:
     assert password not in (await visitor.get(ADMINS)).reply.text
     assert (await sign_in(app, "grace", password)).status == 200
     again = await act(visitor, ADMINS, act="make", username="grace")
-    assert (again.status, again.problems) == (409, ["A system admin of this name exists"])
+    assert (again.status, again.problems) == (409, ["A system admin with this name already exists"])
     assert again.tree.xpath("//input[@name='username']")[0].get("value") == "grace"
     for wrong in ("", "x" * 65, "a\tb", "a" * 257):
         assert (await act(visitor, ADMINS, act="make", username=wrong)).status == 400
@@ -121,8 +121,8 @@ async def test_with_a_second_factor_the_code_is_asked_for_too(app: App) -> None:
     question = await asked(visitor, page)
     assert "proofOtp" in question.form(PROOF).fields
     for otp, said in (
-        ("", "A code of the second factor is required"),
-        (phone.wrong(), "The code is wrong, or was used before"),
+        ("", "A code from your authenticator app is required"),
+        (phone.wrong(), "The code is incorrect or was already used"),
     ):
         wrong = await visitor.submit(await asked(visitor, page), PROOF, proofPassword=PASSWORD, proofOtp=otp)
         assert (wrong.status, wrong.problems) == (401, [said])

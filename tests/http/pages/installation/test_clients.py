@@ -123,7 +123,7 @@ async def test_it_is_suspended_and_restored(app: App) -> None:
     assert "can't sign in" in done.text
     assert (await app.me(cookie=session)).status == 401
     again = await act(visitor, path, act="suspend")
-    assert (again.status, again.problems) == (409, ["The client is suspended already"])
+    assert (again.status, again.problems) == (409, ["The client is already suspended"])
     assert await names(visitor, "?state=suspended") == ["Globex"]
     done = await visitor.follow(await act(visitor, path, act="restore"))
     assert "Its users can sign in again." in done.text

@@ -48,7 +48,7 @@ async def test_a_key_is_retired_and_voided(app: App) -> None:
     assert (await act(visitor, KEYS, act="retire", key=key)).status == 303
     assert (await app.me(token)).status == 200
     again = await act(visitor, KEYS, act="retire", key=key)
-    assert (again.status, again.problems) == (409, ["The key is retired already"])
+    assert (again.status, again.problems) == (409, ["The key is already retired"])
     assert (await act(visitor, KEYS, act="at-once", key=key)).location == KEYS
     assert (await app.me(token)).status == 401
     assert (await act(visitor, KEYS, act="retire", key="nothing")).status == 404
@@ -137,7 +137,7 @@ async def test_a_list_of_networks_must_hold_ones_own_address(app: App) -> None:
 async def test_who_requires_a_second_factor_must_have_one(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     refused = await act(visitor, SETTINGS, secondFactorRequired="on", adminAddresses="")
-    assert (refused.status, refused.problems) == (409, ["Enrol a second factor yourself first"])
+    assert (refused.status, refused.problems) == (409, ["Set up your own second factor first"])
     assert refused.form(SETTINGS).fields["secondFactorRequired"] == "on"
     me = await another(await signed_in_admin(app))
     phone = await enrolled(me)

@@ -99,7 +99,7 @@ def _sign_in(asked: Asked) -> dict[str, Any]:
 
 
 def _second_factor(challenge: str) -> MfaRequired:
-    details = [{"field": "otp", "message": "A code of your authenticator app"}]
+    details = [{"field": "otp", "message": "A code from your authenticator app"}]
     return MfaRequired(given={"challenge": challenge, "expiresIn": 600, "details": details})
 
 
@@ -116,7 +116,7 @@ def _continue(asked: Asked) -> dict[str, Any]:
 def _exchange(asked: Asked) -> dict[str, Any]:
     user = asked.state.codes.pop(asked.text("code"), None)
     if user is None:
-        raise SsoFailed("The code is not valid any more")
+        raise SsoFailed("The code is no longer valid")
     return _begun(asked, user)
 
 
