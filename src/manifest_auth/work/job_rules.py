@@ -61,7 +61,7 @@ class RecordKind(enum.StrEnum):
 
 ENDED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED})
 _STATUS_TEXT = {
-    JobStatus.UNASSIGNED: "assigned to nobody",
+    JobStatus.UNASSIGNED: "not assigned to anyone",
     JobStatus.ASSIGNED: "not started",
     JobStatus.IN_PROGRESS: "in progress",
     JobStatus.COMPLETED: "completed",
@@ -104,7 +104,7 @@ def unassigned(state: State) -> State:
     one without users."""
     _not_ended(state)
     if not state.assigned:
-        raise Conflict("The job isn't assigned to anyone")
+        raise Conflict("The job is not assigned to anyone")
     left = state.assigned - 1
     waits = state.status is JobStatus.ASSIGNED and not left
     return state._replace(status=JobStatus.UNASSIGNED if waits else state.status, assigned=left)

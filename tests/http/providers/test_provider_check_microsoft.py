@@ -49,7 +49,7 @@ async def test_a_good_dynamics_provider(setup: MicrosoftSetup) -> None:
     assert found["bad"] == []
     base = setup.microsoft.base
     assert found["ok"] == [
-        f"The cloud is custom: login at {base}, Graph at {base}.",
+        f"The cloud is custom, with login at {base} and Graph at {base}.",
         f"The directory is at {base.removeprefix('http://')}, and its issuer is correct for this cloud.",
         "The directory publishes 2 usable keys.",
         f"The environment {ORGANIZATION} exists and belongs to this directory.",
@@ -74,7 +74,7 @@ async def test_a_directory_that_is_not_there(setup: MicrosoftSetup, kind: str) -
     made = setup.dynamics if kind == "dynamics" else setup.entra
     provider = await made("", {"directory": MISSING})
     texts = (await said(provider))["bad"]
-    assert texts[0].startswith("No such directory: ")
+    assert texts[0].startswith("There is no such directory: ")
     assert MISSING in texts[0]
     assert "another cloud" in texts[0]
 
@@ -135,9 +135,9 @@ async def test_an_application_that_is_not_set_up(
 async def test_what_cannot_be_found_out_is_said(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     setup.microsoft.answers["token"] = error_bodies.aadsts(70003, setup.app.clock.now_ms())
-    assert "is not known: Microsoft returns status 400 (AADSTS70003)." in (await said(provider))["unknown"][0]
+    assert "checked: Microsoft returns status 400 (AADSTS70003)." in (await said(provider))["unknown"][0]
     setup.microsoft.answers["token"] = Answer(200, {}, b"{}")
-    assert "is not known: Microsoft returns status 200." in (await said(provider))["unknown"][0]
+    assert "checked: Microsoft returns status 200." in (await said(provider))["unknown"][0]
     setup.microsoft.answers["token"] = Answer(raw=b"")
     assert "token endpoint can't be reached" in await bad(provider)
     setup.microsoft.answers.clear()
@@ -180,7 +180,7 @@ async def test_a_good_entra_provider(setup: MicrosoftSetup) -> None:
     provider = await setup.entra()
     found = await said(provider)
     assert (found["bad"], found["note"]) == ([], [])
-    assert found["ok"][0] == f"The cloud is custom: login at {base}, Graph at {base}."
+    assert found["ok"][0] == f"The cloud is custom, with login at {base} and Graph at {base}."
     assert found["ok"][-1] == f"Microsoft Graph is at {base} and requests a token."
     assert [asked.endpoint for asked in setup.microsoft.asked] == ["discovery", "keys", "graph"]
 

@@ -182,7 +182,7 @@ async def test_assigning_and_taking_back(team: Team) -> None:
     unassigned = await team.ask("Operator", j.UNASSIGN, id=job["id"], user=two.id)
     assert (unassigned["status"], unassigned["assignedUsers"]) == ("UNASSIGNED", [])
     refused = await team.refused("Operator", j.UNASSIGN, id=job["id"], user=two.id)
-    assert (refused.code, refused.message) == ("CONFLICT", "The job isn't assigned to anyone")
+    assert (refused.code, refused.message) == ("CONFLICT", "The job is not assigned to anyone")
     history = await log(team, job["id"])
     assert [e["move"] for e in history] == ["CREATED", "ASSIGNED", "ASSIGNED", "UNASSIGNED", "UNASSIGNED"]
     assert detail(history[-1]) == {"assignedUserIds": ([two.id], []), "status": ("ASSIGNED", "UNASSIGNED")}

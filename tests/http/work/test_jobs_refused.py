@@ -27,10 +27,10 @@ TRIES: dict[str, tuple[str, dict[str, Any]]] = {
 #: What each state refuses, and what it says.
 REFUSED = {
     "UNASSIGNED": {
-        "unassign": "The job isn't assigned to anyone",
-        "record": "The job isn't assigned to anyone",
-        "complete the step": "The job isn't assigned to anyone",
-        "complete": "The job isn't assigned to anyone",
+        "unassign": "The job is not assigned to anyone",
+        "record": "The job is not assigned to anyone",
+        "complete the step": "The job is not assigned to anyone",
+        "complete": "The job is not assigned to anyone",
     },
     "ASSIGNED": {
         "assign": "The user is already assigned",

@@ -144,7 +144,7 @@ async def test_every_move_from_every_state(team: Team, status: str, act: str) ->
     else:
         refused = await team.refused(role, document, id=before["id"], **variables)
         assert refused.code == "CONFLICT"
-        assert refused.message.startswith(f"The version is {STATUS_NAMES[status]}: to be ")
+        assert refused.message.startswith(f"The version is {STATUS_NAMES[status]}. To be ")
         assert await team.ask("Viewer", t.READ_VERSION, id=before["id"]) == before
         assert await moves(team, before["template"]["id"]) == log
 

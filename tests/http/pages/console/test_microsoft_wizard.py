@@ -145,10 +145,10 @@ async def test_dynamics_in_six_steps(setup: MicrosoftSetup, console: Console) ->
 @matrix(
     ("wrong", "words"),
     [
-        ({"dynamics__directory": NOWHERE}, "No such directory: "),
+        ({"dynamics__directory": NOWHERE}, "There is no such directory: "),
         (
             {"dynamics__directory": "fafafafa-2222-4222-8222-222222222222"},
-            f"The environment {ORGANIZATION} is of another",
+            f"The environment {ORGANIZATION} belongs to a different",
         ),
         ({"dynamics__clientId": NOWHERE}, f"The directory doesn't know the application {NOWHERE}"),
         ({"dynamics__clientSecret": "not the secret"}, "Microsoft rejects the client secret. It is incorrect"),
@@ -183,4 +183,4 @@ async def test_a_directory_of_power_apps_that_there_is_not_is_named(console: Con
     values = {"entra__directory": NOWHERE, "entra__applications": POWER_APP, "entra__graphTokens": "on"}
     await console.steps("power-apps", **values)
     found = await console.findings()
-    assert [text for level, text in found if level == "bad" and text.startswith("No such directory: ")]
+    assert [text for level, text in found if level == "bad" and text.startswith("There is no such directory: ")]

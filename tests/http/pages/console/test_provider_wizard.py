@@ -323,7 +323,7 @@ async def test_metadata_is_fetched_or_pasted_and_fills_the_rest(app: App, op: Op
         (Answer(404, {}, b"no"), "returns status 404"),
         (Answer(302, {"Location": "/elsewhere"}, b""), "can't be fetched"),
         (Answer(200, {}, b"<html></html>"), ""),
-        (Answer(200, {}, b"\xff\xfe"), "not UTF-8"),
+        (Answer(200, {}, b"\xff\xfe"), "isn't UTF-8"),
     ],
 )
 async def test_metadata_that_is_none_is_said_beside_its_field(app: App, op: Op, answer: Answer, words: str) -> None:
