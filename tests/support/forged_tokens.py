@@ -24,7 +24,7 @@ from manifest_auth.sessions.tokens.access import header_of, mint
 from tests.support.application import App
 from tests.support.visitor import Visitor
 
-__all__ = ["HEADER", "Purpose"]  # and every function
+__all__ = ["HEADER", "OF_APPS", "Purpose"]  # and every function
 
 HEADER = '{"alg":"HS256","typ":"JWT"}'
 

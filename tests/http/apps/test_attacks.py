@@ -13,7 +13,7 @@ from tests.http.apps.relying import CALLBACK, VERIFIER, Relying, relying, told
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.client_assertions import BROKEN, Maker, ec_key, public_set
-from tests.support.forged_tokens import Purpose, claims_of, signed
+from tests.support.forged_tokens import OF_APPS, Purpose, claims_of, every_purpose, minted, signed
 from tests.support.matrix import matrix
 from tests.support.oauth_callers import ASSERTION_TYPE, basic, form, machine
 from tests.support.people import Member, member
@@ -372,8 +372,15 @@ async def test_a_token_is_for_its_audience_alone(scene: Scene) -> None:
         assert (await web.userinfo(signed(app, Purpose.ACCESS, own | {"aud": audience}))).status == 401, audience
     for audience in (web.issuer, web.id, ""):
         assert (await app.me(signed(app, Purpose.ACCESS, theirs | {"aud": audience}))).status == 401, audience
-    of_user = {name: own[name] for name in own.keys() - {"scope", "client_id"}}
-    assert (await app.me(signed(app, Purpose.ACCESS, of_user | {"aud": theirs["aud"]}))).status == 401
+    for left_out in ({"scope", "client_id"}, {"client_id"}, {"scope"}):  # as a user's own
+        of_user = {name: own[name] for name in own.keys() - left_out} | {"aud": theirs["aud"]}
+        for reply in (await app.me(signed(app, Purpose.ACCESS, of_user)),
+                      await web.userinfo(signed(app, Purpose.ACCESS, of_user))):  # fmt: skip
+            assert reply.status == 401, left_out
+    await every_purpose(app)
+    for issuer, answer in ((web.issuer, "code"), (s.foreign.issuer, "error")):
+        hint = minted(app, claims_of(s.got["id_token"]) | {"iss": issuer}, purpose=OF_APPS["ES256"])
+        assert answer in told(await web.authorize(s.visitor, prompt="none", id_token_hint=hint))
 
 
 @rule("APP-TOKENS")
