@@ -42,6 +42,7 @@ async def test_well_formed_unknown_ones_count_by_address(app: App, monkeypatch: 
     seen = look_ups(monkeypatch, app)
     with counted_statements() as counted:
         for _ in range(20):
+            app.clock.advance(0.049)  # almost a second in all
             check_refusal(await app.get(ME, token=unknown_key(), headers=here), 429, "RATE_LIMITED")
     assert (seen, counted) == ([], [])
     check_refusal(await app.get(ME, token=unknown_key(), headers=there), 401, "INVALID_TOKEN")

@@ -79,6 +79,8 @@ async def test_so_many_live_at_once(app: App, kind: str, most: int) -> None:
     check_success(await app.send("DELETE", f"{it.base}/keys/{it.key.id}", token=token))
     path = f"{it.base}/{kind}"
     made = [check_success(await app.post(path, {"expiresInDays": 1}, token=token), 201) for _ in range(most)]
+    listed = {one["id"]: one["expiresAt"] for one in (await app.get(it.base, token=token)).data[kind]}
+    assert {one["id"]: one["expiresAt"] for one in made} == listed
     check_refusal(await app.post(path, {}, token=token), 409, "CONFLICT")
     check_refusal(await app.post(f"{path}/{made[0]['id']}/rotate", {}, token=token), 409, "CONFLICT")
     check_success(await app.post(f"{path}/{made[0]['id']}/rotate", {"overlapHours": 0}, token=token), 201)
