@@ -147,3 +147,26 @@ async def test_each_provider_is_checked_once_a_day_and_what_was_found_is_told(ap
     assert "Identity providers were last checked" in page.text
     path = "/api/admin/clients/globex/providers/checked"
     assert (await app.send("DELETE", path, token=await app.admin_token())).status == 200
+
+
+async def test_a_provider_through_which_sign_ins_fail_is_told_of_until_one_works(app: App, op: Op) -> None:
+    rules = {"createUsers": True, "defaultRoles": ["Viewer"]}
+    await add_oidc(app, op, "globex", name="ailing", displayName="Ailing ID", **rules)
+
+    async def sign_in() -> tuple[bool, bool]:
+        """Whether it works, and whether the overview says afterwards that it fails."""
+        app.clock.advance(1)
+        browser, back = await begun(app, op, "globex", provider="ailing")
+        works = (await browser.send("GET", back)).status == 302
+        return works, "Sign-ins with Ailing ID fail" in (await overview(app, "admin@globex.example")).text
+
+    op.answers["token"] = Answer(500)
+    assert await sign_in() == (False, True)
+    del op.answers["token"]
+    assert await sign_in() == (True, False)
+    op.user = {"sub": "no-address"}  # the failure of a person
+    assert await sign_in() == (False, False)
+    op.answers["token"] = Answer(500)
+    assert await sign_in() == (False, True)
+    path = "/api/admin/clients/globex/providers/ailing"
+    assert (await app.send("DELETE", path, token=await app.admin_token())).status == 200
