@@ -280,6 +280,9 @@ async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -
     assert "Identify you" in page.text
     assert told(await partner.authorize(visitor, prompt="none"))["error"] == "consent_required"
     action = f"{partner.path}/consent"
+    unanswered = await visitor.post(action, page.form(action, act="approve").fields | {"act": ""})
+    assert (unanswered.status, unanswered.location.startswith(f"{partner.path}/authorize?")) == (303, True)
+    page = await visitor.follow(unanswered)
     no = await visitor.submit(page, action, {"act": "decline"})
     assert (told(no)["error"], no.heading) == ("access_denied", "You're not signed in to the app")
     page = await visitor.follow(await partner.authorize(visitor))
