@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.http.apps.relying import relying
+from tests.http.apps.relying import relying, told
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_success
@@ -37,6 +37,22 @@ async def test_who_loses_the_role_is_out(app: App, client: str) -> None:
     await set_roles(app, client, person.id, "Author")
     assert (await web.refresh(got["refresh_token"])).json["error"] == "invalid_grant"
     assert (await everyone.userinfo(kept["access_token"])).status == 200
+
+
+@rule("APP-ENDS")
+@matrix("change", [{"secondFactor": True}, {"consent": True}, {"scopes": ["openid"]}, {"roles": ["Viewer"]}, None])
+async def test_a_code_gives_nothing_after_the_app_or_the_role_changes(
+    app: App, client: str, change: dict[str, object] | None
+) -> None:
+    web = await relying(app, client, scopes=SCOPES, roles=["Publisher"])
+    person, visitor = await member(app, client, "Publisher", "Viewer"), Visitor(app)
+    code = told(await web.sign_in(visitor, person.email, scope=OFFLINE))
+    if change is None:
+        await set_roles(app, client, person.id, "Viewer")
+    else:
+        path = f"/api/admin/clients/{client}/apps/{web.id}"
+        check_success(await app.send("PATCH", path, change, token=await app.admin_token()))
+    assert (await web.redeem(code)).json["error"] == "invalid_grant"
 
 
 @rule("APP-ENDS")
