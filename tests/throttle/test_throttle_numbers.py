@@ -49,12 +49,6 @@ def test_how_long_each_counter_remembers() -> None:
     assert throttle.KEPT_MS == 2 * DAY_MS  # or a sweep would forget what a counter still knows
 
 
-def test_a_wider_network_has_more_attempts_and_waits_for_less_time() -> None:
-    counters = throttle.by_address(throttle.ADDRESS, lambda network: network, "2001:db8:1:2::1")
-    numbers = [(one.policy.free, one.policy.longest_ms) for one in counters]
-    assert numbers == [(50, MINUTE_MS), (75, MINUTE_MS // 2), (100, MINUTE_MS // 4)]
-
-
 def test_two_transactions_lock_the_same_counters_in_one_order() -> None:
     """Otherwise, each could wait for the other."""
     counters = throttle.by_address(throttle.ADDRESS, lambda network: network, "2001:db8:1:2::1")

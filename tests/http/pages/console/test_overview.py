@@ -150,8 +150,7 @@ async def test_each_provider_is_checked_once_a_day_and_what_was_found_is_told(ap
 
 
 async def test_a_provider_through_which_sign_ins_fail_is_told_of_until_one_works(app: App, op: Op) -> None:
-    rules = {"createUsers": True, "defaultRoles": ["Viewer"]}
-    await add_oidc(app, op, "globex", name="ailing", displayName="Ailing ID", **rules)
+    await add_oidc(app, op, "globex", name="ailing", displayName="Ailing ID", createUsers=True, defaultRoles=["Viewer"])
 
     async def sign_in() -> tuple[bool, bool]:
         """Whether it works, and whether the overview says afterwards that it fails."""
