@@ -87,11 +87,11 @@ async def test_an_admin_agrees_for_users_that_the_clients_own_app_stays_signed_i
     if consent:
         assert answer["error"] == "consent_required"
         page = await visitor.follow(await web.authorize(visitor, scope=more["scope"]))
-        assert "Stay signed in when you don't use it" in page.text
+        assert "Stay signed in while" in page.text
         await press(web, visitor, page)
         answer = told(await web.authorize(visitor, **more))  # it is remembered
     got = (await web.redeem(answer)).json
     page = await visitor.get("/account/apps")  # where the user sees and ends it
-    assert "Stay signed in when you don't use it" in page.text
+    assert "Stay signed in while" in page.text
     await visitor.post("/account/apps", page.form("/account/apps").fields)
     assert (await web.refresh(got["refresh_token"])).json["error"] == "invalid_grant"
