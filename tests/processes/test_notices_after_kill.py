@@ -62,10 +62,11 @@ def channel() -> Iterator[Channel]:
     made.server.server_close()
 
 
-def holder_of(port: int, servers: list[Server]) -> Server:
-    """The server that has the connection from this port."""
+def holder_of(channel: Channel, servers: list[Server]) -> Server:
+    """The server that waits for the channel's answer."""
+    ends = [f"0100007F:{port:04X}" for port in (channel.asking[0], channel.server.server_port)]
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    [inode] = [row[9] for row in rows if row[1] == f"0100007F:{port:04X}"]
+    [inode] = [row[9] for row in rows if row[1:3] == ends]
 
     def has(server: Server) -> bool:
         for file in Path(f"/proc/{server.process.pid}/fd").iterdir():
@@ -101,7 +102,7 @@ def test_a_notice_comes_once_and_outlives_the_node_that_sends_it(
         second = leave(*servers)
         seconds_until(lambda: bool(channel.asking))
         channel.held = False
-        killed = holder_of(channel.asking[0], servers)
+        killed = holder_of(channel, servers)
         killed.kill()
         servers.remove(killed)
         third = leave(*servers * 2)  # the other node goes on
