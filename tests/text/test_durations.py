@@ -6,12 +6,14 @@ import pytest
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.text.canonical import duration_seconds, spoken_duration
+from manifest_auth.text.languages import LANGUAGES, catalogue, shown
 from tests.support.matrix import matrix
 
 
 @matrix("seconds", [0, 1, 59, 300, 3600, 5400, 86_400, 90_061, 14 * 86_400, 400 * 86_400])
-def test_what_is_shown_is_read_back(seconds: int) -> None:
-    assert duration_seconds(spoken_duration(seconds), "x") == seconds
+def test_what_is_shown_is_read_back_in_every_language(seconds: int) -> None:
+    for language in LANGUAGES:
+        assert duration_seconds(shown(spoken_duration(seconds), catalogue(language)), "x") == seconds
 
 
 @matrix(

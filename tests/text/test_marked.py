@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from manifest_auth.text.languages import catalogue, shown
+from manifest_auth.text.languages import LANGUAGES, catalogue, joined, kept, restored, shown
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import at_least, at_most, one_of
 from tests.support.matrix import matrix
 
 IN_GERMAN = catalogue("de")
+IN_TIME = _("more than %(number)s", number="4,000")
 
 
 @matrix("number", [2, 8, 256])
@@ -38,6 +40,13 @@ def test_programs_read_more_than_people() -> None:
 def test_on_the_wire_it_is_a_text() -> None:
     assert msgspec.json.encode({"message": str(at_most(4))}) == b'{"message":"Must have at most 4 characters"}'
     assert type(str(at_most(4))) is str
+
+
+@matrix("language", LANGUAGES)
+def test_a_text_in_a_column_keeps_its_mark_and_its_values(language: str) -> None:
+    words = catalogue(language)
+    for text in (IN_TIME, joined([IN_TIME, "x", at_most(2)]), "no text of the catalogues", "[::1]: x", ""):
+        assert shown(restored(kept(text)), words) == shown(text, words)
 
 
 def test_a_text_without_a_mark_stays_as_it_is() -> None:

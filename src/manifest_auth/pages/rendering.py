@@ -64,10 +64,14 @@ def translations(language: str) -> tuple[Translate, TranslateMany]:
     def one(message: str, /, **values: object) -> Markup:
         if isinstance(message, MarkedText) and not values:
             return Markup.escape(shown(message, t))
-        return Markup(t.gettext(message)) % values if values else constant(message)  # noqa: S704 - as above
+        return Markup(t.gettext(message)) % spoken(values) if values else constant(message)  # noqa: S704 - as above
 
     def several(singular: str, plural: str, count: int, /, **values: object) -> Markup:
-        return Markup(t.ngettext(singular, plural, count)) % {"num": count, **values}  # noqa: S704 - as above
+        said = spoken({"num": count, **values})
+        return Markup(t.ngettext(singular, plural, count)) % said  # noqa: S704 - as above
+
+    def spoken(values: dict[str, object]) -> dict[str, object]:
+        return {name: shown(one, t) if isinstance(one, MarkedText) else one for name, one in values.items()}
 
     return one, several
 
@@ -169,7 +173,7 @@ def environment() -> Environment:
     made.globals["section_of"] = section_of
     made.globals["fields"] = fields
     made.globals["user_details"] = users.DETAILS
-    made.filters["browser"] = lambda user_agent: " on ".join(filter(None, browser_of(user_agent)))
+    made.tests["marked"] = lambda value: isinstance(value, MarkedText)
     made.filters["browser_names"] = browser_of
     made.filters["method"] = words_of_account.method
     made.filters["ways"] = words_of_account.ways

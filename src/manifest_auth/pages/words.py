@@ -134,6 +134,8 @@ FORMS = {
     "CONFLICT": _("This conflicts with a recent change. Reload the page and try again."),
     "VALIDATION_ERROR": _("Check what you entered."),
     "UNSUPPORTED_MEDIA_TYPE": _("Check what you entered."),
+    "FORBIDDEN": _("You don't have permission to do this."),
+    "LICENSE_INVALID": _("The license key isn't valid for this server."),
     "SSO_FAILED": _("Sign-in failed. Start again."),
     "PROVIDER_UNAVAILABLE": _("Your organization's sign-in service isn't responding. Try again in a few minutes."),
 }

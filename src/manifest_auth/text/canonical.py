@@ -9,13 +9,14 @@ import ipaddress
 import re
 import unicodedata
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
 from urllib.parse import SplitResult, urlsplit
 
 import idna
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 
 
 @lru_cache(maxsize=64)
@@ -247,7 +248,7 @@ def check_web_address(address: str, field: str, *, query: bool = True) -> str:
     url = _split(address)
     fits = url is not None and _is_web(url) and not url.fragment and (query or "?" not in address)
     if not fits or "#" in address:
-        raise ValidationError(details=[(field, "Must be an https:// URL (http:// only for a loopback host)")])
+        raise ValidationError(details=[(field, _("Must be an https:// URL (http:// only for a loopback host)"))])
     return address
 
 
@@ -257,9 +258,10 @@ def check_return_address(address: str, field: str) -> str:
     url = _split(address)
     if url is not None and "#" not in address and (_is_web(url) or _APP_SCHEME.match(url.scheme)):
         return address
-    sentence = (
-        "Must be an https:// URL, an http:// URL of a loopback host, or a URL with an app's scheme, "
-        "for example com.acme.app:/"
+    sentence = _(
+        "Enter an https:// address, http:// of a loopback host, or an app's scheme. For example, com.acme.app:/",
+        wire="Must be an https:// URL, an http:// URL of a loopback host, or a URL with an app's scheme, for example "
+        "com.acme.app:/",
     )
     raise ValidationError(details=[(field, sentence)])
 
@@ -323,32 +325,38 @@ def _mixes_scripts(email: str) -> bool:
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _WORDS = {
-    "s": ("s", "sec", "second", "seconds"),
-    "min": ("min", "m", "minute", "minutes"),
-    "h": ("h", "hour", "hours"),
-    "d": ("d", "day", "days"),
+    "s": ("s", "sec", "second", "seconds", "秒"),
+    "min": ("min", "m", "minute", "minutes", "分"),
+    "h": ("h", "hour", "hours", "時間"),
+    "d": ("d", "day", "days", "día", "días", "dia", "dias", "tag", "tage", "jour", "jours", "日"),
 }
 _NAMES = {word: unit for unit, words in _WORDS.items() for word in words}
-_PART = re.compile(r"\s*([0-9]{1,9})\s*([a-z]+)")
+_PART = re.compile(r"\s*([0-9]{1,9})\s*([^\W\d_]+)")
 
 
 def spoken_duration(seconds: int) -> str:
-    """Empty for 0."""
-    parts = []
-    for unit, size in sorted(_UNITS.items(), key=lambda one: -one[1]):
-        number, seconds = divmod(seconds, size)
-        if number:
-            parts.append(f"{number} {unit if unit != 'd' else 'day' if number == 1 else 'days'}")
-    return " ".join(parts)
+    """A text of the catalogues; empty for 0."""
+    days, left = divmod(seconds, _UNITS["d"])
+    hours, left = divmod(left, _UNITS["h"])
+    minutes, left = divmod(left, _UNITS["min"])
+    parts = (
+        several("%(number)d day", "%(number)d days", days) if days else "",
+        _("%(number)s h", number=hours) if hours else "",
+        _("%(number)s min", number=minutes) if minutes else "",
+        _("%(number)s s", number=left) if left else "",
+    )
+    said = [part for part in parts if part]
+    return reduce(lambda first, then: _("%(first)s %(then)s", first=first, then=then), said) if said else ""
 
 
 def duration_seconds(text: str, field: str) -> int:
-    """0 for an empty text. Raises ValidationError."""
+    """The seconds of a text that :func:`spoken_duration` writes, in any of the languages, or a similar one. 0 for an
+    empty text. Raises ValidationError."""
     at, seconds, rest = 0, 0, text.strip().lower()
     while at < len(rest):
         found = _PART.match(rest, at)
         if found is None or found[2] not in _NAMES:
-            raise ValidationError(details=[(field, "Must be a duration, for example 30 min, 12 h, or 14 days")])
+            raise ValidationError(details=[(field, _("Must be a duration, for example 30 min, 12 h, or 14 days"))])
         seconds += int(found[1]) * _UNITS[_NAMES[found[2]]]
         at = found.end()
     return seconds

@@ -6,10 +6,11 @@ A catalogue is read at its first use, and kept: about a millisecond for each lan
 from __future__ import annotations
 
 import gettext
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from manifest_auth.errors import Marked
 
@@ -69,10 +70,43 @@ def several(one: str, many: str, number: int, *, wire: str = "", **values: str |
     return Marked(MarkedText(one, many, {"number": number, **values}, wire))
 
 
+def joined(texts: Iterable[str], between: str = ", ") -> str:
+    """The texts in a row, each in the language of its reader; empty for none."""
+    values = {f"part{number}": text for number, text in enumerate(texts)}
+    return MarkedText(between.join(f"%({name})s" for name in values), "", values, "") if values else ""
+
+
+_KEPT = "marked: "
+
+
+def kept(text: str) -> str:
+    """A text for a column, from which :func:`restored` makes it again."""
+    return f"{_KEPT}{json.dumps(_parts(text))}" if isinstance(text, MarkedText) and text.values else str(text)
+
+
+def _parts(value: str | float) -> Any:
+    if not isinstance(value, MarkedText):
+        return value
+    return [value.one, value.many, {name: _parts(one) for name, one in value.values.items()}]
+
+
+def restored(stored: str) -> str:
+    """The text that :func:`kept` made a column's; any other text as it is, for the catalogues to know."""
+    made: str = _made(json.loads(stored.removeprefix(_KEPT))) if stored.startswith(_KEPT) else stored
+    return made if isinstance(made, MarkedText) or not stored else MarkedText(stored, "", {}, "")
+
+
+def _made(parts: Any) -> Any:
+    if not isinstance(parts, list):
+        return parts
+    one, many, values = parts
+    return MarkedText(one, many, {name: _made(value) for name, value in values.items()}, "")
+
+
 def shown(text: str, words: Words) -> str:
     """The text in the language of the words; one that is not marked stays as it is."""
     if not isinstance(text, MarkedText):
-        return words.gettext(text)
+        return words.gettext(text) if text else ""  # that of an empty text is the catalogue's head
     found = words.ngettext(text.one, text.many, int(text.values["number"])) if text.many else words.gettext(text.one)
     if not text.values:
         return found

@@ -212,6 +212,7 @@ async def test_a_provider_that_makes_everyone_an_admin_is_named_first(app: App) 
     assert "No domain is selected, so this includes everyone who has an account there." in asked.text
     refused = await visitor.submit(asked, ON, None, confirmed="yes")
     assert (refused.status, refused.problems) == (400, ["Enter okta exactly as shown"])
+    assert "To confirm" not in refused.tree.xpath("string(//*[@role='alert'])")  # the problem names the field
     assert (await visitor.submit(refused, ON, None, confirmed="okta")).status == 303
     assert (await visitor.submit(await visitor.get(f"{PROVIDER}?step=rules"), RULES, None)).status == 303  # no news
     page = await visitor.get(f"{PROVIDER}?step=rules")

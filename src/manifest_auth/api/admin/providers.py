@@ -119,7 +119,7 @@ async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
 async def _test(ctx: RequestContext, call: Call[None]) -> ExaminedData:
     provider, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     findings = [finding async for finding in diagnose(ctx, client, provider, by_admin=accounts.is_admin(ctx))]
-    return ExaminedData(verdict(findings), tuple(FindingData(found.level, found.text) for found in findings))
+    return ExaminedData(verdict(findings), tuple(FindingData(found.level, str(found.text)) for found in findings))
 
 
 def _routes(base: str, access: Who) -> tuple[Route, ...]:

@@ -21,14 +21,15 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, TenantUnit, cross_tenant, tenant_scoped, upsert
 from manifest_auth.store.tables import provider_checks
 from manifest_auth.store.tables import providers as providers_table
+from manifest_auth.text.languages import kept, restored
+from manifest_auth.text.languages import marked as _
 
 DAY_MS: Final = DAY * 1000
 EVERY_S: Final = 300.0
 _MOST, _AT_ONCE = 20, 4
-_LONGEST = 500
 _P, _C = providers_table.c, provider_checks.c
 _NOW = bindparam("now", type_=BigInteger())
-_NOT_ENDED: Final = "The check didn't finish"
+_NOT_ENDED: Final = _("The check didn't finish")
 _RESULT = {"checked_at": _NOW, "level": bindparam("level"), "problem": bindparam("problem")}
 
 
@@ -56,10 +57,10 @@ _DUE = cross_tenant(
 )
 _TAKE = tenant_scoped(
     upsert(provider_checks)
-    .values(provider_id=bindparam("provider_id"), checked_at=_NOW, level="unknown", problem=_NOT_ENDED)
+    .values(provider_id=bindparam("provider_id"), checked_at=_NOW, level="unknown", problem=str(_NOT_ENDED))
     .on_conflict_do_update(
         index_elements=["tenant_id", "provider_id"],
-        set_={"checked_at": _NOW, "level": "unknown", "problem": _NOT_ENDED},
+        set_={"checked_at": _NOW, "level": "unknown", "problem": str(_NOT_ENDED)},
         where=_C.checked_at < bindparam("before", type_=BigInteger()),
     )
 )
@@ -72,7 +73,7 @@ _FOUND = tenant_scoped(
 
 def read(unit: TenantUnit) -> dict[int, ProviderCheck]:
     """Return the last check of each provider of the client, by the provider's id."""
-    return {one.provider_id: one for one in unit.all(_ALL)}
+    return {one.provider_id: one._replace(problem=restored(one.problem)) for one in unit.all(_ALL)}
 
 
 async def run(services: Services) -> None:
@@ -129,7 +130,7 @@ def worst(findings: Iterable[Finding]) -> tuple[str, str]:
 
 def store(unit: TenantUnit, provider_id: int, now: int, level: str, problem: str) -> None:
     """Stores the result of a check."""
-    unit.change(_FOUND, provider_id=provider_id, now=now, level=level, problem=problem[:_LONGEST])
+    unit.change(_FOUND, provider_id=provider_id, now=now, level=level, problem=kept(problem))
 
 
 async def _look(ctx: RequestContext, client: str, provider: Provider) -> tuple[str, str]:
@@ -137,7 +138,7 @@ async def _look(ctx: RequestContext, client: str, provider: Provider) -> tuple[s
         found = diagnose(ctx, client, provider, by_admin=bool(provider.reaches_admins), is_quiet=True)
         return worst([one async for one in found])
     except CannotOpen:
-        return "bad", "No secret key decrypts its secrets"
+        return "bad", _("No secret key decrypts its secrets")
     except Exception:
         ctx.services.log.exception("provider_check_failed")
         return "unknown", _NOT_ENDED

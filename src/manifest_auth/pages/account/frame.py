@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from manifest_auth.permissions import Role
 from manifest_auth.sessions import ListedSession
 from manifest_auth.sessions.sessions import ways_of
+from manifest_auth.text.languages import joined
 from manifest_auth.text.languages import marked as _
 
 
@@ -26,6 +28,12 @@ ROLES = {
     Role.OPERATOR: RoleWords(_("Operator"), _("Runs jobs.")),
     Role.VIEWER: RoleWords(_("Viewer"), _("Views templates and jobs.")),
 }
+
+
+def names_of(roles: Iterable[Role]) -> str:
+    """The names of roles in a row; empty for none."""
+    return joined(ROLES[role].name for role in roles)
+
 
 #: By the method of a session. Names of products are the same in all languages.
 METHODS = {

@@ -23,15 +23,17 @@ from manifest_auth.clients import audit_views
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands
+from manifest_auth.pages.account.frame import ROLES
 from manifest_auth.pages.call import PageCall, View, found
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import LEAVES
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import EARLIEST, LATEST, spoken_duration, when
-from manifest_auth.text.languages import MarkedText, Words, shown
+from manifest_auth.text.languages import MarkedText, Words, joined, shown
 from manifest_auth.text.languages import marked as _
 
 _DAY_MS = 86_400_000
@@ -108,7 +110,7 @@ _USER = re.compile(r"user:([1-9][0-9]{0,17})\Z")
 _SERVICE = re.compile(r"service:([1-9][0-9]{0,17})\Z")
 _PROVIDER = re.compile(r"provider:([1-9][0-9]{0,17})\Z")
 _MENTIONED = re.compile(r'"((?:user|service):[1-9][0-9]{0,17})"')
-_MOST = 300  # characters of a detail
+_MOST, _MOST_LISTED = 300, 30  # characters of a detail, and values of a list
 _MOST_FACTS = 40
 
 
@@ -221,15 +223,140 @@ def _pieces(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> 
 
 
 class Fact(NamedTuple):
-    """``at``: the value as a time, empty for any other."""
+    """``at``: the value as a time, empty for any other; ``is_english``: the value is a text of the log."""
 
     name: str
     text: str
     at: str = ""
+    is_english: bool = False
 
 
-_NAMES = {"why": "Reason", "amr": "Verified with", "kept back": "Not listed", "sid": "Session"}
-_VALUES = {"pwd": "password", "totp": "authenticator app", "otp": "authenticator app", "mfa": "two factors"}
+#: Names of details, by their words in the trail; those of rules are on the pages of the settings, too.
+_NAMES = {
+    "accent": _("Accent color"),
+    "access s": _("Lifetime of access tokens (seconds)"),
+    "address": _("Address"),
+    "addresses": _("Allowed addresses"),
+    "algorithm": _("Algorithm"),
+    "allowed origins": _("Allowed origins"),
+    "amr": _("Verified with"),
+    "app": _("App"),
+    "backchannel uri": _("Back-channel logout URI (optional)"),
+    "badge": _("Badge"),
+    "browsers": _("Browsers"),
+    "by": _("By"),
+    "cleared": _("Cleared"),
+    "client id": _("Client ID"),
+    "cloud": _("Microsoft cloud"),
+    "consent": _("Ask users for consent"),
+    "create users": _("Create users"),
+    "customer": _("Customer"),
+    "default roles": _("Roles for everyone"),
+    "description": _("Description"),
+    "device": _("Device"),
+    "device address": _("Address of the device"),
+    "display name": _("Button label"),
+    "domains": _("Domains"),
+    "email": _("Email address"),
+    "ends": _("Valid until"),
+    "enrolled by": _("Enrolled by"),
+    "expires": _("Valid until"),
+    "factor": _("Second factor"),
+    "filters": _("Filters"),
+    "first name": _("First name"),
+    "format": _("Format"),
+    "from": _("First day"),
+    "group": _("Group"),
+    "group roles": _("Roles of groups"),
+    "hint": _("Last characters"),
+    "how": _("Verified by"),
+    "id token alg": _("ID token signing algorithm"),
+    "identifier": _("Identifier"),
+    "identity": _("Linked account"),
+    "in place of": _("Replaces"),
+    "kept back": _("Not listed"),
+    "jwks": _("Public keys (JWKS, optional)"),
+    "key": _("Key"),
+    "key ids": _("Key IDs"),
+    "kind": _("Type"),
+    "label": _("Label"),
+    "language": _("Language"),
+    "last name": _("Last name"),
+    "links closed": _("Closed links"),
+    "logo": _("Logo"),
+    "made by": _("Created by"),
+    "may forward address": _("Can forward addresses"),
+    "may introspect": _("Can check tokens"),
+    "method": _("Sign-in method"),
+    "name": _("Name"),
+    "note": _("Note"),
+    "old ends": _("Earlier one valid until"),
+    "passkey": _("Passkey"),
+    "password": _("Password"),
+    "pairing": _("Pairing"),
+    "place": _("Place"),
+    "post logout uris": _("Post-logout redirect URIs (optional)"),
+    "proof": _("Verified by"),
+    "provider": _("Provider"),
+    "purpose": _("Purpose"),
+    "purposes": _("Purposes"),
+    "reason": _("Reason"),
+    "redirect uris": _("Redirect URIs"),
+    "refresh days": _("Lifetime of refresh tokens (days)"),
+    "replaces": _("Replaces"),
+    "return addresses": _("Redirect URIs"),
+    "result": _("Result"),
+    "role": _("Role"),
+    "roles": _("Roles"),
+    "scope": _("Scopes"),
+    "scopes": _("Scopes"),
+    "seats": _("Seats"),
+    "second factor": _("Second factor"),
+    "secret changed": _("Secret changed"),
+    "secrets ended": _("Ended secrets"),
+    "sequence": _("Event number"),
+    "session": _("Session"),
+    "sessions": _("Sessions"),
+    "sessions ended": _("Ended sessions"),
+    "sid": _("Session"),
+    "state": _("State"),
+    "taken": _("Seats in use"),
+    "title": _("Title"),
+    "to": _("Last day"),
+    "tries": _("Attempts"),
+    "user": _("User"),
+    "users": _("Users"),
+    "value": _("Value"),
+    "void": _("Invalid"),
+    "wait": _("Wait"),
+    "why": _("Reason"),
+    "works": _("Succeeded"),
+}
+_ENGLISH = ("why", "note")
+_YES, _NO, _NONE = _("yes"), _("no"), _("none")
+_VALUES = {
+    "pwd": _("password"),
+    "password": _("password"),
+    "totp": _("authenticator app"),
+    "otp": _("authenticator app"),
+    "passkey": _("passkey"),
+    "recovery": _("recovery code"),
+    "mfa": _("two factors"),
+    "provider": _("identity provider"),
+    "link": _("one-time link"),
+    "badge": _("badge"),
+    "code": _("code"),
+    "pending": _("not verified"),
+    "proved": _("verified"),
+    "failing": _("DNS record missing"),
+    "lapsed": _("no longer verified"),
+    "vouched": _("approved by the operator"),
+    "standard": _("standard"),
+    "temporary": _("temporary"),
+    "failed": _("failed"),
+    **{role.value: words.name for role, words in ROLES.items()},
+}
+_RULES = {leaf.name: leaf.rule.label for leaf in LEAVES}
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,}Z\Z")
 _LENGTH = re.compile(r"(?P<of>.+) (?P<unit>ms|seconds)\Z")
 
@@ -241,28 +368,50 @@ def facts_of(detail: dict[str, Any], called: Callable[[str], str], provider: str
     others = {name: value for name, value in detail.items() if name not in ("before", "after")}
     if provider and isinstance(others.get("provider"), int):
         others["provider"] = provider
-    facts = [Fact(name, text, text if _TIME.match(text) else "") for name, text in _flat(others, called)]
-    for name in {**before, **after}:
-        was, now = before.get(name), after.get(name)
-        nothing = "no" if "yes" in (was, now) else "none"
-        facts += [Fact(name, f"{was or nothing} → {now or nothing}")] if was != now else []
+    facts = [
+        Fact(_named(path), text, text if _TIME.match(text) else "", bool(path) and path[-1] in _ENGLISH)
+        for path, text in _flat(others, called)
+    ]
+    for path in {**before, **after}:
+        was, now = before.get(path), after.get(path)
+        nothing = _NO if _YES in (was, now) else _NONE
+        facts += [Fact(_named(path), joined([was or nothing, now or nothing], " → "))] if was != now else []
     return tuple(facts)[:_MOST_FACTS]
 
 
-def _flat(value: object, called: Callable[[str], str], under: str = "") -> Iterator[tuple[str, str]]:
+_Path = tuple[str, ...]
+
+
+def _named(path: _Path) -> str:
+    """The name of a value, for people."""
+    if not path:
+        return _("Change")
+    rule = _RULES.get(".".join(path[-2:])) or _RULES.get(path[-1])
+    return rule or joined([_word(name) for name in path], ": ")
+
+
+def _spoken(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
+
+
+def _word(name: str) -> str:
+    spoken = _LENGTH.sub(r"\g<of>", _spoken(name))
+    return _NAMES.get(spoken) or spoken.capitalize()
+
+
+def _flat(value: object, called: Callable[[str], str], path: _Path = ()) -> Iterator[tuple[_Path, str]]:
     value = _opened(value)
     if isinstance(value, list) and any(_opened(one) is not one for one in value):
         for one in value:
-            yield from _flat(one, called, under)
+            yield from _flat(one, called, path)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            spoken = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
-            yield from _flat(inner, called, f"{under} {_NAMES.get(spoken, spoken)}".strip())
-    elif isinstance(value, int) and value and (length := _LENGTH.match(under)):
+            yield from _flat(inner, called, (*path, name))
+    elif isinstance(value, int) and value and path and (length := _LENGTH.match(_spoken(path[-1]))):
         seconds = value // 1000 if length["unit"] == "ms" else value
-        yield length["of"].capitalize(), spoken_duration(seconds) or f"{value} ms"
+        yield path, spoken_duration(seconds) or f"{value} ms"
     elif value not in (None, "", 0, []):
-        yield (under[:1].upper() + under[1:]) or "Change", _text(value, called)[:_MOST]
+        yield path, _text(value, called)
 
 
 def _opened(value: object) -> object:
@@ -274,14 +423,15 @@ def _opened(value: object) -> object:
 
 def _text(value: object, called: Callable[[str], str]) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _YES if value else _NO
     if isinstance(value, list):
         between = "; " if any(isinstance(one, dict) for one in value) else ", "
-        return between.join(_text(one, called) for one in value)
+        return joined([_text(one, called) for one in value[:_MOST_LISTED]], between)
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_text(one, called)}" for name, one in value.items())
+        pairs = (joined([_word(name), _text(one, called)], ": ") for name, one in value.items())
+        return joined(list(pairs)[:_MOST_LISTED], ", ")
     text = str(value)
-    return called(text) if _MENTIONED.match(f'"{text}"') else _VALUES.get(text, text)
+    return called(text) if _MENTIONED.match(f'"{text}"') else _VALUES.get(text, text[:_MOST])
 
 
 PATH = "/console/audit"
@@ -334,7 +484,7 @@ async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answe
 
 async def _counted(ctx: RequestContext, wanted: EventFilter) -> str:
     number = await audit.total(ctx.store, wanted, _COUNTED)
-    return f"{number:,}" if number is not None else f"more than {audit.STEP * _COUNTED:,}"
+    return f"{number:,}" if number is not None else _("more than %(number)s", number=f"{audit.STEP * _COUNTED:,}")
 
 
 async def _view(

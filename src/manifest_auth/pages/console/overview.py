@@ -206,9 +206,9 @@ def _figures(standing: ClientStanding, used: Usage) -> Iterator[tuple[int, str, 
 
 
 _WORDS = {
-    "full": (_("Full"), "Admin, User Admin, Author, Approver, Publisher"),
-    "operate": ("Operate", "Operator"),
-    "connect": ("Connect", "Viewer"),
+    "full": (_("Full"), _("Admin, User Admin, Author, Approver, Publisher")),
+    "operate": ("Operate", _("Operator")),
+    "connect": ("Connect", _("Viewer")),
 }
 
 

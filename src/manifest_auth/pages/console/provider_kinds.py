@@ -37,13 +37,17 @@ class Field(NamedTuple):
         return self.path.replace(".", "_")
 
 
-_GROUP_CLAIM = _("Claim that contains the groups")
-_TRUST = _("Accept its email addresses as verified")
+_CLIENT_ID, _CLIENT_SECRET = _("Client ID"), _("Client secret")
+_GROUP_CLAIM = _("Groups claim")
+_TRUST = _("Trust its email addresses")
+_OWN_DOMAINS = _("Applies only to its own domains.")
+_ONE_PER_LINE = _("One per line.")
+_CLOUD = _("Microsoft cloud")
 _CLOUDS = (
-    ("", _("Default of this server")),
+    ("", _("The server's default")),
     ("global", _("Global")),
-    ("us-gov", "US Government"),
-    ("us-dod", "US Department of Defense"),
+    ("us-gov", _("US Government")),
+    ("us-dod", _("US Department of Defense")),
     ("china", _("China")),
     ("custom", _("Custom")),
 )
@@ -53,10 +57,10 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         Field(
             "oidc.issuer",
             _("Issuer"),
-            hint=_("The part of the URL before /.well-known/openid-configuration. A slash at the end matters."),
+            hint=_("The URL before /.well-known/openid-configuration, exactly, including a final slash."),
         ),
-        Field("oidc.clientId", _("Client ID")),
-        Field("oidc.clientSecret", _("Client secret"), "secret"),
+        Field("oidc.clientId", _CLIENT_ID),
+        Field("oidc.clientSecret", _CLIENT_SECRET, "secret"),
         Field(
             "oidc.unchecked",
             _("Save without checking the issuer"),
@@ -65,7 +69,7 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
             is_more=True,
             is_asked_only=True,
         ),
-        Field("oidc.groupClaim", _GROUP_CLAIM, hint=_("Usually groups."), is_more=True),
+        Field("oidc.groupClaim", _GROUP_CLAIM, hint=_("For example, groups."), is_more=True),
         Field("oidc.scopes", _("Scopes"), "words", _("Separated by spaces. Must include openid."), is_more=True),
         Field(
             "oidc.clientAuthentication",
@@ -73,9 +77,9 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
             "choice",
             options=(
                 ("auto", _("As the provider announces")),
-                ("basic", _("In a header (basic)")),
-                ("post", _("In the form (post)")),
-                ("none", _("None")),
+                ("basic", _("In the header (basic)")),
+                ("post", _("In the body (post)")),
+                ("none", _("No client secret (none)")),
             ),
             is_more=True,
         ),
@@ -83,14 +87,14 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
             "oidc.audiences",
             _("Additional audiences"),
             "lines",
-            _("One per line. ID tokens can contain these in addition to the client ID."),
+            _("One per line. ID tokens can name these in addition to the client ID."),
             is_more=True,
         ),
         Field(
             "oidc.trustEmail",
             _TRUST,
             "flag",
-            _("For providers that don't say whether they verified an address. Applies only to the provider's domains."),
+            _("For a provider that doesn't send email_verified. Applies only to its own domains."),
             is_more=True,
         ),
     ),
@@ -98,21 +102,16 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         Field(
             "saml.metadataUrl",
             _("Metadata URL"),
-            hint=_("Fetched once, now. Alternatively, paste the document below."),
+            hint=_("Fetched once, when you save. Or paste the document below."),
             is_asked_only=True,
         ),
-        Field(
-            "saml.metadata",
-            _("Metadata document"),
-            "prose",
-            _("The XML document that the provider shows or downloads."),
-        ),
+        Field("saml.metadata", _("Metadata document"), "prose", _("The XML that the provider shows or downloads.")),
         Field("saml.entityId", _("Entity ID (issuer)"), is_more=True, is_imported=True),
-        Field("saml.redirectUrl", _("Sign-on URL, redirect binding"), is_more=True, is_imported=True),
-        Field("saml.postUrl", _("Sign-on URL, POST binding"), is_more=True, is_imported=True),
+        Field("saml.redirectUrl", _("Sign-on URL (redirect)"), is_more=True, is_imported=True),
+        Field("saml.postUrl", _("Sign-on URL (POST)"), is_more=True, is_imported=True),
         Field(
             "saml.binding",
-            _("Binding for requests"),
+            _("Request binding"),
             "choice",
             options=(("redirect", "Redirect"), ("post", "POST")),
             is_more=True,
@@ -122,19 +121,16 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
             "saml.certificates",
             _("Signing certificates"),
             "certificates",
-            _(
-                "Any of them can sign. To replace one without interruption, add the new certificate "
-                "before the old one expires."
-            ),
+            _("To replace one without an interruption, add the new one before the old one expires."),
             is_more=True,
             is_imported=True,
         ),
-        Field("saml.signRequests", _("Sign requests"), "flag", is_more=True, is_imported=True),
+        Field("saml.signRequests", _("Sign requests to the provider"), "flag", is_more=True, is_imported=True),
         Field(
             "saml.allowIdpInitiated",
             _("Accept sign-ins that start at the provider"),
             "flag",
-            _("For example, from a tile on the provider's page."),
+            _("For example, from a tile on its dashboard."),
             is_more=True,
         ),
         Field(
@@ -147,16 +143,13 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         Field(
             "saml.attributes.subject",
             _("Attribute that identifies the user"),
-            hint=_(
-                "Default: NameID. Set it before the first sign-in. If you change it later, existing "
-                "users aren't recognized."
-            ),
+            hint=_("If empty, the NameID is used. A later change makes all users new."),
             is_more=True,
         ),
         Field(
             "saml.attributes.email",
             _("Email attribute"),
-            hint=_("Default: common attribute names."),
+            hint=_("If empty, the usual names are tried."),
             is_more=True,
         ),
         Field("saml.attributes.firstName", _("First name attribute"), is_more=True),
@@ -165,43 +158,48 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
     ),
     "dynamics": (
         Field("dynamics.directory", _("Directory (tenant) ID")),
-        Field("dynamics.clientId", "Application (client) ID"),
-        Field("dynamics.clientSecret", _("Client secret"), "secret", _("Its value, not its ID.")),
-        Field("dynamics.organization", _("Environment URL"), hint=_("For example, https://contoso.crm.dynamics.com.")),
-        Field("dynamics.cloud", _("Microsoft cloud"), "choice", options=_CLOUDS, is_more=True),
+        Field("dynamics.clientId", _("Application (client) ID")),
+        Field("dynamics.clientSecret", _CLIENT_SECRET, "secret", _("Enter its Value, not its Secret ID.")),
+        Field(
+            "dynamics.organization",
+            _("Environment URL"),
+            hint=_("For example, https://contoso.crm.dynamics.com."),
+        ),
+        Field("dynamics.cloud", _CLOUD, "choice", options=_CLOUDS, is_more=True),
         Field("dynamics.groupClaim", _GROUP_CLAIM, is_more=True),
-        Field("dynamics.audiences", _("Additional audiences"), "lines", _("One per line."), is_more=True),
-        Field("dynamics.trustEmail", _TRUST, "flag", _("Applies only to the provider's domains."), is_more=True),
+        Field("dynamics.audiences", _("Additional audiences"), "lines", _ONE_PER_LINE, is_more=True),
+        Field("dynamics.trustEmail", _TRUST, "flag", _OWN_DOMAINS, is_more=True),
         Field("dynamics.keepTokens", _("Store Microsoft's tokens, encrypted"), "flag", is_more=True),
     ),
     "entra": (
         Field("entra.directory", _("Directory (tenant) ID")),
-        Field("entra.applications", _("Client IDs of the apps that can call the API"), "lines", _("One per line.")),
-        Field(
-            "entra.graphTokens",
-            _("Accept tokens for Microsoft Graph"),
-            "flag",
-            _("After Microsoft Graph accepted them."),
-        ),
+        Field("entra.applications", _("Client IDs of the apps"), "lines", _ONE_PER_LINE),
+        Field("entra.graphTokens", _("Accept tokens for Microsoft Graph"), "flag", _("After Graph accepts them.")),
         Field(
             "entra.clientId",
             _("Client ID of this server's application"),
-            hint=_("The keys of the directory verify tokens for it."),
+            hint=_("Tokens for it are verified with the directory's keys."),
         ),
         Field(
             "entra.clientSecret",
             _("Client secret of this server's application"),
             "secret",
-            _("Required to ask Microsoft Graph on behalf of the caller."),
+            _("Required to ask Graph on behalf of the user."),
             is_more=True,
         ),
-        Field("entra.appIdUri", "App ID URI", is_more=True),
-        Field("entra.scopes", _("Required scopes (any of them)"), "words", is_more=True),
-        Field("entra.cloud", _("Microsoft cloud"), "choice", options=_CLOUDS, is_more=True),
-        Field("entra.askGraph", _("Ask Microsoft Graph for each caller's profile"), "flag", is_more=True),
-        Field("entra.guests", _("Allow guests of the directory"), "flag", is_more=True),
+        Field("entra.appIdUri", _("App ID URI"), is_more=True),
+        Field(
+            "entra.scopes",
+            _("Required scopes"),
+            "words",
+            _("A token needs one of them. Separated by spaces."),
+            is_more=True,
+        ),
+        Field("entra.cloud", _CLOUD, "choice", options=_CLOUDS, is_more=True),
+        Field("entra.askGraph", _("Ask Graph for each user's profile"), "flag", is_more=True),
+        Field("entra.guests", _("Accept guests of the directory"), "flag", is_more=True),
         Field("entra.groupClaim", _GROUP_CLAIM, is_more=True),
-        Field("entra.trustEmail", _TRUST, "flag", _("Applies only to the provider's domains."), is_more=True),
+        Field("entra.trustEmail", _TRUST, "flag", _OWN_DOMAINS, is_more=True),
     ),
 }
 
@@ -229,7 +227,7 @@ def following(kind: Kind[Any, Any]) -> Iterator[Field]:
         label = re.sub(r"\b(id|url)\b", lambda found: found[0].upper(), label)
         yield Field(f"{kind.name}.{member.encode_name}", label, holds, hint, options, is_more=not member.required)
     if "client_secret" in kind.members:
-        yield Field(f"{kind.name}.clientSecret", _("Client secret"), "secret")
+        yield Field(f"{kind.name}.clientSecret", _CLIENT_SECRET, "secret")
 
 
 FIELDS = {name: _FIELD_WRITTEN.get(name) or tuple(following(kind)) for name, kind in KINDS.items()}
@@ -260,7 +258,7 @@ class Preset(NamedTuple):
     hints: Mapping[str, str] = _NOTHING
     values: Mapping[str, Any] = _NOTHING
     rules: Mapping[str, Any] = _NOTHING
-    groups: str = _("Enter each group exactly as the provider sends it. Groups are case-sensitive.")
+    groups: str = _("Enter each group exactly as the provider sends it, including capital letters.")
     fits: str = ""
     is_generic: bool = False
 
@@ -272,16 +270,26 @@ class Preset(NamedTuple):
     @property
     def label(self) -> str:
         """Product and protocol, for who looks at one that is set up."""
-        return self.protocol if self.is_generic else f"{self.title}, {self.protocol}"
+        if self.is_generic:
+            return self.protocol
+        return _("%(product)s, %(protocol)s", product=self.title, protocol=self.protocol)
 
 
-_OIDC, _SAML, _TOKENS = "OpenID Connect", "SAML 2.0", "Access tokens"
-_CALLBACK = (CALLBACK, _("Redirect URI (callback URL)"))
+_OIDC, _SAML, _TOKENS = "OpenID Connect", "SAML 2.0", _("Access tokens")
+_CALLBACK = (CALLBACK, _("Redirect URI or callback URL"))
 _SERVICE_PROVIDER = (
     (METADATA, _("Metadata URL")),
     (ENTITY, _("Entity ID (audience)")),
     (ACS, _("Assertion consumer service URL (POST)")),
 )
+# Words on the pages of a provider stay in English, as its documentation has them.
+_ASSIGN = _("Assign the people or groups who can sign in.")
+_IN_ENTRA = (
+    _("In the Microsoft Entra admin center, open App registrations, and then New registration. Choose single tenant."),
+    _("Enter the value above as Redirect URI for the platform Web."),
+)
+_ENTRA_SECRET = _("Under Certificates & secrets, create a client secret, and copy its Value immediately.")
+_ENTRA_GROUPS = _("Entra sends the object ID of each group, not its name.")
 _PRESET_WRITTEN = (
     Preset(
         key="okta-oidc",
@@ -289,23 +297,19 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="okta",
-        about=_("Recommended. Fewer steps than SAML."),
+        about=_("Simpler to set up. Choose it if you can."),
         ours=((CALLBACK, "Sign-in redirect URIs"),),
         there=(
-            _("In the Okta Admin Console, open Applications → Create App Integration."),
-            _("Select OIDC and Web Application. As the grant type, select only Authorization Code."),
-            _(
-                "Under Sign-in redirect URIs, enter the redirect URI from this page. Leave Sign-out "
-                "redirect URIs empty."
-            ),
-            _("Assign the people or groups that can sign in."),
+            _("In the Okta Admin Console, open Applications, and then select Create App Integration."),
+            _("Choose OIDC and Web Application. As the grant type, select only Authorization Code."),
+            _("Enter the value above as Sign-in redirect URI. Leave Sign-out redirect URIs empty."),
+            _ASSIGN,
             _("On the Sign On tab, add a Groups claim filter: groups, Matches regex, .*"),
         ),
         hints={
             "oidc.issuer": _(
-                "https://YOUR-ORGANIZATION.okta.com, without -admin. For a custom authorization "
-                "server, enter its Issuer URI. For example, "
-                "https://YOUR-ORGANIZATION.okta.com/oauth2/default."
+                "https://YOUR-ORGANIZATION.okta.com, without -admin. For a custom authorization server, enter its "
+                "Issuer URI."
             ),
             "oidc.clientId": _("On the General tab of the application."),
             "oidc.clientSecret": _("On the same tab, under Client secrets."),
@@ -319,21 +323,15 @@ _PRESET_WRITTEN = (
         protocol=_SAML,
         kind="saml",
         name="okta-saml",
-        about=_("Adds a tile to the Okta dashboard."),
+        about=_("With a tile on the Okta dashboard."),
         ours=((ACS, "Single sign-on URL"), (ENTITY, "Audience URI (SP Entity ID)")),
         there=(
-            _("In the Okta Admin Console, open Applications → Create App Integration, and select SAML 2.0."),
-            _(
-                "Enter the two values from this page. As the Name ID format, select Persistent or "
-                "Unspecified, never Transient."
-            ),
-            _(
-                "Add these attribute statements: email = user.email, firstName = user.firstName, "
-                "lastName = user.lastName."
-            ),
-            _("Add this group attribute statement: groups, Matches regex, .*"),
-            _("Assign the people or groups that can sign in."),
-            _("On the Sign On tab, open SAML Signing Certificates → Actions → View IdP metadata."),
+            _("In the Okta Admin Console, open Applications, select Create App Integration, and choose SAML 2.0."),
+            _("Enter the two values above. As the Name ID format, choose Persistent or Unspecified, never Transient."),
+            _("Add attribute statements: email = user.email, firstName = user.firstName, lastName = user.lastName."),
+            _("Add a group attribute statement: groups, Matches regex, .*"),
+            _ASSIGN,
+            _("On the Sign On tab, open SAML Signing Certificates, Actions, and then View IdP metadata."),
         ),
         hints={"saml.metadataUrl": _("The URL of the page that View IdP metadata opens.")},
         fits=r"\Ahttps?://www\.okta\.com/",
@@ -347,27 +345,24 @@ _PRESET_WRITTEN = (
         about=_("Work accounts of one Microsoft directory."),
         ours=((CALLBACK, "Redirect URI, platform Web"),),
         there=(
-            _("In the Microsoft Entra admin center, open App registrations → New registration. Select single tenant."),
-            _("Select the platform Web, and enter the redirect URI from this page."),
-            _("Under Certificates & secrets, create a client secret, and copy its value immediately."),
+            *_IN_ENTRA,
+            _ENTRA_SECRET,
             _("Under Token configuration, add the optional ID claims email, given_name, and family_name."),
-            _("On the same page, add a groups claim: Groups assigned to the application, as Group ID."),
+            _("Also add a groups claim: Groups assigned to the application, as Group ID."),
         ),
         hints={
             "oidc.issuer": _(
-                "https://login.microsoftonline.com/DIRECTORY-ID/v2.0, with the Directory (tenant) ID "
-                "from the Overview page. Don't use common or organizations."
+                "https://login.microsoftonline.com/DIRECTORY-ID/v2.0, with the Directory (tenant) ID of the Overview "
+                "page. Never common or organizations."
             ),
             "oidc.clientId": _("Application (client) ID, on the Overview page."),
-            "oidc.clientSecret": _("The value of the secret, not its ID. Note when it expires."),
+            "oidc.clientSecret": _("The Value of the secret, not the Secret ID. Note when it expires."),
             "oidc.trustEmail": _(
-                "Entra doesn't say whether it verified an address. Turn this on only for directories "
-                "with their own domains and administrators that you trust."
+                "Entra doesn't say whether it verified an address. Turn this on only for a directory whose "
+                "administrators you trust. Applies only to its own domains."
             ),
         },
-        groups=_(
-            "Entra sends the object ID of each group, not its name. For example, 6f7b2d1e-1f0a-4c3e-9a51-0c2f4f7d9b10."
-        ),
+        groups=_ENTRA_GROUPS,
         fits=r"\Ahttps://login\.microsoftonline\.|\Ahttps://login\.partner\.microsoftonline\.cn/",
     ),
     Preset(
@@ -379,19 +374,18 @@ _PRESET_WRITTEN = (
         about=_("Accounts of your Google Workspace organization."),
         ours=((CALLBACK, "Authorized redirect URIs"),),
         there=(
-            _("In the Google Cloud console, select your organization's project, and open Google Auth Platform."),
-            _("Under Audience, select Internal. With External, anyone with a Google account could sign in."),
-            _("Under Clients, create a Web application client with the redirect URI from this page."),
+            _("In the Google Cloud console, choose your organization's project, and open Google Auth Platform."),
+            _("Under Audience, choose Internal. External admits anyone with a Google account."),
+            _("Under Clients, create a Web application client with the value above as redirect URI."),
         ),
         hints={
-            "oidc.issuer": _("The same for all organizations."),
-            "oidc.clientId": _("Ends with .apps.googleusercontent.com."),
+            "oidc.issuer": _("The same for every organization."),
+            "oidc.clientId": _("Ends in .apps.googleusercontent.com."),
         },
         values={"oidc": {"issuer": "https://accounts.google.com"}},
         rules={"stepUpWithoutTime": True},
         groups=_(
-            "Google doesn't send groups with OpenID Connect. Set the roles for everyone, and assign "
-            "other roles to users manually."
+            "Google sends no groups with OpenID Connect. Assign roles for everyone here, and others to each user."
         ),
         fits=r"\Ahttps://accounts\.google\.com\Z",
     ),
@@ -404,13 +398,13 @@ _PRESET_WRITTEN = (
         about=_("A realm of your own server."),
         ours=((CALLBACK, "Valid redirect URIs"),),
         there=(
-            _("In the realm, open Clients → Create client, and select the type OpenID Connect."),
+            _("In the realm, open Clients, and then Create client. Choose the type OpenID Connect."),
             _("Turn on Client authentication. As the authentication flow, select only Standard flow."),
-            _("Under Valid redirect URIs, enter the redirect URI from this page."),
+            _("Enter the value above as valid redirect URI."),
             _("On the Credentials tab, copy the client secret."),
             _(
-                "In the dedicated client scope, add a Group Membership mapper with the claim name "
-                "groups. Turn off Full group path."
+                "In the dedicated client scope, add a Group Membership mapper. Claim name: groups. Full group path: "
+                "off."
             ),
         ),
         hints={"oidc.issuer": "https://YOUR-KEYCLOAK/realms/YOUR-REALM"},
@@ -422,12 +416,12 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="company",
-        about=_("Any provider that supports OpenID Connect, such as Auth0, Ping, or Authentik."),
+        about=_("Any provider that follows the standard. For example, Auth0, Ping, or Authentik."),
         ours=(_CALLBACK,),
         there=(
             _("Register a confidential web application with the authorization code flow."),
-            _("Enter the redirect URI from this page exactly."),
-            _("Send the claims email, email_verified, given_name, and family_name, and a claim with the groups."),
+            _("Enter the value above as its redirect URI, exactly."),
+            _("Configure these claims: email, email_verified, given_name, family_name, and one with the groups."),
         ),
         is_generic=True,
     ),
@@ -437,15 +431,15 @@ _PRESET_WRITTEN = (
         protocol=_SAML,
         kind="saml",
         name="company-saml",
-        about=_("Any provider that supports SAML 2.0, such as AD FS, Entra, Google, or Shibboleth."),
+        about=_("Any provider that follows the standard. For example, AD FS, Entra, Google, or Shibboleth."),
         ours=_SERVICE_PROVIDER,
         there=(
             _(
-                "Register a service provider with the metadata URL, or with the two values below it. "
-                "If the provider needs a certificate, the next step creates one."
+                "Register a service provider with the metadata URL, or with the two values below it. The next step "
+                "creates this server's certificate, for providers that need it."
             ),
-            _("Sign the response, the assertion, or both, with SHA-256 or better."),
-            _("Send an unchanging NameID for each user, and attributes for email, names, and groups."),
+            _("Configure it to sign the response, the assertion, or both, with SHA-256 or stronger."),
+            _("Configure a permanent NameID, and attributes for email, names, and groups."),
         ),
         is_generic=True,
     ),
@@ -458,12 +452,11 @@ _PRESET_WRITTEN = (
         about=_("Users of one Dynamics 365 environment."),
         ours=((CALLBACK, "Redirect URI, platform Web"),),
         there=(
-            _("In the Microsoft Entra admin center, open App registrations → New registration. Select single tenant."),
-            _("Select the platform Web, and enter the redirect URI from this page."),
+            *_IN_ENTRA,
             _("Under API permissions, add the delegated permission user_impersonation of Dynamics CRM."),
-            _("Under Certificates & secrets, create a client secret, and copy its value immediately."),
+            _ENTRA_SECRET,
         ),
-        groups=_("Entra sends the object ID of each group, not its name."),
+        groups=_ENTRA_GROUPS,
     ),
     Preset(
         key="power-apps",
@@ -471,16 +464,13 @@ _PRESET_WRITTEN = (
         protocol=_TOKENS,
         kind="entra",
         name="power-apps",
-        about=_("Apps that send an Entra ID token. Nobody signs in here."),
+        about=_("For apps that send Entra ID tokens. Nobody signs in here."),
         ours=(),
         there=(
-            _("Find the Directory (tenant) ID and the client IDs of the calling apps."),
-            _(
-                "For tokens for Microsoft Graph, you need nothing else. To use tokens of your own "
-                "application, register one."
-            ),
+            _("Find the client IDs of the apps, and the Directory (tenant) ID."),
+            _("Tokens for Microsoft Graph need nothing else. To accept tokens for your own application, register one."),
         ),
-        groups=_("Tokens for Microsoft Graph contain no groups, so users get only the roles for everyone."),
+        groups=_("Tokens for Graph contain no groups. Their users get the roles for everyone."),
     ),
 )
 
@@ -494,7 +484,7 @@ def _following(kind: Kind[Any, Any]) -> Preset:
         name=kind.name,
         about=(kind.settings.__doc__ or "").partition("\n")[0],
         ours=(_CALLBACK, *_SERVICE_PROVIDER),
-        there=(_("Register this server there with the values on this page."),),
+        there=(_("Register this server at the provider with the values above."),),
         is_generic=True,
     )
 

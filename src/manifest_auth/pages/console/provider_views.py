@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from manifest_auth.errors import ValidationError
+from manifest_auth.pages.account.frame import names_of
 from manifest_auth.pages.console.provider_kinds import FIELDS, Field, Preset
-from manifest_auth.permissions import Role, role_names
+from manifest_auth.permissions import Role, roles_of
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers.settings import Rules
 from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData
@@ -226,8 +227,10 @@ def new_steps(preset: Preset, name: str, current: str, *, signs_in: bool) -> tup
 
 def try_view(head: Head, tried: Tried | None) -> SimpleNamespace:
     if tried is None:
-        return SimpleNamespace(head=head, tried=None, roles=(), auth_at=0)
-    return SimpleNamespace(head=head, tried=tried, roles=role_names(tried.roles), auth_at=_moment(tried.auth_time))
+        return SimpleNamespace(head=head, tried=None, roles="", auth_at=0)
+    return SimpleNamespace(
+        head=head, tried=tried, roles=names_of(roles_of(tried.roles)), auth_at=_moment(tried.auth_time)
+    )
 
 
 def _moment(seconds: str) -> int:
@@ -310,7 +313,9 @@ def body_of_rules(form: RulesForm, shown: Iterable[str], before: Rules) -> dict[
     groups, chosen = _groups(form, before), chosen_domains(form)
     shown, listed = set(shown), before.domains
     if foreign := [domain for domain in chosen if domain not in shown and domain not in listed]:
-        raise ValidationError(details=[("domains", f"{foreign[0][:253]} isn't verified for this client")])
+        raise ValidationError(
+            details=[("domains", _("%(domain)s isn't verified for this client", domain=foreign[0][:253]))]
+        )
     kept = [domain for domain in listed if domain in chosen or domain not in shown]
     return {
         "createUsers": bool(form.createUsers),

@@ -29,6 +29,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie, redirect
 from manifest_auth.http import page as with_policy
 from manifest_auth.pages import brands, flash, security, words
+from manifest_auth.pages.account.frame import names_of
 from manifest_auth.pages.call import Confirmation, PageCall, View, found, see_other
 from manifest_auth.pages.console import provider_views
 from manifest_auth.pages.console.provider_kinds import FIELDS, fitting
@@ -111,13 +112,13 @@ def _gives(rules: Rules) -> Iterator[str]:
     if rules.default_roles:
         yield _(
             "Everyone who signs in with it gets: %(roles)s.",
-            roles=", ".join(role.value for role in rules.default_roles),
+            roles=names_of(rules.default_roles),
         )
     for one in rules.group_roles:
         yield _(
             "The group %(group)s grants: %(roles)s.",
             group=one.group,
-            roles=", ".join(role.value for role in one.roles),
+            roles=names_of(one.roles),
         )
     if rules.second_factor == "claims":
         yield _(
@@ -202,7 +203,7 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
         recently=found.recently,
         domains=rules.domains,
         create_users=rules.create_users,
-        default_roles=tuple(role.value for role in rules.default_roles),
+        default_roles=names_of(rules.default_roles),
         groups=len(rules.group_roles),
         second_factor=rules.second_factor if found.signs_in else "",
         next=next(step for step in head.steps if step.key == following),

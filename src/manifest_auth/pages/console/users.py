@@ -26,6 +26,7 @@ from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import identities
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.fields import Details, Input, with_details
+from manifest_auth.text.languages import catalogue, joined, shown
 from manifest_auth.text.languages import marked as _
 
 USER_PATH = "/console/users/{id}"
@@ -284,7 +285,8 @@ async def _invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Ans
             outcomes.append(await _one(ctx, text, draft))
         except _OF_A_LINE as refusal:
             refusals.append(refusal)
-            outcomes.append(Outcome(text, " ".join(why for _, why in refusal.details) or str(refusal.message)))
+            why = joined((told for _field, told in refusal.details), " ") or refusal.message
+            outcomes.append(Outcome(text, shown(why, catalogue(call.language))))
     left = "\n".join(one.line for one in outcomes if not one.user_id)
     if len(refusals) == len(lines):  # nothing was done
         view = await _invite_view(ctx, left, call.fields.roles, tuple(outcomes))

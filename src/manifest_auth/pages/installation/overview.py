@@ -23,12 +23,13 @@ from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import Attention, ListQuery, address
 from manifest_auth.pages.console.overview import COMING_AND_GOING
 from manifest_auth.pages.installation.audit import event_views
+from manifest_auth.pages.installation.settings import LICENCE_STATES
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, admin_page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text import fields
+from manifest_auth.text.languages import joined, several
 from manifest_auth.text.languages import marked as _
-from manifest_auth.text.languages import several
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import ThrottleData
 
@@ -193,7 +194,7 @@ def _licence_in_words(standing: InstallationStanding) -> str:
     status = standing.licence.status
     if status.licence is None:
         return _("Not required") if status.state is State.NOT_NEEDED else _("None installed")
-    return f"{status.licence.customer}, {status.state.value}"
+    return joined([status.licence.customer, LICENCE_STATES[status.state][0]])
 
 
 HEALTH_PATH = f"{ADMIN_OVERVIEW}/health"

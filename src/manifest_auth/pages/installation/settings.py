@@ -60,7 +60,7 @@ LICENCE_PATH = f"{ADMIN_OVERVIEW}/licence"
 _LICENCE_TEMPLATE = "installation/licence.html"
 _LICENCE_DONE = {"installed": _("License key installed.")}
 _LONGEST = 20_000
-_STATES = {
+LICENCE_STATES = {
     State.NOT_NEEDED: (_("Not required"), "plain"),
     State.MISSING: (_("None installed"), "bad"),
     State.VALID: (_("Valid"), "good"),
@@ -77,7 +77,7 @@ class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
 
 async def _show_licence(ctx: RequestContext, call: PageCall[LicenceForm | None]) -> View | Answer[None]:
     overview = await ctx.services.licence.overview()
-    state, badge = _STATES[overview.status.state]
+    state, badge = LICENCE_STATES[overview.status.state]
     view = SimpleNamespace(
         licence=LicenceData.at(overview, ctx.now),
         state=state,

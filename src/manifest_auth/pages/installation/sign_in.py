@@ -122,11 +122,8 @@ async def _again_sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> Vie
 
 async def _sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
     form = call.fields
-    missing = [
-        (name, f"Enter your {said}")
-        for name, said in (("username", "user name"), ("password", "password"))
-        if not getattr(form, name)
-    ]
+    needed = (("username", _("Enter your user name")), ("password", _("Enter your password")))
+    missing = [(name, told) for name, told in needed if not getattr(form, name)]
     if missing:
         raise ValidationError(details=missing)
     try:
