@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import pytest
+
+from manifest_auth.cli import commands
+from manifest_auth.errors import NoSeat
 from manifest_auth.maintenance.licence_watch import watch
 from tests.licence.seat_attempts import fit
 from tests.licence.vendor import DAY, install, key, on_premise
 from tests.support.accounts import trail
 from tests.support.application import App
+from tests.support.commands import in_this_process
 from tests.support.system_admins import events, signed_in_admin
 from tests.support.user_management import ADD
 
@@ -62,3 +68,13 @@ async def test_a_seat_that_is_not_there(premise: App) -> None:
     [event] = [event for event in await trail(premise, "acme") if event.event == "seat_refused"]
     assert event.actor == f"user:{premise.ids['admin@acme.example']}"
     assert event.members["route"] == "/api/client/graphql addUser"
+
+
+async def test_a_seat_that_is_not_there_for_a_command(premise: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    await install(premise, key(premise))
+    await fit(premise)
+    monkeypatch.setattr(commands, "started", lambda **_: contextlib.nullcontext(premise.services))
+    with pytest.raises(NoSeat):
+        await in_this_process("user", "roles", "viewer@acme.example", "--client", "acme", "--role", "Author")
+    [refused] = [one for one in await trail(premise, "acme") if one.event == "seat_refused"]
+    assert refused.actor == "system"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -19,9 +20,10 @@ from manifest_auth.maintenance import backup
 from manifest_auth.maintenance import backup as archive_read
 from manifest_auth.maintenance.backup import MANIFEST, MOST_FILES, MOST_MANIFEST, NotPossible
 from manifest_auth.maintenance.restore import restore
-from manifest_auth.store import migrate
+from manifest_auth.store import migrate, sqlite_copy
 from tests.operations.used_installation import KEYS, quiet, settings_of
 from tests.support.matrix import matrix
+from tests.support.stores import fresh_store
 
 pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("elsewhere")]
 
@@ -172,3 +174,14 @@ def test_what_was_cut_off_is_refused(share: float, saved: Path, tmp_path: Path) 
     with pytest.raises(NotPossible, match="incomplete"):
         restore(settings_of(tmp_path), archive, quiet)
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+
+
+def test_a_row_whose_owner_is_gone_is_damage(tmp_path: Path) -> None:
+    store = fresh_store(tmp_path / "store.db")
+    path = Path(store.removeprefix("sqlite:///"))
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.execute("INSERT INTO file_totals (tenant_id, bytes) VALUES (7, 1)")
+        raw.commit()
+    [found] = sqlite_copy.damage(path)
+    assert found.startswith("file_totals: row 7 ")
+    assert sqlite_copy.damage(path, quick=True) == []

@@ -13,7 +13,7 @@ import pytest
 from argon2.low_level import Type, hash_secret_raw
 
 from manifest_auth.errors import Overloaded
-from manifest_auth.runtime.hashing import builds
+from manifest_auth.runtime.hashing import builds, hasher
 from manifest_auth.runtime.hashing.builds import Build
 from manifest_auth.runtime.hashing.hasher import DEPTH, NICE, HashFailed, HashPool
 
@@ -156,3 +156,20 @@ def test_a_build_that_does_not_work_is_passed_over(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(builds, "candidates", lambda: [bad])
     with pytest.raises(RuntimeError):
         builds.choose()
+
+
+async def test_a_job_that_kills_its_workers_is_refused_after_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise, it would restart workers without end, and others would wait."""
+    script, deaths = tmp_path / "worker.py", tmp_path / "deaths"
+    dies = f"open({str(deaths)!r}, 'a').write('x')"
+    lines = ("import socket", "channel = socket.socket(fileno=0)", "channel.recv(65536)", dies)
+    script.write_text("\n".join(lines), "utf-8")
+    monkeypatch.setattr(hasher, "_WORKER", script)
+    pool = HashPool([], lambda: False, workers=1, limit=4, buffer_kib=64)
+    await pool.start()
+    with pytest.raises(HashFailed):
+        await tag(pool)
+    assert deaths.read_text("utf-8") == "xx"
+    await pool.close()

@@ -107,6 +107,11 @@ def test_a_sign_out_ends_the_session_everywhere(server: Server, auth: ManifestAu
         other.get(f"{server.base_url}/api/client/auth/me")
     auth.sign_out()  # once more ends nothing, and is no error
     auth.sign_in(EMAIL, PASSWORD)
+    with httpx2.Client(auth=SessionAuth(auth.session.tokens)) as other:
+        assert other.post(f"{server.base_url}/api/client/auth/sign-out").status_code == 200
+    auth.sign_out()  # of a session that has ended
+    assert auth.session.tokens is None
+    auth.sign_in(EMAIL, PASSWORD)
     assert auth.me()["user"]["email"] == EMAIL
 
 

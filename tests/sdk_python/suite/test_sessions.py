@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from manifest_auth_client import ManifestAuth, MemoryTokenStore, SessionAuth, Tokens, errors
+from manifest_auth_client._renewal import Renewed
 from tests.sdk_python.suite.proxy import Proxy
 from tests.sdk_python.suite.servers import EMAIL, PASSWORD, Server
 
@@ -234,3 +235,13 @@ def test_a_token_that_is_due_is_used_while_the_server_is_away(server: Server) ->
     due = replace(tokens, base_url=gone.base_url, renew_at=0.0)
     with httpx2.Client(auth=SessionAuth(due, origins=[server.base_url])) as http:
         assert http.get(f"{server.base_url}{ME}").status_code == 200
+
+
+def test_a_sign_in_during_a_renewal_stays() -> None:
+    def renew(_stale: str | None) -> str:
+        held.put("of the sign-in")
+        return "renewed"
+
+    held: Renewed[str] = Renewed("old", renew)
+    assert held.after("old") == "renewed"
+    assert held.value == "of the sign-in"
