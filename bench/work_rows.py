@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -69,7 +70,7 @@ def layout(sizes: Iterable[Size], first: int = 1000) -> list[Client]:
 
 
 def rows_of(client: Client) -> Iterator[tuple[Table, Iterator[tuple[Any, ...]]]]:
-    """The rows of each table, columns in the table's order; nothing before what it points at."""
+    """The rows of each table, with its first columns in their order; nothing before what it points at."""
     dice = random.Random(client.number)
     t, (users, templates, jobs, records) = client.number, client.size
     u, p, j = client.user, client.template, client.job
@@ -81,8 +82,8 @@ def rows_of(client: Client) -> Iterator[tuple[Table, Iterator[tuple[Any, ...]]]]
             roles = Role.ADMIN.bit if n % 10_000 == 0 else _role(dice.randrange(100)).bit
             gone = NOW if n % 100 == 7 else None
             yield (
-                u + n,
                 t,
+                u + n,
                 address,
                 address.lower(),
                 "Wil",
@@ -100,13 +101,13 @@ def rows_of(client: Client) -> Iterator[tuple[Table, Iterator[tuple[Any, ...]]]]
     def version_rows() -> Iterator[tuple[Any, ...]]:
         for n in range(templates):
             state = "DRAFT" if n % 10 == 3 else "SUBMITTED" if n % 1000 == 5 else "PUBLISHED"
-            yield p + n, t, p + n, 1, state, 1, u, NOW - n, NOW - n if state == "PUBLISHED" else None
+            yield t, p + n, p + n, 1, state, 1, u, NOW - n, NOW - n if state == "PUBLISHED" else None
 
     def template_rows() -> Iterator[tuple[Any, ...]]:
         for n in range(templates):
             published = None if n % 10 == 3 or n % 1000 == 5 else 1
             archived = NOW if n % 50 == 9 else None
-            yield p + n, t, name(n), name(n).lower(), "", 1, published, 4, u, NOW - n, changed_at(n), archived
+            yield t, p + n, name(n), name(n).lower(), "", 1, published, 4, u, NOW - n, changed_at(n), archived
 
     def job_rows() -> Iterator[tuple[Any, ...]]:
         for n in range(jobs):
@@ -114,7 +115,7 @@ def rows_of(client: Client) -> Iterator[tuple[Table, Iterator[tuple[Any, ...]]]]
             status = ("COMPLETED", "COMPLETED", "COMPLETED", "IN_PROGRESS", "ASSIGNED")[n % 5]
             done = STEPS if status == "COMPLETED" else 2 if status == "IN_PROGRESS" else 0
             asset, priority = f"A-{n % max(1, jobs // 5)}", (1 if n % 20 == 0 else 2 if n % 3 else 3)
-            yield (j + n, t, at, at, 1, name(n), name(n).lower(), asset, priority, status, STEPS, done, records,
+            yield (t, j + n, at, at, 1, name(n), name(n).lower(), asset, priority, status, STEPS, done, records,
                    4, u + n % users, NOW - n, changed_at(n), NOW - n, None, None)  # fmt: skip
 
     yield accounts.users, user_rows()
@@ -168,6 +169,12 @@ def _role(number: int) -> Role:
     return Role.USER_ADMIN
 
 
+def _columns(table: Table, rows: Iterator[tuple[Any, ...]]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """The columns that the rows have; the others have their defaults."""
+    first = next(rows, ())
+    return [column.name for column in table.c][: len(first)], chain([first] if first else [], rows)
+
+
 def fill_sqlite(path: str, clients: Iterable[Client]) -> None:
     """One transaction; the log is written back at its end."""
     raw = sqlite3.connect(path)
@@ -176,9 +183,9 @@ def fill_sqlite(path: str, clients: Iterable[Client]) -> None:
     with raw:
         for client in clients:
             for table, rows in rows_of(client):
-                columns = [f'"{column.name}"' for column in table.c]
-                marks = ", ".join("?" * len(columns))
-                raw.executemany(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})", rows)
+                columns, found = _columns(table, rows)
+                named, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+                raw.executemany(f"INSERT INTO {table.name} ({named}) VALUES ({marks})", found)
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     raw.close()
 
@@ -189,8 +196,8 @@ async def fill_postgres(url: str, clients: Iterable[Client]) -> None:
     await raw.execute("SET session_replication_role = replica; SET synchronous_commit = off")
     for client in clients:
         for table, rows in rows_of(client):
-            columns = [column.name for column in table.c]
-            await raw.copy_records_to_table(table.name, records=rows, columns=columns)
+            columns, found = _columns(table, rows)
+            await raw.copy_records_to_table(table.name, records=found, columns=columns)
     for table in (tenants, accounts.users, work.templates, work.template_versions, work.jobs):
         await raw.execute(
             f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), (SELECT max(id) FROM {table.name}))"
