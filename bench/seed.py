@@ -99,7 +99,7 @@ async def add_app() -> str:
             assert tenant is not None, "seed() made it"
             bound = unit.of(tenant.id)
             app = apps.create_app(bound, request, "web", given)
-            return f"{app.id} {apps.create_secret(bound, request, services.random, app.id).text}"
+            return f"{app.id} {apps.create_secret(bound, request, app.id).text}"
 
         return await services.store.write(add)
 

@@ -21,7 +21,6 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.permissions import Permission, role_names
-from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import app_sessions
 from manifest_auth.store import Store, TenantUnit, columns, cross_tenant, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import app_grants, app_secrets, apps, device_grants, sign_in_codes
@@ -419,7 +418,7 @@ def list_secrets(unit: TenantUnit, now: int, app_id: str = "") -> list[AppSecret
 
 
 def create_secret(
-    unit: TenantUnit, who: Request, random: Random, app_id: str, *, in_place_of: str = "", overlap_h: int = 0
+    unit: TenantUnit, who: AccountRequest, app_id: str, *, in_place_of: str = "", overlap_h: int = 0
 ) -> AppSecret:
     """Creates a secret of a web app. ``in_place_of``: id of another one, which ends after ``overlap_h`` hours (0 to
     :data:`MOST_OVERLAP_H`). Raises NotFound, Forbidden, ReauthenticationRequired, ValidationError, Conflict where it
@@ -438,6 +437,7 @@ def create_secret(
         old = {"in_place_of": in_place_of, "old_ends": when(ends_at)}
     if len(list_secrets(unit, now, app.id)) >= MOST_SECRETS:
         raise Conflict(f"An app has at most {MOST_SECRETS} secrets: revoke one first")
+    random = who.services.random
     text = machine_secrets.make(SecretKind.CLIENT_SECRET, random.bytes(machine_secrets.RANDOM_BYTES))
     hint = machine_secrets.hint_of(text)
     made = AppSecret(

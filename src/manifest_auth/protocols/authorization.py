@@ -22,11 +22,11 @@ from manifest_auth.text import strict_json
 
 class Denied(Exception):
     """The app is told so at its own address (RFC 6749, section 4.1.2.1; OpenID Connect Core, section 3.1.2.6).
-    ``error``: as they name it; ``text``: for the app's developer."""
+    ``error``: as they name it; ``text``: for the app's developer; ``told``: both, as parameters."""
 
     def __init__(self, error: str, text: str) -> None:
         super().__init__(text)
-        self.error, self.text = error, text
+        self.told = {"error": error, "error_description": text}
 
 
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -164,13 +164,13 @@ def _remove(ctx: RequestContext, call: Call[None], own: TenantUnit) -> AppRemove
 
 
 def _create_secret(ctx: RequestContext, call: Call[None], own: TenantUnit) -> NewAppSecretData:
-    made = apps.create_secret(own, ctx, ctx.services.random, call.path["app"])
+    made = apps.create_secret(own, ctx, call.path["app"])
     return NewAppSecretData(made.id, made.app_id, made.text)
 
 
 def _rotate_secret(ctx: RequestContext, call: Call[RotateSecretBody], own: TenantUnit) -> NewAppSecretData:
-    random, app, old = ctx.services.random, call.path["app"], call.path["secret"]
-    made = apps.create_secret(own, ctx, random, app, in_place_of=old, overlap_h=call.body.overlap_hours)
+    app, old = call.path["app"], call.path["secret"]
+    made = apps.create_secret(own, ctx, app, in_place_of=old, overlap_h=call.body.overlap_hours)
     return NewAppSecretData(made.id, made.app_id, made.text)
 
 

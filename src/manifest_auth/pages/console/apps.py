@@ -169,8 +169,7 @@ def _change(unit: TenantUnit, ctx: RequestContext, app_id: str, form: AppForm) -
 
 
 def _secret(unit: TenantUnit, ctx: RequestContext, app_id: str, form: AppForm) -> AppSecret:
-    random, hours = ctx.services.random, form.overlap_hours
-    return apps.create_secret(unit, ctx, random, app_id, in_place_of=form.of, overlap_h=hours)
+    return apps.create_secret(unit, ctx, app_id, in_place_of=form.of, overlap_h=form.overlap_hours)
 
 
 #: By act, the word of what was done, and the work. It returns a secret that is shown once, or what is not looked at.

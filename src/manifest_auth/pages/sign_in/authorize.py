@@ -101,7 +101,7 @@ async def _authorize(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         return await _resume(ctx, call)
     issuer, app, wanted, target = await _requested(ctx, call, call.query)
     if isinstance(wanted, Denied):
-        return await _denied(ctx, call.head, issuer, target, wanted, direct=True)
+        return await _to_app(ctx, call.head, issuer, target, wanted.told, direct=True)
     return await _answer(ctx, call.head, issuer, app, wanted, direct=True)
 
 
@@ -109,7 +109,7 @@ async def _posted(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     check_form_type(call.head)
     issuer, _app, wanted, target = await _requested(ctx, call, call.body)
     if isinstance(wanted, Denied):
-        return await _denied(ctx, call.head, issuer, target, wanted, direct=True)
+        return await _to_app(ctx, call.head, issuer, target, wanted.told, direct=True)
     await ctx.services.keys.ensure_current()
     return see_other(return_addresses.of_app(issuer.client, _seal(ctx, issuer, wanted), mfa=False))
 
@@ -122,7 +122,7 @@ async def _resume(ctx: RequestContext, call: Call[Any]) -> Answer[None]:
     app = await _app_of(ctx, issuer, wanted)
     if return_addresses.is_denied(query):
         denied = Denied("access_denied", "the user does not get in")
-        return await _denied(ctx, call.head, issuer, _target(wanted), denied)
+        return await _to_app(ctx, call.head, issuer, _target(wanted), denied.told)
     return await _answer(ctx, call.head, issuer, app, wanted)
 
 
@@ -162,11 +162,11 @@ async def _answer(
         found = await authorizing.decide(ctx, app, wanted, user, browser_of(ctx, head).trust)
     except AccountDisabled:
         disabled = Denied("access_denied", "the account is disabled")
-        return await _denied(ctx, head, issuer, _target(wanted), disabled, direct=direct)
+        return await _to_app(ctx, head, issuer, _target(wanted), disabled.told, direct=direct)
     except Denied as denied:
         if isinstance(denied, NotForUser) and not wanted.silent:
             return await _not_for_user(ctx, head, issuer, wanted, user)
-        return await _denied(ctx, head, issuer, _target(wanted), denied, direct=direct)
+        return await _to_app(ctx, head, issuer, _target(wanted), denied.told, direct=direct)
     if isinstance(found, str):
         return await _to_app(ctx, head, issuer, _target(wanted), {"code": found}, direct=direct)
     await ctx.services.keys.ensure_current()
@@ -242,16 +242,6 @@ async def _show(ctx: RequestContext, head: Head, issuer: Issuer, view: View) -> 
 
 async def _brand(ctx: RequestContext, issuer: Issuer) -> Brand:
     return brands.of_client(await ctx.services.store.read(lambda unit: tenants.find(unit, issuer.client)))
-
-
-async def _denied(
-    ctx: RequestContext, head: Head, issuer: Issuer, target: Target, denied: Denied, *, direct: bool = False
-) -> Answer[None]:
-    return await _to_app(ctx, head, issuer, target, _told(denied), direct=direct)
-
-
-def _told(denied: Denied) -> dict[str, str]:
-    return {"error": denied.error, "error_description": denied.text}
 
 
 async def _not_for_user(
@@ -330,7 +320,7 @@ async def _consented(ctx: RequestContext, call: PageCall[ConsentForm]) -> View |
         if user is not None and call.fields.act == "approve":
             found = await authorizing.decide(ctx, app, wanted, user, trust, approved=True)
     except Denied as denied:
-        told = _told(denied)
+        told = denied.told
     else:
         if isinstance(found, Needs):
             return see_other(return_addresses.of_app(issuer.client, call.fields.s, mfa=False))

@@ -17,7 +17,6 @@ from sqlalchemy import BigInteger, Select, bindparam, delete, func, insert, or_,
 from manifest_auth.accounts.apps import App
 from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
-from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.outgoing import MOST_AT_ONCE
 from manifest_auth.runtime.outgoing_guard import TooManyCalls, Unreachable
 from manifest_auth.services import RequestContext, Services
@@ -183,14 +182,10 @@ def _claims(services: Services, notice: Notice) -> dict[str, Any]:
         "aud": notice.app_id,
         "iat": now,
         "exp": now + TOKEN_S,
-        "jti": _new_id(random),
+        "jti": random.text(16),
         "sid": notice.session_id,
         "events": {_EVENT: {}},
     }
-
-
-def _new_id(random: Random) -> str:
-    return random.text(16)
 
 
 def _settle(unit: TenantUnit, session_id: str, now: int) -> None:
