@@ -106,7 +106,7 @@ def test_doctor_says_what_to_do_about_the_licence(tmp_path: Path, pair: dict[str
 
     def findings() -> list[str]:
         lines = run(tmp_path, "doctor", **settings).out.splitlines()
-        return [line for line in lines if line[7:].startswith(("licence", "seats"))]
+        return [line for line in lines if line[7:].startswith(("license", "seats"))]
 
     install = "to install one, run manifest-auth license install"
     assert findings() == [f" BAD   license: none is installed, so no user can sign in; {install}"]

@@ -94,7 +94,7 @@ def test_one_command_goes_on_and_the_trail_says_so_for_ever(tmp_path: Path, sett
         assert run_here(tmp_path, *LOST, **settings).line.startswith("a server is running on this database")
     stop(server)
     assert run_here(tmp_path, "client", "create", "too-early", **settings).status in (1, 2)
-    assert "enter them again" in done(tmp_path, *LOST, **settings)
+    assert "Enter them again" in done(tmp_path, *LOST, **settings)
     proved, chains = verified(tmp_path, settings)
     assert proved.status == 0, proved.out
     assert [len(chain["restarts"]) for chain in chains] == [1, 1, 1]

@@ -76,7 +76,7 @@ async def test_a_key_file_that_cannot_be_read_is_logged_once_and_told_by_readine
         for _ in range(3):
             reply = await app.get("/readyz")
             assert reply.status == 200
-            assert "cannot be read" in reply.data["warnings"][0]
+            assert "can't be read" in reply.data["warnings"][0]
             assert str(path) not in reply.text
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["secret_key_unreadable"]
     assert str(path) in caplog.text

@@ -42,7 +42,7 @@ def test_a_domain_is_vouched_for_and_released(folder: Path) -> None:
 def test_what_cannot_be_vouched_for_says_why(folder: Path) -> None:
     for domain, client, reason, why in (
         ("co.uk", "acme", REASON[1], "public suffix"),
-        ("Acme.example", "acme", REASON[1], "lower case"),
+        ("Acme.example", "acme", REASON[1], "lowercase"),
         ("acme.example", "acme", "short", "at least 10"),
         ("acme.example", "nobody", REASON[1], "no client has the identifier nobody"),
     ):

@@ -98,7 +98,7 @@ def test_an_entra_provider_by_its_settings(folder: Path, microsoft: Standin) -> 
     [
         ({"entra": {"directory": "contoso", "applications": [POWER_APP]}}, "entra.directory: "),
         ({"entra": {}}, "entra.directory: Required"),
-        ({}, "oidc: Exactly one of oidc, saml, dynamics, entra is needed"),
+        ({}, "oidc: Exactly one of oidc, saml, dynamics, entra is required"),
     ],
 )
 def test_settings_that_are_no_good_are_told(folder: Path, body: dict[str, Any], sentence: str) -> None:
